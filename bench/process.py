@@ -1,0 +1,38 @@
+"""The servers under measurement, each a process of its own on a free port, ended by its pid."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def started(*command: str) -> Iterator[str]:
+    """A running Python module; the first line that it prints."""
+    process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@contextmanager
+def echo() -> Iterator[str]:
+    """The bare echo's endpoint."""
+    with started("bench.echo") as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[dict[str, str]]:
+    """`emerge up` in an empty folder: {"node": endpoint, "url": of the relay, "token": for programs, "page": url}."""
+    command = ("emerge_wasm.cli", "--json", "up", "--no-open", "--dir", str(folder), "--port", "0", "--node-port", "0")
+    with started(*command) as line:
+        found: dict[str, str] = json.loads(line)
+        yield found

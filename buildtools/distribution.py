@@ -1,0 +1,133 @@
+"""The Pyodide that the page serves, from our own origin: core, wheels, a lock that names just these, a snapshot.
+
+`dist/pyodide-<hash>/` is what the page loads: the hash is that of all its files, so it is cached for ever.
+`dist/pyodide/` is the same for tests, with the wheels that pytest needs inside Pyodide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from .environment import PYTHON, node
+from .step import ROOT, WORK, BuildError, digest, once, run, say
+
+DIST = ROOT / "dist"
+TESTS = DIST / "pyodide"
+CORE = ROOT / "node_modules" / "pyodide"
+CORE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
+SNAPSHOT = "snapshot.bin"
+LIBRARIES = "libraries.tar"  # what the kernel needs, as the worker unpacks it: ten times faster than Pyodide's way
+LIBRARY_NAMES = ("msgpack", "emerge_wasm")
+PACKAGE = ROOT / "py" / "emerge_wasm"
+DEPENDS = {"emerge-wasm": ["msgpack"], "pytest": ["iniconfig", "packaging", "pluggy", "pygments"]}
+PLATFORM = (
+    *("--python-version", "3.14", "--implementation", "cp", "--abi", "cp314", "--abi", "none"),
+    *("--platform", "pyemscripten_2026_0_wasm32", "--platform", "any"),
+)
+
+
+def _fetch(requirements: str) -> list[Path]:
+    """The wheels of a lock, from the package index that pip knows, by hash."""
+    lock = ROOT / "requirements" / f"{requirements}.txt"
+    folder = WORK / "wheels" / requirements
+
+    def download() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        pip = (PYTHON, "-m", "pip", "download", "--quiet", "--disable-pip-version-check")
+        run(*pip, "--no-deps", "--only-binary=:all:", "--require-hashes", *PLATFORM, "-r", lock, "-d", folder)
+
+    once(f"wheels for {requirements}", [lock], [folder], download)
+    return sorted(folder.glob("*.whl"))
+
+
+def _own_wheel() -> Path:
+    folder = WORK / "wheels" / "emerge"
+    shutil.rmtree(folder, ignore_errors=True)
+    run(PYTHON, "-m", "hatchling", "build", "-t", "wheel", "-d", folder)
+    return next(folder.glob("*.whl"))
+
+
+def _entry(wheel: Path) -> dict[str, Any]:
+    """The lock's entry of a wheel."""
+    name, version = wheel.name.split("-")[:2]
+    name = name.replace("_", "-").lower()
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {path.split("/")[0].removesuffix(".py") for path in archive.namelist() if path.endswith(".py")}
+    return {
+        "name": name,
+        "version": version,
+        "file_name": wheel.name,
+        "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest(),
+        "imports": sorted(tops),
+        "depends": DEPENDS.get(name, []),
+        "install_dir": "site",
+        "package_type": "package",
+        "unvendored_tests": False,
+    }
+
+
+def _assemble(folder: Path, wheels: list[Path]) -> None:
+    """Pyodide's core, these wheels and a lock that names no other package."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in CORE_FILES:
+        shutil.copyfile(CORE / name, folder / name)
+    entries = [_entry(Path(shutil.copy(wheel, folder))) for wheel in wheels]
+    lock = json.loads((CORE / "pyodide-lock.json").read_text())
+    lock["packages"] = {entry["name"]: entry for entry in entries}
+    (folder / "pyodide-lock.json").write_text(json.dumps(lock, indent=1, sort_keys=True) + "\n")
+
+
+def _vite(config: str, *arguments: str) -> None:
+    run(node(), ROOT / "node_modules" / "vite" / "bin" / "vite.js", "build", "--config", config, *arguments)
+
+
+def _pack_libraries(folder: Path, wheels: list[Path]) -> None:
+    with tarfile.open(folder / LIBRARIES, "w", format=tarfile.USTAR_FORMAT) as target:
+        for wheel in wheels:
+            if wheel.name.split("-")[0] in LIBRARY_NAMES:
+                with zipfile.ZipFile(wheel) as source:
+                    for name in source.namelist():
+                        header = tarfile.TarInfo(name)
+                        header.size = source.getinfo(name).file_size
+                        target.addfile(header, source.open(name))
+
+
+def _make() -> None:
+    own, page = _own_wheel(), WORK / "pyodide"
+    wheels = [*_fetch("pyodide"), own]
+    _assemble(page, wheels)
+    _pack_libraries(page, wheels)
+    said = run(node(), "buildtools/snapshot.mjs", page, SNAPSHOT, LIBRARIES)
+    if not (page / SNAPSHOT).exists():
+        say(f"the page will start Python the slow way: {said}")
+    for old in DIST.glob("pyodide-*"):
+        shutil.rmtree(old)
+    page.rename(DIST / f"pyodide-{digest([page])[:16]}")
+    _assemble(TESTS, [*wheels, *_fetch("pyodide-test")])
+
+
+def make() -> None:
+    """Both folders of Pyodide files."""
+    DIST.mkdir(exist_ok=True)
+    inputs = [PACKAGE, ROOT / "pyproject.toml", ROOT / "package-lock.json", ROOT / "requirements", Path(__file__)]
+    outputs = [TESTS / "pyodide-lock.json", *([] if _current() else [TESTS / "absent"])]
+    once("pyodide files", [*inputs, ROOT / "buildtools" / "snapshot.mjs"], outputs, _make)
+
+
+def _current() -> Path | None:
+    return next(DIST.glob("pyodide-*"), None)
+
+
+def page_folder() -> str:
+    """The name of the folder that the page loads Pyodide from."""
+    folder = _current()
+    if folder is None:
+        raise BuildError("dist/pyodide-… is not there: run python3 build.py build")
+    return folder.name

@@ -1,0 +1,33 @@
+"""What went wrong, as the page's protocol says it: the map `Failure` of web/protocol.ts. Pure."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from typing import Any
+
+from ..errors import EmergeError
+from ..filesystem.failure import describe, format_trace
+
+STOPPED = (KeyboardInterrupt, asyncio.CancelledError)
+
+
+def failure_of(error: BaseException, *, traced: bool = False) -> dict[str, Any]:
+    """The failure of a request; `traced` adds the traceback of an Emerge error too (for cells)."""
+    if isinstance(error, STOPPED):
+        shown = KeyboardInterrupt().with_traceback(error.__traceback__)
+        return _failure("Error", "stopped", traceback=format_trace(shown))
+    if isinstance(error, EmergeError):
+        remote = error.details.get("traceback")
+        trace = format_trace(error) if traced else remote if isinstance(remote, str) else None
+        return _failure(error.code, error.message, path=error.path, remedy=error.remedy, traceback=trace)
+    if isinstance(error, SyntaxError) and (error.filename or "").startswith("<cell"):
+        lines = traceback.format_exception_only(error)  # it was found before anything ran: there are no frames
+        return _failure("Error", f"{type(error).__name__}: {error.msg}", traceback="".join(lines))
+    return _failure("Error", describe(error), traceback=format_trace(error))
+
+
+def _failure(
+    code: str, message: str, *, path: str | None = None, remedy: str | None = None, traceback: str | None = None
+) -> dict[str, Any]:
+    return {"code": code, "message": message, "path": path, "remedy": remedy, "traceback": traceback}

@@ -1,0 +1,71 @@
+"""The kernel of a tab: answers the page's requests (web/protocol.ts). Text in, text out; no proxies stay behind.
+
+`start` once, then `submit` for each request; every answer and event goes out through the `post` given to `start`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from collections.abc import Callable
+
+from .native import use_native_msgpack
+from .tab import Tab
+
+NATIVE_DELAY = 0.5
+"""Seconds until msgpack's native module is loaded: that takes as long as the start itself, and can wait for it."""
+
+_tab: Tab | None = None
+
+
+def start(post: Callable[[str], object], options: str) -> None:
+    """Begin. `post(text)` sends JSON to the page. Options: relay (URL), sync, interrupt, restored (bool),
+    recursion (int)."""
+    global _tab
+    given = json.loads(options)
+    if given["restored"]:
+        random.seed()  # a snapshot repeats its random numbers
+        asyncio.get_event_loop().call_later(NATIVE_DELAY, use_native_msgpack)
+    sys.setrecursionlimit(given["recursion"])
+    _tab = Tab(lambda message: post(json.dumps(message)), given)
+    _tab.begin()
+
+
+def submit(id: int, kind: str, args: str) -> None:
+    """Take a request; its reply comes later."""
+    _running().submit(id, kind, json.loads(args))
+
+
+def pulse() -> None:
+    """A heartbeat: that this returns is the answer."""
+
+
+def stop() -> None:
+    """Stop the running cell where it waits."""
+    _running().stop()
+
+
+def _running() -> Tab:
+    assert _tab is not None, "start comes first"
+    return _tab
+
+
+def warm() -> None:
+    """Import what is otherwise imported late: called before the memory snapshot is made."""
+    import importlib
+
+    for name in LATE:
+        importlib.import_module(name)
+
+
+LATE = (
+    "emerge_wasm",
+    "emerge_wasm.stores.memory",
+    "emerge_wasm.stores.indexeddb",
+    "emerge_wasm.clients.websocket",
+    "pyodide.code",
+    "pyodide.ffi",
+    "pyodide.webloop",
+)

@@ -1,0 +1,45 @@
+"""Opening this browser's own filesystem: IndexedDB, or memory where there is none; and telling the other tabs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..clients.local import LocalTransport
+from ..filesystem import Filesystem
+from ..filesystem.execute import execute
+from ..stores import open_store
+from .place import Place
+
+URL = "indexeddb://emerge"
+CHANNEL = "emerge-local"
+
+
+async def open_local(place: Place, url: str = URL) -> str:
+    """Put the filesystem behind the place; the name of its engine. A browser that refuses storage gets memory."""
+    try:
+        store = await open_store(url)
+        filesystem = await Filesystem.open(store, node="this browser", url=url, runner=execute)
+    except Exception as error:
+        place.reason = f"the browser's storage cannot be opened: {error}"
+        url = "memory:"
+        filesystem = await Filesystem.open(await open_store(url), node="this tab", url=url, runner=execute)
+    place.behind = LocalTransport(filesystem)
+    if not url.startswith("memory:"):
+        share_changes(place, filesystem)
+    return url.partition(":")[0]
+
+
+def share_changes(place: Place, filesystem: Filesystem) -> None:
+    """Tabs of one browser share one store: after a change here, the others look at the log, and so do we."""
+    try:
+        from js import BroadcastChannel  # type: ignore[import-not-found,unused-ignore]  # there in a browser only
+        from pyodide.ffi import create_proxy
+    except ImportError:
+        return
+    channel = BroadcastChannel.new(CHANNEL)
+
+    def hear(_: Any) -> None:
+        filesystem.core.notify()
+
+    channel.onmessage = create_proxy(hear)
+    place.on_change = lambda: channel.postMessage("changed")

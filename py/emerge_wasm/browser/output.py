@@ -1,0 +1,91 @@
+"""What cells print, on its way to the page: batched, and cut at a limit. No I/O but the `send` it is given."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from collections.abc import Callable
+
+Send = Callable[[int, str, str], None]
+"""send(cell, stream, text)"""
+
+LIMIT = 1_000_000
+"""Characters that one cell may print; what comes after is dropped, with one notice."""
+
+BATCH = 16_384  # characters
+DELAY = 0.05  # seconds
+
+
+class Output:
+    """Both streams of the cell that runs now (or ran last: its tasks may still print)."""
+
+    def __init__(self, send: Send, limit: int = LIMIT) -> None:
+        self._send = send
+        self._limit = limit
+        self._room = limit
+        self._cell = 0
+        self._parts: list[tuple[str, str]] = []
+        self._size = 0
+        self._sent = 0.0
+        self.soon: Callable[[], None] | None = None  # asks for a flush when the loop runs again
+
+    def begin(self, cell: int) -> None:
+        """From now on text belongs to this cell."""
+        self.flush()
+        self._cell = cell
+        self._room = self._limit
+
+    def write(self, stream: str, text: str) -> None:
+        if not text or self._room < 0:
+            return
+        self._add(stream, text[: self._room])
+        self._room -= len(text)
+        if self._room < 0:
+            self._add("stderr", f"\n… cut here: this cell printed more than {self._limit:,} characters\n")
+        if self._size > BATCH or time.monotonic() - self._sent > DELAY:
+            self.flush()
+        elif self.soon is not None:
+            self.soon()
+
+    def _add(self, stream: str, text: str) -> None:
+        self._parts.append((stream, text))
+        self._size += len(text)
+
+    def flush(self) -> None:
+        """Send what was collected, neighbours of one stream as one piece."""
+        parts, self._parts, self._size = self._parts, [], 0
+        self._sent = time.monotonic()
+        while parts:
+            stream = parts[0][0]
+            count = next((i for i, part in enumerate(parts) if part[0] != stream), len(parts))
+            self._send(self._cell, stream, "".join(text for _, text in parts[:count]))
+            parts = parts[count:]
+
+
+class _Stream(io.TextIOBase):
+    def __init__(self, output: Output, name: str) -> None:
+        self._output = output
+        self._name = name
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._output.write(self._name, text)
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        self._output.flush()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # the base declares a plain attribute
+        return "utf-8"
+
+
+def capture_streams(output: Output) -> None:
+    """Let everything printed go to this output."""
+    sys.stdout = _Stream(output, "stdout")
+    sys.stderr = _Stream(output, "stderr")

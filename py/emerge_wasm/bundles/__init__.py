@@ -1,0 +1,15 @@
+"""Class bundles: a class as its source and what it needs, named by the hash of its bytes.
+
+Layer 2: the standard library, msgpack by way of `codec`. Only `load` runs what a bundle holds; capturing, parsing
+and describing never do. Nothing is shipped as bytecode.
+"""
+
+from __future__ import annotations
+
+from .bundle import Bundle, parse
+from .capturing import capture
+from .description import describe, help_of, source_of
+from .loading import load
+from .source import keep_source
+
+__all__ = ["Bundle", "capture", "describe", "help_of", "keep_source", "load", "parse", "source_of"]

@@ -1,0 +1,201 @@
+"""What a bundle is, and its canonical bytes. Nothing here looks at a live class or runs code."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..codec import decode, encode, show
+from ..errors import EmergeError, Invalid
+
+FORMAT = 1
+BUNDLE_LIMIT = 4 * 1024 * 1024
+"""Bytes of one bundle."""
+
+Where = Literal["anywhere", "node"]
+_HASH = re.compile(r"[0-9a-f]{64}")
+_SHOWN = 2000  # characters of a constant in the text that people read
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of source, run in order: a function, an assignment or a class.
+
+    `future`: it was written under `from __future__ import annotations`.
+    """
+
+    kind: str  # "function" | "assignment" | "class"
+    name: str
+    text: str
+    future: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a bundle holds; equal content has equal bytes, on every Python.
+
+    `within` is the hash of the bundle whose text has the class (a class in a class, or one of several classes that
+    need each other), else "". `constants` are (name, encoded value), `classes` (name, bundle hash), `aliases`
+    (name, name of a part).
+    """
+
+    class_name: str
+    within: str = ""
+    imports: tuple[str, ...] = ()
+    constants: tuple[tuple[str, bytes], ...] = ()
+    classes: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
+    parts: tuple[Part, ...] = ()
+    requires: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    where: Where = "anywhere"
+
+    @classmethod
+    def of_member(cls, class_name: str, outer: Bundle) -> Content:
+        """A class whose text is in the bundle of another."""
+        hash = outer.content.within or outer.hash
+        return cls(class_name, within=hash, requires=(hash,), needs=outer.needs, where=outer.where)
+
+    def to_bytes(self) -> bytes:
+        parts = [[part.kind, part.name, part.text, part.future] for part in self.parts]
+        rows = [
+            [FORMAT, self.class_name, self.within, self.where],
+            [list(self.requires), list(self.needs), list(self.imports)],
+            [[list(row) for row in table] for table in (self.constants, self.classes, self.aliases)],
+            parts,
+        ]
+        return encode(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The shippable form of one class. `data` are its canonical bytes, `hash` is their SHA-256 in hex.
+
+    `source` is the text of the class as written; `preamble` that of what it uses: imports, constants, functions.
+    `requires` are the hashes of bundles it depends on, `needs` the third-party packages it imports.
+    """
+
+    hash: str
+    data: bytes = field(repr=False)
+    content: Content = field(repr=False, compare=False)
+
+    @classmethod
+    def of(cls, content: Content) -> Bundle:
+        data = content.to_bytes()
+        return cls(hashlib.sha256(data).hexdigest(), data, content)
+
+    @property
+    def class_name(self) -> str:
+        return self.content.class_name
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        return self.content.requires
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.content.needs
+
+    @property
+    def where(self) -> Where:
+        return self.content.where
+
+    @property
+    def source(self) -> str:
+        return "\n\n".join(part.text for part in self.content.parts if part.kind == "class")
+
+    @property
+    def preamble(self) -> str:
+        blocks = [imports_text(self.content), constants_text(self.content)]
+        blocks += [part.text for part in self.content.parts if part.kind != "class"]
+        return "\n\n".join(block for block in blocks if block)
+
+
+def imports_text(content: Content) -> str:
+    """The import lines, as they are run."""
+    future = ["from __future__ import annotations"] if any(part.future for part in content.parts) else []
+    return "\n".join([*future, *content.imports])
+
+
+def constants_text(content: Content) -> str:
+    """The constants as one reads them (their values come from the bytes, not from this text)."""
+    return "\n".join(f"{name} = {_shown(data)}" for name, data in content.constants)
+
+
+def _shown(data: bytes) -> str:
+    text = show(decode(data))
+    return text if len(text) <= _SHOWN else f"...  # {len(text)} characters"
+
+
+def parse(data: bytes, hash: str | None = None) -> Bundle:
+    """The bundle in these bytes, without running any of it.
+
+    Raises Invalid when they are not a bundle in canonical form, or do not have this hash.
+    """
+    if not isinstance(data, bytes) or len(data) > BUNDLE_LIMIT:
+        raise Invalid("a class bundle must be bytes", remedy=f"at most {BUNDLE_LIMIT} of them")
+    found = hashlib.sha256(data).hexdigest()
+    if hash is not None and hash != found:
+        raise Invalid(f"the class bundle {str(hash)[:12]} has other bytes than its hash says", remedy="send it again")
+    try:
+        content = _content(decode(data))
+        for _, value in content.constants:
+            decode(value)
+    except EmergeError as error:
+        raise Invalid(f"these bytes are not a class bundle: {error.message}") from None
+    except (ValueError, TypeError) as error:
+        raise Invalid(f"these bytes are not a class bundle: {error}") from None
+    bundle = Bundle.of(content)
+    if bundle.data != data:
+        raise Invalid("the class bundle is not in canonical form")
+    return bundle
+
+
+def _content(rows: Any) -> Content:
+    head, lists, tables, parts = rows
+    number, name, within, where = head
+    requires, needs, imports = (tuple(_text(item) for item in items) for items in lists)
+    constants, classes, aliases = ([(_identifier(key), value) for key, value in table] for table in tables)
+    if number != FORMAT:
+        raise Invalid(f"its format is {number!r}, not {FORMAT}")
+    if where not in ("anywhere", "node"):
+        raise Invalid("it does not say where it runs")
+    for value in (*requires, *[value for _, value in classes], *([within] if within else [])):
+        if not _HASH.fullmatch(_text(value)):
+            raise Invalid("it requires something that is not a hash")
+    if not {within, *(value for _, value in classes)} <= {"", *requires}:
+        raise Invalid("it uses a bundle that it does not require")
+    if not all(type(value) is bytes for _, value in constants):
+        raise Invalid("it has a constant that is not encoded")
+    return Content(
+        class_name=".".join(_identifier(step) for step in _text(name).split(".")),
+        within=_text(within),
+        imports=imports,
+        constants=tuple(constants),
+        classes=tuple(classes),
+        aliases=tuple((key, _identifier(value)) for key, value in aliases),
+        parts=tuple(_part(*part) for part in parts),
+        requires=requires,
+        needs=needs,
+        where=where,
+    )
+
+
+def _part(kind: Any, name: Any, text: Any, future: Any) -> Part:
+    if kind not in ("function", "assignment", "class") or type(future) is not bool:
+        raise Invalid("it has a part of an unknown kind")
+    return Part(kind, _identifier(name), _text(text), future)
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise Invalid(f"it has a {type(value).__name__} where text should be")
+    return value
+
+
+def _identifier(value: Any) -> str:
+    if not _text(value).isidentifier():
+        raise Invalid(f"it has {value[:40]!r} where a name should be")
+    return str(value)

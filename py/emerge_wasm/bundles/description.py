@@ -1,0 +1,180 @@
+"""What a class offers, read from its source: fields, methods, documentation. Nothing is run."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import Invalid, NotFound
+from .bundle import Bundle
+from .loading import CHAIN_LIMIT, Find, read
+from .source import FunctionNode, Unit
+
+Ancestor = tuple[Bundle, ast.ClassDef]
+
+
+def describe(bundle: Bundle, find: Find) -> dict[str, Any]:
+    """{"doc", "fields": [{"name", "annotation", "default", "class"}], "methods": [{"name", "signature", "doc",
+    "kind", "class"}]}, inherited ones included; `kind` is method, property, classmethod or staticmethod.
+
+    `find` gives a required bundle's bytes; one that is missing is left out. What Emerge's own bases have is not listed.
+    """
+    fields: dict[str, dict[str, str]] = {}
+    methods: dict[str, dict[str, str]] = {}
+    doc = ""
+    for _, node in reversed(_lineage(bundle, find)):
+        doc = ast.get_docstring(node) or doc
+        for row in _fields(node):
+            fields[row["name"]] = row
+        for row in _methods(node):
+            methods[row["name"]] = row
+            fields.pop(row["name"], None)
+    return {"doc": doc, "fields": list(fields.values()), "methods": list(methods.values())}
+
+
+def source_of(bundle: Bundle, find: Find, method: str = "") -> str:
+    """The text of the class with what it needs, or of one method. Raises NotFound naming the method."""
+    if method:
+        text, node = _find_method(bundle, find, method)
+        return Unit("", text, ast.Module([], [])).cut(node)
+    outer = _text_bundle(bundle, find)
+    blocks = [block for block in (outer.preamble, outer.source) if block]
+    return "\n\n\n".join(blocks) + "\n"
+
+
+def help_of(bundle: Bundle, find: Find, method: str = "") -> str:
+    """The documentation of the class with its fields and methods, or of one method."""
+    if method:
+        _, node = _find_method(bundle, find, method)
+        row = _method(node, "")
+        return "\n".join([f"{row['name']}{row['signature']}", *_indented(row["doc"])])
+    about = describe(bundle, find)
+    lines = [f"class {bundle.class_name}", *_indented(about["doc"])]
+    if about["fields"]:
+        lines += ["", "fields:"]
+    for row in about["fields"]:
+        default = f" = {row['default']}" if row["default"] else ""
+        lines.append(f"    {row['name']}: {row['annotation']}{default}")
+    if about["methods"]:
+        lines += ["", "methods:"]
+    for row in about["methods"]:
+        lines.append(f"    {row['name']}{row['signature']}" + (f"  [{row['kind']}]" if row["kind"] != "method" else ""))
+        lines += ["    " + line for line in _indented(row["doc"])]
+    return "\n".join(lines) + "\n"
+
+
+def _indented(doc: str) -> list[str]:
+    return [f"    {line}".rstrip() for line in doc.splitlines()]
+
+
+def _text_bundle(bundle: Bundle, find: Find) -> Bundle:
+    """The bundle that has the text of this class: itself, or the one that it is within."""
+    return read(bundle.content.within, find) if bundle.content.within else bundle
+
+
+def _lineage(bundle: Bundle, find: Find) -> list[Ancestor]:
+    """The class and its shipped bases, the class first, each once, in the order that attributes are looked up."""
+    found: dict[str, Ancestor] = {}
+    _add(bundle, bundle.class_name, find, found, 0)
+    return list(found.values())
+
+
+def _add(bundle: Bundle, name: str, find: Find, found: dict[str, Ancestor], level: int) -> None:
+    if level > CHAIN_LIMIT:
+        raise Invalid(f"the class {bundle.class_name} has too many bases")
+    outer = _text_bundle(bundle, find)
+    node = _class_node(outer, name)
+    if node is None:
+        return
+    found.pop(f"{outer.hash}:{name}", None)  # a base common to several is looked up last
+    found[f"{outer.hash}:{name}"] = (outer, node)
+    classes, aliases = dict(outer.content.classes), dict(outer.content.aliases)
+    for base in node.bases:
+        base_name = ast.unparse(base.value if isinstance(base, ast.Subscript) else base)
+        hash = classes.get(base_name)
+        if hash is None:
+            _add(outer, aliases.get(base_name, base_name), find, found, level + 1)
+            continue
+        data = find(hash)
+        if data is not None:
+            inner = read(hash, find)
+            _add(inner, inner.class_name, find, found, level + 1)
+
+
+def _class_node(bundle: Bundle, name: str) -> ast.ClassDef | None:
+    body: list[ast.stmt] = _parsed(bundle.source).body
+    found = None
+    for step in name.split("."):
+        found = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == step), None)
+        if found is None:
+            return None
+        body = found.body
+    return found
+
+
+def _parsed(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise Invalid(f"the class's source cannot be parsed here: {error}") from None
+
+
+def _fields(node: ast.ClassDef) -> Iterator[dict[str, str]]:
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            annotation = ast.unparse(item.annotation)
+            if "ClassVar" not in annotation and not item.target.id.startswith("_"):
+                default = ast.unparse(item.value) if item.value else ""
+                yield {"name": item.target.id, "annotation": annotation, "default": default, "class": node.name}
+
+
+def _methods(node: ast.ClassDef) -> Iterator[dict[str, str]]:
+    for item in node.body:
+        if isinstance(item, FunctionNode) and not item.name.startswith("_"):
+            if not any(isinstance(mark, ast.Attribute) and mark.attr in _OF_PROPERTY for mark in item.decorator_list):
+                yield _method(item, node.name)
+
+
+_OF_PROPERTY = ("setter", "deleter", "getter")
+
+
+def _method(node: ast.FunctionDef | ast.AsyncFunctionDef, owner: str) -> dict[str, str]:
+    marks = {ast.unparse(mark).rpartition(".")[2] for mark in node.decorator_list}
+    kind = next((mark for mark in ("staticmethod", "classmethod", "property") if mark in marks), "method")
+    kind = "property" if "cached_property" in marks else kind
+    arguments = node.args
+    if kind != "staticmethod":
+        arguments = _without_first(arguments)
+    result = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    signature = result if kind == "property" else f"({ast.unparse(arguments)}){result}"
+    doc = inspect.cleandoc(ast.get_docstring(node) or "")
+    return {"name": node.name, "signature": signature, "doc": doc, "kind": kind, "class": owner}
+
+
+def _without_first(arguments: ast.arguments) -> ast.arguments:
+    """The arguments as a caller gives them: without self or cls."""
+    first = len(arguments.posonlyargs) > 0
+    return ast.arguments(
+        posonlyargs=arguments.posonlyargs[1:],
+        args=arguments.args if first else arguments.args[1:],
+        vararg=arguments.vararg,
+        kwonlyargs=arguments.kwonlyargs,
+        kw_defaults=arguments.kw_defaults,
+        kwarg=arguments.kwarg,
+        defaults=arguments.defaults,
+    )
+
+
+def _find_method(bundle: Bundle, find: Find, method: str) -> tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+    for outer, node in _lineage(bundle, find):
+        for item in node.body:
+            if isinstance(item, FunctionNode) and item.name == method:
+                return outer.source, item
+    names = ", ".join(row["name"] for row in describe(bundle, find)["methods"])
+    raise NotFound(
+        f"{bundle.class_name} has no method {method[:80]!r}",
+        remedy=f"it has: {names}" if names else None,
+        method=method,
+    )

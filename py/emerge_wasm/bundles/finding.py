@@ -1,0 +1,221 @@
+"""From a live class or function to its definition in a text, or a refusal that says why there is none."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import sys
+from collections.abc import Iterator
+from dataclasses import is_dataclass
+from types import FunctionType, MemberDescriptorType
+from typing import Any
+
+from ..errors import CannotShip
+from .origin import is_installed
+from .source import FunctionNode, Unit, first_line, same_code, typed_units, unit_of
+
+_NO_TEXT = "put it in a file, a console cell or python -c; in a bare REPL, use Python 3.13 or IPython"
+
+
+def functions_in(value: Any) -> Iterator[FunctionType]:
+    """The functions that an attribute of a class is made of (a property has up to three)."""
+    if isinstance(value, staticmethod | classmethod):
+        value = value.__func__
+    if isinstance(value, property):
+        parts: list[Any] = [value.fget, value.fset, value.fdel]
+    else:
+        parts = [getattr(value, "func", value) if isinstance(value, functools.cached_property) else value]
+    for part in parts:
+        bare = inspect.unwrap(part) if callable(part) and not isinstance(part, type) else None
+        if isinstance(bare, FunctionType):
+            yield bare
+
+
+def find_class(cls: type) -> tuple[Unit, ast.ClassDef]:
+    """The text that defines a class and its place there. Raises CannotShip when there is none, or several."""
+    for units in _units(cls):
+        found = [(unit, node) for unit in units for node in _matches(cls, unit)]
+        texts = {unit.cut(node) for unit, node in found}
+        if len(texts) > 1:
+            raise CannotShip(
+                f"the class {cls.__name__} has {len(texts)} definitions that fit it",
+                remedy="give them different names, or a method",
+            )
+        if found:
+            _check_current(cls, *found[0])
+            return found[0]
+    raise CannotShip(f"the class {cls.__name__} has no source that can be found", remedy=_NO_TEXT)
+
+
+def _units(cls: type) -> Iterator[list[Unit]]:
+    """Groups of texts to look in, the surest first."""
+    files = {
+        function.__code__.co_filename: function.__globals__
+        for value in vars(cls).values()
+        for function in functions_in(value)
+        if function.__qualname__.rpartition(".")[0] == cls.__qualname__ and function.__module__ == cls.__module__
+    }
+    yield [unit for file, namespace in files.items() if (unit := unit_of(file, namespace))]
+    module = sys.modules.get(cls.__module__)
+    file = getattr(module, "__file__", None)
+    if file:
+        unit = unit_of(file, vars(module))
+        yield [unit] if unit else []
+    if not file or cls.__module__ == "__main__":
+        yield list(typed_units())
+
+
+def _matches(cls: type, unit: Unit) -> Iterator[ast.ClassDef]:
+    for name, node in unit.definitions():
+        if isinstance(node, ast.ClassDef) and name == cls.__qualname__ and _fits(cls, node):
+            yield node
+
+
+def _fits(cls: type, node: ast.ClassDef) -> bool:
+    """Whether a live class can come from this definition: lines, methods, fields, documentation, defaults."""
+    own = vars(cls)
+    if "__firstlineno__" in own and own["__firstlineno__"] != first_line(node):
+        return False
+    doc = ast.get_docstring(node, clean=False)
+    if (
+        doc is not None
+        and sys.flags.optimize < 2
+        and inspect.cleandoc(own.get("__doc__") or "") != inspect.cleandoc(doc)
+    ):
+        return False
+    fields = {
+        item.target.id: item.value
+        for item in node.body
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+    }
+    if list(fields) != list(_own_annotations(cls)):
+        return False
+    return all(_method_fits(own, item) for item in node.body) and all(
+        _default_fits(cls, *row) for row in fields.items()
+    )
+
+
+def _own_annotations(cls: type) -> list[str]:
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return list(annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF))
+    return list(vars(cls).get("__annotations__", ()))
+
+
+def _method_fits(own: Any, item: ast.stmt) -> bool:
+    if not isinstance(item, FunctionNode) or item.name.startswith("__"):
+        return True
+    if item.name not in own:
+        return False
+    lines = [function.__code__.co_firstlineno for function in functions_in(own[item.name])]
+    if not lines or item.decorator_list:  # a decorator may have put anything there
+        return True
+    return first_line(item) in lines
+
+
+def _default_fits(cls: type, name: str, value: ast.expr | None) -> bool:
+    if value is None or not is_dataclass(cls) or name not in cls.__dataclass_fields__:
+        return True
+    try:
+        return repr(ast.literal_eval(value)) == repr(cls.__dataclass_fields__[name].default)
+    except (ValueError, TypeError, SyntaxError):
+        return True
+
+
+def _check_current(cls: type, unit: Unit, node: ast.ClassDef) -> None:
+    """Refuse a class that is not (or no longer) what its text says."""
+    defined = {item.name: item for item in node.body if isinstance(item, FunctionNode)}
+    bound = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)} | set(defined)
+    bound |= {item.name for item in node.body if isinstance(item, ast.ClassDef)}
+    bound |= {a.asname or a.name for i in node.body if isinstance(i, ast.Import | ast.ImportFrom) for a in i.names}
+    for name, value in vars(cls).items():
+        if name in defined:
+            _check_method(cls, unit, defined[name], value)
+        elif name not in bound and _was_added(cls, node, name, value):
+            raise CannotShip(
+                f"the class {cls.__name__} got its attribute {name} after its definition",
+                remedy="write it in the class",
+            )
+
+
+def _check_method(cls: type, unit: Unit, node: ast.FunctionDef | ast.AsyncFunctionDef, value: Any) -> None:
+    known = {ast.unparse(item) for item in node.decorator_list} - {"property", "staticmethod", "classmethod"}
+    if known:
+        return
+    for function in functions_in(value):
+        code = function.__code__
+        if code.co_filename != unit.filename and not unit.filename.startswith("<"):
+            raise CannotShip(f"{cls.__name__}.{node.name} was replaced after the class's definition")
+        if any(isinstance(child, ast.Assert) for child in ast.walk(node)):
+            continue  # pytest compiles these otherwise
+        same_line = [other for other in unit.codes() if other.co_firstlineno == code.co_firstlineno]
+        if not any(same_code(other, code) for other in same_line):
+            raise CannotShip(
+                f"{cls.__name__}.{node.name} differs from its source in {unit.filename}",
+                remedy="import the module again; the file was changed, or the method replaced",
+            )
+
+
+def _was_added(cls: type, node: ast.ClassDef, name: str, value: Any) -> bool:
+    if name.startswith("_") and not any(functions_in(value)):
+        return False
+    if type(cls) is not type and not any(functions_in(value)):
+        return False  # a metaclass (Enum, ABC) adds what it likes
+    if isinstance(value, MemberDescriptorType) or any(_decorates(item) for item in node.decorator_list):
+        return False
+    functions = list(functions_in(value))
+    if not functions:
+        return not hasattr(value, "__get__")
+    return any(
+        not (is_installed(str(function.__module__)) or function.__code__.co_filename.startswith("<"))
+        or function.__name__ == "<lambda>"
+        for function in functions
+        if not (name.startswith("__") and function.__code__.co_filename == "<string>")
+    ) and any(function.__module__ != "dataclasses" for function in functions)
+
+
+def _decorates(node: ast.expr) -> bool:
+    """Whether this decorator may add attributes of the user's making."""
+    name = ast.unparse(node.func if isinstance(node, ast.Call) else node)
+    return name.rpartition(".")[2] not in ("dataclass", "final", "runtime_checkable", "total_ordering")
+
+
+def find_function(function: FunctionType) -> tuple[Unit, ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The text and place of a function. Raises CannotShip when its source is not there or has changed."""
+    code = function.__code__
+    named = unit_of(code.co_filename, function.__globals__)
+    for unit in [named] if named else typed_units():
+        for _, node in unit.definitions():
+            if isinstance(node, FunctionNode) and node.name == code.co_name:
+                if first_line(node) == code.co_firstlineno and _same_function(unit, node, function):
+                    return unit, node
+    raise CannotShip(f"the function {function.__name__} has no source that fits it", remedy=_NO_TEXT)
+
+
+def _same_function(unit: Unit, node: ast.AST, function: FunctionType) -> bool:
+    if any(isinstance(child, ast.Assert) for child in ast.walk(node)):
+        return True
+    return any(same_code(code, function.__code__) for code in unit.codes())
+
+
+def find_assignment(name: str, unit: Unit) -> ast.stmt | None:
+    """The one statement of a text that binds a global name by plain assignment, None when there is not just one."""
+    found = []
+    for node in ast.walk(unit.tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = {child.id for target in targets for child in ast.walk(target) if isinstance(child, ast.Name)}
+            if name in names:
+                found.append((node, targets))
+    if len(found) != 1 or isinstance(found[0][0], ast.AugAssign) or not found[0][0].value:
+        return None
+    node, targets = found[0]
+    return node if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
+
+
+def find_decorated(name: str, unit: Unit) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """The one decorated function of that name in a text, whatever its decorators made of it."""
+    found = [node for _, node in unit.definitions() if isinstance(node, FunctionNode) and node.name == name]
+    return found[0] if len(found) == 1 and found[0].decorator_list else None

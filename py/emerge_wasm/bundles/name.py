@@ -1,0 +1,112 @@
+"""Which names a piece of source takes from outside itself. `symtable` decides scopes, as the compiler does."""
+
+from __future__ import annotations
+
+import ast
+import symtable
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """`hard`: must resolve; `soft`: only if they do (annotations, names that a class body sets as well);
+    `eager`: those of either that are read while the piece is defined, not when it is called."""
+
+    hard: frozenset[str]
+    soft: frozenset[str]
+    eager: frozenset[str]
+
+
+def free_names(text: str) -> Names:
+    """The names that the (dedented) source of a class, function or assignment reads and does not set itself."""
+    tree = ast.parse(text)
+    annotations = set(_annotation_names(tree))
+    eager = set(_eager_names(tree.body))
+    bare = ast.unparse(ast.fix_missing_locations(_Bare().visit(tree)))
+    hard: set[str] = set()
+    soft: set[str] = set()
+    _collect(symtable.symtable(bare, "<bundle>", "exec"), hard, soft)
+    return Names(frozenset(hard), frozenset((annotations | soft) - hard), frozenset(eager))
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes the annotations away."""
+
+    def visit_arg(self, node: ast.arg) -> ast.arg:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        node.annotation = ast.Constant(None)
+        return self.generic_visit(node)
+
+
+def _collect(table: symtable.SymbolTable, hard: set[str], soft: set[str]) -> None:
+    kind = str(getattr(table.get_type(), "value", table.get_type()))
+    for symbol in table.get_symbols():
+        if not symbol.is_referenced():
+            continue
+        if kind == "module":
+            (soft if symbol.is_assigned() else hard).add(symbol.get_name())
+        elif symbol.is_global():
+            hard.add(symbol.get_name())
+        elif kind == "class" and symbol.is_assigned():
+            soft.add(symbol.get_name())
+    for child in table.get_children():
+        _collect(child, hard, soft)
+
+
+def _annotation_names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            if isinstance(annotation, ast.expr):
+                yield from _names_in(annotation)
+
+
+def _names_in(annotation: ast.expr) -> Iterator[str]:
+    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).endswith("Literal"):
+        yield from _names_in(annotation.value)
+        return
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            annotation = ast.parse(annotation.value, mode="eval").body
+        except SyntaxError:
+            return
+    if isinstance(annotation, ast.Name):
+        yield annotation.id
+    for child in ast.iter_child_nodes(annotation):
+        if isinstance(child, ast.expr):
+            yield from _names_in(child)
+
+
+def _eager_names(body: list[ast.stmt]) -> Iterator[str]:
+    """Names read while these statements run, bodies of functions left out."""
+    todo: list[ast.AST] = list(body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            todo += [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]
+        elif isinstance(node, ast.Lambda):
+            todo.append(node.args)
+        else:
+            todo += ast.iter_child_nodes(node)
+
+
+def imported_modules(text: str) -> Iterator[tuple[str, int]]:
+    """(module, level) of every import statement in the source, those in functions too."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, 0) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", node.level

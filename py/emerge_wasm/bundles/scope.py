@@ -1,0 +1,95 @@
+"""How a name that a piece of source uses is looked up: its closure, the running functions around it, its globals."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, is_dataclass
+from types import FunctionType
+from typing import Any
+
+from ..codec import class_name_of
+from .finding import functions_in
+from .source import Unit
+
+ABSENT = object()
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """The names around one definition, innermost first, and the text that it stands in."""
+
+    unit: Unit
+    namespace: dict[str, Any]
+    inner: list[dict[str, Any]] = field(default_factory=list)
+
+    def find(self, name: str) -> Any:
+        """The value of a name, or ABSENT."""
+        for names in (*self.inner, self.namespace):
+            if name in names:
+                return names[name]
+        return ABSENT
+
+
+def class_scope(cls: type, unit: Unit) -> Scope:
+    """The scope of a class statement."""
+    functions = [function for value in vars(cls).values() for function in functions_in(value)]
+    own = [function for function in functions if function.__module__ == cls.__module__]
+    module = sys.modules.get(cls.__module__)
+    inner: list[dict[str, Any]] = []
+    if "<locals>" in cls.__qualname__:
+        inner = [*(_cells(function) for function in own), *_frames(cls), _parts(cls)]
+    return Scope(unit, vars(module) if module else own[0].__globals__ if own else {}, inner)
+
+
+def function_scope(function: FunctionType, unit: Unit, outer: Scope) -> Scope:
+    """The scope of a function that a definition in `outer` uses."""
+    inner = [_cells(function)]
+    if "<locals>" in function.__qualname__ and outer.unit is unit:
+        inner += outer.inner
+    return Scope(unit, function.__globals__, inner)
+
+
+def _cells(function: FunctionType) -> dict[str, Any]:
+    names = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            names[name] = cell.cell_contents
+        except ValueError:  # not bound yet
+            continue
+    names.pop("__class__", None)
+    return names
+
+
+def _frames(cls: type) -> Iterator[dict[str, Any]]:
+    """The local names of the functions around the class, where these are running now."""
+    frame: Any = sys._getframe()
+    while frame is not None:
+        around = cls.__qualname__.startswith(frame.f_code.co_qualname + ".<locals>.")
+        if around and frame.f_globals.get("__name__") == cls.__module__:
+            yield dict(frame.f_locals)
+        frame = frame.f_back
+
+
+def find_owner(cls: type) -> type | None:
+    """The class whose text has this class (for `Order.Line`: `Order`), None when it cannot be found."""
+    head, *steps = class_name_of(cls).split(".")
+    module = sys.modules.get(cls.__module__)
+    for names in [*_frames(cls), vars(module) if module else {}]:
+        owner = found = names.get(head)
+        for step in steps:
+            found = getattr(found, step, None)
+        if found is cls and isinstance(owner, type):
+            return owner
+    return None
+
+
+def _parts(cls: type) -> dict[str, Any]:
+    """What the class itself holds of names that its statement used: its bases and its fields' factories."""
+    names: dict[str, Any] = {base.__name__: base for base in cls.__mro__[1:]}
+    if is_dataclass(cls):
+        for item in cls.__dataclass_fields__.values():
+            name = getattr(item.default_factory, "__name__", "")
+            if name.isidentifier():
+                names[name] = item.default_factory
+    return names

@@ -1,0 +1,5 @@
+"""`python -m emerge_wasm.cli` is `emerge`."""
+
+from .main import main
+
+main()

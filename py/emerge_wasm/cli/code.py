@@ -1,0 +1,93 @@
+"""Commands on an object's code: methods, code, help, call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..codec import read_literal
+from ..errors import Invalid
+from .main import Session, pass_session
+from .show import print_json, print_value
+
+
+@click.command()
+@click.argument("path")
+@pass_session
+def methods(session: Session, path: str) -> None:
+    """List the methods of an object."""
+    rows = session.fs.methods(path)
+    if session.json:
+        print_json(rows)
+        return
+    for row in rows:
+        summary = row["doc"].strip().split("\n")[0]
+        click.echo(f"{row['name']}{row['signature']}" + (f"  # {summary}" if summary else ""))
+
+
+@click.command()
+@click.argument("path")
+@click.argument("method", default="")
+@pass_session
+def code(session: Session, path: str, method: str) -> None:
+    """Print the source of an object's class, or of one method."""
+    source = session.fs.code(path, method)
+    print_json(source) if session.json else click.echo(source.rstrip("\n"))
+
+
+@click.command("help")
+@click.argument("path")
+@click.argument("method", default="")
+@pass_session
+def help_command(session: Session, path: str, method: str) -> None:
+    """Print the documentation of an object's class, or of one method."""
+    text = session.fs.help(path, method)
+    print_json(text) if session.json else click.echo(text.rstrip("\n"))
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("path")
+@click.argument("method")
+@click.argument("arguments", nargs=-1)
+@click.option("--local", is_flag=True, help="Run it in this process instead of on the node.")
+@pass_session
+def call(session: Session, path: str, method: str, arguments: tuple[str, ...], local: bool) -> None:
+    """Run a method of an object: ARGUMENTS are Python literals, or plain words; name=value ones by name."""
+    args, kwargs = read_arguments(arguments)
+    result = _call_here(session, path, method, args, kwargs) if local else session.fs.run(path, method, *args, **kwargs)
+    print_json(result) if session.json else print_value(result)
+
+
+def _call_here(session: Session, path: str, method: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    if method.startswith("_"):
+        raise Invalid(f"{method} is not a public method", path=path, remedy="see emerge methods")
+    target = getattr(session.fs.getobject(path), method, None)
+    if not callable(target):
+        raise Invalid(f"{path} has no method {method!r}", path=path, remedy="see emerge methods")
+    return target(*args, **kwargs)
+
+
+def read_arguments(arguments: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
+    """Positional and named arguments from the words of a command line."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for text in arguments:
+        name, sign, value = text.partition("=")
+        if sign and name.isidentifier():
+            kwargs[name] = _read_word(value)
+        elif kwargs:
+            raise Invalid(f"{text!r} comes after a named argument", remedy="put positional arguments first")
+        else:
+            args.append(_read_word(text))
+    return args, kwargs
+
+
+def _read_word(text: str) -> Any:
+    try:
+        return read_literal(text)
+    except Invalid:
+        return text
+
+
+COMMANDS = (methods, code, help_command, call)

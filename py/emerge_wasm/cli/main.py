@@ -1,0 +1,84 @@
+"""`emerge`: the group of all commands, and how errors are shown. The commands stand in the modules beside this one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from ..clients import SyncClient
+from ..errors import EmergeError
+
+EXIT_CODES = {"NotFound": 4, "Conflict": 5, "PermissionDenied": 6, "Invalid": 2, "Unavailable": 7}
+
+
+class Session:
+    """What the global options say; the client connects when a command first uses it."""
+
+    def __init__(self, host: str | None, json: bool, debug: bool) -> None:
+        self.host = host
+        self.json = json
+        self.debug = debug
+
+    @property
+    def fs(self) -> SyncClient:
+        from .. import connect
+
+        return connect(self.host)
+
+
+pass_session = click.make_pass_decorator(Session)
+
+
+class EmergeGroup(click.Group):
+    """A group that shows Emerge's own errors as one line with the remedy, and exits with a code for each kind."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except EmergeError as error:
+            session = context.obj
+            if isinstance(session, Session) and session.debug:
+                raise
+            show_error(error, as_json=isinstance(session, Session) and session.json)
+            sys.exit(EXIT_CODES.get(error.code, 1))
+
+
+def show_error(error: EmergeError, *, as_json: bool) -> None:
+    from .show import print_json
+
+    if as_json:
+        wire = error.to_wire()
+        wire["details"] = {name: error.details[name] for name in ("limit", "traceback") if name in error.details}
+        print_json({"error": wire}, err=True)
+        return
+    click.secho(f"error: {error.message}", fg="red", err=True)
+    if "traceback" in error.details:
+        click.echo(str(error.details["traceback"]).rstrip(), err=True)
+    if error.remedy:
+        click.echo(f"  {error.remedy}", err=True)
+
+
+@click.group(cls=EmergeGroup, context_settings={"help_option_names": ["--help"]})
+@click.option(
+    "-h", "--host", metavar="HOST:PORT", help="The node to talk to (else EMERGE_HOST, emerge.ini, 127.0.0.1:5558)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@click.option("--debug", is_flag=True, help="Show Python tracebacks of errors.")
+@click.version_option(package_name="emerge-wasm")
+@click.pass_context
+def main(context: click.Context, host: str | None, as_json: bool, debug: bool) -> None:
+    """An object filesystem for Python: store objects at paths, read them, run their methods."""
+    context.obj = Session(host, as_json, debug)
+
+
+def _add_commands() -> None:
+    from . import code, objects, server
+
+    for module in (objects, code, server):
+        for command in module.COMMANDS:
+            main.add_command(command)
+
+
+_add_commands()

@@ -1,0 +1,186 @@
+"""Commands that serve: node start, relay start, up."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import secrets
+import signal
+import socket
+import webbrowser
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..clients.setting import DEFAULT_PORT, endpoint_of
+from ..errors import Invalid, Unavailable
+from .main import Session, pass_session
+from .show import print_json
+
+if TYPE_CHECKING:
+    from ..node.node import Node
+    from ..relay.server import RelayServer
+
+BUILT_PAGE = Path(__file__).resolve().parents[3] / "dist"
+"""Where a checkout builds the page."""
+
+Serve = Callable[[AsyncExitStack], Awaitable[dict[str, str]]]
+
+
+def run_until_stopped(serve: Serve, announce: Callable[[dict[str, str]], None]) -> None:
+    """Start what `serve` starts, announce it, and stop it in reverse at Ctrl-C or SIGTERM."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+        async with AsyncExitStack() as stack:
+            announce(await serve(stack))
+            await stopped.wait()
+
+    try:
+        import uvloop  # quicker where it is installed
+
+        uvloop.run(main())
+    except ImportError:
+        asyncio.run(main())
+
+
+def default_name() -> str:
+    return socket.gethostname().split(".")[0] or "node"
+
+
+async def start_node(stack: AsyncExitStack, *, name: str, bind: str, store: str, join: tuple[str, ...] = ()) -> Node:
+    try:
+        from ..node.node import Node
+    except ImportError as error:
+        raise _missing(error, "node") from None
+    from ..filesystem import Filesystem
+    from ..operations import Context
+    from ..sandbox import Pool
+    from ..stores import open_store
+
+    opened = await open_store(store)
+    stack.push_async_callback(opened.close)
+    pool = await stack.enter_async_context(Pool())
+    filesystem = await Filesystem.open(opened, node=name, url=store, runner=pool.run)
+    context = Context(getpass.getuser(), "zeromq")
+    return await stack.enter_async_context(Node(filesystem, bind=bind, join=join, context=context))
+
+
+async def start_relay(
+    stack: AsyncExitStack, *, node: str, folder: Path, dist: Path | None, host: str, port: int
+) -> RelayServer:
+    try:
+        from ..relay.server import RelayServer
+        from ..relay.setting import Settings
+    except ImportError as error:
+        raise _missing(error, "relay") from None
+    settings = Settings(data=folder, dist=dist, nodes=(node,), host=host, port=port, token=program_token(folder))
+    return await stack.enter_async_context(RelayServer(settings))
+
+
+def program_token(folder: Path) -> str:
+    """The token that programs show to this relay: made once, kept in its folder for its owner only."""
+    path = folder / "program-token"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32))
+    return path.read_text().strip()
+
+
+def _missing(error: ImportError, extra: str) -> Unavailable:
+    return Unavailable(f"the package {error.name} is not installed", remedy=f"pip install 'emerge-wasm[{extra}]'")
+
+
+@click.group()
+def node() -> None:
+    """Serve a filesystem to the cluster."""
+
+
+@node.command("start")
+@click.option("--name", default=default_name, help="The node's name in the cluster (else the machine's).")
+@click.option("-p", "--port", default=DEFAULT_PORT, show_default=True, help="0 takes a free one.")
+@click.option("--bind", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--store", default="sqlite:///emerge-data/emerge.db", show_default=True, help="The store's URL.")
+@click.option(
+    "--join", multiple=True, metavar="tcp://HOST:PORT", help="A node of the cluster to join; may be repeated."
+)
+@pass_session
+def node_start(session: Session, name: str, port: int, bind: str, store: str, join: tuple[str, ...]) -> None:
+    """Start a node; Ctrl-C stops it."""
+
+    async def serve(stack: AsyncExitStack) -> dict[str, str]:
+        started = await start_node(
+            stack, name=name, bind=f"tcp://{bind}:{port}", store=store, join=tuple(map(endpoint_of, join))
+        )
+        return {"name": name, "node": started.endpoint, "store": store}
+
+    run_until_stopped(serve, lambda found: _announce(session, found, f"node {name} serves {store} at {found['node']}"))
+
+
+@click.group()
+def relay() -> None:
+    """Join browsers to the cluster."""
+
+
+@relay.command("start")
+@click.option("-p", "--port", default=8080, show_default=True, help="0 takes a free one.")
+@click.option("--bind", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("emerge-data"), show_default=True)
+@click.option("--dist", type=click.Path(path_type=Path), default=BUILT_PAGE, help="The built page.")
+@pass_session
+def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path) -> None:
+    """Start a relay to the node that --host names; Ctrl-C stops it."""
+    from ..clients.setting import find_endpoint
+
+    async def serve(stack: AsyncExitStack) -> dict[str, str]:
+        endpoint = find_endpoint(session.host)
+        server = await start_relay(stack, node=endpoint, folder=folder, dist=dist, host=bind, port=port)
+        return {"node": endpoint, "url": server.url, "page": server.invite(), "token": program_token(folder)}
+
+    run_until_stopped(serve, lambda found: _announce(session, found, f"open {found['page']}"))
+
+
+@click.command()
+@click.option("-p", "--port", default=8080, show_default=True, help="The page's port; 0 takes a free one.")
+@click.option("--node-port", default=DEFAULT_PORT, show_default=True, help="The node's port; 0 takes a free one.")
+@click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("emerge-data"), show_default=True)
+@click.option("--dist", type=click.Path(path_type=Path), default=BUILT_PAGE, help="The built page.")
+@click.option("--no-open", is_flag=True, help="Do not open the page in a browser.")
+@pass_session
+def up(session: Session, port: int, node_port: int, folder: Path, dist: Path, no_open: bool) -> None:
+    """Start a node and a relay here, and open the page; Ctrl-C stops both, data stay in --dir."""
+    if folder.exists() and not folder.is_dir():
+        raise Invalid(f"{folder} is not a directory", path=str(folder), remedy="name another with --dir")
+
+    store = f"sqlite:///{folder.resolve() / 'emerge.db'}"
+
+    async def serve(stack: AsyncExitStack) -> dict[str, str]:
+        bind = f"tcp://127.0.0.1:{node_port}"
+        started = await start_node(stack, name=default_name(), bind=bind, store=store)
+        server = await start_relay(stack, node=started.endpoint, folder=folder, dist=dist, host="127.0.0.1", port=port)
+        page = server.invite()
+        if not no_open:
+            webbrowser.open(page)
+        token = program_token(folder)
+        return {"node": started.endpoint, "url": server.url, "page": page, "token": token, "dir": str(folder)}
+
+    def text(found: dict[str, str]) -> str:
+        return (
+            f"\n  page   {found['page']}\n  node   {found['node']}\n  data   {folder.resolve()}\n\nCtrl-C stops both."
+        )
+
+    run_until_stopped(serve, lambda found: _announce(session, found, text(found)))
+
+
+def _announce(session: Session, found: dict[str, Any], text: str) -> None:
+    print_json(found) if session.json else click.echo(text)
+
+
+COMMANDS = (node, relay, up)

@@ -1,0 +1,8 @@
+"""Clients: the operation table called from afar, or from next door. One file a transport."""
+
+from __future__ import annotations
+
+from .client import Client, Listing
+from .sync import SyncClient
+
+__all__ = ["Client", "Listing", "SyncClient"]

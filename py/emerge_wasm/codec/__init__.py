@@ -1,0 +1,29 @@
+"""Bytes <-> values: what a state is written as, and how values are shown and typed in.
+
+Layer 2: msgpack and the standard library only. Reading never runs code and imports no class by name; a nested
+dataclass whose class is not at hand is a `Record`.
+"""
+
+from __future__ import annotations
+
+from .literal import read_literal, show
+from .projection import plain
+from .reading import decode
+from .state import pack_state, unpack_state
+from .value import DEPTH_LIMIT, SIZE_LIMIT, Record, Reference, class_name_of
+from .writing import encode
+
+__all__ = [
+    "DEPTH_LIMIT",
+    "SIZE_LIMIT",
+    "Record",
+    "Reference",
+    "class_name_of",
+    "decode",
+    "encode",
+    "pack_state",
+    "plain",
+    "read_literal",
+    "show",
+    "unpack_state",
+]

@@ -1,0 +1,75 @@
+"""Values as JSON has them, for people and programs that do not read msgpack. One way only."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from .literal import show
+from .shape import state_of
+from .value import Record, Reference, class_name_of
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON data: dates in ISO 8601, bytes in base64, time spans in seconds, sets as lists.
+
+    Decimal, UUID and complex become text, as do nan and the infinities; a record or dataclass is its fields with
+    "$class", a reference {"$ref": uuid}. Keys that are no text are shown as Python writes them.
+    """
+    kind = type(value)
+    if kind in (str, int, bool, type(None)):
+        return value
+    convert = _CONVERT.get(kind)
+    if convert:
+        return convert(value)
+    if isinstance(value, Enum):
+        return {"$class": class_name_of(kind), "name": value.name}
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return {"$class": class_name_of(kind), **_map(dict(zip(kind._fields, value, strict=True)))}
+    if is_dataclass(kind):
+        return {"$class": class_name_of(kind), **_map(state_of(value))}
+    return show(value)
+
+
+def _list(value: Any) -> list[Any]:
+    return [plain(item) for item in value]
+
+
+def _set(value: Any) -> list[Any]:
+    return [plain(item) for item in sorted(value, key=show)]
+
+
+def _map(value: dict[Any, Any]) -> dict[str, Any]:
+    return {key if type(key) is str else show(key): plain(item) for key, item in value.items()}
+
+
+def _text(value: Any) -> str:
+    return str(value)
+
+
+_CONVERT: dict[type, Callable[[Any], Any]] = {
+    list: _list,
+    tuple: _list,
+    set: _set,
+    frozenset: _set,
+    dict: _map,
+    float: lambda value: value if math.isfinite(value) else str(value),
+    bytes: lambda value: base64.b64encode(value).decode(),
+    bytearray: lambda value: base64.b64encode(value).decode(),
+    complex: _text,
+    Decimal: _text,
+    UUID: _text,
+    datetime: lambda value: value.isoformat(),
+    date: lambda value: value.isoformat(),
+    time: lambda value: value.isoformat(),
+    timedelta: lambda value: value.total_seconds(),
+    Reference: lambda value: {"$ref": value.uuid},
+    Record: lambda value: {"$class": value.class_name, **_map(value.fields)},
+}

@@ -1,0 +1,130 @@
+"""The one tree of errors: each keeps its code across every wire, names the path and says what to do.
+
+Imports nothing of ours: every layer raises these.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+__all__ = [
+    "CannotShip",
+    "Conflict",
+    "EmergeError",
+    "ExecutionFailed",
+    "Invalid",
+    "LimitExceeded",
+    "NotFound",
+    "PermissionDenied",
+    "Unavailable",
+    "error_from_wire",
+]
+
+
+class EmergeError(Exception):
+    """Base of all Emerge errors.
+
+    `message` says what is wrong, `path` names the object (or None), `remedy` says what to do about it,
+    `details` is plain data that a program can use (it crosses the wire as msgpack).
+    """
+
+    code: ClassVar[str] = "Error"
+
+    def __init__(self, message: str, *, path: str | None = None, remedy: str | None = None, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.remedy = remedy
+        self.details = details
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.remedy})" if self.remedy else self.message
+
+    def to_wire(self) -> dict[str, Any]:
+        """Plain data from which `error_from_wire` makes the same error again."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "path": self.path,
+            "remedy": self.remedy,
+            "details": self.details,
+        }
+
+
+class NotFound(EmergeError, LookupError):
+    """Nothing is at that path (or has that uuid, version, method, class)."""
+
+    code = "NotFound"
+
+
+class Conflict(EmergeError):
+    """Somebody changed it since it was read. `details` may hold `theirs`, `mine` (states) and `version`."""
+
+    code = "Conflict"
+
+
+class PermissionDenied(EmergeError):
+    """The principal has no right to do that."""
+
+    code = "PermissionDenied"
+
+
+class Invalid(EmergeError, ValueError):
+    """The request itself is wrong: a bad path, argument, type or format."""
+
+    code = "Invalid"
+
+
+class CannotShip(EmergeError, TypeError):
+    """The class or value cannot travel: no source, an open file, an unimportable helper."""
+
+    code = "CannotShip"
+
+
+class ExecutionFailed(EmergeError):
+    """Shipped code raised. `details["traceback"]` is its traceback with the shipped lines."""
+
+    code = "ExecutionFailed"
+
+    def __str__(self) -> str:
+        trace = self.details.get("traceback")
+        return f"{super().__str__()}\n{trace}" if trace else super().__str__()
+
+
+class Unavailable(EmergeError):
+    """The place asked is out of reach now; trying again later may help."""
+
+    code = "Unavailable"
+
+
+class LimitExceeded(EmergeError):
+    """A declared limit was reached. `details["limit"]` is its name."""
+
+    code = "LimitExceeded"
+
+
+_BY_CODE: dict[str, type[EmergeError]] = {
+    kind.code: kind
+    for kind in (
+        NotFound,
+        Conflict,
+        PermissionDenied,
+        Invalid,
+        CannotShip,
+        ExecutionFailed,
+        Unavailable,
+        LimitExceeded,
+    )
+}
+
+
+def error_from_wire(data: dict[str, Any]) -> EmergeError:
+    """The error that `to_wire` described; an unknown code becomes a plain EmergeError."""
+    kind = _BY_CODE.get(str(data.get("code")), EmergeError)
+    details = data.get("details")
+    return kind(
+        str(data.get("message", "")),
+        path=data.get("path"),
+        remedy=data.get("remedy"),
+        **(details if isinstance(details, dict) else {}),
+    )

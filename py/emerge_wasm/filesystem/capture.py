@@ -1,0 +1,110 @@
+"""What shipped code prints, kept apart and bounded. Pure: no threads, no files.
+
+Routed by context, so that two runs that overlap while awaiting (in a browser) do not get each other's lines.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+
+class Stop(BaseException):
+    """Ends a call that reached a limit. Not an Exception, so that `except Exception` does not swallow it."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.message = message
+
+
+class Output:
+    """Text up to a number of characters; more raises Stop, each time again."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.size = 0
+        self.full = False
+        self._parts: list[str] = []
+
+    def write(self, text: str) -> int:
+        room = self.limit - self.size
+        part = text if len(text) <= room else text[:room]
+        if part:
+            self._parts.append(part)
+            self.size += len(part)
+        if len(self._parts) > 1024:
+            self._parts = ["".join(self._parts)]
+        if len(text) > room:
+            self.full = True
+            self.check()
+        return len(text)
+
+    def check(self) -> None:
+        """Stop again, for code that caught the first one."""
+        if self.full:
+            raise Stop("output", f"it printed more than {self.limit} characters")
+
+    def text(self) -> str:
+        """What was printed so far; a lone surrogate becomes `?`, so that it can be written."""
+        return "".join(self._parts).encode("utf-8", "replace").decode()
+
+
+_current: ContextVar[Output | None] = ContextVar("output", default=None)
+_depth = 0
+
+
+class _Router(io.TextIOBase):
+    """Stands in for sys.stdout and sys.stderr while a call runs."""
+
+    def __init__(self, fallback: Any) -> None:
+        self.fallback = fallback
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        output = _current.get()
+        if output is not None:
+            return output.write(text)
+        return self.fallback.write(text) if self.fallback is not None else len(text)
+
+    def writable(self) -> bool:
+        return True
+
+    def flush(self) -> None:
+        if _current.get() is None and self.fallback is not None:
+            self.fallback.flush()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # the base declares a plain attribute
+        return "utf-8"
+
+
+@contextmanager
+def capture(limit: int) -> Iterator[Output]:
+    """Collect what is printed in this context into an Output of at most `limit` characters."""
+    global _depth
+    output = Output(limit)
+    token = _current.set(output)
+    _depth += 1
+    for name in ("stdout", "stderr"):
+        if not isinstance(getattr(sys, name), _Router):
+            setattr(sys, name, _Router(getattr(sys, name)))
+    try:
+        yield output
+    finally:
+        _current.reset(token)
+        _depth -= 1
+        if not _depth:
+            _restore()
+
+
+def _restore() -> None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, _Router):
+            setattr(sys, name, stream.fallback)

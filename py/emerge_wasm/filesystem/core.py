@@ -1,0 +1,281 @@
+"""What every operation works with: the injected store, where a path leads, and how a change is written.
+
+Awaits the store and nothing else; the clock is injected too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import uuid4
+
+from ..errors import Conflict, Invalid, NotFound
+from ..objects import DEFAULT_PERMS, DIRECTORY
+from ..operations import Context
+from ..paths import join_path
+from ..store import Batch, Store, prefix_end
+from .record import INLINE_LIMIT, ROOT, Entry, VersionRecord, entry_key, is_directory, version_key
+from .run import RunCall, RunOutcome
+
+Names = tuple[str, ...]
+Runner = Callable[[RunCall], Awaitable[RunOutcome]]
+
+T = TypeVar("T")
+
+CACHE_LIMIT = 10_000
+ATTEMPTS = 20
+PAGE = 500
+
+
+def utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+ROOT_ENTRY = Entry(ROOT, "", DIRECTORY, "", "", "rwxr-xr-x", "root", "", 0, 0, "", "", 0)
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a path leads: the packed entries of all its names that exist, from the top."""
+
+    names: Names
+    raws: list[bytes]
+
+    @property
+    def raw(self) -> bytes | None:
+        """The packed entry at the path, None when nothing is there (or it is the root)."""
+        return self.raws[-1] if self.names and len(self.raws) == len(self.names) else None
+
+    @property
+    def parent(self) -> bytes:
+        """The uuid of the directory that holds (or would hold) the last name; it must exist."""
+        return self.raws[len(self.names) - 2][:16] if len(self.names) > 1 else ROOT
+
+    @property
+    def path(self) -> str:
+        return join_path(*self.names)
+
+    @property
+    def directory(self) -> str:
+        return join_path(*self.names[:-1])
+
+    @property
+    def key(self) -> bytes:
+        return entry_key(self.parent, self.names[-1])
+
+
+@dataclass(slots=True)
+class Change(Batch):
+    """A batch in the making: what it logs, and the directories that it makes or relies on."""
+
+    log: list[bytes] = field(default_factory=list)
+    directories: dict[Names, bytes] = field(default_factory=dict)
+
+
+@dataclass
+class Core:
+    """One filesystem's working parts."""
+
+    store: Store
+    node: str
+    uuid: str
+    runner: Runner | None = None
+    url: str = ""
+    clock: Callable[[], str] = utc_now
+    position: int = 0  # of the newest log entry this process knows of
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    known_bundles: set[str] = field(default_factory=set)
+    _directories: dict[Names, bytes] = field(default_factory=dict)
+    _locks: dict[Names, asyncio.Lock] = field(default_factory=dict)
+
+    # --- where paths lead
+    async def find(self, names: Names) -> Place:
+        """Resolve a path: in one batch when its directories were seen before, name by name otherwise.
+
+        What was seen before is only a hint for which keys to ask; the answers say whether it still holds.
+        """
+        place = await self._find_by_hint(names)
+        return place if place is not None else await self._find_by_name(names)
+
+    async def _find_by_hint(self, names: Names) -> Place | None:
+        parents = [ROOT]
+        for depth in range(1, len(names)):
+            hint = self._directories.get(names[:depth])
+            if hint is None:
+                return None
+            parents.append(hint)
+        keys = [("entries", entry_key(parent, name)) for parent, name in zip(parents, names, strict=False)]
+        raws = await self.store.get(keys)
+        for parent, raw in zip(parents[1:], raws, strict=False):
+            if raw is None or raw[:16] != parent:
+                self._directories.clear()
+                return None
+        return Place(names, [raw for raw in raws if raw is not None])
+
+    async def _find_by_name(self, names: Names) -> Place:
+        parent = ROOT
+        raws: list[bytes] = []
+        for depth, name in enumerate(names, 1):
+            raw = (await self.store.get([("entries", entry_key(parent, name))]))[0]
+            if raw is None:
+                break
+            raws.append(raw)
+            if not is_directory(raw):
+                break
+            parent = raw[:16]
+            if len(self._directories) > CACHE_LIMIT:
+                self._directories.clear()
+            self._directories[names[:depth]] = parent
+        return Place(names, raws)
+
+    async def find_all(self, many: Sequence[Names]) -> list[Place]:
+        """Resolve many paths: each of their directories once, then all of them in one batch."""
+        if len(many) == 1:
+            return [await self.find(many[0])]
+        directories = {names: await self.find(names) for names in {names[:-1] for names in many}}
+        places = [Place(names, list(directories[names[:-1]].raws)) for names in many]
+        there = [place for place in places if len(place.raws) == len(place.names) - 1]
+        raws = await self.store.get([("entries", place.key) for place in there])
+        for place, raw in zip(there, raws, strict=True):
+            if raw is not None:
+                place.raws.append(raw)
+        return places
+
+    async def need(self, names: Names) -> Entry:
+        """The entry at a path (the root's too); NotFound when there is none."""
+        if not names:
+            return ROOT_ENTRY
+        raw = (await self.find(names)).raw
+        if raw is None:
+            raise not_found(join_path(*names))
+        return Entry.unpack(raw)
+
+    async def need_directory(self, names: Names) -> Entry:
+        """The directory at a path; NotFound, or Invalid when it is something else."""
+        entry = await self.need(names)
+        if not entry.is_directory:
+            raise Invalid(f"{join_path(*names)} is not a directory", path=join_path(*names))
+        return entry
+
+    # --- how a change is written
+    @asynccontextmanager
+    async def alone(self, names: Names) -> AsyncIterator[None]:
+        """One writer of a path at a time in this process, so that writers wait rather than retry."""
+        lock = self._locks.setdefault(names, asyncio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and not getattr(lock, "_waiters", None):
+                self._locks.pop(names, None)
+
+    def make_entry(self, name: str, type: str, context: Context) -> Entry:
+        """A fresh entry at version 0, owned by who asks."""
+        uuid = uuid4().bytes
+        return Entry(uuid, name, type, "", "", DEFAULT_PERMS, context.principal, "", 0, 0, "", "", 0)
+
+    def record(
+        self,
+        change: Change,
+        entry: Entry,
+        parent: bytes,
+        directory: str,
+        operation: str,
+        context: Context,
+        *,
+        state: bytes | None = None,
+        origin: str = "",
+    ) -> Entry:
+        """Add the next version of an entry to the change (not the entry itself); the entry at that version."""
+        version = entry.version + 1
+        key = version_key(entry.uuid, version)
+        stamped = entry._replace(version=version, revision=uuid4().hex, date=self.clock())
+        if state is not None:
+            stamped = stamped._replace(content=version, size=len(state))
+            if len(state) > INLINE_LIMIT:
+                change.put("states", key, state)
+                state = None
+        row = VersionRecord(
+            stamped.pack(), parent, directory, context.principal, operation, entry.revision, origin, state
+        )
+        change.put("versions", key, row.pack())
+        change.log.append(key)
+        return stamped
+
+    def link(self, change: Change, parent: bytes, entry: Entry, old: bytes | None) -> None:
+        """Put an entry into a directory, expecting what is there now."""
+        key = entry_key(parent, entry.name)
+        change.expect("entries", key, old)
+        change.put("entries", key, entry.pack())
+
+    def make_directories(self, change: Change, place: Place, context: Context) -> Place:
+        """Add to the change the directories missing above the place's last name; the place with them there.
+
+        The lowest existing one is expected to stay as it is, so that nothing lands in a removed directory.
+        """
+        above = len(place.names) - 1
+        raws = place.raws[:above]
+        if raws and not is_directory(raws[-1]):
+            path = join_path(*place.names[: len(raws)])
+            raise Invalid(f"{path} is not a directory", path=path, remedy="choose a path that does not go through it")
+        if raws and place.names[: len(raws)] not in change.directories:
+            parent = raws[-2][:16] if len(raws) > 1 else ROOT
+            change.expect("entries", entry_key(parent, place.names[len(raws) - 1]), raws[-1])
+            change.directories[place.names[: len(raws)]] = raws[-1]
+        while len(raws) < above:
+            names = place.names[: len(raws) + 1]
+            raw = change.directories.get(names)
+            if raw is None:
+                parent = raws[-1][:16] if raws else ROOT
+                entry = self.make_entry(names[-1], DIRECTORY, context)
+                entry = self.record(change, entry, parent, join_path(*names[:-1]), "mkdir", context)
+                self.link(change, parent, entry, None)
+                raw = change.directories[names] = entry.pack()
+            raws.append(raw)
+        return replace(place, raws=raws + place.raws[above:])
+
+    async def commit(self, change: Change) -> None:
+        """Commit as one entry of the log, and wake those who watch; Stale when what it was made from has changed."""
+        if change.log:
+            change.append("log", b"".join(change.log))
+        try:
+            positions = await self.store.commit(change)
+        except Conflict as error:
+            raise Stale from error
+        if positions:
+            self.notify(positions[-1])
+
+    def notify(self, position: int = 0) -> None:
+        """Tell the watchers that the log may have grown (another tab calls this too)."""
+        self.position = max(self.position, position)
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+
+class Stale(Exception):
+    """What a change was made from is no longer there; it can be made again (see `retry`)."""
+
+
+async def retry(path: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Make a change; again, from what is there now, when somebody else's commit came between."""
+    for _ in range(ATTEMPTS):
+        try:
+            return await attempt()
+        except Stale:
+            await asyncio.sleep(0)
+    raise Conflict(f"{path} is being changed by too many at once", path=path, remedy="try again")
+
+
+async def children(core: Core, parent: bytes, after: str = "", limit: int = PAGE) -> list[Entry]:
+    """At most `limit` entries of a directory, by name, those after a name."""
+    start = entry_key(parent, after) + b"\0" if after else parent
+    rows = await core.store.scan("entries", start, prefix_end(parent), limit=limit)
+    return [Entry.unpack(raw) for _, raw in rows]
+
+
+def not_found(path: str) -> NotFound:
+    return NotFound(f"nothing is at {path}", path=path)

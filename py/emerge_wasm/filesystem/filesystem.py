@@ -1,0 +1,132 @@
+"""Filesystem: the operation table over one store. What each operation does stands in the modules beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import uuid4
+
+from ..errors import Conflict, Invalid
+from ..operations import Context, Wire, find_operation
+from ..store import Batch, Store
+from . import code, directory, history, move, read, running, write
+from .core import Core, Runner, utc_now
+
+FORMAT = b"1"
+"""The layout of records in a store (see `record.py`); a store of another format is refused by name."""
+
+VERSION = "0.1.0"
+
+Handler = Callable[..., Any]
+
+
+class Filesystem:
+    """Every operation of the table over one store, for one node (or one browser)."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+
+    @classmethod
+    async def open(
+        cls,
+        store: Store,
+        *,
+        node: str = "local",
+        url: str = "",
+        runner: Runner | None = None,
+        clock: Callable[[], str] = utc_now,
+    ) -> Filesystem:
+        """The filesystem in an opened store, made there when the store is empty."""
+        uuid = await _identify(store)
+        core = Core(store, node, uuid, runner, url, clock)
+        core.position = await history.newest_position(core)
+        return cls(core)
+
+    @property
+    def node(self) -> str:
+        return self.core.node
+
+    @property
+    def uuid(self) -> str:
+        return self.core.uuid
+
+    def dispatch(
+        self, name: str, args: list[Any], context: Context | None = None
+    ) -> Awaitable[Any] | AsyncIterator[Any]:
+        """Run an operation by name with positional arguments: an awaitable, or an iterator of a stream's items.
+
+        Raises Invalid for an unknown name or arguments that do not fit, before anything runs.
+        """
+        bound = find_operation(name).bind(args)
+        handler = HANDLERS.get(name)
+        if handler is None:
+            raise Invalid(f"{name} is not an operation of a single filesystem", remedy="ask a node")
+        result: Awaitable[Any] | AsyncIterator[Any] = handler(self.core, context or Context(), *bound)
+        return result
+
+    async def close(self) -> None:
+        await self.core.store.close()
+
+
+async def _identify(store: Store) -> str:
+    """The store's own uuid, given to it when it is new; Invalid when another format wrote it."""
+    keys = [("meta", b"format"), ("meta", b"uuid")]
+    format, uuid = await store.get(keys)
+    if format is None:
+        batch = Batch()
+        fresh = uuid4().hex.encode()
+        for (space, key), value in zip(keys, (FORMAT, fresh), strict=True):
+            batch.expect(space, key, None)
+            batch.put(space, key, value)
+        try:
+            await store.commit(batch)
+        except Conflict:  # another process was first
+            return await _identify(store)
+        return fresh.decode()
+    if format != FORMAT or uuid is None:
+        raise Invalid(
+            f"this store has format {format.decode(errors='replace')!r}; this Emerge reads {FORMAT.decode()!r}",
+            remedy="open it with the Emerge that wrote it",
+        )
+    return uuid.decode()
+
+
+async def hello(core: Core, context: Context) -> Wire:
+    return {
+        "node": core.node,
+        "uuid": core.uuid,
+        "version": VERSION,
+        "store": core.url.split(":", 1)[0],
+        "durability": core.store.capabilities.durability,
+        "position": core.position,
+        "runs": core.runner is not None,
+        "principal": context.principal,
+    }
+
+
+HANDLERS: dict[str, Handler] = {
+    "store": write.store,
+    "storeall": write.storeall,
+    "get": read.get,
+    "getobject": read.getobject,
+    "objects": read.objects,
+    "cat": read.cat,
+    "update": write.update,
+    "cp": move.cp,
+    "mv": move.mv,
+    "rm": move.rm,
+    "mkdir": directory.mkdir,
+    "list": directory.list_page,
+    "dir": directory.stream_dir,
+    "tree": directory.stream_tree,
+    "methods": code.methods,
+    "help": code.help_text,
+    "code": code.code,
+    "classes": code.classes,
+    "versions": read.versions,
+    "run": running.run,
+    "changes": history.changes,
+    "watch": history.watch,
+    "hello": hello,
+}
+"""nodes and whohas are the cluster's: a node answers them in front of its filesystem."""

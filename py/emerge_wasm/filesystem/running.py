@@ -1,0 +1,41 @@
+"""Running a method where the object lives: load, hand to the runner, store what it changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import Unavailable
+from ..operations import Context, Values, Wire
+from ..paths import join_path, split_path
+from .core import Core
+from .read import load_state
+from .run import RunCall
+from .write import load_bundles, save_run
+
+TIMEOUT = 30.0
+"""Seconds of wall time that one run may take."""
+
+
+async def run(
+    core: Core, context: Context, path: str, method: str, args: Values | None, kwargs: Wire | None, receipt: bool
+) -> Any:
+    if core.runner is None:
+        raise Unavailable("this filesystem runs no code", path=path, remedy="get the object and run its method there")
+    names = split_path(path)
+    entry = await core.need(names)
+    pointer = entry.wire(join_path(*names[:-1]), core.node)
+    state = await load_state(core, entry, path)
+    bundles = await load_bundles(core, entry.bundle)
+    call = RunCall(path, pointer, state, bundles, method, list(args or []), dict(kwargs or {}), TIMEOUT)
+    outcome = await core.runner(call)
+    changed = None
+    if outcome.state is not None:
+        changed = await save_run(core, context, names, entry, outcome.state)
+    if not receipt:
+        return outcome.result
+    return {
+        "result": outcome.result,
+        "output": outcome.output,
+        "milliseconds": outcome.milliseconds,
+        "pointer": changed,
+    }

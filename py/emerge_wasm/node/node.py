@@ -1,0 +1,73 @@
+"""A node: a filesystem served over ZeroMQ, in the cluster it joins. Starts and stops the parts together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+from ..filesystem import Filesystem
+from ..operations import Context
+from ..wire.event import HEARTBEAT_SECONDS
+from .cluster import TIMES, Cluster, Times
+from .holding import held
+from .router import Router
+from .server import RpcServer
+
+
+class Node:
+    """Serves a filesystem, which stays its caller's to close.
+
+    `bind` is where clients and other nodes call (port 0: a free one, see `endpoint`), `pub` where the node
+    announces; `join` are endpoints of nodes to meet. `limits` are those of RpcServer; `context` says who its
+    clients are.
+    """
+
+    def __init__(
+        self,
+        filesystem: Filesystem,
+        bind: str = "tcp://127.0.0.1:5558",
+        *,
+        join: Iterable[str] = (),
+        pub: str = "tcp://127.0.0.1:0",
+        heartbeat: float = HEARTBEAT_SECONDS,
+        limits: dict[str, int] | None = None,
+        times: Times = TIMES,
+        context: Context | None = None,
+    ) -> None:
+        self.filesystem = filesystem
+        self.cluster = Cluster(filesystem.node, filesystem.uuid, join=join, pub=pub, times=times)
+        router = Router(filesystem, self.cluster)
+        self.server = RpcServer(
+            router.dispatch, bind, name=filesystem.node, heartbeat=heartbeat, context=context, **(limits or {})
+        )
+        router.register(self.server)
+        self.cluster.serve(self.server, self._held)
+
+    @property
+    def endpoint(self) -> str:
+        """Where clients connect, once started."""
+        return self.server.endpoint
+
+    async def start(self) -> Self:
+        """Serve, and join the cluster. Invalid when the port is taken or may not be bound."""
+        await self.server.start()
+        try:
+            await self.cluster.start(self.server.endpoint)
+        except BaseException:
+            await self.server.stop()
+            raise
+        return self
+
+    async def stop(self) -> None:
+        """Say goodbye, end what is under way, and close the sockets; a second call does nothing."""
+        await self.cluster.stop()
+        await self.server.stop()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *_: Any) -> None:
+        await self.stop()
+
+    async def _held(self, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
+        return await held(self.filesystem, paths, uuids)

@@ -1,0 +1,54 @@
+"""Who has these paths and uuids: questions under way, and their answers as they come in. No sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from .peer import Identity
+
+
+@dataclass(slots=True)
+class Holdings:
+    """For each path and uuid found, the nodes that hold it; `silent` are those that did not answer in time."""
+
+    paths: dict[str, list[Identity]] = field(default_factory=dict)
+    uuids: dict[str, list[Identity]] = field(default_factory=dict)
+    silent: list[Identity] = field(default_factory=list)
+
+
+class Question:
+    """One question, put to some nodes. With `first`, it is settled as soon as anyone has anything."""
+
+    def __init__(self, asked: list[Identity], first: bool) -> None:
+        self.holdings = Holdings()
+        self._first = first
+        self._waiting = {identity.uuid: identity for identity in asked}
+        self._settled = asyncio.Event()
+
+    def answer(self, uuid: str, paths: list[str], uuids: list[str]) -> None:
+        """What one node has. A second answer, or one that nobody asked for, does not count."""
+        identity = self._waiting.pop(uuid, None)
+        if identity is None:
+            return
+        for found, names in ((self.holdings.paths, paths), (self.holdings.uuids, uuids)):
+            for name in names:
+                found.setdefault(name, []).append(identity)
+        if not self._waiting or (self._first and (paths or uuids)):
+            self._settled.set()
+
+    def excuse(self, uuid: str) -> None:
+        """A node is gone: its answer is not waited for."""
+        self.answer(uuid, [], [])
+
+    async def wait(self, seconds: float) -> Holdings:
+        """The answers: all of them, or those that came in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._settled.wait()
+        except TimeoutError:
+            self.holdings.silent = list(self._waiting.values())
+        for found in (self.holdings.paths, self.holdings.uuids):
+            for holders in found.values():
+                holders.sort(key=lambda identity: (identity.node, identity.uuid))
+        return self.holdings

@@ -1,0 +1,94 @@
+"""What users derive from: EmergeObject, EmergeFile; and the pointer that a listing returns for one entry.
+
+Plain data: no I/O, no clock, no environment. An object's *metadata* says where it is and which version;
+its *state* is everything else it holds (see `codec.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+from .paths import child_path
+
+DIRECTORY = "directory"
+DEFAULT_PERMS = "rwxr-x---"
+
+
+@dataclass(kw_only=True)
+class EmergeObject:
+    """Anything that lives at a path. Fields are keyword-only, so a subclass may add positional ones.
+
+    `path` is the directory and `name` the entry in it. `version` is 0 until stored; then it is the version
+    that this instance was read at or stored as. `date` is UTC in ISO 8601, set by the filesystem.
+    """
+
+    id: str = ""
+    name: str = ""
+    path: str = "/"
+    type: str = field(default="object", repr=False)
+    perms: str = field(default=DEFAULT_PERMS, repr=False)
+    owner: str = field(default="", repr=False, compare=False)
+    group: str = field(default="", repr=False, compare=False)
+    uuid: str = field(default="", repr=False, compare=False)
+    node: str = field(default="", repr=False, compare=False)
+    version: int = field(default=0, repr=False, compare=False)
+    date: str = field(default="", repr=False, compare=False)
+
+
+@dataclass(kw_only=True)
+class EmergeFile(EmergeObject):
+    """The usual base: an object with a free `data` field."""
+
+    type: str = field(default="file", repr=False)
+    data: Any = None
+
+
+METADATA = tuple(f.name for f in fields(EmergeObject) if f.name != "id")
+"""The attributes that travel in the pointer and are not part of the state. (`id` is the user's, so state.)"""
+
+
+def object_path(obj: EmergeObject) -> str:
+    """Where an object is (or will be stored): its directory and its name, which falls back to its id."""
+    return child_path(obj.path, obj.name or obj.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """One entry of a directory: no state, no code.
+
+    `class_name` and `bundle` (a hash) are empty for directories and plain state; `size` is the state's bytes;
+    `revision` is globally unique per change; `parent` is the revision before it ("" for the first).
+    """
+
+    uuid: str
+    name: str
+    path: str  # the directory
+    type: str
+    class_name: str
+    bundle: str
+    perms: str
+    owner: str
+    group: str
+    size: int
+    version: int
+    revision: str
+    date: str
+    node: str
+
+    @property
+    def full_path(self) -> str:
+        return "/" if not self.name else child_path(self.path, self.name)
+
+    @property
+    def is_directory(self) -> bool:
+        return self.type == DIRECTORY
+
+    def to_wire(self) -> dict[str, Any]:
+        """A plain map with these fields, as operations return it."""
+        return asdict(self)
+
+    @classmethod
+    def from_wire(cls, data: dict[str, Any]) -> Self:
+        """The pointer in such a map; keys unknown here (from a newer node) are dropped."""
+        return cls(**{name: data[name] for name in cls.__slots__})

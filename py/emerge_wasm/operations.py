@@ -1,0 +1,303 @@
+"""The operation table: the only things that cross a wire. Declarations, no behaviour.
+
+`Operations` declares each once: name, arguments, result, documentation. `TABLE` is made from it, and from
+the table come the node's and the relay's dispatch, the clients, the command line and the docs.
+
+Everything here is plain data: str, int, float, bool, None, bytes, list, dict with str keys, and the codec's
+extension types. A state travels encoded (`bytes`, see `codec.py`), so that whoever only passes it on need not open it.
+A pointer travels as the map of `objects.Pointer`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+from .errors import Invalid
+
+Wire = dict[str, Any]
+Rows = list[Wire]
+Values = list[Any]
+Names = list[str]
+Right = Literal["", "r", "w", "x"]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who asks, and by which way: what the shells know about a call."""
+
+    principal: str = ""
+    via: str = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row of the table. `right` is needed on the path (rwx); `streams`: the result is many items."""
+
+    name: str
+    group: str
+    right: Right
+    changes: bool
+    streams: bool
+    doc: str
+    parameters: tuple[inspect.Parameter, ...]
+    required: int
+    defaults: list[Any]
+    kinds: list[tuple[type, ...]]  # plain types that each argument may have; () for any
+
+    def bind(self, args: list[Any]) -> list[Any]:
+        """The arguments with defaults filled in; Invalid when their number or plain types do not fit."""
+        if not self.required <= len(args) <= len(self.parameters):
+            raise Invalid(f"{self.name} got {len(args)} arguments", remedy=f"it is {self.name}{self.usage()}")
+        for parameter, kinds, value in zip(self.parameters, self.kinds, args, strict=False):
+            if kinds and (type(value) not in kinds):
+                raise Invalid(
+                    f"{self.name}: {parameter.name} cannot be {type(value).__name__}",
+                    remedy=f"it is {self.name}{self.usage()}",
+                )
+        return args + self.defaults[len(args) - self.required :]
+
+    def usage(self) -> str:
+        """The arguments as one reads them: `(path: str, version: int | None = None)`."""
+        shown = [
+            f"{p.name}: {p.annotation}" + ("" if p.default is p.empty else f" = {p.default!r}") for p in self.parameters
+        ]
+        return f"({', '.join(shown)})"
+
+
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "bytes": (bytes,),
+    "None": (type(None),),
+    "Rows": (list, tuple),
+    "Values": (list, tuple),
+    "Names": (list, tuple),
+    "dict": (dict,),
+    "Wire": (dict,),
+}
+
+
+def _kinds(annotation: str) -> tuple[type, ...]:
+    """The plain types that an annotation such as `dict[str, bytes] | None` admits."""
+    return tuple(kind for part in annotation.split("|") for kind in _PLAIN[part.strip().split("[")[0]])
+
+
+def operation(group: str, right: Right = "", *, changes: bool = False) -> Callable[[F], F]:
+    """Mark a method of `Operations` as a row of the table."""
+
+    def mark(function: F) -> F:
+        function.__dict__["row"] = (group, right, changes)
+        return function
+
+    return mark
+
+
+class Operations(Protocol):
+    """Every operation. A filesystem implements them; a client calls them from afar."""
+
+    # --- objects
+    @operation("objects", "w", changes=True)
+    async def store(
+        self,
+        path: str,
+        state: bytes,
+        class_name: str = "",
+        bundle: str = "",
+        version: int = 0,
+        type: str = "file",
+        perms: str = "",
+        bundles: dict[str, bytes] | None = None,
+    ) -> Wire:
+        """Store a state at a path, directories made as needed; its new pointer.
+
+        `bundle` is the hash of its class bundle; `bundles` maps all hashes that the state needs to their bytes, or
+        to b"" where the other side has them.
+        `version` is the version it was read at (0: whatever is there). A stale one is a Conflict whose details
+        hold `theirs` and `mine` (states) and `pointer` (what is there now). NotFound with
+        `details["bundles"]` names bundles that must be sent along.
+        """
+        ...
+
+    @operation("objects", "w", changes=True)
+    async def storeall(self, objects: Values, bundles: dict[str, bytes] | None = None) -> Rows:
+        """Store many objects in one commit, all or none: lists of `store`'s arguments; their new pointers."""
+        ...
+
+    @operation("objects", "r")
+    async def get(self, path: str, version: int = 0) -> Wire:
+        """The pointer at a path (version 0: the newest)."""
+        ...
+
+    @operation("objects", "r")
+    async def getobject(self, path: str, version: int = 0) -> Wire:
+        """{"pointer", "state"}: the encoded state at a path. The class comes from `classes`."""
+        ...
+
+    @operation("objects", "r")
+    async def objects(self, path: str, cursor: str = "", limit: int = 1000) -> Wire:
+        """{"objects": [{"pointer", "state"}…], "cursor"}: a page of a directory's objects, directories left out."""
+        ...
+
+    @operation("objects", "r")
+    async def cat(self, path: str, version: int = 0) -> Any:
+        """The decoded state as plain data; `/a/b.field.inner.0` reads into it. No code is run."""
+        ...
+
+    @operation("objects", "w", changes=True)
+    async def update(self, path: str, changes: bytes, version: int = 0) -> Wire:
+        """Set fields (an encoded map of field to value) of the object; its new pointer. Stale: as in `store`."""
+        ...
+
+    @operation("objects", "w", changes=True)
+    async def cp(self, source: str, target: str, recursive: bool = False) -> Wire:
+        """Copy an object (or, recursive, a tree) to a path or into a directory; the copy's pointer."""
+        ...
+
+    @operation("objects", "w", changes=True)
+    async def mv(self, source: str, target: str) -> Wire:
+        """Move an object or a directory to a path or into a directory; uuid and versions stay."""
+        ...
+
+    @operation("objects", "w", changes=True)
+    async def rm(self, path: str, recursive: bool = False) -> int:
+        """Remove an object or a directory (recursive when not empty); how many entries went."""
+        ...
+
+    # --- directories
+    @operation("directories", "w", changes=True)
+    async def mkdir(self, path: str) -> Wire:
+        """Make a directory and those above it; the pointer (of the existing one, if it is there)."""
+        ...
+
+    @operation("directories", "r")
+    async def list(self, path: str, cursor: str = "", limit: int = 1000) -> Wire:
+        """{"entries": [pointer…], "cursor"}: one page by name; cursor "" means there is no more."""
+        ...
+
+    @operation("directories", "r")
+    def dir(self, path: str) -> AsyncIterator[Wire]:
+        """A stream of every pointer in a directory, by name."""
+        ...
+
+    @operation("directories", "r")
+    def tree(self, path: str) -> AsyncIterator[Wire]:
+        """A stream of every pointer below a directory, depth first."""
+        ...
+
+    # --- code
+    @operation("code", "r")
+    async def methods(self, path: str) -> Rows:
+        """[{"name", "signature", "doc", "kind"}…] of the object's class, inherited ones too."""
+        ...
+
+    @operation("code", "r")
+    async def help(self, path: str, method: str = "") -> str:
+        """The documentation of the class, or of one method."""
+        ...
+
+    @operation("code", "r")
+    async def code(self, path: str, method: str = "") -> str:
+        """The source of the class (with what it needs), or of one method."""
+        ...
+
+    @operation("code")
+    async def classes(self, hashes: Names) -> dict[str, bytes]:
+        """The bundles with these hashes; absent ones are left out."""
+        ...
+
+    # --- versions
+    @operation("versions", "r")
+    async def versions(self, path: str, before: int = 0, limit: int = 100) -> Rows:
+        """The versions of an object, newest first: pointers with `author` and `operation`. `before`: older only."""
+        ...
+
+    # --- run
+    @operation("run", "x", changes=True)
+    async def run(
+        self, path: str, method: str, args: Values | None = None, kwargs: Wire | None = None, receipt: bool = False
+    ) -> Any:
+        """Run a method where the object lives; its result. A changed state becomes a version.
+
+        With `receipt`: {"result", "output", "milliseconds", "pointer"}, the pointer None when nothing changed.
+        """
+        ...
+
+    # --- changes
+    @operation("changes", "r")
+    async def changes(self, since: int = -1, limit: int = 1000) -> Wire:
+        """{"changes": [{"position", "operation", "pointer", "path", "from"}…], "position"}: what was logged after
+        `since`; -1 gives none, only the newest position. All changes of one commit have one position."""
+        ...
+
+    @operation("changes", "r")
+    def watch(self, path: str = "/", since: int = -1) -> AsyncIterator[Wire]:
+        """A stream of the changes at or below a path, from now or from a log position on."""
+        ...
+
+    # --- cluster
+    @operation("cluster")
+    async def hello(self) -> Wire:
+        """{"node", "uuid", "version", "store", "durability", "position", "runs", "principal"} of who answers."""
+        ...
+
+    @operation("cluster")
+    async def nodes(self) -> Rows:
+        """[{"node", "uuid", "rpc", "self"}…]: the nodes that are here now."""
+        ...
+
+    @operation("cluster")
+    async def whohas(self, paths: Names, uuids: Names | None = None) -> Wire:
+        """{"paths": {path: node}, "uuids": {uuid: node}}: which nodes hold these; unknown ones are left out."""
+        ...
+
+
+def _table() -> dict[str, Operation]:
+    return {name: _row(name, function) for name, function in vars(Operations).items() if hasattr(function, "row")}
+
+
+def _row(name: str, function: Any) -> Operation:
+    group, right, changes = function.row
+    parameters = tuple(inspect.signature(function).parameters.values())[1:]
+    defaults = [p.default for p in parameters if p.default is not p.empty]
+    return Operation(
+        name,
+        group,
+        right,
+        changes,
+        streams=not inspect.iscoroutinefunction(function),
+        doc=inspect.getdoc(function) or "",
+        parameters=parameters,
+        required=len(parameters) - len(defaults),
+        defaults=defaults,
+        kinds=[_kinds(p.annotation) for p in parameters],
+    )
+
+
+TABLE: dict[str, Operation] = _table()
+
+
+def find_operation(name: Any) -> Operation:
+    """The row of that name; Invalid for an unknown one."""
+    row = TABLE.get(name) if isinstance(name, str) else None
+    if row is None:
+        raise Invalid(f"there is no operation {str(name)[:80]!r}", remedy="one of: " + ", ".join(TABLE))
+    return row
+
+
+class Transport(Protocol):
+    """How a client reaches a filesystem: these three methods are all a new transport needs."""
+
+    async def call(self, name: str, args: list[Any]) -> Any:
+        """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
+        ...
+
+    def stream(self, name: str, args: list[Any]) -> AsyncIterator[Any]:
+        """Run an operation that streams; closing the iterator ends it on the other side."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,61 @@
+"""Paths: what is a valid one, and how it splits. Pure functions on strings.
+
+Names are any Unicode text in NFC, 1 to 255 characters, without `/`, control characters or lone surrogates;
+`.` and `..` are refused rather than resolved, so that a path always says where it points.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+from .errors import Invalid
+
+NAME_LIMIT = 255
+DEPTH_LIMIT = 64
+
+
+def check_name(name: str) -> str:
+    """The name in NFC; Invalid, naming the fault, when it cannot be a name."""
+    if not isinstance(name, str):
+        raise Invalid(f"a name must be text, not {type(name).__name__}")
+    shown = name if len(name) <= 40 else name[:37] + "…"
+    if not name:
+        raise Invalid("a name is empty", remedy="give every part of the path a name")
+    if name in (".", ".."):
+        raise Invalid(f"{name!r} is not a name", remedy="write the path out in full")
+    name = unicodedata.normalize("NFC", name)
+    if len(name) > NAME_LIMIT:
+        raise Invalid(f"the name {shown!r} has {len(name)} characters", remedy=f"the limit is {NAME_LIMIT}")
+    for char in name:
+        if char == "/" or unicodedata.category(char) in ("Cc", "Cs"):
+            raise Invalid(f"the name {shown!r} holds the character U+{ord(char):04X}", remedy="remove it")
+    return name
+
+
+@lru_cache(maxsize=4096)
+def split_path(path: str) -> tuple[str, ...]:
+    """The names of an absolute path: `/` is (), `/a/b` is ("a", "b"). One trailing slash is allowed."""
+    if not isinstance(path, str):
+        raise Invalid(f"a path must be text, not {type(path).__name__}")
+    if not path.startswith("/"):
+        raise Invalid(f"the path {path[:80]!r} is not absolute", path=path, remedy="begin it with /")
+    if path == "/":
+        return ()
+    names = path[1:].removesuffix("/").split("/")
+    if len(names) > DEPTH_LIMIT:
+        raise Invalid(f"the path is {len(names)} levels deep", path=path[:200], remedy=f"the limit is {DEPTH_LIMIT}")
+    try:
+        return tuple(check_name(name) for name in names)
+    except Invalid as error:
+        raise Invalid(f"{error.message}, in the path {path[:80]!r}", path=path[:200], remedy=error.remedy) from None
+
+
+def join_path(*names: str) -> str:
+    """The absolute path of these (already checked) names."""
+    return "/" + "/".join(names)
+
+
+def child_path(directory: str, name: str) -> str:
+    """The path of `name` in `directory`."""
+    return directory.rstrip("/") + "/" + name

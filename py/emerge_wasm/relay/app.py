@@ -1,0 +1,146 @@
+"""The relay as an ASGI application: the page, its one-time link, the WebSocket, and a look at its health."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import resources
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
+
+from ..clients.websocket import BEAT
+from ..node.cluster import Cluster
+from ..node.peer import Identity
+from .browser import RESTART, Browser
+from .gate import cookie_name, refusal
+from .header import SecurityHeaders
+from .session import Sessions
+from .setting import Settings
+from .static import Page
+from .uplink import Uplink
+
+
+class Relay:
+    """What the routes share: settings, sessions, the way to the node, the browsers that are here."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.sessions = Sessions(settings.data, settings.token, settings.session)
+        self.uplink = Uplink(settings.nodes, settings.beat)
+        self.cluster = Cluster(join=settings.nodes, observer=True)
+        self.cluster.on_change(self._members_changed)
+        self.browsers: set[Browser] = set()
+        self.page: Page | None = Page(settings.dist, settings.immutable) if settings.dist else None
+
+    @asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        self.uplink.start()
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(self._beat()), loop.create_task(self.cluster.start())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.cluster.stop()
+            for browser in list(self.browsers):
+                browser.end(RESTART, "the relay stops")
+            await self.uplink.close()
+
+    def _members_changed(self, how: str, identity: Identity) -> None:
+        """Nodes that joined can take over from those that the settings name."""
+        self.uplink.look_at([*self.settings.nodes, *(member.rpc for member in self.cluster.peers())])
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            for browser in list(self.browsers):
+                browser.beat()
+
+    async def socket(self, websocket: WebSocket) -> None:
+        """`/ws`: admit, or refuse before it is accepted."""
+        settings = self.settings
+        fault = refusal(websocket, self.sessions, settings.host, settings.origins)
+        if fault:
+            await websocket.send_denial_response(PlainTextResponse(fault + "\n", 403))
+            return
+        if len(self.browsers) >= settings.limits.browsers:
+            await websocket.send_denial_response(PlainTextResponse("too many browsers are connected\n", 503))
+            return
+        browser = Browser(websocket, self.uplink, settings.limits)
+        self.browsers.add(browser)
+        try:
+            await browser.serve()
+        finally:
+            self.browsers.discard(browser)
+
+    async def index(self, request: Request) -> Response:
+        """`/`: the page, or with `?token=` the session that it stands for."""
+        token = request.query_params.get("token")
+        if token is None:
+            return await self._index(request)
+        cookie = self.sessions.redeem(token)
+        if cookie is None and not self._has_session(request):
+            return HTMLResponse(_text("refused.html"), 403, {"Cache-Control": "no-store"})
+        response = RedirectResponse("/", 303, {"Cache-Control": "no-store"})
+        if cookie is not None:
+            self._set_cookie(request, response, cookie)
+        return response
+
+    async def session(self, request: Request) -> Response:
+        """`/session`: 204 when this browser may open the WebSocket, 403 when it needs the link first."""
+        status = 204 if self._has_session(request) else 403
+        return Response(None, status, {"Cache-Control": "no-store"})
+
+    async def health(self, request: Request) -> Response:
+        """`/healthz`: the relay lives; whether its node does; how many browsers are here."""
+        place = self.uplink.place
+        body = {"relay": "up", "node": place.node if place else None, "browsers": len(self.browsers)}
+        return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+    async def _index(self, request: Request) -> Response:
+        if self.page is None or self.settings.dist is None or not (self.settings.dist / "index.html").is_file():
+            return HTMLResponse(_text("unbuilt.html"), 503, {"Cache-Control": "no-store"})
+        return await self.page.get_response("index.html", request.scope)
+
+    def _has_session(self, request: Request) -> bool:
+        return self.sessions.knows_cookie(request.cookies.get(cookie_name(request)))
+
+    def _set_cookie(self, request: Request, response: Response, cookie: str) -> None:
+        response.set_cookie(
+            cookie_name(request),
+            cookie,
+            max_age=int(self.settings.session),
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+
+
+def make_app(settings: Settings) -> Starlette:
+    """The application; `app.state.relay` is its Relay (`sessions.invite()` gives a one-time token)."""
+    relay = Relay(settings)
+    routes: list[Route | WebSocketRoute | Mount] = [
+        Route("/", relay.index),
+        Route("/healthz", relay.health),
+        Route("/session", relay.session),
+        WebSocketRoute("/ws", relay.socket),
+    ]
+    if relay.page is not None:
+        page: ASGIApp = relay.page
+        routes.append(Mount("/", page))
+    app = Starlette(routes=routes, lifespan=relay.lifespan, middleware=[Middleware(SecurityHeaders)])
+    app.state.relay = relay
+    return app
+
+
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text("utf-8")

@@ -1,0 +1,113 @@
+"""One WebSocket from its acceptance to its end: reads, a bounded queue out, and a closing code that says why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ..clients.websocket import SUBPROTOCOL
+from ..errors import EmergeError
+from .pipe import Pipe
+from .setting import Limits
+from .uplink import Uplink
+
+UNSUPPORTED, MALFORMED, TRY_LATER, RESTART = 1003, 1007, 1013, 1012
+ABORT = "emerge.abort"
+"""The ASGI extension by which the server lets go of a connection whose other end does not read."""
+
+
+class Browser:
+    """Whoever is at the other end of one accepted WebSocket; a program is one too."""
+
+    def __init__(self, websocket: WebSocket, uplink: Uplink, limits: Limits) -> None:
+        self.pipe = Pipe(uplink, limits, self.deliver)
+        self._websocket = websocket
+        self._uplink = uplink
+        self._limits = limits
+        self._queue: deque[bytes] = deque()
+        self._queued = 0  # bytes
+        self._filled = asyncio.Event()
+        self._ending: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+
+    async def serve(self) -> None:
+        """Serve until either end closes."""
+        await self._websocket.accept(SUBPROTOCOL)
+        unsubscribe = self._uplink.subscribe(self._switch)
+        self.deliver(self.pipe.status())
+        tasks: list[asyncio.Future[None]] = [asyncio.ensure_future(self._read()), asyncio.ensure_future(self._write())]
+        ends: list[asyncio.Future[Any]] = [*tasks, self._ending]
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            unsubscribe()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self.pipe.close()
+            self._queue.clear()
+        if self._ending.done():
+            await self._leave(*self._ending.result())
+
+    def deliver(self, payload: bytes) -> None:
+        """Queue an event for the browser; one that reads too slowly is let go."""
+        if self._ending.done():
+            return
+        self._queue.append(payload)
+        self._queued += len(payload)
+        if len(self._queue) > self._limits.queue or self._queued > self._limits.queue_bytes:
+            self.end(TRY_LATER, "this browser reads too slowly: connect again")
+        self._filled.set()
+
+    def beat(self) -> None:
+        """A sign of life, to the browser and, for what it asked, to the node."""
+        self.pipe.beat()
+        self.deliver(self.pipe.status())
+
+    def end(self, code: int, reason: str) -> None:
+        """Close with this code; a reason has at most 123 bytes."""
+        if not self._ending.done():
+            self._ending.set_result((code, reason.encode()[:123].decode(errors="ignore")))
+
+    def _switch(self) -> None:
+        self.pipe.switch()
+        self.deliver(self.pipe.status())
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            payload: Any = message.get("bytes")
+            if payload is None:
+                self.end(UNSUPPORTED, "events are binary messages, not text")
+                return
+            try:
+                self.pipe.from_browser(payload)
+            except EmergeError as error:
+                self.end(MALFORMED, str(error))
+                return
+
+    async def _write(self) -> None:
+        with suppress(WebSocketDisconnect, RuntimeError):  # it closed meanwhile; _read sees that too
+            while True:
+                while self._queue:
+                    payload = self._queue.popleft()
+                    await self._websocket.send_bytes(payload)
+                    self._queued -= len(payload)
+                self._filled.clear()
+                await self._filled.wait()
+
+    async def _leave(self, code: int, reason: str) -> None:
+        """Say why, and hang up on who does not listen even to that."""
+        try:
+            async with asyncio.timeout(self._limits.patience):
+                with suppress(WebSocketDisconnect, RuntimeError):
+                    await self._websocket.close(code, reason)
+        except TimeoutError:
+            abort = self._websocket.scope.get("extensions", {}).get(ABORT)
+            if abort is not None:
+                abort["call"]()

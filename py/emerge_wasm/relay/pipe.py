@@ -1,0 +1,154 @@
+"""One browser's way to the node: events pass both ways unopened but for their envelope.
+
+It knows which requests are under way, so that they can be bounded, be answered at once when the node goes, and be
+ended when the browser goes. Knows nothing of WebSockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import zmq
+
+from ..clients.websocket import STATUS
+from ..clients.zeromq import LINGER, DrainedSocket
+from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
+from ..wire.event import END, ERR, HEARTBEAT, MORE, OK, STREAM_DONE, Id, Ids, encode, encode_end, encode_error, peek
+from .setting import Limits
+from .uplink import Place, Uplink, open_dealer
+
+FOLLOWING = frozenset((HEARTBEAT, MORE, END))
+LAST = frozenset((OK, ERR, STREAM_DONE))
+ID_LIMIT = 64
+UNKNOWN = "it is unknown whether a change was made: look before you repeat it; the relay reconnects by itself"
+RECONNECTS = "the relay reconnects by itself; try again then"
+
+
+class Pipe:
+    """The requests of one browser. `deliver(payload)` takes what is for the browser, without waiting."""
+
+    def __init__(self, uplink: Uplink, limits: Limits, deliver: Callable[[bytes], None]) -> None:
+        self.uplink = uplink
+        self.limits = limits
+        self.requests: dict[Id, int] = {}  # those under way: channel, bytes of the request
+        self._bytes = 0
+        self._deliver = deliver
+        self._ids = Ids()
+        self._place: Place | None = None
+        self._node = ""  # the last one's name
+        self._socket: DrainedSocket | None = None
+        self._connect()
+
+    def from_browser(self, payload: bytes) -> None:
+        """Pass on what the browser sent; Invalid when it is no event (then there is no channel to say so on)."""
+        header, name = peek(payload)
+        channel = header.get("response_to")
+        if channel is None:
+            self._request(header.get("message_id"), name, payload)
+        elif isinstance(channel, (bytes, str)) and channel in self.requests and name in FOLLOWING:
+            self._send(payload)
+            if name == END:
+                self._forget(channel)
+
+    def from_node(self, frames: list[bytes]) -> None:
+        """Pass on what the node sent; what belongs to no request under way is dropped."""
+        payload = frames[-1]
+        try:
+            header, name = peek(payload)
+        except EmergeError:
+            return
+        channel = header.get("response_to")
+        if not isinstance(channel, (bytes, str)) or channel not in self.requests:
+            return
+        if len(payload) > self.limits.message:
+            self._send(encode_end(self._ids, channel))
+            payload, name = encode_error(self._ids, channel, _too_long(len(payload), self.limits.message)), ERR
+        if name in LAST:
+            self._forget(channel)
+        self._deliver(payload)
+
+    def switch(self) -> None:
+        """The node came, went or is another one: what is under way there is answered now, unless nothing changed."""
+        if self.uplink.place == self._place:
+            return
+        gone = self._place
+        self._disconnect()
+        for channel in list(self.requests):
+            self._forget(channel)
+            name = gone.node if gone else "the node"
+            self._deliver(encode_error(self._ids, channel, _unavailable(f"{name} went away", UNKNOWN, gone)))
+        self._connect()
+
+    def beat(self) -> None:
+        """Tell the node that the askers live, also while a browser's kernel is busy computing."""
+        for channel in self.requests:
+            self._send(encode({"message_id": self._ids(), "v": 3, "response_to": channel}, HEARTBEAT, [0]))
+
+    def status(self) -> bytes:
+        """The unsolicited event that tells the browser whether the node is there."""
+        place = self.uplink.place
+        state = {"node": place.node, "state": "up"} if place else {"node": self._node, "state": "down"}
+        return encode({"message_id": self._ids(), "v": 3}, STATUS, [state])
+
+    def close(self) -> None:
+        """The browser is gone: end what it asked for."""
+        for channel in list(self.requests):
+            self._send(encode_end(self._ids, channel))
+            self._forget(channel)
+        self._disconnect(LINGER)
+
+    def _request(self, channel: object, name: str, payload: bytes) -> None:
+        if not isinstance(channel, (bytes, str)) or len(channel) > ID_LIMIT or channel in self.requests:
+            raise Invalid("the event opens no channel", remedy="give it a message_id of its own")
+        error = self._refusal(name, len(payload))
+        if error is not None:
+            self._deliver(encode_error(self._ids, channel, error))
+            return
+        self.requests[channel] = len(payload)
+        self._bytes += len(payload)
+        self._send(payload)
+
+    def _refusal(self, name: str, size: int) -> EmergeError | None:
+        if self._socket is None:
+            return _unavailable(self.uplink.missing(), RECONNECTS, self._place)
+        if name.startswith("_"):
+            return Invalid(f"{name[:80]!r} cannot be called", remedy="names that begin with _ are the node's own")
+        if len(self.requests) >= self.limits.requests:
+            return _too_much(f"{self.limits.requests} requests", "requests under way")
+        if self._bytes + size > self.limits.request_bytes:
+            return _too_much(f"requests of {self.limits.request_bytes} bytes", "request bytes under way")
+        return None
+
+    def _forget(self, channel: Id) -> None:
+        self._bytes -= self.requests.pop(channel)
+
+    def _send(self, payload: bytes) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._socket.send([payload])  # nodes take it without zerorpc's empty delimiter, and a frame costs 25 µs
+        except zmq.ZMQError:  # the uplink notices by itself, and then answers what is under way
+            pass
+
+    def _connect(self) -> None:
+        self._place = self.uplink.place
+        if self._place is not None:
+            self._node = self._place.node
+            self._socket = DrainedSocket(open_dealer(self._place.endpoint), self.from_node)
+
+    def _disconnect(self, linger: int = 0) -> None:
+        if self._socket is not None:
+            self._socket.close(linger)
+            self._socket = None
+
+
+def _unavailable(message: str, remedy: str, place: Place | None) -> Unavailable:
+    return Unavailable(message, remedy=remedy, node=place.node if place else "")
+
+
+def _too_much(what: str, limit: str) -> LimitExceeded:
+    return LimitExceeded(f"{what} are under way already", remedy="wait for some to end", limit=limit)
+
+
+def _too_long(size: int, limit: int) -> LimitExceeded:
+    return LimitExceeded(f"an answer of {size} bytes", remedy=f"the limit is {limit}; ask for less", limit="event size")

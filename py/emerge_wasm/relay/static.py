@@ -1,0 +1,81 @@
+"""The built page: right types, caching for good where the name tells the content, compressed files as they are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
+from starlette.types import Scope
+
+TYPES = {
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".css": "text/css",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".wasm": "application/wasm",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+    ".txt": "text/plain",
+    ".py": "text/x-python",
+    ".whl": "application/zip",
+    ".zip": "application/zip",
+}
+OTHER = "application/octet-stream"
+ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
+FOR_EVER = "public, max-age=31536000, immutable"
+ASK_AGAIN = "no-cache"
+
+
+class LargeFileResponse(FileResponse):
+    """Reads big files in few pieces."""
+
+    chunk_size = 1 << 20
+
+
+class Page(StaticFiles):
+    """The files of `dist`. `immutable`: the beginnings of paths that browsers may keep for good."""
+
+    def __init__(self, dist: Path, immutable: tuple[str, ...]) -> None:
+        super().__init__(directory=dist, html=True, check_dir=False)
+        self.immutable = immutable
+
+    async def check_config(self) -> None:
+        """A page that is not built is told as 404, not as a crash."""
+
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        request = Headers(scope=scope)
+        path = os.fspath(full_path)
+        headers = {"Cache-Control": FOR_EVER if scope["path"].startswith(self.immutable) else ASK_AGAIN}
+        stored, stat_result, encoding = _stored(path, stat_result, request.get("accept-encoding", ""))
+        if encoding:
+            headers["Content-Encoding"] = encoding
+        headers["Vary"] = "Accept-Encoding"
+        media_type = TYPES.get(os.path.splitext(path)[1].lower(), OTHER)
+        response = LargeFileResponse(stored, status_code, headers, media_type, stat_result=stat_result)
+        return NotModifiedResponse(response.headers) if self.is_not_modified(response.headers, request) else response
+
+
+def _stored(path: str, raw: os.stat_result, accepted: str) -> tuple[str, os.stat_result, str]:
+    """The file to send: a compressed neighbour that is no older, when the browser takes that, else the file itself."""
+    names = {
+        part.partition(";")[0].strip() for part in accepted.lower().split(",") if ";q=0" not in part.replace(" ", "")
+    }
+    for name, ending in ENCODINGS:
+        if name in names:
+            try:
+                found = os.stat(path + ending)
+            except OSError:
+                continue
+            if found.st_mtime >= raw.st_mtime:
+                return path + ending, found, name
+    return path, raw, ""

@@ -1,0 +1,162 @@
+"""Which node the relay speaks to, and whether it is there: seen at once when it goes, tried again until it is back.
+
+Holds a connection of its own to each known node: a connection that breaks tells at once, a ping that is not answered
+tells of a node that hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import zmq
+
+from ..clients.zeromq import DrainedSocket
+from ..errors import EmergeError, Unavailable
+from ..wire.call import Calls
+from ..wire.client import ClientProtocol
+
+LATE = 3  # beats without an answer after which a node counts as gone
+RECONNECT = 100  # milliseconds between ZeroMQ's own attempts
+
+
+class Place(NamedTuple):
+    """A node that is there: its name and its endpoint."""
+
+    node: str
+    endpoint: str
+
+
+class Probe:
+    """Watches one endpoint. `changed(self)` is called whenever `place` turns from None to a place or back."""
+
+    def __init__(self, endpoint: str, beat: float, changed: Callable[[Probe], None]) -> None:
+        self.endpoint = endpoint
+        self.place: Place | None = None
+        self._beat = beat
+        self._changed = changed
+        self._calls = Calls(self._send)
+        self._calls.protocol = ClientProtocol(heartbeat=0)
+        self._wake = asyncio.Event()
+        self._connected = False
+        self._open()
+        self._task = asyncio.get_running_loop().create_task(self._watch())
+
+    def _open(self) -> None:
+        socket = open_dealer(self.endpoint, connect=False)
+        monitor = socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED)
+        self._monitor = DrainedSocket(monitor, self._observe)
+        socket.connect(self.endpoint)
+        self._socket = DrainedSocket(socket, lambda frames: self._calls.receive(frames[-1]))
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._monitor.close(0)
+        self._socket.close(0)
+
+    async def _watch(self) -> None:
+        while True:
+            self._wake.clear()
+            if self._connected:
+                await self._ping()
+            try:
+                async with asyncio.timeout(self._beat if self._connected else None):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def _ping(self) -> None:
+        try:
+            async with asyncio.timeout(LATE * self._beat):
+                answer = await self._calls.call("_zerorpc_ping", [])
+        except (EmergeError, TimeoutError):
+            self._set(None)
+        else:
+            name = answer[1] if isinstance(answer, list) and len(answer) == 2 else self.endpoint
+            self._set(Place(str(name), self.endpoint))
+
+    def _observe(self, frames: list[bytes]) -> None:
+        event = int.from_bytes(frames[0][:2], "little")
+        self._connected = event == zmq.Event.HANDSHAKE_SUCCEEDED
+        if not self._connected:
+            self._calls.lose(Unavailable("the node went away"))
+            self._set(None)
+        self._wake.set()
+
+    def _set(self, place: Place | None) -> None:
+        if place is not None and not self._connected:
+            return
+        if place != self.place:
+            self.place = place
+            self._changed(self)
+
+    def _send(self, payload: bytes) -> None:
+        try:
+            self._socket.send([b"", payload])
+        except zmq.ZMQError:
+            raise Unavailable(f"no node answers at {self.endpoint}") from None
+
+
+class Uplink:
+    """The node in use (`place`), chosen among endpoints: the first in order that lives, kept while it does."""
+
+    def __init__(self, endpoints: Iterable[str], beat: float) -> None:
+        self.place: Place | None = None
+        self._endpoints = list(endpoints)
+        self._beat = beat
+        self._probes: dict[str, Probe] = {}
+        self._listeners: set[Callable[[], None]] = set()
+        self._closing: set[asyncio.Future[None]] = set()
+
+    def start(self) -> None:
+        """Begin to watch; needs a running loop."""
+        self.look_at(self._endpoints)
+
+    async def close(self) -> None:
+        self.look_at([])
+        await asyncio.gather(*self._closing)
+
+    def look_at(self, endpoints: Iterable[str]) -> None:
+        """From now on choose among these (the cluster's members, say), in this order."""
+        self._endpoints = list(dict.fromkeys(endpoints))
+        for endpoint in self._endpoints:
+            if endpoint not in self._probes:
+                self._probes[endpoint] = Probe(endpoint, self._beat, self._changed)
+        for endpoint in [endpoint for endpoint in self._probes if endpoint not in self._endpoints]:
+            closing = asyncio.ensure_future(self._probes.pop(endpoint).close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        self._choose()
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` whenever `place` changes; the result ends that."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    def missing(self) -> str:
+        """Which node is out of reach, in words."""
+        return f"no node answers at {' or '.join(self._endpoints) or 'any known address'}"
+
+    def _changed(self, probe: Probe) -> None:
+        self._choose()
+
+    def _choose(self) -> None:
+        here = [probe.place for name in self._endpoints if (probe := self._probes.get(name)) and probe.place]
+        place = self.place if self.place in here else next(iter(here), None)
+        if place != self.place:
+            self.place = place
+            for listener in list(self._listeners):
+                listener()
+
+
+def open_dealer(endpoint: str, *, connect: bool = True) -> zmq.Socket[bytes]:
+    """A DEALER for this endpoint. What bounds its queues is the bound on requests under way."""
+    socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+    options = {zmq.SNDHWM: 0, zmq.LINGER: 0, zmq.RECONNECT_IVL: RECONNECT, zmq.IPV6: 1}
+    for option, value in options.items():
+        socket.setsockopt(option, value)
+    if connect:
+        socket.connect(endpoint)
+    return socket

@@ -1,0 +1,108 @@
+"""The contract of a store: an ordered, transactional key-value space. Data and a Protocol, no engine.
+
+Engines live in `stores/`, one file each; the contract suite in `tests/contracts/store.py` runs on all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Key = tuple[str, bytes]
+"""(space, key): spaces are short ASCII names, each ordered by the bytes of its keys."""
+
+SPACES = ("meta", "entries", "versions", "states", "bundles", "log", "indexes")
+"""The spaces that the filesystem uses; an engine may create them ahead, and refuses any other name with Invalid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine declares; a contract test may be skipped only by one of these."""
+
+    durability: str  # "none" | "process" (survives a crash of it) | "disk" (fsync) | "relaxed"
+    reopens: bool  # a closed store can be opened again with its data
+    many_writers: bool  # several processes (or tabs) may commit to it at once
+    largest_batch: int  # puts + deletes + appends of one commit
+    largest_value: int  # bytes
+
+
+@dataclass(slots=True)
+class Batch:
+    """One commit: all of it or nothing.
+
+    `expects` are compared first: the key must hold exactly this value, or be absent where it is None;
+    and `counts`: so many keys are in the range of that space (start <= key < end).
+    `appends` get the next 8-byte big-endian number of their space as key (1, 2, 3 …, without gaps; a number is
+    never given twice, not even after its row was deleted).
+    """
+
+    puts: list[tuple[str, bytes, bytes]] = field(default_factory=list)
+    deletes: list[Key] = field(default_factory=list)
+    expects: list[tuple[str, bytes, bytes | None]] = field(default_factory=list)
+    appends: list[tuple[str, bytes]] = field(default_factory=list)
+    counts: list[tuple[str, bytes, bytes | None, int]] = field(default_factory=list)
+
+    def put(self, space: str, key: bytes, value: bytes) -> None:
+        self.puts.append((space, key, value))
+
+    def delete(self, space: str, key: bytes) -> None:
+        self.deletes.append((space, key))
+
+    def expect(self, space: str, key: bytes, value: bytes | None) -> None:
+        self.expects.append((space, key, value))
+
+    def expect_count(self, space: str, start: bytes, end: bytes | None, count: int) -> None:
+        self.counts.append((space, start, end, count))
+
+    def append(self, space: str, value: bytes) -> None:
+        self.appends.append((space, value))
+
+    def __len__(self) -> int:
+        return len(self.puts) + len(self.deletes) + len(self.appends)
+
+
+class Store(Protocol):
+    """An opened engine. Methods may be awaited concurrently; each is atomic."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
+        """The values of these keys, None where absent, all as of one moment."""
+        ...
+
+    async def scan(
+        self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        """One page of at most `limit` (key, value), start <= key < end, in byte order.
+
+        `reverse` gives the same range from its end. Fewer than `limit` rows means there are no more;
+        the next page starts at `last_key + b"\\0"` (or, reversed, has `end=last_key`).
+        """
+        ...
+
+    async def commit(self, batch: Batch) -> list[int]:
+        """Apply the batch, durable when this returns; the numbers given to its appends.
+
+        Raises Conflict with `details["space"]` and `details["key"]` of the first failed expectation (of a count: its
+        start),
+        LimitExceeded (`details["limit"]`) for a batch or value above the capabilities.
+        The order is: expects, counts, deletes, puts, appends.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Wait for what is under way and release the engine; a second call does nothing."""
+        ...
+
+
+def prefix_end(prefix: bytes) -> bytes | None:
+    """The first key after all keys with this prefix (None: there is none), for `scan`'s `end`."""
+    stripped = prefix.rstrip(b"\xff")
+    return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else None
+
+
+def keys_of(space: str, keys: Iterable[bytes]) -> list[Key]:
+    """These keys, each with the space, as `Store.get` wants them."""
+    return [(space, key) for key in keys]

@@ -1,0 +1,10 @@
+"""The engines that hold a filesystem's keys and values, one file each, chosen by URL.
+
+Importing this imports no engine: each is imported when a URL first names it.
+"""
+
+from __future__ import annotations
+
+from .engine import ENGINES, Engine, open_store
+
+__all__ = ["ENGINES", "Engine", "open_store"]

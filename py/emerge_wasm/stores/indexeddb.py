@@ -1,0 +1,183 @@
+"""A store in the browser's IndexedDB: `indexeddb://name`, where a tab's own objects live with no network.
+
+The requests are issued by web/indexeddb.ts, the JavaScript module `emerge_indexeddb`; this packs and unpacks.
+Imports nothing of the browser before `open`, so that it can be imported anywhere.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate, chain
+from typing import Any
+
+from ..errors import Conflict, EmergeError, Invalid, LimitExceeded, Unavailable
+from ..store import SPACES, Batch, Capabilities, Key
+from .check import check_batch, check_keys, check_options, check_scan, closed
+
+_ABSENT = 0xFFFFFFFF
+_INDEX = {space: index for index, space in enumerate(SPACES)}
+_DURABILITY = {"disk": "strict", "relaxed": "relaxed"}
+
+
+class IndexedDBStore:
+    """A store of URL `indexeddb://name`. Several tabs of one origin may have it open, and write to it."""
+
+    def __init__(self, name: str, durability: str, database: Any) -> None:
+        self.capabilities = Capabilities(
+            durability=durability, reopens=True, many_writers=True, largest_batch=100_000, largest_value=64 << 20
+        )
+        self._name = name
+        self._database = database
+        self._closed = False
+
+    @classmethod
+    async def open(cls, location: str, options: Mapping[str, str]) -> IndexedDBStore:
+        """Open or make the database called `location`.
+
+        Option: `durability` = disk (the default) or relaxed. Raises Invalid, Unavailable or LimitExceeded.
+        """
+        check_options("indexeddb", options, ("durability",))
+        durability = options.get("durability", "disk")
+        if durability not in _DURABILITY:
+            raise Invalid(f"durability={durability} is unknown", remedy="use disk or relaxed")
+        if not location:
+            raise Invalid("indexeddb:// names no database", remedy="write indexeddb://name")
+        import emerge_indexeddb
+        from pyodide.ffi import to_js
+
+        work = emerge_indexeddb.open(location, to_js(list(SPACES)), _DURABILITY[durability])
+        return cls(location, durability, await _mapped(location, work))
+
+    @staticmethod
+    async def destroy(location: str) -> None:
+        """Delete the database of that name; other tabs that have it open lose it."""
+        import emerge_indexeddb
+
+        await _mapped(location, emerge_indexeddb.destroy(location))
+
+    async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
+        self._check_open()
+        check_keys(keys)
+        if not keys:
+            return []
+        head = [len(keys), *chain.from_iterable((_INDEX[space], len(key)) for space, key in keys)]
+        reply, lengths = await self._call(self._database.get, head, (key for _, key in keys))
+        return _cut(reply, lengths)
+
+    async def scan(
+        self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        self._check_open()
+        check_scan(space, start, end, limit)
+        if limit == 0 or (end is not None and start >= end):
+            return []
+        head = [_INDEX[space], len(start), _length(end), min(limit, _ABSENT), int(reverse)]
+        reply, lengths = await self._call(self._database.scan, head, (start, end or b""))
+        parts: list[Any] = _cut(reply, lengths)
+        return list(zip(parts[::2], parts[1::2], strict=True))
+
+    async def commit(self, batch: Batch) -> list[int]:
+        self._check_open()
+        check_batch(batch, self.capabilities)
+        _, words = await self._call(self._database.commit, *pack_batch(batch))
+        failed, *halves = words
+        if failed != _ABSENT:
+            space, key, _ = batch.expects[failed]
+            raise Conflict(f"the key {key.hex()} of {space} was changed meanwhile", space=space, key=key)
+        return [(high << 32) + low for high, low in zip(halves[::2], halves[1::2], strict=True)]
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            await _mapped(self._name, self._database.close())
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise closed(f"indexeddb://{self._name}")
+
+    async def _call(
+        self, method: Callable[[Any], Any], head: list[int], parts: Iterable[bytes]
+    ) -> tuple[bytes, list[int]]:
+        """(the whole reply, the words of its head) of one call."""
+        from js import Uint8Array
+
+        packed = pack(head, parts)
+        buffer = Uint8Array.new(len(packed))
+        buffer.assign(packed)
+        reply: bytes = (await _mapped(self._name, method(buffer))).to_bytes()
+        words = array("I", reply[: 4 * int.from_bytes(reply[:4], "little")])
+        return reply, words.tolist()[1:]
+
+
+def pack(head: list[int], parts: Iterable[bytes]) -> bytes:
+    """One buffer, as web/packing.ts reads it: the number of words, the words, the bytes."""
+    return array("I", [len(head) + 1, *head]).tobytes() + b"".join(parts)
+
+
+def pack_batch(batch: Batch) -> tuple[list[int], list[bytes]]:
+    """The head and the bytes of a commit."""
+    head = [len(batch.expects), len(batch.deletes), len(batch.puts), len(batch.appends)]
+    parts: list[bytes] = []
+    for space, key, expected in batch.expects:
+        head += _INDEX[space], len(key), _length(expected)
+        parts += key, expected or b""
+    for space, key in batch.deletes:
+        head += _INDEX[space], len(key)
+        parts.append(key)
+    for space, key, value in batch.puts:
+        head += _INDEX[space], len(key), len(value)
+        parts += key, value
+    for space, value in batch.appends:
+        head += _INDEX[space], len(value)
+        parts.append(value)
+    return head, parts
+
+
+def _length(value: bytes | None) -> int:
+    return _ABSENT if value is None else len(value)
+
+
+def _cut(reply: bytes, lengths: list[int]) -> list[bytes | None]:
+    """The parts of these lengths that follow the head, None for each that is absent."""
+    sizes = [0 if length == _ABSENT else length for length in lengths]
+    ends = list(accumulate(sizes, initial=4 * (len(lengths) + 1)))
+    return [
+        None if length == _ABSENT else reply[begin:end]
+        for length, begin, end in zip(lengths, ends, ends[1:], strict=False)
+    ]
+
+
+async def _mapped(name: str, promise: Any) -> Any:
+    """What the promise gives; what it throws, as an EmergeError."""
+    from pyodide.ffi import JsException
+
+    try:
+        return await promise
+    except JsException as error:
+        raise _meaning(name, str(error.name), str(error.message)) from error
+
+
+def _meaning(name: str, kind: str, message: str) -> EmergeError:
+    """The EmergeError for what IndexedDB says about a database."""
+    what = f"indexeddb://{name}"
+    match kind:
+        case "QuotaExceededError":
+            return LimitExceeded(
+                f"this browser gives {what} no more room",
+                remedy="delete what you do not need, or free disk space; nothing of this change was stored",
+                limit="storage quota",
+            )
+        case "VersionError":
+            return Invalid(f"{what} was written by a newer Emerge", remedy="reload the page to get that one")
+        case "NotFoundError":
+            return Invalid(f"{what} is not an Emerge store: {message}", remedy="choose another name")
+        case "BlockedError":
+            return Unavailable(
+                f"{what} is held by another tab", remedy="close the other tabs of this page, then reload"
+            )
+        case "InvalidStateError":
+            return Unavailable(f"{what} was closed by the browser or another tab", remedy="reload the page")
+        case "AbortError":
+            return Unavailable(f"{what} did not store the change", remedy="nothing of it was applied: try again")
+    return Unavailable(f"{what}: {kind}: {message}", remedy="allow this page to store data, then reload it")

@@ -1,0 +1,97 @@
+"""What the writer thread of an SQLite store does: many batches, one transaction. Must not import asyncio."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from ..errors import Conflict, EmergeError
+from ..store import Batch, Key
+from .sqlite_file import File, meaning
+
+Answer = list[int] | EmergeError
+"""Of one batch: the numbers of its appends, or why nothing of it was applied."""
+
+_VALUE = "SELECT value FROM rows WHERE space = ? AND key = ?"
+_DELETE = "DELETE FROM rows WHERE space = ? AND key = ?"
+_PUT = (
+    "INSERT INTO rows (space, key, value) VALUES (?, ?, ?)"
+    " ON CONFLICT (space, key) DO UPDATE SET value = excluded.value"
+)
+_COUNT = "INSERT OR REPLACE INTO counters (space, last) VALUES (?, ?)"
+
+
+class Writer:
+    """Applies groups of batches to a file, one after the other, in the order given."""
+
+    def __init__(self, file: File) -> None:
+        self._path = file.path
+        self._file = file.writer
+
+    def write(self, group: Sequence[Batch]) -> list[Answer]:
+        """One transaction for the group; the answers in its order. A batch that fails leaves the others alone."""
+        try:
+            return self._write(group)
+        except sqlite3.Error as error:
+            full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+            if full and len(group) > 1:  # a smaller one may still fit
+                return [self.write([batch])[0] for batch in group]
+            return [meaning(error, self._path) for _ in group]
+
+    def _write(self, group: Sequence[Batch]) -> list[Answer]:
+        self._file.execute("BEGIN IMMEDIATE")
+        try:
+            change = _Change(self._file)
+            answers = [change.add(batch) for batch in group]
+            change.flush()
+            self._file.execute("COMMIT")
+        except BaseException:
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
+            raise
+        return answers
+
+
+class _Change:
+    """The rows that a group of batches comes down to, later batches seeing the earlier ones."""
+
+    def __init__(self, file: sqlite3.Connection) -> None:
+        self._file = file
+        self._rows: dict[Key, bytes | None] = {}
+        self._counters: dict[str, int] = {}
+
+    def add(self, batch: Batch) -> Answer:
+        """Take in one batch, or nothing of it when an expectation fails."""
+        for space, key, expected in batch.expects:
+            if self._value((space, key)) != expected:
+                return Conflict(f"the key {key.hex()} of {space} was changed meanwhile", space=space, key=key)
+        rows = self._rows
+        for space, key in batch.deletes:
+            rows[space, key] = None
+        for space, key, value in batch.puts:
+            rows[space, key] = value
+        return [self._append(space, value) for space, value in batch.appends]
+
+    def flush(self) -> None:
+        """Write the rows."""
+        deletes = [key for key, value in self._rows.items() if value is None]
+        if deletes:
+            self._file.executemany(_DELETE, deletes)
+        puts = [(space, key, value) for (space, key), value in self._rows.items() if value is not None]
+        self._file.executemany(_PUT, puts)
+        if self._counters:
+            self._file.executemany(_COUNT, list(self._counters.items()))
+
+    def _value(self, key: Key) -> bytes | None:
+        if key in self._rows:
+            return self._rows[key]
+        row: tuple[bytes] | None = self._file.execute(_VALUE, key).fetchone()
+        return row[0] if row else None
+
+    def _append(self, space: str, value: bytes) -> int:
+        if space not in self._counters:
+            row = self._file.execute("SELECT last FROM counters WHERE space = ?", (space,)).fetchone()
+            self._counters[space] = row[0] if row else 0
+        self._counters[space] += 1
+        self._rows[space, self._counters[space].to_bytes(8, "big")] = value
+        return self._counters[space]

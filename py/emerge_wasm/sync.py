@@ -1,0 +1,82 @@
+"""The sync face of async code: the one switch between CPython and Pyodide.
+
+On CPython an event loop in a background thread runs what is handed to it; in Pyodide `run_sync` (JSPI) suspends
+the Python stack. Imports nothing of ours but the errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any, TypeVar
+
+from .errors import Unavailable
+
+T = TypeVar("T")
+
+IN_PYODIDE = sys.platform == "emscripten"
+
+
+def wait(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine, waited for here. Unavailable where this browser cannot wait."""
+    return _wait_in_pyodide(work) if IN_PYODIDE else _wait_on_thread(work)
+
+
+def iterate(items: AsyncIterator[T]) -> Iterator[T]:
+    """The items of an async iterator, one by one; leaving the loop early closes it."""
+
+    async def step() -> tuple[bool, Any]:
+        try:
+            return True, await anext(items)
+        except StopAsyncIteration:
+            return False, None
+
+    try:
+        while True:
+            more, item = wait(step())
+            if not more:
+                return
+            yield item
+    finally:
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            wait(close())
+
+
+def _wait_in_pyodide(work: Coroutine[Any, Any, T]) -> T:
+    from pyodide.ffi import can_run_sync, run_sync
+
+    if not can_run_sync():
+        work.close()
+        raise Unavailable(
+            "this browser cannot wait for a result inside Python (no JSPI)",
+            remedy="use the async client with await, or a newer browser: Chromium 137, Firefox 153, Safari 27",
+        )
+    result: T = run_sync(work)
+    return result
+
+
+_loop: asyncio.AbstractEventLoop | None = None
+_lock = threading.Lock()
+
+
+def background_loop() -> asyncio.AbstractEventLoop:
+    """The event loop of the background thread, started at first use; it ends with the process."""
+    global _loop
+    with _lock:
+        if _loop is None or _loop.is_closed():
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="emerge-sync", daemon=True).start()
+        return _loop
+
+
+def _wait_on_thread(work: Coroutine[Any, Any, T]) -> T:
+    loop = background_loop()
+    future = asyncio.run_coroutine_threadsafe(work, loop)
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        future.cancel()
+        raise

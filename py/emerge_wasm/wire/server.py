@@ -1,0 +1,219 @@
+"""The answering end of the channels: requests in; results, errors and stream items out.
+
+A state machine without I/O: every method takes or returns bytes, and `now` (seconds, monotonic) where time matters.
+Channels are keyed by (peer, id), so that two clients with the same id do not meet. A peer is any hashable thing
+by which the shell finds its way back: the identity frames of a ROUTER, a WebSocket.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..errors import EmergeError, Invalid, LimitExceeded
+from . import event
+from .event import END, HEARTBEAT, HEARTBEAT_SECONDS, MORE, OK, SIZE_LIMIT, STREAM, STREAM_DONE, Event, Id, Ids
+
+CREDIT_LIMIT = 1_000_000
+
+
+@dataclass(slots=True, eq=False)
+class Channel:
+    """One request being answered. The shell waits for `credit` > 0 before each item and before the stream's end.
+
+    `owner` is the shell's own: the task that answers, say.
+    """
+
+    peer: Hashable
+    id: Id
+    opened: float
+    last: float  # when the asker was last heard
+    credit: int = 1
+    open: bool = True
+    owner: Any = None
+
+
+class Request(NamedTuple):
+    """A peer asks: answer on this channel with ok, or item… and done, or error."""
+
+    channel: Channel
+    name: str
+    args: list[Any]
+
+
+class Granted(NamedTuple):
+    """Credit arrived on a channel: whoever waits for it may go on."""
+
+    channel: Channel
+
+
+class Ended(NamedTuple):
+    """The asker gave this channel up; it is closed, and its handler should be cancelled."""
+
+    channel: Channel
+
+
+class Refused(NamedTuple):
+    """Send this ERR to the peer; nothing was opened."""
+
+    payload: bytes
+
+
+class Ticked(NamedTuple):
+    """What a tick brought: `send` ((peer, payload), heartbeats) and `lost` (closed channels, to be cancelled)."""
+
+    send: list[tuple[Hashable, bytes]]
+    lost: list[Channel]
+
+
+@dataclass
+class ServerChannels:
+    """All open channels of one server.
+
+    `heartbeat` is in seconds; `limit` the largest event in bytes; `per_peer` and `total` bound the requests under
+    way (above them: ERR LimitExceeded). `dropped` counts what could not be read or belongs to no channel.
+    """
+
+    heartbeat: float = HEARTBEAT_SECONDS
+    limit: int = SIZE_LIMIT
+    per_peer: int = 1024
+    total: int = 8192
+    dropped: int = 0
+    ids: Ids = field(default_factory=Ids)
+    _channels: dict[tuple[Hashable, Id], Channel] = field(default_factory=dict)
+    _load: Counter[Hashable] = field(default_factory=Counter)
+
+    def __len__(self) -> int:
+        return len(self._channels)
+
+    def receive(self, peer: Hashable, payload: bytes, now: float) -> Request | Granted | Ended | Refused | None:
+        """What this message asks the shell to do; None for nothing. Never raises."""
+        try:
+            found = event.decode(payload, self.limit)
+        except EmergeError as error:
+            return self._unreadable(payload, error)
+        key = found.header.get("response_to")
+        if key is None:
+            return self._open(peer, found, now)
+        channel = self._channels.get((peer, key)) if isinstance(key, (bytes, str)) else None
+        if channel is None:
+            self.dropped += 1
+            return None
+        return self._follow(channel, found, now)
+
+    def ok(self, channel: Channel, value: Any) -> bytes:
+        """The result, and the channel's end. A result that cannot be packed becomes the ERR that says so."""
+        if type(value) is tuple:
+            value = list(value)
+        try:
+            payload = event.encode(self._header(channel), OK, [value])
+            event.check_size(payload, self.limit)
+        except EmergeError as error:
+            payload = event.encode_error(self.ids, channel.id, error)
+        self.close(channel)
+        return payload
+
+    def item(self, channel: Channel, value: Any) -> bytes:
+        """One item of a stream; costs one credit. Raises what cannot be packed: then answer with `error`."""
+        payload = event.encode(self._header(channel), STREAM, list(value) if type(value) is tuple else value)
+        event.check_size(payload, self.limit)
+        channel.credit -= 1
+        return payload
+
+    def done(self, channel: Channel) -> bytes:
+        """The end of a stream and of its channel; costs one credit."""
+        self.close(channel)
+        return event.encode(self._header(channel), STREAM_DONE, None)
+
+    def error(self, channel: Channel, error: BaseException) -> bytes:
+        """The error that ends a channel (in a stream it costs one credit)."""
+        self.close(channel)
+        return event.encode_error(self.ids, channel.id, error)
+
+    def close(self, channel: Channel) -> None:
+        """Forget a channel; nothing is sent. Doing it twice is harmless."""
+        if not channel.open:
+            return
+        channel.open = False
+        del self._channels[channel.peer, channel.id]
+        self._load[channel.peer] -= 1
+        if not self._load[channel.peer]:
+            del self._load[channel.peer]
+
+    def all(self) -> list[Channel]:
+        """Every open channel."""
+        return list(self._channels.values())
+
+    def of_peer(self, peer: Hashable) -> list[Channel]:
+        """The open channels of a peer (when it is known to be gone, close and cancel them)."""
+        return [channel for channel in self._channels.values() if channel.peer == peer] if self._load[peer] else []
+
+    def tick(self, now: float) -> Ticked:
+        """Beat on every channel that is older than half a heartbeat, and give up those whose asker fell silent."""
+        ticked = Ticked([], [])
+        for channel in list(self._channels.values()):
+            if now > channel.last + 2 * self.heartbeat:
+                self.close(channel)
+                ticked.lost.append(channel)
+            elif now >= channel.opened + self.heartbeat / 2:
+                ticked.send.append((channel.peer, event.encode(self._header(channel), HEARTBEAT, [0])))
+        return ticked
+
+    def _header(self, channel: Channel) -> dict[str, Any]:
+        return {"message_id": self.ids(), "v": 3, "response_to": channel.id}
+
+    def _open(self, peer: Hashable, found: Event, now: float) -> Request | Refused | None:
+        key = found.header.get("message_id")
+        if not isinstance(key, (bytes, str)) or (peer, key) in self._channels:
+            self.dropped += 1
+            return None
+        if not isinstance(found.args, (list, tuple)):
+            return self._refuse(key, Invalid(f"{found.name[:80]}: the arguments are not an array"))
+        if self._load[peer] >= self.per_peer:
+            return self._refuse(key, _too_many("requests of one client", self.per_peer))
+        if len(self._channels) >= self.total:
+            return self._refuse(key, _too_many("requests", self.total))
+        channel = Channel(peer, key, now, now + self.heartbeat)
+        self._channels[peer, key] = channel
+        self._load[peer] += 1
+        return Request(channel, found.name, list(found.args))
+
+    def _follow(self, channel: Channel, found: Event, now: float) -> Granted | Ended | None:
+        channel.last = max(channel.last, now)
+        if found.name == MORE:
+            return self._grant(channel, found.args)
+        if found.name == END:
+            self.close(channel)
+            return Ended(channel)
+        if found.name != HEARTBEAT:
+            self.dropped += 1
+        return None
+
+    def _grant(self, channel: Channel, args: Any) -> Granted | None:
+        count = args[0] if isinstance(args, (list, tuple)) and args else None
+        if type(count) is not int or not 0 < count <= CREDIT_LIMIT:
+            self.dropped += 1
+            return None
+        channel.credit = min(channel.credit + count, CREDIT_LIMIT)
+        return Granted(channel)
+
+    def _unreadable(self, payload: bytes, error: EmergeError) -> Refused | None:
+        """Tell whoever can be told: an event with a good envelope and bad args has a channel to answer on."""
+        self.dropped += 1
+        try:
+            header, _ = event.peek(payload)
+        except EmergeError:
+            return None
+        key = header.get("message_id")
+        if not isinstance(key, (bytes, str)) or header.get("response_to") is not None:
+            return None
+        return self._refuse(key, error)
+
+    def _refuse(self, key: Id, error: EmergeError) -> Refused:
+        return Refused(event.encode_error(self.ids, key, error))
+
+
+def _too_many(what: str, limit: int) -> LimitExceeded:
+    return LimitExceeded(f"more than {limit} {what} are under way", remedy="wait for some to end", limit=what)

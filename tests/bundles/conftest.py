@@ -1,0 +1,65 @@
+"""A class is taken through bytes: captured, forgotten, and loaded as another process would."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from emerge_wasm.bundles import capture, load, registry
+
+Table = dict[str, bytes]
+
+
+def pack(cls: type) -> tuple[str, Table]:
+    """The hash of a class and the bytes of every bundle it needs."""
+    bundles = capture(cls)
+    return bundles[-1].hash, {bundle.hash: bundle.data for bundle in bundles}
+
+
+def forget() -> None:
+    """Make this process one that never saw a class."""
+    registry.CLASSES.clear()
+    registry._BY_HASH.clear()
+    registry._HASHES.clear()
+
+
+def reload(cls: type) -> Any:
+    """The class as another process gets it. It must capture to the same hash there."""
+    hash, table = pack(cls)
+    forget()
+    loaded = load(hash, table.get)
+    assert loaded is not cls
+    assert capture(loaded)[-1].hash == hash
+    assert load(hash, table.get) is loaded
+    return loaded
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> Iterator[None]:
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ModuleType]:
+    """Make and import a module of the user's from its text."""
+
+    def make(text: str, name: str = "stock") -> ModuleType:
+        path = tmp_path.joinpath(*name.split(".")).with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec and spec.loader
+        found = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, found)
+        spec.loader.exec_module(found)
+        return found
+
+    return make

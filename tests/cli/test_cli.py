@@ -1,0 +1,138 @@
+"""The command line against a live node, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, Server, start_server
+
+Emerge = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def widget(place: Server) -> str:
+    """The README's object, stored by the README's script."""
+    env = {**os.environ, "EMERGE_HOST": place.host}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "inventory.py")], env=env, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "30.0\n30.0\n"), done.stderr
+    return "/inventory/widget1"
+
+
+def output(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_lists(emerge: Emerge, widget: str) -> None:
+    assert "inventory/" in output(emerge("ls")).split()
+    assert output(emerge("ls", "/inventory")) == "widget1\n"
+    line = output(emerge("ls", "-l", "/inventory"))
+    assert line.startswith("-rwxr-x---") and "InventoryItem" in line and line.endswith("widget1\n")
+    assert json.loads(output(emerge("--json", "ls", "/inventory")))[0]["class_name"] == "InventoryItem"
+
+
+def test_prints_state_and_properties(emerge: Emerge, widget: str) -> None:
+    assert output(emerge("cat", f"{widget}.unit_price")) == "3.0\n"
+    assert json.loads(output(emerge("cat", widget)))["quantity_on_hand"] == 10
+    assert "unit_price        3.0\n" in output(emerge("cat", "-p", widget))
+
+
+def test_shows_code_and_calls(emerge: Emerge, widget: str) -> None:
+    assert output(emerge("methods", widget)).startswith("total_cost(")
+    assert "def total_cost(self) -> float:" in output(emerge("code", widget))
+    assert "One line of stock." in output(emerge("help", widget))
+    assert output(emerge("call", widget, "total_cost")) == "30.0\n"
+    assert output(emerge("call", widget, "total_cost", "--local")) == "30.0\n"
+
+
+def test_makes_copies_moves_and_removes(emerge: Emerge, widget: str) -> None:
+    output(emerge("mkdir", "/shelf/top"))
+    assert output(emerge("cp", widget, "/shelf/top")) == "/shelf/top/widget1\n"
+    assert output(emerge("mv", "/shelf/top/widget1", "/shelf/w2")) == "/shelf/w2\n"
+    assert output(emerge("versions", "/shelf/w2")).split()[0] == "v2"
+    assert emerge("rm", "/shelf").returncode == 2
+    output(emerge("rm", "-r", "/shelf"))
+    assert emerge("ls", "/shelf").returncode == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["cat", "/nowhere"], 4, "nothing is at /nowhere"),
+        (["cat", "relative"], 2, "not absolute"),
+        (["call", "/inventory/widget1", "nothing"], 4, "total_cost"),
+        (["call", "/inventory/widget1", "total_cost", "1"], 1, "TypeError"),
+        (["rm", "/"], 2, "/"),
+    ],
+)
+def test_errors_name_the_thing(emerge: Emerge, widget: str, words: list[str], code: int, text: str) -> None:
+    done = emerge(*words)
+    assert done.returncode == code and text in done.stderr
+    assert 'Traceback (most recent call last):\n  File "/' not in done.stderr
+    failed = emerge("--json", *words)
+    assert json.loads(failed.stderr)["error"]["code"]
+
+
+def test_says_at_once_that_no_node_runs(emerge: Emerge) -> None:
+    start = time.monotonic()
+    done = emerge("-h", "127.0.0.1:9", "ls")
+    assert done.returncode == 7 and "emerge node start" in done.stderr
+    assert time.monotonic() - start < 8
+
+
+def test_init_names_a_node(emerge: Emerge, place: Server, tmp_path: Path, widget: str) -> None:
+    output(emerge("-h", place.host, "init"))
+    assert emerge("init").returncode == 2
+    env = {name: value for name, value in os.environ.items() if name != "EMERGE_HOST"}
+    done = subprocess.run(
+        [sys.executable, "-m", "emerge_wasm.cli", "ls", "/inventory"],
+        env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert output(done) == "widget1\n"
+
+
+def test_a_node_keeps_its_data_and_stops_cleanly(tmp_path: Path) -> None:
+    args = ["node", "start", "--port", "0", "--store", f"sqlite:///{tmp_path}/node.db"]
+    node = start_server(*args)
+    command = [sys.executable, "-m", "emerge_wasm.cli", "-h"]
+    subprocess.run([*command, node.host, "mkdir", "/kept"], check=True, timeout=60)
+    assert node.stop() == 0
+    node = start_server(*args)
+    done = subprocess.run([*command, node.host, "ls"], capture_output=True, text=True, timeout=60)
+    assert node.stop() == 0 and done.stdout == "kept/\n"
+
+
+def test_two_nodes_are_a_cluster(tmp_path: Path) -> None:
+    first = start_server("node", "start", "--port", "0", "--name", "a", "--store", "memory:")
+    joins = ["--join", first.found["node"]]
+    second = start_server("node", "start", "--port", "0", "--name", "b", "--store", "memory:", *joins)
+    command = [sys.executable, "-m", "emerge_wasm.cli", "-h"]
+    subprocess.run([*command, second.host, "mkdir", "/on/b"], check=True, timeout=60)
+    done = subprocess.run([*command, first.host, "ls", "-l", "/on"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and " b " in done.stdout, done.stderr
+    assert second.stop() == 0 and first.stop() == 0
+
+
+def test_a_node_refuses_to_listen_beyond_loopback() -> None:
+    command = [sys.executable, "-m", "emerge_wasm.cli", "node", "start", "--bind", "0.0.0.0", "--store", "memory:"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "127.0.0.1" in done.stderr
+
+
+def test_airports_example(place: Server, emerge: Emerge) -> None:
+    env = {**os.environ, "EMERGE_HOST": place.host}
+    script = [sys.executable, str(ROOT / "examples" / "airports.py")]
+    done = subprocess.run(script, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("3376 airports in ") and "SFO to JFK: 41" in done.stdout
+    assert len(output(emerge("ls", "/airports/AK")).splitlines()) == 263

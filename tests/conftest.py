@@ -1,0 +1,69 @@
+"""The live servers that tests of the outer layers share: `emerge up` as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass
+class Server:
+    """A started `emerge` command: its process, and what it announced."""
+
+    process: subprocess.Popen[str]
+    found: dict[str, str]
+
+    @property
+    def host(self) -> str:
+        return self.found["node"].removeprefix("tcp://")
+
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """End it as Ctrl-C does (or by another signal); its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(15)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+
+def start_server(*args: str, env: dict[str, str] | None = None) -> Server:
+    """Start `emerge --json …` and wait for its announcement."""
+    command = [sys.executable, "-m", "emerge_wasm.cli", "--json", *args]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line, f"{args} ended with {process.wait(10)}"
+    return Server(process, json.loads(line))
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One `emerge up` for the whole session: a node and a relay on free ports."""
+    folder = tmp_path_factory.mktemp("place")
+    server = start_server("up", "--no-open", "--port", "0", "--node-port", "0", "--dir", str(folder / "data"))
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture
+def emerge(place: Server, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line against the live node, in an empty folder."""
+
+    def run(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "EMERGE_HOST": place.host}
+        command = [sys.executable, "-m", "emerge_wasm.cli", *args]
+        return subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=60, **options)
+
+    return run

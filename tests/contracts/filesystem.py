@@ -1,0 +1,360 @@
+"""What every filesystem must do, by whatever client it is reached and on whatever store it stands.
+
+Plain scenarios over the async `Client`, with nothing but the standard library, so that the same file runs on
+CPython and inside a browser. Each gets a client of an empty filesystem.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from emerge_wasm import Conflict, EmergeFile, ExecutionFailed, Invalid, NotFound
+from emerge_wasm.clients import Client
+
+Scenario = Callable[[Client], Awaitable[None]]
+SCENARIOS: list[Scenario] = []
+
+RATE = 1.2
+
+
+def with_rate(amount: float) -> float:
+    return amount * RATE
+
+
+@dataclass
+class Part:
+    label: str
+    weight: float = 0.0
+
+
+@dataclass
+class Item(EmergeFile):
+    """One line of stock."""
+
+    unit_price: float = 0.0
+    quantity: int = 0
+    parts: list[Part] = field(default_factory=list)
+
+    def total_cost(self) -> float:
+        """Price times quantity."""
+        return self.unit_price * self.quantity
+
+    def gross(self) -> float:
+        return with_rate(self.total_cost())
+
+    def sell(self, count: int = 1) -> int:
+        if count > self.quantity:
+            raise ValueError(f"only {self.quantity} left")
+        self.quantity -= count
+        return self.quantity
+
+
+def scenario(function: Scenario) -> Scenario:
+    SCENARIOS.append(function)
+    return function
+
+
+async def refused(work: Awaitable[Any], kind: type[Exception], *words: str) -> Any:
+    """The error that the work must fail with; its text must hold these words."""
+    try:
+        await work
+    except kind as error:
+        for word in words:
+            assert word in str(error), f"{word!r} is not in {error}"
+        return error
+    raise AssertionError(f"no {kind.__name__} was raised")
+
+
+def item(name: str, path: str = "/inventory", **fields: Any) -> Item:
+    return Item(name=name, path=path, **fields)
+
+
+@scenario
+async def stores_and_reads_an_object(client: Client) -> None:
+    widget = item("widget1", unit_price=3.0, quantity=10, parts=[Part("wheel", 0.5)])
+    pointer = await client.store(widget)
+    assert (pointer.full_path, pointer.version, pointer.class_name) == ("/inventory/widget1", 1, "Item")
+    assert widget.version == 1 and widget.uuid == pointer.uuid
+    again = await client.getobject("/inventory/widget1")
+    assert again == widget and again.total_cost() == 30.0
+    assert again.parts[0].label == "wheel"
+    assert await client.cat("/inventory/widget1.unit_price") == 3.0
+    assert await client.cat("/inventory/widget1.parts.0.label") == "wheel"
+    assert await client.cat("/inventory/widget1.version") == 1
+
+
+@scenario
+async def keeps_every_plain_type(client: Client) -> None:
+    values = [None, True, 2**80, 1.5, "ünï", b"\0\xff", [1, [2]], {"a": 1}, {1: "one"}, (1, 2), {3}, Decimal("1.10")]
+    values += [datetime(2026, 1, 2, 3, 4, 5, 6, UTC), complex(1, 2)]
+    await client.store(EmergeFile(name="bag", data=values))
+    assert (await client.getobject("/bag")).data == values
+    assert await client.cat("/bag.data") == values
+
+
+@scenario
+async def every_change_is_a_version(client: Client) -> None:
+    widget = item("w", unit_price=1.0)
+    await client.store(widget)
+    widget.unit_price = 2.0
+    await client.store(widget)
+    await client.update("/inventory/w", unit_price=3.0)
+    history = await client.versions("/inventory/w")
+    assert [row["version"] for row in history] == [3, 2, 1]
+    assert [row["operation"] for row in history] == ["update", "store", "store"]
+    assert [(await client.getobject("/inventory/w", version)).unit_price for version in (1, 2, 3)] == [1.0, 2.0, 3.0]
+    assert len({row["revision"] for row in history}) == 3
+    assert [row["version"] for row in await client.versions("/inventory/w", before=3, limit=1)] == [2]
+    await refused(client.getobject("/inventory/w", 9), NotFound, "no version 9", "version 3")
+
+
+@scenario
+async def a_stale_store_gives_both_states(client: Client) -> None:
+    await client.store(item("w", unit_price=1.0))
+    mine, theirs = await client.getobject("/inventory/w"), await client.getobject("/inventory/w")
+    theirs.unit_price = 2.0
+    await client.store(theirs)
+    mine.unit_price = 3.0
+    error = await refused(client.store(mine), Conflict, "version 2", "version 1")
+    assert error.details["theirs"] and error.details["mine"]
+    assert error.details["pointer"]["version"] == 2
+    assert (await client.getobject("/inventory/w")).unit_price == 2.0
+    await refused(client.update("/inventory/w", 1, unit_price=9.0), Conflict)
+
+
+@scenario
+async def storing_afresh_at_a_path_is_a_new_version(client: Client) -> None:
+    for price in (1.0, 2.0, 3.0):
+        await client.store(item("w", unit_price=price))
+    pointers = await client.list("/inventory")
+    assert [(p.name, p.version) for p in pointers] == [("w", 3)]
+
+
+@scenario
+async def lists_in_pages_without_a_cap(client: Client) -> None:
+    names = [f"n{number:04}" for number in range(450)]
+    await asyncio.gather(*(client.store(EmergeFile(name=name, path="/many", data=name)) for name in names))
+    assert [p.name for p in await client.list("/many")] == names
+    page = await client.list("/many", limit=200)
+    assert [p.name for p in page] == names[:200] and page.cursor
+    page = await client.list("/many", page.cursor, 1000)
+    assert [p.name for p in page] == names[200:] and not page.cursor
+    assert [p.name async for p in client.dir("/many")] == names
+    await refused(client.list("/many", limit=0), Invalid, "limit")
+
+
+@scenario
+async def stores_many_in_one_commit(client: Client) -> None:
+    start = (await client.changes())["position"]
+    widgets = [item(f"w{number:03}", f"/shelf/{number % 3}", quantity=number) for number in range(300)]
+    pointers = await client.storeall(widgets)
+    assert [p.full_path for p in pointers][:2] == ["/shelf/0/w000", "/shelf/1/w001"]
+    assert (await client.changes())["position"] == start + 1
+    assert [obj.quantity async for obj in client.objects("/shelf/1")] == list(range(1, 300, 3))
+    assert [obj.total_cost() async for obj in client.objects("/shelf")] == []
+    stale = widgets[:2]
+    await client.update("/shelf/1/w001", quantity=0)
+    stale[0].quantity = 99
+    await refused(client.storeall(stale), Conflict, "/shelf/1/w001")
+    assert await client.cat("/shelf/0/w000.quantity") == 0
+    await refused(client.storeall([item("x"), item("x")]), Invalid, "twice")
+
+
+@scenario
+async def large_states_come_back_whole(client: Client) -> None:
+    data = bytes(range(256)) * 4096
+    await client.store(EmergeFile(name="big", data=data))
+    assert (await client.getobject("/big")).data == data
+    moved = await client.mv("/big", "/deep/big")
+    assert moved.size > len(data) and await client.cat("/deep/big.data") == data
+
+
+@scenario
+async def directories_are_objects_too(client: Client) -> None:
+    made = await client.mkdir("/a/b/c")
+    assert made.is_directory and made.full_path == "/a/b/c"
+    assert (await client.mkdir("/a/b/c")).uuid == made.uuid
+    assert [p.name for p in await client.list("/")] == ["a"]
+    assert (await client.get("/")).full_path == "/"
+    await client.store(EmergeFile(name="top"))
+    assert [p.full_path async for p in client.tree("/")] == ["/a", "/a/b", "/a/b/c", "/top"]
+    await refused(client.store(EmergeFile(name="b", path="/a")), Invalid, "/a/b", "directory")
+    await refused(client.mkdir("/top/x"), Invalid, "/top")
+    await refused(client.list("/top"), Invalid, "not a directory")
+    await refused(client.list("/nowhere"), NotFound, "/nowhere")
+
+
+@scenario
+async def removed_means_gone(client: Client) -> None:
+    await client.store(item("w"))
+    await refused(client.rm("/inventory"), Invalid, "not empty", "recursive")
+    assert await client.rm("/inventory/w") == 1
+    for call in (client.get, client.getobject, client.cat, client.methods, client.rm):
+        await refused(call("/inventory/w"), NotFound, "/inventory/w")
+    await refused(client.run("/inventory/w", "total_cost"), NotFound)
+    assert await client.list("/inventory") == []
+    await client.store(item("w"))
+    assert (await client.get("/inventory/w")).version == 1
+    assert await client.rm("/inventory", recursive=True) == 2
+    assert await client.list("/") == []
+
+
+@scenario
+async def moving_keeps_uuid_and_versions(client: Client) -> None:
+    first = await client.store(item("w", unit_price=1.0))
+    moved = await client.mv("/inventory/w", "/store/shelf/w2")
+    assert (moved.uuid, moved.version, moved.full_path) == (first.uuid, 2, "/store/shelf/w2")
+    assert (await client.getobject("/store/shelf/w2")).unit_price == 1.0
+    assert len(await client.versions("/store/shelf/w2")) == 2
+    await refused(client.get("/inventory/w"), NotFound)
+    await client.mv("/store", "/inventory")
+    assert [p.full_path async for p in client.tree("/inventory")] == [
+        "/inventory/store",
+        "/inventory/store/shelf",
+        "/inventory/store/shelf/w2",
+    ]
+    await refused(client.mv("/inventory", "/inventory/store/x"), Invalid, "into itself")
+    await client.store(item("w"))
+    await refused(client.mv("/inventory/w", "/inventory/store/shelf/w2"), Conflict, "there already")
+
+
+@scenario
+async def copies_are_new_objects(client: Client) -> None:
+    first = await client.store(item("w", unit_price=4.0))
+    copy = await client.cp("/inventory/w", "/other/")
+    assert copy.uuid != first.uuid and copy.full_path == "/other"
+    await client.mkdir("/dir")
+    assert (await client.cp("/inventory/w", "/dir")).full_path == "/dir/w"
+    await refused(client.cp("/inventory", "/all"), Invalid, "recursive")
+    await client.cp("/inventory", "/all", recursive=True)
+    assert (await client.getobject("/all/w")).unit_price == 4.0
+    assert [row["operation"] for row in await client.versions("/all/w")] == ["cp"]
+    await refused(client.cp("/inventory", "/inventory/deep", recursive=True), Invalid, "into itself")
+
+
+@scenario
+async def code_is_shown_without_running_it(client: Client) -> None:
+    await client.store(item("w"))
+    methods = {row["name"]: row for row in await client.methods("/inventory/w")}
+    assert {"total_cost", "gross", "sell"} <= set(methods)
+    assert methods["total_cost"]["doc"] == "Price times quantity."
+    assert "count: int = 1" in methods["sell"]["signature"]
+    code = await client.code("/inventory/w")
+    assert "class Item(EmergeFile)" in code and "RATE = 1.2" in code and "def with_rate" in code
+    assert (await client.code("/inventory/w", "gross")).strip().startswith("def gross")
+    assert "One line of stock." in await client.help("/inventory/w")
+    await refused(client.code("/inventory/w", "nothing"), NotFound, "nothing")
+    await client.store(EmergeFile(name="plain"))
+    await refused(client.methods("/plain"), Invalid, "no class")
+
+
+@scenario
+async def runs_methods_and_keeps_what_they_change(client: Client) -> None:
+    await client.store(item("w", unit_price=3.0, quantity=10))
+    assert await client.run("/inventory/w", "total_cost") == 30.0
+    assert await client.run("/inventory/w", "gross") == 36.0
+    assert (await client.get("/inventory/w")).version == 1
+    assert await client.run("/inventory/w", "sell", 4) == 6
+    assert await client.run("/inventory/w", "sell", count=1) == 5
+    assert (await client.getobject("/inventory/w")).quantity == 5
+    assert (await client.versions("/inventory/w"))[0]["operation"] == "run"
+    error = await refused(client.run("/inventory/w", "sell", 100), ExecutionFailed, "only 5 left")
+    assert 'raise ValueError(f"only {self.quantity} left")' in error.details["traceback"]
+    assert (await client.get("/inventory/w")).version == 3
+    await refused(client.run("/inventory/w", "nothing"), NotFound, "nothing", "total_cost")
+
+
+@scenario
+async def older_objects_keep_their_code(client: Client) -> None:
+    def make(rate: int) -> type[EmergeFile]:
+        if rate == 1:
+
+            @dataclass
+            class Priced(EmergeFile):
+                def price(self) -> int:
+                    return 1
+
+            return Priced
+
+        @dataclass
+        class Priced(EmergeFile):  # type: ignore[no-redef]
+            def price(self) -> int:
+                return 2
+
+        return Priced
+
+    await client.store(make(1)(name="old"))
+    await client.store(make(2)(name="new"))
+    assert [await client.run(path, "price") for path in ("/old", "/new")] == [1, 2]
+    assert [(await client.getobject(path)).price() for path in ("/old", "/new")] == [1, 2]
+
+
+@scenario
+async def bad_paths_are_named(client: Client) -> None:
+    for path, word in [
+        ("relative", "not absolute"),
+        ("/a/../b", "'..'"),
+        ("/a//b", "empty"),
+        ("/nul\0", "U+0000"),
+        ("/" + "x" * 4096, "4096 characters"),
+        ("/" + "a/" * 100 + "b", "levels deep"),
+        ("/\ud800", "U+D800"),
+    ]:
+        await refused(client.get(path), Invalid, word)
+        await refused(client.mkdir(path), Invalid, word)
+    await refused(client.rm("/"), Invalid, "/")
+    for name in ("ünïcödé 😀", "with.dots.in", "a b\u00a0c", "-", "%2F"):
+        await client.store(EmergeFile(name=name, path="/names", data=1))
+        assert (await client.getobject(f"/names/{name}")).name == name
+    assert await client.cat("/names/with.dots.in.data") == 1
+    await client.store(EmergeFile(name="é", data="nfc"))
+    assert (await client.get("/e\u0301")).name == "é"
+
+
+@scenario
+async def writers_of_one_object_all_count(client: Client) -> None:
+    await client.store(item("w"))
+    await asyncio.gather(*(client.update("/inventory/w", **{f"f{number}": number}) for number in range(24)))
+    state = await client.cat("/inventory/w")
+    assert [state[f"f{number}"] for number in range(24)] == list(range(24))
+    assert (await client.get("/inventory/w")).version == 25
+
+
+@scenario
+async def the_log_tells_every_change_in_order(client: Client) -> None:
+    start = (await client.changes())["position"]
+    await client.store(item("a"))
+    await client.mv("/inventory/a", "/inventory/b")
+    await client.rm("/inventory/b")
+    page = await client.changes(start)
+    told = [(change["operation"], change["path"], change["from"]) for change in page["changes"]]
+    assert told == [
+        ("mkdir", "/inventory", ""),
+        ("store", "/inventory/a", ""),
+        ("mv", "/inventory/b", "/inventory/a"),
+        ("rm", "/inventory/b", ""),
+    ]
+    positions = [change["position"] - start for change in page["changes"]]
+    assert positions == [1, 1, 2, 3] and page["position"] == start + 3
+    assert [change["path"] for change in (await client.changes(start + 2))["changes"]] == ["/inventory/b"]
+
+
+@scenario
+async def watching_sees_changes_as_they_come(client: Client) -> None:
+    start = (await client.changes())["position"]
+    watch = client.watch("/inventory", start)
+    await client.store(EmergeFile(name="elsewhere"))
+    await client.store(item("w"))
+    assert (await anext(watch))["operation"] == "mkdir"
+    assert (await anext(watch))["path"] == "/inventory/w"
+    coming = asyncio.ensure_future(anext(watch))
+    await asyncio.sleep(0.02)
+    assert not coming.done()
+    await client.rm("/inventory/w")
+    assert (await asyncio.wait_for(coming, 5))["operation"] == "rm"
+    await watch.aclose()

@@ -1,0 +1,58 @@
+"""Real nodes over memory stores, on free loopback ports, with short periods."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import pytest
+
+from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.core import Runner
+from emerge_wasm.node.cluster import Times
+from emerge_wasm.node.node import Node
+from emerge_wasm.stores.memory import MemoryStore
+
+TIMES = Times(period=0.1, silence=0.5, patience=0.5)
+
+StartNode = Callable[..., Awaitable[Node]]
+Connect = Callable[[str], ZeroMQTransport]
+
+
+async def eventually(condition: Callable[[], object], seconds: float = 3.0) -> None:
+    """Wait until the condition holds; fails when it does not in time."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while not condition():
+        assert loop.time() < until, "it did not come about in time"
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def start_node(stack: AsyncExitStack) -> StartNode:
+    async def start(
+        name: str, join: tuple[str, ...] = (), bind: str = "tcp://127.0.0.1:0", runner: Runner | None = None
+    ) -> Node:
+        filesystem = await Filesystem.open(MemoryStore(), node=name, runner=runner)
+        stack.push_async_callback(filesystem.close)
+        return await stack.enter_async_context(Node(filesystem, bind, join=join, times=TIMES))
+
+    return start
+
+
+@pytest.fixture
+def connect(stack: AsyncExitStack) -> Connect:
+    def make(endpoint: str) -> ZeroMQTransport:
+        transport = ZeroMQTransport(endpoint)
+        stack.push_async_callback(transport.close)
+        return transport
+
+    return make

@@ -1,0 +1,185 @@
+"""A real node and a real relay, on free ports of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from emerge_wasm.clients.websocket import STATUS, SUBPROTOCOL
+from emerge_wasm.errors import NotFound
+from emerge_wasm.node.server import RpcServer
+from emerge_wasm.operations import Context
+from emerge_wasm.relay.server import RelayServer
+from emerge_wasm.relay.setting import Limits, Settings
+from emerge_wasm.wire.event import Event, decode, encode
+
+TOKEN = "a-token-for-programs"
+
+
+class Service:
+    """What the node serves here: operations whose size and pace a test can choose."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.open = 0
+
+    def dispatch(self, name: str, args: list[Any], context: Context) -> Any:
+        return getattr(self, name, self.missing)(*args)
+
+    async def missing(self, *args: Any) -> Any:
+        raise NotFound("there is no such thing", path="/a")
+
+    async def echo(self, value: Any) -> Any:
+        return value
+
+    async def blob(self, size: int) -> bytes:
+        return b"x" * size
+
+    async def hang(self) -> None:
+        self.begun.set()
+        self.open += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+
+    async def count(self, end: int) -> AsyncIterator[int]:
+        try:
+            for number in range(end):
+                yield number
+        finally:
+            self.ended.set()
+
+
+@pytest.fixture
+async def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+async def node(service: Service) -> AsyncIterator[RpcServer]:
+    server = RpcServer(service.dispatch, "tcp://127.0.0.1:*", name="alpha")
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def dist(tmp_path: Path) -> Path:
+    folder = tmp_path / "dist"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "pyodide-0a1b").mkdir()
+    (folder / "index.html").write_text("<!doctype html><title>page</title>")
+    (folder / "sw.js").write_text("// worker")
+    (folder / "assets" / "main-1234.js").write_text("export {}")
+    (folder / "assets" / "main-1234.js.br").write_bytes(b"brotli bytes")
+    (folder / "assets" / "main-1234.js.gz").write_bytes(b"gzip bytes")
+    (folder / "assets" / "boot.mjs").write_text("export {}")
+    (folder / "pyodide-0a1b" / "pyodide.asm.wasm").write_bytes(b"\0asm" + bytes(3 << 20))
+    (folder / "pyodide-0a1b" / "x.whl").write_bytes(b"PK")
+    (folder / "pyodide-0a1b" / "snapshot.bin").write_bytes(b"1")
+    (tmp_path / "outside.txt").write_text("not for you")
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path, dist: Path, node: RpcServer) -> Settings:
+    return Settings(tmp_path / "data", dist, (node.endpoint,), port=0, token=TOKEN, beat=0.1)
+
+
+Start = Callable[..., Awaitable[RelayServer]]
+
+
+@pytest.fixture
+async def start(settings: Settings) -> AsyncIterator[Start]:
+    """Start a relay, with other limits or settings if need be."""
+    servers: list[RelayServer] = []
+
+    async def begin(limits: Limits | None = None, **changes: Any) -> RelayServer:
+        server = RelayServer(replace(settings, limits=limits or settings.limits, **changes))
+        servers.append(server)
+        await server.start()
+        return server
+
+    yield begin
+    for server in servers:
+        await server.stop()
+
+
+@pytest.fixture
+async def relay(start: Start) -> RelayServer:
+    server = await start()
+    await node_is(server, "alpha")
+    return server
+
+
+async def node_is(server: RelayServer, name: str | None) -> None:
+    """Wait until the relay knows that node (None: that there is none)."""
+    await until(lambda: (server.relay.uplink.place.node if server.relay.uplink.place else None) == name)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until that holds, 5 s at most."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not come to that in time")
+
+
+def ws_url(server: RelayServer) -> str:
+    return server.url.replace("http", "ws") + "/ws"
+
+
+@asynccontextmanager
+async def connected(server: RelayServer, **headers: str) -> AsyncIterator[Wire]:
+    """A program's WebSocket, with its token unless other headers are given."""
+    shown = headers or {"Authorization": f"Bearer {TOKEN}"}
+    options: dict[str, Any] = {"max_size": None, "compression": None, "proxy": None}
+    async with connect(
+        ws_url(server), subprotocols=[SUBPROTOCOL], additional_headers=shown, close_timeout=0.2, **options
+    ) as connection:
+        yield Wire(connection)
+
+
+class Wire:
+    """Raw events over one WebSocket."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.statuses: list[dict[str, str]] = []
+
+    async def ask(self, channel: bytes, name: str, *args: Any) -> None:
+        await self.connection.send(encode({"message_id": channel, "v": 3}, name, list(args)))
+
+    async def follow(self, channel: bytes, name: str, args: Any) -> None:
+        await self.connection.send(encode({"message_id": channel + b"+", "v": 3, "response_to": channel}, name, args))
+
+    async def next(self) -> Event:
+        """The next event that is no status."""
+        while True:
+            event = await self.any()
+            if event.name != STATUS:
+                return event
+
+    async def status(self) -> dict[str, str]:
+        while (await self.any()).name != STATUS:
+            pass
+        return self.statuses[-1]
+
+    async def any(self) -> Event:
+        async with asyncio.timeout(3):
+            data = await self.connection.recv()
+        assert isinstance(data, bytes)
+        event = decode(data)
+        if event.name == STATUS:
+            self.statuses.append(event.args[0])
+        return event

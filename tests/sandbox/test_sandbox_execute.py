@@ -1,0 +1,110 @@
+# ruff: noqa: T201 - printing is what is tested
+"""Running in this very process, as a browser and `--local` do; and the frames between a pool and its workers."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import sys
+
+import msgpack
+import pytest
+
+from emerge_wasm.errors import ExecutionFailed, LimitExceeded, NotFound
+from emerge_wasm.filesystem.capture import Stop, capture
+from emerge_wasm.filesystem.execute import Encoded, execute
+from emerge_wasm.sandbox.frame import BadFrame, Splitter, pack_answer, pack_frame, parse_answer
+
+from .conftest import SMALL, call_of
+from .thing import Thing
+
+
+async def test_result_state_and_output() -> None:
+    outcome = await execute(call_of(Thing(name="one"), "say", "hello"))
+    assert (outcome.result, outcome.output, outcome.state) == ("said", "hello\naside\n", None)
+    assert (await execute(call_of(Thing(name="one"), "raise_price"))).state is not None
+    assert (await execute(call_of(Thing(name="one"), "later_numbers", 3))).result == [0, 1, 2]
+
+
+async def test_errors_are_those_of_a_worker() -> None:
+    with pytest.raises(ExecutionFailed, match="ZeroDivisionError") as caught:
+        await execute(call_of(Thing(name="one"), "divide", 0))
+    assert "return self.price / by" in caught.value.details["traceback"]
+    assert "emerge_wasm/" not in caught.value.details["traceback"]
+    with pytest.raises(NotFound):
+        await execute(call_of(Thing(name="one"), "nothing"))
+    with pytest.raises(LimitExceeded) as stopped:
+        await execute(call_of(Thing(name="one"), "chatter", 100), SMALL)
+    assert stopped.value.details["limit"] == "output"
+
+
+async def test_stop_button_passes() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        await execute(call_of(Thing(name="one"), "interrupt"))
+
+
+async def test_overlapping_captures_keep_their_lines_apart() -> None:
+    before = sys.stdout
+
+    async def speak(word: str, pause: float) -> str:
+        with capture(1000) as output:
+            for _ in range(3):
+                print(word, end="")
+                await asyncio.sleep(pause)
+        return output.text()
+
+    assert await asyncio.gather(speak("a", 0.01), speak("b", 0.004)) == ["aaa", "bbb"]
+    assert sys.stdout is before
+
+
+def test_output_stops_and_stays_stopped() -> None:
+    with capture(5) as output:
+        with pytest.raises(Stop):
+            print("1234567")
+        with pytest.raises(Stop):
+            print("8")
+    assert output.text() == "12345"
+
+
+def test_lone_surrogate_in_output() -> None:
+    with capture(100) as output:
+        print("\udc80", end="")
+    assert output.text() == "?"
+
+
+def test_splitter_puts_pieces_together() -> None:
+    splitter = Splitter(100)
+    data = pack_frame(b"one") + pack_frame(b"") + pack_frame(b"three")
+    frames = [frame for at in range(len(data)) for frame in splitter.feed(data[at : at + 1])]
+    assert frames == [b"one", b"", b"three"]
+    assert splitter.feed(data) == frames
+    with pytest.raises(BadFrame, match="101 bytes"):
+        splitter.feed(struct.pack(">I", 101))
+
+
+def test_answers_cross_whole() -> None:
+    done = Encoded(b"\x01", None, "out", 1.5)
+    assert parse_answer(pack_answer(done)) == done
+    error = LimitExceeded("too much", path="/a", remedy="less", limit="output", output="x")
+    back = parse_answer(pack_answer(error))
+    assert isinstance(back, LimitExceeded) and back.to_wire() == error.to_wire()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        [1],
+        [1, b"", "state", "", 1.0],
+        [1, b"", None, "", 1],
+        [2, {}],
+        [2, {"code": "Invalid", "message": "x", "details": {"message": "y"}}],
+        [3, b"", None, "", 1.0],
+    ],
+)
+def test_what_is_no_answer(body: object) -> None:
+    with pytest.raises(BadFrame):
+        parse_answer(msgpack.packb(body))
+    with pytest.raises(BadFrame):
+        parse_answer(b"\xc1")

@@ -1,0 +1,84 @@
+"""What only the SQLite store does: durability, groups of commits, reads beside a writer."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from emerge_wasm.errors import Conflict
+from emerge_wasm.store import Batch, Store
+from emerge_wasm.stores import open_store
+from emerge_wasm.stores.sqlite import SQLiteStore
+from tests.contracts.store import puts
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "store.db"
+
+
+def opened(path: Path, options: str = "") -> asyncio.Task[Store]:
+    return asyncio.ensure_future(open_store(f"sqlite:///{path}{options}"))
+
+
+async def test_durable_by_default(path: Path) -> None:
+    store = await opened(path)
+    assert isinstance(store, SQLiteStore)
+    assert store.capabilities.durability == "disk"
+    writer = store._file.writer
+    assert writer.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    await store.close()
+    store = await opened(path, "?durability=relaxed")
+    assert isinstance(store, SQLiteStore)
+    assert store.capabilities.durability == "relaxed"
+    assert store._file.writer.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
+    await store.close()
+
+
+async def test_waiting_commits_share_a_transaction(path: Path) -> None:
+    """64 at once, every eighth failing: two transactions at most, and each has its own answer."""
+    store = await opened(path)
+    assert isinstance(store, SQLiteStore)
+    statements: list[str] = []
+    store._file.writer.set_trace_callback(statements.append)
+    batches = [puts((b"%d" % number, b"x")) for number in range(64)]
+    for batch in batches[::8]:
+        batch.expect("states", b"none", b"never")
+    answers = await asyncio.gather(*[store.commit(batch) for batch in batches], return_exceptions=True)
+    store._file.writer.set_trace_callback(None)
+    assert 1 <= statements.count("COMMIT") <= 2
+    assert all(isinstance(answer, Conflict) for answer in answers[::8])
+    assert [answer for answer in answers if not isinstance(answer, Conflict)] == [[]] * 56
+    assert len(await store.scan("states")) == 56
+    await store.close()
+
+
+async def test_reads_do_not_wait_for_a_writer(path: Path) -> None:
+    """While a big commit is under way, reads answer with what was there before it."""
+    store = await opened(path)
+    await store.commit(puts((b"k", b"old")))
+    big = Batch(puts=[("states", b"%06d" % number, b"x" * 300) for number in range(50_000)])
+    big.put("states", b"k", b"new")
+    writing = asyncio.ensure_future(store.commit(big))
+    await asyncio.sleep(0.01)
+    assert not writing.done()
+    assert await store.get([("states", b"k")]) == [b"old"]
+    await writing
+    assert await store.get([("states", b"k")]) == [b"new"]
+    await store.close()
+
+
+async def test_close_is_safe_with_cancelled_commits(path: Path) -> None:
+    store = await opened(path)
+    tasks = [asyncio.ensure_future(store.commit(puts((b"%d" % number, b"x")))) for number in range(10)]
+    await asyncio.sleep(0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(store.close(), store.close())
+    assert all(task.cancelled() for task in tasks)
+    store = await opened(path)
+    await store.commit(puts((b"k", b"v")))
+    await store.close()

@@ -1,0 +1,60 @@
+/** Two builds: the page (default), and `--mode indexeddb`, the IndexedDB half alone for tests inside Pyodide. */
+
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig, type Plugin, type UserConfig } from "vite";
+
+const ROOT = import.meta.dirname;
+
+/** The folder that buildtools/distribution.py made. */
+function pyodideFolder(): string {
+  const found = existsSync(`${ROOT}/dist`) && readdirSync(`${ROOT}/dist`).find((name) => name.startsWith("pyodide-"));
+  return found || "pyodide";
+}
+
+/** Gives the service worker the list of what this build serves for ever. */
+function fileList(folder: string): Plugin {
+  return {
+    name: "emerge-file-list",
+    apply: "build",
+    closeBundle() {
+      const files = ["assets", folder].flatMap((under) =>
+        existsSync(`${ROOT}/dist/${under}`) ? readdirSync(`${ROOT}/dist/${under}`).map((name) => `/${under}/${name}`) : [],
+      );
+      const path = `${ROOT}/dist/sw.js`;
+      if (!existsSync(path)) return;
+      writeFileSync(path, readFileSync(path, "utf8").replace("__FILES__", JSON.stringify(files.sort())));
+    },
+  };
+}
+
+const indexeddb: UserConfig = {
+  publicDir: false,
+  build: {
+    outDir: "dist/pyodide",
+    emptyOutDir: false,
+    target: "es2023",
+    lib: { entry: "web/indexeddb.ts", formats: ["es"], fileName: () => "emerge_indexeddb.mjs" },
+  },
+};
+
+function page(folder: string): UserConfig {
+  return {
+    publicDir: false,
+    plugins: [svelte(), fileList(folder)],
+    define: { __PYODIDE__: JSON.stringify(folder) },
+    worker: { format: "es" },
+    build: {
+      outDir: "dist",
+      emptyOutDir: false,
+      target: "es2023",
+      chunkSizeWarningLimit: 1500,
+      rollupOptions: {
+        input: { index: "index.html", sw: "web/sw.ts" },
+        output: { entryFileNames: ({ name }) => (name === "sw" ? "sw.js" : "assets/[name]-[hash].js") },
+      },
+    },
+  };
+}
+
+export default defineConfig(({ mode }) => (mode === "indexeddb" ? indexeddb : page(pyodideFolder())));

@@ -1,0 +1,66 @@
+/** What may be typed into a field, checked before it is sent. The kernel parses it and has the last word. */
+
+import type { Field } from "../../protocol";
+
+type Kind = Field["kind"];
+
+const INT = /^[+-]?(0|[1-9](_?\d)*|0[xX](_?[\da-fA-F])+|0[oO](_?[0-7])+|0[bB](_?[01])+|0(_?0)*)$/;
+const FLOAT = /^[+-]?(\d(_?\d)*\.?(\d(_?\d)*)?|\.\d(_?\d)*)([eE][+-]?\d(_?\d)*)?$|^[+-]?(inf|nan)$/;
+const CLOSERS: Record<string, string> = { "(": ")", "[": "]", "{": "}" };
+
+/** Why this text cannot be a value of that kind, or null. */
+export function checkText(kind: Kind, text: string): string | null {
+  const value = text.trim();
+  if (kind === "int") return INT.test(value) ? null : "A whole number, such as 12 or 1_000.";
+  if (kind === "float") return FLOAT.test(value) ? null : "A number, such as 3.5 or 1e-3.";
+  if (kind === "bool") return value === "True" || value === "False" ? null : "True or False.";
+  if (kind === "date" || kind === "datetime") return Number.isNaN(Date.parse(value)) ? "A date such as 2026-01-31." : null;
+  if (kind === "literal") return checkLiteral(value);
+  return null;
+}
+
+/** Brackets that pair and strings that end: what goes wrong most while typing. */
+export function checkLiteral(text: string): string | null {
+  if (text === "") return "Write a value, such as [1, 2], {'a': 1} or None.";
+  const open: string[] = [];
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text[at] as string;
+    if (char === "'" || char === '"') {
+      const end = endOfString(text, at);
+      if (end < 0) return `The text that begins with ${text.slice(at, at + 12)} has no closing quote.`;
+      at = end;
+    } else if (char === "#") {
+      at = text.indexOf("\n", at) < 0 ? text.length : text.indexOf("\n", at);
+    } else if (char in CLOSERS) {
+      open.push(CLOSERS[char] as string);
+    } else if (Object.values(CLOSERS).includes(char) && open.pop() !== char) {
+      return `This ${char} closes nothing.`;
+    }
+  }
+  return open.length > 0 ? `A closing ${open.at(-1)} is missing.` : null;
+}
+
+function endOfString(text: string, start: number): number {
+  const quote = text[start] as string;
+  const mark = text.startsWith(quote.repeat(3), start) ? quote.repeat(3) : quote;
+  for (let at = start + mark.length; at < text.length; at += 1) {
+    if (text[at] === "\\") at += 1;
+    else if (text.startsWith(mark, at)) return at + mark.length - 1;
+    else if (text[at] === "\n" && mark.length === 1) return -1;
+  }
+  return -1;
+}
+
+/** The value of a date or datetime input for a field's text: `2026-01-31T10:00:00+00:00` has seconds and no zone there. */
+export function toDateInput(kind: "date" | "datetime", text: string): { value: string; zone: string } {
+  const match = /(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?))?(Z|[+-]\d\d:?\d\d)?/.exec(text);
+  if (match === null) return { value: "", zone: "" };
+  if (kind === "date") return { value: match[1] as string, zone: "" };
+  return { value: `${match[1]}T${match[2] ?? "00:00:00"}`, zone: match[3] ?? "" };
+}
+
+/** The field's text for what a date input holds, in the zone that the field had. */
+export function fromDateInput(kind: "date" | "datetime", value: string, zone: string): string {
+  if (value === "" || kind === "date") return value;
+  return (/T\d\d:\d\d$/.test(value) ? `${value}:00` : value) + zone;
+}

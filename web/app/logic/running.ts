@@ -1,0 +1,18 @@
+/** Where the methods of an object can run, and why not. */
+
+import type { ObjectView } from "../../protocol";
+import type { KernelState } from "../port";
+
+export function whyNotHere(view: ObjectView, old: boolean, kernel: KernelState): string | null {
+  if (old) return "An old version is read only: open the newest to run it.";
+  if (view.runs === "nowhere") return "No class came with this object.";
+  if (view.runs === "node") return "Its class needs what a browser does not have: it runs on a node only.";
+  if (kernel === "dead") return "Python has stopped: restart the kernel.";
+  return kernel === "loading" ? "Python is starting." : null;
+}
+
+export function whyNotThere(view: ObjectView, old: boolean, outage: string | null): string | null {
+  if (old) return "An old version is read only: open the newest to run it.";
+  if (view.runs === "nowhere") return "No class came with this object.";
+  return view.where === "local" ? "It lives in this browser, so no node can run it." : outage;
+}

@@ -1,0 +1,44 @@
+import { describe, expect, test } from "vitest";
+import { connectionStatus, kernelStatus, saveStatus, storageStatus } from "./status";
+import { makeFailure } from "./failure";
+
+const at = new Date(2026, 0, 1, 9, 5, 7);
+const saved = { state: "saved", where: "cluster", path: "/a", version: 4, durability: "full", at } as const;
+
+describe("the save", () => {
+  test("says where it went and how firmly", () => {
+    expect(saveStatus(saved, 0).text).toBe("Saved on the cluster (full) 09:05:07");
+    expect(saveStatus({ ...saved, where: "local", durability: "" }, 0).text).toBe("Saved here 09:05:07");
+  });
+  test("unsaved edits hide an earlier save", () => {
+    expect(saveStatus(saved, 1)).toMatchObject({ state: "unsaved", text: "Not saved: edits in 1 object" });
+  });
+  test("a failed save is told while its edits are there", () => {
+    const failed = { state: "failed", where: "local", path: "/a", failure: makeFailure("LimitExceeded", "disk full") } as const;
+    expect(saveStatus(failed, 1)).toMatchObject({ level: "bad", text: "Not saved: disk full" });
+    expect(saveStatus(failed, 0).state).toBe("nothing");
+  });
+});
+
+test("the kernel", () => {
+  expect(kernelStatus("loading", "").level).toBe("busy");
+  expect(kernelStatus("ready", "").text).toBe("Python ready");
+  expect(kernelStatus("idle", "").text).toBe("Python ready");
+  expect(kernelStatus("busy", "has not answered").text).toBe("has not answered");
+  expect(kernelStatus("dead", "out of memory")).toMatchObject({ level: "bad", title: "out of memory" });
+});
+
+test("the connection never claims more than it has", () => {
+  const connected = { state: "connected", node: "n1", durability: "full" } as const;
+  expect(connectionStatus(connected, "ready").text).toBe("Connected to n1");
+  expect(connectionStatus(connected, "dead").state).toBe("unknown");
+  expect(connectionStatus({ state: "offline", reason: "no relay" }, "ready").text).toContain("no relay");
+});
+
+test("memory is no storage", () => {
+  const features = { event: "features", sync: true, interrupt: true, storage: "indexeddb", persisted: false } as const;
+  expect(storageStatus(null, "loading").state).toBe("unknown");
+  expect(storageStatus(features, "ready").level).toBe("idle");
+  expect(storageStatus({ ...features, persisted: true }, "ready").level).toBe("good");
+  expect(storageStatus({ ...features, storage: "memory" }, "ready")).toMatchObject({ level: "bad", state: "memory" });
+});

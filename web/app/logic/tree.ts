@@ -1,0 +1,200 @@
+/** A lazily listed tree of directories: what is known of it, and the rows that show it. No framework, no I/O. */
+
+import type { Event, Failure, Pointer } from "../../protocol";
+import { childPath, fullPath, isWithin, parentPath, splitPath } from "./path";
+
+export type Change = Extract<Event, { event: "change" }>;
+
+/** One known entry. `children` is null until it was listed; `cursor` is "" when all of them are here. */
+export interface Branch {
+  path: string;
+  pointer: Pointer | null; // null: the root
+  directory: boolean;
+  expanded: boolean;
+  children: Branch[] | null;
+  cursor: string;
+  failure: Failure | null;
+}
+
+interface RowBase {
+  key: string;
+  level: number;
+}
+export interface EntryRow extends RowBase {
+  kind: "entry";
+  branch: Branch;
+  path: string;
+  name: string;
+  expanded: boolean;
+  position: number;
+  /** Entries at this level, -1 while not all are known. */
+  size: number;
+}
+/** The place of entries that were not listed yet: drawing it is the sign to list on. */
+export interface MoreRow extends RowBase {
+  kind: "more";
+  directory: string;
+  failure: Failure | null;
+}
+export interface EmptyRow extends RowBase {
+  kind: "empty";
+  directory: string;
+}
+export type Row = EntryRow | MoreRow | EmptyRow;
+
+export class Tree {
+  readonly root: Branch = makeBranch("/", null, true);
+  #index = new Map<string, Branch>([["/", this.root]]);
+
+  constructor() {
+    this.root.expanded = true;
+  }
+
+  find(path: string): Branch | undefined {
+    return this.#index.get(path);
+  }
+
+  /** Directories whose entries were listed, the outer ones first. */
+  listed(): Branch[] {
+    return [...this.#index.values()].filter((branch) => branch.children !== null);
+  }
+
+  /** Add the next page of a directory. */
+  append(directory: string, entries: Pointer[], cursor: string): void {
+    const branch = this.find(directory);
+    if (branch === undefined) return;
+    const known = branch.children ?? [];
+    const seen = new Set(known.map((child) => child.path));
+    const fresh = entries.map((pointer) => this.#adopt(pointer)).filter((child) => !seen.has(child.path));
+    branch.children = [...known, ...fresh];
+    branch.cursor = cursor;
+    branch.failure = null;
+  }
+
+  /** Put what a directory holds now in place of what it held: entries that stayed keep their state. */
+  replace(directory: string, entries: Pointer[], cursor: string): void {
+    const branch = this.find(directory);
+    if (branch === undefined) return;
+    const stayed = new Set(entries.map(fullPath));
+    for (const child of branch.children ?? []) if (!stayed.has(child.path)) this.#forget(child);
+    branch.children = entries.map((pointer) => this.#adopt(pointer));
+    branch.cursor = cursor;
+    branch.failure = null;
+  }
+
+  /** Forget everything that was listed (the filesystem is another one now). */
+  clear(): void {
+    for (const child of this.root.children ?? []) this.#forget(child);
+    this.root.children = null;
+    this.root.cursor = "";
+  }
+
+  /** Take over a change. The directories that must be listed again for it, which may be none. */
+  apply(change: Change): string[] {
+    const known = this.find(change.path);
+    if (known !== undefined && change.operation !== "rm" && change.operation !== "mv" && change.pointer !== null) {
+      if (fullPath(change.pointer) === change.path && isDirectory(change.pointer) === known.directory) {
+        known.pointer = change.pointer;
+        return [];
+      }
+    }
+    const dirty = [this.#nearestListed(change.path)];
+    if (change.operation === "mv" && change.pointer !== null) dirty.push(...this.#holders(change.pointer.uuid));
+    return [...new Set(dirty.filter((path) => path !== null))];
+  }
+
+  rows(): Row[] {
+    const rows: Row[] = [];
+    push(rows, this.root, 1, 1, 1);
+    return rows;
+  }
+
+  #adopt(pointer: Pointer): Branch {
+    const path = fullPath(pointer);
+    const known = this.#index.get(path);
+    if (known !== undefined && known.directory === isDirectory(pointer)) {
+      known.pointer = pointer;
+      return known;
+    }
+    if (known !== undefined) this.#forget(known);
+    const branch = makeBranch(path, pointer, isDirectory(pointer));
+    this.#index.set(path, branch);
+    return branch;
+  }
+
+  #forget(branch: Branch): void {
+    for (const child of branch.children ?? []) this.#forget(child);
+    this.#index.delete(branch.path);
+  }
+
+  /** The innermost listed directory on the way to a path, when the change shows in it. */
+  #nearestListed(path: string): string | null {
+    let shown = path;
+    for (let depth = splitPath(path).length; depth > 0; depth -= 1) {
+      const parent = parentPath(shown);
+      const branch = this.find(parent);
+      if (branch !== undefined && branch.children !== null) {
+        // An outer directory needs listing only if it does not show the next one on the way yet.
+        return shown === path || !this.#index.has(shown) ? parent : null;
+      }
+      shown = parent;
+    }
+    return null;
+  }
+
+  #holders(uuid: string): string[] {
+    return this.listed()
+      .filter((branch) => branch.children?.some((child) => child.pointer?.uuid === uuid))
+      .map((branch) => branch.path);
+  }
+}
+
+export function isDirectory(pointer: Pointer): boolean {
+  return pointer.type === "directory";
+}
+
+function makeBranch(path: string, pointer: Pointer | null, directory: boolean): Branch {
+  return { path, pointer, directory, expanded: false, children: null, cursor: "", failure: null };
+}
+
+function push(rows: Row[], branch: Branch, level: number, position: number, size: number): void {
+  const { path, expanded } = branch;
+  const name = branch.pointer?.name ?? "/";
+  rows.push({ kind: "entry", key: path, branch, path, name, level, expanded, position, size });
+  if (!branch.directory || !expanded) return;
+  const inner = level + 1;
+  const children = branch.children;
+  if (children === null || branch.failure !== null) {
+    rows.push({ kind: "more", key: `${path}\n`, directory: path, level: inner, failure: branch.failure });
+    if (children === null) return;
+  }
+  const count = branch.cursor === "" ? children.length : -1;
+  children.forEach((child, index) => push(rows, child, inner, index + 1, count));
+  if (children.length === 0) rows.push({ kind: "empty", key: `${path}\n`, directory: path, level: inner });
+  else if (branch.cursor !== "" && branch.failure === null)
+    rows.push({ kind: "more", key: `${path}\n`, directory: path, level: inner, failure: null });
+}
+
+/** Where a row's parent is, or -1. */
+export function parentRow(rows: Row[], index: number): number {
+  const level = rows[index]?.level ?? 1;
+  for (let at = index - 1; at >= 0; at -= 1) if ((rows[at] as Row).level < level) return at;
+  return -1;
+}
+
+/** The next entry, from `start` on and around, whose name begins with the typed text; -1 when none does. */
+export function findTyped(rows: Row[], start: number, typed: string): number {
+  const wanted = typed.toLocaleLowerCase();
+  for (let step = 0; step < rows.length; step += 1) {
+    const at = (start + step) % rows.length;
+    const row = rows[at] as Row;
+    if (row.kind === "entry" && row.name.toLocaleLowerCase().startsWith(wanted)) return at;
+  }
+  return -1;
+}
+
+/** Where a moved or removed directory leaves the selection: null when it is not affected. */
+export function followMove(selected: string, from: string, to: string): string | null {
+  if (!isWithin(selected, from)) return null;
+  return selected === from ? to : childPath(to, selected.slice(from.length + 1));
+}

@@ -1,0 +1,15 @@
+/** What the app needs of the kernel. */
+
+import type { Event, Where } from "../protocol";
+import type { Kernel } from "../kernel";
+
+export type Port = Pick<Kernel, "call" | "on" | "interrupt" | "restart" | "interruptible">;
+export type KernelState = Extract<Event, { event: "kernel" }>["state"];
+export type Features = Extract<Event, { event: "features" }>;
+
+/** Directories are listed in pages of this many entries. */
+export const PAGE = 500;
+
+export function otherPlace(where: Where): Where {
+  return where === "local" ? "cluster" : "local";
+}

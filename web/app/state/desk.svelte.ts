@@ -1,0 +1,182 @@
+/** The object (or directory) that lies open, and the unsaved edits of every object that has some. */
+
+import type { Field, ObjectView, Pointer, Where } from "../../protocol";
+import { editDraft, rebaseDraft } from "../logic/draft";
+import { makeFailure, toFailure } from "../logic/failure";
+import { fullPath } from "../logic/path";
+import type { Failure } from "../../protocol";
+import type { Change } from "../logic/tree";
+import type { Route } from "../logic/route";
+import { noProblems, saveEdit, type Edit } from "./edit";
+import type { FileTree } from "./filetree.svelte";
+import type { Navigation } from "./navigation.svelte";
+import type { Session } from "./session.svelte";
+
+type Trees = Record<Where, FileTree>;
+
+export class Desk {
+  view = $state.raw<ObjectView | null>(null);
+  directory = $state.raw<{ where: Where; path: string } | null>(null);
+  failure = $state.raw<Failure | null>(null);
+  loading = $state(false);
+  /** A version that was stored elsewhere while this one is being edited. */
+  newer = $state.raw<Pointer | null>(null);
+  edits = $state.raw<Record<string, Edit>>({});
+  #session: Session;
+  #trees: Trees;
+  #navigation: Navigation;
+  #turn = 0;
+
+  constructor(session: Session, trees: Trees, navigation: Navigation) {
+    this.#session = session;
+    this.#trees = trees;
+    this.#navigation = navigation;
+    session.port.on("change", (change) => this.#follow(change));
+  }
+
+  get editCount(): number {
+    return Object.keys(this.edits).length;
+  }
+
+  get edit(): Edit | null {
+    const view = this.view;
+    return view === null || this.readOnly ? null : (this.edits[keyOf(view.where, fullPath(view.pointer))] ?? null);
+  }
+
+  get readOnly(): boolean {
+    return (this.#navigation.route?.version ?? 0) > 0;
+  }
+
+  /** Show what a route names. */
+  async open(route: Route): Promise<void> {
+    const { where, path, version } = route;
+    const turn = ++this.#turn;
+    const reach = this.#session.reach(where);
+    if (reach !== "up" && this.#isShown(route)) return;
+    this.failure = this.newer = this.directory = null;
+    const tree = this.#trees[where];
+    if (path === "/" || (version === 0 && tree.find(path)?.directory === true)) return this.#showDirectory(route);
+    const kept = version === 0 ? this.edits[keyOf(where, path)] : undefined;
+    if (kept !== undefined) this.view = kept.view;
+    else if (this.view?.where !== where || fullPath(this.view.pointer) !== path) this.view = null;
+    this.loading = true;
+    if (reach === "soon") return; // opened again once it is there
+    const revealed = tree.reveal(path);
+    try {
+      const view = await this.#session.port.call("open", { where, path, version });
+      if (turn === this.#turn) this.#show(view, route);
+    } catch (error) {
+      const branch = await revealed;
+      if (turn !== this.#turn) return;
+      if (branch?.directory === true) this.#showDirectory(route);
+      else this.#fail(toFailure(error));
+    }
+  }
+
+  async reload(): Promise<void> {
+    if (this.#navigation.route !== null) await this.open(this.#navigation.route);
+  }
+
+  type(name: string, text: string): void {
+    const view = this.view;
+    if (view === null || this.readOnly) return;
+    const base = this.edit?.view ?? view;
+    const draft = editDraft(this.edit?.draft ?? {}, base.fields, name, text);
+    const problems = { ...this.edit?.problems };
+    delete problems[name];
+    this.put(base, { view: base, draft, problems, failure: null, conflict: this.edit?.conflict ?? null, saving: false });
+  }
+
+  /** Forget the edits of the open object and show it as it is stored now. */
+  async revert(): Promise<void> {
+    if (this.view !== null) this.put(this.view, null);
+    await this.reload();
+  }
+
+  async save(): Promise<void> {
+    const edit = this.edit;
+    if (edit === null || edit.saving) return;
+    const saved = await saveEdit(edit, this.#session, (next) => this.put(edit.view, next));
+    if (saved && this.#shows(edit.view.where, fullPath(edit.view.pointer))) await this.reload();
+  }
+
+  /** Go on after a conflict: their version, with the fields for which mine was chosen. */
+  async settle(changes: Record<string, string>): Promise<void> {
+    const edit = this.edit;
+    if (edit === null || edit.conflict === null) return;
+    const view = { ...edit.view, pointer: edit.conflict.pointer, fields: merge(edit.view.fields, edit.conflict.theirs) };
+    const draft = rebaseDraft(changes, view.fields);
+    this.view = view;
+    this.newer = null;
+    this.put(view, { view, draft, problems: {}, failure: null, conflict: null, saving: false });
+    if (Object.keys(draft).length === 0) await this.revert();
+    else await this.save();
+  }
+
+  put(view: ObjectView, edit: Edit | null): void {
+    const key = keyOf(view.where, fullPath(view.pointer));
+    const { [key]: _, ...others } = this.edits;
+    this.edits = edit === null || noProblems(edit) ? others : { ...others, [key]: edit };
+  }
+
+  #show(view: ObjectView, route: Route): void {
+    if (view.pointer.type === "directory") return this.#showDirectory(route);
+    this.loading = false;
+    const edit = route.version === 0 ? this.edits[keyOf(route.where, route.path)] : undefined;
+    if (edit === undefined) this.view = view;
+    else if (view.pointer.version > edit.view.pointer.version) this.newer = view.pointer;
+  }
+
+  #showDirectory(route: Route): void {
+    this.view = null;
+    this.loading = false;
+    this.directory = { where: route.where, path: route.path };
+    void this.#trees[route.where].reveal(route.path);
+  }
+
+  #fail(failure: Failure): void {
+    this.loading = false;
+    this.failure = failure;
+    if (this.edit === null) this.view = null;
+  }
+
+  #isShown({ where, path, version }: Route): boolean {
+    if (this.directory !== null) return this.directory.where === where && this.directory.path === path;
+    const pointer = this.view?.where === where ? this.view.pointer : null;
+    return pointer !== null && fullPath(pointer) === path && (version === 0 || version === pointer.version);
+  }
+
+  #shows(where: Where, path: string): boolean {
+    return this.#navigation.isAt(where, path);
+  }
+
+  #follow(change: Change): void {
+    const view = this.view;
+    const { where, path, pointer, operation } = change;
+    const moved = operation === "mv" && view?.where === where && pointer?.uuid === view.pointer.uuid;
+    if (moved && !this.#shows(where, path)) return this.#followMove(where, path);
+    if (!this.#shows(where, path) || this.readOnly) return;
+    if (operation === "rm") this.#fail(makeFailure("NotFound", `${path} was removed`, "Its versions went with it."));
+    else if (view === null) void this.reload();
+    else if (pointer !== null && pointer.revision === view.pointer.revision) return;
+    else if (this.edit === null) void this.reload();
+    else if (!this.edit.saving) this.newer = pointer;
+  }
+
+  #followMove(where: Where, path: string): void {
+    const route = this.#navigation.route;
+    if (route !== null) this.#navigation.replace({ ...route, where, path });
+  }
+}
+
+export function keyOf(where: Where, path: string): string {
+  return `${where}:${path}`;
+}
+
+/** Their values in the fields as they were shown (whose annotations and docs stay). */
+function merge(fields: Field[], theirs: Field[]): Field[] {
+  const known = new Set(fields.map((field) => field.name));
+  const text = new Map(theirs.map((field) => [field.name, field.text]));
+  const kept = fields.map((field) => ({ ...field, text: text.get(field.name) ?? field.text }));
+  return [...kept, ...theirs.filter((field) => !known.has(field.name))];
+}

@@ -1,0 +1,179 @@
+/** One filesystem's tree in the page: lists pages as they are needed and follows changes. */
+
+import type { Pointer, Where } from "../../protocol";
+import { PAGE, type Port } from "../port";
+import { toFailure } from "../logic/failure";
+import { ancestors } from "../logic/path";
+import { Tree, type Branch, type Change, type Row } from "../logic/tree";
+
+const SETTLE = 120; // ms: changes that come together are listed together
+
+export class FileTree {
+  readonly where: Where;
+  rows = $state.raw<Row[]>([]);
+  /** The row that the keyboard is at. */
+  focus = $state("/");
+  /** Asks the pane to bring a path into view; a new object each time. */
+  wanted = $state.raw<{ path: string } | null>(null);
+  seen = $state.raw<Date | null>(null);
+  /** How many lists are being read. */
+  busy = $state(0);
+  #port: Port;
+  #tree = new Tree();
+  #jobs = new Map<string, Promise<void>>();
+  #dirty = new Set<string>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #drawing = false;
+
+  constructor(port: Port, where: Where) {
+    this.#port = port;
+    this.where = where;
+    this.#draw();
+    port.on("change", (change) => {
+      if (change.where === where) this.#follow(change);
+    });
+  }
+
+  /** What is known at a path. Reads `rows`, so that it is asked again when they change. */
+  find(path: string): Branch | undefined {
+    return this.rows.length > 0 ? this.#tree.find(path) : undefined;
+  }
+
+  /** List everything that is shown again; at first, the root. */
+  async refresh(): Promise<void> {
+    const listed = this.#tree.listed().map((branch) => branch.path);
+    if (listed.length === 0) await this.more("/");
+    else for (const path of listed) await this.#relist(path);
+    for (const row of this.rows) if (row.kind === "more" && row.failure !== null) await this.more(row.directory);
+  }
+
+  /** List the directories again in which these paths show. */
+  async refreshAround(paths: string[]): Promise<void> {
+    const listed = paths.flatMap(ancestors).filter((path) => this.#tree.find(path)?.children != null);
+    for (const path of new Set(listed)) await this.#relist(path);
+  }
+
+  /** The next page of a directory. */
+  more(directory: string): Promise<void> {
+    return this.#alone(directory, async (branch) => {
+      if (branch.children !== null && branch.cursor === "" && branch.failure === null) return;
+      const page = await this.#list(directory, branch.cursor);
+      this.#tree.append(directory, page.entries, page.cursor);
+    });
+  }
+
+  expand(path: string): void {
+    const branch = this.#tree.find(path);
+    if (branch === undefined || !branch.directory || branch.expanded) return;
+    branch.expanded = true;
+    this.#draw();
+  }
+
+  collapse(path: string): void {
+    const branch = this.#tree.find(path);
+    if (branch === undefined || !branch.expanded) return;
+    branch.expanded = false;
+    this.#draw();
+  }
+
+  toggle(path: string): void {
+    if (this.#tree.find(path)?.expanded === true) this.collapse(path);
+    else this.expand(path);
+  }
+
+  /** Open the directories on the way to a path and bring it into view; undefined when it is not there. */
+  async reveal(path: string): Promise<Branch | undefined> {
+    for (const [depth, directory] of ancestors(path).entries()) {
+      const next = ancestors(path)[depth + 1] ?? path;
+      if (!(await this.#find(directory, next))) return undefined;
+      this.expand(directory);
+    }
+    this.focus = path;
+    this.wanted = { path };
+    return this.#tree.find(path);
+  }
+
+  async #find(directory: string, path: string): Promise<boolean> {
+    for (;;) {
+      if (this.#tree.find(path) !== undefined) return true;
+      const branch = this.#tree.find(directory);
+      if (branch === undefined || !branch.directory) return false;
+      const listed = branch.children?.length ?? -1;
+      if (branch.children !== null && branch.cursor === "") return false;
+      await this.more(directory);
+      if (branch.failure !== null || (branch.children?.length ?? -1) === listed) return false;
+    }
+  }
+
+  #follow(change: Change): void {
+    for (const path of this.#tree.apply(change)) this.#dirty.add(path);
+    if (this.#dirty.size > 0 && this.#timer === undefined) this.#timer = setTimeout(() => void this.#settle(), SETTLE);
+    this.#drawSoon();
+  }
+
+  async #settle(): Promise<void> {
+    const began = performance.now();
+    const paths = [...this.#dirty].sort();
+    this.#dirty.clear();
+    for (const path of paths) await this.#relist(path);
+    // A slow list under a flood of changes must not take all the kernel's time.
+    const pause = Math.max(SETTLE, 3 * (performance.now() - began));
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#dirty.size > 0) this.#timer = setTimeout(() => void this.#settle(), 0);
+    }, pause);
+  }
+
+  /** List a directory again, as far as it was listed before. */
+  #relist(directory: string): Promise<void> {
+    return this.#alone(directory, async (branch) => {
+      const wanted = Math.max(branch.children?.length ?? 0, 1);
+      const entries: Pointer[] = [];
+      let cursor = "";
+      do {
+        const page = await this.#list(directory, cursor);
+        entries.push(...page.entries);
+        cursor = page.cursor;
+      } while (cursor !== "" && entries.length < wanted);
+      this.#tree.replace(directory, entries, cursor);
+    });
+  }
+
+  async #list(path: string, cursor: string): Promise<{ entries: Pointer[]; cursor: string }> {
+    const page = await this.#port.call("list", { where: this.where, path, cursor, limit: PAGE });
+    this.seen = new Date();
+    return page;
+  }
+
+  /** One job at a time per directory; its failure is shown where the entries would be. */
+  #alone(directory: string, job: (branch: Branch) => Promise<void>): Promise<void> {
+    const before = this.#jobs.get(directory) ?? Promise.resolve();
+    const mine = before.then(async () => {
+      const branch = this.#tree.find(directory);
+      if (branch === undefined) return;
+      this.busy += 1;
+      try {
+        await job(branch);
+      } catch (error) {
+        branch.failure = toFailure(error);
+      }
+      this.busy -= 1;
+      this.#draw();
+    });
+    this.#jobs.set(directory, mine);
+    return mine;
+  }
+
+  #draw(): void {
+    this.rows = this.#tree.rows();
+  }
+
+  #drawSoon(): void {
+    if (this.#drawing) return;
+    this.#drawing = true;
+    requestAnimationFrame(() => {
+      this.#drawing = false;
+      this.#draw();
+    });
+  }
+}

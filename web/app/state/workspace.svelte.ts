@@ -1,0 +1,45 @@
+/** Everything the page knows, made once and handed to components through the context. */
+
+import { createContext } from "svelte";
+import type { Where } from "../../protocol";
+import type { Port } from "../port";
+import { Console } from "./console.svelte";
+import { Desk } from "./desk.svelte";
+import { FileTree } from "./filetree.svelte";
+import { Navigation } from "./navigation.svelte";
+import { Notices } from "./notices.svelte";
+import { Runs } from "./runs.svelte";
+import { Session } from "./session.svelte";
+import { Theme } from "./theme.svelte";
+
+/** A question about an entry that a dialog is open for. */
+export interface Ask {
+  kind: "mkdir" | "rename" | "copy" | "remove";
+  where: Where;
+  path: string;
+  directory: boolean;
+}
+
+export class Workspace {
+  readonly session: Session;
+  readonly notices = new Notices();
+  readonly theme = new Theme();
+  readonly navigation = new Navigation();
+  readonly trees: Record<Where, FileTree>;
+  readonly desk: Desk;
+  readonly runs: Runs;
+  readonly console: Console;
+  ask = $state.raw<Ask | null>(null);
+  /** The question whether to restart the kernel is open. */
+  restarting = $state(false);
+
+  constructor(port: Port) {
+    this.session = new Session(port);
+    this.trees = { local: new FileTree(port, "local"), cluster: new FileTree(port, "cluster") };
+    this.desk = new Desk(this.session, this.trees, this.navigation);
+    this.runs = new Runs(this.session);
+    this.console = new Console(this.session, this.notices);
+  }
+}
+
+export const [useWorkspace, provideWorkspace] = createContext<Workspace>();

@@ -1,0 +1,58 @@
+/** Many numbers and byte strings in one buffer, so that Python and JavaScript cross their border once for all of them.
+ *
+ * A buffer is: the number of 32-bit words of its head (this word included), the other words of the head, then all
+ * bytes one after the other in the order in which the head gives their lengths. ABSENT stands for the length of None.
+ * All words are little-endian. The Python half is in py/emerge_wasm/stores/indexeddb.py.
+ */
+
+export const ABSENT = 0xffffffff;
+
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Takes a packed buffer apart: the words of its head, and the bytes that they announce. */
+export class Reader {
+  private readonly bytes: Bytes;
+  private readonly words: DataView;
+  private word = 4;
+  private position: number;
+
+  constructor(bytes: Bytes) {
+    this.bytes = bytes;
+    this.words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.position = this.words.getUint32(0, true) * 4;
+  }
+
+  number(): number {
+    const value = this.words.getUint32(this.word, true);
+    this.word += 4;
+    return value;
+  }
+
+  /** The next `length` bytes, still in the buffer: enough for a key, which is copied when a request is issued. */
+  key(length: number): Bytes {
+    return this.bytes.subarray(this.position, (this.position += length));
+  }
+
+  /** The next `length` bytes on their own: a view would be stored with all that is around it. */
+  value(length: number): ArrayBuffer {
+    return this.key(length).slice().buffer;
+  }
+
+  optional(length: number): ArrayBuffer | null {
+    return length === ABSENT ? null : this.value(length);
+  }
+}
+
+/** One buffer of these words and these bytes. */
+export function pack(head: number[], parts: ArrayBuffer[]): Uint8Array {
+  const words = head.length + 1;
+  const packed = new Uint8Array(parts.reduce((total, part) => total + part.byteLength, words * 4));
+  const view = new DataView(packed.buffer);
+  [words, ...head].forEach((word, index) => view.setUint32(index * 4, word, true));
+  let position = words * 4;
+  for (const part of parts) {
+    packed.set(new Uint8Array(part), position);
+    position += part.byteLength;
+  }
+  return packed;
+}
