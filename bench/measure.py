@@ -11,26 +11,24 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: what, ours and the peer's median, their unit, the ratio aimed at ("" for none)."""
+    """One measurement: what, our median and those of the peers, and the ratio to the first that is aimed at."""
 
     what: str
     ours: float
-    peer: float
-    unit: str
+    peers: list[float]
     aim: str = ""
 
-    @property
-    def ratio(self) -> float:
-        return self.ours / self.peer if self.peer else float("nan")
+
+def in_turn(*measures: Callable[[], float], rounds: int = ROUNDS) -> list[float]:
+    """The medians of several measurements taken in turn, so that all meet the same machine."""
+    taken = [[measure() for measure in measures] for _ in range(rounds)]
+    return [statistics.median(column) for column in zip(*taken, strict=True)]
 
 
-def in_turn(ours: Callable[[], float], peer: Callable[[], float], rounds: int = ROUNDS) -> tuple[float, float]:
-    """The medians of two measurements taken alternately, so that both meet the same machine."""
-    pairs = [(ours(), peer()) for _ in range(rounds)]
-    return statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
-
-
-def print_rows(title: str, peer: str, rows: list[Row]) -> None:
-    print(f"\n{title}\n{'':38}{'emerge':>12}{peer:>18}{'ratio':>9}  aim")
+def print_rows(title: str, unit: str, peers: list[str], rows: list[Row]) -> None:
+    """The table of some measurements: each peer's figure with our ratio to it."""
+    print(f"\n{title} ({unit})")
+    print(f"{'':34}{'emerge':>11}" + "".join(f"{peer:>20}{'ratio':>8}" for peer in peers) + "  aim")
     for row in rows:
-        print(f"{row.what:38}{row.ours:>12,.1f}{row.peer:>18,.1f}{row.ratio:>9.2f}  {row.aim}  ({row.unit})")
+        cells = "".join(f"{peer:>20,.1f}{row.ours / peer:>8.2f}" for peer in row.peers)
+        print(f"{row.what:34}{row.ours:>11,.1f}{cells}  {row.aim}", flush=True)

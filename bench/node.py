@@ -50,22 +50,35 @@ def relay_rate(place: dict[str, str], operation: str, in_flight: int) -> float:
     return websocket_rate(url, place["token"], make_events(operation, COUNT[in_flight]), in_flight)
 
 
+def echo_rate(endpoint: str, operation: str, in_flight: int) -> float:
+    return zeromq_rate(endpoint, make_events(operation, COUNT[in_flight]), in_flight, checked=False)
+
+
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, cluster(Path(folder)) as place, echo() as peer:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        cluster(Path(folder)) as place,
+        echo("asyncio") as peer,
+        echo() as bare,
+    ):
         fs = connect(place["node"])
         fs.storeall(EmergeFile(name=f"object{number}", path="/bench", data="x" * 200) for number in range(500))
         fs.store(Bench(name="run", path="/bench"))
         by_node, by_relay = [], []
         for (operation, aim), in_flight in itertools.product(AIMS.items(), COUNT):
+            ours, relayed, *peers = in_turn(
+                partial(node_rate, place["node"], operation, in_flight),
+                partial(relay_rate, place, operation, in_flight),
+                partial(echo_rate, peer, operation, in_flight),
+                partial(echo_rate, bare, operation, in_flight),
+            )
             what = f"{operation}, {in_flight} in flight"
-            bare = partial(zeromq_rate, peer, make_events(operation, COUNT[in_flight]), in_flight, checked=False)
-            ours = partial(node_rate, place["node"], operation, in_flight)
-            by_node.append(Row(what, *in_turn(ours, bare), "a second", aim))
-            relayed = partial(relay_rate, place, operation, in_flight)
-            by_relay.append(Row(what, *in_turn(relayed, bare, 3), "a second"))
+            by_node.append(Row(what, ours, peers, aim))
+            by_relay.append(Row(what, relayed, peers))
         fs.close()
-    print_rows("Node over ZeroMQ (SQLite, full durability)", "bare zmq echo", by_node)
-    print_rows("The same through the relay, over a WebSocket", "bare zmq echo", by_relay)
+    names = ["echo from asyncio", "echo, blocking"]
+    print_rows("Node over ZeroMQ, SQLite with full durability", "a second", names, by_node)
+    print_rows("The same through the relay, over a WebSocket", "a second", names, by_relay)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,9 @@ def started(*command: str) -> Iterator[str]:
 
 
 @contextmanager
-def echo() -> Iterator[str]:
-    """The bare echo's endpoint."""
-    with started("bench.echo") as endpoint:
+def echo(*kind: str) -> Iterator[str]:
+    """The endpoint of a bare echo, or of one read from asyncio."""
+    with started("bench.echo", *kind) as endpoint:
         yield endpoint
 
 

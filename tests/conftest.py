@@ -44,7 +44,9 @@ def start_server(*args: str, env: dict[str, str] | None = None) -> Server:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert line, f"{args} ended with {process.wait(10)}"
+    if not line:
+        process.stdout.close()
+        raise AssertionError(f"{args} ended with {process.wait(10)}")
     return Server(process, json.loads(line))
 
 

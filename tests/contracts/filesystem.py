@@ -243,7 +243,7 @@ async def code_is_shown_without_running_it(client: Client) -> None:
     methods = {row["name"]: row for row in await client.methods("/inventory/w")}
     assert {"total_cost", "gross", "sell"} <= set(methods)
     assert methods["total_cost"]["doc"] == "Price times quantity."
-    assert "count: int = 1" in methods["sell"]["signature"]
+    assert "count: int=1" in methods["sell"]["signature"]
     code = await client.code("/inventory/w")
     assert "class Item(EmergeFile)" in code and "RATE = 1.2" in code and "def with_rate" in code
     assert (await client.code("/inventory/w", "gross")).strip().startswith("def gross")

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from emerge_wasm.clients.websocket import SUBPROTOCOL
 from emerge_wasm.errors import error_from_wire
-from emerge_wasm.node.cluster import Cluster
+from emerge_wasm.node.cluster import Cluster, Times
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.setting import Limits
@@ -323,7 +323,7 @@ async def member(service: Service, name: str, *join: str) -> tuple[RpcServer, Cl
         return [], []
 
     server = RpcServer(service.dispatch, "tcp://127.0.0.1:*", name=name)
-    cluster = Cluster(name, f"uuid-of-{name}", join=join, period=0.1)
+    cluster = Cluster(name, f"uuid-of-{name}", join=join, times=Times(period=0.1))
     cluster.serve(server, held)
     await cluster.start(await server.start())
     return server, cluster

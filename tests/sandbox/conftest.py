@@ -30,6 +30,13 @@ def call_of(obj: EmergeFile, method: str, *args: Any, timeout: float = 5.0, **kw
 
 @pytest.fixture
 async def pool() -> AsyncIterator[Pool]:
+    async with Pool(1, limits=SMALL) as made:
+        yield made
+
+
+@pytest.fixture
+async def pair() -> AsyncIterator[Pool]:
+    """Two calls at once."""
     async with Pool(2, limits=SMALL) as made:
         yield made
 

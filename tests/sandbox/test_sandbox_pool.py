@@ -228,9 +228,9 @@ async def test_cancelling_ends_the_call(pool: Pool) -> None:
     await works(pool)
 
 
-async def test_two_at_once_and_the_others_wait(pool: Pool) -> None:
+async def test_two_at_once_and_the_others_wait(pair: Pool) -> None:
     started = time.perf_counter()
-    outcomes = await asyncio.gather(*(run(pool, "sleep", 0.1) for _ in range(4)))
+    outcomes = await asyncio.gather(*(run(pair, "sleep", 0.1) for _ in range(4)))
     assert [outcome.result for outcome in outcomes] == ["slept"] * 4
     assert 0.2 <= time.perf_counter() - started < 1.0
 

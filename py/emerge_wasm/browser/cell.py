@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
+import re
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -71,6 +72,17 @@ def compile_cell(code: str, filename: str) -> list[CodeType]:
     if last is not None:
         parts.append((last, "eval"))
     return [compile(part, filename, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True) for part, mode in parts]
+
+
+def cell_of(error: BaseException) -> int:
+    """The number of the cell whose code raised this (0: none)."""
+    trace = error.__traceback__
+    found = 0
+    while trace is not None:
+        match = re.match(r"<cell (\d+)", trace.tb_frame.f_code.co_filename)
+        found = int(match[1]) if match else found
+        trace = trace.tb_next
+    return found
 
 
 def _ends_silent(code: str) -> bool:

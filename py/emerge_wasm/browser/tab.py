@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import Invalid
 from ..objects import EmergeFile, EmergeObject
 from . import request
-from .cell import RUNNING, Console
+from .cell import RUNNING, Console, cell_of
 from .change import watch_changes
 from .cluster import Connection
 from .failure import STOPPED, failure_of
@@ -165,9 +165,7 @@ class Tab:
         """What a cell's task raised when nobody awaited it."""
         error = context.get("exception")
         if error is not None and not isinstance(error, STOPPED):
-            task: Any = context.get("task") or context.get("future")
-            known = task.get_context() if hasattr(task, "get_context") else {}
-            self.event("failure", cell=known.get(RUNNING, 0), failure=failure_of(error, traced=True))
+            self.event("failure", cell=cell_of(error), failure=failure_of(error, traced=True))
 
 
 def _no_input(prompt: object = "") -> str:

@@ -128,7 +128,10 @@ def _installed(cls: type) -> Content:
         if found is cls:
             needs, where = _places([module], [])
             return Content(name, imports=(from_import(module, head, head),), needs=needs, where=where)
-    raise CannotShip(f"the class {cls.__name__} cannot be imported from {cls.__module__}")
+    raise CannotShip(
+        f"the class {cls.__name__} has no source that can be found, nor can it be imported from {cls.__module__}",
+        remedy="write it as a class statement in a file, a console cell or python -c",
+    )
 
 
 def _places(modules: Iterable[str], required: Iterable[Bundle]) -> tuple[tuple[str, ...], Where]:

@@ -15,6 +15,7 @@ from ..errors import CannotShip
 from .origin import is_installed
 from .source import FunctionNode, Unit, first_line, same_code, typed_units, unit_of
 
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 _NO_TEXT = "put it in a file, a console cell or python -c; in a bare REPL, use Python 3.13 or IPython"
 
 
@@ -37,7 +38,7 @@ def find_class(cls: type) -> tuple[Unit, ast.ClassDef]:
     for units in _units(cls):
         found = [(unit, node) for unit in units for node in _matches(cls, unit)]
         texts = {unit.cut(node) for unit, node in found}
-        if len(texts) > 1:
+        if len(texts) > 1 and not (units[0].filename.startswith("<") and _is_current(cls)):
             raise CannotShip(
                 f"the class {cls.__name__} has {len(texts)} definitions that fit it",
                 remedy="give them different names, or a method",
@@ -46,6 +47,11 @@ def find_class(cls: type) -> tuple[Unit, ast.ClassDef]:
             _check_current(cls, *found[0])
             return found[0]
     raise CannotShip(f"the class {cls.__name__} has no source that can be found", remedy=_NO_TEXT)
+
+
+def _is_current(cls: type) -> bool:
+    """Whether its name still means this class: then, of what was typed, the newest text that fits is its own."""
+    return getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls
 
 
 def _units(cls: type) -> Iterator[list[Unit]]:
@@ -78,11 +84,7 @@ def _fits(cls: type, node: ast.ClassDef) -> bool:
     if "__firstlineno__" in own and own["__firstlineno__"] != first_line(node):
         return False
     doc = ast.get_docstring(node, clean=False)
-    if (
-        doc is not None
-        and sys.flags.optimize < 2
-        and inspect.cleandoc(own.get("__doc__") or "") != inspect.cleandoc(doc)
-    ):
+    if doc is not None and sys.flags.optimize < 2 and _clean(own.get("__doc__")) != _clean(doc):
         return False
     fields = {
         item.target.id: item.value
@@ -91,9 +93,14 @@ def _fits(cls: type, node: ast.ClassDef) -> bool:
     }
     if list(fields) != list(_own_annotations(cls)):
         return False
-    return all(_method_fits(own, item) for item in node.body) and all(
-        _default_fits(cls, *row) for row in fields.items()
-    )
+    last = {item.name: item for item in node.body if isinstance(item, FunctionNode)}
+    if not all(_method_fits(own, item) for item in last.values()):
+        return False
+    return all(_default_fits(cls, name, value) for name, value in fields.items())
+
+
+def _clean(doc: Any) -> str:
+    return inspect.cleandoc(doc) if isinstance(doc, str) else ""
 
 
 def _own_annotations(cls: type) -> list[str]:
@@ -104,8 +111,8 @@ def _own_annotations(cls: type) -> list[str]:
     return list(vars(cls).get("__annotations__", ()))
 
 
-def _method_fits(own: Any, item: ast.stmt) -> bool:
-    if not isinstance(item, FunctionNode) or item.name.startswith("__"):
+def _method_fits(own: Any, item: Function) -> bool:
+    if item.name.startswith("__"):
         return True
     if item.name not in own:
         return False
@@ -126,10 +133,15 @@ def _default_fits(cls: type, name: str, value: ast.expr | None) -> bool:
 
 def _check_current(cls: type, unit: Unit, node: ast.ClassDef) -> None:
     """Refuse a class that is not (or no longer) what its text says."""
-    defined = {item.name: item for item in node.body if isinstance(item, FunctionNode)}
-    bound = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)} | set(defined)
-    bound |= {item.name for item in node.body if isinstance(item, ast.ClassDef)}
-    bound |= {a.asname or a.name for i in node.body if isinstance(i, ast.Import | ast.ImportFrom) for a in i.names}
+    defined: dict[str, list[Function]] = {}
+    bound = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+    for item in _statements(node.body):
+        if isinstance(item, FunctionNode):
+            defined.setdefault(item.name, []).append(item)
+        elif isinstance(item, ast.ClassDef):
+            bound.add(item.name)
+        elif isinstance(item, ast.Import | ast.ImportFrom):
+            bound |= {alias.asname or alias.name.partition(".")[0] for alias in item.names}
     for name, value in vars(cls).items():
         if name in defined:
             _check_method(cls, unit, defined[name], value)
@@ -140,15 +152,30 @@ def _check_current(cls: type, unit: Unit, node: ast.ClassDef) -> None:
             )
 
 
-def _check_method(cls: type, unit: Unit, node: ast.FunctionDef | ast.AsyncFunctionDef, value: Any) -> None:
-    known = {ast.unparse(item) for item in node.decorator_list} - {"property", "staticmethod", "classmethod"}
-    if known:
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a class body, those under if, try, for and with too."""
+    for item in body:
+        yield item
+        if not isinstance(item, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            for child in ast.iter_child_nodes(item):
+                if isinstance(child, ast.ExceptHandler):
+                    yield from _statements(child.body)
+                elif isinstance(child, ast.stmt):
+                    yield from _statements([child])
+
+
+def _check_method(cls: type, unit: Unit, nodes: list[Function], value: Any) -> None:
+    node = nodes[-1]
+    marks = {ast.unparse(mark) for item in nodes for mark in item.decorator_list}
+    if marks - {"property", "staticmethod", "classmethod"}:
         return
     for function in functions_in(value):
         code = function.__code__
         if code.co_filename != unit.filename and not unit.filename.startswith("<"):
-            raise CannotShip(f"{cls.__name__}.{node.name} was replaced after the class's definition")
-        if any(isinstance(child, ast.Assert) for child in ast.walk(node)):
+            raise CannotShip(
+                f"{cls.__name__}.{node.name} was replaced after the class's definition", remedy="write it in the class"
+            )
+        if any(isinstance(child, ast.Assert) for item in nodes for child in ast.walk(item)):
             continue  # pytest compiles these otherwise
         same_line = [other for other in unit.codes() if other.co_firstlineno == code.co_firstlineno]
         if not any(same_code(other, code) for other in same_line):
@@ -182,7 +209,7 @@ def _decorates(node: ast.expr) -> bool:
     return name.rpartition(".")[2] not in ("dataclass", "final", "runtime_checkable", "total_ordering")
 
 
-def find_function(function: FunctionType) -> tuple[Unit, ast.FunctionDef | ast.AsyncFunctionDef]:
+def find_function(function: FunctionType) -> tuple[Unit, Function]:
     """The text and place of a function. Raises CannotShip when its source is not there or has changed."""
     code = function.__code__
     named = unit_of(code.co_filename, function.__globals__)
@@ -215,7 +242,7 @@ def find_assignment(name: str, unit: Unit) -> ast.stmt | None:
     return node if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
 
 
-def find_decorated(name: str, unit: Unit) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+def find_decorated(name: str, unit: Unit) -> Function | None:
     """The one decorated function of that name in a text, whatever its decorators made of it."""
     found = [node for _, node in unit.definitions() if isinstance(node, FunctionNode) and node.name == name]
     return found[0] if len(found) == 1 and found[0].decorator_list else None

@@ -10,24 +10,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """`hard`: must resolve; `soft`: only if they do (annotations, names that a class body sets as well);
-    `eager`: those of either that are read while the piece is defined, not when it is called."""
+    """`hard`: must resolve; `soft`: only if they do (annotations, names that a class body sets as well).
+
+    `eager`: those that are read while the piece is defined, not when it is called; `annotations`: those in them.
+    """
 
     hard: frozenset[str]
     soft: frozenset[str]
     eager: frozenset[str]
+    annotations: frozenset[str]
 
 
 def free_names(text: str) -> Names:
     """The names that the (dedented) source of a class, function or assignment reads and does not set itself."""
     tree = ast.parse(text)
     annotations = set(_annotation_names(tree))
-    eager = set(_eager_names(tree.body))
-    bare = ast.unparse(ast.fix_missing_locations(_Bare().visit(tree)))
+    bare_tree = ast.fix_missing_locations(_Bare().visit(tree))
+    eager = set(_eager_names(bare_tree.body))
+    bare = ast.unparse(bare_tree)
     hard: set[str] = set()
     soft: set[str] = set()
     _collect(symtable.symtable(bare, "<bundle>", "exec"), hard, soft)
-    return Names(frozenset(hard), frozenset((annotations | soft) - hard), frozenset(eager))
+    return Names(frozenset(hard), frozenset((annotations | soft) - hard), frozenset(eager), frozenset(annotations))
 
 
 class _Bare(ast.NodeTransformer):
@@ -96,7 +100,7 @@ def _eager_names(body: list[ast.stmt]) -> Iterator[str]:
         if isinstance(node, ast.Name):
             yield node.id
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            todo += [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]
+            todo += [*node.decorator_list, node.args]
         elif isinstance(node, ast.Lambda):
             todo.append(node.args)
         else:

@@ -20,6 +20,7 @@ FunctionNode = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 def keep_source(filename: str, text: str) -> None:
     """Remember the text that is about to be compiled under this (unique) filename, as a console must."""
+    linecache.cache.pop(filename, None)  # the newest is last
     linecache.cache[filename] = (len(text), None, [line + "\n" for line in text.split("\n")], filename)
 
 
@@ -148,7 +149,7 @@ def _command_line() -> Unit | None:
 def typed_units() -> Iterator[Unit]:
     """What was typed rather than read from a file (console cells, the REPL, `python -c`), newest first."""
     for filename, entry in reversed(list(linecache.cache.items())):
-        if len(entry) == 4 and entry[1] is None and isinstance(filename, str):
+        if len(entry) == 4 and entry[1] is None and not filename.startswith("<emerge:"):
             unit = _unit(filename, "".join(entry[2]))
             if unit:
                 yield unit

@@ -54,7 +54,9 @@ def default_name() -> str:
     return socket.gethostname().split(".")[0] or "node"
 
 
-async def start_node(stack: AsyncExitStack, *, name: str, bind: str, store: str, join: tuple[str, ...] = ()) -> Node:
+async def start_node(
+    stack: AsyncExitStack, *, name: str, bind: str, store: str, run_timeout: float, join: tuple[str, ...] = ()
+) -> Node:
     try:
         from ..node.node import Node
     except ImportError as error:
@@ -67,7 +69,7 @@ async def start_node(stack: AsyncExitStack, *, name: str, bind: str, store: str,
     opened = await open_store(store)
     stack.push_async_callback(opened.close)
     pool = await stack.enter_async_context(Pool())
-    filesystem = await Filesystem.open(opened, node=name, url=store, runner=pool.run)
+    filesystem = await Filesystem.open(opened, node=name, url=store, runner=pool.run, run_timeout=run_timeout)
     context = Context(getpass.getuser(), "zeromq")
     return await stack.enter_async_context(Node(filesystem, bind=bind, join=join, context=context))
 
@@ -98,6 +100,11 @@ def _missing(error: ImportError, extra: str) -> Unavailable:
     return Unavailable(f"the package {error.name} is not installed", remedy=f"pip install 'emerge-wasm[{extra}]'")
 
 
+run_timeout_option = click.option(
+    "--run-timeout", default=30.0, show_default=True, metavar="SECONDS", help="How long a method may run."
+)
+
+
 @click.group()
 def node() -> None:
     """Serve a filesystem to the cluster."""
@@ -111,13 +118,21 @@ def node() -> None:
 @click.option(
     "--join", multiple=True, metavar="tcp://HOST:PORT", help="A node of the cluster to join; may be repeated."
 )
+@run_timeout_option
 @pass_session
-def node_start(session: Session, name: str, port: int, bind: str, store: str, join: tuple[str, ...]) -> None:
+def node_start(
+    session: Session, name: str, port: int, bind: str, store: str, join: tuple[str, ...], run_timeout: float
+) -> None:
     """Start a node; Ctrl-C stops it."""
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
         started = await start_node(
-            stack, name=name, bind=f"tcp://{bind}:{port}", store=store, join=tuple(map(endpoint_of, join))
+            stack,
+            name=name,
+            bind=f"tcp://{bind}:{port}",
+            store=store,
+            run_timeout=run_timeout,
+            join=tuple(map(endpoint_of, join)),
         )
         return {"name": name, "node": started.endpoint, "store": store}
 
@@ -153,8 +168,11 @@ def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path
 @click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("emerge-data"), show_default=True)
 @click.option("--dist", type=click.Path(path_type=Path), default=BUILT_PAGE, help="The built page.")
 @click.option("--no-open", is_flag=True, help="Do not open the page in a browser.")
+@run_timeout_option
 @pass_session
-def up(session: Session, port: int, node_port: int, folder: Path, dist: Path, no_open: bool) -> None:
+def up(
+    session: Session, port: int, node_port: int, folder: Path, dist: Path, no_open: bool, run_timeout: float
+) -> None:
     """Start a node and a relay here, and open the page; Ctrl-C stops both, data stay in --dir."""
     if folder.exists() and not folder.is_dir():
         raise Invalid(f"{folder} is not a directory", path=str(folder), remedy="name another with --dir")
@@ -163,7 +181,7 @@ def up(session: Session, port: int, node_port: int, folder: Path, dist: Path, no
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
         bind = f"tcp://127.0.0.1:{node_port}"
-        started = await start_node(stack, name=default_name(), bind=bind, store=store)
+        started = await start_node(stack, name=default_name(), bind=bind, store=store, run_timeout=run_timeout)
         server = await start_relay(stack, node=started.endpoint, folder=folder, dist=dist, host="127.0.0.1", port=port)
         page = server.invite()
         if not no_open:

@@ -84,6 +84,7 @@ class Core:
     node: str
     uuid: str
     runner: Runner | None = None
+    run_timeout: float = 30.0  # seconds of wall time that one run may take
     url: str = ""
     clock: Callable[[], str] = utc_now
     position: int = 0  # of the newest log entry this process knows of

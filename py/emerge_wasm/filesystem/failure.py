@@ -42,7 +42,8 @@ def fault(error: BaseException, call: RunCall, output: str) -> EmergeError:
     """The EmergeError to raise for anything that came out of a call."""
     message = ""
     if isinstance(error, Raised):
-        error, message = error.error, error.message
+        message = error.message
+        error = error.error
     if isinstance(error, Stop):
         return _limit(error, error.limit, error.message, call, output)
     if isinstance(error, MemoryError):

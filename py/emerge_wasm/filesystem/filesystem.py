@@ -34,11 +34,12 @@ class Filesystem:
         node: str = "local",
         url: str = "",
         runner: Runner | None = None,
+        run_timeout: float = 30.0,
         clock: Callable[[], str] = utc_now,
     ) -> Filesystem:
-        """The filesystem in an opened store, made there when the store is empty."""
+        """The filesystem in an opened store, made there when the store is empty. `run_timeout` is in seconds."""
         uuid = await _identify(store)
-        core = Core(store, node, uuid, runner, url, clock)
+        core = Core(store, node, uuid, runner, run_timeout, url, clock)
         core.position = await history.newest_position(core)
         return cls(core)
 

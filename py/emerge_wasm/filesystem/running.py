@@ -12,9 +12,6 @@ from .read import load_state
 from .run import RunCall
 from .write import load_bundles, save_run
 
-TIMEOUT = 30.0
-"""Seconds of wall time that one run may take."""
-
 
 async def run(
     core: Core, context: Context, path: str, method: str, args: Values | None, kwargs: Wire | None, receipt: bool
@@ -26,7 +23,7 @@ async def run(
     pointer = entry.wire(join_path(*names[:-1]), core.node)
     state = await load_state(core, entry, path)
     bundles = await load_bundles(core, entry.bundle)
-    call = RunCall(path, pointer, state, bundles, method, list(args or []), dict(kwargs or {}), TIMEOUT)
+    call = RunCall(path, pointer, state, bundles, method, list(args or []), dict(kwargs or {}), core.run_timeout)
     outcome = await core.runner(call)
     changed = None
     if outcome.state is not None:

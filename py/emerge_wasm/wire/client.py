@@ -156,7 +156,7 @@ class ClientProtocol:
         return Outcome(channel, kind, value)
 
     def _event(self, channel: bytes, name: str, args: list[Any]) -> bytes:
-        return event.encode({"message_id": self.ids(), "v": 3, "response_to": channel}, name, args)
+        return event.encode_on(self.ids, channel, name, args)
 
     def _lost(self, state: _Channel) -> Unavailable:
         return Unavailable(

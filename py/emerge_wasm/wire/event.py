@@ -35,6 +35,8 @@ HEARTBEAT_SECONDS = 5.0
 Id = bytes | str
 """A channel's id: whatever type the peer chose, echoed as it came."""
 
+_NAMES: dict[str, bytes] = {name: msgpack.packb(name) for name in (HEARTBEAT, MORE, OK, ERR, STREAM, STREAM_DONE, END)}
+
 _BAD = (
     EmergeError,
     ValueError,
@@ -75,6 +77,16 @@ def encode(header: dict[str, Any], name: str, args: Any) -> bytes:
         args = [list(arg) if type(arg) is tuple else arg for arg in args]
     payload: bytes = codec.encode([header, name, args])
     return payload
+
+
+def encode_on(ids: Ids, channel: Id, name: str, args: Any) -> bytes:
+    """The bytes of one event on an open channel: `encode` with zerorpc's header, laid out by hand for speed."""
+    return _head(ids, channel, name) + codec.encode(args)
+
+
+def encode_ok(ids: Ids, channel: Id, value: Any) -> bytes:
+    """The OK event with a result (see `encode_on`)."""
+    return _head(ids, channel, OK) + b"\x91" + codec.encode(list(value) if type(value) is tuple else value)
 
 
 def decode(payload: bytes, limit: int = SIZE_LIMIT) -> Event:
@@ -119,7 +131,7 @@ def channel_id(header: dict[str, Any]) -> Id | None:
 
 def encode_end(ids: Ids, channel: Id) -> bytes:
     """The event by which an asker (or the relay, for a browser that left) ends a channel."""
-    return encode({"message_id": ids(), "v": 3, "response_to": channel}, END, [])
+    return encode_on(ids, channel, END, [])
 
 
 def encode_error(ids: Ids, channel: Id, error: BaseException) -> bytes:
@@ -147,11 +159,22 @@ def read_error(event: Event) -> EmergeError:
     return ExecutionFailed(": ".join(parts[:2]) or "the other side failed", traceback="".join(parts[2:3]))
 
 
+def _head(ids: Ids, channel: Id, name: str) -> bytes:
+    """`[{"message_id", "v", "response_to"}, name,` in msgpack: all of an event but its args."""
+    return b"\x93\x83\xaamessage_id\xc4\x20%b\xa1v\x03\xabresponse_to%b%b" % (ids(), _packed(channel), _packed(name))
+
+
+def _packed(text: Id) -> bytes:
+    if isinstance(text, bytes):
+        return b"\xc4%c%b" % (len(text), text) if len(text) < 256 else bytes(msgpack.packb(text))
+    return _NAMES.get(text) or bytes(msgpack.packb(text))
+
+
 def _checked(parts: Any) -> Event:
-    if not isinstance(parts, (list, tuple)) or len(parts) != 3 or not isinstance(parts[1], str):
+    if type(parts) is not list or len(parts) != 3 or type(parts[1]) is not str:
         raise Invalid("this is not an event", remedy="send msgpack [header, name, args]")
-    header = parts[0] if isinstance(parts[0], dict) else {}
-    return Event(header, parts[1], parts[2])
+    header, name, args = parts
+    return Event(header if type(header) is dict else {}, name, args)
 
 
 def _open(payload: bytes) -> tuple[dict[str, Any], str]:

@@ -7,14 +7,13 @@ by which the shell finds its way back: the identity frames of a ROUTER, a WebSoc
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..errors import EmergeError, Invalid, LimitExceeded
 from . import event
-from .event import END, HEARTBEAT, HEARTBEAT_SECONDS, MORE, OK, SIZE_LIMIT, STREAM, STREAM_DONE, Event, Id, Ids
+from .event import END, HEARTBEAT, HEARTBEAT_SECONDS, MORE, SIZE_LIMIT, STREAM, STREAM_DONE, Event, Id, Ids
 
 CREDIT_LIMIT = 1_000_000
 
@@ -83,7 +82,7 @@ class ServerChannels:
     dropped: int = 0
     ids: Ids = field(default_factory=Ids)
     _channels: dict[tuple[Hashable, Id], Channel] = field(default_factory=dict)
-    _load: Counter[Hashable] = field(default_factory=Counter)
+    _load: dict[Hashable, int] = field(default_factory=dict)  # channels of each peer
 
     def __len__(self) -> int:
         return len(self._channels)
@@ -105,10 +104,8 @@ class ServerChannels:
 
     def ok(self, channel: Channel, value: Any) -> bytes:
         """The result, and the channel's end. A result that cannot be packed becomes the ERR that says so."""
-        if type(value) is tuple:
-            value = list(value)
         try:
-            payload = event.encode(self._header(channel), OK, [value])
+            payload = event.encode_ok(self.ids, channel.id, value)
             event.check_size(payload, self.limit)
         except EmergeError as error:
             payload = event.encode_error(self.ids, channel.id, error)
@@ -117,7 +114,7 @@ class ServerChannels:
 
     def item(self, channel: Channel, value: Any) -> bytes:
         """One item of a stream; costs one credit. Raises what cannot be packed: then answer with `error`."""
-        payload = event.encode(self._header(channel), STREAM, list(value) if type(value) is tuple else value)
+        payload = event.encode_on(self.ids, channel.id, STREAM, list(value) if type(value) is tuple else value)
         event.check_size(payload, self.limit)
         channel.credit -= 1
         return payload
@@ -125,7 +122,7 @@ class ServerChannels:
     def done(self, channel: Channel) -> bytes:
         """The end of a stream and of its channel; costs one credit."""
         self.close(channel)
-        return event.encode(self._header(channel), STREAM_DONE, None)
+        return event.encode_on(self.ids, channel.id, STREAM_DONE, None)
 
     def error(self, channel: Channel, error: BaseException) -> bytes:
         """The error that ends a channel (in a stream it costs one credit)."""
@@ -138,9 +135,9 @@ class ServerChannels:
             return
         channel.open = False
         del self._channels[channel.peer, channel.id]
-        self._load[channel.peer] -= 1
-        if not self._load[channel.peer]:
-            del self._load[channel.peer]
+        load = self._load.pop(channel.peer) - 1
+        if load:
+            self._load[channel.peer] = load
 
     def all(self) -> list[Channel]:
         """Every open channel."""
@@ -148,7 +145,7 @@ class ServerChannels:
 
     def of_peer(self, peer: Hashable) -> list[Channel]:
         """The open channels of a peer (when it is known to be gone, close and cancel them)."""
-        return [channel for channel in self._channels.values() if channel.peer == peer] if self._load[peer] else []
+        return [channel for channel in self._channels.values() if channel.peer == peer] if peer in self._load else []
 
     def tick(self, now: float) -> Ticked:
         """Beat on every channel that is older than half a heartbeat, and give up those whose asker fell silent."""
@@ -158,11 +155,8 @@ class ServerChannels:
                 self.close(channel)
                 ticked.lost.append(channel)
             elif now >= channel.opened + self.heartbeat / 2:
-                ticked.send.append((channel.peer, event.encode(self._header(channel), HEARTBEAT, [0])))
+                ticked.send.append((channel.peer, event.encode_on(self.ids, channel.id, HEARTBEAT, [0])))
         return ticked
-
-    def _header(self, channel: Channel) -> dict[str, Any]:
-        return {"message_id": self.ids(), "v": 3, "response_to": channel.id}
 
     def _open(self, peer: Hashable, found: Event, now: float) -> Request | Refused | None:
         key = found.header.get("message_id")
@@ -171,13 +165,14 @@ class ServerChannels:
             return None
         if not isinstance(found.args, (list, tuple)):
             return self._refuse(key, Invalid(f"{found.name[:80]}: the arguments are not an array"))
-        if self._load[peer] >= self.per_peer:
+        load = self._load.get(peer, 0)
+        if load >= self.per_peer:
             return self._refuse(key, _too_many("requests of one client", self.per_peer))
         if len(self._channels) >= self.total:
             return self._refuse(key, _too_many("requests", self.total))
         channel = Channel(peer, key, now, now + self.heartbeat)
         self._channels[peer, key] = channel
-        self._load[peer] += 1
+        self._load[peer] = load + 1
         return Request(channel, found.name, list(found.args))
 
     def _follow(self, channel: Channel, found: Event, now: float) -> Granted | Ended | None:

@@ -17,11 +17,16 @@ print(fs.run("/inventory/widget1", "total_cost"))      # on the node that holds 
 print(fs.getobject("/inventory/widget1").total_cost()) # here
 `;
 
-/** The same where Python cannot wait on its own (no JSPI). */
-export const INVENTORY_AWAITED = INVENTORY.replace("\nfs.store", "\nawait fs.store")
-  .replace("print(fs.run", "print(await fs.run")
-  .replace('print(fs.getobject("/inventory/widget1")', 'print((await fs.getobject("/inventory/widget1"))');
-
-export const LOOK_AROUND = `for pointer in fs.list("/")["entries"]:
-    print(f"{pointer['name']:24} {pointer['type']:10} {pointer['class_name']}")
+export const LOOK_AROUND = `for pointer in fs.list("/"):
+    print(f"{pointer.name:24} {pointer.type:10} {pointer.class_name}")
 `;
+
+/** The same where Python cannot wait on its own (no JSPI): `afs` is `fs` to be awaited. */
+export function awaited(code: string): string {
+  return code
+    .replace("import EmergeFile, fs", "import EmergeFile")
+    .replace("\nfs.store", "\nawait afs.store")
+    .replace("fs.getobject(\"/inventory/widget1\")", "(await afs.getobject(\"/inventory/widget1\"))")
+    .replace("print(fs.run", "print(await afs.run")
+    .replace("in fs.list", "in await afs.list");
+}

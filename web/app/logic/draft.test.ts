@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Field, Pointer } from "../../protocol";
-import { checkDraft, editDraft, findDifferences, rebaseDraft, resolveDifferences } from "./draft";
+import { checkDraft, editDraft, findDifferences, findTheirs, rebaseDraft, resolveDifferences } from "./draft";
 
 const field = (name: string, text: string, kind: Field["kind"] = "float"): Field => ({
   name,
@@ -49,6 +49,12 @@ describe("a conflict", () => {
       ["count", "mine"],
       ["note", null],
     ]);
+  });
+
+  test("tells what only they changed, when mine has it already", () => {
+    const merged = { ...conflict, mine: conflict.mine.map((one) => (one.name === "price" ? field("price", "5.0") : one)) };
+    expect(findTheirs(merged, base)).toEqual(["price"]);
+    expect(findTheirs(conflict, base)).toEqual([]);
   });
 
   test("is settled once everything is chosen", () => {

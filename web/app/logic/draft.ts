@@ -53,6 +53,15 @@ export function findDifferences(conflict: SaveConflict, base: Field[]): Differen
     .map((row) => ({ ...row, suggested: row.theirs === row.base ? "mine" : row.mine === row.base ? "theirs" : null }));
 }
 
+/** Names of the fields that only they changed: saving leaves these as theirs. */
+export function findTheirs(conflict: SaveConflict, base: Field[]): string[] {
+  const before = new Map(base.map((field) => [field.name, field.text]));
+  const mine = new Map(conflict.mine.map((field) => [field.name, field.text]));
+  return conflict.theirs
+    .filter((field) => field.text !== before.get(field.name) && field.text === mine.get(field.name))
+    .map((field) => field.name);
+}
+
 /** What to save over their version: the fields for which mine was chosen. Null while one is undecided. */
 export function resolveDifferences(rows: Difference[], choice: Record<string, Side>): Draft | null {
   const changes: Draft = {};

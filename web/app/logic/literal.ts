@@ -11,10 +11,11 @@ const CLOSERS: Record<string, string> = { "(": ")", "[": "]", "{": "}" };
 /** Why this text cannot be a value of that kind, or null. */
 export function checkText(kind: Kind, text: string): string | null {
   const value = text.trim();
+  if (value === "None") return null; // the class may allow it
   if (kind === "int") return INT.test(value) ? null : "A whole number, such as 12 or 1_000.";
   if (kind === "float") return FLOAT.test(value) ? null : "A number, such as 3.5 or 1e-3.";
   if (kind === "bool") return value === "True" || value === "False" ? null : "True or False.";
-  if (kind === "date" || kind === "datetime") return Number.isNaN(Date.parse(value)) ? "A date such as 2026-01-31." : null;
+  if (kind === "date" || kind === "datetime") return value === "" ? "Choose a date." : checkLiteral(value);
   if (kind === "literal") return checkLiteral(value);
   return null;
 }
@@ -49,18 +50,4 @@ function endOfString(text: string, start: number): number {
     else if (text[at] === "\n" && mark.length === 1) return -1;
   }
   return -1;
-}
-
-/** The value of a date or datetime input for a field's text: `2026-01-31T10:00:00+00:00` has seconds and no zone there. */
-export function toDateInput(kind: "date" | "datetime", text: string): { value: string; zone: string } {
-  const match = /(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?))?(Z|[+-]\d\d:?\d\d)?/.exec(text);
-  if (match === null) return { value: "", zone: "" };
-  if (kind === "date") return { value: match[1] as string, zone: "" };
-  return { value: `${match[1]}T${match[2] ?? "00:00:00"}`, zone: match[3] ?? "" };
-}
-
-/** The field's text for what a date input holds, in the zone that the field had. */
-export function fromDateInput(kind: "date" | "datetime", value: string, zone: string): string {
-  if (value === "" || kind === "date") return value;
-  return (/T\d\d:\d\d$/.test(value) ? `${value}:00` : value) + zone;
 }

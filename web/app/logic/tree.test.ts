@@ -129,6 +129,12 @@ describe("changes", () => {
     expect(sample().apply(change("mv", "/x", moved)).sort()).toEqual(["/", "/a"]);
   });
 
+  test("many changes at once list everything below again, and what shows the directory", () => {
+    expect(sample().apply(change("many", "/"))).toEqual(["/", "/a"]);
+    expect(sample().apply(change("many", "/a"))).toEqual(["/", "/a"]);
+    expect(sample().apply(change("many", "/b"))).toEqual(["/"]);
+  });
+
   test("a selection follows a move", () => {
     expect(followMove("/a/x", "/a", "/z")).toBe("/z/x");
     expect(followMove("/a", "/a", "/z")).toBe("/z");

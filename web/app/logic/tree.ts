@@ -91,6 +91,7 @@ export class Tree {
 
   /** Take over a change. The directories that must be listed again for it, which may be none. */
   apply(change: Change): string[] {
+    if (change.operation === "many") return this.#below(change.path);
     const known = this.find(change.path);
     if (known !== undefined && change.operation !== "rm" && change.operation !== "mv" && change.pointer !== null) {
       if (fullPath(change.pointer) === change.path && isDirectory(change.pointer) === known.directory) {
@@ -140,6 +141,13 @@ export class Tree {
       shown = parent;
     }
     return null;
+  }
+
+  /** Where a change anywhere below a directory may show: everything listed there, or the nearest listed above. */
+  #below(directory: string): string[] {
+    const inside = this.listed().map((branch) => branch.path).filter((path) => isWithin(path, directory));
+    const above = directory === "/" ? null : this.#nearestListed(directory);
+    return above === null ? inside : [above, ...inside];
   }
 
   #holders(uuid: string): string[] {

@@ -1,11 +1,10 @@
 /** The object (or directory) that lies open, and the unsaved edits of every object that has some. */
 
-import type { Field, ObjectView, Pointer, Where } from "../../protocol";
+import type { Failure, Field, ObjectView, Pointer, Where } from "../../protocol";
 import { editDraft, rebaseDraft } from "../logic/draft";
 import { makeFailure, toFailure } from "../logic/failure";
-import { fullPath } from "../logic/path";
-import type { Failure } from "../../protocol";
-import type { Change } from "../logic/tree";
+import { fullPath, isWithin, nameOf, parentPath } from "../logic/path";
+import { followMove, type Change } from "../logic/tree";
 import type { Route } from "../logic/route";
 import { noProblems, saveEdit, type Edit } from "./edit";
 import type { FileTree } from "./filetree.svelte";
@@ -26,6 +25,8 @@ export class Desk {
   #trees: Trees;
   #navigation: Navigation;
   #turn = 0;
+  /** Where the last move came from: its event comes before the one that says where it went. */
+  #movedFrom: { where: Where; path: string } | null = null;
 
   constructor(session: Session, trees: Trees, navigation: Navigation) {
     this.#session = session;
@@ -151,21 +152,37 @@ export class Desk {
   }
 
   #follow(change: Change): void {
-    const view = this.view;
     const { where, path, pointer, operation } = change;
-    const moved = operation === "mv" && view?.where === where && pointer?.uuid === view.pointer.uuid;
-    if (moved && !this.#shows(where, path)) return this.#followMove(where, path);
-    if (!this.#shows(where, path) || this.readOnly) return;
-    if (operation === "rm") this.#fail(makeFailure("NotFound", `${path} was removed`, "Its versions went with it."));
-    else if (view === null) void this.reload();
-    else if (pointer !== null && pointer.revision === view.pointer.revision) return;
+    if (operation === "mv") return this.#followMove(where, path, pointer);
+    const shown = this.#navigation.route;
+    if (shown === null || shown.where !== where || this.directory !== null) return;
+    const within = isWithin(shown.path, path);
+    if (operation === "rm" && within) this.#fail(makeFailure("NotFound", `${shown.path} was removed`, "Unsaved edits of it are kept."));
+    else if ((shown.path !== path && !(operation === "many" && within)) || this.readOnly) return;
+    else if (pointer !== null && pointer.revision === this.view?.pointer.revision) return;
     else if (this.edit === null) void this.reload();
-    else if (!this.edit.saving) this.newer = pointer;
+    else if (!this.edit.saving && pointer !== null && pointer.version > this.edit.view.pointer.version) this.newer = pointer;
   }
 
-  #followMove(where: Where, path: string): void {
+  /** A move comes as two events: from where (no pointer), then to where. What is open goes along. */
+  #followMove(where: Where, path: string, pointer: Pointer | null): void {
+    const from = this.#movedFrom;
+    this.#movedFrom = pointer === null ? { where, path } : null;
     const route = this.#navigation.route;
-    if (route !== null) this.#navigation.replace({ ...route, where, path });
+    if (pointer === null || from === null || from.where !== where) return;
+    const moves = Object.values(this.edits).filter(({ view }) => view.where === where);
+    for (const edit of moves) {
+      const to = followMove(fullPath(edit.view.pointer), from.path, path);
+      if (to !== null) this.#rekey(edit, to);
+    }
+    const to = route?.where === where ? followMove(route.path, from.path, path) : null;
+    if (route !== null && to !== null) this.#navigation.replace({ ...route, path: to });
+  }
+
+  #rekey(edit: Edit, path: string): void {
+    const view = { ...edit.view, pointer: { ...edit.view.pointer, path: parentPath(path), name: nameOf(path) } };
+    this.put(edit.view, null);
+    this.put(view, { ...edit, view });
   }
 }
 

@@ -1,0 +1,494 @@
+"""The kernel: its parts on CPython, then the built worker in a real Chromium, spoken to as the page speaks to it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import Page as BrowserPage
+
+from emerge_wasm.browser.cell import Console
+from emerge_wasm.browser.change import common_directory, summarize
+from emerge_wasm.browser.failure import failure_of
+from emerge_wasm.browser.library import missing_libraries
+from emerge_wasm.browser.output import Output
+from emerge_wasm.browser.request import read_arguments
+from emerge_wasm.browser.view import make_fields
+from emerge_wasm.errors import Invalid
+
+DIST = Path(__file__).parents[2] / "dist"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-dev-shm-usage"
+).split()
+
+
+# --- parts, on CPython
+
+
+async def test_console_keeps_names_and_gives_the_last_value() -> None:
+    console = Console({})
+    await console.run(1, "x = 3")
+    result = await console.run(2, "import asyncio\nawait asyncio.sleep(0)\nx * 2")
+    assert result.text == "6"
+
+
+@pytest.mark.parametrize("code", ["", "# nothing", "x = 1", "1;", "None", "1;  # quiet? no\n# yes\nNone"])
+async def test_console_without_a_value(code: str) -> None:
+    assert (await Console({}).run(1, code)).text is None
+
+
+async def test_a_cell_does_not_inherit_our_future_imports() -> None:
+    result = await Console({}).run(1, "def f(a: int): ...\nf.__annotations__['a'] is int")
+    assert result.text == "True"
+
+
+async def test_cells_of_one_number_have_texts_of_their_own() -> None:
+    console = Console({})
+    await console.run(1, "def first(): return 1 / 0")
+    await console.run(1, "second = 2")
+    with pytest.raises(ZeroDivisionError) as caught:
+        await console.run(2, "first()")
+    trace = failure_of(caught.value)["traceback"]
+    assert 'File "<cell 2>", line 1' in trace
+    assert "def first(): return 1 / 0" in trace
+    assert "cell.py" not in trace
+
+
+def test_output_is_batched_in_order_and_cut() -> None:
+    sent: list[tuple[int, str, str]] = []
+    output = Output(lambda *piece: sent.append(piece), limit=10)
+    output.begin(1)
+    output._sent = time.monotonic()
+    for stream, text in [("stdout", "abc"), ("stdout", "def"), ("stderr", "!"), ("stdout", "ghijkl"), ("stdout", "m")]:
+        output.write(stream, text)
+    output.flush()
+    assert sent[:3] == [(1, "stdout", "abcdef"), (1, "stderr", "!"), (1, "stdout", "ghi")]
+    assert "more than 10 characters" in sent[3][2]
+    assert len(sent) == 4
+    output.begin(2)
+    output.write("stdout", "again")
+    output.flush()
+    assert sent[-1] == (2, "stdout", "again")
+
+
+def test_arguments_are_values_not_code() -> None:
+    assert read_arguments("2, 'a, b', rate=-0.1,") == ([2, "a, b"], {"rate": -0.1})
+    assert read_arguments("") == ([], {})
+
+
+@pytest.mark.parametrize("text", ["open('x')", "*[1]", "**{}", "a.b", "1)(2", "__import__('os')", "1 +", "x := 1"])
+def test_arguments_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        read_arguments(text)
+
+
+def test_changes_are_summarized() -> None:
+    def change(path: str, operation: str = "store", origin: str = "") -> dict[str, Any]:
+        return {"operation": operation, "path": path, "from": origin, "pointer": {"name": path}}
+
+    assert summarize([change("/a/x"), change("/a/x", "rm")]) == [("rm", "/a/x", {"name": "/a/x"})]
+    assert [event[1] for event in summarize([change("/b", "mv", "/a")])] == ["/a", "/b"]
+    assert summarize([change(f"/a/{i}/x") for i in range(1000)]) == [("many", "/a", None)]
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [(["/a/b", "/a/c"], "/a"), (["/a", "/a/b"], "/"), (["/a/b/c", "/a/b/d/e"], "/a/b"), (["/x", "/y"], "/")],
+)
+def test_common_directory(paths: list[str], expected: str) -> None:
+    assert common_directory(paths) == expected
+
+
+def test_libraries_that_a_cell_imports() -> None:
+    assert missing_libraries("import json\nfrom pyodide_http import patch_all") == ["pyodide-http"]
+    assert missing_libraries("import = 3") == []
+
+
+def test_fields_say_how_they_are_edited() -> None:
+    described = {"fields": [{"name": "price", "annotation": "float"}, {"name": "new", "annotation": "int"}]}
+    state = {"id": "a", "price": 3, "extra": (1, 2), "note": "two\nlines", "flag": True, "name": "hidden"}
+    rows = {row["name"]: (row["kind"], row["text"]) for row in make_fields(described, state)}
+    assert rows == {
+        "price": ("float", "3"),
+        "new": ("literal", "None"),
+        "extra": ("literal", "(1, 2)"),
+        "note": ("text", "two\nlines"),
+        "flag": ("bool", "True"),
+        "id": ("str", "a"),
+    }
+
+
+# --- the worker, in Chromium
+
+DRIVER = """() => {
+window.events = []; window.waiting = {}; let next = 0;
+window.begin = (worker, base) => {
+  window.flag = new Uint8Array(new SharedArrayBuffer(1));
+  window.worker = new Worker(worker, { type: "module" });
+  window.worker.onmessage = ({ data }) => {
+    if ("id" in data) window.waiting[data.id](data);
+    else window.events.push(data);
+  };
+  base = new URL(base, location.href).href;
+  window.worker.postMessage({ start: true, relay: "", base, interrupt: window.flag });
+};
+window.ask = (kind, args) => new Promise((resolve) => {
+  const id = ++next;
+  window.waiting[id] = resolve;
+  window.worker.postMessage({ id, kind, args });
+});
+window.stop = () => { Atomics.store(window.flag, 0, 2); window.worker.postMessage({ interrupt: true }); };
+}"""
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """dist/ as the relay serves it; `/broken/…` and `/bare/…` are Pyodide with a bad snapshot and with none."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.path == "/driver":
+            self.answer(b"<!doctype html><title>driver</title>", "text/html")
+        elif self.path == "/broken/snapshot.bin":
+            self.answer(b"\0" * 65536, "application/octet-stream")
+        else:
+            super().do_GET()
+
+    def answer(self, body: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def translate_path(self, path: str) -> str:
+        if path == "/bare/snapshot.bin":
+            return str(DIST / "absent")
+        for folder in ("/broken/", "/bare/"):
+            path = path.replace(folder, f"/{pyodide_folder()}/")
+        return super().translate_path(path)
+
+    def end_headers(self) -> None:
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def pyodide_folder() -> str:
+    return next(DIST.glob("pyodide-*")).name
+
+
+class Tab:
+    """A page with a kernel."""
+
+    def __init__(self, page: BrowserPage, address: str, base: str = "") -> None:
+        self.page = page
+        self.warnings: list[str] = []
+        self.cells = 0
+        page.on("console", lambda message: self.warnings.append(message.text))
+        page.goto(f"{address}/driver")
+        page.evaluate(DRIVER)
+        worker = f"/assets/{next((DIST / 'assets').glob('worker-*.js')).name}"
+        page.evaluate("([worker, base]) => begin(worker, base)", [worker, base or f"/{pyodide_folder()}/"])
+
+    def ask(self, kind: str, **args: Any) -> Any:
+        """The result of a request, or its failure under "failure"."""
+        reply = self.page.evaluate("([kind, args]) => ask(kind, args)", [kind, args])
+        return reply["result"] if "result" in reply else reply
+
+    def cell(self, code: str, stop_after: float | None = None) -> Any:
+        self.cells += 1
+        if stop_after is not None:
+            self.page.evaluate("ms => { setTimeout(stop, ms) }", stop_after * 1000)
+        return self.ask("cell", cell=self.cells, code=code)
+
+    def value(self, code: str) -> Any:
+        result = self.cell(code)
+        assert "failure" not in result, result
+        return result["text"]
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.page.evaluate("name => events.filter(e => e.event === name)", name)
+        return found
+
+    def await_event(self, condition: str) -> None:
+        self.page.wait_for_function(f"events.some(e => {condition})", timeout=10_000)
+
+    def printed(self, stream: str = "stdout") -> str:
+        """What the last cell printed."""
+        rows = self.events("output")
+        return "".join(row["text"] for row in rows if row["cell"] == self.cells and row["stream"] == stream)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    if not (DIST / "assets").is_dir() or not list(DIST.glob("pyodide-*")):
+        pytest.fail("dist/ is not complete: run python3 build.py build", pytrace=False)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(DIST)))
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def context() -> Iterator[BrowserContext]:
+    binary = os.environ.get("EMERGE_CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=binary, args=FLAGS)
+        yield browser.new_context()
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def shared(context: BrowserContext, address: str) -> Tab:
+    """One kernel for the tests that leave it as they found it."""
+    return Tab(context.new_page(), address)
+
+
+@pytest.fixture
+def tab(shared: Tab) -> Tab:
+    shared.ask("select", where="cluster")
+    return shared
+
+
+def test_it_starts_from_the_snapshot_with_everything_it_says(tab: Tab) -> None:
+    assert tab.value("1 + 1") == "2"
+    tab.await_event("e.event === 'features'")
+    assert tab.events("features")[0] == {
+        "event": "features",
+        "sync": True,
+        "interrupt": True,
+        "storage": "indexeddb",
+        "persisted": False,
+    }
+    assert not [text for text in tab.warnings if "snapshot" in text]
+    assert tab.page.evaluate("caches.open('emerge-snapshot').then(c => c.keys()).then(k => k.length)") == 1
+
+
+def test_a_traceback_shows_the_cell(tab: Tab) -> None:
+    failure = tab.cell("def divide(a):\n    return a / 0\n\ndivide(1)")["failure"]
+    assert failure["message"] == "ZeroDivisionError: division by zero"
+    assert "    return a / 0" in failure["traceback"]
+    assert f'File "<cell {tab.cells}>", line 4, in <module>' in failure["traceback"]
+    assert "emerge_wasm" not in failure["traceback"]
+
+
+def test_a_syntax_error_shows_the_line_alone(tab: Tab) -> None:
+    failure = tab.cell("x = = 3")["failure"]
+    assert failure["message"] == "SyntaxError: invalid syntax"
+    assert "x = = 3" in failure["traceback"]
+    assert "ast.py" not in failure["traceback"]
+
+
+def test_both_streams_arrive(tab: Tab) -> None:
+    tab.cell("import sys\nprint('out')\nprint('err', file=sys.stderr)")
+    assert (tab.printed(), tab.printed("stderr")) == ("out\n", "err\n")
+
+
+def test_a_hundred_megabytes_of_prints_are_cut(tab: Tab) -> None:
+    tab.cell("for _ in range(100_000): print('x' * 1000)\nprint('y' * 1_000_000)")
+    assert len(tab.printed()) <= 1_000_000
+    assert "printed more than 1,000,000 characters" in tab.printed("stderr")
+    tab.cell("print('next')")
+    assert tab.printed() == "next\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "while True: pass",
+        "import asyncio\nawait asyncio.sleep(30)",
+        "import asyncio\nfrom emerge_wasm.sync import wait\nwait(asyncio.sleep(30))",
+    ],
+    ids=["loop", "await", "sync wait"],
+)
+def test_stop(tab: Tab, code: str) -> None:
+    started = time.monotonic()
+    failure = tab.cell(code, stop_after=0.2)["failure"]
+    assert failure["message"] == "stopped"
+    assert f"<cell {tab.cells}>" in failure["traceback"]
+    assert time.monotonic() - started < 5
+    assert tab.value("1 + 1") == "2"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("def f(): return f()\nf()", "RecursionError"),
+        ("def f(n): return sorted([1, 2], key=lambda _: f(n))\nf(0)", "RecursionError"),
+        ("raise SystemExit(3)", "SystemExit"),
+        ("input('name?')", "a cell cannot ask for input"),
+    ],
+)
+def test_a_cell_that_would_end_python_fails_alone(tab: Tab, code: str, message: str) -> None:
+    assert message in tab.cell(code)["failure"]["message"]
+    assert tab.value("1 + 1") == "2"
+
+
+def test_what_a_task_raises_later_is_told(tab: Tab) -> None:
+    tab.cell("import asyncio\nasync def late(): raise ValueError('late')\nt = asyncio.ensure_future(late())")
+    tab.cell("import gc\ndel t\ngc.collect()")
+    tab.await_event(f"e.event === 'failure' && e.failure.message === 'ValueError: late' && e.cell === {tab.cells - 1}")
+
+
+def test_served_libraries_are_loaded_when_a_cell_imports_them(tab: Tab) -> None:
+    assert tab.value("import micropip\n'emerge-wasm' in micropip.list()") == "True"
+
+
+def test_native_msgpack_replaces_the_pure_one(tab: Tab) -> None:
+    deadline = time.monotonic() + 10
+    while "_cmsgpack" not in tab.value("import msgpack; msgpack.Packer.__module__ + msgpack.unpackb.__module__"):
+        assert time.monotonic() < deadline
+    assert tab.value("from emerge_wasm.codec import decode, encode\ndecode(encode([1, 'a', 2.5]))") == "[1, 'a', 2.5]"
+
+
+def test_fs_follows_the_switch_and_says_where_it_cannot_reach(tab: Tab) -> None:
+    failure = tab.cell("fs.list('/')")["failure"]
+    assert failure["code"] == "Unavailable"
+    assert "`local`" in failure["remedy"]
+    tab.ask("select", where="local")
+    assert tab.value("from emerge_wasm import fs as same\nsame is fs and isinstance(fs.list('/'), list)") == "True"
+    assert tab.value("isinstance(await afs.list('/'), list)") == "True"
+
+
+ITEM = """
+from dataclasses import dataclass
+from emerge_wasm import EmergeFile, fs
+
+@dataclass
+class Item(EmergeFile):
+    \"\"\"One line of stock.\"\"\"
+    unit_price: float = 0.0
+    quantity: int = 0
+
+    def total(self, rate: float = 1.0) -> float:
+        print("adding up")
+        return self.unit_price * self.quantity * rate
+
+    def sell(self) -> int:
+        self.quantity -= 1
+        return self.quantity
+
+    def fail(self) -> None:
+        raise ValueError("never " + self.name)
+
+local.store(Item(name="NAME", path="/stock", unit_price=3.0, quantity=10))
+"""
+
+
+def store(tab: Tab, name: str) -> dict[str, Any]:
+    """An Item in this browser; the arguments that name it."""
+    tab.value(ITEM.replace("NAME", name))
+    return {"where": "local", "path": f"/stock/{name}"}
+
+
+def test_an_object_is_viewed_edited_and_run(tab: Tab) -> None:
+    item = store(tab, "widget")
+    view = tab.ask("open", **item, version=0)
+    assert view["doc"] == "One line of stock."
+    assert view["runs"] == "anywhere"
+    assert "class Item(EmergeFile)" in view["source"]
+    assert [m["name"] for m in view["methods"]] == ["total", "sell", "fail"]
+    assert {f["name"]: f["kind"] for f in view["fields"]}.items() >= {"unit_price": "float", "quantity": "int"}.items()
+
+    saved = tab.ask("save", **item, version=1, changes={"unit_price": "4"})
+    assert saved["pointer"]["version"] == 2
+    late = tab.ask("save", **item, version=1, changes={"unit_price": "5.5"})["conflict"]
+    assert [{f["name"]: f["text"] for f in late[side]}["unit_price"] for side in ("theirs", "mine")] == ["4.0", "5.5"]
+    assert late["pointer"]["version"] == 2
+
+    ran = tab.ask("run", **item, method="total", args="rate=0.5", place="here")
+    assert (ran["text"], ran["output"], ran["pointer"]) == ("20.0", "adding up\n", None)
+    sold = tab.ask("run", **item, method="sell", args="", place="there")
+    assert (sold["text"], sold["pointer"]["version"]) == ("9", 3)
+    assert [v["version"] for v in tab.ask("versions", **item, before=0)["versions"]] == [3, 2, 1]
+    old = tab.ask("open", **item, version=1)
+    assert {f["name"]: f["text"] for f in old["fields"]}["unit_price"] == "3.0"
+
+
+def test_results_keep_their_type_through_a_synchronous_call(tab: Tab) -> None:
+    store(tab, "typed")
+    assert tab.value("local.run('/stock/typed', 'total'), local.getobject('/stock/typed').total()") == "(30.0, 30.0)"
+
+
+def test_a_method_that_raises_shows_the_shipped_line(tab: Tab) -> None:
+    failure = tab.ask("run", **store(tab, "broken"), method="fail", args="", place="here")["failure"]
+    assert failure["code"] == "ExecutionFailed"
+    assert 'raise ValueError("never " + self.name)' in failure["traceback"]
+    assert "never broken" in failure["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({"unit_price": "cheap"}, "unit_price"), ({"quantity": "1.5"}, "quantity"), ({"data": "open('x')"}, "data")],
+)
+def test_a_bad_field_is_named_and_nothing_is_saved(tab: Tab, changes: dict[str, str], said: str) -> None:
+    item = store(tab, "careful")
+    version = tab.ask("open", **item, version=0)["pointer"]["version"]
+    failure = tab.ask("save", **item, version=version, changes=changes)["failure"]
+    assert failure["code"] == "Invalid"
+    assert said in failure["message"]
+    assert tab.ask("open", **item, version=0)["pointer"]["version"] == version
+
+
+def test_directories_are_made_listed_moved_copied_and_removed(tab: Tab) -> None:
+    place = {"where": "local"}
+    tab.ask("mkdir", **place, path="/d/e")
+    tab.ask("cp", **place, path="/d", target="/f")
+    tab.ask("mv", **place, path="/d/e", target="/d/g")
+    listed = [tab.ask("list", **place, path=path, cursor="", limit=10)["entries"] for path in ("/d", "/f")]
+    assert [[entry["name"] for entry in entries] for entries in listed] == [["g"], ["e"]]
+    assert tab.ask("rm", **place, path="/d", recursive=True) == {"removed": 2}
+    assert tab.ask("list", **place, path="/d", cursor="", limit=10)["failure"]["code"] == "NotFound"
+
+
+def test_an_unknown_request_is_answered(tab: Tab) -> None:
+    assert "nonsense" in tab.ask("nonsense")["failure"]["message"]
+
+
+def test_another_tab_hears_of_a_change_and_a_reload_finds_it(tab: Tab, context: BrowserContext, address: str) -> None:
+    other = Tab(context.new_page(), address)
+    assert other.value("len([*local.list('/')]) >= 0") == "True"
+    other.await_event("e.event === 'features'")
+    store(tab, "shared")
+    other.await_event("e.event === 'change' && e.where === 'local' && e.path === '/stock/shared'")
+    assert other.value("local.getobject('/stock/shared').total()") == "30.0"
+    assert other.value("import random; random.random()") != tab.value("import random; random.random()")
+    other.page.close()
+
+
+@pytest.mark.parametrize("base", ["/broken/", "/bare/"])
+def test_without_a_good_snapshot_python_starts_slowly(context: BrowserContext, address: str, base: str) -> None:
+    page = context.new_page()
+    fallen = Tab(page, address, base)
+    assert fallen.value("import msgpack; msgpack.Packer.__module__") == "'msgpack._cmsgpack'"
+    assert isinstance(fallen.ask("list", where="local", path="/", cursor="", limit=10)["entries"], list)
+    page.close()
+
+
+def test_a_python_that_dies_is_told(context: BrowserContext, address: str) -> None:
+    page = context.new_page()
+    doomed = Tab(page, address)
+    doomed.value("1")
+    page.evaluate(
+        "code => void ask('cell', { cell: 9, code })",
+        "import js, pyodide_js\npyodide_js._api.fatal_error(js.Error.new('broken'))",
+    )
+    doomed.await_event("e.event === 'kernel' && e.state === 'dead' && e.detail === 'broken'")
+    page.close()

@@ -1,0 +1,212 @@
+"""Both ends of the channels, fed to one another with a clock of the test's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from emerge_wasm.errors import ExecutionFailed, LimitExceeded, NotFound, Unavailable
+from emerge_wasm.wire import event
+from emerge_wasm.wire.client import ClientProtocol, Kind
+from emerge_wasm.wire.event import Ids
+from emerge_wasm.wire.server import Ended, Granted, Refused, Request, ServerChannels
+
+IDS = Ids()
+
+
+def opened(client: ClientProtocol, server: ServerChannels, name: str = "get", now: float = 0.0) -> tuple[bytes, Any]:
+    channel, payload = client.request(name, ["/a"], now)
+    request = server.receive("peer", payload, now)
+    assert isinstance(request, Request) and (request.name, request.args) == (name, ["/a"])
+    return channel, request.channel
+
+
+def test_request_and_reply() -> None:
+    client, server = ClientProtocol(), ServerChannels()
+    channel, answering = opened(client, server)
+    assert client.receive(server.ok(answering, {"n": 1}), 0.1) == [(channel, Kind.RESULT, {"n": 1})]
+    assert len(client) == len(server) == 0
+
+
+def test_error() -> None:
+    client, server = ClientProtocol(), ServerChannels()
+    _, answering = opened(client, server)
+    (outcome,) = client.receive(server.error(answering, NotFound("no", path="/a")), 0.1)
+    assert outcome.kind is Kind.ERROR and type(outcome.value) is NotFound and outcome.value.path == "/a"
+
+
+def test_a_result_that_cannot_be_packed_or_is_too_long_is_an_error() -> None:
+    for value, limit in ((object(), 10_000), (b"x" * 20_000, 10_000)):
+        client, server = ClientProtocol(), ServerChannels(limit=limit)
+        _, answering = opened(client, server)
+        (outcome,) = client.receive(server.ok(answering, value), 0.1)
+        assert outcome.kind is Kind.ERROR and len(server) == 0
+
+
+def test_a_stream_waits_for_credit_and_grants_come_in_time() -> None:
+    client, server = ClientProtocol(slots=10), ServerChannels()
+    channel, answering = opened(client, server, "dir")
+    taken = 0
+    for number in range(100):
+        assert answering.credit > 0, f"no credit for item {number}"
+        assert client.receive(server.item(answering, number), 0.0) == [(channel, Kind.ITEM, number)]
+        taken += 1
+        grant = client.took(channel)
+        if grant is not None:
+            assert isinstance(server.receive("peer", grant, 0.0), Granted)
+        assert answering.credit <= 10
+    assert client.receive(server.done(answering), 0.0) == [(channel, Kind.DONE, None)]
+    assert taken == 100 and len(client) == len(server) == 0
+
+
+def test_an_unread_stream_gets_no_more_than_its_slots() -> None:
+    client, server = ClientProtocol(slots=10), ServerChannels()
+    channel, answering = opened(client, server, "dir")
+    client.receive(server.item(answering, 0), 0.0)
+    assert answering.credit == 0
+    server.receive("peer", client.took(channel) or b"", 0.0)
+    sent = 0
+    while answering.credit:
+        client.receive(server.item(answering, sent), 0.0)
+        sent += 1
+    assert sent == 10
+
+
+def test_a_server_that_ignores_credit_is_cut_off() -> None:
+    client, server = ClientProtocol(), ServerChannels()
+    _, answering = opened(client, server, "dir")
+    client.receive(server.item(answering, 0), 0.0)
+    (outcome,) = client.receive(server.item(answering, 1), 0.0)
+    assert isinstance(outcome.value, LimitExceeded) and len(client) == 0
+
+
+@pytest.mark.parametrize("args", [[3], [0], [-1], ["x"], [], None, [True], [10**9], [2.5]])
+def test_grants_add_and_bad_ones_do_nothing(args: Any) -> None:
+    client, server = ClientProtocol(), ServerChannels()
+    channel, answering = opened(client, server)
+    action = server.receive("peer", event.encode_on(IDS, channel, "_zpc_more", args), 0.0)
+    assert (isinstance(action, Granted), answering.credit) == ((True, 4) if args == [3] else (False, 1))
+
+
+def test_both_sides_beat_and_stay() -> None:
+    client, server = ClientProtocol(heartbeat=5), ServerChannels(heartbeat=5)
+    opened(client, server)
+    for tick in range(1, 40):
+        now = tick * 2.5
+        sent, lost = client.tick(now)
+        assert len(sent) == 1 and not lost
+        assert server.receive("peer", sent[0], now) is None
+        beats, gone = server.tick(now)
+        assert len(beats) == 1 and not gone
+        assert client.receive(beats[0][1], now) == []
+
+
+def test_the_first_beat_comes_before_one_interval_and_not_at_once() -> None:
+    client, server = ClientProtocol(heartbeat=5), ServerChannels(heartbeat=5)
+    opened(client, server)
+    assert client.tick(2.4) == ([], []) and server.tick(2.4) == ([], [])
+    assert len(client.tick(2.5).send) == len(server.tick(2.5).send) == 1
+
+
+def test_silence_is_a_loss_after_three_intervals() -> None:
+    client, server = ClientProtocol(heartbeat=5), ServerChannels(heartbeat=5)
+    channel, answering = opened(client, server)
+    assert not client.tick(15.0).outcomes and not server.tick(15.0).lost
+    ((lost, kind, error),) = client.tick(15.1).outcomes
+    assert (lost, kind) == (channel, Kind.ERROR) and type(error) is Unavailable and "unknown" in str(error)
+    assert server.tick(15.1).lost == [answering] and not answering.open
+    assert len(client) == len(server) == 0
+
+
+def test_ending_a_channel_reaches_the_server() -> None:
+    client, server = ClientProtocol(), ServerChannels()
+    channel, answering = opened(client, server, "watch")
+    end = client.end(channel)
+    assert server.receive("peer", end or b"", 0.0) == Ended(answering)
+    assert client.end(channel) is None
+    assert server.receive("peer", end or b"", 0.0) is None and server.dropped == 1
+    assert client.receive(server.ok(answering, 1), 0.0) == [] and client.dropped == 1
+
+
+def test_two_peers_with_the_same_id_do_not_meet() -> None:
+    server = ServerChannels()
+    payload = event.encode({"message_id": b"same", "v": 3}, "get", [])
+    one, two = server.receive("one", payload, 0.0), server.receive("two", payload, 0.0)
+    assert isinstance(one, Request) and isinstance(two, Request) and len(server) == 2
+    assert server.receive("one", payload, 0.0) is None
+    server.close(one.channel)
+    assert server.of_peer("two") == [two.channel] and server.of_peer("one") == []
+
+
+@pytest.mark.parametrize("key", ["text", b"bytes"])
+def test_an_id_is_echoed_with_its_type(key: bytes | str) -> None:
+    server = ServerChannels()
+    request = server.receive("p", event.encode({"message_id": key}, "get", []), 0.0)
+    assert isinstance(request, Request)
+    assert event.decode(server.ok(request.channel, None)).header["response_to"] == key
+
+
+def test_too_many_requests_are_refused() -> None:
+    server = ServerChannels(per_peer=2, total=3)
+    ask = lambda peer: server.receive(peer, event.encode({"message_id": IDS()}, "get", []), 0.0)  # noqa: E731
+    assert [type(ask(peer)) for peer in "aab"] == [Request] * 3
+    for peer in "ac":
+        refused = ask(peer)
+        assert isinstance(refused, Refused)
+        assert type(event.read_error(event.decode(refused.payload))) is LimitExceeded
+
+
+def test_what_cannot_be_read_is_answered_where_there_is_a_channel() -> None:
+    server = ServerChannels(limit=1000)
+    good = event.encode({"message_id": b"m"}, "get", [])
+    bad_args = good[:-1] + b"\xc1"
+    for payload in (bad_args, good[:-1] + b"\x05", event.encode({"message_id": b"m"}, "get", [b"x" * 2000])):
+        refused = server.receive("p", payload, 0.0)
+        assert isinstance(refused, Refused) and event.decode(refused.payload).header["response_to"] == b"m"
+    for payload in (b"", b"\xc1", event.encode({}, "get", []), event.encode({"message_id": 5}, "get", [])):
+        assert server.receive("p", payload, 0.0) is None
+    for key in (b"nobody", 5, [1], {}):
+        assert server.receive("p", event.encode({"response_to": key}, "get", []), 0.0) is None
+    assert len(server) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kind"),
+    [
+        ("OK", [], "Invalid"),
+        ("OK", None, "Invalid"),
+        ("nonsense", [1], "Invalid"),
+        ("ERR", ["E", "m", None], "ExecutionFailed"),
+    ],
+)
+def test_a_strange_answer_is_an_error(name: str, args: Any, kind: str) -> None:
+    client = ClientProtocol()
+    channel, _ = client.request("get", [], 0.0)
+    (outcome,) = client.receive(event.encode_on(IDS, channel, name, args), 0.0)
+    assert outcome.kind is Kind.ERROR and outcome.value.code == kind
+
+
+def test_a_reply_with_a_bare_header_is_accepted() -> None:
+    client = ClientProtocol()
+    channel, _ = client.request("get", [], 0.0)
+    assert client.receive(event.encode({"response_to": channel}, "OK", [1]), 0.0) == [(channel, Kind.RESULT, 1)]
+
+
+def test_unreadable_and_unknown_answers_are_dropped_and_counted() -> None:
+    client = ClientProtocol()
+    channel, _ = client.request("get", [], 0.0)
+    for payload in (b"", b"\xc1", event.encode({"response_to": b"?"}, "OK", [1]), event.encode({}, "OK", [1])):
+        assert client.receive(payload, 0.0) == []
+    assert client.dropped == 4 and len(client) == 1
+    broken = event.encode_on(IDS, channel, "OK", [1])[:-1]
+    (outcome,) = client.receive(broken, 0.0)
+    assert outcome.kind is Kind.ERROR
+
+
+def test_losing_the_connection_ends_everything() -> None:
+    client = ClientProtocol()
+    channels = {client.request("get", [], 0.0)[0] for _ in range(3)}
+    outcomes = client.lose(Unavailable("gone"))
+    assert {outcome.channel for outcome in outcomes} == channels and len(client) == 0
+    assert not isinstance(outcomes[0].value, ExecutionFailed)

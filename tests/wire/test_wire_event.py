@@ -1,0 +1,139 @@
+"""One event: what goes out comes back, what is no event is Invalid, and the envelope is read without the args."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from emerge_wasm.errors import Conflict, EmergeError, ExecutionFailed, Invalid, LimitExceeded, NotFound
+from emerge_wasm.wire import event
+from emerge_wasm.wire.event import Ids
+
+IDS = Ids()
+
+
+def test_values_survive() -> None:
+    args = [1, None, {"at": datetime(2024, 1, 2, tzinfo=UTC), "pair": (1, 2), "keys": {1: "a"}}]
+    payload = event.encode({"message_id": b"m", "v": 3}, "store", args)
+    assert event.decode(payload) == ({"message_id": b"m", "v": 3}, "store", args)
+
+
+def test_top_level_tuples_are_lists_and_odd_maps_never_go_out_bare() -> None:
+    payload = event.encode({"message_id": b"m"}, "x", [(1, 2), {1: 2}])
+    header, name, args = msgpack.unpackb(payload)  # as zerorpc reads it, which drops maps with such keys
+    assert (name, args[0]) == ("x", [1, 2])
+    assert isinstance(args[1], msgpack.ExtType)
+    assert msgpack.unpackb(event.encode_ok(IDS, b"c", (1, 2)))[2] == [[1, 2]]
+
+
+@pytest.mark.parametrize("channel", [b"c" * 32, b"", b"c" * 300, "text", "OK", "t" * 300])
+def test_the_header_laid_out_by_hand_is_the_packed_one(channel: bytes | str) -> None:
+    header, name, args = msgpack.unpackb(event.encode_on(IDS, channel, "STREAM", {"a": 1}))
+    assert (header["v"], header["response_to"], name, args) == (3, channel, "STREAM", {"a": 1})
+    assert isinstance(header["message_id"], bytes) and len(header["message_id"]) == 32
+    assert type(header["response_to"]) is type(channel)
+
+
+def nested(depth: int) -> bytes:
+    return b"\x93\x80\xa1x" + b"\x91" * depth + b"\xc0"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\xc1",
+        b"\x93\x80",
+        b"\x92\x80\xa1x",
+        b"\x93\x80\x01\x90",
+        b"\x93\x80\xa1\xff\x90",
+        b"\xdd\xff\xff\xff\xff",
+        b"\x93\xdf\xff\xff\xff\xff",
+        b"\x93\x81\xa1a\xdd\xff\xff\xff\xff",
+        b"\x93\x81\x01\x02\xa1x\x90",
+        b"\xa1x",
+        b"\x93" + b"\x91" * 100_000,
+    ],
+    ids=lambda payload: repr(payload[:12]),
+)
+def test_what_is_no_event_is_refused(payload: bytes) -> None:
+    for read in (event.decode, event.peek):
+        with pytest.raises((Invalid, LimitExceeded)):
+            read(payload)
+
+
+def test_deep_and_long_events_are_refused() -> None:
+    for depth in (2000, 1_000_000):
+        with pytest.raises((Invalid, LimitExceeded)):
+            event.decode(nested(depth))
+        assert event.peek(nested(depth)) == ({}, "x")
+    with pytest.raises(LimitExceeded, match="101 bytes"):
+        event.decode(b"x" * 101, limit=100)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_event_or_an_emerge_error(payload: bytes) -> None:
+    for read in (event.decode, event.peek):
+        try:
+            read(payload)
+        except EmergeError:
+            pass
+
+
+PLAIN: Any = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(st.text(), st.lists(PLAIN, max_size=4), st.integers(0, 400))
+def test_every_truncation_is_refused(name: str, args: list[Any], cut: int) -> None:
+    payload = event.encode({"message_id": b"m"}, name, args)
+    assert event.decode(payload) == ({"message_id": b"m"}, name, args)
+    assert event.peek(payload) == ({"message_id": b"m"}, name)
+    if cut < len(payload):
+        with pytest.raises((Invalid, LimitExceeded)):
+            event.decode(payload[:cut])
+
+
+def test_a_long_header_is_peeked_too() -> None:
+    error = Conflict("stale", theirs=b"x" * 10_000)
+    header, name = event.peek(event.encode_error(IDS, b"c", error))
+    assert name == "ERR" and header["error"]["details"]["theirs"] == b"x" * 10_000
+
+
+def test_errors_come_back_whole() -> None:
+    sent = NotFound("nothing is there", path="/a", remedy="look", near=["/b"])
+    payload = event.encode_error(IDS, b"c", sent)
+    assert msgpack.unpackb(payload)[2] == ["NotFound", "nothing is there (look)", ""]
+    back = event.read_error(event.decode(payload))
+    assert type(back) is NotFound and back.to_wire() == sent.to_wire()
+
+
+def test_a_traceback_is_the_third_string() -> None:
+    payload = event.encode_error(IDS, b"c", ExecutionFailed("it raised", traceback="line 1"))
+    assert msgpack.unpackb(payload)[2] == ["ExecutionFailed", "it raised", "line 1"]
+
+
+def test_details_that_cannot_be_packed_are_left_out() -> None:
+    back = event.read_error(event.decode(event.encode_error(IDS, b"c", Invalid("no", thing=object()))))
+    assert type(back) is Invalid and back.details == {}
+
+
+@pytest.mark.parametrize("args", [["ValueError", "bad", "trace"], ["ValueError", "bad", None], [], None, 7])
+def test_a_foreign_error_is_execution_failed(args: Any) -> None:
+    error = event.read_error(event.Event({}, "ERR", args))
+    assert type(error) is ExecutionFailed
+    if isinstance(args, list) and args:
+        assert error.message == "ValueError: bad" and error.details["traceback"] == (args[2] or "")
+
+
+@pytest.mark.parametrize("wire", [{}, {"code": 5}, {"details": {"message": 1}}, {"code": "Invalid", "details": {1: 2}}])
+def test_a_malformed_error_is_still_an_error(wire: Any) -> None:
+    assert isinstance(event.read_error(event.Event({"error": wire}, "ERR", [])), EmergeError)
