@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from . import browser
@@ -59,7 +60,7 @@ def _pytest(environment: Mapping[str, str], arguments: list[str]) -> tuple[bool,
 
 def run(arguments: list[str]) -> int:
     """Every check; the exit code. `arguments` are pytest's."""
-    failed = [name for name, command in _commands() if not _timed(name, lambda c=command: _quietly(c))]  # type: ignore[misc]
+    failed = [name for name, command in _commands() if not _timed(name, partial(_quietly, command))]
     environment: dict[str, str] = {}
     started = time.perf_counter()
     try:

@@ -26,7 +26,7 @@ def _build_page() -> None:
 def make() -> None:
     """The page, and the IndexedDB half by itself for tests inside Pyodide."""
     once("page", [WEB, *CONFIG, LOCK], [DIST / "index.html", DIST / "sw.js"], _build_page, page_folder())
-    inputs = [WEB / "indexeddb.ts", ROOT / "vite.config.ts", LOCK, *WEB.glob("indexeddb*")]
+    inputs = [*WEB.glob("*.ts"), ROOT / "vite.config.ts", LOCK]
     once("indexeddb module", inputs, [TESTS / "emerge_indexeddb.mjs"], _build_indexeddb)
 
 

@@ -159,6 +159,9 @@ class Handler(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/driver":
             self.answer(b"<!doctype html><title>driver</title>", "text/html")
+        elif self.path.endswith("?without-jspi"):
+            worker = Path(self.translate_path(self.path)).read_bytes()
+            self.answer(b"delete WebAssembly.Suspending; delete WebAssembly.promising;\n" + worker, "text/javascript")
         elif self.path == "/broken/snapshot.bin":
             self.answer(b"\0" * 65536, "application/octet-stream")
         else:
@@ -194,14 +197,14 @@ def pyodide_folder() -> str:
 class Tab:
     """A page with a kernel."""
 
-    def __init__(self, page: BrowserPage, address: str, base: str = "") -> None:
+    def __init__(self, page: BrowserPage, address: str, base: str = "", query: str = "") -> None:
         self.page = page
         self.warnings: list[str] = []
         self.cells = 0
         page.on("console", lambda message: self.warnings.append(message.text))
         page.goto(f"{address}/driver")
         page.evaluate(DRIVER)
-        worker = f"/assets/{next((DIST / 'assets').glob('worker-*.js')).name}"
+        worker = f"/assets/{next((DIST / 'assets').glob('worker-*.js')).name}{query}"
         page.evaluate("([worker, base]) => begin(worker, base)", [worker, base or f"/{pyodide_folder()}/"])
 
     def ask(self, kind: str, **args: Any) -> Any:
@@ -479,6 +482,17 @@ def test_without_a_good_snapshot_python_starts_slowly(context: BrowserContext, a
     fallen = Tab(page, address, base)
     assert fallen.value("import msgpack; msgpack.Packer.__module__") == "'msgpack._cmsgpack'"
     assert isinstance(fallen.ask("list", where="local", path="/", cursor="", limit=10)["entries"], list)
+    page.close()
+
+
+def test_without_jspi_waiting_is_refused_and_await_works(context: BrowserContext, address: str) -> None:
+    page = context.new_page()
+    old = Tab(page, address, query="?without-jspi")
+    failure = old.cell("local.list('/')")["failure"]
+    assert failure["code"] == "Unavailable"
+    assert "await" in failure["remedy"]
+    assert old.value("isinstance(await alocal.list('/'), list)") == "True"
+    assert old.events("features")[0]["sync"] is False
     page.close()
 
 

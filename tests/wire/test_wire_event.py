@@ -25,7 +25,7 @@ def test_values_survive() -> None:
 
 def test_top_level_tuples_are_lists_and_odd_maps_never_go_out_bare() -> None:
     payload = event.encode({"message_id": b"m"}, "x", [(1, 2), {1: 2}])
-    header, name, args = msgpack.unpackb(payload)  # as zerorpc reads it, which drops maps with such keys
+    _, name, args = msgpack.unpackb(payload)  # as zerorpc reads it, which drops maps with such keys
     assert (name, args[0]) == ("x", [1, 2])
     assert isinstance(args[1], msgpack.ExtType)
     assert msgpack.unpackb(event.encode_ok(IDS, b"c", (1, 2)))[2] == [[1, 2]]

@@ -186,8 +186,8 @@ def _check_method(cls: type, unit: Unit, nodes: list[Function], value: Any) -> N
 
 
 def _was_added(cls: type, node: ast.ClassDef, name: str, value: Any) -> bool:
-    if name.startswith("_") and not any(functions_in(value)):
-        return False
+    if name.startswith("__annot") or (name.startswith("_") and not any(functions_in(value))):
+        return False  # Python's own: the function that makes the annotations, and the like
     if type(cls) is not type and not any(functions_in(value)):
         return False  # a metaclass (Enum, ABC) adds what it likes
     if isinstance(value, MemberDescriptorType) or any(_decorates(item) for item in node.decorator_list):

@@ -118,7 +118,10 @@ def unit_of(filename: str, namespace: dict[str, Any] | None = None) -> Unit | No
     """The text known under that filename, None when there is none (or it is not Python)."""
     if filename == "<string>":
         return _command_line()
-    return _unit(filename, "".join(linecache.getlines(filename, namespace)))
+    lines = linecache.getlines(filename, namespace)
+    if not lines and filename.startswith("<"):
+        return next((unit for unit in typed_units() if unit.filename == filename), None)
+    return _unit(filename, "".join(lines))
 
 
 def _unit(filename: str, text: str) -> Unit | None:
@@ -148,13 +151,8 @@ def _command_line() -> Unit | None:
 
 def typed_units() -> Iterator[Unit]:
     """What was typed rather than read from a file (console cells, the REPL, `python -c`), newest first."""
-    for filename, entry in reversed(list(linecache.cache.items())):
-        if len(entry) == 4 and entry[1] is None and not filename.startswith("<emerge:"):
-            unit = _unit(filename, "".join(entry[2]))
-            if unit:
-                yield unit
-    for text in reversed(_interactive_texts()):
-        unit = _unit("<python-input>", text)
+    for filename, text in reversed(list(_typed())):
+        unit = _unit(filename, text)
         if unit:
             yield unit
     unit = _command_line()
@@ -162,7 +160,14 @@ def typed_units() -> Iterator[Unit]:
         yield unit
 
 
-def _interactive_texts() -> list[str]:
-    """What Python 3.13's REPL keeps, keyed by code object."""
-    cache = getattr(linecache, "_interactive_cache", {})
-    return list(dict.fromkeys("".join(entry[2]) for entry in cache.values() if len(entry) > 2))
+def _typed() -> Iterator[tuple[str, str]]:
+    """(filename, text) of what has no file. Newer Pythons keep the REPL's by code object, several times over."""
+    kept: dict[Any, Any] = getattr(linecache, "_interactive_cache", {})
+    seen = set()
+    for key, entry in [*kept.items(), *linecache.cache.items()]:
+        if len(entry) == 4 and entry[1] is None:
+            filename = key if isinstance(key, str) else entry[3]
+            text = "".join(entry[2])
+            if not filename.startswith("<emerge:") and (filename, text) not in seen:
+                seen.add((filename, text))
+                yield filename, text

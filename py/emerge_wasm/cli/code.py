@@ -8,7 +8,7 @@ import click
 
 from ..codec import read_literal
 from ..errors import Invalid
-from .main import Session, pass_session
+from .session import Session, pass_session
 from .show import print_json, print_value
 
 

@@ -7,28 +7,12 @@ from typing import Any
 
 import click
 
-from ..clients import SyncClient
 from ..errors import EmergeError
+from . import code, objects, server
+from .session import Session
+from .show import print_json
 
 EXIT_CODES = {"NotFound": 4, "Conflict": 5, "PermissionDenied": 6, "Invalid": 2, "Unavailable": 7}
-
-
-class Session:
-    """What the global options say; the client connects when a command first uses it."""
-
-    def __init__(self, host: str | None, json: bool, debug: bool) -> None:
-        self.host = host
-        self.json = json
-        self.debug = debug
-
-    @property
-    def fs(self) -> SyncClient:
-        from .. import connect
-
-        return connect(self.host)
-
-
-pass_session = click.make_pass_decorator(Session)
 
 
 class EmergeGroup(click.Group):
@@ -46,8 +30,6 @@ class EmergeGroup(click.Group):
 
 
 def show_error(error: EmergeError, *, as_json: bool) -> None:
-    from .show import print_json
-
     if as_json:
         wire = error.to_wire()
         wire["details"] = {name: error.details[name] for name in ("limit", "traceback") if name in error.details}
@@ -73,12 +55,5 @@ def main(context: click.Context, host: str | None, as_json: bool, debug: bool) -
     context.obj = Session(host, as_json, debug)
 
 
-def _add_commands() -> None:
-    from . import code, objects, server
-
-    for module in (objects, code, server):
-        for command in module.COMMANDS:
-            main.add_command(command)
-
-
-_add_commands()
+for _command in (*objects.COMMANDS, *code.COMMANDS, *server.COMMANDS):
+    main.add_command(_command)

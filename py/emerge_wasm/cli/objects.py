@@ -8,7 +8,7 @@ import click
 
 from ..clients.setting import DEFAULT_HOST, FILE_NAME, write_settings
 from ..errors import Invalid
-from .main import Session, pass_session
+from .session import Session, pass_session
 from .show import date_text, pointer_row, print_fields, print_json, print_table, print_value, size_text
 
 

@@ -17,7 +17,7 @@ import click
 
 from ..clients.setting import DEFAULT_PORT, endpoint_of
 from ..errors import Invalid, Unavailable
-from .main import Session, pass_session
+from .session import Session, pass_session
 from .show import print_json
 
 if TYPE_CHECKING:

@@ -122,7 +122,7 @@ class Answering:
 
 
 def _start(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """A task; where Python can, one that runs at once, so that a request which never waits costs no turn of the loop."""
+    """A task; from Python 3.12 on it runs at once, so that what never waits costs no turn of the loop."""
     if sys.version_info >= (3, 12):
         return asyncio.Task(work, loop=loop, eager_start=True)
     return loop.create_task(work)

@@ -20,7 +20,7 @@ class Calls:
     """
 
     def __init__(self, send: Callable[[bytes], None], protocol: ClientProtocol | None = None) -> None:
-        self.protocol = protocol or ClientProtocol()
+        self.protocol = ClientProtocol() if protocol is None else protocol
         self._send = send
         self._answers: dict[bytes, asyncio.Future[Any]] = {}
         self._streams: dict[bytes, asyncio.Queue[Outcome]] = {}

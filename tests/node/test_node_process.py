@@ -1,0 +1,103 @@
+"""Nodes as processes of their own, on SQLite: one is killed, seen as gone, and comes back with its data."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from emerge_wasm import codec
+from emerge_wasm.errors import NotFound, Unavailable
+from emerge_wasm.node.node import Node
+
+from .conftest import Connect, StartNode, eventually
+
+SCRIPT = """
+import asyncio, sys
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.node.cluster import Times
+from emerge_wasm.node.node import Node
+from emerge_wasm.stores import open_store
+
+async def main(name, store, bind, *join):
+    filesystem = await Filesystem.open(await open_store(store), node=name, url=store)
+    node = await Node(filesystem, bind, join=join, times=Times(0.1, 0.5, 0.5)).start()
+    print(node.endpoint, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+Spawn = Callable[..., Awaitable[tuple[Process, str]]]
+
+
+@pytest.fixture
+async def spawn(tmp_path: Path) -> AsyncIterator[Spawn]:
+    """Start a node in a process: it, and its endpoint."""
+    async with AsyncExitStack() as stack:
+
+        async def start(name: str, join: str, bind: str = "tcp://127.0.0.1:0") -> tuple[Process, str]:
+            store = f"sqlite:///{tmp_path / name}.db"
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", SCRIPT, name, store, bind, join, stdout=PIPE
+            )
+            stack.push_async_callback(end, process)
+            assert process.stdout is not None
+            return process, (await asyncio.wait_for(process.stdout.readline(), 20)).decode().strip()
+
+        yield start
+
+
+async def end(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.communicate()
+
+
+def members(node: Node) -> list[str]:
+    return [peer.node for peer in node.cluster.peers()]
+
+
+async def test_a_killed_node_is_gone_and_rejoins(start_node: StartNode, connect: Connect, spawn: Spawn) -> None:
+    a = await start_node("a")
+    seen: list[tuple[str, str]] = []
+    a.cluster.on_change(lambda how, who: seen.append((how, who.node)))
+    process, endpoint = await spawn("b", a.endpoint)
+    await eventually(lambda: members(a) == ["b"])
+    to_a = connect(a.endpoint)
+    await connect(endpoint).call("store", ["/far/x", codec.encode({"n": 1})])
+    assert await to_a.call("cat", ["/far/x"]) == {"n": 1}
+
+    process.kill()
+    await process.wait()
+    await eventually(lambda: not members(a), 1.5)
+    with pytest.raises(Unavailable, match="node b"):
+        await to_a.call("cat", ["/far/x"])
+    with pytest.raises(NotFound):
+        await to_a.call("cat", ["/far/unseen"])
+
+    _, again = await spawn("b", a.endpoint, endpoint)
+    assert again == endpoint
+    await eventually(lambda: members(a) == ["b"])
+    assert await to_a.call("cat", ["/far/x"]) == {"n": 1}
+    assert seen == [("joined", "b"), ("gone", "b"), ("joined", "b")]
+
+
+async def test_a_node_killed_within_a_call_is_unavailable(
+    start_node: StartNode, connect: Connect, spawn: Spawn
+) -> None:
+    a = await start_node("a")
+    process, endpoint = await spawn("b", a.endpoint)
+    await eventually(lambda: members(a) == ["b"])
+    to_b = connect(endpoint)
+    items = to_b.stream("watch", ["/"])
+    waiting = asyncio.ensure_future(anext(items))
+    await to_b.call("hello", [])
+    process.kill()
+    with pytest.raises(Unavailable, match="unknown whether a change was made"):
+        await asyncio.wait_for(waiting, 2)
