@@ -54,8 +54,20 @@ def _wait_in_pyodide(work: Coroutine[Any, Any, T]) -> T:
             "this browser cannot wait for a result inside Python (no JSPI)",
             remedy="use the async client with await, or a newer browser: Chromium 137, Firefox 153, Safari 27",
         )
-    result: T = run_sync(work)
-    return result
+    async def keep() -> None:
+        # JavaScript is in between: a float that passes through it comes back an int, an error prints itself
+        try:
+            kept.append((await work, None))
+        except BaseException as error:
+            kept.append((None, error))
+
+    kept: list[tuple[Any, BaseException | None]] = []
+    run_sync(keep())
+    result, error = kept[0]
+    if error is not None:
+        raise error
+    value: T = result
+    return value
 
 
 _loop: asyncio.AbstractEventLoop | None = None

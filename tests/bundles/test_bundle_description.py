@@ -9,7 +9,7 @@ import pytest
 
 from emerge_wasm.bundles import capture, describe, help_of, source_of
 from emerge_wasm.bundles.bundle import Bundle, Content, Part
-from emerge_wasm.errors import Invalid, NotFound
+from emerge_wasm.errors import Invalid, LimitExceeded, NotFound
 
 from .conftest import pack
 
@@ -150,3 +150,17 @@ def test_bundles_that_make_no_sense() -> None:
     with pytest.raises(Invalid):
         describe(Bundle.of(Content("A", parts=(Part("class", "A", "class A(", True),))), lambda hash: None)
     assert describe(Bundle.of(Content("A")), lambda hash: None) == {"doc": "", "fields": [], "methods": []}
+
+
+@pytest.mark.parametrize("deep", ["-" * 5000 + "1", "1+" * 5000 + "1", "f" + "(0)" * 5000])
+def test_source_that_nests_too_deep(deep: str) -> None:
+    """Looking at it must not end a browser tab's interpreter."""
+    bundle = Bundle.of(Content("A", parts=(Part("class", "A", f"class A:\n    x = {deep}", True),)))
+    with pytest.raises(LimitExceeded, match="line 2 of the text nests deeper"):
+        describe(bundle, lambda hash: None)
+
+
+def test_many_branches() -> None:
+    text = "class A:\n    def f(self, a):\n        if a: pass\n" + "        elif a: pass\n" * 2000
+    with pytest.raises(LimitExceeded):
+        describe(Bundle.of(Content("A", parts=(Part("class", "A", text, True),))), lambda hash: None)

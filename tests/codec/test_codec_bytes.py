@@ -109,7 +109,7 @@ def test_not_bytes(what: Any) -> None:
         decode(what)
 
 
-@pytest.mark.parametrize("levels", [101, 600, 5000, 300_000])
+@pytest.mark.parametrize("levels", [65, 600, 5000, 300_000])
 @pytest.mark.parametrize("head", [b"\x91", b"\x81\xa1k", b"\xdc\x00\x01", b"\xdd\x00\x00\x00\x01"])
 def test_deep_nesting(engine: str, head: bytes, levels: int) -> None:
     with pytest.raises((LimitExceeded, Invalid)) as caught:
@@ -117,7 +117,7 @@ def test_deep_nesting(engine: str, head: bytes, levels: int) -> None:
     assert caught.value.details.get("limit") == "depth"
 
 
-@pytest.mark.parametrize("levels", [101, 2000])
+@pytest.mark.parametrize("levels", [65, 2000])
 def test_deep_extensions(engine: str, levels: int) -> None:
     data = b"\xc0"
     for _ in range(levels):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import inspect
+import tokenize
 from collections.abc import Iterator
 from typing import Any
 
+from ..codec.nesting import check_nesting
 from ..errors import Invalid, NotFound
 from .bundle import Bundle
 from .loading import CHAIN_LIMIT, Find, read
@@ -116,8 +118,9 @@ def _class_node(bundle: Bundle, name: str) -> ast.ClassDef | None:
 
 def _parsed(text: str) -> ast.Module:
     try:
+        check_nesting(text)
         return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except (tokenize.TokenError, SyntaxError, ValueError, RecursionError) as error:
         raise Invalid(f"the class's source cannot be parsed here: {error}") from None
 
 

@@ -153,9 +153,11 @@ class ZeroMQTransport:
         """End what is under way with Unavailable and close the sockets; a second call does nothing."""
         self._calls.lose(Unavailable(f"the connection to {self.endpoint} was closed"))
         self._wake(Unavailable(f"the connection to {self.endpoint} was closed"))
-        for socket in (self._monitor, self._socket):
-            if socket is not None:
-                socket.close()
+        if self._socket is not None and self._monitor is not None:
+            # first: ZeroMQ's thread, and so every socket of this process, hangs on a monitor that nobody reads
+            self._socket.socket.disable_monitor()
+            self._monitor.close()
+            self._socket.close()
         self._socket = self._monitor = None
         self._connected = False
 
@@ -186,6 +188,7 @@ class ZeroMQTransport:
         try:
             socket.connect(self.endpoint)
         except zmq.ZMQError as error:
+            socket.disable_monitor()
             monitor.close(0)
             socket.close(0)
             raise Invalid(f"{self.endpoint!r} is no endpoint: {error}", remedy="write tcp://host:port") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import re
+import tokenize
 from collections.abc import Callable
 from dataclasses import is_dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -13,13 +13,12 @@ from typing import Any
 from uuid import UUID
 
 from ..errors import Invalid, LimitExceeded
+from .nesting import check_nesting
 from .shape import state_of
 from .value import DEPTH_LIMIT, Record, Reference, class_name_of
 
 TEXT_LIMIT = 4 * 1024 * 1024
 """Characters that `read_literal` takes."""
-
-_MANY_SIGNS = re.compile(r"(?:(?:[-+~]|\bnot\b)\s*){50}")
 
 
 def show(value: Any) -> str:
@@ -108,17 +107,14 @@ def read_literal(text: str) -> Any:
     """The value that a literal text stands for: Python literals, nan, inf, and calls such as `Decimal('1.5')`,
     `UUID('…')`, `datetime(2024, 5, 1, tzinfo=timezone.utc)`, `timedelta(days=1)`, `set()`, `Reference('…')`.
 
-    No code is run. Raises Invalid, saying what is not understood.
+    No code is run. Raises Invalid, saying what is not understood, LimitExceeded when it is too long or too deep.
     """
     if len(text) > TEXT_LIMIT:
         raise LimitExceeded(f"the text has {len(text)} characters", remedy=f"the limit is {TEXT_LIMIT}", limit="size")
     try:
-        if _MANY_SIGNS.search(text):
-            raise ValueError("too many signs in a row")
+        check_nesting(text.strip())
         return _read(ast.parse(text.strip(), mode="eval").body, 0)
-    except Invalid:
-        raise
-    except (SyntaxError, ValueError, TypeError, ArithmeticError, RecursionError, MemoryError) as error:
+    except (tokenize.TokenError, SyntaxError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error) or type(error).__name__
         raise Invalid(f"{text[:80]!r} is not a value: {reason}", remedy="write it as Python would show it") from None
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-DEPTH_LIMIT = 100
-"""Containers within containers, counted from the outermost, which is 1."""
+DEPTH_LIMIT = 64
+"""Containers within containers, counted from the outermost, which is 1. It fits a browser tab's small stack."""
 
 SIZE_LIMIT = 64 * 1024 * 1024
 """Bytes of one encoded value."""

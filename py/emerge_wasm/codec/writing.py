@@ -203,6 +203,8 @@ def encode(value: Any, *, bundle_of: BundleOf | None = None, limit: int = SIZE_L
             data = pack(Writer(bundle_of, careful=True).lower(value))
     except Refusal as refusal:
         raise refusal.error() from None
+    except RecursionError:
+        raise LimitExceeded("the value is nested too deep for this stack", limit="depth") from None
     if len(data) > limit:
         raise LimitExceeded(f"the value has {len(data)} bytes", remedy=f"the limit is {limit}", limit="size")
     return data

@@ -59,12 +59,14 @@ class Broadcast:
             self._heard_at.add(endpoint)
         except zmq.ZMQError:
             self.malformed += 1
+        self._listener.drain_soon()  # connecting may use up the descriptor's wake-up
 
     def leave(self, endpoint: str) -> None:
         """Listen to a peer no more."""
         if self._listener is not None and endpoint in self._heard_at:
             self._heard_at.discard(endpoint)
             self._listener.socket.disconnect(endpoint)
+            self._listener.drain_soon()
 
     def close(self) -> None:
         for socket in (self._speaker, self._listener):

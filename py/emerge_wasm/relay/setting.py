@@ -38,7 +38,7 @@ class Settings:
     port: int = 8080
     token: str = ""
     origins: tuple[str, ...] = ()
-    immutable: tuple[str, ...] = ("/assets/", "/pyodide")
+    immutable: tuple[str, ...] = ("/assets/", "/pyodide-")
     session: float = 30 * 24 * 3600.0
     beat: float = 1.0
     limits: Limits = field(default_factory=Limits)

@@ -1,0 +1,155 @@
+"""The built page in a real headless Chromium, against a live node and a live relay, each a process of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+
+from emerge_wasm import EmergeFile, connect
+from tests.conftest import ROOT, Server, start_server
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+SLOW = 30_000  # milliseconds: a busy machine boots Python slowly
+
+
+@dataclass
+class Site:
+    """A node and a relay in a folder; the relay can be stopped and started again on its port."""
+
+    folder: Path
+    node: Server
+    relay: Server
+
+    @classmethod
+    def start(cls, folder: Path) -> Site:
+        node = start_server("node", "start", "--port", "0", "--name", "n1", "--store", f"sqlite:///{folder}/n1.db")
+        return cls(folder, node, cls.start_relay(folder, node, "0"))
+
+    @staticmethod
+    def start_relay(folder: Path, node: Server, port: str) -> Server:
+        return start_server("-h", node.host, "relay", "start", "--port", port, "--dir", str(folder))
+
+    def stop_relay(self) -> None:
+        assert self.relay.stop() == 0
+
+    def restart_relay(self) -> None:
+        self.relay = self.start_relay(self.folder, self.node, self.relay.found["url"].rpartition(":")[2])
+
+    def stop(self) -> None:
+        self.relay.stop()
+        self.node.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    assert (ROOT / "dist" / "index.html").exists(), "the page is not built: run python3 build.py build"
+    site = Site.start(tmp_path)
+    yield site
+    site.stop()
+
+
+@dataclass
+class Tab:
+    """One tab of the page, and what a user does in it."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+
+    def find(self, testid: str) -> Locator:
+        return self.page.get_by_test_id(testid)
+
+    def ready(self, connection: str = "connected") -> None:
+        expect(self.find("status-kernel")).to_have_attribute("data-state", "ready", timeout=SLOW)
+        expect(self.find("status-connection")).to_have_attribute("data-state", connection, timeout=SLOW)
+
+    def open(self, route: str) -> None:
+        self.page.evaluate("route => { location.hash = route }", route)
+
+    def use(self, where: str) -> None:
+        self.find(f"fs-{where}").click()
+
+    def run(self, code: str, *, wait: str = "done") -> Locator:
+        """Run a console cell; its article, when it has reached that state."""
+        count = self.find("cell").count()
+        prompt = self.find("prompt").locator(".cm-content")
+        prompt.click()
+        prompt.fill(code)
+        self.page.keyboard.press("Shift+Enter")
+        cell = self.find("cell").nth(count)
+        expect(cell).to_have_attribute("data-state", wait, timeout=SLOW)
+        return cell
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(10_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def open_tab(context: BrowserContext) -> Iterator[Callable[[str], Tab]]:
+    """Open a tab at an address; at the end no tab may have had an error or asked another origin."""
+    tabs: list[Tab] = []
+
+    def open(url: str) -> Tab:
+        tab = Tab(context.new_page())
+        tabs.append(tab)
+        tab.page.goto(url)
+        return tab
+
+    yield open
+    for tab in tabs:
+        assert not tab.errors
+        assert {url.split("/")[2].split(":")[0] for url in tab.requests if url.startswith(("http", "ws"))} <= {
+            "127.0.0.1"
+        }
+
+
+@dataclass
+class InventoryItem(EmergeFile):
+    """One line of stock."""
+
+    unit_price: float = 0.0
+    quantity_on_hand: int = 0
+
+    def total_cost(self) -> float:
+        return self.unit_price * self.quantity_on_hand
+
+
+@pytest.fixture
+def tab(site: Site, open_tab: Callable[[str], Tab]) -> Tab:
+    """The page, signed in by the one-time token, with /inventory/widget1 on the cluster."""
+    with connect(site.node.host) as fs:
+        fs.store(InventoryItem(name="widget1", path="/inventory", unit_price=3.0, quantity_on_hand=10))
+    tab = open_tab(site.relay.found["page"])
+    tab.ready()
+    return tab

@@ -1,0 +1,195 @@
+"""What a newcomer does in the page, end to end."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from emerge_wasm import connect
+from tests.conftest import ROOT
+from tests.page.conftest import SLOW, Site, Tab
+
+EXAMPLE = (ROOT / "examples" / "inventory.py").read_text()
+
+
+def test_open_edit_save_run_read(site: Site, tab: Tab) -> None:
+    tab.find("tree-cluster").get_by_text("inventory").click()
+    tab.page.keyboard.press("ArrowRight")
+    tab.find("tree-cluster").get_by_text("widget1").click()
+    expect(tab.find("object-class")).to_contain_text("InventoryItem")
+
+    price = tab.page.locator('[data-field="unit_price"] input')
+    expect(price).to_have_value("3.0")
+    price.fill("4.5")
+    expect(tab.find("status-save")).to_contain_text("Not saved")
+    price.press("Control+s")
+    expect(tab.find("status-save")).to_contain_text("Saved on the cluster")
+    with connect(site.node.host) as fs:
+        assert fs.cat("/inventory/widget1.unit_price") == 4.5
+
+    tab.find("tab-methods").click()
+    tab.find("run-here-total_cost").click()
+    expect(tab.page.locator('[data-testid="run"][data-place="here"] [data-testid="run-result"]')).to_have_text("45.0")
+    tab.find("run-there-total_cost").click()
+    expect(tab.page.locator('[data-testid="run"][data-place="there"] [data-testid="run-result"]')).to_have_text("45.0")
+
+    tab.find("tab-source").click()
+    expect(tab.find("panel-source")).to_contain_text("def total_cost(self) -> float:")
+    tab.find("tab-versions").click()
+    expect(tab.find("version")).to_have_count(2)
+
+
+def test_a_bad_value_is_named_and_nothing_is_saved(site: Site, tab: Tab) -> None:
+    tab.open("#/cluster/inventory/widget1")
+    price = tab.page.locator('[data-field="unit_price"] input')
+    price.fill("cheap")
+    price.press("Control+s")
+    expect(tab.page.locator('[data-field="unit_price"] [role="alert"]')).to_be_visible()
+    expect(tab.find("status-save")).to_contain_text("Not saved")
+    with connect(site.node.host) as fs:
+        assert fs.get("/inventory/widget1").version == 1
+
+
+def test_a_stale_save_shows_both_states(site: Site, tab: Tab) -> None:
+    tab.open("#/cluster/inventory/widget1")
+    price = tab.page.locator('[data-field="unit_price"] input')
+    price.fill("5.0")
+    with connect(site.node.host) as fs:
+        fs.update("/inventory/widget1", unit_price=6.0)
+        price.press("Control+s")
+        expect(tab.find("conflict")).to_contain_text("6.0")
+        expect(tab.find("conflict")).to_contain_text("5.0")
+        assert fs.cat("/inventory/widget1.unit_price") == 6.0
+        tab.find("all-mine").click()
+        tab.find("save-again").click()
+        expect(tab.find("status-save")).to_contain_text("Saved on the cluster")
+        assert fs.cat("/inventory/widget1.unit_price") == 5.0
+
+
+def test_a_cell_stores_here_and_on_the_cluster_and_both_survive_a_reload(site: Site, tab: Tab) -> None:
+    assert tab.run(EXAMPLE).inner_text().count("30.0") == 2
+    tab.use("local")
+    # run on the browser's own filesystem too: the very same file
+    assert tab.run(EXAMPLE).inner_text().count("30.0") == 2
+    tab.page.reload()
+    tab.ready()
+    cell = tab.run("[p.version for p in local.list('/inventory') + cluster.list('/inventory')]")
+    expect(cell.get_by_test_id("cell-value")).to_have_text("[1, 2]")
+    tab.open("#/local/inventory/widget1")
+    expect(tab.page.locator('[data-field="unit_price"] input')).to_have_value("3.0")
+
+
+def test_without_the_relay_the_browsers_own_goes_on(site: Site, tab: Tab) -> None:
+    tab.use("local")
+    tab.run(EXAMPLE)
+    tab.page.wait_for_function("() => navigator.serviceWorker.controller !== null", timeout=SLOW)
+    site.stop_relay()
+    expect(tab.find("status-connection")).to_have_attribute("data-state", "offline", timeout=SLOW)
+
+    def edit_and_run(price: str, cost: str) -> None:
+        tab.open("#/local/inventory/widget1")
+        tab.find("tab-state").click()
+        field = tab.page.locator('[data-field="unit_price"] input')
+        field.fill(price)
+        field.press("Control+s")
+        expect(tab.find("status-save")).to_contain_text("Saved here")
+        tab.find("tab-methods").click()
+        tab.find("run-here-total_cost").click()
+        expect(tab.find("run-result").first).to_have_text(cost)
+
+    edit_and_run("7.0", "70.0")
+    tab.page.reload()
+    tab.ready("offline")
+    tab.open("#/local/inventory/widget1")
+    expect(tab.page.locator('[data-field="unit_price"] input')).to_have_value("7.0", timeout=SLOW)
+    edit_and_run("8.0", "80.0")
+
+    tab.use("cluster")
+    cell = tab.run("fs.list('/')", wait="failed")
+    expect(cell).to_contain_text("Unavailable")
+    expect(cell).to_contain_text("local")
+
+    site.restart_relay()
+    expect(tab.find("status-connection")).to_have_attribute("data-state", "connected", timeout=SLOW)
+    expect(tab.run("fs.get('/inventory/widget1').version").get_by_test_id("cell-value")).to_have_text("1")
+
+
+def test_the_node_goes_and_comes_back(site: Site, tab: Tab, tmp_path: Path) -> None:
+    from tests.conftest import start_server
+
+    port = site.node.host.rpartition(":")[2]
+    assert site.node.stop() == 0
+    expect(tab.find("status-connection")).to_have_attribute("data-state", "offline", timeout=SLOW)
+    expect(tab.run("fs.list('/')", wait="failed")).to_contain_text("Unavailable")
+    store = f"sqlite:///{tmp_path}/n1.db"
+    site.node = start_server("node", "start", "--port", port, "--name", "n1", "--store", store)
+    expect(tab.find("status-connection")).to_have_attribute("data-state", "connected", timeout=SLOW)
+    expect(tab.run("[p.name for p in fs.list('/')]").get_by_test_id("cell-value")).to_have_text("['inventory']")
+
+
+def test_the_console(tab: Tab) -> None:
+    expect(tab.run("print('out')\n1 + 1").get_by_test_id("output")).to_contain_text("out")
+    expect(tab.find("cell-value").last).to_have_text("2")
+    failed = tab.run("def f():\n    return 1 / 0\n\nf()", wait="failed")
+    expect(failed).to_contain_text("ZeroDivisionError")
+    expect(failed).to_contain_text("return 1 / 0")
+    assert "pyodide" not in failed.inner_text().lower()
+    assert tab.run("await cluster.hello() if False else 'top-level await parses'")
+    big = tab.run("for _ in range(100):\n    print('x' * 1_000_000)")
+    expect(big.get_by_test_id("output-cut")).to_be_visible()
+    expect(tab.run("6 * 7").get_by_test_id("cell-value")).to_have_text("42")
+
+
+def test_stop_interrupts_a_loop(tab: Tab) -> None:
+    tab.run("n = 0")
+    tab.run("while True:\n    n += 1", wait="running")
+    expect(tab.find("stop")).to_be_enabled()
+    tab.page.wait_for_timeout(300)
+    tab.find("stop").click()
+    expect(tab.find("cell").last).to_contain_text("KeyboardInterrupt", timeout=SLOW)
+    expect(tab.run("n > 0").get_by_test_id("cell-value")).to_have_text("True")
+
+
+def test_the_tree_follows_changes_made_elsewhere(site: Site, tab: Tab) -> None:
+    with connect(site.node.host) as fs:
+        fs.mkdir("/made/elsewhere")
+    expect(tab.find("tree-cluster").get_by_text("made")).to_be_visible()
+
+
+def test_two_tabs_share_this_browsers_filesystem(site: Site, tab: Tab, open_tab: Callable[[str], Tab]) -> None:
+    other = open_tab(site.relay.found["url"])
+    other.ready()
+    other.use("local")
+    other.run(EXAMPLE)
+    expect(tab.find("tree-local").get_by_text("inventory")).to_be_visible()
+    tab.use("local")
+    cell = tab.run(
+        "[fs.run('/inventory/widget1', 'total_cost'), fs.update('/inventory/widget1', unit_price=1.0).version]"
+    )
+    expect(cell.get_by_test_id("cell-value")).to_have_text("[30.0, 2]")
+
+
+def test_airports_from_a_cell(tab: Tab) -> None:
+    cell = tab.run((ROOT / "examples" / "airports.py").read_text())
+    expect(cell).to_contain_text("3376 airports in 57 states")
+    tab.open("#/cluster/airports/AK")
+    expect(tab.find("directory-count")).to_contain_text("263")
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_is_cut_off(tab: Tab, width: int) -> None:
+    tab.page.set_viewport_size({"width": width, "height": 844})
+    for route in ("#/cluster/inventory/widget1", "#/cluster/inventory/widget1?tab=methods", "#/cluster/inventory"):
+        tab.open(route)
+        tab.page.wait_for_timeout(200)
+        assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_stranger_sees_no_data(site: Site, open_tab: Callable[[str], Tab]) -> None:
+    tab = open_tab(site.relay.found["url"])  # no token
+    expect(tab.find("status-connection")).to_have_attribute("data-state", "offline", timeout=SLOW)
+    expect(tab.find("status-connection")).to_have_attribute("title", re.compile("token|sign|link", re.I))
