@@ -1,4 +1,7 @@
-"""The filesystem contract on the stores that CPython has, by the client next door."""
+"""The filesystem contract by every client that CPython has: next door on each store, by ZeroMQ, through a relay.
+
+`tests/browser/test_filesystem.py` runs the same scenarios in a browser.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,25 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
-from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.execute import execute
-from emerge_wasm.operations import Context
-from emerge_wasm.stores import open_store
+from emerge_wasm.sandbox import Pool
 from tests.contracts.filesystem import SCENARIOS, Scenario
+from tests.filesystem.conftest import by_relay, by_zeromq, local
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
-    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/store.db"
-    filesystem = await Filesystem.open(await open_store(url), node="here", url=url, runner=execute)
-    async with Client(LocalTransport(filesystem, Context("tester"))) as client:
+@pytest_asyncio.fixture(params=["memory", "sqlite", "zeromq", "relay"], loop_scope="session")
+async def client(request: pytest.FixtureRequest, tmp_path: Path, pool: Pool) -> AsyncIterator[Client]:
+    ways = {
+        "memory": lambda: local("memory:"),
+        "sqlite": lambda: local(f"sqlite:///{tmp_path}/store.db"),
+        "zeromq": lambda: by_zeromq(pool),
+        "relay": lambda: by_relay(pool, tmp_path),
+    }
+    async with ways[request.param]() as client:
         yield client
 
 

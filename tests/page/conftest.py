@@ -98,7 +98,7 @@ class Tab:
     def run(self, code: str, *, wait: str = "done") -> Locator:
         """Run a console cell; its article, when it has reached that state."""
         count = self.find("cell").count()
-        prompt = self.find("prompt").locator(".cm-content")
+        prompt = self.page.locator('.cm-content[data-testid="prompt"]')
         prompt.click()
         prompt.fill(code)
         self.page.keyboard.press("Shift+Enter")

@@ -17,9 +17,9 @@ EXAMPLE = (ROOT / "examples" / "inventory.py").read_text()
 
 
 def test_open_edit_save_run_read(site: Site, tab: Tab) -> None:
-    tab.find("tree-cluster").get_by_text("inventory").click()
-    tab.page.keyboard.press("ArrowRight")
-    tab.find("tree-cluster").get_by_text("widget1").click()
+    tree = tab.find("tree-cluster")
+    tree.locator('[data-path="/inventory"] [data-testid="toggle"]').click()
+    tree.locator('[data-path="/inventory/widget1"]').click()
     expect(tab.find("object-class")).to_contain_text("InventoryItem")
 
     price = tab.page.locator('[data-field="unit_price"] input')

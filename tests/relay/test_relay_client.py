@@ -118,7 +118,7 @@ async def test_no_relay() -> None:
 
 async def test_wrong_token(relay: RelayServer, seen: Seen) -> None:
     transport = WebSocketTransport(relay.url, token="wrong", on_status=lambda *status: seen.append(status))
-    with pytest.raises(Unavailable, match="let us not in: no session"):
+    with pytest.raises(Unavailable, match="refused us: no session"):
         await transport.open()
     assert seen[-1][0] == "refused"
     await transport.close()

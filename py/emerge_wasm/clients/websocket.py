@@ -206,8 +206,8 @@ class WebSocketTransport:
     def _unreachable(self) -> Unavailable:
         reason = f": {self.detail}" if self.detail else ""
         if self.state == REFUSED:
-            remedy = "open the link that the relay printed, or give the relay's token"
-            return Unavailable(f"the relay at {self.url} let us not in{reason}", remedy=remedy)
+            remedy = "a browser opens the link that the relay printed, a program gives its token"
+            return Unavailable(f"the relay at {self.url} refused us{reason}", remedy=remedy)
         return Unavailable(f"no connection to the relay at {self.url}{reason}", remedy="it is tried again by itself")
 
 
@@ -387,5 +387,5 @@ async def _why_not(url: str) -> Exception:
     except JsException:
         return OSError("the relay does not answer")
     if answer.status == 403:
-        return Refused("this browser has no session")
+        return Refused("this browser is not signed in; open the link that the relay printed")
     return OSError("it closed the connection")

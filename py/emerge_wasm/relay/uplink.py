@@ -53,6 +53,7 @@ class Probe:
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        self._socket.socket.disable_monitor()  # first, or a disconnection just then blocks ZeroMQ for good
         self._monitor.close(0)
         self._socket.close(0)
 

@@ -1,0 +1,43 @@
+"""The Chromium of the measurements in a page: each profile in a folder of its own, as a user's is, so that caches count."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import shutil
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import BrowserContext, Playwright
+
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-dev-shm-usage"
+).split()
+PATIENCE = 60_000  # milliseconds
+
+
+@contextmanager
+def profile(playwright: Playwright) -> Iterator[BrowserContext]:
+    """A browser that has never been anywhere; what it keeps is gone at the end."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        binary = shutil.which("chromium")
+        context = playwright.chromium.launch_persistent_context(folder, executable_path=binary, args=FLAGS)
+        try:
+            context.set_default_timeout(PATIENCE)
+            yield context
+        finally:
+            context.close()
+
+
+class SignIn:
+    """The session that a one-time link stands for, so that any number of profiles can have it."""
+
+    def __init__(self, link: str) -> None:
+        self.jar = http.cookiejar.CookieJar()
+        urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.jar)).open(link).close()
+
+    def into(self, context: BrowserContext, url: str) -> None:
+        """Let this profile in."""
+        context.add_cookies([{"name": each.name, "value": each.value or "", "url": url} for each in self.jar])

@@ -1,0 +1,68 @@
+"""Clients of an empty filesystem by every transport: a real node, and a real relay before one.
+
+One sandbox for the session, on the session's event loop, because starting Python twice takes longer than the scenarios.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest_asyncio
+
+from emerge_wasm.clients import Client
+from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.websocket import WebSocketTransport
+from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.execute import execute
+from emerge_wasm.node.node import Node
+from emerge_wasm.operations import Context
+from emerge_wasm.relay.server import RelayServer
+from emerge_wasm.relay.setting import Settings
+from emerge_wasm.sandbox import Pool
+from emerge_wasm.stores import open_store
+
+TOKEN = "a-token-for-programs"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def pool() -> AsyncIterator[Pool]:
+    async with Pool(2, spare=0) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def local(url: str) -> AsyncIterator[Client]:
+    """Next door to a filesystem on a store."""
+    filesystem = await Filesystem.open(await open_store(url), node="here", url=url, runner=execute)
+    async with Client(LocalTransport(filesystem, Context("tester"))) as client:
+        yield client
+
+
+@asynccontextmanager
+async def served(pool: Pool) -> AsyncIterator[Node]:
+    """A node over an empty memory store, which runs methods in the sandbox."""
+    async with AsyncExitStack() as stack:
+        filesystem = await Filesystem.open(await open_store("memory:"), node="afar", url="memory:", runner=pool.run)
+        stack.push_async_callback(filesystem.close)
+        yield await stack.enter_async_context(Node(filesystem, "tcp://127.0.0.1:0", context=Context("tester")))
+
+
+@asynccontextmanager
+async def by_zeromq(pool: Pool) -> AsyncIterator[Client]:
+    async with served(pool) as node, Client(ZeroMQTransport(node.endpoint)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def by_relay(pool: Pool, folder: Path) -> AsyncIterator[Client]:
+    async with served(pool) as node:
+        settings = Settings(folder, nodes=(node.endpoint,), port=0, token=TOKEN, beat=0.1)
+        async with RelayServer(settings) as relay:
+            while relay.relay.uplink.place is None:
+                await asyncio.sleep(0.002)
+            async with Client(WebSocketTransport(relay.url, token=TOKEN)) as client:
+                yield client
