@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,9 @@ from emerge_wasm.codec import encode
 
 from .measure import Row, in_turn, print_rows
 from .process import cluster, echo
-from .wire import make_event, websocket_rate, zeromq_rate
+from .wire import asyncio_rate, make_event, websocket_rate, zeromq_rate
+
+Rate = Callable[..., float]
 
 COUNT = {1: 1000, 64: 4000}
 STATE = encode({"id": "x", "data": None, **{f"field{number}": "x" * 20 for number in range(9)}})
@@ -41,8 +45,12 @@ def make_events(operation: str, count: int) -> list[bytes]:
     return [make_event("run", ["/bench/run", "double"]) for _ in range(count)]
 
 
-def node_rate(endpoint: str, operation: str, in_flight: int) -> float:
-    return zeromq_rate(endpoint, make_events(operation, COUNT[in_flight]), in_flight)
+def node_rate(rate: Rate, endpoint: str, operation: str, in_flight: int) -> float:
+    return rate(endpoint, make_events(operation, COUNT[in_flight]), in_flight)
+
+
+def echo_rate(rate: Rate, endpoint: str, operation: str, in_flight: int) -> float:
+    return rate(endpoint, make_events(operation, COUNT[in_flight]), in_flight, checked=False)
 
 
 def relay_rate(place: dict[str, str], operation: str, in_flight: int) -> float:
@@ -50,35 +58,31 @@ def relay_rate(place: dict[str, str], operation: str, in_flight: int) -> float:
     return websocket_rate(url, place["token"], make_events(operation, COUNT[in_flight]), in_flight)
 
 
-def echo_rate(endpoint: str, operation: str, in_flight: int) -> float:
-    return zeromq_rate(endpoint, make_events(operation, COUNT[in_flight]), in_flight, checked=False)
-
-
 def main() -> None:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        cluster(Path(folder)) as place,
-        echo("asyncio") as peer,
-        echo() as bare,
-    ):
-        fs = connect(place["node"])
-        fs.storeall(EmergeFile(name=f"object{number}", path="/bench", data="x" * 200) for number in range(500))
-        fs.store(Bench(name="run", path="/bench"))
-        by_node, by_relay = [], []
+    with tempfile.TemporaryDirectory() as folder, cluster(Path(folder)) as place, ExitStack() as stack:
+        node, from_asyncio, bare = place["node"], stack.enter_context(echo("asyncio")), stack.enter_context(echo())
+        with connect(node) as fs:
+            fs.storeall(EmergeFile(name=f"object{number}", path="/bench", data="x" * 200) for number in range(500))
+            fs.store(Bench(name="run", path="/bench"))
+        by_asyncio, by_bare, by_relay = [], [], []
         for (operation, aim), in_flight in itertools.product(AIMS.items(), COUNT):
-            ours, relayed, *peers = in_turn(
-                partial(node_rate, place["node"], operation, in_flight),
-                partial(relay_rate, place, operation, in_flight),
-                partial(echo_rate, peer, operation, in_flight),
-                partial(echo_rate, bare, operation, in_flight),
-            )
             what = f"{operation}, {in_flight} in flight"
-            by_node.append(Row(what, ours, peers, aim))
-            by_relay.append(Row(what, relayed, peers))
-        fs.close()
-    names = ["echo from asyncio", "echo, blocking"]
-    print_rows("Node over ZeroMQ, SQLite with full durability", "a second", names, by_node)
-    print_rows("The same through the relay, over a WebSocket", "a second", names, by_relay)
+            here, there, raw, limit, relayed = in_turn(
+                partial(node_rate, asyncio_rate, node, operation, in_flight),
+                partial(echo_rate, asyncio_rate, from_asyncio, operation, in_flight),
+                partial(node_rate, zeromq_rate, node, operation, in_flight),
+                partial(echo_rate, zeromq_rate, bare, operation, in_flight),
+                partial(relay_rate, place, operation, in_flight),
+            )
+            by_asyncio.append(Row(what, here, [there], aim))
+            by_bare.append(Row(what, raw, [limit]))
+            by_relay.append(Row(what, relayed, [there, limit]))
+    asyncio_echo, bare_echo = "echo, asyncio ends", "echo, blocking ends"
+    print_rows(
+        "Node over ZeroMQ, from an asyncio program; SQLite, full durability", "a second", [asyncio_echo], by_asyncio
+    )
+    print_rows("The same from a bare blocking socket: ZeroMQ's own limit", "a second", [bare_echo], by_bare)
+    print_rows("The same through the relay, over a WebSocket", "a second", [asyncio_echo, bare_echo], by_relay)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -37,6 +38,50 @@ def zeromq_rate(endpoint: str, events: list[bytes], in_flight: int, *, checked: 
             lambda: socket.recv_multipart()[-1],
             checked,
         )
+
+
+def asyncio_rate(endpoint: str, events: list[bytes], in_flight: int, *, checked: bool = True) -> float:
+    """The same from an asyncio program that watches the socket's descriptor and opens every answer."""
+    return asyncio.run(_asyncio_rate(endpoint, events, in_flight, checked))
+
+
+async def _asyncio_rate(endpoint: str, events: list[bytes], in_flight: int, checked: bool) -> float:
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.connect(endpoint)
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        pending = iter(events)
+        left = len(events)
+
+        def send() -> None:
+            event = next(pending, None)
+            if event is not None:
+                socket.send_multipart([b"", event])
+
+        def drain() -> None:
+            nonlocal left
+            try:
+                while socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+                    payload = socket.recv_multipart(zmq.NOBLOCK)[-1]
+                    if checked:
+                        check_answer(payload)
+                    else:
+                        msgpack.unpackb(payload)
+                    left -= 1
+                    send()
+                if not left and not done.done():
+                    done.set_result(None)
+            except Exception as error:
+                done.set_exception(error)
+
+        loop.add_reader(socket.getsockopt(zmq.FD), drain)
+        start = time.perf_counter()
+        for _ in range(in_flight):
+            send()
+        drain()
+        await done
+        loop.remove_reader(socket.getsockopt(zmq.FD))
+        return len(events) / (time.perf_counter() - start)
 
 
 def websocket_rate(url: str, token: str, events: list[bytes], in_flight: int) -> float:

@@ -51,6 +51,10 @@ function same(held: ArrayBuffer | undefined, expected: ArrayBuffer | null): bool
   return indexedDB.cmp(held, expected) === 0;
 }
 
+function rangeOf(start: Bytes, end: Bytes | null): IDBKeyRange {
+  return end === null ? IDBKeyRange.lowerBound(start) : IDBKeyRange.bound(start, end, false, true);
+}
+
 function numberKey(number: number): Bytes {
   const key = new Uint8Array(8);
   new DataView(key.buffer).setBigUint64(0, BigInt(number));
@@ -62,6 +66,7 @@ interface Change {
   deletes: { space: string; key: Bytes }[];
   puts: { space: string; key: Bytes; value: ArrayBuffer }[];
   appends: { space: string; value: ArrayBuffer }[];
+  counts: { space: string; start: Bytes; end: Bytes | null; count: number }[];
 }
 
 /** An opened database. Every method takes and gives packed buffers; spaces are indexes into `spaces`. */
@@ -101,11 +106,7 @@ export class Database {
       const reader = new Reader(request);
       const [space, startLength, endLength] = [this.space(reader.number()), reader.number(), reader.number()];
       const [limit, reverse] = [reader.number(), reader.number() === 1];
-      const start = reader.key(startLength);
-      const range =
-        endLength === ABSENT
-          ? IDBKeyRange.lowerBound(start)
-          : IDBKeyRange.bound(start, reader.key(endLength), false, true);
+      const range = rangeOf(reader.key(startLength), endLength === ABSENT ? null : reader.key(endLength));
       const transaction = this.database.transaction(space, "readonly");
       let page: () => ArrayBuffer[] = () => [];
       await run(transaction, () => {
@@ -119,9 +120,10 @@ export class Database {
     });
   }
 
-  /** In: the four counts, then expects (space, key length, value length or ABSENT), deletes (space, key length),
-   * puts (space, key length, value length), appends (space, value length).
-   * Out: index of the first failed expectation or ABSENT, then the number of each append as (high, low) word. */
+  /** In: how many there are of each of expects (space, key length, value length or ABSENT), deletes (space, key
+   * length), puts (space, key length, value length), appends (space, value length) and counts (space, start length,
+   * end length or ABSENT, count), then these.
+   * Out: index of the first failed expectation, counts after expects, or ABSENT, then the number of each append as (high, low) word. */
   commit(request: Bytes): Promise<Uint8Array> {
     return this.track(async () => {
       const change = this.changeOf(new Reader(request));
@@ -133,13 +135,18 @@ export class Database {
       const numbers: number[] = [];
       try {
         await run(transaction, () => {
+          const check = (index: number, holds: boolean) => {
+            if (failed !== ABSENT || holds) return;
+            failed = index;
+            transaction.abort();
+          };
           change.expects.forEach(({ space, key, value }, index) => {
             const held: IDBRequest<ArrayBuffer | undefined> = transaction.objectStore(space).get(key);
-            held.onsuccess = () => {
-              if (failed !== ABSENT || same(held.result, value)) return;
-              failed = index;
-              transaction.abort();
-            };
+            held.onsuccess = () => check(index, same(held.result, value));
+          });
+          change.counts.forEach(({ space, start, end, count }, index) => {
+            const counted = transaction.objectStore(space).count(rangeOf(start, end));
+            counted.onsuccess = () => check(change.expects.length + index, counted.result === count);
           });
           apply(transaction, change, numbers);
         });
@@ -178,8 +185,8 @@ export class Database {
   }
 
   private changeOf(reader: Reader): Change {
-    const counts = [reader.number(), reader.number(), reader.number(), reader.number()];
-    const list = <T>(index: number, read: () => T): T[] => Array.from({ length: counts[index] ?? 0 }, read);
+    const lengths = Array.from({ length: 5 }, () => reader.number());
+    const list = <T>(index: number, read: () => T): T[] => Array.from({ length: lengths[index] ?? 0 }, read);
     const put = () => {
       const [space, keyLength, valueLength] = [this.space(reader.number()), reader.number(), reader.number()];
       return { space, key: reader.key(keyLength), value: reader.optional(valueLength) };
@@ -188,7 +195,12 @@ export class Database {
     const deletes = list(1, () => this.keyOf(reader));
     const puts = list(2, put) as Change["puts"];
     const appends = list(3, () => ({ space: this.space(reader.number()), value: reader.value(reader.number()) }));
-    return { expects, deletes, puts, appends };
+    const counts = list(4, () => {
+      const [space, startLength, endLength] = [this.space(reader.number()), reader.number(), reader.number()];
+      const count = reader.number();
+      return { space, start: reader.key(startLength), end: endLength === ABSENT ? null : reader.key(endLength), count };
+    });
+    return { expects, deletes, puts, appends, counts };
   }
 }
 

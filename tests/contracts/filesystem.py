@@ -7,13 +7,13 @@ CPython and inside a browser. Each gets a client of an empty filesystem.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from emerge_wasm import Conflict, EmergeFile, ExecutionFailed, Invalid, NotFound
+from emerge_wasm import CannotShip, Conflict, EmergeFile, ExecutionFailed, Invalid, NotFound, PermissionDenied
 from emerge_wasm.clients import Client
 
 Scenario = Callable[[Client], Awaitable[None]]
@@ -52,6 +52,38 @@ class Item(EmergeFile):
             raise ValueError(f"only {self.quantity} left")
         self.quantity -= count
         return self.quantity
+
+
+@dataclass
+class Tool(EmergeFile):
+    """Methods of every kind."""
+
+    async def wait(self) -> str:
+        await asyncio.sleep(0)
+        return "waited"
+
+    def count(self, end: int) -> Iterator[int]:
+        yield from range(end)
+
+    @classmethod
+    def make(cls) -> int:
+        return 7
+
+    @staticmethod
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    def part(self) -> Part:
+        return Part("wheel", 1.0)
+
+    def say(self, text: str) -> None:
+        print(text)  # noqa: T201
+
+    def unwritable(self) -> object:
+        return object()
+
+    def _hidden(self) -> int:
+        return 1
 
 
 def scenario(function: Scenario) -> Scenario:
@@ -342,6 +374,75 @@ async def the_log_tells_every_change_in_order(client: Client) -> None:
     positions = [change["position"] - start for change in page["changes"]]
     assert positions == [1, 1, 2, 3] and page["position"] == start + 3
     assert [change["path"] for change in (await client.changes(start + 2))["changes"]] == ["/inventory/b"]
+
+
+@scenario
+async def older_states_are_read_in_every_way(client: Client) -> None:
+    await client.store(item("w", unit_price=1.0))
+    await client.update("/inventory/w", unit_price=2.0)
+    assert (await client.get("/inventory/w", 1)).version == 1
+    assert await client.cat("/inventory/w.unit_price", 1) == 1.0
+    old = await client.getobject("/inventory/w", 1)
+    assert (old.unit_price, old.version) == (1.0, 1)
+    await refused(client.store(old), Conflict, "version 2", "version 1")
+    old.version = 0
+    assert (await client.store(old)).version == 3
+    assert await client.cat("/inventory/w.unit_price") == 1.0
+
+
+@scenario
+async def properties_that_are_not_there_are_named(client: Client) -> None:
+    await client.store(item("w", parts=[Part("wheel")]))
+    for tail, word in [("price", "price"), ("parts.3", "3"), ("parts.0.colour", "colour"), ("quantity.x", "x")]:
+        await refused(client.cat(f"/inventory/w.{tail}"), NotFound, word, "/inventory/w")
+
+
+@scenario
+async def what_cannot_travel_is_named(client: Client) -> None:
+    await refused(client.store(EmergeFile(name="f", data={"deep": [open]})), CannotShip, "data")
+    await refused(client.update("/nowhere", x=object()), CannotShip, "x")
+    await refused(client.store(EmergeFile(path="/nameless")), Invalid, "name")
+    await refused(client.store(Part("loose")), Invalid, "Part", "EmergeFile")  # type: ignore[arg-type]
+    assert await client.list("/") == []
+
+
+@scenario
+async def wrong_calls_are_refused(client: Client) -> None:
+    call = client.transport.call
+    await refused(call("nonsense", []), Invalid, "nonsense", "getobject")
+    await refused(call("_core", []), Invalid, "_core")
+    await refused(call("get", []), Invalid, "get got 0 arguments", "path: str")
+    await refused(call("get", ["/", 0, 1]), Invalid, "get got 3 arguments")
+    await refused(call("get", ["/", "one"]), Invalid, "version", "str")
+    await refused(call("store", ["/x", b"\xc1"]), Invalid, "/x")
+    await refused(call("update", ["/x", b"\xc1"]), Invalid)
+    assert await client.list("/") == []
+
+
+@scenario
+async def tells_who_answers(client: Client) -> None:
+    await client.mkdir("/a")
+    found = await client.hello()
+    assert found["node"] == (await client.get("/a")).node and found["runs"] is True
+    assert found["position"] == (await client.changes())["position"] > 0
+    assert found["durability"] and found["store"] and found["principal"] == (await client.get("/a")).owner
+
+
+@scenario
+async def runs_whatever_a_method_is(client: Client) -> None:
+    await client.store(Tool(name="t"))
+    assert await client.run("/t", "wait") == "waited"
+    assert await client.run("/t", "count", 3) == [0, 1, 2]
+    assert await client.run("/t", "make") == 7 and await client.run("/t", "add", 1, b=2) == 3
+    part = await client.run("/t", "part")
+    assert (part.class_name, part.fields) == ("Part", {"label": "wheel", "weight": 1.0})
+    receipt = await client.transport.call("run", ["/t", "say", ["hello"], {}, True])
+    assert receipt["output"] == "hello\n" and receipt["pointer"] is None and receipt["milliseconds"] >= 0
+    await refused(client.run("/t", "unwritable"), CannotShip, "unwritable")
+    await refused(client.run("/t", "add", 1), Invalid, "add", "b: int")
+    for private in ("__init__", "_hidden"):
+        await refused(client.run("/t", private), PermissionDenied, private, "private")
+    assert (await client.get("/t")).version == 1
 
 
 @scenario

@@ -122,6 +122,26 @@ async def scenario_expectations_alone(open_store: OpenStore) -> None:
     await store.close()
 
 
+async def scenario_counts_hold_a_range_still(open_store: OpenStore) -> None:
+    store = await open_store()
+    await store.commit(puts((b"a1", b""), (b"a2", b""), (b"b", b"")))
+    for start, end, count in [(b"a", b"b", 2), (b"a", None, 3), (b"a2", b"b", 1), (b"c", None, 0), (b"", b"a1", 0)]:
+        await store.commit(Batch(counts=[(STATES, start, end, count)], puts=[(ENTRIES, b"x", b"1")]))
+        for wrong in {count + 1, max(count - 1, 0)} - {count}:
+            batch = Batch(counts=[(STATES, start, end, wrong)], puts=[(ENTRIES, b"x", b"2")])
+            error = await failure(store.commit(batch), Conflict)
+            assert (error.details["space"], error.details["key"]) == (STATES, start)
+    assert await store.get([(ENTRIES, b"x")]) == [b"1"]
+    removal = Batch(counts=[(STATES, b"a", b"b", 2)], deletes=[(STATES, b"a1"), (STATES, b"a2")])
+    taken = await asyncio.gather(
+        store.commit(puts((b"a3", b""))), store.commit(removal), return_exceptions=True
+    )  # the count sees what was committed just before, in the same group too
+    left = [key for key, _ in await store.scan(STATES, b"a", b"b")]
+    assert left == ([b"a1", b"a2", b"a3"] if isinstance(taken[1], Conflict) else [b"a3"])
+    await failure(store.commit(Batch(counts=[(STATES, b"b", b"a", 0)])), Invalid)
+    await store.close()
+
+
 async def scenario_binary_keys(open_store: OpenStore) -> None:
     """Keys are ordered as unsigned bytes, a prefix before what it begins."""
     store = await open_store()
@@ -426,6 +446,7 @@ SCENARIOS: list[Scenario] = [
     scenario_order_within_a_batch,
     scenario_failed_expectation_changes_nothing,
     scenario_expectations_alone,
+    scenario_counts_hold_a_range_still,
     scenario_binary_keys,
     scenario_scan_ranges,
     scenario_pages_over_many_keys,

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.local import LocalTransport
-from emerge_wasm.clients.websocket import WebSocketTransport
+from emerge_wasm.clients.websocket import ONLINE, WebSocketTransport
 from emerge_wasm.clients.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.execute import execute
@@ -62,7 +62,10 @@ async def by_relay(pool: Pool, folder: Path) -> AsyncIterator[Client]:
     async with served(pool) as node:
         settings = Settings(folder, nodes=(node.endpoint,), port=0, token=TOKEN, beat=0.1)
         async with RelayServer(settings) as relay:
-            while relay.relay.uplink.place is None:
-                await asyncio.sleep(0.002)
-            async with Client(WebSocketTransport(relay.url, token=TOKEN)) as client:
+            online = asyncio.Event()
+            transport = WebSocketTransport(
+                relay.url, token=TOKEN, on_status=lambda state, _: online.set() if state == ONLINE else None
+            )
+            async with Client(await transport.open()) as client:
+                await online.wait()
                 yield client

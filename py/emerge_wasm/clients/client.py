@@ -5,7 +5,9 @@ Async; `sync.py` gives the same without `await`. Talks through any `Transport`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 from itertools import islice
 from typing import Any
 
@@ -13,10 +15,13 @@ from ..bundles import capture, load, parse
 from ..codec import encode, pack_state, unpack_state
 from ..errors import Invalid, NotFound
 from ..objects import METADATA, EmergeFile, EmergeObject, Pointer, object_path
-from ..operations import Transport, Values
+from ..operations import Transport, Values, find_operation
+from ..paths import split_path
 
 PAGE = 1000
 BATCH = 1000
+AT_ONCE = 192
+"""Calls of one client that are under way; more wait here, for a relay refuses those beyond 256 (streams count too)."""
 
 
 class Listing(list[Pointer]):
@@ -38,12 +43,33 @@ class Client:
         self.transport = transport
         self._sent: set[str] = set()  # bundles that the other side is known to have
         self._bundles: dict[str, bytes] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def __aenter__(self) -> Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    async def _call(self, operation: str, *args: Any) -> Any:
+        try:
+            async with self._turns:
+                return await self.transport.call(operation, list(args))
+        except Invalid:
+            _check_paths(operation, args)
+            raise
+
+    async def _stream(self, operation: str, *args: Any) -> AsyncGenerator[Any, None]:
+        items = self.transport.stream(operation, list(args))
+        try:
+            async for item in items:
+                yield item
+        except Invalid:
+            _check_paths(operation, args)
+            raise
+        finally:  # now, not when the garbage collector finds it: it holds a place on the other side
+            if isinstance(items, AsyncGenerator):
+                await items.aclose()
 
     # --- objects
     async def store(self, obj: EmergeObject) -> Pointer:
@@ -76,11 +102,11 @@ class Client:
         """Send along only the bundles that the other side may lack; when it says that it lacks others, all."""
         fresh = {hash: b"" if hash in self._sent else data for hash, data in bundles.items()}
         try:
-            wire = await self.transport.call(operation, [*args, fresh])
+            wire = await self._call(operation, *args, fresh)
         except NotFound as error:
             if not error.details.get("bundles") or fresh == bundles:
                 raise
-            wire = await self.transport.call(operation, [*args, bundles])
+            wire = await self._call(operation, *args, bundles)
         self._sent.update(bundles)
         return wire
 
@@ -89,7 +115,7 @@ class Client:
 
         Without a class, or for a directory's name, see `cat` and `get`.
         """
-        wire = await self.transport.call("getobject", [path, version])
+        wire = await self._call("getobject", path, version)
         pointer = Pointer.from_wire(wire["pointer"])
         obj = await self.unpack(wire["state"], pointer)
         _set_metadata(obj, pointer)
@@ -99,7 +125,7 @@ class Client:
         """Every object in a directory, as instances, fetched by the page."""
         cursor = ""
         while True:
-            wire = await self.transport.call("objects", [path, cursor, PAGE])
+            wire = await self._call("objects", path, cursor, PAGE)
             for row in wire["objects"]:
                 pointer = Pointer.from_wire(row["pointer"])
                 obj = await self.unpack(row["state"], pointer)
@@ -141,7 +167,7 @@ class Client:
         while wanted:
             absent = [hash for hash in wanted if hash not in self._bundles]
             if absent:
-                self._bundles |= await self.transport.call("classes", [absent])
+                self._bundles |= await self._call("classes", absent)
             for hash in wanted:
                 if hash not in self._bundles:
                     raise NotFound(f"the class bundle {hash[:12]}… is nowhere to be found")
@@ -151,38 +177,38 @@ class Client:
 
     async def get(self, path: str, version: int = 0) -> Pointer:
         """The pointer at a path; of an older version when one is given."""
-        return Pointer.from_wire(await self.transport.call("get", [path, version]))
+        return Pointer.from_wire(await self._call("get", path, version))
 
     async def cat(self, path: str, version: int = 0) -> Any:
         """The state at a path as plain data, or one property of it (`/a/b.field.0`). No code is loaded."""
-        return await self.transport.call("cat", [path, version])
+        return await self._call("cat", path, version)
 
     async def update(self, path: str, version: int = 0, /, **changes: Any) -> Pointer:
         """Set fields of an object without loading its class; its new pointer."""
-        return Pointer.from_wire(await self.transport.call("update", [path, encode(changes), version]))
+        return Pointer.from_wire(await self._call("update", path, encode(changes), version))
 
     async def cp(self, source: str, target: str, recursive: bool = False) -> Pointer:
         """Copy an object, or (recursive) a directory, to a path or into a directory."""
-        return Pointer.from_wire(await self.transport.call("cp", [source, target, recursive]))
+        return Pointer.from_wire(await self._call("cp", source, target, recursive))
 
     async def mv(self, source: str, target: str) -> Pointer:
         """Move an object or a directory to a path or into a directory; uuid and versions stay."""
-        return Pointer.from_wire(await self.transport.call("mv", [source, target]))
+        return Pointer.from_wire(await self._call("mv", source, target))
 
     async def rm(self, path: str, recursive: bool = False) -> int:
         """Remove an object or a directory; how many entries went."""
-        return int(await self.transport.call("rm", [path, recursive]))
+        return int(await self._call("rm", path, recursive))
 
     # --- directories
     async def mkdir(self, path: str) -> Pointer:
         """Make a directory and those above it."""
-        return Pointer.from_wire(await self.transport.call("mkdir", [path]))
+        return Pointer.from_wire(await self._call("mkdir", path))
 
     async def list(self, path: str = "/", cursor: str = "", limit: int | None = None) -> Listing:
         """What is in a directory, by name: all of it, or with `limit` one page, continued from its `cursor`."""
         pointers: Listing = Listing([], cursor)
         while True:
-            wire = await self.transport.call("list", [path, pointers.cursor, PAGE if limit is None else limit])
+            wire = await self._call("list", path, pointers.cursor, PAGE if limit is None else limit)
             pointers.extend(Pointer.from_wire(entry) for entry in wire["entries"])
             pointers.cursor = wire["cursor"]
             if limit is not None or not pointers.cursor:
@@ -190,57 +216,60 @@ class Client:
 
     async def dir(self, path: str = "/") -> AsyncIterator[Pointer]:
         """Every pointer in a directory, as a stream."""
-        async for wire in self.transport.stream("dir", [path]):
-            yield Pointer.from_wire(wire)
+        async with aclosing(self._stream("dir", path)) as wires:
+            async for wire in wires:
+                yield Pointer.from_wire(wire)
 
     async def tree(self, path: str = "/") -> AsyncIterator[Pointer]:
         """Every pointer below a directory, as a stream, depth first."""
-        async for wire in self.transport.stream("tree", [path]):
-            yield Pointer.from_wire(wire)
+        async with aclosing(self._stream("tree", path)) as wires:
+            async for wire in wires:
+                yield Pointer.from_wire(wire)
 
     # --- code
     async def methods(self, path: str) -> Any:
         """[{"name", "signature", "doc", "kind"}…] of an object's class."""
-        return await self.transport.call("methods", [path])
+        return await self._call("methods", path)
 
     async def help(self, path: str, method: str = "") -> str:
         """The documentation of an object's class, or of one method."""
-        return str(await self.transport.call("help", [path, method]))
+        return str(await self._call("help", path, method))
 
     async def code(self, path: str, method: str = "") -> str:
         """The source of an object's class, or of one method."""
-        return str(await self.transport.call("code", [path, method]))
+        return str(await self._call("code", path, method))
 
     # --- versions and run
     async def versions(self, path: str, before: int = 0, limit: int = 100) -> Any:
         """The versions of an object, newest first: pointers' maps with `author` and `operation`."""
-        return await self.transport.call("versions", [path, before, limit])
+        return await self._call("versions", path, before, limit)
 
     async def run(self, path: str, method: str, *args: Any, **kwargs: Any) -> Any:
         """Run a method where the object lives; its result. A changed state becomes a version."""
-        return await self.transport.call("run", [path, method, list(args), kwargs])
+        return await self._call("run", path, method, list(args), kwargs)
 
     # --- changes and cluster
     async def changes(self, since: int = -1, limit: int = PAGE) -> Any:
         """{"changes", "position"}: the log after a position; -1: only the newest position."""
-        return await self.transport.call("changes", [since, limit])
+        return await self._call("changes", since, limit)
 
     async def watch(self, path: str = "/", since: int = -1) -> AsyncIterator[Any]:
         """The changes at or below a path as they come."""
-        async for change in self.transport.stream("watch", [path, since]):
-            yield change
+        async with aclosing(self._stream("watch", path, since)) as changes:
+            async for change in changes:
+                yield change
 
     async def hello(self) -> Any:
         """Who answers: node, store, durability, log position."""
-        return await self.transport.call("hello", [])
+        return await self._call("hello")
 
     async def nodes(self) -> Any:
         """The nodes of the cluster that are here now."""
-        return await self.transport.call("nodes", [])
+        return await self._call("nodes")
 
     async def whohas(self, *paths: str) -> Any:
         """Which nodes hold these paths: {path: node}."""
-        return (await self.transport.call("whohas", [list(paths)]))["paths"]
+        return (await self._call("whohas", list(paths)))["paths"]
 
     async def close(self) -> None:
         await self.transport.close()
@@ -263,6 +292,13 @@ def _pack(obj: EmergeObject, bundles: dict[str, bytes]) -> Values:
     state = pack_state(obj, bundle_of)
     bundle = "" if type(obj) in PLAIN_CLASSES.values() else bundle_of(type(obj))
     return [object_path(obj), state, type(obj).__name__, bundle, obj.version, obj.type, obj.perms]
+
+
+def _check_paths(operation: str, args: tuple[Any, ...]) -> None:
+    """Refuse, by name, a path that could not even be written; the transport knows it only as a place in a message."""
+    for parameter, value in zip(find_operation(operation).parameters, args, strict=False):
+        if parameter.name in ("path", "source", "target"):
+            split_path(value)
 
 
 def _set_metadata(obj: Any, pointer: Pointer) -> None:

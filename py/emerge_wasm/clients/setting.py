@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 from pathlib import Path
 
 from ..errors import Invalid
@@ -11,22 +12,28 @@ from ..errors import Invalid
 DEFAULT_PORT = 5558
 DEFAULT_HOST = f"127.0.0.1:{DEFAULT_PORT}"
 FILE_NAME = "emerge.ini"
+ADDRESS = re.compile(r"(?:tcp://)?(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
 def find_endpoint(host: str | None = None) -> str:
     """The ZeroMQ endpoint of the node: from `host`, EMERGE_HOST, ./emerge.ini, or the one in the user's config."""
-    return endpoint_of(host or os.environ.get("EMERGE_HOST") or _read_host() or DEFAULT_HOST)
+    if host:
+        return endpoint_of(host)
+    if host := os.environ.get("EMERGE_HOST"):
+        return endpoint_of(host, "EMERGE_HOST")
+    return _read_endpoint() or endpoint_of(DEFAULT_HOST)
 
 
-def endpoint_of(host: str) -> str:
-    """`host`, `host:port` or `tcp://host:port` as an endpoint; Invalid when it is none of these."""
-    name, _, port = (
-        host.removeprefix("tcp://").rpartition(":") if ":" in host.removeprefix("tcp://") else (host, "", "")
-    )
-    port = port or str(DEFAULT_PORT)
-    if not name or not port.isdigit() or not 0 < int(port) < 65536:
-        raise Invalid(f"{host!r} is not the address of a node", remedy="write host:port, such as 127.0.0.1:5558")
-    return f"tcp://{name}:{port}"
+def endpoint_of(host: str, source: str = "") -> str:
+    """`host`, `host:port` or `tcp://host:port` as an endpoint; Invalid, naming its source, when it is none of these."""
+    found = ADDRESS.fullmatch(host)
+    port = int((found and found["port"]) or DEFAULT_PORT)
+    if found is None or not 0 < port < 65536:
+        where = f"{source}: " if source else ""
+        raise Invalid(
+            f"{where}{host!r} is not the address of a node", remedy=f"write host:port, such as {DEFAULT_HOST}"
+        )
+    return f"tcp://{found['name']}:{port}"
 
 
 def setting_files() -> list[Path]:
@@ -35,14 +42,17 @@ def setting_files() -> list[Path]:
     return [Path(FILE_NAME), Path(config) / "emerge" / FILE_NAME]
 
 
-def _read_host() -> str | None:
+def _read_endpoint() -> str | None:
+    """What the nearest emerge.ini that names a node says."""
     for path in setting_files():
         parser = configparser.ConfigParser()
         try:
-            if parser.read(path):
-                return parser.get("emerge", "host", fallback=None)
-        except configparser.Error as error:
-            raise Invalid(f"{path} cannot be read: {error}", path=str(path), remedy="run emerge init") from None
+            parser.read(path, encoding="utf-8")
+            host = parser.get("emerge", "host", fallback=None)
+        except (configparser.Error, UnicodeDecodeError, OSError) as error:
+            raise Invalid(f"{path} cannot be read: {error}", path=str(path), remedy="run emerge init --force") from None
+        if host is not None:
+            return endpoint_of(host, str(path))
     return None
 
 
@@ -51,5 +61,5 @@ def write_settings(path: Path, host: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     parser = configparser.ConfigParser()
     parser["emerge"] = {"host": endpoint_of(host).removeprefix("tcp://")}
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         parser.write(file)

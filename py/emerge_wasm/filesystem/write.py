@@ -103,7 +103,10 @@ async def save_run(core: Core, context: Context, names: Names, entry: Entry, sta
 
 
 def _check_state(state: bytes, path: str) -> dict[str, Any]:
-    fields = decode(state)
+    try:
+        fields = decode(state)
+    except Invalid as error:
+        raise Invalid(f"the state for {path} cannot be read: {error.message}", path=path, remedy=error.remedy) from None
     if not isinstance(fields, dict):
         raise Invalid(f"the state for {path} is not a map of fields", path=path)
     return fields

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..errors import Invalid, LimitExceeded, Unavailable
+from ..errors import Conflict, Invalid, LimitExceeded, Unavailable
 from ..store import SPACES, Batch, Capabilities, Key
 
 _SPACES = frozenset(SPACES)
@@ -51,6 +51,10 @@ def check_batch(batch: Batch, capabilities: Capabilities) -> None:
         if space not in _SPACES or type(key) is not bytes or not (expected is None or type(expected) is bytes):
             check_key(space, key)
             raise Invalid(f"an expected value of space {space!r} must be bytes or None")
+    for space, start, end, count in batch.counts:
+        check_scan(space, start, end, 0)
+        if type(count) is not int or not 0 <= count < 1 << 32 or (end is not None and start >= end):
+            raise Invalid(f"a count of {count!r} keys in space {space!r} is none that a range can have")
     for space, value in batch.appends:
         check_key(space, b"")
         _check_value(space, value, largest)
@@ -64,6 +68,11 @@ def check_options(engine: str, options: Mapping[str, str], known: Sequence[str])
                 f"{engine}: stores have no option {name!r}",
                 remedy="use " + ", ".join(known) if known else "leave it out",
             )
+
+
+def changed(space: str, key: bytes) -> Conflict:
+    """The error of an expectation that failed: of a key's value, or of a count from this key on."""
+    return Conflict(f"the key {key.hex()} of {space} was changed meanwhile", space=space, key=key)
 
 
 def closed(name: str) -> Unavailable:

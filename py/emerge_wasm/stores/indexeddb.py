@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
-from ..errors import Conflict, EmergeError, Invalid, LimitExceeded, Unavailable
+from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from ..store import SPACES, Batch, Capabilities, Key
-from .check import check_batch, check_keys, check_options, check_scan, closed
+from .check import changed, check_batch, check_keys, check_options, check_scan, closed
 
 _ABSENT = 0xFFFFFFFF
 _INDEX = {space: index for index, space in enumerate(SPACES)}
@@ -83,8 +83,9 @@ class IndexedDBStore:
         _, words = await self._call(self._database.commit, *pack_batch(batch))
         failed, *halves = words
         if failed != _ABSENT:
-            space, key, _ = batch.expects[failed]
-            raise Conflict(f"the key {key.hex()} of {space} was changed meanwhile", space=space, key=key)
+            checked = [(space, key) for space, key, _ in batch.expects]
+            checked += [(space, start) for space, start, _, _ in batch.counts]
+            raise changed(*checked[failed])
         return [(high << 32) + low for high, low in zip(halves[::2], halves[1::2], strict=True)]
 
     async def close(self) -> None:
@@ -117,7 +118,7 @@ def pack(head: list[int], parts: Iterable[bytes]) -> bytes:
 
 def pack_batch(batch: Batch) -> tuple[list[int], list[bytes]]:
     """The head and the bytes of a commit."""
-    head = [len(batch.expects), len(batch.deletes), len(batch.puts), len(batch.appends)]
+    head = [len(batch.expects), len(batch.deletes), len(batch.puts), len(batch.appends), len(batch.counts)]
     parts: list[bytes] = []
     for space, key, expected in batch.expects:
         head += _INDEX[space], len(key), _length(expected)
@@ -131,6 +132,9 @@ def pack_batch(batch: Batch) -> tuple[list[int], list[bytes]]:
     for space, value in batch.appends:
         head += _INDEX[space], len(value)
         parts.append(value)
+    for space, start, end, count in batch.counts:
+        head += _INDEX[space], len(start), _length(end), count
+        parts += start, end or b""
     return head, parts
 
 

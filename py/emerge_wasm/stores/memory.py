@@ -8,9 +8,8 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 
-from ..errors import Conflict
 from ..store import SPACES, Batch, Capabilities, Key
-from .check import check_batch, check_keys, check_options, check_scan, closed
+from .check import changed, check_batch, check_keys, check_options, check_scan, closed
 
 _MANY = 64  # new keys of one commit above which sorting once beats inserting each
 
@@ -34,6 +33,11 @@ class _Space:
         else:
             for key in new:
                 insort(self.keys, key)
+
+    def span(self, start: bytes, end: bytes | None) -> tuple[int, int]:
+        """Where in `keys` the range begins and ends."""
+        first = bisect_left(self.keys, start)
+        return first, len(self.keys) if end is None else max(first, bisect_left(self.keys, end))
 
     def delete(self, key: bytes) -> None:
         if self.rows.pop(key, None) is not None:
@@ -67,8 +71,7 @@ class MemoryStore:
         self._check_open()
         check_scan(space, start, end, limit)
         keys, rows = self._spaces[space].keys, self._spaces[space].rows
-        first = bisect_left(keys, start)
-        last = len(keys) if end is None else max(first, bisect_left(keys, end))
+        first, last = self._spaces[space].span(start, end)
         page = keys[max(first, last - limit) : last][::-1] if reverse else keys[first : min(last, first + limit)]
         return [(key, rows[key]) for key in page]
 
@@ -77,7 +80,11 @@ class MemoryStore:
         check_batch(batch, self.capabilities)
         for space, key, expected in batch.expects:
             if self._spaces[space].rows.get(key) != expected:
-                raise Conflict(f"the key {key.hex()} of {space} was changed meanwhile", space=space, key=key)
+                raise changed(space, key)
+        for space, start, end, count in batch.counts:
+            first, last = self._spaces[space].span(start, end)
+            if last - first != count:
+                raise changed(space, start)
         for space, key in batch.deletes:
             self._spaces[space].delete(key)
         puts: dict[str, dict[bytes, bytes]] = {}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from ..errors import Conflict, EmergeError
+from ..errors import EmergeError
 from ..store import Batch, Key
+from .check import changed
 from .sqlite_file import File, meaning
 
 Answer = list[int] | EmergeError
@@ -18,6 +19,7 @@ _PUT = (
     "INSERT INTO rows (space, key, value) VALUES (?, ?, ?)"
     " ON CONFLICT (space, key) DO UPDATE SET value = excluded.value"
 )
+_KEYS = "SELECT count(*) FROM rows WHERE space = ? AND key >= ? AND (? IS NULL OR key < ?)"
 _COUNT = "INSERT OR REPLACE INTO counters (space, last) VALUES (?, ?)"
 
 
@@ -64,7 +66,13 @@ class _Change:
         """Take in one batch, or nothing of it when an expectation fails."""
         for space, key, expected in batch.expects:
             if self._value((space, key)) != expected:
-                return Conflict(f"the key {key.hex()} of {space} was changed meanwhile", space=space, key=key)
+                return changed(space, key)
+        if batch.counts:
+            self.flush()  # so that earlier batches are counted
+        for space, start, end, count in batch.counts:
+            row = self._file.execute(_KEYS, (space, start, end, end)).fetchone()
+            if row[0] != count:
+                return changed(space, start)
         rows = self._rows
         for space, key in batch.deletes:
             rows[space, key] = None
@@ -73,12 +81,13 @@ class _Change:
         return [self._append(space, value) for space, value in batch.appends]
 
     def flush(self) -> None:
-        """Write the rows."""
+        """Write the rows taken in so far."""
         deletes = [key for key, value in self._rows.items() if value is None]
         if deletes:
             self._file.executemany(_DELETE, deletes)
         puts = [(space, key, value) for (space, key), value in self._rows.items() if value is not None]
         self._file.executemany(_PUT, puts)
+        self._rows.clear()
         if self._counters:
             self._file.executemany(_COUNT, list(self._counters.items()))
 

@@ -1,0 +1,91 @@
+"""The filesystem in real Chromium, over IndexedDB: the same contract as every client, methods run in the page."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contracts import filesystem
+from tests.contracts.filesystem import SCENARIOS, Scenario
+
+SETUP = """
+from emerge_wasm.clients import Client
+from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.execute import execute
+from emerge_wasm.operations import Context
+from emerge_wasm.stores import open_store
+from emerge_wasm.stores.indexeddb import IndexedDBStore
+from tests.contracts import filesystem as contract
+
+async def open_client(name):
+    url = f"indexeddb://{name}"
+    opened = await Filesystem.open(await open_store(url), node="browser", url=url, runner=execute)
+    return Client(LocalTransport(opened, Context("tester")))
+"""
+
+
+@pytest.fixture(scope="session")
+def page(selenium_module_scope: Any) -> Any:
+    """The page, where the scenarios and `open_client` can be used."""
+    text = json.dumps(Path(filesystem.__file__).read_text(encoding="utf-8"))
+    selenium_module_scope.run_js(f"pyodide.FS.writeFile('/suite/tests/contracts/filesystem.py', {text});")
+    selenium_module_scope.run("import importlib; importlib.invalidate_caches()")
+    selenium_module_scope.run(SETUP)
+    return selenium_module_scope
+
+
+@pytest.fixture
+def name(page: Any) -> Iterator[str]:
+    """The name of a database that is not there yet, deleted in the end."""
+    name = f"test-{uuid.uuid4().hex}"
+    yield name
+    page.run_async(f"await IndexedDBStore.destroy({name!r})")
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_contract(page: Any, name: str, scenario: Scenario) -> None:
+    page.run_async(f"""
+async with await open_client({name!r}) as client:
+    await contract.{scenario.__name__}(client)
+""")
+
+
+def test_the_scenarios_were_run_as_they_are_here(page: Any) -> None:
+    assert page.run("len(contract.SCENARIOS)") == len(SCENARIOS)
+
+
+def test_objects_outlive_their_client(page: Any, name: str) -> None:
+    """What is stored is there for the next one who opens the database, class and versions included."""
+    found = page.run_async(f"""
+async with await open_client({name!r}) as client:
+    await client.store(contract.item("w", unit_price=2.0, quantity=3))
+    await client.update("/inventory/w", quantity=4)
+async with await open_client({name!r}) as client:
+    obj = await client.getobject("/inventory/w")
+    result = [obj.total_cost(), await client.run("/inventory/w", "gross"), obj.version]
+result
+""")
+    assert list(found) == [8.0, 9.6, 2]
+
+
+def test_two_tabs_see_each_other(page: Any, name: str) -> None:
+    """Two filesystems over one database, as two tabs have: a stale writer is told, moved directories are found."""
+    told = page.run_async(f"""
+from emerge_wasm import Conflict
+async with await open_client({name!r}) as one, await open_client({name!r}) as two:
+    await one.store(contract.item("w", unit_price=1.0))
+    mine, theirs = await one.getobject("/inventory/w"), await two.getobject("/inventory/w")
+    theirs.unit_price = 2.0
+    await two.store(theirs)
+    error = await contract.refused(one.store(mine), Conflict, "version 2")
+    await two.mv("/inventory", "/stock")
+    result = [error.path, (await one.get("/stock/w")).full_path, len(await one.list("/"))]
+result
+""")
+    assert list(told) == ["/inventory/w", "/stock/w", 1]

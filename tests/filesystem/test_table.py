@@ -1,0 +1,44 @@
+"""The operation table against what implements it and what calls it: one drifting from the other shows here."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from emerge_wasm.clients import Client
+from emerge_wasm.filesystem.filesystem import HANDLERS
+from emerge_wasm.operations import TABLE, Operation
+
+CLUSTER = {"nodes", "whohas"}
+"""Operations that a node answers, in front of its filesystem."""
+
+EXTRA = {"unpack", "load_class", "fetch_bundles", "close"}
+"""What a Client does beside the table; `fetch_bundles` stands for the operation `classes`."""
+
+
+def test_every_operation_has_a_handler() -> None:
+    assert set(HANDLERS) == set(TABLE) - CLUSTER
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_handlers_take_what_the_table_says(name: str) -> None:
+    names = list(inspect.signature(HANDLERS[name]).parameters)
+    assert names == ["core", "context", *(parameter.name for parameter in TABLE[name].parameters)]
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_handlers_stream_when_the_table_says_so(name: str) -> None:
+    assert inspect.isasyncgenfunction(HANDLERS[name]) == TABLE[name].streams
+    assert inspect.iscoroutinefunction(HANDLERS[name]) != TABLE[name].streams
+
+
+@pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.name)
+def test_every_operation_is_documented(row: Operation) -> None:
+    assert row.doc.rstrip().endswith(".") and row.group
+
+
+def test_the_client_has_every_operation() -> None:
+    public = {name for name in vars(Client) if not name.startswith("_")}
+    assert public - EXTRA == set(TABLE) - {"classes"}
+    assert all(inspect.getdoc(getattr(Client, name)) for name in public - {"close"})
