@@ -1,4 +1,4 @@
-"""The Chromium of the measurements in a page: each profile in a folder of its own, as a user's is, so that caches count."""
+"""The Chromium of the measurements in a page: profiles in folders, as users have them, so that caches count."""
 
 from __future__ import annotations
 

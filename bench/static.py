@@ -1,4 +1,4 @@
-"""A plain server of files, with the headers that the relay gives a page: `python -m bench.static FOLDER` prints its URL.
+"""A plain file server with the headers that the relay gives a page: `python -m bench.static FOLDER` prints its URL.
 
 The directory's index is asked for again on each visit; everything else may be kept for ever.
 """

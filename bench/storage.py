@@ -3,7 +3,7 @@ plain JavaScript.
 
 Both run in the kernel worker of Emerge's page, in turn. Emerge: `local.storeall(…)` of dataclass instances, which makes
 an entry, a version and the log of each, then every instance again from `alocal.objects(path)`. The peer: one readwrite
-transaction that puts the states' bytes, of the same durability, resolved when it is complete; then one `getAll` of them.
+transaction that puts the states' bytes, with the same durability, until it is complete; then one `getAll` of them.
 """
 
 from __future__ import annotations

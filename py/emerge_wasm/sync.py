@@ -54,6 +54,7 @@ def _wait_in_pyodide(work: Coroutine[Any, Any, T]) -> T:
             "this browser cannot wait for a result inside Python (no JSPI)",
             remedy="use the async client with await, or a newer browser: Chromium 137, Firefox 153, Safari 27",
         )
+
     async def keep() -> None:
         # JavaScript is in between: a float that passes through it comes back an int, an error prints itself
         try:

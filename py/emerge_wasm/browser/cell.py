@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import ast
 import inspect
-import linecache
 import re
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
+
+from ..bundles import keep_source
 
 RUNNING: ContextVar[int] = ContextVar("cell", default=0)
 """The cell that a task belongs to (0: none)."""
@@ -57,8 +58,7 @@ class Console:
             again += 1
             filename = f"<cell {cell}.{again}>"
         self._used.add(filename)
-        # no mtime: `linecache.checkcache` then keeps it
-        linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+        keep_source(filename, code)
         return filename
 
 

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from ..bundles import capture, load, parse
@@ -22,6 +23,8 @@ PAGE = 1000
 BATCH = 1000
 AT_ONCE = 192
 """Calls of one client that are under way; more wait here, for a relay refuses those beyond 256 (streams count too)."""
+
+_metadata = attrgetter(*METADATA)
 
 
 class Listing(list[Pointer]):
@@ -43,6 +46,7 @@ class Client:
         self.transport = transport
         self._sent: set[str] = set()  # bundles that the other side is known to have
         self._bundles: dict[str, bytes] = {}
+        self._loadable: set[str] = set()  # bundles that are here with all they require
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def __aenter__(self) -> Client:
@@ -157,7 +161,9 @@ class Client:
         """The class of an object, loaded here from its bundle (fetched when it is not here yet)."""
         if not pointer.bundle:
             return PLAIN_CLASSES.get(pointer.class_name, EmergeFile)
-        await self.fetch_bundles(pointer.bundle)
+        if pointer.bundle not in self._loadable:  # to look into its bundle for each object would take longest of all
+            await self.fetch_bundles(pointer.bundle)
+            self._loadable.add(pointer.bundle)
         return load(pointer.bundle, self._bundles.get)
 
     async def fetch_bundles(self, hash: str) -> dict[str, bytes]:
@@ -302,5 +308,5 @@ def _check_paths(operation: str, args: tuple[Any, ...]) -> None:
 
 
 def _set_metadata(obj: Any, pointer: Pointer) -> None:
-    for name in METADATA:
-        object.__setattr__(obj, name, getattr(pointer, name))
+    for name, value in zip(METADATA, _metadata(pointer), strict=True):
+        object.__setattr__(obj, name, value)

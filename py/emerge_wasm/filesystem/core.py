@@ -6,18 +6,19 @@ Awaits the store and nothing else; the clock is injected too.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
-from uuid import uuid4
 
 from ..errors import Conflict, Invalid, NotFound
 from ..objects import DEFAULT_PERMS, DIRECTORY
 from ..operations import Context
 from ..paths import join_path
 from ..store import Batch, Store, prefix_end
+from .locality import fresh_uuid, get_entries
 from .record import INLINE_LIMIT, ROOT, Entry, VersionRecord, entry_key, is_directory, version_key
 from .run import RunCall, RunOutcome
 
@@ -140,7 +141,7 @@ class Core:
         directories = {names: await self.find(names) for names in {names[:-1] for names in many}}
         places = [Place(names, list(directories[names[:-1]].raws)) for names in many]
         there = [place for place in places if len(place.raws) == len(place.names) - 1]
-        raws = await self.store.get([("entries", place.key) for place in there])
+        raws = await get_entries(self.store, [place.key for place in there])
         for place, raw in zip(there, raws, strict=True):
             if raw is not None:
                 place.raws.append(raw)
@@ -176,8 +177,7 @@ class Core:
 
     def make_entry(self, name: str, type: str, context: Context) -> Entry:
         """A fresh entry at version 0, owned by who asks."""
-        uuid = uuid4().bytes
-        return Entry(uuid, name, type, "", "", DEFAULT_PERMS, context.principal, "", 0, 0, "", "", 0)
+        return Entry(fresh_uuid(), name, type, "", "", DEFAULT_PERMS, context.principal, "", 0, 0, "", "", 0)
 
     def record(
         self,
@@ -194,12 +194,12 @@ class Core:
         """Add the next version of an entry to the change (not the entry itself); the entry at that version."""
         version = entry.version + 1
         key = version_key(entry.uuid, version)
-        stamped = entry._replace(version=version, revision=uuid4().hex, date=self.clock())
-        if state is not None:
-            stamped = stamped._replace(content=version, size=len(state))
-            if len(state) > INLINE_LIMIT:
-                change.put("states", key, state)
-                state = None
+        content, size = (entry.content, entry.size) if state is None else (version, len(state))
+        revision = os.urandom(16).hex()
+        stamped = entry._replace(version=version, revision=revision, date=self.clock(), content=content, size=size)
+        if state is not None and len(state) > INLINE_LIMIT:
+            change.put("states", key, state)
+            state = None
         row = VersionRecord(
             stamped.pack(), parent, directory, context.principal, operation, entry.revision, origin, state
         )

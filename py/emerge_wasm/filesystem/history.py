@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 from ..operations import Context, Wire
 from ..paths import child_path, join_path, split_path
-from ..store import keys_of
 from .core import PAGE, Core
+from .locality import get_versions
 from .read import check_limit, wire_version
 from .record import VERSION_KEY_SIZE, VersionRecord, log_key
 
@@ -31,7 +31,7 @@ async def changes(core: Core, context: Context, since: int, limit: int) -> Wire:
         cuts = range(0, len(logged), VERSION_KEY_SIZE)
         keys += [logged[cut : cut + VERSION_KEY_SIZE] for cut in cuts]
         positions += [position] * len(cuts)
-    raws = await core.store.get(keys_of("versions", keys))
+    raws = await get_versions(core.store, keys)
     found = [
         _wire_change(core, logged_at, VersionRecord.unpack(raw))
         for logged_at, raw in zip(positions, raws, strict=True)

@@ -10,6 +10,7 @@ from ..operations import Context, Rows, Wire
 from ..paths import child_path, join_path, split_path
 from ..store import keys_of
 from .core import Core, Names, children, not_found
+from .locality import get_versions
 from .record import Entry, VersionRecord, version_key
 
 PAGE_LIMIT = 10_000
@@ -68,7 +69,7 @@ async def objects(core: Core, context: Context, path: str, cursor: str, limit: i
     directory = join_path(*names)
     files = [entry for entry in found if not entry.is_directory]
     keys = [version_key(entry.uuid, entry.content) for entry in files]
-    raws = await core.store.get(keys_of("versions", keys))
+    raws = await get_versions(core.store, keys)
     states = [VersionRecord.unpack(raw).state if raw is not None else None for raw in raws]
     rows = [
         {

@@ -1,0 +1,114 @@
+"""Everything that the documentation shows is run: first a page's Python, as one script, then its commands in order.
+
+Each page has a node of its own, so that what it shows is exact.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from emerge_wasm.browser.cell import compile_cell
+from tests.conftest import ROOT, start_server
+from tests.docs.page import CELL, SHOWN, Block, matches, read_arrows, read_blocks, read_commands
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCKS = {page.name if page.parent != ROOT else "README": read_blocks(page) for page in PAGES}
+ALL = [pytest.param(block, id=f"{name}:{block.line}") for name, blocks in BLOCKS.items() for block in blocks]
+SERVERS = (["node", "start"], ["relay", "start"], ["up"])
+"""Commands that do not end, so that a page only shows them."""
+
+Run = Callable[[list[str]], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """Run a program beside a copy of the examples, with a fresh node called desk for it to talk to."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    node = start_server("node", "start", "--port", "0", "--store", "memory:", "--name", "desk", env={"LOGNAME": "anna"})
+    env = {**os.environ, "EMERGE_HOST": node.host}
+
+    def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 60}
+        return subprocess.run([sys.executable, *command], cwd=tmp_path, env=env, check=False, **options)
+
+    yield run
+    assert node.stop() == 0
+
+
+@pytest.mark.parametrize("name", [name for name, blocks in BLOCKS.items() if any(b.tag not in SHOWN for b in blocks)])
+def test_page_runs(name: str, run: Run, tmp_path: Path) -> None:
+    run_python([block for block in BLOCKS[name] if block.tag == "python" and not block.mark], run, tmp_path)
+    for block in BLOCKS[name]:
+        if block.tag == "console":
+            run_commands(block, run)
+
+
+def run_python(blocks: list[Block], run: Run, folder: Path) -> None:
+    """The blocks as one script, whose lines are those of the page; what it prints is what its arrows say."""
+    text = ""
+    for block in blocks:
+        text += "\n" * (block.line - text.count("\n")) + block.text + "\n"
+    (folder / "page.py").write_text(text, encoding="utf-8")
+    done = run(["page.py"]) if blocks else None
+    assert done is None or done.returncode == 0, done.stdout
+    arrows = read_arrows(text)
+    assert done is None or not arrows or matches("\n".join(arrows), done.stdout), done.stdout
+
+
+def run_commands(block: Block, run: Run) -> None:
+    for command in read_commands(block):
+        program = {"emerge": ["-m", "emerge_wasm.cli"], "python": []}[command.words[0]]
+        done = run([*program, *command.words[1:]])
+        where = f"line {command.line}: {' '.join(command.words)}\n{done.stdout}"
+        assert (done.returncode != 0) == ("error: " in command.output or '{"error"' in command.output), where
+        assert not command.output or matches(command.output, done.stdout), where
+
+
+@pytest.mark.parametrize("block", ALL)
+def test_what_is_not_run_says_so(block: Block) -> None:
+    """Only servers and cells are shown without being run, and cells are Python all the same."""
+    assert block.tag in {"console", "python", *SHOWN}, block.tag
+    if block.mark:
+        assert (block.tag, block.mark) == ("python", CELL)
+        compile_cell(block.text, "<cell>")
+    if block.tag in SHOWN:
+        for words in (line.split() for line in block.text.split("\n") if line.startswith("$ emerge")):
+            assert any(words[2 : 2 + len(server)] == server for server in SERVERS), words
+
+
+def test_every_page_is_linked() -> None:
+    """From the README, or from a page beside it."""
+    texts = {page: page.read_text(encoding="utf-8") for page in PAGES}
+    for page in PAGES[1:]:
+        assert any(f"{page.name})" in text for other, text in texts.items() if other != page), page.name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("a  b", "a  b\n", True),
+        ("a  b", "a  c\n", False),
+        ("a … c", "a bb c\n", True),
+        ("a\n…\nd", "a\nb\nc\nd\n", True),
+        ("a\n…\nd", "a\nb\nc\n", False),
+        ("v1  2026-11-23 08:00:00", "v1  2027-01-02 03:04:05\n", True),
+        ("a", "a\nb\n", False),
+    ],
+)
+def test_comparing(shown: str, printed: str, same: bool) -> None:
+    assert matches(shown, printed) == same
