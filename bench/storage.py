@@ -1,9 +1,11 @@
 """Ten thousand objects into the browser's IndexedDB and out of it again, from Python by Emerge's own calls, beside
 plain JavaScript.
 
-Both run in the kernel worker of Emerge's page, in turn. Emerge: `local.storeall(…)` of dataclass instances, which makes
-an entry, a version and the log of each, then every instance again from `alocal.objects(path)`. The peer: one readwrite
-transaction that puts the states' bytes, with the same durability, until it is complete; then one `getAll` of them.
+All run in the kernel worker of Emerge's page, in turn. Emerge: `local.storeall(…)` of dataclass instances, which makes
+an entry and a version of each and the log, while the page watches; then every instance again from
+`alocal.objects(path)`. The peers (web/storage.js): one readwrite transaction of as many puts with the same durability,
+until it is complete, then one `getAll` of them. One puts and gets the very bytes of the states; the other plain
+objects of the same fields, so that what it reads can be used as Emerge's can.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from .process import cluster
 
 COUNT = 10_000
 AIM = "≤ 5"
+WHAT = ("store", "read", "both")
 
 PREPARE = f"""
 import asyncio, msgpack, js
@@ -47,8 +50,10 @@ def make(path):
 
 while msgpack.Packer.__module__ != "msgpack._cmsgpack":
     await asyncio.sleep(0.1)
-js.records = to_js([pack_state(each, None) for each in make("/")])
-sum(map(len, js.records.to_py())) / {COUNT}
+states = [pack_state(each, None) for each in make("/")]
+rows = {{"bytes": states, "objects": [msgpack.unpackb(state) for state in states]}}
+js.records = to_js(rows, dict_converter=js.Object.fromEntries)
+sum(map(len, states)) / {COUNT}
 """
 
 STORE = """
@@ -67,28 +72,7 @@ del objects
 took
 """
 
-OPEN = """() => new Promise((resolve, reject) => {
-  const request = indexedDB.open("bench", 1);
-  request.onupgradeneeded = () => request.result.createObjectStore("records");
-  request.onerror = () => reject(request.error);
-  request.onsuccess = () => { globalThis.bench = request.result; resolve(); };
-})"""
-
-PLAIN_STORE = """(path) => new Promise((resolve, reject) => {
-  const began = performance.now();
-  const transaction = bench.transaction("records", "readwrite", { durability: "strict" });
-  const store = transaction.objectStore("records");
-  records.forEach((bytes, index) => store.put(bytes, `${path}/reading${String(index).padStart(5, "0")}`));
-  transaction.onabort = () => reject(transaction.error);
-  transaction.oncomplete = () => resolve(performance.now() - began);
-})"""
-
-PLAIN_READ = """(path) => new Promise((resolve, reject) => {
-  const began = performance.now();
-  const request = bench.transaction("records").objectStore("records").getAll(IDBKeyRange.bound(path, path + "/~"));
-  request.onerror = () => reject(request.error);
-  request.onsuccess = () => resolve(request.result.length === records.length ? performance.now() - began : NaN);
-})"""
+PLAIN = (Path(__file__).parent / "web" / "storage.js").read_text()
 
 
 class Console:
@@ -107,22 +91,27 @@ class Console:
         expect(cells.nth(count)).to_have_attribute("data-state", "done", timeout=PATIENCE)
         return float(ast.literal_eval(cells.nth(count).get_by_test_id("cell-value").inner_text()))
 
-    def plain(self, code: str, path: str) -> float:
-        """Run JavaScript in the worker; the milliseconds that it measured."""
-        return float(self.worker.evaluate(code, path))
+    def plain(self, what: str, round: int) -> list[float]:
+        """Run a peer in the worker: the milliseconds of its store, of its read, and of both."""
+        store = float(self.worker.evaluate(f"peer.store('{what}', {round})"))
+        read = float(self.worker.evaluate(f"peer.read('{what}', {round})"))
+        return [store, read, store + read]
+
+    def emerge(self, round: int) -> list[float]:
+        """The same of Emerge."""
+        path = f"/bench/round{round}"
+        store = 1000 * self.value(STORE.format(path=path))
+        read = 1000 * self.value(READ.format(path=path, count=COUNT))
+        return [store, read, store + read]
 
 
-def measure(console: Console) -> list[float]:
-    """The medians of: Emerge's store, its read, the peer's store, its read, in milliseconds."""
-    taken = []
-    for number in range(ROUNDS):
-        path = f"/bench/round{number}"
-        stored = 1000 * console.value(STORE.format(path=path))
-        plain_stored = console.plain(PLAIN_STORE, path)
-        read = 1000 * console.value(READ.format(path=path, count=COUNT))
-        taken.append((stored, read, plain_stored, console.plain(PLAIN_READ, path)))
-        print(taken[-1])
-    return [statistics.median(column) for column in zip(*taken, strict=True)]
+def measure(console: Console) -> list[list[float]]:
+    """Medians of store, read and both, in milliseconds: Emerge's, then those of each peer."""
+    taken = [
+        [console.emerge(round), console.plain("bytes", round), console.plain("objects", round)]
+        for round in range(ROUNDS)
+    ]
+    return [[statistics.median(column) for column in zip(*side, strict=True)] for side in zip(*taken, strict=True)]
 
 
 def main() -> None:
@@ -137,11 +126,11 @@ def main() -> None:
         page.get_by_test_id("status-kernel").and_(page.locator('[data-state="ready"]')).wait_for()
         console = Console(page)
         size = console.value(PREPARE)
-        console.worker.evaluate(OPEN)
-        store, read, plain_store, plain_read = measure(console)
-    rows = [Row("store", store, [plain_store], AIM), Row("read", read, [plain_read], AIM)]
+        console.worker.evaluate(PLAIN)
+        sides = measure(console)
+    rows = [Row(what, ours, peers, AIM) for what, (ours, *peers) in zip(WHAT, zip(*sides, strict=True), strict=True)]
     title = f"{COUNT:,} objects of {size:.0f} bytes in IndexedDB, from Python"
-    print_rows(title, "milliseconds", ["plain JavaScript"], rows)
+    print_rows(title, "milliseconds", ["JavaScript, bytes", "JavaScript, objects"], rows)
 
 
 if __name__ == "__main__":

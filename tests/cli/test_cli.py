@@ -123,8 +123,10 @@ def test_two_nodes_are_a_cluster(tmp_path: Path) -> None:
     assert second.stop() == 0 and first.stop() == 0
 
 
-def test_a_node_refuses_to_listen_beyond_loopback() -> None:
-    command = [sys.executable, "-m", "emerge_wasm.cli", "node", "start", "--bind", "0.0.0.0", "--store", "memory:"]
+@pytest.mark.parametrize("server", ["node", "relay"])
+def test_servers_refuse_to_listen_beyond_loopback(server: str, tmp_path: Path) -> None:
+    options = ["--store", "memory:"] if server == "node" else ["--dir", str(tmp_path)]
+    command = [sys.executable, "-m", "emerge_wasm.cli", server, "start", "--bind", "0.0.0.0", *options]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "127.0.0.1" in done.stderr
 

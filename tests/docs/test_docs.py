@@ -15,7 +15,18 @@ from pathlib import Path
 
 import pytest
 
+import emerge_wasm
+from emerge_wasm import codec
 from emerge_wasm.browser.cell import compile_cell
+from emerge_wasm.cli.main import EXIT_CODES, main
+from emerge_wasm.clients import client, websocket
+from emerge_wasm.clients.setting import DEFAULT_HOST
+from emerge_wasm.filesystem import execute
+from emerge_wasm.node.cluster import TIMES
+from emerge_wasm.relay import setting as relay_setting
+from emerge_wasm.stores.engine import ENGINES
+from emerge_wasm.wire import event
+from emerge_wasm.wire.server import ServerChannels
 from tests.conftest import ROOT, start_server
 from tests.docs.page import CELL, SHOWN, Block, matches, read_arrows, read_blocks, read_commands
 
@@ -112,3 +123,48 @@ def test_links_lead_somewhere(page: Path) -> None:
 )
 def test_comparing(shown: str, printed: str, same: bool) -> None:
     assert matches(shown, printed) == same
+
+
+def mebi(size: int) -> str:
+    return f"{size >> 20} MiB"
+
+
+RELAY, RUN = relay_setting.Limits(), execute.Limits()
+FACTS = {
+    "cli.md": [f"| {code} | {name}" for name, code in EXIT_CODES.items()],
+    "client.md": [f"{client.AT_ONCE} calls at a time", f"{client.BATCH:,} objects in one commit"],
+    "cluster.md": [
+        DEFAULT_HOST,
+        f"silent for {TIMES.silence} s",
+        f"{mebi(RELAY.message)} a message, {RELAY.requests} calls and {mebi(RELAY.request_bytes)} of calls under way",
+        f"{mebi(RELAY.queue_bytes)} of answers waiting; a relay takes\n  {RELAY.browsers} browsers",
+        *(f"`{engine.example.split(':')[0]}:" for engine in ENGINES.values()),
+    ],
+    "objects.md": [
+        f"{mebi(codec.SIZE_LIMIT)} a state ({mebi(RELAY.message)} through a relay), and {codec.DEPTH_LIMIT} levels",
+        f"{mebi(RUN.output)} printed, {RUN.result >> 20}\nMiB of result, {RUN.items:,} items",
+    ],
+    "wire.md": [
+        f"`{websocket.SUBPROTOCOL}`",
+        f"`{websocket.STATUS}`",
+        f"`{event.END}`",
+        f"every {event.HEARTBEAT_SECONDS:g} s",
+        f"| {mebi(event.SIZE_LIMIT)}; a longer one closes the connection | {mebi(RELAY.message)};",
+        f"{ServerChannels().per_peer:,} a client, {ServerChannels().total:,} in all | {RELAY.requests},",
+        f"{RELAY.queue:,} and {mebi(RELAY.queue_bytes)}",
+        *(f"{number.value} {number.name.lower()[:4]}" for number in codec.value.Ext if number.value in (2, 3, 4, 6)),
+    ],
+}
+
+
+@pytest.mark.parametrize(("page", "fact"), [(page, fact) for page, facts in FACTS.items() for fact in facts])
+def test_numbers_and_names_are_the_code_s(page: str, fact: str) -> None:
+    assert fact in (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+
+def test_every_command_and_every_error_is_told() -> None:
+    shown = "\n".join(block.text for block in BLOCKS["cli.md"])
+    assert [name for name in main.commands if f" {name}" not in shown] == []
+    errors = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
+    kinds = [name for name in emerge_wasm.errors.__all__ if name not in ("EmergeError", "error_from_wire")]
+    assert [name for name in kinds if f"| `{name}` |" not in errors] == []

@@ -16,7 +16,9 @@ from .origin import is_installed
 from .source import FunctionNode, Unit, first_line, same_code, typed_units, unit_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-_NO_TEXT = "put it in a file, a console cell or python -c; in a bare REPL, use Python 3.13 or IPython"
+_NO_TEXT = (
+    "put it in a file, a console cell or python -c; a REPL before Python 3.13 needs readline and no blank lines in it"
+)
 
 
 def functions_in(value: Any) -> Iterator[FunctionType]:

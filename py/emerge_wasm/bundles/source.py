@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
 
+from . import repl
+
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 FunctionNode = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -119,6 +121,8 @@ def unit_of(filename: str, namespace: dict[str, Any] | None = None) -> Unit | No
     if filename == "<string>":
         return _command_line()
     lines = linecache.getlines(filename, namespace)
+    if filename == repl.FILENAME:  # each statement was compiled by itself under this one name: see `typed_units`
+        return None
     if not lines and filename.startswith("<"):
         return next((unit for unit in typed_units() if unit.filename == filename), None)
     return _unit(filename, "".join(lines))
@@ -153,6 +157,10 @@ def typed_units() -> Iterator[Unit]:
     """What was typed rather than read from a file (console cells, the REPL, `python -c`), newest first."""
     for filename, text in reversed(list(_typed())):
         unit = _unit(filename, text)
+        if unit:
+            yield unit
+    for text in repl.typed_definitions():
+        unit = _unit(repl.FILENAME, text)
         if unit:
             yield unit
     unit = _command_line()

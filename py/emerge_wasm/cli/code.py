@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..codec import read_literal
-from ..errors import Invalid
+from ..errors import Invalid, NotFound, PermissionDenied
 from .session import Session, pass_session
 from .show import print_json, print_value
 
@@ -50,7 +50,7 @@ def help_command(session: Session, path: str, method: str) -> None:
 @click.argument("path")
 @click.argument("method")
 @click.argument("arguments", nargs=-1)
-@click.option("--local", is_flag=True, help="Run it in this process instead of on the node.")
+@click.option("--local", is_flag=True, help="Run it in this process; what it changes is not stored.")
 @pass_session
 def call(session: Session, path: str, method: str, arguments: tuple[str, ...], local: bool) -> None:
     """Run a method of an object: ARGUMENTS are Python literals, or plain words; name=value ones by name."""
@@ -61,10 +61,10 @@ def call(session: Session, path: str, method: str, arguments: tuple[str, ...], l
 
 def _call_here(session: Session, path: str, method: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     if method.startswith("_"):
-        raise Invalid(f"{method} is not a public method", path=path, remedy="see emerge methods")
+        raise PermissionDenied(f"{method} is private", path=path, remedy="see emerge methods")
     target = getattr(session.fs.getobject(path), method, None)
     if not callable(target):
-        raise Invalid(f"{path} has no method {method!r}", path=path, remedy="see emerge methods")
+        raise NotFound(f"{path} has no method {method!r}", path=path, remedy="see emerge methods")
     return target(*args, **kwargs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -111,8 +112,9 @@ def init(session: Session, force: bool) -> None:
     path = Path(FILE_NAME)
     if path.exists() and not force:
         raise Invalid(f"{FILE_NAME} is there already", path=FILE_NAME, remedy="replace it with --force")
-    write_settings(path, session.host or DEFAULT_HOST)
-    click.echo(f"wrote {FILE_NAME}: {session.host or DEFAULT_HOST}")
+    host = session.host or os.environ.get("EMERGE_HOST") or DEFAULT_HOST
+    write_settings(path, host)
+    click.echo(f"wrote {FILE_NAME}: {host}")
 
 
 COMMANDS = (ls, cat, mkdir, cp, mv, rm, versions, init)

@@ -75,14 +75,23 @@ async def start_node(
 
 
 async def start_relay(
-    stack: AsyncExitStack, *, node: str, folder: Path, dist: Path | None, host: str, port: int
+    stack: AsyncExitStack,
+    *,
+    node: str,
+    folder: Path,
+    dist: Path | None,
+    host: str,
+    port: int,
+    origins: tuple[str, ...] = (),
 ) -> RelayServer:
     try:
         from ..relay.server import RelayServer
         from ..relay.setting import Settings
     except ImportError as error:
         raise _missing(error, "relay") from None
-    settings = Settings(data=folder, dist=dist, nodes=(node,), host=host, port=port, token=program_token(folder))
+    settings = Settings(
+        data=folder, dist=dist, nodes=(node,), host=host, port=port, token=program_token(folder), origins=origins
+    )
     return await stack.enter_async_context(RelayServer(settings))
 
 
@@ -149,14 +158,19 @@ def relay() -> None:
 @click.option("--bind", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("emerge-data"), show_default=True)
 @click.option("--dist", type=click.Path(path_type=Path), default=BUILT_PAGE, help="The built page.")
+@click.option(
+    "--origin", "origins", multiple=True, metavar="URL", help="An address of a proxy in front; may be repeated."
+)
 @pass_session
-def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path) -> None:
+def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path, origins: tuple[str, ...]) -> None:
     """Start a relay to the node that --host names; Ctrl-C stops it."""
     from ..clients.setting import find_endpoint
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
         endpoint = find_endpoint(session.host)
-        server = await start_relay(stack, node=endpoint, folder=folder, dist=dist, host=bind, port=port)
+        server = await start_relay(
+            stack, node=endpoint, folder=folder, dist=dist, host=bind, port=port, origins=origins
+        )
         return {"node": endpoint, "url": server.url, "page": server.invite(), "token": program_token(folder)}
 
     run_until_stopped(serve, lambda found: _announce(session, found, f"open {found['page']}"))

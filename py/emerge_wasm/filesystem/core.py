@@ -227,6 +227,8 @@ class Core:
             parent = raws[-2][:16] if len(raws) > 1 else ROOT
             change.expect("entries", entry_key(parent, place.names[len(raws) - 1]), raws[-1])
             change.directories[place.names[: len(raws)]] = raws[-1]
+        if len(raws) == above:
+            return place
         while len(raws) < above:
             names = place.names[: len(raws) + 1]
             raw = change.directories.get(names)

@@ -23,7 +23,7 @@ async def cp(core: Core, context: Context, source: str, target: str, recursive: 
         if not entry.is_directory:
             return await _copy_object(core, context, entry, join_path(*names), place)
         if not recursive:
-            raise Invalid(f"{source} is a directory", path=source, remedy="copy it with recursive")
+            raise Invalid(f"{source} is a directory", path=source, remedy="copy it recursively (cp -r)")
         return await _copy_tree(core, context, entry, join_path(*names), place)
 
     return await retry(target, attempt)
@@ -172,7 +172,7 @@ async def _remove_inside(
     parents = {path: top.uuid}
     async for child, directory in walk_tree(core, top.uuid, path):
         if not recursive:
-            raise Invalid(f"{path} is not empty", path=path, remedy="remove it with recursive")
+            raise Invalid(f"{path} is not empty", path=path, remedy="remove it recursively (rm -r)")
         parent = parents[directory]
         counts[parent] += 1
         _remove(core, context, removal, parent, child, directory, child.pack())

@@ -176,7 +176,7 @@ def check_endpoint(endpoint: str) -> str:
             raise ValueError
     except ValueError:
         raise Invalid(f"{endpoint!r} is no endpoint to bind", remedy=remedy) from None
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise Invalid(
             f"{endpoint} can be reached from other machines, and this version has no keys to tell who may",
             remedy=remedy,
@@ -200,7 +200,8 @@ def bind_socket(socket: zmq.Socket[bytes], endpoint: str) -> str:
     return bound.rstrip("\0")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address is this machine's own, out of reach for others."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

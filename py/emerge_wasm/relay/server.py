@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ..errors import Invalid, Unavailable
+from ..node.server import is_loopback
 from .app import Relay, make_app
 from .browser import ABORT
 from .setting import Settings
@@ -117,6 +118,11 @@ def _config(app: Any, settings: Settings) -> uvicorn.Config:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not is_loopback(host):
+        raise Invalid(
+            f"{host}:{port} can be reached from other machines, and this version encrypts nothing",
+            remedy="listen on 127.0.0.1 and put a TLS proxy in front, whose address --origin names",
+        )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's delay off only where the protocol is named; without, small answers wait 40 ms
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -1,0 +1,85 @@
+"""The measurements measure what they say: medians in turn, ratios the right way round, and no figures of failures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgpack
+import pytest
+import zmq
+
+from bench.measure import Row, in_turn, print_rows
+from bench.wire import _rate, make_event, zeromq_rate
+
+ANSWER = msgpack.packb([{"message_id": "a", "v": 3}, "OK", [None]])
+FAILURE = msgpack.packb([{"message_id": "a", "v": 3}, "ERR", ["NotFound", "nothing is at /x", ""]])
+
+
+def test_medians_are_taken_in_turn() -> None:
+    order: list[str] = []
+    figures = {"ours": iter([5.0, 1.0, 900.0]), "peer": iter([2.0, 2.5, 0.1])}
+
+    def measure(name: str) -> float:
+        order.append(name)
+        return next(figures[name])
+
+    assert in_turn(lambda: measure("ours"), lambda: measure("peer"), rounds=3) == [5.0, 2.0]
+    assert order == ["ours", "peer"] * 3
+
+
+def test_rows_show_each_peer_with_our_ratio_to_it(capsys: pytest.CaptureFixture[str]) -> None:
+    print_rows("Reading", "a second", ["bare", "other"], [Row("one at a time", 1500.0, [3000.0, 500.0], "≥ 0.3")])
+    title, head, row = capsys.readouterr().out.strip().splitlines()
+    assert title == "Reading (a second)"
+    assert head.split() == ["emerge", "bare", "ratio", "other", "ratio", "aim"]
+    assert row.split() == ["one", "at", "a", "time", "1,500.0", "3,000.0", "0.50", "500.0", "3.00", "≥", "0.3"]
+
+
+def test_a_rate_counts_every_event_and_keeps_so_many_in_flight() -> None:
+    sent: list[bytes] = []
+    received: list[int] = []
+
+    def receive() -> bytes:
+        received.append(len(sent) - len(received))
+        return ANSWER
+
+    events = [make_event("get", [f"/{number}"]) for number in range(10)]
+    assert _rate(events, 4, sent.append, receive, True) > 0
+    assert sent == events
+    assert received == [4] * 7 + [3, 2, 1]
+
+
+def test_a_failing_call_has_no_rate() -> None:
+    with pytest.raises(RuntimeError, match="nothing is at /x"):
+        _rate([b"one", b"two"], 1, lambda _: None, lambda: FAILURE, True)
+    assert _rate([b"one", b"two"], 1, lambda _: None, lambda: FAILURE, False) > 0
+
+
+@contextmanager
+def answering(payload: bytes, count: int) -> Iterator[str]:
+    """The endpoint of a ROUTER that gives so many calls the same answer."""
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
+        socket.bind("tcp://127.0.0.1:*")
+
+        def serve() -> None:
+            for _ in range(count):
+                sender, empty, _ = socket.recv_multipart()
+                socket.send_multipart([sender, empty, payload])
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        thread.join(10)
+
+
+def test_a_rate_over_zeromq() -> None:
+    events = [make_event("get", ["/x"]) for _ in range(3)]
+    with answering(ANSWER, len(events)) as endpoint:
+        assert zeromq_rate(endpoint, events, 2) > 0
+
+
+def test_a_rate_over_zeromq_refuses_failing_calls() -> None:
+    with answering(FAILURE, 1) as endpoint, pytest.raises(RuntimeError, match="the call failed"):
+        zeromq_rate(endpoint, [make_event("get", ["/x"])], 1)
