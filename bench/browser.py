@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.cookiejar
+import os
 import shutil
 import tempfile
 import urllib.request
@@ -22,8 +23,12 @@ PATIENCE = 60_000  # milliseconds
 def profile(playwright: Playwright) -> Iterator[BrowserContext]:
     """A browser that has never been anywhere; what it keeps is gone at the end."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        binary = shutil.which("chromium")
-        context = playwright.chromium.launch_persistent_context(folder, executable_path=binary, args=FLAGS)
+        context = playwright.chromium.launch_persistent_context(
+            f"{folder}/profile",
+            executable_path=shutil.which("chromium"),
+            args=FLAGS,
+            env={**os.environ, "TMPDIR": folder},  # it leaves files there
+        )
         try:
             context.set_default_timeout(PATIENCE)
             yield context

@@ -24,9 +24,12 @@ def check_name(name: str) -> str:
         raise Invalid("a name is empty", remedy="give every part of the path a name")
     if name in (".", ".."):
         raise Invalid(f"{name!r} is not a name", remedy="write the path out in full")
-    name = unicodedata.normalize("NFC", name)
+    if not name.isascii():
+        name = unicodedata.normalize("NFC", name)
     if len(name) > NAME_LIMIT:
         raise Invalid(f"the name {shown!r} has {len(name)} characters", remedy=f"the limit is {NAME_LIMIT}")
+    if "/" not in name and name.isprintable():
+        return name
     for char in name:
         if char == "/" or unicodedata.category(char) in ("Cc", "Cs"):
             raise Invalid(f"the name {shown!r} holds the character U+{ord(char):04X}", remedy="remove it")

@@ -191,7 +191,10 @@ async def test_read_only_file(path: Path) -> None:
         place.chmod(mode)
     with unprivileged(path), pytest.raises(Unavailable, match="cannot be written"):
         store = await opened(path)
-        await store.commit(puts((b"k", b"v")))
+        try:
+            await store.commit(puts((b"k", b"v")))
+        finally:
+            await store.close()
 
 
 async def test_full_disk(path: Path) -> None:

@@ -58,7 +58,6 @@ def summarize(changes: list[dict[str, Any]]) -> list[tuple[str, str, dict[str, A
 
 def common_directory(paths: list[str]) -> str:
     """The deepest directory that holds all these paths."""
-    split = [split_path(path) for path in paths]
-    first, last = min(split), max(split)
+    first, last = split_path(min(paths)), split_path(max(paths))  # all others begin with what these two share
     depth = next((i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first) - 1)
     return join_path(*first[: max(0, min(depth, len(first) - 1, len(last) - 1))])

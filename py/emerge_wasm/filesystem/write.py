@@ -78,8 +78,8 @@ def _store_write(path: str, state: bytes, class_name: str, bundle: str, version:
     _check_state(state, path)
 
     def edit(entry: Entry, old: bytes | None) -> tuple[Entry, bytes]:
-        changed = entry._replace(type=type, class_name=class_name, bundle=bundle)
-        return (changed._replace(perms=perms) if perms else changed), state
+        given = perms or entry.perms
+        return entry._replace(type=type, class_name=class_name, bundle=bundle, perms=given), state
 
     return Write(names, edit, version, state)
 

@@ -107,7 +107,11 @@ def _connect(path: str, wait: float) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=wait, isolation_level=None, check_same_thread=False, cached_statements=64
     )
-    connection.execute(_CACHE)
+    try:
+        connection.execute(_CACHE)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
