@@ -13,6 +13,7 @@ from pathlib import Path
 from emerge_wasm import EmergeFile, connect
 from emerge_wasm.codec import encode
 
+from .engine import commit_rate
 from .measure import Row, in_turn, print_rows
 from .process import cluster, echo
 from .wire import asyncio_rate, make_event, websocket_rate, zeromq_rate
@@ -64,7 +65,7 @@ def main() -> None:
         with connect(node) as fs:
             fs.storeall(EmergeFile(name=f"object{number}", path="/bench", data="x" * 200) for number in range(500))
             fs.store(Bench(name="run", path="/bench"))
-        by_asyncio, by_bare, by_relay = [], [], []
+        by_asyncio, by_bare, by_relay, by_engine = [], [], [], []
         for (operation, aim), in_flight in itertools.product(AIMS.items(), COUNT):
             what = f"{operation}, {in_flight} in flight"
             here, there, raw, limit, relayed = in_turn(
@@ -77,11 +78,15 @@ def main() -> None:
             by_asyncio.append(Row(what, here, [there], aim))
             by_bare.append(Row(what, raw, [limit]))
             by_relay.append(Row(what, relayed, [there, limit]))
+            if operation == "store":
+                (engine,) = in_turn(partial(commit_rate, Path(folder), COUNT[in_flight], in_flight))
+                by_engine.append(Row(what, here, [engine]))
     asyncio_echo, bare_echo = "echo, asyncio ends", "echo, blocking ends"
     print_rows(
         "Node over ZeroMQ, from an asyncio program; SQLite, full durability", "a second", [asyncio_echo], by_asyncio
     )
     print_rows("The same from a bare blocking socket: ZeroMQ's own limit", "a second", [bare_echo], by_bare)
+    print_rows("What is durable beside its engine alone, as many to a commit", "a second", ["bare SQLite"], by_engine)
     print_rows("The same through the relay, over a WebSocket", "a second", [asyncio_echo, bare_echo], by_relay)
 
 
