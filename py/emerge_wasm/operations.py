@@ -236,7 +236,8 @@ class Operations(Protocol):
 
     @operation("changes", "r")
     def watch(self, path: str = "/", since: int = -1) -> AsyncIterator[Wire]:
-        """A stream of the changes at or below a path, from now or from a log position on."""
+        """A stream of the changes at or below a path: from now on those of all nodes, or from a log position on those
+        of the node that is asked."""
         ...
 
     # --- cluster

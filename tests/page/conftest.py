@@ -58,7 +58,9 @@ class Site:
 @pytest.fixture(scope="module")  # no longer: while Playwright is on, no other event loop can run in this thread
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ.get("EMERGE_CHROMIUM") or shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(
+            executable_path=os.environ.get("EMERGE_CHROMIUM") or shutil.which("chromium"), args=FLAGS
+        )
         yield browser
         browser.close()
 

@@ -97,9 +97,10 @@ class Cluster:
         """There is no other node, and none is missed."""
         return not self._members and not self._lost
 
-    def on_change(self, callback: Changed) -> None:
-        """Call this whenever a node joins, leaves or is gone."""
+    def on_change(self, callback: Changed) -> Callable[[], None]:
+        """Call this whenever a node joins, leaves or is gone. The result, called, ends that."""
         self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
 
     def serve(self, server: RpcServer, held: Held) -> None:
         """Answer on this server the questions of other nodes, by `held`. Call it before the server starts."""
@@ -302,7 +303,7 @@ class Cluster:
         elif how == "joined":  # it still speaks, but no longer hears this node
             how = "gone"
         log.info("node %s (%s) %s", identity.node, identity.rpc, how)
-        for callback in self._callbacks:
+        for callback in list(self._callbacks):
             callback(how, identity)
 
     def _spawn(self, work: Any, name: str | None = None) -> None:

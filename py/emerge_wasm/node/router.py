@@ -22,6 +22,7 @@ from .holding import held
 from .merge import merge_pages
 from .peer import Identity
 from .server import RpcServer
+from .watching import watch_all
 
 REMEMBERED = 4096
 PAGE = 1000
@@ -36,7 +37,7 @@ class Router:
         self._filesystem = filesystem
         self._cluster = cluster
         self._seen: dict[str, Identity] = {}  # path -> the node it was last found on
-        self._always: dict[str, Route] = {"nodes": self._nodes, "whohas": self._whohas}
+        self._always: dict[str, Route] = {"nodes": self._nodes, "whohas": self._whohas, "watch": self._watch}
         self._routes: dict[str, Route] = {
             "store": self._place,
             "mkdir": self._place_directory,
@@ -222,7 +223,7 @@ class Router:
         except Invalid:
             return  # an object
         if page["entries"]:
-            raise Invalid(f"{path} is not empty", path=path, remedy="remove it with recursive")
+            raise Invalid(f"{path} is not empty", path=path, remedy="remove it recursively (rm -r)")
 
     # --- directories, as all nodes have them
     def _merged(self, name: str, key: str) -> Route:
@@ -280,6 +281,15 @@ class Router:
         return found
 
     # --- the cluster's own
+    def _watch(self, args: list[Any], context: Context) -> AsyncIterator[Wire]:
+        """The changes of all nodes from now on; from a position on, those of this node's own log."""
+        own = self._filesystem.dispatch("watch", args, context)
+        assert isinstance(own, AsyncIterator)
+        if args[1] >= 0:
+            return own
+        asked = ["watch", args, context.principal]
+        return watch_all(own, self._cluster, lambda peer: self._cluster.link(peer).stream("_cluster_forward", asked))
+
     async def _nodes(self, args: list[Any], context: Context) -> Rows:
         own = self._cluster.identity
         rows = [(own, True), *((peer, False) for peer in self._cluster.peers())]
