@@ -38,6 +38,7 @@ class SQLiteStore:
         self._waiting: list[tuple[Batch, asyncio.Future[list[int]]]] = []
         self._writing: list[tuple[Batch, asyncio.Future[list[int]]]] = []
         self._closing: asyncio.Task[None] | None = None
+        self._looking = False  # whether a read transaction is open
 
     @classmethod
     async def open(cls, location: str, options: Mapping[str, str]) -> SQLiteStore:
@@ -62,9 +63,10 @@ class SQLiteStore:
         self._check_open()
         check_keys(keys)
         try:
+            self._look()
             if len(keys) < len(_FEW):
                 return self._get_few(keys) if keys else []
-            return self._get_many(keys)
+            return [row and row[0] for row in (self._select(_ONE, key).fetchone() for key in keys)]
         except sqlite3.Error as error:
             raise meaning(error, self._file.path) from error
 
@@ -76,6 +78,7 @@ class SQLiteStore:
         below, bounds = ("", (space, start)) if end is None else (" AND key < ?", (space, start, end))
         order = "DESC" if reverse else "ASC"
         with mapped(self._file.path):
+            self._look()
             return self._select(
                 f"SELECT key, value FROM rows WHERE space = ? AND key >= ?{below} ORDER BY key {order} LIMIT ?",
                 (*bounds, limit),
@@ -96,17 +99,22 @@ class SQLiteStore:
         await asyncio.shield(self._closing)
 
     def _get_few(self, keys: Sequence[Key]) -> list[bytes | None]:
-        """One statement, hence one moment."""
         return list(self._select(_FEW[len(keys)], [part for key in keys for part in key]).fetchone())
 
-    def _get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
-        """One read transaction, hence one moment."""
-        self._select("BEGIN")
-        try:
-            rows = [self._select(_ONE, key).fetchone() for key in keys]
-        finally:
+    def _look(self) -> None:
+        """Begin a read of one moment, shared by all reads up to the loop's next turn or the next commit.
+
+        To begin one costs more than to look up a key: it takes locks in the file's shared memory.
+        """
+        if not self._looking:
+            self._select("BEGIN")
+            self._looking = True
+            self._loop.call_soon(self._look_away)
+
+    def _look_away(self) -> None:
+        if self._looking:
+            self._looking = False
             self._select("COMMIT")
-        return [row and row[0] for row in rows]
 
     def _write(self) -> None:
         """Give all that wait to the writer thread; a waiter cancelled by now has written nothing."""
@@ -122,6 +130,7 @@ class SQLiteStore:
 
     def _written(self, work: Future[list[Answer]]) -> None:
         group, self._writing = self._writing, []
+        self._look_away()  # whoever reads from now on sees these commits
         failure = work.exception()
         answers = [failure] * len(group) if failure else work.result()
         for (_, waiter), answer in zip(group, answers, strict=True):
@@ -139,6 +148,7 @@ class SQLiteStore:
             await asyncio.wait(waiters)
         try:
             with mapped(self._file.path):
+                self._look_away()
                 await self._loop.run_in_executor(self._executor, self._file.close)
         finally:
             self._executor.shutdown(wait=False)

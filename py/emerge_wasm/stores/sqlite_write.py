@@ -60,6 +60,7 @@ class _Change:
     def __init__(self, file: sqlite3.Connection) -> None:
         self._file = file
         self._rows: dict[Key, bytes | None] = {}
+        self._held: dict[Key, bytes | None] = {}  # what the file holds, as far as it was looked up: nobody else writes
         self._counters: dict[str, int] = {}
 
     def add(self, batch: Batch) -> Answer:
@@ -87,6 +88,7 @@ class _Change:
             self._file.executemany(_DELETE, deletes)
         puts = [(space, key, value) for (space, key), value in self._rows.items() if value is not None]
         self._file.executemany(_PUT, puts)
+        self._held |= self._rows
         self._rows.clear()
         if self._counters:
             self._file.executemany(_COUNT, list(self._counters.items()))
@@ -94,8 +96,10 @@ class _Change:
     def _value(self, key: Key) -> bytes | None:
         if key in self._rows:
             return self._rows[key]
-        row: tuple[bytes] | None = self._file.execute(_VALUE, key).fetchone()
-        return row[0] if row else None
+        if key not in self._held:
+            row: tuple[bytes] | None = self._file.execute(_VALUE, key).fetchone()
+            self._held[key] = row[0] if row else None
+        return self._held[key]
 
     def _append(self, space: str, value: bytes) -> int:
         if space not in self._counters:
