@@ -1,7 +1,8 @@
 """A store in one SQLite file: `sqlite:///file.db`, the default engine of a node.
 
-Reads run right here in the event loop (some microseconds, less than a hop to a thread); commits that wait at the
-same moment share one transaction, and so one fsync, in one writer thread. Must not be imported in a browser.
+Reads, and the rows of small commits, are done right here in the event loop (some microseconds, less than a hop to a
+thread); commits that wait at the same moment share one transaction, and so one fsync, which a thread waits for. Must
+not be imported in a browser.
 """
 
 from __future__ import annotations
@@ -117,11 +118,19 @@ class SQLiteStore:
             self._select("COMMIT")
 
     def _write(self) -> None:
-        """Give all that wait to the writer thread; a waiter cancelled by now has written nothing."""
+        """Write all that wait: small groups here, to be made durable in the thread, large ones there altogether.
+
+        A waiter cancelled by now has written nothing.
+        """
         self._writing = [each for each in self._waiting if not each[1].done()]
         self._waiting = []
         if self._writing:
-            work = self._executor.submit(self._writer.write, [batch for batch, _ in self._writing])
+            group = [batch for batch, _ in self._writing]
+            answers = self._writer.apply(group)
+            if answers is None:
+                work = self._executor.submit(self._writer.write, group)
+            else:
+                work = self._executor.submit(self._writer.finish, group, answers)
             work.add_done_callback(self._written_in_thread)
 
     def _written_in_thread(self, work: Future[list[Answer]]) -> None:

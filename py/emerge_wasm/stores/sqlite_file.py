@@ -29,9 +29,13 @@ _READER_WAIT = 0.25  # seconds: reads run in the event loop, and only another pr
 
 @dataclass(slots=True)
 class File:
-    """An opened, owned file. `reader` sees what `writer` has committed, and never waits for it."""
+    """An opened, owned file. `reader` sees what `writer` has committed, and never waits for it.
+
+    `writer` waits for nobody unless told to; `wait` says how long (s) it may then.
+    """
 
     path: str
+    wait: float
     owner: sqlite3.Connection
     writer: sqlite3.Connection
     reader: sqlite3.Connection
@@ -59,13 +63,14 @@ def open_file(path: str, synchronous: str, wait: float) -> File:
             made[1].execute(f"PRAGMA synchronous = {synchronous}")
             made[1].execute("PRAGMA fullfsync = ON")  # macOS: a plain fsync does not reach its disk
             made[1].execute(f"PRAGMA journal_size_limit = {64 << 20}")  # bytes: a big commit leaves no big log behind
+            made[1].execute("PRAGMA busy_timeout = 0")
             made.append(_connect(path, _READER_WAIT))
             made[2].execute("PRAGMA query_only = ON")
         except BaseException:
             for connection in reversed(made):
                 connection.close()
             raise
-    return File(path, *made)
+    return File(path, wait, *made)
 
 
 @contextmanager

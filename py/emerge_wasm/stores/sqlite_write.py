@@ -1,4 +1,4 @@
-"""What the writer thread of an SQLite store does: many batches, one transaction. Must not import asyncio."""
+"""How an SQLite store writes: many batches, one transaction. Knows of no threads; must not import asyncio."""
 
 from __future__ import annotations
 
@@ -23,12 +23,38 @@ _KEYS = "SELECT count(*) FROM rows WHERE space = ? AND key >= ? AND (? IS NULL O
 _COUNT = "INSERT OR REPLACE INTO counters (space, last) VALUES (?, ?)"
 
 
+SMALL = 1000
+"""Rows of a group up to which they are written at once, in the loop's thread: the threads would only wait in turn."""
+
+
 class Writer:
     """Applies groups of batches to a file, one after the other, in the order given."""
 
     def __init__(self, file: File) -> None:
         self._path = file.path
         self._file = file.writer
+        self._wait = round(file.wait * 1000)
+
+    def apply(self, group: Sequence[Batch]) -> list[Answer] | None:
+        """Write a small group's rows, all but making them durable (`finish`): takes microseconds and waits for nobody.
+
+        None, with nothing written, when the group is large or anything stands in its way: it is `write`'s then.
+        """
+        if sum(map(len, group)) > SMALL:
+            return None
+        try:
+            return self._fill(group)
+        except Exception:  # `write` meets it again, and tells those who wait
+            return None
+
+    def finish(self, group: Sequence[Batch], answers: list[Answer]) -> list[Answer]:
+        """Make durable what `apply` wrote; its answers."""
+        try:
+            self._file.execute("COMMIT")
+        except sqlite3.Error:
+            self._abandon()
+            return self.write(group)
+        return answers
 
     def write(self, group: Sequence[Batch]) -> list[Answer]:
         """One transaction for the group; the answers in its order. A batch that fails leaves the others alone."""
@@ -41,17 +67,33 @@ class Writer:
             return [meaning(error, self._path) for _ in group]
 
     def _write(self, group: Sequence[Batch]) -> list[Answer]:
+        self._file.execute(f"PRAGMA busy_timeout = {self._wait}")
+        try:
+            answers = self._fill(group)
+            try:
+                self._file.execute("COMMIT")
+            except BaseException:
+                self._abandon()
+                raise
+        finally:
+            self._file.execute("PRAGMA busy_timeout = 0")
+        return answers
+
+    def _fill(self, group: Sequence[Batch]) -> list[Answer]:
+        """Begin a transaction and write the group's rows in it."""
         self._file.execute("BEGIN IMMEDIATE")
         try:
             change = _Change(self._file)
             answers = [change.add(batch) for batch in group]
             change.flush()
-            self._file.execute("COMMIT")
         except BaseException:
-            if self._file.in_transaction:
-                self._file.execute("ROLLBACK")
+            self._abandon()
             raise
         return answers
+
+    def _abandon(self) -> None:
+        if self._file.in_transaction:
+            self._file.execute("ROLLBACK")
 
 
 class _Change:
