@@ -281,7 +281,8 @@ def test_it_starts_from_the_snapshot_with_everything_it_says(tab: Tab) -> None:
         "persisted": False,
     }
     assert not [text for text in tab.warnings if "snapshot" in text]
-    assert tab.page.evaluate("caches.open('emerge-snapshot').then(c => c.keys()).then(k => k.length)") == 1
+    kept = "caches.open('emerge-snapshot').then(c => c.keys()).then(k => k.length === 1)"  # once it has the time
+    tab.page.wait_for_function(f"() => {kept}", timeout=30_000)
 
 
 def test_a_traceback_shows_the_cell(tab: Tab) -> None:
