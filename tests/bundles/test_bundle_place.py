@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import linecache
 import os
 import re
@@ -225,3 +226,24 @@ def test_a_class_derived_from_a_loaded_one(console: Console) -> None:
         "@dataclass\nclass Child(Base):\n    def g(self):\n        return self.f()[1]"
     )
     assert reload(console.Child)().g() == "b"
+
+
+def test_a_module_whose_name_another_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two files of one name, as test runners load them: each class has the names of its own file."""
+    text = "from dataclasses import dataclass\nfrom emerge_wasm import EmergeFile\nFACTOR = {}\n"
+    text += "@dataclass\nclass Twin(EmergeFile):\n    def factor(self): return FACTOR\n"
+    made = []
+    for factor in (2, 3):
+        path = tmp_path / str(factor) / "twin_module.py"
+        path.parent.mkdir()
+        path.write_text(text.format(factor))
+        spec = importlib.util.spec_from_file_location("twin_module", path)
+        assert spec and spec.loader
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "twin_module", module)
+        spec.loader.exec_module(module)
+        made.append(module.Twin)
+    assert ["FACTOR = 2" in capture(made[0])[-1].preamble, "FACTOR = 3" in capture(made[1])[-1].preamble] == [
+        True,
+        True,
+    ]

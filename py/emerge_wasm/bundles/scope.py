@@ -39,7 +39,10 @@ def class_scope(cls: type, unit: Unit) -> Scope:
     inner: list[dict[str, Any]] = []
     if "<locals>" in cls.__qualname__:
         inner = [*(_cells(function) for function in own), *_frames(cls), _parts(cls)]
-    return Scope(unit, vars(module) if module else own[0].__globals__ if own else {}, inner)
+    # a method knows its globals; the module of that name may be another one by now
+    methods = [function for function in own if function.__code__.co_filename == unit.filename]
+    names = methods[0].__globals__ if methods else vars(module) if module else own[0].__globals__ if own else {}
+    return Scope(unit, names, inner)
 
 
 def function_scope(function: FunctionType, unit: Unit, outer: Scope) -> Scope:
