@@ -12,10 +12,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import BrowserContext, Playwright
 
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage"
-).split()
+from buildtools.browser import FLAGS
+
 PATIENCE = 60_000  # milliseconds
 
 
@@ -26,7 +24,7 @@ def profile(playwright: Playwright) -> Iterator[BrowserContext]:
         context = playwright.chromium.launch_persistent_context(
             f"{folder}/profile",
             executable_path=shutil.which("chromium"),
-            args=FLAGS,
+            args=list(FLAGS),
             env={**os.environ, "TMPDIR": folder},  # it leaves files there
         )
         try:

@@ -11,6 +11,18 @@ from .environment import PYTHON
 from .step import BuildError, run, say
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--no-sandbox",  # root has none
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    # and nothing that calls home
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+"""What a Chromium in tests and measurements is started with."""
 ADVICE = (
     "no browser to test in. On Debian or Ubuntu: apt-get install chromium chromium-driver. Elsewhere: "
     ".venv/bin/playwright install chromium, or put chromium and chromedriver of one version on the PATH"

@@ -26,21 +26,11 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
+from buildtools.browser import FLAGS
+
 ROOT = Path(__file__).parents[2]
 LOCK = "pyodide-lock.json"
 CONTRACTS = ("store.py", "store_model.py")
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--js-flags=--expose-gc",
-)
 
 
 class Handler(DefaultHandler):
@@ -56,7 +46,7 @@ class Page(SeleniumChromeRunner):
     def get_driver(self, jspi: bool = False) -> Chrome:
         os.environ.setdefault("SE_AVOID_STATS", "true")
         options = Options()
-        for flag in FLAGS:
+        for flag in (*FLAGS, "--headless=new", "--js-flags=--expose-gc"):
             options.add_argument(flag)
         binary = os.environ.get("EMERGE_CHROMIUM") or shutil.which("chromium")
         if binary:

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import BrowserContext, sync_playwright
 from playwright.sync_api import Page as BrowserPage
 
+from buildtools.browser import FLAGS
 from emerge_wasm.browser.cell import Console
 from emerge_wasm.browser.change import common_directory, summarize
 from emerge_wasm.browser.failure import failure_of
@@ -26,10 +27,6 @@ from emerge_wasm.browser.view import make_fields
 from emerge_wasm.errors import Invalid
 
 DIST = Path(__file__).parents[2] / "dist"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage"
-).split()
 
 
 # --- parts, on CPython
@@ -253,7 +250,7 @@ def address() -> Iterator[str]:
 def context() -> Iterator[BrowserContext]:
     binary = os.environ.get("EMERGE_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=binary, args=list(FLAGS))
         yield browser.new_context()
         browser.close()
 

@@ -11,19 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
+from buildtools.browser import FLAGS
 from emerge_wasm import EmergeFile, connect
 from tests.conftest import ROOT, Server, start_server
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
 SLOW = 30_000  # milliseconds: a busy machine boots Python slowly
 
 
@@ -59,7 +50,7 @@ class Site:
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=os.environ.get("EMERGE_CHROMIUM") or shutil.which("chromium"), args=FLAGS
+            executable_path=os.environ.get("EMERGE_CHROMIUM") or shutil.which("chromium"), args=list(FLAGS)
         )
         yield browser
         browser.close()
