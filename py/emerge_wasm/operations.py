@@ -140,7 +140,10 @@ class Operations(Protocol):
 
     @operation("objects", "r")
     async def objects(self, path: str, cursor: str = "", limit: int = 1000) -> Wire:
-        """{"objects": [{"pointer", "state"}…], "cursor"}: a page of a directory's objects, directories left out."""
+        """{"objects": [{"pointer", "state"}…], "cursor"}: a page of a directory's objects, directories left out.
+
+        A page ends at `limit` entries or some 4 MiB of states; the cursor tells whether there are more.
+        """
         ...
 
     @operation("objects", "r")

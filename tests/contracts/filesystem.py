@@ -198,6 +198,16 @@ async def stores_many_in_one_commit(client: Client) -> None:
 
 
 @scenario
+async def many_large_objects_go_in_messages_of_a_bounded_size(client: Client) -> None:
+    """Together they are larger than any one message may be."""
+    data = bytes(600_000)
+    await client.storeall(EmergeFile(name=f"o{number:02}", path="/large", data=data) for number in range(30))
+    assert [(obj.name, len(obj.data)) async for obj in client.objects("/large")] == [
+        (f"o{number:02}", len(data)) for number in range(30)
+    ]
+
+
+@scenario
 async def large_states_come_back_whole(client: Client) -> None:
     data = bytes(range(256)) * 4096
     await client.store(EmergeFile(name="big", data=data))

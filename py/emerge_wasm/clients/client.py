@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
-from itertools import islice
 from operator import attrgetter
 from typing import Any
 
@@ -21,6 +20,7 @@ from ..paths import split_path
 
 PAGE = 1000
 BATCH = 1000
+BATCH_BYTES = 4 << 20  # of states: a batch must fit into any transport's message
 AT_ONCE = 192
 """Calls of one client that are under way; more wait here, for a relay refuses those beyond 256 (streams count too)."""
 
@@ -88,18 +88,32 @@ class Client:
         return pointer
 
     async def storeall(self, objects: Iterable[EmergeObject]) -> Listing:
-        """Store many objects, each batch of at most 1,000 in one commit, all or none of it; their pointers.
+        """Store many objects, each batch (1,000, some 4 MiB) in one commit, all or none of it; their pointers.
 
         Much quicker than one by one. Errors are those of `store`; earlier batches stay stored.
         """
         pointers = Listing([])
-        pending = iter(objects)
-        while batch := list(islice(pending, BATCH)):
-            bundles: dict[str, bytes] = {}
-            rows = [_pack(obj, bundles) for obj in batch]
-            for obj, wire in zip(batch, await self._send("storeall", [rows], bundles), strict=True):
-                pointers.append(Pointer.from_wire(wire))
-                _set_metadata(obj, pointers[-1])
+        batch: list[EmergeObject] = []
+        rows: list[Values] = []
+        bundles: dict[str, bytes] = {}
+        size = 0
+        for obj in objects:
+            rows.append(_pack(obj, bundles))
+            batch.append(obj)
+            size += len(rows[-1][1])
+            if len(batch) == BATCH or size > BATCH_BYTES:
+                pointers += await self._store_batch(batch, rows, bundles)
+                batch, rows, bundles, size = [], [], {}, 0
+        if batch:
+            pointers += await self._store_batch(batch, rows, bundles)
+        return pointers
+
+    async def _store_batch(
+        self, batch: list[EmergeObject], rows: list[Values], bundles: dict[str, bytes]
+    ) -> list[Pointer]:
+        pointers = [Pointer.from_wire(wire) for wire in await self._send("storeall", [rows], bundles)]
+        for obj, pointer in zip(batch, pointers, strict=True):
+            _set_metadata(obj, pointer)
         return pointers
 
     async def _send(self, operation: str, args: Values, bundles: dict[str, bytes]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 from ..codec import Record, decode
@@ -14,6 +15,8 @@ from .locality import get_versions
 from .record import Entry, VersionRecord, version_key
 
 PAGE_LIMIT = 10_000
+PAGE_BYTES = 4 << 20
+"""Bytes of states at which a page of objects ends, so that it fits into any transport's message."""
 
 
 def check_limit(limit: int) -> int:
@@ -65,7 +68,8 @@ async def getobject(core: Core, context: Context, path: str, version: int) -> Wi
 async def objects(core: Core, context: Context, path: str, cursor: str, limit: int) -> Wire:
     names = split_path(path)
     parent = await core.need_directory(names)
-    found = await children(core, parent.uuid, cursor, check_limit(limit))
+    listed = await children(core, parent.uuid, cursor, check_limit(limit))
+    found = _fitting(listed)
     directory = join_path(*names)
     files = [entry for entry in found if not entry.is_directory]
     keys = [version_key(entry.uuid, entry.content) for entry in files]
@@ -78,7 +82,14 @@ async def objects(core: Core, context: Context, path: str, cursor: str, limit: i
         }
         for entry, state in zip(files, states, strict=True)
     ]
-    return {"objects": rows, "cursor": found[-1].name if len(found) == limit else ""}
+    more = len(found) < len(listed) or len(listed) == limit
+    return {"objects": rows, "cursor": found[-1].name if more else ""}
+
+
+def _fitting(entries: list[Entry]) -> list[Entry]:
+    """The first of these whose states fit into a page; one at least."""
+    sizes = accumulate(entry.size for entry in entries)
+    return [entry for entry, size in zip(entries, sizes, strict=True) if size <= PAGE_BYTES] or entries[:1]
 
 
 async def cat(core: Core, context: Context, path: str, version: int) -> Any:
