@@ -69,3 +69,12 @@ def emerge(place: Server, tmp_path: Path) -> Callable[..., subprocess.CompletedP
         return subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=60, **options)
 
     return run
+
+
+def run_example(name: str, host: str) -> str:
+    """Run a script of examples/ against a node, as the README says; what it prints."""
+    command = [sys.executable, str(ROOT / "examples" / name)]
+    env = {**os.environ, "EMERGE_HOST": host}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

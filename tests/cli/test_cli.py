@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Server, start_server
+from tests.conftest import Server, run_example, start_server
 
 Emerge = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -20,11 +20,7 @@ Emerge = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def widget(place: Server) -> str:
     """The README's object, stored by the README's script."""
-    env = {**os.environ, "EMERGE_HOST": place.host}
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "inventory.py")], env=env, capture_output=True, text=True, timeout=60
-    )
-    assert (done.returncode, done.stdout) == (0, "30.0\n30.0\n"), done.stderr
+    assert run_example("inventory.py", place.host) == "30.0\n30.0\n"
     return "/inventory/widget1"
 
 
@@ -132,9 +128,6 @@ def test_servers_refuse_to_listen_beyond_loopback(server: str, tmp_path: Path) -
 
 
 def test_airports_example(place: Server, emerge: Emerge) -> None:
-    env = {**os.environ, "EMERGE_HOST": place.host}
-    script = [sys.executable, str(ROOT / "examples" / "airports.py")]
-    done = subprocess.run(script, env=env, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("3376 airports in ") and "SFO to JFK: 41" in done.stdout
+    said = run_example("airports.py", place.host)
+    assert said.startswith("3376 airports in ") and "SFO to JFK: 41" in said
     assert len(output(emerge("ls", "/airports/AK")).splitlines()) == 263

@@ -12,8 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from buildtools.browser import FLAGS
-from emerge_wasm import EmergeFile, connect
-from tests.conftest import ROOT, Server, start_server
+from tests.conftest import ROOT, Server, run_example, start_server
 
 SLOW = 30_000  # milliseconds: a busy machine boots Python slowly
 
@@ -128,22 +127,10 @@ def open_tab(context: BrowserContext) -> Iterator[Callable[[str], Tab]]:
         }
 
 
-@dataclass
-class InventoryItem(EmergeFile):
-    """One line of stock."""
-
-    unit_price: float = 0.0
-    quantity_on_hand: int = 0
-
-    def total_cost(self) -> float:
-        return self.unit_price * self.quantity_on_hand
-
-
 @pytest.fixture
 def tab(site: Site, open_tab: Callable[[str], Tab]) -> Tab:
     """The page, signed in by the one-time token, with /inventory/widget1 on the cluster."""
-    with connect(site.node.host) as fs:
-        fs.store(InventoryItem(name="widget1", path="/inventory", unit_price=3.0, quantity_on_hand=10))
+    run_example("inventory.py", site.node.host)
     tab = open_tab(site.relay.found["page"])
     tab.ready()
     return tab

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -73,7 +72,3 @@ def pointer_row(pointer: Pointer) -> list[str]:
     size = "-" if pointer.is_directory else size_text(pointer.size)
     cells = [kind + pointer.perms, pointer.owner or "-", size, f"v{pointer.version}", date_text(pointer.date)]
     return [*cells, pointer.node, pointer.class_name or "-", name]
-
-
-def is_terminal() -> bool:
-    return sys.stdout.isatty()

@@ -11,6 +11,7 @@ import random
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
@@ -103,12 +104,9 @@ class WebSocketTransport:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         if self._socket is None:
             await self._ready()
-        items = self._calls.stream(name, args)
-        try:
+        async with aclosing(self._calls.stream(name, args)) as items:
             async for item in items:
                 yield item
-        finally:
-            await items.aclose()  # type: ignore[attr-defined]  # an async generator
 
     async def close(self) -> None:
         """End what is under way with Unavailable and stop reconnecting; a second call does nothing."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import EmergeError, Invalid, Unavailable
@@ -142,12 +143,9 @@ class ZeroMQTransport:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         if not self._connected:
             await self._connect()
-        items = self._calls.stream(name, args)
-        try:
+        async with aclosing(self._calls.stream(name, args)) as items:
             async for item in items:
                 yield item
-        finally:
-            await items.aclose()  # type: ignore[attr-defined]  # an async generator
 
     async def close(self) -> None:
         """End what is under way with Unavailable and close the sockets; a second call does nothing."""

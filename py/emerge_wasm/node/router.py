@@ -7,7 +7,7 @@ router, so nothing is forwarded twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -248,7 +248,7 @@ class Router:
             raise next(answer for answer in answers if isinstance(answer, BaseException))
         return merge_pages(pages, key, args[2])
 
-    async def _dir(self, args: list[Any], context: Context) -> AsyncIterator[Wire]:
+    async def _dir(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
         cursor = ""
         while True:
             page = await self._merged_page("list", "entries", [args[0], cursor, PAGE], context)
@@ -258,12 +258,12 @@ class Router:
             if not cursor:
                 return
 
-    async def _tree(self, args: list[Any], context: Context) -> AsyncIterator[Wire]:
-        async with aclosing(self._dir(args, context)) as entries:  # type: ignore[type-var]  # an async generator
+    async def _tree(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
+        async with aclosing(self._dir(args, context)) as entries:
             async for entry in entries:
                 yield entry
                 if entry["type"] == DIRECTORY:
-                    async with aclosing(self._tree([child_path(args[0], entry["name"])], context)) as inside:  # type: ignore[type-var]
+                    async with aclosing(self._tree([child_path(args[0], entry["name"])], context)) as inside:
                         async for child in inside:
                             yield child
 

@@ -6,7 +6,7 @@ No sockets: the transport gives a `send`, feeds `receive`, and says when the con
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from ..errors import EmergeError
@@ -38,7 +38,7 @@ class Calls:
             self._answers.pop(channel, None)
             self._end(channel)
 
-    async def stream(self, name: str, args: list[Any]) -> AsyncIterator[Any]:
+    async def stream(self, name: str, args: list[Any]) -> AsyncGenerator[Any, None]:
         """The items of an operation that streams. Closing this iterator ends it on the other side.
 
         An operation that answers once after all yields that one result.
