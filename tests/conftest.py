@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.backends import Started
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -78,3 +80,11 @@ def run_example(name: str, host: str) -> str:
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.fixture(scope="session")
+def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    """The servers of the engines under test, each started when a test first asks for it."""
+    started = Started(tmp_path_factory.mktemp("backends"))
+    yield started
+    started.stop()

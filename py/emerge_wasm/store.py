@@ -12,7 +12,7 @@ from typing import Protocol
 Key = tuple[str, bytes]
 """(space, key): spaces are short ASCII names, each ordered by the bytes of its keys."""
 
-SPACES = ("meta", "entries", "versions", "states", "bundles", "log", "indexes")
+SPACES = ("meta", "entries", "versions", "states", "bundles", "log", "indexes", "links")
 """The spaces that the filesystem uses; an engine may create them ahead, and refuses any other name with Invalid."""
 
 
@@ -23,6 +23,7 @@ class Capabilities:
     durability: str  # "none" | "process" (survives a crash of it) | "disk" (fsync) | "relaxed"
     reopens: bool  # a closed store can be opened again with its data
     many_writers: bool  # several processes (or tabs) may commit to it at once
+    isolation: str  # of commits with what they expect: "serializable", the only level so far
     largest_batch: int  # puts + deletes + appends of one commit
     largest_value: int  # bytes
 

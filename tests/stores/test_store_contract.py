@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from emerge_wasm.store import Store
 from emerge_wasm.stores import ENGINES, open_store
+from tests.backends import BACKENDS, Started
 from tests.contracts import store as contract
 from tests.contracts.store import SCENARIOS, Scenario
 from tests.contracts.store_model import run_random
 
-URLS = {
-    "memory": "memory:",
-    "sqlite": "sqlite:///{folder}/store.db",
-    "sqlite relaxed": "sqlite:///{folder}/store.db?durability=relaxed",
-}
 BROWSER_ONLY = {"indexeddb"}
+OF_ENGINE = {"zeo": "zodb", "relstorage": "zodb"}  # backends that are other storages of one engine
 
 
 def test_every_engine_is_under_contract() -> None:
-    assert {name.split()[0] for name in URLS} | BROWSER_ONLY == set(ENGINES)
+    assert {OF_ENGINE.get(name, name) for name in BACKENDS} | BROWSER_ONLY == set(ENGINES)
 
 
 def test_every_scenario_is_listed() -> None:
@@ -29,15 +24,25 @@ def test_every_scenario_is_listed() -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__.removeprefix("scenario_"))
-@pytest.mark.parametrize("engine", URLS)
-async def test_contract(engine: str, scenario: Scenario, tmp_path: Path) -> None:
-    await scenario(lambda: open_store(URLS[engine].format(folder=tmp_path)))
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_contract(backend: str, scenario: Scenario, backends: Started) -> None:
+    url = backends.url(backend)
+    await scenario(lambda: open_store(url))
 
 
-@pytest.mark.parametrize("engine", URLS)
-async def test_random_operations(engine: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("durability", ["relaxed"])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__.removeprefix("scenario_"))
+async def test_relaxed_sqlite(durability: str, scenario: Scenario, backends: Started) -> None:
+    url = backends.url("sqlite") + f"?durability={durability}"
+    await scenario(lambda: open_store(url))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_random_operations(backend: str, backends: Started) -> None:
+    url = backends.url(backend)
+
     async def reopen() -> Store:
-        return await open_store(URLS[engine].format(folder=tmp_path))
+        return await open_store(url)
 
     done = await run_random(reopen, seed=20, steps=400)
     assert min(done.values()) > 0

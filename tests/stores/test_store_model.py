@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from emerge_wasm.errors import Conflict
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
+from tests.backends import BACKENDS, Started
 from tests.contracts.store import scan_all
 from tests.contracts.store_model import KEYS, USED, VALUES, Model
 
@@ -30,20 +30,23 @@ batches = st.builds(
 )
 
 
+EXAMPLES = {"memory": 40, "sqlite": 40}
+
+
 class StoreMachine(RuleBasedStateMachine):
     """One store beside the model."""
 
-    url = ""
+    new_url: Callable[[], str]
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.folder = tempfile.mkdtemp(prefix="emerge-")
+        self.url = self.new_url()
         self.model = Model()
 
     @initialize()
     def open(self) -> None:
-        self.store: Store = self.wait(open_store(self.url.format(folder=self.folder)))
+        self.store: Store = self.wait(open_store(self.url))
 
     def wait(self, awaitable: Any) -> Any:
         return self.loop.run_until_complete(awaitable)
@@ -100,15 +103,17 @@ class StoreMachine(RuleBasedStateMachine):
         if hasattr(self, "store"):
             self.wait(self.store.close())
         self.loop.close()
-        shutil.rmtree(self.folder)
 
 
-@pytest.mark.parametrize("url", ["memory:", "sqlite:///{folder}/store.db?durability=relaxed"], ids=["memory", "sqlite"])
-def test_store_is_like_a_dict(url: str) -> None:
-    machine = type("Machine", (StoreMachine,), {"url": url})
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_store_is_like_a_dict(backend: str, backends: Started) -> None:
+    machine = type("Machine", (StoreMachine,), {"new_url": staticmethod(lambda: backends.url(backend))})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=EXAMPLES.get(backend, 15),
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )

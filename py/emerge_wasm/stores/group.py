@@ -1,0 +1,126 @@
+"""Commits that wait at the same moment are written together: one round trip, or one fsync, for all of them.
+
+For engines whose commit is slow beside Python. Must not import an engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from ..store import Batch, Key
+from .check import changed
+
+Answer = list[int] | BaseException
+"""What a commit comes to: the numbers of its appends, or the error it fails with."""
+
+Write = Callable[[list[Batch]], Awaitable[list[Answer]]]
+"""Write these batches, one after the other in effect, and durable when it returns: an answer for each. A batch that
+fails leaves the others alone; an exception is the answer to all of them."""
+
+
+class Group:
+    """The commits that wait, written in groups, one group at a time, in the order they came."""
+
+    def __init__(self, write: Write, limit: int = 1000) -> None:
+        """`limit`: rows and conditions (together) above which a group takes no further batch."""
+        self._write = write
+        self._limit = limit
+        self._waiting: list[tuple[Batch, asyncio.Future[list[int]]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def commit(self, batch: Batch) -> list[int]:
+        """As `Store.commit`. A waiter cancelled before its batch is taken has written nothing."""
+        answer: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((batch, answer))
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+        return await answer
+
+    async def drain(self) -> None:
+        """Wait until all that was asked for is written."""
+        while self._task is not None:
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                await self._write_group(self._take())
+        finally:
+            self._task = None
+
+    def _take(self) -> list[tuple[Batch, asyncio.Future[list[int]]]]:
+        group: list[tuple[Batch, asyncio.Future[list[int]]]] = []
+        size = 0
+        while self._waiting:
+            batch, answer = self._waiting[0]
+            size += weight(batch)
+            if group and size > self._limit:
+                break
+            self._waiting.pop(0)
+            if not answer.done():
+                group.append((batch, answer))
+        return group
+
+    async def _write_group(self, group: list[tuple[Batch, asyncio.Future[list[int]]]]) -> None:
+        try:
+            answers: Sequence[Answer] = await self._write([batch for batch, _ in group]) if group else []
+        except Exception as error:
+            answers = [error] * len(group)
+        for (_, waiter), answer in zip(group, answers, strict=True):
+            if waiter.done():
+                continue
+            if isinstance(answer, BaseException):
+                waiter.set_exception(answer)
+            else:
+                waiter.set_result(answer)
+
+
+def weight(batch: Batch) -> int:
+    """Its rows and conditions."""
+    return len(batch) + len(batch.expects) + len(batch.counts)
+
+
+class Merged:
+    """What a group of batches without counts comes down to, each batch seeing those before it.
+
+    `held` is what the store holds at the keys of `needed`, `counters` the last number given in each space of
+    `appended`, both read in the transaction (or under the condition) in which `rows` are written.
+    """
+
+    def __init__(self, held: dict[Key, bytes | None], counters: dict[str, int]) -> None:
+        self._held = held
+        self.counters = dict(counters)
+        self.rows: dict[Key, bytes | None] = {}  # to put, or (None) to delete
+        self.used: dict[Key, bytes | None] = {}  # of what is held: what the batches rely on
+
+    def add(self, batch: Batch) -> Answer:
+        """Take in one batch, or nothing of it when an expectation fails."""
+        for space, key, expected in batch.expects:
+            value = self.rows[space, key] if (space, key) in self.rows else self._hold((space, key))
+            if value != expected:
+                return changed(space, key)
+        for space, key in batch.deletes:
+            self.rows[space, key] = None
+        for space, key, value in batch.puts:
+            self.rows[space, key] = value
+        return [self._append(space, value) for space, value in batch.appends]
+
+    def _hold(self, key: Key) -> bytes | None:
+        value = self.used[key] = self._held[key]
+        return value
+
+    def _append(self, space: str, value: bytes) -> int:
+        number = self.counters[space] = self.counters[space] + 1
+        self.rows[space, number.to_bytes(8, "big")] = value
+        return number
+
+
+def needed(batches: Iterable[Batch]) -> list[Key]:
+    """The keys on which these batches set conditions, each once."""
+    return list(dict.fromkeys((space, key) for batch in batches for space, key, _ in batch.expects))
+
+
+def appended(batches: Iterable[Batch]) -> list[str]:
+    """The spaces in which these batches append, each once."""
+    return list(dict.fromkeys(space for batch in batches for space, _ in batch.appends))
