@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+from .context import Context as Context
 from .errors import Invalid
 
 Wire = dict[str, Any]
@@ -23,14 +24,6 @@ Values = list[Any]
 Names = list[str]
 Right = Literal["", "r", "w", "x"]
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Who asks, and by which way: what the shells know about a call."""
-
-    principal: str = ""
-    via: str = "local"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +91,12 @@ def operation(group: str, right: Right = "", *, changes: bool = False) -> Callab
 
 
 class Operations(Protocol):
-    """Every operation. A filesystem implements them; a client calls them from afar."""
+    """Every operation. A filesystem implements them; a client calls them from afar.
+
+    Reads take `version` (0: the newest) or `as_of`, a moment in ISO 8601 (UTC unless it says otherwise; "": now): the
+    path then leads to what was there at that moment, and a directory holds what it held.
+    A path `/registry/<uuid>` leads to the object with that uuid, wherever it is.
+    """
 
     # --- objects
     @operation("objects", "w", changes=True)
@@ -117,9 +115,10 @@ class Operations(Protocol):
 
         `bundle` is the hash of its class bundle; `bundles` maps all hashes that the state needs to their bytes, or
         to b"" where the other side has them.
-        `version` is the version it was read at (0: whatever is there). A stale one is a Conflict whose details
-        hold `theirs` and `mine` (states) and `pointer` (what is there now). NotFound with
-        `details["bundles"]` names bundles that must be sent along.
+        `version` is the version it was read at (0: whatever is there). When there is a newer one, fields changed on
+        one side only are merged, as are those with a merge rule; the pointer then has `merged`, the state that was
+        stored. Otherwise: a Conflict whose details hold `base`, `theirs` and `mine` (states), `fields` (names) and
+        `pointer` (what is there now). NotFound with `details["bundles"]` names bundles that must be sent along.
         """
         ...
 
@@ -129,17 +128,17 @@ class Operations(Protocol):
         ...
 
     @operation("objects", "r")
-    async def get(self, path: str, version: int = 0) -> Wire:
-        """The pointer at a path (version 0: the newest)."""
+    async def get(self, path: str, version: int = 0, as_of: str = "") -> Wire:
+        """The pointer at a path."""
         ...
 
     @operation("objects", "r")
-    async def getobject(self, path: str, version: int = 0) -> Wire:
-        """{"pointer", "state"}: the encoded state at a path. The class comes from `classes`."""
+    async def getobject(self, path: str, version: int = 0, as_of: str = "") -> Wire:
+        """{"pointer", "state"}: the encoded state at a path (a directory's is empty). The class: see `classes`."""
         ...
 
     @operation("objects", "r")
-    async def objects(self, path: str, cursor: str = "", limit: int = 1000) -> Wire:
+    async def objects(self, path: str, cursor: str = "", limit: int = 1000, as_of: str = "") -> Wire:
         """{"objects": [{"pointer", "state"}…], "cursor"}: a page of a directory's objects, directories left out.
 
         A page ends at `limit` entries or some 4 MiB of states; the cursor tells whether there are more.
@@ -147,13 +146,34 @@ class Operations(Protocol):
         ...
 
     @operation("objects", "r")
-    async def cat(self, path: str, version: int = 0) -> Any:
-        """The decoded state as plain data; `/a/b.field.inner.0` reads into it. No code is run."""
+    async def cat(self, path: str, version: int = 0, as_of: str = "") -> Any:
+        """The decoded state as plain data; `/a/b.field.inner.0` reads into it, and on into the objects that it refers
+        to. No code is run."""
         ...
 
     @operation("objects", "w", changes=True)
     async def update(self, path: str, changes: bytes, version: int = 0) -> Wire:
         """Set fields (an encoded map of field to value) of the object; its new pointer. Stale: as in `store`."""
+        ...
+
+    @operation("objects", "w", changes=True)
+    async def add(self, path: str, field: str, values: bytes, bundles: dict[str, bytes] | None = None) -> Wire:
+        """Append values (an encoded list) to the list that a field of the object is; its new pointer.
+
+        `field` may lead into the object (`orders.0.lines`). Objects among the values are kept inside this one;
+        References lead to objects of their own. `bundles`: as in `store`.
+        """
+        ...
+
+    @operation("objects", "w", changes=True)
+    async def mixin(self, first: str, second: str, class_name: str, name: str, path: str = "/") -> Wire:
+        """Make a class that derives from the classes of two objects, and store an object of it, with the state of
+        both (the first's where both have a field), as `name` in the directory `path`; its pointer."""
+        ...
+
+    @operation("objects", "r")
+    async def references(self, path: str, back: bool = False, cursor: str = "", limit: int = 1000) -> Wire:
+        """{"entries": [pointer…], "cursor"}: the objects that this one refers to, or (`back`) that refer to it."""
         ...
 
     @operation("objects", "w", changes=True)
@@ -178,33 +198,36 @@ class Operations(Protocol):
         ...
 
     @operation("directories", "r")
-    async def list(self, path: str, cursor: str = "", limit: int = 1000) -> Wire:
-        """{"entries": [pointer…], "cursor"}: one page by name; cursor "" means there is no more."""
+    async def list(self, path: str, cursor: str = "", limit: int = 1000, as_of: str = "") -> Wire:
+        """{"entries": [pointer…], "cursor"}: one page by name; cursor "" means there is no more.
+
+        What may not be read is left out. `/registry` lists every object and directory by uuid, removed ones too.
+        """
         ...
 
     @operation("directories", "r")
-    def dir(self, path: str) -> AsyncIterator[Wire]:
+    def dir(self, path: str, as_of: str = "") -> AsyncIterator[Wire]:
         """A stream of every pointer in a directory, by name."""
         ...
 
     @operation("directories", "r")
-    def tree(self, path: str) -> AsyncIterator[Wire]:
+    def tree(self, path: str, as_of: str = "") -> AsyncIterator[Wire]:
         """A stream of every pointer below a directory, depth first."""
         ...
 
     # --- code
     @operation("code", "r")
-    async def methods(self, path: str) -> Rows:
+    async def methods(self, path: str, version: int = 0, as_of: str = "") -> Rows:
         """[{"name", "signature", "doc", "kind"}…] of the object's class, inherited ones too."""
         ...
 
     @operation("code", "r")
-    async def help(self, path: str, method: str = "") -> str:
+    async def help(self, path: str, method: str = "", version: int = 0, as_of: str = "") -> str:
         """The documentation of the class, or of one method."""
         ...
 
     @operation("code", "r")
-    async def code(self, path: str, method: str = "") -> str:
+    async def code(self, path: str, method: str = "", version: int = 0, as_of: str = "") -> str:
         """The source of the class (with what it needs), or of one method."""
         ...
 
@@ -215,8 +238,51 @@ class Operations(Protocol):
 
     # --- versions
     @operation("versions", "r")
-    async def versions(self, path: str, before: int = 0, limit: int = 100) -> Rows:
-        """The versions of an object, newest first: pointers with `author` and `operation`. `before`: older only."""
+    async def versions(self, path: str, before: int = 0, limit: int = 100, as_of: str = "") -> Rows:
+        """The versions of an object, newest first: pointers with `author` and `operation`. `before`: older only.
+
+        With `as_of`, those of what was at the path then, also when it was removed since.
+        """
+        ...
+
+    @operation("versions", "r")
+    async def diff(self, path: str, before: int, after: int = 0) -> Wire:
+        """{"before", "after": pointers, "fields": [{"field", "before", "after"}…]}: what differs between two versions,
+        as plain data; a field that a version lacks has no such key."""
+        ...
+
+    @operation("versions", "w", changes=True)
+    async def restore(self, path: str, version: int = 0, as_of: str = "") -> Wire:
+        """Make an older version (by number or moment) the newest one, as a new version; its pointer.
+
+        Where nothing is any more, what was removed last comes back (or what was there at `as_of`), a directory with
+        all that was removed with it.
+        """
+        ...
+
+    @operation("versions", "w", changes=True)
+    async def retain(self, path: str, keep: str | None = None) -> str:
+        """Say which versions of the objects in a directory (and below, unless one there says otherwise) are kept:
+        "all", so many ("10") or those of so many days ("30 days"); "" goes by the directory above. What is in force; without
+        `keep` nothing changes. The newest version always stays."""
+        ...
+
+    # --- transactions
+    @operation("transactions", changes=True)
+    async def begin(self, name: str = "", seconds: int = 60) -> Wire:
+        """Open a transaction: {"transaction", "seconds", "isolation"}. Calls whose context names it see and make its
+        changes, nobody else does; it is rolled back when it is left alone for so many seconds."""
+        ...
+
+    @operation("transactions", changes=True)
+    async def commit(self, transaction: str) -> Wire:
+        """Make all changes of a transaction at once: {"position", "changes"}. Conflict, and nothing is changed, when
+        something that it read or made has been changed by others meanwhile."""
+        ...
+
+    @operation("transactions", changes=True)
+    async def rollback(self, transaction: str) -> bool:
+        """Drop a transaction and all its changes; whether there was one."""
         ...
 
     # --- run
@@ -228,6 +294,36 @@ class Operations(Protocol):
 
         With `receipt`: {"result", "output", "milliseconds", "pointer"}, the pointer None when nothing changed.
         """
+        ...
+
+    # --- access
+    @operation("access", changes=True)
+    async def chmod(self, path: str, perms: str, recursive: bool = False) -> Wire:
+        """Set who may do what: "rwxr-x---", "750" or changes such as "g+w,o-r"; the new pointer. Its owner may."""
+        ...
+
+    @operation("access", changes=True)
+    async def chown(self, path: str, owner: str, group: str | None = None, recursive: bool = False) -> Wire:
+        """Set the owner (a superuser may) and the group (the owner may, to a group of theirs); the new pointer.
+
+        `owner` "" leaves the owner, `group` None the group.
+        """
+        ...
+
+    @operation("access")
+    async def whoami(self) -> Wire:
+        """{"principal", "groups", "superuser", "umask", "via"} of who asks."""
+        ...
+
+    # --- archives
+    @operation("archives", "r")
+    def export(self, path: str, versions: bool = True) -> AsyncIterator[Wire]:
+        """A stream of all that `load` needs to make a tree again: see `filesystem/archive.py`."""
+        ...
+
+    @operation("archives", "w", changes=True)
+    async def load(self, path: str, records: Values, bundles: dict[str, bytes] | None = None) -> int:
+        """Make objects again, in one commit, below a directory, from records of `export`; how many."""
         ...
 
     # --- changes
@@ -246,7 +342,8 @@ class Operations(Protocol):
     # --- cluster
     @operation("cluster")
     async def hello(self) -> Wire:
-        """{"node", "uuid", "version", "store", "durability", "position", "runs", "principal"} of who answers."""
+        """{"node", "uuid", "version", "store", "durability", "isolation", "position", "runs", "principal"} of who
+        answers."""
         ...
 
     @operation("cluster")
@@ -296,11 +393,14 @@ def find_operation(name: Any) -> Operation:
 class Transport(Protocol):
     """How a client reaches a filesystem: these three methods are all a new transport needs."""
 
-    async def call(self, name: str, args: list[Any]) -> Any:
-        """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
+    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+        """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable.
+
+        `context` is what `Context.narrowed` takes.
+        """
         ...
 
-    def stream(self, name: str, args: list[Any]) -> AsyncIterator[Any]:
+    def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncIterator[Any]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         ...
 

@@ -25,7 +25,12 @@ class IndexedDBStore:
 
     def __init__(self, name: str, durability: str, database: Any) -> None:
         self.capabilities = Capabilities(
-            durability=durability, reopens=True, many_writers=True, isolation="serializable", largest_batch=100_000, largest_value=64 << 20
+            durability=durability,
+            reopens=True,
+            many_writers=True,
+            isolation="serializable",
+            largest_batch=100_000,
+            largest_value=64 << 20,
         )
         self._name = name
         self._database = database

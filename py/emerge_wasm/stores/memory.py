@@ -49,7 +49,12 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.capabilities = Capabilities(
-            durability="none", reopens=False, many_writers=False, isolation="serializable", largest_batch=100_000, largest_value=64 << 20
+            durability="none",
+            reopens=False,
+            many_writers=False,
+            isolation="serializable",
+            largest_batch=100_000,
+            largest_value=64 << 20,
         )
         self._spaces = {space: _Space() for space in SPACES}
         self._closed = False

@@ -29,7 +29,12 @@ class SQLiteStore:
 
     def __init__(self, file: File, executor: ThreadPoolExecutor, durability: str) -> None:
         self.capabilities = Capabilities(
-            durability=durability, reopens=True, many_writers=False, isolation="serializable", largest_batch=100_000, largest_value=64 << 20
+            durability=durability,
+            reopens=True,
+            many_writers=False,
+            isolation="serializable",
+            largest_batch=100_000,
+            largest_value=64 << 20,
         )
         self._file = file
         self._select = file.reader.execute

@@ -1,0 +1,67 @@
+"""On whose behalf a call is made: who asks, with which rights, in which transaction. Plain data, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .errors import Invalid, PermissionDenied
+
+Wire = dict[str, Any]
+
+UMASK = 0o027
+"""The rights that a new object or directory does not get, unless its maker says otherwise: it is rwxr-x---."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who asks, and by which way: what the shells know about a call.
+
+    A `superuser` passes every check of permissions: whoever holds the store itself. `transaction` names the open
+    transaction that the call is part of.
+    """
+
+    principal: str = ""
+    groups: tuple[str, ...] = ()
+    superuser: bool = False
+    umask: int = UMASK
+    transaction: str = ""
+    via: str = "local"
+
+    def narrowed(self, wanted: Wire | None) -> Context:
+        """This context with what a call asks for: `umask`, `transaction`, and (only a superuser may) to be made `as`
+        another principal, with its `groups`. Raises Invalid for anything else, PermissionDenied for anybody else."""
+        if not wanted:
+            return self
+        context = replace(self, **_changes(wanted))
+        who = wanted.get("as")
+        if who is None or (who == self.principal and not self.superuser):
+            return context
+        if not self.superuser:
+            raise PermissionDenied(
+                f"{self.principal or 'a guest'} may not act as {who}", remedy="use a token of theirs"
+            )
+        return replace(context, principal=who, groups=tuple(wanted.get("groups", ())), superuser=False)
+
+
+def _changes(wanted: Wire) -> Wire:
+    """The fields of a context that anybody may set; Invalid, by name, for what is malformed."""
+    for name, value in wanted.items():
+        fits = _FITS.get(name)
+        if fits is None or not fits(value):
+            raise Invalid(f"a call's context cannot have {name!r}: {str(value)[:80]!r}", remedy=_CONTEXT)
+    return {name: wanted[name] for name in ("umask", "transaction") if name in wanted}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 255
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "as": _is_text,
+    "groups": lambda value: isinstance(value, (list, tuple)) and len(value) <= 255 and all(map(_is_text, value)),
+    "umask": lambda value: type(value) is int and 0 <= value <= 0o777,
+    "transaction": _is_text,
+}
+_CONTEXT = "it is a map of as (text), groups (texts), umask (0 to 0o777) and transaction (text)"
