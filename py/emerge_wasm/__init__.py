@@ -45,6 +45,18 @@ __all__ = [
     "fs",
 ]
 
+CLASSIC = (
+    "DynamoDBFileSystem",
+    "IndexedDBFileSystem",
+    "RESTClient",
+    "RESTNodeServer",
+    "S3FileSystem",
+    "SQLFileSystem",
+    "Z0DBFileSystem",
+    "Z0RPCClient",
+)
+"""Names of `classic.py`, which is imported when one of them is asked for; so they are no part of `import *`."""
+
 
 def connect(host: str | None = None) -> SyncClient:
     """A client of a node (`host:port`), or of the one that the environment names. Connects at the first call."""
@@ -65,4 +77,8 @@ def __getattr__(name: str) -> Any:
     if name == "fs":
         globals()["fs"] = client = connect()
         return client
+    if name in CLASSIC:
+        from . import classic
+
+        return getattr(classic, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -38,7 +38,7 @@ async def pool() -> AsyncIterator[Pool]:
 async def local(url: str) -> AsyncIterator[Client]:
     """Next door to a filesystem on a store."""
     filesystem = await Filesystem.open(await open_store(url), node="here", url=url, runner=execute)
-    async with Client(LocalTransport(filesystem, Context("tester"))) as client:
+    async with Client(LocalTransport(filesystem, Context("tester", superuser=True))) as client:
         yield client
 
 
@@ -48,7 +48,7 @@ async def served(pool: Pool) -> AsyncIterator[Node]:
     async with AsyncExitStack() as stack:
         filesystem = await Filesystem.open(await open_store("memory:"), node="afar", url="memory:", runner=pool.run)
         stack.push_async_callback(filesystem.close)
-        yield await stack.enter_async_context(Node(filesystem, "tcp://127.0.0.1:0", context=Context("tester")))
+        yield await stack.enter_async_context(Node(filesystem, "tcp://127.0.0.1:0", context=Context("tester", superuser=True)))
 
 
 @asynccontextmanager

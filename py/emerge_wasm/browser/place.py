@@ -12,7 +12,7 @@ from typing import Any, Literal
 from ..clients.client import Client
 from ..clients.sync import SyncClient
 from ..errors import Invalid, Unavailable
-from ..operations import Transport, find_operation
+from ..operations import Transport, Wire, find_operation
 
 Where = Literal["local", "cluster"]
 
@@ -39,16 +39,16 @@ class Place:
             raise Unavailable(f"{self.name} is out of reach: {self.reason}", remedy=self.remedy)
         return self.behind
 
-    async def call(self, name: str, args: list[Any]) -> Any:
+    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
         await self.opened.wait()
-        result = await self.now().call(name, args)
+        result = await self.now().call(name, args, context)
         if find_operation(name).changes:
             self.on_change()
         return result
 
-    async def stream(self, name: str, args: list[Any]) -> AsyncIterator[Any]:
+    async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncIterator[Any]:
         await self.opened.wait()
-        items = self.now().stream(name, args)
+        items = self.now().stream(name, args, context)
         try:
             async for item in items:
                 yield item

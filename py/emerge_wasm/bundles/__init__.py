@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from .bundle import Bundle, parse
 from .capturing import capture
-from .description import describe, help_of, source_of
+from .description import describe, help_of, merge_rules, source_of
 from .loading import load
 from .source import keep_source
 
-__all__ = ["Bundle", "capture", "describe", "help_of", "keep_source", "load", "parse", "source_of"]
+__all__ = ["Bundle", "capture", "describe", "help_of", "keep_source", "load", "merge_rules", "parse", "source_of"]

@@ -36,6 +36,28 @@ def describe(bundle: Bundle, find: Find) -> dict[str, Any]:
     return {"doc": doc, "fields": list(fields.values()), "methods": list(methods.values())}
 
 
+def merge_rules(bundle: Bundle, find: Find) -> dict[str, str]:
+    """How concurrent changes of a field are merged, by field: what its `field(metadata={"merge": …})` says.
+
+    A function's name stands for the function.
+    """
+    rows = describe(bundle, find)["fields"]
+    return {row["name"]: rule for row in rows if (rule := _merge_rule(row["default"]))}
+
+
+def _merge_rule(default: str) -> str:
+    """The rule in the text of a field's default, "" for none."""
+    if "merge" not in default:
+        return ""
+    call = ast.parse(default, mode="eval").body
+    for keyword in call.keywords if isinstance(call, ast.Call) else ():
+        if keyword.arg == "metadata" and isinstance(keyword.value, ast.Dict):
+            for key, value in zip(keyword.value.keys, keyword.value.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == "merge":
+                    return str(value.value) if isinstance(value, ast.Constant) else ast.unparse(value)
+    return ""
+
+
 def source_of(bundle: Bundle, find: Find, method: str = "") -> str:
     """The text of the class with what it needs, or of one method. Raises NotFound naming the method."""
     if method:

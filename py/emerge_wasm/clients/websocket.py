@@ -94,17 +94,19 @@ class WebSocketTransport:
         await self._ready()
         return self
 
-    async def call(self, name: str, args: list[Any]) -> Any:
+    async def call(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> Any:
         """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
         if self._socket is None:
             await self._ready()
-        return await self._calls.call(name, args)
+        return await self._calls.call(name, args, context)
 
-    async def stream(self, name: str, args: list[Any]) -> AsyncIterator[Any]:
+    async def stream(
+        self, name: str, args: list[Any], context: dict[str, Any] | None = None
+    ) -> AsyncIterator[Any]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         if self._socket is None:
             await self._ready()
-        async with aclosing(self._calls.stream(name, args)) as items:
+        async with aclosing(self._calls.stream(name, args, context)) as items:
             async for item in items:
                 yield item
 

@@ -122,7 +122,7 @@ class ZeroMQTransport:
     async def open(self) -> Self:
         """Connect now rather than at the first call; Unavailable (and closed) when no node answers."""
         try:
-            await self._connect()
+            await self.connect()
         except BaseException:
             await self.close()
             raise
@@ -133,17 +133,19 @@ class ZeroMQTransport:
         """Whether the node is connected now."""
         return self._connected
 
-    async def call(self, name: str, args: list[Any]) -> Any:
+    async def call(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> Any:
         """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
         if not self._connected:
-            await self._connect()
-        return await self._calls.call(name, args)
+            await self.connect()
+        return await self._calls.call(name, args, context)
 
-    async def stream(self, name: str, args: list[Any]) -> AsyncIterator[Any]:
+    async def stream(
+        self, name: str, args: list[Any], context: dict[str, Any] | None = None
+    ) -> AsyncIterator[Any]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         if not self._connected:
-            await self._connect()
-        async with aclosing(self._calls.stream(name, args)) as items:
+            await self.connect()
+        async with aclosing(self._calls.stream(name, args, context)) as items:
             async for item in items:
                 yield item
 
@@ -159,7 +161,8 @@ class ZeroMQTransport:
         self._socket = self._monitor = None
         self._connected = False
 
-    async def _connect(self) -> None:
+    async def connect(self) -> None:
+        """Wait until the node is connected; Unavailable when none answers, and then nothing was sent to it."""
         if self._socket is None:
             self._open_sockets()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from .literal import read_literal, show
 from .projection import plain
 from .reading import decode
+from .referring import references_in
 from .state import pack_state, unpack_state
 from .value import DEPTH_LIMIT, SIZE_LIMIT, Record, Reference, class_name_of
 from .writing import encode
@@ -24,6 +25,7 @@ __all__ = [
     "pack_state",
     "plain",
     "read_literal",
+    "references_in",
     "show",
     "unpack_state",
 ]

@@ -7,16 +7,18 @@ from typing import Any
 from ..bundles import Bundle, describe, help_of, parse, source_of
 from ..errors import Invalid, LimitExceeded, NotFound
 from ..operations import Context, Names, Rows
-from ..paths import split_path
 from ..store import keys_of
 from .core import Core
-from .write import load_bundles
+from .find import find
+from .read import load_bundles
 
 HASHES_LIMIT = 1000
 
 
-async def _find_bundle(core: Core, path: str) -> tuple[Bundle, dict[str, bytes]]:
-    entry = await core.need(split_path(path))
+async def _find_bundle(
+    core: Core, context: Context, path: str, version: int, as_of: str
+) -> tuple[Bundle, dict[str, bytes]]:
+    entry = (await find(core, context, path, "r", version, as_of)).entry
     if not entry.bundle:
         raise Invalid(f"{path} has no class", path=path, remedy="only objects stored with a class have code")
     found = await load_bundles(core, entry.bundle)
@@ -25,19 +27,19 @@ async def _find_bundle(core: Core, path: str) -> tuple[Bundle, dict[str, bytes]]
     return parse(found[entry.bundle], entry.bundle), found
 
 
-async def methods(core: Core, context: Context, path: str) -> Rows:
-    bundle, found = await _find_bundle(core, path)
+async def methods(core: Core, context: Context, path: str, version: int, as_of: str) -> Rows:
+    bundle, found = await _find_bundle(core, context, path, version, as_of)
     described: Any = describe(bundle, found.get)["methods"]
     return list(described)
 
 
-async def help_text(core: Core, context: Context, path: str, method: str) -> str:
-    bundle, found = await _find_bundle(core, path)
+async def help_text(core: Core, context: Context, path: str, method: str, version: int, as_of: str) -> str:
+    bundle, found = await _find_bundle(core, context, path, version, as_of)
     return help_of(bundle, found.get, method)
 
 
-async def code(core: Core, context: Context, path: str, method: str) -> str:
-    bundle, found = await _find_bundle(core, path)
+async def code(core: Core, context: Context, path: str, method: str, version: int, as_of: str) -> str:
+    bundle, found = await _find_bundle(core, context, path, version, as_of)
     return source_of(bundle, found.get, method)
 
 

@@ -10,19 +10,30 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from ..errors import Conflict, Invalid, NotFound
-from ..objects import DEFAULT_PERMS, DIRECTORY
+from ..objects import DIRECTORY
 from ..operations import Context
 from ..paths import join_path
 from ..store import Batch, Store, prefix_end
+from .access import new_perms
 from .locality import fresh_uuid, get_entries
-from .record import INLINE_LIMIT, ROOT, Entry, VersionRecord, entry_key, is_directory, version_key
+from .moment import after, utc_now
+from .place import ROOT_KEY, ROOT_RAW, Names, Place
+from .record import (
+    INLINE_LIMIT,
+    ROOT,
+    Entry,
+    VersionRecord,
+    entry_key,
+    is_directory,
+    link_key,
+    link_value,
+    version_key,
+)
 from .run import RunCall, RunOutcome
 
-Names = tuple[str, ...]
 Runner = Callable[[RunCall], Awaitable[RunOutcome]]
 
 T = TypeVar("T")
@@ -32,49 +43,13 @@ ATTEMPTS = 20
 PAGE = 500
 
 
-def utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-ROOT_ENTRY = Entry(ROOT, "", DIRECTORY, "", "", "rwxr-xr-x", "root", "", 0, 0, "", "", 0)
-
-
-@dataclass(slots=True)
-class Place:
-    """Where a path leads: the packed entries of all its names that exist, from the top."""
-
-    names: Names
-    raws: list[bytes]
-
-    @property
-    def raw(self) -> bytes | None:
-        """The packed entry at the path, None when nothing is there (or it is the root)."""
-        return self.raws[-1] if self.names and len(self.raws) == len(self.names) else None
-
-    @property
-    def parent(self) -> bytes:
-        """The uuid of the directory that holds (or would hold) the last name; it must exist."""
-        return self.raws[len(self.names) - 2][:16] if len(self.names) > 1 else ROOT
-
-    @property
-    def path(self) -> str:
-        return join_path(*self.names)
-
-    @property
-    def directory(self) -> str:
-        return join_path(*self.names[:-1])
-
-    @property
-    def key(self) -> bytes:
-        return entry_key(self.parent, self.names[-1])
-
-
 @dataclass(slots=True)
 class Change(Batch):
-    """A batch in the making: what it logs, and the directories that it makes or relies on."""
+    """A batch in the making: what it logs, the directories that it makes or relies on, and its one date."""
 
     log: list[bytes] = field(default_factory=list)
     directories: dict[Names, bytes] = field(default_factory=dict)
+    date: str = ""
 
 
 @dataclass
@@ -88,11 +63,13 @@ class Core:
     run_timeout: float = 30.0  # seconds of wall time that one run may take
     url: str = ""
     clock: Callable[[], str] = utc_now
+    poll: float | None = None  # seconds between looks at a log to which others write too, while somebody watches it
     position: int = 0  # of the newest log entry this process knows of
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     known_bundles: set[str] = field(default_factory=set)
     _directories: dict[Names, bytes] = field(default_factory=dict)
     _locks: dict[Names, asyncio.Lock] = field(default_factory=dict)
+    _dates: list[str] = field(default_factory=lambda: [""])  # the last one given
 
     # --- where paths lead
     async def find(self, names: Names) -> Place:
@@ -111,18 +88,20 @@ class Core:
                 return None
             parents.append(hint)
         keys = [("entries", entry_key(parent, name)) for parent, name in zip(parents, names, strict=False)]
-        raws = await self.store.get(keys)
+        root, *raws = await self.store.get([("entries", ROOT_KEY), *keys])
         for parent, raw in zip(parents[1:], raws, strict=False):
             if raw is None or raw[:16] != parent:
                 self._directories.clear()
                 return None
-        return Place(names, [raw for raw in raws if raw is not None])
+        return Place(names, [raw for raw in raws if raw is not None], root or ROOT_RAW)
 
     async def _find_by_name(self, names: Names) -> Place:
         parent = ROOT
         raws: list[bytes] = []
+        root = ROOT_RAW
         for depth, name in enumerate(names, 1):
-            raw = (await self.store.get([("entries", entry_key(parent, name))]))[0]
+            raw, held = await self.store.get([("entries", entry_key(parent, name)), ("entries", ROOT_KEY)])
+            root = held or ROOT_RAW
             if raw is None:
                 break
             raws.append(raw)
@@ -132,36 +111,22 @@ class Core:
             if len(self._directories) > CACHE_LIMIT:
                 self._directories.clear()
             self._directories[names[:depth]] = parent
-        return Place(names, raws)
+        return Place(names, raws, root)
 
     async def find_all(self, many: Sequence[Names]) -> list[Place]:
         """Resolve many paths: each of their directories once, then all of them in one batch."""
         if len(many) == 1:
             return [await self.find(many[0])]
         directories = {names: await self.find(names) for names in {names[:-1] for names in many}}
-        places = [Place(names, list(directories[names[:-1]].raws)) for names in many]
+        places = [replace(directories[names[:-1]], names=names) for names in many]
+        for place in places:
+            place.raws = list(place.raws)
         there = [place for place in places if len(place.raws) == len(place.names) - 1]
         raws = await get_entries(self.store, [place.key for place in there])
         for place, raw in zip(there, raws, strict=True):
             if raw is not None:
                 place.raws.append(raw)
         return places
-
-    async def need(self, names: Names) -> Entry:
-        """The entry at a path (the root's too); NotFound when there is none."""
-        if not names:
-            return ROOT_ENTRY
-        raw = (await self.find(names)).raw
-        if raw is None:
-            raise not_found(join_path(*names))
-        return Entry.unpack(raw)
-
-    async def need_directory(self, names: Names) -> Entry:
-        """The directory at a path; NotFound, or Invalid when it is something else."""
-        entry = await self.need(names)
-        if not entry.is_directory:
-            raise Invalid(f"{join_path(*names)} is not a directory", path=join_path(*names))
-        return entry
 
     # --- how a change is written
     @asynccontextmanager
@@ -175,9 +140,19 @@ class Core:
             if not lock.locked() and not getattr(lock, "_waiters", None):
                 self._locks.pop(names, None)
 
-    def make_entry(self, name: str, type: str, context: Context) -> Entry:
-        """A fresh entry at version 0, owned by who asks."""
-        return Entry(fresh_uuid(), name, type, "", "", DEFAULT_PERMS, context.principal, "", 0, 0, "", "", 0)
+    def now(self) -> str:
+        """The date of a commit: later than that of every commit before it in this process."""
+        date = self.clock()
+        if date <= self._dates[0]:
+            date = after(self._dates[0])
+        self._dates[0] = date
+        return date
+
+    def make_entry(self, name: str, type: str, context: Context, perms: str = "") -> Entry:
+        """A fresh entry at version 0, owned by who asks, with these permissions ("": all) less the umask."""
+        return Entry(
+            fresh_uuid(), name, type, "", "", new_perms(context, perms), context.principal, "", 0, 0, "", "", 0
+        )
 
     def record(
         self,
@@ -196,7 +171,9 @@ class Core:
         key = version_key(entry.uuid, version)
         content, size = (entry.content, entry.size) if state is None else (version, len(state))
         revision = os.urandom(16).hex()
-        stamped = entry._replace(version=version, revision=revision, date=self.clock(), content=content, size=size)
+        change.date = change.date or self.now()
+        date = max(change.date, entry.date)  # where clocks of several machines differ
+        stamped = entry._replace(version=version, revision=revision, date=date, content=content, size=size)
         if state is not None and len(state) > INLINE_LIMIT:
             change.put("states", key, state)
             state = None
@@ -212,6 +189,15 @@ class Core:
         key = entry_key(parent, entry.name)
         change.expect("entries", key, old)
         change.put("entries", key, entry.pack())
+        if old is None:
+            change.put("links", link_key(parent, entry.name, entry.uuid, entry.version), link_value(True, entry.date))
+
+    def unlink(self, change: Change, parent: bytes, name: str, raw: bytes, left: Entry) -> None:
+        """Take an entry out of a directory, expecting it there; `left` is the entry as it is recorded after that."""
+        key = entry_key(parent, name)
+        change.expect("entries", key, raw)
+        change.delete("entries", key)
+        change.put("links", link_key(parent, name, left.uuid, left.version), link_value(False, left.date))
 
     def make_directories(self, change: Change, place: Place, context: Context) -> Place:
         """Add to the change the directories missing above the place's last name; the place with them there.
@@ -273,11 +259,10 @@ async def retry(path: str, attempt: Callable[[], Awaitable[T]]) -> T:
     raise Conflict(f"{path} is being changed by too many at once", path=path, remedy="try again")
 
 
-async def children(core: Core, parent: bytes, after: str = "", limit: int = PAGE) -> list[Entry]:
-    """At most `limit` entries of a directory, by name, those after a name."""
+async def children(core: Core, parent: bytes, after: str = "", limit: int = PAGE) -> list[bytes]:
+    """At most `limit` packed entries of a directory, by name, those after a name."""
     start = entry_key(parent, after) + b"\0" if after else parent
-    rows = await core.store.scan("entries", start, prefix_end(parent), limit=limit)
-    return [Entry.unpack(raw) for _, raw in rows]
+    return [raw for _, raw in await core.store.scan("entries", start, prefix_end(parent), limit=limit)]
 
 
 def not_found(path: str) -> NotFound:

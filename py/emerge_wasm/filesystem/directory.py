@@ -1,4 +1,4 @@
-"""Directories: mkdir, list, dir, tree."""
+"""Directories: mkdir, list, dir, tree; and /registry, which lists by uuid all that is and was."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from collections.abc import AsyncIterator
 from ..errors import Invalid
 from ..objects import DIRECTORY
 from ..operations import Context, Wire
-from ..paths import child_path, join_path, split_path
-from .core import PAGE, ROOT_ENTRY, Change, Core, children, retry
-from .read import check_limit
+from ..paths import child_path, split_path
+from . import access
+from .core import PAGE, Change, Core, retry
+from .find import REGISTRY, find_directory, name
+from .read import page_of
 from .record import Entry
+from .registry import list_registry
 
 
 async def mkdir(core: Core, context: Context, path: str) -> Wire:
-    names = split_path(path)
-    if not names:
-        return ROOT_ENTRY.wire("/", core.node)
+    names = await name(core, path)
 
     async def attempt() -> Wire:
         place = await core.find(names)
-        if place.raw is not None:
-            entry = Entry.unpack(place.raw)
+        entry = place.entry
+        if entry is not None:
+            access.check(context, place, "")
             if not entry.is_directory:
                 raise Invalid(f"{path} is there and is not a directory", path=path)
             return entry.wire(place.directory, core.node)
+        access.check_inside(context, place)
         change = Change()
         place = core.make_directories(change, place, context)
         entry = core.make_entry(names[-1], DIRECTORY, context)
@@ -36,49 +39,45 @@ async def mkdir(core: Core, context: Context, path: str) -> Wire:
     return await retry(path, attempt)
 
 
-async def list_page(core: Core, context: Context, path: str, cursor: str, limit: int) -> Wire:
-    names = split_path(path)
-    entry = await core.need_directory(names)
-    found = await children(core, entry.uuid, cursor, check_limit(limit))
-    directory = join_path(*names)
-    more = found[-1].name if len(found) == limit else ""
-    return {"entries": [child.wire(directory, core.node) for child in found], "cursor": more}
+async def list_page(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> Wire:
+    if split_path(path) == (REGISTRY,):
+        return await list_registry(core, context, cursor, limit)
+    page, more = await page_of(core, context, path, cursor, limit, as_of)
+    entries = [child.wire(page.directory, core.node) for child in page.entries]
+    return {"entries": entries, "cursor": page.last if more else ""}
 
 
-async def walk(core: Core, parent: bytes, directory: str) -> AsyncIterator[tuple[Entry, str]]:
-    """Every entry directly in a directory, with the directory's path, page by page."""
-    after = ""
+async def walk(core: Core, context: Context, path: str, as_of: str = "") -> AsyncIterator[tuple[Entry, str]]:
+    """Every entry directly in a directory that the caller may see, with the directory's path, page by page."""
+    cursor = ""
     while True:
-        found = await children(core, parent, after)
-        for child in found:
-            yield child, directory
-        if len(found) < PAGE:
+        page, more = await page_of(core, context, path, cursor, PAGE, as_of)
+        for child in page.entries:
+            yield child, page.directory
+        if not more:
             return
-        after = found[-1].name
+        cursor = page.last
 
 
-async def walk_tree(core: Core, parent: bytes, directory: str) -> AsyncIterator[tuple[Entry, str]]:
-    """Every entry below a directory, depth first, a directory before what is in it."""
-    pending = [walk(core, parent, directory)]
+async def walk_tree(core: Core, context: Context, path: str, as_of: str = "") -> AsyncIterator[tuple[Entry, str]]:
+    """Every entry below a directory that the caller may see, depth first, a directory before what is in it."""
+    pending = [walk(core, context, path, as_of)]
     while pending:
         async for child, inside in pending[-1]:
             yield child, inside
-            if child.is_directory:
-                pending.append(walk(core, child.uuid, child_path(inside, child.name)))
+            if child.is_directory and access.may(context, child.pack(), "rx"):
+                pending.append(walk(core, context, child_path(inside, child.name), as_of))
                 break
         else:
             pending.pop()
 
 
-async def stream_dir(core: Core, context: Context, path: str) -> AsyncIterator[Wire]:
-    names = split_path(path)
-    entry = await core.need_directory(names)
-    async for child, directory in walk(core, entry.uuid, join_path(*names)):
+async def stream_dir(core: Core, context: Context, path: str, as_of: str) -> AsyncIterator[Wire]:
+    async for child, directory in walk(core, context, path, as_of):
         yield child.wire(directory, core.node)
 
 
-async def stream_tree(core: Core, context: Context, path: str) -> AsyncIterator[Wire]:
-    names = split_path(path)
-    entry = await core.need_directory(names)
-    async for child, directory in walk_tree(core, entry.uuid, join_path(*names)):
+async def stream_tree(core: Core, context: Context, path: str, as_of: str) -> AsyncIterator[Wire]:
+    await find_directory(core, context, path, "r", as_of)
+    async for child, directory in walk_tree(core, context, path, as_of):
         yield child.wire(directory, core.node)

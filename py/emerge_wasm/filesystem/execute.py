@@ -10,14 +10,14 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, ItemsView, Iterator, KeysView, ValuesView
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from io import IOBase
 from typing import Any
 
 from ..bundles import capture as capture_class
 from ..bundles import load
 from ..codec import decode, encode, pack_state, unpack_state
-from ..errors import CannotShip, EmergeError, LimitExceeded
+from ..errors import CannotShip, EmergeError, Invalid, LimitExceeded
 from ..objects import METADATA, EmergeFile, EmergeObject
 from .capture import Output, capture
 from .failure import fault, user_code
@@ -25,6 +25,8 @@ from .method import find_method
 from .run import RunCall, RunOutcome
 
 PASSED = (KeyboardInterrupt, asyncio.CancelledError)
+MERGE = "merge:"
+"""Before a field's name, as a method: the function that merges concurrent changes of it (see `merge.py`)."""
 PLAIN: dict[str, type] = {"EmergeObject": EmergeObject, "EmergeFile": EmergeFile}
 _LISTED = (Iterator, KeysView, ValuesView, ItemsView, range)
 
@@ -51,7 +53,18 @@ class Execution:
         call = self.call
         cls = self.load_class()
         self.instance = self.unpack(cls)
+        if call.method.startswith(MERGE):
+            return self._merge(cls, call.method.removeprefix(MERGE))
         return find_method(cls, call.method, call.path).invoke(self.instance, call.args, call.kwargs)
+
+    def _merge(self, cls: type, name: str) -> Any:
+        """What the merge rule of a field, a function or the name of a static method, makes of the arguments."""
+        with user_code():
+            rule = next((each.metadata.get("merge") for each in fields(cls) if each.name == name), None)
+            function = getattr(cls, rule, None) if isinstance(rule, str) else rule
+            if not callable(function):
+                raise Invalid(f"{cls.__name__}.{name} has no merge rule {rule!r}", path=self.call.path)
+            return function(*self.call.args)
 
     def load_class(self) -> type:
         bundle = self.call.pointer.get("bundle")

@@ -9,8 +9,9 @@ from uuid import uuid4
 from ..errors import Conflict, Invalid
 from ..operations import Context, Wire, find_operation
 from ..store import Batch, Store
-from . import code, directory, history, move, read, running, write
-from .core import Core, Runner, utc_now
+from . import code, composing, directory, history, move, owning, read, reference, running, write
+from .core import Core, Runner
+from .moment import utc_now
 
 FORMAT = b"1"
 """The layout of records in a store (see `record.py`); a store of another format is refused by name."""
@@ -36,10 +37,12 @@ class Filesystem:
         runner: Runner | None = None,
         run_timeout: float = 30.0,
         clock: Callable[[], str] = utc_now,
+        poll: float | None = None,
     ) -> Filesystem:
-        """The filesystem in an opened store, made there when the store is empty. `run_timeout` is in seconds."""
+        """The filesystem in an opened store, made there when the store is empty. `run_timeout` is in seconds, as is
+        `poll`: how often a watch looks for what other processes wrote to the store."""
         uuid = await _identify(store)
-        core = Core(store, node, uuid, runner, run_timeout, url, clock)
+        core = Core(store, node, uuid, runner, run_timeout, url, clock, poll)
         core.position = await history.newest_position(core)
         return cls(core)
 
@@ -99,6 +102,7 @@ async def hello(core: Core, context: Context) -> Wire:
         "version": VERSION,
         "store": core.url.split(":", 1)[0],
         "durability": core.store.capabilities.durability,
+        "isolation": core.store.capabilities.isolation,
         "position": core.position,
         "runs": core.runner is not None,
         "principal": context.principal,
@@ -113,6 +117,8 @@ HANDLERS: dict[str, Handler] = {
     "objects": read.objects,
     "cat": read.cat,
     "update": write.update,
+    "add": composing.add,
+    "references": reference.references,
     "cp": move.cp,
     "mv": move.mv,
     "rm": move.rm,
@@ -126,6 +132,9 @@ HANDLERS: dict[str, Handler] = {
     "classes": code.classes,
     "versions": read.versions,
     "run": running.run,
+    "chmod": owning.chmod,
+    "chown": owning.chown,
+    "whoami": owning.whoami,
     "changes": history.changes,
     "watch": history.watch,
     "hello": hello,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
+from ..errors import NotFound, PermissionDenied
 from ..operations import Context, Wire
 from ..paths import child_path, join_path, split_path
+from . import access
 from .core import PAGE, Core
+from .find import locate
 from .locality import get_versions
 from .read import check_limit, wire_version
 from .record import VERSION_KEY_SIZE, VersionRecord, log_key
@@ -33,11 +37,26 @@ async def changes(core: Core, context: Context, since: int, limit: int) -> Wire:
         positions += [position] * len(cuts)
     raws = await get_versions(core.store, keys)
     found = [
-        _wire_change(core, logged_at, VersionRecord.unpack(raw))
+        _wire_change(core, logged_at, record)
         for logged_at, raw in zip(positions, raws, strict=True)
-        if raw is not None
+        if raw is not None and await _may_see(core, context, record := VersionRecord.unpack(raw))
     ]
     return {"changes": found, "position": position}
+
+
+async def _may_see(core: Core, context: Context, record: VersionRecord) -> bool:
+    """Whether a change is told to this caller: who may read the object where it is, or could have before it went."""
+    if context.superuser:
+        return True
+    if not access.may(context, record.raw, "r"):
+        return False
+    try:
+        access.check(context, await core.find(await locate(core, record.raw[:16])), "r")
+    except NotFound:  # it was removed since
+        return access.passes(context, await core.find(split_path(record.directory)))
+    except PermissionDenied:
+        return False
+    return True
 
 
 def _wire_change(core: Core, position: int, record: VersionRecord) -> Wire:
@@ -55,14 +74,22 @@ async def watch(core: Core, context: Context, path: str, since: int) -> AsyncIte
     top = join_path(*split_path(path))
     position = await newest_position(core) if since < 0 else since
     while True:
-        changed = core.changed
+        changed, before = core.changed, position
         page = await changes(core, context, position, PAGE)
         position = page["position"]
         for change in page["changes"]:
             if _is_below(change["path"], top) or _is_below(change["from"], top):
                 yield change
-        if not page["changes"]:
-            await changed.wait()
+        if position == before:
+            await _next(core, changed)
+
+
+async def _next(core: Core, changed: asyncio.Event) -> None:
+    """Wait for a change; when others write to the store too, look for theirs now and then."""
+    try:
+        await asyncio.wait_for(changed.wait(), core.poll)
+    except TimeoutError:
+        return
 
 
 def _is_below(path: str, top: str) -> bool:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..codec import Record, decode
+from ..bundles import parse
+from ..codec import Record, Reference, decode
 from ..errors import Invalid, NotFound
 from ..operations import Context, Rows, Wire
 from ..paths import child_path, join_path, split_path
-from ..store import keys_of
-from .core import Core, Names, children, not_found
+from ..store import keys_of, prefix_end
+from .access import may
+from .core import Core, children, not_found
+from .find import REGISTRY, find, find_directory, name
+from .links import children_at, find_at, newest_record
 from .locality import get_versions
+from .moment import read_moment
 from .record import Entry, VersionRecord, version_key
 
 PAGE_LIMIT = 10_000
@@ -25,20 +30,26 @@ def check_limit(limit: int) -> int:
     return limit
 
 
-async def find_version(core: Core, names: Names, version: int) -> tuple[Entry, str]:
-    """The entry at a path, as of a version (0: now), and the path of its directory then."""
-    directory = join_path(*names[:-1])
-    entry = await core.need(names)
-    if version in (0, entry.version):
-        return entry, directory
-    path = join_path(*names)
-    raw = None
-    if 0 < version < entry.version:
-        raw = (await core.store.get([("versions", version_key(entry.uuid, version))]))[0]
-    if raw is None:
-        raise NotFound(f"{path} has no version {version}", path=path, remedy=f"it is at version {entry.version}")
-    record = VersionRecord.unpack(raw)
-    return record.entry, record.directory
+class Page(NamedTuple):
+    """Entries of one directory that the caller may see; `last` is the name to go on from."""
+
+    directory: str
+    entries: list[Entry]
+    last: str
+
+
+async def page_of(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> tuple[Page, bool]:
+    """A page of a directory, and whether there may be more."""
+    check_limit(limit)
+    found = await find_directory(core, context, path, "r", as_of)
+    moment = read_moment(as_of)
+    if moment:
+        raws = await children_at(core, found.uuid, moment, cursor, limit)
+    else:
+        raws = await children(core, found.uuid, cursor, limit)
+    seen = [Entry.unpack(raw) for raw in raws if may(context, raw, "r")]
+    last = Entry.unpack(raws[-1]).name if raws else ""
+    return Page(found.path, seen, last), len(raws) == limit
 
 
 async def load_state(core: Core, entry: Entry, path: str) -> bytes:
@@ -55,35 +66,35 @@ async def load_state(core: Core, entry: Entry, path: str) -> bytes:
     return state
 
 
-async def get(core: Core, context: Context, path: str, version: int) -> Wire:
-    entry, directory = await find_version(core, split_path(path), version)
-    return entry.wire(directory, core.node)
+async def get(core: Core, context: Context, path: str, version: int, as_of: str) -> Wire:
+    found = await find(core, context, path, "r", version, as_of)
+    return found.entry.wire(found.directory, core.node)
 
 
-async def getobject(core: Core, context: Context, path: str, version: int) -> Wire:
-    entry, directory = await find_version(core, split_path(path), version)
-    return {"pointer": entry.wire(directory, core.node), "state": await load_state(core, entry, path)}
+async def getobject(core: Core, context: Context, path: str, version: int, as_of: str) -> Wire:
+    found = await find(core, context, path, "r", version, as_of)
+    state = b"" if found.entry.is_directory else await load_state(core, found.entry, path)
+    return {"pointer": found.entry.wire(found.directory, core.node), "state": state}
 
 
-async def objects(core: Core, context: Context, path: str, cursor: str, limit: int) -> Wire:
-    names = split_path(path)
-    parent = await core.need_directory(names)
-    listed = await children(core, parent.uuid, cursor, check_limit(limit))
-    found = _fitting(listed)
-    directory = join_path(*names)
-    files = [entry for entry in found if not entry.is_directory]
-    keys = [version_key(entry.uuid, entry.content) for entry in files]
-    raws = await get_versions(core.store, keys)
+async def objects(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> Wire:
+    page, more = await page_of(core, context, path, cursor, limit, as_of)
+    fitting = _fitting(page.entries)
+    more = more or len(fitting) < len(page.entries)
+    files = [entry for entry in fitting if not entry.is_directory]
+    raws = await get_versions(core.store, [version_key(entry.uuid, entry.content) for entry in files])
     states = [VersionRecord.unpack(raw).state if raw is not None else None for raw in raws]
     rows = [
         {
-            "pointer": entry.wire(directory, core.node),
-            "state": state if state is not None else await load_state(core, entry, child_path(directory, entry.name)),
+            "pointer": entry.wire(page.directory, core.node),
+            "state": state
+            if state is not None
+            else await load_state(core, entry, child_path(page.directory, entry.name)),
         }
         for entry, state in zip(files, states, strict=True)
     ]
-    more = len(found) < len(listed) or len(listed) == limit
-    return {"objects": rows, "cursor": found[-1].name if more else ""}
+    last = fitting[-1].name if len(fitting) < len(page.entries) else page.last
+    return {"objects": rows, "cursor": last if more else ""}
 
 
 def _fitting(entries: list[Entry]) -> list[Entry]:
@@ -92,56 +103,82 @@ def _fitting(entries: list[Entry]) -> list[Entry]:
     return [entry for entry, size in zip(entries, sizes, strict=True) if size <= PAGE_BYTES] or entries[:1]
 
 
-async def cat(core: Core, context: Context, path: str, version: int) -> Any:
+async def cat(core: Core, context: Context, path: str, version: int, as_of: str) -> Any:
     """The state at `path`; when nothing is there, the longest prefix before a dot that exists, and a property of it."""
-    names = split_path(path)
-    for name, properties in _readings(names):
-        place = await core.find(name)
-        if place.raw is not None:
-            entry, directory = await find_version(core, name, version)
-            value: Any = decode(await load_state(core, entry, place.path))
-            if not properties:
-                return value
-            return _reach({**entry.wire(directory, core.node), **value}, properties, place.path)
-    if not names:
-        await load_state(core, await core.need(names), path)
+    ways = readings(path)
+    for object_path, properties in ways:
+        if len(ways) > 1 and not await _is_there(core, object_path, as_of):
+            continue
+        found = await find(core, context, object_path, "r", version, as_of)
+        value: Any = decode(await load_state(core, found.entry, found.path))
+        if properties:
+            value = {**found.entry.wire(found.directory, core.node), **value}
+        return await _reach(core, context, value, properties, found.path, as_of)
     raise not_found(path)
 
 
-def _readings(names: Names) -> list[tuple[Names, list[str]]]:
-    """Every way to read a path as object and properties, the longest object name first: names may hold dots."""
+async def _is_there(core: Core, path: str, as_of: str) -> bool:
+    moment = read_moment(as_of)
+    names = await name(core, path, moment)
+    return (await (find_at(core, names, moment) if moment else core.find(names))).raw is not None
+
+
+def readings(path: str) -> list[tuple[str, list[str]]]:
+    """Every way to read a path as an object's and properties, the longest object name first: names may hold dots."""
+    names = split_path(path)
     if not names:
-        return []
+        return [(path, [])]
     parts = names[-1].split(".")
     cuts = range(len(parts), 0, -1)
-    readings = [((*names[:-1], ".".join(parts[:cut])), parts[cut:]) for cut in cuts]
-    return [(name, properties) for name, properties in readings if name[-1] and all(properties)]
+    ways = [(".".join(parts[:cut]), parts[cut:]) for cut in cuts]
+    return [(join_path(*names[:-1], last), properties) for last, properties in ways if last and all(properties)]
 
 
-def _reach(value: Any, properties: list[str], path: str) -> Any:
-    for number, name in enumerate(properties):
-        fields = value.fields if isinstance(value, Record) else value
-        try:
-            value = fields[int(name)] if isinstance(fields, (list, tuple)) else fields[name]
-        except (LookupError, TypeError, ValueError):
-            known = list(fields) if isinstance(fields, dict) else range(len(fields)) if isinstance(fields, list) else []
-            raise NotFound(
-                f"{'.'.join([path, *properties[:number]])} has no {name!r}",
-                path=path,
-                remedy=f"it has: {', '.join(map(str, known))}" if known else None,
-            ) from None
+async def _reach(core: Core, context: Context, value: Any, properties: list[str], path: str, as_of: str) -> Any:
+    """What the properties lead to from a value, on into the objects that references name."""
+    for number, property in enumerate(properties):
+        if isinstance(value, Reference):
+            found = await find(core, context, f"/{REGISTRY}/{value.uuid}", "r", as_of=as_of)
+            state = decode(await load_state(core, found.entry, found.path))
+            value = {**found.entry.wire(found.directory, core.node), **state}
+        value = _member(value, property, ".".join([path, *properties[:number]]))
     return value
 
 
-async def versions(core: Core, context: Context, path: str, before: int, limit: int) -> Rows:
-    entry = await core.need(split_path(path))
-    newest = min(before - 1, entry.version) if before > 0 else entry.version
-    wanted = range(newest, max(newest - check_limit(limit), 0), -1)
-    raws = await core.store.get(keys_of("versions", (version_key(entry.uuid, version) for version in wanted)))
-    return [wire_version(core, VersionRecord.unpack(raw)) for raw in raws if raw is not None]
+def _member(value: Any, name: str, path: str) -> Any:
+    fields = value.fields if isinstance(value, Record) else value
+    try:
+        return fields[int(name)] if isinstance(fields, (list, tuple)) else fields[name]
+    except (LookupError, TypeError, ValueError):
+        known = list(fields) if isinstance(fields, dict) else range(len(fields)) if isinstance(fields, list) else []
+        remedy = f"it has: {', '.join(map(str, known))}" if known else None
+        raise NotFound(f"{path} has no {name!r}", path=path, remedy=remedy) from None
+
+
+async def versions(core: Core, context: Context, path: str, before: int, limit: int, as_of: str) -> Rows:
+    uuid = (await find(core, context, path, "r", as_of=as_of)).uuid
+    newest = await newest_record(core, uuid)
+    last = newest.entry.version if newest is not None else 0
+    until = version_key(uuid, before) if 0 < before <= last else prefix_end(uuid)
+    rows = await core.store.scan("versions", uuid, until, limit=check_limit(limit), reverse=True)
+    return [wire_version(core, VersionRecord.unpack(raw)) for _, raw in rows]
 
 
 def wire_version(core: Core, record: VersionRecord) -> Wire:
     """A version as operations return it: its pointer, author and operation."""
     pointer = record.entry.wire(record.directory, core.node)
     return {**pointer, "author": record.author, "operation": record.operation}
+
+
+async def load_bundles(core: Core, bundle: str) -> dict[str, bytes]:
+    """A bundle and all that it requires, by hash; what is absent is left out."""
+    found: dict[str, bytes] = {}
+    wanted = [bundle] if bundle else []
+    while wanted:
+        raws = await core.store.get(keys_of("bundles", (hash.encode() for hash in wanted)))
+        fresh = {hash: raw for hash, raw in zip(wanted, raws, strict=True) if raw is not None}
+        found |= fresh
+        wanted = [
+            required for hash, raw in fresh.items() for required in parse(raw, hash).requires if required not in found
+        ]
+    return found

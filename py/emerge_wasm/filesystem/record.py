@@ -5,11 +5,14 @@ spaces   entries    parent uuid + name  -> entry (uuid, kind, pointer fields)
          states     uuid + version      -> a state too large to stand in its version record
          bundles    hash                -> class bundle
          log        position            -> the (uuid + version)s of one commit
+         links      parent uuid + name + 0 + uuid + version -> when it appeared there, or left
+         indexes    "ref" + uuid + uuid -> nothing: the second refers to the first
          meta       name                -> what the store itself must know
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
 import msgpack
@@ -29,6 +32,23 @@ def entry_key(parent: bytes, name: str) -> bytes:
 def version_key(uuid: bytes, version: int) -> bytes:
     return uuid + version.to_bytes(8, "big")
 
+
+def link_key(parent: bytes, name: str, uuid: bytes, version: int) -> bytes:
+    return parent + name.encode() + b"\0" + version_key(uuid, version)
+
+
+def link_value(appeared: bool, date: str) -> bytes:
+    """b"+" or b"-", and when, in microseconds."""
+    return (b"+" if appeared else b"-") + micros_of(date).to_bytes(8, "big")
+
+
+def micros_of(date: str) -> int:
+    """Microseconds since 1970 of a moment in ISO 8601 with its offset."""
+    return (datetime.fromisoformat(date) - _EPOCH) // _MICROSECOND
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 INLINE_LIMIT = 64 << 10
 """Bytes of state up to which it stands in the version record, read with it in one go."""
@@ -56,15 +76,20 @@ class Entry(NamedTuple):
     revision: str
     date: str
     content: int  # the version whose state this is
+    refs: int = 0  # how many references to others the state holds
+    keep: str = ""  # of a directory: which versions of what is in it are kept (see `retention.py`)
 
     @property
     def is_directory(self) -> bool:
         return self.type == DIRECTORY
 
     def pack(self) -> bytes:
-        """uuid (16) + kind (1) + the other fields, so that resolving a path need not unpack them."""
+        """uuid (16) + kind (1) + the other fields, so that resolving a path need not unpack them.
+
+        The last two are left out where they say nothing, so that an entry is packed as it always was.
+        """
         mark = _DIRECTORY_MARK if self.type == DIRECTORY else b"f"
-        packed: bytes = msgpack.packb(self[1:])
+        packed: bytes = msgpack.packb(self[1:] if self.refs or self.keep else self[1:_PLAIN])
         return self.uuid + mark + packed
 
     @classmethod
@@ -89,6 +114,9 @@ class Entry(NamedTuple):
             "date": self.date,
             "node": node,
         }
+
+
+_PLAIN = Entry._fields.index("refs")
 
 
 def is_directory(raw: bytes) -> bool:

@@ -6,11 +6,11 @@ from typing import Any
 
 from ..errors import Unavailable
 from ..operations import Context, Values, Wire
-from ..paths import join_path, split_path
 from .core import Core
-from .read import load_state
+from .find import find
+from .read import load_bundles, load_state
 from .run import RunCall
-from .write import load_bundles, save_run
+from .write import save_run
 
 
 async def run(
@@ -18,16 +18,16 @@ async def run(
 ) -> Any:
     if core.runner is None:
         raise Unavailable("this filesystem runs no code", path=path, remedy="get the object and run its method there")
-    names = split_path(path)
-    entry = await core.need(names)
-    pointer = entry.wire(join_path(*names[:-1]), core.node)
+    found = await find(core, context, path, "x")
+    entry, path = found.entry, found.path
+    pointer = entry.wire(found.directory, core.node)
     state = await load_state(core, entry, path)
     bundles = await load_bundles(core, entry.bundle)
     call = RunCall(path, pointer, state, bundles, method, list(args or []), dict(kwargs or {}), core.run_timeout)
     outcome = await core.runner(call)
     changed = None
     if outcome.state is not None:
-        changed = await save_run(core, context, names, entry, outcome.state)
+        changed = await save_run(core, context, found.place.names, entry, outcome.state)
     if not receipt:
         return outcome.result
     return {

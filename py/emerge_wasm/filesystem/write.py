@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,23 +10,25 @@ from ..bundles import parse
 from ..codec import decode, encode
 from ..errors import Conflict, Invalid, NotFound
 from ..operations import Context, Rows, Values, Wire, find_operation
-from ..paths import join_path, split_path
-from ..store import keys_of
-from .core import Change, Core, Names, Place, not_found, retry
+from ..paths import join_path
+from . import access
+from .core import Change, Core, not_found, retry
+from .find import name
+from .merge import Edit, merge
+from .place import Names, Place
 from .read import load_state
 from .record import Entry
+from .reference import refer
 
 Puts = list[tuple[str, bytes, bytes]]
-
-Edit = Callable[[Entry, bytes | None], tuple[Entry, bytes]]
-"""Given the entry that is there (or a fresh one) and its state: the entry with its new class and so on, and state."""
 
 
 @dataclass(slots=True)
 class Write:
     """One object to write: `edit` says how, `version` what it was made from (0: whatever is there), `mine` its state.
 
-    `needs` wants the old state given to `edit`; `uuid` insists that the object is still that one.
+    `needs` wants the old state given to `edit`; `uuid` insists that the object is still that one; `perms` are those
+    that it shall have ("": those it has).
     """
 
     names: Names
@@ -35,6 +37,7 @@ class Write:
     mine: bytes
     needs: bool = False
     uuid: bytes | None = None
+    perms: str = ""
 
 
 async def store(
@@ -49,9 +52,9 @@ async def store(
     perms: str,
     bundles: dict[str, bytes] | None,
 ) -> Wire:
-    write = _store_write(path, state, class_name, bundle, version, type, perms)
-    puts = await _check_bundles(core, {bundle}, bundles or {}, path)
-    return (await _change(core, context, [write], "store", puts))[0]
+    write = await _store_write(core, path, state, class_name, bundle, version, type, perms)
+    puts = await check_bundles(core, {bundle}, bundles or {}, path)
+    return (await change_objects(core, context, [write], "store", puts))[0]
 
 
 async def storeall(core: Core, context: Context, objects: Values, bundles: dict[str, bytes] | None) -> Rows:
@@ -61,16 +64,18 @@ async def storeall(core: Core, context: Context, objects: Values, bundles: dict[
         if not isinstance(row, (list, tuple)):
             raise Invalid("storeall wants a list of argument lists of store", remedy="see the operation table")
         path, state, class_name, bundle, version, type, perms, _ = find_operation("store").bind(list(row))
-        write = _store_write(path, state, class_name, bundle, version, type, perms)
+        write = await _store_write(core, path, state, class_name, bundle, version, type, perms)
         if writes.setdefault(write.names, write) is not write:
             raise Invalid(f"{path} is twice in one batch", path=path, remedy="store it once")
         needed.add(bundle)
-    puts = await _check_bundles(core, needed, bundles or {}, "these objects")
-    return await _change(core, context, list(writes.values()), "store", puts) if writes else []
+    puts = await check_bundles(core, needed, bundles or {}, "these objects")
+    return await change_objects(core, context, list(writes.values()), "store", puts) if writes else []
 
 
-def _store_write(path: str, state: bytes, class_name: str, bundle: str, version: int, type: str, perms: str) -> Write:
-    names = split_path(path)
+async def _store_write(
+    core: Core, path: str, state: bytes, class_name: str, bundle: str, version: int, type: str, perms: str
+) -> Write:
+    names = await name(core, path)
     if not names:
         raise Invalid("/ cannot hold a state", path="/", remedy="give the object a name")
     if type not in ("file", "object"):
@@ -78,10 +83,9 @@ def _store_write(path: str, state: bytes, class_name: str, bundle: str, version:
     _check_state(state, path)
 
     def edit(entry: Entry, old: bytes | None) -> tuple[Entry, bytes]:
-        given = perms or entry.perms
-        return entry._replace(type=type, class_name=class_name, bundle=bundle, perms=given), state
+        return entry._replace(type=type, class_name=class_name, bundle=bundle), state
 
-    return Write(names, edit, version, state)
+    return Write(names, edit, version, state, perms=perms)
 
 
 async def update(core: Core, context: Context, path: str, changes: bytes, version: int) -> Wire:
@@ -92,14 +96,14 @@ async def update(core: Core, context: Context, path: str, changes: bytes, versio
             raise not_found(path)
         return entry, encode({**decode(old), **fields})
 
-    write = Write(split_path(path), edit, version, changes, needs=True)
-    return (await _change(core, context, [write], "update"))[0]
+    write = Write(await name(core, path), edit, version, changes, needs=True)
+    return (await change_objects(core, context, [write], "update"))[0]
 
 
 async def save_run(core: Core, context: Context, names: Names, entry: Entry, state: bytes) -> Wire:
     """The version that a run made of the version it began with."""
     write = Write(names, lambda now, old: (now, state), entry.version, state, uuid=entry.uuid)
-    return (await _change(core, context, [write], "run"))[0]
+    return (await change_objects(core, context, [write], "run"))[0]
 
 
 def _check_state(state: bytes, path: str) -> dict[str, Any]:
@@ -112,7 +116,7 @@ def _check_state(state: bytes, path: str) -> dict[str, Any]:
     return fields
 
 
-async def _check_bundles(core: Core, needed: set[str], sent: dict[str, bytes], path: str) -> Puts:
+async def check_bundles(core: Core, needed: set[str], sent: dict[str, bytes], path: str) -> Puts:
     """Check that the classes needed, and all they require, are sent along or already here; the new ones to put.
 
     A hash sent with no bytes is one that the sender believes to be here.
@@ -141,7 +145,7 @@ async def _check_bundles(core: Core, needed: set[str], sent: dict[str, bytes], p
     return puts
 
 
-async def _change(
+async def change_objects(
     core: Core, context: Context, writes: list[Write], operation: str, puts: Sequence[tuple[str, bytes, bytes]] = ()
 ) -> Rows:
     """Read, edit and write objects as one commit, again when somebody else's commit came between."""
@@ -162,52 +166,60 @@ async def _change(
 
 
 async def _write_one(core: Core, context: Context, change: Change, write: Write, place: Place, operation: str) -> Wire:
-    raw = place.raw
-    old = Entry.unpack(raw) if raw is not None else None
-    await _check_version(core, place, old, write)
-    state = await load_state(core, old, place.path) if old is not None and write.needs else None
-    entry, new_state = write.edit(old or core.make_entry(write.names[-1], "file", context), state)
-    place = core.make_directories(change, place, context)
-    entry = core.record(change, entry, place.parent, place.directory, operation, context, state=new_state)
-    core.link(change, place.parent, entry, raw)
-    return entry.wire(place.directory, core.node)
-
-
-async def _check_version(core: Core, place: Place, old: Entry | None, write: Write) -> None:
-    path = place.path
+    raw, old = place.raw, place.entry
+    merged = None
     if old is None:
-        if write.version:
-            raise Conflict(
-                f"{path} was moved or removed since version {write.version} was read",
-                path=path,
-                remedy="store it with version 0 to make it anew",
-                mine=write.mine,
-                theirs=None,
-                pointer=None,
-            )
-        return
-    if old.is_directory:
-        raise Invalid(f"{path} is a directory", path=path, remedy="choose another name")
-    if write.version and (write.version != old.version or (write.uuid or old.uuid) != old.uuid):
+        access.check_inside(context, place)
+        _check_gone(place, write)
+        entry, state = write.edit(core.make_entry(write.names[-1], "file", context, write.perms), None)
+    else:
+        access.check(context, place, "w")
+        perms = write.perms
+        if _is_stale(place, old, write):
+            base, entry, merged = await merge(core, place, old, write.version, write.edit)
+            state, perms = merged, "" if perms == base.perms else perms
+        else:
+            entry, state = write.edit(old, await load_state(core, old, place.path) if write.needs else None)
+        entry = entry._replace(perms=_kept_perms(context, place, old, perms, write.version))
+    place = core.make_directories(change, place, context)
+    entry = await refer(core, change, entry, state)
+    entry = core.record(change, entry, place.parent, place.directory, operation, context, state=state)
+    core.link(change, place.parent, entry, raw)
+    pointer = entry.wire(place.directory, core.node)
+    return pointer if merged is None else {**pointer, "merged": merged}
+
+
+def _kept_perms(context: Context, place: Place, old: Entry, perms: str, version: int) -> str:
+    """The permissions of an object that is stored over: other ones than it has are a chmod, which is its owner's."""
+    if not perms or perms == old.perms or not (version or access.owns(context, place.chain[-1])):
+        return old.perms
+    access.check_owner(context, place, "permissions")
+    return access.changed_perms(old.perms, perms)
+
+
+def _check_gone(place: Place, write: Write) -> None:
+    if write.version:
         raise Conflict(
-            f"{path} is at version {old.version}; this was made from version {write.version}",
-            path=path,
-            remedy="look at both states (theirs, mine) and store again from the newest",
+            f"{place.path} was moved or removed since version {write.version} was read",
+            path=place.path,
+            remedy="store it with version 0 to make it anew",
             mine=write.mine,
-            theirs=await load_state(core, old, path),
-            pointer=old.wire(place.directory, core.node),
+            theirs=None,
+            pointer=None,
         )
 
 
-async def load_bundles(core: Core, bundle: str) -> dict[str, bytes]:
-    """A bundle and all that it requires, by hash; what is absent is left out."""
-    found: dict[str, bytes] = {}
-    wanted = [bundle] if bundle else []
-    while wanted:
-        raws = await core.store.get(keys_of("bundles", (hash.encode() for hash in wanted)))
-        fresh = {hash: raw for hash, raw in zip(wanted, raws, strict=True) if raw is not None}
-        found |= fresh
-        wanted = [
-            required for hash, raw in fresh.items() for required in parse(raw, hash).requires if required not in found
-        ]
-    return found
+def _is_stale(place: Place, old: Entry, write: Write) -> bool:
+    """Whether there is a newer version than the write was made from. Invalid for what holds no state; Conflict when
+    it is another object."""
+    path = place.path
+    if old.is_directory:
+        raise Invalid(f"{path} is a directory", path=path, remedy="choose another name")
+    if write.uuid not in (None, old.uuid) or write.version > old.version:
+        raise Conflict(
+            f"{path} is another object than the one of which version {write.version} was read",
+            path=path,
+            remedy="read it again",
+            mine=write.mine,
+        )
+    return write.version not in (0, old.version)

@@ -12,13 +12,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hasha
 from typing import Any
 
 from ..errors import EmergeError, Unavailable
+from ..operations import Wire
 from ..wire.server import Channel, Ended, Granted, Refused, Request, ServerChannels
 
 log = logging.getLogger("emerge.node")
 
 Answer = Awaitable[Any] | AsyncIterator[Any]
-Handle = Callable[[str, list[Any]], Answer]
-"""(operation's name, arguments) -> what to await for one result, or to iterate for a stream. May raise at once."""
+Handle = Callable[[str, list[Any], Wire | None], Answer]
+"""(operation's name, arguments, the call's context) -> what to await for one result, or to iterate for a stream. May raise at once."""
 
 
 class Answering:
@@ -68,7 +69,7 @@ class Answering:
     async def _answer(self, request: Request) -> None:
         channel = request.channel
         try:
-            answer = self._handle(request.name, request.args)
+            answer = self._handle(request.name, request.args, request.context)
             if isinstance(answer, AsyncIterator):
                 payload = await self._stream(channel, answer)
             else:

@@ -1,7 +1,8 @@
 """Membership: which nodes are here, found by asking one of them and kept by announcements over PUB/SUB.
 
 Each node announces itself every period, with whom it hears; so everybody meets everybody. One that says that it
-leaves, or is silent for too long, is gone; one that comes back is met again. Knows nothing of filesystems.
+leaves, or is silent for too long, is gone; one that comes back is met again. Of a filesystem it knows the uuid only:
+several nodes may serve one, hold the same things then, and need not ask each other.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from secrets import token_bytes
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 from ..clients.zeromq import ZeroMQTransport
 from ..errors import EmergeError, Invalid
@@ -49,26 +51,27 @@ class Cluster:
     """The nodes that are here now, as this one sees them.
 
     `join` are RPC endpoints of nodes to meet, asked again until they answer. An observer (the relay) sees the
-    others and is not seen: it needs no name and serves nothing.
+    others and is not seen: it needs no name and serves nothing. `filesystem` is the uuid of what the node serves.
     """
 
     def __init__(
         self,
         node: str = "",
-        uuid: str = "",
+        filesystem: str = "",
         *,
         join: Iterable[str] = (),
         pub: str = "tcp://127.0.0.1:0",
         observer: bool = False,
         times: Times = TIMES,
     ) -> None:
-        self.identity = Identity(node, uuid, "", "")
+        self.identity = Identity(node, uuid4().hex, filesystem, "", "")
         self._join = list(join)
         self._pub = None if observer else pub
         self._times = times
         self._broadcast = Broadcast(self._hear, self._announce_soon)
         self._peers: dict[str, Peer] = {}
         self._members: list[Identity] = []
+        self._others: list[Identity] = []  # one for each other filesystem
         self._lost: dict[str, tuple[Identity, float]] = {}
         self._joined: dict[str, str] = {}  # endpoint of `join` -> uuid found there
         self._links: dict[str, ZeroMQTransport] = {}
@@ -88,14 +91,24 @@ class Cluster:
         """The other nodes that are here now, by name."""
         return list(self._members)
 
+    def others(self) -> list[Identity]:
+        """One node for each other filesystem that is here now: whom to ask what this node does not have itself."""
+        return list(self._others)
+
+    def another(self, identity: Identity) -> Identity | None:
+        """Another node that serves the same filesystem as that one, when there is one."""
+        same = (member for member in self._members if member.filesystem == identity.filesystem)
+        return next((member for member in same if member.uuid != identity.uuid), None)
+
     def lost(self) -> list[Identity]:
-        """The nodes that fell silent without saying that they leave, and may come back."""
-        return [identity for identity, _ in self._lost.values()]
+        """The nodes that fell silent without saying that they leave, and whose filesystem nobody else here serves."""
+        served = {self.identity.filesystem, *(member.filesystem for member in self._members)}
+        return [identity for identity, _ in self._lost.values() if identity.filesystem not in served]
 
     @property
     def alone(self) -> bool:
-        """There is no other node, and none is missed."""
-        return not self._members and not self._lost
+        """There is no other filesystem, and none is missed."""
+        return not self._others and not (self._lost and self.lost())
 
     def on_change(self, callback: Changed) -> Callable[[], None]:
         """Call this whenever a node joins, leaves or is gone. The result, called, ends that."""
@@ -112,7 +125,7 @@ class Cluster:
         """Announce this node, serving at `rpc`, and meet the others. Returns after the first try to join."""
         self._broadcast.open(self._pub)
         own = self.identity
-        self.identity = Identity(own.node, own.uuid, rpc, self._broadcast.endpoint)
+        self.identity = Identity(own.node, own.uuid, own.filesystem, rpc, self._broadcast.endpoint)
         await self._join_all()
         self._spawn(self._keep())
 
@@ -128,7 +141,7 @@ class Cluster:
             await link.close()
         self._links.clear()
         self._broadcast.close()
-        self._members = []
+        self._members, self._others = [], []
 
     def link(self, identity: Identity) -> ZeroMQTransport:
         """The one connection to a node, made when first asked for."""
@@ -142,14 +155,22 @@ class Cluster:
         self._forget(identity.uuid, "gone")
 
     async def whohas(self, paths: list[str], uuids: list[str] | None = None, *, first: bool = False) -> Holdings:
-        """Ask all other nodes; with `first`, the first one that has anything will do."""
-        if not self._members:
+        """Ask a node of each other filesystem, and another one when it does not answer; with `first`, the first one
+        that has anything will do."""
+        found = await self._ask(self._others, paths, uuids or [], first)
+        if found.silent and not (first and (found.paths or found.uuids)):
+            instead = [another for silent in found.silent if (another := self.another(silent)) is not None]
+            found.add(await self._ask(instead, paths, uuids or [], first))
+        return found
+
+    async def _ask(self, whom: list[Identity], paths: list[str], uuids: list[str], first: bool) -> Holdings:
+        if not whom:
             return Holdings()
         key = token_bytes(12)
-        question = self._questions[key] = Question(self._members, first)
-        asked = {"kind": "whohas", "id": key, "uuid": self.identity.uuid, "paths": paths, "uuids": uuids or []}
+        question = self._questions[key] = Question(whom, first)
+        asked = {"kind": "whohas", "id": key, "uuid": self.identity.uuid, "paths": paths, "uuids": uuids}
         try:
-            self._broadcast.say(asked)
+            self._broadcast.say({**asked, "asked": question.asked})
             return await question.wait(self._times.patience)
         finally:
             del self._questions[key]
@@ -193,9 +214,11 @@ class Cluster:
         try:
             async with asyncio.timeout(2.0), ZeroMQTransport(endpoint, patience=1.0) as transport:
                 answer = await transport.call("_cluster_join", [own])
-            self._joined[endpoint] = read_identity(answer["self"]).uuid
-            for found in [answer["self"], *answer["peers"][:PEERS_LIMIT]]:
-                self._meet(read_identity(found))
+            found = read_identity(answer["self"])
+            self._joined[endpoint] = found.uuid
+            self._meet(found)
+            for other in map(read_identity, answer["peers"][:PEERS_LIMIT]):
+                self._hear_of(other)
         except (EmergeError, TimeoutError, LookupError, TypeError) as error:
             log.info("%s cannot be joined now: %s", endpoint, error)
 
@@ -229,8 +252,7 @@ class Cluster:
             self._announce_soon()
         peer.hears = self._pub is None or self.identity.uuid in hears
         for other in map(read_identity, others):
-            if other.uuid not in self._peers:
-                self._meet(other)
+            self._hear_of(other)
         self._review("joined", identity)
 
     def _on_leaving(self, message: dict[str, Any]) -> None:
@@ -239,7 +261,7 @@ class Cluster:
     def _on_whohas(self, message: dict[str, Any]) -> None:
         paths, uuids = read_texts(message["paths"], ASK_LIMIT), read_texts(message["uuids"], ASK_LIMIT)
         asker = self._peers.get(message["uuid"])
-        if asker is not None and self._held is not None:
+        if asker is not None and self._held is not None and self.identity.uuid in read_texts(message["asked"], ASK_LIMIT):
             self._spawn(self._reply(self._held, asker.identity, message["id"], paths, uuids))
 
     async def _reply(self, held: Held, asker: Identity, key: Any, paths: list[str], uuids: list[str]) -> None:
@@ -261,17 +283,23 @@ class Cluster:
 
     # --- who is here
     def _meet(self, identity: Identity) -> Peer:
-        """Listen to a node told of; it becomes a member when it is heard and hears this one."""
+        """Listen to a node that told of itself; it becomes a member when it is heard and hears this one."""
         peer = self._peers.get(identity.uuid)
         if peer is not None and peer.identity == identity:
             return peer
-        if peer is not None:  # it was started again, at other endpoints
-            self._forget(identity.uuid, "gone")
+        for known in [known.identity for known in self._peers.values()]:
+            if known.uuid == identity.uuid or known.rpc == identity.rpc:  # this one was started there after that one
+                self._forget(known.uuid, "gone")
         peer = Peer(identity, self._now())
         if identity.uuid != self.identity.uuid:
             self._peers[identity.uuid] = peer
             self._broadcast.follow(identity.pub)
         return peer
+
+    def _hear_of(self, identity: Identity) -> None:
+        """Listen to a node that another tells of, unless it is one of old, whose place is taken."""
+        if all(identity.uuid != peer.identity.uuid and identity.rpc != peer.identity.rpc for peer in self._peers.values()):
+            self._meet(identity)
 
     def _forget(self, uuid: str, how: str) -> None:
         peer = self._peers.pop(uuid, None)
@@ -290,10 +318,11 @@ class Cluster:
         before = set(self._members)
         members = [peer.identity for peer in self._peers.values() if peer.is_member]
         self._members = sorted(members, key=lambda member: (member.node, member.uuid))
+        self._others = self._choose()
         if (identity in before) == (identity in self._members):
             return
         if identity in self._members:
-            self._lost.pop(identity.uuid, None)
+            self._lost = {uuid: row for uuid, row in self._lost.items() if row[0].rpc != identity.rpc}
         else:
             for question in self._questions.values():
                 question.excuse(identity.uuid)
@@ -305,6 +334,15 @@ class Cluster:
         log.info("node %s (%s) %s", identity.node, identity.rpc, how)
         for callback in list(self._callbacks):
             callback(how, identity)
+
+    def _choose(self) -> list[Identity]:
+        """A member for each other filesystem; different nodes choose different ones, to share the work."""
+        serving: dict[str, list[Identity]] = {}
+        for member in self._members:
+            if member.filesystem != self.identity.filesystem:
+                serving.setdefault(member.filesystem, []).append(member)
+        turn = int(self.identity.uuid, 16)
+        return [members[turn % len(members)] for members in serving.values()]
 
     def _spawn(self, work: Any, name: str | None = None) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -12,10 +12,12 @@ TEXT_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A node: its name, its store's uuid, and the endpoints where it serves (`rpc`) and announces (`pub`)."""
+    """A node: its name, its own uuid (of this life of it), the uuid of the filesystem that it serves, and the
+    endpoints where it serves (`rpc`) and announces (`pub`). Several nodes may serve one filesystem."""
 
     node: str
     uuid: str
+    filesystem: str
     rpc: str
     pub: str
 
@@ -47,8 +49,8 @@ def read_identity(data: Any) -> Identity:
     texts = [data.get(name) for name in Identity.__slots__]
     for text in texts:
         if not isinstance(text, str) or not 0 < len(text) <= TEXT_LIMIT:
-            raise Invalid("a node's identity has its name, uuid, rpc and pub endpoints as text")
-    if not all(str(endpoint).startswith("tcp://") for endpoint in texts[2:]):
+            raise Invalid("a node's identity has its name, uuid, filesystem, rpc and pub endpoints as text")
+    if not all(str(endpoint).startswith("tcp://") for endpoint in texts[3:]):
         raise Invalid("a node's endpoints are tcp://host:port")
     return Identity(*map(str, texts))
 

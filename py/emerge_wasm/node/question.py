@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .peer import Identity
@@ -10,21 +11,34 @@ from .peer import Identity
 
 @dataclass(slots=True)
 class Holdings:
-    """For each path and uuid found, the nodes that hold it; `silent` are those that did not answer in time."""
+    """For each path and uuid found, the nodes that hold it; `silent` are those that did not answer."""
 
     paths: dict[str, list[Identity]] = field(default_factory=dict)
     uuids: dict[str, list[Identity]] = field(default_factory=dict)
     silent: list[Identity] = field(default_factory=list)
 
+    def add(self, other: Holdings) -> None:
+        """Take in what others answered, who were asked instead of those that were silent."""
+        for found, more in ((self.paths, other.paths), (self.uuids, other.uuids)):
+            for name, holders in more.items():
+                found.setdefault(name, []).extend(holders)
+        asked = {identity.filesystem for identity in other.silent}
+        self.silent = [identity for identity in self.silent if identity.filesystem in asked]
+
 
 class Question:
     """One question, put to some nodes. With `first`, it is settled as soon as anyone has anything."""
 
-    def __init__(self, asked: list[Identity], first: bool) -> None:
+    def __init__(self, asked: Sequence[Identity], first: bool) -> None:
         self.holdings = Holdings()
         self._first = first
         self._waiting = {identity.uuid: identity for identity in asked}
         self._settled = asyncio.Event()
+
+    @property
+    def asked(self) -> list[str]:
+        """The uuids of those whose answers count."""
+        return list(self._waiting)
 
     def answer(self, uuid: str, paths: list[str], uuids: list[str]) -> None:
         """What one node has. A second answer, or one that nobody asked for, does not count."""
@@ -39,7 +53,10 @@ class Question:
 
     def excuse(self, uuid: str) -> None:
         """A node is gone: its answer is not waited for."""
-        self.answer(uuid, [], [])
+        identity = self._waiting.get(uuid)
+        if identity is not None:
+            self.holdings.silent.append(identity)
+            self.answer(uuid, [], [])
 
     async def wait(self, seconds: float) -> Holdings:
         """The answers: all of them, or those that came in time."""
@@ -47,7 +64,7 @@ class Question:
             async with asyncio.timeout(seconds):
                 await self._settled.wait()
         except TimeoutError:
-            self.holdings.silent = list(self._waiting.values())
+            self.holdings.silent += self._waiting.values()
         for found in (self.holdings.paths, self.holdings.uuids):
             for holders in found.values():
                 holders.sort(key=lambda identity: (identity.node, identity.uuid))

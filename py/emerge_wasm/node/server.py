@@ -18,7 +18,7 @@ import zmq
 
 from ..clients.zeromq import DrainedSocket
 from ..errors import Invalid
-from ..operations import Context
+from ..operations import Context, Wire
 from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
 from ..wire.server import ServerChannels
 from .answer import Answer, Answering
@@ -40,7 +40,7 @@ class RpcServer:
 
     `bind` is an endpoint; port 0 or * takes a free one (see `endpoint` after `start`). `limit` is the largest
     event in bytes (a longer one closes its sender's connection); `per_client` and `total` bound the requests
-    under way. `heartbeat` is in seconds.
+    under way. `heartbeat` is in seconds. `context` says who the clients are; a call may narrow it.
     """
 
     def __init__(
@@ -101,12 +101,13 @@ class RpcServer:
         peer: Hashable = frames[0] if len(frames) <= 3 else tuple(frames[:-2])
         self._answering.receive(peer, frames[-1])
 
-    def _handle(self, name: str, args: list[Any]) -> Answer:
+    def _handle(self, name: str, args: list[Any], wanted: Wire | None) -> Answer:
+        context = self._context.narrowed(wanted) if wanted else self._context
         if name[:1] != "_":
-            return self._dispatch(name, args, self._context)
+            return self._dispatch(name, args, context)
         inner = self._inner.get(name)
         if inner is not None:
-            return inner(name, args, self._context)
+            return inner(name, args, context)
         if name.startswith("_zerorpc_"):
             return _at_once(answer_builtin(self.name, name, args))
         raise Invalid(f"{name[:80]!r} cannot be called", remedy="names that begin with _ are the node's own")

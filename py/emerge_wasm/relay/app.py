@@ -18,9 +18,11 @@ from starlette.websockets import WebSocket
 from ..clients.websocket import BEAT
 from ..node.cluster import Cluster
 from ..node.peer import Identity
+from ..node.rest_app import PREFIX
 from .browser import RESTART, Browser
 from .gate import cookie_name, refusal
 from .header import SecurityHeaders
+from .rest import RestRelay
 from .session import Sessions
 from .setting import Settings
 from .static import Page
@@ -37,6 +39,7 @@ class Relay:
         self.cluster = Cluster(join=settings.nodes, observer=True)
         self.cluster.on_change(self._members_changed)
         self.browsers: set[Browser] = set()
+        self.rest = RestRelay(settings, self.sessions, self.uplink)
         self.page: Page | None = Page(settings.dist, settings.immutable) if settings.dist else None
 
     @asynccontextmanager
@@ -53,6 +56,7 @@ class Relay:
             await self.cluster.stop()
             for browser in list(self.browsers):
                 browser.end(RESTART, "the relay stops")
+            await self.rest.close()
             await self.uplink.close()
 
     def _members_changed(self, how: str, identity: Identity) -> None:
@@ -133,6 +137,7 @@ def make_app(settings: Settings) -> Starlette:
         Route("/healthz", relay.health),
         Route("/session", relay.session),
         WebSocketRoute("/ws", relay.socket),
+        Mount(PREFIX, relay.rest.app),
     ]
     if relay.page is not None:
         page: ASGIApp = relay.page

@@ -8,20 +8,13 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from ..clients.websocket import SUBPROTOCOL
+from ..node.rest_gate import own_origins
 from .session import Sessions
 
 
 def cookie_name(connection: HTTPConnection) -> str:
     """Cookies are not kept apart by port, so the name is."""
     return f"emerge-{_port(connection)}"
-
-
-def own_origins(connection: HTTPConnection, host: str, more: Iterable[str]) -> set[str]:
-    """The addresses under which a browser can have got our page: never taken from what the browser says."""
-    port = _port(connection)
-    hosts = {"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host}
-    found = {f"http://{name}:{port}" for name in hosts} | {origin.rstrip("/") for origin in more}
-    return found | ({f"http://{name}" for name in hosts} if port == 80 else set())
 
 
 def refusal(connection: HTTPConnection, sessions: Sessions, host: str, origins: Iterable[str]) -> str:

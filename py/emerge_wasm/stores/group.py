@@ -22,10 +22,11 @@ fails leaves the others alone; an exception is the answer to all of them."""
 class Group:
     """The commits that wait, written in groups, one group at a time, in the order they came."""
 
-    def __init__(self, write: Write, limit: int = 1000) -> None:
-        """`limit`: rows and conditions (together) above which a group takes no further batch."""
+    def __init__(self, write: Write, limit: int = 1000, weigh: Callable[[Batch], int] | None = None) -> None:
+        """`limit`: rows and conditions (together) above which a group takes no further batch, or what `weigh` says."""
         self._write = write
         self._limit = limit
+        self._weigh = weigh or weight
         self._waiting: list[tuple[Batch, asyncio.Future[list[int]]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -54,7 +55,7 @@ class Group:
         size = 0
         while self._waiting:
             batch, answer = self._waiting[0]
-            size += weight(batch)
+            size += self._weigh(batch)
             if group and size > self._limit:
                 break
             self._waiting.pop(0)

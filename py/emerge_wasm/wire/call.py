@@ -26,10 +26,10 @@ class Calls:
         self._streams: dict[bytes, asyncio.Queue[Outcome]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    async def call(self, name: str, args: list[Any]) -> Any:
+    async def call(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> Any:
         """The result of an operation that answers once, or the error that it ended with."""
         loop = asyncio.get_running_loop()
-        channel = self._open(name, args)
+        channel = self._open(name, args, context)
         future: asyncio.Future[Any] = loop.create_future()
         self._answers[channel] = future
         try:
@@ -38,12 +38,14 @@ class Calls:
             self._answers.pop(channel, None)
             self._end(channel)
 
-    async def stream(self, name: str, args: list[Any]) -> AsyncGenerator[Any, None]:
+    async def stream(
+        self, name: str, args: list[Any], context: dict[str, Any] | None = None
+    ) -> AsyncGenerator[Any, None]:
         """The items of an operation that streams. Closing this iterator ends it on the other side.
 
         An operation that answers once after all yields that one result.
         """
-        channel = self._open(name, args)
+        channel = self._open(name, args, context)
         queue: asyncio.Queue[Outcome] = asyncio.Queue()
         self._streams[channel] = queue
         try:
@@ -75,9 +77,9 @@ class Calls:
             self._timer.cancel()
             self._timer = None
 
-    def _open(self, name: str, args: list[Any]) -> bytes:
+    def _open(self, name: str, args: list[Any], context: dict[str, Any] | None) -> bytes:
         loop = asyncio.get_running_loop()
-        channel, payload = self.protocol.request(name, args, loop.time())
+        channel, payload = self.protocol.request(name, args, loop.time(), context)
         try:
             self._send(payload)
         except BaseException:

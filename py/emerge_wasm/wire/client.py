@@ -69,10 +69,18 @@ class ClientProtocol:
     def __len__(self) -> int:
         return len(self._channels)
 
-    def request(self, name: str, args: list[Any], now: float) -> tuple[bytes, bytes]:
-        """Open a channel: (channel id, payload to send). Raises what `encode` does, LimitExceeded when too long."""
+    def request(
+        self, name: str, args: list[Any], now: float, context: dict[str, Any] | None = None
+    ) -> tuple[bytes, bytes]:
+        """Open a channel: (channel id, payload to send). Raises what `encode` does, LimitExceeded when too long.
+
+        `context` is what the call says of itself (see `Context.narrowed`); without any, the header is zerorpc's.
+        """
         channel = self.ids()
-        payload = event.encode({"message_id": channel, "v": 3}, name, args)
+        header: dict[str, Any] = {"message_id": channel, "v": 3}
+        if context:
+            header["context"] = context
+        payload = event.encode(header, name, args)
         event.check_size(payload, self.limit)
         self._channels[channel] = _Channel(name, now, now + self.heartbeat)
         return channel, payload

@@ -35,11 +35,15 @@ class Channel:
 
 
 class Request(NamedTuple):
-    """A peer asks: answer on this channel with ok, or item… and done, or error."""
+    """A peer asks: answer on this channel with ok, or item… and done, or error.
+
+    `context` is what the call says of itself, as it came but surely a map; None when it says nothing.
+    """
 
     channel: Channel
     name: str
     args: list[Any]
+    context: dict[str, Any] | None = None
 
 
 class Granted(NamedTuple):
@@ -165,6 +169,9 @@ class ServerChannels:
             return None
         if not isinstance(found.args, (list, tuple)):
             return self._refuse(key, Invalid(f"{found.name[:80]}: the arguments are not an array"))
+        context = found.header.get("context")
+        if context is not None and type(context) is not dict:
+            return self._refuse(key, Invalid(f"{found.name[:80]}: the call's context is not a map"))
         load = self._load.get(peer, 0)
         if load >= self.per_peer:
             return self._refuse(key, _too_many("requests of one client", self.per_peer))
@@ -173,7 +180,7 @@ class ServerChannels:
         channel = Channel(peer, key, now, now + self.heartbeat)
         self._channels[peer, key] = channel
         self._load[peer] = load + 1
-        return Request(channel, found.name, list(found.args))
+        return Request(channel, found.name, list(found.args), context)
 
     def _follow(self, channel: Channel, found: Event, now: float) -> Granted | Ended | None:
         channel.last = max(channel.last, now)

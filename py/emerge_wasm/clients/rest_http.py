@@ -1,0 +1,139 @@
+"""One HTTP request at a time, by httpx on CPython and by the browser's fetch in Pyodide. Knows nothing of operations.
+
+Both are imported when a request is made, so that this can be imported where neither is.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, NamedTuple, Protocol
+
+KEEP_ALIVE = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""TCP asks for life itself: a call may take long, while a machine that is gone is noticed within half a minute."""
+
+
+class Unanswered(Exception):
+    """No connection could be made: nothing was done."""
+
+
+class CutOff(Exception):
+    """The connection ended, or was silent for too long, while the request was under way."""
+
+
+class Response(NamedTuple):
+    """The head of an answer, and its body in pieces."""
+
+    status: int
+    media_type: str
+    pieces: AsyncGenerator[bytes, None]
+
+
+class Http(Protocol):
+    """How requests are made. `silence` is how many seconds may pass without a byte; None: any number."""
+
+    def post(
+        self, url: str, headers: dict[str, str], body: bytes, silence: float | None
+    ) -> AbstractAsyncContextManager[Response]: ...
+    async def close(self) -> None: ...
+
+
+def make_http(patience: float) -> Http:
+    """Whatever this Python has. `patience` is how long (s) a connection may take."""
+    return BrowserHttp() if sys.platform == "emscripten" else ProgramHttp(patience)
+
+
+class ProgramHttp:
+    """By httpx, over pooled connections. Use it on one event loop."""
+
+    def __init__(self, patience: float) -> None:
+        import ssl
+
+        import httpx
+
+        self._httpx = httpx
+        self._patience = patience
+        options = [
+            (level, number, value)
+            for name, value in KEEP_ALIVE.items()
+            if (number := getattr(socket, name, None)) is not None
+            for level in [socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP]
+        ]
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=5.0)
+        transport = httpx.AsyncHTTPTransport(
+            verify=ssl.create_default_context(), limits=limits, socket_options=options, trust_env=False
+        )
+        self._client = httpx.AsyncClient(transport=transport, trust_env=False)
+
+    @asynccontextmanager
+    async def post(
+        self, url: str, headers: dict[str, str], body: bytes, silence: float | None
+    ) -> AsyncIterator[Response]:
+        timeout = self._httpx.Timeout(silence, connect=self._patience)
+        request = self._client.build_request("POST", url, headers=headers, content=body, timeout=timeout)
+        try:
+            answer = await self._client.send(request, stream=True)
+        except (self._httpx.ConnectError, self._httpx.ConnectTimeout) as error:
+            raise Unanswered(str(error)) from None
+        except self._httpx.HTTPError as error:
+            raise CutOff(str(error) or type(error).__name__) from None
+        pieces = self._pieces(answer)
+        try:
+            yield Response(answer.status_code, answer.headers.get("content-type", ""), pieces)
+        finally:
+            await pieces.aclose()
+            await answer.aclose()
+
+    async def _pieces(self, answer: Any) -> AsyncGenerator[bytes, None]:
+        try:
+            async for piece in answer.aiter_bytes():
+                yield piece
+        except self._httpx.HTTPError as error:
+            raise CutOff(str(error) or type(error).__name__) from None
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+class BrowserHttp:
+    """By the browser's fetch, which sends the session's cookie along to the relay that served the page."""
+
+    @asynccontextmanager
+    async def post(
+        self, url: str, headers: dict[str, str], body: bytes, silence: float | None
+    ) -> AsyncIterator[Response]:
+        import js
+        from pyodide.ffi import JsException, to_js
+
+        array = js.Uint8Array.new(len(body))
+        array.assign(body)
+        abort = js.AbortController.new()
+        options = {"method": "POST", "headers": headers, "signal": abort.signal, "cache": "no-store"}
+        asked = to_js(options, dict_converter=js.Object.fromEntries)
+        asked.body = array
+        try:
+            answer = await js.fetch(url, asked)
+            pieces = _read(answer)
+            yield Response(answer.status, answer.headers.get("content-type") or "", pieces)
+            await pieces.aclose()
+        except JsException as error:  # a browser does not tell whether there was a connection
+            raise CutOff(str(error)) from None
+        finally:
+            abort.abort()
+
+    async def close(self) -> None:
+        pass
+
+
+async def _read(answer: Any) -> AsyncGenerator[bytes, None]:
+    """The body of a fetched answer. Its silence is not bounded: a browser tells when the connection ends."""
+    from pyodide.ffi import JsException
+
+    reader = answer.body.getReader()
+    try:
+        while not (step := await reader.read()).done:
+            yield step.value.to_bytes()
+    except JsException as error:
+        raise CutOff(str(error)) from None

@@ -1,0 +1,42 @@
+"""Which objects a state refers to, found without building anything of a class."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from .reading import decode
+from .value import Ext, Record, Reference
+
+_NONE: frozenset[bytes] = frozenset()
+_MARK = re.compile(rb"\xc7[\x20-\x30]" + re.escape(bytes([Ext.REFERENCE])))  # an extension of some 32 bytes
+
+
+def references_in(state: bytes) -> frozenset[bytes]:
+    """The uuids (16 bytes each) of all references in an encoded state, at any depth."""
+    if _MARK.search(state) is None:  # nearly always
+        return _NONE
+    return frozenset(uuid for found in _walk(decode(state)) if (uuid := _uuid_of(found)) is not None)
+
+
+def _walk(value: Any) -> Iterator[Reference]:
+    if isinstance(value, Reference):
+        yield value
+    elif isinstance(value, Record):
+        yield from _walk(value.fields)
+    elif isinstance(value, dict):
+        for key, held in value.items():
+            yield from _walk(key)
+            yield from _walk(held)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for held in value:
+            yield from _walk(held)
+
+
+def _uuid_of(reference: Reference) -> bytes | None:
+    try:
+        return UUID(reference.uuid).bytes
+    except ValueError:
+        return None

@@ -1,0 +1,67 @@
+"""References between objects: which object refers to which, kept in the same commit as the objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..codec import references_in
+from ..context import Context
+from ..errors import NotFound
+from ..operations import Wire
+from ..store import prefix_end
+from . import access
+from .core import Change, Core
+from .find import find, locate
+from .read import check_limit, load_state
+from .record import Entry
+
+PREFIX = b"ref"
+
+
+def reference_key(target: bytes, source: bytes) -> bytes:
+    return PREFIX + target + source
+
+
+async def refer(core: Core, change: Change, entry: Entry, state: bytes | None) -> Entry:
+    """Keep what an object refers to once its state is this (None: it is gone); the entry that says how many.
+
+    `entry` is as it was before, so that a state without references, after one without, costs nothing.
+    """
+    new = references_in(state) if state is not None else frozenset()
+    old = references_in(await load_state(core, entry, entry.name)) if entry.refs else frozenset()
+    for target in old - new:
+        change.delete("indexes", reference_key(target, entry.uuid))
+    for target in new - old:
+        change.put("indexes", reference_key(target, entry.uuid), b"")
+    return entry if entry.refs == len(new) else entry._replace(refs=len(new))
+
+
+async def references(core: Core, context: Context, path: str, back: bool, cursor: str, limit: int) -> Wire:
+    found = await find(core, context, path, "r")
+    check_limit(limit)
+    after = bytes.fromhex(cursor) if cursor else b""
+    if back:
+        prefix = PREFIX + found.uuid
+        start = prefix + after + b"\0" if after else prefix
+        rows = await core.store.scan("indexes", start, prefix_end(prefix), limit=limit)
+        uuids = [key[-16:] for key, _ in rows]
+    elif found.entry.refs:
+        targets = references_in(await load_state(core, found.entry, found.path))
+        uuids = sorted(target for target in targets if target > after)[:limit]
+    else:
+        uuids = []
+    entries = await _pointers(core, context, uuids)
+    return {"entries": entries, "cursor": uuids[-1].hex() if len(uuids) == limit else ""}
+
+
+async def _pointers(core: Core, context: Context, uuids: Iterable[bytes]) -> list[Wire]:
+    """The pointers of those objects that are there and that the caller may read."""
+    pointers = []
+    for uuid in uuids:
+        try:
+            place = await core.find(await locate(core, uuid))
+        except NotFound:
+            continue
+        if place.entry is not None and access.may(context, place.chain[-1], "r"):
+            pointers.append(place.entry.wire(place.directory, core.node))
+    return pointers

@@ -1,0 +1,201 @@
+"""The two forms of an HTTP call: JSON for people with curl, msgpack (the codec's) for programs. Sans-I/O.
+
+Arguments are read by the types that the operation table gives them; no operation is named here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import codec
+from ..errors import EmergeError, Invalid
+from ..operations import Operation, Wire
+from ..wire.frame import BEAT, END, ERROR, ITEM, MEDIA_TYPE, write_frame
+
+JSON, MSGPACK, LINES = "application/json", "application/msgpack", "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How answers are written: whole ones by `write`; a stream's items, errors, end and signs of life."""
+
+    media_type: str
+    write: Callable[[Any], bytes]
+    stream_type: str
+    item: Callable[[Any], bytes]
+    error: Callable[[Wire], bytes]
+    end: bytes
+    beat: bytes
+
+
+def write_json(value: Any) -> bytes:
+    """A value as JSON (see `codec.plain`); Invalid for one that JSON cannot have."""
+    try:
+        return json.dumps(codec.plain(value), ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise Invalid(f"the answer cannot be written as JSON: {error}", remedy=f"send Accept: {MSGPACK}") from None
+
+
+IN_JSON = Form(
+    JSON,
+    lambda value: write_json(value) + b"\n",
+    LINES,
+    lambda item: write_json(item) + b"\n",
+    lambda wire: write_json({"$error": wire}) + b"\n",
+    b"",
+    b"\n",
+)
+IN_MSGPACK = Form(
+    MSGPACK,
+    codec.encode,
+    MEDIA_TYPE,
+    lambda item: write_frame(ITEM, codec.encode(item)),
+    lambda wire: write_frame(ERROR, codec.encode(wire)),
+    write_frame(END),
+    write_frame(BEAT),
+)
+
+
+def choose_form(headers: Mapping[str, str]) -> Form:
+    """The form that the caller wants: msgpack where Accept names it, else JSON."""
+    return IN_MSGPACK if MSGPACK in headers.get("accept", "").lower() else IN_JSON
+
+
+def read_body(row: Operation, media_type: str, body: bytes) -> dict[str, Any]:
+    """The arguments, by name, in a request's body; Invalid when it is no map of them."""
+    given = codec.decode(body) if media_type == MSGPACK else _parse(body)
+    if type(given) is not dict or not all(type(name) is str for name in given):
+        raise Invalid("the body is not an object", remedy=_usage(row))
+    if media_type == MSGPACK:
+        return given
+    return {name: _argument(row, name, value) for name, value in given.items()}
+
+
+def read_query(row: Operation, query: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The arguments, by name, in a URL's query; a list is its name repeated."""
+    return {name: _from_text(row, name, texts) for name, texts in query.items()}
+
+
+def bind(row: Operation, given: dict[str, Any]) -> list[Any]:
+    """Named arguments in the table's order, defaults filled in; Invalid names what is missing, unknown or of no use."""
+    names = [parameter.name for parameter in row.parameters]
+    if unknown := [name[:80] for name in given if name not in names]:
+        raise Invalid(f"{row.name} has no {unknown[0]!r}", remedy=_usage(row))
+    if missing := [name for name in names[: row.required] if name not in given]:
+        raise Invalid(f"{row.name} lacks {missing[0]!r}", remedy=_usage(row))
+    return row.bind([given.get(parameter.name, parameter.default) for parameter in row.parameters])
+
+
+def read_context(text: str | None) -> Wire | None:
+    """What the header Emerge-Context says, for `Context.narrowed`."""
+    if text is None:
+        return None
+    found = _parse(text.encode("latin-1", "replace"))
+    if type(found) is not dict:
+        raise Invalid("Emerge-Context is not a JSON object", remedy='send {"transaction": …}, {"umask": …}')
+    return found
+
+
+def _usage(row: Operation) -> str:
+    return f"it is {row.name}{row.usage()}"
+
+
+def _parse(body: bytes) -> Any:
+    def refuse(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    try:
+        return json.loads(body, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"this is not JSON: {str(error)[:200]}", remedy="send one JSON object") from None
+
+
+def _argument(row: Operation, name: str, value: Any) -> Any:
+    kinds, annotation = _kinds(row, name)
+    if kinds == (bytes,):
+        found = _bytes(name, value) if isinstance(value, str) else _value(value)
+        return found if isinstance(found, bytes) else codec.encode(found)
+    if "dict[str, bytes]" in annotation and isinstance(value, dict):
+        return {hash: _bytes(f"{name}: {hash[:80]}", text) for hash, text in value.items()}
+    return _value(value)
+
+
+def _from_text(row: Operation, name: str, texts: list[str]) -> Any:
+    kinds, _ = _kinds(row, name)
+    if list in kinds:
+        return texts
+    if len(texts) > 1:
+        raise Invalid(f"{name} is given {len(texts)} times", remedy=_usage(row))
+    if str in kinds or not kinds:
+        return texts[0]
+    read = _TEXT.get(kinds[0])
+    try:
+        return read(texts[0]) if read else _argument(row, name, _parse(texts[0].encode()))
+    except (ValueError, KeyError):
+        raise Invalid(f"{row.name}: {name} cannot be {texts[0][:80]!r}", remedy=_usage(row)) from None
+
+
+_TEXT: dict[type, Callable[[str], Any]] = {
+    int: int,
+    bool: lambda text: {"true": True, "1": True, "": True, "false": False, "0": False}[text.lower()],
+}
+
+
+def _kinds(row: Operation, name: str) -> tuple[tuple[type, ...], str]:
+    for parameter, kinds in zip(row.parameters, row.kinds, strict=True):
+        if parameter.name == name:
+            return kinds, str(parameter.annotation)
+    return (), ""  # unknown, which `bind` tells
+
+
+def _value(value: Any) -> Any:
+    """JSON data as values: {"$bytes": base64}, {"$ref": uuid} and {"$value": Python text} are what they say."""
+    if isinstance(value, list):
+        return [_value(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        (key, text), *_ = value.items()
+        if key in _FORMS and isinstance(text, str):
+            return _FORMS[key](text)
+    return {key: _value(item) for key, item in value.items()}
+
+
+_FORMS: dict[str, Callable[[str], Any]] = {
+    "$bytes": lambda text: _bytes("$bytes", text),
+    "$ref": codec.Reference,
+    "$value": codec.read_literal,
+}
+
+
+def _bytes(name: str, text: Any) -> bytes:
+    if isinstance(text, dict) and list(text) == ["$bytes"]:
+        text = text["$bytes"]
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        raise Invalid(f"{name} is not base64 text", remedy="write bytes in base64") from None
+
+
+def write_error(form: Form, error: BaseException) -> bytes:
+    """The whole error in a form; its details are left out when they cannot be written."""
+    return _told(error, form.write)
+
+
+def write_stream_error(form: Form, error: BaseException) -> bytes:
+    """The error as the last item of a stream."""
+    return _told(error, form.error)
+
+
+def _told(error: BaseException, write: Callable[[Any], bytes]) -> bytes:
+    known = error if isinstance(error, EmergeError) else EmergeError(f"{type(error).__name__}: {error}")
+    wire = known.to_wire()
+    try:
+        return write(wire)
+    except EmergeError:
+        return write({**wire, "details": {}})

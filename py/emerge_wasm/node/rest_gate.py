@@ -1,0 +1,92 @@
+"""Which HTTP requests may come in: by Origin, by token, by the name under which this place was called.
+
+A browser lets any page call 127.0.0.1, so that being on this machine is not enough.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from ..errors import EmergeError, PermissionDenied
+from ..operations import Context
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Refused(Exception):
+    """An answer whose status is not that of its error's code."""
+
+    def __init__(self, status: int, error: EmergeError, **headers: str) -> None:
+        super().__init__(str(error))
+        self.status, self.error, self.headers = status, error, headers
+
+
+class Gate:
+    """Who a request to a node comes from. `token` "" lets in whoever reaches the address, pages of others excepted."""
+
+    def __init__(self, context: Context, token: str, host: str, origins: Iterable[str]) -> None:
+        self._context = context
+        self._token = token.encode()
+        self._host = host
+        self._origins = tuple(origin.rstrip("/") for origin in origins)
+        names = (urlsplit(origin).hostname or "" for origin in self._origins)
+        self._names = LOOPBACK | {host, *names}
+
+    def admit(self, connection: HTTPConnection) -> Context:
+        """Who asks; Refused for a foreign page or without the token."""
+        check_origin(connection, self._host, self._origins)
+        if self._token:
+            shown = bearer(connection)
+            if shown is None or not hmac.compare_digest(shown.encode("utf-8", "replace"), self._token):
+                raise unknown("the node's token")
+        elif host_name(connection) not in self._names:  # a page whose name was turned to this machine's address
+            raise Refused(403, PermissionDenied("this node has another name", remedy="call it by 127.0.0.1"))
+        return self._context
+
+
+def unknown(what: str) -> Refused:
+    """The refusal of one who shows nothing that is known here."""
+    error = PermissionDenied("who asks is not known", remedy=f"send Authorization: Bearer with {what}")
+    return Refused(401, error, **{"www-authenticate": "Bearer"})
+
+
+def check_origin(connection: HTTPConnection, host: str, more: Iterable[str]) -> None:
+    """Refused for what a page of another origin has asked for; programs send no Origin."""
+    origin = connection.headers.get("origin")
+    foreign = origin is not None and origin not in own_origins(connection, host, more)
+    if foreign or not _fetched_here(connection, origin):
+        whose = (origin or "elsewhere")[:100]
+        raise Refused(403, PermissionDenied(f"pages from {whose} may not ask here", remedy="ask from a program"))
+
+
+def own_origins(connection: HTTPConnection, host: str, more: Iterable[str]) -> set[str]:
+    """The addresses under which a browser can have got our page: never taken from what the browser says."""
+    server = connection.scope.get("server")
+    port = int(server[1]) if server and server[1] else 80
+    hosts = {"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host}
+    found = {f"http://{name}:{port}" for name in hosts} | {origin.rstrip("/") for origin in more}
+    return found | ({f"http://{name}" for name in hosts} if port == 80 else set())
+
+
+def bearer(connection: HTTPConnection) -> str | None:
+    """The token of an Authorization header."""
+    scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
+    return shown.strip() if scheme.lower() == "bearer" else None
+
+
+def host_name(connection: HTTPConnection) -> str:
+    """The name by which the request calls this place."""
+    try:
+        return urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _fetched_here(connection: HTTPConnection, origin: str | None) -> bool:
+    """Whether a browser says that its own page asks (which a GET without an Origin leaves open), or is no browser."""
+    site = connection.headers.get("sec-fetch-site")
+    return origin is not None or site in (None, "same-origin", "none")

@@ -1,0 +1,106 @@
+"""An ASGI application on uvicorn, in a loop that runs already; its caller owns signals and printing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import uvicorn
+
+from ..errors import Invalid, Unavailable
+
+STOP_SECONDS = 2
+BACKLOG = 512
+IDLE = 75
+"""Seconds that an idle connection is kept: longer than a client keeps it, who would else send on one just closed."""
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ending = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to whoever runs the loop."""
+        yield
+
+    async def main_loop(self) -> None:
+        """As uvicorn's own, but ends at once when told to."""
+        counter = 0
+        while not await self.on_tick(counter):
+            counter += 1
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1):
+                    await self.ending.wait()
+
+
+class HttpServer:
+    """Serves `app` at host and port (0: a free one). `options` are uvicorn's."""
+
+    def __init__(self, app: Any, host: str, port: int, **options: Any) -> None:
+        self.url = ""
+        self._app = app
+        self._host, self._port = host, port
+        self._options = options
+        self._server: _Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> str:
+        """Listen; the address. Invalid when the port is taken, Unavailable when the application cannot start."""
+        sock = listen(self._host, self._port)
+        self._server = _Server(self._config())
+        self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[sock]))
+        while not self._server.started:
+            if self._task.done():
+                sock.close()
+                raise Unavailable("the server did not start", remedy="see its log above")
+            await asyncio.sleep(0.002)
+        host = "127.0.0.1" if self._host in ("", "0.0.0.0", "localhost") else self._host
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{sock.getsockname()[1]}"
+        return self.url
+
+    async def stop(self, before: Callable[[], None] | None = None) -> None:
+        """Listen no more, end what is under way (told by `before`), and close; a second call does nothing."""
+        if self._server is None or self._task is None:
+            return
+        self._server.should_exit = True
+        self._server.ending.set()
+        if before is not None:
+            before()
+        await self._task
+        self._server = None
+
+    def _config(self) -> uvicorn.Config:
+        return uvicorn.Config(
+            self._app,
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_keep_alive=IDLE,
+            timeout_graceful_shutdown=STOP_SECONDS,
+            **self._options,
+        )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; Invalid when the port is taken or the address is not this machine's."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle's delay off only where the protocol is named; without, small answers wait 40 ms
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+        return sock
+    except (OSError, OverflowError) as error:
+        sock.close()
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise Invalid(
+                f"port {port} of {host} is taken", remedy="stop what listens there, or take another"
+            ) from None
+        raise Invalid(f"{host}:{port} cannot be listened on: {error}", remedy="use 127.0.0.1 and a free port") from None

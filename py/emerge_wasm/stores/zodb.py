@@ -1,0 +1,78 @@
+"""A store in a ZODB: a file (`zodb:///file.fs`), behind a ZEO server (`zodb://host:port/storage`) or in PostgreSQL by
+RelStorage (`zodb://?relstorage=postgresql%3A//user@host/database`, percent-encoded).
+
+`zodb_tree` says how rows lie in it: BTrees of bytes, and that no other class is ever loaded. One thread writes; commits
+that wait at the same moment share one transaction (`zodb_write`). A file is read here in the event loop, what is behind
+a server by a second thread; both through a connection of their own, which sees one moment and waits for no commit.
+Option `wait`: seconds to wait for a server that is away (5).
+Must not be imported in a browser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from ..store import Batch, Capabilities, Key
+from .check import check_batch, check_keys, check_scan, closed
+from .group import Answer, Group
+from .zodb_base import Base
+from .zodb_place import place_of
+from .zodb_tree import Rows
+
+T = TypeVar("T")
+
+
+class ZODBStore:
+    """A store of URL `zodb:`. It belongs to the event loop that opened it."""
+
+    def __init__(self, base: Base, executor: ThreadPoolExecutor) -> None:
+        self.capabilities = Capabilities(
+            durability="disk",
+            reopens=True,
+            many_writers=base.place.remote,
+            isolation="serializable",
+            largest_batch=100_000,
+            largest_value=64 << 20,
+        )
+        self._base = base
+        self._executor = executor
+        self._group = Group(self._write)
+        self._loop = asyncio.get_running_loop()
+        self._closing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, location: str, options: Mapping[str, str]) -> ZODBStore:
+        """Open or make a store; see the module for locations and options. Raises Invalid, Unavailable and the like."""
+        place = place_of(location, options)
+        executor = ThreadPoolExecutor(1, "emerge-zodb")
+        try:
+            base = await asyncio.get_running_loop().run_in_executor(executor, Base, place)
+        except BaseException:
+            executor.shutdown(wait=False)
+            raise
+        return cls(base, executor)
+
+    async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
+        self._check_open()
+        check_keys(keys)
+        return await self._read(lambda rows: rows.get(keys))
+
+    async def scan(
+        self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        self._check_open()
+        check_scan(space, start, end, limit)
+        return await self._read(lambda rows: rows.scan(space, start, end, limit, reverse))
+
+    async def commit(self, batch: Batch) -> list[int]:
+        self._check_open()
+        check_batch(batch, self.capabilities)
+        return await self._group.commit(batch)
+
+    async def close(self) -> None:
+        if self._closing is None:
+            self._closing = self._loop.create_task(self._close())
+        await asyncio.shield(self._closing)

@@ -1,0 +1,138 @@
+"""A ZODB in a file of its own: `FileStorage`, held to what a store promises.
+
+It appends, so it grows with every commit: `Packing` says when it is rewritten without what is out of date. Must not
+import asyncio.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from zc.lockfile import LockError
+from ZODB.FileStorage import FileStorage
+from ZODB.FileStorage.FileStorage import CorruptedError, FileStorageFormatError, FileStorageQuotaError
+
+from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
+from .zodb_place import Place
+
+_MAGIC = (b"FS21", b"FS30")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SMALL = 64 << 20  # bytes up to which a file is not worth packing
+GROWTH = 3  # times its size after the last packing, above which it is
+
+
+class File(FileStorage):  # type: ignore[misc]  # ZODB has no types
+    """A FileStorage whose packed file is on disk before it takes the place of the old one."""
+
+    @staticmethod
+    def packer(storage: Any, references: Any, stop: bytes, gc: bool) -> Any:
+        packed = FileStorage.packer(storage, references, stop, gc)
+        if packed is not None:
+            _sync(storage.getName() + ".pack")
+        return packed
+
+    def _restore_index(self) -> Any:
+        """The index beside the file is a pickle: it is made anew when it could run code."""
+        index = f"{self.getName()}.index"
+        if os.path.exists(index) and not _is_plain(index):
+            os.remove(index)
+        return super()._restore_index()
+
+
+def open_storage(place: Place) -> File:
+    """Own and open a file, making it and its directory."""
+    path = os.path.realpath(place.address)
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    if os.path.isdir(path):
+        raise Invalid(f"{path} is a directory, not a file", remedy="name a file in it")
+    _check(path)
+    if not os.path.exists(path) and os.path.exists(f"{path}.old"):
+        os.rename(f"{path}.old", path)  # killed while a packed file took its place
+    storage = File(path, pack_keep_old=False)
+    _sync(folder)
+    return storage
+
+
+def pack(storage: File, references: Callable[..., Any]) -> int:
+    """Rewrite the file without what is out of date; its size (bytes) then. Others read and write meanwhile."""
+    last: Any = storage.lastTransaction()
+    from ZODB.TimeStamp import TimeStamp
+
+    storage.pack(TimeStamp(last).timeTime(), references)
+    size: int = storage.getSize()
+    return size
+
+
+def meaning(error: Exception, place: Place) -> EmergeError | None:
+    """The EmergeError for what a file has: its owner, its format, its disk."""
+    match error:
+        case LockError():
+            return _owned(os.path.realpath(place.address))
+        case FileStorageFormatError():
+            return Invalid(f"{place.name} is not an Emerge store", remedy="name another file")
+        case CorruptedError():
+            return Invalid(f"{place.name} is damaged: {error}", remedy="restore it from a backup")
+        case FileStorageQuotaError():
+            return _full(place)
+        case OSError() if error.errno in _NO_ROOM:
+            return _full(place)
+        case OSError():
+            return Unavailable(
+                f"{place.name}: {error.strerror or error}", remedy="choose a place that can be written", file=place.name
+            )
+    return None
+
+
+def _full(place: Place) -> EmergeError:
+    return LimitExceeded(
+        f"no room is left for {place.name}", remedy="free some disk space, then try again", limit="disk space"
+    )
+
+
+def _owned(path: str) -> EmergeError:
+    """The error of a file that another process (or another store of this one) has open."""
+    with open(f"{path}.lock", "rb") as file:
+        pid = file.read(20).strip().decode("ascii", "replace")
+    return Unavailable(
+        f"{path} is in use by process {pid}",
+        remedy="one process at a time can have a ZODB file: end that one, name another file, or share it by ZEO",
+        file=path,
+        pid=int(pid) if pid.isdigit() else None,
+    )
+
+
+def _check(path: str) -> None:
+    """Refuse what is no FileStorage before anything is made beside it."""
+    if os.path.exists(path):
+        with open(path, "rb") as file:
+            if file.read(4) not in (b"", *_MAGIC):
+                raise Invalid(f"{path} is not an Emerge store", remedy="name another file")
+
+
+class _Plain(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+def _is_plain(path: str) -> bool:
+    """Whether this file's pickles hold plain data only."""
+    try:
+        with open(path, "rb") as file:
+            while _Plain(file).load():
+                pass
+        return True
+    except Exception:
+        return False
+
+
+def _sync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

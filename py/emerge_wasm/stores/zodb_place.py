@@ -1,0 +1,182 @@
+"""Where a ZODB is: a file, a ZEO server or an SQL database; opening it, and what its errors mean.
+
+Synchronous; `zodb.py` decides which thread calls. Must not import asyncio.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+from urllib.parse import urlsplit
+
+import ZODB
+from transaction import TransactionManager
+from transaction.interfaces import NoTransaction, TransientError
+from ZODB.POSException import ConflictError, POSKeyError, ReadOnlyError, StorageError
+
+from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
+from .check import check_options
+from .zodb_tree import Foreign, Rows, only_ours, prepare
+
+OPTIONS = ("wait", "relstorage")
+_CACHE = 32 << 20  # bytes of rows that each connection keeps in memory
+_TRIES = 20  # to make what a new store needs, while others try the same
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a URL names. `module` (of these stores) opens it; `name` is fit for an error message: it has no secrets."""
+
+    module: str
+    name: str
+    address: str
+    wait: float  # seconds to wait for a server that is away
+    remote: bool
+
+
+def place_of(location: str, options: Mapping[str, str]) -> Place:
+    """The place of a URL's parts. Raises Invalid."""
+    check_options("zodb", options, OPTIONS)
+    wait = options.get("wait", "5")
+    if not re.fullmatch(r"\d{1,4}(\.\d*)?", wait):
+        raise Invalid(f"wait={wait} is not a number of seconds", remedy="write for example wait=0.5")
+    if address := options.get("relstorage"):
+        if location.strip("/"):
+            raise Invalid(f"a ZODB is at {location} or in an SQL database, not in both", remedy="leave one out")
+        return Place("zodb_sql", _sql_name(address), address, float(wait), True)
+    if not location.startswith("/"):
+        return Place("zodb_zeo", f"the ZEO server {location}", location, float(wait), True)
+    path = location[1:]
+    if not path or "\0" in path:
+        raise Invalid(
+            f"zodb://{location} names no file",
+            remedy="write zodb:///file.fs, zodb:////dir/file.fs, zodb://host:port/storage"
+            " or zodb://?relstorage=postgresql%3A//user@host/database",
+        )
+    return Place("zodb_file", path, path, float(wait), False)
+
+
+class View:
+    """One connection to an opened database: its rows, as of when `begin` was called last."""
+
+    def __init__(self, database: Any, remote: bool) -> None:
+        self.manager = TransactionManager(explicit=True)
+        self._connection = database.open(self.manager)
+        self._remote = remote
+        self._rows: Rows | None = None
+
+    def begin(self) -> Rows:
+        """See what is committed now."""
+        self.manager.begin()
+        if self._rows is None:
+            self._rows = Rows(self._connection, self._fetch)
+        return self._rows
+
+    def join(self, participant: object) -> None:
+        self.manager.get().join(participant)
+
+    def commit(self) -> None:
+        self.manager.commit()
+
+    def end(self) -> None:
+        """Give up what was begun, if anything."""
+        with suppress(NoTransaction):
+            self.manager.abort()
+
+    def close(self) -> None:
+        self.end()
+        self._connection.close()
+
+    def _fetch(self, objects: list[Any]) -> None:
+        if self._remote:
+            missing = [each._p_oid for each in objects if each._p_changed is None]
+            if len(missing) > 1:
+                self._connection.prefetch(missing)
+
+
+def open_database(place: Place) -> Any:
+    """The database at a place, with all that a store needs in it. Raises EmergeError."""
+    with mapped(place):
+        storage = import_module(f"{__package__}.{place.module}").open_storage(place)
+        try:
+            for attempt in range(_TRIES):
+                try:
+                    return _prepared(storage)
+                except ConflictError:  # somebody else makes it at this moment
+                    if attempt == _TRIES - 1:
+                        raise
+        except BaseException:
+            storage.close()
+            raise
+    raise AssertionError("unreachable")
+
+
+def _prepared(storage: Any) -> Any:
+    database = ZODB.DB(
+        storage,
+        cache_size=1_000_000,
+        cache_size_bytes=_CACHE,
+        large_record_size=1 << 30,
+        class_factory=only_ours,
+    )
+    manager = TransactionManager(explicit=True)
+    connection = database.open(manager)
+    try:
+        manager.begin()
+        if prepare(connection):
+            manager.commit()
+    finally:
+        with suppress(NoTransaction):
+            manager.abort()
+        connection.close()
+    return database
+
+
+@contextmanager
+def mapped(place: Place) -> Iterator[None]:
+    """Raise what ZODB and what is below it say as an EmergeError."""
+    try:
+        yield
+    except EmergeError as error:
+        if place.name in error.message:
+            raise
+        raise type(error)(f"{place.name}: {error.message}", remedy=error.remedy, **error.details) from error
+    except Exception as error:
+        raise meaning(error, place) from error
+
+
+def meaning(error: Exception, place: Place) -> EmergeError:
+    """The EmergeError for what ZODB, or a storage below it, says about a place."""
+    told: EmergeError | None = import_module(f"{__package__}.{place.module}").meaning(error, place)
+    if told is not None:
+        return told
+    match error:
+        case EmergeError():
+            return error
+        case Foreign():
+            return Invalid(f"{place.name} is not an Emerge store: it holds {error}", remedy="name another one")
+        case ReadOnlyError():
+            return Unavailable(f"{place.name} cannot be written", remedy="open it for writing where it is served")
+        case POSKeyError():
+            return Invalid(f"{place.name} is damaged: an object is missing", remedy="restore it from a backup")
+        case TransientError():
+            return Unavailable(f"{place.name} has too many writers at once", remedy="try again")
+        case MemoryError():
+            return LimitExceeded(f"{place.name}: out of memory", remedy="commit less at once", limit="memory")
+        case StorageError():
+            return Unavailable(f"{place.name}: {error}", remedy="look at the storage, then try again")
+    return Unavailable(f"{place.name}: {type(error).__name__}: {error}", remedy="look at the storage, then try again")
+
+
+def _sql_name(address: str) -> str:
+    """A DSN without what may be a secret."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname and not parts.path.strip("/"):
+        raise Invalid(
+            "relstorage= names no database", remedy="write zodb://?relstorage=postgresql%3A//user@host/database"
+        )
+    return f"the ZODB in postgresql://{parts.hostname or ''}{parts.path}"

@@ -1,0 +1,49 @@
+"""A ZODB in an SQL database: RelStorage on PostgreSQL. Must not import asyncio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg2
+from relstorage.adapters.interfaces import ReplicaClosedException
+from relstorage.adapters.postgresql import PostgreSQLAdapter
+from relstorage.options import Options
+from relstorage.storage import RelStorage
+from relstorage.storage.interfaces import StorageDisconnectedDuringCommit
+
+from ..errors import EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable
+from .zodb_place import Place
+
+_CACHE = 64  # MiB of records in memory, shared by the connections of a process
+
+
+def open_storage(place: Place) -> Any:
+    """Connect to a database, making the tables it needs."""
+    options = Options(
+        keep_history=False, driver="psycopg2", cache_local_mb=_CACHE, cache_local_object_max=1 << 20, commit_lock_timeout=10
+    )
+    return RelStorage(PostgreSQLAdapter(dsn=place.address, options=options), options=options)
+
+
+def meaning(error: Exception, place: Place) -> EmergeError | None:
+    """The EmergeError for what PostgreSQL says. Its own text is kept from where it may show a secret."""
+    if isinstance(error, StorageDisconnectedDuringCommit | ReplicaClosedException | psycopg2.InterfaceError):
+        return _away(place)
+    if not isinstance(error, psycopg2.Error):
+        return None
+    state, text = error.pgcode or "", str(error)
+    if state.startswith("28") or "authentication failed" in text or "no password supplied" in text:
+        return PermissionDenied(f"{place.name} refuses these credentials", remedy="check user and password")
+    if state == "42501" or "permission denied" in text:
+        return PermissionDenied(f"{place.name}: the user has no right to do that", remedy="grant it, or use another")
+    if state == "3D000" or ("database" in text and "does not exist" in text):
+        return Invalid(f"{place.name} does not exist", remedy="create the database")
+    if state.startswith("53") and state != "53300":
+        return LimitExceeded(f"no room is left for {place.name}", remedy="free some space there", limit="disk space")
+    if isinstance(error, psycopg2.OperationalError) or state.startswith(("57", "08", "53")):
+        return _away(place)
+    return Unavailable(f"{place.name}: error {state} of PostgreSQL", remedy="look into its log")
+
+
+def _away(place: Place) -> EmergeError:
+    return Unavailable(f"{place.name} does not answer", remedy="see that PostgreSQL runs there, then try again")

@@ -1,0 +1,170 @@
+"""How a ZODB store writes: a group of batches, one transaction, and never twice.
+
+Every commit changes the turn (see `zodb_tree`), so of two at once one conflicts and is made again, on what the other
+left: that is what keeps conditions true and the log without a gap among many writers. The turn also says which commit
+of each writer was the last: when a server is lost before it answers, the next attempt finds out there whether the one
+before it was applied. An attempt cannot be applied after a later one looked: both would have changed the same turn.
+Synchronous; must not import asyncio.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ZODB.POSException import ConflictError, POSKeyError
+
+from ..errors import EmergeError, LimitExceeded, Unavailable
+from ..store import Batch, Key
+from .check import changed
+from .group import Answer
+from .zodb_place import Place, View, meaning
+from .zodb_tree import Rows
+
+WRITERS = 32  # of which the turn remembers the last commit
+_AGAIN = 0.02  # seconds, at most, before the next attempt among many writers; doubled up to
+_MOST = 0.2
+_PATIENCE = 60.0  # seconds of conflicts after which a commit is refused
+
+
+class Writer:
+    """Writes groups of batches through one connection, in the order given."""
+
+    def __init__(self, place: Place, view: View, renew: Callable[[], View]) -> None:
+        """`renew` gives a new connection in place of one that failed."""
+        self._place = place
+        self._view = view
+        self._renew = renew
+        self._name = b"writer/" + os.urandom(8)
+        self._number = 0
+
+    def write(self, batches: Sequence[Batch]) -> list[Answer]:
+        """Answers in the order of the batches; durable. A batch that fails leaves the others alone."""
+        try:
+            return self._write(batches)
+        except LimitExceeded as error:
+            if len(batches) > 1:  # a smaller one may still fit
+                return [self.write([batch])[0] for batch in batches]
+            return [error]
+        except EmergeError as error:
+            return [error] * len(batches)
+
+    def _write(self, batches: Sequence[Batch]) -> list[Answer]:
+        doubtful: dict[int, list[Answer]] = {}  # what attempts come to of which nobody knows whether they are applied
+        began, lag = time.monotonic(), _AGAIN
+        while True:
+            voted = _Voted()
+            try:
+                rows = self._view.begin()
+                if self._place.remote and (done := doubtful.get(rows.number(self._name))) is not None:
+                    return done
+                answers = self._apply(rows, batches)
+                if self._sign(rows):
+                    self._view.join(voted)
+                    self._view.commit()
+                return answers
+            except (ConflictError, POSKeyError) as error:  # of a key: somebody else removed it meanwhile
+                if time.monotonic() - began > _PATIENCE:
+                    raise meaning(error, self._place) from error
+            except Exception as error:
+                if voted.yes:
+                    doubtful[self._number] = answers
+                self._check(error, bool(doubtful), time.monotonic() - began)
+            finally:
+                self._view.end()
+            time.sleep(random.random() * lag)
+            lag = min(lag * 2, _MOST)
+
+    def _check(self, error: Exception, doubtful: bool, since: float) -> None:
+        """Take a new connection for the next attempt, or raise when there shall be none."""
+        told = meaning(error, self._place)
+        self._view = self._renew()
+        if not doubtful and not isinstance(told, Unavailable):
+            raise told from error
+        if since > self._place.wait:
+            if doubtful:
+                told = Unavailable(
+                    f"{told.message}, and whether this was committed is unknown", remedy="look what is there, then go on"
+                )
+            raise told from error
+
+    def _apply(self, rows: Rows, batches: Sequence[Batch]) -> list[Answer]:
+        if self._place.remote:
+            rows.expect(_keys(rows, batches))
+        self._changed = False
+        return [self._add(rows, batch) for batch in batches]
+
+    def _add(self, rows: Rows, batch: Batch) -> Answer:
+        """Apply one batch, or nothing of it when an expectation fails."""
+        if batch.expects:
+            held = rows.get([(space, key) for space, key, _ in batch.expects])
+            for (space, key, expected), value in zip(batch.expects, held, strict=True):
+                if value != expected:
+                    return changed(space, key)
+        for space, start, end, count in batch.counts:
+            if rows.count(space, start, end, count + 1) != count:
+                return changed(space, start)
+        self._changed = self._changed or len(batch) > 0
+        for space, key in batch.deletes:
+            rows.delete(space, key)
+        for space, key, value in batch.puts:
+            rows.put(space, key, value)
+        return [_append(rows, space, value) for space, value in batch.appends]
+
+    def _sign(self, rows: Rows) -> bool:
+        """Change the turn for what was applied; whether there is anything to commit."""
+        if not self._changed:
+            return False
+        count = rows.number(b"commit") + 1
+        rows.set_number(b"commit", count)
+        if self._place.remote:
+            self._number += 1
+            rows.set_number(self._name, self._number)
+            _forget(rows)
+        return True
+
+
+class _Voted:
+    """Takes part in a transaction, after the database, to tell whether that has all of it and is to make it final."""
+
+    transaction_manager = None
+
+    def __init__(self) -> None:
+        self.yes = False
+
+    def sortKey(self) -> str:
+        return "~"
+
+    def tpc_vote(self, transaction: object) -> None:
+        self.yes = True
+
+    def _nothing(self, transaction: object) -> None:
+        pass
+
+    abort = tpc_begin = commit = tpc_finish = tpc_abort = _nothing
+
+
+def _append(rows: Rows, space: str, value: bytes) -> int:
+    name = b"counter/" + space.encode()
+    number = rows.number(name) + 1
+    rows.set_number(name, number)
+    rows.put(space, number.to_bytes(8, "big"), value)
+    return number
+
+
+def _keys(rows: Rows, batches: Iterable[Batch]) -> list[Key]:
+    """The keys that these batches look at or change, as far as they are known before."""
+    keys: list[Key] = []
+    for batch in batches:
+        keys += [(space, key) for space, key, _ in batch.expects + batch.puts]
+        keys += batch.deletes
+    for space in {space for batch in batches for space, _ in batch.appends}:
+        keys.append((space, (rows.number(b"counter/" + space.encode()) + 1).to_bytes(8, "big")))
+    return keys
+
+
+def _forget(rows: Rows) -> None:
+    """Of too many writers, forget those that were here first."""

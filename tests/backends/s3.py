@@ -1,0 +1,100 @@
+"""A prefix each, in one bucket of ministack: an S3 that honours conditional puts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from emerge_wasm.stores.s3_database import Database
+
+from . import Urls
+
+KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "no secret", "AWS_REGION": "us-east-1"}
+BUCKET = "emerge-tests"
+
+
+@contextmanager
+def serve_s3(folder: Path) -> Iterator[Urls]:
+    with serve_bucket(folder) as endpoint, environment(KEYS):
+        yield lambda name: f"s3://{BUCKET}/{name}?endpoint={endpoint}&wait=10"
+
+
+@contextmanager
+def serve_bucket(folder: Path, **settings: str) -> Iterator[str]:
+    """An S3 with one empty bucket; its URL."""
+    port = free_port()
+    env = {**os.environ, **KEYS, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "s3"}
+    env |= {"TMPDIR": str(folder), "S3_DATA_DIR": str(folder / "s3"), "LOG_LEVEL": "ERROR", **settings}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "ministack"], env=env, stdout=log, stderr=log, cwd=folder)
+    try:
+        endpoint = f"http://127.0.0.1:{port}"
+        make_bucket(endpoint, process)
+        yield endpoint
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def make_bucket(endpoint: str, process: subprocess.Popen[bytes]) -> None:
+    """Make the bucket as soon as S3 answers."""
+    while process.poll() is None:
+        try:
+            urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT"), timeout=10).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("ministack ended")
+
+
+@contextmanager
+def environment(wanted: dict[str, str]) -> Iterator[None]:
+    held = dict(os.environ)
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name in wanted:
+            os.environ.pop(name)
+        os.environ.update({name: held[name] for name in wanted if name in held})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def kill_at(point: str, count: int) -> None:
+    """End this process at a point of its commit of that number (see `tests.contracts.crash.POINTS`)."""
+    write: Any = Database._write
+    flush: Any = Database._flush
+    done = 0
+
+    def die(here: str) -> None:
+        if here == point and done == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def written(self: Any, rows: Any) -> None:
+        nonlocal done
+        done += 1
+        die("before")
+        await write(self, rows)
+        die("after")
+
+    async def flushed(self: Any, db: Any) -> None:
+        die("between")
+        await flush(self, db)
+
+    Database._write = written  # type: ignore[method-assign]
+    Database._flush = flushed  # type: ignore[method-assign]
