@@ -20,7 +20,7 @@ from .errors import (
     PermissionDenied,
     Unavailable,
 )
-from .objects import EmergeFile, EmergeObject, Pointer
+from .objects import EmergeDirectory, EmergeFile, EmergeObject, Pointer
 
 if TYPE_CHECKING:
     from .clients import SyncClient
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CannotShip",
     "Conflict",
+    "EmergeDirectory",
     "EmergeError",
     "EmergeFile",
     "EmergeObject",

@@ -44,6 +44,13 @@ class EmergeFile(EmergeObject):
     data: Any = None
 
 
+@dataclass(kw_only=True)
+class EmergeDirectory(EmergeObject):
+    """A directory, as `getobject` gives it. Storing one makes it."""
+
+    type: str = field(default=DIRECTORY, repr=False)
+
+
 METADATA = tuple(f.name for f in fields(EmergeObject) if f.name != "id")
 """The attributes that travel in the pointer and are not part of the state. (`id` is the user's, so state.)"""
 

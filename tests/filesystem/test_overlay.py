@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterable
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from emerge_wasm.errors import Conflict, LimitExceeded
 from emerge_wasm.filesystem.overlay import Overlay
 from emerge_wasm.filesystem.seen import Overtaken
-from emerge_wasm.store import Batch, Key, Store
+from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
 from emerge_wasm.stores.memory import MemoryStore
 from tests.contracts.store import SCENARIOS, Scenario, failure, puts, scan_all
@@ -74,7 +73,9 @@ batches = st.builds(
 )
 expectations = st.lists(st.tuples(spaces, keys, st.none() | st.sampled_from(VALUES)), max_size=2)
 ranges = st.tuples(spaces, keys, st.none() | keys, st.integers(0, 6), st.booleans())
-steps = st.lists(st.one_of(batches, st.lists(places, max_size=5), ranges, st.tuples(batches, expectations)), max_size=12)
+steps = st.lists(
+    st.one_of(batches, st.lists(places, max_size=5), ranges, st.tuples(batches, expectations)), max_size=12
+)
 
 
 def log_of(batch: Batch) -> bytes:
@@ -244,7 +245,6 @@ async def test_counts_over_many_pages() -> None:
     overlay = Overlay(base)
     await overlay.commit(Batch(counts=[("entries", b"", None, 2500)], deletes=[("entries", b"00007")]))
     await overlay.commit(Batch(counts=[("entries", b"0", None, 2499)]))
-    assert base.commit is not None and len((await base.scan("entries", limit=9999))) == 2500
     await base.commit(overlay.settle())
     assert len(await base.scan("entries", limit=9999)) == 2499
 
@@ -292,57 +292,84 @@ async def test_limits() -> None:
 
 
 # --- two transactions, step by step: all is as if one had come after the other
-class Script:
-    """A transaction that reads here and there, and writes what it has read so far: its outcome tells what it saw."""
-
-    def __init__(self, source: random.Random, name: bytes) -> None:
-        self.name = name
-        self.steps = [
-            (source.choice(("get", "scan", "scan", "put", "delete", "count")), source.choice(b"abcdef"), source.choice(b"abcdefg"))
-            for _ in range(source.randrange(1, 6))
-        ]
-
-    def run(self, store: Store) -> Iterable[object]:
-        raise NotImplementedError
+Step = tuple[str, int, int]
 
 
-async def do_step(overlay: Overlay, step: tuple[str, int, int], seen: list[object], name: bytes) -> None:
-    kind, first, second = step
-    key, end = bytes([first]), bytes([max(first, second) + 1])
-    if kind == "get":
-        seen.append(await overlay.get([("entries", key)]))
-    elif kind == "scan":
-        limit, reverse = 1 + second % 3, bool(second % 2)
-        seen.append(await overlay.scan("entries", key, end, limit=limit, reverse=reverse))
-    elif kind == "put":
-        await overlay.commit(put(key, name + repr(seen).encode()))
-    elif kind == "delete":
-        await overlay.commit(delete(key))
-    else:
-        rows = await overlay.scan("entries", key, end)
-        await overlay.commit(Batch(counts=[("entries", key, end, len(rows))], puts=[("entries", b"n" + name, b"%d" % len(rows))]))
+class Running:
+    """A random transaction under way: it writes what it has read so far, so that rows tell what it saw."""
+
+    def __init__(self, base: Store, name: bytes, steps: list[Step]) -> None:
+        self.base, self.name, self.steps = base, name, list(steps)
+        self.overlay = Overlay(base)
+        self.seen: list[object] = []
+        self.committed: bool | None = None
+
+    async def go_on(self) -> None:
+        """The next step; after the last one, the commit."""
+        try:
+            if self.steps:
+                await self.do(*self.steps.pop(0))
+            elif self.committed is None:
+                await self.base.commit(self.overlay.settle())
+                self.committed = True
+        except (Conflict, Overtaken):
+            self.committed, self.steps = False, []
+
+    async def do(self, kind: str, first: int, second: int) -> None:
+        key, end = bytes([first]), bytes([max(first, second) + 1])
+        match kind:
+            case "get":
+                self.seen.append(await self.overlay.get([("entries", key)]))
+            case "scan":
+                options = {"limit": 1 + second % 3, "reverse": bool(second & 4)}
+                self.seen.append(await self.overlay.scan("entries", key, end, **options))  # type: ignore[arg-type]
+            case "put":
+                await self.overlay.commit(put(key, self.name + repr(self.seen).encode()))
+            case "delete":
+                await self.overlay.commit(delete(key))
+            case "count":
+                rows = len(await self.overlay.scan("entries", key, end))
+                batch = put(b"n" + self.name, b"%d" % rows)
+                batch.expect_count("entries", key, end, rows)
+                await self.overlay.commit(batch)
 
 
-async def outcome(seed: int, order: list[int]) -> tuple[list[bool], list[tuple[bytes, bytes]]]:
-    """Run two random transactions with their steps in this order (each commits after its last); what became of them."""
-    source = random.Random(seed)
-    base = await filled(*[(bytes([key]), b"0") for key in b"abcdef" if source.random() < 0.5] or [(b"a", b"0")])
-    scripts = [Script(source, name) for name in (b"P", b"Q")]
-    overlays, left = [Overlay(base) for _ in scripts], [list(script.steps) for script in scripts]
-    seen: list[list[object]] = [[], []]
-    done = [False, False]
-    begun: set[int] = set()
+async def interleaved(begin: bytes, scripts: list[list[Step]], order: list[int]) -> tuple[list[bool], list[object]]:
+    """Two transactions in this order of steps, over rows of these keys: which were committed, and all there is."""
+    base = await filled(*[(bytes([key]), b"0") for key in begin], (b"z", b""))
+    running = [Running(base, name, steps) for name, steps in zip((b"P", b"Q"), scripts, strict=True)]
     for who in order:
-        if who not in begun:
-            begun.add(who)
-        if left[who]:
-            try:
-                await do_step(overlays[who], left[who].pop(0), seen[who], scripts[who].name)
-                continue
-            except Overtaken:
-                left[who] = []
-                overlays[who] = Overlay(MemoryStore())
-                continue
-        if not done[who]:
-            pass
-    return done, await base.scan("entries")
+        await running[who].go_on()
+    for each in running:
+        while each.committed is None:
+            await each.go_on()
+    done = [bool(each.committed) for each in running]
+    seen = [each.seen for each, committed in zip(running, done, strict=True) if committed]
+    return done, [seen, await base.scan("entries")]
+
+
+async def test_interleavings_are_as_one_after_the_other() -> None:
+    source, both, failed = random.Random(3), 0, 0
+    kinds = ("get", "scan", "scan", "put", "put", "delete", "count")
+    for _ in range(1500):
+        begin = bytes(key for key in b"abcdef" if source.random() < 0.5)
+        scripts = [
+            [
+                (source.choice(kinds), source.choice(b"abcdef"), source.choice(b"abcdef"))
+                for _ in range(source.randrange(1, 5))
+            ]
+            for _ in range(2)
+        ]
+        done, found = await interleaved(begin, scripts, [source.randrange(2) for _ in range(12)])
+        none: list[Step] = []
+        if all(done):
+            both += 1
+            serial = [(await interleaved(begin, scripts, [who] * 20))[1] for who in (0, 1)]
+            assert found in serial
+        else:
+            failed += 1
+            assert any(done), "one of two always comes through"
+            left = [steps if committed else none for steps, committed in zip(scripts, done, strict=True)]
+            alone = (await interleaved(begin, left, [0] * 20))[1]
+            assert found[1] == alone[1]
+    assert both > 300 and failed > 300

@@ -79,7 +79,7 @@ def test_it_waits_for_results(fs: SyncClient) -> None:
 
 def test_streams_are_iterators(fs: SyncClient) -> None:
     fs.storeall(EmergeFile(name=f"n{number}", path="/d", data=number) for number in range(5))
-    assert STREAMS == ["dir", "objects", "tree", "watch"]
+    assert STREAMS == ["dir", "objects", "states", "tree", "watch"]
     assert all(inspect.isgenerator(getattr(fs, name)("/")) for name in STREAMS)
     assert [pointer.name for pointer in fs.dir("/d")] == ["n0", "n1", "n2", "n3", "n4"]
     assert [obj.data for obj in fs.objects("/d")] == [0, 1, 2, 3, 4]

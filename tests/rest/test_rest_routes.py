@@ -133,6 +133,7 @@ BAD_BODIES = [
     ("cat", b"[" * 100_000, "not JSON"),
     ("cat", b'["/a"]', "not an object"),
     ("cat", b'{"path": NaN}', "not JSON"),
+    ("cat", rb'{"path": "/\ud800"}', "surrogate"),
     ("cat", b"{}", "lacks 'path'"),
     ("cat", b'{"path": "/a", "paht": 1}', "has no 'paht'"),
     ("cat", b'{"path": 7}', "path cannot be int"),
@@ -252,6 +253,9 @@ async def test_details_that_cannot_be_written_are_left_out(http: httpx.AsyncClie
     service.answers["cat"] = NotFound("nothing", handle=object())
     packed = await http.post("/cat", content=encode({"path": "/a"}), headers=MSGPACK)
     assert (packed.status_code, decode(packed.content)["details"]) == (404, {})
+    service.answers["cat"] = NotFound("half \ud800")
+    packed = await http.post("/cat", content=encode({"path": "/a"}), headers=MSGPACK)
+    assert (await http.get("/cat/a")).json()["message"] == decode(packed.content)["message"] == "half ?"
 
 
 # --- context

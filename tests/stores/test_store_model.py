@@ -30,7 +30,7 @@ batches = st.builds(
 )
 
 
-EXAMPLES = {"memory": 40, "sqlite": 40}
+EXAMPLES = {"memory": 40, "sqlite": 40, "dynamodb": 6}
 
 
 class StoreMachine(RuleBasedStateMachine):

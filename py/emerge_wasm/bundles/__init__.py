@@ -10,6 +10,18 @@ from .bundle import Bundle, parse
 from .capturing import capture
 from .description import describe, help_of, merge_rules, source_of
 from .loading import load
+from .mixing import mix
 from .source import keep_source
 
-__all__ = ["Bundle", "capture", "describe", "help_of", "keep_source", "load", "merge_rules", "parse", "source_of"]
+__all__ = [
+    "Bundle",
+    "capture",
+    "describe",
+    "help_of",
+    "keep_source",
+    "load",
+    "merge_rules",
+    "mix",
+    "parse",
+    "source_of",
+]

@@ -139,9 +139,7 @@ class ZeroMQTransport:
             await self.connect()
         return await self._calls.call(name, args, context)
 
-    async def stream(
-        self, name: str, args: list[Any], context: dict[str, Any] | None = None
-    ) -> AsyncIterator[Any]:
+    async def stream(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> AsyncIterator[Any]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         if not self._connected:
             await self.connect()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .literal import read_literal, show
 from .projection import plain
 from .reading import decode
-from .referring import references_in
+from .referring import bundles_in, references_in
 from .state import pack_state, unpack_state
 from .value import DEPTH_LIMIT, SIZE_LIMIT, Record, Reference, class_name_of
 from .writing import encode
@@ -19,6 +19,7 @@ __all__ = [
     "SIZE_LIMIT",
     "Record",
     "Reference",
+    "bundles_in",
     "class_name_of",
     "decode",
     "encode",

@@ -1,4 +1,4 @@
-"""Which objects a state refers to, found without building anything of a class."""
+"""What a state refers to, objects and classes, found without building anything of a class."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ def references_in(state: bytes) -> frozenset[bytes]:
     """The uuids (16 bytes each) of all references in an encoded state, at any depth."""
     if _MARK.search(state) is None:  # nearly always
         return _NONE
-    return frozenset(uuid for found in _walk(decode(state)) if (uuid := _uuid_of(found)) is not None)
+    found = (each for each in _walk(decode(state)) if isinstance(each, Reference))
+    return frozenset(uuid for each in found if (uuid := _uuid_of(each)) is not None)
 
 
-def _walk(value: Any) -> Iterator[Reference]:
+def _walk(value: Any) -> Iterator[Reference | Record]:
+    """Every reference and record in a value."""
     if isinstance(value, Reference):
         yield value
     elif isinstance(value, Record):
+        yield value
         yield from _walk(value.fields)
     elif isinstance(value, dict):
         for key, held in value.items():
@@ -40,3 +43,10 @@ def _uuid_of(reference: Reference) -> bytes | None:
         return UUID(reference.uuid).bytes
     except ValueError:
         return None
+
+
+def bundles_in(state: bytes) -> frozenset[str]:
+    """The hashes of the classes of all nested values in an encoded state, at any depth."""
+    if bytes([Ext.RECORD]) not in state:
+        return frozenset()
+    return frozenset(found.bundle for found in _walk(decode(state)) if isinstance(found, Record) and found.bundle)

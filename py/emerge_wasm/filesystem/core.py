@@ -192,6 +192,14 @@ class Core:
         if old is None:
             change.put("links", link_key(parent, entry.name, entry.uuid, entry.version), link_value(True, entry.date))
 
+    def replace(self, change: Change, place: Place, entry: Entry) -> None:
+        """Put the next version of what is at a place (the root perhaps) in its stead."""
+        if place.names:
+            self.link(change, place.parent, entry, place.chain[-1])
+        else:
+            change.expect("entries", ROOT_KEY, None if place.root == ROOT_RAW else place.root)
+            change.put("entries", ROOT_KEY, entry.pack())
+
     def unlink(self, change: Change, parent: bytes, name: str, raw: bytes, left: Entry) -> None:
         """Take an entry out of a directory, expecting it there; `left` is the entry as it is recorded after that."""
         key = entry_key(parent, name)

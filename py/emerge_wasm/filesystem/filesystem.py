@@ -9,11 +9,27 @@ from uuid import uuid4
 from ..errors import Conflict, Invalid
 from ..operations import Context, Wire, find_operation
 from ..store import Batch, Store
-from . import code, composing, directory, history, move, owning, read, reference, running, write
+from . import (
+    archive,
+    code,
+    compare,
+    composing,
+    directory,
+    history,
+    mixing,
+    move,
+    owning,
+    read,
+    reference,
+    retention,
+    running,
+    write,
+)
 from .core import Core, Runner
+from .migration import migrate
 from .moment import utc_now
 
-FORMAT = b"1"
+FORMAT = b"2"
 """The layout of records in a store (see `record.py`); a store of another format is refused by name."""
 
 VERSION = "0.1.0"
@@ -87,6 +103,9 @@ async def _identify(store: Store) -> str:
         except Conflict:  # another process was first
             return await _identify(store)
         return fresh.decode()
+    if format == b"1":
+        await migrate(store)
+        return await _identify(store)
     if format != FORMAT or uuid is None:
         raise Invalid(
             f"this store has format {format.decode(errors='replace')!r}; this Emerge reads {FORMAT.decode()!r}",
@@ -118,6 +137,7 @@ HANDLERS: dict[str, Handler] = {
     "cat": read.cat,
     "update": write.update,
     "add": composing.add,
+    "mixin": mixing.mixin,
     "references": reference.references,
     "cp": move.cp,
     "mv": move.mv,
@@ -132,9 +152,14 @@ HANDLERS: dict[str, Handler] = {
     "classes": code.classes,
     "versions": read.versions,
     "run": running.run,
+    "diff": compare.diff,
+    "restore": compare.restore,
+    "retain": retention.retain,
     "chmod": owning.chmod,
     "chown": owning.chown,
     "whoami": owning.whoami,
+    "export": archive.export,
+    "load": archive.load,
     "changes": history.changes,
     "watch": history.watch,
     "hello": hello,

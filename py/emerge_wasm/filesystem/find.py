@@ -47,7 +47,7 @@ async def find(core: Core, context: Context, path: str, rights: str = "r", versi
     access.check(context, await _today(core, place, entry, context) if moment else place, rights)
     if version in (0, entry.version):
         return Found(place, entry, place.directory)
-    record = await _find_version(core, place, entry, version)
+    record = await find_version(core, place, entry, version)
     return Found(place, record.entry, record.directory)
 
 
@@ -93,7 +93,7 @@ async def locate(core: Core, uuid: bytes, moment: str = "") -> Names:
     return tuple(reversed(names))
 
 
-async def _find_version(core: Core, place: Place, entry: Entry, version: int) -> VersionRecord:
+async def find_version(core: Core, place: Place, entry: Entry, version: int) -> VersionRecord:
     raw = None
     if 0 < version < entry.version:
         raw = (await core.store.get([("versions", version_key(entry.uuid, version))]))[0]

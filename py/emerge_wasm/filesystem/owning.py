@@ -13,7 +13,7 @@ from . import access
 from .core import Change, Core, not_found, retry
 from .directory import walk_tree
 from .find import name
-from .place import ROOT_KEY, ROOT_RAW, Place
+from .place import Place
 from .record import Entry
 
 Edit = Callable[[Place, Entry], Entry]
@@ -71,11 +71,7 @@ async def _change(core: Core, context: Context, path: str, edit: Edit, operation
             return entry.wire(place.directory, core.node)
         change = Change()
         entry = core.record(change, entry, place.parent, place.directory, operation, context)
-        if names:
-            core.link(change, place.parent, entry, place.chain[-1])
-        else:
-            change.expect("entries", ROOT_KEY, None if place.root == ROOT_RAW else place.root)
-            change.put("entries", ROOT_KEY, entry.pack())
+        core.replace(change, place, entry)
         await core.commit(change)
         return entry.wire(place.directory, core.node)
 

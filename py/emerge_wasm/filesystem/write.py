@@ -19,6 +19,7 @@ from .place import Names, Place
 from .read import load_state
 from .record import Entry
 from .reference import refer
+from .retention import prune, rule_of
 
 Puts = list[tuple[str, bytes, bytes]]
 
@@ -184,6 +185,8 @@ async def _write_one(core: Core, context: Context, change: Change, write: Write,
     place = core.make_directories(change, place, context)
     entry = await refer(core, change, entry, state)
     entry = core.record(change, entry, place.parent, place.directory, operation, context, state=state)
+    if old is not None:
+        await prune(core, change, entry, rule_of(place))
     core.link(change, place.parent, entry, raw)
     pointer = entry.wire(place.directory, core.node)
     return pointer if merged is None else {**pointer, "merged": merged}

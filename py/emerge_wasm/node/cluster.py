@@ -157,10 +157,13 @@ class Cluster:
     async def whohas(self, paths: list[str], uuids: list[str] | None = None, *, first: bool = False) -> Holdings:
         """Ask a node of each other filesystem, and another one when it does not answer; with `first`, the first one
         that has anything will do."""
+        if not paths and not uuids:
+            return Holdings()
         found = await self._ask(self._others, paths, uuids or [], first)
         if found.silent and not (first and (found.paths or found.uuids)):
             instead = [another for silent in found.silent if (another := self.another(silent)) is not None]
             found.add(await self._ask(instead, paths, uuids or [], first))
+            found.silent = [identity for identity in found.silent if identity in self._members]  # others are gone
         return found
 
     async def _ask(self, whom: list[Identity], paths: list[str], uuids: list[str], first: bool) -> Holdings:
@@ -217,8 +220,7 @@ class Cluster:
             found = read_identity(answer["self"])
             self._joined[endpoint] = found.uuid
             self._meet(found)
-            for other in map(read_identity, answer["peers"][:PEERS_LIMIT]):
-                self._hear_of(other)
+            self._hear_of(map(read_identity, answer["peers"][:PEERS_LIMIT]))
         except (EmergeError, TimeoutError, LookupError, TypeError) as error:
             log.info("%s cannot be joined now: %s", endpoint, error)
 
@@ -251,8 +253,7 @@ class Cluster:
             peer.speaks = True
             self._announce_soon()
         peer.hears = self._pub is None or self.identity.uuid in hears
-        for other in map(read_identity, others):
-            self._hear_of(other)
+        self._hear_of(map(read_identity, others))
         self._review("joined", identity)
 
     def _on_leaving(self, message: dict[str, Any]) -> None:
@@ -261,7 +262,8 @@ class Cluster:
     def _on_whohas(self, message: dict[str, Any]) -> None:
         paths, uuids = read_texts(message["paths"], ASK_LIMIT), read_texts(message["uuids"], ASK_LIMIT)
         asker = self._peers.get(message["uuid"])
-        if asker is not None and self._held is not None and self.identity.uuid in read_texts(message["asked"], ASK_LIMIT):
+        asked = self.identity.uuid in read_texts(message["asked"], ASK_LIMIT)
+        if asked and asker is not None and self._held is not None:
             self._spawn(self._reply(self._held, asker.identity, message["id"], paths, uuids))
 
     async def _reply(self, held: Held, asker: Identity, key: Any, paths: list[str], uuids: list[str]) -> None:
@@ -296,10 +298,13 @@ class Cluster:
             self._broadcast.follow(identity.pub)
         return peer
 
-    def _hear_of(self, identity: Identity) -> None:
-        """Listen to a node that another tells of, unless it is one of old, whose place is taken."""
-        if all(identity.uuid != peer.identity.uuid and identity.rpc != peer.identity.rpc for peer in self._peers.values()):
-            self._meet(identity)
+    def _hear_of(self, others: Iterable[Identity]) -> None:
+        """Listen to the nodes that another tells of, but for those of old, whose endpoint is taken."""
+        known = [self.identity, *(peer.identity for peer in self._peers.values())]
+        taken = {identity.uuid for identity in known} | {identity.rpc for identity in known}
+        for identity in others:
+            if taken.isdisjoint((identity.uuid, identity.rpc)):
+                self._meet(identity)
 
     def _forget(self, uuid: str, how: str) -> None:
         peer = self._peers.pop(uuid, None)
@@ -336,13 +341,17 @@ class Cluster:
             callback(how, identity)
 
     def _choose(self) -> list[Identity]:
-        """A member for each other filesystem; different nodes choose different ones, to share the work."""
+        """A member for each other filesystem: the same as before while it is here; different nodes choose different
+        ones, to share the work."""
         serving: dict[str, list[Identity]] = {}
         for member in self._members:
             if member.filesystem != self.identity.filesystem:
                 serving.setdefault(member.filesystem, []).append(member)
-        turn = int(self.identity.uuid, 16)
-        return [members[turn % len(members)] for members in serving.values()]
+        turn, before = int(self.identity.uuid, 16), set(self._others)
+        return [
+            next((member for member in members if member in before), members[turn % len(members)])
+            for members in serving.values()
+        ]
 
     def _spawn(self, work: Any, name: str | None = None) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -110,7 +110,10 @@ def _parse(body: bytes) -> Any:
         raise ValueError(f"{name} is not JSON")
 
     try:
-        return json.loads(body, parse_constant=refuse)
+        found = json.loads(body, parse_constant=refuse)
+        if b"\\ud" in body.lower():  # may be half a character, which no text can have
+            json.dumps(found, ensure_ascii=False).encode()
+        return found
     except (ValueError, RecursionError) as error:
         raise Invalid(f"this is not JSON: {str(error)[:200]}", remedy="send one JSON object") from None
 
@@ -198,4 +201,10 @@ def _told(error: BaseException, write: Callable[[Any], bytes]) -> bytes:
     try:
         return write(wire)
     except EmergeError:
-        return write({**wire, "details": {}})
+        bare = {**wire, "details": {}}
+        return write({key: _whole(text) if isinstance(text, str) else text for key, text in bare.items()})
+
+
+def _whole(text: str) -> str:
+    """The text without halves of characters, which shipped code may have put into its error."""
+    return text.encode("utf-8", "replace").decode()

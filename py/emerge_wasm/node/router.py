@@ -1,33 +1,37 @@
 """In front of a node's filesystem: own paths here, those of other nodes there, directories as all nodes have them.
 
-With no other node it adds nothing. A forwarded operation goes straight to the holder's filesystem, never to its
-router, so nothing is forwarded twice.
+With no other filesystem around it adds nothing; a node that serves the same one is not asked. Where a path is, and how
+another node is asked, is `reach`'s.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from ..errors import Invalid, NotFound, Unavailable
+from ..errors import EmergeError, Invalid, NotFound
 from ..filesystem import Filesystem
-from ..objects import DIRECTORY
 from ..operations import Context, Rows, Wire, find_operation
 from ..paths import child_path, split_path
 from .answer import Answer
 from .cluster import Cluster
 from .holding import held
-from .merge import merge_pages
-from .peer import Identity
+from .merging import Merging
+from .reach import Reach, Where
 from .server import RpcServer
 from .watching import watch_all
 
-REMEMBERED = 4096
-PAGE = 1000
-
 Route = Callable[[list[Any], Context], Answer]
+
+FOLLOWED = (
+    *("get", "getobject", "cat", "update", "add", "references", "methods", "help", "code"),
+    *("versions", "diff", "run"),
+)
+REGISTRY = "/registry/"
+PATHS = frozenset({"path", "source", "target", "first", "second"})
+"""The names of parameters that are paths."""
 
 
 class Router:
@@ -36,264 +40,254 @@ class Router:
     def __init__(self, filesystem: Filesystem, cluster: Cluster) -> None:
         self._filesystem = filesystem
         self._cluster = cluster
-        self._seen: dict[str, Identity] = {}  # path -> the node it was last found on
+        self._reach = Reach(filesystem, cluster)
+        merging = self._merging = Merging(self._reach)
         self._always: dict[str, Route] = {"nodes": self._nodes, "whohas": self._whohas, "watch": self._watch}
         self._routes: dict[str, Route] = {
-            "store": self._place,
-            "mkdir": self._place_directory,
+            **{name: self._following(name) for name in FOLLOWED},
+            **{name: self._placing(name) for name in ("store", "mkdir", "load")},
+            **{name: self._carrying(name) for name in ("cp", "mv")},
+            **{name: self._everywhere(name) for name in ("chmod", "chown")},
             "storeall": self._place_all,
-            "cp": self._carry("cp"),
-            "mv": self._carry("mv"),
+            "mixin": self._mixin,
             "rm": self._remove,
-            "list": self._merged("list", "entries"),
-            "objects": self._merged("objects", "objects"),
-            "dir": self._dir,
-            "tree": self._tree,
+            "restore": self._restore,
+            "retain": self._retain,
+            "export": self._export,
+            "list": merging.list,
+            "objects": merging.objects,
+            "dir": merging.dir,
+            "tree": merging.tree,
             "classes": self._classes,
         }
-        for name in ("get", "getobject", "cat", "update", "methods", "help", "code", "versions", "run"):
-            self._routes[name] = self._following(name)
 
     def register(self, server: RpcServer) -> None:
         """Let other nodes forward operations to this one's filesystem."""
-        server.register("_cluster_forward", self._on_forward)
+        self._reach.register(server)
 
     def dispatch(self, name: str, args: list[Any], context: Context) -> Answer:
         """Answer an operation, wherever in the cluster its path is."""
         route = self._always.get(name)
         if route is None and not self._cluster.alone:
-            route = self._routes.get(name)
+            route = self._inside(name) if context.transaction else self._routes.get(name)
         if route is None:
             return self._filesystem.dispatch(name, args, context)
         return route(find_operation(name).bind(args), context)
 
-    # --- passing on
-    def _on_forward(self, name: str, args: list[Any], context: Context) -> Answer:
-        if len(args) != 3 or not isinstance(args[0], str) or not isinstance(args[1], (list, tuple)):
-            raise Invalid("a forwarded operation is its name, its arguments and who asks")
-        return self._filesystem.dispatch(args[0], list(args[1]), Context(principal=str(args[2]), via="cluster"))
-
-    async def _forward(self, to: Identity, name: str, args: list[Any], context: Context) -> Any:
-        """Run an operation on another node; Unavailable that names the node when it cannot be reached."""
-        link = self._cluster.link(to)
-        try:
-            return await link.call("_cluster_forward", [name, args, context.principal])
-        except Unavailable as error:
-            if link.connected:
-                raise
-            self._cluster.suspect(to)
-            said = f"node {to.node} ({to.rpc}) is out of reach: {error.message}"
-            raise Unavailable(said, path=_path_of(args), remedy=error.remedy) from None
-
-    def _local(self, name: str, args: list[Any], context: Context) -> Awaitable[Any]:
-        answer = self._filesystem.dispatch(name, args, context)
-        assert isinstance(answer, Awaitable)  # streams are not asked for here
-        return answer
-
-    # --- finding out where
-    async def _is_here(self, paths: list[str]) -> bool:
-        return bool((await held(self._filesystem, paths, []))[0])
-
-    async def _holder(self, paths: list[str]) -> Identity | None:
-        """The other node that has one of these paths, None for none; Unavailable when that cannot be known."""
-        found = await self._cluster.whohas(paths, first=True)
-        for path in paths:
-            if holders := found.paths.get(path):
-                self._remember(path, holders[0])
-                return holders[0]
-        if found.silent:
-            names = ", ".join(identity.node for identity in found.silent)
-            raise Unavailable(f"node {names} does not say whether it has {paths[0]}", path=paths[0], remedy="try again")
-        self._check_lost(paths)
-        return None
-
-    def _remember(self, path: str, holder: Identity) -> None:
-        self._seen.pop(path, None)
-        self._seen[path] = holder
-        if len(self._seen) > REMEMBERED:
-            del self._seen[next(iter(self._seen))]
-
-    def _check_lost(self, paths: list[str]) -> None:
-        """Unavailable when a path was last seen on a node that fell silent since."""
-        lost = {identity.uuid for identity in self._cluster.lost()}
-        for path in paths:
-            holder = self._seen.get(path)
-            if holder is not None and holder.uuid in lost:
-                raise Unavailable(
-                    f"{path} is on node {holder.node} ({holder.rpc}), which is out of reach",
-                    path=path,
-                    remedy="start that node again",
-                )
-
     # --- one path
     def _following(self, name: str) -> Route:
+        """Here, or where the path is."""
+        names = [parameter.name for parameter in find_operation(name).parameters]
+        moment = names.index("as_of") if "as_of" in names else None
+
         async def follow(args: list[Any], context: Context) -> Any:
+            past = moment is not None and args[moment]
             try:
-                return await self._local(name, args, context)
+                return await self._reach.local(name, args, context)
             except NotFound:
                 paths = _readings(args[0]) if name == "cat" else [args[0]]
-                if await self._is_here(paths):
+                if not past and await self._reach.is_here(paths):
                     raise  # it is something else that was not found
-                holder = await self._holder(paths)
-                if holder is None:
+                holder = None if past else await self._reach.holder(paths)
+                if holder is None and not past and not args[0].startswith(REGISTRY):
                     raise
-            return await self._forward(holder, name, args, context)
+                if holder is None:
+                    return await self._ask_others(name, args, context)
+            return await self._reach.ask(holder, name, args, context)
 
         return follow
 
-    async def _place(self, args: list[Any], context: Context) -> Any:
-        """Where it is already; here when it is new."""
-        return await self._place_as("store", args, context)
+    async def _ask_others(self, name: str, args: list[Any], context: Context) -> Any:
+        """The answer of the first other node that knows of it: what is no more, nobody holds. Raises the own NotFound,
+        or what another says better, when it was removed there."""
+        own = None
+        for peer in self._cluster.others():
+            try:
+                return await self._reach.ask(peer, name, args, context)
+            except NotFound as error:
+                own = error if error.remedy else own
+        if own is not None:
+            raise own
+        self._reach.check_lost(args[0])
+        raise
 
-    async def _place_directory(self, args: list[Any], context: Context) -> Any:
-        return await self._place_as("mkdir", args, context)
+    async def _export(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
+        where = await self._reach.where(args[0])
+        async with aclosing(self._reach.stream(where, "export", args, context)) as records:
+            async for record in records:
+                yield record
 
-    async def _place_as(self, name: str, args: list[Any], context: Context) -> Any:
-        split_path(args[0])
-        holder = None if await self._is_here(args[:1]) else await self._holder(args[:1])
-        if holder is None:
-            return await self._local(name, args, context)
-        return await self._forward(holder, name, args, context)
+    def _placing(self, name: str) -> Route:
+        async def place(args: list[Any], context: Context) -> Any:
+            where = await self._home(args[0], context)
+            return await self._reach.ask(where, name, args, context)
+
+        return place
+
+    async def _home(self, path: str, context: Context) -> Where:
+        """Where it is already; here when it is new.
+
+        What is new goes where its directory is, if that is elsewhere only and has a say: nobody is to make anew here
+        what they may not enter there.
+        """
+        split_path(path)
+        where = await self._reach.where(path)
+        if where is not None or context.superuser or await self._reach.is_here([path]):
+            return where
+        return _own_or_first(await self._reach.nearest(path))
 
     async def _place_all(self, args: list[Any], context: Context) -> Any:
         paths = [row[0] for row in args[0] if isinstance(row, (list, tuple)) and row and isinstance(row[0], str)]
-        here = set((await held(self._filesystem, paths, []))[0])
-        elsewhere = [path for path in paths if path not in here]
-        found = await self._cluster.whohas(elsewhere)
-        if found.silent:
-            raise Unavailable(f"node {found.silent[0].node} does not say what it has", remedy="try again")
-        self._check_lost(elsewhere)
-        holders = {path: nodes[0] for path, nodes in found.paths.items()}
-        if not holders:
-            return await self._local("storeall", args, context)
-        places = {holders.get(path) for path in paths}
-        if len(places) > 1:
+        places = await self._reach.find(paths)
+        homes = {path: _own_or_first(found) for path, found in places.items()}
+        for path in paths:
+            if path not in homes:
+                homes[path] = None if context.superuser else _own_or_first(await self._reach.nearest(path))
+        found = {_key(where): where for where in homes.values()}
+        if len(found) > 1:
             raise Invalid("these objects are on several nodes", remedy="store them in one batch per node")
-        return await self._forward(next(iter(holders.values())), "storeall", args, context)
+        return await self._reach.ask(next(iter(found.values()), None), "storeall", args, context)
 
-    def _carry(self, name: str) -> Route:
+    async def _restore(self, args: list[Any], context: Context) -> Any:
+        """Where it is; else where it was removed."""
+        where = await self._reach.where(args[0])
+        try:
+            return await self._reach.ask(where, "restore", args, context)
+        except NotFound:
+            if where is not None or await self._reach.is_here(args[:1]):
+                raise
+            return await self._ask_others("restore", args, context)
+
+    # --- on every node that has it: a directory may be on several
+    def _everywhere(self, name: str) -> Route:
+        async def change(args: list[Any], context: Context) -> Any:
+            return (await self._change_all(name, args, context))[-1]
+
+        return change
+
+    async def _retain(self, args: list[Any], context: Context) -> Any:
+        if args[1] is None:
+            return await self._following("retain")(args, context)  # type: ignore[misc]  # it does not stream
+        return (await self._change_all("retain", args, context))[-1]
+
+    async def _change_all(self, name: str, args: list[Any], context: Context) -> list[Any]:
+        """The answers of all who have the path, the own last."""
+        split_path(args[0])
+        places = await self._reach.find(args[:1], everywhere=True)
+        return [await self._reach.ask(where, name, args, context) for where in places.get(args[0], [None])]
+
+    async def _remove(self, args: list[Any], context: Context) -> Any:
+        path, recursive = args
+        split_path(path)
+        places = (await self._reach.find([path], everywhere=True)).get(path, [])
+        if len(places) > 1 and not recursive and not await self._merging.is_empty(path):
+            raise Invalid(f"{path} is not empty", path=path, remedy="remove it recursively (rm -r)")
+        return sum([await self._reach.ask(where, "rm", args, context) for where in places or [None]])
+
+    # --- several paths, within one node
+    def _carrying(self, name: str) -> Route:
         async def carry(args: list[Any], context: Context) -> Any:
             source, target = args[:2]
             split_path(source), split_path(target)
-            from_ = None if await self._is_here([source]) else await self._holder([source])
-            await self._check_target(name, from_, source, target)
-            if from_ is None:
-                return await self._local(name, args, context)
-            return await self._forward(from_, name, args, context)
+            where = await self._reach.where(source)
+            await self._check_target(name, where, source, target, context)
+            return await self._reach.ask(where, name, args, context)
 
         return carry
 
-    async def _check_target(self, name: str, from_: Identity | None, source: str, target: str) -> None:
-        """Invalid when the target is there, but not where the source is: nothing must be shadowed."""
-        found = await self._cluster.whohas([target])
-        places: list[Identity | None] = list(found.paths.get(target, []))
-        if await self._is_here([target]):
-            places.append(None)
-        if places and from_ not in places:
-            where = places[0].node if places[0] else self._filesystem.node
-            origin = from_.node if from_ else self._filesystem.node
-            raise Invalid(
-                f"{source} is on node {origin} and {target} on node {where}: {name} works within one node",
-                path=target,
-                remedy="read it and store it there",
-            )
+    async def _mixin(self, args: list[Any], context: Context) -> Any:
+        first, second, _, name, directory = args
+        places = await self._reach.find([first, second])
+        for path in (first, second):
+            if path not in places:
+                raise NotFound(f"nothing is at {path}", path=path)
+        where, other = places[first][0], places[second][0]
+        if _key(where) != _key(other):
+            raise self._apart("mixin", first, where, second, other)
+        await self._check_target("mixin", where, first, child_path(directory, name), context)
+        return await self._reach.ask(where, "mixin", args, context)
 
-    async def _remove(self, args: list[Any], context: Context) -> Any:
-        """Remove it on every node that has it: a directory may be on several."""
-        path, recursive = args
-        split_path(path)
-        holders: list[Identity | None] = list((await self._cluster.whohas([path])).paths.get(path, []))
-        if await self._is_here([path]):
-            holders.append(None)
-        if len(holders) > 1 and not recursive:
-            await self._check_empty(path, context)
-        if not holders:
-            await self._holder([path])
-            holders.append(None)
-        gone = 0
-        for holder in holders:
-            gone += await (
-                self._local("rm", args, context) if holder is None else self._forward(holder, "rm", args, context)
-            )
-        return gone
+    async def _check_target(self, name: str, where: Where, source: str, target: str, context: Context) -> None:
+        """Invalid when the target is there, but not where the source is: nothing must be shadowed. The same for its
+        directory, which may be closed to the caller there."""
+        places = (await self._reach.find([target], everywhere=True)).get(target, [])
+        if not places and not context.superuser:
+            places = await self._reach.nearest(target, everywhere=True)
+        if places and _key(where) not in map(_key, places):
+            raise self._apart(name, source, where, target, places[-1])
 
-    async def _check_empty(self, path: str, context: Context) -> None:
-        try:
-            page = await self._merged_page("list", "entries", [path, "", 1], context)
-        except Invalid:
-            return  # an object
-        if page["entries"]:
-            raise Invalid(f"{path} is not empty", path=path, remedy="remove it recursively (rm -r)")
+    def _apart(self, name: str, source: str, where: Where, target: str, there: Where) -> Invalid:
+        reach = self._reach
+        return Invalid(
+            f"{source} is on node {reach.name(where)} and {target} on node {reach.name(there)}:"
+            f" {name} works within one node",
+            path=target,
+            remedy="read it and store it there",
+        )
 
-    # --- directories, as all nodes have them
-    def _merged(self, name: str, key: str) -> Route:
-        async def page(args: list[Any], context: Context) -> Any:
-            return await self._merged_page(name, key, args, context)
+    # --- in a transaction
+    def _inside(self, name: str) -> Route:
+        """Here, and nowhere else."""
 
-        return page
+        async def answer(args: list[Any], context: Context) -> Any:
+            await self._check_inside(name, args, context)
+            return await self._reach.local(name, args, context)
 
-    async def _merged_page(self, name: str, key: str, args: list[Any], context: Context) -> Wire:
-        peers = self._cluster.peers()
-        asked = [self._local(name, args, context), *(self._forward(peer, name, args, context) for peer in peers)]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        pages = [answer for answer in answers if isinstance(answer, dict)]
-        here = {identity.uuid for identity in self._cluster.peers()}
-        for peer, answer in zip([None, *peers], answers, strict=True):
-            if isinstance(answer, Unavailable) and peer is not None and peer.uuid not in here:
-                continue  # found gone while it was asked: no longer a node of the cluster
-            if isinstance(answer, BaseException) and not isinstance(answer, NotFound):
-                raise answer
-        if not pages:
-            self._check_lost([args[0]])
-            raise next(answer for answer in answers if isinstance(answer, BaseException))
-        return merge_pages(pages, key, args[2])
+        async def stream(args: list[Any], context: Context) -> AsyncGenerator[Any, None]:
+            await self._check_inside(name, args, context)
+            async with aclosing(self._reach.stream(None, name, args, context)) as items:
+                async for item in items:
+                    yield item
 
-    async def _dir(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
-        cursor = ""
-        while True:
-            page = await self._merged_page("list", "entries", [args[0], cursor, PAGE], context)
-            for entry in page["entries"]:
-                yield entry
-            cursor = page["cursor"]
-            if not cursor:
-                return
+        return stream if find_operation(name).streams else answer
 
-    async def _tree(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
-        async with aclosing(self._dir(args, context)) as entries:
-            async for entry in entries:
-                yield entry
-                if entry["type"] == DIRECTORY:
-                    async with aclosing(self._tree([child_path(args[0], entry["name"])], context)) as inside:
-                        async for child in inside:
-                            yield child
+    async def _check_inside(self, name: str, args: list[Any], context: Context) -> None:
+        """Invalid when a path of the operation, or a directory that it would be made in, is on another node."""
+        paths = _paths_of(name, args)
+        places = await self._reach.find(paths) if paths else {}
+        for path in paths:
+            found = next((places[each] for each in _readings(path, name) if each in places), None)
+            if found is None and not context.superuser and find_operation(name).changes:
+                found = await self._reach.nearest(path)
+            if found and None not in found:
+                raise Invalid(
+                    f"{path} is on node {self._reach.name(found[0])}: a transaction works within one node",
+                    path=path,
+                    remedy="begin one there, or leave this out of it",
+                )
 
+    # --- the cluster's own
     async def _classes(self, args: list[Any], context: Context) -> dict[str, bytes]:
         """The bundles from here, and the rest from whoever has them."""
-        found: dict[str, bytes] = dict(await self._local("classes", args, context))
-        for peer in self._cluster.peers():
+        found: dict[str, bytes] = dict(await self._reach.local("classes", args, context))
+        for peer in self._cluster.others():
             missing = [hash for hash in args[0] if hash not in found]
             if not missing:
                 break
             try:
-                found.update(await self._forward(peer, "classes", [missing], context))
-            except Unavailable:
+                found.update(await self._reach.ask(peer, "classes", [missing], context))
+            except EmergeError:
                 continue
         return found
 
-    # --- the cluster's own
     def _watch(self, args: list[Any], context: Context) -> AsyncIterator[Wire]:
         """The changes of all nodes from now on; from a position on, those of this node's own log."""
         own = self._filesystem.dispatch("watch", args, context)
         assert isinstance(own, AsyncIterator)
         if args[1] >= 0:
             return own
-        asked = ["watch", args, context.principal]
-        return watch_all(own, self._cluster, lambda peer: self._cluster.link(peer).stream("_cluster_forward", asked))
+        path = args[0]
+        return watch_all(
+            own, self._cluster, lambda peer, since: self._reach.stream(peer, "watch", [path, since], context)
+        )
 
     async def _nodes(self, args: list[Any], context: Context) -> Rows:
         own = self._cluster.identity
         rows = [(own, True), *((peer, False) for peer in self._cluster.peers())]
-        return [{"node": who.node, "uuid": who.uuid, "rpc": who.rpc, "self": self_} for who, self_ in rows]
+        return [
+            {"node": who.node, "uuid": who.uuid, "filesystem": who.filesystem, "rpc": who.rpc, "self": self_}
+            for who, self_ in rows
+        ]
 
     async def _whohas(self, args: list[Any], context: Context) -> Wire:
         paths, uuids = list(args[0]), list(args[1] or [])
@@ -305,16 +299,43 @@ class Router:
         for key, others, own in (("paths", found.paths, mine[0]), ("uuids", found.uuids, mine[1])):
             answer[key] = {name: holders[0].node for name, holders in others.items()}
             answer[key].update(dict.fromkeys(own, self._filesystem.node))
+            answer[key] = await self._seen_by(context, answer[key], "" if key == "paths" else REGISTRY)
         return answer
 
+    async def _seen_by(self, context: Context, found: Wire, prefix: str) -> Wire:
+        """What of it the caller may read."""
+        if context.superuser:
+            return found
+        get = self._following("get")
+        asked = [get([prefix + name, 0, ""], context) for name in found]
+        answers = await asyncio.gather(*asked, return_exceptions=True)  # type: ignore[call-overload]  # none streams
+        return {name: node for (name, node), seen in zip(found.items(), answers, strict=True) if isinstance(seen, dict)}
 
-def _readings(path: str) -> list[str]:
-    """Every object that `path` may mean, the longest first: a dot may begin a property (`/a/b.field`)."""
-    directory, _, name = path.rpartition("/")
-    parts = name.split(".")
+
+def _key(where: Where) -> str:
+    """By what two places are the same: the filesystem, "" for the own."""
+    return "" if where is None else where.filesystem
+
+
+def _own_or_first(places: Sequence[Where]) -> Where:
+    return None if None in places else places[0]
+
+
+def _readings(path: str, name: str = "cat") -> list[str]:
+    """Every object that `path` may mean to `cat`, the longest first: a dot may begin a property (`/a/b.field`)."""
+    if name != "cat":
+        return [path]
+    directory, _, last = path.rpartition("/")
+    parts = last.split(".")
     names = [".".join(parts[:cut]) for cut in range(len(parts), 0, -1)]
-    return [f"{directory}/{name}" for name in names if name]
+    return [f"{directory}/{each}" for each in names if each]
 
 
-def _path_of(args: list[Any]) -> str | None:
-    return args[0] if args and isinstance(args[0], str) else None
+def _paths_of(name: str, args: list[Any]) -> list[str]:
+    """The paths that an operation's (bound) arguments name."""
+    if name == "storeall":
+        return [row[0] for row in args[0] if isinstance(row, (list, tuple)) and row and isinstance(row[0], str)]
+    named = dict(zip((parameter.name for parameter in find_operation(name).parameters), args, strict=True))
+    if name == "mixin":
+        named["path"] = child_path(named["path"], named["name"])
+    return [value for key, value in named.items() if key in PATHS]

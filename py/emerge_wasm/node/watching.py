@@ -1,6 +1,6 @@
-"""One watch over all nodes: the own changes and those of every node that is here, as they come.
+"""One watch over all nodes: the own changes and those of every other filesystem that is here, as they come.
 
-Only from now on: positions count each node's own log, so a watch from a position is the asked node's alone.
+Only from now on: positions count each filesystem's own log, so a watch from a position is that of the asked node.
 """
 
 from __future__ import annotations
@@ -17,38 +17,53 @@ from .peer import Identity
 WAITING = 1000
 """Changes kept for a watcher that is slow; then the nodes wait for it."""
 
+AGAIN_SECONDS = 0.5
+"""Until a node whose stream ended is asked again, when it is here still."""
+
 Changes = AsyncIterator[Wire]
+Ask = Callable[[Identity, int], Changes]
+"""(node, log position or -1 for from now on) -> its changes."""
 
 
-async def watch_all(own: Changes, cluster: Cluster, ask: Callable[[Identity], Changes]) -> Changes:
-    """Every change of `own`, and of each other node's stream (`ask`), nodes that join later included.
+async def watch_all(own: Changes, cluster: Cluster, ask: Ask) -> Changes:
+    """Every change of `own`, and of one node of each other filesystem (`ask`), those that join later included.
 
-    A node that goes takes its stream with it; an error of `own` is raised.
+    A node that goes takes its stream with it; another one of the same filesystem goes on where it ended. An error of
+    `own` is raised.
     """
     waiting: asyncio.Queue[Wire | BaseException] = asyncio.Queue(WAITING)
-    tasks: dict[str, asyncio.Task[None]] = {}
-
-    async def pass_on(changes: Changes) -> None:
-        async with aclosing(changes):  # type: ignore[type-var]  # async generators both
-            async for change in changes:
-                await waiting.put(change)
+    following: dict[str, tuple[Identity, asyncio.Task[None]]] = {}
+    positions: dict[str, int] = {}
 
     async def pass_own() -> None:
         try:
-            await pass_on(own)
+            async with aclosing(own):  # type: ignore[type-var]  # an async generator
+                async for change in own:
+                    await waiting.put(change)
         except Exception as error:
             await waiting.put(error)
 
     async def pass_peer(peer: Identity) -> None:
-        with suppress(EmergeError):  # it is gone; when it comes back, it is asked anew
-            await pass_on(ask(peer))
+        while True:
+            with suppress(EmergeError):  # it is gone, or did not understand
+                async with aclosing(ask(peer, positions.get(peer.filesystem, -1))) as changes:  # type: ignore[type-var]
+                    async for change in changes:
+                        await waiting.put(change)
+                        positions[peer.filesystem] = change["position"]
+            await asyncio.sleep(AGAIN_SECONDS)
 
     def follow(*_: object) -> None:
-        for peer in cluster.peers():
-            if peer.uuid not in tasks or tasks[peer.uuid].done():
-                tasks[peer.uuid] = asyncio.create_task(pass_peer(peer))
+        others = {peer.filesystem: peer for peer in cluster.others()}
+        for filesystem, (peer, task) in list(following.items()):
+            if others.get(filesystem) != peer:
+                task.cancel()
+                del following[filesystem]
+                ended.append(task)
+        for filesystem, peer in others.items():
+            if filesystem not in following:
+                following[filesystem] = peer, asyncio.create_task(pass_peer(peer))
 
-    tasks["own"] = asyncio.create_task(pass_own())
+    ended = [asyncio.create_task(pass_own())]
     follow()
     forget = cluster.on_change(follow)
     try:
@@ -59,6 +74,7 @@ async def watch_all(own: Changes, cluster: Cluster, ask: Callable[[Identity], Ch
             yield change
     finally:
         forget()
-        for task in tasks.values():
+        tasks = [*ended, *(task for _, task in following.values())]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,6 +7,7 @@ items are for.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import random
 from collections.abc import Sequence
@@ -214,11 +215,19 @@ async def connect(name: str, region: str | None, endpoint: str | None, wait: flo
     try:
         session = get_session()
         context = session.create_client("dynamodb", region_name=region, endpoint_url=endpoint, config=config)
-        return Table(await context.__aenter__(), name, wait)
+        client = await context.__aenter__()
     except FAILURES as error:
         raise meaning(error, name) from error
     except ValueError as error:
         raise Invalid(f"{error} (of the DynamoDB table {name})", remedy="write endpoint=http://host:port") from error
+    client.meta.events.register_first("request-created.dynamodb", _stream)
+    return Table(client, name, wait)
+
+
+def _stream(request: Any, **_: Any) -> None:
+    """Let a long body be sent bit by bit: aiohttp warns of bytes that it must write in one go."""
+    if isinstance(request.data, bytes) and len(request.data) > 1 << 20:
+        request.data = io.BytesIO(request.data)
 
 
 class _ConditionFailed(Conflict):

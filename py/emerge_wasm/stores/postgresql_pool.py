@@ -34,6 +34,8 @@ _LIBPQ = (
     "krbsrvname",
     "gsslib",
 )
+_FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+_ENDED = ("57P01", "57P02", "57P03", "57P05")  # the server ends the session
 _AGAIN = 3  # attempts at a read whose connection is lost
 
 # Every statement of ours looks rows up by their key. The plan is made once, perhaps while the tables are empty, and
@@ -68,7 +70,7 @@ class Place:
             "search_path": f'"{self.schema}"',
             "default_transaction_isolation": "read committed",
             "statement_timeout": wait,
-            "lock_timeout": wait,
+            "lock_timeout": str(round(self.timeout * 900)),  # the first of the two, for its error tells more
             **({"synchronous_commit": "off"} if self.durability == "relaxed" else {}),
             **_PLANS,
         }
@@ -117,6 +119,14 @@ def _number(options: Mapping[str, str], name: str, pattern: str, default: str, m
 class Lost(Exception):
     """The connection broke, or fell silent, while a statement was under way: nobody knows what became of it."""
 
+    def __init__(self, meaning: EmergeError) -> None:
+        super().__init__(str(meaning))
+        self.meaning = meaning
+
+
+class Undone(Lost):
+    """The server took the statement back for another's sake: nothing became of it, and it can be made again."""
+
 
 class Pool:
     """Up to `size` connections, made when needed and kept. What is raised is an EmergeError, or Lost."""
@@ -143,12 +153,8 @@ class Pool:
         connection = self._pop() or await connect(self.place)
         try:
             yield connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
-            if isinstance(error, TimeoutError):
-                connection.terminate()
-            if broken(error) or connection.is_closed():
-                raise Lost(str(meaning(error, self.place))) from error
-            raise meaning(error, self.place) from error
+        except _FOREIGN as error:
+            raise self._trouble(connection, error) from error
         finally:
             if not connection.is_closed():
                 self._idle.append(connection)
@@ -160,8 +166,8 @@ class Pool:
                 async with self.connection() as connection:
                     return await work(connection)
             except Lost as error:
-                cause = error
-        raise Unavailable(f"{self.place.name}: {cause}", remedy=_LATER) from cause
+                lost = error
+        raise lost.meaning from lost
 
     async def close(self) -> None:
         """Wait for what is under way and close all; nothing can be done with it afterwards."""
@@ -170,9 +176,21 @@ class Pool:
         for connection in self._idle:
             try:
                 await connection.close(timeout=1)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            except _FOREIGN:
                 connection.terminate()
         self._idle.clear()
+
+    def _trouble(self, connection: Any, error: BaseException) -> Exception:
+        """What to raise for a foreign error; what may be broken is given up."""
+        state = str(getattr(error, "sqlstate", None))
+        if state in ("40001", "40P01"):  # a conflict of isolation, a deadlock
+            return Undone(meaning(error, self.place))
+        if isinstance(error, asyncpg.PostgresError) and state[:2] != "08" and state not in _ENDED:
+            return meaning(error, self.place)
+        for each in (connection, *self._idle):  # the others are likely as lost
+            each.terminate()
+        self._idle.clear()
+        return Lost(meaning(error, self.place))
 
     def _pop(self) -> Any:
         while self._idle:
@@ -201,16 +219,9 @@ async def connect(place: Place) -> Any:
         except BaseException:
             connection.terminate()
             raise
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError) as error:
+    except (*_FOREIGN, ValueError) as error:
         raise meaning(error, place) from error
     return connection
-
-
-def broken(error: BaseException) -> bool:
-    """Whether the session is over, so that nobody answers for what was under way in it."""
-    if isinstance(error, (OSError, asyncpg.PostgresConnectionError)):
-        return True
-    return getattr(error, "sqlstate", None) in ("57P01", "57P02", "57P03", "57P05")
 
 
 _LATER = "see that the server runs and can be reached, then try again"

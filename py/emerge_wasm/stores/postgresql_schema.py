@@ -141,7 +141,6 @@ async def prepare(connection: Any, schema: str, name: str) -> None:
     version = await connection.fetchval(f'SELECT format FROM "{schema}".emerge')
     if version is None or version > FORMAT:
         raise Invalid(f"{name} has format {version}, this Emerge reads up to {FORMAT}", remedy="upgrade Emerge")
-    await connection.execute("DELETE FROM writers WHERE seen < now() - interval '30 days'")  # of processes long gone
 
 
 async def _make(connection: Any, schema: str, name: str) -> None:

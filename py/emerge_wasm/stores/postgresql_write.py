@@ -21,7 +21,7 @@ from ..errors import Conflict, EmergeError, LimitExceeded, Unavailable
 from ..store import Batch, Key
 from .check import changed
 from .group import Answer
-from .postgresql_pool import Lost, Pool
+from .postgresql_pool import Lost, Pool, Undone
 
 LARGEST = 512 << 20  # bytes of one batch: PostgreSQL takes messages below 1 GiB
 _GROUP = 32 << 20  # bytes of one call above which no further batch joins it
@@ -29,6 +29,7 @@ _TRIES = 3
 _PATIENCE = 5.0  # seconds to find out what became of a commit
 
 _COMMIT = "SELECT * FROM commit_rows(" + ", ".join(f"${number}" for number in range(1, 20)) + ")"
+_LEAVE = "DELETE FROM writers WHERE id = $1 OR seen < now() - interval '30 days'"
 _SETTLE = "SELECT * FROM settle_commit($1, $2)"
 
 
@@ -172,12 +173,12 @@ class Writer:
         return answers
 
     async def close(self) -> None:
-        """Give up the row in `writers`, unless it still bars a lost call from being applied."""
-        if self._number and not self._barring:
+        """Give up the row in `writers`, unless it bars a lost call; and those of processes that ended long ago."""
+        if self._number:
             try:
                 async with self._pool.connection() as connection:
-                    await connection.execute("DELETE FROM writers WHERE id = $1", self.id)
-            except (EmergeError, Lost):  # the next store to be opened removes it, after a while
+                    await connection.execute(_LEAVE, None if self._barring else self.id)
+            except (EmergeError, Lost):  # who closes a store after us does it, in time
                 pass
 
     async def _write_some(self, batches: Sequence[Batch]) -> list[Answer]:
@@ -204,21 +205,20 @@ class Writer:
             try:
                 async with self._pool.connection() as connection:
                     return await self._call(connection, change)
+            except Undone as error:
+                lost: Lost = error
             except Lost as error:
-                cause = error
-            reply = await self._settle(cause)
-            if reply["applied"]:
-                return reply
-        raise Unavailable(
-            f"{self._pool.place.name}: a commit was not applied, the connection is lost again and again: {cause}",
-            remedy="see why the server ends connections, then try again",
-        )
+                lost = error
+                reply = await self._settle(error)
+                if reply["applied"]:
+                    return reply
+        raise Unavailable(f"{lost.meaning.message}; a commit was not applied", remedy="try again later") from lost
 
     async def _call(self, connection: Any, change: Change) -> Any:
         writer = self.id if change.rows or change.appends else None
         return await connection.fetchrow(_COMMIT, writer, self._number, *change.arguments())
 
-    async def _settle(self, cause: Lost) -> Any:
+    async def _settle(self, lost: Lost) -> Any:
         """What became of the call under the last number, whose connection is lost."""
         loop = asyncio.get_running_loop()
         end, pause = loop.time() + _PATIENCE, 0.02
@@ -232,8 +232,7 @@ class Writer:
                 if loop.time() + pause > end:
                     self._barring = True
                     raise Unavailable(
-                        f"{self._pool.place.name}: the connection was lost during a commit,"
-                        f" and whether it was applied is not known: {cause}",
+                        f"{lost.meaning.message}; whether a commit was applied is not known",
                         remedy="look whether the change is there before making it again",
                         applied=None,
                     ) from error

@@ -1,0 +1,65 @@
+"""A class with the fields and methods of two others, made as text from their bundles. Runs none of it."""
+
+from __future__ import annotations
+
+import keyword
+
+from ..errors import Invalid
+from .bundle import Bundle, Content, Part
+from .description import describe
+from .loading import Find
+
+BASE = "EmergeFile"
+_IMPORTS = ("from dataclasses import dataclass",)
+
+
+def mix(first: Bundle | None, second: Bundle | None, name: str, find: Find) -> Bundle:
+    """The bundle of `class name(first, second)`; None stands for EmergeFile. Invalid for what is no class name.
+
+    Where both have a field or method, it is the first's. Fields without a default are given by keyword.
+    """
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise Invalid(f"{name[:40]!r} cannot be the name of a class", remedy="use letters, digits and underscores")
+    bases = list({bundle.hash: bundle for bundle in (first, second) if bundle is not None}.values())
+    if len(bases) == 2 and bases[0].hash in bases[1].requires:  # a class comes before what it derives from
+        bases.reverse()
+    names = _local_names(bases, name)
+    required = {
+        row["name"]: row["annotation"]
+        for bundle in reversed(bases)
+        for row in describe(bundle, find)["fields"]
+        if not row["default"]
+    }
+    shown = " and ".join(bundle.class_name for bundle in bases) or BASE
+    text = "\n".join(
+        [
+            "@dataclass(kw_only=True)",
+            f"class {name}({', '.join(names) or BASE}):",
+            f'    """{shown} in one."""',
+            *([""] if required else []),
+            *(f"    {field}: {annotation}" for field, annotation in required.items()),
+        ]
+    )
+    imports = _IMPORTS if bases else (*_IMPORTS, f"from emerge_wasm import {BASE}")
+    return Bundle.of(
+        Content(
+            class_name=name,
+            imports=imports,
+            classes=tuple(sorted((local, bundle.hash) for local, bundle in zip(names, bases, strict=True))),
+            parts=(Part("class", name, text, True),),
+            requires=tuple(sorted(bundle.hash for bundle in bases)),
+            needs=tuple(sorted({need for bundle in bases for need in bundle.needs})),
+            where="node" if any(bundle.where == "node" for bundle in bases) else "anywhere",
+        )
+    )
+
+
+def _local_names(bases: list[Bundle], taken: str) -> list[str]:
+    """What the bases are called in the text: their own names, made different where they are the same."""
+    names: list[str] = []
+    for bundle in bases:
+        name = bundle.class_name.rpartition(".")[2]
+        while name in (taken, "dataclass", *names):
+            name += "_"
+        names.append(name)
+    return names

@@ -1,0 +1,142 @@
+"""Archives: a whole tree in one zip file, verified by hash before anything of it is stored.
+
+manifest.json           {"format", "root", "records", "members": {name: sha256}}
+records/00000001 …      lists of the records that the operation `export` streams, encoded
+bundles/<hash>          class bundles
+
+Written and read in batches, so that a tree need not fit into memory. What records hold: `filesystem/archive.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
+
+from ..codec import decode, encode
+from ..errors import Invalid
+
+if TYPE_CHECKING:
+    from .client import Client
+
+File = str | os.PathLike[str] | IO[bytes]
+
+FORMAT = "emerge archive 1"
+MANIFEST = "manifest.json"
+MEMBER_RECORDS = 1000
+MEMBER_BYTES = 4 << 20
+"""A member holds so much at most (but for one large record), for it is loaded in one call."""
+
+_CHUNK = 1 << 20
+
+
+class _Writer:
+    """Puts records into members of a zip file."""
+
+    def __init__(self, zip: zipfile.ZipFile) -> None:
+        self.zip = zip
+        self.members: dict[str, str] = {}
+        self.records = 0
+        self._batch: list[Any] = []
+        self._size = 0
+
+    def add(self, record: dict[str, Any]) -> None:
+        bundle = record.get("bundle_data")
+        if bundle is not None:
+            self._put(f"bundles/{record['hash']}", bundle)
+            return
+        self.records += 1
+        self._batch.append(record)
+        self._size += sum(len(value) for value in record.values() if isinstance(value, (bytes, str)))
+        if len(self._batch) >= MEMBER_RECORDS or self._size >= MEMBER_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._batch:
+            number = sum(name.startswith("records/") for name in self.members) + 1
+            self._put(f"records/{number:08}", encode(self._batch))
+            self._batch, self._size = [], 0
+
+    def _put(self, name: str, data: bytes) -> None:
+        self.members[name] = hashlib.sha256(data).hexdigest()
+        self.zip.writestr(name, data)
+
+
+async def write(file: File, root: str, records: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
+    """Write an archive of these records; its manifest. A file that was begun by path and fails is removed."""
+    try:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zip:
+            writer = _Writer(zip)
+            async for record in records:
+                writer.add(record)
+            writer.flush()
+            manifest = {"format": FORMAT, "root": root, "records": writer.records, "members": writer.members}
+            zip.writestr(MANIFEST, json.dumps(manifest, indent=1))
+    except BaseException:
+        _remove(file)
+        raise
+    return manifest
+
+
+async def read(client: Client, file: File, path: str) -> int:
+    """Verify an archive, then load its records below a directory, a member a call; how many objects."""
+    try:
+        zip = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise Invalid(f"{_name(file)} is not an archive: {error}", remedy="give a file that export wrote") from None
+    with zip:
+        manifest = verify(zip, _name(file))
+        count = 0
+        bundles = {
+            name.partition("/")[2]: zip.read(name) for name in manifest["members"] if name.startswith("bundles/")
+        }
+        for name in sorted(name for name in manifest["members"] if name.startswith("records/")):
+            count += await client.load_records(path, decode(zip.read(name)), bundles)
+        return count
+
+
+def verify(zip: zipfile.ZipFile, shown: str) -> dict[str, Any]:
+    """The manifest of an archive whose every member is what the manifest says; else Invalid, naming the member."""
+    try:
+        manifest: dict[str, Any] = json.loads(zip.read(MANIFEST))
+        format, members = manifest["format"], dict(manifest["members"])
+    except (KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise Invalid(f"{shown} has no manifest that can be read: {error}", remedy="export it again") from None
+    if format != FORMAT:
+        raise Invalid(f"{shown} has the format {str(format)[:40]!r}; this Emerge reads {FORMAT!r}")
+    for name in sorted({*members, *zip.namelist()} - {MANIFEST}):
+        if members.get(name) != _digest(zip, name):
+            raise Invalid(f"{name} of {shown} is damaged", remedy="nothing was stored; use another copy of the archive")
+    return manifest
+
+
+def _digest(zip: zipfile.ZipFile, name: str) -> str | None:
+    """The sha256 of a member; None when it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        for chunk in _chunks(zip, name):
+            digest.update(chunk)
+    except (KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError):
+        return None
+    return digest.hexdigest()
+
+
+def _chunks(zip: zipfile.ZipFile, name: str) -> Iterator[bytes]:
+    with zip.open(name) as member:
+        while chunk := member.read(_CHUNK):
+            yield chunk
+
+
+def _remove(file: File) -> None:
+    if isinstance(file, (str, os.PathLike)):
+        with suppress(OSError):
+            os.remove(file)
+
+
+def _name(file: File) -> str:
+    return str(file) if isinstance(file, (str, os.PathLike)) else str(getattr(file, "name", "the file"))

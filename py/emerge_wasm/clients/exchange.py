@@ -1,0 +1,177 @@
+"""JSON and CSV in and out, for plain objects: what other programs read and write. Classes and versions stay behind."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+from ..codec import decode, plain
+from ..errors import EmergeError, Invalid
+from ..objects import EmergeFile
+from ..paths import check_name, child_path, split_path
+
+if TYPE_CHECKING:
+    from .client import Client
+
+TextFile = str | os.PathLike[str] | IO[str]
+
+PAGE = 1000
+PLACE = ("path", "name")
+"""Columns that say where an object is: its directory, below the one that is exported, and its name."""
+
+_OF_THE_FILESYSTEM = frozenset({"type", "perms", "owner", "group", "uuid", "node", "version", "date"})
+
+
+async def export_json(client: Client, path: str, file: TextFile) -> int:
+    """Write the objects at or below a path as a JSON list; how many. Values are written as `codec.plain` says."""
+    count = 0
+    with _opened(file, "w") as out:
+        out.write("[")
+        async for row in _rows(client, path):
+            out.write((",\n" if count else "\n") + json.dumps(row, ensure_ascii=False))
+            count += 1
+        out.write("\n]\n")
+    return count
+
+
+async def export_csv(client: Client, path: str, file: TextFile) -> int:
+    """Write the objects at or below a path as CSV, a column for each field that any of them has; how many.
+
+    A cell is text, or JSON where it is something else, or would read as such.
+    """
+    count = 0
+    columns = dict.fromkeys(PLACE)
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as rows:  # the columns are known at the end only
+        async for row in _rows(client, path):
+            columns.update(dict.fromkeys(row))
+            rows.write(json.dumps(row) + "\n")
+            count += 1
+        rows.seek(0)
+        with _opened(file, "w") as out:
+            writer = csv.writer(out)
+            writer.writerow(columns)
+            for line in rows:
+                row = json.loads(line)
+                writer.writerow([_cell(row[name]) if name in row else "" for name in columns])
+    return count
+
+
+async def load_json(client: Client, file: TextFile, path: str) -> int:
+    """Store an EmergeFile for each map of a JSON list; how many. Invalid, naming the row, before anything is stored."""
+    with _opened(file, "r") as source:
+        try:
+            rows = json.load(source)
+        except (ValueError, RecursionError) as error:
+            raise Invalid(f"{_name(file)} is not JSON: {error}", remedy="give a list of maps") from None
+    if not isinstance(rows, list):
+        raise Invalid(f"{_name(file)} holds a {type(rows).__name__}", remedy="give a list of maps")
+    return await _store(client, [_file(row, path, f"row {number}") for number, row in enumerate(rows, 1)])
+
+
+async def load_csv(client: Client, file: TextFile, path: str) -> int:
+    """Store an EmergeFile for each row of a CSV file with a header; how many. Invalid, naming the line, before
+    anything is stored. A cell that is JSON (a number, true, null, a list, a quoted text) is that; an empty one is
+    left out."""
+    with _opened(file, "r") as source:
+        reader = csv.reader(source, strict=True)
+        try:
+            return await _store(client, list(_read_csv(reader, path, _name(file))))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise Invalid(f"line {reader.line_num} of {_name(file)} is not CSV: {error}") from None
+
+
+def _read_csv(reader: Any, path: str, shown: str) -> Iterator[EmergeFile]:
+    header: list[str] = next(reader, [])
+    if "name" not in header:
+        raise Invalid(f"{shown} has no column 'name'", remedy=f"its first line must name the columns: {header[:10]}")
+    if len(set(header)) < len(header):
+        raise Invalid(f"{shown} has two columns of one name", remedy=f"its columns: {header[:50]}")
+    for cells in reader:
+        where = f"line {reader.line_num}"
+        if not cells:
+            continue
+        if len(cells) != len(header):
+            raise Invalid(f"{where} of {shown} has {len(cells)} cells", remedy=f"there are {len(header)} columns")
+        pairs = zip(header, cells, strict=True)
+        row = {name: cell if name in PLACE else _value(cell) for name, cell in pairs if cell}
+        yield _file(row, path, where)
+
+
+def _file(row: Any, path: str, where: str) -> EmergeFile:
+    """The object of a row; Invalid that says which row and column do not fit."""
+    if not isinstance(row, dict):
+        raise Invalid(f"{where} is a {type(row).__name__}", remedy="each row is a map of field to value")
+    fields = {name: value for name, value in row.items() if name not in PLACE}
+    if not row.get("name"):
+        raise Invalid(f"{where} has no name", remedy="give each row a name of its own")
+    for name in fields:
+        if not name.isidentifier() or name.startswith("_") or name in _OF_THE_FILESYSTEM:
+            raise Invalid(f"{where}: no field can be called {name[:40]!r}", remedy="rename that column")
+    try:
+        directory = "/".join([path.rstrip("/"), *split_path("/" + str(row.get("path", "")).strip("/"))]) or "/"
+        obj = EmergeFile(name=check_name(row["name"]), path=directory)
+    except EmergeError as error:
+        raise Invalid(f"{where}: {error.message}", remedy=error.remedy) from None
+    vars(obj).update(fields)
+    return obj
+
+
+async def _store(client: Client, files: Iterable[EmergeFile]) -> int:
+    return len(await client.storeall(files))
+
+
+async def _rows(client: Client, path: str) -> AsyncIterator[dict[str, Any]]:
+    """The fields of each object at or below a path, as JSON data, with its place."""
+    pointer = await client.get(path)
+    if not pointer.is_directory:
+        yield _row({"path": "", "name": pointer.name}, await client.cat(path))
+        return
+    root = pointer.full_path
+    directories = [root]
+    while directories:
+        directory = directories.pop()
+        inside = directory.removeprefix(root).strip("/")
+        async for name, state in client.states(directory):
+            yield _row({"path": inside, "name": name}, decode(state))
+        below = [child_path(directory, p.name) async for p in client.dir(directory) if p.is_directory]
+        directories += reversed(below)
+
+
+def _row(place: dict[str, Any], state: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = plain(state)
+    return {**place, **{name: value for name, value in fields.items() if name not in PLACE}}
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str) and value and _value(value) == value:
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _value(cell: str) -> Any:
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell
+
+
+@contextmanager
+def _opened(file: TextFile, mode: str) -> Iterator[IO[str]]:
+    if not isinstance(file, (str, os.PathLike)):
+        yield file
+        return
+    try:
+        opened = open(file, mode, encoding="utf-8" if mode == "w" else "utf-8-sig", newline="")  # a BOM is no column
+    except OSError as error:
+        raise Invalid(f"{file} cannot be opened: {error.strerror}", path=str(file)) from None
+    with opened:
+        yield opened
+
+
+def _name(file: TextFile) -> str:
+    return str(file) if isinstance(file, (str, os.PathLike)) else str(getattr(file, "name", "the file"))

@@ -1,0 +1,126 @@
+"""Versions beside each other: what differs between two, and an older one made the newest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..codec import decode, encode
+from ..context import Context
+from ..errors import Conflict, Invalid
+from ..operations import Wire
+from ..store import prefix_end
+from . import access
+from .core import PAGE, Change, Core, not_found, retry
+from .find import REMOVED, find, find_version, name
+from .links import newest_record
+from .moment import read_moment
+from .place import Names, Place
+from .read import load_state
+from .record import Entry, VersionRecord, entry_key
+from .reference import refer
+from .write import Write, change_objects
+
+
+async def diff(core: Core, context: Context, path: str, before: int, after: int) -> Wire:
+    found = [await find(core, context, path, "r", version) for version in (before, after)]
+    states: list[dict[str, Any]] = [decode(await load_state(core, each.entry, each.path)) for each in found]
+    old, new = states
+    rows = []
+    for field in {**old, **new}:
+        if field in old and field in new and encode(old[field]) == encode(new[field]):
+            continue
+        sides = (("before", old), ("after", new))
+        rows.append({"field": field, **{side: state[field] for side, state in sides if field in state}})
+    pointers = [each.entry.wire(each.directory, core.node) for each in found]
+    return {"before": pointers[0], "after": pointers[1], "fields": rows}
+
+
+async def restore(core: Core, context: Context, path: str, version: int, as_of: str) -> Wire:
+    moment = read_moment(as_of)
+    if version and moment:
+        raise Invalid("restore takes a version or a moment, not both", path=path)
+    names = await name(core, path, moment if path.startswith("/registry/") else "")
+    place = await core.find(names)
+    if place.entry is None:
+        return await retry(path, lambda: _bring_back(core, context, names, version, moment))
+    if not (version or moment):
+        raise Invalid(f"{path} is there", path=path, remedy="say which version, or a moment")
+    found = await find(core, context, path, "r", version, as_of)
+    if found.entry.uuid != place.entry.uuid:
+        raise Conflict(f"another object is at {path} than at {as_of}", path=path, remedy="move it away first")
+    state = await load_state(core, found.entry, path)
+
+    def edit(entry: Entry, old: bytes | None) -> tuple[Entry, bytes]:
+        old_class = found.entry
+        return entry._replace(class_name=old_class.class_name, bundle=old_class.bundle, type=old_class.type), state
+
+    write = Write(names, edit, 0, state, uuid=place.entry.uuid)
+    return (await change_objects(core, context, [write], "restore"))[0]
+
+
+async def _bring_back(core: Core, context: Context, names: Names, version: int, moment: str) -> Wire:
+    """Make again what was last at a path (or was at a moment), with all that left it in the same commit."""
+    place = await core.find(names)
+    if place.raw is not None:
+        raise Conflict(f"{place.path} is there again", path=place.path)
+    if len(place.raws) < len(names) - 1:
+        raise not_found(place.directory)
+    access.check_inside(context, place)
+    gone = await _last_there(core, place, moment)
+    if gone is None or not access.may(context, gone.raw, "r"):
+        raise not_found(place.path)
+    if version and not gone.entry.is_directory:
+        entry = (await find_version(core, place, gone.entry, version)).entry
+        gone = gone._replace(raw=gone.entry._replace(content=entry.content, bundle=entry.bundle).pack())
+    change = Change()
+    place = core.make_directories(change, place, context)
+    pointer = await _link_again(core, context, change, gone, place.parent, place.directory, moment)
+    await core.commit(change)
+    return pointer
+
+
+async def _link_again(
+    core: Core, context: Context, change: Change, gone: VersionRecord, parent: bytes, directory: str, moment: str
+) -> Wire:
+    entry = gone.entry
+    if not entry.is_directory:
+        state = await load_state(core, entry, entry.name)
+        entry = await refer(core, change, entry._replace(refs=0), state)
+    removed = entry.date
+    entry = core.record(change, entry, parent, directory, "restore", context)
+    core.link(change, parent, entry, None)
+    if entry.is_directory:
+        inside = f"{directory.rstrip('/')}/{entry.name}"
+        for child in await _left_with(core, entry.uuid, removed):
+            await _link_again(core, context, change, child, entry.uuid, inside, moment)
+    return entry.wire(directory, core.node)
+
+
+async def _last_there(core: Core, place: Place, moment: str) -> VersionRecord | None:
+    """The removal of what was last at a place, or of what was there at a moment; None when it only moved on."""
+    start = entry_key(place.parent, place.names[-1]) + b"\0"
+    rows = await core.store.scan("links", start, prefix_end(start))
+    last: dict[bytes, VersionRecord] = {}
+    for uuid in dict.fromkeys(key[-24:-8] for key, _ in rows):
+        record = await newest_record(core, uuid)
+        if record is not None and record.operation == REMOVED and record.parent == place.parent:
+            last[uuid] = record
+    found = [record for record in last.values() if not moment or record.entry.date > moment]
+    return (min if moment else max)(found, key=lambda record: record.entry.date, default=None)
+
+
+async def _left_with(core: Core, parent: bytes, date: str) -> list[VersionRecord]:
+    """The removals of what left a directory at one moment."""
+    found: dict[bytes, VersionRecord] = {}
+    start, end = parent, prefix_end(parent)
+    while True:
+        rows = await core.store.scan("links", start, end, limit=PAGE)
+        for key, value in rows:
+            if value[:1] == b"-" and (raw := (await core.store.get([("versions", key[-24:])]))[0]) is not None:
+                record = VersionRecord.unpack(raw)
+                newest = await newest_record(core, key[-24:-8])
+                if record.operation == REMOVED and record.entry.date == date and newest == record:
+                    found[record.raw[:16]] = record
+        if len(rows) < PAGE:
+            return list(found.values())
+        start = rows[-1][0] + b"\0"

@@ -1,0 +1,103 @@
+"""Directories as all nodes have them: each node tells its page, and the pages become one.
+
+What the caller may not see on one node is left out, as in any listing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from ..errors import Invalid, NotFound, PermissionDenied, Unavailable
+from ..objects import DIRECTORY
+from ..operations import Context, Wire
+from ..paths import child_path, split_path
+from .merge import merge_pages
+from .reach import Reach
+
+PAGE = 1000
+REGISTRY = ("registry",)
+
+
+class Merging:
+    """The listings of a cluster."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+
+    async def list(self, args: list[Any], context: Context) -> Wire:
+        """The page that `list` tells, of all nodes."""
+        return await self._page("list", "entries", args, context)
+
+    async def objects(self, args: list[Any], context: Context) -> Wire:
+        return await self._page("objects", "objects", args, context)
+
+    async def dir(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
+        path, as_of = args
+        cursor = ""
+        while True:
+            page = await self.list([path, cursor, PAGE, as_of], context)
+            for entry in page["entries"]:
+                yield entry
+            cursor = page["cursor"]
+            if not cursor:
+                return
+
+    async def tree(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
+        path, as_of = args
+        if split_path(path) == REGISTRY:
+            raise Invalid("/registry has no tree", path=path, remedy="list it: it holds everything by uuid")
+        async with aclosing(self.dir(args, context)) as entries:
+            async for entry in entries:
+                yield entry
+                if entry["type"] == DIRECTORY:
+                    async with aclosing(self._below(entry, as_of, context)) as inside:
+                        async for child in inside:
+                            yield child
+
+    async def _below(self, entry: Wire, as_of: str, context: Context) -> AsyncGenerator[Wire, None]:
+        """The tree of a directory that was listed; nothing when it may not be seen, or is gone meanwhile."""
+        async with aclosing(self.tree([child_path(entry["path"], entry["name"]), as_of], context)) as inside:
+            try:
+                async for child in inside:
+                    yield child
+            except (PermissionDenied, NotFound):
+                return
+
+    async def is_empty(self, path: str) -> bool:
+        """Whether a directory has nothing in it on any node, seen or not; an object has not."""
+        everything = Context(superuser=True, via="cluster")
+        try:
+            page = await self.list([path, "", 1, ""], everything)
+        except Invalid:
+            return True
+        return not page["entries"]
+
+    async def _page(self, name: str, key: str, args: list[Any], context: Context) -> Wire:
+        reach = self._reach
+        peers = reach.cluster.others()
+        answers = await asyncio.gather(
+            *(reach.ask(where, name, args, context) for where in (None, *peers)), return_exceptions=True
+        )
+        pages = [answer for answer in answers if isinstance(answer, dict)]
+        here = {identity.filesystem for identity in reach.cluster.peers()}
+        hidden: list[BaseException] = []
+        for peer, answer in zip([None, *peers], answers, strict=True):
+            if isinstance(answer, Unavailable) and peer is not None and peer.filesystem not in here:
+                continue  # found gone while it was asked: no longer a node of the cluster
+            if isinstance(answer, (NotFound, PermissionDenied)):
+                hidden.append(answer)
+            elif isinstance(answer, BaseException):
+                raise answer
+        if not pages:
+            raise self._nothing(args[0], hidden)
+        return merge_pages(pages, key, args[2], "uuid" if split_path(args[0]) == REGISTRY else "name")
+
+    def _nothing(self, path: str, hidden: list[BaseException]) -> BaseException:
+        denied = next((error for error in hidden if isinstance(error, PermissionDenied)), None)
+        if denied is not None:
+            return denied
+        self._reach.check_lost(path)
+        return hidden[0] if hidden else NotFound(f"nothing is at {path}", path=path)

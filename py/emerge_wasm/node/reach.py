@@ -1,0 +1,194 @@
+"""Where in the cluster a path is, and asking there: this node's own filesystem, or a node that serves another one.
+
+A forwarded operation goes straight to the filesystem of whoever is asked, never to its router, so that nothing is
+forwarded twice. What an operation means is the router's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from ..clients.zeromq import ZeroMQTransport
+from ..context import UMASK
+from ..errors import Invalid, Unavailable
+from ..filesystem import Filesystem
+from ..operations import Context, Wire, find_operation
+from ..paths import join_path, split_path
+from .answer import Answer
+from .cluster import Cluster
+from .holding import held
+from .peer import Identity
+from .server import RpcServer
+
+REMEMBERED = 4096
+
+Where = Identity | None
+"""A node of another filesystem, or None for this node's own."""
+
+
+class Reach:
+    """The own filesystem, and those of the other nodes."""
+
+    def __init__(self, filesystem: Filesystem, cluster: Cluster) -> None:
+        self.filesystem = filesystem
+        self.cluster = cluster
+        self._seen: dict[str, Identity] = {}  # path -> the node it was last found on
+
+    def register(self, server: RpcServer) -> None:
+        """Let other nodes forward operations to this one's filesystem."""
+        server.register("_cluster_forward", self._on_forward)
+
+    # --- asking
+    async def ask(self, where: Where, name: str, args: list[Any], context: Context) -> Any:
+        """Run an operation there; Unavailable that names the node when it cannot be reached."""
+        if where is None:
+            return await self.local(name, args, context)
+        link, to = await self._link(where, args)
+        try:
+            return await link.call("_cluster_forward", _forwarded(name, args, context))
+        except Unavailable as error:
+            if link.connected:
+                raise
+            instead = self.cluster.another(to)
+            self.cluster.suspect(to)
+            if instead is None or find_operation(name).changes:  # it may have been made
+                raise _out_of_reach(to, args, error) from None
+        return await self.ask(instead, name, args, context)
+
+    async def stream(self, where: Where, name: str, args: list[Any], context: Context) -> AsyncGenerator[Any, None]:
+        """The items of an operation that streams, from there."""
+        if where is None:
+            items: Any = self.filesystem.dispatch(name, args, context)
+        else:
+            link, _ = await self._link(where, args)
+            items = link.stream("_cluster_forward", _forwarded(name, args, context))
+        async with aclosing(items):
+            async for item in items:
+                yield item
+
+    def local(self, name: str, args: list[Any], context: Context) -> Awaitable[Any]:
+        """Run an operation that does not stream on the own filesystem."""
+        answer = self.filesystem.dispatch(name, args, context)
+        assert not isinstance(answer, AsyncIterator)
+        return answer
+
+    async def _link(self, to: Identity, args: list[Any]) -> tuple[ZeroMQTransport, Identity]:
+        """The connection to a node, or, when it is out of reach, to another one of the same filesystem."""
+        while True:
+            link = self.cluster.link(to)
+            try:
+                if not link.connected:
+                    await link.connect()
+                return link, to
+            except Unavailable as error:
+                instead = self.cluster.another(to)
+                self.cluster.suspect(to)
+                if instead is None:
+                    raise _out_of_reach(to, args, error) from None
+                to = instead
+
+    def _on_forward(self, name: str, args: list[Any], context: Context) -> Answer:
+        if len(args) != 3 or not isinstance(args[0], str) or not isinstance(args[1], (list, tuple)):
+            raise Invalid("a forwarded operation is its name, its arguments and who asks")
+        return self.filesystem.dispatch(args[0], list(args[1]), read_context(args[2]))
+
+    # --- finding out where
+    async def is_here(self, paths: list[str]) -> bool:
+        """Whether one of these is in the own filesystem."""
+        return bool((await held(self.filesystem, paths, []))[0])
+
+    async def find(self, paths: Sequence[str], *, everywhere: bool = False) -> dict[str, list[Where]]:
+        """Where each path is, the own filesystem last; what is nowhere is left out.
+
+        What is here is not looked for elsewhere too, unless `everywhere` (a directory may be in several). Unavailable
+        when it cannot be known.
+        """
+        here = set((await held(self.filesystem, list(paths), []))[0])
+        asked = [path for path in paths if everywhere or path not in here]
+        found = await self.cluster.whohas(asked)
+        if found.silent and asked:
+            raise _silent(found.silent, asked)
+        self._check_lost([path for path in asked if path not in here and path not in found.paths])
+        places: dict[str, list[Where]] = {path: list(holders) for path, holders in found.paths.items()}
+        for path in here:
+            places.setdefault(path, []).append(None)
+        return places
+
+    async def holder(self, paths: list[str]) -> Where:
+        """The other node that has one of these paths, None for none; Unavailable when that cannot be known."""
+        found = await self.cluster.whohas(paths, first=True)
+        for path in paths:
+            if holders := found.paths.get(path):
+                self._remember(path, holders[0])
+                return holders[0]
+        if found.silent:
+            raise _silent(found.silent, paths)
+        self._check_lost(paths)
+        return None
+
+    async def where(self, path: str) -> Where:
+        """Where a path is: here when it is here, or nowhere."""
+        return None if await self.is_here([path]) else await self.holder([path])
+
+    async def nearest(self, path: str, *, everywhere: bool = False) -> list[Where]:
+        """Where the lowest directory above a path is that is anywhere (see `find`)."""
+        names = split_path(path)
+        above = [join_path(*names[:depth]) for depth in range(len(names) - 1, 0, -1)]
+        places = await self.find(above, everywhere=everywhere) if above else {}
+        return next((places[each] for each in above if each in places), [*self.cluster.others(), None])
+
+    def name(self, where: Where) -> str:
+        return self.filesystem.node if where is None else where.node
+
+    def check_lost(self, path: str) -> None:
+        """Unavailable when a path was last seen on a node that fell silent since."""
+        self._check_lost([path])
+
+    def _check_lost(self, paths: list[str]) -> None:
+        lost = {identity.filesystem for identity in self.cluster.lost()}
+        for path in paths:
+            holder = self._seen.get(path)
+            if holder is not None and holder.filesystem in lost:
+                raise Unavailable(
+                    f"{path} is on node {holder.node} ({holder.rpc}), which is out of reach",
+                    path=path,
+                    remedy="start that node again",
+                )
+
+    def _remember(self, path: str, holder: Identity) -> None:
+        self._seen.pop(path, None)
+        self._seen[path] = holder
+        if len(self._seen) > REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+
+
+def write_context(context: Context) -> Wire:
+    """Who asks, for another node, which trusts this one; transactions stay within one node."""
+    who: Wire = {"principal": context.principal, "groups": list(context.groups), "superuser": context.superuser}
+    return who if context.umask == UMASK else {**who, "umask": context.umask}
+
+
+def read_context(data: Any) -> Context:
+    """Who asks, as another node says; Invalid when it says no such thing."""
+    if not isinstance(data, dict) or type(data.get("superuser")) is not bool:
+        raise Invalid("who asks is a map of principal, groups, superuser and umask")
+    trusting = Context(superuser=True, via="cluster")
+    asked = {"as": data.get("principal"), "groups": data.get("groups"), "umask": data.get("umask", UMASK)}
+    who = trusting.narrowed(asked)
+    return Context(who.principal, tuple(who.groups), data["superuser"], who.umask, via="cluster")
+
+
+def _forwarded(name: str, args: list[Any], context: Context) -> list[Any]:
+    return [name, args, write_context(context)]
+
+
+def _out_of_reach(to: Identity, args: list[Any], error: Unavailable) -> Unavailable:
+    path = args[0] if args and isinstance(args[0], str) else None
+    return Unavailable(f"node {to.node} ({to.rpc}) is out of reach: {error.message}", path=path, remedy=error.remedy)
+
+
+def _silent(silent: list[Identity], paths: Sequence[str]) -> Unavailable:
+    names = ", ".join(identity.node for identity in silent)
+    return Unavailable(f"node {names} does not say whether it has {paths[0]}", path=paths[0], remedy="try again")
