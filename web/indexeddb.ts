@@ -7,7 +7,7 @@
 import { deleteDB, openDB, unwrap } from "idb";
 import { ABSENT, type Bytes, pack, Reader } from "./packing";
 
-const FORMAT = 1;
+const FORMAT = 2; // 2: the space links came
 const COUNTERS = "counters"; // the last number that an append got, by space
 const PATIENCE = 2000; // ms for other tabs to let go of an older version
 
@@ -264,10 +264,13 @@ export function open(name: string, spaces: string[], durability: Durability): Pr
 }
 
 async function connect(name: string, spaces: string[], durability: Durability): Promise<Database> {
-  const database = await unblocked(
+  let foreign = false;
+  const opening = unblocked(
     (blocked) =>
       openDB(name, FORMAT, {
-        upgrade(made) {
+        upgrade(made, before, _after, transaction) {
+          foreign = before > 0 && made.objectStoreNames.length > 0 && !made.objectStoreNames.contains(COUNTERS);
+          if (foreign) return transaction.abort();
           for (const space of [...spaces, COUNTERS]) if (!made.objectStoreNames.contains(space)) made.createObjectStore(space);
         },
         blocked,
@@ -276,6 +279,9 @@ async function connect(name: string, spaces: string[], durability: Durability): 
       }),
     (opened) => opened.close(),
   );
+  const database = await opening.catch((error: unknown) => {
+    throw foreign ? new DOMException("it has other object stores", "NotFoundError") : error;
+  });
   if (spaces.some((space) => !database.objectStoreNames.contains(space))) {
     database.close();
     throw new DOMException("it has other object stores", "NotFoundError");

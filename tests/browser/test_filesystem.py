@@ -23,18 +23,21 @@ from emerge_wasm.stores import open_store
 from emerge_wasm.stores.indexeddb import IndexedDBStore
 from tests.contracts import filesystem as contract
 
+scenarios = {scenario.__name__: scenario for scenario in contract.SCENARIOS}
+
 async def open_client(name):
     url = f"indexeddb://{name}"
     opened = await Filesystem.open(await open_store(url), node="browser", url=url, runner=execute)
-    return Client(LocalTransport(opened, Context("tester")))
+    return Client(LocalTransport(opened, Context("tester", superuser=True)))
 """
 
 
 @pytest.fixture(scope="session")
 def page(selenium_module_scope: Any) -> Any:
     """The page, where the scenarios and `open_client` can be used."""
-    text = json.dumps(Path(filesystem.__file__).read_text(encoding="utf-8"))
-    selenium_module_scope.run_js(f"pyodide.FS.writeFile('/suite/tests/contracts/filesystem.py', {text});")
+    for name in ("filesystem", "composition", "versioning"):
+        text = json.dumps(Path(filesystem.__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
+        selenium_module_scope.run_js(f"pyodide.FS.writeFile('/suite/tests/contracts/{name}.py', {text});")
     selenium_module_scope.run("import importlib; importlib.invalidate_caches()")
     selenium_module_scope.run(SETUP)
     return selenium_module_scope
@@ -52,7 +55,7 @@ def name(page: Any) -> Iterator[str]:
 def test_contract(page: Any, name: str, scenario: Scenario) -> None:
     page.run_async(f"""
 async with await open_client({name!r}) as client:
-    await contract.{scenario.__name__}(client)
+    await scenarios[{scenario.__name__!r}](client)
 """)
 
 

@@ -120,6 +120,30 @@ def test_newer_format_is_refused(selenium: Any, name: str) -> None:
     assert "newer Emerge" in run(selenium, name, "result = str(await failure(opened(), Invalid))")
 
 
+def test_older_format_is_opened(selenium: Any, name: str) -> None:
+    """Before the space `links` came."""
+    selenium.run_js(f"""
+        await new Promise((resolve, reject) => {{
+            const request = indexedDB.open("{name}", 1);
+            const spaces = ["meta", "entries", "versions", "states", "bundles", "log", "indexes", "counters"];
+            request.onupgradeneeded = () => spaces.forEach((space) => request.result.createObjectStore(space));
+            request.onsuccess = () => {{
+                const bytes = (text) => new TextEncoder().encode(text);
+                const change = request.result.transaction("states", "readwrite");
+                change.objectStore("states").put(bytes("old").buffer, bytes("k"));
+                change.oncomplete = () => {{ request.result.close(); resolve(); }};
+            }};
+            request.onerror = reject;
+        }});""")
+    code = """
+store = await opened()
+await store.commit(puts((b"new", b"v"), space="links"))
+result = [await store.get([("states", b"k"), ("links", b"new")])]
+await store.close()
+"""
+    assert run(selenium, name, code) == [[b"old", b"v"]]
+
+
 def test_foreign_database_is_refused(selenium: Any, name: str) -> None:
     selenium.run_js(f"""
         await new Promise((resolve, reject) => {{

@@ -471,3 +471,6 @@ async def watching_sees_changes_as_they_come(client: Client) -> None:
     await client.rm("/inventory/w")
     assert (await asyncio.wait_for(coming, 5))["operation"] == "rm"
     await watch.aclose()
+
+
+from tests.contracts import composition, versioning  # noqa: E402, F401 - their scenarios join those above

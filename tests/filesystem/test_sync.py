@@ -15,6 +15,7 @@ from emerge_wasm.clients import Client, SyncClient
 from emerge_wasm.clients.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.node.node import Node
+from emerge_wasm.operations import Context
 from emerge_wasm.stores.memory import MemoryStore
 from emerge_wasm.sync import wait
 
@@ -23,7 +24,8 @@ STREAMS = sorted(name for name in METHODS if inspect.isasyncgenfunction(vars(Cli
 
 
 async def start() -> Node:
-    return await Node(await Filesystem.open(MemoryStore(), node="afar"), "tcp://127.0.0.1:0").start()
+    filesystem = await Filesystem.open(MemoryStore(), node="afar")
+    return await Node(filesystem, "tcp://127.0.0.1:0", context=Context("tester", superuser=True)).start()
 
 
 async def settle(node: Node) -> int:

@@ -13,8 +13,11 @@ from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.core import Runner
 from emerge_wasm.node.cluster import Times
 from emerge_wasm.node.node import Node
+from emerge_wasm.operations import Context
+from emerge_wasm.store import Store
 from emerge_wasm.stores.memory import MemoryStore
 
+OPERATOR = Context("operator", superuser=True, via="zeromq")
 TIMES = Times(period=0.1, silence=0.5, patience=0.5)
 
 StartNode = Callable[..., Awaitable[Node]]
@@ -39,11 +42,15 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
 @pytest.fixture
 def start_node(stack: AsyncExitStack) -> StartNode:
     async def start(
-        name: str, join: tuple[str, ...] = (), bind: str = "tcp://127.0.0.1:0", runner: Runner | None = None
+        name: str,
+        join: tuple[str, ...] = (),
+        bind: str = "tcp://127.0.0.1:0",
+        runner: Runner | None = None,
+        store: Store | None = None,
     ) -> Node:
-        filesystem = await Filesystem.open(MemoryStore(), node=name, runner=runner)
+        filesystem = await Filesystem.open(store or MemoryStore(), node=name, runner=runner, poll=store and 0.05)
         stack.push_async_callback(filesystem.close)
-        return await stack.enter_async_context(Node(filesystem, bind, join=join, times=TIMES))
+        return await stack.enter_async_context(Node(filesystem, bind, join=join, times=TIMES, context=OPERATOR))
 
     return start
 

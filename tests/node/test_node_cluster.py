@@ -12,7 +12,7 @@ from emerge_wasm.filesystem import RunCall, RunOutcome
 from emerge_wasm.node.cluster import Cluster
 from emerge_wasm.node.node import Node
 
-from .conftest import TIMES, Connect, StartNode, eventually
+from .conftest import OPERATOR, TIMES, Connect, StartNode, eventually
 
 
 def state(**fields: object) -> bytes:
@@ -127,7 +127,7 @@ async def test_changes_go_to_where_the_object_is(start_node: StartNode, connect:
     assert codec.decode(caught.value.details["theirs"]) == {"n": 2, "m": 3}
     assert (await to_a.call("mkdir", ["/s"]))["node"] == "b"
     assert (await to_a.call("store", ["/s/new", state(n=0)]))["node"] == "a"
-    assert await a.filesystem.dispatch("list", ["/s"]) != await b.filesystem.dispatch("list", ["/s"])
+    assert await a.filesystem.dispatch("list", ["/s"], OPERATOR) != await b.filesystem.dispatch("list", ["/s"], OPERATOR)
     rows = await to_a.call("storeall", [[["/s/x", state(n=5)]]])
     assert (rows[0]["node"], rows[0]["version"]) == ("b", 4)
     with pytest.raises(Invalid, match="several nodes"):
@@ -212,4 +212,4 @@ async def test_a_holder_that_fell_silent_is_named(start_node: StartNode, connect
         await to_a.call("get", ["/g/x"])
     with pytest.raises(Unavailable, match="node b"):
         await to_a.call("store", ["/g/x", state(n=2)])
-    assert [lost.uuid for lost in a.cluster.lost()] == [uuid]
+    assert [lost.filesystem for lost in a.cluster.lost()] == [uuid]

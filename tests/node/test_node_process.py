@@ -22,11 +22,12 @@ import asyncio, sys
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.node.cluster import Times
 from emerge_wasm.node.node import Node
+from emerge_wasm.operations import Context
 from emerge_wasm.stores import open_store
 
 async def main(name, store, bind, *join):
     filesystem = await Filesystem.open(await open_store(store), node=name, url=store)
-    node = await Node(filesystem, bind, join=join, times=Times(0.1, 0.5, 0.5)).start()
+    node = await Node(filesystem, bind, join=join, times=Times(0.1, 0.5, 0.5), context=Context(superuser=True)).start()
     print(node.endpoint, flush=True)
     await asyncio.Event().wait()
 

@@ -113,9 +113,13 @@ async def test_zerorpcs_built_ins(transport: ZeroMQTransport) -> None:
     assert await transport.call("_zerorpc_name", []) == "emerge"
     assert await transport.call("_zerorpc_list", []) == list(TABLE)
     assert await transport.call("_zerorpc_help", ["get"]) == TABLE["get"].doc
-    assert await transport.call("_zerorpc_args", ["get"]) == [["path", "version"], None, None, [0]]
+    assert await transport.call("_zerorpc_args", ["get"]) == [["path", "version", "as_of"], None, None, [0, ""]]
     methods = (await transport.call("_zerorpc_inspect", []))["methods"]
-    assert methods["get"]["args"] == [{"name": "path"}, {"name": "version", "default": 0}]
+    assert methods["get"]["args"] == [
+        {"name": "path"},
+        {"name": "version", "default": 0},
+        {"name": "as_of", "default": ""},
+    ]
     for name, args in (("_zerorpc_ping", [1]), ("_zerorpc_help", ["none"]), ("_zerorpc_help", [])):
         with pytest.raises(Invalid):
             await transport.call(name, args)

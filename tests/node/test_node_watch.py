@@ -11,7 +11,7 @@ from emerge_wasm import codec
 from emerge_wasm.errors import Invalid
 from emerge_wasm.node.node import Node
 
-from .conftest import Connect, StartNode, eventually
+from .conftest import OPERATOR, Connect, StartNode, eventually
 
 
 async def store(node: Node, connect: Connect, path: str) -> None:
@@ -39,7 +39,7 @@ async def test_changes_of_all_nodes(start_node: StartNode, connect: Connect) -> 
     b = await start_node("b", (a.endpoint,))
     await eventually(lambda: bool(a.cluster.peers()) and bool(b.cluster.peers()))
     await asyncio.sleep(0.1)
-    await b.filesystem.dispatch("store", ["/in/b", codec.encode({})])  # type: ignore[misc]
+    await b.filesystem.dispatch("store", ["/in/b", codec.encode({})], OPERATOR)  # type: ignore[misc]
     await store(a, connect, "/elsewhere")
     await heard(seen, "/in/a", "/in/b")
     assert [change["pointer"]["node"] for change in seen if change["path"] == "/in/b"] == ["b"]

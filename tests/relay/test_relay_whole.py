@@ -13,6 +13,7 @@ from emerge_wasm.errors import ExecutionFailed, LimitExceeded, NotFound
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.execute import Limits
 from emerge_wasm.node.server import RpcServer
+from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.setting import Settings
 from emerge_wasm.sandbox import Pool
@@ -26,7 +27,8 @@ from .conftest import TOKEN, node_is
 async def client(tmp_path: Path) -> AsyncIterator[Client]:
     async with Pool(1, spare=1, limits=Limits(output=1000)) as pool:
         filesystem = await Filesystem.open(MemoryStore(), node="alpha", runner=pool.run)
-        node = RpcServer(filesystem.dispatch, "tcp://127.0.0.1:*", name="alpha")
+        context = Context("operator", superuser=True)
+        node = RpcServer(filesystem.dispatch, "tcp://127.0.0.1:*", name="alpha", context=context)
         await node.start()
         settings = Settings(tmp_path, None, (node.endpoint,), port=0, token=TOKEN, beat=0.1)
         async with RelayServer(settings) as server:

@@ -50,7 +50,7 @@ async def by_relay_rest(pool: Pool, folder: Path) -> AsyncIterator[Client]:
     async with AsyncExitStack() as stack:
         filesystem = await stack.enter_async_context(opened(pool))
         node = await stack.enter_async_context(Node(filesystem, "tcp://127.0.0.1:0", context=TESTER))
-        settings = Settings(folder, nodes=(node.endpoint,), port=0, token=TOKEN, beat=0.1)
+        settings = Settings(folder, nodes=(node.endpoint,), port=0, token=TOKEN, beat=0.5)
         relay = await stack.enter_async_context(RelayServer(settings))
         await node_is(relay, "afar")
         yield await stack.enter_async_context(Client(RESTTransport(relay.url, TOKEN)))

@@ -83,6 +83,35 @@ async def test_requests_have_a_limit(start: Start, monkeypatch: pytest.MonkeyPat
             await transport.call("update", ["/a", b"x" * 1001])
 
 
+async def test_closing_ends_what_is_under_way(start: Start, service: Service) -> None:
+    service.answers |= {"cat": asyncio.get_running_loop().create_future(), "hello": 1, "watch": [{"n": 1}, ...]}
+    server = await start()
+    transport = RESTTransport(server.url)
+    asking = [asyncio.ensure_future(transport.call("cat", ["/a"])) for _ in range(40)]
+    items = transport.stream("watch", ["/"])
+    assert await anext(items) == {"n": 1}
+    coming = asyncio.ensure_future(anext(items))
+    await soon(service.begun)
+    await transport.close()
+    for ended in (*asking, coming):
+        with pytest.raises(Unavailable, match="lost"):
+            await ended
+    assert await transport.call("hello", []) == 1  # by a new connection
+    await transport.close()
+
+
+async def test_a_call_that_is_cancelled_ends_there(start: Start, service: Service) -> None:
+    service.answers["cat"] = asyncio.get_running_loop().create_future()
+    server = await start()
+    async with RESTTransport(server.url) as transport:
+        asking = asyncio.ensure_future(transport.call("cat", ["/a"]))
+        await soon(service.begun)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        await soon(service.ended)
+
+
 async def test_many_at_once(start: Start, service: Service) -> None:
     service.answers["cat"] = b"x" * 10_000
     server = await start()

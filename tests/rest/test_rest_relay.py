@@ -109,7 +109,7 @@ async def test_a_node_that_goes_and_comes_back(relay: RelayServer, node: RpcServ
         asking = asyncio.ensure_future(transport.call("cat", ["/a"]))
         await soon(service.begun)
         await node.stop()
-        with pytest.raises(Unavailable, match="stops|went away"):  # its word, or what is seen of its connection
+        with pytest.raises(Unavailable, match=r"stops|went away"):  # its word, or what is seen of its connection
             await asking
         await node_is(relay, None)
         with pytest.raises(Unavailable, match="no node answers"):

@@ -8,16 +8,18 @@ import click
 
 from ..codec import read_literal
 from ..errors import Invalid, NotFound, PermissionDenied
-from .session import Session, pass_session
+from .session import Session, as_of_option, pass_session, version_option
 from .show import print_json, print_value
 
 
 @click.command()
 @click.argument("path")
+@version_option
+@as_of_option
 @pass_session
-def methods(session: Session, path: str) -> None:
+def methods(session: Session, path: str, version: int, as_of: str | None) -> None:
     """List the methods of an object."""
-    rows = session.fs.methods(path)
+    rows = session.fs.methods(path, version, as_of)
     if session.json:
         print_json(rows)
         return
@@ -29,20 +31,24 @@ def methods(session: Session, path: str) -> None:
 @click.command()
 @click.argument("path")
 @click.argument("method", default="")
+@version_option
+@as_of_option
 @pass_session
-def code(session: Session, path: str, method: str) -> None:
+def code(session: Session, path: str, method: str, version: int, as_of: str | None) -> None:
     """Print the source of an object's class, or of one method."""
-    source = session.fs.code(path, method)
+    source = session.fs.code(path, method, version, as_of)
     print_json(source) if session.json else click.echo(source.rstrip("\n"))
 
 
 @click.command("help")
 @click.argument("path")
 @click.argument("method", default="")
+@version_option
+@as_of_option
 @pass_session
-def help_command(session: Session, path: str, method: str) -> None:
+def help_command(session: Session, path: str, method: str, version: int, as_of: str | None) -> None:
     """Print the documentation of an object's class, or of one method."""
-    text = session.fs.help(path, method)
+    text = session.fs.help(path, method, version, as_of)
     print_json(text) if session.json else click.echo(text.rstrip("\n"))
 
 
@@ -75,15 +81,15 @@ def read_arguments(arguments: tuple[str, ...]) -> tuple[list[Any], dict[str, Any
     for text in arguments:
         name, sign, value = text.partition("=")
         if sign and name.isidentifier():
-            kwargs[name] = _read_word(value)
+            kwargs[name] = read_word(value)
         elif kwargs:
             raise Invalid(f"{text!r} comes after a named argument", remedy="put positional arguments first")
         else:
-            args.append(_read_word(text))
+            args.append(read_word(text))
     return args, kwargs
 
 
-def _read_word(text: str) -> Any:
+def read_word(text: str) -> Any:
     try:
         return read_literal(text)
     except Invalid:

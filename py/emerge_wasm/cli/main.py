@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import EmergeError
-from . import code, objects, server
+from . import access, archive, code, objects, server, transaction, versions
 from .session import Session
 from .show import print_json
 
@@ -48,12 +48,26 @@ def show_error(error: EmergeError, *, as_json: bool) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 @click.option("--debug", is_flag=True, help="Show Python tracebacks of errors.")
+@click.option("--transaction", metavar="NAME", default="", help="Be part of that open transaction (see begin).")
+@click.option("--as", "user", metavar="USER", default="", help="On behalf of that user; only a superuser may.")
+@click.option("--group", "groups", metavar="GROUP", multiple=True, help="With --as: a group of theirs; repeatable.")
+@click.option("--umask", metavar="OCTAL", default="", help="The rights that new things do not get (else 027).")
 @click.version_option(package_name="emerge-wasm")
 @click.pass_context
-def main(context: click.Context, host: str | None, as_json: bool, debug: bool) -> None:
+def main(
+    context: click.Context,
+    host: str | None,
+    as_json: bool,
+    debug: bool,
+    transaction: str,
+    user: str,
+    groups: tuple[str, ...],
+    umask: str,
+) -> None:
     """An object filesystem for Python: store objects at paths, read them, run their methods."""
-    context.obj = Session(host, as_json, debug)
+    context.obj = Session(host, as_json, debug, transaction, user, groups, umask)
 
 
-for _command in (*objects.COMMANDS, *code.COMMANDS, *server.COMMANDS):
-    main.add_command(_command)
+for _module in (objects, code, versions, access, archive, transaction, server):
+    for _command in _module.COMMANDS:
+        main.add_command(_command)

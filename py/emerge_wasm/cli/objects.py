@@ -1,26 +1,31 @@
-"""Commands on objects and directories: ls, cat, mkdir, cp, mv, rm, versions, init."""
+"""Commands on objects and directories: ls, tree, cat, update, add, mixin, references, mkdir, cp, mv, rm, init."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ..clients.setting import DEFAULT_HOST, FILE_NAME, write_settings
 from ..errors import Invalid
-from .session import Session, pass_session
-from .show import date_text, pointer_row, print_fields, print_json, print_table, print_value, size_text
+from ..objects import Pointer
+from .code import read_word
+from .session import Session, as_of_option, pass_session, version_option
+from .show import pointer_row, print_fields, print_json, print_table, print_value
 
 
 @click.command()
 @click.argument("path", default="/")
 @click.option("-l", "--long", is_flag=True, help="Permissions, owner, size, version, date, node and class too.")
+@as_of_option
 @pass_session
-def ls(session: Session, path: str, long: bool) -> None:
-    """List what is in a directory (or one object)."""
-    pointer = session.fs.get(path)
-    pointers = session.fs.list(path) if pointer.is_directory else [pointer]
+def ls(session: Session, path: str, long: bool, as_of: str | None) -> None:
+    """List what is in a directory (or one object); /registry lists by uuid."""
+    pointer = None if path.rstrip("/") == "/registry" else session.fs.get(path, as_of=as_of)
+    pointers = [pointer] if pointer and not pointer.is_directory else session.fs.list(path, as_of=as_of)
     if session.json:
         print_json([p.to_wire() for p in pointers])
     elif long:
@@ -33,11 +38,12 @@ def ls(session: Session, path: str, long: bool) -> None:
 @click.command()
 @click.argument("path")
 @click.option("-p", "--pretty", is_flag=True, help="One field a line, for reading.")
-@click.option("--version", type=int, default=0, help="An older version.")
+@version_option
+@as_of_option
 @pass_session
-def cat(session: Session, path: str, pretty: bool, version: int) -> None:
+def cat(session: Session, path: str, pretty: bool, version: int, as_of: str | None) -> None:
     """Print an object's state, or one property of it (PATH.field.inner.0)."""
-    value = session.fs.cat(path, version)
+    value = session.fs.cat(path, version, as_of)
     if pretty and isinstance(value, dict) and not session.json:
         print_fields(value)
     elif session.json or isinstance(value, (dict, list)):
@@ -90,18 +96,75 @@ def rm(session: Session, paths: tuple[str, ...], recursive: bool) -> None:
 
 @click.command()
 @click.argument("path")
+@click.argument("changes", nargs=-1, required=True, metavar="FIELD=VALUE…")
+@click.option(
+    "--version", type=int, default=0, help="The version that you saw: a Conflict when it overlaps newer ones."
+)
 @pass_session
-def versions(session: Session, path: str) -> None:
-    """List an object's versions, newest first."""
-    rows = session.fs.versions(path)
+def update(session: Session, path: str, changes: tuple[str, ...], version: int) -> None:
+    """Set fields of an object: VALUE is a Python literal, a plain word, or @/path for a reference."""
+    fields = {}
+    for change in changes:
+        name, sign, value = change.partition("=")
+        if not sign or not name:
+            raise Invalid(f"{change!r} is not FIELD=VALUE", remedy="write price=3.0")
+        fields[name] = _read_value(session, value)
+    pointer = session.fs.update(path, version, **fields)
+    print_json(pointer.to_wire()) if session.json else click.echo(f"v{pointer.version}")
+
+
+@click.command()
+@click.argument("path")
+@click.argument("field")
+@click.argument("values", nargs=-1, required=True, metavar="VALUE…")
+@pass_session
+def add(session: Session, path: str, field: str, values: tuple[str, ...]) -> None:
+    """Append to the list that a field is: VALUE is a Python literal, a plain word, or @/path for a reference."""
+    pointer = session.fs.add(path, field, *(_read_value(session, value) for value in values))
+    print_json(pointer.to_wire()) if session.json else click.echo(f"v{pointer.version}")
+
+
+def _read_value(session: Session, text: str) -> Any:
+    return session.fs.reference(text[1:]) if text.startswith("@/") else read_word(text)
+
+
+@click.command()
+@click.argument("first")
+@click.argument("second")
+@click.argument("class_name", metavar="CLASS")
+@click.argument("name")
+@click.argument("path", default="/")
+@pass_session
+def mixin(session: Session, first: str, second: str, class_name: str, name: str, path: str) -> None:
+    """Store, as NAME in PATH, an object of a new class CLASS that has the state and methods of two objects."""
+    pointer = session.fs.mixin(first, second, class_name, name, path)
+    print_json(pointer.to_wire()) if session.json else click.echo(pointer.full_path)
+
+
+@click.command()
+@click.argument("path")
+@click.option("--back", is_flag=True, help="The objects that refer to this one.")
+@pass_session
+def references(session: Session, path: str, back: bool) -> None:
+    """List the objects that an object refers to."""
+    _print_paths(session, session.fs.references(path, back))
+
+
+@click.command()
+@click.argument("path", default="/")
+@as_of_option
+@pass_session
+def tree(session: Session, path: str, as_of: str | None) -> None:
+    """List everything below a directory."""
+    _print_paths(session, session.fs.tree(path, as_of))
+
+
+def _print_paths(session: Session, pointers: Iterable[Pointer]) -> None:
     if session.json:
-        print_json(rows)
+        print_json([pointer.to_wire() for pointer in pointers])
         return
-    cells = [
-        [f"v{r['version']}", date_text(r["date"]), r["operation"], r["author"] or "-", size_text(r["size"])]
-        for r in rows
-    ]
-    print_table(cells, right=(0,))
+    for pointer in pointers:
+        click.echo(pointer.full_path + ("/" if pointer.is_directory else ""))
 
 
 @click.command()
@@ -117,4 +180,4 @@ def init(session: Session, force: bool) -> None:
     click.echo(f"wrote {FILE_NAME}: {host}")
 
 
-COMMANDS = (ls, cat, mkdir, cp, mv, rm, versions, init)
+COMMANDS = (ls, tree, cat, update, add, mixin, references, mkdir, cp, mv, rm, init)

@@ -19,6 +19,7 @@ from ..clients.setting import DEFAULT_PORT, endpoint_of
 from ..errors import Invalid, Unavailable
 from .session import Session, pass_session
 from .show import print_json
+from .token import token
 
 if TYPE_CHECKING:
     from ..node.node import Node
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 BUILT_PAGE = Path(__file__).resolve().parents[3] / "dist"
 """Where a checkout builds the page."""
+
+POLL_SECONDS = 0.25
+"""How often those who watch look for changes that other nodes made in a store that several share."""
 
 Serve = Callable[[AsyncExitStack], Awaitable[dict[str, str]]]
 
@@ -69,8 +73,11 @@ async def start_node(
     opened = await open_store(store)
     stack.push_async_callback(opened.close)
     pool = await stack.enter_async_context(Pool())
-    filesystem = await Filesystem.open(opened, node=name, url=store, runner=pool.run, run_timeout=run_timeout)
-    context = Context(getpass.getuser(), "zeromq")
+    poll = POLL_SECONDS if opened.capabilities.many_writers else None
+    filesystem = await Filesystem.open(
+        opened, node=name, url=store, runner=pool.run, run_timeout=run_timeout, poll=poll
+    )
+    context = Context(getpass.getuser(), superuser=True, via="zeromq")
     return await stack.enter_async_context(Node(filesystem, bind=bind, join=join, context=context))
 
 
@@ -215,4 +222,4 @@ def _announce(session: Session, found: dict[str, Any], text: str) -> None:
     print_json(found) if session.json else click.echo(text)
 
 
-COMMANDS = (node, relay, up)
+COMMANDS = (node, relay, up, token)

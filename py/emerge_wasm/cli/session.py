@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import click
 
 from ..clients import SyncClient
@@ -10,16 +12,43 @@ from ..clients import SyncClient
 class Session:
     """What the global options say; the client connects when a command first uses it."""
 
-    def __init__(self, host: str | None, json: bool, debug: bool) -> None:
+    def __init__(
+        self,
+        host: str | None,
+        json: bool,
+        debug: bool,
+        transaction: str = "",
+        user: str = "",
+        groups: tuple[str, ...] = (),
+        umask: str = "",
+    ) -> None:
         self.host = host
         self.json = json
         self.debug = debug
+        self.transaction = transaction
+        self.user = user
+        self.groups = groups
+        self.umask = umask
 
-    @property
+    @cached_property
     def fs(self) -> SyncClient:
+        """The client that the options name; in their transaction, as their user."""
         from .. import connect
 
-        return connect(self.host)
+        fs: SyncClient = connect(self.host)
+        if self.user:
+            fs = fs.as_user(self.user, *self.groups)
+        if self.umask:
+            fs = fs.with_umask(self.umask)
+        if self.transaction:
+            fs = fs.within(transaction=self.transaction)
+        return fs
 
 
 pass_session = click.make_pass_decorator(Session)
+
+as_of_option = click.option(
+    "--as-of", metavar="TIME", default=None, help="As it was at a moment, in ISO 8601 (UTC unless it says otherwise)."
+)
+
+version_option = click.option("--version", type=int, default=0, help="An older version.")

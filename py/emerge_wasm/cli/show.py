@@ -25,6 +25,11 @@ def print_value(value: Any) -> None:
     click.echo(value if isinstance(value, str) else show(value))
 
 
+def show_value(value: Any) -> str:
+    """A value as Python would write it, on one line."""
+    return show(value)
+
+
 def print_fields(fields: dict[str, Any]) -> None:
     """A state, one field a line, names aligned."""
     width = max(map(len, fields), default=0)

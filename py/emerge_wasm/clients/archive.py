@@ -1,7 +1,7 @@
 """Archives: a whole tree in one zip file, verified by hash before anything of it is stored.
 
 manifest.json           {"format", "root", "records", "members": {name: sha256}}
-records/00000001 …      lists of the records that the operation `export` streams, encoded
+records/00000001 …      lists of the records that the operation `export` streams, each encoded, all encoded
 bundles/<hash>          class bundles
 
 Written and read in batches, so that a tree need not fit into memory. What records hold: `filesystem/archive.py`.
@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
+from ..bundles import parse
 from ..codec import decode, encode
 from ..errors import Invalid
 
@@ -28,6 +29,8 @@ File = str | os.PathLike[str] | IO[bytes]
 
 FORMAT = "emerge archive 1"
 MANIFEST = "manifest.json"
+RECORDS = "records/"
+BUNDLES = "bundles/"
 MEMBER_RECORDS = 1000
 MEMBER_BYTES = 4 << 20
 """A member holds so much at most (but for one large record), for it is loaded in one call."""
@@ -36,68 +39,91 @@ _CHUNK = 1 << 20
 
 
 class _Writer:
-    """Puts records into members of a zip file."""
+    """Puts records, and the bundles that they need, into members of a zip file."""
 
     def __init__(self, zip: zipfile.ZipFile) -> None:
         self.zip = zip
         self.members: dict[str, str] = {}
         self.records = 0
-        self._batch: list[Any] = []
+        self._batch: list[bytes] = []
         self._size = 0
+        self._number = 0
 
     def add(self, record: dict[str, Any]) -> None:
-        bundle = record.get("bundle_data")
-        if bundle is not None:
-            self._put(f"bundles/{record['hash']}", bundle)
-            return
-        self.records += 1
-        self._batch.append(record)
-        self._size += sum(len(value) for value in record.values() if isinstance(value, (bytes, str)))
-        if len(self._batch) >= MEMBER_RECORDS or self._size >= MEMBER_BYTES:
+        data = encode(record)
+        if self._batch and (len(self._batch) >= MEMBER_RECORDS or self._size + len(data) > MEMBER_BYTES):
             self.flush()
+        self.records += 1
+        self._batch.append(data)
+        self._size += len(data)
 
     def flush(self) -> None:
         if self._batch:
-            number = sum(name.startswith("records/") for name in self.members) + 1
-            self._put(f"records/{number:08}", encode(self._batch))
+            self._number += 1
+            self.put(f"{RECORDS}{self._number:08}", encode(self._batch))
             self._batch, self._size = [], 0
 
-    def _put(self, name: str, data: bytes) -> None:
+    def put(self, name: str, data: bytes) -> None:
         self.members[name] = hashlib.sha256(data).hexdigest()
         self.zip.writestr(name, data)
 
 
-async def write(file: File, root: str, records: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
-    """Write an archive of these records; its manifest. A file that was begun by path and fails is removed."""
+async def write(client: Client, file: File, root: str, records: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
+    """Write an archive of these records; its manifest. A file that was named by its path is removed on failure."""
     try:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zip:
             writer = _Writer(zip)
             async for record in records:
+                for hash in record["bundles"]:
+                    await _put_bundle(client, writer, hash)
                 writer.add(record)
             writer.flush()
             manifest = {"format": FORMAT, "root": root, "records": writer.records, "members": writer.members}
             zip.writestr(MANIFEST, json.dumps(manifest, indent=1))
+    except OSError as error:
+        _remove(file)
+        raise Invalid(f"{_name(file)} cannot be written: {error.strerror or error}") from None
     except BaseException:
         _remove(file)
         raise
     return manifest
 
 
+async def _put_bundle(client: Client, writer: _Writer, hash: str) -> None:
+    if BUNDLES + hash not in writer.members:
+        for needed, data in (await client.fetch_bundles(hash)).items():
+            if BUNDLES + needed not in writer.members:
+                writer.put(BUNDLES + needed, data)
+
+
 async def read(client: Client, file: File, path: str) -> int:
-    """Verify an archive, then load its records below a directory, a member a call; how many objects."""
+    """Verify an archive, then load its records below a directory, a member in a commit; how many objects."""
     try:
         zip = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, OSError) as error:
         raise Invalid(f"{_name(file)} is not an archive: {error}", remedy="give a file that export wrote") from None
     with zip:
-        manifest = verify(zip, _name(file))
+        members = verify(zip, _name(file))["members"]
         count = 0
-        bundles = {
-            name.partition("/")[2]: zip.read(name) for name in manifest["members"] if name.startswith("bundles/")
-        }
-        for name in sorted(name for name in manifest["members"] if name.startswith("records/")):
-            count += await client.load_records(path, decode(zip.read(name)), bundles)
+        for name in sorted(name for name in members if name.startswith(RECORDS)):
+            records = [decode(data) for data in decode(zip.read(name))]
+            count += await client.load_records(path, records, _bundles_of(zip, records))
         return count
+
+
+def _bundles_of(zip: zipfile.ZipFile, records: list[Any]) -> dict[str, bytes]:
+    """The bundles that records need, with all that these require."""
+    wanted = [hash for record in records for hash in record["bundles"]]
+    found: dict[str, bytes] = {}
+    while wanted:
+        hash = wanted.pop()
+        if hash not in found:
+            try:
+                found[hash] = zip.read(BUNDLES + hash)
+            except KeyError:
+                raise Invalid(f"the archive lacks {BUNDLES + hash}", remedy="export it again") from None
+            wanted += parse(found[hash], hash).requires
+    return found
 
 
 def verify(zip: zipfile.ZipFile, shown: str) -> dict[str, Any]:

@@ -432,7 +432,7 @@ class Client:
     async def export(self, path: str, file: archive.File, versions: bool = True) -> Any:
         """Write a tree to one archive: a file's path, or a binary file. Its manifest."""
         async with aclosing(self._stream("export", path, versions)) as records:
-            return await archive.write(file, path, records)
+            return await archive.write(self, file, path, records)
 
     async def load_records(self, path: str, records: Values, bundles: dict[str, bytes]) -> int:
         """Make objects again below a directory, in one commit, from records of the operation `export`; how many."""

@@ -57,7 +57,7 @@ async def export_csv(client: Client, path: str, file: TextFile) -> int:
             writer.writerow(columns)
             for line in rows:
                 row = json.loads(line)
-                writer.writerow([_cell(row[name]) if name in row else "" for name in columns])
+                writer.writerow([_cell(name, row) for name in columns])
     return count
 
 
@@ -147,7 +147,10 @@ def _row(place: dict[str, Any], state: Any) -> dict[str, Any]:
     return {**place, **{name: value for name, value in fields.items() if name not in PLACE}}
 
 
-def _cell(value: Any) -> str:
+def _cell(name: str, row: dict[str, Any]) -> str:
+    value = row.get(name)
+    if name not in row or name in PLACE:
+        return value or ""
     if isinstance(value, str) and value and _value(value) == value:
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -6,6 +6,7 @@ that is harmless.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -21,6 +22,8 @@ from .rest_http import CutOff, Http, Response, Unanswered, make_http
 
 PREFIX = "/api/v1"
 MSGPACK = "application/msgpack"
+AT_ONCE = 32
+"""Calls that are under way, for each takes a connection; more wait here. Streams are not counted."""
 SILENCE = 15.0
 """Seconds without a sign of life after which a stream counts as lost: three beats."""
 UNKNOWN = "it is not known whether a change was made: look before you repeat it"
@@ -41,6 +44,8 @@ class RESTTransport:
         self._patience = patience
         self._timeout = timeout
         self._http: Http | None = None
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._headers = {"Content-Type": MSGPACK, "Accept": f"{MSGPACK}, {MEDIA_TYPE}"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
@@ -53,8 +58,20 @@ class RESTTransport:
 
     async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
         """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
+        task = asyncio.ensure_future(self._call(name, args, context))
+        self._under_way.add(task)
         try:
-            async with self._post(name, args, context, self._timeout) as answer:
+            return await task
+        except asyncio.CancelledError:
+            if task in self._under_way:
+                raise
+            raise self._lost(CutOff("it was closed")) from None
+        finally:
+            self._under_way.discard(task)
+
+    async def _call(self, name: str, args: list[Any], context: Wire | None) -> Any:
+        try:
+            async with self._turns, self._post(name, args, context, self._timeout) as answer:
                 body = await self._read_whole(answer)
         except (Unanswered, CutOff) as error:
             raise self._lost(error) from None
@@ -74,7 +91,11 @@ class RESTTransport:
             raise self._lost(error) from None
 
     async def close(self) -> None:
-        """End what is under way and let go of the connections; the next call makes new ones."""
+        """End what is under way with Unavailable and let go of the connections; the next call makes new ones."""
+        calls, self._under_way = self._under_way, set()
+        for task in calls:
+            task.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
         http, self._http = self._http, None
         if http is not None:
             await http.close()

@@ -61,7 +61,7 @@ class ProgramHttp:
             if (number := getattr(socket, name, None)) is not None
             for level in [socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP]
         ]
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=5.0)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=5.0)
         transport = httpx.AsyncHTTPTransport(
             verify=ssl.create_default_context(), limits=limits, socket_options=options, trust_env=False
         )

@@ -45,28 +45,26 @@ async def merge(core: Core, place: Place, old: Entry, version: int, edit: Edit) 
     merged = old._replace(**dict(zip(_CLASS, of_class, strict=True)))
     if overlapping:
         rules = await _rules(core, merged.bundle)
-        lacking = [name for name in overlapping if name not in rules]
-        if lacking:
-            raise conflict(core, place, old, version, theirs, mine, base_state, lacking)
-        for name, sides in overlapping.items():
-            fields[name] = await _by_rule(core, place, merged, theirs, name, rules[name], sides)
+        apart = [name for name, sides in overlapping.items() if name not in rules and not _same(*sides[1:])]
+        if apart:
+            raise conflict(core, place, old, version, theirs, mine, base_state, apart)
+        for name in overlapping.keys() & rules.keys():
+            fields[name] = await _by_rule(core, place, merged, theirs, name, rules[name], overlapping[name])
     return base, merged, encode(fields)
 
 
 def merge_fields(
     base: dict[str, Any], theirs: dict[str, Any], mine: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, tuple[Any, Any, Any]]]:
-    """The merged fields, in the order of theirs, and (base, theirs, mine) of those that each side changed its way."""
+    """The merged fields, in the order of theirs, and (base, theirs, mine) of those that both sides changed."""
     merged: dict[str, Any] = {}
     overlapping: dict[str, tuple[Any, Any, Any]] = {}
     for name in {**theirs, **mine}:
-        sides = [side.get(name, _ABSENT) for side in (base, theirs, mine)]
-        value = _pick(*sides)
-        if value is _ABSENT and not _same(sides[1], sides[2]) and not _same(sides[0], sides[1]):
-            if not _same(sides[0], sides[2]):
-                overlapping[name] = (sides[0], sides[1], sides[2])
-                merged[name] = None
-        elif value is not _ABSENT:
+        was, there, here = (side.get(name, _ABSENT) for side in (base, theirs, mine))
+        if not _same(was, there) and not _same(was, here):
+            overlapping[name] = (was, there, here)
+        value = there if _same(was, here) else here
+        if value is not _ABSENT:
             merged[name] = value
     return merged, overlapping
 

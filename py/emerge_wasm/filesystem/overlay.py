@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from ..errors import Conflict, LimitExceeded, Unavailable
+from ..errors import Conflict, Invalid, LimitExceeded, Unavailable
 from ..store import SPACES, Batch, Capabilities, Key, Store
 from .seen import Rows, Seen
 
@@ -221,6 +221,9 @@ class Overlay:
             raise _above(f"a commit of more than {limits.largest_batch} rows", "largest_batch")
         if self._size + sum(map(len, values)) > BYTES_LIMIT:
             raise _above(f"a transaction of more than {BYTES_LIMIT >> 20} MiB", "transaction")
+        for space, start, end, _ in batch.counts:
+            if end is not None and start >= end:
+                raise Invalid(f"no key of space {space!r} can be counted between {start!r} and {end!r}")
         self._check_room(len(batch))
 
 

@@ -19,7 +19,8 @@ log = logging.getLogger("emerge.node")
 
 Answer = Awaitable[Any] | AsyncIterator[Any]
 Handle = Callable[[str, list[Any], Wire | None], Answer]
-"""(operation's name, arguments, the call's context) -> what to await for one result, or to iterate for a stream. May raise at once."""
+"""(operation's name, arguments, the call's context) -> what to await for one result, or to iterate for a stream.
+May raise at once."""
 
 
 class Answering:

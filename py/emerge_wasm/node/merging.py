@@ -27,29 +27,29 @@ class Merging:
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
 
-    async def list(self, args: list[Any], context: Context) -> Wire:
+    async def list_page(self, args: list[Any], context: Context) -> Wire:
         """The page that `list` tells, of all nodes."""
         return await self._page("list", "entries", args, context)
 
-    async def objects(self, args: list[Any], context: Context) -> Wire:
+    async def object_page(self, args: list[Any], context: Context) -> Wire:
         return await self._page("objects", "objects", args, context)
 
-    async def dir(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
+    async def stream_dir(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
         path, as_of = args
         cursor = ""
         while True:
-            page = await self.list([path, cursor, PAGE, as_of], context)
+            page = await self.list_page([path, cursor, PAGE, as_of], context)
             for entry in page["entries"]:
                 yield entry
             cursor = page["cursor"]
             if not cursor:
                 return
 
-    async def tree(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
+    async def stream_tree(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
         path, as_of = args
         if split_path(path) == REGISTRY:
             raise Invalid("/registry has no tree", path=path, remedy="list it: it holds everything by uuid")
-        async with aclosing(self.dir(args, context)) as entries:
+        async with aclosing(self.stream_dir(args, context)) as entries:
             async for entry in entries:
                 yield entry
                 if entry["type"] == DIRECTORY:
@@ -59,7 +59,7 @@ class Merging:
 
     async def _below(self, entry: Wire, as_of: str, context: Context) -> AsyncGenerator[Wire, None]:
         """The tree of a directory that was listed; nothing when it may not be seen, or is gone meanwhile."""
-        async with aclosing(self.tree([child_path(entry["path"], entry["name"]), as_of], context)) as inside:
+        async with aclosing(self.stream_tree([child_path(entry["path"], entry["name"]), as_of], context)) as inside:
             try:
                 async for child in inside:
                     yield child
@@ -70,7 +70,7 @@ class Merging:
         """Whether a directory has nothing in it on any node, seen or not; an object has not."""
         everything = Context(superuser=True, via="cluster")
         try:
-            page = await self.list([path, "", 1, ""], everything)
+            page = await self.list_page([path, "", 1, ""], everything)
         except Invalid:
             return True
         return not page["entries"]

@@ -111,7 +111,10 @@ class Reach:
         if found.silent and asked:
             raise _silent(found.silent, asked)
         self._check_lost([path for path in asked if path not in here and path not in found.paths])
-        places: dict[str, list[Where]] = {path: list(holders) for path, holders in found.paths.items()}
+        places: dict[str, list[Where]] = {}
+        for path, holders in found.paths.items():
+            self._remember(path, holders[0])
+            places[path] = list(holders)
         for path in here:
             places.setdefault(path, []).append(None)
         return places

@@ -7,7 +7,7 @@ another node is asked, is `reach`'s.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -24,6 +24,7 @@ from .server import RpcServer
 from .watching import watch_all
 
 Route = Callable[[list[Any], Context], Answer]
+Ask = Callable[[list[Any], Context], Awaitable[Any]]
 
 FOLLOWED = (
     *("get", "getobject", "cat", "update", "add", "references", "methods", "help", "code"),
@@ -54,10 +55,10 @@ class Router:
             "restore": self._restore,
             "retain": self._retain,
             "export": self._export,
-            "list": merging.list,
-            "objects": merging.objects,
-            "dir": merging.dir,
-            "tree": merging.tree,
+            "list": merging.list_page,
+            "objects": merging.object_page,
+            "dir": merging.stream_dir,
+            "tree": merging.stream_tree,
             "classes": self._classes,
         }
 
@@ -75,7 +76,7 @@ class Router:
         return route(find_operation(name).bind(args), context)
 
     # --- one path
-    def _following(self, name: str) -> Route:
+    def _following(self, name: str) -> Ask:
         """Here, or where the path is."""
         names = [parameter.name for parameter in find_operation(name).parameters]
         moment = names.index("as_of") if "as_of" in names else None
@@ -84,7 +85,7 @@ class Router:
             past = moment is not None and args[moment]
             try:
                 return await self._reach.local(name, args, context)
-            except NotFound:
+            except NotFound as error:
                 paths = _readings(args[0]) if name == "cat" else [args[0]]
                 if not past and await self._reach.is_here(paths):
                     raise  # it is something else that was not found
@@ -92,24 +93,21 @@ class Router:
                 if holder is None and not past and not args[0].startswith(REGISTRY):
                     raise
                 if holder is None:
-                    return await self._ask_others(name, args, context)
+                    return await self._ask_others(name, args, context, error)
             return await self._reach.ask(holder, name, args, context)
 
         return follow
 
-    async def _ask_others(self, name: str, args: list[Any], context: Context) -> Any:
-        """The answer of the first other node that knows of it: what is no more, nobody holds. Raises the own NotFound,
-        or what another says better, when it was removed there."""
-        own = None
+    async def _ask_others(self, name: str, args: list[Any], context: Context, own: NotFound) -> Any:
+        """The answer of the first other node that knows of it: what is no more, nobody holds. Raises the own answer
+        when none does, or that of the one where it was removed."""
         for peer in self._cluster.others():
             try:
                 return await self._reach.ask(peer, name, args, context)
             except NotFound as error:
                 own = error if error.remedy else own
-        if own is not None:
-            raise own
         self._reach.check_lost(args[0])
-        raise
+        raise own
 
     async def _export(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
         where = await self._reach.where(args[0])
@@ -131,10 +129,10 @@ class Router:
         what they may not enter there.
         """
         split_path(path)
-        where = await self._reach.where(path)
-        if where is not None or context.superuser or await self._reach.is_here([path]):
-            return where
-        return _own_or_first(await self._reach.nearest(path))
+        places = (await self._reach.find([path])).get(path)
+        if not places:
+            places = [None] if context.superuser else await self._reach.nearest(path)
+        return _own_or_first(places)
 
     async def _place_all(self, args: list[Any], context: Context) -> Any:
         paths = [row[0] for row in args[0] if isinstance(row, (list, tuple)) and row and isinstance(row[0], str)]
@@ -153,10 +151,10 @@ class Router:
         where = await self._reach.where(args[0])
         try:
             return await self._reach.ask(where, "restore", args, context)
-        except NotFound:
+        except NotFound as error:
             if where is not None or await self._reach.is_here(args[:1]):
                 raise
-            return await self._ask_others("restore", args, context)
+            return await self._ask_others("restore", args, context, error)
 
     # --- on every node that has it: a directory may be on several
     def _everywhere(self, name: str) -> Route:
@@ -167,7 +165,7 @@ class Router:
 
     async def _retain(self, args: list[Any], context: Context) -> Any:
         if args[1] is None:
-            return await self._following("retain")(args, context)  # type: ignore[misc]  # it does not stream
+            return await self._following("retain")(args, context)
         return (await self._change_all("retain", args, context))[-1]
 
     async def _change_all(self, name: str, args: list[Any], context: Context) -> list[Any]:
@@ -308,7 +306,7 @@ class Router:
             return found
         get = self._following("get")
         asked = [get([prefix + name, 0, ""], context) for name in found]
-        answers = await asyncio.gather(*asked, return_exceptions=True)  # type: ignore[call-overload]  # none streams
+        answers = await asyncio.gather(*asked, return_exceptions=True)
         return {name: node for (name, node), seen in zip(found.items(), answers, strict=True) if isinstance(seen, dict)}
 
 

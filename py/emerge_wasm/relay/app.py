@@ -20,7 +20,7 @@ from ..node.cluster import Cluster
 from ..node.peer import Identity
 from ..node.rest_app import PREFIX
 from .browser import RESTART, Browser
-from .gate import cookie_name, refusal
+from .gate import Refused, admit, cookie_name
 from .header import SecurityHeaders
 from .rest import RestRelay
 from .session import Sessions
@@ -72,14 +72,15 @@ class Relay:
     async def socket(self, websocket: WebSocket) -> None:
         """`/ws`: admit, or refuse before it is accepted."""
         settings = self.settings
-        fault = refusal(websocket, self.sessions, settings.host, settings.origins)
-        if fault:
-            await websocket.send_denial_response(PlainTextResponse(fault + "\n", 403))
+        try:
+            caller = admit(websocket, self.sessions, settings.host, settings.origins)
+        except Refused as refused:
+            await websocket.send_denial_response(PlainTextResponse(f"{refused}\n", 403))
             return
         if len(self.browsers) >= settings.limits.browsers:
             await websocket.send_denial_response(PlainTextResponse("too many browsers are connected\n", 503))
             return
-        browser = Browser(websocket, self.uplink, settings.limits)
+        browser = Browser(websocket, self.uplink, settings.limits, lambda: self.sessions.renew(caller))
         self.browsers.add(browser)
         try:
             await browser.serve()
@@ -87,7 +88,7 @@ class Relay:
             self.browsers.discard(browser)
 
     async def index(self, request: Request) -> Response:
-        """`/`: the page, or with `?token=` the session that it stands for."""
+        """`/`: the page, or with `?token=` the session that it stands for: the operator's, or a principal's."""
         token = request.query_params.get("token")
         if token is None:
             return await self._index(request)
@@ -116,7 +117,7 @@ class Relay:
         return await self.page.get_response("index.html", request.scope)
 
     def _has_session(self, request: Request) -> bool:
-        return self.sessions.knows_cookie(request.cookies.get(cookie_name(request)))
+        return self.sessions.by_cookie(request.cookies.get(cookie_name(request))) is not None
 
     def _set_cookie(self, request: Request, response: Response, cookie: str) -> None:
         response.set_cookie(

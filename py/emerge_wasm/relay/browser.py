@@ -11,11 +11,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..clients.websocket import SUBPROTOCOL
 from ..errors import EmergeError
-from .pipe import Pipe
+from .pipe import AskCaller, Pipe
 from .setting import Limits
 from .uplink import Uplink
 
-UNSUPPORTED, MALFORMED, TRY_LATER, RESTART = 1003, 1007, 1013, 1012
+UNSUPPORTED, MALFORMED, POLICY, TRY_LATER, RESTART = 1003, 1007, 1008, 1013, 1012
+OVER = "the session has ended: its token was removed or has expired"
 ABORT = "emerge.abort"
 """The ASGI extension by which the server lets go of a connection whose other end does not read."""
 
@@ -23,14 +24,15 @@ ABORT = "emerge.abort"
 class Browser:
     """Whoever is at the other end of one accepted WebSocket; a program is one too."""
 
-    def __init__(self, websocket: WebSocket, uplink: Uplink, limits: Limits) -> None:
-        self.pipe = Pipe(uplink, limits, self.deliver)
+    def __init__(self, websocket: WebSocket, uplink: Uplink, limits: Limits, ask_caller: AskCaller) -> None:
+        self.pipe = Pipe(uplink, limits, self.deliver, ask_caller)
         self._websocket = websocket
         self._uplink = uplink
         self._limits = limits
         self._queue: deque[bytes] = deque()
         self._queued = 0  # bytes
         self._filled = asyncio.Event()
+        self._over = False
         self._ending: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
 
     async def serve(self) -> None:
@@ -63,7 +65,10 @@ class Browser:
         self._filled.set()
 
     def beat(self) -> None:
-        """A sign of life, to the browser and, for what it asked, to the node."""
+        """A sign of life, to the browser and, for what it asked, to the node; a session that is over ends."""
+        if self.pipe.is_over:
+            self.end(POLICY, OVER)
+            return
         self.pipe.beat()
         self.deliver(self.pipe.status())
 
@@ -90,6 +95,7 @@ class Browser:
             except EmergeError as error:
                 self.end(MALFORMED, str(error))
                 return
+            self._over = self.pipe.is_over
 
     async def _write(self) -> None:
         with suppress(WebSocketDisconnect, RuntimeError):  # it closed meanwhile; _read sees that too
@@ -98,6 +104,8 @@ class Browser:
                     payload = self._queue.popleft()
                     await self._websocket.send_bytes(payload)
                     self._queued -= len(payload)
+                if self._over:  # they were told why
+                    self.end(POLICY, OVER)
                 self._filled.clear()
                 await self._filled.wait()
 

@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 
 from ..clients.websocket import SUBPROTOCOL
 from ..node.rest_gate import own_origins
-from .session import Sessions
+from .session import Caller, Sessions
 
 
 def cookie_name(connection: HTTPConnection) -> str:
@@ -17,19 +17,24 @@ def cookie_name(connection: HTTPConnection) -> str:
     return f"emerge-{_port(connection)}"
 
 
-def refusal(connection: HTTPConnection, sessions: Sessions, host: str, origins: Iterable[str]) -> str:
-    """Why this WebSocket may not come in; "" when it may."""
+class Refused(Exception):
+    """Why a WebSocket may not come in."""
+
+
+def admit(connection: HTTPConnection, sessions: Sessions, host: str, origins: Iterable[str]) -> Caller:
+    """Who this WebSocket is from; Refused when it may not come in."""
     headers: Headers = connection.headers
     origin = headers.get("origin")
     if origin is not None and origin not in own_origins(connection, host, origins):
-        return f"pages from {origin[:100]} may not use this relay"
-    by_token = sessions.knows_bearer(headers.get("authorization"))
-    by_cookie = origin is not None and sessions.knows_cookie(connection.cookies.get(cookie_name(connection)))
-    if not (by_token or by_cookie):
-        return "no session: open the link that the relay printed, or send Authorization: Bearer with its token"
+        raise Refused(f"pages from {origin[:100]} may not use this relay")
+    caller = sessions.by_bearer(headers.get("authorization"))
+    if caller is None and origin is not None:
+        caller = sessions.by_cookie(connection.cookies.get(cookie_name(connection)))
+    if caller is None:
+        raise Refused("no session: open the link that the relay printed, or send Authorization: Bearer with its token")
     if SUBPROTOCOL not in connection.scope.get("subprotocols", ()):
-        return f"this relay speaks the subprotocol {SUBPROTOCOL} only"
-    return ""
+        raise Refused(f"this relay speaks the subprotocol {SUBPROTOCOL} only")
+    return caller
 
 
 def _port(connection: HTTPConnection) -> int:

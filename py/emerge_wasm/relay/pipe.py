@@ -1,19 +1,36 @@
 """One browser's way to the node: events pass both ways unopened but for their envelope.
 
-It knows which requests are under way, so that they can be bounded, be answered at once when the node goes, and be
+The envelope of a principal's request says who asks; nothing that they write there themselves gets through. The pipe
+knows which requests are under way, so that they can be bounded, be answered at once when the node goes, and be
 ended when the browser goes. Knows nothing of WebSockets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import zmq
 
 from ..clients.websocket import STATUS
 from ..clients.zeromq import LINGER, DrainedSocket
-from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
-from ..wire.event import END, ERR, HEARTBEAT, MORE, OK, STREAM_DONE, Id, Ids, encode, encode_end, encode_error, peek
+from ..errors import EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable
+from ..wire.event import (
+    END,
+    ERR,
+    HEARTBEAT,
+    MORE,
+    OK,
+    STREAM_DONE,
+    Id,
+    Ids,
+    encode,
+    encode_end,
+    encode_error,
+    peek,
+    replace_header,
+)
+from .session import Caller
 from .setting import Limits
 from .uplink import Place, Uplink, open_dealer
 
@@ -21,18 +38,25 @@ FOLLOWING = frozenset((HEARTBEAT, MORE, END))
 LAST = frozenset((OK, ERR, STREAM_DONE))
 ID_LIMIT = 64
 UNKNOWN = "it is unknown whether a change was made: look before you repeat it; the relay reconnects by itself"
+SIGN_IN = "ask the relay's operator for a new one: emerge token add"
 RECONNECTS = "the relay reconnects by itself; try again then"
+
+AskCaller = Callable[[], Caller | None]
 
 
 class Pipe:
-    """The requests of one browser. `deliver(payload)` takes what is for the browser, without waiting."""
+    """The requests of one browser. `deliver(payload)` takes what is for the browser, without waiting.
 
-    def __init__(self, uplink: Uplink, limits: Limits, deliver: Callable[[bytes], None]) -> None:
+    `ask_caller` tells who is there, None when their session is over.
+    """
+
+    def __init__(self, uplink: Uplink, limits: Limits, deliver: Callable[[bytes], None], ask_caller: AskCaller) -> None:
         self.uplink = uplink
         self.limits = limits
         self.requests: dict[Id, int] = {}  # those under way: channel, bytes of the request
         self._bytes = 0
         self._deliver = deliver
+        self._ask_caller = ask_caller
         self._ids = Ids()
         self._place: Place | None = None
         self._node = ""  # the last one's name
@@ -44,7 +68,7 @@ class Pipe:
         header, name = peek(payload)
         channel = header.get("response_to")
         if channel is None:
-            self._request(header.get("message_id"), name, payload)
+            self._request(header, name, payload)
         elif isinstance(channel, (bytes, str)) and channel in self.requests and name in FOLLOWING:
             self._send(payload)
             if name == END:
@@ -97,27 +121,45 @@ class Pipe:
             self._forget(channel)
         self._disconnect(LINGER)
 
-    def _request(self, channel: object, name: str, payload: bytes) -> None:
+    @property
+    def is_over(self) -> bool:
+        """The session has ended: the token that it is by was removed, or has expired."""
+        return self._ask_caller() is None
+
+    def _request(self, header: dict[str, Any], name: str, payload: bytes) -> None:
+        channel = header.get("message_id")
         if not isinstance(channel, (bytes, str)) or len(channel) > ID_LIMIT or channel in self.requests:
             raise Invalid("the event opens no channel", remedy="give it a message_id of its own")
-        error = self._refusal(name, len(payload))
-        if error is not None:
+        try:
+            payload = self._stamped(channel, header, payload)
+            self._check(name, len(payload))
+        except EmergeError as error:
             self._deliver(encode_error(self._ids, channel, error))
             return
         self.requests[channel] = len(payload)
         self._bytes += len(payload)
         self._send(payload)
 
-    def _refusal(self, name: str, size: int) -> EmergeError | None:
+    def _stamped(self, channel: Id, header: dict[str, Any], payload: bytes) -> bytes:
+        """The request as the node gets it; the header of a principal's is made anew, with who they are."""
+        caller = self._ask_caller()
+        if caller is None:
+            raise PermissionDenied("your session has ended: its token was removed or has expired", remedy=SIGN_IN)
+        if caller.token is None:
+            return payload
+        context = caller.stamp(header.get("context"))
+        return replace_header(payload, {"message_id": channel, "v": 3, "context": context})
+
+    def _check(self, name: str, size: int) -> None:
+        """Raise why a request of so many bytes cannot be passed on now."""
         if self._socket is None:
-            return _unavailable(self.uplink.missing(), RECONNECTS, self._place)
+            raise _unavailable(self.uplink.missing(), RECONNECTS, self._place)
         if name.startswith("_"):
-            return Invalid(f"{name[:80]!r} cannot be called", remedy="names that begin with _ are the node's own")
+            raise Invalid(f"{name[:80]!r} cannot be called", remedy="names that begin with _ are the node's own")
         if len(self.requests) >= self.limits.requests:
-            return _too_much(f"{self.limits.requests} requests", "requests under way")
+            raise _too_much(f"{self.limits.requests} requests", "requests under way")
         if self._bytes + size > self.limits.request_bytes:
-            return _too_much(f"requests of {self.limits.request_bytes} bytes", "request bytes under way")
-        return None
+            raise _too_much(f"requests of {self.limits.request_bytes} bytes", "request bytes under way")
 
     def _forget(self, channel: Id) -> None:
         self._bytes -= self.requests.pop(channel)

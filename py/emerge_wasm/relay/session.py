@@ -1,6 +1,6 @@
-"""Who may come in: one-time links, the signed cookies they turn into, and the token of programs.
+"""Who may come in: by one-time links, the signed cookies they turn into, the token of programs, those of principals.
 
-No web framework here: text in, verdicts out. The only file is the secret, so that sessions outlive a restart.
+No web framework here: text in, verdicts out. The secret is kept in a file, so that sessions outlive a restart.
 """
 
 from __future__ import annotations
@@ -8,14 +8,51 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from ..errors import Unavailable
+from ..context import Context
+from ..errors import Invalid, Unavailable
+from ..operations import Wire
+from .token import Token, Tokens
 
 SECRET_FILE = "relay.secret"  # a file's name
 INVITATIONS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is at the other end of a session: a principal by their token, or (`token` None) the operator."""
+
+    token: Token | None = None
+
+    @property
+    def context(self) -> Context:
+        """Who asks, as the relay sees it."""
+        if self.token is None:
+            return Context(superuser=True, via="relay")
+        return Context(self.token.principal, self.token.groups, via="relay")
+
+    def stamp(self, wanted: Any) -> Wire | None:
+        """The context of a call of theirs, for the node, which takes the relay for its operator.
+
+        The operator's stays as it is; of a principal's only `umask` and `transaction` do. Raises PermissionDenied for
+        a principal who asks to be somebody else, Invalid for what is malformed.
+        """
+        if wanted is not None and not isinstance(wanted, dict):
+            raise Invalid("the call's context is not a map")
+        if self.token is None:
+            return wanted
+        who = self.context.narrowed(wanted)
+        kept = {name: value for name, value in (wanted or {}).items() if name in ("umask", "transaction")}
+        return {**kept, "as": who.principal, "groups": list(who.groups)}
+
+
+OPERATOR = Caller()
+_OPERATORS = "operator"  # what a cookie of theirs begins with
 
 
 class Sessions:
@@ -25,6 +62,7 @@ class Sessions:
         self._signer = URLSafeTimedSerializer(_secret(data), salt="emerge.session")
         self._token = token.encode()
         self._lifetime = lifetime
+        self._tokens = Tokens(data)
         self._invitations: dict[str, None] = {}
 
     def invite(self) -> str:
@@ -36,28 +74,55 @@ class Sessions:
         return token
 
     def redeem(self, token: str) -> str | None:
-        """The cookie's value for an unused token, which is used then; None for any other."""
-        if token not in self._invitations:
+        """The cookie's value for an unused one-time token, which is used then, or for a principal's token, which opens
+        many; None for any other."""
+        if token in self._invitations:
+            del self._invitations[token]
+            return self._sign(_OPERATORS)
+        found = self._tokens.shown(token)
+        return None if found is None else self._sign(found.id)
+
+    def by_cookie(self, value: str | None) -> Caller | None:
+        """Whose session it is; None for a cookie that this relay (in this or an earlier life) did not sign, that is
+        too old, or whose token is no more."""
+        if not value:
             return None
-        del self._invitations[token]
-        return str(self._signer.dumps(secrets.token_urlsafe(12)))
+        try:
+            whose = self._signer.loads(value, max_age=int(self._lifetime))
+        except BadSignature:
+            return None
+        if not isinstance(whose, list) or len(whose) != 2:
+            return None
+        return OPERATOR if whose[0] == _OPERATORS else _caller(self._tokens.known(str(whose[0])))
+
+    def by_bearer(self, header: str | None) -> Caller | None:
+        """Who shows this Authorization header: a program of the operator's, or a principal."""
+        scheme, _, shown = (header or "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        shown = shown.strip()
+        if self._token and hmac.compare_digest(shown.encode("utf-8", "replace"), self._token):
+            return OPERATOR
+        return _caller(self._tokens.shown(shown))
+
+    def renew(self, caller: Caller) -> Caller | None:
+        """The caller as the tokens are now; None when theirs was removed or has expired."""
+        return caller if caller.token is None else _caller(self._tokens.known(caller.token.id))
 
     def knows_cookie(self, value: str | None) -> bool:
-        """Whether this relay (in this or an earlier life) signed that cookie, not too long ago."""
-        if not value:
-            return False
-        try:
-            self._signer.loads(value, max_age=int(self._lifetime))
-        except BadSignature:
-            return False
-        return True
+        """Whether that cookie is one of the operator's."""
+        return self.by_cookie(value) == OPERATOR
 
     def knows_bearer(self, header: str | None) -> bool:
-        """Whether an Authorization header carries the programs' token."""
-        scheme, _, shown = (header or "").partition(" ")
-        if scheme.lower() != "bearer" or not self._token:
-            return False
-        return hmac.compare_digest(shown.strip().encode("utf-8", "replace"), self._token)
+        """Whether an Authorization header carries the token of the operator's programs."""
+        return self.by_bearer(header) == OPERATOR
+
+    def _sign(self, whose: str) -> str:
+        return str(self._signer.dumps([whose, secrets.token_urlsafe(12)]))
+
+
+def _caller(token: Token | None) -> Caller | None:
+    return None if token is None else Caller(token)
 
 
 def _secret(data: Path) -> bytes:

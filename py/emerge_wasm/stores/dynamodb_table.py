@@ -244,6 +244,7 @@ def meaning(error: BaseException, name: str) -> EmergeError:
         return _meaning_of_transport(error, name)
     code = _code(error)
     said = error.response.get("Error", {}).get("Message") or code
+    said = " ".join([said, *(str(each["Message"]) for each in _reasons(error) if each.get("Message"))])
     if code in ("ConditionalCheckFailedException", "ResourceInUseException"):  # the latter: of a table to be made
         return _ConditionFailed(said)
     if code == "ResourceNotFoundException":

@@ -35,10 +35,8 @@ from .postgresql_write import LARGEST, Writer, size_of
 
 LARGEST_KEY = 2600  # bytes: a row of an index fits into a third of a page
 
-_GET = (
-    "SELECT (SELECT r.value FROM rows r WHERE r.space = k.space AND r.key = k.key)"
-    " FROM unnest($1::text[], $2::bytea[]) AS k(space, key)"
-)
+# The rows of some keys of one space: of several spaces in one statement, so that all are of one moment.
+_GET = "SELECT ${0}, key, value FROM rows WHERE space = ${0} AND key = ANY(${1})"
 _MANY = 5000  # keys of one statement for several readers
 _MOST = 2**31 - 1  # rows of a page
 
@@ -176,8 +174,13 @@ class PostgreSQLStore:
 
 
 async def _values(connection: Any, keys: Sequence[Key]) -> list[bytes | None]:
-    rows = await connection.fetch(_GET, [space for space, _ in keys], [key for _, key in keys])
-    return [row[0] for row in rows]
+    spaces: dict[str, list[bytes]] = {}
+    for space, key in keys:
+        spaces.setdefault(space, []).append(key)
+    query = " UNION ALL ".join([_GET.format(place, place + 1) for place in range(1, 2 * len(spaces), 2)])
+    rows = await connection.fetch(query, *[part for each in spaces.items() for part in each])
+    found = {(space, key): value for space, key, value in rows}
+    return [found.get(key) for key in keys]
 
 
 def _check_sizes(batch: Batch) -> None:

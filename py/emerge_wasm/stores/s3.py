@@ -1,10 +1,10 @@
 """A store on S3, or anything that speaks it with conditional writes: `s3://bucket/prefix?endpoint=https://host`.
 
-Rows are in slatedb, a log-structured merge tree made for object storage (`<prefix>/rows/`): a commit is one object of its
-log, put on condition that nobody else put it, so a second process that opens the store fences the first. A row's key is
-`<space> \\0 <key>`, keys that begin with \\0 are our own (the last log numbers, the mark of the last write). Values above
-1 MiB are objects beside it (`<prefix>/values/`, see `s3_value`); `<prefix>/format` tells the format, `<prefix>/owner` who
-opened the store last. Must not be imported in a browser.
+Rows are in slatedb, a log-structured merge tree made for object storage (`<prefix>/rows/`): a commit is one object of
+its log, put on condition that nobody else put it, so a second process that opens the store fences the first. A row's
+key is `<space> \\0 <key>`; keys that begin with \\0 are our own (the last log numbers, the mark of the last write).
+Values above 1 MiB are objects beside it (`<prefix>/values/`, see `s3_value`); `<prefix>/format` tells the format,
+`<prefix>/owner` who opened the store last. Must not be imported in a browser.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from ..errors import Conflict, EmergeError, Invalid
 from ..store import Batch, Capabilities, Key
 from .check import check_batch, check_keys, check_scan, closed
 from .group import Group
+from .s3_bucket import Bucket
 from .s3_database import Database
-from .s3_place import Bucket, place_of
+from .s3_place import place_of
 from .s3_value import LARGE, Large, Values, from_row, is_large, large
 from .s3_write import Writer, row_key, space_end
 

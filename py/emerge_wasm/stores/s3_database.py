@@ -1,8 +1,9 @@
 """The rows of an S3 store in slatedb: one moment to read at, one durable write at a time, and what becomes of trouble.
 
 slatedb tries failing requests again without end, and cannot take back what it was told to write. So a write that has
-taken too long is left to it, its outcome is told as unknown, and the next write waits until it is known. A database that
-closed itself is opened again, and tells by its mark whether the last write is in it. Knows nothing of spaces or groups.
+taken too long is left to it, its outcome is told as unknown, and the next write waits until it is known. A database
+that closed itself is opened again, and tells by its mark whether the last write is in it. Knows nothing of spaces or
+groups.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from typing import Any, TypeVar
 
 from slatedb.uniffi import (
@@ -33,8 +35,10 @@ from slatedb.uniffi import (
 )
 
 from ..errors import EmergeError, Invalid, Unavailable
+from .check import closed
 from .s3_batch import put
-from .s3_place import Bucket, meaning, object_store
+from .s3_bucket import Bucket, meaning
+from .s3_place import object_store
 
 MARK = b"\0mark"  # the row that every write replaces: 16 random bytes, and how many writes are in the log (4 bytes)
 _UNKNOWN = "it is not known yet whether this commit is kept"
@@ -66,7 +70,7 @@ class Database:
         self._open_end: asyncio.Task[None] | None = None  # a write whose outcome is not known yet
         self._making: asyncio.Task[None] | None = None  # a table of the log
         self._logged = 0
-        self._fenced: Unavailable | None = None
+        self._ended: Unavailable | None = None  # why it is never opened again: fenced, or closed
 
     async def open(self) -> None:
         """Raises EmergeError."""
@@ -74,11 +78,15 @@ class Database:
 
     async def get(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """The values of these keys, as of the last write."""
-        return await self._read(self._get, keys)
+        values: list[bytes | None] = await self._read(self._get, keys)
+        return values
 
     async def scan(self, start: bytes, end: bytes, limit: int, reverse: bool = False) -> list[tuple[bytes, bytes]]:
         """At most `limit` rows of start <= key < end, as of the last write."""
-        return await self._read(self._scan, start, end, limit, reverse) if start < end and limit else []
+        if start >= end or not limit:
+            return []
+        rows: list[tuple[bytes, bytes]] = await self._read(self._scan, start, end, limit, reverse)
+        return rows
 
     async def write(self, rows: Mapping[bytes, bytes | None]) -> None:
         """Put these rows, or (None) delete them: all or nothing, durable and to be read when this returns.
@@ -105,6 +113,7 @@ class Database:
             if task is not None:
                 task.cancel()
                 await asyncio.wait([task])
+        self._ended = self._ended or closed(self._bucket.place.name)
         if self._db is not None and self._logged:
             with suppress(TimeoutError):  # only so that the next opening has less to read
                 await asyncio.wait_for(self._make_table(self._db), _FAREWELL)
@@ -169,7 +178,7 @@ class Database:
         try:
             return await self.get([MARK]) == [mark]
         except Unavailable as error:
-            if error is not self._fenced:
+            if self._ended is None:
                 error.message += f"; {_UNKNOWN}"
                 error.details["unknown"] = True
             raise
@@ -193,17 +202,23 @@ class Database:
     async def _opened(self) -> Db:
         """The database, opened unless it is."""
         async with self._opening:
-            if self._fenced:
-                raise self._fenced
+            if self._ended:
+                raise copy(self._ended)
             if self._db is None:
-                if self._snapshot is not None and not await self._bucket.is_ours():
-                    self._fenced = await self._bucket.fenced()
-                    raise self._fenced
+                if self._snapshot is not None and not await self._is_ours():
+                    self._ended = await self._bucket.fenced()
+                    raise copy(self._ended)
                 try:
                     self._db = await self._within(self._build(), "the store is not open")
                 except Error as error:
                     raise self._meaning(error) from error
             return self._db
+
+    async def _is_ours(self) -> bool:
+        try:
+            return await self._bucket.is_ours()
+        except FileNotFoundError:
+            raise Invalid(f"{self._bucket.place.name} was deleted", remedy="restore it from a backup") from None
 
     async def _build(self) -> Db:
         settings = Settings.default()
@@ -221,8 +236,8 @@ class Database:
     async def _lost(self, error: Error, db: Db) -> None:
         """Let go of a database that failed: for good when another process has it, else to open it again."""
         if getattr(error, "reason", None) is CloseReason.FENCED:
-            self._fenced = self._fenced or await self._bucket.fenced()
-            raise self._fenced from error
+            self._ended = self._ended or await self._bucket.fenced()
+            raise copy(self._ended) from error
         if self._db is db:
             await self._shut()
 

@@ -1,8 +1,8 @@
 """Large values of an S3 store: objects of their own, written before the row that names them, swept when none does.
 
-An object's name is its row's key and a random part, both in hex, and is never used twice: so whoever finds an object can
-look up the one row that may name it, and what no row names will never be named again. The row keeps the value's size
-and digest, which is what conditions compare and what a read is checked against. Knows nothing of groups.
+An object's name is its row's key and a random part, both in hex, and is never used twice: so whoever finds an object
+can look up the one row that may name it, and what no row names will never be named again. The row keeps the value's
+size and digest, which is what conditions compare and what a read is checked against. Knows nothing of groups.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 import obstore
 
 from ..errors import Invalid
+from .s3_bucket import Bucket
 from .s3_database import Database
-from .s3_place import Bucket
 
 LARGE = 1 << 20  # bytes above which a value has an object of its own
 _LONGEST = 300  # bytes of a key that fits into an object's name

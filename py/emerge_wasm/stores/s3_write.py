@@ -36,7 +36,9 @@ class Writer:
         merged = Merged(held, counters)
         answers = [await self._add(merged, batch) for batch in batches]
         rows = {row_key(*key): value if value is None else to_row(value) for key, value in merged.rows.items()}
-        if rows:
+        if rows or any(
+            batch.expects or batch.counts for batch in batches
+        ):  # a write shows that what was compared holds
             given = {space: last for space, last in merged.counters.items() if last != counters[space]}
             rows |= {_COUNTER + space.encode(): last.to_bytes(8, "big") for space, last in given.items()}
             await self._write(rows, given)

@@ -113,6 +113,15 @@ def peek(payload: bytes) -> tuple[dict[str, Any], str]:
         raise Invalid(f"this is not an event: {_reason(error)}", remedy="send msgpack [header, name, args]") from None
 
 
+def replace_header(payload: bytes, header: dict[str, Any]) -> bytes:
+    """The event with another header, its name and args unopened; the payload is one that `peek` could read."""
+    try:
+        end = _header_end(payload[:ENVELOPE])
+    except msgpack.OutOfData:
+        end = _header_end(payload)
+    return b"\x93" + bytes(msgpack.packb(header)) + payload[end:]
+
+
 def check_size(payload: bytes, limit: int) -> None:
     """LimitExceeded when the event is longer than `limit` bytes."""
     if len(payload) > limit:
@@ -178,6 +187,23 @@ def _checked(parts: Any) -> Event:
 
 
 def _open(payload: bytes) -> tuple[dict[str, Any], str]:
+    unpacker = _unpacker(payload)
+    if unpacker.read_array_header() != 3:
+        raise ValueError("not an array of three")
+    header, name = unpacker.unpack(), unpacker.unpack()
+    if not isinstance(name, str):
+        raise ValueError("its name is not text")
+    return (header if isinstance(header, dict) else {}), name
+
+
+def _header_end(payload: bytes) -> int:
+    unpacker = _unpacker(payload)
+    unpacker.read_array_header()
+    unpacker.skip()
+    return int(unpacker.tell())
+
+
+def _unpacker(payload: bytes) -> Any:
     size = len(payload)  # without these limits a length that a forger claims would be allocated
     unpacker = msgpack.Unpacker(
         raw=False,
@@ -189,12 +215,7 @@ def _open(payload: bytes) -> tuple[dict[str, Any], str]:
         max_ext_len=size,
     )
     unpacker.feed(payload)
-    if unpacker.read_array_header() != 3:
-        raise ValueError("not an array of three")
-    header, name = unpacker.unpack(), unpacker.unpack()
-    if not isinstance(name, str):
-        raise ValueError("its name is not text")
-    return (header if isinstance(header, dict) else {}), name
+    return unpacker
 
 
 def _reason(error: BaseException) -> str:

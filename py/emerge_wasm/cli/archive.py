@@ -1,0 +1,51 @@
+"""Commands that write and read files: export, import."""
+
+from __future__ import annotations
+
+import click
+
+from ..errors import Invalid
+from .session import Session, pass_session
+from .show import print_json
+
+FORMATS = ("emerge", "json", "csv")
+
+
+@click.command()
+@click.argument("path")
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option("--format", "format", type=click.Choice(FORMATS), help="Else what the file's name ends in, or emerge.")
+@click.option("--newest", is_flag=True, help="Leave older versions out of an archive.")
+@pass_session
+def export(session: Session, path: str, file: str, format: str | None, newest: bool) -> None:
+    """Write all at or below PATH to an archive, with versions, classes and permissions; or fields as JSON or CSV."""
+    fs, format = session.fs, format or format_of(file)
+    if newest and format != "emerge":
+        raise Invalid(f"{format} holds no versions", remedy="leave --newest out")
+    if format == "emerge":
+        count = fs.export(path, file, not newest)["records"]
+    else:
+        count = fs.export_json(path, file) if format == "json" else fs.export_csv(path, file)
+    print_json({"exported": count, "file": file}) if session.json else click.echo(f"{count} to {file}")
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("path", default="/")
+@click.option("--format", "format", type=click.Choice(FORMATS), help="Else what the file's name ends in, or emerge.")
+@pass_session
+def import_command(session: Session, file: str, path: str, format: str | None) -> None:
+    """Store what a file of `export` holds below PATH."""
+    fs, format = session.fs, format or format_of(file)
+    loaders = {"emerge": fs.load, "json": fs.load_json, "csv": fs.load_csv}
+    count = loaders[format](file, path)
+    print_json({"imported": count}) if session.json else click.echo(f"{count} to {path}")
+
+
+def format_of(file: str) -> str:
+    """The format that a file's name says."""
+    ending = file.rpartition(".")[2].lower()
+    return ending if ending in FORMATS else "emerge"
+
+
+COMMANDS = (export, import_command)

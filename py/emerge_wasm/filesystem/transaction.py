@@ -1,0 +1,134 @@
+"""Transactions: begun by a call, added to by those whose context names them, made or dropped as a whole.
+
+Each has an overlay over the store, so nobody sees its changes before the commit, which succeeds only when all that it
+read is as it was: transactions are serialisable on every store. They live in this process and do not outlive it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, fields
+from typing import Any
+from uuid import uuid4
+
+from ..context import Context
+from ..errors import Conflict, Invalid, LimitExceeded, NotFound, PermissionDenied
+from ..operations import Wire
+from ..paths import check_name
+from .core import Core
+from .overlay import Overlay
+from .record import VERSION_KEY_SIZE
+from .seen import Overtaken
+from .stamping import restamp, tell_conflict
+
+OPEN_LIMIT = 1000
+SECONDS_LIMIT = 24 * 3600
+OUTSIDE = frozenset(("begin", "commit", "rollback", "changes", "watch", "hello", "whoami"))
+"""Operations that are never part of a transaction."""
+
+Handler = Callable[..., Any]
+
+
+@dataclass
+class Inside(Core):
+    """A filesystem as a transaction has it: over its overlay, with the dates that it gave, to be changed at the end."""
+
+    dates: set[str] = field(default_factory=set)
+
+    def now(self) -> str:
+        date = super().now()
+        self.dates.add(date)
+        return date
+
+
+@dataclass
+class Transaction:
+    """One open transaction. `expires` is by the clock of its Transactions."""
+
+    name: str
+    owner: str
+    seconds: int
+    overlay: Overlay
+    core: Inside
+    expires: float
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one operation at a time
+
+
+class Transactions:
+    """The open transactions of one filesystem, by name."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._open: dict[str, Transaction] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, core: Core, context: Context, name: str, seconds: int) -> Transaction:
+        """A new one. Raises Invalid, Conflict for a name in use, LimitExceeded."""
+        self.sweep()
+        name = check_name(name) if name else uuid4().hex
+        if not 1 <= seconds <= SECONDS_LIMIT:
+            raise Invalid(f"a transaction cannot be kept for {seconds} seconds", remedy=f"say 1 to {SECONDS_LIMIT}")
+        if name in self._open:
+            raise Conflict(f"a transaction {name} is open already", remedy="join it, or choose another name")
+        if len(self._open) >= OPEN_LIMIT:
+            raise LimitExceeded(f"{OPEN_LIMIT} transactions are open", remedy="try again later", limit="transactions")
+        overlay = Overlay(core.store)
+        expires = self._clock() + seconds
+        made = Transaction(name, context.principal, seconds, overlay, _inside(core, overlay), expires)
+        self._open[name] = made
+        self.sweep()
+        return made
+
+    def find(self, context: Context, name: str) -> Transaction:
+        """The open one of that name; NotFound, or PermissionDenied when it is somebody else's."""
+        self.sweep()
+        found = self._open.get(name)
+        if found is None:
+            raise NotFound(f"no transaction {name[:80]!r} is open: it ended or expired", remedy="begin it again")
+        if not (context.superuser or context.principal == found.owner):
+            raise PermissionDenied(f"the transaction {name} is not {context.principal or 'a guest'}'s", remedy="begin another")
+        return found
+
+    def remove(self, transaction: Transaction) -> None:
+        self._open.pop(transaction.name, None)
+
+    @asynccontextmanager
+    async def turn(self, context: Context, name: str) -> AsyncIterator[Transaction]:
+        """The transaction while nothing else is done in it; it is not left alone meanwhile."""
+        found = self.find(context, name)
+        async with found.turn:
+            if self.find(context, name) is not found:
+                raise NotFound(f"the transaction {name} ended meanwhile", remedy="begin it again")
+            try:
+                yield found
+            finally:
+                found.expires = self._clock() + found.seconds
+
+    def sweep(self) -> None:
+        """Drop those left alone for too long, and look again when the next one may be."""
+        now = self._clock()
+        for each in list(self._open.values()):
+            if each.expires <= now and not each.turn.locked():
+                self.remove(each)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._open:
+            wait = max(min(each.expires for each in self._open.values()) - now, 1.0)
+            self._timer = asyncio.get_running_loop().call_later(wait, self.sweep)
+
+
+def _inside(core: Core, overlay: Overlay) -> Inside:
+    own = {"store": overlay, "changed": asyncio.Event(), "known_bundles": set(core.known_bundles)}
+    own |= {"transactions": None, "_directories": {}, "_locks": {}}
+    return Inside(**{each.name: getattr(core, each.name) for each in fields(Core)} | own)
+
+
+def transactions_of(core: Core) -> Transactions:
+    """Those of a filesystem."""
+    if core.transactions is None:
+        core.transactions = Transactions()
+    return core.transactions

@@ -1,0 +1,132 @@
+"""Who else than the operator may come in: principals by token, kept hashed in a file of the relay's data folder.
+
+The command line writes the file and a running relay reads it again when it has changed. Only the standard library.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import Invalid, NotFound, Unavailable
+
+log = logging.getLogger("emerge.relay")
+
+FILE_NAME = "tokens.json"
+NAME_LIMIT = 255
+DAY = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is kept of a token: `id` names it in sessions, `hash` is its text's; moments in seconds since 1970,
+    `expires` 0 for never."""
+
+    id: str
+    principal: str
+    groups: tuple[str, ...]
+    hash: str
+    made: float
+    expires: float = 0.0
+
+    @property
+    def is_valid(self) -> bool:
+        return not self.expires or time.time() < self.expires
+
+
+class Tokens:
+    """The tokens in a folder, one for each principal."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE_NAME
+        self._stamp: tuple[int, ...] | None = None
+        self._by_id: dict[str, Token] = {}
+        self._by_hash: dict[str, Token] = {}
+
+    def add(self, principal: str, groups: Iterable[str] = (), days: float = 0.0) -> str:
+        """Make a token (of `days`, 0: for good); its text, which is not kept. Invalid for one who has one already."""
+        for name in (principal, *groups):
+            if not 0 < len(name) <= NAME_LIMIT or not name.isprintable():
+                raise Invalid(f"{name[:40]!r} cannot be a principal or group", remedy="give it a printable name")
+        if days < 0:
+            raise Invalid(f"a token cannot last {days:g} days", remedy="give a positive number")
+        if any(token.principal == principal for token in self.all()):
+            raise Invalid(f"{principal} has a token", remedy=f"remove it first: emerge token rm {principal}")
+        text = secrets.token_urlsafe(32)
+        now = time.time()
+        fresh = Token(secrets.token_hex(8), principal, tuple(groups), _hash(text), now, days and now + days * DAY)
+        self._write([*self.all(), fresh])
+        return text
+
+    def remove(self, principal: str) -> None:
+        """Its sessions end at their next request. NotFound for one who has none."""
+        rest = [token for token in self.all() if token.principal != principal]
+        if len(rest) == len(self.all()):
+            raise NotFound(f"{principal} has no token", remedy="emerge token ls shows who has")
+        self._write(rest)
+
+    def all(self) -> list[Token]:
+        """Every token, expired ones too."""
+        self._refresh()
+        return list(self._by_id.values())
+
+    def shown(self, text: str) -> Token | None:
+        """The valid token with that text."""
+        return self._valid(lambda: self._by_hash.get(_hash(text)))
+
+    def known(self, id: str) -> Token | None:
+        """The valid token of that id, as it is now."""
+        return self._valid(lambda: self._by_id.get(id))
+
+    def _valid(self, look: Callable[[], Token | None]) -> Token | None:
+        try:
+            self._refresh()
+        except Unavailable as error:
+            log.warning("nobody is let in by token: %s", error)
+            return None
+        token = look()
+        return token if token is not None and token.is_valid else None
+
+    def _refresh(self) -> None:
+        try:
+            found = os.stat(self._path)
+        except FileNotFoundError:
+            self._stamp, self._by_id, self._by_hash = None, {}, {}
+            return
+        stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+        if stamp != self._stamp:
+            tokens = _read(self._path)
+            self._by_id = {token.id: token for token in tokens}
+            self._by_hash = {token.hash: token for token in tokens}
+            self._stamp = stamp
+
+    def _write(self, tokens: list[Token]) -> None:
+        fresh = self._path.with_name(f"{FILE_NAME}.{secrets.token_hex(4)}")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                json.dump({"tokens": [asdict(token) for token in tokens]}, file, indent=1)
+            fresh.replace(self._path)
+        except OSError as error:
+            raise Unavailable(f"tokens cannot be kept: {error}", remedy="give it a writable --dir") from None
+
+
+def _read(path: Path) -> list[Token]:
+    try:
+        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["tokens"]
+        return [Token(**{**row, "groups": tuple(row["groups"])}) for row in rows]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise Unavailable(f"{path} cannot be read: {error}", remedy="remove it, and add the tokens anew") from None
+
+
+def _hash(text: str) -> str:
+    """Plain SHA-256 does: a token has 256 random bits, so there is nothing to guess."""
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

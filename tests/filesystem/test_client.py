@@ -1,0 +1,217 @@
+"""What a client does beside the table: proxies and transactions of the sync face, archives, JSON and CSV."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emerge_wasm import EmergeFile, Invalid, NotFound
+from emerge_wasm.clients import Client, SyncClient
+from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.execute import execute
+from emerge_wasm.operations import Context
+from emerge_wasm.stores.memory import MemoryStore
+
+
+@dataclass
+class Leaf(EmergeFile):
+    size: float = 0.0
+    seen: list[str] = field(default_factory=list)
+
+    def grow(self, by: float = 1.0) -> float:
+        """Get larger."""
+        self.size += by
+        return self.size
+
+
+def new_client() -> SyncClient:
+    async def open_client() -> Client:
+        filesystem = await Filesystem.open(MemoryStore(), runner=execute)
+        return Client(LocalTransport(filesystem, Context("tester", superuser=True)))
+
+    return SyncClient(open_client)
+
+
+@pytest.fixture
+def fs() -> Iterator[SyncClient]:
+    with new_client() as fs:
+        yield fs
+
+
+@pytest.fixture
+def other() -> Iterator[SyncClient]:
+    with new_client() as fs:
+        yield fs
+
+
+def test_a_proxy_reads_sets_and_runs(fs: SyncClient) -> None:
+    fs.store(Leaf(name="a", size=2.0))
+    leaf = fs.proxy("/a")
+    assert (leaf.size, leaf.grow(by=2.0), leaf.size) == (2.0, 4.0, 4.0)
+    leaf.size = 1.0
+    assert fs.cat("/a.size") == 1.0
+    assert {"size", "seen", "grow"} <= set(dir(leaf))
+    assert repr(leaf) == "<proxy of Leaf /a on local>" and "grow(" in repr(leaf.grow)
+    assert leaf.grow.__doc__ == "Get larger."
+    with pytest.raises(NotFound, match="height"):
+        _ = leaf.height
+    with pytest.raises(AttributeError, match="private"):
+        _ = leaf._hidden
+    with pytest.raises(Invalid, match="grow"):
+        leaf.grow = 3
+
+
+def test_a_context_is_kept_by_derived_clients(fs: SyncClient) -> None:
+    fs.chmod("/", "rwxrwxrwx")
+    ada = fs.as_user("ada", "staff").with_umask("------rwx")
+    assert ada.store(EmergeFile(name="a")).perms == "rwxrwx---"
+    assert ada.whoami()["groups"] == ["staff"]
+    ada.close()
+    assert fs.get("/a").owner == "ada"
+    for umask in ("rwxrwxrw", "8", 0o1000, "", -1):
+        with pytest.raises(Invalid, match="umask"):
+            fs.with_umask(umask).whoami()
+
+
+def test_a_moment_without_timezone_is_refused(fs: SyncClient) -> None:
+    with pytest.raises(Invalid, match="give it a timezone"):
+        fs.list("/", as_of=datetime(2026, 1, 1))
+
+
+def test_a_transaction_of_the_sync_face(fs: SyncClient) -> None:
+    leaf = Leaf(name="a")
+    with fs.transaction() as tx:
+        tx.store(leaf)
+        assert [p.name for p in tx.tree("/")] == ["a"] and list(fs.tree("/")) == []
+    assert fs.get("/a").version == 1
+    with pytest.raises(ZeroDivisionError), fs.transaction("mine") as tx:
+        leaf.size = 3.0
+        tx.store(leaf)
+        raise ZeroDivisionError
+    assert (leaf.version, fs.cat("/a.size")) == (1, 0.0)
+    fs.begin("named")
+    with fs.transaction(join="named") as tx:
+        tx.store(leaf)
+    assert fs.get("/a").version == 1 and fs.commit("named")
+    assert fs.get("/a").version == 2
+
+
+def fill(fs: SyncClient) -> None:
+    leaf = Leaf(name="a", path="/top/deep", size=1.0)
+    fs.store(leaf)
+    leaf.size = 2.0
+    fs.store(leaf)
+    fs.store(EmergeFile(name="big", path="/top", data=bytes(200_000)))
+    fs.storeall(EmergeFile(name=f"n{n:04}", path="/top/many", data=n) for n in range(1500))
+    fs.chmod("/top/deep/a", "rwx------")
+
+
+def test_a_tree_goes_through_an_archive(fs: SyncClient, other: SyncClient, tmp_path: Path) -> None:
+    fill(fs)
+    manifest = fs.export("/top", tmp_path / "top.emerge")
+    assert manifest["root"] == "/top" and manifest["records"] == 1505
+    assert other.load(tmp_path / "top.emerge", "/back") >= 1504
+    leaf = other.getobject("/back/deep/a")
+    assert (leaf.size, leaf.perms, leaf.uuid) == (2.0, "rwx------", fs.get("/top/deep/a").uuid)
+    assert other.getobject("/back/deep/a", 1).size == 1.0
+    assert other.run("/back/deep/a", "grow") == 3.0
+    assert [p.name for p in other.list("/back/many")] == [p.name for p in fs.list("/top/many")]
+    assert len(other.cat("/back/big.data")) == 200_000
+
+
+def test_an_archive_is_verified_before_anything_is_stored(fs: SyncClient, other: SyncClient) -> None:
+    fill(fs)
+    file = io.BytesIO()
+    fs.export("/top", file)
+    with zipfile.ZipFile(file) as zip:
+        members = {name: zip.read(name) for name in zip.namelist()}
+    name = sorted(name for name in members if name.startswith("records/"))[-1]
+    for change in (lambda data: data[:-1] + b"\0", None):
+        broken = io.BytesIO()
+        with zipfile.ZipFile(broken, "w") as zip:
+            for member, data in members.items():
+                if member != name:
+                    zip.writestr(member, data)
+                elif change:
+                    zip.writestr(member, change(data))
+        with pytest.raises(Invalid, match=name):
+            other.load(broken)
+    raw = bytearray(file.getvalue())
+    raw[len(raw) // 3] ^= 1
+    with pytest.raises(Invalid):
+        other.load(io.BytesIO(raw))
+    with pytest.raises(Invalid, match="not an archive"):
+        other.load(io.BytesIO(b"no zip"))
+    assert other.list("/") == []
+
+
+VALUES: dict[str, Any] = {
+    "price": 1.5,
+    "count": 3,
+    "word": 'a,b\n"c"',
+    "digits": "12",
+    "empty": "",
+    "none": None,
+    "some": [1, "x"],
+}
+
+
+@pytest.mark.parametrize("format", ["json", "csv"])
+def test_plain_objects_go_in_and_out(fs: SyncClient, other: SyncClient, tmp_path: Path, format: str) -> None:
+    thing = EmergeFile(name="thing", path="/d/inner", data={"a": [True]})
+    vars(thing).update(VALUES)
+    fs.store(thing)
+    fs.store(EmergeFile(name="plain", path="/d", id="p"))
+    file = tmp_path / f"d.{format}"
+    assert getattr(fs, f"export_{format}")("/d", file) == 2
+    assert getattr(other, f"load_{format}")(file, "/e") == 2
+    assert other.cat("/e/inner/thing") == fs.cat("/d/inner/thing")
+    assert other.cat("/e/plain") == fs.cat("/d/plain")
+    assert other.get("/e/plain").class_name == "EmergeFile"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("price\n1\n", "no column 'name'"),
+        ("name,price\na,1\n,2\n", "line 3 has no name"),
+        ("name,price\na\n", "line 2 of .* has 1 cells"),
+        ("name,price,price\na,1,2\n", "two columns"),
+        ("name,a b\nx,1\n", "line 2: no field can be called 'a b'"),
+        ("name,owner\nx,1\n", "line 2: no field can be called 'owner'"),
+        ("name\na/b\n", "line 2: .*U[+]002F"),
+        ('name\n"a\n', "is not CSV"),
+        ("", "no column 'name'"),
+    ],
+)
+def test_csv_that_does_not_fit_is_named(fs: SyncClient, text: str, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        fs.load_csv(io.StringIO(text))
+    assert fs.list("/") == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([{"name": "a"}, {"price": 1}], "row 2 has no name"),
+        ([3], "row 1 is a int"),
+        ({}, "holds a dict"),
+        ("x", "str"),
+        ([{"name": 3}], "row 1: .*text"),
+    ],
+)
+def test_json_that_does_not_fit_is_named(fs: SyncClient, rows: Any, words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        fs.load_json(io.StringIO(json.dumps(rows)))
+    with pytest.raises(Invalid, match="is not JSON"):
+        fs.load_json(io.StringIO("{"))
+    assert fs.list("/") == []
