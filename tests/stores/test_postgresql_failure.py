@@ -177,6 +177,21 @@ async def test_silent_server(way: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     await store.close()
 
 
+async def test_cancelled_read(way: Any) -> None:
+    """Its connection is given up: who reads next does not wait for what the silent server owes."""
+    store = await opened(way.url + "&pool=1")
+    await store.commit(mine())
+    assert await store.get([("states", b"k")]) == [b"MINE"]
+    way.still = True
+    read = asyncio.ensure_future(store.get([("states", b"k")]))
+    await asyncio.sleep(0.05)
+    read.cancel()
+    await asyncio.wait([read])
+    way.still = False
+    assert await asyncio.wait_for(store.get([("states", b"k")]), 1) == [b"MINE"]
+    await store.close()
+
+
 @pytest.fixture
 async def owner(backends: Started) -> AsyncIterator[tuple[str, Any]]:
     """The URL of a new store, and a connection of the database's owner at its schema."""

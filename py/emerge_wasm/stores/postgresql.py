@@ -12,8 +12,8 @@ Several processes may have it open and write to it at once. Each schema is one s
 
 asyncpg and not SQLAlchemy, because the whole of it is two statements to read and two functions to write
 (`postgresql_schema.py`): there is nothing to generate or to map. asyncpg speaks the binary protocol with prepared
-statements and arrays as parameters, so a batch of any size is one round trip. It needs a connection of its own for a
-session: a pooler in between must be in session mode.
+statements and arrays as parameters, so a batch of any size is one round trip. It wants PostgreSQL 12
+or later, and a connection of its own for a session: a pooler in between must be in session mode.
 
 Commits that wait at the same moment are one transaction (`group.py`), and so are reads of keys one statement while
 all connections are busy. Must not be imported in a browser.
@@ -35,7 +35,8 @@ from .postgresql_write import LARGEST, Writer, size_of
 
 LARGEST_KEY = 2600  # bytes: a row of an index fits into a third of a page
 
-# The rows of some keys of one space: of several spaces in one statement, so that all are of one moment.
+# The rows of some keys of one space; of several spaces in one statement, so that all are of one moment.
+_ONE = "SELECT value FROM rows WHERE space = $1 AND key = $2"
 _GET = "SELECT ${0}, key, value FROM rows WHERE space = ${0} AND key = ANY(${1})"
 _MANY = 5000  # keys of one statement for several readers
 _MOST = 2**31 - 1  # rows of a page
@@ -174,6 +175,8 @@ class PostgreSQLStore:
 
 
 async def _values(connection: Any, keys: Sequence[Key]) -> list[bytes | None]:
+    if len(keys) == 1:
+        return [await connection.fetchval(_ONE, *keys[0])]
     spaces: dict[str, list[bytes]] = {}
     for space, key in keys:
         spaces.setdefault(space, []).append(key)

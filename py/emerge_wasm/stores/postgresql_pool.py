@@ -105,7 +105,7 @@ def place_of(location: str, options: Mapping[str, str]) -> Place:
         schema=schema,
         pool=round(_number(options, "pool", r"[1-9]\d?|100", "4", "a number of connections from 1 to 100")),
         durability=durability,
-        timeout=_number(options, "timeout", r"\d{1,4}(\.\d*)?", "30", "a number of seconds, for example 2.5") or 1e-3,
+        timeout=max(0.01, _number(options, "timeout", r"\d{1,4}(\.\d*)?", "30", "a number of seconds, as 2.5")),
     )
 
 
@@ -155,6 +155,9 @@ class Pool:
             yield connection
         except _FOREIGN as error:
             raise self._trouble(connection, error) from error
+        except asyncio.CancelledError:  # its answer may never come, and would be in the way of the next one's
+            connection.terminate()
+            raise
         finally:
             if not connection.is_closed():
                 self._idle.append(connection)
@@ -254,14 +257,13 @@ _MEANINGS: list[tuple[str, type[EmergeError], str, str]] = [
 def meaning(error: BaseException, place: Place) -> EmergeError:
     """The EmergeError for what the driver, or the operating system, says."""
     state = getattr(error, "sqlstate", None) or ""
+    said = next(iter(str(error).splitlines()), type(error).__name__)
     for start, kind, what, remedy in _MEANINGS:
         if state.startswith(start):
             details = {"limit": "disk space" if state == "53100" else "server"} if kind is LimitExceeded else {}
-            return kind(f"{place.name}: {what}: {error}", remedy=remedy, **details)
+            return kind(f"{place.name}: {what}: {said}", remedy=remedy, **details)
     if isinstance(error, TimeoutError):
         return Unavailable(f"{place.name} did not answer within {place.timeout:g} s", remedy=_LATER)
     if isinstance(error, ValueError) and not state:
-        return Invalid(f"{place.name}: {error}", remedy="correct the store's URL")
-    return Unavailable(
-        f"{place.name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}", remedy=_LATER
-    )
+        return Invalid(f"{place.name}: {said}", remedy="correct the store's URL")
+    return Unavailable(f"{place.name}: {said}", remedy=_LATER)

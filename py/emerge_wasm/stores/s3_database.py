@@ -88,13 +88,25 @@ class Database:
         rows: list[tuple[bytes, bytes]] = await self._read(self._scan, start, end, limit, reverse)
         return rows
 
+    async def settle(self) -> None:
+        """Wait until the outcome of the write before is known: what is read before that may be overtaken by it.
+
+        Raises Unavailable when that takes too long.
+        """
+        if self._open_end is not None:
+            await asyncio.wait([self._open_end], timeout=self._wait)
+            if not self._open_end.done():
+                raise await self._bucket.silent("nothing of this commit was written")
+            self._open_end.exception()  # told as unknown before
+            self._open_end = None
+
     async def write(self, rows: Mapping[bytes, bytes | None]) -> None:
         """Put these rows, or (None) delete them: all or nothing, durable and to be read when this returns.
 
         Raises Unavailable: nothing was written, unless it says that this is not known (`details["unknown"]`).
         """
         async with self._writing:
-            await self._settle()
+            await self.settle()
             work = self._open_end = asyncio.ensure_future(self._write(dict(rows)))
             await asyncio.wait([work], timeout=self._wait)
             if not work.done():
@@ -108,7 +120,7 @@ class Database:
     async def close(self) -> None:
         """Wait for what is under way, so long as S3 may take, and let go."""
         with suppress(EmergeError):
-            await self._settle()
+            await self.settle()
         for task in (self._open_end, self._making):
             if task is not None:
                 task.cancel()
@@ -189,15 +201,6 @@ class Database:
     async def _make_table(self, db: Db) -> None:
         with suppress(Error):  # what is wrong, the next write meets too
             await db.flush_with_options(FlushOptions(flush_type=FlushType.MEM_TABLE))
-
-    async def _settle(self) -> None:
-        """Wait until the outcome of the write before is known."""
-        if self._open_end is not None:
-            await asyncio.wait([self._open_end], timeout=self._wait)
-            if not self._open_end.done():
-                raise await self._bucket.silent("nothing of this commit was written")
-            self._open_end.exception()  # told as unknown before
-            self._open_end = None
 
     async def _opened(self) -> Db:
         """The database, opened unless it is."""

@@ -32,6 +32,7 @@ class Writer:
 
     async def write(self, batches: list[Batch]) -> list[Answer]:
         """An answer for each. Raises Unavailable for all of them."""
+        await self._database.settle()  # before anything is compared
         held, counters = await self._held(batches), await self._last(appended(batches))
         merged = Merged(held, counters)
         answers = [await self._add(merged, batch) for batch in batches]

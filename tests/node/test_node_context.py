@@ -1,0 +1,157 @@
+"""Who asks: what a call says of itself reaches the filesystem, here and on the node that holds the path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from emerge_wasm import codec
+from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.errors import Invalid, NotFound, PermissionDenied
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.node.node import Node
+from emerge_wasm.node.reach import read_context, write_context
+from emerge_wasm.operations import Context
+from emerge_wasm.stores.memory import MemoryStore
+
+from .conftest import OPERATOR, Connect, StartNode
+from .test_node_cluster import two
+
+ANN = {"as": "ann", "groups": ["staff"]}
+BOB = {"as": "bob"}
+STATE = codec.encode({"n": 1})
+
+
+@pytest.fixture
+async def to_a(start_node: StartNode, connect: Connect) -> ZeroMQTransport:
+    return connect((await start_node("a")).endpoint)
+
+
+async def test_an_operator_is_superuser_and_may_be_anybody(to_a: ZeroMQTransport) -> None:
+    who = await to_a.call("whoami", [])
+    assert (who["principal"], who["superuser"], who["via"]) == ("operator", True, "zeromq")
+    who = await to_a.call("whoami", [], {**ANN, "umask": 0o77})
+    assert (who["principal"], list(who["groups"]), who["superuser"], who["umask"]) == ("ann", ["staff"], False, 0o77)
+    assert (await to_a.call("whoami", []))["principal"] == "operator"  # the call's, not the connection's
+
+
+@pytest.mark.parametrize(
+    "context", [{"as": 5}, {"groups": "staff"}, {"umask": 0o1000}, {"transaction": None}, {"superuser": True}, [1], "x"]
+)
+async def test_a_malformed_context_is_invalid_for_that_call(to_a: ZeroMQTransport, context: Any) -> None:
+    with pytest.raises(Invalid, match="context"):
+        await to_a.call("hello", [], context)
+    assert (await to_a.call("hello", []))["node"] == "a"
+
+
+async def test_streams_have_one_too(to_a: ZeroMQTransport) -> None:
+    await to_a.call("chmod", ["/", "rwxrwxrwx"])
+    await to_a.call("store", ["/mine", STATE], {**ANN, "umask": 0o77})
+    assert [entry["name"] async for entry in to_a.stream("dir", ["/"], ANN)] == ["mine"]
+    assert [entry["name"] async for entry in to_a.stream("dir", ["/"], BOB)] == []
+
+
+async def test_one_who_is_no_superuser_may_be_nobody_else(connect: Connect) -> None:
+    filesystem = await Filesystem.open(MemoryStore(), node="a")
+    async with Node(filesystem, "tcp://127.0.0.1:0", context=Context("ann")) as node:
+        transport = connect(node.endpoint)
+        with pytest.raises(PermissionDenied, match="ann may not act as bob"):
+            await transport.call("whoami", [], BOB)
+        who = await transport.call("whoami", [], {"as": "ann", "groups": ["root"], "umask": 0})
+        assert (who["principal"], list(who["groups"]), who["umask"]) == ("ann", [], 0)
+    await filesystem.close()
+
+
+async def test_next_door_one_is_superuser_unless_told_otherwise() -> None:
+    transport = LocalTransport(await Filesystem.open(MemoryStore()))
+    assert (await transport.call("whoami", []))["superuser"]
+    assert (await transport.call("whoami", [], ANN))["principal"] == "ann"
+    with pytest.raises(PermissionDenied):
+        await transport.call("store", ["/x", STATE], ANN)
+    await transport.close()
+
+
+def test_a_context_crosses_to_another_node_whole_but_for_the_transaction() -> None:
+    for who in (Context("ann", ("staff", "x"), umask=0o77, via="relay"), Context("root", superuser=True)):
+        back = read_context(codec.decode(codec.encode(write_context(who))))
+        assert back == Context(who.principal, who.groups, who.superuser, who.umask, via="cluster")
+    assert read_context(write_context(Context("ann", transaction="t"))).transaction == ""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "ann",
+        {"principal": "ann", "groups": []},
+        {"principal": 5, "groups": [], "superuser": False},
+        {"principal": "ann", "groups": [7], "superuser": False},
+        {"principal": "ann", "groups": [], "superuser": 1},
+        {"principal": "ann", "superuser": False},
+    ],
+)
+def test_nonsense_of_another_node_is_invalid(data: Any) -> None:
+    with pytest.raises(Invalid):
+        read_context(data)
+
+
+async def test_the_holder_checks_who_asked_the_other_node(start_node: StartNode, connect: Connect) -> None:
+    a, b = await two(start_node)
+    to_a, to_b = connect(a.endpoint), connect(b.endpoint)
+    await to_b.call("chmod", ["/", "rwxrwxrwx"])
+    await to_b.call("store", ["/far", STATE], {**ANN, "umask": 0o07})
+    assert await to_a.call("cat", ["/far"], ANN) == {"n": 1}
+    with pytest.raises(PermissionDenied, match="bob may not read /far"):
+        await to_a.call("cat", ["/far"], BOB)
+    await to_b.call("chown", ["/far", "", "staff"])
+    assert await to_a.call("cat", ["/far"], {"as": "carl", "groups": ["staff"]}) == {"n": 1}
+    with pytest.raises(PermissionDenied):
+        await to_a.call("update", ["/far", STATE], BOB)
+    assert (await to_a.call("versions", ["/far"]))[-1]["author"] == "ann"
+
+
+async def test_what_may_not_be_read_is_not_told(start_node: StartNode, connect: Connect) -> None:
+    a, b = await two(start_node)
+    to_a, to_b = connect(a.endpoint), connect(b.endpoint)
+    for transport in (to_a, to_b):
+        await transport.call("chmod", ["/", "rwxrwxrwx"])
+    await to_a.call("store", ["/shared/here", STATE], {**ANN, "umask": 0})
+    await b.filesystem.dispatch("store", ["/shared/there", STATE], Context("ann", umask=0o77))  # type: ignore[misc]
+    uuid = (await to_b.call("get", ["/shared/there"]))["uuid"]
+    found = ["/shared/here", "/shared/there"]
+    assert (await to_a.call("whohas", [found, [uuid]], ANN)) == {
+        "paths": {"/shared/here": "a", "/shared/there": "b"},
+        "uuids": {uuid: "b"},
+    }
+    assert (await to_a.call("whohas", [found, [uuid]], BOB)) == {"paths": {"/shared/here": "a"}, "uuids": {}}
+    assert [e["name"] for e in (await to_a.call("list", ["/shared"], BOB))["entries"]] == ["here"]
+    assert [e["name"] for e in (await to_a.call("list", ["/shared"], ANN))["entries"]] == ["here", "there"]
+    assert [e["name"] async for e in to_a.stream("tree", ["/"], BOB)] == ["shared", "here"]
+    await b.filesystem.dispatch("store", ["/closed/x", STATE], Context("ann", umask=0o77))  # type: ignore[misc]
+    with pytest.raises(PermissionDenied):
+        await to_a.call("list", ["/closed"], BOB)
+    with pytest.raises(NotFound):
+        await to_a.call("list", ["/nowhere"], BOB)
+
+
+async def test_nobody_makes_anew_here_what_is_closed_to_them_there(start_node: StartNode, connect: Connect) -> None:
+    a, b = await two(start_node)
+    to_a = connect(a.endpoint)
+    for node in (a, b):
+        await node.filesystem.dispatch("chmod", ["/", "rwxrwxrwx"], OPERATOR)  # type: ignore[misc]
+    await b.filesystem.dispatch("store", ["/closed/x", STATE], Context("ann", umask=0o77))  # type: ignore[misc]
+    await a.filesystem.dispatch("store", ["/bobs", STATE], Context("bob"))  # type: ignore[misc]
+    for name, args in (
+        ("store", ["/closed/y", STATE]),
+        ("store", ["/closed/deep/y", STATE]),
+        ("mkdir", ["/closed/deep"]),
+        ("storeall", [[["/closed/y", STATE]]]),
+    ):
+        with pytest.raises(PermissionDenied, match="bob may not"):
+            await to_a.call(name, args, BOB)
+    for name in ("cp", "mv"):
+        with pytest.raises(Invalid, match="within one node"):
+            await to_a.call(name, ["/bobs", "/closed/y"], BOB)
+    assert (await to_a.call("store", ["/closed/y", STATE], ANN))["node"] == "b"
+    assert (await to_a.call("store", ["/open/y", STATE], BOB))["node"] == "a"
