@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "py" / "emerge_wasm"
 LAYERS = [
-    {"errors", "paths", "objects", "store", "operations", "sync"},
+    {"errors", "paths", "objects", "store", "context", "operations", "sync"},
     {"codec", "bundles", "wire"},
     {"filesystem", "query"},
     {"stores", "clients", "blocks"},
@@ -39,6 +39,8 @@ BROWSER = [
 ]
 SERVERS = ["zmq", "starlette", "uvicorn", "websockets", "click", "itsdangerous", "sqlite3", "multiprocessing", "ssl"]
 FORBIDDEN = {"pickle", "dill", "marshal", "cloudpickle", "shelve"}
+REFUSES = {"stores/zodb_file.py"}
+"""Looks into ZODB's own pickles with an Unpickler that finds no class, to refuse those that would run code."""
 
 
 def modules() -> list[Path]:
@@ -76,7 +78,7 @@ def imported_parts(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_run_downward(path: Path) -> None:
     part = part_of(path)
-    if part == "__init__":  # the front door: it imports the clients when `fs` is first asked for
+    if part in ("__init__", "classic"):  # the front doors: they import what is asked for when it is
         return
     for other in imported_parts(path) - {part}:
         down = layer_of(other) < layer_of(part)
@@ -91,7 +93,8 @@ def test_no_bytes_become_code(path: Path) -> None:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         if isinstance(node, ast.ImportFrom) and node.module:
             names.append(node.module)
-        assert not FORBIDDEN & {name.split(".")[0] for name in names}, path
+        if str(path.relative_to(PACKAGE)) not in REFUSES:
+            assert not FORBIDDEN & {name.split(".")[0] for name in names}, path
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             if node.func.id in ("eval", "exec"):  # classes from source; the console's cells
                 assert part_of(path) in ("bundles", "browser"), f"{path}:{node.lineno}"

@@ -13,11 +13,12 @@ import pytest
 
 from emerge_wasm.clients.rest import RESTTransport
 from emerge_wasm.clients.zeromq import ZeroMQTransport
-from emerge_wasm.errors import LimitExceeded, Unavailable
+from emerge_wasm.errors import LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import TABLE, Context
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.setting import Limits, Settings
+from emerge_wasm.relay.token import Tokens
 from tests.relay.conftest import node_is, until
 
 from .conftest import TOKEN, talk
@@ -62,6 +63,31 @@ async def test_programs_show_the_token(relay: RelayServer, service: Service) -> 
             assert (answer.status_code, answer.json()["code"]) == (401, "PermissionDenied")
             assert "content-security-policy" in answer.headers
     assert service.context == Context("operator", superuser=True, via="zeromq")
+
+
+async def test_principals_show_theirs(relay: RelayServer, tmp_path: Path, service: Service) -> None:
+    service.answers["hello"] = 1
+    anna = {"Authorization": f"Bearer {Tokens(tmp_path).add('anna', ['staff'])}"}
+    async with talk(relay.url) as http:
+        assert (await http.get("/hello", headers={**anna, "Emerge-Context": '{"transaction": "t"}'})).status_code == 200
+        assert service.context == Context("anna", ("staff",), transaction="t", via="zeromq")
+        other = await http.get("/hello", headers={**anna, "Emerge-Context": '{"as": "operator"}'})
+        assert (other.status_code, other.json()["code"]) == (403, "PermissionDenied")
+        Tokens(tmp_path).remove("anna")
+        assert (await http.get("/hello", headers=anna)).status_code == 401
+
+
+async def test_a_token_that_is_removed_ends_its_streams(
+    relay: RelayServer, tmp_path: Path, service: Service
+) -> None:
+    service.answers["watch"] = [{"n": 1}, ...]
+    async with RESTTransport(relay.url, Tokens(tmp_path).add("anna")) as transport:
+        items = transport.stream("watch", ["/"])
+        assert await anext(items) == {"n": 1}
+        Tokens(tmp_path).remove("anna")
+        with pytest.raises(PermissionDenied, match="not known"):
+            await anext(items)
+    await soon(service.ended)
 
 
 async def test_pages_show_their_session(relay: RelayServer, page: httpx.AsyncClient, service: Service) -> None:

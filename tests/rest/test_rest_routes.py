@@ -377,7 +377,7 @@ async def test_requests_under_way_have_a_limit(start: Start, service: Service) -
         first = asyncio.ensure_future(http.get("/cat/a"))
         await soon(service.begun)
         answer = await http.get("/hello")
-        assert (answer.status_code, answer.json()["details"]) == (429, {"limit": "requests"})
+        assert (answer.status_code, answer.json()["details"]) == (429, {"limit": "requests under way"})
         assert "retry-after" in answer.headers
         service.answers["cat"].set_result("done")
         assert (await first).json() == "done"

@@ -10,7 +10,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import Conflict, Invalid, NotFound
 from ..objects import DIRECTORY
@@ -33,6 +33,9 @@ from .record import (
     version_key,
 )
 from .run import RunCall, RunOutcome
+
+if TYPE_CHECKING:
+    from .transaction import Transactions
 
 Runner = Callable[[RunCall], Awaitable[RunOutcome]]
 
@@ -67,6 +70,7 @@ class Core:
     position: int = 0  # of the newest log entry this process knows of
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     known_bundles: set[str] = field(default_factory=set)
+    transactions: Transactions | None = None  # made when one is first begun (see `transaction.py`)
     _directories: dict[Names, bytes] = field(default_factory=dict)
     _locks: dict[Names, asyncio.Lock] = field(default_factory=dict)
     _dates: list[str] = field(default_factory=lambda: [""])  # the last one given

@@ -23,6 +23,7 @@ from . import (
     reference,
     retention,
     running,
+    transaction,
     write,
 )
 from .core import Core, Runner
@@ -81,7 +82,10 @@ class Filesystem:
         handler = HANDLERS.get(name)
         if handler is None:
             raise Invalid(f"{name} is not an operation of a single filesystem", remedy="ask a node")
-        result: Awaitable[Any] | AsyncIterator[Any] = handler(self.core, context or Context(), *bound)
+        context = context or Context()
+        if context.transaction and name not in transaction.OUTSIDE:
+            return transaction.call_inside(self.core, context, handler, bound)
+        result: Awaitable[Any] | AsyncIterator[Any] = handler(self.core, context, *bound)
         return result
 
     async def close(self) -> None:
@@ -151,6 +155,9 @@ HANDLERS: dict[str, Handler] = {
     "code": code.code,
     "classes": code.classes,
     "versions": read.versions,
+    "begin": transaction.begin,
+    "commit": transaction.commit,
+    "rollback": transaction.rollback,
     "run": running.run,
     "diff": compare.diff,
     "restore": compare.restore,

@@ -119,7 +119,10 @@ async def cat(core: Core, context: Context, path: str, version: int, as_of: str)
 
 async def _is_there(core: Core, path: str, as_of: str) -> bool:
     moment = read_moment(as_of)
-    names = await name(core, path, moment)
+    try:
+        names = await name(core, path, moment)
+    except Invalid:  # no uuid of the registry
+        return False
     return (await (find_at(core, names, moment) if moment else core.find(names))).raw is not None
 
 

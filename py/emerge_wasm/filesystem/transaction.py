@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, fields
+from inspect import isasyncgenfunction
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from .core import Core
 from .overlay import Overlay
 from .record import VERSION_KEY_SIZE
 from .seen import Overtaken
-from .stamping import restamp, tell_conflict
+from .settling import overtaken, restamp
 
 OPEN_LIMIT = 1000
 SECONDS_LIMIT = 24 * 3600
@@ -89,7 +90,9 @@ class Transactions:
         if found is None:
             raise NotFound(f"no transaction {name[:80]!r} is open: it ended or expired", remedy="begin it again")
         if not (context.superuser or context.principal == found.owner):
-            raise PermissionDenied(f"the transaction {name} is not {context.principal or 'a guest'}'s", remedy="begin another")
+            raise PermissionDenied(
+                f"the transaction {name} is not {context.principal or 'a guest'}'s", remedy="begin another"
+            )
         return found
 
     def remove(self, transaction: Transaction) -> None:
@@ -128,7 +131,79 @@ def _inside(core: Core, overlay: Overlay) -> Inside:
 
 
 def transactions_of(core: Core) -> Transactions:
-    """Those of a filesystem."""
+    """The open transactions of a filesystem."""
     if core.transactions is None:
         core.transactions = Transactions()
     return core.transactions
+
+
+# --- operations in a transaction
+def call_inside(core: Core, context: Context, handler: Handler, args: list[Any]) -> Awaitable[Any] | AsyncIterator[Any]:
+    """Run an operation in the transaction that the context names; it leaves no trace when it fails."""
+    if isasyncgenfunction(handler):
+        return _stream_inside(core, context, handler, args)
+    return _await_inside(core, context, handler, args)
+
+
+async def _await_inside(core: Core, context: Context, handler: Handler, args: list[Any]) -> Any:
+    async with transactions_of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
+        return await handler(found.core, context, *args)
+
+
+async def _stream_inside(core: Core, context: Context, handler: Handler, args: list[Any]) -> AsyncGenerator[Any, None]:
+    """A stream takes a turn for each item, so that other operations can come between."""
+    begun = transactions_of(core).find(context, context.transaction)
+    async with aclosing(handler(begun.core, context, *args)) as items:
+        while True:
+            async with transactions_of(core).turn(context, begun.name) as found, _attempt(core, context, found):
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    return
+            yield item
+
+
+@asynccontextmanager
+async def _attempt(core: Core, context: Context, found: Transaction) -> AsyncIterator[None]:
+    try:
+        with found.overlay.attempt():
+            yield
+    except Overtaken as error:
+        raise await overtaken(core, context, error.space, error.key) from None
+    except BaseException:
+        found.core.known_bundles = set(core.known_bundles)  # it may have put some, and they are gone
+        raise
+
+
+# --- the operations that begin and end one
+async def begin(core: Core, context: Context, name: str, seconds: int) -> Wire:
+    made = transactions_of(core).add(core, context, name, seconds)
+    return {"transaction": made.name, "seconds": seconds, "isolation": core.store.capabilities.isolation}
+
+
+async def commit(core: Core, context: Context, transaction: str) -> Wire:
+    opened = transactions_of(core)
+    async with opened.turn(context, transaction) as found:
+        opened.remove(found)
+        try:
+            batch = restamp(found.overlay.settle(), found.core.dates, core.now())
+            positions = await core.store.commit(batch)
+        except Conflict as error:
+            raise await overtaken(core, context, error.details["space"], error.details["key"]) from None
+        finally:
+            await found.overlay.close()
+    if positions:
+        core.notify(positions[-1])
+    changes = sum(len(value) // VERSION_KEY_SIZE for _, value in batch.appends)
+    return {"position": positions[-1] if positions else core.position, "changes": changes}
+
+
+async def rollback(core: Core, context: Context, transaction: str) -> bool:
+    opened = transactions_of(core)
+    try:
+        async with opened.turn(context, transaction) as found:
+            opened.remove(found)
+            await found.overlay.close()
+    except NotFound:
+        return False
+    return True

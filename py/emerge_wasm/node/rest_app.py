@@ -96,6 +96,7 @@ class Rest:
 
     async def _operate(self, request: Request, exchange: Exchange) -> None:
         context = self._admit(request)
+        exchange.check = lambda: self._admit(request)
         row = find_row(request)
         check_method(request, {"POST"} if row.changes else {"GET", "POST"})
         context = context.narrowed(read_context(request.headers.get("emerge-context")))
@@ -109,7 +110,7 @@ class Rest:
         """Count the exchange among those under way; LimitExceeded when there are too many."""
         limit = self._limits.requests
         if len(self._under_way) >= limit:
-            raise LimitExceeded(f"{limit} requests are under way", remedy="wait for some to end", limit="requests")
+            raise LimitExceeded(f"{limit} requests are under way", remedy="wait for some to end", limit="requests under way")
         self._under_way[exchange] = 0
         try:
             yield
@@ -138,7 +139,7 @@ class Rest:
         if size > limit:
             raise LimitExceeded(f"a body of {size} bytes", remedy=f"the limit is {limit}", limit="body")
         if size + sum(self._under_way.values()) - self._under_way[exchange] > self._limits.total:
-            raise LimitExceeded("too much is being sent here", remedy="try again a little later", limit="requests")
+            raise LimitExceeded("too much is being sent here", remedy="try again a little later", limit="bytes under way")
 
 
 class _Endpoint:

@@ -16,6 +16,7 @@ from starlette.types import Receive, Send
 from ..errors import EmergeError, Unavailable
 from .answer import Answer
 from .rest_form import Form, write_error, write_stream_error
+from .rest_gate import Refused
 
 log = logging.getLogger("emerge.rest")
 
@@ -35,7 +36,7 @@ STATUS = {
     "Unavailable": 503,
     "LimitExceeded": 413,
 }
-TOO_MANY = frozenset({"requests", "waiting calls"})
+TOO_MANY = frozenset({"requests under way", "bytes under way", "waiting calls"})
 """Limits that are there no more when one comes again later."""
 
 
@@ -44,9 +45,13 @@ class Gone(Exception):
 
 
 class Exchange:
-    """The answer to one request. `beat` is after how many seconds of silence a stream gives a sign of life."""
+    """The answer to one request. `beat` is after how many seconds of silence a stream gives a sign of life.
+
+    As often a stream calls `check`, which raises Refused when its asker may stay no longer.
+    """
 
     def __init__(self, form: Form, receive: Receive, send: Send, beat: float) -> None:
+        self.check: Callable[[], object] = lambda: None
         self._form = form
         self._receive = receive
         self._send = send
@@ -122,11 +127,11 @@ class Exchange:
             await self._begin(200, {"content-type": self._form.stream_type})
             begun = True
             await self._pass_on(data)
-            while not pump.done or pump.waiting:
-                data = await pump.take(self._beat)
-                await self._pass_on(data or (b"" if pump.done else self._form.beat))
+            await self._follow(pump)
             last = self._form.end if pump.error is None else write_stream_error(self._form, pump.error)
             await self._finish(last)
+        except Refused as refused:
+            await self._finish(write_stream_error(self._form, refused.error))
         except asyncio.CancelledError:
             if begun and self._stopping:
                 await self._finish(write_stream_error(self._form, stops()))
@@ -135,6 +140,17 @@ class Exchange:
         finally:
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
+
+    async def _follow(self, pump: Pump) -> None:
+        """Pass on all that comes, or signs of life."""
+        loop = asyncio.get_running_loop()
+        checked = loop.time()
+        while not pump.done or pump.waiting:
+            data = await pump.take(self._beat)
+            if loop.time() >= checked + self._beat:
+                self.check()
+                checked = loop.time()
+            await self._pass_on(data or (b"" if pump.done else self._form.beat))
 
     async def _pass_on(self, data: bytes) -> None:
         if data:

@@ -19,6 +19,7 @@ from .answer import Answer
 from .cluster import Cluster
 from .holding import held
 from .merging import Merging
+from .naming import paths_of, readings
 from .reach import Reach, Where
 from .server import RpcServer
 from .watching import watch_all
@@ -31,8 +32,6 @@ FOLLOWED = (
     *("versions", "diff", "run"),
 )
 REGISTRY = "/registry/"
-PATHS = frozenset({"path", "source", "target", "first", "second"})
-"""The names of parameters that are paths."""
 
 
 class Router:
@@ -46,10 +45,10 @@ class Router:
         self._always: dict[str, Route] = {"nodes": self._nodes, "whohas": self._whohas, "watch": self._watch}
         self._routes: dict[str, Route] = {
             **{name: self._following(name) for name in FOLLOWED},
-            **{name: self._placing(name) for name in ("store", "mkdir", "load")},
+            **{name: self._placing(name) for name in ("store", "mkdir")},
             **{name: self._carrying(name) for name in ("cp", "mv")},
             **{name: self._everywhere(name) for name in ("chmod", "chown")},
-            "storeall": self._place_all,
+            **{name: self._placing_all(name) for name in ("storeall", "load")},
             "mixin": self._mixin,
             "rm": self._remove,
             "restore": self._restore,
@@ -86,7 +85,7 @@ class Router:
             try:
                 return await self._reach.local(name, args, context)
             except NotFound as error:
-                paths = _readings(args[0]) if name == "cat" else [args[0]]
+                paths = readings(args[0]) if name == "cat" else [args[0]]
                 if not past and await self._reach.is_here(paths):
                     raise  # it is something else that was not found
                 holder = None if past else await self._reach.holder(paths)
@@ -110,10 +109,13 @@ class Router:
         raise own
 
     async def _export(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
-        where = await self._reach.where(args[0])
-        async with aclosing(self._reach.stream(where, "export", args, context)) as records:
-            async for record in records:
-                yield record
+        """From all who have it, the own first; a directory of several is told by each, which does no harm."""
+        split_path(args[0])
+        places = (await self._reach.find(args[:1], everywhere=True)).get(args[0], [None])
+        for where in reversed(places):
+            async with aclosing(self._reach.stream(where, "export", args, context)) as records:
+                async for record in records:
+                    yield record
 
     def _placing(self, name: str) -> Route:
         async def place(args: list[Any], context: Context) -> Any:
@@ -134,17 +136,27 @@ class Router:
             places = [None] if context.superuser else await self._reach.nearest(path)
         return _own_or_first(places)
 
-    async def _place_all(self, args: list[Any], context: Context) -> Any:
-        paths = [row[0] for row in args[0] if isinstance(row, (list, tuple)) and row and isinstance(row[0], str)]
-        places = await self._reach.find(paths)
-        homes = {path: _own_or_first(found) for path, found in places.items()}
-        for path in paths:
-            if path not in homes:
-                homes[path] = None if context.superuser else _own_or_first(await self._reach.nearest(path))
-        found = {_key(where): where for where in homes.values()}
-        if len(found) > 1:
-            raise Invalid("these objects are on several nodes", remedy="store them in one batch per node")
-        return await self._reach.ask(next(iter(found.values()), None), "storeall", args, context)
+    def _placing_all(self, name: str) -> Route:
+        """Where all of them belong, new ones (see `_home`) too."""
+
+        async def place(args: list[Any], context: Context) -> Any:
+            paths = paths_of(name, args)
+            places = await self._reach.find(paths)
+            nearest: dict[str, list[Where]] = {}  # directory -> where it is, or the next one above
+            homes: dict[str, Where] = {}
+            for path in paths:
+                if path not in places:
+                    above = path.rpartition("/")[0]
+                    if above not in nearest:
+                        nearest[above] = [None] if context.superuser else await self._reach.nearest(path)
+                    places[path] = nearest[above]
+                where = _own_or_first(places[path])
+                homes[_key(where)] = where
+            if len(homes) > 1:
+                raise Invalid("these objects are on several nodes", remedy=f"{name} them in one batch per node")
+            return await self._reach.ask(next(iter(homes.values()), None), name, args, context)
+
+        return place
 
     async def _restore(self, args: list[Any], context: Context) -> Any:
         """Where it is; else where it was removed."""
@@ -241,10 +253,10 @@ class Router:
 
     async def _check_inside(self, name: str, args: list[Any], context: Context) -> None:
         """Invalid when a path of the operation, or a directory that it would be made in, is on another node."""
-        paths = _paths_of(name, args)
+        paths = paths_of(name, args)
         places = await self._reach.find(paths) if paths else {}
         for path in paths:
-            found = next((places[each] for each in _readings(path, name) if each in places), None)
+            found = next((places[each] for each in readings(path, name) if each in places), None)
             if found is None and not context.superuser and find_operation(name).changes:
                 found = await self._reach.nearest(path)
             if found and None not in found:
@@ -317,23 +329,3 @@ def _key(where: Where) -> str:
 
 def _own_or_first(places: Sequence[Where]) -> Where:
     return None if None in places else places[0]
-
-
-def _readings(path: str, name: str = "cat") -> list[str]:
-    """Every object that `path` may mean to `cat`, the longest first: a dot may begin a property (`/a/b.field`)."""
-    if name != "cat":
-        return [path]
-    directory, _, last = path.rpartition("/")
-    parts = last.split(".")
-    names = [".".join(parts[:cut]) for cut in range(len(parts), 0, -1)]
-    return [f"{directory}/{each}" for each in names if each]
-
-
-def _paths_of(name: str, args: list[Any]) -> list[str]:
-    """The paths that an operation's (bound) arguments name."""
-    if name == "storeall":
-        return [row[0] for row in args[0] if isinstance(row, (list, tuple)) and row and isinstance(row[0], str)]
-    named = dict(zip((parameter.name for parameter in find_operation(name).parameters), args, strict=True))
-    if name == "mixin":
-        named["path"] = child_path(named["path"], named["name"])
-    return [value for key, value in named.items() if key in PATHS]

@@ -23,8 +23,6 @@ from .session import Sessions
 from .setting import Settings
 from .uplink import Uplink
 
-HOW = "its token, or open the link that the relay printed"
-
 
 class RestRelay:
     """The application to mount, and its connection to the node that is here now."""
@@ -38,15 +36,14 @@ class RestRelay:
         self.app = Rest(self.dispatch, self.admit, Limits(body=settings.limits.message))
 
     def admit(self, connection: HTTPConnection) -> Context:
-        """Who asks: a page of ours with its session's cookie, or a program with its token."""
+        """Who asks: a page of ours with its session's cookie, or a program or principal with a token."""
         check_origin(connection, self._settings.host, self._settings.origins)
-        by_token = self._sessions.knows_bearer(connection.headers.get("authorization"))
-        by_cookie = _is_page(connection) and self._sessions.knows_cookie(
-            connection.cookies.get(cookie_name(connection))
-        )
-        if not (by_token or by_cookie):
-            raise unknown(HOW)
-        return Context(superuser=True, via="rest")
+        caller = self._sessions.by_bearer(connection.headers.get("authorization"))
+        if caller is None and _is_page(connection):
+            caller = self._sessions.by_cookie(connection.cookies.get(cookie_name(connection)))
+        if caller is None:
+            raise unknown("a token of this relay, or open the link that it printed")
+        return caller.context
 
     def dispatch(self, name: str, args: list[Any], context: Context) -> Answer:
         """Ask the node, on behalf of whoever asks here."""

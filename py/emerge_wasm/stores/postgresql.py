@@ -12,8 +12,8 @@ Several processes may have it open and write to it at once. Each schema is one s
 
 asyncpg and not SQLAlchemy, because the whole of it is two statements to read and two functions to write
 (`postgresql_schema.py`): there is nothing to generate or to map. asyncpg speaks the binary protocol with prepared
-statements and arrays as parameters, so a batch of any size is one round trip. It wants PostgreSQL 12
-or later, and a connection of its own for a session: a pooler in between must be in session mode.
+statements and arrays as parameters, so a batch of any size is one round trip. It wants PostgreSQL 12 or later, and a
+connection of its own for a session: a pooler in between must be in session mode.
 
 Commits that wait at the same moment are one transaction (`group.py`), and so are reads of keys one statement while
 all connections are busy. Must not be imported in a browser.

@@ -93,12 +93,14 @@ class Database:
 
         Raises Unavailable when that takes too long.
         """
-        if self._open_end is not None:
-            await asyncio.wait([self._open_end], timeout=self._wait)
-            if not self._open_end.done():
+        work = self._open_end
+        if work is not None:
+            await asyncio.wait([work], timeout=self._wait)
+            if not work.done():
                 raise await self._bucket.silent("nothing of this commit was written")
-            self._open_end.exception()  # told as unknown before
-            self._open_end = None
+            work.cancelled() or work.exception()  # told before
+            if self._open_end is work:
+                self._open_end = None
 
     async def write(self, rows: Mapping[bytes, bytes | None]) -> None:
         """Put these rows, or (None) delete them: all or nothing, durable and to be read when this returns.

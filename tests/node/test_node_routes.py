@@ -1,0 +1,239 @@
+"""The operations of the object model over two nodes: each where its path is, directories and /registry as both have them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from emerge_wasm import EmergeFile, codec
+from emerge_wasm.clients import Client
+from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.errors import Invalid, NotFound, Unavailable
+from emerge_wasm.node.node import Node
+
+from .conftest import OPERATOR, Connect, StartNode, eventually
+from .test_node_cluster import names, two
+
+
+@dataclass
+class Note(EmergeFile):
+    lines: list[str] = field(default_factory=list)
+    about: Any = None
+
+    def count(self) -> int:
+        """How many lines."""
+        return len(self.lines)
+
+
+@dataclass
+class Stamp(EmergeFile):
+    colour: str = "red"
+
+
+@dataclass
+class Two:
+    """Two nodes, and what speaks to each."""
+
+    a: Node
+    b: Node
+    to_a: ZeroMQTransport
+    to_b: ZeroMQTransport
+
+
+@pytest.fixture
+async def nodes(start_node: StartNode, connect: Connect) -> Two:
+    a, b = await two(start_node)
+    return Two(a, b, connect(a.endpoint), connect(b.endpoint))
+
+
+def state(**fields: object) -> bytes:
+    return codec.encode(fields)
+
+
+def moment() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+async def everything(items: Any) -> list[Any]:
+    return [item async for item in items]
+
+
+async def test_an_object_is_read_and_changed_where_it_is(nodes: Two) -> None:
+    await Client(nodes.to_b).store(Note(name="n", path="/notes", lines=["one"]))
+    to_a = nodes.to_a
+    assert (await to_a.call("add", ["/notes/n", "lines", codec.encode(["two"])]))["node"] == "b"
+    assert await to_a.call("cat", ["/notes/n.lines"]) == ["one", "two"]
+    assert await to_a.call("cat", ["/notes/n.lines", 1]) == ["one"]
+    assert [row["field"] for row in (await to_a.call("diff", ["/notes/n", 1, 2]))["fields"]] == ["lines"]
+    assert (await to_a.call("restore", ["/notes/n", 1]))["version"] == 3
+    assert await to_a.call("cat", ["/notes/n.lines"]) == ["one"]
+    assert [row["operation"] for row in await to_a.call("versions", ["/notes/n"])] == ["restore", "add", "store"]
+    assert [row["name"] for row in await to_a.call("methods", ["/notes/n", 1])] == ["count"]
+    assert "How many lines" in await to_a.call("help", ["/notes/n", "count", 1])
+    assert "def count" in await to_a.call("code", ["/notes/n", "count", 1])
+    assert (await to_a.call("chmod", ["/notes/n", "600"]))["perms"] == "rw-------"
+    assert (await to_a.call("chown", ["/notes/n", "ann"]))["owner"] == "ann"
+    assert (await to_a.call("get", ["/notes/n"]))["node"] == "b"
+
+
+async def test_references_and_uuids_lead_to_the_other_node(nodes: Two) -> None:
+    client = Client(nodes.to_b)
+    target = await client.store(Note(name="target", path="/notes"))
+    await client.store(Note(name="source", path="/notes", about=codec.Reference(target.uuid)))
+    to_a = nodes.to_a
+    found = await to_a.call("references", ["/notes/source"])
+    assert [entry["name"] for entry in found["entries"]] == ["target"]
+    found = await to_a.call("references", ["/notes/target", True])
+    assert [entry["name"] for entry in found["entries"]] == ["source"]
+    by_uuid = f"/registry/{target.uuid}"
+    assert (await to_a.call("get", [by_uuid]))["name"] == "target"
+    assert await to_a.call("cat", [f"{by_uuid}.lines"]) == []
+    await to_a.call("update", [by_uuid, state(lines=["x"])])
+    assert (await to_a.call("mv", [by_uuid, "/notes/moved"]))["node"] == "b"
+    assert await to_a.call("cat", [f"{by_uuid}.lines"]) == ["x"]
+    assert await to_a.call("rm", [by_uuid]) == 1
+    with pytest.raises(NotFound, match="was removed"):
+        await to_a.call("getobject", [by_uuid])
+    with pytest.raises(NotFound, match="no object"):
+        await to_a.call("getobject", ["/registry/" + "ab" * 16])
+
+
+async def test_the_registry_is_that_of_all_nodes(nodes: Two) -> None:
+    for number in range(7):
+        await (nodes.to_a if number % 2 else nodes.to_b).call("store", [f"/r/{number}", state()])
+    await nodes.to_a.call("rm", ["/r/4"])
+    listed: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = await nodes.to_a.call("list", ["/registry", cursor, 2])
+        assert len(page["entries"]) <= 2
+        listed += page["entries"]
+        cursor = page["cursor"]
+        if not cursor:
+            break
+    assert sorted(entry["name"] for entry in listed) == ["0", "1", "2", "3", "4", "5", "6", "r", "r"]
+    assert [entry["uuid"] for entry in listed] == sorted({entry["uuid"] for entry in listed})
+    assert [entry["name"] for entry in listed if entry["removed"]] == ["4"]
+    assert listed == await everything(nodes.to_b.stream("dir", ["/registry"]))
+    with pytest.raises(Invalid, match="registry"):
+        await everything(nodes.to_a.stream("tree", ["/registry"]))
+
+
+async def test_what_was_there_is_found_where_it_was(nodes: Two) -> None:
+    to_a, to_b = nodes.to_a, nodes.to_b
+    await to_b.call("store", ["/then/x", state(n=1)])
+    await to_a.call("store", ["/then/y", state(n=2)])
+    then = moment()
+    await asyncio.sleep(0.002)
+    await to_b.call("rm", ["/then/x"])
+    await to_a.call("store", ["/then/x", state(n=3)])
+    assert await to_a.call("cat", ["/then/x"]) == {"n": 3}
+    assert await to_a.call("cat", ["/then/x", 0, then]) == {"n": 1}
+    assert codec.decode((await to_a.call("getobject", ["/then/x", 0, then]))["state"]) == {"n": 1}
+    listed = (await to_a.call("list", ["/then", "", 10, then]))["entries"]
+    assert [(entry["name"], entry["node"]) for entry in listed] == [("x", "b"), ("y", "a")]
+    assert [entry["name"] for entry in await everything(to_a.stream("tree", ["/", then]))] == ["then", "x", "y"]
+    assert len(await everything(to_a.stream("tree", ["/", "2001-01-01"]))) == 0
+    with pytest.raises(NotFound):
+        await to_a.call("cat", ["/then/x", 0, "2001-01-01"])
+
+
+async def test_what_was_removed_comes_back_where_it_was(nodes: Two) -> None:
+    await nodes.to_b.call("store", ["/gone/x", state(n=1)])
+    await nodes.to_b.call("rm", ["/gone", True])
+    assert (await nodes.to_a.call("restore", ["/gone/x"]))["node"] == "b"
+    assert await nodes.to_a.call("cat", ["/gone/x"]) == {"n": 1}
+    with pytest.raises(NotFound):
+        await nodes.to_a.call("restore", ["/never"])
+
+
+async def test_a_directory_on_two_nodes_is_changed_on_both(nodes: Two) -> None:
+    await nodes.to_a.call("store", ["/d/a", state()])
+    await nodes.b.filesystem.dispatch("store", ["/d/b", state()], OPERATOR)  # type: ignore[misc]
+    assert (await nodes.to_a.call("chmod", ["/d", "rwx------"]))["node"] == "a"
+    await nodes.to_a.call("chown", ["/d", "ann"])
+    assert await nodes.to_a.call("retain", ["/d", "3"]) == "3"
+    for node in (nodes.a, nodes.b):
+        found: Any = await node.filesystem.dispatch("get", ["/d"], OPERATOR)  # type: ignore[misc]
+        assert (found["perms"], found["owner"]) == ("rwx------", "ann")
+        assert await node.filesystem.dispatch("retain", ["/d"], OPERATOR) == "3"  # type: ignore[misc]
+    await nodes.to_b.call("retain", ["/d", "all"])
+    assert await nodes.to_a.call("retain", ["/d"]) == "all"
+    with pytest.raises(NotFound):
+        await nodes.to_a.call("chmod", ["/none", "700"])
+
+
+async def test_a_mixin_is_made_where_both_are(nodes: Two) -> None:
+    client = Client(nodes.to_b)
+    await client.store(Note(name="note", path="/m"))
+    await client.store(Stamp(name="stamp", path="/m"))
+    await Client(nodes.to_a).store(Stamp(name="near", path="/n"))
+    to_a = nodes.to_a
+    assert (await to_a.call("mixin", ["/m/note", "/m/stamp", "NoteStamp", "both", "/m"]))["node"] == "b"
+    assert (await to_a.call("cat", ["/m/both.colour"])) == "red"
+    with pytest.raises(Invalid, match=r"/m/note is on node b and /n/near on node a"):
+        await to_a.call("mixin", ["/m/note", "/n/near", "Apart", "apart", "/m"])
+    with pytest.raises(Invalid, match="within one node"):
+        await to_a.call("mixin", ["/m/note", "/m/stamp", "Shadow", "near", "/n"])
+    with pytest.raises(NotFound, match="/m/none"):
+        await to_a.call("mixin", ["/m/note", "/m/none", "None_", "none", "/m"])
+
+
+async def test_a_tree_of_two_nodes_is_exported_and_loaded_whole(nodes: Two, start_node: StartNode) -> None:
+    await nodes.to_a.call("store", ["/t/a", state(n=1)])
+    await nodes.to_b.call("store", ["/t/sub/b", state(n=2)])
+    records = await everything(nodes.to_a.stream("export", ["/t"]))
+    assert {"/a", "/sub/b"} <= {record["path"] for record in records}
+    assert [record["path"] for record in await everything(nodes.to_a.stream("export", ["/t/sub/b"]))] == ["/b"]
+    fresh = await start_node("fresh")
+    loading: Any = fresh.filesystem.dispatch("load", ["/copy", records], OPERATOR)
+    await loading
+    tree = fresh.filesystem.dispatch("tree", ["/"], OPERATOR)
+    assert [entry["name"] for entry in await everything(tree)] == ["copy", "a", "sub", "b"]
+    with pytest.raises(Invalid, match="several nodes"):
+        await nodes.to_a.call("load", ["/t", records])
+
+
+async def test_a_transaction_works_within_one_node(nodes: Two) -> None:
+    to_a, to_b = nodes.to_a, nodes.to_b
+    await to_b.call("store", ["/far/x", state(n=1)])
+    await to_a.call("store", ["/near/x", state(n=1)])
+    inside = {"transaction": (await to_a.call("begin", []))["transaction"]}
+    await to_a.call("update", ["/near/x", state(n=2)], inside)
+    await to_a.call("store", ["/near/y", state(n=3)], inside)
+    assert await to_a.call("cat", ["/near/x.n"], inside) == 2
+    assert [entry["name"] async for entry in to_a.stream("dir", ["/near"], inside)] == ["x", "y"]
+    for name, args in (
+        ("store", ["/far/x", state()]),
+        ("storeall", [[["/near/z", state()], ["/far/x", state()]]]),
+        ("cat", ["/far/x.n"]),
+        ("getobject", ["/far/x"]),
+        ("cp", ["/near/x", "/far/x"]),
+        ("mv", ["/far/x", "/near/z"]),
+        ("list", ["/far"]),
+    ):
+        with pytest.raises(Invalid, match=r"/far\S* is on node b: a transaction works within one node"):
+            await to_a.call(name, args, inside)
+    with pytest.raises(Invalid, match="on node b"):
+        await everything(to_a.stream("tree", ["/far"], inside))
+    assert await to_b.call("cat", ["/near/x"]) == {"n": 1}
+    assert (await to_a.call("commit", [inside["transaction"]]))["changes"] == 2
+    assert await to_b.call("cat", ["/near/x"]) == {"n": 2}
+    with pytest.raises(NotFound):
+        await to_a.call("cat", ["/near/x"], inside)
+
+
+async def test_what_is_on_a_lost_node_is_unavailable_not_made_anew(nodes: Two) -> None:
+    await nodes.to_b.call("store", ["/l/x", state()])
+    assert (await nodes.to_a.call("whohas", [["/l/x"]]))["paths"] == {"/l/x": "b"}
+    await nodes.to_a.call("get", ["/l/x"])
+    nodes.b.cluster._broadcast.say = lambda message: None  # type: ignore[method-assign]  # it is cut off, not stopped
+    await nodes.b.server.stop()
+    await eventually(lambda: not names(nodes.a.cluster), 2.0)
+    for name, args in (("restore", ["/l/x"]), ("chmod", ["/l/x", "700"]), ("store", ["/l/x", state()])):
+        with pytest.raises(Unavailable, match="node b"):
+            await nodes.to_a.call(name, args)
