@@ -29,7 +29,10 @@ BROWSER = [
     "emerge_wasm.filesystem",
     "emerge_wasm.filesystem.execute",
     "emerge_wasm.clients",
+    "emerge_wasm.classic",
     "emerge_wasm.clients.local",
+    "emerge_wasm.clients.rest",
+    "emerge_wasm.clients.rest_http",
     "emerge_wasm.clients.websocket",
     "emerge_wasm.clients.zeromq",
     "emerge_wasm.stores",
@@ -37,7 +40,18 @@ BROWSER = [
     "emerge_wasm.stores.indexeddb",
     "emerge_wasm.browser.kernel",
 ]
-SERVERS = ["zmq", "starlette", "uvicorn", "websockets", "click", "itsdangerous", "sqlite3", "multiprocessing", "ssl"]
+SERVERS = [
+    "httpx",
+    "zmq",
+    "starlette",
+    "uvicorn",
+    "websockets",
+    "click",
+    "itsdangerous",
+    "sqlite3",
+    "multiprocessing",
+    "ssl",
+]
 FORBIDDEN = {"pickle", "dill", "marshal", "cloudpickle", "shelve"}
 REFUSES = {"stores/zodb_file.py"}
 """Looks into ZODB's own pickles with an Unpickler that finds no class, to refuse those that would run code."""

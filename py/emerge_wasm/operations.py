@@ -263,8 +263,8 @@ class Operations(Protocol):
     @operation("versions", "w", changes=True)
     async def retain(self, path: str, keep: str | None = None) -> str:
         """Say which versions of the objects in a directory (and below, unless one there says otherwise) are kept:
-        "all", so many ("10") or those of so many days ("30 days"); "" goes by the directory above. What is in force; without
-        `keep` nothing changes. The newest version always stays."""
+        "all", so many ("10") or those of so many days ("30 days"); "" goes by the directory above. What is in force;
+        without `keep` nothing changes. The newest version always stays."""
         ...
 
     # --- transactions

@@ -48,7 +48,9 @@ async def served(pool: Pool) -> AsyncIterator[Node]:
     async with AsyncExitStack() as stack:
         filesystem = await Filesystem.open(await open_store("memory:"), node="afar", url="memory:", runner=pool.run)
         stack.push_async_callback(filesystem.close)
-        yield await stack.enter_async_context(Node(filesystem, "tcp://127.0.0.1:0", context=Context("tester", superuser=True)))
+        yield await stack.enter_async_context(
+            Node(filesystem, "tcp://127.0.0.1:0", context=Context("tester", superuser=True))
+        )
 
 
 @asynccontextmanager

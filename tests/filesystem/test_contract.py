@@ -13,21 +13,23 @@ import pytest_asyncio
 
 from emerge_wasm.clients import Client
 from emerge_wasm.sandbox import Pool
+from tests.backends import BACKENDS, Started
 from tests.contracts.filesystem import SCENARIOS, Scenario
 from tests.filesystem.conftest import by_relay, by_zeromq, local
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(params=["memory", "sqlite", "zeromq", "relay"], loop_scope="session")
-async def client(request: pytest.FixtureRequest, tmp_path: Path, pool: Pool) -> AsyncIterator[Client]:
-    ways = {
-        "memory": lambda: local("memory:"),
-        "sqlite": lambda: local(f"sqlite:///{tmp_path}/store.db"),
-        "zeromq": lambda: by_zeromq(pool),
-        "relay": lambda: by_relay(pool, tmp_path),
-    }
-    async with ways[request.param]() as client:
+WAYS = ["zeromq", "relay", *BACKENDS]
+
+
+@pytest_asyncio.fixture(params=WAYS, loop_scope="session")
+async def client(
+    request: pytest.FixtureRequest, tmp_path: Path, pool: Pool, backends: Started
+) -> AsyncIterator[Client]:
+    ways = {"zeromq": lambda: by_zeromq(pool), "relay": lambda: by_relay(pool, tmp_path)}
+    way = ways.get(request.param) or (lambda: local(backends.url(request.param)))
+    async with way() as client:
         yield client
 
 

@@ -127,7 +127,9 @@ async def test_changes_go_to_where_the_object_is(start_node: StartNode, connect:
     assert codec.decode(caught.value.details["theirs"]) == {"n": 2, "m": 3}
     assert (await to_a.call("mkdir", ["/s"]))["node"] == "b"
     assert (await to_a.call("store", ["/s/new", state(n=0)]))["node"] == "a"
-    assert await a.filesystem.dispatch("list", ["/s"], OPERATOR) != await b.filesystem.dispatch("list", ["/s"], OPERATOR)
+    assert await a.filesystem.dispatch("list", ["/s"], OPERATOR) != await b.filesystem.dispatch(
+        "list", ["/s"], OPERATOR
+    )
     rows = await to_a.call("storeall", [[["/s/x", state(n=5)]]])
     assert (rows[0]["node"], rows[0]["version"]) == ("b", 4)
     with pytest.raises(Invalid, match="several nodes"):

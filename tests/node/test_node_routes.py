@@ -1,4 +1,4 @@
-"""The operations of the object model over two nodes: each where its path is, directories and /registry as both have them."""
+"""The operations of the object model over two nodes: each where its path is, directories as both have them."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ async def test_what_was_there_is_found_where_it_was(nodes: Two) -> None:
 async def test_what_was_removed_comes_back_where_it_was(nodes: Two) -> None:
     await nodes.to_b.call("store", ["/gone/x", state(n=1)])
     await nodes.to_b.call("rm", ["/gone", True])
-    assert (await nodes.to_a.call("restore", ["/gone/x"]))["node"] == "b"
+    assert (await nodes.to_a.call("restore", ["/gone"]))["node"] == "b"
     assert await nodes.to_a.call("cat", ["/gone/x"]) == {"n": 1}
     with pytest.raises(NotFound):
         await nodes.to_a.call("restore", ["/never"])

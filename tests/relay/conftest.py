@@ -32,10 +32,14 @@ class Service:
         self.open = 0
 
     def dispatch(self, name: str, args: list[Any], context: Context) -> Any:
-        return getattr(self, name, self.missing)(*args)
+        return self.whoami(context) if name == "whoami" else getattr(self, name, self.missing)(*args)
 
     async def missing(self, *args: Any) -> Any:
         raise NotFound("there is no such thing", path="/a")
+
+    async def whoami(self, context: Context) -> dict[str, Any]:
+        names = ("principal", "groups", "superuser", "umask", "transaction")
+        return {name: getattr(context, name) for name in names} | {"groups": list(context.groups)}
 
     async def echo(self, value: Any) -> Any:
         return value
@@ -66,7 +70,7 @@ async def service() -> Service:
 
 @pytest.fixture
 async def node(service: Service) -> AsyncIterator[RpcServer]:
-    server = RpcServer(service.dispatch, "tcp://127.0.0.1:*", name="alpha")
+    server = RpcServer(service.dispatch, "tcp://127.0.0.1:*", name="alpha", context=Context("operator", superuser=True))
     await server.start()
     yield server
     await server.stop()

@@ -77,9 +77,7 @@ async def test_principals_show_theirs(relay: RelayServer, tmp_path: Path, servic
         assert (await http.get("/hello", headers=anna)).status_code == 401
 
 
-async def test_a_token_that_is_removed_ends_its_streams(
-    relay: RelayServer, tmp_path: Path, service: Service
-) -> None:
+async def test_a_token_that_is_removed_ends_its_streams(relay: RelayServer, tmp_path: Path, service: Service) -> None:
     service.answers["watch"] = [{"n": 1}, ...]
     async with RESTTransport(relay.url, Tokens(tmp_path).add("anna")) as transport:
         items = transport.stream("watch", ["/"])

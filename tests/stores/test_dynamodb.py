@@ -69,8 +69,9 @@ async def marks(store: DynamoDBStore) -> int:
 # --- limits
 
 
-async def test_largest_batch_of_the_largest_rows(store: DynamoDBStore) -> None:
+async def test_largest_batch_of_the_largest_rows(url: str) -> None:
     """All of it is one transaction, whatever the sizes, and with conditions on other rows too."""
+    store = await opened(url.replace("://stores?", "://large?"))
     for size in (SMALL, SMALL + 1, LARGE + 1):
         batch = puts(*[(b"%d" % number, bytes([number]) * size) for number in range(ROWS - 1)])
         batch.append("log", bytes(size))
@@ -81,6 +82,8 @@ async def test_largest_batch_of_the_largest_rows(store: DynamoDBStore) -> None:
     assert [len(value) for _, value in await store.scan("states")] == [LARGE + 1] * (ROWS - 1)
     values = await store.get([("states", b"%d" % number) for number in range(ROWS - 1)])
     assert values == [bytes([number]) * (LARGE + 1) for number in range(ROWS - 1)]
+    await store._table.ask("delete_table", {"TableName": "large"})
+    await store.close()
 
 
 async def test_longest_key(store: DynamoDBStore) -> None:
@@ -306,6 +309,29 @@ async def test_pages_beside_a_stranger(store: DynamoDBStore, url: str) -> None:
         assert sum(value is not None for value in await store.get(wanted)) == 10
         await store.commit(Batch(counts=[("states", b"", None, 10)]))
     await moving
+    await stranger.close()
+
+
+async def test_page_of_several_queries(store: DynamoDBStore, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit comes between two queries for one page, before and after where they are: it is not in it in part."""
+    stranger = await opened(url)
+    await store.commit(puts(*[(b"%d" % number, b"old") for number in range(1, 7)]))
+    between: list[Batch] = []
+    query: Any = Table.query
+
+    async def by_two(self: Table, request: Item) -> Any:
+        answer = await query(self, request | {"Limit": 2})
+        if between:
+            await stranger.commit(between.pop())
+        return answer
+
+    monkeypatch.setattr(Table, "query", by_two)
+    between.append(puts((b"0", b"new"), (b"9", b"new")))
+    assert [key for key, _ in await store.scan("states")] == [b"1", b"2", b"3", b"4", b"5", b"6"]
+    between.append(puts((b"1", b"new"), (b"6", b"new")))
+    assert {value for key, value in await store.scan("states") if key in (b"1", b"6")} == {b"new"}
+    between.append(Batch(deletes=[("states", b"0"), ("states", b"9")]))
+    assert len(await store.scan("states")) == 6
     await stranger.close()
 
 

@@ -1,4 +1,4 @@
-"""A DynamoDB that is slow, fails, throttles, loses answers or is gone: nothing lost, nothing done twice, and on it goes."""
+"""A DynamoDB that is slow, fails, throttles, loses answers or is gone: nothing is lost, or done twice."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def write_all(store: DynamoDBStore, count: int) -> None:
 
     async def write(worker: int) -> None:
         for turn in range(worker, count, 4):
-            while True:
+            for _ in range(100):
                 [value] = await store.get([("states", b"counter")])
                 batch = puts((b"counter", b"%d" % (int(value or b"0") + 1)), (b"of %d" % turn, b"x" * 300))
                 batch.expect("states", b"counter", value)
@@ -89,6 +89,8 @@ async def write_all(store: DynamoDBStore, count: int) -> None:
                     break
                 except Conflict:
                     continue
+            else:
+                raise AssertionError("always a conflict: with itself?")
 
     await asyncio.gather(*[write(worker) for worker in range(4)])
 
@@ -247,7 +249,7 @@ async def test_part_of_a_batch_is_not_done(through: Through) -> None:
 
     through.proxy.fault = lambda operation: some if operation == "BatchGetItem" and turns < 6 else None
     assert await store.get([("states", key) for key, _ in rows]) == [b"x"] * 180
-    assert turns == 6
+    assert turns >= 6
 
 
 async def test_throttled_batches_are_given_up(through: Through) -> None:

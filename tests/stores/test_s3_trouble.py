@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from emerge_wasm.errors import EmergeError, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch, Store
-from emerge_wasm.stores import open_store
+from emerge_wasm.stores import open_store, s3_database
 from emerge_wasm.stores.s3_bucket import meaning
 from emerge_wasm.stores.s3_place import place_of
 from tests.backends import Started
@@ -238,3 +239,22 @@ async def test_messages() -> None:
         error = meaning(text, place)
         assert isinstance(error, kind)
         assert wanted in str(error)
+
+
+async def test_database_that_gives_up(proxy: Proxy, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """slatedb closes itself when its retries are used up: it is opened again, and knows what became of the commit."""
+    monkeypatch.setitem(s3_database._SETTINGS, "object_store_max_retries", "0")
+    store = await open_store(url(proxy, name, 0.2))
+    await store.commit(entry(b"before"))
+    proxy.set("refuse")
+    with pytest.raises(Unavailable, match=r"503.*not known yet"):
+        await store.commit(entry(b"unknown"))
+    proxy.set("ok")
+    acknowledged = [b"before"]
+    async with asyncio.timeout(10):
+        while len(acknowledged) < 3:
+            with suppress(Unavailable):
+                await store.commit(entry(b"after %d" % len(acknowledged)))
+                acknowledged.append(b"after %d" % len(acknowledged))
+    await check(store, acknowledged, [b"unknown"])
+    await store.close()

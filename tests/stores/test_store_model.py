@@ -30,7 +30,7 @@ batches = st.builds(
 )
 
 
-EXAMPLES = {"memory": 40, "sqlite": 40, "dynamodb": 6}
+EXAMPLES = {"memory": 40, "sqlite": 40, "dynamodb": 4}
 
 
 class StoreMachine(RuleBasedStateMachine):

@@ -17,6 +17,7 @@ import click
 
 from ..clients.setting import DEFAULT_PORT, endpoint_of
 from ..errors import Invalid, Unavailable
+from ..stores.engine import public_url
 from .session import Session, pass_session
 from .show import print_json
 from .token import token
@@ -81,6 +82,19 @@ async def start_node(
     return await stack.enter_async_context(Node(filesystem, bind=bind, join=join, context=context))
 
 
+async def start_rest(stack: AsyncExitStack, node: Node, port: int) -> str:
+    """Serve a node by HTTP too; its address."""
+    try:
+        from ..node.rest import RESTNodeServer
+    except ImportError as error:
+        raise _missing(error, "rest") from None
+    from ..context import Context
+
+    context = Context(getpass.getuser(), superuser=True, via="rest")
+    server = await stack.enter_async_context(RESTNodeServer(node.dispatch, port=port, context=context))
+    return str(server.url)
+
+
 async def start_relay(
     stack: AsyncExitStack,
     *,
@@ -134,10 +148,18 @@ def node() -> None:
 @click.option(
     "--join", multiple=True, metavar="tcp://HOST:PORT", help="A node of the cluster to join; may be repeated."
 )
+@click.option("--rest", type=int, metavar="PORT", help="Serve HTTP here too; 0 takes a free port.")
 @run_timeout_option
 @pass_session
 def node_start(
-    session: Session, name: str, port: int, bind: str, store: str, join: tuple[str, ...], run_timeout: float
+    session: Session,
+    name: str,
+    port: int,
+    bind: str,
+    store: str,
+    join: tuple[str, ...],
+    rest: int | None,
+    run_timeout: float,
 ) -> None:
     """Start a node; Ctrl-C stops it."""
 
@@ -150,9 +172,16 @@ def node_start(
             run_timeout=run_timeout,
             join=tuple(map(endpoint_of, join)),
         )
-        return {"name": name, "node": started.endpoint, "store": store}
+        found = {"name": name, "node": started.endpoint, "store": public_url(store)}
+        if rest is not None:
+            found["rest"] = await start_rest(stack, started, rest)
+        return found
 
-    run_until_stopped(serve, lambda found: _announce(session, found, f"node {name} serves {store} at {found['node']}"))
+    def text(found: dict[str, str]) -> str:
+        more = f" and {found['rest']}" if "rest" in found else ""
+        return f"node {name} serves {found['store']} at {found['node']}{more}"
+
+    run_until_stopped(serve, lambda found: _announce(session, found, text(found)))
 
 
 @click.group()

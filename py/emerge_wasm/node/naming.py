@@ -24,8 +24,9 @@ def paths_of(name: str, args: list[Any]) -> list[str]:
     return [value for key, value in named.items() if key in PATHS]
 
 
-def readings(path: str, name: str = "cat") -> list[str]:
-    """Every object that `path` may mean to `cat`, the longest first: a dot may begin a property (`/a/b.field`)."""
+def readings(path: str, name: str) -> list[str]:
+    """Every object that a path may mean to an operation, the longest first: for `cat` a dot may begin a property
+    (`/a/b.field`)."""
     if name != "cat":
         return [path]
     directory, _, last = path.rpartition("/")

@@ -37,6 +37,7 @@ class Node:
         self.filesystem = filesystem
         self.cluster = Cluster(filesystem.node, filesystem.uuid, join=join, pub=pub, times=times)
         router = Router(filesystem, self.cluster)
+        self.dispatch = router.dispatch
         self.server = RpcServer(
             router.dispatch, bind, name=filesystem.node, heartbeat=heartbeat, context=context, **(limits or {})
         )

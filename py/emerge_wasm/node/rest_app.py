@@ -110,7 +110,9 @@ class Rest:
         """Count the exchange among those under way; LimitExceeded when there are too many."""
         limit = self._limits.requests
         if len(self._under_way) >= limit:
-            raise LimitExceeded(f"{limit} requests are under way", remedy="wait for some to end", limit="requests under way")
+            raise LimitExceeded(
+                f"{limit} requests are under way", remedy="wait for some to end", limit="requests under way"
+            )
         self._under_way[exchange] = 0
         try:
             yield
@@ -139,7 +141,9 @@ class Rest:
         if size > limit:
             raise LimitExceeded(f"a body of {size} bytes", remedy=f"the limit is {limit}", limit="body")
         if size + sum(self._under_way.values()) - self._under_way[exchange] > self._limits.total:
-            raise LimitExceeded("too much is being sent here", remedy="try again a little later", limit="bytes under way")
+            raise LimitExceeded(
+                "too much is being sent here", remedy="try again a little later", limit="request bytes under way"
+            )
 
 
 class _Endpoint:

@@ -36,7 +36,7 @@ STATUS = {
     "Unavailable": 503,
     "LimitExceeded": 413,
 }
-TOO_MANY = frozenset({"requests under way", "bytes under way", "waiting calls"})
+TOO_MANY = frozenset({"requests under way", "request bytes under way", "waiting calls"})
 """Limits that are there no more when one comes again later."""
 
 

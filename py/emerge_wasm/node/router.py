@@ -85,7 +85,7 @@ class Router:
             try:
                 return await self._reach.local(name, args, context)
             except NotFound as error:
-                paths = readings(args[0]) if name == "cat" else [args[0]]
+                paths = readings(args[0], name)
                 if not past and await self._reach.is_here(paths):
                     raise  # it is something else that was not found
                 holder = None if past else await self._reach.holder(paths)
@@ -253,10 +253,10 @@ class Router:
 
     async def _check_inside(self, name: str, args: list[Any], context: Context) -> None:
         """Invalid when a path of the operation, or a directory that it would be made in, is on another node."""
-        paths = paths_of(name, args)
-        places = await self._reach.find(paths) if paths else {}
-        for path in paths:
-            found = next((places[each] for each in readings(path, name) if each in places), None)
+        paths = {path: readings(path, name) for path in paths_of(name, args)}
+        places = await self._reach.find([each for meant in paths.values() for each in meant]) if paths else {}
+        for path, meant in paths.items():
+            found = next((places[each] for each in meant if each in places), None)
             if found is None and not context.superuser and find_operation(name).changes:
                 found = await self._reach.nearest(path)
             if found and None not in found:

@@ -33,7 +33,7 @@ class RestRelay:
         self._uplink = uplink
         self._transport: ZeroMQTransport | None = None
         self._closing: set[asyncio.Future[None]] = set()
-        self.app = Rest(self.dispatch, self.admit, Limits(body=settings.limits.message))
+        self.app = Rest(self.dispatch, self.admit, Limits(body=settings.limits.message, beat=5 * settings.beat))
 
     def admit(self, connection: HTTPConnection) -> Context:
         """Who asks: a page of ours with its session's cookie, or a program or principal with a token."""

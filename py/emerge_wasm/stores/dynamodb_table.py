@@ -11,12 +11,14 @@ import io
 import os
 import random
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from aiohttp import ClientError as TransportError
 from botocore import exceptions as boto
+from botocore.loaders import create_loader
 
 from ..errors import Conflict, EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable
 from .dynamodb_row import Item
@@ -214,6 +216,7 @@ async def connect(name: str, region: str | None, endpoint: str | None, wait: flo
     )
     try:
         session = get_session()
+        session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
         context = session.create_client("dynamodb", region_name=region, endpoint_url=endpoint, config=config)
         client = await context.__aenter__()
     except FAILURES as error:
@@ -222,6 +225,12 @@ async def connect(name: str, region: str | None, endpoint: str | None, wait: flo
         raise Invalid(f"{error} (of the DynamoDB table {name})", remedy="write endpoint=http://host:port") from error
     client.meta.events.register_first("request-created.dynamodb", _stream)
     return Table(client, name, wait)
+
+
+@cache
+def _loader(path: str | None) -> Any:
+    """Of the descriptions of Amazon's services, read once: they are megabytes of JSON."""
+    return create_loader(path)
 
 
 def _stream(request: Any, **_: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -62,6 +63,11 @@ async def open_store(url: str) -> Store:
     except ImportError as error:
         raise Unavailable(f"{scheme}: stores need {error.name or error}", remedy=engine.hint) from error
     return store
+
+
+def public_url(url: str) -> str:
+    """The URL without its password, to be shown."""
+    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
 def _split(url: str) -> tuple[str, str, dict[str, str]]:

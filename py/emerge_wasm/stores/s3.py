@@ -153,7 +153,7 @@ class S3Store:
     async def _close(self) -> None:
         if self._sweeping:
             self._sweeping.cancel()
-            await asyncio.wait([self._sweeping])
+            await asyncio.gather(self._sweeping, return_exceptions=True)
         while self._large:
             await asyncio.wait(self._large)
         await self._group.drain()

@@ -21,6 +21,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedEr
 from obstore.store import S3Store as Client
 
 from ..errors import EmergeError, Invalid, PermissionDenied, Unavailable
+from .check import closed
 from .s3_place import KEYS, Place, make_client
 
 FORMAT = 1
@@ -35,10 +36,13 @@ class Bucket:
         self.place = place
         self._threads = ThreadPoolExecutor(8, "emerge-s3")
         self._client = make_client(place, retries=10)
+        self._closed = False
         self.token = os.urandom(16).hex()
 
     async def call(self, function: Callable[..., Result], *args: Any) -> Result:
         """The result of `function(client, *args)`, called in a thread. Raises FileNotFoundError or an EmergeError."""
+        if self._closed:
+            raise closed(self.place.name)
         return await asyncio.get_running_loop().run_in_executor(
             self._threads, _mapped, self.place, function, self._client, *args
         )
@@ -84,6 +88,7 @@ class Bucket:
         )
 
     def close(self) -> None:
+        self._closed = True
         self._threads.shutdown(wait=False)
 
     def _claim(self, client: Client) -> None:

@@ -98,7 +98,8 @@ class Database:
             await asyncio.wait([work], timeout=self._wait)
             if not work.done():
                 raise await self._bucket.silent("nothing of this commit was written")
-            work.cancelled() or work.exception()  # told before
+            if not work.cancelled():
+                work.exception()  # told before
             if self._open_end is work:
                 self._open_end = None
 
@@ -162,7 +163,7 @@ class Database:
 
     async def _read(self, read: Any, *args: Any) -> Any:
         for last in (False, True):
-            db = await self._opened()
+            db = self._db or await self._opened()
             try:
                 return await self._within(read(self._snapshot, *args), "nothing was read")
             except Error as error:
@@ -254,7 +255,8 @@ class Database:
 
     async def _within(self, work: Awaitable[Result], outcome: str) -> Result:
         try:
-            return await asyncio.wait_for(work, self._wait)
+            async with asyncio.timeout(self._wait):
+                return await work
         except TimeoutError:
             raise await self._bucket.silent(outcome) from None
 

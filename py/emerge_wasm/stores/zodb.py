@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..store import Batch, Capabilities, Key
 from .check import check_batch, check_keys, check_scan, closed
 from .group import Answer, Group
 from .zodb_base import Base
 from .zodb_place import place_of
+from .zodb_read import Reads
 from .zodb_tree import Rows
 
 T = TypeVar("T")
@@ -41,6 +42,8 @@ class ZODBStore:
         self._executor = executor
         self._group = Group(self._write)
         self._loop = asyncio.get_running_loop()
+        self._looking = False
+        self._reads = Reads(base.read) if base.place.remote else None
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -76,3 +79,37 @@ class ZODBStore:
         if self._closing is None:
             self._closing = self._loop.create_task(self._close())
         await asyncio.shield(self._closing)
+
+    async def _read(self, look: Callable[[Rows], T]) -> T:
+        if self._reads is not None:
+            return await self._reads.read(look)
+        if not self._looking:
+            self._looking = True
+            self._loop.call_soon(self._look_away)
+        return self._base.look(look)
+
+    def _look_away(self) -> None:
+        """The next read sees what is committed by then."""
+        if self._looking:
+            self._looking = False
+            self._base.look_away()
+
+    async def _write(self, batches: list[Batch]) -> list[Answer]:
+        try:
+            return await self._loop.run_in_executor(self._executor, self._base.write, batches)
+        finally:
+            self._look_away()  # whoever reads from now on sees these commits
+
+    async def _close(self) -> None:
+        await self._group.drain()
+        if self._reads is not None:
+            await self._reads.close()
+        self._look_away()
+        try:
+            await self._loop.run_in_executor(self._executor, self._base.close)
+        finally:
+            self._executor.shutdown(wait=False)
+
+    def _check_open(self) -> None:
+        if self._closing is not None:
+            raise closed(self._base.place.name)

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from ZODB.POSException import ConflictError, POSKeyError
 
-from ..errors import EmergeError, Unavailable
+from ..errors import Invalid, Unavailable
 from ..store import Batch
 from .group import Answer
 from .zodb_place import Place, View, mapped, meaning, open_database
 from .zodb_tree import Rows
 from .zodb_write import Writer
 
+T = TypeVar("T")
 Look = Callable[[Rows], Any]
 _AGAIN = 0.05  # seconds before the next attempt to read
 
@@ -28,35 +30,55 @@ class Base:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._database: Any = open_database(place)
-        self.reader = View(self._database, place.remote)
-        self._writer = Writer(place, View(self._database, place.remote), self._renew)
+        self._reader = View(self._database, place.remote)
+        self._writer = Writer(place, View(self._database, place.remote), self._replace)
 
     def write(self, batches: Sequence[Batch]) -> list[Answer]:
         """An answer for each batch; durable."""
         return self._writer.write(batches)
 
+    def look(self, look: Callable[[Rows], T]) -> T:
+        """What this sees, of the moment of the first look since `look_away`; waits for nobody. Raises EmergeError."""
+        try:
+            return look(self._reader.rows())
+        except (ConflictError, POSKeyError):  # what is out of date was packed away just now
+            self._reader.end()
+        except Exception as error:
+            self._reader = self._replace(self._reader)
+            raise meaning(error, self.place) from error
+        with mapped(self.place):
+            return look(self._reader.rows())
+
+    def look_away(self) -> None:
+        self._reader.end()
+
     def read(self, looks: Sequence[Look]) -> list[Any]:
-        """What each of these sees, all of one moment. Waits for a server that is away; raises EmergeError."""
+        """What each of these sees, all of this moment. Waits for a server that is away; raises EmergeError."""
         began = time.monotonic()
         while True:
             try:
-                rows = self.reader.begin()
+                rows = self._reader.rows()
                 return [look(rows) for look in looks]
-            except (ConflictError, POSKeyError) as error:  # a pack took what was out of date
-                self._give_up(error, began)
             except Exception as error:
-                self._give_up(error, began)
-                self.reader = self._replace(self.reader)
+                told = meaning(error, self.place)
+                if not isinstance(told, Unavailable | Invalid) or time.monotonic() - began > self.place.wait:
+                    raise told from error
+                if not isinstance(error, ConflictError):
+                    self._reader = self._replace(self._reader)
             finally:
-                self.reader.end()
+                self._reader.end()
             time.sleep(_AGAIN)
 
     def close(self) -> None:
+        for view in (self._reader, self._writer.view):
+            with suppress(Exception):  # its server may be away
+                view.close()
         with mapped(self.place):
             self._database.close()
 
-    def _give_up(self, error: Exception, began: float) -> None:
-        """Raise what it means, unless another attempt may help."""
-        told = meaning(error, self.place)
-        if not isinstance(told, Unavailable) or time.monotonic() - began > self.place.wait:
-            raise told from error
+    def _replace(self, view: View) -> View:
+        """A new connection in place of one that failed."""
+        with suppress(Exception):
+            view.close()
+        with mapped(self.place):
+            return View(self._database, self.place.remote)

@@ -61,31 +61,35 @@ def place_of(location: str, options: Mapping[str, str]) -> Place:
 
 
 class View:
-    """One connection to an opened database: its rows, as of when `begin` was called last."""
+    """One connection to an opened database: its rows, all as of the moment of the first look since `end`."""
 
     def __init__(self, database: Any, remote: bool) -> None:
-        self.manager = TransactionManager(explicit=True)
-        self._connection = database.open(self.manager)
+        self._manager = TransactionManager(explicit=True)
+        self._connection = database.open(self._manager)
         self._remote = remote
         self._rows: Rows | None = None
+        self._begun = False
 
-    def begin(self) -> Rows:
-        """See what is committed now."""
-        self.manager.begin()
+    def rows(self) -> Rows:
+        if not self._begun:
+            self._manager.begin()
+            self._begun = True
         if self._rows is None:
             self._rows = Rows(self._connection, self._fetch)
         return self._rows
 
-    def join(self, participant: object) -> None:
-        self.manager.get().join(participant)
-
-    def commit(self) -> None:
-        self.manager.commit()
+    def commit(self, participant: object) -> None:
+        """Make durable what was changed in the rows; the participant takes part in that."""
+        self._manager.get().join(participant)
+        self._manager.commit()
+        self._begun = False
 
     def end(self) -> None:
-        """Give up what was begun, if anything."""
-        with suppress(NoTransaction):
-            self.manager.abort()
+        """Give up what was changed; the next look sees what is committed by then."""
+        if self._begun:
+            self._begun = False
+            with suppress(NoTransaction):
+                self._manager.abort()
 
     def close(self) -> None:
         self.end()
@@ -175,7 +179,7 @@ def meaning(error: Exception, place: Place) -> EmergeError:
 def _sql_name(address: str) -> str:
     """A DSN without what may be a secret."""
     parts = urlsplit(address)
-    if parts.scheme not in ("postgresql", "postgres") or not parts.hostname and not parts.path.strip("/"):
+    if parts.scheme not in ("postgresql", "postgres") or (not parts.hostname and not parts.path.strip("/")):
         raise Invalid(
             "relstorage= names no database", remedy="write zodb://?relstorage=postgresql%3A//user@host/database"
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import psycopg2
+from psycopg2.extensions import make_dsn, parse_dsn
 from relstorage.adapters.interfaces import ReplicaClosedException
 from relstorage.adapters.postgresql import PostgreSQLAdapter
 from relstorage.options import Options
@@ -20,9 +22,13 @@ _CACHE = 64  # MiB of records in memory, shared by the connections of a process
 def open_storage(place: Place) -> Any:
     """Connect to a database, making the tables it needs."""
     options = Options(
-        keep_history=False, driver="psycopg2", cache_local_mb=_CACHE, cache_local_object_max=1 << 20, commit_lock_timeout=10
+        keep_history=False,
+        driver="psycopg2",
+        cache_local_mb=_CACHE,
+        cache_local_object_max=1 << 20,
+        commit_lock_timeout=10,
     )
-    return RelStorage(PostgreSQLAdapter(dsn=place.address, options=options), options=options)
+    return RelStorage(PostgreSQLAdapter(dsn=_dsn(place), options=options), options=options)
 
 
 def meaning(error: Exception, place: Place) -> EmergeError | None:
@@ -47,3 +53,16 @@ def meaning(error: Exception, place: Place) -> EmergeError | None:
 
 def _away(place: Place) -> EmergeError:
     return Unavailable(f"{place.name} does not answer", remedy="see that PostgreSQL runs there, then try again")
+
+
+def _dsn(place: Place) -> str:
+    """The address as `key=value` words, which RelStorage goes on with."""
+    try:
+        words = parse_dsn(place.address)
+    except psycopg2.ProgrammingError:  # its text may show the address
+        raise Invalid(
+            f"{place.name}: not an address that PostgreSQL knows", remedy="see libpq's connection URIs"
+        ) from None
+    words.setdefault("connect_timeout", max(2, math.ceil(place.wait)))
+    dsn: str = make_dsn(**words)
+    return dsn

@@ -1,9 +1,10 @@
 """How a ZODB store writes: a group of batches, one transaction, and never twice.
 
 Every commit changes the turn (see `zodb_tree`), so of two at once one conflicts and is made again, on what the other
-left: that is what keeps conditions true and the log without a gap among many writers. The turn also says which commit
-of each writer was the last: when a server is lost before it answers, the next attempt finds out there whether the one
-before it was applied. An attempt cannot be applied after a later one looked: both would have changed the same turn.
+left: that is what keeps conditions true and the log without a gap among many writers. The turn also names the last
+commit of each writer: when a server is lost before it answers, the next attempt finds out there whether the one before
+it was applied. Attempts of the same number were made on the same turn, so they are the same commit; and one cannot be
+applied after a later one was, since it conflicts then.
 Synchronous; must not import asyncio.
 """
 
@@ -13,7 +14,6 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from ZODB.POSException import ConflictError, POSKeyError
 
@@ -33,11 +33,11 @@ _PATIENCE = 60.0  # seconds of conflicts after which a commit is refused
 class Writer:
     """Writes groups of batches through one connection, in the order given."""
 
-    def __init__(self, place: Place, view: View, renew: Callable[[], View]) -> None:
-        """`renew` gives a new connection in place of one that failed."""
+    def __init__(self, place: Place, view: View, replace: Callable[[View], View]) -> None:
+        """`replace` gives a new connection in place of one that failed."""
         self._place = place
-        self._view = view
-        self._renew = renew
+        self.view = view
+        self._replace = replace
         self._name = b"writer/" + os.urandom(8)
         self._number = 0
 
@@ -53,18 +53,17 @@ class Writer:
             return [error] * len(batches)
 
     def _write(self, batches: Sequence[Batch]) -> list[Answer]:
-        doubtful: dict[int, list[Answer]] = {}  # what attempts come to of which nobody knows whether they are applied
+        doubtful: dict[int, list[Answer]] = {}  # commit -> the answers, of attempts that may or may not be applied
         began, lag = time.monotonic(), _AGAIN
         while True:
             voted = _Voted()
             try:
-                rows = self._view.begin()
+                rows = self.view.rows()
                 if self._place.remote and (done := doubtful.get(rows.number(self._name))) is not None:
                     return done
                 answers = self._apply(rows, batches)
                 if self._sign(rows):
-                    self._view.join(voted)
-                    self._view.commit()
+                    self.view.commit(voted)
                 return answers
             except (ConflictError, POSKeyError) as error:  # of a key: somebody else removed it meanwhile
                 if time.monotonic() - began > _PATIENCE:
@@ -74,20 +73,21 @@ class Writer:
                     doubtful[self._number] = answers
                 self._check(error, bool(doubtful), time.monotonic() - began)
             finally:
-                self._view.end()
+                self.view.end()
             time.sleep(random.random() * lag)
             lag = min(lag * 2, _MOST)
 
     def _check(self, error: Exception, doubtful: bool, since: float) -> None:
         """Take a new connection for the next attempt, or raise when there shall be none."""
         told = meaning(error, self._place)
-        self._view = self._renew()
+        self.view = self._replace(self.view)
         if not doubtful and not isinstance(told, Unavailable):
             raise told from error
         if since > self._place.wait:
             if doubtful:
                 told = Unavailable(
-                    f"{told.message}, and whether this was committed is unknown", remedy="look what is there, then go on"
+                    f"{told.message}, and whether this was committed is unknown",
+                    remedy="look what is there, then go on",
                 )
             raise told from error
 
@@ -118,11 +118,10 @@ class Writer:
         """Change the turn for what was applied; whether there is anything to commit."""
         if not self._changed:
             return False
-        count = rows.number(b"commit") + 1
+        self._number = count = rows.number(b"commit") + 1
         rows.set_number(b"commit", count)
         if self._place.remote:
-            self._number += 1
-            rows.set_number(self._name, self._number)
+            rows.set_number(self._name, count)
             _forget(rows)
         return True
 
@@ -167,4 +166,7 @@ def _keys(rows: Rows, batches: Iterable[Batch]) -> list[Key]:
 
 
 def _forget(rows: Rows) -> None:
-    """Of too many writers, forget those that were here first."""
+    """Of too many writers, forget the one that has been silent for the longest time."""
+    writers = [(rows.number(name), name) for name in rows.turn.keys(b"writer/", b"writer0")]
+    if len(writers) > WRITERS:
+        del rows.turn[min(writers)[1]]

@@ -1,0 +1,129 @@
+"""ZODB in a file each; behind a ZEO server of its own; and by RelStorage in a PostgreSQL database each."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg2
+
+from emerge_wasm.stores import zodb_place, zodb_write
+
+from . import Urls
+from .postgresql import Server, server
+
+# One storage for each store of a test, made when the server starts: a ZEO server's storages are fixed.
+STORAGES = 80
+
+
+class ZEOServer:
+    """A ZEO server on 127.0.0.1 with a FileStorage for each name: started and stopped as often as a test wants."""
+
+    def __init__(self, folder: Path, names: list[str]) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._conf = folder / "zeo.conf"
+        storages = [f"<filestorage {name}>\n path {folder}/{name}.fs\n</filestorage>\n" for name in names]
+        self._conf.write_text(f"<zeo>\n address 127.0.0.1:{self.port}\n</zeo>\n" + "".join(storages))
+        self.log = folder / "log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "ZEO.runzeo", "-C", str(self._conf)]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._conf.parent)
+        for _ in range(400):
+            with socket.socket() as probe:
+                if not probe.connect_ex(("127.0.0.1", self.port)):
+                    return
+            time.sleep(0.025)
+        raise AssertionError(f"the ZEO server did not start: {self.log.read_text()[-1000:]}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.send_signal(how)
+            self.process.wait()
+            self.process = None
+
+    def url(self, name: str, options: str = "") -> str:
+        return f"zodb://127.0.0.1:{self.port}/{name}{options}"
+
+
+@contextmanager
+def zeo_server(folder: Path, *names: str) -> Iterator[ZEOServer]:
+    """A running server with these storages."""
+    zeo = ZEOServer(folder, list(names))
+    zeo.start()
+    try:
+        yield zeo
+    finally:
+        zeo.stop()
+
+
+@contextmanager
+def serve_zodb(folder: Path) -> Iterator[Urls]:
+    yield lambda name: f"zodb:///{folder}/{name}.fs"
+
+
+@contextmanager
+def serve_zeo(folder: Path) -> Iterator[Urls]:
+    given: dict[str, str] = {}
+    with zeo_server(folder, *[f"s{number}" for number in range(STORAGES)]) as zeo:
+        yield lambda name: zeo.url(given.setdefault(name, f"s{len(given)}"))
+
+
+@contextmanager
+def serve_relstorage(folder: Path) -> Iterator[Urls]:
+    with server() as postgresql:
+        yield lambda name: relstorage_url(postgresql, name)
+
+
+def relstorage_url(postgresql: Server, name: str, options: str = "") -> str:
+    """The URL of a store in a database of that name, made when it is not there."""
+    plain = postgresql.url("").partition("?")[0]
+    connection = psycopg2.connect(plain)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
+            if cursor.fetchone() is None:
+                cursor.execute(f"CREATE DATABASE {name}")
+    finally:
+        connection.close()
+    return f"zodb://?relstorage={quote(plain.removesuffix('postgres') + name, safe='')}{options}"
+
+
+def kill_at(point: str, count: int) -> None:
+    """End this process at a point of its commit of that number (see `tests.contracts.crash.POINTS`)."""
+    commit: Any = zodb_place.View.commit
+    vote: Any = zodb_write._Voted.tpc_vote
+    done = 0
+
+    def die(here: str) -> None:
+        if here == point and done == count:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def committed(self: Any, participant: Any) -> None:
+        nonlocal done
+        done += 1
+        die("before")
+        commit(self, participant)
+        die("after")
+
+    def voted(self: Any, transaction: Any) -> None:
+        vote(self, transaction)
+        die("between")
+
+    zodb_place.View.commit = committed  # type: ignore[method-assign]
+    zodb_write._Voted.tpc_vote = voted  # type: ignore[method-assign]
