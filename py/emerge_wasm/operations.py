@@ -342,7 +342,7 @@ class Operations(Protocol):
     # --- cluster
     @operation("cluster")
     async def hello(self) -> Wire:
-        """{"node", "uuid", "version", "store", "durability", "isolation", "position", "runs", "principal"} of who
+        """{"node", "uuid", "version", "store", "durability", "isolation", "largest_batch", "position", "runs", "principal"} of who
         answers."""
         ...
 

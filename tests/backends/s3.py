@@ -13,6 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import obstore
+from obstore.store import S3Store as Client
 
 from emerge_wasm.stores.s3_database import Database
 
@@ -66,6 +70,19 @@ def environment(wanted: dict[str, str]) -> Iterator[None]:
         for name in wanted:
             os.environ.pop(name)
         os.environ.update({name: held[name] for name in wanted if name in held})
+
+
+def client_of(url: str) -> Client:
+    """The objects of the store of that URL, as any S3 client sees them."""
+    parts = urlsplit(url)
+    endpoint = parse_qs(parts.query)["endpoint"][0]
+    return Client(
+        BUCKET, prefix=parts.path.strip("/"), endpoint=endpoint, region="us-east-1", client_options={"allow_http": True}
+    )
+
+
+def paths(bucket: Client, under: str = "") -> list[str]:
+    return [meta["path"] for page in obstore.list(bucket, under or None) for meta in page]
 
 
 def free_port() -> int:

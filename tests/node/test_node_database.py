@@ -1,11 +1,11 @@
-"""Two nodes as a user starts them, on one PostgreSQL database: each has what the other stores, and nothing gets lost."""
+"""Two nodes as a user starts them, on one PostgreSQL database: each has what the other stores, nothing gets lost."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 from collections.abc import Iterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import Any
 
 import pytest
@@ -24,18 +24,20 @@ ADDS = 20
 @pytest.fixture
 def pair(backends: Started) -> Iterator[tuple[Server, Server]]:
     store = backends.url("postgresql")
-    one = start_server("node", "start", "--name", "one", "--port", "0", "--store", store)
-    other = start_server("node", "start", "--name", "other", "--port", "0", "--store", store, "--join", one.host)
-    yield one, other
-    for server in (other, one):
-        server.stop()
+    with ExitStack() as stack:
+        one = start_server("node", "start", "--name", "one", "--port", "0", "--store", store)
+        stack.callback(one.stop)
+        other = start_server("node", "start", "--name", "other", "--port", "0", "--store", store, "--join", one.host)
+        stack.callback(other.stop)
+        yield one, other
 
 
 async def members(transport: ZeroMQTransport, count: int, seconds: float = 8.0) -> list[str]:
     """The nodes that one knows of, once there are so many."""
-    async with asyncio.timeout(seconds):
-        while len(rows := await transport.call("nodes", [])) != count:
-            await asyncio.sleep(0.05)
+    until = asyncio.get_running_loop().time() + seconds
+    while len(rows := await transport.call("nodes", [])) != count:
+        assert asyncio.get_running_loop().time() < until, rows
+        await asyncio.sleep(0.05)
     return sorted(row["node"] for row in rows)
 
 
@@ -88,7 +90,7 @@ async def test_a_watch_at_one_tells_what_the_other_does(pair: tuple[Server, Serv
 
 
 async def test_one_goes_on_when_the_other_is_killed(pair: tuple[Server, Server], connect: Connect) -> None:
-    one, other = pair
+    _, other = pair
     to_one, to_other = (connect(server.found["node"]) for server in pair)
     await members(to_one, 2)
     await to_other.call("store", ["/kept", codec.encode({"n": 1})])

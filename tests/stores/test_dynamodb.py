@@ -236,6 +236,9 @@ async def test_usual_commit_reads_nothing(store: DynamoDBStore, monkeypatch: pyt
     await store.get([("states", b"a"), ("states", b"new")])
     await store.scan("states")
     assert asked[1:] == ["transact_get_items", "get_item", "query"]
+    del asked[:]
+    await asyncio.gather(*[store.get([("states", b"%d" % (number % 80))]) for number in range(100)])
+    assert asked == ["batch_get_item"], "what is asked for at once shares a request"
 
 
 WRITER = """

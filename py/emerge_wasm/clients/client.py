@@ -16,7 +16,7 @@ from ..bundles import capture, load, parse
 from ..codec import Reference, encode, pack_state, unpack_state
 from ..codec.shape import state_of
 from ..codec.writing import BundleOf
-from ..errors import Invalid, NotFound
+from ..errors import Invalid, LimitExceeded, NotFound
 from ..objects import DEFAULT_PERMS, METADATA, EmergeDirectory, EmergeFile, EmergeObject, Pointer, object_path
 from ..operations import Transport, Values, Wire, find_operation
 from ..paths import split_path
@@ -156,7 +156,8 @@ class Client:
     async def storeall(self, objects: Iterable[EmergeObject]) -> Listing:
         """Store many objects, each batch (1,000, some 4 MiB) in one commit, all or none of it; their pointers.
 
-        Much quicker than one by one. Errors are those of `store`; earlier batches stay stored.
+        A store whose commits are smaller (`hello` says how large) gets them in as many as it needs. Much quicker than
+        one by one. Errors are those of `store`; earlier batches stay stored.
         """
         pointers = Listing([])
         batch: list[EmergeObject] = []
@@ -177,7 +178,14 @@ class Client:
     async def _store_batch(
         self, batch: list[EmergeObject], rows: list[Values], bundles: dict[str, bytes]
     ) -> list[Pointer]:
-        wires = await self._send("storeall", [rows], bundles)
+        try:
+            wires = await self._send("storeall", [rows], bundles)
+        except LimitExceeded as error:  # a store of smaller commits
+            if error.details.get("limit") != "largest_batch" or len(batch) == 1:
+                raise
+            half = len(batch) // 2
+            first = await self._store_batch(batch[:half], rows[:half], bundles)
+            return first + await self._store_batch(batch[half:], rows[half:], bundles)
         return [await self._stored(obj, wire) for obj, wire in zip(batch, wires, strict=True)]
 
     async def _send(self, operation: str, args: Values, bundles: dict[str, bytes]) -> Any:

@@ -15,7 +15,7 @@ from ..store import Store, keys_of, prefix_end
 from .find import REMOVED
 from .history_check import PAGE, History, Row, check_history, histories
 from .place import ROOT_KEY
-from .record import ROOT, VERSION_KEY_SIZE, Entry, VersionRecord, is_directory, micros_of
+from .record import ROOT, VERSION_KEY_SIZE, VersionRecord, is_directory, micros_of
 from .reference import PREFIX
 
 FAULTS_LIMIT = 1000

@@ -125,6 +125,7 @@ async def hello(core: Core, context: Context) -> Wire:
         "version": VERSION,
         "store": core.url.split(":", 1)[0],
         "durability": core.store.capabilities.durability,
+        "largest_batch": core.store.capabilities.largest_batch,
         "isolation": core.store.capabilities.isolation,
         "position": core.position,
         "runs": core.runner is not None,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
-from ..errors import Conflict, Invalid, LimitExceeded
+from ..errors import Conflict, Invalid
 from ..operations import Context, Wire
 from ..paths import child_path, split_path
 from ..store import prefix_end
@@ -16,6 +18,9 @@ from .place import Place
 from .read import load_state
 from .record import ROOT, Entry, entry_key
 from .reference import refer
+
+_SPARE = 16
+"""Rows left free in a commit for what one more object may come to."""
 
 
 async def cp(core: Core, context: Context, source: str, target: str, recursive: bool) -> Wire:
@@ -77,7 +82,7 @@ async def _copy_tree(core: Core, context: Context, found: Found, place: Place) -
         copy = core.record(change, copy, parent, path, "cp", context, state=state, origin=origin)
         core.link(change, parent, copy, None)
         copies[origin] = (copy.uuid, child_path(path, child.name))
-        if len(change) > min(core.store.capabilities.largest_batch, 1000) - 16:
+        if len(change) > min(core.store.capabilities.largest_batch, 1000) - _SPARE:
             await core.commit(change)
             change = Change()
     await core.commit(change)
@@ -132,65 +137,68 @@ async def _move(core: Core, context: Context, origin: Place, entry: Entry, place
     return moved.wire(place.directory, core.node)
 
 
-@dataclass(slots=True)
-class _Removal:
-    """A tree to remove as one commit: it must be just this when the commit comes."""
-
-    change: Change
-    count: int = 0
+_Gone = tuple[bytes, Entry, str]
+"""What is to go: the uuid of its directory, its entry, the path of its directory."""
 
 
 async def rm(core: Core, context: Context, path: str, recursive: bool) -> int:
     names = await name(core, path)
     if not names:
         raise Invalid("/ cannot be removed", path="/", remedy="remove what is in it")
+    removed = 0
 
     async def attempt() -> int:
+        nonlocal removed
         place = await core.find(names)
-        entry = place.entry
-        if entry is None:
+        if place.entry is None:
             raise not_found(path)
         access.check_inside(context, place)
-        removal = _Removal(Change())
-        await _remove(core, context, removal, place.parent, entry, place.directory)
-        if entry.is_directory:
-            await _remove_inside(core, context, removal, entry, place, recursive)
-        if len(removal.change) > core.store.capabilities.largest_batch:
-            raise LimitExceeded(
-                f"{path} holds {removal.count} entries, more than one commit of this store can remove",
-                path=path,
-                remedy="remove the directories in it one by one",
-                limit="batch",
-            )
-        await core.commit(removal.change)
-        return removal.count
+        gone = [(place.parent, place.entry, place.directory)]
+        if place.entry.is_directory:
+            gone += await _gather(core, context, place, recursive)
+        async for count in _remove(core, context, gone):
+            removed += count
+        return removed
 
     return await retry(path, attempt)
 
 
-async def _remove(core: Core, context: Context, removal: _Removal, parent: bytes, entry: Entry, directory: str) -> None:
-    gone = core.record(removal.change, entry, parent, directory, REMOVED, context)
-    core.unlink(removal.change, parent, entry.name, entry.pack(), gone)
-    await refer(core, removal.change, entry, None)
-    removal.count += 1
-
-
-async def _remove_inside(
-    core: Core, context: Context, removal: _Removal, top: Entry, place: Place, recursive: bool
-) -> None:
-    counts: dict[bytes, int] = {top.uuid: 0}
-    parents = {place.path: top.uuid}
+async def _gather(core: Core, context: Context, place: Place, recursive: bool) -> list[_Gone]:
+    """All that is in a directory, which the caller must be allowed to empty."""
+    gone: list[_Gone] = []
+    parents = {place.path: place.chain[-1][:16]}
+    checked: set[str] = set()
     everything = replace(context, superuser=True)
     async for child, directory in walk_tree(core, everything, place.path):
         if not recursive:
             raise Invalid(f"{place.path} is not empty", path=place.path, remedy="remove it recursively (rm -r)")
-        path = child_path(directory, child.name)
-        if not counts[parents[directory]]:
+        if directory not in checked:
             access.check(context, await core.find(split_path(directory)), "rwx")
-        counts[parents[directory]] += 1
-        await _remove(core, context, removal, parents[directory], child, directory)
+            checked.add(directory)
+        gone.append((parents[directory], child, directory))
         if child.is_directory:
-            counts[child.uuid] = 0
-            parents[path] = child.uuid
-    for uuid, count in counts.items():
-        removal.change.expect_count("entries", uuid, prefix_end(uuid), count)
+            parents[child_path(directory, child.name)] = child.uuid
+    return gone
+
+
+async def _remove(core: Core, context: Context, gone: list[_Gone]) -> AsyncIterator[int]:
+    """Remove these as one commit, or, where that is more than the store takes, in several, what is inside first.
+
+    How many went with each commit. A directory goes only while it holds no more than what goes with it.
+    """
+    most = core.store.capabilities.largest_batch - _SPARE
+    change, inside, count = Change(), Counter[bytes](), 0
+    for parent, entry, directory in reversed(gone):
+        if len(change) > most:
+            await core.commit(change)
+            yield count
+            change, inside, count = Change(), Counter(), 0
+        left = core.record(change, entry, parent, directory, REMOVED, context)
+        core.unlink(change, parent, entry.name, entry.pack(), left)
+        await refer(core, change, entry, None)
+        inside[parent] += 1
+        count += 1
+        if entry.is_directory:
+            change.expect_count("entries", entry.uuid, prefix_end(entry.uuid), inside.pop(entry.uuid, 0))
+    await core.commit(change)
+    yield count

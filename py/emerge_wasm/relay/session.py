@@ -109,14 +109,6 @@ class Sessions:
         """The caller as the tokens are now; None when theirs was removed or has expired."""
         return caller if caller.token is None else _caller(self._tokens.known(caller.token.id))
 
-    def knows_cookie(self, value: str | None) -> bool:
-        """Whether that cookie is one of the operator's."""
-        return self.by_cookie(value) == OPERATOR
-
-    def knows_bearer(self, header: str | None) -> bool:
-        """Whether an Authorization header carries the token of the operator's programs."""
-        return self.by_bearer(header) == OPERATOR
-
     def _sign(self, whose: str) -> str:
         return str(self._signer.dumps([whose, secrets.token_urlsafe(12)]))
 

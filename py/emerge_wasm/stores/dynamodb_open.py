@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from ..errors import Invalid, Unavailable
 from .check import check_options
+from .dynamodb_error import TableMissing
 from .dynamodb_row import Item, Layout
-from .dynamodb_table import Table, TableMissing, connect
+from .dynamodb_table import Table, connect
 
 OPTIONS = ("create", "endpoint", "prefix", "region", "wait")
 

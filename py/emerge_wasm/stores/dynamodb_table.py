@@ -1,4 +1,4 @@
-"""Requests to one DynamoDB table: patience with what passes, and what its errors mean.
+"""Requests to one DynamoDB table, and patience with what passes.
 
 The client's own retries are off: only here is it known which requests may be repeated, and how. Must not know what the
 items are for.
@@ -16,41 +16,12 @@ from typing import Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from aiohttp import ClientError as TransportError
-from botocore import exceptions as boto
 from botocore.loaders import create_loader
 
-from ..errors import Conflict, EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable
+from ..errors import Invalid, Unavailable
+from .dynamodb_error import FAILURES, ConditionFailed, certain, meaning, passing, reasons_of
 from .dynamodb_row import Item
 
-FAILURES = (boto.ClientError, boto.BotoCoreError, boto.HTTPClientError, TransportError, OSError, TimeoutError)
-"""All that a request can fail with."""
-
-_BUSY = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"})  # as reasons
-_REFUSED = frozenset(  # for now, and certainly not done
-    {
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "ThrottlingException",
-        "Throttling",
-        "TransactionConflictException",
-        "LimitExceededException",
-        "ReplicatedWriteConflictException",
-    }
-)
-_DENIED = frozenset(
-    {
-        "AccessDeniedException",
-        "ExpiredTokenException",
-        "IncompleteSignatureException",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationTokenException",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-_IN_PROGRESS = "TransactionInProgressException"
 _GET, _WRITE = 100, 25  # items of one batch
 
 
@@ -89,6 +60,8 @@ class Table:
         self.name = name
         self.wait = wait
         self._client = client
+        self._wanted: dict[tuple[str, bytes], asyncio.Future[Item | None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def patience(self) -> Patience:
         return Patience(self.wait)
@@ -100,21 +73,24 @@ class Table:
             try:
                 return await self._call(operation, request)
             except FAILURES as error:
-                if not (_passing(error) and await patience.pause()):
+                if not (passing(error) and await patience.pause()):
                     raise meaning(error, self.name) from error
 
     async def attempt(self, operation: str, request: Item) -> bool:
         """Do a request that may be repeated; whether its condition held."""
         try:
             await self.ask(operation, request)
-        except _ConditionFailed:
+        except ConditionFailed:
             return False
         return True
 
     async def get(self, key: Item) -> Item | None:
-        """One item, as it is now."""
-        request = {"TableName": self.name, "Key": key, "ConsistentRead": True}
-        return (await self.ask("get_item", request)).get("Item")
+        """One item, as it is now. What is asked for in the same turn of the loop is asked for in one request."""
+        loop = asyncio.get_running_loop()
+        if not self._wanted:
+            loop.call_soon(self._get_wanted)
+        future = self._wanted.setdefault((key["pk"]["S"], key["sk"]["B"]), loop.create_future())
+        return await asyncio.shield(future)
 
     async def get_at_once(self, keys: Sequence[Item]) -> list[Item | None]:
         """Up to 100 different items, all as of one moment. Raises LimitExceeded when they have more than 4 MB."""
@@ -150,12 +126,12 @@ class Table:
                 await self._call("transact_write_items", request)
                 return
             except FAILURES as error:
-                reasons = _reasons(error)
+                reasons = reasons_of(error)
                 if any(reason.get("Code") == "ConditionalCheckFailed" for reason in reasons):
                     raise Cancelled(reasons) from error
-                passing = _passing(error)
-                unknown = unknown or (passing and not _certain(error))
-                if passing and await patience.pause():
+                may_pass = passing(error)
+                unknown = unknown or (may_pass and not certain(error))
+                if may_pass and await patience.pause():
                     continue
                 raise (self._unknown() if unknown else meaning(error, self.name)) from error
 
@@ -165,6 +141,30 @@ class Table:
     async def _call(self, operation: str, request: Item) -> Item:
         answer: Item = await getattr(self._client, operation)(**request)
         return answer
+
+    def _get_wanted(self) -> None:
+        wanted, self._wanted = self._wanted, {}
+        task = asyncio.get_running_loop().create_task(self._answer(wanted))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, wanted: dict[tuple[str, bytes], asyncio.Future[Item | None]]) -> None:
+        keys = [{"pk": {"S": partition}, "sk": {"B": sort}} for partition, sort in wanted]
+        try:
+            if len(keys) == 1:
+                request = {"TableName": self.name, "Key": keys[0], "ConsistentRead": True}
+                answer = await self.ask("get_item", request)
+                items = [answer["Item"]] if "Item" in answer else []
+            else:
+                items = await self.get_each(keys)
+        except Exception as error:
+            for future in wanted.values():
+                future.set_exception(error)
+                future.exception()  # whoever asked may have been cancelled
+            return
+        found = {(item["pk"]["S"], bytes(item["sk"]["B"])): item for item in items}
+        for place, future in wanted.items():
+            future.set_result(found.get(place))
 
     async def _get_part(self, keys: Sequence[Item]) -> list[Item]:
         patience = self.patience()
@@ -237,82 +237,3 @@ def _stream(request: Any, **_: Any) -> None:
     """Let a long body be sent bit by bit: aiohttp warns of bytes that it must write in one go."""
     if isinstance(request.data, bytes) and len(request.data) > 1 << 20:
         request.data = io.BytesIO(request.data)
-
-
-class _ConditionFailed(Conflict):
-    """A condition of a single write did not hold."""
-
-
-class TableMissing(Unavailable):
-    """There is no such table."""
-
-
-def meaning(error: BaseException, name: str) -> EmergeError:
-    """The EmergeError for what a request to the table `name` failed with."""
-    if not isinstance(error, boto.ClientError):
-        return _meaning_of_transport(error, name)
-    code = _code(error)
-    said = error.response.get("Error", {}).get("Message") or code
-    said = " ".join([said, *(str(each["Message"]) for each in _reasons(error) if each.get("Message"))])
-    if code in ("ConditionalCheckFailedException", "ResourceInUseException"):  # the latter: of a table to be made
-        return _ConditionFailed(said)
-    if code == "ResourceNotFoundException":
-        return TableMissing(f"there is no DynamoDB table {name}", remedy="make it, or open the store again")
-    if code in _DENIED or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") in (401, 403):
-        return PermissionDenied(
-            f"DynamoDB refuses access to the table {name}: {code}",
-            remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a user's who may read and write it",
-        )
-    if "size" in said.lower() and ("exceed" in said.lower() or "limit" in said.lower()):
-        return LimitExceeded(f"DynamoDB: {said}", remedy="commit less at once", limit="transaction size")
-    if code == "ValidationException" and ("key element" in said or "schema" in said):
-        return Invalid(f"the DynamoDB table {name} is not of Emerge stores", remedy="name another table")
-    if _passing(error):
-        return Unavailable(f"the DynamoDB table {name} is not to be had: {code}", remedy="try again later")
-    return Invalid(f"DynamoDB refuses a request to the table {name}: {code}: {said}", remedy="report this")
-
-
-def _meaning_of_transport(error: BaseException, name: str) -> EmergeError:
-    kind = type(error).__name__
-    if isinstance(error, boto.NoRegionError | boto.InvalidRegionError):
-        return Invalid(
-            f"no region is known for the DynamoDB table {name}", remedy="add region=… or set AWS_DEFAULT_REGION"
-        )
-    credentials = (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError)
-    if isinstance(error, (*credentials, boto.TokenRetrievalError)):
-        return PermissionDenied(
-            f"no credentials are found for the DynamoDB table {name} ({kind})",
-            remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        )
-    if isinstance(error, boto.ProfileNotFound | boto.ConfigNotFound | boto.ConfigParseError):
-        return Invalid(f"the AWS configuration cannot be used ({kind})", remedy="look at AWS_PROFILE and ~/.aws/config")
-    return Unavailable(f"the DynamoDB table {name} is out of reach ({kind})", remedy="look at the network and endpoint")
-
-
-def _code(error: BaseException) -> str:
-    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, boto.ClientError) else ""
-
-
-def _reasons(error: BaseException) -> Sequence[Item]:
-    """What a cancelled transaction says of each of its items."""
-    found: Sequence[Item] = error.response.get("CancellationReasons", ()) if isinstance(error, boto.ClientError) else ()
-    return found
-
-
-def _passing(error: BaseException) -> bool:
-    """Whether the same request may succeed a little later."""
-    if not isinstance(error, boto.ClientError):
-        lasting = (boto.NoRegionError, boto.NoCredentialsError, boto.PartialCredentialsError, boto.ProfileNotFound)
-        return not isinstance(error, lasting)
-    codes = {str(reason.get("Code")) for reason in _reasons(error)} - {"None"}
-    if codes:
-        return codes <= _BUSY
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return _code(error) in _REFUSED or _code(error) == _IN_PROGRESS or status >= 500 or status == 429
-
-
-def _certain(error: BaseException) -> bool:
-    """Whether a request that failed so has certainly not been done."""
-    if isinstance(error, boto.EndpointConnectionError | boto.ConnectTimeoutError):
-        return True
-    return bool(_reasons(error)) or _code(error) in _REFUSED

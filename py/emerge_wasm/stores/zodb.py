@@ -4,7 +4,7 @@ RelStorage (`zodb://?relstorage=postgresql%3A//user@host/database`, percent-enco
 `zodb_tree` says how rows lie in it: BTrees of bytes, and that no other class is ever loaded. One thread writes; commits
 that wait at the same moment share one transaction (`zodb_write`). A file is read here in the event loop, what is behind
 a server by a second thread; both through a connection of their own, which sees one moment and waits for no commit.
-Option `wait`: seconds to wait for a server that is away (5).
+Option `wait`: seconds to wait for a server that is away (5); one that is there and silent is waited for four times that.
 Must not be imported in a browser.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from ..store import Batch, Capabilities, Key
@@ -20,8 +19,9 @@ from .check import check_batch, check_keys, check_scan, closed
 from .group import Answer, Group
 from .zodb_base import Base
 from .zodb_place import place_of
-from .zodb_read import Reads
+from .zodb_thread import Reads, Silent, Thread
 from .zodb_tree import Rows
+from .zodb_write import unknown
 
 T = TypeVar("T")
 
@@ -29,34 +29,38 @@ T = TypeVar("T")
 class ZODBStore:
     """A store of URL `zodb:`. It belongs to the event loop that opened it."""
 
-    def __init__(self, base: Base, executor: ThreadPoolExecutor) -> None:
+    def __init__(self, base: Base, thread: Thread) -> None:
+        place = base.place
         self.capabilities = Capabilities(
             durability="disk",
             reopens=True,
-            many_writers=base.place.remote,
+            many_writers=place.remote,
             isolation="serializable",
             largest_batch=100_000,
             largest_value=64 << 20,
         )
         self._base = base
-        self._executor = executor
+        self._thread = thread
+        self._patience = 4 * place.wait + 1 if place.remote else None
         self._group = Group(self._write)
         self._loop = asyncio.get_running_loop()
         self._looking = False
-        self._reads = Reads(base.read) if base.place.remote else None
+        self._reads: Reads | None = None
+        if self._patience is not None:
+            self._reads = Reads(Thread("emerge-zodb-read", place.name), self._patience, base.read)
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, location: str, options: Mapping[str, str]) -> ZODBStore:
         """Open or make a store; see the module for locations and options. Raises Invalid, Unavailable and the like."""
         place = place_of(location, options)
-        executor = ThreadPoolExecutor(1, "emerge-zodb")
+        thread = Thread("emerge-zodb", place.name)
         try:
-            base = await asyncio.get_running_loop().run_in_executor(executor, Base, place)
+            base = await thread.run(None, Base, place)
         except BaseException:
-            executor.shutdown(wait=False)
+            thread.end()
             raise
-        return cls(base, executor)
+        return cls(base, thread)
 
     async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
         self._check_open()
@@ -95,8 +99,11 @@ class ZODBStore:
             self._base.look_away()
 
     async def _write(self, batches: list[Batch]) -> list[Answer]:
+        seconds = self._patience and self._patience + sum(map(_effort, batches))
         try:
-            return await self._loop.run_in_executor(self._executor, self._base.write, batches)
+            return await self._thread.run(seconds, self._base.write, batches)
+        except Silent as error:
+            raise unknown(error) if error.details["begun"] else error from None
         finally:
             self._look_away()  # whoever reads from now on sees these commits
 
@@ -106,10 +113,18 @@ class ZODBStore:
             await self._reads.close()
         self._look_away()
         try:
-            await self._loop.run_in_executor(self._executor, self._base.close)
+            await self._thread.run(self._patience, self._base.close)
+        except Silent:
+            self._base.abandon()
         finally:
-            self._executor.shutdown(wait=False)
+            self._thread.end()
 
     def _check_open(self) -> None:
         if self._closing is not None:
             raise closed(self._base.place.name)
+
+
+def _effort(batch: Batch) -> float:
+    """Seconds that a slow server may take for a batch."""
+    size = sum(len(value) for _, _, value in batch.puts) + sum(len(value) for _, value in batch.appends)
+    return len(batch) / 1000 + size / 1e6

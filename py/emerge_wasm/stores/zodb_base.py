@@ -5,6 +5,7 @@ Synchronous; reads and writes may run in two threads, one each. Must not import 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +16,7 @@ from ZODB.POSException import ConflictError, POSKeyError
 from ..errors import Invalid, Unavailable
 from ..store import Batch
 from .group import Answer
+from .zodb_pack import Packing
 from .zodb_place import Place, View, mapped, meaning, open_database
 from .zodb_tree import Rows
 from .zodb_write import Writer
@@ -32,10 +34,15 @@ class Base:
         self._database: Any = open_database(place)
         self._reader = View(self._database, place.remote)
         self._writer = Writer(place, View(self._database, place.remote), self._replace)
+        self._packing = None if place.remote else self._new_packing()
 
     def write(self, batches: Sequence[Batch]) -> list[Answer]:
         """An answer for each batch; durable."""
-        return self._writer.write(batches)
+        answers = self._writer.write(batches)
+        if self._packing is not None:
+            self._writer.packed = self._packing.size
+            self._packing.consider()
+        return answers
 
     def look(self, look: Callable[[Rows], T]) -> T:
         """What this sees, of the moment of the first look since `look_away`; waits for nobody. Raises EmergeError."""
@@ -70,11 +77,24 @@ class Base:
             time.sleep(_AGAIN)
 
     def close(self) -> None:
+        if self._packing is not None:
+            self._packing.stop()
         for view in (self._reader, self._writer.view):
             with suppress(Exception):  # its server may be away
                 view.close()
         with mapped(self.place):
             self._database.close()
+
+    def abandon(self) -> None:
+        """Let go of a server that does not answer; where this can be done, what waits for it is freed."""
+        threading.Thread(target=self._database.storage.close, name="emerge-zodb-close", daemon=True).start()
+
+    def _new_packing(self) -> Packing:
+        try:
+            last = self._writer.view.rows().number(b"packed")
+        finally:
+            self._writer.view.end()
+        return Packing(self._database.storage, self._database.references, last)
 
     def _replace(self, view: View) -> View:
         """A new connection in place of one that failed."""

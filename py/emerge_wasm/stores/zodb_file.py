@@ -1,7 +1,6 @@
 """A ZODB in a file of its own: `FileStorage`, held to what a store promises.
 
-It appends, so it grows with every commit: `Packing` says when it is rewritten without what is out of date. Must not
-import asyncio.
+It appends, so it grows with every commit, until `zodb_pack` rewrites it. Must not import asyncio.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import errno
 import os
 import pickle
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 from zc.lockfile import LockError
@@ -21,8 +19,6 @@ from .zodb_place import Place
 
 _MAGIC = (b"FS21", b"FS30")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-SMALL = 64 << 20  # bytes up to which a file is not worth packing
-GROWTH = 3  # times its size after the last packing, above which it is
 
 
 class File(FileStorage):  # type: ignore[misc]  # ZODB has no types
@@ -56,16 +52,6 @@ def open_storage(place: Place) -> File:
     storage = File(path, pack_keep_old=False)
     _sync(folder)
     return storage
-
-
-def pack(storage: File, references: Callable[..., Any]) -> int:
-    """Rewrite the file without what is out of date; its size (bytes) then. Others read and write meanwhile."""
-    last: Any = storage.lastTransaction()
-    from ZODB.TimeStamp import TimeStamp
-
-    storage.pack(TimeStamp(last).timeTime(), references)
-    size: int = storage.getSize()
-    return size
 
 
 def meaning(error: Exception, place: Place) -> EmergeError | None:

@@ -53,7 +53,7 @@ class Tree(_Unresolved, OOBTree):  # type: ignore[misc]  # BTrees has no types
     """The rows of one space."""
 
     __slots__ = ()
-    max_leaf_size = 16
+    max_leaf_size = 12  # of 12, 16 and 30: 8.7, 10.7 and 18.9 KB a small commit, 14, 12 and 8 % more than the rows
     max_internal_size = 64
     _bucket_type = Leaf
 

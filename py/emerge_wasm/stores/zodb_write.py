@@ -27,7 +27,7 @@ from .zodb_tree import Rows
 WRITERS = 32  # of which the turn remembers the last commit
 _AGAIN = 0.02  # seconds, at most, before the next attempt among many writers; doubled up to
 _MOST = 0.2
-_PATIENCE = 60.0  # seconds of conflicts after which a commit is refused
+_PATIENCE = 3  # times the wait for a server: how long a commit is made again after conflicts
 
 
 class Writer:
@@ -40,6 +40,7 @@ class Writer:
         self._replace = replace
         self._name = b"writer/" + os.urandom(8)
         self._number = 0
+        self.packed = 0  # the size to write down in the turn; 0: nothing new
 
     def write(self, batches: Sequence[Batch]) -> list[Answer]:
         """Answers in the order of the batches; durable. A batch that fails leaves the others alone."""
@@ -66,7 +67,7 @@ class Writer:
                     self.view.commit(voted)
                 return answers
             except (ConflictError, POSKeyError) as error:  # of a key: somebody else removed it meanwhile
-                if time.monotonic() - began > _PATIENCE:
+                if time.monotonic() - began > _PATIENCE * self._place.wait:
                     raise meaning(error, self._place) from error
             except Exception as error:
                 if voted.yes:
@@ -85,10 +86,7 @@ class Writer:
             raise told from error
         if since > self._place.wait:
             if doubtful:
-                told = Unavailable(
-                    f"{told.message}, and whether this was committed is unknown",
-                    remedy="look what is there, then go on",
-                )
+                told = unknown(told)
             raise told from error
 
     def _apply(self, rows: Rows, batches: Sequence[Batch]) -> list[Answer]:
@@ -120,10 +118,21 @@ class Writer:
             return False
         self._number = count = rows.number(b"commit") + 1
         rows.set_number(b"commit", count)
+        if self.packed:
+            rows.set_number(b"packed", self.packed)
         if self._place.remote:
             rows.set_number(self._name, count)
             _forget(rows)
         return True
+
+
+def unknown(error: EmergeError) -> Unavailable:
+    """The error of a commit of which nobody can tell for now whether it was applied."""
+    return Unavailable(
+        f"{error.message}, and whether this was committed is unknown",
+        remedy="see what is there, then go on",
+        unknown=True,
+    )
 
 
 class _Voted:

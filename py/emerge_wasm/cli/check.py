@@ -1,0 +1,44 @@
+"""The command that checks a whole store: check."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from ..filesystem.audit import Report, audit
+from ..stores import open_store
+from .session import Session, pass_session
+from .show import print_json, print_table
+
+
+@click.command()
+@click.argument("store", metavar="STORE-URL")
+@pass_session
+def check(session: Session, store: str) -> None:
+    """Check that objects, directories, indexes and log of a store agree; exit with 1 when not.
+
+    Reads all of it, so no node should be writing to it meanwhile.
+    """
+    report = asyncio.run(_audit(store))
+    if session.json:
+        print_json({"counts": report.counts, "faults": report.faults})
+    else:
+        print_table([[str(number), what] for what, number in report.counts.items()], right=(0,))
+        for fault in report.faults:
+            click.secho(f"fault: {fault}", fg="red", err=True)
+        click.echo(f"{len(report.faults)} faults" if report.faults else "no fault")
+    if report.faults:
+        sys.exit(1)
+
+
+async def _audit(url: str) -> Report:
+    opened = await open_store(url)
+    try:
+        return await audit(opened)
+    finally:
+        await opened.close()
+
+
+COMMANDS = (check,)
