@@ -342,8 +342,8 @@ class Operations(Protocol):
     # --- cluster
     @operation("cluster")
     async def hello(self) -> Wire:
-        """{"node", "uuid", "version", "store", "durability", "isolation", "largest_batch", "position", "runs", "principal"} of who
-        answers."""
+        """{"node", "uuid", "version", "store", "durability", "isolation", "largest_batch", "position", "runs",
+        "principal"} of who answers."""
         ...
 
     @operation("cluster")

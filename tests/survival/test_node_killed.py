@@ -24,7 +24,7 @@ from .nodes import node
 DURABLE = [backend for backend in BACKENDS if backend != "memory"]
 WORKERS = 6
 COMMITS = 25  # the one in which the node dies
-SLOW = {"s3": 12, "dynamodb": 12}  # where a commit takes longer
+SLOW = {"s3": 12, "dynamodb": 7}  # where a commit takes longer
 ANYTIME = "anytime"
 
 

@@ -141,8 +141,10 @@ class Plan:
         return {place_of(item): read_row(item) for item in await self._table.get_each(keys)}
 
     async def _value(self, row: Row | None) -> bytes | None:
-        if row is None or not isinstance(row.value, Moved):
-            return row and row.value  # type: ignore[return-value]
+        if row is None:
+            return None
+        if not isinstance(row.value, Moved):
+            return row.value
         value = await read_moved(self._table, self._layout, row.value)
         if value is None:
             raise Changed

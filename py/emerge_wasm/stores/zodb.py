@@ -4,7 +4,7 @@ RelStorage (`zodb://?relstorage=postgresql%3A//user@host/database`, percent-enco
 `zodb_tree` says how rows lie in it: BTrees of bytes, and that no other class is ever loaded. One thread writes; commits
 that wait at the same moment share one transaction (`zodb_write`). A file is read here in the event loop, what is behind
 a server by a second thread; both through a connection of their own, which sees one moment and waits for no commit.
-Option `wait`: seconds to wait for a server that is away (5); one that is there and silent is waited for four times that.
+Option `wait`: seconds to wait for a server that is away (5); four times that for one that is there and silent.
 Must not be imported in a browser.
 """
 

@@ -31,6 +31,7 @@ class Base:
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self._opening = threading.Lock()
         self._database: Any = open_database(place)
         self._reader = View(self._database, place.remote)
         self._writer = Writer(place, View(self._database, place.remote), self._replace)
@@ -97,8 +98,11 @@ class Base:
         return Packing(self._database.storage, self._database.references, last)
 
     def _replace(self, view: View) -> View:
-        """A new connection in place of one that failed."""
+        """A new connection in place of one that failed; to a file opened anew when that was closed for a failure."""
         with suppress(Exception):
             view.close()
-        with mapped(self.place):
+        with mapped(self.place), self._opening:
+            if not self.place.remote and self._database.storage.is_closed():
+                self._database = open_database(self.place)
+                self._packing = None  # until the next start
             return View(self._database, self.place.remote)

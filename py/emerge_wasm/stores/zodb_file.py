@@ -24,6 +24,10 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class File(FileStorage):  # type: ignore[misc]  # ZODB has no types
     """A FileStorage whose packed file is on disk before it takes the place of the old one."""
 
+    def is_closed(self) -> bool:
+        """Whether it closed itself, as it does when the disk fails at the end of a commit."""
+        return bool(self._file.closed)
+
     @staticmethod
     def packer(storage: Any, references: Any, stop: bytes, gc: bool) -> Any:
         packed = FileStorage.packer(storage, references, stop, gc)

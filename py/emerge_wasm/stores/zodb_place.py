@@ -23,6 +23,11 @@ from .check import check_options
 from .zodb_tree import Foreign, Rows, only_ours, prepare
 
 OPTIONS = ("wait", "relstorage")
+_HINT = {
+    "zodb_file": "pip install 'emerge-wasm[zodb]'",
+    "zodb_zeo": "pip install 'emerge-wasm[zodb]'",
+    "zodb_sql": "pip install 'emerge-wasm[relstorage]'",
+}
 _CACHE = 32 << 20  # bytes of rows that each connection keeps in memory
 _TRIES = 20  # to make what a new store needs, while others try the same
 
@@ -105,7 +110,7 @@ class View:
 def open_database(place: Place) -> Any:
     """The database at a place, with all that a store needs in it. Raises EmergeError."""
     with mapped(place):
-        storage = import_module(f"{__package__}.{place.module}").open_storage(place)
+        storage = _module(place).open_storage(place)
         try:
             for attempt in range(_TRIES):
                 try:
@@ -155,7 +160,9 @@ def mapped(place: Place) -> Iterator[None]:
 
 def meaning(error: Exception, place: Place) -> EmergeError:
     """The EmergeError for what ZODB, or a storage below it, says about a place."""
-    told: EmergeError | None = import_module(f"{__package__}.{place.module}").meaning(error, place)
+    if isinstance(error, ImportError):
+        return Unavailable(f"{place.name}: it needs {error.name or error}", remedy=_HINT[place.module])
+    told: EmergeError | None = _module(place).meaning(error, place)
     if told is not None:
         return told
     match error:
@@ -174,6 +181,10 @@ def meaning(error: Exception, place: Place) -> EmergeError:
         case StorageError():
             return Unavailable(f"{place.name}: {error}", remedy="look at the storage, then try again")
     return Unavailable(f"{place.name}: {type(error).__name__}: {error}", remedy="look at the storage, then try again")
+
+
+def _module(place: Place) -> Any:
+    return import_module(f"{__package__}.{place.module}")
 
 
 def _sql_name(address: str) -> str:

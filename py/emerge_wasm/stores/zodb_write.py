@@ -38,7 +38,7 @@ class Writer:
         self._place = place
         self.view = view
         self._replace = replace
-        self._name = b"writer/" + os.urandom(8)
+        self._name = b"writer/" + os.urandom(8) if place.remote else b"commit"  # in the turn: our last commit
         self._number = 0
         self.packed = 0  # the size to write down in the turn; 0: nothing new
 
@@ -60,7 +60,7 @@ class Writer:
             voted = _Voted()
             try:
                 rows = self.view.rows()
-                if self._place.remote and (done := doubtful.get(rows.number(self._name))) is not None:
+                if doubtful and (done := doubtful.get(rows.number(self._name))) is not None:
                     return done
                 answers = self._apply(rows, batches)
                 if self._sign(rows):
@@ -84,7 +84,7 @@ class Writer:
         self.view = self._replace(self.view)
         if not doubtful and not isinstance(told, Unavailable):
             raise told from error
-        if since > self._place.wait:
+        if since > self._place.wait or not self._place.remote:  # a file is not tried again: its disk is ill
             if doubtful:
                 told = unknown(told)
             raise told from error
