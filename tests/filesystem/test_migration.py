@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from emerge_wasm.filesystem.audit import audit
 
 from emerge_wasm import Invalid
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.audit import audit
 from emerge_wasm.filesystem.record import ROOT, entry_key
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store

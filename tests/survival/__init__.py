@@ -1,1 +1,1 @@
-"""What a user counts on: what was acknowledged survives the death of a node, and two nodes on one store lose nothing."""
+"""What was acknowledged survives the death of a node, and two nodes on one store lose nothing."""

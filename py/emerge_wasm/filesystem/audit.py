@@ -24,10 +24,14 @@ AT_ONCE = 32
 
 @dataclass(slots=True)
 class Report:
-    """What was found: how much there is of everything, and what is wrong, a line each (1,000 at most)."""
+    """What was found: how much there is of everything, and what is wrong, a line each (1,000 at most).
+
+    `indexed`: so many references of states are in the index.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    indexed: int = 0
 
     def fault(self, text: str) -> None:
         if len(self.faults) < FAULTS_LIMIT:
@@ -91,6 +95,7 @@ async def _take(store: Store, report: Report, some: list[History], bundles: dict
         report.count(kind if history.living else "removed")
         report.count("versions", len(history.kept))
         report.count("references", len(history.references) if history.living else 0)
+        report.indexed += history.indexed
         for kept in history.kept.values():
             if kept.entry.bundle:
                 bundles.setdefault(kept.entry.bundle, f"{kept.record.directory.rstrip('/')}/{kept.entry.name}")
@@ -180,7 +185,7 @@ async def _check_index(store: Store, report: Report) -> None:
     number = 0
     async for rows in rows_of(store, "indexes", PREFIX, prefix_end(PREFIX)):
         number += len(rows)
-    if number == report.counts["references"]:
+    if number == report.indexed:
         return
     current: dict[bytes, frozenset[bytes]] = {}
     async for history in histories(store):

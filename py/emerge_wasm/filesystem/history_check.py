@@ -52,6 +52,7 @@ class History:
     kept: dict[int, Kept] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     references: frozenset[bytes] = frozenset()  # of the state that it has now
+    indexed: int = 0  # so many of them are in the index
 
     @property
     def newest(self) -> Kept:
@@ -222,5 +223,7 @@ async def _check_references(store: Store, history: History) -> None:
     targets = sorted(history.references)
     rows = await store.get([("indexes", reference_key(target, history.uuid)) for target in targets])
     for target, raw in zip(targets, rows, strict=True):
-        if raw is None:
+        if raw is not None:
+            history.indexed += 1
+        else:
             history.fault(f"its reference to {target.hex()} is not in the index")

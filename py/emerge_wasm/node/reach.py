@@ -12,7 +12,7 @@ from typing import Any
 
 from ..clients.zeromq import ZeroMQTransport
 from ..context import UMASK
-from ..errors import Invalid, Unavailable
+from ..errors import Invalid, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
 from ..operations import Context, Wire, find_operation
 from ..paths import join_path, split_path
@@ -92,6 +92,8 @@ class Reach:
     def _on_forward(self, name: str, args: list[Any], context: Context) -> Answer:
         if len(args) != 3 or not isinstance(args[0], str) or not isinstance(args[1], (list, tuple)):
             raise Invalid("a forwarded operation is its name, its arguments and who asks")
+        if not context.superuser:
+            raise PermissionDenied("only a node may forward the calls of others", remedy="ask in your own name")
         return self.filesystem.dispatch(args[0], list(args[1]), read_context(args[2]))
 
     # --- finding out where

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from ZODB.POSException import ConflictError, POSKeyError
+from ZODB.POSException import ConflictError
 
 from ..errors import Invalid, Unavailable
 from ..store import Batch
@@ -49,11 +49,8 @@ class Base:
         """What this sees, of the moment of the first look since `look_away`; waits for nobody. Raises EmergeError."""
         try:
             return look(self._reader.rows())
-        except (ConflictError, POSKeyError):  # what is out of date was packed away just now
-            self._reader.end()
-        except Exception as error:
+        except Exception:  # what is out of date was packed away just now, or the file was opened anew
             self._reader = self._replace(self._reader)
-            raise meaning(error, self.place) from error
         with mapped(self.place):
             return look(self._reader.rows())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from zc.lockfile import LockError
@@ -27,6 +28,12 @@ class File(FileStorage):  # type: ignore[misc]  # ZODB has no types
     def is_closed(self) -> bool:
         """Whether it closed itself, as it does when the disk fails at the end of a commit."""
         return bool(self._file.closed)
+
+    def let_go(self) -> None:
+        """Close what was opened so far: FileStorage does not when it cannot open the rest."""
+        for name in ("_tfile", "_file", "_files", "_lock_file"):
+            with suppress(Exception):
+                vars(self)[name].close()
 
     @staticmethod
     def packer(storage: Any, references: Any, stop: bytes, gc: bool) -> Any:
@@ -53,7 +60,12 @@ def open_storage(place: Place) -> File:
     _check(path)
     if not os.path.exists(path) and os.path.exists(f"{path}.old"):
         os.rename(f"{path}.old", path)  # killed while a packed file took its place
-    storage = File(path, pack_keep_old=False)
+    storage = File.__new__(File)
+    try:
+        storage.__init__(path, pack_keep_old=False)  # type: ignore[misc]
+    except BaseException:
+        storage.let_go()
+        raise
     _sync(folder)
     return storage
 
@@ -66,6 +78,8 @@ def meaning(error: Exception, place: Place) -> EmergeError | None:
         case FileStorageFormatError():
             return Invalid(f"{place.name} is not an Emerge store", remedy="name another file")
         case CorruptedError():
+            return Invalid(f"{place.name} is damaged: {error}", remedy="restore it from a backup")
+        case ValueError() if "closed file" not in str(error):
             return Invalid(f"{place.name} is damaged: {error}", remedy="restore it from a backup")
         case FileStorageQuotaError():
             return _full(place)

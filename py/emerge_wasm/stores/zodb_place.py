@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from pickle import UnpicklingError
 from typing import Any
 from urllib.parse import urlsplit
 
 import ZODB
 from transaction import TransactionManager
 from transaction.interfaces import NoTransaction, TransientError
-from ZODB.POSException import ConflictError, POSKeyError, ReadOnlyError, StorageError
+from ZODB.POSException import ConflictError, POSKeyError, ReadOnlyError, StateLoadError, StorageError
 
 from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from .check import check_options
@@ -53,7 +54,7 @@ def place_of(location: str, options: Mapping[str, str]) -> Place:
         if location.strip("/"):
             raise Invalid(f"a ZODB is at {location} or in an SQL database, not in both", remedy="leave one out")
         return Place("zodb_sql", _sql_name(address), address, float(wait), True)
-    if not location.startswith("/"):
+    if location and not location.startswith("/"):
         return Place("zodb_zeo", f"the ZEO server {location}", location, float(wait), True)
     path = location[1:]
     if not path or "\0" in path:
@@ -162,6 +163,8 @@ def meaning(error: Exception, place: Place) -> EmergeError:
     """The EmergeError for what ZODB, or a storage below it, says about a place."""
     if isinstance(error, ImportError):
         return Unavailable(f"{place.name}: it needs {error.name or error}", remedy=_HINT[place.module])
+    while isinstance(error, StateLoadError) and isinstance(error.__cause__ or error.__context__, Exception):
+        error = error.__cause__ or error.__context__
     told: EmergeError | None = _module(place).meaning(error, place)
     if told is not None:
         return told
@@ -172,8 +175,8 @@ def meaning(error: Exception, place: Place) -> EmergeError:
             return Invalid(f"{place.name} is not an Emerge store: it holds {error}", remedy="name another one")
         case ReadOnlyError():
             return Unavailable(f"{place.name} cannot be written", remedy="open it for writing where it is served")
-        case POSKeyError():
-            return Invalid(f"{place.name} is damaged: an object is missing", remedy="restore it from a backup")
+        case POSKeyError() | StateLoadError() | UnpicklingError():
+            return Invalid(f"{place.name} is damaged: {type(error).__name__}", remedy="restore it from a backup")
         case TransientError():
             return Unavailable(f"{place.name} has too many writers at once", remedy="try again")
         case MemoryError():
