@@ -16,13 +16,15 @@ from urllib.parse import quote
 
 import psycopg2
 
-from emerge_wasm.stores import zodb_place, zodb_write
+from emerge_wasm.stores import zodb_place, zodb_sql, zodb_write
+from emerge_wasm.stores.zodb_place import place_of
 
 from . import Urls
 from .postgresql import Server, server
 
 # One storage for each store of a test, made when the server starts: a ZEO server's storages are fixed.
 STORAGES = 80
+TABLES = "tables"  # the database that has RelStorage's tables and no store: to make them takes longer than to copy it
 
 
 class ZEOServer:
@@ -86,22 +88,27 @@ def serve_zeo(folder: Path) -> Iterator[Urls]:
 @contextmanager
 def serve_relstorage(folder: Path) -> Iterator[Urls]:
     with server() as postgresql:
-        yield lambda name: relstorage_url(postgresql, name)
+        relstorage_url(postgresql, TABLES)
+        zodb_sql.open_storage(place_of("", {"relstorage": _address(postgresql, TABLES)})).close()
+        yield lambda name: relstorage_url(postgresql, name, TABLES)
 
 
-def relstorage_url(postgresql: Server, name: str, options: str = "") -> str:
-    """The URL of a store in a database of that name, made when it is not there."""
-    plain = postgresql.url("").partition("?")[0]
-    connection = psycopg2.connect(plain)
+def relstorage_url(postgresql: Server, name: str, like: str = "template1") -> str:
+    """The URL of a store in a database of that name, made (like another) when it is not there."""
+    connection = psycopg2.connect(_address(postgresql, "postgres"))
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
             if cursor.fetchone() is None:
-                cursor.execute(f"CREATE DATABASE {name}")
+                cursor.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
     finally:
         connection.close()
-    return f"zodb://?relstorage={quote(plain.removesuffix('postgres') + name, safe='')}{options}"
+    return f"zodb://?relstorage={quote(_address(postgresql, name), safe='')}"
+
+
+def _address(postgresql: Server, database: str) -> str:
+    return postgresql.url("").partition("?")[0].removesuffix("postgres") + database
 
 
 def kill_at(point: str, count: int) -> None:

@@ -19,11 +19,14 @@ import emerge_wasm
 from emerge_wasm import codec
 from emerge_wasm.browser.cell import compile_cell
 from emerge_wasm.cli.main import EXIT_CODES, main
-from emerge_wasm.clients import client, websocket
+from emerge_wasm.clients import archive, client, websocket
 from emerge_wasm.clients.setting import DEFAULT_HOST
-from emerge_wasm.filesystem import execute
+from emerge_wasm.context import UMASK
+from emerge_wasm.filesystem import execute, overlay, transaction
+from emerge_wasm.filesystem.filesystem import FORMAT
 from emerge_wasm.node.cluster import TIMES
 from emerge_wasm.relay import setting as relay_setting
+from emerge_wasm.stores import dynamodb_open, dynamodb_write, zodb_place
 from emerge_wasm.stores.engine import ENGINES
 from emerge_wasm.wire import event
 from emerge_wasm.wire.server import ServerChannels
@@ -132,14 +135,28 @@ def mebi(size: int) -> str:
 RELAY, RUN = relay_setting.Limits(), execute.Limits()
 FACTS = {
     "cli.md": [f"| {code} | {name}" for name, code in EXIT_CODES.items()],
-    "client.md": [f"{client.AT_ONCE} calls at a time", f"{client.BATCH:,} objects in one commit"],
+    "client.md": [
+        f"{client.AT_ONCE} calls at a time",
+        f"{client.BATCH:,} objects in one commit",
+        f"{transaction.OPEN_LIMIT:,} may be open at once,\nof {overlay.ROWS_LIMIT:,} rows each",
+        *(f"`{name}(" for name in emerge_wasm.CLASSIC),
+    ],
     "cluster.md": [
         DEFAULT_HOST,
         f"silent for {TIMES.silence} s",
         f"{mebi(RELAY.message)} a message, {RELAY.requests} calls and {mebi(RELAY.request_bytes)} of calls under way",
         f"{mebi(RELAY.queue_bytes)} of answers waiting; a relay takes\n  {RELAY.browsers} browsers",
-        *(f"`{engine.example.split(':')[0]}:" for engine in ENGINES.values()),
     ],
+    "stores.md": [
+        *(f"| `{engine.example.split('?')[0]}` |" for engine in ENGINES.values()),
+        *(f"| `{name}` | " for name in ENGINES),
+        *(f" | `{engine.hint.split('[')[1].split(']')[0]}` | " for engine in ENGINES.values() if "[" in engine.hint),
+        *(f"`{name}`" for name in (*dynamodb_open.OPTIONS[1:], *zodb_place.OPTIONS)),
+        "`create=no`",
+        f"has {dynamodb_write.ROWS} rows at most",
+        f"has a format: {FORMAT.decode()}.",
+    ],
+    "model.md": [f"`{UMASK:03o}` unless", archive.FORMAT],
     "objects.md": [
         f"{mebi(codec.SIZE_LIMIT)} a state ({mebi(RELAY.message)} through a relay), and {codec.DEPTH_LIMIT} levels",
         f"{mebi(RUN.output)} printed, {RUN.result >> 20}\nMiB of result, {RUN.items:,} items",

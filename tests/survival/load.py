@@ -7,8 +7,9 @@ node dies, one change of each worker is not acknowledged: it has been made as a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from itertools import chain, cycle
 from typing import Any
 
 from emerge_wasm import codec
@@ -54,13 +55,11 @@ class Worker:
         return f"/w{self.number}"
 
     async def work(self) -> None:
-        """Change one thing after the other until the node is gone."""
-        turn = 0
+        """Change one thing after the other until the node is gone; at any moment others do something else."""
+        rotated = STEPS[self.number * 2 :] + STEPS[: self.number * 2]
         try:
-            while True:
-                for step in (create, share, update, tree, refer, move, change_perms, create, update, remove_tree):
-                    await self._make(*step(self, turn))
-                    turn += 1
+            for turn, step in enumerate(chain((create, tree, tree), cycle(rotated))):
+                await self._make(*step(self, turn))
         except Unavailable:
             return
 
@@ -134,41 +133,50 @@ def tree(worker: Worker, turn: int) -> Step:
     return lambda: worker.client.storeall(notes), made
 
 
+def remove_branch(worker: Worker, turn: int) -> Step:
+    path = f"{trees(worker)[-1]}/c"
+    return lambda: worker.client.rm(path, True), {}, path
+
+
 def remove_tree(worker: Worker, turn: int) -> Step:
-    """Every other one stays."""
-    path = f"{worker.home}/t{turn - 6}"
-    if turn % 20 == 9:
-        return lambda: worker.client.rm(path, True), {}, path
-    return lambda: worker.client.rm(f"{path}/c", True), {}, f"{path}/c"
+    path = trees(worker)[0]
+    return lambda: worker.client.rm(path, True), {}, path
 
 
-async def under_load(clients: AsyncIterator[Client] | list[Client], until: Awaitable[Any]) -> list[Worker]:
-    """A worker for each client, until the node's death, which `until` waits for."""
-    assert isinstance(clients, list)
+def trees(worker: Worker) -> list[str]:
+    """Its trees that are whole, the oldest first."""
+    return [path.removesuffix("/c/d") for path in worker.things if path.endswith("/c/d")]
+
+
+STEPS = (share, update, tree, remove_branch, refer, move, change_perms, tree, create, update, remove_tree, move)
+
+
+async def under_load(clients: list[Client], death: Coroutine[Any, Any, None]) -> list[Worker]:
+    """A worker for each client, until the node's death, which `death` waits for."""
     workers = [Worker(number, client) for number, client in enumerate(clients)]
-    tasks = [asyncio.create_task(worker.work()) for worker in workers]
-    await until
-    done, late = await asyncio.wait(tasks, timeout=1)
+    tasks = [asyncio.create_task(death), *(asyncio.create_task(worker.work()) for worker in workers)]
+    done, late = await asyncio.wait(tasks, timeout=40, return_when=asyncio.FIRST_EXCEPTION)
     for task in late:
         task.cancel()
     await asyncio.gather(*late, return_exceptions=True)
     for task in done:
-        task.result()  # whatever else it failed with
+        task.result()  # raises what it failed with
+    assert not late, "the node's death went unnoticed"
     return workers
 
 
 async def found(client: Client) -> tuple[Things, Things]:
     """All that is in the filesystem: the things in the workers' own directories, and those in shared ones."""
-    own: Things = {}
-    shared: Things = {}
-    async for pointer in client.tree("/"):
-        path = f"{pointer.path.rstrip('/')}/{pointer.name}"
-        things = shared if path.startswith(SHARED) else own
-        things[path] = None if pointer.is_directory else await _thing(client, path, pointer)
-    return own, {path: thing for path, thing in shared.items() if thing is not None}
+    pointers = {f"{pointer.path.rstrip('/')}/{pointer.name}": pointer async for pointer in client.tree("/")}
+    some = await asyncio.gather(*(_thing(client, path, pointer) for path, pointer in pointers.items()))
+    things = dict(zip(pointers, some, strict=True))
+    own = {path: thing for path, thing in things.items() if not path.startswith(SHARED)}
+    return own, {path: thing for path, thing in things.items() if path not in own and thing is not None}
 
 
-async def _thing(client: Client, path: str, pointer: Pointer) -> Thing:
+async def _thing(client: Client, path: str, pointer: Pointer) -> Thing | None:
+    if pointer.is_directory:
+        return None
     listed = [other.uuid for other in await client.references(path)]
     state = await client.cat(path)
     assert state["text"] == "x" * 300

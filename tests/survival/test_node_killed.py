@@ -23,8 +23,8 @@ from .nodes import node
 
 DURABLE = [backend for backend in BACKENDS if backend != "memory"]
 WORKERS = 6
-COMMITS = 25  # the one in which the node dies
-SLOW = {"s3": 12, "dynamodb": 7}  # where a commit takes longer
+COMMITS = 60  # the one in which the node dies
+SLOW = {"s3": 20, "dynamodb": 10}  # where a commit takes longer
 ANYTIME = "anytime"
 
 
@@ -57,8 +57,9 @@ async def test_node_killed_under_load(backend: str, point: str, backends: Starte
     url = backends.url(backend)
     commits = SLOW.get(backend, COMMITS)
     with node(backend, url, point="" if point == ANYTIME else point, count=commits) as server:
-        workers = await load_until_dead(server, 3 * commits if point == ANYTIME else 0)
+        workers = await load_until_dead(server, 2 * commits if point == ANYTIME else 0)
     acknowledged = sum(worker.acknowledged for worker in workers)
+    print(backend, point, "ACK", acknowledged, min(worker.acknowledged for worker in workers))
     assert acknowledged > WORKERS
 
     store = await open_store(url)

@@ -160,8 +160,7 @@ async def _load_one(
     known = None if before is not None else await newest_record(core, record.uuid)
     if known is not None and known.operation != REMOVED:
         raise Conflict(
-            f"the object {record.uuid.hex()} is here already, as {join_path(*split_path(known.directory))}"
-            f" {known.entry.name}",
+            f"{path} is here already, as {child_path(known.directory, known.entry.name)}",
             path=path,
             remedy="copy it there (cp), or load into another filesystem",
         )

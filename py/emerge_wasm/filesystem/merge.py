@@ -125,7 +125,7 @@ async def _by_rule(
     if core.runner is None:
         raise Unavailable(f"{name} is merged by code of its class, and nothing runs code here", path=place.path)
     pointer = entry.wire(place.directory, core.node)
-    bundles = await load_bundles(core, entry.bundle)
+    bundles = await load_bundles(core, entry.bundle, state)
     call = RunCall(place.path, pointer, state, bundles, f"merge:{name}", [base, theirs, mine], {}, core.run_timeout)
     return (await core.runner(call)).result
 

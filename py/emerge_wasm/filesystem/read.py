@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from ..bundles import parse
-from ..codec import Record, Reference, decode
+from ..codec import Record, Reference, bundles_in, decode
 from ..errors import Invalid, NotFound
 from ..operations import Context, Rows, Wire
 from ..paths import child_path, join_path, split_path
@@ -173,10 +173,10 @@ def wire_version(core: Core, record: VersionRecord) -> Wire:
     return {**pointer, "author": record.author, "operation": record.operation}
 
 
-async def load_bundles(core: Core, bundle: str) -> dict[str, bytes]:
-    """A bundle and all that it requires, by hash; what is absent is left out."""
+async def load_bundles(core: Core, bundle: str, state: bytes = b"") -> dict[str, bytes]:
+    """A bundle, those of the values in a state, and all that they require, by hash; what is absent is left out."""
     found: dict[str, bytes] = {}
-    wanted = [bundle] if bundle else []
+    wanted = list({bundle, *bundles_in(state)} - {""})
     while wanted:
         raws = await core.store.get(keys_of("bundles", (hash.encode() for hash in wanted)))
         fresh = {hash: raw for hash, raw in zip(wanted, raws, strict=True) if raw is not None}

@@ -22,7 +22,7 @@ async def run(
     entry, path = found.entry, found.path
     pointer = entry.wire(found.directory, core.node)
     state = await load_state(core, entry, path)
-    bundles = await load_bundles(core, entry.bundle)
+    bundles = await load_bundles(core, entry.bundle, state)
     call = RunCall(path, pointer, state, bundles, method, list(args or []), dict(kwargs or {}), core.run_timeout)
     outcome = await core.runner(call)
     changed = None

@@ -66,6 +66,9 @@ class Transactions:
         self._open: dict[str, Transaction] = {}
         self._timer: asyncio.TimerHandle | None = None
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def add(self, core: Core, context: Context, name: str, seconds: int) -> Transaction:
         """A new one. Raises Invalid, Conflict for a name in use, LimitExceeded."""
         self.sweep()
@@ -103,7 +106,7 @@ class Transactions:
         """The transaction while nothing else is done in it; it is not left alone meanwhile."""
         found = self.find(context, name)
         async with found.turn:
-            if self.find(context, name) is not found:
+            if self._open.get(name) is not found:
                 raise NotFound(f"the transaction {name} ended meanwhile", remedy="begin it again")
             try:
                 yield found

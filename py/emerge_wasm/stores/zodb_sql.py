@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+import time
 from typing import Any
 
 import psycopg2
@@ -17,6 +19,8 @@ from ..errors import EmergeError, Invalid, LimitExceeded, PermissionDenied, Unav
 from .zodb_place import Place
 
 _CACHE = 64  # MiB of records in memory, shared by the connections of a process
+_TRIES = 20
+_RACES = ("23505", "42P07", "42710", "40P01", "XX000")  # of others who make the tables at the same moment
 
 
 def open_storage(place: Place) -> Any:
@@ -28,7 +32,14 @@ def open_storage(place: Place) -> Any:
         cache_local_object_max=1 << 20,
         commit_lock_timeout=10,
     )
-    return RelStorage(PostgreSQLAdapter(dsn=_dsn(place), options=options), options=options)
+    dsn = _dsn(place)
+    for attempt in range(_TRIES):
+        try:
+            return RelStorage(PostgreSQLAdapter(dsn=dsn, options=options), options=options)
+        except psycopg2.Error as error:
+            if error.pgcode not in _RACES or attempt == _TRIES - 1:
+                raise
+        time.sleep(random.random() * 0.1)
 
 
 def meaning(error: Exception, place: Place) -> EmergeError | None:

@@ -1,0 +1,413 @@
+"""A ZODB behind ZEO and in PostgreSQL: many writers, and a server or the way to it that fails, then works again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from emerge_wasm.errors import Conflict, EmergeError, Invalid, PermissionDenied, Unavailable
+from emerge_wasm.store import Batch, Store
+from emerge_wasm.stores import open_store, zodb_write
+from emerge_wasm.stores.zodb import ZODBStore
+from tests.backends import Started
+from tests.backends.postgresql import PASSWORD, Server, server
+from tests.backends.zodb import ZEOServer, relstorage_url, zeo_server
+from tests.contracts.store import puts, scan_all
+
+SERVED = ("zeo", "relstorage")
+FINAL = {"zeo": b"tpc_finish", "relstorage": b"lock_and_choose_tid_and_move"}  # what makes a commit final, on the wire
+
+COUNT = """
+import asyncio, sys
+from emerge_wasm.errors import Conflict
+from emerge_wasm.store import Batch
+from emerge_wasm.stores import open_store
+
+async def main(url, times):
+    store = await open_store(url)
+    lost = 0
+    for turn in range(times):
+        while True:
+            [value] = await store.get([("states", b"counter")])
+            batch = Batch(puts=[("states", b"counter", b"%d" % (int(value) + 1))], appends=[("log", value)])
+            batch.expect("states", b"counter", value)
+            try:
+                await store.commit(batch)
+                break
+            except Conflict:
+                lost += 1
+    await store.close()
+    print(lost)
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+class Way:
+    """A TCP way to a server that a test cuts, or on which nothing goes any more."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.lose: tuple[str, bytes] | None = None  # of the next message with these bytes: its "request" or "answer"
+        self.still = False
+
+    async def __aenter__(self) -> Way:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.cut()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        """What goes over it now; it can be gone again."""
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._join(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner, outer = await asyncio.open_connection("127.0.0.1", self._target)
+        losing = asyncio.Event()
+
+        async def there() -> None:
+            while data := await reader.read(1 << 16):
+                if self.lose and self.lose[1] in data:
+                    (how, _), self.lose = self.lose, None
+                    if how == "request":
+                        return
+                    losing.set()
+                if not self.still:
+                    outer.write(data)
+
+        async def back() -> None:
+            while (data := await inner.read(1 << 16)) and not losing.is_set():
+                if not self.still:
+                    writer.write(data)
+
+        tasks = [asyncio.ensure_future(there()), asyncio.ensure_future(back())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            outer.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def port_of(url: str) -> str:
+    return url.partition("127.0.0.1" + ("%3A" if "%3A" in url else ":"))[2].partition("/")[0].partition("%")[0]
+
+
+def with_port(url: str, port: int) -> str:
+    return url.replace(port_of(url), str(port), 1)
+
+
+def with_option(url: str, option: str) -> str:
+    return url + ("&" if "?" in url else "?") + option
+
+
+@pytest.fixture(params=SERVED)
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def way(backend: str, backends: Started) -> AsyncIterator[tuple[Way, str]]:
+    url = backends.url(backend)
+    async with Way(int(port_of(url))) as way:
+        yield way, with_port(url, way.port)
+
+
+class Served:
+    """A server of the test's own, that it stops and starts."""
+
+    def __init__(self, url: str, zeo: ZEOServer | None = None, postgresql: Server | None = None) -> None:
+        self.url, self._zeo, self._postgresql = url, zeo, postgresql
+
+    async def kill(self) -> None:
+        if self._zeo:
+            await asyncio.to_thread(self._zeo.stop, signal.SIGKILL)
+        if self._postgresql:
+            await asyncio.to_thread(self._postgresql.stop)
+
+    async def start(self) -> None:
+        await asyncio.to_thread((self._zeo or self._postgresql).start)  # type: ignore[union-attr]
+
+
+@pytest.fixture
+def served(backend: str, tmp_path: Path) -> Iterator[Served]:
+    if backend == "zeo":
+        with zeo_server(tmp_path, "one") as zeo:
+            yield Served(zeo.url("one"), zeo=zeo)
+    else:
+        with server() as postgresql:
+            yield Served(relstorage_url(postgresql, "one"), postgresql=postgresql)
+
+
+async def opened(url: str) -> ZODBStore:
+    store = await open_store(url)
+    assert isinstance(store, ZODBStore)
+    return store
+
+
+async def numbers(store: Store) -> list[int]:
+    return [int.from_bytes(key, "big") for key, _ in await scan_all(store, "log", 1000)]
+
+
+async def in_time(store: Store, batch: Batch, seconds: float = 20) -> list[int]:
+    """The answer of a commit, once its server is there again."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return await store.commit(batch)
+        except Unavailable as error:
+            assert not error.details.get("unknown")
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.05)
+
+
+async def test_three_processes_lose_no_update(backend: str, backends: Started) -> None:
+    url, times = backends.url(backend), 30
+    store = await opened(url)
+    await store.commit(puts((b"counter", b"0")))
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", COUNT, url, str(times), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    ended = await asyncio.gather(*[process.communicate() for process in processes])
+    assert [process.returncode for process in processes] == [0] * 3, ended
+    assert sum(int(out) for out, _ in ended) > 0, "nobody was in anybody's way"
+    assert await store.get([("states", b"counter")]) == [b"%d" % (3 * times)]
+    log = await scan_all(store, "log", 100)
+    assert [(int.from_bytes(key, "big"), int(value)) for key, value in log] == [(at + 1, at) for at in range(3 * times)]
+    await store.close()
+
+
+async def test_what_one_commits_the_other_sees(backend: str, backends: Started) -> None:
+    """At once, and also what it had looked at before: rows, absent keys, counts."""
+    url = backends.url(backend)
+    one, other = await opened(url), await opened(url)
+    for turn in range(20):
+        assert await other.scan("states") == [(b"%02d" % number, b"v") for number in range(turn)]
+        assert await other.get([("states", b"%02d" % turn)]) == [None]
+        await one.commit(puts((b"%02d" % turn, b"v")))
+        assert await other.get([("states", b"%02d" % turn)]) == [b"v"]
+        with pytest.raises(Conflict):
+            await other.commit(Batch(expects=[("states", b"%02d" % turn, None)]))
+        with pytest.raises(Conflict):
+            await other.commit(Batch(counts=[("states", b"", None, turn)], puts=[("meta", b"k", b"v")]))
+    assert await other.get([("meta", b"k")]) == [None]
+    await one.close()
+    await other.close()
+
+
+async def test_three_make_a_store_at_once(served: Served) -> None:
+    stores = await asyncio.gather(*[opened(served.url) for _ in range(3)])
+    given = await asyncio.gather(*[store.commit(Batch(appends=[("log", b"x")])) for store in stores])
+    assert sorted(given) == [[1], [2], [3]]
+    for store in stores:
+        await store.close()
+
+
+@pytest.mark.parametrize("lose", ["request", "answer"])
+async def test_connection_lost_while_a_commit_becomes_final(way: tuple[Way, str], backend: str, lose: str) -> None:
+    """Applied or not, it is found out: it is there once, and its numbers are right."""
+    line, url = way
+    store = await opened(url)
+    assert await store.commit(Batch(appends=[("log", b"first")])) == [1]
+    line.lose = (lose, FINAL[backend])
+    batches = [
+        Batch(appends=[("log", b"mine")], puts=[("states", b"k", b"v")]),
+        Batch(appends=[("log", b"beside")]),
+        Batch(expects=[("states", b"k", b"stale")]),
+    ]
+    answers = await asyncio.gather(*[store.commit(batch) for batch in batches], return_exceptions=True)
+    assert line.lose is None
+    assert answers[:2] == [[2], [3]] and isinstance(answers[2], Conflict)
+    assert [value for _, value in await scan_all(store, "log", 10)] == [b"first", b"mine", b"beside"]
+    assert await store.commit(Batch(appends=[("log", b"next")])) == [4]
+    await store.close()
+
+
+async def test_lost_answer_is_found_behind_other_writers(way: tuple[Way, str], backend: str, backends: Started) -> None:
+    """What others committed meanwhile does not hide what became of ours."""
+    line, url = way
+    store, other = await opened(url), await opened(with_port(url, line._target))
+    await store.commit(Batch(appends=[("log", b"first")]))
+    line.lose = ("answer", FINAL[backend])
+    commit = asyncio.ensure_future(store.commit(Batch(appends=[("log", b"mine")])))
+    while (await other.scan("log"))[-1][1] != b"mine":
+        assert not commit.done()
+    for _ in range(5):
+        await other.commit(Batch(appends=[("log", b"other")]))
+    assert await commit == [2]
+    assert await numbers(store) == list(range(1, 8))
+    await store.close()
+    await other.close()
+
+
+async def test_server_gone_and_back(served: Served) -> None:
+    store = await opened(with_option(served.url, "wait=0.2"))
+    assert await store.commit(Batch(appends=[("log", b"1")], puts=[("states", b"k", b"v")])) == [1]
+    await served.kill()
+    for attempt in (store.get([("states", b"new")]), store.scan("states"), store.commit(puts((b"lost", b"x")))):
+        with pytest.raises(Unavailable, match="does not answer") as caught:
+            await attempt
+        assert caught.value.remedy and not caught.value.details.get("unknown")
+    with pytest.raises(Unavailable):
+        await opened(with_option(served.url, "wait=0.2"))
+    await served.start()
+    assert await in_time(store, Batch(appends=[("log", b"2")])) == [2]
+    assert await store.get([("states", b"k"), ("states", b"lost")]) == [b"v", None]
+    await store.close()
+
+
+async def test_closed_while_the_server_is_gone(served: Served) -> None:
+    store = await opened(with_option(served.url, "wait=0.2"))
+    await store.commit(puts((b"k", b"v")))
+    await served.kill()
+    await asyncio.wait_for(store.close(), 5)
+    with pytest.raises(Unavailable, match="closed"):
+        await store.get([("states", b"k")])
+
+
+async def test_server_killed_under_load(served: Served) -> None:
+    """Those who wait notice nothing but the time it takes: each commit is there exactly once."""
+    store = await opened(with_option(served.url, "wait=20"))
+    given: dict[bytes, list[int]] = {}
+    ready = asyncio.Event()
+
+    async def work(worker: int) -> None:
+        for turn in range(40):
+            name = b"%d.%d" % (worker, turn)
+            given[name] = await store.commit(Batch(puts=[("states", name, b"x")], appends=[("log", name)] * 2))
+            if len(given) > 100:
+                ready.set()
+
+    workers = [asyncio.ensure_future(work(worker)) for worker in range(16)]
+    await ready.wait()
+    await served.kill()
+    assert len(given) < 600
+    await served.start()
+    await asyncio.gather(*workers)
+    log = await scan_all(store, "log", 1000)
+    assert [int.from_bytes(key, "big") for key, _ in log] == list(range(1, 2 * 640 + 1))
+    assert all(log[at - 1][1] == name for name, some in given.items() for at in some)
+    assert len(await scan_all(store, "states", 1000)) == len(given) == 640
+    await store.close()
+
+
+async def test_silent_server(way: tuple[Way, str]) -> None:
+    """A server that is there but answers nothing holds up nobody for ever."""
+    line, url = way
+    store = await opened(with_option(url, "wait=0.1"))
+    await store.commit(puts((b"k", b"v")))
+    line.still = True
+    read = asyncio.gather(store.scan("entries"), store.commit(puts((b"k", b"w"))), return_exceptions=True)
+    scanned, committed = await asyncio.wait_for(read, 5)
+    for error in (scanned, committed):
+        assert isinstance(error, Unavailable) and "is silent" in str(error)
+    assert committed.details["unknown"]  # type: ignore[union-attr]
+    await asyncio.wait_for(store.close(), 6)
+
+
+async def test_silent_for_a_while(way: tuple[Way, str], backend: str) -> None:
+    """What was asked meanwhile, and what was not yet begun when the time was up, is told apart; then it goes on."""
+    line, url = way
+    store = await opened(with_option(url, "wait=0.05"))
+    await store.commit(Batch(appends=[("log", b"1")]))
+    line.still = True
+    with pytest.raises(Unavailable, match=r"silent.*unknown"):
+        await store.commit(Batch(appends=[("log", b"2")]))
+    with pytest.raises(Unavailable, match="silent") as caught:
+        await store.commit(Batch(appends=[("log", b"never")]))
+    assert not caught.value.details.get("unknown")
+    line.still = False
+    line.cut()
+    number = await in_time(store, Batch(appends=[("log", b"3")]))
+    values = [value for _, value in await scan_all(store, "log", 10)]
+    assert values in ([b"1", b"2", b"3"], [b"1", b"3"]) and number == [len(values)]
+    await store.close()
+
+
+async def test_nobody_listens(backend: str, backends: Started) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = with_port(backends.url(backend), taken.getsockname()[1])
+        with pytest.raises(Unavailable, match="does not answer"):
+            await opened(with_option(url, "wait=0.2"))
+
+
+async def test_storage_that_the_server_does_not_have(backends: Started) -> None:
+    url = backends.url("zeo").rpartition("/")[0]
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:\d+/nothing does not answer.*storage of that name"):
+        await opened(url + "/nothing?wait=0.2")
+
+
+async def test_credentials_that_are_refused(backends: Started) -> None:
+    url = backends.url("relstorage")
+    wrong = "".join(f"%25{byte:02x}" for byte in b"pa/ss")
+    right = "".join(f"%25{byte:02x}" for byte in PASSWORD.encode())
+    assert right in url
+    with pytest.raises(PermissionDenied, match="credentials") as caught:
+        await opened(url.replace(right, wrong))
+    assert "pa/ss" not in str(caught.value) and wrong not in str(caught.value)
+
+
+async def test_database_that_is_not_there(backends: Started) -> None:
+    url = backends.url("relstorage", "here")
+    with pytest.raises(Invalid, match=r"nowhere does not exist.*create"):
+        await opened(url.replace("here", "nowhere"))
+
+
+async def test_no_error_shows_the_password(backends: Started) -> None:
+    url = backends.url("relstorage")
+    for broken in (
+        url + "%3Foptions%3D-cfoo%253Dbar",
+        url + "%3Fsslmode%3Dnever",
+        url.replace("127.0.0.1", "127.0.0.1%3Ax"),
+    ):
+        with pytest.raises(EmergeError) as caught:
+            await opened(with_option(broken, "wait=0.1"))
+        shown = str(caught.value)
+        assert PASSWORD not in shown and f"%{PASSWORD.encode()[0]:02x}" not in shown
+
+
+async def test_turn_stays_small(backend: str, backends: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of writers that come and go, the last ones are remembered."""
+    monkeypatch.setattr(zodb_write, "WRITERS", 3)
+    url = backends.url(backend)
+    names = []
+    for _ in range(6):
+        store = await opened(url)
+        await store.commit(Batch(appends=[("log", b"x")]))
+        names.append(store._base._writer._name)
+        turn = store._base._writer.view.rows().turn
+        kept = list(turn.keys(b"writer/", b"writer0"))
+        store._base._writer.view.end()
+        assert sorted(kept) == sorted(names[-3:])
+        await store.close()
