@@ -7,9 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,8 +23,7 @@ from emerge_wasm.stores.zodb_place import place_of
 from . import Urls
 from .postgresql import Server, server
 
-# One storage for each store of a test, made when the server starts: a ZEO server's storages are fixed.
-STORAGES = 80
+STORAGES = 60  # of one server: they are fixed when it starts
 TABLES = "tables"  # the database that has RelStorage's tables and no store: to make them takes longer than to copy it
 
 
@@ -81,8 +81,25 @@ def serve_zodb(folder: Path) -> Iterator[Urls]:
 @contextmanager
 def serve_zeo(folder: Path) -> Iterator[Urls]:
     given: dict[str, str] = {}
-    with zeo_server(folder, *[f"s{number}" for number in range(STORAGES)]) as zeo:
-        yield lambda name: zeo.url(given.setdefault(name, f"s{len(given)}"))
+    with ExitStack() as servers:
+
+        def url(name: str) -> str:
+            if not free:
+                free.extend(_more_storages(servers, folder))
+            if name not in given:
+                given[name] = free.pop()
+            return given[name]
+
+        free = _more_storages(servers, folder)
+        yield url
+
+
+def _more_storages(servers: ExitStack, folder: Path) -> list[str]:
+    """The URLs of a further server's storages."""
+    folder = Path(tempfile.mkdtemp(dir=folder))
+    names = [f"s{number}" for number in range(STORAGES)]
+    zeo = servers.enter_context(zeo_server(folder, *names))
+    return [zeo.url(name) for name in names]
 
 
 @contextmanager

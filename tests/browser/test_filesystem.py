@@ -86,9 +86,38 @@ async with await open_client({name!r}) as one, await open_client({name!r}) as tw
     mine, theirs = await one.getobject("/inventory/w"), await two.getobject("/inventory/w")
     theirs.unit_price = 2.0
     await two.store(theirs)
+    mine.unit_price = 3.0
     error = await contract.refused(one.store(mine), Conflict, "version 2")
     await two.mv("/inventory", "/stock")
     result = [error.path, (await one.get("/stock/w")).full_path, len(await one.list("/"))]
 result
 """)
     assert list(told) == ["/inventory/w", "/stock/w", 1]
+
+
+def test_two_tabs_write_at_once(page: Any, name: str) -> None:
+    """Two filesystems over one database change the same objects at the same time: no update is lost."""
+    sums = page.run_async(f"""
+import asyncio
+async with await open_client({name!r}) as one, await open_client({name!r}) as two:
+    await one.store(contract.item("w", data=[]))
+
+    async def count_up(client, path):
+        for number in range(10):
+            while True:
+                seen = await client.get(path)
+                try:
+                    value = await client.cat(path + ".quantity")
+                    await client.update(path, seen.version, quantity=value + 1)
+                    break
+                except contract.Conflict:
+                    continue
+    await one.store(contract.item("c", "/counts"))
+    adding = [client.add("/inventory/w", "data", number) for number in range(20) for client in (one, two)]
+    await asyncio.gather(count_up(one, "/counts/c"), count_up(two, "/counts/c"), *adding)
+    result = [await one.cat("/counts/c.quantity"), sorted(await two.cat("/inventory/w.data"))]
+    log = (await one.changes(0, 1000))["changes"]
+    result.append(sorted({{change["position"] for change in log}}) == list(range(1, log[-1]["position"] + 1)))
+result
+""")
+    assert list(sums)[0] == 20 and list(sums[1]) == sorted([*range(20), *range(20)]) and sums[2]

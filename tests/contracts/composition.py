@@ -30,6 +30,14 @@ class Farm(EmergeFile):
 
 
 @dataclass
+class Shelf(EmergeFile):
+    held: list[Any] = field(default_factory=list)
+
+    def worth(self) -> float:
+        return float(sum(thing.unit_price * thing.quantity for thing in self.held))
+
+
+@dataclass
 class Customer(EmergeFile):
     farm: Any = None
     farms: list[Any] = field(default_factory=list)
@@ -432,3 +440,11 @@ async def a_named_transaction_spans_clients(client: Client) -> None:
     assert [p.name for p in await client.list("/")] == ["one", "two"]
     assert await client.rollback("stocktaking") is False
     await refused(client.within(transaction="stocktaking").get("/one"), NotFound, "stocktaking")
+
+
+@scenario
+async def values_of_classes_that_the_class_does_not_name_are_run_with(client: Client) -> None:
+    """A class that holds `list`, to which objects of another class were added, still runs."""
+    await client.store(Shelf(name="s"))
+    await client.add("/s", "held", item("a", unit_price=2.0, quantity=3), item("b", unit_price=1.0, quantity=1))
+    assert await client.run("/s", "worth") == 7.0

@@ -71,6 +71,17 @@ async def edits_of_the_same_field_are_a_conflict(client: Client) -> None:
 
 
 @scenario
+async def equal_edits_of_the_same_field_are_a_conflict_too(client: Client) -> None:
+    """Two who count up from the same number would else lose one."""
+    await client.store(item("w", quantity=5))
+    mine = await client.getobject("/inventory/w")
+    await client.update("/inventory/w", 1, quantity=6)
+    mine.quantity += 1
+    await refused(client.store(mine), Conflict, "quantity")
+    await refused(client.update("/inventory/w", 1, quantity=6), Conflict, "quantity")
+
+
+@scenario
 async def fields_merge_by_the_rules_of_their_class(client: Client) -> None:
     await client.store(Stock(name="s", count=10, tags=["a", "b"], note="x", top=1))
     mine, theirs = await client.getobject("/s"), await client.getobject("/s")

@@ -138,7 +138,7 @@ FACTS = {
     "client.md": [
         f"{client.AT_ONCE} calls at a time",
         f"{client.BATCH:,} objects in one commit",
-        f"{transaction.OPEN_LIMIT:,} may be open at once,\nof {overlay.ROWS_LIMIT:,} rows each",
+        f"{transaction.OPEN_LIMIT:,} may be open at once,\nof {overlay.ROWS_LIMIT:,} rows and {mebi(overlay.BYTES_LIMIT)} each",
         *(f"`{name}(" for name in emerge_wasm.CLASSIC),
     ],
     "cluster.md": [

@@ -368,13 +368,21 @@ async def test_a_stream_ends_with_its_transaction(client: Client) -> None:
         await refused(anext(pointers), NotFound, "begin it again")
 
 
-async def test_what_waits_for_its_turn_when_it_ends_is_refused(client: Client) -> None:
+async def test_what_waits_for_its_turn_when_it_ends_is_refused(filesystem: Filesystem, client: Client) -> None:
+    go_on = asyncio.Event()
+
+    async def slow(call: RunCall) -> RunOutcome:
+        await go_on.wait()
+        return await execute(call)
+
+    filesystem.core.runner = slow
     name = (await client.begin())["transaction"]
     tx = client.within(transaction=name)
-    first, end, late = (
-        asyncio.ensure_future(work)
-        for work in (tx.run("/inventory/a", "sell", 1), client.commit(name), tx.update("/inventory/a", quantity=99))
-    )
+    works = (tx.run("/inventory/a", "sell", 1), client.commit(name), tx.update("/inventory/a", quantity=99))
+    first, end, late = [asyncio.ensure_future(work) for work in works]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    go_on.set()
     assert await first == 9 and (await end)["changes"] == 1
     await refused(late, NotFound, "ended meanwhile", "begin it again")
     assert await client.cat("/inventory/a.quantity") == 9

@@ -107,7 +107,7 @@ class Seen:
         elif key in self.rows.values:
             same = value == self.rows.values[key]
         else:
-            same = True
+            same = value is None or not self.covers(key)
         if not same:
             raise Overtaken(self.space, key)
 
