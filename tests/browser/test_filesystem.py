@@ -120,4 +120,5 @@ async with await open_client({name!r}) as one, await open_client({name!r}) as tw
     result.append(sorted({{change["position"] for change in log}}) == list(range(1, log[-1]["position"] + 1)))
 result
 """)
-    assert list(sums)[0] == 20 and list(sums[1]) == sorted([*range(20), *range(20)]) and sums[2]
+    count, added, gapless = sums
+    assert count == 20 and list(added) == sorted([*range(20), *range(20)]) and gapless

@@ -448,3 +448,20 @@ async def values_of_classes_that_the_class_does_not_name_are_run_with(client: Cl
     await client.store(Shelf(name="s"))
     await client.add("/s", "held", item("a", unit_price=2.0, quantity=3), item("b", unit_price=1.0, quantity=1))
     assert await client.run("/s", "worth") == 7.0
+
+
+@scenario
+async def nothing_tells_of_what_is_in_a_closed_directory(client: Client) -> None:
+    """Not the registry, nor references, nor the log, though the object itself is open."""
+    secret = await client.store(item("secret", "/closed"))
+    await client.chmod("/closed/secret", "rwxrwxrwx")
+    await client.chmod("/closed", "rwx------")
+    await client.store(item("open", "/hall", data=await client.reference("/closed/secret")))
+    await client.chmod("/hall", "rwxr-xr-x")
+    await client.chmod("/hall/open", "rwxr-xr-x")
+    bob = client.as_user("bob")
+    assert [p.name for p in await bob.list("/registry")] == ["hall", "open"]
+    assert [p.name for p in await client.references("/hall/open")] == ["secret"]
+    assert not await bob.references("/hall/open")
+    assert {change["path"] for change in (await bob.changes(0))["changes"]} <= {"/hall", "/hall/open"}
+    await refused(bob.cat(f"/registry/{secret.uuid}"), PermissionDenied, "/closed")

@@ -250,3 +250,19 @@ async def a_tree_goes_into_an_archive_and_back(client: Client) -> None:
     await refused(client.load(io.BytesIO(bytes(damaged)), "/other"), Invalid)
     await refused(client.load(io.BytesIO(b"no archive"), "/other"), Invalid)
     assert "other" not in [p.name for p in await client.list("/")]
+
+
+@scenario
+async def a_tree_of_many_comes_back_whole(client: Client) -> None:
+    """Also from a store that removed it in several commits."""
+    await client.storeall(item(f"w{number:03}", f"/big/{number % 3}") for number in range(60))
+    await client.rm("/big/0/w000")
+    before = [p.full_path async for p in client.tree("/big")]
+    assert await client.rm("/big", recursive=True) == len(before) + 1
+    await client.restore("/big")
+    assert [p.full_path async for p in client.tree("/big")] == before
+    file = io.BytesIO()
+    await client.export("/big", file)
+    await client.rm("/big", recursive=True)
+    await client.load(io.BytesIO(file.getvalue()), "/loaded")
+    assert [p.full_path async for p in client.tree("/loaded")] == [p.replace("/big", "/loaded") for p in before]

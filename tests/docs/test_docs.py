@@ -138,7 +138,8 @@ FACTS = {
     "client.md": [
         f"{client.AT_ONCE} calls at a time",
         f"{client.BATCH:,} objects in one commit",
-        f"{transaction.OPEN_LIMIT:,} may be open at once,\nof {overlay.ROWS_LIMIT:,} rows and {mebi(overlay.BYTES_LIMIT)} each",
+        f"{transaction.OPEN_LIMIT:,} may be open at once,\n"
+        f"of {overlay.ROWS_LIMIT:,} rows and {mebi(overlay.BYTES_LIMIT)} each",
         *(f"`{name}(" for name in emerge_wasm.CLASSIC),
     ],
     "cluster.md": [

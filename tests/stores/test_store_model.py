@@ -30,7 +30,7 @@ batches = st.builds(
 )
 
 
-EXAMPLES = {"memory": 40, "sqlite": 40, "dynamodb": 4}
+EXAMPLES = {"memory": 40, "sqlite": 40, "dynamodb": 4, "relstorage": 6}
 
 
 class StoreMachine(RuleBasedStateMachine):

@@ -96,34 +96,40 @@ def _rests(path: str) -> list[str]:
 
 def create(worker: Worker, turn: int) -> Step:
     path = f"{worker.home}/d{turn % KINDS}/o{turn}"
-    return lambda: worker.client.store(note(path, turn)), {path: (1, turn, PERMS[0], "")}
+    changed: Things = {path: (1, turn, PERMS[0], "")}
+    return lambda: worker.client.store(note(path, turn)), changed
 
 
 def share(worker: Worker, turn: int) -> Step:
     path = f"{SHARED}/d{turn % KINDS}/w{worker.number}-{turn}"
-    return lambda: worker.client.store(note(path, turn)), {path: (1, turn, PERMS[0], "")}
+    changed: Things = {path: (1, turn, PERMS[0], "")}
+    return lambda: worker.client.store(note(path, turn)), changed
 
 
 def refer(worker: Worker, turn: int) -> Step:
     path, uuid = f"{worker.home}/r{turn}", worker.uuid
-    return lambda: worker.client.store(note(path, turn, uuid)), {path: (1, turn, PERMS[0], uuid)}
+    changed: Things = {path: (1, turn, PERMS[0], uuid)}
+    return lambda: worker.client.store(note(path, turn, uuid)), changed
 
 
 def update(worker: Worker, turn: int) -> Step:
     path, (version, _, perms, to) = worker.objects()[turn * 7 % len(worker.objects())]
-    return lambda: worker.client.update(path, n=turn), {path: (version + 1, turn, perms, to)}
+    changed: Things = {path: (version + 1, turn, perms, to)}
+    return lambda: worker.client.update(path, n=turn), changed
 
 
 def change_perms(worker: Worker, turn: int) -> Step:
     path, (version, n, old, to) = worker.objects()[-1]
     perms = next(perms for perms in PERMS if perms != old)
-    return lambda: worker.client.chmod(path, perms), {path: (version + 1, n, perms, to)}
+    changed: Things = {path: (version + 1, n, perms, to)}
+    return lambda: worker.client.chmod(path, perms), changed
 
 
 def move(worker: Worker, turn: int) -> Step:
     path, (version, n, perms, to) = worker.objects()[turn * 5 % len(worker.objects())]
     target = f"{worker.home}/d{(turn + 1) % KINDS}/m{turn}"
-    return lambda: worker.client.mv(path, target), {target: (version + 1, n, perms, to)}, path
+    changed: Things = {target: (version + 1, n, perms, to)}
+    return lambda: worker.client.mv(path, target), changed, path
 
 
 def tree(worker: Worker, turn: int) -> Step:

@@ -26,7 +26,7 @@ main(args)
 
 @contextmanager
 def node(backend: str, url: str, *more: str, name: str = "node", point: str = "", count: int = 0) -> Iterator[Server]:
-    """`emerge node start` on this store; with a `point`, it kills itself there, in its commit of that number or soon after.
+    """`emerge node start` on this store; with a `point`, it kills itself there, in that commit or soon after.
 
     It is killed in the end, whatever it does.
     """

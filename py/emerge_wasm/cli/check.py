@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 import click
 
+from ..errors import NotFound
 from ..filesystem.audit import Report, audit
 from ..stores import open_store
 from .session import Session, pass_session
@@ -21,6 +23,9 @@ def check(session: Session, store: str) -> None:
 
     Reads all of it, so no node should be writing to it meanwhile.
     """
+    path = store.removeprefix("sqlite:///").partition("?")[0]
+    if store.startswith("sqlite:") and not os.path.exists(path):
+        raise NotFound(f"there is no store {store}", path=path, remedy="check its name")
     report = asyncio.run(_audit(store))
     if session.json:
         print_json({"counts": report.counts, "faults": report.faults})
@@ -28,7 +33,7 @@ def check(session: Session, store: str) -> None:
         print_table([[str(number), what] for what, number in report.counts.items()], right=(0,))
         for fault in report.faults:
             click.secho(f"fault: {fault}", fg="red", err=True)
-        click.echo(f"{len(report.faults)} faults" if report.faults else "no fault")
+        click.echo(f"{len(report.faults)} fault(s)" if report.faults else "no fault")
     if report.faults:
         sys.exit(1)
 

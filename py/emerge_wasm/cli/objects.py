@@ -32,7 +32,8 @@ def ls(session: Session, path: str, long: bool, as_of: str | None) -> None:
         print_table([pointer_row(p) for p in pointers], right=(2, 3))
     else:
         for p in pointers:
-            click.echo(p.name + ("/" if p.is_directory else ""))
+            shown = f"{p.uuid}  {p.full_path}" if path.strip("/") == "registry" else p.name
+            click.echo(shown + ("/" if p.is_directory else ""))
 
 
 @click.command()

@@ -443,8 +443,16 @@ class Client:
             return await archive.write(self, file, path, records)
 
     async def load_records(self, path: str, records: Values, bundles: dict[str, bytes]) -> int:
-        """Make objects again below a directory, in one commit, from records of the operation `export`; how many."""
-        return int(await self._send("load", [path, records], bundles))
+        """Make objects again below a directory from records of the operation `export`, in one commit where the store's
+        are large enough; how many."""
+        try:
+            return int(await self._send("load", [path, records], bundles))
+        except LimitExceeded as error:  # a store of smaller commits
+            if error.details.get("limit") != "largest_batch" or len(records) == 1:
+                raise
+            half = len(records) // 2
+            first = await self.load_records(path, records[:half], bundles)
+            return first + await self.load_records(path, records[half:], bundles)
 
     async def states(self, path: str = "/") -> AsyncIterator[tuple[str, bytes]]:
         """The name and the encoded state of every object in a directory; no code is loaded."""

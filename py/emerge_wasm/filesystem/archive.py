@@ -217,7 +217,14 @@ def _put_versions(
         if state is not None and inline is None:
             change.put("states", key, state)
         version = VersionRecord(
-            entry.pack(), parent, directory, row["author"], row["operation"], row["parent_revision"], "", inline
+            entry.pack(),
+            parent,
+            directory,
+            row["author"] if context.superuser else context.principal,
+            row["operation"],
+            row["parent_revision"],
+            "",
+            inline,
         )
         change.put("versions", key, version.pack())
         change.log.append(key)

@@ -8,9 +8,10 @@ from ..codec import decode, encode
 from ..context import Context
 from ..errors import Conflict, Invalid
 from ..operations import Wire
+from ..paths import child_path
 from ..store import prefix_end
 from . import access
-from .core import PAGE, Change, Core, not_found, retry
+from .core import PAGE, SPARE, Change, Core, not_found, retry
 from .find import REMOVED, find, find_version, name
 from .links import newest_record
 from .moment import read_moment
@@ -59,7 +60,7 @@ async def restore(core: Core, context: Context, path: str, version: int, as_of: 
 
 
 async def _bring_back(core: Core, context: Context, names: Names, version: int, moment: str) -> Wire:
-    """Make again what was last at a path (or was at a moment), with all that left it in the same commit."""
+    """Make again what was last at a path (or was at a moment), with all that was removed with it."""
     place = await core.find(names)
     if place.raw is not None:
         raise Conflict(f"{place.path} is there again", path=place.path)
@@ -71,29 +72,36 @@ async def _bring_back(core: Core, context: Context, names: Names, version: int, 
         raise not_found(place.path)
     if version and not gone.entry.is_directory:
         entry = (await find_version(core, place, gone.entry, version)).entry
-        gone = gone._replace(raw=gone.entry._replace(content=entry.content, bundle=entry.bundle).pack())
+        older = {key: getattr(entry, key) for key in ("type", "class_name", "bundle", "size", "content")}
+        gone = gone._replace(raw=gone.entry._replace(**older).pack())
     change = Change()
     place = core.make_directories(change, place, context)
-    pointer = await _link_again(core, context, change, gone, place.parent, place.directory, moment)
+    pointer: Wire = {}
+    pending = [(gone, place.parent, place.directory)]
+    while pending:  # a directory before what is in it, in as many commits as the store's largest batch asks for
+        if len(change) > core.store.capabilities.largest_batch - SPARE:
+            await core.commit(change)
+            change = Change()
+        record, parent, directory = pending.pop(0)
+        entry = await _link_again(core, context, change, record, parent, directory)
+        pointer = pointer or entry.wire(directory, core.node)
+        if entry.is_directory:
+            inside = child_path(directory, entry.name)
+            pending += [(child, entry.uuid, inside) for child in await _left_with(core, entry.uuid, gone.origin)]
     await core.commit(change)
     return pointer
 
 
 async def _link_again(
-    core: Core, context: Context, change: Change, gone: VersionRecord, parent: bytes, directory: str, moment: str
-) -> Wire:
+    core: Core, context: Context, change: Change, gone: VersionRecord, parent: bytes, directory: str
+) -> Entry:
     entry = gone.entry
     if not entry.is_directory:
         state = await load_state(core, entry, entry.name)
         entry = await refer(core, change, entry._replace(refs=0), state)
-    removed = entry.date
     entry = core.record(change, entry, parent, directory, "restore", context)
     core.link(change, parent, entry, None)
-    if entry.is_directory:
-        inside = f"{directory.rstrip('/')}/{entry.name}"
-        for child in await _left_with(core, entry.uuid, removed):
-            await _link_again(core, context, change, child, entry.uuid, inside, moment)
-    return entry.wire(directory, core.node)
+    return entry
 
 
 async def _last_there(core: Core, place: Place, moment: str) -> VersionRecord | None:
@@ -109,8 +117,8 @@ async def _last_there(core: Core, place: Place, moment: str) -> VersionRecord | 
     return (min if moment else max)(found, key=lambda record: record.entry.date, default=None)
 
 
-async def _left_with(core: Core, parent: bytes, date: str) -> list[VersionRecord]:
-    """The removals of what left a directory at one moment."""
+async def _left_with(core: Core, parent: bytes, top: str) -> list[VersionRecord]:
+    """The removals of what left a directory when the tree at the path `top` was removed."""
     found: dict[bytes, VersionRecord] = {}
     start, end = parent, prefix_end(parent)
     while True:
@@ -119,7 +127,7 @@ async def _left_with(core: Core, parent: bytes, date: str) -> list[VersionRecord
             if value[:1] == b"-" and (raw := (await core.store.get([("versions", key[-24:])]))[0]) is not None:
                 record = VersionRecord.unpack(raw)
                 newest = await newest_record(core, key[-24:-8])
-                if record.operation == REMOVED and record.entry.date == date and newest == record:
+                if record.operation == REMOVED and record.origin == top and newest == record:
                     found[record.raw[:16]] = record
         if len(rows) < PAGE:
             return list(found.values())

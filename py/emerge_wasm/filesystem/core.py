@@ -44,6 +44,8 @@ T = TypeVar("T")
 CACHE_LIMIT = 10_000
 ATTEMPTS = 20
 PAGE = 500
+SPARE = 16
+"""Rows left free in a commit for what one more object may come to."""
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..context import Context
-from ..errors import Invalid, NotFound
+from ..errors import Invalid, NotFound, PermissionDenied
 from ..paths import DEPTH_LIMIT, join_path, split_path
 from . import access
 from .core import Core, not_found
@@ -114,3 +114,18 @@ async def _today(core: Core, then: Place, entry: Entry, context: Context) -> Pla
         return await core.find(await locate(core, entry.uuid))
     except NotFound:  # a directory above it was removed with it
         return then
+
+
+async def may_see(core: Core, context: Context, record: VersionRecord) -> bool:
+    """Whether this caller may know of a version: who may read the object where it is, or could have before it went."""
+    if context.superuser:
+        return True
+    if not access.may(context, record.raw, "r"):
+        return False
+    try:
+        access.check(context, await core.find(await locate(core, record.raw[:16])), "r")
+    except NotFound:  # it was removed since
+        return access.passes(context, await core.find(split_path(record.directory)))
+    except PermissionDenied:
+        return False
+    return True

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from ..errors import NotFound, PermissionDenied
 from ..operations import Context, Wire
 from ..paths import child_path, join_path, split_path
-from . import access
 from .core import PAGE, Core
-from .find import locate
+from .find import REMOVED, may_see
 from .locality import get_versions
 from .read import check_limit, wire_version
 from .record import VERSION_KEY_SIZE, VersionRecord, log_key
@@ -39,24 +37,9 @@ async def changes(core: Core, context: Context, since: int, limit: int) -> Wire:
     found = [
         _wire_change(core, logged_at, record)
         for logged_at, raw in zip(positions, raws, strict=True)
-        if raw is not None and await _may_see(core, context, record := VersionRecord.unpack(raw))
+        if raw is not None and await may_see(core, context, record := VersionRecord.unpack(raw))
     ]
     return {"changes": found, "position": position}
-
-
-async def _may_see(core: Core, context: Context, record: VersionRecord) -> bool:
-    """Whether a change is told to this caller: who may read the object where it is, or could have before it went."""
-    if context.superuser:
-        return True
-    if not access.may(context, record.raw, "r"):
-        return False
-    try:
-        access.check(context, await core.find(await locate(core, record.raw[:16])), "r")
-    except NotFound:  # it was removed since
-        return access.passes(context, await core.find(split_path(record.directory)))
-    except PermissionDenied:
-        return False
-    return True
 
 
 def _wire_change(core: Core, position: int, record: VersionRecord) -> Wire:
@@ -65,7 +48,7 @@ def _wire_change(core: Core, position: int, record: VersionRecord) -> Wire:
         "position": position,
         "operation": record.operation,
         "path": child_path(record.directory, pointer["name"]),
-        "from": record.origin,
+        "from": "" if record.operation == REMOVED else record.origin,
         "pointer": pointer,
     }
 

@@ -34,7 +34,7 @@ async def merge(core: Core, place: Place, old: Entry, version: int, edit: Edit) 
     raw = (await core.store.get([("versions", version_key(old.uuid, version))]))[0]
     theirs = await load_state(core, old, place.path)
     if raw is None:
-        raise conflict(core, place, old, version, theirs, edit(old, theirs)[1], None, ["(its base is kept no more)"])
+        raise conflict(core, place, old, version, theirs, edit(old, theirs)[1], None, [])
     base = VersionRecord.unpack(raw).entry
     base_state = await load_state(core, base, place.path)
     entry, mine = edit(base, base_state)
@@ -82,7 +82,7 @@ def conflict(
     """The error of two edits that do not go together, with all that is needed to settle it."""
     return Conflict(
         f"{place.path} is at version {old.version}; this was made from version {version}, "
-        f"and both changed: {', '.join(fields)}",
+        + (f"and both changed: {', '.join(fields)}" if fields else "which is kept no more"),
         path=place.path,
         remedy="look at base, theirs and mine, and store again from the newest",
         base=base,

@@ -11,16 +11,13 @@ from ..operations import Context, Wire
 from ..paths import child_path, split_path
 from ..store import prefix_end
 from . import access
-from .core import Change, Core, not_found, retry
+from .core import SPARE, Change, Core, not_found, retry
 from .directory import walk_tree
 from .find import REMOVED, Found, find, name
 from .place import Place
 from .read import load_state
 from .record import ROOT, Entry, entry_key
 from .reference import refer
-
-_SPARE = 16
-"""Rows left free in a commit for what one more object may come to."""
 
 
 async def cp(core: Core, context: Context, source: str, target: str, recursive: bool) -> Wire:
@@ -82,7 +79,7 @@ async def _copy_tree(core: Core, context: Context, found: Found, place: Place) -
         copy = core.record(change, copy, parent, path, "cp", context, state=state, origin=origin)
         core.link(change, parent, copy, None)
         copies[origin] = (copy.uuid, child_path(path, child.name))
-        if len(change) > min(core.store.capabilities.largest_batch, 1000) - _SPARE:
+        if len(change) > min(core.store.capabilities.largest_batch, 1000) - SPARE:
             await core.commit(change)
             change = Change()
     await core.commit(change)
@@ -156,7 +153,7 @@ async def rm(core: Core, context: Context, path: str, recursive: bool) -> int:
         gone = [(place.parent, place.entry, place.directory)]
         if place.entry.is_directory:
             gone += await _gather(core, context, place, recursive)
-        async for count in _remove(core, context, gone):
+        async for count in _remove(core, context, gone, place.path):
             removed += count
         return removed
 
@@ -181,19 +178,20 @@ async def _gather(core: Core, context: Context, place: Place, recursive: bool) -
     return gone
 
 
-async def _remove(core: Core, context: Context, gone: list[_Gone]) -> AsyncIterator[int]:
+async def _remove(core: Core, context: Context, gone: list[_Gone], top: str) -> AsyncIterator[int]:
     """Remove these as one commit, or, where that is more than the store takes, in several, what is inside first.
 
-    How many went with each commit. A directory goes only while it holds no more than what goes with it.
+    Each removal notes the path of the tree's top, by which `restore` finds it. How many went with each commit. A
+    directory goes only while it holds no more than what goes with it.
     """
-    most = core.store.capabilities.largest_batch - _SPARE
+    most = core.store.capabilities.largest_batch - SPARE
     change, inside, count = Change(), Counter[bytes](), 0
     for parent, entry, directory in reversed(gone):
         if len(change) > most:
             await core.commit(change)
             yield count
             change, inside, count = Change(), Counter(), 0
-        left = core.record(change, entry, parent, directory, REMOVED, context)
+        left = core.record(change, entry, parent, directory, REMOVED, context, origin=top)
         core.unlink(change, parent, entry.name, entry.pack(), left)
         await refer(core, change, entry, None)
         inside[parent] += 1

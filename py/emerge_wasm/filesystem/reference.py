@@ -6,12 +6,11 @@ from collections.abc import Iterable
 
 from ..codec import references_in
 from ..context import Context
-from ..errors import NotFound
+from ..errors import NotFound, PermissionDenied
 from ..operations import Wire
 from ..store import prefix_end
-from . import access
 from .core import Change, Core
-from .find import find, locate
+from .find import REGISTRY, find
 from .read import check_limit, load_state
 from .record import Entry
 
@@ -59,9 +58,8 @@ async def _pointers(core: Core, context: Context, uuids: Iterable[bytes]) -> lis
     pointers = []
     for uuid in uuids:
         try:
-            place = await core.find(await locate(core, uuid))
-        except NotFound:
+            found = await find(core, context, f"/{REGISTRY}/{uuid.hex()}")
+        except (NotFound, PermissionDenied):
             continue
-        if place.entry is not None and access.may(context, place.chain[-1], "r"):
-            pointers.append(place.entry.wire(place.directory, core.node))
+        pointers.append(found.entry.wire(found.directory, core.node))
     return pointers

@@ -5,9 +5,8 @@ from __future__ import annotations
 from ..context import Context
 from ..errors import Invalid
 from ..operations import Wire
-from . import access
 from .core import Core
-from .find import REMOVED
+from .find import REMOVED, may_see
 from .read import check_limit, wire_version
 from .record import VersionRecord
 
@@ -23,7 +22,7 @@ async def list_registry(core: Core, context: Context, cursor: str, limit: int) -
     while True:
         found = await _newest_after(core, after)
         for record in found:
-            if access.may(context, record.raw, "r"):
+            if await may_see(core, context, record):
                 entries.append({**wire_version(core, record), "removed": record.operation == REMOVED})
                 if len(entries) == limit:
                     return {"entries": entries, "cursor": entries[-1]["uuid"]}
