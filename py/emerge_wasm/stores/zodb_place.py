@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
-from pickle import UnpicklingError
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -163,8 +162,8 @@ def meaning(error: Exception, place: Place) -> EmergeError:
     """The EmergeError for what ZODB, or a storage below it, says about a place."""
     if isinstance(error, ImportError):
         return Unavailable(f"{place.name}: it needs {error.name or error}", remedy=_HINT[place.module])
-    while isinstance(error, StateLoadError) and isinstance(error.__cause__ or error.__context__, Exception):
-        error = error.__cause__ or error.__context__
+    if isinstance(error, StateLoadError) and isinstance(error.__context__, Foreign):
+        error = error.__context__
     told: EmergeError | None = _module(place).meaning(error, place)
     if told is not None:
         return told
@@ -175,7 +174,7 @@ def meaning(error: Exception, place: Place) -> EmergeError:
             return Invalid(f"{place.name} is not an Emerge store: it holds {error}", remedy="name another one")
         case ReadOnlyError():
             return Unavailable(f"{place.name} cannot be written", remedy="open it for writing where it is served")
-        case POSKeyError() | StateLoadError() | UnpicklingError():
+        case POSKeyError() | StateLoadError():
             return Invalid(f"{place.name} is damaged: {type(error).__name__}", remedy="restore it from a backup")
         case TransientError():
             return Unavailable(f"{place.name} has too many writers at once", remedy="try again")
