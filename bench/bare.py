@@ -6,7 +6,6 @@ the rows are durable; `point(key)` reads one; `page(start, limit)` a range in or
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from bisect import bisect_left, insort
 from typing import Any, Protocol
@@ -120,7 +119,7 @@ class ZODB:
     def __init__(self, database: Any) -> None:
         self.database = database
         self.connection = database.open()
-        self.tree = self.connection.root().tree
+        self.tree = self.connection.root.tree
 
     @classmethod
     async def open(cls, url: str) -> ZODB:
@@ -153,47 +152,45 @@ class ZODB:
 
 
 class S3:
-    """obstore: an object a put, as a client of S3 itself would hold it; a range is a listing and a get of each."""
+    """slatedb as it comes: a batch, flushed to its log in the bucket; a get; a scan."""
 
-    def __init__(self, client: Any) -> None:
-        self.client = client
+    def __init__(self, database: Any) -> None:
+        self.database = database
 
     @classmethod
     async def open(cls, url: str) -> S3:
-        from obstore.store import S3Store
+        from slatedb.uniffi import DbBuilder, ObjectStore
+
+        from tests.backends.s3 import environment
 
         parts = urlsplit(url)
-        options = parse_qs(parts.query)
-        endpoint = options.get("endpoint", [""])[0]
-        more = {"endpoint": endpoint, "region": options.get("region", ["us-east-1"])[0]}
-        client = S3Store(
-            parts.netloc,
-            prefix=f"bare{parts.path}",
-            config=more,
-            client_options={"allow_http": True},  # type: ignore[arg-type]
-        )
-        return cls(client)
+        endpoint = parse_qs(parts.query)["endpoint"][0]
+        with environment({"AWS_ENDPOINT": endpoint, "AWS_ALLOW_HTTP": "true"}):
+            bucket = ObjectStore.resolve(f"s3://{parts.netloc}")
+        return cls(await DbBuilder(f"bare{parts.path}", bucket).build())
 
     async def put(self, rows: Rows) -> None:
-        import obstore
+        from slatedb.uniffi import FlushOptions, FlushType, WriteBatch
 
-        await asyncio.gather(*(obstore.put_async(self.client, key.hex(), value) for key, value in rows))
+        batch = WriteBatch()
+        for key, value in rows:
+            batch.put(key, value)
+        await self.database.write(batch)
+        await self.database.flush_with_options(FlushOptions(flush_type=FlushType.WAL))
 
     async def point(self, key: bytes) -> bytes | None:
-        import obstore
-
-        return bytes(await (await obstore.get_async(self.client, key.hex())).bytes_async())
+        found: bytes | None = await self.database.get(key)
+        return found
 
     async def page(self, start: bytes, limit: int) -> Rows:
-        import obstore
+        from slatedb.uniffi import KeyRange
 
-        listed = await obstore.list(self.client, offset=start.hex(), chunk_size=limit).__anext__()
-        keys = [bytes.fromhex(each["path"].rpartition("/")[2]) for each in listed[:limit]]
-        values = await asyncio.gather(*(self.point(key) for key in keys))
-        return [(key, value or b"") for key, value in zip(keys, values, strict=True)]
+        span = KeyRange(start=start, start_inclusive=True, end=None, end_inclusive=False)
+        found = await self.database.scan(span)
+        return [(row.key, row.value) for row in await found.next_batch(limit)]
 
     async def close(self) -> None:
-        del self.client
+        await self.database.shutdown()
 
 
 class DynamoDB:

@@ -25,11 +25,12 @@ from tests.backends import BACKENDS, Started
 
 from .bare import BARE, Bare
 from .measure import Row, print_rows
+from .stored import stored_bytes
 
 SIZES = (180, 420, 24, 9)
 """Bytes of the rows that one new object comes to: its entry, its version, its place in the log, its link."""
 
-COUNTS = {"s3": 64, "dynamodb": 100}
+COUNTS = {"s3": 1000, "dynamodb": 300}
 AT_ONCE = 64
 PAGE = 1000
 GROWTH = (1000, 10_000, 100_000, 1_000_000)
@@ -128,19 +129,16 @@ async def median_ms(work: Callable[[], Awaitable[object]]) -> float:
 
 
 async def disk(name: str, folder: Path, started: Started) -> None:
-    """Bytes on disk an object, beside its state's."""
-    before = size_of(folder)
-    client = await open_client(started.url(name))
-    count = 2000
+    """Bytes kept an object, beside its state's."""
+    url, count = started.url(name), COUNTS.get(name, 2000)
+    client = await open_client(url)
+    await client.hello()
+    before = await stored_bytes(name, url, folder)
     await client.storeall(thing("/disk", number) for number in range(count))
     await client.close()
-    each = (size_of(folder) - before) / count
+    each = (await stored_bytes(name, url, folder) - before) / count
     state = len(pack_state(thing("/disk", 0), None))
-    print(f"{name:>12}: {each:,.0f} bytes on disk an object; its state has {state}", flush=True)
-
-
-def size_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{name:>12}: {each:,.0f} bytes kept an object; its state has {state}", flush=True)
 
 
 def main() -> None:
