@@ -1,7 +1,7 @@
 """Paths: what is a valid one, and how it splits. Pure functions on strings.
 
-Names are any Unicode text in NFC, 1 to 255 characters, without `/`, control characters or lone surrogates;
-`.` and `..` are refused rather than resolved, so that a path always says where it points.
+Names are any Unicode text in NFC, 1 to 255 characters and at most 960 bytes in UTF-8, without `/`, control characters
+or lone surrogates; `.` and `..` are refused rather than resolved, so that a path always says where it points.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from functools import lru_cache
 from .errors import Invalid
 
 NAME_LIMIT = 255
+BYTES_LIMIT = 960
+"""Bytes of a name in UTF-8: with the 41 that the longest key of a name has besides, every engine can hold it."""
 DEPTH_LIMIT = 64
 
 
@@ -28,6 +30,9 @@ def check_name(name: str) -> str:
         name = unicodedata.normalize("NFC", name)
     if len(name) > NAME_LIMIT:
         raise Invalid(f"the name {shown!r} has {len(name)} characters", remedy=f"the limit is {NAME_LIMIT}")
+    if len(name) > BYTES_LIMIT // 4 and len(name.encode(errors="replace")) > BYTES_LIMIT:
+        size = len(name.encode(errors="replace"))
+        raise Invalid(f"the name {shown!r} has {size} bytes in UTF-8", remedy=f"the limit is {BYTES_LIMIT}: shorten it")
     if "/" not in name and name.isprintable():
         return name
     for char in name:

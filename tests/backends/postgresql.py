@@ -87,19 +87,19 @@ def serve_postgresql(folder: Path) -> Iterator[Urls]:
 
 
 def kill_at(point: str, count: int) -> None:
-    """End this process at a point of its commit of that number (see `tests.contracts.crash.POINTS`)."""
+    """End this process at a point of its commit of that number, or of the next that gets there (see `crash.POINTS`)."""
     original: Any = postgresql_write.Writer._call
     done = 0
 
     def die(here: str) -> None:
-        if here == point and done == count:
+        if here == point and done >= count:
             os.kill(os.getpid(), signal.SIGKILL)
 
     async def call(self: Any, connection: Any, *args: Any) -> Any:
         nonlocal done
         done += 1
         die("before")
-        if point == "between" and done == count:
+        if point == "between" and done >= count:
             await connection.execute("BEGIN")
         answer = await original(self, connection, *args)
         die("between")

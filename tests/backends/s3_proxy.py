@@ -6,21 +6,31 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-REFUSAL = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+SLOW_DOWN = "503 Slow Down", "SlowDown"
+FULL = "507 Insufficient Storage", "XMinioStorageFull"  # as MinIO says it
+QUOTA = "403 Forbidden", "QuotaExceeded"  # as Ceph does
+DENIED = "403 Forbidden", "AccessDenied"
+
+
+def refusal(status: str, code: str) -> bytes:
+    body = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>no</Message></Error>'
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\nConnection: close"
+    return f"{head}\r\n\r\n{body}".encode()
 
 
 class Proxy:
     """What becomes of a request is decided by `mode` as it comes:
 
-    ok; refuse (503); cut (the connection, before S3 has the request); lose (the connection, when S3 has answered);
-    hang (nothing goes on until the mode is another). `only`: requests that hold this text, the others are ok.
-    `delay` (s) holds up each. `lost` counts the answers that were lost.
+    ok; refuse (with `refusal`); cut (the connection, before S3 has the request); lose (the connection, when S3 has
+    answered); hang (nothing goes on until the mode is another). `only`: requests that hold this text, the others are
+    ok. `delay` (s) holds up each. `lost` counts the answers that were lost.
     """
 
     def __init__(self, upstream: str) -> None:
         self._upstream = int(upstream.rsplit(":", 1)[1])
         self.port = 0
         self.delay = 0.0
+        self.refusal = SLOW_DOWN
         self.lost = 0
         self.mode, self.only, self._changed = "ok", b"", asyncio.Event()
         self._losing: set[asyncio.StreamWriter] = set()
@@ -64,7 +74,7 @@ class Proxy:
             mode, changed = self.mode if self.only in piece else "ok", self._changed
             await asyncio.sleep(self.delay)
             if mode == "refuse":
-                writer.write(REFUSAL)
+                writer.write(refusal(*self.refusal))
                 await writer.drain()
             if mode in ("refuse", "cut"):
                 return

@@ -35,12 +35,13 @@ class ZEOServer:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
         self._conf = folder / "zeo.conf"
-        storages = [f"<filestorage {name}>\n path {folder}/{name}.fs\n</filestorage>\n" for name in names]
-        self._conf.write_text(f"<zeo>\n address 127.0.0.1:{self.port}\n</zeo>\n" + "".join(storages))
+        self._storages = [f"<filestorage {name}>\n path {folder}/{name}.fs\n</filestorage>\n" for name in names]
         self.log = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, read_only: bool = False) -> None:
+        head = f"<zeo>\n address 127.0.0.1:{self.port}\n read-only {str(read_only).lower()}\n</zeo>\n"
+        self._conf.write_text(head + "".join(self._storages))
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "ZEO.runzeo", "-C", str(self._conf)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self._conf.parent)
@@ -129,13 +130,13 @@ def _address(postgresql: Server, database: str) -> str:
 
 
 def kill_at(point: str, count: int) -> None:
-    """End this process at a point of its commit of that number (see `tests.contracts.crash.POINTS`)."""
+    """End this process at a point of its commit of that number, or of the next that gets there (see `crash.POINTS`)."""
     commit: Any = zodb_place.View.commit
     vote: Any = zodb_write._Voted.tpc_vote
     done = 0
 
     def die(here: str) -> None:
-        if here == point and done == count:
+        if here == point and done >= count:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def committed(self: Any, participant: Any) -> None:

@@ -154,13 +154,39 @@ async def test_outcome_that_stays_unknown_is_said_to_be(through: Through) -> Non
 
 async def test_what_was_certainly_not_done_is_not_unknown(through: Through) -> None:
     store = await through.open(wait=0.2)
-    for fault in ((400, "ThrottlingException"), (400, "TransactionCanceledException:TransactionConflict")):
-        through.proxy.fault = lambda operation, fault=fault: fault if operation == WRITE else None  # type: ignore[misc]
-        with pytest.raises(Unavailable, match="try again later") as caught:
-            await store.commit(puts((b"k", b"v")))
-        assert "unknown" not in caught.value.details
+    through.proxy.fault = every(1, (400, "TransactionCanceledException:TransactionConflict"), of=WRITE)
+    with pytest.raises(Unavailable, match="try again later") as caught:
+        await store.commit(puts((b"k", b"v")))
+    assert "unknown" not in caught.value.details
     through.proxy.fault = lambda operation: None
     assert await store.scan("states") == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        (400, "ProvisionedThroughputExceededException"),
+        (400, "RequestLimitExceeded"),
+        (400, "ThrottlingException"),
+        (400, "TransactionCanceledException:None,ProvisionedThroughputExceeded"),
+    ],
+)
+async def test_no_capacity(through: Through, fault: tuple[int, str]) -> None:
+    """What is throttled is not there, and said not to be; reading goes on, and so does the store when it can."""
+    store = await through.open(wait=0.2)
+    await store.commit(puts((b"before", b"1")))
+    through.proxy.fault = every(1, fault, of=WRITE)
+    batches = [Batch(puts=[("states", b"%d" % each, b"x")], appends=[("log", b"x")]) for each in range(5)]
+    for error in await asyncio.gather(*[store.commit(batch) for batch in batches], return_exceptions=True):
+        assert isinstance(error, Unavailable) and "takes no more for now" in str(error)
+        assert error.remedy and "more capacity" in error.remedy and "unknown" not in error.details
+    assert await store.scan("states") == [(b"before", b"1")]
+    through.proxy.fault = every(1, fault)
+    with pytest.raises(Unavailable, match=r"no more for now|try again later"):
+        await store.scan("states")
+    through.proxy.fault = lambda operation: None
+    assert sorted(await asyncio.gather(*[store.commit(batch) for batch in batches])) == [[1], [2], [3], [4], [5]]
+    assert len(await store.scan("states")) == 6
 
 
 async def test_server_gone_and_back(through: Through) -> None:

@@ -10,14 +10,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from emerge_wasm.errors import EmergeError, PermissionDenied, Unavailable
+from emerge_wasm.errors import EmergeError, LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store, s3_database
+from emerge_wasm.stores.s3 import S3Store
 from emerge_wasm.stores.s3_bucket import meaning
 from emerge_wasm.stores.s3_place import place_of
 from tests.backends import Started
-from tests.backends.s3 import BUCKET
-from tests.backends.s3_proxy import Proxy, proxied
+from tests.backends.s3 import BUCKET, client_of, paths
+from tests.backends.s3_proxy import DENIED, FULL, QUOTA, Proxy, proxied
 from tests.contracts.store import LOG, STATES, puts, scan_all
 
 BIG = bytes(1_200_000)
@@ -133,6 +134,71 @@ async def test_long_trouble_is_told(proxy: Proxy, name: str, how: str) -> None:
     await store.close()
     store = await open_store(url(proxy, name))
     await check(store, acknowledged, [b"unknown"])
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "kind", "says"),
+    [
+        (FULL, LimitExceeded, r"no room is left in the bucket.*raise its quota, then try again"),
+        (QUOTA, LimitExceeded, r"no room is left in the bucket.*raise its quota, then try again"),
+        (DENIED, PermissionDenied, r"refuses these credentials.*may read, write"),
+    ],
+)
+async def test_no_room_or_right_to_write(
+    proxy: Proxy, name: str, refusal: tuple[str, str], kind: type[EmergeError], says: str
+) -> None:
+    """Reading goes on; one commit may be unknown, the others are not there; when there is room the store goes on."""
+    store = await open_store(url(proxy, name, 0.3))
+    await store.commit(entry(b"before", big=True))
+    proxy.refusal = refusal
+    proxy.set("refuse", b"PUT ")
+    with pytest.raises(kind, match=says) as caught:
+        await store.commit(entry(b"unknown"))
+    assert caught.value.details["unknown"] and (kind is PermissionDenied or caught.value.details["limit"])
+    for big in (True, False):
+        with pytest.raises(kind, match=says) as caught:
+            await store.commit(entry(b"refused", big=big))
+        assert "unknown" not in caught.value.details
+    assert await store.get([(STATES, b"before"), (STATES, b"unknown")]) == [BIG, None]
+    with pytest.raises(kind, match=says):
+        await open_store(url(proxy, f"{name}-new", 0.3))
+    proxy.set("ok")
+    acknowledged = [b"before"]
+    async with asyncio.timeout(10):
+        while len(acknowledged) < 3:
+            with suppress(kind, Unavailable):
+                await store.commit(entry(b"after %d" % len(acknowledged)))
+                acknowledged.append(b"after %d" % len(acknowledged))
+    await check(store, acknowledged, [b"unknown"])
+    await store.close()
+
+
+async def test_large_values_of_what_was_refused(proxy: Proxy, name: str) -> None:
+    """Take no room: they are deleted, and what cannot be deleted is swept without a restart."""
+    store = await open_store(url(proxy, name, 0.3))
+    assert isinstance(store, S3Store)
+    there = client_of(url(proxy, name))
+    await store.commit(entry(b"before"))
+    proxy.refusal = FULL
+    proxy.set("refuse", b"/rows/wal/")
+    with pytest.raises(Unavailable, match="not known yet"):
+        await store.commit(entry(b"unknown"))
+    with pytest.raises(Unavailable, match="nothing of this commit was written"):
+        await store.commit(entry(b"refused", big=True))
+    assert await asyncio.to_thread(paths, there, "values") == []
+    proxy.set("ok")
+    async with asyncio.timeout(10):
+        while "after" not in [value.decode() for _, value in await scan_all(store, LOG, 1000)]:
+            with suppress(Unavailable):
+                await store.commit(entry(b"after"))
+    proxy.set("lose", b"/values/")  # it comes to be there, and nobody knows
+    with pytest.raises(Unavailable):
+        await store.commit(entry(b"lost", big=True))
+    proxy.set("ok")
+    assert await asyncio.to_thread(paths, there, "values")
+    assert await store.sweep() == 1
+    assert await asyncio.to_thread(paths, there, "values") == []
     await store.close()
 
 

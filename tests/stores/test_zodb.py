@@ -221,16 +221,17 @@ async def test_newer_format(path: Path) -> None:
         await opened(path)
 
 
-async def test_store_without_a_space_of_today(path: Path) -> None:
+@pytest.mark.parametrize("space", ["links", "receipts"])
+async def test_store_without_a_space_of_today(path: Path, space: str) -> None:
     """Spaces that came with a later Emerge are made when it opens the store."""
     store = await opened(path)
     await store.commit(puts((b"k", b"v")))
     await store.close()
     with plain(path) as root:
-        del root[zodb_tree.ROOT][b"space/links"]
+        del root[zodb_tree.ROOT][b"space/" + space.encode()]
     store = await opened(path)
-    await store.commit(puts((b"l", b"w"), space="links"))
-    assert await store.get([("states", b"k"), ("links", b"l")]) == [b"v", b"w"]
+    await store.commit(puts((b"l", b"w"), space=space))
+    assert await store.get([("states", b"k"), (space, b"l")]) == [b"v", b"w"]
     await store.close()
 
 

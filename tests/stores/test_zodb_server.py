@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
+import psycopg2
 import pytest
 
-from emerge_wasm.errors import Conflict, EmergeError, Invalid, PermissionDenied, Unavailable
+from emerge_wasm.errors import Conflict, EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store, zodb_write
 from emerge_wasm.stores.zodb import ZODBStore
@@ -283,6 +285,56 @@ async def test_server_gone_and_back(served: Served) -> None:
     await served.start()
     assert await in_time(store, Batch(appends=[("log", b"2")])) == [2]
     assert await store.get([("states", b"k"), ("states", b"lost")]) == [b"v", None]
+    await store.close()
+
+
+async def test_server_that_is_started_read_only(tmp_path: Path) -> None:
+    with zeo_server(tmp_path, "one") as zeo:
+        store = await opened(zeo.url("one", "?wait=0.2"))
+        await store.commit(puts((b"k", b"v")))
+        await asyncio.to_thread(zeo.stop)
+        await asyncio.to_thread(zeo.start, True)
+        with pytest.raises(Unavailable, match="for writing") as caught:
+            await store.commit(puts((b"k", b"new")))
+        assert not caught.value.details.get("unknown")
+        with pytest.raises(Unavailable, match="for writing"):
+            await opened(zeo.url("one", "?wait=0.2"))
+        await asyncio.to_thread(zeo.stop)
+        await asyncio.to_thread(zeo.start)
+        await in_time(store, puts((b"l", b"w")))
+        assert await store.scan("states") == [(b"k", b"v"), (b"l", b"w")]
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "kind", "says"),
+    [
+        ("25006", Unavailable, r"takes no writes.*primary"),
+        ("53100", LimitExceeded, r"no room is left.*free some disk space"),
+        ("42501", PermissionDenied, r"has no right.*grant it"),
+    ],
+)
+async def test_commit_that_is_refused(backends: Started, state: str, kind: type[EmergeError], says: str) -> None:
+    """When it is to become final: it is certain then that it has not, and the store goes on."""
+    url = backends.url("relstorage")
+    store = await opened(with_option(url, "wait=0.1"))
+    await store.commit(puts((b"k", b"v")))
+    connection = psycopg2.connect(unquote(url.partition("relstorage=")[2]))
+    connection.autocommit = True
+    cursor = connection.cursor()
+    cursor.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        f" $$ BEGIN RAISE USING ERRCODE = '{state}'; END $$;"
+        "CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON object_state FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    with pytest.raises(kind, match=says) as caught:
+        await store.commit(puts((b"l", b"w")))
+    assert not caught.value.details.get("unknown")
+    assert await store.scan("states") == [(b"k", b"v")]
+    cursor.execute("DROP TRIGGER refuse ON object_state")
+    connection.close()
+    await store.commit(puts((b"l", b"w")))
+    assert await store.scan("states") == [(b"k", b"v"), (b"l", b"w")]
     await store.close()
 
 

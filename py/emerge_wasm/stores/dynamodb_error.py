@@ -14,17 +14,21 @@ FAILURES = (boto.ClientError, boto.BotoCoreError, boto.HTTPClientError, Transpor
 """All that a request can fail with."""
 
 _BUSY = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"})  # as reasons
-_REFUSED = frozenset(  # for now, and certainly not done
+_THROTTLED = frozenset(  # as codes and as reasons
     {
+        "ProvisionedThroughputExceeded",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
-        "ThrottlingException",
         "Throttling",
-        "TransactionConflictException",
-        "LimitExceededException",
-        "ReplicatedWriteConflictException",
+        "ThrottlingError",
+        "ThrottlingException",
     }
 )
+_REFUSED = _THROTTLED | {  # for now, and certainly not done
+    "TransactionConflictException",
+    "LimitExceededException",
+    "ReplicatedWriteConflictException",
+}
 _DENIED = frozenset(
     {
         "AccessDeniedException",
@@ -63,6 +67,11 @@ def meaning(error: BaseException, name: str) -> EmergeError:
         return PermissionDenied(
             f"DynamoDB refuses access to the table {name}: {code}",
             remedy="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to a user's who may read and write it",
+        )
+    if code in _THROTTLED or (passing(error) and any(each.get("Code") in _THROTTLED for each in reasons_of(error))):
+        return Unavailable(
+            f"the DynamoDB table {name} takes no more for now: {code}",
+            remedy="try again later; if it lasts, give the table more capacity, or bill it by request",
         )
     if "size" in said.lower() and ("exceed" in said.lower() or "limit" in said.lower()):
         return LimitExceeded(f"DynamoDB: {said}", remedy="commit less at once", limit="transaction size")

@@ -194,7 +194,10 @@ class Table:
             requests = left
 
     def _busy(self) -> Unavailable:
-        return Unavailable(f"the DynamoDB table {self.name} takes no more for now", remedy="try again later")
+        return Unavailable(
+            f"the DynamoDB table {self.name} takes no more for now",
+            remedy="try again later; if it lasts, give the table more capacity, or bill it by request",
+        )
 
     def _unknown(self) -> Unavailable:
         return Unavailable(

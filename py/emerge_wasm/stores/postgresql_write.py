@@ -234,7 +234,7 @@ class Writer:
                     raise Unavailable(
                         f"{lost.meaning.message}; whether a commit was applied is not known",
                         remedy="look whether the change is there before making it again",
-                        applied=None,
+                        unknown=True,
                     ) from error
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.5)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from ..errors import Conflict, EmergeError, Invalid
+from ..errors import EmergeError, Invalid
 from ..store import Batch, Capabilities, Key
 from .check import check_batch, check_keys, check_scan, closed
 from .group import Group
@@ -127,17 +127,31 @@ class S3Store:
         plain.expects = [await self._compared(*each) for each in batch.expects]
         news: dict[bytes, bytes] = {row_key(space, key): value for space, key, value in batch.puts}  # the last of each
         bigs = {name: value for name, value in news.items() if is_large(name, value)}
-        made = dict(zip(bigs, await asyncio.gather(*[self._values.put(*each) for each in bigs.items()]), strict=True))
+        made = await self._put_large(bigs)
         plain.puts = [(space, key, _as_bytes(made.get(row_key(space, key), value))) for space, key, value in batch.puts]
         try:
             answer = await self._group.commit(plain)
-        except Conflict:
-            with suppress(EmergeError, FileNotFoundError):  # a sweep finds it
-                await asyncio.gather(*[self._values.drop(name, each.name) for name, each in made.items()])
+        except EmergeError as error:
+            if not error.details.get("unknown"):  # else the rows may come
+                await self._drop_large(made)
             raise
         for each in made.values():
             self._values.keep(each.name)
         return answer
+
+    async def _put_large(self, values: dict[bytes, bytes]) -> dict[bytes, Large]:
+        """All of these, or (when it raises) none of them, to be swept if not now."""
+        news = await asyncio.gather(*[self._values.put(*each) for each in values.items()], return_exceptions=True)
+        made = {name: each for name, each in zip(values, news, strict=True) if isinstance(each, Large)}
+        for each in news:
+            if isinstance(each, BaseException):
+                await self._drop_large(made)
+                raise each
+        return made
+
+    async def _drop_large(self, made: dict[bytes, Large]) -> None:
+        drops = [self._values.drop(name, each.name) for name, each in made.items()]
+        await asyncio.gather(*drops, return_exceptions=True)  # a sweep finds what is left
 
     async def _compared(self, space: str, key: bytes, value: bytes | None) -> tuple[str, bytes, bytes | None]:
         if value is None or not is_large(row_key(space, key), value):

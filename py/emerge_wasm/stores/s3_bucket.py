@@ -20,11 +20,13 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store as Client
 
-from ..errors import EmergeError, Invalid, PermissionDenied, Unavailable
+from ..errors import EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable
 from .check import closed
 from .s3_place import KEYS, Place, make_client
 
 FORMAT = 1
+_PROBE, _PROBED = "probe", 64 << 10  # an object that is written to see whether that can be done, and its bytes
+_FULL = re.compile("status code: 507|StorageFull|Quota ?Exceeded|InsufficientStorage|storage cap", re.IGNORECASE)
 
 Result = TypeVar("Result")
 
@@ -71,21 +73,25 @@ class Bucket:
             remedy="one process at a time can have an S3 store: end the other one, then open it again here",
         )
 
-    async def silent(self, outcome: str) -> Unavailable:
-        """The error of an S3 that did not do its work in time, with what it says when asked once more."""
-        reason = f"S3 has not answered for {self.place.wait:g} s"
+    async def silent(self, outcome: str, *, writing: bool) -> EmergeError:
+        """The error of an S3 that did not do its work in time, with what it says when asked to do some once more."""
+        told: EmergeError = Unavailable(
+            f"S3 has not answered for {self.place.wait:g} s",
+            remedy="see that S3 is up and reachable; the store goes on when it is",
+        )
         try:
             probe = make_client(replace(self.place, wait=min(self.place.wait, 2.0)), retries=0)
             await asyncio.get_running_loop().run_in_executor(
-                self._threads, _mapped, self.place, obstore.head, probe, "format"
+                self._threads, _mapped, self.place, _try_to_write if writing else _try_to_read, probe
             )
+        except (LimitExceeded, PermissionDenied) as error:
+            told = error
         except EmergeError as error:
-            reason = error.message
+            told.message = error.message
         except FileNotFoundError:
-            reason = f"the store {self.place.name} was deleted"
-        return Unavailable(
-            f"{reason}; {outcome}", remedy="see that S3 is up and reachable; the store goes on when it is"
-        )
+            told.message = f"the store {self.place.name} was deleted"
+        told.message += f"; {outcome}"
+        return told
 
     def close(self) -> None:
         self._closed = True
@@ -105,6 +111,16 @@ class Bucket:
         _check_format(self.place.name, found)
         owner = {"token": self.token, "host": socket.gethostname(), "process": os.getpid()}
         obstore.put(client, "owner", json.dumps(owner).encode(), use_multipart=False)
+
+
+def _try_to_read(bucket: Client) -> None:
+    obstore.head(bucket, "format")
+
+
+def _try_to_write(bucket: Client) -> None:
+    _try_to_read(bucket)
+    obstore.put(bucket, _PROBE, bytes(_PROBED), use_multipart=False)
+    obstore.delete(bucket, _PROBE)
 
 
 def _make(bucket: Client) -> bytes:
@@ -145,6 +161,8 @@ def mapped(place: Place) -> Iterator[None]:
             raise
         raise meaning(str(error), place) from error
     except (PermissionDeniedError, UnauthenticatedError) as error:
+        if _FULL.search(str(error)):
+            raise meaning(str(error), place) from error
         raise PermissionDenied(f"S3 refuses these credentials for {place.name}", remedy=KEYS) from error
     except BaseError as error:
         raise meaning(str(error), place) from error
@@ -152,6 +170,12 @@ def mapped(place: Place) -> Iterator[None]:
 
 def meaning(text: str, place: Place) -> EmergeError:
     """The EmergeError for what obstore or slatedb says about a request."""
+    if _FULL.search(text):
+        return LimitExceeded(
+            f"no room is left in the bucket {place.bucket}, says {place.endpoint or 'Amazon S3'}",
+            remedy="free some room there or raise its quota, then try again",
+            limit="disk space",
+        )
     if "NoSuchBucket" in text:
         return Invalid(f"there is no bucket {place.bucket}", remedy="make it, or correct the URL")
     if "169.254.16" in text or "latest/api/token" in text:  # where credentials of a machine in Amazon's cloud come from

@@ -91,13 +91,13 @@ class Database:
     async def settle(self) -> None:
         """Wait until the outcome of the write before is known: what is read before that may be overtaken by it.
 
-        Raises Unavailable when that takes too long.
+        Raises Unavailable, or LimitExceeded, when that takes too long.
         """
         work = self._open_end
         if work is not None:
             await asyncio.wait([work], timeout=self._wait)
             if not work.done():
-                raise await self._bucket.silent("nothing of this commit was written")
+                raise await self._bucket.silent("nothing of this commit was written", writing=True)
             if not work.cancelled():
                 work.exception()  # told before
             if self._open_end is work:
@@ -106,14 +106,14 @@ class Database:
     async def write(self, rows: Mapping[bytes, bytes | None]) -> None:
         """Put these rows, or (None) delete them: all or nothing, durable and to be read when this returns.
 
-        Raises Unavailable: nothing was written, unless it says that this is not known (`details["unknown"]`).
+        Raises EmergeError: nothing was written, unless it says that this is not known (`details["unknown"]`).
         """
         async with self._writing:
             await self.settle()
             work = self._open_end = asyncio.ensure_future(self._write(dict(rows)))
             await asyncio.wait([work], timeout=self._wait)
             if not work.done():
-                error = await self._bucket.silent(_UNKNOWN)
+                error = await self._bucket.silent(_UNKNOWN, writing=True)
                 if not work.done():
                     error.details["unknown"] = True
                     raise error
@@ -165,7 +165,7 @@ class Database:
         for last in (False, True):
             db = self._db or await self._opened()
             try:
-                return await self._within(read(self._snapshot, *args), "nothing was read")
+                return await self._within(read(self._snapshot, *args), "nothing was read", writing=False)
             except Error as error:
                 await self._lost(error, db)
                 if last:
@@ -215,7 +215,7 @@ class Database:
                     self._ended = await self._bucket.fenced()
                     raise copy(self._ended)
                 try:
-                    self._db = await self._within(self._build(), "the store is not open")
+                    self._db = await self._within(self._build(), "the store is not open", writing=True)
                 except Error as error:
                     raise self._meaning(error) from error
             return self._db
@@ -253,12 +253,12 @@ class Database:
             with suppress(Error, TimeoutError):
                 await asyncio.wait_for(db.shutdown_with_options(CloseOptions(flush_type=None)), _FAREWELL)
 
-    async def _within(self, work: Awaitable[Result], outcome: str) -> Result:
+    async def _within(self, work: Awaitable[Result], outcome: str, *, writing: bool) -> Result:
         try:
             async with asyncio.timeout(self._wait):
                 return await work
         except TimeoutError:
-            raise await self._bucket.silent(outcome) from None
+            raise await self._bucket.silent(outcome, writing=writing) from None
 
     def _meaning(self, error: Error) -> EmergeError:
         name = self._bucket.place.name

@@ -71,15 +71,19 @@ class Values:
         """Write the object for a row to come; `keep` or `drop` it when it has come, or will not."""
         made = await self._bucket.call(_measured, value)
         self._coming.add(made.name)
-        await self._bucket.call(_put, _path(key, made.name), value)
+        try:
+            await self._bucket.call(_put, _path(key, made.name), value)
+        except BaseException:  # no row will name it, should it be there
+            self._coming.discard(made.name)
+            raise
         return made
 
     def keep(self, name: bytes) -> None:
         self._coming.discard(name)
 
     async def drop(self, key: bytes, name: bytes) -> None:
-        await self._bucket.call(obstore.delete, _path(key, name))
         self._coming.discard(name)
+        await self._bucket.call(obstore.delete, _path(key, name))
 
     async def get(self, key: bytes, wanted: Large) -> bytes:
         """Raises FileNotFoundError when the object was swept, Invalid when it is not what was written."""

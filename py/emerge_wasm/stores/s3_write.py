@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import Unavailable
+from ..errors import EmergeError
 from ..store import Batch, Key
 from .check import changed
 from .group import Answer, Merged, appended, needed
@@ -31,7 +31,7 @@ class Writer:
         self._counters: dict[str, int] = {}
 
     async def write(self, batches: list[Batch]) -> list[Answer]:
-        """An answer for each. Raises Unavailable for all of them."""
+        """An answer for each. Raises EmergeError for all of them."""
         await self._database.settle()  # before anything is compared
         held, counters = await self._held(batches), await self._last(appended(batches))
         merged = Merged(held, counters)
@@ -48,7 +48,7 @@ class Writer:
     async def _write(self, rows: dict[bytes, bytes | None], counters: dict[str, int]) -> None:
         try:
             await self._database.write(rows)
-        except Unavailable:
+        except EmergeError:
             self._counters.clear()  # read anew: it may be that they hold
             raise
         self._counters |= counters

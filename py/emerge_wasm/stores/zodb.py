@@ -11,6 +11,7 @@ Must not be imported in a browser.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -18,12 +19,13 @@ from ..store import Batch, Capabilities, Key
 from .check import check_batch, check_keys, check_scan, closed
 from .group import Answer, Group
 from .zodb_base import Base
-from .zodb_place import place_of
+from .zodb_place import Place, place_of
 from .zodb_thread import Reads, Silent, Thread
 from .zodb_tree import Rows
 from .zodb_write import unknown
 
 T = TypeVar("T")
+_OPENING = 30.0  # seconds, and four times the wait, that a server may take to open a store
 
 
 class ZODBStore:
@@ -55,9 +57,11 @@ class ZODBStore:
         """Open or make a store; see the module for locations and options. Raises Invalid, Unavailable and the like."""
         place = place_of(location, options)
         thread = Thread("emerge-zodb", place.name)
+        given_up = threading.Event()
         try:
-            base = await thread.run(None, Base, place)
+            base = await thread.run(_OPENING + 4 * place.wait if place.remote else None, _base, place, given_up)
         except BaseException:
+            given_up.set()
             thread.end()
             raise
         return cls(base, thread)
@@ -122,6 +126,14 @@ class ZODBStore:
     def _check_open(self) -> None:
         if self._closing is not None:
             raise closed(self._base.place.name)
+
+
+def _base(place: Place, given_up: threading.Event) -> Base:
+    """What is opened for nobody, since the opening was given up, is closed again."""
+    base = Base(place)
+    if given_up.is_set():
+        base.close()
+    return base
 
 
 def _effort(batch: Batch) -> float:

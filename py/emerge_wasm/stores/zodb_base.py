@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
 from ZODB.POSException import ConflictError
@@ -33,24 +33,32 @@ class Base:
         self.place = place
         self._opening = threading.Lock()
         self._database: Any = open_database(place)
-        self._reader = View(self._database, place.remote)
-        self._writer = Writer(place, View(self._database, place.remote), self._replace)
-        self._packing = None if place.remote else self._new_packing()
+        self._packing: Packing | None = None
+        with mapped(place), ExitStack() as undo:
+            undo.callback(self._database.close)
+            self._reader = View(self._database, place.remote)
+            undo.callback(self._reader.close)
+            self._writer = Writer(place, View(self._database, place.remote), self._replace)
+            undo.callback(self._writer.view.close)
+            if not place.remote:
+                self._packing = self._new_packing()
+            undo.pop_all()
 
     def write(self, batches: Sequence[Batch]) -> list[Answer]:
         """An answer for each batch; durable."""
+        if self._packing is None:
+            return self._writer.write(batches)
+        self._writer.packed = self._packing.size
         answers = self._writer.write(batches)
-        if self._packing is not None:
-            self._writer.packed = self._packing.size
-            self._packing.consider()
+        self._packing.consider()
         return answers
 
     def look(self, look: Callable[[Rows], T]) -> T:
         """What this sees, of the moment of the first look since `look_away`; waits for nobody. Raises EmergeError."""
-        try:
-            return look(self._reader.rows())
-        except Exception:  # what is out of date was packed away just now, or the file was opened anew
-            self._reader = self._replace(self._reader)
+        if self._reader.database is self._database:  # else the file was opened anew, and what it remembers is old
+            with suppress(Exception):  # what is out of date was packed away just now, or the file is closed
+                return look(self._reader.rows())
+        self._reader = self._replace(self._reader)
         with mapped(self.place):
             return look(self._reader.rows())
 
@@ -101,5 +109,6 @@ class Base:
         with mapped(self.place), self._opening:
             if not self.place.remote and self._database.storage.is_closed():
                 self._database = open_database(self.place)
-                self._packing = None  # until the next start
+                if self._packing is not None:
+                    self._packing.move(self._database.storage, self._database.references)
             return View(self._database, self.place.remote)

@@ -11,19 +11,26 @@ import pickle
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from zc.lockfile import LockError
+from zc.lockfile import LockError, LockFile
 from ZODB.FileStorage import FileStorage
-from ZODB.FileStorage.FileStorage import CorruptedError, FileStorageFormatError, FileStorageQuotaError
+from ZODB.FileStorage.FileStorage import CorruptedError, FileStorageFormatError, FileStorageQuotaError, TempFormatter
 
 from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from .zodb_place import Place
 
 _MAGIC = (b"FS21", b"FS30")
+_TEMPORARY = 1 << 20  # bytes that the file of a commit's records may keep
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class File(FileStorage):  # type: ignore[misc]  # ZODB has no types
-    """A FileStorage whose packed file is on disk before it takes the place of the old one."""
+    """A FileStorage whose packed file is on disk before it takes the place of the old one.
+
+    And that survives a full disk: what was refused leaves nothing behind, neither in its files nor in their buffers.
+    """
+
+    _file: Any
+    _tfile: Any
 
     def is_closed(self) -> bool:
         """Whether it closed itself, as it does when the disk fails at the end of a commit."""
@@ -34,6 +41,35 @@ class File(FileStorage):  # type: ignore[misc]  # ZODB has no types
         for name in ("_tfile", "_file", "_files", "_lock_file"):
             with suppress(Exception):
                 vars(self)[name].close()
+
+    def tpc_vote(self, transaction: Any) -> Any:
+        try:
+            return super().tpc_vote(transaction)
+        except OSError:
+            with self._files.write_lock(), self._lock:
+                self._forget_tail()
+            raise
+
+    def _forget_tail(self) -> None:
+        """Drop what is in the buffer, which would be written later, and what of it came into the file."""
+        with suppress(OSError):
+            self._file.close()
+        self._file = open(self.getName(), "r+b")
+        self._file.truncate(self._pos)
+        self._files.empty()
+
+    def _clear_temp(self) -> None:
+        """Make room for the next commit's records, and give back what those of a large one took."""
+        try:
+            super()._clear_temp()
+            if os.fstat(self._tfile.fileno()).st_size <= _TEMPORARY:
+                return
+        except OSError:  # the disk is full, and its buffer holds something still
+            pass
+        with suppress(OSError):
+            self._tfile.close()
+        self._tfile = open(f"{self.getName()}.tmp", "w+b")
+        self._tfmt = TempFormatter(self._tfile)
 
     @staticmethod
     def packer(storage: Any, references: Any, stop: bytes, gc: bool) -> Any:
@@ -58,8 +94,7 @@ def open_storage(place: Place) -> File:
     if os.path.isdir(path):
         raise Invalid(f"{path} is a directory, not a file", remedy="name a file in it")
     _check(path)
-    if not os.path.exists(path) and os.path.exists(f"{path}.old"):
-        os.rename(f"{path}.old", path)  # killed while a packed file took its place
+    _take_back(path)
     storage = File.__new__(File)
     try:
         storage.__init__(path, pack_keep_old=False)  # type: ignore[misc]
@@ -68,6 +103,18 @@ def open_storage(place: Place) -> File:
         raise
     _sync(folder)
     return storage
+
+
+def _take_back(path: str) -> None:
+    """The old file, when whoever packed it was killed while the packed one took its place: not when he is at it."""
+    if os.path.exists(path) or not os.path.exists(f"{path}.old"):
+        return
+    lock = LockFile(f"{path}.lock")
+    try:
+        if not os.path.exists(path) and os.path.exists(f"{path}.old"):
+            os.rename(f"{path}.old", path)
+    finally:
+        lock.close()
 
 
 def meaning(error: Exception, place: Place) -> EmergeError | None:

@@ -69,13 +69,17 @@ class View:
     """One connection to an opened database: its rows, all as of the moment of the first look since `end`."""
 
     def __init__(self, database: Any, remote: bool) -> None:
+        self.database = database
         self._manager = TransactionManager(explicit=True)
         self._connection = database.open(self._manager)
         self._remote = remote
         self._rows: Rows | None = None
         self._begun = False
+        self.is_open = True
 
     def rows(self) -> Rows:
+        if not self.is_open:  # the connection may be another view's by now
+            raise StorageError("the connection is closed")
         if not self._begun:
             self._manager.begin()
             self._begun = True
@@ -97,8 +101,11 @@ class View:
                 self._manager.abort()
 
     def close(self) -> None:
-        self.end()
-        self._connection.close()
+        self.is_open = False
+        try:
+            self.end()
+        finally:
+            self._connection.close()
 
     def _fetch(self, objects: list[Any]) -> None:
         if self._remote:
@@ -143,6 +150,14 @@ def _prepared(storage: Any) -> Any:
             manager.abort()
         connection.close()
     return database
+
+
+def refused(error: Exception, place: Place) -> bool:
+    """Whether a commit that failed so, when it was to become final, has certainly not been made.
+
+    Only a server with transactions of its own can tell.
+    """
+    return place.module == "zodb_sql" and bool(_module(place).refused(error))
 
 
 @contextmanager

@@ -55,11 +55,23 @@ def meaning(error: Exception, place: Place) -> EmergeError | None:
         return PermissionDenied(f"{place.name}: the user has no right to do that", remedy="grant it, or use another")
     if state == "3D000" or ("database" in text and "does not exist" in text):
         return Invalid(f"{place.name} does not exist", remedy="create the database")
+    if state == "25006":
+        return Unavailable(f"{place.name} takes no writes", remedy="name the primary server")
     if state.startswith("53") and state != "53300":
-        return LimitExceeded(f"no room is left for {place.name}", remedy="free some space there", limit="disk space")
+        return LimitExceeded(
+            f"no room is left for {place.name}",
+            remedy="free some disk space there, then try again",
+            limit="disk space",
+        )
     if isinstance(error, psycopg2.OperationalError) or state.startswith(("57", "08", "53")):
         return _away(place)
     return Unavailable(f"{place.name}: error {state} of PostgreSQL", remedy="look into its log")
+
+
+def refused(error: Exception) -> bool:
+    """Whether PostgreSQL answered a commit with this, and so has not made it."""
+    state = error.pgcode or "" if isinstance(error, psycopg2.Error) else ""
+    return bool(state) and not state.startswith(("08", "57P", "40003"))
 
 
 def _away(place: Place) -> EmergeError:

@@ -14,6 +14,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from ZODB.POSException import ConflictError, POSKeyError
 
@@ -21,13 +22,14 @@ from ..errors import EmergeError, LimitExceeded, Unavailable
 from ..store import Batch, Key
 from .check import changed
 from .group import Answer
-from .zodb_place import Place, View, meaning
+from .zodb_place import Place, View, meaning, refused
 from .zodb_tree import Rows
 
 WRITERS = 32  # of which the turn remembers the last commit
 _AGAIN = 0.02  # seconds, at most, before the next attempt among many writers; doubled up to
 _MOST = 0.2
 _PATIENCE = 3  # times the wait for a server: how long a commit is made again after conflicts
+_BRIEFLY = 0.2  # seconds: the same of a file, which nobody else writes to
 
 
 class Writer:
@@ -56,9 +58,12 @@ class Writer:
     def _write(self, batches: Sequence[Batch]) -> list[Answer]:
         doubtful: dict[int, list[Answer]] = {}  # commit -> the answers, of attempts that may or may not be applied
         began, lag = time.monotonic(), _AGAIN
+        patience = _PATIENCE * self._place.wait if self._place.remote else _BRIEFLY
         while True:
             voted = _Voted()
             try:
+                if not self.view.is_open:
+                    self.view = self._replace(self.view)
                 rows = self.view.rows()
                 if doubtful and (done := doubtful.get(rows.number(self._name))) is not None:
                     return done
@@ -67,10 +72,10 @@ class Writer:
                     self.view.commit(voted)
                 return answers
             except (ConflictError, POSKeyError) as error:  # of a key: somebody else removed it meanwhile
-                if time.monotonic() - began > _PATIENCE * self._place.wait:
+                if time.monotonic() - began > patience:
                     raise meaning(error, self._place) from error
             except Exception as error:
-                if voted.yes:
+                if voted.yes and not refused(error, self._place):
                     doubtful[self._number] = answers
                 self._check(error, bool(doubtful), time.monotonic() - began)
             finally:
@@ -81,7 +86,8 @@ class Writer:
     def _check(self, error: Exception, doubtful: bool, since: float) -> None:
         """Take a new connection for the next attempt, or raise when there shall be none."""
         told = meaning(error, self._place)
-        self.view = self._replace(self.view)
+        with suppress(EmergeError):  # else the next attempt, or commit, begins with it
+            self.view = self._replace(self.view)
         if not doubtful and not isinstance(told, Unavailable):
             raise told from error
         if since > self._place.wait or not self._place.remote:  # a file is not tried again: its disk is ill

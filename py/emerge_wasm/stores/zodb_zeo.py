@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import Any
 
 from ZEO.ClientStorage import ClientStorage
-from ZEO.Exceptions import ClientDisconnected
+from ZEO.Exceptions import ClientDisconnected, ServerException
 
-from ..errors import EmergeError, Invalid, Unavailable
+from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from .zodb_place import Place
 
 _ADDRESS = re.compile(r"(?P<host>\[[^]/]+\]|[^:/]+):(?P<port>\d{1,5})(/(?P<storage>[^/]+)?)?")
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def open_storage(place: Place) -> Any:
@@ -28,9 +30,24 @@ def open_storage(place: Place) -> Any:
 
 
 def meaning(error: Exception, place: Place) -> EmergeError | None:
-    """The EmergeError for what a connection has."""
+    """The EmergeError for what a connection, or the server, has."""
+    if isinstance(error, ServerException):
+        return _meaning_there(error, place)
     if isinstance(error, ClientDisconnected | OSError):
         return Unavailable(
-            f"{place.name} does not answer", remedy="start it, and see that it serves a storage of that name"
+            f"{place.name} does not answer",
+            remedy="start it, and see that it serves a storage of that name, for writing",
         )
+    return None
+
+
+def _meaning_there(error: ServerException, place: Place) -> EmergeError | None:
+    """Of an error that the server met: its class by name, and its arguments."""
+    match error.args:
+        case [str(kind), [int(number), *_]] if kind.endswith("OSError") and number in _NO_ROOM:
+            return LimitExceeded(
+                f"no room is left for {place.name}",
+                remedy="free some disk space there, then try again",
+                limit="disk space",
+            )
     return None
