@@ -19,3 +19,4 @@ class InventoryItem(EmergeFile):
 fs.store(InventoryItem(id="widget1", name="widget1", path="/inventory", unit_price=3.0, quantity_on_hand=10))
 print(fs.run("/inventory/widget1", "total_cost"))  # on the node that holds it
 print(fs.getobject("/inventory/widget1").total_cost())  # here
+print([item.name for item in fs.search(lambda o: o.unit_price < 3.5 and "w" in o.name, path="/inventory")])

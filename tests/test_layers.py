@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "py" / "emerge_wasm"
 LAYERS = [
     {"errors", "paths", "objects", "store", "context", "operations", "sync"},
     {"codec", "bundles", "wire"},
-    {"filesystem", "query"},
+    {"filesystem", "query", "graphql"},
     {"stores", "clients", "blocks"},
     {"node", "relay", "sandbox", "browser"},
     {"cli"},
@@ -28,6 +28,8 @@ BROWSER = [
     "emerge_wasm.wire",
     "emerge_wasm.filesystem",
     "emerge_wasm.filesystem.execute",
+    "emerge_wasm.graphql",
+    "emerge_wasm.query",
     "emerge_wasm.clients",
     "emerge_wasm.classic",
     "emerge_wasm.clients.local",

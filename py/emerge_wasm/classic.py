@@ -16,7 +16,7 @@ from .clients.setting import DEFAULT_PORT, endpoint_of
 from .errors import Invalid
 
 if TYPE_CHECKING:
-    from .filesystem.run import RunCall, RunOutcome
+    from .filesystem.run import EvaluateCall, EvaluateOutcome, Host, RunCall, Runner, RunOutcome
     from .node.rest import RESTNodeServer as RESTNodeServer
     from .sandbox import Pool
 
@@ -113,28 +113,45 @@ async def _open(url: str) -> Client:
             await sandbox.close()
 
     sandbox = _Sandbox()
-    filesystem = await Filesystem.open(await open_store(url), url=url, runner=sandbox.run)
+    filesystem = await Filesystem.open(await open_store(url), url=url, runner=sandbox)
     return Client(Transport(filesystem, Context(_user(), superuser=True, via="local")))
 
 
 class _Sandbox:
     """What runs methods: processes started at the first run; in a browser the page's own Python."""
 
+    size = 2
+
     def __init__(self) -> None:
+        self._here: Runner | None = None
         self._pool: Pool | None = None
         self._turn = asyncio.Lock()
-
-    async def run(self, call: RunCall) -> RunOutcome:
         if sys.platform == "emscripten":
-            from .filesystem.execute import execute
+            from .clients.host import give_filesystem
+            from .filesystem.execute import Here
 
-            return await execute(call)
+            self._here = Here(given=give_filesystem)
+
+    @property
+    def kind(self) -> str:
+        runner = self._here or self._pool
+        return "sandbox" if runner is None else runner.kind
+
+    async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
+        return await (await self._runner()).run(call, host)
+
+    async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
+        return await (await self._runner()).evaluate(call)
+
+    async def _runner(self) -> Runner:
+        if self._here is not None:
+            return self._here
         async with self._turn:
             if self._pool is None:
                 from .sandbox import Pool
 
-                self._pool = await Pool(2, spare=0).start()
-        return await self._pool.run(call)
+                self._pool = await Pool(self.size).start()
+        return self._pool
 
     async def close(self) -> None:
         pool, self._pool = self._pool, None

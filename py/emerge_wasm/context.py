@@ -20,6 +20,9 @@ class Context:
 
     A `superuser` passes every check of permissions: whoever holds the store itself. `transaction` names the open
     transaction that the call is part of.
+
+    A call that a running method makes is inside of runs: `runs` are the uuids of the objects that run, the outermost
+    first, `held` the transactions that are held by one of them, once for each. No caller sets these.
     """
 
     principal: str = ""
@@ -28,6 +31,8 @@ class Context:
     umask: int = UMASK
     transaction: str = ""
     via: str = "local"
+    runs: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
     def narrowed(self, wanted: Wire | None) -> Context:
         """This context with what a call asks for: `umask`, `transaction`, and (only a superuser may) to be made `as`

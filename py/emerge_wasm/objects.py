@@ -66,6 +66,7 @@ class Pointer:
 
     `class_name` and `bundle` (a hash) are empty for directories and plain state; `size` is the state's bytes;
     `revision` is globally unique per change; `parent` is the revision before it ("" for the first).
+    `removed`: it is no more, as only a listing of /registry tells.
     """
 
     uuid: str
@@ -82,6 +83,7 @@ class Pointer:
     revision: str
     date: str
     node: str
+    removed: bool = False
 
     @property
     def full_path(self) -> str:
@@ -92,10 +94,14 @@ class Pointer:
         return self.type == DIRECTORY
 
     def to_wire(self) -> dict[str, Any]:
-        """A plain map with these fields, as operations return it."""
-        return asdict(self)
+        """A plain map with these fields, as operations return it: `removed` only where it is so."""
+        wire = asdict(self)
+        return wire if self.removed else {name: wire[name] for name in _ALWAYS}
 
     @classmethod
     def from_wire(cls, data: dict[str, Any]) -> Self:
         """The pointer in such a map; keys unknown here (from a newer node) are dropped."""
-        return cls(**{name: data[name] for name in cls.__slots__})
+        return cls(**{name: data[name] for name in _ALWAYS}, removed=data.get("removed", False))
+
+
+_ALWAYS = tuple(f.name for f in fields(Pointer) if f.name != "removed")

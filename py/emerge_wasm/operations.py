@@ -292,8 +292,117 @@ class Operations(Protocol):
     ) -> Any:
         """Run a method where the object lives; its result. A changed state becomes a version.
 
-        With `receipt`: {"result", "output", "milliseconds", "pointer"}, the pointer None when nothing changed.
+        On a directory, over all objects in it that the caller may run: [{"path", "result"} or {"path", "error"}…].
+        With `receipt`, instead of a result: {"result", "output", "milliseconds", "pointer" (None when nothing changed),
+        "receipt"}, the last as `receipts` tells it.
         """
+        ...
+
+    @operation("run", "x", changes=True)
+    def runstream(
+        self, path: str, method: str, args: Values | None = None, kwargs: Wire | None = None
+    ) -> AsyncIterator[Wire]:
+        """The same as a stream of what happens: {"event": "output", "path", "text"} while it prints, {"event":
+        "result", "path", and what `run` gives with `receipt`} or {"event": "error", "path", "error"} of each object,
+        {"event": "progress", "done", "failed", "total"} on a directory. Closing the stream ends the run."""
+        ...
+
+    @operation("run", "r")
+    async def receipts(self, path: str, before: str = "", limit: int = 100) -> Rows:
+        """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",
+        "principal", "method", "version" (that it ran on), "bundle", "arguments", "result" (SHA-256 of their encoded
+        bytes), "milliseconds", "made" (the version that it made, 0: none)}."""
+        ...
+
+    @operation("run", "x", changes=True)
+    async def query(self, path: str) -> Any:
+        """Run a query object: its method `query(self, fs)`. The results are kept in its field `results`, to be read
+        later without running it again, and returned."""
+        ...
+
+    # --- search
+    @operation("search", "r")
+    async def search(
+        self,
+        path: str,
+        predicate: Wire | None = None,
+        order_by: str = "",
+        descending: bool = False,
+        limit: int = 1000,
+        cursor: str = "",
+        as_of: str = "",
+        bundles: dict[str, bytes] | None = None,
+    ) -> Wire:
+        """{"objects": [{"pointer", "state"}…], "cursor", "scanned", "errors"}: a page of the objects at or below a path
+        for which a predicate is true (None: all), in the order of a field, or in the plan's own order.
+
+        A predicate is {"text", "values", "bundle"}: a lambda of one argument, the encoded map of what it captured, and
+        the hash of a bundle with what else it uses ("": nothing), sent along in `bundles` as in `store`. An object on
+        which it raises is not found: "errors" is {"count", "first": [{"path", "error"}…]}.
+        """
+        ...
+
+    @operation("search", "r")
+    async def count(
+        self, path: str, predicate: Wire | None = None, as_of: str = "", bundles: dict[str, bytes] | None = None
+    ) -> Wire:
+        """{"count", "scanned", "errors"} of a search."""
+        ...
+
+    @operation("search", "r")
+    async def searchtext(self, path: str, field: str, words: str, limit: int = 100, cursor: str = "") -> Wire:
+        """{"objects": [{"pointer", "state", "score"}…], "cursor"}: objects at or below a path whose field has all of
+        the words (`wor*`: all that begin so), the best first."""
+        ...
+
+    @operation("search", "r")
+    async def aggregate(
+        self,
+        path: str,
+        values: Wire,
+        by: Names | None = None,
+        predicate: Wire | None = None,
+        as_of: str = "",
+        bundles: dict[str, bytes] | None = None,
+    ) -> Wire:
+        """{"groups": [{**by, **values}…], "scanned", "errors"}: figures over the objects at or below a path, by group.
+
+        `values` maps names to [function, field, …]: ["count"], ["sum", field], "mean", "min", "max", "std",
+        "median", "distinct" or ["percentile", field, 95]. Groups come in the order of their keys.
+        """
+        ...
+
+    @operation("search", "r")
+    async def explain(
+        self,
+        path: str,
+        predicate: Wire | None = None,
+        order_by: str = "",
+        as_of: str = "",
+        bundles: dict[str, bytes] | None = None,
+    ) -> Wire:
+        """{"plan": a tree of {"step", "text", …, "inputs"}, "text": the same to read, "scans": about how many objects,
+        "of": how many there are, "code": whether shipped code runs, "suggestion": an index that would help, or ""}."""
+        ...
+
+    @operation("search", "w", changes=True)
+    async def index(
+        self, path: str, fields: Names | None = None, unique: bool = False, text: bool = False, drop: bool = False
+    ) -> Rows:
+        """Keep an index over fields of the objects at or below a directory (or `drop` it); without fields nothing
+        changes. The indexes there: [{"path", "fields", "unique", "text", "state" ("building" | "ready" | "failed"),
+        "done", "total", "error"}…], and those that would have helped searches, with the state "suggested"."""
+        ...
+
+    @operation("search", "r", changes=True)
+    async def graphql(self, path: str, query: str, variables: Wire | None = None, name: str = "") -> Wire:
+        """{"data", "errors", "extensions"}: the answer to a GraphQL document over the objects at or below a path.
+        `name`: which of its operations."""
+        ...
+
+    @operation("search", "r")
+    def subscribe(self, path: str, query: str, variables: Wire | None = None, name: str = "") -> AsyncIterator[Wire]:
+        """A stream of the answers to a GraphQL subscription."""
         ...
 
     # --- access
@@ -343,7 +452,8 @@ class Operations(Protocol):
     @operation("cluster")
     async def hello(self) -> Wire:
         """{"node", "uuid", "version", "store", "durability", "isolation", "largest_batch", "position", "runs",
-        "principal"} of who answers."""
+        "principal"} of who answers. `runs`: how shipped code runs there: "sandbox", "unsafe", "browser" or "" (not at
+        all)."""
         ...
 
     @operation("cluster")

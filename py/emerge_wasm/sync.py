@@ -1,7 +1,7 @@
 """The sync face of async code: the one switch between CPython and Pyodide.
 
 On CPython an event loop in a background thread runs what is handed to it; in Pyodide `run_sync` (JSPI) suspends
-the Python stack. Imports nothing of ours but the errors.
+the Python stack; in a sandbox's worker, whose transport blocks, it simply runs. Imports nothing of ours but the errors.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from .errors import Unavailable
@@ -21,7 +21,19 @@ IN_PYODIDE = sys.platform == "emscripten"
 
 def wait(work: Coroutine[Any, Any, T]) -> T:
     """The result of a coroutine, waited for here. Unavailable where this browser cannot wait."""
-    return _wait_in_pyodide(work) if IN_PYODIDE else _wait_on_thread(work)
+    value: T = drive(work)
+    return value
+
+
+def run_straight(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never suspends. RuntimeError when it does."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    work.close()
+    raise RuntimeError("it waits for something else than the filesystem: use afs, and await it")
 
 
 def iterate(items: AsyncIterator[T]) -> Iterator[T]:
@@ -93,3 +105,7 @@ def _wait_on_thread(work: Coroutine[Any, Any, T]) -> T:
     except KeyboardInterrupt:
         future.cancel()
         raise
+
+
+drive: Callable[[Coroutine[Any, Any, Any]], Any] = _wait_in_pyodide if IN_PYODIDE else _wait_on_thread
+"""How this process waits for a coroutine: a sandbox's worker sets it to `run_straight`."""

@@ -15,9 +15,10 @@ from tests.contracts.filesystem import SCENARIOS, Scenario
 
 SETUP = """
 from emerge_wasm.clients import Client
+from emerge_wasm.clients.host import give_filesystem
 from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.execute import execute
+from emerge_wasm.filesystem.execute import Here
 from emerge_wasm.operations import Context
 from emerge_wasm.stores import open_store
 from emerge_wasm.stores.indexeddb import IndexedDBStore
@@ -27,7 +28,7 @@ scenarios = {scenario.__name__: scenario for scenario in contract.SCENARIOS}
 
 async def open_client(name):
     url = f"indexeddb://{name}"
-    opened = await Filesystem.open(await open_store(url), node="browser", url=url, runner=execute)
+    opened = await Filesystem.open(await open_store(url), node="browser", url=url, runner=Here(given=give_filesystem))
     return Client(LocalTransport(opened, Context("tester", superuser=True)))
 """
 
@@ -35,7 +36,7 @@ async def open_client(name):
 @pytest.fixture(scope="session")
 def page(selenium_module_scope: Any) -> Any:
     """The page, where the scenarios and `open_client` can be used."""
-    for name in ("filesystem", "composition", "versioning"):
+    for name in ("filesystem", "composition", "indexing", "running", "searching", "versioning"):
         text = json.dumps(Path(filesystem.__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
         selenium_module_scope.run_js(f"pyodide.FS.writeFile('/suite/tests/contracts/{name}.py', {text});")
     selenium_module_scope.run("import importlib; importlib.invalidate_caches()")

@@ -120,12 +120,14 @@ def test_newer_format_is_refused(selenium: Any, name: str) -> None:
     assert "newer Emerge" in run(selenium, name, "result = str(await failure(opened(), Invalid))")
 
 
-def test_older_format_is_opened(selenium: Any, name: str) -> None:
-    """Before the space `links` came."""
+@pytest.mark.parametrize(("format", "new"), [(1, ["links", "receipts"]), (2, ["receipts"])])
+def test_older_format_is_opened(selenium: Any, name: str, format: int, new: list[str]) -> None:
+    """Before these spaces came."""
+    spaces = [*(space for space in SPACES if space not in new), "counters"]
     selenium.run_js(f"""
         await new Promise((resolve, reject) => {{
-            const request = indexedDB.open("{name}", 1);
-            const spaces = ["meta", "entries", "versions", "states", "bundles", "log", "indexes", "counters"];
+            const request = indexedDB.open("{name}", {format});
+            const spaces = {json.dumps(spaces)};
             request.onupgradeneeded = () => spaces.forEach((space) => request.result.createObjectStore(space));
             request.onsuccess = () => {{
                 const bytes = (text) => new TextEncoder().encode(text);
@@ -135,13 +137,14 @@ def test_older_format_is_opened(selenium: Any, name: str) -> None:
             }};
             request.onerror = reject;
         }});""")
-    code = """
+    code = f"""
 store = await opened()
-await store.commit(puts((b"new", b"v"), space="links"))
-result = [value.decode() for value in await store.get([("states", b"k"), ("links", b"new")])]
+for space in {new}:
+    await store.commit(puts((b"new", b"v"), space=space))
+result = [value.decode() for value in await store.get([("states", b"k"), *((space, b"new") for space in {new})])]
 await store.close()
 """
-    assert run(selenium, name, code) == ["old", "v"]
+    assert run(selenium, name, code) == ["old", *["v"] * len(new)]
 
 
 def test_foreign_database_is_refused(selenium: Any, name: str) -> None:

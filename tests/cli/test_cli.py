@@ -20,7 +20,7 @@ Emerge = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def widget(place: Server) -> str:
     """The README's object, stored by the README's script."""
-    assert run_example("inventory.py", place.host) == "30.0\n30.0\n"
+    assert run_example("inventory.py", place.host) == "30.0\n30.0\n['widget1']\n"
     return "/inventory/widget1"
 
 

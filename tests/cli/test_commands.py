@@ -87,7 +87,9 @@ def test_permissions(run: Callable[..., str], emerge: Emerge, bolt: str) -> None
     run("chown", "ada:staff", bolt)
     assert run("--as", "ada", "cat", f"{bolt}.price") == "2\n"
     run("--umask", "077", "mkdir", "/shop/closed")
-    assert run("ls", "-l", "/shop").splitlines()[1].startswith("drwx------")
+    rows = [line.split() for line in run("ls", "-l", "/shop").splitlines()]
+    assert [row[1] for row in rows if row[-1] == "bolt"] == ["ada:staff"]
+    assert rows[1][0] == run("ls", "-ld", "/shop/closed").split()[0] == "drwx------"
     assert emerge("--umask", "nine", "whoami").returncode == 2
 
 
@@ -97,11 +99,15 @@ def test_a_transaction_over_several_commands(run: Callable[..., str], bolt: str)
     run("--transaction", name, "mkdir", "/shop/new")
     assert run("--transaction", name, "cat", f"{bolt}.price") == "9\n"
     assert run("cat", f"{bolt}.price") == "2\n" and run("ls", "/shop") == "bolt\n"
-    assert run("commit", name).endswith("changes\n")
+    assert run("commit", name) == "2 changes\n"
     assert run("cat", f"{bolt}.price") == "9\n"
     assert run("begin", "mine") == "mine\n"
     run("--transaction", "mine", "rm", bolt)
     assert run("rollback", "mine") == "rolled back\n" and run("cat", f"{bolt}.price") == "9\n"
+    assert run("rollback", "mine") == "no transaction mine is open\n"
+    run("begin", "one")
+    run("--transaction", "one", "mkdir", "/shop/one")
+    assert run("commit", "one") == "1 change\n"
 
 
 @pytest.mark.parametrize("format", ["emerge", "json", "csv"])
@@ -115,3 +121,31 @@ def test_files_go_out_and_in(run: Callable[..., str], emerge: Emerge, bolt: str,
     (tmp_path / "bad.emerge").write_bytes(b"nothing")
     failed = emerge("import", "bad.emerge")
     assert failed.returncode == 2 and "bad.emerge is not an archive" in failed.stderr
+
+
+def test_the_registry_tells_what_was_removed(run: Callable[..., str], bolt: str) -> None:
+    uuid = json.loads(run("--json", "ls", bolt))[0]["uuid"]
+    assert f"{uuid}  {bolt}" in run("ls", "/registry").splitlines()
+    run("rm", "-r", "/shop")
+    assert f"{uuid}  {bolt}  (removed)" in run("ls", "/registry").splitlines()
+    assert any(line.endswith(f"{uuid}  {bolt}  (removed)") for line in run("ls", "-l", "/registry").splitlines())
+    rows = {row["uuid"]: row for row in json.loads(run("--json", "ls", "/registry"))}
+    assert rows[uuid]["removed"] is True
+    assert run("restore", bolt).startswith(bolt)
+
+
+def test_changes_as_they_were_and_as_they_come(run: Callable[..., str], bolt: str) -> None:
+    position = json.loads(run("--json", "changes", "--limit", "1"))["position"]
+    assert position == 1
+    position = json.loads(run("--json", "hello"))["position"]
+    run("update", bolt, "price=7")
+    (line,) = run("changes", str(position)).splitlines()
+    assert line.split()[0] == str(position + 1) and line.endswith(f"update  {bolt}  v3")
+    assert run("watch", bolt, "--since", str(position), "-n", "1") == line + "\n"
+
+
+def test_the_cluster(run: Callable[..., str], place: Server, bolt: str) -> None:
+    name = json.loads(run("--json", "hello"))["node"]
+    assert run("nodes") == f"*  {name}  tcp://{place.host}\n"
+    assert run("whohas", bolt, "/nowhere") == f"{name}  {bolt}\n"
+    assert "durability" in run("hello")

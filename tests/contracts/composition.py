@@ -148,6 +148,11 @@ async def the_registry_knows_every_uuid(client: Client) -> None:
     assert (await client.getobject(f"/registry/{farm.uuid}")).acres == 40.0
     assert await client.cat(f"/registry/{farm.uuid}.acres") == 40.0
     await refused(client.store(EmergeFile(name="x", path="/registry")), Invalid, "uuid")
+    await client.rm("/farms/green")
+    listed = {p.uuid: p for p in await client.list("/registry")}
+    assert listed[farm.uuid].removed and listed[farm.uuid].to_wire()["removed"] is True
+    assert not any(p.removed for p in await client.list("/")) and "removed" not in (await client.get("/")).to_wire()
+    await refused(client.get(f"/registry/{farm.uuid}"), NotFound, "restore /farms/green")
 
 
 @scenario

@@ -436,7 +436,7 @@ async def wrong_calls_are_refused(client: Client) -> None:
 async def tells_who_answers(client: Client) -> None:
     await client.mkdir("/a")
     found = await client.hello()
-    assert found["node"] == (await client.get("/a")).node and found["runs"] is True
+    assert found["node"] == (await client.get("/a")).node and found["runs"] in ("sandbox", "unsafe", "browser")
     assert found["position"] == (await client.changes())["position"] > 0
     assert found["durability"] and found["store"] and found["principal"] == (await client.get("/a")).owner
 
@@ -474,4 +474,10 @@ async def watching_sees_changes_as_they_come(client: Client) -> None:
     await watch.aclose()
 
 
-from tests.contracts import composition, versioning  # noqa: E402, F401 - their scenarios join those above
+from tests.contracts import (  # noqa: E402 - their scenarios join those above
+    composition,  # noqa: F401
+    indexing,  # noqa: F401
+    running,  # noqa: F401
+    searching,  # noqa: F401
+    versioning,  # noqa: F401
+)

@@ -148,6 +148,33 @@ async def what_was_removed_comes_back(client: Client) -> None:
 
 
 @scenario
+async def what_was_removed_with_its_directory_comes_back_alone(client: Client) -> None:
+    """The directories above it come back with it, the same ones, with what they allow; the rest may follow."""
+    for name in ("w", "v"):
+        await client.store(item(name, "/gone/deep"))
+    directory = await client.chmod("/gone", "rwx------")
+    await client.rm("/gone", recursive=True)
+    await refused(client.restore("/gone/deep/never"), NotFound, "/gone/deep/never")
+    assert (await client.restore("/gone/deep/w")).full_path == "/gone/deep/w"
+    assert [p.full_path async for p in client.tree("/gone")] == ["/gone/deep", "/gone/deep/w"]
+    back = await client.get("/gone")
+    assert (back.uuid, back.perms) == (directory.uuid, "rwx------")
+    await client.restore("/gone/deep/v")
+    assert [p.name for p in await client.list("/gone/deep")] == ["v", "w"]
+
+
+@scenario
+async def what_is_closed_is_not_brought_back_by_others(client: Client) -> None:
+    await client.chmod("/", "rwxrwxrwx")
+    ann, bob = client.as_user("ann"), client.as_user("bob")
+    await ann.store(item("w", "/hers"))
+    await ann.rm("/hers", recursive=True)
+    await refused(bob.restore("/hers/w"), NotFound, "/hers/w")
+    await refused(bob.restore("/hers"), NotFound, "/hers")
+    assert (await ann.restore("/hers/w")).owner == "ann"
+
+
+@scenario
 async def the_past_is_read_as_it_was(client: Client) -> None:
     await client.store(item("w", "/a", unit_price=1.0))
     first = await moment()

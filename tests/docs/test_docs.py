@@ -19,10 +19,10 @@ import emerge_wasm
 from emerge_wasm import codec
 from emerge_wasm.browser.cell import compile_cell
 from emerge_wasm.cli.main import EXIT_CODES, main
-from emerge_wasm.clients import archive, client, websocket
+from emerge_wasm.clients import archive, calling, websocket, writing
 from emerge_wasm.clients.setting import DEFAULT_HOST
 from emerge_wasm.context import UMASK
-from emerge_wasm.filesystem import execute, overlay, transaction
+from emerge_wasm.filesystem import execute, hosting, invocation, overlay, receipt, transaction, turn
 from emerge_wasm.filesystem.filesystem import FORMAT
 from emerge_wasm.node.cluster import TIMES
 from emerge_wasm.relay import setting as relay_setting
@@ -136,8 +136,8 @@ RELAY, RUN = relay_setting.Limits(), execute.Limits()
 FACTS = {
     "cli.md": [f"| {code} | {name}" for name, code in EXIT_CODES.items()],
     "client.md": [
-        f"{client.AT_ONCE} calls at a time",
-        f"{client.BATCH:,} objects in one commit",
+        f"{calling.AT_ONCE} calls at a time",
+        f"{writing.BATCH:,} objects in one commit",
         f"{transaction.OPEN_LIMIT:,} may be open at once,\n"
         f"of {overlay.ROWS_LIMIT:,} rows and {mebi(overlay.BYTES_LIMIT)} each",
         *(f"`{name}(" for name in emerge_wasm.CLASSIC),
@@ -161,6 +161,12 @@ FACTS = {
     "objects.md": [
         f"{mebi(codec.SIZE_LIMIT)} a state ({mebi(RELAY.message)} through a relay), and {codec.DEPTH_LIMIT} levels",
         f"{mebi(RUN.output)} printed, {RUN.result >> 20}\nMiB of result, {RUN.items:,} items",
+    ],
+    "running.md": [
+        f"{turn.DEPTH} inside one another",
+        f"{hosting.CALLS:,} times",
+        f"newest {receipt.KEPT}",
+        {5: "five times"}[invocation.ATTEMPTS],
     ],
     "wire.md": [
         f"`{websocket.SUBPROTOCOL}`",

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest_asyncio
 
 from emerge_wasm.clients import Client
+from emerge_wasm.clients.host import give_filesystem
 from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.clients.websocket import ONLINE, WebSocketTransport
 from emerge_wasm.clients.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.execute import execute
+from emerge_wasm.filesystem.execute import Here
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer
@@ -30,14 +31,14 @@ TOKEN = "a-token-for-programs"
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def pool() -> AsyncIterator[Pool]:
-    async with Pool(2, spare=0) as pool:
+    async with Pool(2) as pool:
         yield pool
 
 
 @asynccontextmanager
 async def local(url: str) -> AsyncIterator[Client]:
     """Next door to a filesystem on a store."""
-    filesystem = await Filesystem.open(await open_store(url), node="here", url=url, runner=execute)
+    filesystem = await Filesystem.open(await open_store(url), node="here", url=url, runner=Here(given=give_filesystem))
     async with Client(LocalTransport(filesystem, Context("tester", superuser=True))) as client:
         yield client
 
@@ -46,7 +47,7 @@ async def local(url: str) -> AsyncIterator[Client]:
 async def served(pool: Pool) -> AsyncIterator[Node]:
     """A node over an empty memory store, which runs methods in the sandbox."""
     async with AsyncExitStack() as stack:
-        filesystem = await Filesystem.open(await open_store("memory:"), node="afar", url="memory:", runner=pool.run)
+        filesystem = await Filesystem.open(await open_store("memory:"), node="afar", url="memory:", runner=pool)
         stack.push_async_callback(filesystem.close)
         yield await stack.enter_async_context(
             Node(filesystem, "tcp://127.0.0.1:0", context=Context("tester", superuser=True))

@@ -19,7 +19,8 @@ from emerge_wasm.clients import Client
 from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.audit import Report, audit
-from emerge_wasm.filesystem.execute import execute
+from emerge_wasm.filesystem.execute import Here
+from emerge_wasm.filesystem.indexing import reference_key
 from emerge_wasm.filesystem.record import (
     INLINE_LIMIT,
     ROOT,
@@ -30,7 +31,6 @@ from emerge_wasm.filesystem.record import (
     log_key,
     version_key,
 )
-from emerge_wasm.filesystem.reference import reference_key
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import Part, item
@@ -43,7 +43,7 @@ async def store() -> Store:
 
 @pytest.fixture
 async def client(store: Store) -> AsyncIterator[Client]:
-    filesystem = await Filesystem.open(store, runner=execute)
+    filesystem = await Filesystem.open(store, runner=Here())
     async with Client(LocalTransport(filesystem)) as client:
         yield client
 

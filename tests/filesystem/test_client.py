@@ -17,7 +17,7 @@ from emerge_wasm import EmergeFile, Invalid, NotFound
 from emerge_wasm.clients import Client, SyncClient
 from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.execute import execute
+from emerge_wasm.filesystem.execute import Here
 from emerge_wasm.operations import Context
 from emerge_wasm.stores.memory import MemoryStore
 
@@ -35,7 +35,7 @@ class Leaf(EmergeFile):
 
 def new_client() -> SyncClient:
     async def open_client() -> Client:
-        filesystem = await Filesystem.open(MemoryStore(), runner=execute)
+        filesystem = await Filesystem.open(MemoryStore(), runner=Here())
         return Client(LocalTransport(filesystem, Context("tester", superuser=True)))
 
     return SyncClient(open_client)

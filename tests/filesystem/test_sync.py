@@ -19,8 +19,8 @@ from emerge_wasm.operations import Context
 from emerge_wasm.stores.memory import MemoryStore
 from emerge_wasm.sync import wait
 
-METHODS = sorted(name for name in vars(Client) if not name.startswith("_"))
-STREAMS = sorted(name for name in METHODS if inspect.isasyncgenfunction(vars(Client)[name]))
+METHODS = [name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")]
+STREAMS = [name for name in METHODS if inspect.isasyncgenfunction(getattr(Client, name))]
 
 
 async def start() -> Node:
@@ -81,7 +81,7 @@ def test_it_waits_for_results(fs: SyncClient) -> None:
 
 def test_streams_are_iterators(fs: SyncClient) -> None:
     fs.storeall(EmergeFile(name=f"n{number}", path="/d", data=number) for number in range(5))
-    assert STREAMS == ["dir", "objects", "states", "tree", "watch"]
+    assert {"dir", "objects", "states", "tree", "watch"} <= set(STREAMS)
     assert all(inspect.isgenerator(getattr(fs, name)("/")) for name in STREAMS)
     assert [pointer.name for pointer in fs.dir("/d")] == ["n0", "n1", "n2", "n3", "n4"]
     assert [obj.data for obj in fs.objects("/d")] == [0, 1, 2, 3, 4]

@@ -6,8 +6,11 @@ import inspect
 
 import pytest
 
-from emerge_wasm.clients import Client
+from emerge_wasm.cli.main import main
+from emerge_wasm.clients import Client, SyncClient
 from emerge_wasm.filesystem.filesystem import HANDLERS
+from emerge_wasm.node.builtin import answer_builtin
+from emerge_wasm.node.openapi import describe
 from emerge_wasm.operations import TABLE, Operation
 
 CLUSTER = {"nodes", "whohas"}
@@ -15,8 +18,54 @@ CLUSTER = {"nodes", "whohas"}
 
 EXTRA = {"unpack", "load_class", "fetch_bundles", "close"}
 EXTRA |= {"within", "as_user", "with_umask", "transaction", "reference", "resolve", "proxy", "states"}
+EXTRA |= {"run_with_receipt", "search_pages", "text_pages"}
 EXTRA |= {"load_records", "export_json", "export_csv", "load_json", "load_csv"}
 """What a Client does beside the table; `fetch_bundles` stands for the operation `classes`."""
+
+
+TYPED = {
+    "get": "ls",
+    "getobject": "cat",
+    "objects": "export",
+    "list": "ls",
+    "dir": "ls",
+    "storeall": "import",
+    "load": "import",
+    "run": "call",
+    "runstream": "call",
+    "count": "search",
+    "classes": "code",
+}
+"""Operations that a command of another name makes."""
+
+UNTYPED = {"store": "an object with a class is made in Python; `import` stores plain ones from JSON or CSV"}
+"""Operations without a command, and why."""
+
+BY_OTHER_NAMES = {"classes": "fetch_bundles"}
+"""Operations that a method of another name of Client makes."""
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_operation_can_be_typed(name: str) -> None:
+    assert (TYPED.get(name, name) in main.commands) != (name in UNTYPED)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_operation_is_a_method_with_and_without_await(name: str) -> None:
+    method = BY_OTHER_NAMES.get(name, name)
+    assert vars(SyncClient)[method].__wrapped__ is getattr(Client, method)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_every_operation_has_a_route(name: str) -> None:
+    described = describe("http://127.0.0.1")["paths"][f"/{name}"]
+    assert set(described) == ({"post"} if TABLE[name].changes else {"post", "get"})
+    assert described["post"]["operationId"] == name
+
+
+def test_zerorpc_tells_every_operation() -> None:
+    assert answer_builtin("vm", "_zerorpc_list", []) == list(TABLE)
+    assert set(answer_builtin("vm", "_zerorpc_inspect", [])["methods"]) == set(TABLE)
 
 
 def test_every_operation_has_a_handler() -> None:
@@ -41,6 +90,6 @@ def test_every_operation_is_documented(row: Operation) -> None:
 
 
 def test_the_client_has_every_operation() -> None:
-    public = {name for name in vars(Client) if not name.startswith("_")}
+    public = {name for name, _ in inspect.getmembers(Client, inspect.isfunction) if not name.startswith("_")}
     assert public - EXTRA == set(TABLE) - {"classes"}
     assert all(inspect.getdoc(getattr(Client, name)) for name in public - {"close"})

@@ -20,7 +20,8 @@ from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
 from emerge_wasm.filesystem import transaction as module
 from emerge_wasm.filesystem.audit import audit
-from emerge_wasm.filesystem.execute import execute
+from emerge_wasm.filesystem.execute import Here
+from emerge_wasm.filesystem.run import Host
 from emerge_wasm.filesystem.transaction import Transactions, transactions_of
 from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store
@@ -30,7 +31,7 @@ from tests.contracts.filesystem import item, refused
 @pytest.fixture(params=["memory", "sqlite"])
 async def filesystem(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Filesystem]:
     url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/store.db"
-    filesystem = await Filesystem.open(await open_store(url), runner=execute)
+    filesystem = await Filesystem.open(await open_store(url), runner=Here())
     yield filesystem
     assert (await audit(filesystem.core.store)).faults == []
     await filesystem.close()
@@ -205,12 +206,13 @@ async def test_a_failing_operation_leaves_the_rest(client: Client, monkeypatch: 
 async def test_a_cancelled_operation_leaves_no_trace(tmp_path: Path) -> None:
     started = asyncio.Event()
 
-    async def forever(call: RunCall) -> RunOutcome:
-        started.set()
-        await asyncio.Event().wait()
-        raise AssertionError
+    class Forever(Here):
+        async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
+            started.set()
+            await asyncio.Event().wait()
+            raise AssertionError
 
-    filesystem = await Filesystem.open(await open_store("memory:"), runner=forever)
+    filesystem = await Filesystem.open(await open_store("memory:"), runner=Forever())
     client = Client(LocalTransport(filesystem))
     await client.store(item("a"))
     async with client.transaction() as tx:
@@ -371,11 +373,12 @@ async def test_a_stream_ends_with_its_transaction(client: Client) -> None:
 async def test_what_waits_for_its_turn_when_it_ends_is_refused(filesystem: Filesystem, client: Client) -> None:
     go_on = asyncio.Event()
 
-    async def slow(call: RunCall) -> RunOutcome:
-        await go_on.wait()
-        return await execute(call)
+    class Slow(Here):
+        async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
+            await go_on.wait()
+            return await super().run(call, host)
 
-    filesystem.core.runner = slow
+    filesystem.core.runner = Slow()
     name = (await client.begin())["transaction"]
     tx = client.within(transaction=name)
     works = (tx.run("/inventory/a", "sell", 1), client.commit(name), tx.update("/inventory/a", quantity=99))
@@ -412,12 +415,13 @@ async def test_it_expires_when_left_alone(client: Client, time: list[float]) -> 
 
 
 async def test_it_does_not_expire_while_it_works(filesystem: Filesystem, client: Client, time: list[float]) -> None:
-    async def slow(call: RunCall) -> RunOutcome:
-        time[0] += 1000
-        transactions_of(filesystem.core).sweep()
-        return await execute(call)
+    class Slow(Here):
+        async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
+            time[0] += 1000
+            transactions_of(filesystem.core).sweep()
+            return await super().run(call, host)
 
-    filesystem.core.runner = slow
+    filesystem.core.runner = Slow()
     async with client.transaction(seconds=10) as tx:
         assert await tx.run("/inventory/a", "sell", 1) == 9
         await tx.update("/inventory/b", quantity=1)
@@ -451,6 +455,45 @@ async def test_it_belongs_to_who_began_it(client: Client) -> None:
     await refused(bob.begin("hers"), Conflict, "hers", "another name")
     assert (await client.within(transaction="hers").get("/x")).owner == "ann"
     assert (await client.commit("hers"))["changes"] == 1
+
+
+async def test_a_guest_is_not_the_nameless_superuser(client: Client, filesystem: Filesystem) -> None:
+    await client.begin("secret")
+    guest = Client(LocalTransport(filesystem, Context()))
+    await refused(guest.commit("secret"), PermissionDenied, "secret", "a guest")
+    await guest.begin("open")
+    assert await guest.rollback("open") and await client.rollback("secret")
+
+
+async def test_nobody_takes_all_the_places(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "OWN_LIMIT", 2)
+    ann = client.as_user("ann")
+    await ann.begin("one")
+    await ann.begin()
+    assert (await refused(ann.begin(), LimitExceeded, "2", "commit")).details["limit"] == "transactions"
+    await client.as_user("bob").begin()
+    await ann.rollback("one")
+    await ann.begin()
+
+
+async def test_all_of_them_together_are_limited(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BYTES_LIMIT", 30_000)
+    async with client.transaction() as first, client.transaction() as second:
+        await first.store(EmergeFile(name="x", data="x" * 20_000))
+        error = await refused(second.store(EmergeFile(name="y", data="y" * 20_000)), LimitExceeded, "open")
+        assert error.details["limit"] == "transactions"
+        await refused(second.get("/y"), NotFound)
+        await second.store(EmergeFile(name="z"))
+        assert (await second.cat("/z"))["data"] is None, "what it reads counts nothing"
+    assert [p.name for p in await client.list("/")] == ["inventory", "x", "z"]
+
+
+async def test_a_closed_filesystem_keeps_none() -> None:
+    filesystem = await Filesystem.open(await open_store("memory:"))
+    await Client(LocalTransport(filesystem)).begin()
+    opened = transactions_of(filesystem.core)
+    await filesystem.close()
+    assert len(opened) == 0 and opened._timer is None
 
 
 async def test_permissions_hold_inside(client: Client) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 import pytest
 
 from emerge_wasm import codec
 from emerge_wasm.errors import Conflict, Invalid, NotFound, Unavailable
 from emerge_wasm.filesystem import RunCall, RunOutcome
+from emerge_wasm.filesystem.execute import Here
+from emerge_wasm.filesystem.run import Host
 from emerge_wasm.node.cluster import Cluster
 from emerge_wasm.node.node import Node
 
@@ -181,15 +181,16 @@ async def test_moving_copying_and_removing(start_node: StartNode, connect: Conne
 async def test_a_method_runs_once_on_the_node_that_holds_the_object(start_node: StartNode, connect: Connect) -> None:
     ran: list[str] = []
 
-    def runner(node: str) -> Callable[[RunCall], Awaitable[RunOutcome]]:
-        async def run(call: RunCall) -> RunOutcome:
-            ran.append(node)
+    class Told(Here):
+        def __init__(self, node: str) -> None:
+            self.node = node
+
+        async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
+            ran.append(self.node)
             raise NotFound("what the method looked for is nowhere")
 
-        return run
-
-    a = await start_node("a", runner=runner("a"))
-    b = await start_node("b", (a.endpoint,), runner=runner("b"))
+    a = await start_node("a", runner=Told("a"))
+    b = await start_node("b", (a.endpoint,), runner=Told("b"))
     await eventually(lambda: names(a.cluster) == ["b"] and names(b.cluster) == ["a"])
     await connect(b.endpoint).call("store", ["/r/x", state()])
     await connect(a.endpoint).call("store", ["/r/y", state()])

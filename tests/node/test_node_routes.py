@@ -167,6 +167,16 @@ async def test_a_directory_on_two_nodes_is_changed_on_both(nodes: Two) -> None:
         await nodes.to_a.call("chmod", ["/none", "700"])
 
 
+async def test_a_directory_on_two_nodes_is_not_carried_in_halves(nodes: Two) -> None:
+    await nodes.to_a.call("store", ["/d/a", state()])
+    await nodes.b.filesystem.dispatch("store", ["/d/b", state()], OPERATOR)  # type: ignore[misc]
+    for name, args in (("mv", ["/d", "/e"]), ("cp", ["/d", "/e", True])):
+        with pytest.raises(Invalid, match="nodes a and b"):
+            await nodes.to_b.call(name, args)
+    await nodes.to_b.call("mv", ["/d/a", "/d/c"])
+    assert [entry["name"] async for entry in nodes.to_b.stream("tree", ["/"])] == ["d", "b", "c"]
+
+
 async def test_a_mixin_is_made_where_both_are(nodes: Two) -> None:
     client = Client(nodes.to_b)
     await client.store(Note(name="note", path="/m"))

@@ -16,6 +16,8 @@ import zmq
 from emerge_wasm.clients.zeromq import DrainedSocket, ZeroMQTransport
 from emerge_wasm.errors import EmergeError, Invalid, LimitExceeded, NotFound, Unavailable
 from emerge_wasm.filesystem import RunCall, RunOutcome
+from emerge_wasm.filesystem.execute import Here
+from emerge_wasm.filesystem.run import Host
 from emerge_wasm.node.answer import Answer
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import TABLE, Context, find_operation
@@ -324,11 +326,12 @@ print("done")
 
 
 async def test_the_real_zerorpc_client_against_a_whole_node(start_node: StartNode) -> None:
-    async def runner(call: RunCall) -> RunOutcome:
-        await asyncio.sleep(0.01)
-        return RunOutcome(42, None, "", 1.0)
+    class Slow(Here):
+        async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
+            await asyncio.sleep(0.01)
+            return RunOutcome(42, None, "", 1.0)
 
-    node = await start_node("a", runner=runner)
+    node = await start_node("a", runner=Slow())
     out, err = await run_script(REAL_CLIENT, node.endpoint)
     assert out.strip() == b"done", err.decode()
 

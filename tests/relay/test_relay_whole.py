@@ -25,8 +25,8 @@ from .conftest import TOKEN, node_is
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[Client]:
-    async with Pool(1, spare=1, limits=Limits(output=1000)) as pool:
-        filesystem = await Filesystem.open(MemoryStore(), node="alpha", runner=pool.run)
+    async with Pool(1, limits=Limits(output=1000)) as pool:
+        filesystem = await Filesystem.open(MemoryStore(), node="alpha", runner=pool)
         context = Context("operator", superuser=True)
         node = RpcServer(filesystem.dispatch, "tcp://127.0.0.1:*", name="alpha", context=context)
         await node.start()

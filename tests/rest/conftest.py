@@ -32,7 +32,7 @@ TESTER = Context("tester", superuser=True, via="rest")
 @asynccontextmanager
 async def opened(pool: Pool) -> AsyncIterator[Filesystem]:
     """An empty filesystem in memory that runs methods in the sandbox."""
-    filesystem = await Filesystem.open(await open_store("memory:"), node="afar", url="memory:", runner=pool.run)
+    filesystem = await Filesystem.open(await open_store("memory:"), node="afar", url="memory:", runner=pool)
     yield filesystem
     await filesystem.close()
 

@@ -7,13 +7,12 @@ import asyncio
 import struct
 import sys
 
-import msgpack
 import pytest
 
 from emerge_wasm.errors import ExecutionFailed, LimitExceeded, NotFound
 from emerge_wasm.filesystem.capture import Stop, capture
-from emerge_wasm.filesystem.execute import Encoded, execute
-from emerge_wasm.sandbox.frame import BadFrame, Splitter, pack_answer, pack_frame, parse_answer
+from emerge_wasm.filesystem.execute import execute
+from emerge_wasm.sandbox.frame import BadFrame, Splitter, pack_frame
 
 from .conftest import SMALL, call_of
 from .thing import Thing
@@ -80,31 +79,3 @@ def test_splitter_puts_pieces_together() -> None:
     assert splitter.feed(data) == frames
     with pytest.raises(BadFrame, match="101 bytes"):
         splitter.feed(struct.pack(">I", 101))
-
-
-def test_answers_cross_whole() -> None:
-    done = Encoded(b"\x01", None, "out", 1.5)
-    assert parse_answer(pack_answer(done)) == done
-    error = LimitExceeded("too much", path="/a", remedy="less", limit="output", output="x")
-    back = parse_answer(pack_answer(error))
-    assert isinstance(back, LimitExceeded) and back.to_wire() == error.to_wire()
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        None,
-        [],
-        [1],
-        [1, b"", "state", "", 1.0],
-        [1, b"", None, "", 1],
-        [2, {}],
-        [2, {"code": "Invalid", "message": "x", "details": {"message": "y"}}],
-        [3, b"", None, "", 1.0],
-    ],
-)
-def test_what_is_no_answer(body: object) -> None:
-    with pytest.raises(BadFrame):
-        parse_answer(msgpack.packb(body))
-    with pytest.raises(BadFrame):
-        parse_answer(b"\xc1")

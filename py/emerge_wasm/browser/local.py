@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..clients.host import give_filesystem
 from ..clients.local import LocalTransport
 from ..filesystem import Filesystem
-from ..filesystem.execute import execute
+from ..filesystem.execute import Here
 from ..stores import open_store
 from .place import Place
 
@@ -16,13 +17,14 @@ CHANNEL = "emerge-local"
 
 async def open_local(place: Place, url: str = URL) -> str:
     """Put the filesystem behind the place; the name of its engine. A browser that refuses storage gets memory."""
+    runner = Here(given=give_filesystem)
     try:
         store = await open_store(url)
-        filesystem = await Filesystem.open(store, node="this browser", url=url, runner=execute)
+        filesystem = await Filesystem.open(store, node="this browser", url=url, runner=runner)
     except Exception as error:
         place.reason = f"the browser's storage cannot be opened: {error}"
         url = "memory:"
-        filesystem = await Filesystem.open(await open_store(url), node="this tab", url=url, runner=execute)
+        filesystem = await Filesystem.open(await open_store(url), node="this tab", url=url, runner=runner)
     place.behind = LocalTransport(filesystem)
     if not url.startswith("memory:"):
         share_changes(place, filesystem)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from ..clients.host import give_client
 from ..codec import decode, encode, read_literal, show
 from ..errors import Conflict, Invalid
 from ..filesystem import RunCall
@@ -84,7 +85,7 @@ async def _run_here(place: Place, path: str, method: str, args: list[Any], kwarg
     pointer = Pointer.from_wire(wire["pointer"])
     bundles = await place.client.fetch_bundles(pointer.bundle) if pointer.bundle else {}
     call = RunCall(path, wire["pointer"], wire["state"], bundles, method, args, kwargs, TIMEOUT)
-    outcome = await execute(call)
+    outcome = await execute(call, given=give_client(place.client))
     changed = None
     if outcome.state is not None:
         where = child_path(pointer.path, pointer.name)

@@ -36,6 +36,18 @@ def capture(cls: type) -> list[Bundle]:
     return with_requires(known)
 
 
+def capture_draft(draft: Draft) -> list[Bundle]:
+    """The bundles of a draft that stands for no class of its own: those it depends on first, its own last.
+
+    Its own is not registered, so that loading it here runs it.
+    """
+    for cls in sorted(draft.needed, key=class_name_of):
+        capture(cls)
+    own = _checked(draft.cls, Bundle.of(_content(draft.cls, [draft])))
+    required = {bundle.hash: bundle for cls in draft.needed for bundle in with_requires(_known(cls))}
+    return [*required.values(), own]
+
+
 def _drafts(cls: type) -> dict[type, Draft]:
     """The class and every class it needs, directly or not, that is not captured yet."""
     drafts: dict[type, Draft] = {}
@@ -95,13 +107,17 @@ def _make(group: list[Draft]) -> None:
 
 
 def _register(cls: type, content: Content) -> Bundle:
-    bundle = Bundle.of(content)
+    bundle = _checked(cls, Bundle.of(content))
+    register(cls, bundle)
+    return bundle
+
+
+def _checked(cls: type, bundle: Bundle) -> Bundle:
     if len(bundle.data) > BUNDLE_LIMIT:
         raise CannotShip(
             f"the class {cls.__name__} with what it uses has {len(bundle.data)} bytes",
             remedy=f"the limit is {BUNDLE_LIMIT}; keep large data in objects, not in constants",
         )
-    register(cls, bundle)
     return bundle
 
 

@@ -26,7 +26,7 @@ def describe(bundle: Bundle, find: Find) -> dict[str, Any]:
     fields: dict[str, dict[str, str]] = {}
     methods: dict[str, dict[str, str]] = {}
     doc = ""
-    for _, node in reversed(_lineage(bundle, find)):
+    for _, node in reversed(lineage(bundle, find)):
         doc = ast.get_docstring(node) or doc
         for row in _fields(node):
             fields[row["name"]] = row
@@ -98,10 +98,11 @@ def _text_bundle(bundle: Bundle, find: Find) -> Bundle:
     return read(bundle.content.within, find) if bundle.content.within else bundle
 
 
-def _lineage(bundle: Bundle, find: Find) -> list[Ancestor]:
-    """The class and its shipped bases, the class first, each once, in the order that attributes are looked up."""
+def lineage(bundle: Bundle, find: Find, name: str = "") -> list[Ancestor]:
+    """The class (or that of another name in its text) and its shipped bases, the class first, each once, in the order
+    that attributes are looked up. Bases that are not shipped, or missing, are left out."""
     found: dict[str, Ancestor] = {}
-    _add(bundle, bundle.class_name, find, found, 0)
+    _add(bundle, name or bundle.class_name, find, found, 0)
     return list(found.values())
 
 
@@ -128,7 +129,7 @@ def _add(bundle: Bundle, name: str, find: Find, found: dict[str, Ancestor], leve
 
 
 def _class_node(bundle: Bundle, name: str) -> ast.ClassDef | None:
-    body: list[ast.stmt] = _parsed(bundle.source).body
+    body: list[ast.stmt] = parsed(bundle.source).body
     found = None
     for step in name.split("."):
         found = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == step), None)
@@ -138,7 +139,8 @@ def _class_node(bundle: Bundle, name: str) -> ast.ClassDef | None:
     return found
 
 
-def _parsed(text: str) -> ast.Module:
+def parsed(text: str) -> ast.Module:
+    """The tree of a bundle's source. Raises Invalid, LimitExceeded for what is no Python, or too deep."""
     try:
         check_nesting(text)
         return ast.parse(text)
@@ -193,7 +195,7 @@ def _without_first(arguments: ast.arguments) -> ast.arguments:
 
 
 def _find_method(bundle: Bundle, find: Find, method: str) -> tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]:
-    for outer, node in _lineage(bundle, find):
+    for outer, node in lineage(bundle, find):
         for item in node.body:
             if isinstance(item, FunctionNode) and item.name == method:
                 return outer.source, item

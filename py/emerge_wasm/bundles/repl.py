@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 FILENAME = "<stdin>"
 LINES = 5000
+MOST = 20
+"""Lines of one statement that is no definition."""
 _STARTS = ("class ", "def ", "async def ")
 
 
@@ -25,6 +27,28 @@ def typed_definitions() -> Iterator[str]:
             while last < len(lines) and lines[last][:1] in (" ", "\t", ")"):
                 last += 1
             yield "\n".join(lines[first:last]) + "\n"
+
+
+def typed_statements(word: str) -> Iterator[str]:
+    """What was typed at the prompt with that word in it, newest first: each line of it with those that it takes to be
+    Python, up to MOST."""
+    lines = _history()
+    for number in range(len(lines) - 1, -1, -1):
+        if word in lines[number]:
+            for first in range(number, max(-1, number - MOST), -1):
+                yield from _complete(lines[first : first + MOST], number - first)
+
+
+def _complete(lines: list[str], least: int) -> Iterator[str]:
+    """The shortest text of these lines that can be compiled and has more than the `least` first of them."""
+    for last in range(least + 1, len(lines) + 1):
+        text = "\n".join(lines[:last]) + "\n"
+        try:
+            compile(text, FILENAME, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):
+            continue
+        yield text
+        return
 
 
 def _history() -> list[str]:

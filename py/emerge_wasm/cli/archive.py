@@ -6,7 +6,7 @@ import click
 
 from ..errors import Invalid
 from .session import Session, pass_session
-from .show import print_json
+from .show import counted, print_json
 
 FORMATS = ("emerge", "json", "csv")
 
@@ -26,7 +26,8 @@ def export(session: Session, path: str, file: str, format: str | None, newest: b
         count = fs.export(path, file, not newest)["records"]
     else:
         count = fs.export_json(path, file) if format == "json" else fs.export_csv(path, file)
-    print_json({"exported": count, "file": file}) if session.json else click.echo(f"{count} to {file}")
+    what = counted(count, "record" if format == "emerge" else "object")
+    print_json({"exported": count, "file": file}) if session.json else click.echo(f"{what} to {file}")
 
 
 @click.command("import")
@@ -39,7 +40,8 @@ def import_command(session: Session, file: str, path: str, format: str | None) -
     fs, format = session.fs, format or format_of(file)
     loaders = {"emerge": fs.load, "json": fs.load_json, "csv": fs.load_csv}
     count = loaders[format](file, path)
-    print_json({"imported": count}) if session.json else click.echo(f"{count} to {path}")
+    what = counted(count, "entry", "entries")
+    print_json({"imported": count}) if session.json else click.echo(f"{what} to {path}")
 
 
 def format_of(file: str) -> str:

@@ -12,7 +12,7 @@ from ..errors import NotFound
 from ..filesystem.audit import Report, audit
 from ..stores import open_store
 from .session import Session, pass_session
-from .show import print_json, print_table
+from .show import counted, print_json, print_table
 
 
 @click.command()
@@ -33,7 +33,7 @@ def check(session: Session, store: str) -> None:
         print_table([[str(number), what] for what, number in report.counts.items()], right=(0,))
         for fault in report.faults:
             click.secho(f"fault: {fault}", fg="red", err=True)
-        click.echo(f"{len(report.faults)} fault(s)" if report.faults else "no fault")
+        click.echo(counted(len(report.faults), "fault") if report.faults else "no fault")
     if report.faults:
         sys.exit(1)
 

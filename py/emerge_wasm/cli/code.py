@@ -1,4 +1,4 @@
-"""Commands on an object's code: methods, code, help, call."""
+"""Commands on an object's code: methods, code, help."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from ..codec import read_literal
-from ..errors import Invalid, NotFound, PermissionDenied
+from ..errors import Invalid
 from .session import Session, as_of_option, pass_session, version_option
-from .show import print_json, print_value
+from .show import print_json
 
 
 @click.command()
@@ -52,28 +52,6 @@ def help_command(session: Session, path: str, method: str, version: int, as_of: 
     print_json(text) if session.json else click.echo(text.rstrip("\n"))
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("path")
-@click.argument("method")
-@click.argument("arguments", nargs=-1)
-@click.option("--local", is_flag=True, help="Run it in this process; what it changes is not stored.")
-@pass_session
-def call(session: Session, path: str, method: str, arguments: tuple[str, ...], local: bool) -> None:
-    """Run a method of an object: ARGUMENTS are Python literals, or plain words; name=value ones by name."""
-    args, kwargs = read_arguments(arguments)
-    result = _call_here(session, path, method, args, kwargs) if local else session.fs.run(path, method, *args, **kwargs)
-    print_json(result) if session.json else print_value(result)
-
-
-def _call_here(session: Session, path: str, method: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    if method.startswith("_"):
-        raise PermissionDenied(f"{method} is private", path=path, remedy="see emerge methods")
-    target = getattr(session.fs.getobject(path), method, None)
-    if not callable(target):
-        raise NotFound(f"{path} has no method {method!r}", path=path, remedy="see emerge methods")
-    return target(*args, **kwargs)
-
-
 def read_arguments(arguments: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
     """Positional and named arguments from the words of a command line."""
     args: list[Any] = []
@@ -96,4 +74,4 @@ def read_word(text: str) -> Any:
         return text
 
 
-COMMANDS = (methods, code, help_command, call)
+COMMANDS = (methods, code, help_command)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..errors import EmergeError
-from . import access, archive, check, code, objects, server, transaction, versions
+from . import access, archive, changes, check, cluster, code, objects, run, search, server, transaction, versions
 from .session import Session
 from .show import print_json
 
@@ -68,6 +68,6 @@ def main(
     context.obj = Session(host, as_json, debug, transaction, user, groups, umask)
 
 
-for _module in (objects, code, versions, access, archive, transaction, server, check):
+for _module in (objects, code, run, search, versions, access, archive, transaction, changes, cluster, server, check):
     for _command in _module.COMMANDS:
         main.add_command(_command)

@@ -14,26 +14,35 @@ from ..errors import Invalid
 from ..objects import Pointer
 from .code import read_word
 from .session import Session, as_of_option, pass_session, version_option
-from .show import pointer_row, print_fields, print_json, print_table, print_value
+from .show import path_text, pointer_row, print_fields, print_json, print_table, print_value
 
 
 @click.command()
 @click.argument("path", default="/")
 @click.option("-l", "--long", is_flag=True, help="Permissions, owner, size, version, date, node and class too.")
+@click.option("-d", "--directory", is_flag=True, help="The directory itself, not what is in it.")
 @as_of_option
 @pass_session
-def ls(session: Session, path: str, long: bool, as_of: str | None) -> None:
-    """List what is in a directory (or one object); /registry lists by uuid."""
-    pointer = None if path.rstrip("/") == "/registry" else session.fs.get(path, as_of=as_of)
-    pointers = [pointer] if pointer and not pointer.is_directory else session.fs.list(path, as_of=as_of)
+def ls(session: Session, path: str, long: bool, directory: bool, as_of: str | None) -> None:
+    """List what is in a directory (or one object); /registry lists by uuid, what was removed too."""
+    registry = path.rstrip("/") == "/registry"
+    pointers: list[Pointer] = [] if registry else [session.fs.get(path, as_of=as_of)]
+    if registry or (pointers[0].is_directory and not directory):
+        pointers = session.fs.list(path, as_of=as_of)
     if session.json:
         print_json([p.to_wire() for p in pointers])
-    elif long:
-        print_table([pointer_row(p) for p in pointers], right=(2, 3))
+        return
+    names = [_registry_name(p) if registry else p.name + "/" * p.is_directory for p in pointers]
+    if long:
+        rows = [pointer_row(p, name) for p, name in zip(pointers, names, strict=True)]
+        print_table(rows, right=(2, 3))
     else:
-        for p in pointers:
-            shown = f"{p.uuid}  {p.full_path}" if path.strip("/") == "registry" else p.name
-            click.echo(shown + ("/" if p.is_directory else ""))
+        for name in names:
+            click.echo(name)
+
+
+def _registry_name(pointer: Pointer) -> str:
+    return f"{pointer.uuid}  {path_text(pointer)}" + ("  (removed)" if pointer.removed else "")
 
 
 @click.command()
@@ -165,7 +174,7 @@ def _print_paths(session: Session, pointers: Iterable[Pointer]) -> None:
         print_json([pointer.to_wire() for pointer in pointers])
         return
     for pointer in pointers:
-        click.echo(pointer.full_path + ("/" if pointer.is_directory else ""))
+        click.echo(path_text(pointer))
 
 
 @click.command()

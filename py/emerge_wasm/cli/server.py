@@ -25,6 +25,7 @@ from .token import token
 if TYPE_CHECKING:
     from ..node.node import Node
     from ..relay.server import RelayServer
+    from ..sandbox import Pool
 
 BUILT_PAGE = Path(__file__).resolve().parents[3] / "dist"
 """Where a checkout builds the page."""
@@ -59,8 +60,24 @@ def default_name() -> str:
     return socket.gethostname().split(".")[0] or "node"
 
 
+async def start_pool(stack: AsyncExitStack, *, unsafe: bool, preload: str) -> tuple[Pool, str]:
+    """What runs shipped code, and in words how safely, as attacks on it came out."""
+    from ..sandbox import Pool, examine
+
+    packages = tuple(name.strip() for name in preload.split(",") if name.strip())
+    pool = await stack.enter_async_context(Pool(preload=packages, unsafe=unsafe))
+    return pool, await examine(pool)
+
+
 async def start_node(
-    stack: AsyncExitStack, *, name: str, bind: str, store: str, run_timeout: float, join: tuple[str, ...] = ()
+    stack: AsyncExitStack,
+    *,
+    name: str,
+    bind: str,
+    store: str,
+    pool: Pool,
+    run_timeout: float,
+    join: tuple[str, ...] = (),
 ) -> Node:
     try:
         from ..node.node import Node
@@ -68,16 +85,13 @@ async def start_node(
         raise _missing(error, "node") from None
     from ..filesystem import Filesystem
     from ..operations import Context
-    from ..sandbox import Pool
     from ..stores import open_store
 
     opened = await open_store(store)
     stack.push_async_callback(opened.close)
-    pool = await stack.enter_async_context(Pool())
     poll = POLL_SECONDS if opened.capabilities.many_writers else None
-    filesystem = await Filesystem.open(
-        opened, node=name, url=store, runner=pool.run, run_timeout=run_timeout, poll=poll
-    )
+    filesystem = await Filesystem.open(opened, node=name, url=store, runner=pool, run_timeout=run_timeout, poll=poll)
+    stack.push_async_callback(filesystem.close)
     context = Context(getpass.getuser(), superuser=True, via="zeromq")
     return await stack.enter_async_context(Node(filesystem, bind=bind, join=join, context=context))
 
@@ -133,6 +147,14 @@ def _missing(error: ImportError, extra: str) -> Unavailable:
 run_timeout_option = click.option(
     "--run-timeout", default=30.0, show_default=True, metavar="SECONDS", help="How long a method may run."
 )
+unsafe_run_option = click.option(
+    "--unsafe-run",
+    is_flag=True,
+    help="Run methods in processes that are closed in by nothing: whoever may store a class may do here what you may.",
+)
+preload_option = click.option(
+    "--preload", default="", metavar="NAMES", help="Packages that methods may import: pandas,shapely."
+)
 
 
 @click.group()
@@ -150,6 +172,8 @@ def node() -> None:
 )
 @click.option("--rest", type=int, metavar="PORT", help="Serve HTTP here too; 0 takes a free port.")
 @run_timeout_option
+@unsafe_run_option
+@preload_option
 @pass_session
 def node_start(
     session: Session,
@@ -160,26 +184,30 @@ def node_start(
     join: tuple[str, ...],
     rest: int | None,
     run_timeout: float,
+    unsafe_run: bool,
+    preload: str,
 ) -> None:
     """Start a node; Ctrl-C stops it."""
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
+        pool, sandbox = await start_pool(stack, unsafe=unsafe_run, preload=preload)
         started = await start_node(
             stack,
             name=name,
             bind=f"tcp://{bind}:{port}",
             store=store,
+            pool=pool,
             run_timeout=run_timeout,
             join=tuple(map(endpoint_of, join)),
         )
-        found = {"name": name, "node": started.endpoint, "store": public_url(store)}
+        found = {"name": name, "node": started.endpoint, "store": public_url(store), "sandbox": sandbox}
         if rest is not None:
             found["rest"] = await start_rest(stack, started, rest)
         return found
 
     def text(found: dict[str, str]) -> str:
         more = f" and {found['rest']}" if "rest" in found else ""
-        return f"node {name} serves {found['store']} at {found['node']}{more}"
+        return f"node {name} serves {found['store']} at {found['node']}{more}\n{found['sandbox']}"
 
     run_until_stopped(serve, lambda found: _announce(session, found, text(found)))
 
@@ -219,9 +247,19 @@ def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path
 @click.option("--dist", type=click.Path(path_type=Path), default=BUILT_PAGE, help="The built page.")
 @click.option("--no-open", is_flag=True, help="Do not open the page in a browser.")
 @run_timeout_option
+@unsafe_run_option
+@preload_option
 @pass_session
 def up(
-    session: Session, port: int, node_port: int, folder: Path, dist: Path, no_open: bool, run_timeout: float
+    session: Session,
+    port: int,
+    node_port: int,
+    folder: Path,
+    dist: Path,
+    no_open: bool,
+    run_timeout: float,
+    unsafe_run: bool,
+    preload: str,
 ) -> None:
     """Start a node and a relay here, and open the page; Ctrl-C stops both, data stay in --dir."""
     if folder.exists() and not folder.is_dir():
@@ -231,17 +269,28 @@ def up(
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
         bind = f"tcp://127.0.0.1:{node_port}"
-        started = await start_node(stack, name=default_name(), bind=bind, store=store, run_timeout=run_timeout)
+        pool, sandbox = await start_pool(stack, unsafe=unsafe_run, preload=preload)
+        started = await start_node(
+            stack, name=default_name(), bind=bind, store=store, pool=pool, run_timeout=run_timeout
+        )
         server = await start_relay(stack, node=started.endpoint, folder=folder, dist=dist, host="127.0.0.1", port=port)
         page = server.invite()
         if not no_open:
             webbrowser.open(page)
         token = program_token(folder)
-        return {"node": started.endpoint, "url": server.url, "page": page, "token": token, "dir": str(folder)}
+        return {
+            "node": started.endpoint,
+            "url": server.url,
+            "page": page,
+            "token": token,
+            "dir": str(folder),
+            "sandbox": sandbox,
+        }
 
     def text(found: dict[str, str]) -> str:
         return (
-            f"\n  page   {found['page']}\n  node   {found['node']}\n  data   {folder.resolve()}\n\nCtrl-C stops both."
+            f"\n  page   {found['page']}\n  node   {found['node']}\n  data   {folder.resolve()}\n\n"
+            f"{found['sandbox']}\n\nCtrl-C stops both."
         )
 
     run_until_stopped(serve, lambda found: _announce(session, found, text(found)))

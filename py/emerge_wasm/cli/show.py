@@ -70,10 +70,21 @@ def date_text(date: str) -> str:
     return datetime.fromisoformat(date).astimezone().strftime("%Y-%m-%d %H:%M:%S") if date else "-"
 
 
-def pointer_row(pointer: Pointer) -> list[str]:
-    """The columns of `ls -l`."""
+def counted(number: int, what: str, many: str = "") -> str:
+    """So many of something: `1 change`, `2 changes`, `3 entries`."""
+    return f"{number} {what if number == 1 else many or what + 's'}"
+
+
+def path_text(pointer: Pointer) -> str:
+    """Where it is; a directory's ends in a slash."""
+    path = pointer.full_path
+    return path + "/" if pointer.is_directory and path != "/" else path
+
+
+def pointer_row(pointer: Pointer, name: str) -> list[str]:
+    """The columns of `ls -l`, with this name."""
     kind = "d" if pointer.is_directory else "-"
-    name = pointer.name + ("/" if pointer.is_directory else "")
+    owner = (pointer.owner or "-") + (f":{pointer.group}" if pointer.group else "")
     size = "-" if pointer.is_directory else size_text(pointer.size)
-    cells = [kind + pointer.perms, pointer.owner or "-", size, f"v{pointer.version}", date_text(pointer.date)]
+    cells = [kind + pointer.perms, owner, size, f"v{pointer.version}", date_text(pointer.date)]
     return [*cells, pointer.node, pointer.class_name or "-", name]

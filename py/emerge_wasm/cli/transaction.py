@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .session import Session, pass_session
-from .show import print_json
+from .show import counted, print_json
 
 
 @click.command()
@@ -24,7 +24,7 @@ def begin(session: Session, name: str, seconds: int) -> None:
 def commit(session: Session, name: str) -> None:
     """Make all changes of a transaction at once."""
     found = session.fs.commit(name)
-    print_json(found) if session.json else click.echo(f"{found['changes']} changes")
+    print_json(found) if session.json else click.echo(counted(found["changes"], "change"))
 
 
 @click.command()
@@ -33,7 +33,7 @@ def commit(session: Session, name: str) -> None:
 def rollback(session: Session, name: str) -> None:
     """Drop a transaction with all its changes."""
     dropped = session.fs.rollback(name)
-    print_json(dropped) if session.json else click.echo("rolled back" if dropped else f"there is no {name}")
+    print_json(dropped) if session.json else click.echo("rolled back" if dropped else f"no transaction {name} is open")
 
 
 COMMANDS = (begin, commit, rollback)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .client import Client, Listing
+from .client import Client
+from .reading import Listing
 from .sync import SyncClient
 
 __all__ = ["Client", "Listing", "SyncClient"]

@@ -48,7 +48,7 @@ class SyncClient:
         return f"<{self._name}>"
 
     def __getattr__(self, name: str) -> Any:  # for type checkers and misspellings: the real ones are set below
-        known = ", ".join(n for n in vars(Client) if not n.startswith("_"))
+        known = ", ".join(n for n in dir(Client) if not n.startswith("_"))
         raise AttributeError(f"a client has no {name!r}; it has: {known}")
 
 
@@ -124,7 +124,7 @@ def _transaction(self: SyncClient, *args: Any, **kwargs: Any) -> SyncTransaction
     return SyncTransaction(self, args, kwargs)
 
 
-for _name, _function in vars(Client).items():
+for _name, _function in inspect.getmembers(Client, inspect.isfunction):
     if _name.startswith("_") or _name == "close":
         continue
     if inspect.iscoroutinefunction(_function):

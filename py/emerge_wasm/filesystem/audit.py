@@ -14,9 +14,10 @@ from ..errors import Invalid
 from ..store import Store, keys_of, prefix_end
 from .find import REMOVED
 from .history_check import PAGE, History, Row, check_history, histories
+from .index_check import index_faults
+from .indexing import REFERENCE
 from .place import ROOT_KEY
 from .record import ROOT, VERSION_KEY_SIZE, VersionRecord, is_directory, micros_of
-from .reference import PREFIX
 
 FAULTS_LIMIT = 1000
 AT_ONCE = 32
@@ -53,6 +54,8 @@ async def audit(store: Store) -> Report:
     await _check_entries(store, report)
     await _check_links(store, report)
     await _check_index(store, report)
+    async for text in index_faults(store):
+        report.fault(text)
     await _check_states(store, report)
     await _check_bundles(store, report, bundles)
     await _check_log(store, report)
@@ -183,7 +186,7 @@ async def _check_links(store: Store, report: Report) -> None:
 async def _check_index(store: Store, report: Report) -> None:
     """No reference is in the index that no state has."""
     number = 0
-    async for rows in rows_of(store, "indexes", PREFIX, prefix_end(PREFIX)):
+    async for rows in rows_of(store, "indexes", REFERENCE, prefix_end(REFERENCE)):
         number += len(rows)
     if number == report.indexed:
         return
@@ -193,9 +196,9 @@ async def _check_index(store: Store, report: Report) -> None:
             checked = await check_history(store, history)
             if checked.references:
                 current[history.uuid] = checked.references
-    async for rows in rows_of(store, "indexes", PREFIX, prefix_end(PREFIX)):
+    async for rows in rows_of(store, "indexes", REFERENCE, prefix_end(REFERENCE)):
         for key, _ in rows:
-            target, source = key[len(PREFIX) : -16], key[-16:]
+            target, source = key[len(REFERENCE) : -16], key[-16:]
             if target not in current.get(source, ()):
                 report.fault(f"the index has a reference of {source.hex()} to {target.hex()}, its state has not")
 

@@ -1,4 +1,4 @@
-"""What shipped code prints, kept apart and bounded. Pure: no threads, no files.
+"""What shipped code prints, kept apart and bounded. No files, and no threads of its own; it may be used in several.
 
 Routed by context, so that two runs that overlap while awaiting (in a browser) do not get each other's lines.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -23,10 +24,11 @@ class Stop(BaseException):
 
 
 class Output:
-    """Text up to a number of characters; more raises Stop, each time again."""
+    """Text up to a number of characters; more raises Stop, each time again. `tell` hears each piece at once."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, tell: Callable[[str], None] | None = None) -> None:
         self.limit = limit
+        self._tell = tell
         self.size = 0
         self.full = False
         self._parts: list[str] = []
@@ -37,6 +39,8 @@ class Output:
         if part:
             self._parts.append(part)
             self.size += len(part)
+            if self._tell is not None:
+                self._tell(_writable(part))
         if len(self._parts) > 1024:
             self._parts = ["".join(self._parts)]
         if len(text) > room:
@@ -51,11 +55,16 @@ class Output:
 
     def text(self) -> str:
         """What was printed so far; a lone surrogate becomes `?`, so that it can be written."""
-        return "".join(self._parts).encode("utf-8", "replace").decode()
+        return _writable("".join(self._parts))
+
+
+def _writable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 _current: ContextVar[Output | None] = ContextVar("output", default=None)
 _depth = 0
+_guard = threading.Lock()  # of _depth and of what stands in sys
 
 
 class _Router(io.TextIOBase):
@@ -85,22 +94,24 @@ class _Router(io.TextIOBase):
 
 
 @contextmanager
-def capture(limit: int) -> Iterator[Output]:
+def capture(limit: int, tell: Callable[[str], None] | None = None) -> Iterator[Output]:
     """Collect what is printed in this context into an Output of at most `limit` characters."""
     global _depth
-    output = Output(limit)
+    output = Output(limit, tell)
     token = _current.set(output)
-    _depth += 1
-    for name in ("stdout", "stderr"):
-        if not isinstance(getattr(sys, name), _Router):
-            setattr(sys, name, _Router(getattr(sys, name)))
+    with _guard:
+        _depth += 1
+        for name in ("stdout", "stderr"):
+            if not isinstance(getattr(sys, name), _Router):
+                setattr(sys, name, _Router(getattr(sys, name)))
     try:
         yield output
     finally:
         _current.reset(token)
-        _depth -= 1
-        if not _depth:
-            _restore()
+        with _guard:
+            _depth -= 1
+            if not _depth:
+                _restore()
 
 
 def _restore() -> None:

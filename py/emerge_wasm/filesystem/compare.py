@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from ..codec import decode, encode
+from ..codec import decode, encode, references_in
 from ..context import Context
-from ..errors import Conflict, Invalid
+from ..errors import Conflict, Invalid, NotFound
 from ..operations import Wire
 from ..paths import child_path
 from ..store import prefix_end
 from . import access
-from .core import PAGE, SPARE, Change, Core, not_found, retry
+from .core import PAGE, Change, Core, retry
 from .find import REMOVED, find, find_version, name
 from .links import newest_record
 from .moment import read_moment
-from .place import Names, Place
+from .place import Above, Names, Place
 from .read import load_state
-from .record import Entry, VersionRecord, entry_key
-from .reference import refer
+from .record import ROOT, Entry, VersionRecord, entry_key
 from .write import Write, change_objects
 
 
@@ -60,58 +60,78 @@ async def restore(core: Core, context: Context, path: str, version: int, as_of: 
 
 
 async def _bring_back(core: Core, context: Context, names: Names, version: int, moment: str) -> Wire:
-    """Make again what was last at a path (or was at a moment), with all that was removed with it."""
+    """Make again what was last at a path (or was at a moment), with all that was removed with it, and with the
+    directories above it that were removed too."""
     place = await core.find(names)
     if place.raw is not None:
         raise Conflict(f"{place.path} is there again", path=place.path)
-    if len(place.raws) < len(names) - 1:
-        raise not_found(place.directory)
     access.check_inside(context, place)
-    gone = await _last_there(core, place, moment)
-    if gone is None or not access.may(context, gone.raw, "r"):
-        raise not_found(place.path)
+    *above, gone = await _find_gone(core, context, place, moment)
     if version and not gone.entry.is_directory:
         entry = (await find_version(core, place, gone.entry, version)).entry
         older = {key: getattr(entry, key) for key in ("type", "class_name", "bundle", "size", "content")}
         gone = gone._replace(raw=gone.entry._replace(**older).pack())
     change = Change()
-    place = core.make_directories(change, place, context)
+    place = core.make_directories(change, replace(place, names=names[: len(place.raws) + 1]), context)
+    at, directory = place.above, place.directory
+    for record in above:
+        entry = await _link_again(core, context, change, record, at, directory)
+        at, directory = at.inside(entry.uuid), child_path(directory, entry.name)
     pointer: Wire = {}
-    pending = [(gone, place.parent, place.directory)]
+    pending = [(gone, at, directory)]
     while pending:  # a directory before what is in it, in as many commits as the store's largest batch asks for
-        if len(change) > core.store.capabilities.largest_batch - SPARE:
+        if await core.is_full(change, core.store.capabilities.largest_batch):
             await core.commit(change)
             change = Change()
-        record, parent, directory = pending.pop(0)
-        entry = await _link_again(core, context, change, record, parent, directory)
+        record, at, directory = pending.pop(0)
+        entry = await _link_again(core, context, change, record, at, directory)
         pointer = pointer or entry.wire(directory, core.node)
         if entry.is_directory:
             inside = child_path(directory, entry.name)
-            pending += [(child, entry.uuid, inside) for child in await _left_with(core, entry.uuid, gone.origin)]
+            pending += [
+                (child, at.inside(entry.uuid), inside) for child in await _left_with(core, entry.uuid, gone.origin)
+            ]
     await core.commit(change)
     return pointer
 
 
 async def _link_again(
-    core: Core, context: Context, change: Change, gone: VersionRecord, parent: bytes, directory: str
+    core: Core, context: Context, change: Change, gone: VersionRecord, above: Above, directory: str
 ) -> Entry:
     entry = gone.entry
     if not entry.is_directory:
-        state = await load_state(core, entry, entry.name)
-        entry = await refer(core, change, entry._replace(refs=0), state)
-    entry = core.record(change, entry, parent, directory, "restore", context)
-    core.link(change, parent, entry, None)
+        entry = entry._replace(refs=len(references_in(await load_state(core, entry, entry.name))))
+    entry = core.record(change, entry, above.parent, directory, "restore", context)
+    core.link(change, above, entry, None)
     return entry
 
 
-async def _last_there(core: Core, place: Place, moment: str) -> VersionRecord | None:
-    """The removal of what was last at a place, or of what was there at a moment; None when it only moved on."""
-    start = entry_key(place.parent, place.names[-1]) + b"\0"
+async def _find_gone(core: Core, context: Context, place: Place, moment: str) -> list[VersionRecord]:
+    """The removals of all that a path lacks, from the top down; NotFound when it only moved on, or may not be seen."""
+    there = len(place.raws)
+    parent = place.raws[-1][:16] if there else ROOT
+    found: list[VersionRecord] = []
+    for number, missing in enumerate(place.names[there:], there + 1):
+        gone = await _last_there(core, parent, missing, moment)
+        if gone is None or not access.may(context, gone.raw, "r"):
+            raise NotFound(
+                f"nothing was removed from {place.path}", path=place.path, remedy="/registry lists what was, and where"
+            )
+        if number < len(place.names):
+            access.check_inside(context, Place(place.names, [*place.raws, *(each.raw for each in found), gone.raw]))
+        found.append(gone)
+        parent = gone.raw[:16]
+    return found
+
+
+async def _last_there(core: Core, parent: bytes, name: str, moment: str) -> VersionRecord | None:
+    """The removal of what was last in a directory by that name, or of what was at a moment; None when it moved on."""
+    start = entry_key(parent, name) + b"\0"
     rows = await core.store.scan("links", start, prefix_end(start))
     last: dict[bytes, VersionRecord] = {}
     for uuid in dict.fromkeys(key[-24:-8] for key, _ in rows):
         record = await newest_record(core, uuid)
-        if record is not None and record.operation == REMOVED and record.parent == place.parent:
+        if record is not None and record.operation == REMOVED and record.parent == parent:
             last[uuid] = record
     found = [record for record in last.values() if not moment or record.entry.date > moment]
     return (min if moment else max)(found, key=lambda record: record.entry.date, default=None)

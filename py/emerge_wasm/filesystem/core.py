@@ -10,17 +10,24 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..codec import references_in
 from ..errors import Conflict, Invalid, NotFound
 from ..objects import DIRECTORY
 from ..operations import Context
 from ..paths import join_path
 from ..store import Batch, Store, prefix_end
 from .access import new_perms
+from .ancestry import Gone
+from .behind import Behind
+from .capacity import Capacity
+from .catalogue import CATALOGUE, NONE, parse
+from .following import Following, Taken, Touched
+from .indexing import finish, follow, reserve
 from .locality import fresh_uuid, get_entries
 from .moment import after, utc_now
-from .place import ROOT_KEY, ROOT_RAW, Names, Place
+from .place import ROOT_KEY, ROOT_RAW, Above, Names, Place
 from .record import (
     INLINE_LIMIT,
     ROOT,
@@ -28,16 +35,19 @@ from .record import (
     VersionRecord,
     entry_key,
     is_directory,
+    is_plain,
     link_key,
     link_value,
     version_key,
 )
-from .run import RunCall, RunOutcome
+from .run import Runner
+from .turn import Turns
+from .unique import taken_by
 
 if TYPE_CHECKING:
+    from .building import Builder
+    from .hosting import Dispatch
     from .transaction import Transactions
-
-Runner = Callable[[RunCall], Awaitable[RunOutcome]]
 
 T = TypeVar("T")
 
@@ -50,11 +60,31 @@ SPARE = 16
 
 @dataclass(slots=True)
 class Change(Batch):
-    """A batch in the making: what it logs, the directories that it makes or relies on, and its one date."""
+    """A batch in the making: what it logs, the directories that it makes or relies on, and its one date.
+
+    `touched`: what was and will be at which place; from this follow the rows of references and indexes, which `commit`
+    adds. `states`: those that it makes, by uuid and version.
+    """
 
     log: list[bytes] = field(default_factory=list)
+    touched: dict[bytes, Touched] = field(default_factory=dict)
+    states: dict[bytes, bytes] = field(default_factory=dict)
+    refers: bool = False  # something touched may have references
+    following: Following | None = None
+    context: Context | None = None  # whose change it is
     directories: dict[Names, bytes] = field(default_factory=dict)
     date: str = ""
+
+    def touch(self, above: Above, old: bytes | None, new: bytes | None) -> None:
+        """Note what was at a place and what will be; what moves is noted twice."""
+        raw = new or old or b""
+        touched = self.touched.get(raw[:16])
+        if touched is None:
+            touched = self.touched[raw[:16]] = Touched(None if old is None else (old, above))
+        if new is not None:
+            touched.new = new, above
+        if not is_plain(raw) or (old is not None and not is_plain(old)):
+            self.refers = True
 
 
 @dataclass
@@ -73,6 +103,16 @@ class Core:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     known_bundles: set[str] = field(default_factory=set)
     transactions: Transactions | None = None  # made when one is first begun (see `transaction.py`)
+    dispatch: Dispatch | None = None  # what running methods call: the own filesystem, or the cluster around it
+    turns: Turns = field(default_factory=Turns)  # of the objects that run
+    capacity: Capacity = field(default_factory=Capacity)  # of the runner
+    behind: Behind = field(default_factory=Behind)  # receipts of runs that changed nothing
+    builder: Builder | None = None  # made when there is first an index to build (see `building.py`)
+    catalogue: bytes = NONE  # of indexes, as last read; a commit finds out when it is another one by now
+    orders: dict[Any, Any] = field(default_factory=dict)  # the next pages of ordered searches, see `ordering.py`
+    slow: dict[tuple[str, str], int] = field(
+        default_factory=dict
+    )  # searches that an index would help, see `suggestion.py`
     _directories: dict[Names, bytes] = field(default_factory=dict)
     _locks: dict[Names, asyncio.Lock] = field(default_factory=dict)
     _dates: list[str] = field(default_factory=lambda: [""])  # the last one given
@@ -94,15 +134,16 @@ class Core:
                 return None
             parents.append(hint)
         keys = [("entries", entry_key(parent, name)) for parent, name in zip(parents, names, strict=False)]
+        catalogue = self.catalogue
         root, *raws = await self.store.get([("entries", ROOT_KEY), *keys])
         for parent, raw in zip(parents[1:], raws, strict=False):
             if raw is None or raw[:16] != parent:
                 self._directories.clear()
                 return None
-        return Place(names, [raw for raw in raws if raw is not None], root or ROOT_RAW)
+        return Place(names, [raw for raw in raws if raw is not None], root or ROOT_RAW, catalogue)
 
     async def _find_by_name(self, names: Names) -> Place:
-        parent = ROOT
+        parent, catalogue = ROOT, self.catalogue
         raws: list[bytes] = []
         root = ROOT_RAW
         for depth, name in enumerate(names, 1):
@@ -117,16 +158,15 @@ class Core:
             if len(self._directories) > CACHE_LIMIT:
                 self._directories.clear()
             self._directories[names[:depth]] = parent
-        return Place(names, raws, root)
+        return Place(names, raws, root, catalogue)
 
     async def find_all(self, many: Sequence[Names]) -> list[Place]:
         """Resolve many paths: each of their directories once, then all of them in one batch."""
         if len(many) == 1:
             return [await self.find(many[0])]
         directories = {names: await self.find(names) for names in {names[:-1] for names in many}}
-        places = [replace(directories[names[:-1]], names=names) for names in many]
-        for place in places:
-            place.raws = list(place.raws)
+        above = [directories[names[:-1]] for names in many]
+        places = [Place(names, list(at.raws), at.root, at.catalogue) for names, at in zip(many, above, strict=True)]
         there = [place for place in places if len(place.raws) == len(place.names) - 1]
         raws = await get_entries(self.store, [place.key for place in there])
         for place, raw in zip(there, raws, strict=True):
@@ -175,9 +215,13 @@ class Core:
         """Add the next version of an entry to the change (not the entry itself); the entry at that version."""
         version = entry.version + 1
         key = version_key(entry.uuid, version)
+        if state is not None:
+            change.states[key] = state
+            entry = entry if (refs := len(references_in(state))) == entry.refs else entry._replace(refs=refs)
         content, size = (entry.content, entry.size) if state is None else (version, len(state))
         revision = os.urandom(16).hex()
         change.date = change.date or self.now()
+        change.context = context
         date = max(change.date, entry.date)  # where clocks of several machines differ
         stamped = entry._replace(version=version, revision=revision, date=date, content=content, size=size)
         if state is not None and len(state) > INLINE_LIMIT:
@@ -190,28 +234,32 @@ class Core:
         change.log.append(key)
         return stamped
 
-    def link(self, change: Change, parent: bytes, entry: Entry, old: bytes | None) -> None:
+    def link(self, change: Change, above: Above, entry: Entry, old: bytes | None) -> None:
         """Put an entry into a directory, expecting what is there now."""
-        key = entry_key(parent, entry.name)
+        key = entry_key(above.parent, entry.name)
+        raw = entry.pack()
         change.expect("entries", key, old)
-        change.put("entries", key, entry.pack())
+        change.put("entries", key, raw)
         if old is None:
-            change.put("links", link_key(parent, entry.name, entry.uuid, entry.version), link_value(True, entry.date))
+            since = link_key(above.parent, entry.name, entry.uuid, entry.version)
+            change.put("links", since, link_value(True, entry.date))
+        change.touch(above, old, raw)
 
     def replace(self, change: Change, place: Place, entry: Entry) -> None:
         """Put the next version of what is at a place (the root perhaps) in its stead."""
         if place.names:
-            self.link(change, place.parent, entry, place.chain[-1])
+            self.link(change, place.above, entry, place.chain[-1])
         else:
             change.expect("entries", ROOT_KEY, None if place.root == ROOT_RAW else place.root)
             change.put("entries", ROOT_KEY, entry.pack())
 
-    def unlink(self, change: Change, parent: bytes, name: str, raw: bytes, left: Entry) -> None:
+    def unlink(self, change: Change, above: Above, name: str, raw: bytes, left: Entry) -> None:
         """Take an entry out of a directory, expecting it there; `left` is the entry as it is recorded after that."""
-        key = entry_key(parent, name)
+        key = entry_key(above.parent, name)
         change.expect("entries", key, raw)
         change.delete("entries", key)
-        change.put("links", link_key(parent, name, left.uuid, left.version), link_value(False, left.date))
+        change.put("links", link_key(above.parent, name, left.uuid, left.version), link_value(False, left.date))
+        change.touch(above, raw, None)
 
     def make_directories(self, change: Change, place: Place, context: Context) -> Place:
         """Add to the change the directories missing above the place's last name; the place with them there.
@@ -236,21 +284,54 @@ class Core:
                 parent = raws[-1][:16] if raws else ROOT
                 entry = self.make_entry(names[-1], DIRECTORY, context)
                 entry = self.record(change, entry, parent, join_path(*names[:-1]), "mkdir", context)
-                self.link(change, parent, entry, None)
+                uuids = (ROOT, *[held[:16] for held in raws])
+                self.link(change, Above(uuids, place.catalogue), entry, None)
                 raw = change.directories[names] = entry.pack()
             raws.append(raw)
         return replace(place, raws=raws + place.raws[above:])
 
     async def commit(self, change: Change) -> None:
-        """Commit as one entry of the log, and wake those who watch; Stale when what it was made from has changed."""
-        if change.log:
-            change.append("log", b"".join(change.log))
-        try:
-            positions = await self.store.commit(change)
-        except Conflict as error:
-            raise Stale from error
+        """Commit as one entry of the log, with the rows of references and indexes that follow, and tell who watches.
+
+        Stale when what it was made from has changed; Conflict when a unique index has the values of an object already.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                batch = await finish(self, change)
+            except Gone as error:
+                raise Stale from error
+            except Taken as error:
+                raise await taken_by(self, change.context, error) from None
+            try:
+                positions = await self.store.commit(batch)
+                break
+            except Conflict as error:
+                if (error.details.get("space"), error.details.get("key")) != CATALOGUE:
+                    raise Stale from error
+                await self.read_catalogue()
+        else:
+            raise Stale
         if positions:
             self.notify(positions[-1])
+        if change.following is not None and change.following.defined is not None:
+            await self.read_catalogue()
+
+    async def read_catalogue(self) -> bytes:
+        """The catalogue of indexes as it is now, known from here on; who builds indexes looks what there is to do."""
+        raw = (await self.store.get([CATALOGUE]))[0] or NONE
+        if raw != self.catalogue:
+            self.catalogue = raw
+            if self.builder is not None:
+                self.builder.wake()
+        return raw
+
+    async def is_full(self, change: Change, most: int) -> bool:
+        """Whether a change of many objects had better be committed before one more is added; `most`: so many rows."""
+        try:
+            rows = len(change) + await follow(self, change)
+        except (Gone, Taken):
+            return True  # `commit` says what is wrong
+        return rows > max(most - SPARE - reserve(self, parse(self.catalogue)), 0)
 
     def notify(self, position: int = 0) -> None:
         """Tell the watchers that the log may have grown (another tab calls this too)."""

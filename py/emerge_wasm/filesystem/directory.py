@@ -32,7 +32,7 @@ async def mkdir(core: Core, context: Context, path: str) -> Wire:
         place = core.make_directories(change, place, context)
         entry = core.make_entry(names[-1], DIRECTORY, context)
         entry = core.record(change, entry, place.parent, place.directory, "mkdir", context)
-        core.link(change, place.parent, entry, None)
+        core.link(change, place.above, entry, None)
         await core.commit(change)
         return entry.wire(place.directory, core.node)
 

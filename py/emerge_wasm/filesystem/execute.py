@@ -1,16 +1,22 @@
 """Running one method of one object in this very process: shared by the sandbox's worker, `--local` and the browser.
 
 The caller decides whether this process may run shipped code at all. Pure: no processes, signals or sockets; limits
-that need those (wall time, memory) are the caller's.
+that need those (wall time, memory) are the caller's. What a method calls `fs` is the caller's too (see `Given`): the
+clients are no business of this layer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, ItemsView, Iterator, KeysView, ValuesView
-from dataclasses import dataclass, fields
+from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
 from io import IOBase
 from typing import Any
 
@@ -21,12 +27,11 @@ from ..errors import CannotShip, EmergeError, Invalid, LimitExceeded
 from ..objects import METADATA, EmergeFile, EmergeObject
 from .capture import Output, capture
 from .failure import fault, user_code
-from .method import find_method
-from .run import RunCall, RunOutcome
+from .method import Given, find_method, takes
+from .result import keep
+from .run import KEEP, MERGE, EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 
 PASSED = (KeyboardInterrupt, asyncio.CancelledError)
-MERGE = "merge:"
-"""Before a field's name, as a method: the function that merges concurrent changes of it (see `merge.py`)."""
 PLAIN: dict[str, type] = {"EmergeObject": EmergeObject, "EmergeFile": EmergeFile}
 _LISTED = (Iterator, KeysView, ValuesView, ItemsView, range)
 
@@ -46,6 +51,7 @@ class Execution:
 
     call: RunCall
     limits: Limits
+    given: Given = field(default_factory=dict)
     instance: Any = None
 
     def start(self) -> Any:
@@ -55,7 +61,15 @@ class Execution:
         self.instance = self.unpack(cls)
         if call.method.startswith(MERGE):
             return self._merge(cls, call.method.removeprefix(MERGE))
-        return find_method(cls, call.method, call.path).invoke(self.instance, call.args, call.kwargs)
+        method = find_method(cls, call.title, call.path)
+        return method.invoke(self.instance, call.args, call.kwargs, self.given)
+
+    def wants_given(self) -> bool:
+        """Whether the method has a parameter for what is handed to it; False also where nothing can be called."""
+        try:
+            return bool(self.given) and takes(inspect.getattr_static(self.load_class(), self.call.title), self.given)
+        except Exception:  # whatever it is, `start` raises it again and tells it
+            return False
 
     def _merge(self, cls: type, name: str) -> Any:
         """What the merge rule of a field, a function or the name of a static method, makes of the arguments."""
@@ -99,6 +113,9 @@ class Execution:
         if isinstance(value, _LISTED) and not isinstance(value, IOBase):
             with user_code():
                 value = self._list(value)
+        if self.call.method.startswith(KEEP):
+            with user_code():
+                value = keep(self.instance, value)
         return self.encode_result(value), self.changed_state()
 
     def _list(self, items: Any) -> list[Any]:
@@ -108,7 +125,7 @@ class Execution:
         return drain.items
 
     def encode_result(self, value: Any) -> bytes:
-        name = f"{self.call.pointer.get('class_name') or 'the object'}.{self.call.method}"
+        name = f"{self.call.pointer.get('class_name') or 'the object'}.{self.call.title}"
         with user_code():
             try:
                 data = encode(value, bundle_of=_bundle_of)
@@ -138,7 +155,7 @@ class Execution:
         bundle = _bundle_of(cls)
         if bundle not in self.call.bundles:
             raise CannotShip(
-                f"{self.call.method} put a {cls.__name__} into the state, a class that its own does not name",
+                f"{self.call.title} put a {cls.__name__} into the state, a class that its own does not name",
                 path=self.call.path,
                 remedy=f"refer to {cls.__name__} in the class itself (an annotation will do), and store it anew",
             )
@@ -187,11 +204,20 @@ class Encoded:
     milliseconds: float
 
 
-def execute_encoded(call: RunCall, wait: Callable[[Coroutine[Any, Any, Any]], Any], limits: Limits) -> Encoded:
-    """Run a call without an event loop; `wait` runs one when the method turns out to be asynchronous."""
-    execution = Execution(call, limits)
+def execute_encoded(
+    call: RunCall,
+    wait: Callable[[Coroutine[Any, Any, Any]], Any],
+    limits: Limits,
+    given: Given | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Encoded:
+    """Run a call without an event loop; `wait` runs one when the method turns out to be asynchronous.
+
+    `tell` hears what it prints, when it does.
+    """
+    execution = Execution(call, limits, given or {})
     started = time.perf_counter()
-    with capture(limits.output) as output:
+    with capture(limits.output, tell) as output:
         try:
             value = execution.start()
             if needs_loop(value):
@@ -201,12 +227,22 @@ def execute_encoded(call: RunCall, wait: Callable[[Coroutine[Any, Any, Any]], An
             raise fault(error, call, output.text()) from None
 
 
-async def execute(call: RunCall, limits: Limits | None = None) -> RunOutcome:
-    """Run a call here and now, in this event loop. Raises as a runner does; KeyboardInterrupt (Stop) passes."""
+async def execute(
+    call: RunCall,
+    limits: Limits | None = None,
+    given: Given | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> RunOutcome:
+    """Run a call here and now, in this event loop. Raises as a runner does; KeyboardInterrupt (Stop) passes.
+
+    A method that is handed a filesystem waits for it: on CPython in a thread of its own, which this loop serves.
+    """
     limits = limits or Limits()
-    execution = Execution(call, limits)
+    execution = Execution(call, limits, given or {})
+    if sys.platform != "emscripten" and execution.wants_given():
+        return _decoded(await _in_thread(call, limits, given, tell))
     started = time.perf_counter()
-    with capture(limits.output) as output:
+    with capture(limits.output, tell) as output:
         try:
             value = execution.start()
             if needs_loop(value):
@@ -216,7 +252,7 @@ async def execute(call: RunCall, limits: Limits | None = None) -> RunOutcome:
             raise
         except BaseException as error:
             raise fault(error, call, output.text()) from None
-    return RunOutcome(decode(done.result), done.state, done.output, done.milliseconds)
+    return _decoded(done)
 
 
 def _outcome(execution: Execution, value: Any, output: Output, started: float) -> Encoded:
@@ -224,3 +260,61 @@ def _outcome(execution: Execution, value: Any, output: Output, started: float) -
     result, state = execution.finish(value)
     output.check()
     return Encoded(result, state, output.text(), (time.perf_counter() - started) * 1000)
+
+
+def _decoded(done: Encoded) -> RunOutcome:
+    digest = sha256(done.result).hexdigest()
+    return RunOutcome(decode(done.result), done.state, done.output, done.milliseconds, digest)
+
+
+async def _in_thread(call: RunCall, limits: Limits, given: Given | None, tell: Callable[[str], None] | None) -> Encoded:
+    """Not one of the loop's own threads, of which there are few: a method may wait for another one that needs one."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Encoded] = loop.create_future()
+    told = None if tell is None else lambda text: _post(loop, lambda: tell(text))
+
+    def settle(result: Encoded | BaseException) -> None:
+        if done.cancelled():
+            return
+        done.set_exception(result) if isinstance(result, BaseException) else done.set_result(result)
+
+    def work() -> None:
+        try:
+            result: Encoded | BaseException = execute_encoded(call, asyncio.run, limits, given, told)
+        except BaseException as error:
+            result = error
+        _post(loop, lambda: settle(result))
+
+    threading.Thread(target=copy_context().run, args=(work,), name="emerge-run", daemon=True).start()
+    return await done
+
+
+def _post(loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> None:
+    with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+        loop.call_soon_threadsafe(work)
+
+
+class Here:
+    """The Runner of whoever holds the filesystem in their own process: a browser tab, a script. No more than
+    `execute`: there is no limit of time or memory, and what is cancelled ends where it next awaits.
+
+    `given` makes of the Host of a call what its method is handed.
+    """
+
+    kind = "browser"
+    size = 0  # no bound
+
+    def __init__(self, limits: Limits | None = None, given: Callable[[Host], Given] | None = None) -> None:
+        self.limits = limits or Limits()
+        self._given = given
+
+    async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
+        if host is None:
+            return await execute(call, self.limits)
+        given = self._given(host) if self._given is not None else None
+        return await execute(call, self.limits, given, host.write)
+
+    async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
+        from .evaluating import evaluate_rows
+
+        return evaluate_rows(call, self.limits)

@@ -54,7 +54,7 @@ def fault(error: BaseException, call: RunCall, output: str) -> EmergeError:
         return error
     what = describe(error)
     return ExecutionFailed(
-        f"{call.method}: {message}: {what}" if message else f"{call.method} raised {what}",
+        f"{call.title}: {message}: {what}" if message else f"{call.title} raised {what}",
         path=call.path,
         traceback=format_trace(error),
         output=output,
@@ -63,7 +63,7 @@ def fault(error: BaseException, call: RunCall, output: str) -> EmergeError:
 
 def _limit(error: BaseException, limit: str, message: str, call: RunCall, output: str) -> LimitExceeded:
     trace = format_trace(error, stack_only=True)
-    return LimitExceeded(f"{call.method}: {message}", path=call.path, limit=limit, traceback=trace, output=output)
+    return LimitExceeded(f"{call.title}: {message}", path=call.path, limit=limit, traceback=trace, output=output)
 
 
 def _is_ours(error: BaseException) -> bool:

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
+from .. import graphql
 from ..errors import Conflict, Invalid
 from ..operations import Context, Wire, find_operation
 from ..store import Batch, Store
 from . import (
+    aggregate,
     archive,
+    building,
     code,
     compare,
     composing,
+    defining,
     directory,
+    explain,
     history,
+    loading,
     mixing,
     move,
     owning,
     read,
+    receipt,
     reference,
     retention,
     running,
+    search,
+    searchtext,
     transaction,
     write,
 )
-from .core import Core, Runner
+from .core import Core
 from .migration import migrate
 from .moment import utc_now
+from .run import Runner
 
 FORMAT = b"2"
 """The layout of records in a store (see `record.py`); a store of another format is refused by name."""
@@ -43,6 +54,7 @@ class Filesystem:
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        core.dispatch = self.dispatch
 
     @classmethod
     async def open(
@@ -61,6 +73,10 @@ class Filesystem:
         uuid = await _identify(store)
         core = Core(store, node, uuid, runner, run_timeout, url, clock, poll)
         core.position = await history.newest_position(core)
+        busy = await building.has_work(core)
+        core.builder = building.Builder(core)
+        if busy:
+            core.builder.wake()
         return cls(core)
 
     @property
@@ -84,11 +100,16 @@ class Filesystem:
             raise Invalid(f"{name} is not an operation of a single filesystem", remedy="ask a node")
         context = context or Context()
         if context.transaction and name not in transaction.OUTSIDE:
-            return transaction.call_inside(self.core, context, handler, bound)
+            return transaction.call_inside(self.core, context, handler, bound, whole=name in transaction.WHOLE)
         result: Awaitable[Any] | AsyncIterator[Any] = handler(self.core, context, *bound)
         return result
 
     async def close(self) -> None:
+        await self.core.behind.flush(self.core.store)
+        if self.core.transactions is not None:
+            self.core.transactions.close()
+        if self.core.builder is not None:
+            await self.core.builder.close()
         await self.core.store.close()
 
 
@@ -128,9 +149,23 @@ async def hello(core: Core, context: Context) -> Wire:
         "largest_batch": core.store.capabilities.largest_batch,
         "isolation": core.store.capabilities.isolation,
         "position": core.position,
-        "runs": core.runner is not None,
+        "runs": "" if core.runner is None else core.runner.kind,
         "principal": context.principal,
     }
+
+
+async def ask_graphql(core: Core, context: Context, path: str, query: str, variables: Wire | None, name: str) -> Wire:
+    assert core.dispatch is not None
+    return await graphql.answer(core.dispatch, context, core.store, path, query, variables, name)
+
+
+async def follow_graphql(
+    core: Core, context: Context, path: str, query: str, variables: Wire | None, name: str
+) -> AsyncGenerator[Wire, None]:
+    assert core.dispatch is not None
+    async with aclosing(graphql.follow(core.dispatch, context, core.store, path, query, variables, name)) as answers:
+        async for each in answers:
+            yield each
 
 
 HANDLERS: dict[str, Handler] = {
@@ -160,14 +195,25 @@ HANDLERS: dict[str, Handler] = {
     "commit": transaction.commit,
     "rollback": transaction.rollback,
     "run": running.run,
+    "runstream": running.runstream,
+    "receipts": receipt.receipts,
+    "query": running.query,
     "diff": compare.diff,
     "restore": compare.restore,
     "retain": retention.retain,
+    "search": search.search,
+    "count": search.count,
+    "searchtext": searchtext.searchtext,
+    "aggregate": aggregate.aggregate,
+    "explain": explain.explain,
+    "index": defining.index,
+    "graphql": ask_graphql,
+    "subscribe": follow_graphql,
     "chmod": owning.chmod,
     "chown": owning.chown,
     "whoami": owning.whoami,
     "export": archive.export,
-    "load": archive.load,
+    "load": loading.load,
     "changes": history.changes,
     "watch": history.watch,
     "hello": hello,

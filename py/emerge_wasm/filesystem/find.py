@@ -86,7 +86,7 @@ async def locate(core: Core, uuid: bytes, moment: str = "") -> Names:
         if record.operation == REMOVED:
             path = join_path(*split_path(record.directory), record.entry.name)
             raise NotFound(
-                f"the object {uuid.hex()} was removed from {path}", path=path, remedy="restore brings it back"
+                f"the object {uuid.hex()} was removed from {path}", path=path, remedy=f"restore {path} brings it back"
             )
         names.append(record.entry.name)
         sought = record.parent

@@ -12,12 +12,14 @@ from typing import Any
 
 from ..bundles import merge_rules, parse
 from ..codec import decode, encode
+from ..context import Context
 from ..errors import Conflict, Unavailable
 from .core import Core
+from .hosting import asker
 from .place import Place
 from .read import load_bundles, load_state
 from .record import Entry, VersionRecord, version_key
-from .run import RunCall
+from .run import MERGE, RunCall
 
 Edit = Callable[[Entry, bytes | None], tuple[Entry, bytes]]
 """Given the entry that is there (or a fresh one) and its state: the entry with its new class and so on, and state."""
@@ -26,7 +28,9 @@ _ABSENT: Any = object()
 _CLASS = ("type", "class_name", "bundle")
 
 
-async def merge(core: Core, place: Place, old: Entry, version: int, edit: Edit) -> tuple[Entry, Entry, bytes]:
+async def merge(
+    core: Core, context: Context, place: Place, old: Entry, version: int, edit: Edit
+) -> tuple[Entry, Entry, bytes]:
     """(the version that was edited, the entry, the state) of an edit that was made from an older version.
 
     Conflict, with base, theirs and mine, where the two sides do not go together.
@@ -49,7 +53,7 @@ async def merge(core: Core, place: Place, old: Entry, version: int, edit: Edit) 
         if apart:
             raise conflict(core, place, old, version, theirs, mine, base_state, apart)
         for name, sides in overlapping.items():
-            fields[name] = await _by_rule(core, place, merged, theirs, name, rules[name], sides)
+            fields[name] = await _by_rule(core, context, place, merged, theirs, name, rules[name], sides)
     return base, merged, encode(fields)
 
 
@@ -112,7 +116,14 @@ async def _rules(core: Core, bundle: str) -> dict[str, str]:
 
 
 async def _by_rule(
-    core: Core, place: Place, entry: Entry, state: bytes, name: str, rule: str, sides: tuple[Any, Any, Any]
+    core: Core,
+    context: Context,
+    place: Place,
+    entry: Entry,
+    state: bytes,
+    name: str,
+    rule: str,
+    sides: tuple[Any, Any, Any],
 ) -> Any:
     base, theirs, mine = (None if side is _ABSENT else side for side in sides)
     built_in = _RULES.get(rule)
@@ -126,8 +137,19 @@ async def _by_rule(
         raise Unavailable(f"{name} is merged by code of its class, and nothing runs code here", path=place.path)
     pointer = entry.wire(place.directory, core.node)
     bundles = await load_bundles(core, entry.bundle, state)
-    call = RunCall(place.path, pointer, state, bundles, f"merge:{name}", [base, theirs, mine], {}, core.run_timeout)
-    return (await core.runner(call)).result
+    call = RunCall(
+        place.path,
+        pointer,
+        state,
+        bundles,
+        MERGE + name,
+        [base, theirs, mine],
+        {},
+        core.run_timeout,
+        asker(context),
+        True,
+    )
+    return (await core.runner.run(call)).result
 
 
 def _sum(base: Any, theirs: Any, mine: Any) -> Any:

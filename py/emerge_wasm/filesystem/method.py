@@ -6,11 +6,18 @@ Pure; looks at a loaded class without running any of its code until `invoke`.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from ..errors import Invalid, NotFound, PermissionDenied
 from .failure import own_frames_only
+
+Given = Mapping[str, Callable[[], Any]]
+"""By the name of a parameter, what a method is handed for it when the caller gave nothing: `fs`, the filesystem as the
+caller has it, and `afs`, the same to be awaited."""
+
+Arguments = tuple[list[Any], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +28,13 @@ class Method:
     path: str
     called: bool
 
-    def invoke(self, instance: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def invoke(self, instance: Any, args: list[Any], kwargs: dict[str, Any], given: Given | None = None) -> Any:
         """Call it. Invalid when the arguments do not fit; whatever the code raises comes through."""
         target = getattr(instance, self.name)
         if not self.called:
             return self._read(target, args, kwargs)
+        if given:
+            args, kwargs = fill_in(target, args, kwargs, given)
         try:
             return target(*args, **kwargs)
         except TypeError as error:
@@ -49,6 +58,34 @@ class Method:
         except TypeError:
             return f"{self.name}{_unquoted(signature)}"
         return ""
+
+
+def takes(target: Any, names: Collection[str]) -> bool:
+    """Whether a function has a parameter of one of these names. Looks at no signature of what plainly has none."""
+    code = getattr(inspect.unwrap(getattr(target, "__func__", target)), "__code__", None)
+    if code is None:
+        return False
+    return any(name in names for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+def fill_in(target: Any, args: list[Any], kwargs: dict[str, Any], given: Given) -> Arguments:
+    """The arguments with what is handed to the method, wherever the caller did not name it: in its place among the
+    positional ones, else by name. They stay as they are where they fit in no other way."""
+    if not takes(target, given):
+        return args, kwargs
+    signature = inspect.signature(target)
+    handed = {name: given[name]() for name in given if name in signature.parameters and name not in kwargs}
+    placed = list(args)
+    for at, name in enumerate(signature.parameters):
+        if name in handed and at <= len(placed):
+            placed.insert(at, handed[name])
+    for positional, named in ((placed, kwargs), (args, {**handed, **kwargs}), (args, kwargs)):
+        try:
+            bound = signature.bind(*positional, **named).arguments
+        except TypeError:
+            continue
+        return positional, {**{name: value for name, value in handed.items() if name not in bound}, **named}
+    return args, kwargs
 
 
 class _Text(str):

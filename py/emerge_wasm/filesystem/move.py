@@ -11,13 +11,12 @@ from ..operations import Context, Wire
 from ..paths import child_path, split_path
 from ..store import prefix_end
 from . import access
-from .core import SPARE, Change, Core, not_found, retry
+from .core import Change, Core, not_found, retry
 from .directory import walk_tree
 from .find import REMOVED, Found, find, name
-from .place import Place
+from .place import Above, Place
 from .read import load_state
 from .record import ROOT, Entry, entry_key
-from .reference import refer
 
 
 async def cp(core: Core, context: Context, source: str, target: str, recursive: bool) -> Wire:
@@ -47,9 +46,8 @@ async def _copy_object(core: Core, context: Context, found: Found, place: Place)
     raw = place.raw
     place = core.make_directories(change, place, context)
     state = await load_state(core, entry, found.path)
-    base = await refer(core, change, base, state)
     copy = core.record(change, base, place.parent, place.directory, "cp", context, state=state, origin=found.path)
-    core.link(change, place.parent, copy, raw)
+    core.link(change, place.above, copy, raw)
     await core.commit(change)
     return copy.wire(place.directory, core.node)
 
@@ -66,20 +64,18 @@ async def _copy_tree(core: Core, context: Context, found: Found, place: Place) -
     place = core.make_directories(change, place, context)
     top = core.make_entry(place.names[-1], "directory", context, found.entry.perms)._replace(keep=found.entry.keep)
     top = core.record(change, top, place.parent, place.directory, "cp", context, origin=source)
-    core.link(change, place.parent, top, None)
-    copies = {source: (top.uuid, place.path)}
+    core.link(change, place.above, top, None)
+    copies = {source: (place.above.inside(top.uuid), place.path)}
     async for child, directory in walk_tree(core, context, source):
-        parent, path = copies[directory]
+        above, path = copies[directory]
         origin = child_path(directory, child.name)
         copy = core.make_entry(child.name, child.type, context, child.perms)
         copy = copy._replace(class_name=child.class_name, bundle=child.bundle, keep=child.keep)
         state = None if child.is_directory else await load_state(core, child, origin)
-        if state is not None:
-            copy = await refer(core, change, copy, state)
-        copy = core.record(change, copy, parent, path, "cp", context, state=state, origin=origin)
-        core.link(change, parent, copy, None)
-        copies[origin] = (copy.uuid, child_path(path, child.name))
-        if len(change) > min(core.store.capabilities.largest_batch, 1000) - SPARE:
+        copy = core.record(change, copy, above.parent, path, "cp", context, state=state, origin=origin)
+        core.link(change, above, copy, None)
+        copies[origin] = (above.inside(copy.uuid), child_path(path, child.name))
+        if await core.is_full(change, min(core.store.capabilities.largest_batch, 1000)):
             await core.commit(change)
             change = Change()
     await core.commit(change)
@@ -128,14 +124,14 @@ async def _move(core: Core, context: Context, origin: Place, entry: Entry, place
     place = core.make_directories(change, place, context)
     renamed = entry._replace(name=place.names[-1])
     moved = core.record(change, renamed, place.parent, place.directory, "mv", context, origin=origin.path)
-    core.unlink(change, origin.parent, entry.name, origin.chain[-1], moved)
-    core.link(change, place.parent, moved, None)
+    core.unlink(change, origin.above, entry.name, origin.chain[-1], moved)
+    core.link(change, place.above, moved, None)
     await core.commit(change)
     return moved.wire(place.directory, core.node)
 
 
-_Gone = tuple[bytes, Entry, str]
-"""What is to go: the uuid of its directory, its entry, the path of its directory."""
+_Gone = tuple[Above, Entry, str]
+"""What is to go: the directories above it, its entry, the path of its directory."""
 
 
 async def rm(core: Core, context: Context, path: str, recursive: bool) -> int:
@@ -150,7 +146,7 @@ async def rm(core: Core, context: Context, path: str, recursive: bool) -> int:
         if place.entry is None:
             raise not_found(path)
         access.check_inside(context, place)
-        gone = [(place.parent, place.entry, place.directory)]
+        gone = [(place.above, place.entry, place.directory)]
         if place.entry.is_directory:
             gone += await _gather(core, context, place, recursive)
         async for count in _remove(core, context, gone, place.path):
@@ -163,7 +159,7 @@ async def rm(core: Core, context: Context, path: str, recursive: bool) -> int:
 async def _gather(core: Core, context: Context, place: Place, recursive: bool) -> list[_Gone]:
     """All that is in a directory, which the caller must be allowed to empty."""
     gone: list[_Gone] = []
-    parents = {place.path: place.chain[-1][:16]}
+    above = {place.path: place.above.inside(place.chain[-1][:16])}
     checked: set[str] = set()
     everything = replace(context, superuser=True)
     async for child, directory in walk_tree(core, everything, place.path):
@@ -172,9 +168,9 @@ async def _gather(core: Core, context: Context, place: Place, recursive: bool) -
         if directory not in checked:
             access.check(context, await core.find(split_path(directory)), "rwx")
             checked.add(directory)
-        gone.append((parents[directory], child, directory))
+        gone.append((above[directory], child, directory))
         if child.is_directory:
-            parents[child_path(directory, child.name)] = child.uuid
+            above[child_path(directory, child.name)] = above[directory].inside(child.uuid)
     return gone
 
 
@@ -184,17 +180,16 @@ async def _remove(core: Core, context: Context, gone: list[_Gone], top: str) -> 
     Each removal notes the path of the tree's top, by which `restore` finds it. How many went with each commit. A
     directory goes only while it holds no more than what goes with it.
     """
-    most = core.store.capabilities.largest_batch - SPARE
+    most = core.store.capabilities.largest_batch
     change, inside, count = Change(), Counter[bytes](), 0
-    for parent, entry, directory in reversed(gone):
-        if len(change) > most:
+    for above, entry, directory in reversed(gone):
+        if await core.is_full(change, most):
             await core.commit(change)
             yield count
             change, inside, count = Change(), Counter(), 0
-        left = core.record(change, entry, parent, directory, REMOVED, context, origin=top)
-        core.unlink(change, parent, entry.name, entry.pack(), left)
-        await refer(core, change, entry, None)
-        inside[parent] += 1
+        left = core.record(change, entry, above.parent, directory, REMOVED, context, origin=top)
+        core.unlink(change, above, entry.name, entry.pack(), left)
+        inside[above.parent] += 1
         count += 1
         if entry.is_directory:
             change.expect_count("entries", entry.uuid, prefix_end(entry.uuid), inside.pop(entry.uuid, 0))

@@ -35,7 +35,7 @@ class Overlay:
         self._made = {space: Rows() for space in SPACES}  # None: deleted
         self._seen = {space: Seen(space, space in LASTING) for space in SPACES}
         self._appends: list[tuple[str, bytes]] = []
-        self._size = 0  # bytes put and appended
+        self.size = 0  # bytes put and appended here
         self._before: dict[Key, bytes | bool | None] | None = None  # what an attempt found made; False: nothing
         self._closed = False
 
@@ -152,7 +152,7 @@ class Overlay:
         for space, key, value in batch.puts:
             self._make(space, key, value)
         self._appends += batch.appends
-        self._size += _size(batch)
+        self.size += _size(batch)
 
     def _make(self, space: str, key: bytes, value: bytes | None) -> None:
         made = self._made[space]
@@ -162,11 +162,13 @@ class Overlay:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """What is committed inside leaves no trace when an exception comes out. One at a time."""
-        appends, size = len(self._appends), self._size
+        """What is committed inside leaves no trace when an exception comes out. One at a time, and one in another."""
+        appends, size, outer = len(self._appends), self.size, self._before
         self._before = before = dict[Key, bytes | bool | None]()
         try:
             yield
+            if outer is not None:
+                outer.update({key: value for key, value in before.items() if key not in outer})
         except BaseException:
             for (space, key), value in before.items():
                 if isinstance(value, bool):
@@ -174,10 +176,10 @@ class Overlay:
                 else:
                     self._made[space].put(key, value)
             del self._appends[appends:]
-            self._size = size
+            self.size = size
             raise
         finally:
-            self._before = None
+            self._before = outer
 
     # --- the end
     def settle(self) -> Batch:
@@ -219,7 +221,7 @@ class Overlay:
         made = sum(len(made.values) for made in self._made.values())
         if made + len(batch) > limits.largest_batch:
             raise _above(f"a commit of more than {limits.largest_batch} rows", "largest_batch")
-        if self._size + sum(map(len, values)) > BYTES_LIMIT:
+        if self.size + sum(map(len, values)) > BYTES_LIMIT:
             raise _above(f"a transaction of more than {BYTES_LIMIT >> 20} MiB", "transaction")
         for space, start, end, _ in batch.counts:
             if end is not None and start >= end:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..objects import DIRECTORY
 from ..paths import join_path
+from .catalogue import NONE
 from .record import ROOT, Entry, entry_key
 
 Names = tuple[str, ...]
@@ -16,6 +18,22 @@ ROOT_KEY = b""
 """Where in `entries` the root's own entry stands, once it differs from ROOT_ENTRY."""
 
 
+class Above(NamedTuple):
+    """The uuids of the directories above a thing, from the root on, and the catalogue of indexes that was known before
+    they were read."""
+
+    uuids: tuple[bytes, ...]
+    catalogue: bytes
+
+    @property
+    def parent(self) -> bytes:
+        return self.uuids[-1]
+
+    def inside(self, uuid: bytes) -> Above:
+        """What is above the things in a directory that is here."""
+        return Above((*self.uuids, uuid), self.catalogue)
+
+
 @dataclass(slots=True)
 class Place:
     """Where a path leads: the packed entries of all its names that exist, from the top."""
@@ -23,6 +41,7 @@ class Place:
     names: Names
     raws: list[bytes]
     root: bytes = ROOT_RAW
+    catalogue: bytes = NONE  # as it was known before the entries were read
 
     @property
     def raw(self) -> bytes | None:
@@ -44,6 +63,12 @@ class Place:
     def parent(self) -> bytes:
         """The uuid of the directory that holds (or would hold) the last name; it must exist."""
         return self.raws[len(self.names) - 2][:16] if len(self.names) > 1 else ROOT
+
+    @property
+    def above(self) -> Above:
+        """The directories above the last name; they must exist."""
+        held = self.raws[: max(len(self.names) - 1, 0)]
+        return Above((ROOT, *[raw[:16] for raw in held]), self.catalogue)
 
     @property
     def path(self) -> str:

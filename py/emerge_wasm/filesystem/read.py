@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -181,7 +182,11 @@ async def load_bundles(core: Core, bundle: str, state: bytes = b"") -> dict[str,
         raws = await core.store.get(keys_of("bundles", (hash.encode() for hash in wanted)))
         fresh = {hash: raw for hash, raw in zip(wanted, raws, strict=True) if raw is not None}
         found |= fresh
-        wanted = [
-            required for hash, raw in fresh.items() for required in parse(raw, hash).requires if required not in found
-        ]
+        wanted = [required for hash, raw in fresh.items() for required in _requires(hash, raw) if required not in found]
     return found
+
+
+@lru_cache(maxsize=1024)
+def _requires(hash: str, raw: bytes) -> tuple[str, ...]:
+    """The bundles that one requires; found out once, for it is asked at every run."""
+    return tuple(parse(raw, hash).requires)

@@ -7,7 +7,8 @@ spaces   entries    parent uuid + name  -> entry (uuid, kind, pointer fields)
          log        position            -> the (uuid + version)s of one commit
          links      parent uuid + name + 0 + uuid + version -> when it appeared there, or left
          indexes    "ref" + uuid + uuid -> nothing: the second refers to the first
-         meta       name                -> what the store itself must know
+                    "idx", "unq", "txt" -> the rows of indexes (see `index_row.py`)
+         meta       name                -> what the store itself must know; "indexes": their definitions
 """
 
 from __future__ import annotations
@@ -117,11 +118,17 @@ class Entry(NamedTuple):
 
 
 _PLAIN = Entry._fields.index("refs")
+_PLAIN_MARK = msgpack.packb([None] * (_PLAIN - 1))[:1]
 
 
 def is_directory(raw: bytes) -> bool:
     """Whether a packed entry is a directory's."""
     return raw[16:17] == _DIRECTORY_MARK
+
+
+def is_plain(raw: bytes) -> bool:
+    """Whether a packed entry tells of no references, nor of what is kept."""
+    return bool(raw[17:18] == _PLAIN_MARK)
 
 
 class VersionRecord(NamedTuple):

@@ -1,4 +1,4 @@
-"""References between objects: which object refers to which, kept in the same commit as the objects."""
+"""References between objects: which object refers to which. `indexing.py` keeps them."""
 
 from __future__ import annotations
 
@@ -9,30 +9,10 @@ from ..context import Context
 from ..errors import NotFound, PermissionDenied
 from ..operations import Wire
 from ..store import prefix_end
-from .core import Change, Core
+from .core import Core
 from .find import REGISTRY, find
+from .indexing import REFERENCE
 from .read import check_limit, load_state
-from .record import Entry
-
-PREFIX = b"ref"
-
-
-def reference_key(target: bytes, source: bytes) -> bytes:
-    return PREFIX + target + source
-
-
-async def refer(core: Core, change: Change, entry: Entry, state: bytes | None) -> Entry:
-    """Keep what an object refers to once its state is this (None: it is gone); the entry that says how many.
-
-    `entry` is as it was before, so that a state without references, after one without, costs nothing.
-    """
-    new = references_in(state) if state is not None else frozenset()
-    old = references_in(await load_state(core, entry, entry.name)) if entry.refs else frozenset()
-    for target in old - new:
-        change.delete("indexes", reference_key(target, entry.uuid))
-    for target in new - old:
-        change.put("indexes", reference_key(target, entry.uuid), b"")
-    return entry if entry.refs == len(new) else entry._replace(refs=len(new))
 
 
 async def references(core: Core, context: Context, path: str, back: bool, cursor: str, limit: int) -> Wire:
@@ -40,7 +20,7 @@ async def references(core: Core, context: Context, path: str, back: bool, cursor
     check_limit(limit)
     after = bytes.fromhex(cursor) if cursor else b""
     if back:
-        prefix = PREFIX + found.uuid
+        prefix = REFERENCE + found.uuid
         start = prefix + after + b"\0" if after else prefix
         rows = await core.store.scan("indexes", start, prefix_end(prefix), limit=limit)
         uuids = [key[-16:] for key, _ in rows]

@@ -5,18 +5,23 @@ from __future__ import annotations
 from ..context import Context
 from ..errors import Conflict, NotFound
 from ..paths import child_path, join_path, split_path
+from ..query.order import sort_key, split_keys
 from ..store import Batch
 from . import access
+from .catalogue import CATALOGUE, Catalogue
 from .core import Core
 from .find import locate
+from .index_row import REST, index_prefix
+from .indexing import REFERENCE
 from .links import newest_record
 from .record import Entry, VersionRecord, micros_of
 
 _AGAIN = "begin another transaction and do it again from what is there now"
 
 
-def restamp(batch: Batch, dates: set[str], date: str) -> Batch:
-    """Give all that was made at one of these dates this date instead. What has a date of its own keeps it."""
+def restamp(batch: Batch, dates: set[str], date: str, catalogue: Catalogue) -> Batch:
+    """Give all that was made at one of these dates this date instead, in indexes over dates too. What has a date of
+    its own keeps it."""
     micros = {micros_of(each).to_bytes(8, "big") for each in dates}
 
     def entry(raw: bytes) -> bytes:
@@ -33,7 +38,20 @@ def restamp(batch: Batch, dates: set[str], date: str) -> Batch:
             return raw[:1] + micros_of(date).to_bytes(8, "big")
         return raw
 
-    batch.puts = [(space, key, value(space, raw)) for space, key, raw in batch.puts]
+    moved = {sort_key(each): sort_key(date) or b"" for each in dates}
+    dated = {
+        index_prefix(each.id): each.fields.index("date") for each in catalogue.definitions if "date" in each.fields
+    }
+
+    def place(space: str, key: bytes) -> bytes:
+        at = dated.get(key[:7]) if space == "indexes" else None
+        if at is None or key[7:8] == REST:
+            return key
+        parts = list(split_keys(key[7:-16]))
+        parts[at] = moved.get(parts[at], parts[at])
+        return key[:7] + b"".join(parts) + key[-16:]
+
+    batch.puts = [(space, place(space, key), value(space, raw)) for space, key, raw in batch.puts]
     return batch
 
 
@@ -42,6 +60,8 @@ async def overtaken(core: Core, context: Context, space: str, key: bytes) -> Con
 
     It names the path where there is one; `details["pointer"]` is what is there now, for whoever may read it.
     """
+    if (space, key) == CATALOGUE:
+        return Conflict("indexes were defined or dropped since the transaction began", remedy=_AGAIN, pointer=None)
     path = await _path_of(core, space, key)
     if path is None:
         return Conflict("something that the transaction saw was changed by others since", remedy=_AGAIN, pointer=None)
@@ -63,7 +83,7 @@ async def _path_of(core: Core, space: str, key: bytes) -> str | None:
         return child_path(directory, name) if directory and name else directory
     if space in ("versions", "states"):
         return await _path_to(core, key[:16])
-    return await _path_to(core, key[3:19]) if space == "indexes" else None
+    return await _path_to(core, key[3:19]) if space == "indexes" and key.startswith(REFERENCE) else None
 
 
 async def _path_to(core: Core, uuid: bytes) -> str | None:

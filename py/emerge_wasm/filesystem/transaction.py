@@ -19,6 +19,7 @@ from ..context import Context
 from ..errors import Conflict, Invalid, LimitExceeded, NotFound, PermissionDenied
 from ..operations import Wire
 from ..paths import check_name
+from .catalogue import parse
 from .core import Core
 from .overlay import Overlay
 from .record import VERSION_KEY_SIZE
@@ -26,9 +27,18 @@ from .seen import Overtaken
 from .settling import overtaken, restamp
 
 OPEN_LIMIT = 1000
+OWN_LIMIT = 100
+"""Transactions that one principal has open at once, so that nobody takes all the places."""
+
+BYTES_LIMIT = 1 << 30
+"""Bytes that all open transactions together may have made."""
+
 SECONDS_LIMIT = 24 * 3600
-OUTSIDE = frozenset(("begin", "commit", "rollback", "changes", "watch", "hello", "whoami"))
-"""Operations that are never part of a transaction."""
+OUTSIDE = frozenset(("begin", "commit", "rollback", "changes", "watch", "graphql", "subscribe", "hello", "whoami"))
+"""Operations that are never part of a transaction; the calls that a GraphQL document comes to are, each by itself."""
+
+WHOLE = frozenset(("runstream",))
+"""Streams that work on while nobody asks for the next item: one turn for all of it."""
 
 Handler = Callable[..., Any]
 
@@ -47,15 +57,23 @@ class Inside(Core):
 
 @dataclass
 class Transaction:
-    """One open transaction. `expires` is by the clock of its Transactions."""
+    """One open transaction. `expires` is by the clock of its Transactions; the owner None is a superuser without a
+    name, who is not the guest, whose name is empty too."""
 
     name: str
-    owner: str
+    owner: str | None
     seconds: int
     overlay: Overlay
     core: Inside
     expires: float
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one operation at a time
+    turns: list[asyncio.Lock] = field(default_factory=lambda: [asyncio.Lock()])
+    """One operation at a time; and one at a time of those that a running method calls within it, and so on."""
+
+    def turn(self, depth: int) -> asyncio.Lock:
+        """The lock of operations within so many others."""
+        while len(self.turns) <= depth:
+            self.turns.append(asyncio.Lock())
+        return self.turns[depth]
 
 
 class Transactions:
@@ -79,9 +97,13 @@ class Transactions:
             raise Conflict(f"a transaction {name} is open already", remedy="join it, or choose another name")
         if len(self._open) >= OPEN_LIMIT:
             raise LimitExceeded(f"{OPEN_LIMIT} transactions are open", remedy="try again later", limit="transactions")
+        owner = context.principal or (None if context.superuser else "")
+        if sum(each.owner == owner for each in self._open.values()) >= OWN_LIMIT:
+            raise LimitExceeded(
+                f"{OWN_LIMIT} transactions of yours are open", remedy="commit or roll back some", limit="transactions"
+            )
         overlay = Overlay(core.store)
-        expires = self._clock() + seconds
-        made = Transaction(name, context.principal, seconds, overlay, _inside(core, overlay), expires)
+        made = Transaction(name, owner, seconds, overlay, _inside(core, overlay), self._clock() + seconds)
         self._open[name] = made
         self.sweep()
         return made
@@ -98,14 +120,29 @@ class Transactions:
             )
         return found
 
+    def check_room(self) -> None:
+        """LimitExceeded when all of them together are larger than may be."""
+        if sum(each.overlay.size for each in self._open.values()) > BYTES_LIMIT:
+            raise LimitExceeded(
+                f"the open transactions hold more than {BYTES_LIMIT >> 20} MiB",
+                remedy="commit what is open, and try again later",
+                limit="transactions",
+            )
+
+    def close(self) -> None:
+        """Drop all of them."""
+        self._open.clear()
+        self.sweep()
+
     def remove(self, transaction: Transaction) -> None:
         self._open.pop(transaction.name, None)
 
     @asynccontextmanager
     async def turn(self, context: Context, name: str) -> AsyncIterator[Transaction]:
-        """The transaction while nothing else is done in it; it is not left alone meanwhile."""
+        """The transaction while nothing else is done in it, but by what has the turn and waits for this; it is not
+        left alone meanwhile."""
         found = self.find(context, name)
-        async with found.turn:
+        async with found.turn(context.held.count(name)):
             if self._open.get(name) is not found:
                 raise NotFound(f"the transaction {name} ended meanwhile", remedy="begin it again")
             try:
@@ -117,7 +154,7 @@ class Transactions:
         """Drop those left alone for too long, and look again when the next one may be."""
         now = self._clock()
         for each in list(self._open.values()):
-            if each.expires <= now and not each.turn.locked():
+            if each.expires <= now and not each.turn(0).locked():
                 self.remove(each)
         if self._timer is not None:
             self._timer.cancel()
@@ -129,7 +166,7 @@ class Transactions:
 
 def _inside(core: Core, overlay: Overlay) -> Inside:
     own = {"store": overlay, "changed": asyncio.Event(), "known_bundles": set(core.known_bundles)}
-    own |= {"transactions": None, "_directories": {}, "_locks": {}}
+    own |= {"transactions": None, "builder": None, "_directories": {}, "_locks": {}}
     return Inside(**{each.name: getattr(core, each.name) for each in fields(Core)} | own)
 
 
@@ -141,8 +178,12 @@ def transactions_of(core: Core) -> Transactions:
 
 
 # --- operations in a transaction
-def call_inside(core: Core, context: Context, handler: Handler, args: list[Any]) -> Awaitable[Any] | AsyncIterator[Any]:
+def call_inside(
+    core: Core, context: Context, handler: Handler, args: list[Any], *, whole: bool = False
+) -> Awaitable[Any] | AsyncIterator[Any]:
     """Run an operation in the transaction that the context names; it leaves no trace when it fails."""
+    if whole:
+        return _whole_inside(core, context, handler, args)
     if isasyncgenfunction(handler):
         return _stream_inside(core, context, handler, args)
     return _await_inside(core, context, handler, args)
@@ -166,11 +207,21 @@ async def _stream_inside(core: Core, context: Context, handler: Handler, args: l
             yield item
 
 
+async def _whole_inside(core: Core, context: Context, handler: Handler, args: list[Any]) -> AsyncGenerator[Any, None]:
+    async with transactions_of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
+        async with aclosing(handler(found.core, context, *args)) as items:
+            async for item in items:
+                yield item
+
+
 @asynccontextmanager
 async def _attempt(core: Core, context: Context, found: Transaction) -> AsyncIterator[None]:
+    before = found.overlay.size
     try:
         with found.overlay.attempt():
             yield
+            if found.overlay.size > before:
+                transactions_of(core).check_room()
     except Overtaken as error:
         raise await overtaken(core, context, error.space, error.key) from None
     except BaseException:
@@ -186,15 +237,19 @@ async def begin(core: Core, context: Context, name: str, seconds: int) -> Wire:
 
 async def commit(core: Core, context: Context, transaction: str) -> Wire:
     opened = transactions_of(core)
+    _check_outside(context, transaction)
     async with opened.turn(context, transaction) as found:
         opened.remove(found)
         try:
-            batch = restamp(found.overlay.settle(), found.core.dates, core.now())
+            batch = restamp(found.overlay.settle(), found.core.dates, core.now(), parse(found.core.catalogue))
             positions = await core.store.commit(batch)
         except Conflict as error:
+            await core.read_catalogue()
             raise await overtaken(core, context, error.details["space"], error.details["key"]) from None
         finally:
             await found.overlay.close()
+    if found.core.catalogue != core.catalogue:
+        await core.read_catalogue()
     if positions:
         core.notify(positions[-1])
     changes = sum(len(value) // VERSION_KEY_SIZE for _, value in batch.appends)
@@ -203,6 +258,7 @@ async def commit(core: Core, context: Context, transaction: str) -> Wire:
 
 async def rollback(core: Core, context: Context, transaction: str) -> bool:
     opened = transactions_of(core)
+    _check_outside(context, transaction)
     try:
         async with opened.turn(context, transaction) as found:
             opened.remove(found)
@@ -210,3 +266,10 @@ async def rollback(core: Core, context: Context, transaction: str) -> bool:
     except NotFound:
         return False
     return True
+
+
+def _check_outside(context: Context, transaction: str) -> None:
+    if transaction in context.held:
+        raise Invalid(
+            f"the method that runs in the transaction {transaction} cannot end it", remedy="whoever began it does"
+        )

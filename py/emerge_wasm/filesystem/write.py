@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,10 @@ from .merge import Edit, merge
 from .place import Names, Place
 from .read import load_state
 from .record import Entry
-from .reference import refer
 from .retention import prune, rule_of
 
 Puts = list[tuple[str, bytes, bytes]]
+Also = Callable[[Change, Entry], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Write:
     """One object to write: `edit` says how, `version` what it was made from (0: whatever is there), `mine` its state.
 
     `needs` wants the old state given to `edit`; `uuid` insists that the object is still that one; `perms` are those
-    that it shall have ("": those it has).
+    that it shall have ("": those it has). `also` adds to the change what belongs to the version that was made.
     """
 
     names: Names
@@ -39,6 +39,7 @@ class Write:
     needs: bool = False
     uuid: bytes | None = None
     perms: str = ""
+    also: Also | None = None
 
 
 async def store(
@@ -69,6 +70,10 @@ async def storeall(core: Core, context: Context, objects: Values, bundles: dict[
         if writes.setdefault(write.names, write) is not write:
             raise Invalid(f"{path} is twice in one batch", path=path, remedy="store it once")
         needed.add(bundle)
+    above = {names[:-1] for names in writes}
+    for inside in {names[:depth] for names in above for depth in range(1, len(names) + 1)} & writes.keys():
+        path = join_path(*inside)
+        raise Invalid(f"{path} is stored as an object, so nothing can be in it", path=path, remedy="store one of both")
     puts = await check_bundles(core, needed, bundles or {}, "these objects")
     return await change_objects(core, context, list(writes.values()), "store", puts) if writes else []
 
@@ -101,10 +106,12 @@ async def update(core: Core, context: Context, path: str, changes: bytes, versio
     return (await change_objects(core, context, [write], "update"))[0]
 
 
-async def save_run(core: Core, context: Context, names: Names, entry: Entry, state: bytes) -> Wire:
+async def save_run(
+    core: Core, context: Context, names: Names, entry: Entry, state: bytes, operation: str, also: Also
+) -> Wire:
     """The version that a run made of the version it began with."""
-    write = Write(names, lambda now, old: (now, state), entry.version, state, uuid=entry.uuid)
-    return (await change_objects(core, context, [write], "run"))[0]
+    write = Write(names, lambda now, old: (now, state), entry.version, state, uuid=entry.uuid, also=also)
+    return (await change_objects(core, context, [write], operation))[0]
 
 
 def _check_state(state: bytes, path: str) -> dict[str, Any]:
@@ -177,17 +184,18 @@ async def _write_one(core: Core, context: Context, change: Change, write: Write,
         access.check(context, place, "w")
         perms = write.perms
         if _is_stale(place, old, write):
-            base, entry, merged = await merge(core, place, old, write.version, write.edit)
+            base, entry, merged = await merge(core, context, place, old, write.version, write.edit)
             state, perms = merged, "" if perms == base.perms else perms
         else:
             entry, state = write.edit(old, await load_state(core, old, place.path) if write.needs else None)
         entry = entry._replace(perms=_kept_perms(context, place, old, perms, write.version))
     place = core.make_directories(change, place, context)
-    entry = await refer(core, change, entry, state)
     entry = core.record(change, entry, place.parent, place.directory, operation, context, state=state)
     if old is not None:
         await prune(core, change, entry, rule_of(place))
-    core.link(change, place.parent, entry, raw)
+    core.link(change, place.above, entry, raw)
+    if write.also is not None:
+        await write.also(change, entry)
     pointer = entry.wire(place.directory, core.node)
     return pointer if merged is None else {**pointer, "merged": merged}
 

@@ -5,12 +5,11 @@ What the caller may not see on one node is left out, as in any listing.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from ..errors import Invalid, NotFound, PermissionDenied, Unavailable
+from ..errors import Invalid, NotFound, PermissionDenied
 from ..objects import DIRECTORY
 from ..operations import Context, Wire
 from ..paths import child_path, split_path
@@ -76,28 +75,5 @@ class Merging:
         return not page["entries"]
 
     async def _page(self, name: str, key: str, args: list[Any], context: Context) -> Wire:
-        reach = self._reach
-        peers = reach.cluster.others()
-        answers = await asyncio.gather(
-            *(reach.ask(where, name, args, context) for where in (None, *peers)), return_exceptions=True
-        )
-        pages = [answer for answer in answers if isinstance(answer, dict)]
-        here = {identity.filesystem for identity in reach.cluster.peers()}
-        hidden: list[BaseException] = []
-        for peer, answer in zip([None, *peers], answers, strict=True):
-            if isinstance(answer, Unavailable) and peer is not None and peer.filesystem not in here:
-                continue  # found gone while it was asked: no longer a node of the cluster
-            if isinstance(answer, (NotFound, PermissionDenied)):
-                hidden.append(answer)
-            elif isinstance(answer, BaseException):
-                raise answer
-        if not pages:
-            raise self._nothing(args[0], hidden)
+        pages = [page for _, page in await self._reach.ask_all(name, args, context)]
         return merge_pages(pages, key, args[2], "uuid" if split_path(args[0]) == REGISTRY else "name")
-
-    def _nothing(self, path: str, hidden: list[BaseException]) -> BaseException:
-        denied = next((error for error in hidden if isinstance(error, PermissionDenied)), None)
-        if denied is not None:
-            return denied
-        self._reach.check_lost(path)
-        return hidden[0] if hidden else NotFound(f"nothing is at {path}", path=path)

@@ -8,7 +8,7 @@ from ..errors import __all__ as error_names
 from ..operations import TABLE, Operation, Operations, Wire
 from ..wire.frame import MEDIA_TYPE
 from .rest_exchange import STATUS
-from .rest_form import JSON, LINES, MSGPACK
+from .rest_form import JSON, LINES, MSGPACK, PREDICATE
 
 VERSION = "1"
 
@@ -29,6 +29,23 @@ _SCHEMAS: dict[str, Wire] = {
 _ENCODED: Wire = {
     "description": "Encoded, as base64 text; or the value itself, which is encoded here.",
     "anyOf": [_BYTES, {"type": "object"}, {"type": "array", "items": {}}],
+}
+_PREDICATE: Wire = {
+    "description": "What an object must be to be found, as Python over `o`: `o.unit_price < 3`; or a lambda, with the "
+    "values of the names that it uses.",
+    "anyOf": [
+        {"type": "string"},
+        {
+            "type": "object",
+            "properties": {
+                "text": {"type": "string"},
+                "values": {"anyOf": [_BYTES, {"type": "object"}]},
+                "bundle": {"type": "string"},
+            },
+            "required": ["text"],
+        },
+        {"type": "null"},
+    ],
 }
 _KINDS = {
     400: "The request is wrong.",
@@ -91,7 +108,10 @@ def _schema(annotation: str) -> Wire:
 
 def _argument(parameter: inspect.Parameter) -> Wire:
     annotation = str(parameter.annotation)
-    schema = dict(_ENCODED) if annotation == "bytes" else _schema(annotation)
+    if parameter.name == PREDICATE:
+        schema = dict(_PREDICATE)
+    else:
+        schema = dict(_ENCODED) if annotation == "bytes" else _schema(annotation)
     return schema if parameter.default is parameter.empty else {**schema, "default": parameter.default}
 
 

@@ -6,14 +6,16 @@ forwarded twice. What an operation means is the router's.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from ..clients.zeromq import ZeroMQTransport
 from ..context import UMASK
-from ..errors import Invalid, PermissionDenied, Unavailable
+from ..errors import Invalid, NotFound, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
+from ..filesystem.part import PARTS
 from ..operations import Context, Wire, find_operation
 from ..paths import join_path, split_path
 from .answer import Answer
@@ -53,14 +55,14 @@ class Reach:
                 raise
             instead = self.cluster.another(to)
             self.cluster.suspect(to)
-            if instead is None or find_operation(name).changes:  # it may have been made
+            if instead is None or (name not in PARTS and find_operation(name).changes):  # it may have been made
                 raise _out_of_reach(to, args, error) from None
         return await self.ask(instead, name, args, context)
 
     async def stream(self, where: Where, name: str, args: list[Any], context: Context) -> AsyncGenerator[Any, None]:
         """The items of an operation that streams, from there."""
         if where is None:
-            items: Any = self.filesystem.dispatch(name, args, context)
+            items: Any = self._own(name, args, context)
         else:
             link, _ = await self._link(where, args)
             items = link.stream("_cluster_forward", _forwarded(name, args, context))
@@ -70,8 +72,16 @@ class Reach:
 
     def local(self, name: str, args: list[Any], context: Context) -> Awaitable[Any]:
         """Run an operation that does not stream on the own filesystem."""
-        answer = self.filesystem.dispatch(name, args, context)
+        answer = self._own(name, args, context)
         assert not isinstance(answer, AsyncIterator)
+        return answer
+
+    def _own(self, name: str, args: list[Any], context: Context) -> Answer:
+        """An operation, or a part of one that goes over several nodes, on the own filesystem."""
+        part = PARTS.get(name)
+        if part is None:
+            return self.filesystem.dispatch(name, args, context)
+        answer: Answer = part(self.filesystem.core, context, *args)
         return answer
 
     async def _link(self, to: Identity, args: list[Any]) -> tuple[ZeroMQTransport, Identity]:
@@ -94,7 +104,7 @@ class Reach:
             raise Invalid("a forwarded operation is its name, its arguments and who asks")
         if not context.superuser:
             raise PermissionDenied("only a node may forward the calls of others", remedy="ask in your own name")
-        return self.filesystem.dispatch(args[0], list(args[1]), read_context(args[2]))
+        return self._own(args[0], list(args[1]), read_context(args[2]))
 
     # --- finding out where
     async def is_here(self, paths: list[str]) -> bool:
@@ -133,6 +143,44 @@ class Reach:
         self._check_lost(paths)
         return None
 
+    async def ask_all(self, name: str, args: list[Any], context: Context) -> list[tuple[Where, Any]]:
+        """The answers of all who have what is at the path (the first argument), the own first.
+
+        Who has nothing there, or nothing that the caller may see, is left out; when that is so of all, it is raised.
+        """
+        return self.heard(args[0], await self.try_all([None, *self.cluster.others()], name, args, context))
+
+    async def try_all(
+        self, places: Sequence[Where], name: str, args: list[Any], context: Context
+    ) -> list[tuple[Where, Any]]:
+        """What each of these answers, or raises."""
+        asked = (self.ask(where, name, args, context) for where in places)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return list(zip(places, answers, strict=True))
+
+    def heard(self, path: str, answers: Sequence[tuple[Where, Any]]) -> list[tuple[Where, Any]]:
+        """Those who answered; raises what another one failed with (see `ask_all`)."""
+        here = {identity.filesystem for identity in self.cluster.peers()}
+        failed = [(where, answer) for where, answer in answers if isinstance(answer, BaseException)]
+        hidden = [error for _, error in failed if is_hidden(error)]
+        for where, error in failed:
+            if isinstance(error, Unavailable) and where is not None and where.filesystem not in here:
+                continue  # found gone while it was asked: no longer a node of the cluster
+            if not is_hidden(error):
+                raise error
+        found = [(where, answer) for where, answer in answers if not isinstance(answer, BaseException)]
+        if not found:
+            raise self.nothing(path, hidden)
+        return found
+
+    def nothing(self, path: str, hidden: Sequence[BaseException]) -> BaseException:
+        """Why nobody has what is at a path, after each of them said so."""
+        denied = next((error for error in hidden if isinstance(error, PermissionDenied)), None)
+        if denied is not None:
+            return denied
+        self._check_lost([path])
+        return hidden[0] if hidden else NotFound(f"nothing is at {path}", path=path)
+
     async def where(self, path: str) -> Where:
         """Where a path is: here when it is here, or nowhere."""
         return None if await self.is_here([path]) else await self.holder([path])
@@ -169,9 +217,16 @@ class Reach:
             del self._seen[next(iter(self._seen))]
 
 
+def is_hidden(error: object) -> bool:
+    """Whether it says that there is nothing, or nothing for the caller to see; not that a class must be sent along."""
+    return isinstance(error, PermissionDenied) or (isinstance(error, NotFound) and "bundles" not in error.details)
+
+
 def write_context(context: Context) -> Wire:
-    """Who asks, for another node, which trusts this one; transactions stay within one node."""
+    """Who asks, for another node, which trusts this one, inside of which runs; transactions stay within one node."""
     who: Wire = {"principal": context.principal, "groups": list(context.groups), "superuser": context.superuser}
+    if context.runs:
+        who["runs"] = list(context.runs)
     return who if context.umask == UMASK else {**who, "umask": context.umask}
 
 
@@ -182,7 +237,10 @@ def read_context(data: Any) -> Context:
     trusting = Context(superuser=True, via="cluster")
     asked = {"as": data.get("principal"), "groups": data.get("groups"), "umask": data.get("umask", UMASK)}
     who = trusting.narrowed(asked)
-    return Context(who.principal, tuple(who.groups), data["superuser"], who.umask, via="cluster")
+    runs = data.get("runs", [])
+    if not isinstance(runs, (list, tuple)) or not all(isinstance(uuid, str) for uuid in runs):
+        raise Invalid("what a call is inside of are uuids")
+    return Context(who.principal, tuple(who.groups), data["superuser"], who.umask, via="cluster", runs=tuple(runs))
 
 
 def _forwarded(name: str, args: list[Any], context: Context) -> list[Any]:

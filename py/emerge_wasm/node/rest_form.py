@@ -1,6 +1,7 @@
 """The two forms of an HTTP call: JSON for people with curl, msgpack (the codec's) for programs. Sans-I/O.
 
-Arguments are read by the types that the operation table gives them; no operation is named here.
+Arguments are read by the types that the operation table gives them, a predicate as people write one; no operation is
+named here.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from ..operations import Operation, Wire
 from ..wire.frame import BEAT, END, ERROR, ITEM, MEDIA_TYPE, write_frame
 
 JSON, MSGPACK, LINES = "application/json", "application/msgpack", "application/x-ndjson"
+
+PREDICATE = "predicate"
+"""The name of arguments that are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,8 @@ def _parse(body: bytes) -> Any:
 
 def _argument(row: Operation, name: str, value: Any) -> Any:
     kinds, annotation = _kinds(row, name)
+    if name == PREDICATE and value is not None:
+        return _predicate(value)
     if kinds == (bytes,):
         found = _bytes(name, value) if isinstance(value, str) else _value(value)
         return found if isinstance(found, bytes) else codec.encode(found)
@@ -128,8 +134,22 @@ def _argument(row: Operation, name: str, value: Any) -> Any:
     return _value(value)
 
 
+def _predicate(value: Any) -> Any:
+    """A predicate as it is for programs: what is missing filled in, its values encoded; or the text of one over `o`."""
+    if isinstance(value, str):
+        value = {"text": value if value.lstrip().startswith("lambda") else f"lambda o: {value}"}
+    if not isinstance(value, dict):
+        raise Invalid(f"a predicate cannot be {type(value).__name__}", remedy='write "o.price < 3"')
+    given = value.get("values", {})
+    values = _bytes("values", given) if isinstance(given, str) else _value(given)
+    encoded = values if isinstance(values, bytes) else codec.encode(values)
+    return {"bundle": "", **value, "values": encoded}
+
+
 def _from_text(row: Operation, name: str, texts: list[str]) -> Any:
     kinds, _ = _kinds(row, name)
+    if name == PREDICATE and len(texts) == 1:
+        return _predicate(_parse(texts[0].encode()) if texts[0].lstrip().startswith("{") else texts[0])
     if list in kinds:
         return texts
     if len(texts) > 1:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import EmergeError, Invalid, NotFound
 from ..filesystem import Filesystem
+from ..objects import DIRECTORY
 from ..operations import Context, Rows, Wire, find_operation
 from ..paths import child_path, split_path
 from .answer import Answer
@@ -21,6 +22,8 @@ from .holding import held
 from .merging import Merging
 from .naming import paths_of, readings
 from .reach import Reach, Where
+from .running import Running
+from .searching import Searching, goes_on
 from .server import RpcServer
 from .watching import watch_all
 
@@ -29,7 +32,7 @@ Ask = Callable[[list[Any], Context], Awaitable[Any]]
 
 FOLLOWED = (
     *("get", "getobject", "cat", "update", "add", "references", "methods", "help", "code"),
-    *("versions", "diff", "run"),
+    *("versions", "diff", "query", "receipts"),
 )
 REGISTRY = "/registry/"
 
@@ -42,6 +45,9 @@ class Router:
         self._cluster = cluster
         self._reach = Reach(filesystem, cluster)
         merging = self._merging = Merging(self._reach)
+        running = Running(self._reach)
+        searching = Searching(self._reach)
+        filesystem.core.dispatch = self.dispatch  # so running methods see the whole cluster
         self._always: dict[str, Route] = {"nodes": self._nodes, "whohas": self._whohas, "watch": self._watch}
         self._routes: dict[str, Route] = {
             **{name: self._following(name) for name in FOLLOWED},
@@ -58,6 +64,14 @@ class Router:
             "objects": merging.object_page,
             "dir": merging.stream_dir,
             "tree": merging.stream_tree,
+            "run": running.run,
+            "runstream": running.runstream,
+            "search": searching.search,
+            "searchtext": searching.searchtext,
+            "count": searching.count,
+            "aggregate": searching.aggregate,
+            "explain": searching.explain,
+            "index": searching.index,
             "classes": self._classes,
         }
 
@@ -68,7 +82,7 @@ class Router:
     def dispatch(self, name: str, args: list[Any], context: Context) -> Answer:
         """Answer an operation, wherever in the cluster its path is."""
         route = self._always.get(name)
-        if route is None and not self._cluster.alone:
+        if route is None and (not self._cluster.alone or goes_on(name, args)):
             route = self._inside(name) if context.transaction else self._routes.get(name)
         if route is None:
             return self._filesystem.dispatch(name, args, context)
@@ -109,12 +123,17 @@ class Router:
         raise own
 
     async def _export(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
-        """From all who have it, the own first; a directory of several is told by each, which does no harm."""
+        """From all who have it, the own first; a directory of several as the first of them tells it."""
         split_path(args[0])
+        told: set[str] = set()
         places = (await self._reach.find(args[:1], everywhere=True)).get(args[0], [None])
         for where in reversed(places):
             async with aclosing(self._reach.stream(where, "export", args, context)) as records:
                 async for record in records:
+                    if record["versions"][-1]["type"] == DIRECTORY:
+                        if record["path"] in told:
+                            continue
+                        told.add(record["path"])
                     yield record
 
     def _placing(self, name: str) -> Route:
@@ -199,11 +218,21 @@ class Router:
         async def carry(args: list[Any], context: Context) -> Any:
             source, target = args[:2]
             split_path(source), split_path(target)
-            where = await self._reach.where(source)
-            await self._check_target(name, where, source, target, context)
-            return await self._reach.ask(where, name, args, context)
+            places = (await self._reach.find([source], everywhere=True)).get(source, [None])
+            if len(places) > 1:  # a directory, each has a part of
+                raise self._divided(name, source, places)
+            await self._check_target(name, places[0], source, target, context)
+            return await self._reach.ask(places[0], name, args, context)
 
         return carry
+
+    def _divided(self, name: str, source: str, places: Sequence[Where]) -> Invalid:
+        nodes = " and ".join(sorted(map(self._reach.name, places)))
+        return Invalid(
+            f"{source} is a directory on nodes {nodes}: {name} works within one node",
+            path=source,
+            remedy=f"{name} what is in it",
+        )
 
     async def _mixin(self, args: list[Any], context: Context) -> Any:
         first, second, _, name, directory = args

@@ -21,6 +21,7 @@ from ..node.peer import Identity
 from ..node.rest_app import PREFIX
 from .browser import RESTART, Browser
 from .gate import Refused, admit, cookie_name
+from .graphql import GraphQL
 from .header import SecurityHeaders
 from .rest import RestRelay
 from .session import Sessions
@@ -40,6 +41,7 @@ class Relay:
         self.cluster.on_change(self._members_changed)
         self.browsers: set[Browser] = set()
         self.rest = RestRelay(settings, self.sessions, self.uplink)
+        self.graphql = GraphQL(self.rest.dispatch, self.rest.admit, self.rest.limits)
         self.page: Page | None = Page(settings.dist, settings.immutable) if settings.dist else None
 
     @asynccontextmanager
@@ -56,6 +58,7 @@ class Relay:
             await self.cluster.stop()
             for browser in list(self.browsers):
                 browser.end(RESTART, "the relay stops")
+            self.graphql.stop()
             await self.rest.close()
             await self.uplink.close()
 
@@ -139,6 +142,7 @@ def make_app(settings: Settings) -> Starlette:
         Route("/session", relay.session),
         WebSocketRoute("/ws", relay.socket),
         Mount(PREFIX, relay.rest.app),
+        *GraphQL.routes(relay.graphql),
     ]
     if relay.page is not None:
         page: ASGIApp = relay.page

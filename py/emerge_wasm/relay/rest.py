@@ -33,7 +33,8 @@ class RestRelay:
         self._uplink = uplink
         self._transport: ZeroMQTransport | None = None
         self._closing: set[asyncio.Future[None]] = set()
-        self.app = Rest(self.dispatch, self.admit, Limits(body=settings.limits.message, beat=5 * settings.beat))
+        self.limits = Limits(body=settings.limits.message, beat=5 * settings.beat)
+        self.app = Rest(self.dispatch, self.admit, self.limits)
 
     def admit(self, connection: HTTPConnection) -> Context:
         """Who asks: a page of ours with its session's cookie, or a program or principal with a token."""

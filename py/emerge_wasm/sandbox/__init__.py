@@ -1,7 +1,8 @@
-"""Shipped code runs here: in warm processes of their own, under limits, never in a node's process."""
+"""Shipped code runs here: in processes that are closed in, never in a node's own."""
 
 from __future__ import annotations
 
 from .pool import Pool
+from .probe import Findings, examine, probe
 
-__all__ = ["Pool"]
+__all__ = ["Findings", "Pool", "examine", "probe"]

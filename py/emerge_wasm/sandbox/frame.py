@@ -1,6 +1,6 @@
-"""The frames between a pool and its workers: a length, then msgpack. Pure; nothing is ever unpickled.
+"""The frames between a node and its workers: a length, then msgpack. Pure; nothing is ever unpickled.
 
-A pool distrusts what comes back: it caps a frame's length before reading it and checks the shape of what is inside.
+A node distrusts what comes back: it caps a frame's length before reading it and checks the shape of what is inside.
 """
 
 from __future__ import annotations
@@ -10,11 +10,9 @@ from typing import Any
 
 import msgpack
 
-from ..errors import EmergeError, error_from_wire
-from ..filesystem.execute import Encoded
-
 HEADER = struct.Struct(">I")
-READY, DONE, FAILED = 0, 1, 2
+LONGEST = 1 << 30
+"""Bytes that a node may send to its worker at once."""
 
 
 class BadFrame(Exception):
@@ -24,6 +22,23 @@ class BadFrame(Exception):
 def pack_frame(data: bytes) -> bytes:
     """The bytes to send for one message."""
     return HEADER.pack(len(data)) + data
+
+
+def pack_message(*fields: Any) -> bytes:
+    """The frame of a message of plain fields; values inside it are encoded already."""
+    data: bytes = msgpack.packb(fields, use_bin_type=True)
+    return HEADER.pack(len(data)) + data
+
+
+def parse_message(data: bytes) -> list[Any]:
+    """The fields of a message, the first its kind; BadFrame for anything else."""
+    try:
+        fields = msgpack.unpackb(data, raw=False)
+    except (ValueError, RecursionError) as error:
+        raise BadFrame(f"it sent what cannot be read: {error}") from None
+    if isinstance(fields, list) and fields and isinstance(fields[0], int):
+        return fields
+    raise BadFrame("it sent something else than a message")
 
 
 class Splitter:
@@ -47,30 +62,3 @@ class Splitter:
             frames.append(bytes(memoryview(self._buffer)[HEADER.size : end]))
             del self._buffer[:end]
         return frames
-
-
-def pack_answer(answer: Encoded | EmergeError) -> bytes:
-    """A worker's answer to one call."""
-    if isinstance(answer, Encoded):
-        body = [DONE, answer.result, answer.state, answer.output, answer.milliseconds]
-    else:
-        body = [FAILED, answer.to_wire()]
-    data: bytes = msgpack.packb(body, use_bin_type=True)
-    return data
-
-
-def parse_answer(data: bytes) -> Encoded | EmergeError:
-    """The same, at the pool's end; BadFrame for anything else."""
-    try:
-        body: Any = msgpack.unpackb(data, raw=False)
-    except (ValueError, RecursionError) as error:
-        raise BadFrame(f"it sent what cannot be read: {error}") from None
-    match body:
-        case [1, bytes() as result, (bytes() | None) as state, str() as output, float() as milliseconds]:
-            return Encoded(result, state, output, milliseconds)
-        case [2, {"code": str(), "message": str(), "details": dict()} as wire]:
-            try:
-                return error_from_wire(wire)
-            except TypeError:
-                raise BadFrame("it sent an error with impossible details") from None
-    raise BadFrame("it sent something else than an answer")

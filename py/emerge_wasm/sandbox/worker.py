@@ -1,111 +1,155 @@
-"""The process in which shipped code runs: `python -m emerge_wasm.sandbox.worker FD MEMORY OUTPUT RESULT ITEMS`.
+"""The process in which shipped code runs: closed in, then serving calls from its one socket until that is closed.
 
-Reads calls from an inherited socket, one at a time, and answers each. Must not import the node, zmq or a web server.
+Forked from the zygote, which has imported all that is needed. Must not import the node, zmq or a web server.
 """
 
 from __future__ import annotations
 
-import asyncio
-import gc
+import resource
 import signal
 import socket
 import sys
-from typing import Any
+import threading
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import emerge_wasm
 
-from ..codec import decode
-from ..errors import EmergeError, Unavailable
+from .. import sync
+from ..clients import Client, SyncClient
+from ..codec import encode
+from ..errors import EmergeError, LimitExceeded
 from ..filesystem.capture import Stop
-from ..filesystem.execute import Encoded, Limits, execute_encoded
-from ..filesystem.failure import fault
-from ..filesystem.run import RunCall
-from .frame import HEADER, READY, pack_answer, pack_frame
-from .limits import allow_cpu, apply_limits
+from ..filesystem.evaluating import evaluate_rows
+from ..filesystem.execute import Limits, execute_encoded
+from ..filesystem.run import EvaluateCall, RunCall
+from . import attack, loop
+from .alarm import Alarm
+from .channel import Channel, ChannelTransport, Closed
+from .confinement import Fence, confine
+from .frame import pack_message
+from .message import Kind
+from .printing import Printer
+from .setting import Setting
 
-
-class NoFilesystem:
-    """What `fs` is inside a method for now: an error that says so, and no hang."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise Unavailable(
-            f"fs.{name} cannot be used inside a method that runs on a node",
-            remedy="pass what the method needs as arguments, or run it here: getobject(path).method()",
-        )
+Handler = Callable[..., tuple[Any, ...]]
+PAGE = 1024 if sys.platform != "darwin" else 1
+"""What the system counts the most memory that a process had in, in bytes."""
 
 
 class Worker:
-    """Runs the calls that come over one socket until it is closed."""
+    """Runs the calls that come over its channel."""
 
-    def __init__(self, sock: socket.socket, limits: Limits) -> None:
-        self.sock = sock
+    def __init__(self, channel: Channel, alarm: Alarm, limits: Limits) -> None:
+        self.channel = channel
+        self.alarm = alarm
         self.limits = limits
+        self.driver = loop.Driver()
+        self.printer = Printer(channel, alarm)
         self.bundles: dict[str, bytes] = {}
-        self.timeout = 0.0
+        self.client = Client(ChannelTransport(channel))
+        self.fs = SyncClient(self._open, "fs")
+        self.given: dict[str, Callable[[], Any]] = {"fs": lambda: self.fs, "afs": lambda: self.client}
+        vars(emerge_wasm).update(fs=self.fs, afs=self.client)
+        sync.drive = sync.run_straight
+
+    async def _open(self) -> Client:
+        return self.client
 
     def serve(self) -> None:
-        """Answer calls, one after the other; returns when the pool has gone."""
-        self.send(bytes([READY]))
-        while (request := self.receive()) is not None:
-            self.send(pack_answer(self.answer(request)))
+        """Answer calls, one after the other, until the node has gone."""
+        while True:
+            kind, *fields = self.channel.receive()
+            if not self.try_to_answer(kind, fields):  # outside the handler, so that what filled the memory is gone
+                self.channel.send_packed(_NO_MEMORY)
 
-    def answer(self, request: bytes) -> Encoded | EmergeError:
+    def try_to_answer(self, kind: int, fields: list[Any]) -> bool:
+        """False when there was not even memory to tell what went wrong."""
         try:
-            return self.run(request)
+            self.channel.send(*self.answer(kind, fields))
+        except MemoryError:
+            return False
+        return True
+
+    def answer(self, kind: int, fields: list[Any]) -> tuple[Any, ...]:
+        try:
+            return self._HANDLERS[kind](self, *fields)
         except EmergeError as error:
-            return error
+            return Kind.FAILED, _packed(error), self.peak()
+        except Stop as late:  # the alarm rang while the call was being put away
+            return Kind.FAILED, _packed(LimitExceeded(late.message, limit=late.limit)), self.peak()
+        finally:
+            self.alarm.stop()
 
-    def run(self, request: bytes) -> Encoded:
-        path, pointer, state, new, hashes, method, args, kwargs, timeout = decode(request)
-        self.bundles.update(new)
-        bundles = {name: self.bundles[name] for name in hashes}
-        call = RunCall(path, pointer, state, bundles, method, args, kwargs, timeout)
-        allow_cpu(timeout)
-        self.timeout = timeout
+    def run(self, *fields: Any) -> tuple[Any, ...]:
+        path, pointer, state, new, hashes, method, args, kwargs, timeout, processor = fields
+        call = RunCall(path, pointer, state, self.learn(new, hashes), method, args, kwargs, timeout)
         try:
-            signal.setitimer(signal.ITIMER_REAL, timeout)
-            try:
-                return execute_encoded(call, asyncio.run, self.limits)
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-        except Stop as late:  # the alarm rang between the call's end and the line above
-            raise fault(late, call, "") from None
+            self.alarm.start(timeout, processor)
+            done = execute_encoded(call, self.driver.run, self.limits, self.given, self.printer.write)
+        finally:
+            self.alarm.stop()
+            self.printer.flush()
+        return Kind.DONE, done.result, done.state, done.milliseconds, self.peak()
 
-    def ring(self, *_: object) -> None:
-        """The alarm: end the call where it is, so that its traceback tells where that was."""
-        raise Stop("wall time", f"it took longer than {self.timeout:g} s")
+    def evaluate(self, *fields: Any) -> tuple[Any, ...]:
+        expression, rows, new, hashes, timeout, processor = fields
+        pairs = [(pointer, state) for pointer, state in rows]
+        call = EvaluateCall(expression, pairs, self.learn(new, hashes), timeout)
+        try:
+            self.alarm.start(timeout, processor)
+            outcome = evaluate_rows(call, self.limits)
+        except Stop as late:
+            raise LimitExceeded(f"the expression: {late.message}", limit=late.limit) from None
+        errors = [[number, text] for number, text in outcome.errors.items()]
+        return Kind.VALUES, encode([outcome.values, errors]), self.peak()
 
-    def send(self, data: bytes) -> None:
-        self.sock.sendall(pack_frame(data))
+    def probe(self, *fields: Any) -> tuple[Any, ...]:
+        names, target = fields
+        return Kind.PROBED, {name: list(attack.make(name, target)) for name in names}
 
-    def receive(self) -> bytes | None:
-        head = self._exactly(HEADER.size)
-        return None if head is None else self._exactly(HEADER.unpack(head)[0])
+    def peak(self) -> int:
+        """The most bytes of memory that this process had; -1 when it is to end: it left a thread behind, or it was
+        stopped while it waited for an answer."""
+        if threading.active_count() > 1 or self.channel.stopped:
+            return -1
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PAGE
 
-    def _exactly(self, size: int) -> bytes | None:
-        data = self.sock.recv(size, socket.MSG_WAITALL)
-        while len(data) < size:
-            more = self.sock.recv(size - len(data), socket.MSG_WAITALL)
-            if not more:
-                return None
-            data += more
-        return data
+    def learn(self, new: dict[str, bytes], hashes: list[str]) -> dict[str, bytes]:
+        """The bundles of a call: those that came along, and those that came before."""
+        self.bundles.update(new)
+        return {name: self.bundles[name] for name in hashes}
+
+    _HANDLERS: ClassVar[dict[int, Handler]] = {
+        Kind.RUN: run,
+        Kind.EVALUATE: evaluate,
+        Kind.PROBE: probe,
+    }
 
 
-def main(arguments: list[str]) -> None:
-    """Set the process up and serve. The order matters: everything is imported before the limits are put on."""
-    descriptor, memory, *limits = (int(argument) for argument in arguments)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the node, which then closes the socket
-    vars(emerge_wasm)["fs"] = NoFilesystem()
-    worker = Worker(socket.socket(fileno=descriptor), Limits(*limits))
-    signal.signal(signal.SIGALRM, worker.ring)
-    apply_limits(memory)
-    gc.freeze()
+def _packed(error: EmergeError) -> bytes:
     try:
+        return encode(error.to_wire())
+    except EmergeError:  # its details hold what cannot be written
+        return encode(type(error)(error.message, path=error.path, remedy=error.remedy).to_wire())
+
+
+_NO_MEMORY = pack_message(
+    Kind.FAILED, encode(LimitExceeded("it needs more memory than it may have", limit="memory").to_wire()), -1
+)
+
+
+def main(sock: socket.socket, setting: Setting, user: int, parent: int) -> None:
+    """Close this process in and serve. Nothing is imported or opened from here on."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    alarm = Alarm()
+    keep = frozenset({sock.fileno(), *loop.install()})
+    channel = Channel(sock, alarm)
+    worker = Worker(channel, alarm, setting.limits)
+    missing = confine(Fence(setting.memory, setting.life, user, keep, parent), setting.layers)
+    try:
+        channel.send(Kind.READY, missing)
         worker.serve()
-    except (BrokenPipeError, ConnectionResetError):
+    except (Closed, OSError):
         pass
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

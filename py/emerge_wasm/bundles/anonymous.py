@@ -1,0 +1,98 @@
+"""From a live lambda to its node in a text: every lambda that starts on its line is compiled, and the code compared.
+
+Equal code does the same, so which of two equal lambdas it is does not matter. Where the interpreter keeps columns
+(it does unless started with -X no_debug_ranges), these decide too.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import warnings
+from collections.abc import Iterator
+from types import CodeType, FunctionType
+
+from ..errors import CannotShip
+from . import repl
+from .source import Unit, same_code, typed_units, unit_of
+
+_SHAPE = ("co_argcount", "co_kwonlyargcount", "co_varnames", "co_freevars", "co_cellvars", "co_exceptiontable")
+
+
+def find_lambda(function: FunctionType) -> tuple[Unit, ast.Lambda]:
+    """The text that has a lambda, and its node there. Raises CannotShip when there is none, or several that differ."""
+    code = function.__code__
+    found: list[tuple[Unit, ast.Lambda, CodeType]] = []
+    for unit in _units(function):
+        found = [(unit, node, made) for node in _on_line(unit, code) if (made := _compiled(unit, node, code))]
+        if found:
+            break
+    if not found:
+        raise CannotShip(
+            f"the lambda of line {code.co_firstlineno} of {code.co_filename} has no source that fits it",
+            remedy="write it in a file, a console cell or python -c, and import a file again that was changed",
+        )
+    exact = [row for row in found if list(row[2].co_positions()) == list(code.co_positions())] or found
+    if len({ast.unparse(node) for _, node, _ in exact}) > 1:
+        raise CannotShip(
+            f"several lambdas of line {code.co_firstlineno} of {code.co_filename} fit",
+            remedy="put each on a line of its own",
+        )
+    return exact[0][:2]
+
+
+def _units(function: FunctionType) -> Iterator[Unit]:
+    code = function.__code__
+    named = unit_of(code.co_filename, function.__globals__)
+    if named is not None:
+        yield named
+    elif code.co_filename == repl.FILENAME:
+        for text in repl.typed_statements("lambda"):
+            yield from _parsed(code.co_filename, text)
+    elif code.co_filename.startswith("<"):
+        yield from typed_units()
+
+
+def _parsed(filename: str, text: str) -> Iterator[Unit]:
+    try:
+        yield Unit(filename, text, ast.parse(text))
+    except (SyntaxError, ValueError):
+        return
+
+
+def _on_line(unit: Unit, code: CodeType) -> Iterator[ast.Lambda]:
+    for node in ast.walk(unit.tree):
+        if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno:
+            yield node
+
+
+def _compiled(unit: Unit, node: ast.Lambda, wanted: CodeType) -> CodeType | None:
+    """The code of a candidate when it is the same: compiled within a function that has the names it is closed over."""
+    own = copy.deepcopy(node)
+    own.args.defaults = [ast.Constant(None) for _ in own.args.defaults]
+    own.args.kw_defaults = [item and ast.Constant(None) for item in own.args.kw_defaults]
+    around = ast.arguments([], [ast.arg(name) for name in wanted.co_freevars], None, [], [], None, [])
+    body = [*_imports(unit.tree), ast.Expr(ast.Lambda(around, own))]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.fix_missing_locations(ast.Module(body, []))
+            made = _inner(_inner(compile(tree, wanted.co_filename, "exec", dont_inherit=True)))
+    except (SyntaxError, ValueError):
+        return None
+    same = same_code(made, wanted) and all(getattr(made, name) == getattr(wanted, name) for name in _SHAPE)
+    return made if same else None
+
+
+def _imports(tree: ast.AST) -> Iterator[ast.stmt]:
+    """What the module itself imports: calls through such a name are compiled otherwise."""
+    for child in ast.iter_child_nodes(tree):
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            if not (isinstance(child, ast.ImportFrom) and child.module == "__future__"):
+                yield child
+        elif not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+            yield from _imports(child)
+
+
+def _inner(code: CodeType) -> CodeType:
+    return next(const for const in code.co_consts if isinstance(const, CodeType))

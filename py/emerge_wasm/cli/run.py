@@ -1,0 +1,120 @@
+"""Commands that run methods: call, query, receipts."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from ..codec import show
+from ..errors import Invalid, NotFound, PermissionDenied, error_from_wire
+from .code import read_arguments
+from .session import Session, pass_session
+from .show import counted, date_text, print_json, print_table, print_value
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("path")
+@click.argument("method")
+@click.argument("arguments", nargs=-1)
+@click.option("--local", is_flag=True, help="Run it in this process; what it changes is not stored.")
+@click.option("--receipt", is_flag=True, help="Tell on which version it ran, how long, and what it stored.")
+@pass_session
+def call(session: Session, path: str, method: str, arguments: tuple[str, ...], local: bool, receipt: bool) -> None:
+    """Run a method of an object, or of all objects in a directory.
+
+    ARGUMENTS are Python literals, or plain words; name=value ones by name; `-` is what comes on standard input.
+    """
+    args, kwargs = read_arguments(arguments)
+    args = [sys.stdin.read() if value == "-" else value for value in args]
+    if local:
+        _print_result(session, _call_here(session, path, method, args, kwargs))
+        return
+    failed = 0
+    many = session.fs.get(path).is_directory
+    for event in session.fs.runstream(path, method, *args, **kwargs):
+        failed += _show_event(session, event, many, receipt)
+    if failed:
+        sys.exit(1)
+
+
+def _show_event(session: Session, event: dict[str, Any], many: bool, receipt: bool) -> bool:
+    """Print what happened; whether it is a failure. The failure of a single object is raised as it is."""
+    kind = event["event"]
+    if session.json and (many or receipt):
+        print_json(event)
+    elif kind == "output":
+        click.echo(event["text"], nl=False, err=True)
+    elif kind == "error" and not many:
+        raise error_from_wire(event["error"])
+    elif kind == "error":
+        click.secho(f"{event['path']}: {error_from_wire(event['error']).message}", fg="red", err=True)
+    elif kind == "result" and many:
+        click.echo(f"{event['path']}  {show(event['result'])}")
+    elif kind == "result":
+        _print_result(session, event["result"])
+    elif kind == "progress" and event["done"] == event["total"]:
+        ran = counted(event["total"], "object")
+        click.echo(f"{ran}, {event['failed']} failed" if event["failed"] else ran, err=True)
+    if kind == "result" and receipt and not session.json:
+        _print_receipt(event["receipt"])
+    return bool(kind == "error")
+
+
+def _print_result(session: Session, result: Any) -> None:
+    print_json(result) if session.json else print_value(result)
+
+
+def _print_receipt(receipt: dict[str, Any]) -> None:
+    for name, value in receipt.items():
+        click.echo(f"  {name:12} {value}", err=True)
+
+
+def _call_here(session: Session, path: str, method: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    if method.startswith("_"):
+        raise PermissionDenied(f"{method} is private", path=path, remedy="see emerge methods")
+    found = session.fs.getobject(path)
+    if found.type == "directory":
+        raise Invalid(f"{path} is a directory", path=path, remedy="without --local it runs on all objects in it")
+    target = getattr(found, method, None)
+    if not callable(target):
+        raise NotFound(f"{path} has no method {method!r}", path=path, remedy="see emerge methods")
+    return target(*args, **kwargs)
+
+
+@click.command()
+@click.argument("path")
+@pass_session
+def query(session: Session, path: str) -> None:
+    """Run a query object where it lives, print its results; it keeps them, to be read by `emerge cat PATH.results`."""
+    _print_result(session, session.fs.query(path))
+
+
+@click.command()
+@click.argument("path")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@pass_session
+def receipts(session: Session, path: str, limit: int) -> None:
+    """List the last runs of an object's methods, newest first."""
+    rows = session.fs.receipts(path, limit=limit)
+    if session.json:
+        print_json(rows)
+        return
+    cells = [
+        [
+            date_text(row["date"]),
+            row["principal"] or "-",
+            row["method"],
+            f"v{row['version']}" + (f" → v{row['made']}" if row["made"] else ""),
+            f"{row['milliseconds']:.1f} ms",
+            row["node"],
+            row["arguments"][:8],
+            row["result"][:8],
+        ]
+        for row in rows
+    ]
+    print_table([["date", "by", "method", "version", "took", "node", "arguments", "result"], *cells] if cells else [])
+
+
+COMMANDS = (call, query, receipts)

@@ -1,0 +1,30 @@
+"""How far the building of an index is, as a row of `meta`, so that it goes on where it was. Data; no I/O."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgpack
+
+Cursor = tuple[tuple[bytes, str], ...]
+"""Directories from the top of an index to where its building is, each with the last name that was done in it."""
+
+
+class Progress(NamedTuple):
+    """So many of so many objects are in an index. `counted`: the total is known."""
+
+    done: int = 0
+    total: int = 0
+    counted: bool = False
+    cursor: Cursor = ()
+
+    def pack(self) -> bytes:
+        packed: bytes = msgpack.packb(self)
+        return packed
+
+
+def read_progress(raw: bytes | None) -> Progress:
+    if raw is None:
+        return Progress()
+    done, total, counted, cursor = msgpack.unpackb(raw)
+    return Progress(done, total, counted, tuple((uuid, name) for uuid, name in cursor))

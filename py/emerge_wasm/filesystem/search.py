@@ -1,0 +1,76 @@
+"""Finding objects by a predicate: a page of them, or how many there are. The plan is `planning.py`'s."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+
+from ..context import Context
+from ..operations import Wire
+from .candidate import Candidate
+from .core import Core
+from .cursor import read_cursor, write_cursor
+from .ordering import ordered_page
+from .read import PAGE_BYTES, check_limit
+from .searching import Search, open_search
+from .suggestion import note_search
+
+
+async def search(
+    core: Core,
+    context: Context,
+    path: str,
+    predicate: Wire | None,
+    order_by: str,
+    descending: bool,
+    limit: int,
+    cursor: str,
+    as_of: str,
+    bundles: dict[str, bytes] | None,
+) -> Wire:
+    check_limit(limit)
+    began = time.perf_counter()
+    asked = await open_search(core, context, path, predicate, as_of, bundles)
+    if order_by:
+        found, after = await ordered_page(asked, order_by, descending, limit, cursor)
+    else:
+        found, after = await _page(asked, limit, cursor)
+    note_search(asked, order_by, time.perf_counter() - began)
+    rows = [{"pointer": each.entry.wire(each.directory, core.node), "state": each.state} for each in found]
+    return {"objects": rows, "cursor": after, "scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}
+
+
+async def _page(asked: Search, limit: int, cursor: str) -> tuple[list[Candidate], str]:
+    """The next objects in the plan's own order, and the cursor after them."""
+    fingerprint, mark = asked.mark_of_plan(), None
+    if cursor:
+        asked.choices.given, mark = read_cursor(cursor, fingerprint, list, list)
+    way = await asked.plan()
+    found: list[Candidate] = []
+    size = 0
+    async with aclosing(asked.fitting(way, mark, limit)) as pages:
+        async for page in pages:
+            for candidate in page:
+                size += candidate.entry.size
+                if len(found) == limit or (found and size > PAGE_BYTES):
+                    return found, write_cursor(fingerprint, asked.choices.made, found[-1].mark)
+                found.append(candidate)
+            if len(found) == limit:
+                return found, write_cursor(fingerprint, asked.choices.made, found[-1].mark)
+    return found, ""
+
+
+async def count(
+    core: Core, context: Context, path: str, predicate: Wire | None, as_of: str, bundles: dict[str, bytes] | None
+) -> Wire:
+    began = time.perf_counter()
+    asked = await open_search(core, context, path, predicate, as_of, bundles)
+    if predicate is None:
+        total = asked.judge.scanned = await asked.scanner.count()
+    else:
+        total = 0
+        async with aclosing(asked.fitting(await asked.plan())) as pages:
+            async for page in pages:
+                total += len(page)
+        note_search(asked, "", time.perf_counter() - began)
+    return {"count": total, "scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}

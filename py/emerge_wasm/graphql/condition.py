@@ -1,0 +1,103 @@
+"""A filter as the text of a predicate over objects, and the values that it captures. Pure.
+
+What is null has no order and contains nothing: `lt`, `contains` and the like are false for it, as in SQL; `eq`, `ne`
+and `in` take null as any other value. What an object has not is null.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..codec import encode
+from ..errors import Invalid, LimitExceeded
+from ..operations import Wire
+
+CONDITIONS_LIMIT = 100
+VALUES_LIMIT = 1000
+"""Values in one `in`."""
+
+COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+METHODS = ("startswith", "endswith")
+
+
+@dataclass
+class Condition:
+    """A predicate in the making. `sure`: the fields that every object has; others are asked after first, in a way that
+    leaves an index of theirs usable. `values`: what is captured, by name."""
+
+    sure: frozenset[str] = frozenset()
+    values: dict[str, Any] = field(default_factory=dict)
+    count: int = 0
+
+    def wire(self, *texts: str) -> Wire | None:
+        """The predicate that is true where all these texts are; None when it would be true for all."""
+        text = self.all(list(texts))
+        return None if text == "True" else {"text": f"lambda o: {text}", "values": encode(self.values), "bundle": ""}
+
+    def all(self, texts: list[str]) -> str:
+        return " and ".join(text for text in texts if text != "True") or "True"
+
+    def value(self, value: Any) -> str:
+        """The name under which a value is captured."""
+        name = f"v{len(self.values)}"
+        self.values[name] = value
+        return name
+
+    def read(self, filter: Wire) -> str:
+        """The text of a filter's conditions, all of which must hold."""
+        texts: list[str] = []
+        for name, wanted in filter.items():
+            if name == "and":
+                texts += [self.read(each) for each in wanted or ()]
+            elif name == "or":
+                parts = [self.read(each) for each in wanted or ()]
+                texts.append("True" if wanted is None or "True" in parts else f"({' or '.join(parts) or 'False'})")
+            elif name == "not":
+                texts.append(f"not ({self.read(wanted)})" if wanted is not None else "True")
+            elif wanted is not None:
+                texts += [self.test(name, operator, value) for operator, value in wanted.items()]
+        self.count += len(texts)
+        if self.count > CONDITIONS_LIMIT:
+            raise LimitExceeded(
+                f"the filter has more than {CONDITIONS_LIMIT} conditions", remedy="use `in`", limit="conditions"
+            )
+        return self.all([text if text.isidentifier() or text.startswith("(") else f"({text})" for text in texts])
+
+    def test(self, name: str, operator: str, value: Any) -> str:
+        """The text of one condition on one field."""
+        if operator in ("eq", "ne") and value is None:
+            return f"{self._null(name)} is {'' if operator == 'eq' else 'not '}None"
+        if operator == "ne":
+            return f"{self._null(name)} != {self.value(value)}"
+        if operator == "eq":
+            return self._there(name, f"o.{name} == {self.value(value)}")
+        if value is None:
+            raise Invalid(f"{name}: {operator} null is never true", remedy="use eq or ne with null")
+        if operator == "in":
+            return self._among(name, value)
+        return self._there(name, f"o.{name} is not None and {self._compare(f'o.{name}', operator, self.value(value))}")
+
+    def _among(self, name: str, values: list[Any]) -> str:
+        if len(values) > VALUES_LIMIT:
+            raise LimitExceeded(
+                f"{name}: in has {len(values)} values", remedy=f"the limit is {VALUES_LIMIT}", limit="in"
+            )
+        if not values:
+            return "False"
+        if None in values:
+            return f"{self._null(name)} in {self.value(values)}"
+        return self._there(name, f"o.{name} in {self.value(values)}")
+
+    def _there(self, name: str, test: str) -> str:
+        """A test that is false for what has not the field."""
+        return test if name in self.sure else f"hasattr(o, {name!r}) and {test}"
+
+    def _null(self, name: str) -> str:
+        """The field, None for what has it not."""
+        return f"o.{name}" if name in self.sure else f"getattr(o, {name!r}, None)"
+
+    def _compare(self, place: str, operator: str, value: str) -> str:
+        if operator in COMPARE:
+            return f"{place} {COMPARE[operator]} {value}"
+        return f"{value} in {place}" if operator == "contains" else f"{place}.{operator}({value})"

@@ -1,0 +1,163 @@
+"""The input types of a schema: filters, orders and the fields of objects to be made; and their values as Python's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLString,
+)
+
+from ..codec import Record, Reference
+from ..errors import Invalid
+from ..operations import Wire
+from .kind import Kind
+from .naming import fits
+from .scalar import JSON, SCALARS
+from .shape import NOTHING, Field, Shape, Shapes
+
+METADATA = ("uuid", "name", "path", "type", "perms", "owner", "group", "node", "date")
+"""What every object has beside its state, and may be filtered and ordered by, as text; and `version`."""
+
+COMPARED = ("eq", "ne", "lt", "le", "gt", "ge")
+TEXTUAL = ("contains", "startswith", "endswith")
+OPERATORS: dict[str, tuple[str, ...]] = {
+    "Boolean": ("eq", "ne"),
+    "String": (*COMPARED, *TEXTUAL),
+    "Bytes": (*COMPARED, *TEXTUAL),
+    "JSON": (*COMPARED, *TEXTUAL),
+}
+ORDERED = {*SCALARS} - {"ID"}
+_WORDS = {"true", "false", "null"}
+_MAKE = {"tuple": tuple, "set": set, "frozenset": frozenset}
+
+
+def filter_types() -> dict[str, GraphQLInputObjectType]:
+    """What may be asked of a field, by its scalar; and of a list of a scalar, by `[scalar]`."""
+    types = {}
+    for name, scalar in SCALARS.items():
+        if name != "ID":
+            types[name] = _filter_type(f"{name}Filter", scalar, OPERATORS.get(name, COMPARED))
+            fields = {
+                "contains": GraphQLInputField(scalar),
+                "eq": GraphQLInputField(JSON),
+                "ne": GraphQLInputField(JSON),
+            }
+            types[f"[{name}]"] = GraphQLInputObjectType(f"{name}ListFilter", fields)
+    return types
+
+
+def _filter_type(name: str, scalar: GraphQLInputType, operators: tuple[str, ...]) -> GraphQLInputObjectType:
+    fields = {operator: GraphQLInputField(scalar) for operator in operators}
+    fields["in"] = GraphQLInputField(GraphQLList(scalar))
+    return GraphQLInputObjectType(name, fields)
+
+
+class Inputs:
+    """Makes the input types of the classes of one schema. `names`: type names by (class name, nested)."""
+
+    def __init__(self, shapes: Shapes, names: dict[tuple[str, bool], str]) -> None:
+        self._shapes = shapes
+        self._names = names
+        self._filters = filter_types()
+        self._nested: dict[str, GraphQLInputObjectType] = {}
+
+    def filter(self, type_name: str, fields: dict[str, Field]) -> GraphQLInputObjectType:
+        """The filter of a type with these fields (by their names in GraphQL)."""
+
+        def make() -> dict[str, GraphQLInputField]:
+            found = {name: GraphQLInputField(self._filters["String"]) for name in METADATA}
+            found["version"] = GraphQLInputField(self._filters["BigInt"])
+            for name, field in fields.items():
+                wanted = self._filters.get(_filtered(field.kind))
+                if wanted is not None and name not in ("and", "or", "not"):
+                    found[name] = GraphQLInputField(wanted, out_name=field.name)
+            every = GraphQLInputField(GraphQLList(GraphQLNonNull(made)))
+            return {**found, "and": every, "or": every, "not": GraphQLInputField(made)}
+
+        made = GraphQLInputObjectType(f"{type_name}Filter", make)
+        return made
+
+    def order(self, type_name: str, fields: dict[str, Field]) -> GraphQLEnumType:
+        """The fields that a type's objects can be ordered by; the values are Python's names."""
+        names = {name: name for name in (*METADATA, "version")}
+        names |= {
+            name: field.name for name, field in fields.items() if field.kind.name in ORDERED and name not in _WORDS
+        }
+        return GraphQLEnumType(f"{type_name}Order", names)
+
+    def fields(self, type_name: str, fields: dict[str, Field]) -> GraphQLInputObjectType | None:
+        """What an object of a type is made of; None when that is nothing."""
+        if not fields:
+            return None
+        return GraphQLInputObjectType(
+            f"{type_name}Input",
+            lambda: {
+                name: GraphQLInputField(self._input(field.kind), out_name=field.name, description=field.annotation)
+                for name, field in fields.items()
+            },
+        )
+
+    def _input(self, kind: Kind) -> GraphQLInputType:
+        if kind.of:
+            return GraphQLList(self._input(kind.of))
+        if kind.name == "Reference":
+            return SCALARS["ID"]
+        if kind.name == "Nested":
+            return self._nested_input(self._shapes.nested[kind.target])
+        return SCALARS.get(kind.name, GraphQLString)
+
+    def _nested_input(self, shape: Shape) -> GraphQLInputType:
+        known = self._nested.get(shape.class_name)
+        if known is None:
+            named = {field.name: field for field in shape.fields.values() if fits(field.name)}
+            made = self.fields(self._names[shape.class_name, True], named)
+            if made is None:
+                return JSON
+            known = self._nested[shape.class_name] = made
+        return known
+
+    # --- given values as Python's
+    def value(self, given: Any, kind: Kind) -> Any:
+        """What a given value is in a state."""
+        if given is None:
+            return None
+        if kind.of:
+            items = [self.value(item, kind.of) for item in given]
+            return _MAKE.get(kind.container, list)(items)
+        if kind.name == "Reference":
+            return Reference(str(given))
+        if kind.name == "Enum":
+            return Record(kind.target, self._shapes.nested[kind.target].bundles[-1], {"name": given})
+        if kind.name == "Nested":
+            shape = self._shapes.nested[kind.target]
+            if not shape.fields:
+                return given
+            return Record(kind.target, shape.bundles[-1], self.state(given, shape, whole=True))
+        return given
+
+    def state(self, given: Wire, shape: Shape, *, whole: bool) -> Wire:
+        """The given fields as a state's; `whole`: with the defaults of the others. Invalid names what is missing."""
+        state = {name: self.value(value, shape.fields[name].kind) for name, value in given.items()}
+        if not whole:
+            return state
+        newest = shape.bundles[-1] if shape.bundles else ""
+        own = {field.name: field for field in shape.fields.values() if newest in field.defaults}
+        missing = [field.name for field in own.values() if field.required and field.name not in state]
+        if missing:
+            raise Invalid(f"a {shape.class_name} needs {', '.join(missing)}", remedy="give them among its fields")
+        defaults = {name: field.defaults[newest] for name, field in own.items()}
+        return {name: value for name, value in defaults.items() if value is not NOTHING} | state
+
+
+def _filtered(kind: Kind) -> str:
+    """The filter of a kind; none ("") for what has fields of its own."""
+    if kind.of:
+        return f"[{kind.of.name}]" if kind.of.name in ORDERED else ""
+    return kind.name if kind.name in ORDERED else ""

@@ -1,0 +1,106 @@
+"""An instance within a state, as data: its attributes can be read where its class is plain; all else asks for code.
+
+Python's own algorithms (`in`, `==` of lists, `sorted`) meet it deep within containers, so it refuses by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..codec import Record, Reference
+from ..errors import EmergeError
+from .shape import Shape, known_shape
+
+
+class NeedsCode(EmergeError):
+    """Only shipped code can tell: the answer depends on a class, or the expression is more than comparisons.
+
+    Never crosses a wire. (An EmergeError, so that the codec lets it through.)
+    """
+
+    code = "NeedsCode"
+
+
+def _refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+    raise NeedsCode(f"what {self.class_name} does is up to its class")
+
+
+_ARITHMETIC = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or".split()
+_OTHERS = (
+    "ne lt le gt ge neg pos abs invert round trunc floor ceil int float index complex len iter next contains getitem"
+    " reversed str repr format call bytes enter await fspath length_hint"
+).split()
+_METHODS = [*_ARITHMETIC, *(f"r{name}" for name in _ARITHMETIC), *_OTHERS]
+_Closed: Any = type("_Closed", (), {f"__{name}__": _refuse for name in _METHODS} | {"__slots__": ()})
+
+
+class Nested(_Closed):  # type: ignore[misc]  # its base is made from a table
+    """A nested dataclass, named tuple or Enum member."""
+
+    __slots__ = ("bundle", "class_name", "fields")
+
+    def __init__(self, class_name: str, bundle: str, fields: dict[str, Any]) -> None:
+        self.class_name, self.bundle, self.fields = class_name, bundle, fields
+
+    @property
+    def shape(self) -> Shape:
+        found = known_shape(self.bundle)
+        if found is None:
+            raise NeedsCode(f"the class {self.class_name} is not known here")
+        return found
+
+    def read(self, name: str) -> Any:
+        """The attribute that an instance would have."""
+        shape = self.shape
+        if shape.opaque or name in shape.computed or (shape.closed and name not in shape.defaults):
+            raise NeedsCode(shape.opaque or f"{name} is computed by {self.class_name}")
+        if name in self.fields:
+            return self.fields[name]
+        return missing(shape, name)
+
+    def __bool__(self) -> bool:
+        if self.shape.opaque or not self.shape.truth:
+            raise NeedsCode(f"the truth of {self.class_name} is up to its class")
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        self._check_member()
+        if type(other) is Nested:
+            other._check_member()
+            return (self.bundle, self.fields) == (other.bundle, other.fields)
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        self._check_member()
+        return hash((self.bundle, self.fields.get("name")))
+
+    def _check_member(self) -> None:
+        if not self.shape.enum:
+            raise NeedsCode(f"whether two {self.class_name} are equal is up to their class")
+
+
+def missing(shape: Shape, name: str) -> Any:
+    """What an instance has under a name that its state lacks; AttributeError when it has nothing."""
+    if name in shape.defaults:
+        return shape.defaults[name]()
+    if name in shape.others or shape.dynamic or name.startswith("__"):
+        raise NeedsCode(f"{name} is what the class {shape.name} makes it")
+    raise AttributeError(f"{shape.name!r} object has no attribute {name!r}")
+
+
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, Reference})
+
+
+def nest(value: Any) -> Any:
+    """A decoded value with its records as Nested ones."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is Record:
+        return Nested(value.class_name, value.bundle, {key: nest(item) for key, item in value.fields.items()})
+    if kind is dict:
+        return {nest(key): nest(item) for key, item in value.items()}
+    return kind(map(nest, value)) if kind in (list, tuple, set, frozenset) else value

@@ -1,0 +1,178 @@
+"""What of a class decides whether its instances' attributes are their state: read from the bundle, never run.
+
+Where anything is not plainly seen, the class is opaque or the name computed: then only shipped code can tell.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..bundles.bundle import Bundle
+from ..bundles.description import lineage
+from ..bundles.loading import Find, read
+from ..errors import EmergeError
+from .statement import Kind, Names, Statement, read_class
+
+KEPT = 4096
+"""Shapes that are remembered; they are small."""
+
+_BASES = {
+    "emerge_wasm.EmergeFile": ("id", "data"),
+    "emerge_wasm.objects.EmergeFile": ("id", "data"),
+    "emerge_wasm.EmergeObject": ("id",),
+    "emerge_wasm.objects.EmergeObject": ("id",),
+    "abc.ABC": (),
+    "typing.Generic": (),
+    "object": (),
+}
+_GIVEN: dict[str, Callable[[], Any]] = {"id": str, "data": lambda: None}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`opaque`: why nothing of it is plain ("": it is); `computed`: names whose value the class decides even where
+    the state has one; `others`: those where it decides when the state has none; `defaults`: what is then there.
+
+    `dynamic`: it has __getattr__; `closed`: instances hold their fields only; `truth`: they are true; `enum`: members
+    of a plain Enum, which are equal when they are the same.
+    """
+
+    name: str
+    opaque: str = ""
+    computed: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+    defaults: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    dynamic: bool = False
+    closed: bool = False
+    truth: bool = True
+    enum: bool = False
+
+
+_SHAPES: OrderedDict[str, Shape] = OrderedDict()
+
+
+def known_shape(bundle: str) -> Shape | None:
+    """The shape of a class that was looked at before."""
+    return _SHAPES.get(bundle)
+
+
+def learn(bundles: Mapping[str, bytes]) -> None:
+    """Look at all these classes, so that nested instances of them can be read."""
+    for hash in bundles:
+        shape_of(hash, bundles.get)
+
+
+def shape_of(bundle: str, find: Find, class_name: str = "") -> Shape:
+    """The shape of the class with that bundle hash ("": plain state, by its pointer's class name), cached.
+
+    `find` gives the bytes of a bundle by its hash. A bundle that is missing or not right makes it opaque.
+    """
+    if not bundle:
+        return _PLAIN_OBJECT if class_name == "EmergeObject" else _PLAIN_FILE
+    found = _SHAPES.get(bundle)
+    if found is not None:
+        _SHAPES.move_to_end(bundle)
+        return found
+    try:
+        made = read(bundle, find)
+        shape = _look_at(made, find)
+    except EmergeError as error:
+        return Shape("", opaque=f"its class cannot be read: {error.message}")
+    except (RecursionError, ValueError):
+        return Shape("", opaque="its class is too deep to be read")
+    if not shape.opaque.startswith(_GONE):
+        _SHAPES[bundle] = shape
+        while len(_SHAPES) > KEPT:
+            _SHAPES.popitem(last=False)
+    for required in made.requires:
+        if required not in _SHAPES and find(required) is not None:
+            shape_of(required, find)
+    return shape
+
+
+_GONE = "a class that it derives from is missing"
+
+
+def _look_at(bundle: Bundle, find: Find) -> Shape:
+    if not bundle.content.parts and not bundle.content.within:
+        return _installed(bundle)
+    names: dict[str, Kind] = {}
+    shape = _Drawn(bundle.class_name)
+    rows = lineage(bundle, find)
+    if not rows:
+        return Shape(bundle.class_name, opaque=_GONE)
+    for outer, node in reversed(rows):
+        statement = read_class(node, Names(outer, find))
+        shape.add(statement)
+        for name in _given(statement):
+            names.setdefault(name, Kind.default(_GIVEN[name]))
+        for name, kind in statement.names.items():
+            names[name] = kind.after(names.get(name))
+    shape.opaque = shape.opaque or _opaque_base(rows, find)
+    return shape.finish(names)
+
+
+@dataclass(slots=True)
+class _Drawn:
+    """A shape while the classes of a lineage are gone through."""
+
+    name: str
+    opaque: str = ""
+    dynamic: bool = False
+    closed: bool = False
+    truth: bool = True
+    enum: bool = False
+
+    def add(self, statement: Statement) -> None:
+        self.opaque = self.opaque or statement.opaque
+        self.dynamic |= statement.dynamic
+        self.closed |= statement.closed
+        self.truth &= statement.truth
+        self.enum = statement.bases == ["enum.Enum"] and statement.natural and not statement.opaque
+
+    def finish(self, names: Mapping[str, Kind]) -> Shape:
+        return Shape(
+            self.name,
+            self.opaque,
+            frozenset(name for name, kind in names.items() if kind.computed),
+            frozenset(name for name, kind in names.items() if not kind.computed and kind.make is None),
+            {name: kind.make for name, kind in names.items() if not kind.computed and kind.make},
+            self.dynamic,
+            self.closed,
+            self.truth,
+            self.enum,
+        )
+
+
+def _given(statement: Statement) -> Iterator[str]:
+    for base in statement.bases:
+        yield from _BASES.get(base, ())
+
+
+def _opaque_base(rows: list[tuple[Bundle, Any]], find: Find) -> str:
+    for outer, node in rows:
+        names = Names(outer, find)
+        for base in node.bases:
+            full = names.full(base)
+            if full in _BASES:
+                continue
+            if not full.startswith("."):
+                return f"{node.name} derives from {full or 'something'}, which is not plain"
+            if not names.is_there(full):
+                return f"{_GONE}: {full[1:]}"
+    return ""
+
+
+def _installed(bundle: Bundle) -> Shape:
+    """A class that is imported: plain only when it is Emerge's own."""
+    line = next(iter(bundle.content.imports), "")
+    if line in ("from emerge_wasm import EmergeFile", "from emerge_wasm.objects import EmergeFile"):
+        return _PLAIN_FILE
+    return Shape(bundle.class_name, opaque=f"{bundle.class_name} is not shipped as source")
+
+
+_PLAIN_FILE = Shape("EmergeFile", defaults=_GIVEN)
+_PLAIN_OBJECT = Shape("EmergeObject", defaults={"id": str})

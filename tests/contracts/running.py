@@ -1,0 +1,174 @@
+"""What every filesystem must do with methods that it runs: on many objects, as a stream, with the filesystem at hand.
+More scenarios like those of `filesystem.py`, over the async `Client`, with nothing but the standard library."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from emerge_wasm import EmergeFile, ExecutionFailed, LimitExceeded, NotFound, PermissionDenied
+from emerge_wasm.clients import Client
+from emerge_wasm.codec import Reference
+from tests.contracts.filesystem import refused, scenario
+
+
+@dataclass
+class Tank(EmergeFile):
+    """Holds water, and lets it flow."""
+
+    litres: int = 0
+
+    def fill(self, litres: int = 1) -> int:
+        if litres < 0:
+            raise ValueError("less than nothing")
+        self.litres += litres
+        print(f"{self.litres} l")  # noqa: T201
+        return self.litres
+
+    async def fill_slowly(self) -> int:
+        before = self.litres
+        await asyncio.sleep(0.01)
+        self.litres = before + 1
+        return self.litres
+
+    def pour(self, fs: Any, other: str, litres: int) -> int:
+        """Into another tank; both change, or (in a transaction) none."""
+        self.litres -= litres
+        return int(fs.run(other, "fill", litres))
+
+    def again(self, fs: Any) -> Any:
+        return fs.run(f"{self.path}/{self.name}", "again")
+
+    def level(self, fs: Any, other: str) -> int:
+        return int(fs.getobject(other).litres)
+
+
+@dataclass
+class FullTanks(EmergeFile):
+    """Which tanks hold much: a query object."""
+
+    least: int = 5
+    results: list[Any] = field(default_factory=list)
+
+    def query(self, fs: Any) -> list[Any]:
+        tanks = [fs.getobject(pointer.full_path) for pointer in fs.list("/tanks")]
+        return [tank for tank in tanks if tank.litres >= self.least]
+
+
+async def tanks(client: Client) -> None:
+    await client.storeall(
+        [Tank(name=name, path="/tanks", litres=litres) for name, litres in zip("abc", (1, 5, 9), strict=True)]
+    )
+
+
+async def levels(client: Client) -> list[int]:
+    return [(await client.cat(f"/tanks/{name}"))["litres"] for name in "abc"]
+
+
+@scenario
+async def a_directory_runs_all_its_objects(client: Client) -> None:
+    await tanks(client)
+    await client.store(Tank(name="deep", path="/tanks/below"))
+    assert await client.run("/tanks", "fill", 10) == [
+        {"path": f"/tanks/{name}", "result": result} for name, result in zip("abc", (11, 15, 19), strict=True)
+    ]
+    rows = await client.run("/tanks", "fill", -1)
+    assert [row["error"]["code"] for row in rows] == ["ExecutionFailed"] * 3
+    assert await levels(client) == [11, 15, 19] and await client.cat("/tanks/below/deep.litres") == 0
+    await refused(client.run("/nowhere", "fill"), NotFound, "/nowhere")
+
+
+@scenario
+async def a_run_tells_what_happens(client: Client) -> None:
+    await tanks(client)
+    async with aclosing(client.runstream("/tanks", "fill", 1)) as stream:
+        events = [event async for event in stream]
+    assert events[-1] == {"event": "progress", "done": 3, "failed": 0, "total": 3}
+    results = {event["path"]: event for event in events if event["event"] == "result"}
+    assert [results[path]["result"] for path in sorted(results)] == [2, 6, 10]
+    for path, done in results.items():
+        told = "".join(event["text"] for event in events if event["event"] == "output" and event["path"] == path)
+        assert told == done["output"] == f"{done['result']} l\n"
+        assert done["pointer"]["version"] == done["receipt"]["made"] == 2
+
+
+@scenario
+async def runs_of_one_object_lose_nothing(client: Client) -> None:
+    await tanks(client)
+    results = await asyncio.gather(*(client.run("/tanks/a", "fill_slowly") for _ in range(4)))
+    assert sorted(results) == [2, 3, 4, 5] and await levels(client) == [5, 5, 9]
+
+
+@scenario
+async def a_method_reaches_other_objects(client: Client) -> None:
+    await tanks(client)
+    assert await client.run("/tanks/c", "pour", "/tanks/a", 4) == 5
+    assert await client.run("/tanks/c", "level", "/tanks/a") == 5
+    assert await levels(client) == [5, 5, 5]
+    await refused(client.run("/tanks/c", "pour", "/tanks/nowhere", 4), ExecutionFailed, "NotFound")
+    assert await levels(client) == [5, 5, 5], "what failed changed nothing"
+
+
+@scenario
+async def a_method_has_the_rights_of_its_caller(client: Client) -> None:
+    await tanks(client)
+    for path, perms in {
+        "/": "rwxr-xr-x",
+        "/tanks": "rwxr-xr-x",
+        "/tanks/a": "rwx------",
+        "/tanks/c": "rwxr-xr-x",
+    }.items():
+        await client.chmod(path, perms)
+    ann = client.as_user("ann")
+    await refused(ann.run("/tanks/c", "level", "/tanks/a"), ExecutionFailed, "PermissionDenied")
+    await refused(ann.run("/tanks/a", "fill"), PermissionDenied, "/tanks/a")
+    assert await client.run("/tanks/c", "level", "/tanks/a") == 1
+
+
+@scenario
+async def a_transaction_holds_for_what_methods_do(client: Client) -> None:
+    await tanks(client)
+    async with client.transaction() as tx:
+        await tx.update("/tanks/a", litres=100)
+        assert await tx.run("/tanks/c", "pour", "/tanks/a", 4) == 104
+        assert await tx.run("/tanks/c", "level", "/tanks/a") == 104
+        assert await levels(client) == [1, 5, 9]
+    assert await levels(client) == [104, 5, 5]
+    name = (await client.begin())["transaction"]
+    await client.within(transaction=name).run("/tanks/c", "pour", "/tanks/a", 4)
+    await client.rollback(name)
+    assert await levels(client) == [104, 5, 5]
+
+
+@scenario
+async def recursion_has_an_end(client: Client) -> None:
+    await tanks(client)
+    error = await refused(client.run("/tanks/a", "again"), LimitExceeded, "16")
+    assert error.details["limit"] == "depth"
+    assert await client.run("/tanks/a", "fill") == 2
+
+
+@scenario
+async def runs_leave_receipts(client: Client) -> None:
+    await tanks(client)
+    done = await client.run_with_receipt("/tanks/a", "fill", 2)
+    again = await client.run_with_receipt("/tanks/a", "level", "/tanks/b")
+    assert (done["receipt"]["version"], done["receipt"]["made"], again["receipt"]["made"]) == (1, 2, 0)
+    assert await client.receipts("/tanks/a") == [again["receipt"], done["receipt"]]
+    same = await client.run_with_receipt("/tanks/a", "level", "/tanks/b")
+    for part in ("arguments", "result", "bundle", "version"):
+        assert same["receipt"][part] == again["receipt"][part] != ""
+
+
+@scenario
+async def query_objects_keep_their_results(client: Client) -> None:
+    await tanks(client)
+    await client.store(FullTanks(name="full", path="/questions"))
+    results = await client.query("/questions/full")
+    assert results == [Reference((await client.get(f"/tanks/{name}")).uuid) for name in "bc"]
+    await client.update("/tanks/a", litres=50)
+    assert (await client.getobject("/questions/full")).results == results, "read again without asking"
+    assert len(await client.query("/questions/full")) == 3
+    assert [row["operation"] for row in await client.versions("/questions/full")] == ["query", "query", "store"]

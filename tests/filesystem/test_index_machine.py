@@ -1,0 +1,201 @@
+"""Whatever is done in whatever order: after every step the rows of all indexes are those that the objects have."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable
+from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from emerge_wasm import EmergeError
+from emerge_wasm.codec import encode
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.audit import audit
+from emerge_wasm.stores import open_store
+
+from .indexed import CONTEXT, Hands, check
+
+T = TypeVar("T")
+
+NAMES = ["a", "b", "c"]
+PATHS = [*(f"/{n}" for n in NAMES), *(f"/{d}/{n}" for d in NAMES for n in NAMES), "/a/b/c", "/b/c/a", "/c/c/c"]
+FIELDS = [["x"], ["y"], ["x", "y"], ["name"], ["deep.inner"], ["owner", "size"], ["version"], ["date"], ["perms", "x"]]
+
+paths = st.sampled_from(PATHS)
+places = st.sampled_from(["/", *PATHS])
+values = st.one_of(
+    st.integers(-2, 2),
+    st.sampled_from([1.0, 1.5, float("nan"), Decimal(1), None, True, "", "red", "red\0blue", b"x", [1], {"inner": 1}]),
+)
+texts = st.sampled_from(["Red apple", "red RED wine", "", "Äpfel, apple", ["red", "green red"], 7])
+states = st.fixed_dictionaries(
+    {},
+    optional={"x": values, "y": values, "text": texts, "deep": st.fixed_dictionaries({"inner": values})},
+)
+
+
+class Indexed(RuleBasedStateMachine):
+    """Steps that fail for what is (not) there are as good as any: they must leave nothing behind."""
+
+    kind = "memory"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_debug(False)
+        self.folder = TemporaryDirectory()
+        self.url = "memory:" if self.kind == "memory" else f"sqlite:///{self.folder.name}/store.db"
+        self.filesystem = self.wait(self.open())
+        self.hands = Hands(self.filesystem)
+        self.inside = ""
+
+    async def open(self) -> Filesystem:
+        return await Filesystem.open(await open_store(self.url))
+
+    def wait(self, made: Awaitable[T]) -> T:
+        return self.loop.run_until_complete(made)
+
+    def do(self, name: str, *args: Any) -> Any:
+        context = replace(CONTEXT, transaction=self.inside) if self.inside else CONTEXT
+        with suppress(EmergeError):
+            return self.wait(Hands(self.filesystem, context)(name, *args))
+
+    @initialize()
+    def something(self) -> None:
+        self.do("index", "/", ["x"])
+        for path in ("/a/a", "/a/b", "/b/c"):
+            self.do("store", path, encode({"x": len(path), "text": "red apple"}))
+
+    # --- objects
+    @rule(path=paths, state=states)
+    def store(self, path: str, state: dict[str, Any]) -> None:
+        self.do("store", path, encode(state))
+
+    @rule(some=st.lists(st.tuples(paths, states), min_size=1, max_size=4))
+    def store_all(self, some: list[tuple[str, dict[str, Any]]]) -> None:
+        self.do("storeall", [[path, encode(state)] for path, state in some])
+
+    @rule(path=paths, state=states)
+    def update(self, path: str, state: dict[str, Any]) -> None:
+        self.do("update", path, encode(state))
+
+    @rule(path=paths, version=st.integers(1, 3), state=states)
+    def merge(self, path: str, version: int, state: dict[str, Any]) -> None:
+        self.do("update", path, encode(state), version)
+
+    @rule(source=paths, where=places)
+    def mv(self, source: str, where: str) -> None:
+        self.do("mv", source, where)
+
+    @rule(source=paths, where=places)
+    def cp(self, source: str, where: str) -> None:
+        self.do("cp", source, where, True)
+
+    @rule(path=paths)
+    def rm(self, path: str) -> None:
+        self.do("rm", path, True)
+
+    @rule(path=paths, version=st.integers(0, 2))
+    def restore(self, path: str, version: int) -> None:
+        self.do("restore", path, version)
+
+    @rule(path=places)
+    def chmod(self, path: str) -> None:
+        self.do("chmod", path, "rwxrwxrwx", True)
+
+    @rule(path=paths, owner=st.sampled_from(["ann", "bob"]))
+    def chown(self, path: str, owner: str) -> None:
+        self.do("chown", path, owner)
+
+    @rule(first=paths, second=paths, where=places)
+    def mixin(self, first: str, second: str, where: str) -> None:
+        self.do("mixin", first, second, "Mixed", "m", where)
+
+    @rule(path=paths)
+    def mkdir(self, path: str) -> None:
+        self.do("mkdir", path)
+
+    @rule(source=places, where=places)
+    def archive(self, source: str, where: str) -> None:
+        async def records() -> list[Any]:
+            stream: Any = self.filesystem.dispatch("export", [source, True], CONTEXT)
+            return [record async for record in stream]
+
+        with suppress(EmergeError):
+            found = self.wait(records())
+            self.do("rm", source, True)
+            self.do("load", where, found)
+
+    # --- transactions
+    @rule()
+    def begin(self) -> None:
+        if not self.inside:
+            self.inside = self.wait(self.hands("begin", "", 60))["transaction"]
+
+    @rule(keep=st.booleans())
+    def end(self, keep: bool) -> None:
+        name, self.inside = self.inside, ""
+        if name:
+            self.do("commit" if keep else "rollback", name)
+
+    # --- indexes
+    @rule(path=places, fields=st.sampled_from(FIELDS))
+    def index(self, path: str, fields: list[str]) -> None:
+        self.do("index", path, fields)
+
+    @rule(path=places, fields=st.sampled_from([["x"], ["x", "y"]]))
+    def index_unique(self, path: str, fields: list[str]) -> None:
+        self.do("index", path, fields, True)
+
+    @rule(path=places, field=st.sampled_from(["text", "x"]))
+    def index_text(self, path: str, field: str) -> None:
+        self.do("index", path, [field], False, True)
+
+    @rule(path=places, fields=st.sampled_from([*FIELDS, ["text"]]), text=st.booleans())
+    def drop(self, path: str, fields: list[str], text: bool) -> None:
+        self.do("index", path, fields, False, text, True)
+
+    @rule()
+    def open_again(self) -> None:
+        if self.kind != "memory" and not self.inside:
+            self.wait(self.filesystem.close())
+            self.filesystem = self.wait(self.open())
+            self.hands = Hands(self.filesystem)
+
+    @invariant()
+    def agrees(self) -> None:
+        self.wait(self.hands.settle())
+        self.wait(check(self.filesystem))
+
+    def teardown(self) -> None:
+        assert self.wait(audit(self.filesystem.core.store)).faults == []
+        self.wait(self.filesystem.close())
+        self.loop.close()
+        self.folder.cleanup()
+
+
+class IndexedInSQLite(Indexed):
+    kind = "sqlite"
+
+
+LONG = int(os.environ.get("EMERGE_TEST_STEPS", "1"))
+"""How many times as many runs as usual."""
+
+CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+TestIndexed = Indexed.TestCase
+TestIndexed.settings = settings(
+    max_examples=40 * LONG, stateful_step_count=30, deadline=None, suppress_health_check=CHECKS
+)
+TestIndexedInSQLite = IndexedInSQLite.TestCase
+TestIndexedInSQLite.settings = settings(
+    max_examples=5 * LONG, stateful_step_count=25, deadline=None, suppress_health_check=CHECKS
+)

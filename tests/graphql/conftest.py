@@ -1,0 +1,60 @@
+"""A filesystem on memory and on SQLite, and a way to ask it in GraphQL as one of several users."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emerge_wasm.clients import Client
+from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.execute import Here
+from emerge_wasm.operations import Context
+from emerge_wasm.stores import open_store
+
+Answer = dict[str, Any]
+ANNA = Context("anna", superuser=True)
+
+
+class Place:
+    """A filesystem, a client of it, and GraphQL at a path of it."""
+
+    def __init__(self, filesystem: Filesystem) -> None:
+        self.filesystem = filesystem
+        self.client = Client(LocalTransport(filesystem, ANNA))
+
+    async def ask(
+        self, query: str, path: str = "/inventory", context: Context = ANNA, name: str = "", **variables: Any
+    ) -> Answer:
+        """The answer to a document."""
+        answer = self.filesystem.dispatch("graphql", [path, query, variables, name], context)
+        assert not isinstance(answer, AsyncIterator)
+        return dict(await answer)
+
+    async def data(self, query: str, path: str = "/inventory", **variables: Any) -> Any:
+        """The data of an answer that has no errors."""
+        answer = await self.ask(query, path, **variables)
+        assert answer["errors"] == []
+        return answer["data"]
+
+    async def refusal(self, query: str, path: str = "/inventory", **variables: Any) -> Answer:
+        """The one error of an answer."""
+        (error,) = (await self.ask(query, path, **variables))["errors"]
+        return dict(error)
+
+    def follow(self, query: str, path: str = "/inventory", **variables: Any) -> AsyncIterator[Answer]:
+        """The answers to a subscription."""
+        answers = self.filesystem.dispatch("subscribe", [path, query, variables, ""], ANNA)
+        assert isinstance(answers, AsyncIterator)
+        return answers
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/emerge.db"
+    filesystem = await Filesystem.open(await open_store(url), node="here", url=url, runner=Here())
+    yield Place(filesystem)
+    await filesystem.close()
