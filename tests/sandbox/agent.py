@@ -43,6 +43,10 @@ class Agent(EmergeFile):
             break
         return found
 
+    def many_streams(self, fs: Any, path: str, count: int) -> int:
+        streams = [fs.dir(path) for _ in range(count)]
+        return len([next(stream) for stream in streams])
+
     def make(self, fs: Any, path: str, count: int) -> int:
         other = Agent(path=path.rpartition("/")[0], name=path.rpartition("/")[2], count=count)
         fs.store(other)
@@ -166,3 +170,30 @@ class Agent(EmergeFile):
 
     def method_of_mine(self) -> int:
         return self.count
+
+    def _channel(self) -> int:
+        """The descriptor of the channel: the one beyond the first three that is no end of the event loops' pair."""
+        import gc
+
+        from emerge_wasm.sandbox.channel import Channel
+
+        return next(each for each in gc.get_objects() if isinstance(each, Channel))._socket.fileno()
+
+    def say_raw(self, kind: str, count: int) -> None:
+        """What no worker of ours says."""
+        from emerge_wasm.codec import encode
+        from emerge_wasm.sandbox.frame import pack_message
+        from emerge_wasm.sandbox.message import Kind
+
+        frame = {
+            "ask": pack_message(Kind.ASK, "whoami", encode([[], None])),
+            "shut": pack_message(Kind.SHUT, 1),
+            "open": pack_message(Kind.OPEN, 1, "dir", encode([["/"], None])),
+            "next": pack_message(Kind.NEXT, 1),
+            "text": pack_message(Kind.TEXT, "x" * 100),
+            "ready": pack_message(Kind.READY, {}, 1),
+            "long": b"\xff\xff\xff\xff",
+        }[kind]
+        channel = self._channel()
+        for _ in range(count):
+            os.write(channel, frame)

@@ -46,6 +46,12 @@ async def test_streams_within_one_another(client: Client) -> None:
     assert await client.run("/agents/a0", "streamed", "/agents") == expected
 
 
+async def test_too_many_streams_at_once(client: Client) -> None:
+    assert await client.run("/agents/a0", "many_streams", "/agents", 60) == 60
+    with pytest.raises(ExecutionFailed, match="more than 64 streams are open"):
+        await client.run("/agents/a0", "many_streams", "/agents", 70)
+
+
 async def test_objects_go_and_come(client: Client) -> None:
     assert await client.run("/agents/a0", "make", "/made/one", 7) == 7
     assert (await client.cat("/made/one"))["count"] == 7
@@ -107,6 +113,24 @@ async def test_code_that_catches_its_own_end(pool: Pool) -> None:
 async def test_search_that_needs_code_inside_a_method_has_a_place(client: Client) -> None:
     async with asyncio.timeout(4):
         assert await client.run("/agents/a0", "find", "/agents") == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "text"),
+    [
+        ("ask", 5000, "it asked for too much at once"),
+        ("shut", 5000, "it asked for too much at once"),
+        ("next", 1, "it asked for a stream that is not open"),
+        ("open", 2, "it opened a stream twice"),
+        ("ready", 1, "it says again that it is ready"),
+        ("long", 1, "it sent 4294967295 bytes at once"),
+        ("text", 5000, "it printed more than it may"),
+    ],
+)
+async def test_worker_that_breaks_the_rules_is_ended(client: Client, kind: str, count: int, text: str) -> None:
+    with pytest.raises((ExecutionFailed, LimitExceeded), match=text):
+        await client.run("/agents/a0", "say_raw", kind, count)
+    assert await client.run("/agents/a0", "names", "/agents") == NAMES
 
 
 async def test_rights_are_the_callers(client: Client) -> None:

@@ -20,7 +20,7 @@ def sent(*fields: Any) -> bytes:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (sent(Kind.READY, {}), Ready({})),
+        (sent(Kind.READY, {}, 7), Ready({}, 7)),
         (sent(Kind.TEXT, "a"), Text("a")),
         (sent(Kind.ASK, "list", encode([["/"], None])), Ask("list", ["/"], None)),
         (sent(Kind.OPEN, 3, "dir", encode([["/"], {"umask": 7}])), Open(3, "dir", ["/"], {"umask": 7})),
@@ -52,7 +52,7 @@ WIRE: dict[str, Any] = {"code": "Invalid", "message": "x", "path": None, "remedy
         (Kind.TEXT,),
         (Kind.TEXT, b"bytes"),
         (Kind.TEXT, "a", "b"),
-        (Kind.READY, {"seccomp": 1}),
+        (Kind.READY, {"seccomp": 1}, 7),
         (Kind.DONE, b"", "state", 1.0, 0),
         (Kind.DONE, b"", None, 1, 0),
         (Kind.ASK, "list", b"\xc1"),

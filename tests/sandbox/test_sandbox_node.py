@@ -1,4 +1,4 @@
-"""`emerge node start` as a user starts it: how it stands with running code is said at once, and every client sees it."""
+"""`emerge node start` as a user starts it: how it stands with running code is said at once, and seen by every one."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from ..operations import Wire
 from ..query.shape import Shape, known_shape, shape_of
 from .candidate import Candidate
 from .core import Core
+from .hosting import asker
 from .run import EvaluateCall, EvaluateOutcome
 
 NO_VALUES = encode({})
@@ -41,7 +42,7 @@ class Evaluation:
         hashes = {each.entry.bundle for each in rows}.union(*(bundles_in(state) for _, state in known))
         expression = {"values": NO_VALUES, "bundle": "", **expression}
         bundles = {**await self.find(hashes - {""}), **await self._own(expression["bundle"])}
-        call = EvaluateCall(expression, known, bundles, self._core.run_timeout, self._context.principal)
+        call = EvaluateCall(expression, known, bundles, self._core.run_timeout, asker(self._context))
         return await self._core.runner.evaluate(call)
 
     async def _own(self, hash: str) -> dict[str, bytes]:

@@ -16,8 +16,11 @@ from .core import Core
 from .index import Index
 from .ordering import Path, plan_order
 from .planning import Branch, Way
+from .scanning import hits_of
 from .searching import Search, open_search
+from .seek import seek
 from .suggestion import suggest
+from .whereabouts import Whereabouts
 
 SEEN = 16
 
@@ -64,15 +67,14 @@ def _step(step: str, text: str, *inputs: Wire, **more: object) -> Wire:
 async def _access(asked: Search, way: Way | None, along: Path | None, of: int) -> tuple[Wire, int]:
     """How the objects are come by, and how many."""
     if along is not None:
-        count = await asked.planner.count_range(along.index, along.low, along.high, COUNTED)
-        count += await asked.planner.count_rest(along.index, COUNTED)
+        count = await _count(asked, along.index, (along.low, along.high)) + await _count(asked, along.index, None)
         return _step("order", f"{_name(along.index)}, in its order", **_of(along.index), scans=count), count
     if way is None:
         when = f" as of {asked.moment}" if asked.moment else ""
         return _step("walk", f"all objects at or below {asked.top.path}{when}", scans=of), of
     scans = [await _range(asked, branch) for branch in way]
     for index in {branch.index: None for branch in way}:
-        rest = await asked.planner.count_rest(index, COUNTED)
+        rest = await _count(asked, index, None)
         if rest:
             scans.append(_step("rest", f"{_name(index)}: objects without a place in it", **_of(index), scans=rest))
     total = sum(int(scan["scans"]) for scan in scans)
@@ -82,8 +84,23 @@ async def _access(asked: Search, way: Way | None, along: Path | None, of: int) -
 
 
 async def _range(asked: Search, branch: Branch) -> Wire:
-    count = await asked.planner.count_range(branch.index, *branch.bounds, COUNTED)
+    count = await _count(asked, branch.index, branch.bounds)
     return _step("index", f"{_name(branch.index)}: {branch.text}", **_of(branch.index), scans=count)
+
+
+async def _count(asked: Search, index: Index, bounds: tuple[bytes, bytes | None] | None) -> int:
+    """About how many rows of an index (`bounds` None: of its rest) there are, of those that the caller may know of."""
+    if asked.context.superuser:
+        if bounds is None:
+            return await asked.planner.count_rest(index, COUNTED)
+        return await asked.planner.count_range(index, *bounds, COUNTED)
+    whereabouts, total = Whereabouts(asked.core, asked.context, asked.top), 0
+    async with aclosing(hits_of(asked.core, index, bounds)) as pages:
+        async for hits in pages:
+            total += len(await seek(asked.core, asked.context, whereabouts, hits))
+            if total >= COUNTED:
+                break
+    return min(total, COUNTED)
 
 
 def _of(index: Index) -> dict[str, object]:

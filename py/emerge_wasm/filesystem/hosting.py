@@ -133,8 +133,8 @@ class Caller:
 
 
 def asker(context: Context) -> str:
-    """For whom a process runs code: a superuser without a name is not the guest, whose name is empty too."""
-    return context.principal or ("*" if context.superuser else "")
+    """For whom a process runs code: whoever has other rights is somebody else, under the same name too."""
+    return "\0".join([context.principal, "superuser" if context.superuser else "", *sorted(context.groups)])
 
 
 def inside(context: Context, uuid: str) -> Context:

@@ -5,6 +5,7 @@ where shipped code is needed, several pages at a time, always in the order of th
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import aclosing
@@ -23,6 +24,9 @@ from .failure import describe
 
 AT_ONCE = 4
 """Pages whose code runs at the same time."""
+
+TURN = 0.02
+"""Seconds of looking at objects after which others have a turn: one may take long, a page of them must not."""
 
 TOLD = 10
 """Errors that are told, of all that are counted."""
@@ -99,7 +103,11 @@ class Judge:
     async def _compare(self, candidates: list[Candidate]) -> _Page:
         shapes = await self._evaluation.shapes({each.kind for each in candidates})
         page = _Page(candidates)
+        due = time.perf_counter() + TURN
         for number, candidate in enumerate(candidates):
+            if time.perf_counter() > due:
+                await asyncio.sleep(0)
+                due = time.perf_counter() + TURN
             page.verdicts.append(self._test(page, number, candidate, shapes[candidate.kind]))
         return page
 

@@ -221,9 +221,17 @@ def text_of(want: Range) -> str:
     """A range as one writes it."""
     if want.low is not ABSENT and want.high is not ABSENT:
         if type(want.low) is type(want.high) and want.low == want.high:
-            return f"{want.field} == {want.low!r}"
-        return f"{want.low!r} <= {want.field} <= {want.high!r}"
-    return f"{want.field} >= {want.low!r}" if want.high is ABSENT else f"{want.field} <= {want.high!r}"
+            return f"{want.field} == {_shown(want.low)}"
+        return f"{_shown(want.low)} <= {want.field} <= {_shown(want.high)}"
+    return f"{want.field} >= {_shown(want.low)}" if want.high is ABSENT else f"{want.field} <= {_shown(want.high)}"
+
+
+def _shown(value: Any) -> str:
+    """A value as one writes it, when that is not too long (Python refuses to write integers of many digits)."""
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return "a large number"
+    text = repr(value[:200]) if isinstance(value, str | bytes) else repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def fit(index: Index, spans: dict[str, tuple[Span, str]]) -> Branch | None:

@@ -59,7 +59,7 @@ class Conversation:
                     case Open():
                         self._open(message)
                     case Next():
-                        self._start(partial(self._pass_on, message))
+                        self._start(partial(self._pass_on, self._known(message.stream), message.stream))
                     case Shut():
                         self._start(partial(self._shut, message.stream))
                     case Ready():
@@ -139,26 +139,30 @@ class Conversation:
     def _open(self, request: Open) -> None:
         if request.stream in self._streams:
             raise BadFrame("it opened a stream twice")
+        if len(self._streams) > _STREAMS:
+            raise BadFrame("it opened more and more streams")
         try:
-            if len(self._streams) >= _STREAMS:
+            if len(self._streams) == _STREAMS:
                 raise LimitExceeded(f"more than {_STREAMS} streams are open", limit="streams")
             items: AsyncIterator[Any] = self._reach().stream(request.name, request.args, request.context)
         except EmergeError as error:
             items = _failing(error)
         self._streams[request.stream] = _Stream(items)
 
-    async def _pass_on(self, request: Next) -> None:
-        stream = self._streams.get(request.stream)
-        if stream is None:
+    def _known(self, number: int) -> _Stream:
+        if number not in self._streams:
             raise BadFrame("it asked for a stream that is not open")
+        return self._streams[number]
+
+    async def _pass_on(self, stream: _Stream, number: int) -> None:
         try:
             items, more = await stream.take()
         except EmergeError as error:
-            await self._shut(request.stream)
+            await self._shut(number)
             self._reply(Kind.ERROR, error.to_wire())
             return
         if not more:
-            await self._shut(request.stream)
+            await self._shut(number)
         self._reply(Kind.ITEMS, items, more)
 
     async def _shut(self, number: int) -> None:
@@ -179,6 +183,7 @@ class _Stream:
         self._items = items
         self._buffer: deque[Any] = deque()
         self._error: Exception | None = None
+        self._over = False
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._task = asyncio.ensure_future(self._read())
@@ -194,19 +199,16 @@ class _Stream:
         except Exception as error:
             self._error = error
         finally:
+            self._over = True
             self._changed.set()
             if isinstance(self._items, AsyncGenerator):
                 await self._items.aclose()
 
     async def take(self) -> tuple[list[Any], bool]:
         """The items that are there, waiting for one, and whether there may be more. Raises what the stream raised."""
-        while not self._buffer and not self._task.done():
+        while not self._buffer and not self._over:
             self._changed.clear()
-            changed = asyncio.ensure_future(self._changed.wait())
-            try:
-                await asyncio.wait((changed, self._task), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                changed.cancel()
+            await self._changed.wait()
         items = list(self._buffer)
         self._buffer.clear()
         self._room.set()

@@ -23,9 +23,10 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """`missing` are the layers that it is not closed in by: why."""
+    """`missing` are the layers that it is not closed in by: why. `peak` as in Done: what it begins with."""
 
     missing: dict[str, str]
+    peak: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,8 @@ def parse(data: bytes) -> Message:
             return Values(values, peak)
         case [Kind.FAILED, bytes() as error, int() as peak]:
             return Failed(_error(error), peak)
-        case [Kind.READY, dict() as missing] if _texts(missing):
-            return Ready(missing)
+        case [Kind.READY, dict() as missing, int() as peak] if _texts(missing):
+            return Ready(missing, peak)
         case [Kind.PROBED, dict() as outcomes] if all(
             isinstance(name, str) and isinstance(each, list) and len(each) == 2 and _texts(dict(enumerate(each)))
             for name, each in outcomes.items()

@@ -74,7 +74,7 @@ class Pool:
 
     @property
     def kind(self) -> str:
-        """ "sandbox" or "unsafe"; "" when it runs nothing, see `refusal`."""
+        """How code runs: "sandbox" or "unsafe"; "" when it does not, see `refusal`."""
         return "" if self.refusal else "unsafe" if self.unsafe else "sandbox"
 
     @property

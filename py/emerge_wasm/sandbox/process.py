@@ -55,7 +55,7 @@ class Process(asyncio.Protocol):
         self.missing: dict[str, str] = {}  # layers that it is not closed in by
         self.ready = False
         self.calls = 0
-        self.base = 0  # bytes of memory that it had after its first call
+        self.base = 0  # bytes of memory that it began with
         self.used = time.monotonic()
         self._handle = handle
         self._splitter = Splitter(frame_limit)
@@ -72,7 +72,7 @@ class Process(asyncio.Protocol):
         message = await asyncio.wait_for(self.receive(), _PATIENCE)
         if not isinstance(message, Ready):
             raise BadFrame("it is something else")
-        self.missing = message.missing
+        self.missing, self.base = message.missing, message.peak
         self.ready = True
 
     # --- the socket's side

@@ -23,7 +23,7 @@ class Keeping:
     more of their code, for `seconds`."""
 
     calls: int = 1000
-    growth: int = 128 << 20
+    growth: int = 64 << 20
     idle: int = 16
     seconds: float = 60.0
 
@@ -80,7 +80,6 @@ class Staff:
         """After a call that ended well; `peak` is the most memory that it says it had (negative: it is to go)."""
         process.calls += 1
         process.used = time.monotonic()
-        process.base = process.base or max(peak, 0)
         worn = process.calls >= self._keeping.calls or peak - process.base > self._keeping.growth
         old = process.processor_time() > self._nursery.setting.life / 2
         if peak < 0 or worn or old or not process.alive:

@@ -149,7 +149,7 @@ def main(sock: socket.socket, setting: Setting, user: int, parent: int) -> None:
     worker = Worker(channel, alarm, setting.limits)
     missing = confine(Fence(setting.memory, setting.life, user, keep, parent), setting.layers)
     try:
-        channel.send(Kind.READY, missing)
+        channel.send(Kind.READY, missing, worker.peak())
         worker.serve()
     except (Closed, OSError):
         pass

@@ -133,7 +133,7 @@ def main(wire: dict[str, Any]) -> None:
     if "seccomp" in setting.layers:
         preload.close_imports()
     zygote = Zygote(control, setting)
-    os.dup2(0, 2)
+    os.dup2(1, 2)  # /dev/null
     gc.collect()
     gc.freeze()
     control.sendall(pack_message(Word.STARTED, packages))
