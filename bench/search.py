@@ -142,12 +142,6 @@ class Place:
 
         return self.times(work, hits, repeats)
 
-    def count(self, hits: int) -> float:
-        async def work() -> int:
-            return await self.client.count(lambda o: o.number < hits, PATH)
-
-        return self.times(work, hits, 1)
-
     # --- theirs
     def select(self, hits: int) -> list[tuple[bytes, str, bytes]]:
         return self.bare.execute("SELECT uuid, name, state FROM article WHERE number < ?", (hits,)).fetchall()

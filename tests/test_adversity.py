@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 import subprocess
@@ -64,7 +65,7 @@ class Misbehaving(EmergeFile):
             print(line)  # noqa: T201 - printing is what it is for
 
     def handle(self) -> Any:
-        return open("/dev/null")
+        return io.TextIOWrapper(io.BytesIO())
 
     def die(self) -> None:
         import os

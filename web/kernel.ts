@@ -1,5 +1,7 @@
 /** The page's side of the kernel: starts the worker, asks it, hears its events, interrupts and restarts it. */
 
+import guestScript from "./guest?worker&url";
+import { Frame } from "./frame";
 import type { Calls, Event as KernelEvent, Failure, Kind, Start, ToPage, ToWorker } from "./protocol";
 
 export type EventName = KernelEvent["event"];
@@ -27,6 +29,8 @@ const MISSED = 4; // heartbeats without an answer before the kernel counts as st
 
 /** Where Pyodide is served; the build knows the folder's hash. */
 const BASE = new URL(`/${__PYODIDE__}/`, location.href).href;
+/** The closed-in document; named by the build, since browsers keep it for good. */
+const GUEST = `/guest?${__PYODIDE__}`;
 const RELAY = `${location.origin.replace(/^http/, "ws")}/ws`;
 
 export class Kernel {
@@ -40,10 +44,14 @@ export class Kernel {
   #interrupt: Uint8Array | null = null;
   #beat: ReturnType<typeof setInterval> | undefined;
   #unanswered = 0;
+  #frame = new Frame();
+  #allowed: () => string[];
 
-  constructor({ base = BASE, relay = RELAY }: { base?: string; relay?: string } = {}) {
+  /** `allowed`: the keys of code that the user has let run, asked for at each start. */
+  constructor({ base = BASE, relay = RELAY, allowed = () => [] }: { base?: string; relay?: string; allowed?: () => string[] } = {}) {
     this.base = base;
     this.relay = relay;
+    this.#allowed = allowed;
     this.#start();
   }
 
@@ -95,7 +103,8 @@ export class Kernel {
     this.#emit({ event: "kernel", state: "loading", detail: "" });
     this.#unanswered = 0;
     this.#beat = setInterval(() => this.#listen(), BEAT);
-    const start: Start = { start: true, relay: this.relay, base: this.base, interrupt: this.#interrupt };
+    const guest = new URL(guestScript, location.href).href;
+    const start: Start = { start: true, relay: this.relay, base: this.base, interrupt: this.#interrupt, guest, allowed: this.#allowed() };
     this.#post(start);
   }
 
@@ -103,6 +112,7 @@ export class Kernel {
     clearInterval(this.#beat);
     this.#worker?.terminate();
     this.#worker = null;
+    this.#frame.close();
     const failure: Failure = { code: "Unavailable", message: why, path: null, remedy: null, traceback: null };
     for (const { reject } of this.#pending.values()) reject(new KernelError(failure));
     this.#pending.clear();
@@ -121,13 +131,23 @@ export class Kernel {
   #receive(message: ToPage): void {
     const silent = this.#unanswered > MISSED;
     this.#unanswered = 0;
-    if ("pong" in message) {
+    if ("line" in message) void this.#giveLine(this.#worker);
+    else if ("pong" in message) {
       const kernel = this.#latest.get("kernel");
       if (silent && kernel) this.#emit(kernel); // takes the warning back
     } else if ("event" in message) {
       if (message.event === "kernel" && message.state === "dead") this.#die(message.detail);
       else this.#emit(message);
     } else this.#answer(message);
+  }
+
+  async #giveLine(worker: Worker | null): Promise<void> {
+    try {
+      const line = await this.#frame.open(GUEST);
+      worker?.postMessage({ line, detail: "" }, [line]);
+    } catch (error) {
+      worker?.postMessage({ line: null, detail: error instanceof Error ? error.message : String(error) });
+    }
   }
 
   #answer(reply: Extract<ToPage, { id: number }>): void {

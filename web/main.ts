@@ -2,9 +2,10 @@
 
 import { mount } from "svelte";
 import App from "./app/App.svelte";
+import { allowed } from "./app/state/consent.svelte";
 import { Kernel } from "./kernel";
 
-const kernel = new Kernel();
+const kernel = new Kernel({ allowed });
 const target = document.getElementById("app");
 if (target) mount(App, { target, props: { kernel } });
 

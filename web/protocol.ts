@@ -69,6 +69,75 @@ export interface RunResult {
   output: string; // what it printed
   milliseconds: number;
   pointer: Pointer | null; // the new version, when the run changed the state
+  receipt: Receipt | null; // null: it ran in this tab, on an object of the cluster
+}
+
+/** What is kept of a run, so that its result can be explained and repeated. */
+export interface Receipt {
+  id: string;
+  date: string; // ISO 8601, UTC
+  node: string;
+  principal: string;
+  method: string;
+  version: number; // that it ran on
+  bundle: string;
+  arguments: string; // SHA-256
+  result: string; // SHA-256
+  milliseconds: number;
+  made: number; // the version that it made, 0: none
+}
+
+/** How a run over a directory ended. */
+export interface Sweep {
+  done: number;
+  failed: number;
+  total: number;
+  milliseconds: number;
+}
+
+export interface SearchErrors {
+  count: number;
+  first: { path: string; error: string }[];
+}
+export interface SearchRow {
+  pointer: Pointer;
+  fields: [name: string, text: string][];
+}
+export interface SearchPage {
+  rows: SearchRow[];
+  cursor: string;
+  scanned: number;
+  errors: SearchErrors;
+  milliseconds: number;
+}
+export interface Plan {
+  text: string;
+  scans: number;
+  of: number;
+  code: boolean;
+  suggestion: string;
+}
+
+/** A field that differs between two versions; null: that one has no such field. */
+export interface Difference {
+  field: string;
+  before: string | null;
+  after: string | null;
+}
+
+/** Code that this browser has not run before is about to. */
+export interface Question {
+  id: number;
+  class_name: string;
+  bundle: string;
+  /** What to remember: a bundle's hash, with "+" before it when it may run in the tab itself. */
+  keys: string[];
+  owner: string;
+  path: string;
+  where: Where;
+  /** In this tab, or closed in, in a worker that holds no token. */
+  place: "tab" | "worker";
+  source: string;
 }
 
 export interface CellResult {
@@ -91,15 +160,32 @@ export interface Calls {
     { where: Where; path: string; version: number; changes: Record<string, string> },
     { pointer: Pointer | null; conflict: SaveConflict | null },
   ];
-  /** `place`: "here" in this tab, "there" where the object lives. `args` is Python argument text: `2, rate=0.1`. */
-  run: [{ where: Where; path: string; method: string; args: string; place: "here" | "there" }, RunResult];
+  /** `place`: "here" in this browser, "there" where the object lives. `args` is Python argument text: `2, rate=0.1`.
+   *  `run`, the page's own number for it, comes back with what it prints, and ends it in `cancel`. */
+  run: [{ where: Where; path: string; method: string; args: string; place: "here" | "there"; run: number }, RunResult];
+  /** The same of every object in a directory, where they live. */
+  runall: [{ where: Where; path: string; method: string; args: string; run: number }, Sweep];
+  cancel: [{ run: number }, null];
+  receipts: [{ where: Where; path: string; before: string }, { receipts: Receipt[] }];
+  /** `text` is a Python expression over `o`, "" for every object at or below the path. */
+  search: [
+    { where: Where; path: string; text: string; order: string; descending: boolean; cursor: string; limit: number },
+    SearchPage,
+  ];
+  count: [{ where: Where; path: string; text: string }, { count: number; scanned: number; errors: SearchErrors }];
+  explain: [{ where: Where; path: string; text: string; order: string }, Plan];
+  graphql: [{ where: Where; path: string; query: string; variables: string }, { text: string; failed: boolean; milliseconds: number }];
   versions: [{ where: Where; path: string; before: number }, { versions: Version[] }];
+  diff: [{ where: Where; path: string; before: number; after: number }, { fields: Difference[] }];
+  restore: [{ where: Where; path: string; version: number }, Pointer];
   mkdir: [{ where: Where; path: string }, Pointer];
   rm: [{ where: Where; path: string; recursive: boolean }, { removed: number }];
   mv: [{ where: Where; path: string; target: string }, Pointer];
   cp: [{ where: Where; path: string; target: string }, Pointer];
   /** Run a console cell; its output arrives as events that carry `cell`. */
   cell: [{ cell: number; code: string }, CellResult];
+  /** Whether the code that a question is about may run. */
+  answer: [{ question: number; run: boolean }, null];
   /** Which filesystem `fs` is in cells. */
   select: [{ where: Where }, null];
 }
@@ -113,6 +199,20 @@ export interface Start {
   base: string;
   /** A Uint8Array over shared memory to interrupt Python with (write 2), when the page is isolated. */
   interrupt: Uint8Array | null;
+  /** The script of a guest worker, in which code of others is closed in. */
+  guest: string;
+  /** What the user has let run before: keys of Questions. */
+  allowed: string[];
+}
+
+/** The kernel wants a line to a closed-in document for guest workers; the page answers with a Line. */
+export interface WantLine {
+  line: true;
+}
+/** `line` is null, and `detail` says why, when there can be none now. */
+export interface Line {
+  line: MessagePort | null;
+  detail: string;
 }
 
 export type Request = { [K in Kind]: { id: number; kind: K; args: Calls[K][0] } }[Kind];
@@ -129,6 +229,15 @@ export type Event =
   | { event: "connection"; connection: Connection }
   | { event: "output"; cell: number; stream: "stdout" | "stderr"; text: string }
   | { event: "failure"; cell: number; failure: Failure }
+  /** What a run printed, how far a directory's is, and what came of one of its objects. */
+  | { event: "printed"; run: number; text: string }
+  | { event: "progress"; run: number; done: number; failed: number; total: number }
+  | { event: "ran"; run: number; path: string; text: string | null; failure: Failure | null }
+  | { event: "question"; question: Question }
+  /** Nobody waits for the answer any more. */
+  | { event: "answered"; question: number }
+  /** Code that was written in this tab: it needs no question. */
+  | { event: "known"; bundles: string[] }
   /** Something changed at or below this path; the page lists it again if it shows it. */
   | { event: "change"; where: Where; operation: string; path: string; pointer: Pointer | null };
 
@@ -146,5 +255,5 @@ export interface Interrupt {
 }
 
 /** All that goes to the worker, and all that comes back. */
-export type ToWorker = Start | Request | Ping | Interrupt;
-export type ToPage = Reply | Event | Pong;
+export type ToWorker = Start | Request | Ping | Interrupt | Line;
+export type ToPage = Reply | Event | Pong | WantLine;

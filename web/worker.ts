@@ -2,8 +2,9 @@
  *  messages between the page and `emerge_wasm.browser.kernel`. Only text crosses into Python and out of it. */
 
 import type { PyodideAPI, PyodideConfig } from "pyodide";
+import * as guests from "./guests";
 import * as indexeddb from "./indexeddb";
-import type { Event as KernelEvent, Request, Start, ToPage, ToWorker } from "./protocol";
+import type { Event as KernelEvent, Line, Request, Start, ToPage, ToWorker } from "./protocol";
 import { adapted, type CreateCore, fetchLibraries, fetchSnapshot, unpackTar } from "./snapshot";
 
 interface Entry {
@@ -17,6 +18,7 @@ const sync = "Suspending" in WebAssembly && "promising" in WebAssembly;
 let interrupt: Uint8Array | null = null;
 let entry: Entry | null = null;
 const waiting: Request[] = [];
+let lined: ((line: Line) => void) | null = null;
 
 function send(message: ToPage): void {
   postMessage(message);
@@ -28,6 +30,14 @@ function tell(event: KernelEvent): void {
 
 function die(error: unknown): void {
   tell({ event: "kernel", state: "dead", detail: error instanceof Error ? error.message : String(error) });
+}
+
+/** A line to the page's closed-in document. */
+function askLine(): Promise<MessagePort> {
+  return new Promise((resolve, reject) => {
+    lined = ({ line, detail }) => (line ? resolve(line) : reject(new Error(detail)));
+    send({ line: true });
+  });
 }
 
 async function restore(base: string, config: PyodideConfig, load: Loader): Promise<PyodideAPI | null> {
@@ -58,9 +68,11 @@ async function boot(start: Start): Promise<void> {
   Object.assign(py.loadedPackages, { msgpack: "default channel", "emerge-wasm": "default channel" });
   if (interrupt) py.setInterruptBuffer(interrupt);
   py.registerJsModule("emerge_indexeddb", indexeddb);
+  guests.configure({ base: start.base, script: start.guest, line: askLine });
+  py.registerJsModule("emerge_guests", guests);
   const kernel = py.pyimport("emerge_wasm.browser.kernel");
   const post = (text: string): void => send(JSON.parse(text) as ToPage);
-  const options = { relay: start.relay, sync, interrupt: interrupt !== null, recursion: RECURSION };
+  const options = { relay: start.relay, sync, interrupt: interrupt !== null, recursion: RECURSION, allowed: start.allowed };
   kernel.start(post, JSON.stringify({ ...options, restored: Boolean(restored) }));
   entry = { submit: kernel.submit, pulse: kernel.pulse, stop: kernel.stop };
   for (const request of waiting.splice(0)) submit(request);
@@ -93,6 +105,7 @@ onmessage = ({ data }: MessageEvent<ToWorker>) => {
   if ("start" in data) boot(data).catch(die);
   else if ("ping" in data) pulse();
   else if ("interrupt" in data) stop();
+  else if ("line" in data) lined?.(data);
   else if (entry) submit(data);
   else waiting.push(data);
 };

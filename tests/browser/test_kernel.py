@@ -17,12 +17,12 @@ from playwright.sync_api import BrowserContext, sync_playwright
 from playwright.sync_api import Page as BrowserPage
 
 from buildtools.browser import FLAGS
+from emerge_wasm.browser.arguments import read_arguments
 from emerge_wasm.browser.cell import Console
 from emerge_wasm.browser.change import common_directory, summarize
 from emerge_wasm.browser.failure import failure_of
 from emerge_wasm.browser.library import missing_libraries
 from emerge_wasm.browser.output import Output
-from emerge_wasm.browser.request import read_arguments
 from emerge_wasm.browser.view import make_fields
 from emerge_wasm.errors import Invalid
 
@@ -135,6 +135,7 @@ window.begin = (worker, base) => {
   window.worker.onmessage = ({ data }) => {
     if ("id" in data) window.waiting[data.id](data);
     else window.events.push(data);
+    if (data.event === "question") window.ask("answer", { question: data.question.id, run: true });
   };
   base = new URL(base, location.href).href;
   window.worker.postMessage({ start: true, relay: "", base, interrupt: window.flag });

@@ -168,3 +168,13 @@ def test_msgpack_without_its_extension() -> None:
     )
     environment = {**os.environ, "MSGPACK_PUREPYTHON": "1"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+@pytest.mark.parametrize("make", [set, frozenset, lambda keys: dict.fromkeys(keys, 0)])
+def test_keys_of_one_hash_are_refused(make: Any) -> None:
+    """Putting them together takes quadratic time: 60,000 of them held a node for a minute."""
+    same = [number * ((1 << 61) - 1) for number in range(1, 300)]
+    with pytest.raises(Invalid, match="the same hash"):
+        decode(encode({"keys": make(same)}))
+    assert decode(encode(make(same[:90]))) == make(same[:90])
+    assert len(decode(encode(make(range(5000))))) == 5000

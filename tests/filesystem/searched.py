@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -98,3 +99,21 @@ def fits(text: str, state: State, pointer: Any) -> bool:
 
 def states_of(rows: Sequence[Any]) -> list[State]:
     return [decode(row["state"]) for row in rows]
+
+
+async def longest_stall(work: Awaitable[Any]) -> float:
+    """For how many seconds the event loop was held at a time while this was done."""
+    longest, done = 0.0, False
+
+    async def watch() -> None:
+        nonlocal longest
+        while not done:
+            began = time.perf_counter()
+            await asyncio.sleep(0)
+            longest = max(longest, time.perf_counter() - began)
+
+    watching = asyncio.create_task(watch())
+    await work
+    done = True
+    await watching
+    return longest

@@ -420,3 +420,23 @@ async def test_a_run_that_is_cancelled_in_a_transaction_leaves_no_trace(filesyst
         await tx.update("/c/c", count=3)
     assert await counts(client) == [0, 1, 3, 0]
     assert filesystem.core.turns._locks == {}
+
+
+@pytest.mark.parametrize("state", [b"garbage", b"\x91\x01", b"\xa3abc", b"\x81\xa1a" + b"\x91" * 2000 + b"\xc0"])
+async def test_what_is_no_state_is_not_stored(filesystem: Filesystem, client: Client, state: bytes) -> None:
+    """Whatever a process that ran shipped code says that the object is now."""
+
+    class Liar(Here):
+        async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
+            return RunOutcome(None, state, "", 1.0)
+
+    filesystem.core.runner = Liar()
+    with pytest.raises((Invalid, LimitExceeded)):
+        await client.run("/c/a", "add")
+    assert (await client.get("/c/a")).version == 1 and await client.cat("/c/a.count") == 0
+
+
+def test_a_superuser_is_nobody_else_of_the_same_name() -> None:
+    """Their code runs in processes of their own: what one leaves there would have the other's rights."""
+    who = [Context("ann"), Context("ann", superuser=True), Context(""), Context("", superuser=True), Context("*")]
+    assert len({hosting.asker(context) for context in who}) == len(who)

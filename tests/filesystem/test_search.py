@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from emerge_wasm.filesystem import suggestion
 from emerge_wasm.filesystem.cursor import write_cursor
 from emerge_wasm.filesystem.suggestion import suggestions
 from emerge_wasm.query.order import sort_key
-from tests.filesystem.searched import Searched, fits, path_of, predicate, searched, states_of
+from tests.filesystem.searched import Searched, fits, longest_stall, path_of, predicate, searched, states_of
 
 FIELDS = ("a", "a", "b", "c")
 CONSTANTS = st.sampled_from([None, True, False, 0, 1, 2, 3, -1, 1.5, 2.0, 1e300, "", "x", "xy", "y", b"x"])
@@ -490,3 +491,51 @@ async def test_indexes_are_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await suggestions(core, context, "/") == []
         assert (await there.call("explain", "/inventory", predicate("o.kind == 'a'")))["suggestion"] == ""
         assert (await there.call("explain", "/inventory", None, "left"))["suggestion"] == "index /inventory left"
+
+
+async def test_explain_counts_only_what_the_caller_may_read() -> None:
+    """Else whoever may search a directory could tell from an index what the objects hold that they may not read."""
+    async with searched() as there:
+        await there.put({f"/s/{n}": {"price": n, "note": n} for n in range(10)} | {"/s/closed/one": {"price": 3}})
+        await there.call("chmod", "/s", "rwxr-xr-x")
+        await there.call("chmod", "/s/closed", "rwx------")
+        await there.call("chmod", "/s/closed/one", "rwxrwxrwx")
+        for n in range(10):
+            await there.call("chmod", f"/s/{n}", "rwxr-xr-x" if n % 5 == 0 else "rwx------")
+        await there.index("/s", "price")
+        eve = there.as_user("eve")
+        for text, order, seen, all in (("o.price == 3", "", 0, 2), ("o.price >= 0", "price", 2, 11)):
+            found = await eve.call("explain", "/s", predicate(text), order)
+            assert (found["scans"], found["of"]) == (seen, 2), found["text"]
+            assert (await there.call("explain", "/s", predicate(text), order))["scans"] == all
+
+
+async def test_explain_shows_long_values_short() -> None:
+    async with searched() as there:
+        await there.put({"/s/one": {"a": 1, "b": "x"}})
+        await there.index("/s", "a")
+        await there.index("/s", "b")
+        for asked in (predicate("o.a < v", v=1 << 30000), predicate("o.b < v", v="x" * 100_000)):
+            assert len((await there.call("explain", "/s", asked))["text"]) < 1000
+
+
+async def test_others_have_a_turn_while_a_page_is_looked_at() -> None:
+    """One page of expensive objects: the loop is never held for long."""
+    async with searched() as there:
+        await there.put({f"/s/{n}": {"text": "x" * 30_000} for n in range(60)})
+        looks = ",".join(["o.text.rfind(v) > 0"] * 7)
+        asked = predicate(f"any([{looks}])", v="x" * 32 + "y" + "x" * 31)
+        assert await longest_stall(there.call("count", "/s", asked)) < 0.1
+
+
+async def test_many_lists_are_planned_quickly() -> None:
+    async with searched() as there:
+        await there.put({f"/s/{n}": {"a": n} for n in range(300)})
+        await there.index("/s", "a")
+        lists = {f"v{n}": [n + i for i in range(199)] for n in range(50)}
+        text = " and ".join(
+            f"({' and '.join(f'o.a in v{n}' for n in range(start, start + 10))})" for start in range(0, 50, 10)
+        )
+        began = time.perf_counter()
+        assert (await there.call("count", "/s", predicate(text, **lists)))["count"] == 150
+        assert time.perf_counter() - began < 2

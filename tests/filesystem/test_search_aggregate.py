@@ -171,3 +171,11 @@ def test_order_of_groups() -> None:
             assert [group["a"] for group in groups] == [None, True, 1.5, 3, "x", b"y", [1], [2]]
 
     asyncio.run(work())
+
+
+async def test_figures_are_bounded() -> None:
+    async with searched() as there:
+        for values, by in (({f"n{n}": ["sum", "a"] for n in range(101)}, []), ({}, [f"f{n}" for n in range(101)])):
+            with pytest.raises(LimitExceeded) as refused:
+                await there.call("aggregate", "/", values, by)
+            assert refused.value.details["limit"] == "figures"

@@ -217,3 +217,35 @@ async def test_what_a_class_computes_is_not_believed_to_an_index(there: Searched
                 "fixed"
             ) in (1, 2)
         await there.index("/goods", indexed)
+
+
+@dataclass
+class Forger(EmergeFile):
+    """What its code does in a process that works for a search is nothing that others' objects may be told by."""
+
+    price: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return 0.0
+
+
+async def test_classes_are_evaluated_apart(there: Searched, runner: Counting) -> None:
+    seen: list[set[str]] = []
+    ask = runner.evaluate
+
+    async def evaluate(call: EvaluateCall) -> EvaluateOutcome:
+        seen.append({pointer["class_name"] for pointer, _ in call.rows})
+        return await ask(call)
+
+    runner.evaluate = evaluate  # type: ignore[method-assign]  # to look at what it is handed
+    client = Client(LocalTransport(there.filesystem, there.context))
+    mixed = [
+        Good(name="g05a", path="/goods", price=1.0),
+        Forger(name="g05b", path="/goods"),
+        Good(name="g99", path="/goods"),
+    ]
+    await client.storeall(mixed)
+    found = await there.call("search", "/goods", predicate("o.total == 1.0 or o.total < 0"))
+    assert [row["pointer"]["name"] for row in found["objects"]] == ["g01", "g05a"]  # in their order still
+    assert all(len(classes) == 1 for classes in seen) and {"Forger"} in seen and {"Good"} in seen

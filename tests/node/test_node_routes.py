@@ -12,7 +12,7 @@ import pytest
 from emerge_wasm import EmergeFile, codec
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.zeromq import ZeroMQTransport
-from emerge_wasm.errors import Invalid, NotFound, Unavailable
+from emerge_wasm.errors import Conflict, Invalid, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.node.node import Node
 
 from .conftest import OPERATOR, Connect, StartNode, eventually
@@ -175,6 +175,62 @@ async def test_a_directory_on_two_nodes_is_not_carried_in_halves(nodes: Two) -> 
             await nodes.to_b.call(name, args)
     await nodes.to_b.call("mv", ["/d/a", "/d/c"])
     assert [entry["name"] async for entry in nodes.to_b.stream("tree", ["/"])] == ["d", "b", "c"]
+
+
+async def test_a_stale_update_is_merged_where_the_object_is(nodes: Two) -> None:
+    note = Note(name="n", path="/notes", lines=["one"])
+    await Client(nodes.to_b).store(note)
+    await nodes.to_b.call("update", ["/notes/n", state(lines=["two"])])
+    assert (await nodes.to_a.call("update", ["/notes/n", state(about="x"), 1]))["version"] == 3
+    assert [await nodes.to_a.call("cat", [f"/notes/n.{field}"]) for field in ("lines", "about")] == [["two"], "x"]
+    with pytest.raises(Conflict, match="lines"):
+        await nodes.to_a.call("update", ["/notes/n", state(lines=["three"]), 1])
+    with pytest.raises(Conflict, match="removed"):
+        await nodes.to_a.call("update", ["/notes/gone", state(lines=[]), 1])
+
+
+async def test_references_lead_to_the_other_node(nodes: Two) -> None:
+    """There and back."""
+    to_a, to_b = Client(nodes.to_a), Client(nodes.to_b)
+    last = await to_a.store(Note(name="last", path="/near", lines=["end"]))
+    far = await to_b.store(Note(name="far", path="/far", about=codec.Reference(last.uuid)))
+    await to_a.store(Note(name="first", path="/near", about=codec.Reference(far.uuid)))
+    for client in (to_a, to_b):
+        assert await client.cat("/near/first.about.about.lines") == ["end"]
+        assert await client.cat("/near/first.about.name") == "far"
+        assert [pointer.full_path for pointer in await client.references("/near/first")] == ["/far/far"]
+        assert [pointer.full_path for pointer in await client.references("/far/far")] == ["/near/last"]
+        assert [pointer.full_path for pointer in await client.references("/far/far", back=True)] == ["/near/first"]
+        assert [pointer.full_path for pointer in await client.references("/near/last", back=True)] == ["/far/far"]
+    await to_b.chmod("/far/far", "rwx------")
+    for path in ("/", "/near", "/far", "/near/first"):
+        await to_b.chmod(path, "rwxr-xr-x")
+    bob = to_a.as_user("bob")
+    assert await bob.references("/near/first") == []
+    with pytest.raises(PermissionDenied):
+        await bob.cat("/near/first.about.name")
+    await to_b.rm("/far/far")
+    with pytest.raises(NotFound, match="removed"):
+        await to_a.cat("/near/first.about.name")
+    assert await to_a.references("/near/first") == []
+
+
+async def test_references_back_come_from_all_nodes(nodes: Two) -> None:
+    to_a, to_b = Client(nodes.to_a), Client(nodes.to_b)
+    target = codec.Reference((await to_a.store(Note(name="target"))).uuid)
+    for number in range(5):
+        await (to_a, to_b)[number % 2].store(Note(name=f"n{number}", path=f"/d{number % 2}", about=target))
+    for client in (to_a, to_b):
+        assert {each.name for each in await client.references("/target", back=True)} == {f"n{n}" for n in range(5)}
+        found, cursor = [], ""
+        while cursor or not found:
+            page = await client.transport.call("references", ["/target", True, cursor, 2])
+            assert len(page["entries"]) <= 2
+            found += [entry["name"] for entry in page["entries"]]
+            cursor = page["cursor"]
+        assert sorted(found) == [f"n{number}" for number in range(5)]
+        with pytest.raises(Invalid, match="cursor"):
+            await client.transport.call("references", ["/target", True, "nonsense", 2])
 
 
 async def test_a_mixin_is_made_where_both_are(nodes: Two) -> None:

@@ -369,3 +369,12 @@ async def test_a_search_that_fails_on_one_node_fails(client: Client, nodes: list
         await refused(ask("o.kilos > 1", "/farm"), Unavailable, "runs no code")
     with pytest.raises(EmergeError, match="runs no code"):
         await client.aggregate("/farm", where="o.kilos > 1", n="count")
+
+
+async def test_parts_are_for_nodes(client: Client, nodes: list[Node], connect: Connect) -> None:
+    transport = connect(nodes[0].endpoint)
+    who = {"principal": "ann", "groups": [], "superuser": False}
+    for name in ("_columns", "_ordered", "_text"):
+        await refused(transport.call(name, ["/"]), EmergeError)
+        await refused(transport.call("_cluster_forward", [name, ["/"], who]), Invalid, "missing")
+        await refused(transport.call("_cluster_forward", [name, ["/"], who], {"as": "ann"}), PermissionDenied)

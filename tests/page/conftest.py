@@ -70,6 +70,7 @@ class Tab:
     page: Page
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    where: str = "cluster"  # which of the two filesystems a test is about
 
     def __post_init__(self) -> None:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

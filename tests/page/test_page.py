@@ -33,6 +33,7 @@ def test_open_edit_save_run_read(site: Site, tab: Tab) -> None:
 
     tab.find("tab-methods").click()
     tab.find("run-here-total_cost").click()
+    tab.find("consent-run").click()
     expect(tab.page.locator('[data-testid="run"][data-place="here"] [data-testid="run-result"]')).to_have_text("45.0")
     tab.find("run-there-total_cost").click()
     expect(tab.page.locator('[data-testid="run"][data-place="there"] [data-testid="run-result"]')).to_have_text("45.0")

@@ -318,3 +318,48 @@ def test_a_state_cannot_pretend_another_name() -> None:
 )
 def test_ranges(text: str, want: Any) -> None:
     assert from_text(f"lambda o: {text}", limit=3).want() == want
+
+
+NESTED_CHOICES = "o.price"
+for _ in range(40):
+    NESTED_CHOICES = f"(1 if {NESTED_CHOICES} else 0)"
+SLOW_TEXT = "x" * 32 + "y" + "x" * 31  # the worst there is to search for in many x
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        (NESTED_CHOICES, {}),
+        ("[[[[v] * 9999] * 9999] * 9999] == [[[[v] * 9999] * 9999] * 9999]", {"v": 1}),
+        ("[[[o.data] * 9999] * 9999] == [[[o.data] * 9999] * 9999]", {}),
+        ("str([[[[v] * 99] * 99] * 99])", {"v": "x" * 9999}),
+        ("f'{[v, v, v]!r}'", {"v": ["x" * 100_000] * 10}),
+        ("set(o.data['ints'])", {}),
+        ("v in o.data['text']", {"v": SLOW_TEXT}),
+        ("any([" + ",".join(["o.data['text'].rfind(v) > 5"] * 90) + "])", {"v": SLOW_TEXT}),
+        ("any([" + ",".join(["sorted(o.data['texts']) == 5"] * 90) + "])", {}),
+        ("any([" + ",".join(["o.data['number'] * o.data['number'] == v"] * 90) + "])", {"v": 1 << 16000}),
+        ("any([" + ",".join(["(v * v) // w == 5"] * 90) + "])", {"v": (1 << 65000) - 1, "w": (1 << 32000) - 7}),
+    ],
+)
+def test_no_expression_holds_up_the_node(text: str, values: dict[str, Any]) -> None:
+    data = {
+        "ints": [number * ((1 << 61) - 1) for number in range(1, 16_000)],  # all have the same hash
+        "text": "x" * 500_000,
+        "texts": ["x" * 300 + str(number) for number in range(12_000)],
+        "number": (1 << 65_000) - 1,
+    }
+    row = row_of(Item(price=1, data=data, name="a"))
+    started = time.perf_counter()
+    found = from_text(f"lambda o: {text}", **values)
+    found.want()
+    try:
+        found.test(row)
+    except NeedsCode:
+        pass
+    assert time.perf_counter() - started < 1.0  # each took from two seconds to for ever
+
+
+def test_numbers_of_any_length_have_ranges() -> None:
+    found = from_text("lambda o: o.price == v or o.count == 1 << 15000", v=1 << 20000)
+    assert isinstance(found.want(), Either) and not found.test(row_of(ITEM))

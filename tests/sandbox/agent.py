@@ -82,6 +82,12 @@ class Agent(EmergeFile):
             except Exception:
                 pass
 
+    async def stream_of_much(self, afs: Any) -> str:
+        try:
+            return str([item async for item in afs.transport.stream("dir", ["/agents", "x" * (2 << 20)])])
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
     def wait_for_nothing(self, fs: Any) -> None:
         for _ in fs.watch("/agents"):
             pass
@@ -187,6 +193,9 @@ class Agent(EmergeFile):
 
         frame = {
             "ask": pack_message(Kind.ASK, "whoami", encode([[], None])),
+            "both": pack_message(Kind.OPEN, 1, "watch", encode([["/"], None]))
+            + pack_message(Kind.NEXT, 1)
+            + pack_message(Kind.ASK, "whoami", encode([[], None])),
             "shut": pack_message(Kind.SHUT, 1),
             "open": pack_message(Kind.OPEN, 1, "dir", encode([["/"], None])),
             "next": pack_message(Kind.NEXT, 1),

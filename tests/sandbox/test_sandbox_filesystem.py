@@ -52,6 +52,11 @@ async def test_too_many_streams_at_once(client: Client) -> None:
         await client.run("/agents/a0", "many_streams", "/agents", 70)
 
 
+async def test_what_a_stream_is_asked_for_by_is_bounded(client: Client) -> None:
+    found = await client.run("/agents/a0", "stream_of_much")
+    assert found.startswith("LimitExceeded: a stream was asked for by more than")
+
+
 async def test_objects_go_and_come(client: Client) -> None:
     assert await client.run("/agents/a0", "make", "/made/one", 7) == 7
     assert (await client.cat("/made/one"))["count"] == 7
@@ -119,6 +124,7 @@ async def test_search_that_needs_code_inside_a_method_has_a_place(client: Client
     ("kind", "count", "text"),
     [
         ("ask", 5000, "it asked for too much at once"),
+        ("both", 1, "it asked for too much at once"),
         ("shut", 5000, "it asked for too much at once"),
         ("next", 1, "it asked for a stream that is not open"),
         ("open", 2, "it opened a stream twice"),

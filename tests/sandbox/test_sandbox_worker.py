@@ -135,6 +135,11 @@ async def test_preloaded_module_can_be_imported() -> None:
         assert await run(pool, "need", "sqlite3") == "sqlite3"
 
 
+async def test_preloaded_package_is_there_with_all_that_it_imports_only_when_it_is_used() -> None:
+    async with Pool(1, preload=("pandas",)) as pool:
+        assert await run(pool, "need", "pandas.core.reshape.reshape") == "pandas"
+
+
 async def test_class_that_needs_a_package_is_refused_by_name() -> None:
     from .needy import Needy
 

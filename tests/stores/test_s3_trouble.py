@@ -106,7 +106,7 @@ async def test_short_trouble_goes_unnoticed(proxy: Proxy, name: str, how: str) -
 @pytest.mark.parametrize("how", BROKEN)
 async def test_long_trouble_is_told(proxy: Proxy, name: str, how: str) -> None:
     """An error within the bound; one commit may be unknown, later ones are not there; the same store then goes on."""
-    store = await open_store(url(proxy, name, 0.2))
+    store = await open_store(url(proxy, name, 0.5))
     await store.commit(entry(b"before"))
     await broken(proxy, how)
     wanted = "503" if how == "refuse" else "S3 has not answered|cannot be reached"
@@ -278,7 +278,7 @@ async def test_gone_while_it_opens(proxy: Proxy, name: str, how: str) -> None:
 @pytest.mark.parametrize("how", ["refuse", "hang"])
 async def test_close_while_it_is_gone(proxy: Proxy, name: str, how: str) -> None:
     """It lets go within the bound; what was acknowledged is there afterwards."""
-    store = await open_store(url(proxy, name, 0.2))
+    store = await open_store(url(proxy, name, 0.5))
     await store.commit(entry(b"a"))
     await broken(proxy, how)
     with pytest.raises(Unavailable, match="not known yet"):
@@ -310,7 +310,7 @@ async def test_messages() -> None:
 async def test_database_that_gives_up(proxy: Proxy, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """slatedb closes itself when its retries are used up: it is opened again, and knows what became of the commit."""
     monkeypatch.setitem(s3_database._SETTINGS, "object_store_max_retries", "0")
-    store = await open_store(url(proxy, name, 0.2))
+    store = await open_store(url(proxy, name, 0.5))
     await store.commit(entry(b"before"))
     proxy.set("refuse")
     with pytest.raises(Unavailable, match=r"503.*not known yet"):

@@ -207,6 +207,10 @@ def test_unreadable_and_unknown_answers_are_dropped_and_counted() -> None:
 def test_losing_the_connection_ends_everything() -> None:
     client = ClientProtocol()
     channels = {client.request("get", [], 0.0)[0] for _ in range(3)}
-    outcomes = client.lose(Unavailable("gone"))
+    outcomes = client.lose(Unavailable("gone", remedy="look", endpoint="here"))
     assert {outcome.channel for outcome in outcomes} == channels and len(client) == 0
+    errors = [outcome.value for outcome in outcomes]
+    assert len(set(map(id, errors))) == 3  # raised by each: one for all would collect the tracebacks of all
+    said = {(type(each), each.remedy, each.details["endpoint"]) for each in errors}
+    assert said == {(Unavailable, "look", "here")}
     assert not isinstance(outcomes[0].value, ExecutionFailed)

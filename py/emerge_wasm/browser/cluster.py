@@ -60,6 +60,7 @@ class Connection:
 
     def _gain(self, hello: dict[str, Any]) -> None:
         self.place.behind = self.transport
+        self.place.principal = hello["principal"]
         self.place.opened.set()
         self.online.set()
         self._tell({"state": "connected", "node": hello["node"], "durability": hello["durability"]})

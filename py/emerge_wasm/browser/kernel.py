@@ -22,7 +22,7 @@ _tab: Tab | None = None
 
 def start(post: Callable[[str], object], options: str) -> None:
     """Begin. `post(text)` sends JSON to the page. Options: relay (URL), sync, interrupt, restored (bool),
-    recursion (int)."""
+    recursion (int), allowed (what the user has let run before)."""
     global _tab
     given = json.loads(options)
     if given["restored"]:
@@ -62,6 +62,8 @@ def warm() -> None:
 
 LATE = (
     "emerge_wasm",
+    "emerge_wasm.browser.guest",
+    "emerge_wasm.query",
     "emerge_wasm.stores.memory",
     "emerge_wasm.stores.indexeddb",
     "emerge_wasm.clients.websocket",

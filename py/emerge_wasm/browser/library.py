@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 
-SERVED = {"micropip": "micropip", "pyodide_http": "pyodide-http"}
+SERVED = {"micropip": "micropip", "pyodide_http": "pyodide-http", "graphql": "graphql-core"}
 """Module: the package's name in Pyodide's lock."""
 
 
@@ -26,7 +26,15 @@ def missing_libraries(code: str) -> list[str]:
 
 async def load_libraries(code: str) -> None:
     """Load what this code imports of what the page serves."""
-    wanted = missing_libraries(code)
+    await _load(missing_libraries(code))
+
+
+async def load_graphql() -> None:
+    """What this tab needs to answer GraphQL itself."""
+    await load_libraries("import graphql")
+
+
+async def _load(wanted: list[str]) -> None:
     if wanted:
         from pyodide.ffi import to_js
         from pyodide_js import loadPackage

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..clients.host import give_filesystem
 from ..clients.local import LocalTransport
 from ..filesystem import Filesystem
-from ..filesystem.execute import Here
+from ..filesystem.run import Runner
+from ..operations import Wire
 from ..stores import open_store
+from .library import load_graphql
 from .place import Place
 
 URL = "indexeddb://emerge"
 CHANNEL = "emerge-local"
 
 
-async def open_local(place: Place, url: str = URL) -> str:
+class TabTransport(LocalTransport):
+    """Into the filesystem next door; the library for GraphQL is loaded with the first query."""
+
+    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+        if name == "graphql":
+            await load_graphql()
+        return await super().call(name, args, context)
+
+
+async def open_local(place: Place, runner: Runner, url: str = URL) -> str:
     """Put the filesystem behind the place; the name of its engine. A browser that refuses storage gets memory."""
-    runner = Here(given=give_filesystem)
     try:
         store = await open_store(url)
         filesystem = await Filesystem.open(store, node="this browser", url=url, runner=runner)
@@ -25,7 +34,8 @@ async def open_local(place: Place, url: str = URL) -> str:
         place.reason = f"the browser's storage cannot be opened: {error}"
         url = "memory:"
         filesystem = await Filesystem.open(await open_store(url), node="this tab", url=url, runner=runner)
-    place.behind = LocalTransport(filesystem)
+    place.behind = TabTransport(filesystem)
+    place.principal = (await place.behind.call("hello", []))["principal"]
     if not url.startswith("memory:"):
         share_changes(place, filesystem)
     return url.partition(":")[0]

@@ -6,32 +6,44 @@ A place outlives its connection: its clients stay, and say `Unavailable` while n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Literal
 
 from ..clients.client import Client
 from ..clients.sync import SyncClient
 from ..errors import Invalid, Unavailable
 from ..operations import Transport, Wire, find_operation
+from .asking import AskingClient
+from .consent import Consent
 
 Where = Literal["local", "cluster"]
 
 
 class Place:
-    """A filesystem by its name in cells. It is a Transport: to what is behind it now."""
+    """A filesystem by its name in cells. It is a Transport: to what is behind it now.
 
-    def __init__(self, name: Where, remedy: str) -> None:
+    `client` is what cells use: it loads no class unasked. `reader` is for looking, and loads none. `principal` is who
+    the user is there, None while that is not known.
+    """
+
+    def __init__(self, name: Where, remedy: str, consent: Consent) -> None:
         self.name: Where = name
         self.remedy = remedy
         self.reason = "it is not opened yet"
         self.behind: Transport | None = None
         self.opened = asyncio.Event()  # whether it is known by now what is behind it
         self.on_change: Callable[[], None] = lambda: None  # after an operation that changes state
-        self.client = Client(self)
+        self.principal: str | None = None
+        self.reader = Client(self)
+        self.client: Client = AskingClient(self, consent, self.reader, name)
         self.sync = SyncClient(self._open, name)
 
     async def _open(self) -> Client:
         return self.client
+
+    def is_mine(self, pointer: Wire) -> bool:
+        """Whether the object with this pointer belongs to the user."""
+        return self.principal is not None and pointer.get("owner") == self.principal
 
     def now(self) -> Transport:
         """What is behind it; Unavailable, naming the other place, when there is nothing."""
@@ -46,7 +58,7 @@ class Place:
             self.on_change()
         return result
 
-    async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncIterator[Any]:
+    async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncGenerator[Any, None]:
         await self.opened.wait()
         items = self.now().stream(name, args, context)
         try:

@@ -12,11 +12,15 @@ from ..objects import EmergeFile, EmergeObject
 from . import request
 from .cell import RUNNING, Console, cell_of
 from .change import watch_changes
+from .closed import Closed
 from .cluster import Connection
+from .consent import Consent
 from .failure import STOPPED, failure_of
+from .line import open_guest
 from .local import open_local
 from .output import Output, capture_streams
 from .place import FollowingAsync, Place, Switch
+from .runner import TabRunner
 
 Message = dict[str, Any]
 
@@ -27,14 +31,21 @@ class Tab:
     def __init__(self, send: Callable[[Message], object], options: dict[str, Any]) -> None:
         self.send = send
         self.options = options
-        self.local = Place("local", "use `cluster`, or set the console's switch to the cluster")
-        self.cluster = Place("cluster", "use `local`, or set the console's switch to this browser")
+        self.consent = Consent(self.event, options.get("allowed", ()))
+        self.local = Place("local", "use `cluster`, or set the console's switch to the cluster", self.consent)
+        self.cluster = Place("cluster", "use `local`, or set the console's switch to this browser", self.consent)
+        self.closed = Closed(open_guest)
+        self.runners = {
+            place.name: TabRunner(place.name, self.consent, self.closed, place.is_mine)
+            for place in (self.local, self.cluster)
+        }
         self.switch = Switch(self.local, self.cluster)
         self.output = Output(self._print)
         self.console = Console(sys.modules["__main__"].__dict__)
         self.alone = asyncio.Lock()  # one cell at a time
         self._running: asyncio.Task[Any] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.works: dict[int, asyncio.Future[Any]] = {}  # runs under way, by the page's number
         self._flushing = False
 
     # --- beginning
@@ -69,7 +80,7 @@ class Tab:
         )
 
     async def _open_local(self) -> None:
-        engine = await open_local(self.local)
+        engine = await open_local(self.local, self.runners["local"])
         self.local.opened.set()
         self.event(
             "features",
@@ -118,6 +129,17 @@ class Tab:
             finally:
                 self._running = None
                 self.state("idle")
+        if error is not None:
+            raise error
+        return result
+
+    async def under_way(self, number: int, work: Coroutine[Any, Any, Any]) -> Any:
+        """Do what the page calls by this number, so that it can end it."""
+        task = self.works[number] = asyncio.ensure_future(_guarded(work))
+        try:
+            result, error = await task
+        finally:
+            del self.works[number]
         if error is not None:
             raise error
         return result

@@ -30,7 +30,7 @@ async def make_view(place: Place, path: str, version: int) -> Message:
         "where": place.name,
         "pointer": wire["pointer"],
         "doc": described["doc"],
-        "fields": make_fields(described, decode(wire["state"])),
+        "fields": make_fields(described, decode(wire["state"]) if wire["state"] else {}),
         "methods": [{key: row[key] for key in METHOD} for row in described["methods"]],
         "source": described["source"],
         "runs": described["runs"],
@@ -41,7 +41,7 @@ async def describe_class(place: Place, bundle: str) -> Message:
     """doc, fields, methods, source and where it runs, of the class with this bundle ("": plain state)."""
     if not bundle:
         return {"doc": "", "fields": [], "methods": [], "source": "", "runs": "nowhere"}
-    found = await place.client.fetch_bundles(bundle)
+    found = await place.reader.fetch_bundles(bundle)
     parsed = parse(found[bundle], bundle)
     described = describe(parsed, found.get)
     return {**described, "source": source_of(parsed, found.get), "runs": parsed.content.where}

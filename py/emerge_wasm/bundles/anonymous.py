@@ -19,8 +19,22 @@ from .source import Unit, same_code, typed_units, unit_of
 _SHAPE = ("co_argcount", "co_kwonlyargcount", "co_varnames", "co_freevars", "co_cellvars", "co_exceptiontable")
 
 
+_KEPT = 1024
+_found: dict[tuple[str, CodeType], tuple[Unit, ast.Lambda]] = {}
+
+
 def find_lambda(function: FunctionType) -> tuple[Unit, ast.Lambda]:
-    """The text that has a lambda, and its node there. Raises CannotShip when there is none, or several that differ."""
+    """The text that has a lambda, and its node there, not to be changed. Raises CannotShip when there is none, or
+    several that differ. Once found it is remembered: a program searches by the same line again and again."""
+    key = (function.__code__.co_filename, function.__code__)
+    if key not in _found:
+        if len(_found) >= _KEPT:
+            _found.clear()
+        _found[key] = _find(function)
+    return _found[key]
+
+
+def _find(function: FunctionType) -> tuple[Unit, ast.Lambda]:
     code = function.__code__
     found: list[tuple[Unit, ast.Lambda, CodeType]] = []
     for unit in _units(function):

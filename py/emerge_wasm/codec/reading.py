@@ -24,6 +24,7 @@ _HEADS = bytes(range(0x80, 0xA0)) + _LONG_HEADS + b"\xc7\xc8\xc9\xd4\xd5\xd6\xd7
 _NOT_LONG_HEADS = bytes(set(range(256)) - set(_LONG_HEADS))
 _NOT_HEADS = bytes(set(range(256)) - set(_HEADS))
 _BELIEVED = 1 << 20  # bytes that msgpack may reserve for lengths not yet checked
+SAME_HASH = 100
 _CONTAINERS = (list, dict, tuple, set, frozenset, Record)
 _CONTAINER_SET = frozenset(_CONTAINERS)
 
@@ -63,7 +64,16 @@ class Reader:
         flat = self.items(data)
         if len(flat) % 2:
             raise Invalid("a map has a key without a value")
-        return dict(zip(flat[::2], flat[1::2], strict=True))
+        return dict(zip(self.spread(flat[::2]), flat[1::2], strict=True))
+
+    def spread(self, keys: list[Any]) -> list[Any]:
+        """Refuse numbers (or what consists of them) that were chosen to have the same hash: to put n of them into a map
+        or set takes n * n steps. Texts and bytes are hashed with a secret."""
+        if len(keys) > SAME_HASH and len(keys) - len(set(map(hash, keys))) > SAME_HASH:
+            raise Invalid(
+                f"more than {SAME_HASH} keys of a map or set have the same hash", remedy="keep a list of them"
+            )
+        return keys
 
     def record(self, data: bytes) -> Any:
         name, bundle, fields = self.items(data)
@@ -86,6 +96,8 @@ def check_lengths(data: bytes) -> None:
     Skipping over the message checks them without making a value; it is done only when the number of bytes that
     could be such a length would let msgpack reserve much.
     """
+    if min(len(data), 1024) * len(data) * 8 <= _BELIEVED:
+        return
     claims = len(data.translate(None, _NOT_LONG_HEADS))
     if claims and min(claims, 1024) * len(data) * 8 > _BELIEVED:
         size = len(data)
@@ -97,7 +109,9 @@ def check_lengths(data: bytes) -> None:
 
 
 def check_depth(value: Any, data: bytes) -> None:
-    """Refuse a decoded value that is deeper than DEPTH_LIMIT; few container bytes cannot be deep."""
+    """Refuse a decoded value that is deeper than DEPTH_LIMIT; a flat map is not, few container bytes cannot be."""
+    if type(value) is dict and _CONTAINER_SET.isdisjoint(map(type, value.values())):
+        return  # its keys are texts: other ones come as an extension
     if len(data.translate(None, _NOT_HEADS)) <= DEPTH_LIMIT:
         return
     level = [value]
@@ -151,8 +165,8 @@ def _iso(kind: type[datetime] | type[date] | type[time]) -> Callable[[Reader, by
 _READ: dict[int, Callable[[Reader, bytes], Any]] = {
     Ext.BIG_INT: lambda r, data: int.from_bytes(data, "big", signed=True),
     Ext.TUPLE: lambda r, data: tuple(r.items(data)),
-    Ext.SET: lambda r, data: set(r.items(data)),
-    Ext.FROZENSET: lambda r, data: frozenset(r.items(data)),
+    Ext.SET: lambda r, data: set(r.spread(r.items(data))),
+    Ext.FROZENSET: lambda r, data: frozenset(r.spread(r.items(data))),
     Ext.MAP: Reader.map,
     Ext.COMPLEX: _complex,
     Ext.DECIMAL: _decimal,

@@ -27,6 +27,8 @@ from .searching import open_search
 from .suggestion import note_search
 
 GROUPS_LIMIT = 100_000
+FIGURES_LIMIT = 100
+"""Figures, and fields to group by, of one call."""
 VALUES_LIMIT = 5_000_000
 """Values held at a time, for what cannot be told before all are there: medians, percentiles, deviations, distinct."""
 
@@ -77,6 +79,11 @@ def _note(errors: Errors, page: Sequence[Candidate], number: int, error: str) ->
 
 def make_table(values: Wire, by: Names | None) -> Table:
     """An empty table of the figures that are asked for. Raises Invalid."""
+    asked = max(len(values), len(by or []))
+    if asked > FIGURES_LIMIT:
+        raise LimitExceeded(
+            f"{asked} figures or groups are asked for", remedy=f"at most {FIGURES_LIMIT} at a time", limit="figures"
+        )
     names = [check_field(_text(name)) for name in by or []]
     wanted = [_read(name, asked) for name, asked in values.items()]
     if twice := {each.name for each in wanted} & set(names):

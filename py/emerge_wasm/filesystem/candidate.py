@@ -21,12 +21,13 @@ class Spot(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A spot with the state that is there; None when the store has lost it."""
+    """A spot with the state that is there; None when the store has lost it. `sure`: it fits, the scan says."""
 
     entry: Entry
     directory: str
     mark: Any
     state: bytes | None
+    sure: bool = False
 
     @property
     def kind(self) -> tuple[str, str]:

@@ -75,6 +75,8 @@ async def _define(
     core: Core, context: Context, names: tuple[str, ...], fields: tuple[str, ...], unique: bool, text: bool
 ) -> None:
     place = await _directory(core, context, names)
+    if unique:  # its conflicts tell values of all that is below, also to who may not read it, and keep others from them
+        access.check_owner(context, place, "unique indexes")
     uuid, path = place.chain[-1][:16], place.path
     raw = await core.read_catalogue()
     catalogue = parse(raw)
@@ -107,6 +109,8 @@ async def _drop(core: Core, context: Context, names: tuple[str, ...], fields: tu
     if same is None:
         what = f"{'text ' if text else ''}index over {', '.join(fields)}"
         raise NotFound(f"{place.path} has no {what}", path=place.path, remedy="list those there without naming fields")
+    if same.unique:
+        access.check_owner(context, place, "unique indexes")
     batch = _expecting(raw, place)
     add_definitions(batch, parse(raw).remove([same.id]), [same.id])
     await _commit(core, batch)
@@ -143,7 +147,7 @@ async def _list(core: Core, context: Context, found: Found) -> Rows:
         except (Gone, PermissionDenied):
             continue
         if place.raw is not None and _on_the_way(place.names, found.place.names):
-            rows.append(_row(each, place, access.may(context, place.raw, "w")))
+            rows.append(_row(each, place, access.owns(context, place.raw)))
     return sorted(rows, key=lambda row: (row["path"], row["fields"]))
 
 
@@ -153,7 +157,7 @@ def _on_the_way(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 
 def _row(each: Index, place: Place, whole: bool) -> Wire:
-    """What is told of an index; the paths in its error only to who may change what is there."""
+    """What is told of an index; the paths in its error only to the owner of what is there."""
     error = each.error if whole or not each.error else f"two objects have the same {' and '.join(each.fields)}"
     return {
         "path": place.path,

@@ -38,12 +38,24 @@ class Evaluation:
                 f"this filesystem runs no code, which this search needs: {why}",
                 remedy="search by what the objects' fields hold, or get the objects and look through them there",
             )
-        known = [(each.entry.wire(each.directory, self._core.node), each.state or b"") for each in rows]
-        hashes = {each.entry.bundle for each in rows}.union(*(bundles_in(state) for _, state in known))
         expression = {"values": NO_VALUES, "bundle": "", **expression}
-        bundles = {**await self.find(hashes - {""}), **await self._own(expression["bundle"])}
-        call = EvaluateCall(expression, known, bundles, self._core.run_timeout, asker(self._context))
-        return await self._core.runner.evaluate(call)
+        own = await self._own(expression["bundle"])
+        groups: dict[frozenset[str], list[int]] = {}
+        for number, each in enumerate(rows):
+            groups.setdefault(frozenset({each.entry.bundle, *bundles_in(each.state or b"")}), []).append(number)
+        outcome = EvaluateOutcome([None] * len(rows))
+        for hashes, numbers in groups.items():  # apart: what a class does in a process falsifies nothing of another
+            known = [
+                (each.entry.wire(each.directory, self._core.node), each.state or b"")
+                for each in map(rows.__getitem__, numbers)
+            ]
+            bundles = {**await self.find(set(hashes) - {""}), **own}
+            call = EvaluateCall(expression, known, bundles, self._core.run_timeout, asker(self._context))
+            part = await self._core.runner.evaluate(call)
+            for number, value in zip(numbers, part.values, strict=True):
+                outcome.values[number] = value
+            outcome.errors.update({numbers[row]: error for row, error in part.errors.items()})
+        return outcome
 
     async def _own(self, hash: str) -> dict[str, bytes]:
         """The bundles of an expression; NotFound naming those that are not here, so that they are sent along."""

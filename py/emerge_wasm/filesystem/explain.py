@@ -67,7 +67,9 @@ def _step(step: str, text: str, *inputs: Wire, **more: object) -> Wire:
 async def _access(asked: Search, way: Way | None, along: Path | None, of: int) -> tuple[Wire, int]:
     """How the objects are come by, and how many."""
     if along is not None:
-        count = await _count(asked, along.index, (along.low, along.high)) + await _count(asked, along.index, None)
+        count = await _count(asked, along.index, (along.low, along.high)) + await _count(
+            asked, along.index, None, along.lacking
+        )
         return _step("order", f"{_name(along.index)}, in its order", **_of(along.index), scans=count), count
     if way is None:
         when = f" as of {asked.moment}" if asked.moment else ""
@@ -88,14 +90,14 @@ async def _range(asked: Search, branch: Branch) -> Wire:
     return _step("index", f"{_name(branch.index)}: {branch.text}", **_of(branch.index), scans=count)
 
 
-async def _count(asked: Search, index: Index, bounds: tuple[bytes, bytes | None] | None) -> int:
+async def _count(asked: Search, index: Index, bounds: tuple[bytes, bytes | None] | None, lacking: bool = False) -> int:
     """About how many rows of an index (`bounds` None: of its rest) there are, of those that the caller may know of."""
     if asked.context.superuser:
         if bounds is None:
-            return await asked.planner.count_rest(index, COUNTED)
+            return await asked.planner.count_rest(index, COUNTED, lacking=lacking)
         return await asked.planner.count_range(index, *bounds, COUNTED)
     whereabouts, total = Whereabouts(asked.core, asked.context, asked.top), 0
-    async with aclosing(hits_of(asked.core, index, bounds)) as pages:
+    async with aclosing(hits_of(asked.core, index, bounds, lacking=lacking)) as pages:
         async for hits in pages:
             total += len(await seek(asked.core, asked.context, whereabouts, hits))
             if total >= COUNTED:

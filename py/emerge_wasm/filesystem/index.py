@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..store import prefix_end
 from .catalogue import CATALOGUE, NONE, Definition, parse, progress_key, ready_key
 from .core import Core
-from .index_row import REST, index_prefix, read_count, text_prefix
+from .index_row import NOWHERE, REST, index_prefix, read_count, text_prefix
 from .progress import Progress, read_progress
 
 BUILDING, READY, FAILED = "building", "ready", "failed"
@@ -34,12 +34,28 @@ class Index:
 
 
 class Hit(NamedTuple):
-    """A row of an index: `key` is what to go on after, and sorts as the rows do."""
+    """A row of an index: `key` is what to go on after, and sorts as the rows do; `where` is what the row says."""
 
     key: bytes
-    uuid: bytes
-    parent: bytes
-    name: str
+    where: bytes
+
+    @property
+    def uuid(self) -> bytes:
+        return self.key[-16:]
+
+    @property
+    def parent(self) -> bytes:
+        """The uuid of the directory."""
+        return self.where[:16]
+
+    @property
+    def name(self) -> str:
+        return self.where[24:].decode()
+
+    @property
+    def newest(self) -> bytes:
+        """The key of the object's newest version."""
+        return self.key[-16:] + self.where[16:24]
 
 
 class WordHit(NamedTuple):
@@ -64,17 +80,18 @@ async def all_indexes(core: Core) -> list[Index]:
 async def indexes_over(core: Core, chain: Sequence[bytes]) -> list[Index]:
     """The indexes that hold all that is below the last directory of a chain (its uuid, or its packed entry, with those
     of the directories above it from the root on)."""
-    raw = (await core.store.get([CATALOGUE]))[0]
-    if raw is None:
-        return []
     above = {each[:16] for each in chain}
-    return await _indexes(core, [each for each in parse(raw).definitions if each.directory in above])
+    expected = [each for each in parse(core.catalogue).definitions if each.directory in above]
+    raw, *ready = await core.store.get([CATALOGUE, *(("meta", ready_key(each.id)) for each in expected)])
+    if (raw or NONE) == core.catalogue:
+        return await _indexes(core, expected, ready)
+    return await _indexes(core, [each for each in parse(raw or NONE).definitions if each.directory in above])
 
 
-async def _indexes(core: Core, definitions: Sequence[Definition]) -> list[Index]:
+async def _indexes(core: Core, definitions: Sequence[Definition], ready: Sequence[bytes | None] = ()) -> list[Index]:
     if not definitions:
         return []
-    ready = await core.store.get([("meta", ready_key(each.id)) for each in definitions])
+    ready = ready or await core.store.get([("meta", ready_key(each.id)) for each in definitions])
     building = [each for each, raw in zip(definitions, ready, strict=True) if raw is None and not each.error]
     rows = await core.store.get([("meta", progress_key(each.id)) for each in building]) if building else []
     progress = {each.id: read_progress(raw) for each, raw in zip(building, rows, strict=True)}
@@ -105,16 +122,25 @@ async def scan_index(
     For all with a key k in the first fields: low=k, high=prefix_end(k).
     """
     prefix = index_prefix(index.id)
-    end = prefix + (REST if high is None else min(high, REST))
+    end = prefix + (NOWHERE if high is None else min(high, NOWHERE))
     return await _scan(core, prefix, prefix + low, end, after, limit, reverse)
 
 
 async def scan_rest(
-    core: Core, index: Index, *, after: bytes = b"", limit: int = 500, reverse: bool = False
+    core: Core,
+    index: Index,
+    *,
+    after: bytes = b"",
+    limit: int = 500,
+    reverse: bool = False,
+    lacking: bool = False,
 ) -> list[Hit]:
-    """A page of the objects that have no place in the order of an index (or too many words for it), by uuid."""
+    """A page of the objects that have no place in the order of an index (or too many words for it), by uuid; before
+    them, if `lacking`, those that lack its first field."""
     prefix = index_prefix(index.id)
-    return await _scan(core, prefix, prefix + REST, prefix + REST + b"\xff" * 17, after, limit, reverse)
+    return await _scan(
+        core, prefix, prefix + (NOWHERE if lacking else REST), prefix + REST + b"\xff" * 17, after, limit, reverse
+    )
 
 
 async def _scan(
@@ -128,7 +154,8 @@ async def _scan(
         return []
     rows = await core.store.scan("indexes", start, end, limit=limit, reverse=reverse)
     skip = len(prefix)
-    return [Hit(key[skip:], key[-16:], where[:16], where[16:].decode()) for key, where in rows]
+    make = tuple.__new__  # quicker than by its names
+    return [make(Hit, (key[skip:], where)) for key, where in rows]
 
 
 async def scan_word(

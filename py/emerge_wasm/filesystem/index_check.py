@@ -100,7 +100,9 @@ async def _strays(store: Store, definition: Definition, what: str) -> AsyncItera
 
 def _place_of(key: bytes, value: bytes) -> bytes:
     """The key of the entry that a row leads to."""
-    return value[16:] if key.startswith(UNIQUE) else value[8:] if key.startswith(b"txt") else value
+    if key.startswith(b"idx"):
+        return value[:16] + value[24:]
+    return value[16:] if key.startswith(UNIQUE) else value[8:]
 
 
 async def _is_inside(store: Store, definition: Definition, parent: bytes) -> bool:

@@ -1,9 +1,13 @@
 """The rows of indexes: which keys lie where in the space `indexes`, and which an object has. Pure.
 
-b"idx" + id + sort keys of the fields + uuid -> parent uuid + name       an object that has a place in the order
-b"idx" + id + b"\\xff" + uuid               -> the same                   one that has none: searches look at all these
-b"unq" + id + hash of the values           -> uuid + parent uuid + name  who has these values
+b"idx" + id + sort keys of the fields + uuid -> parent uuid + version + name  an object that has a place in the order
+b"idx" + id + b"\\xff" + uuid               -> the same                        one that has none: searches look at these
+b"idx" + id + b"\\xfe" + uuid               -> the same                        one that lacks the first field
+b"unq" + id + hash of the values           -> uuid + parent uuid + name       who has these values
 b"txt" + id + word + b"\\0" + uuid          -> count, length, parent uuid + name
+
+The version is the newest, so that one read more gives the object: every version of an object writes its rows again
+(those of words, which may be many, say only where it is).
 """
 
 from __future__ import annotations
@@ -23,6 +27,7 @@ from .record import Entry, entry_key
 from .text import count_words
 
 REST = b"\xff"
+NOWHERE = b"\xfe"
 UNIQUE = b"unq"
 KINDS = (b"idx", UNIQUE, b"txt")
 METADATA = ("name", "type", "class_name", "bundle", "perms", "owner", "group", "size", "version", "revision", "date")
@@ -31,6 +36,7 @@ METADATA = ("name", "type", "class_name", "bundle", "perms", "owner", "group", "
 _HIDDEN = frozenset(OF_OBJECTS)  # an object has these from its entry, whatever its state says
 
 ABSENT: Any = object()
+UNREADABLE: dict[str, Any] = {}
 _LARGE = 4096  # bits above which an int is not compared with a Decimal
 _COUNTS = struct.Struct(">II")
 
@@ -55,10 +61,10 @@ def prefixes_of(id: int) -> tuple[bytes, ...]:
 def read_state(raw: bytes | None) -> dict[str, Any]:
     """The fields of a state; none of one that cannot be read, so that its object is found in the rest."""
     try:
-        state = decode(raw) if raw is not None else {}
+        state = decode(raw) if raw is not None else UNREADABLE
     except EmergeError:
-        return {}
-    return state if isinstance(state, dict) else {}
+        return UNREADABLE
+    return state if isinstance(state, dict) else UNREADABLE
 
 
 def value_of(entry: Entry, state: dict[str, Any], field: str) -> Any:
@@ -79,20 +85,35 @@ def is_hidden(shape: Shape, field: str) -> bool:
     return bool(shape.opaque) or field.split(".")[0] in shape.computed
 
 
+def is_lacking(shape: Shape, state: dict[str, Any], field: str) -> bool:
+    """Whether an object has no such attribute at all: no predicate holds that must read it."""
+    first = field.split(".")[0]
+    if first in state or first in _HIDDEN or first in METADATA or shape.opaque or state is UNREADABLE:
+        return False
+    made = first in shape.computed or first in shape.others or first in shape.defaults or shape.dynamic
+    return not made and not first.startswith("__")
+
+
 def rows_of(
     definition: Definition, parent: bytes, entry: Entry, state: dict[str, Any], shape: Shape, most: int
 ) -> dict[bytes, bytes]:
     """The rows that one index has of an object of a class of that shape; one in the rest when they would be more than
     `most`."""
-    where = entry_key(parent, entry.name)
     if definition.text:
-        return _text_rows(definition, where, entry, state, most)
+        return _text_rows(definition, parent, entry, state, most)
     values = [value_of(entry, state, field) for field in definition.fields]
     hidden = any(is_hidden(shape, field) for field in definition.fields)
-    rows = {index_prefix(definition.id) + (REST if hidden else _place(values)) + entry.uuid: where}
-    if definition.unique and (key := exact_key(values)) is not None:
-        rows[unique_prefix(definition.id) + key] = entry.uuid + where
+    lacking = is_lacking(shape, state, definition.fields[0])
+    key = index_prefix(definition.id) + (REST if hidden else NOWHERE if lacking else _place(values)) + entry.uuid
+    rows = {key: where_of(parent, entry)}
+    if definition.unique and (exact := exact_key(values)) is not None:
+        rows[unique_prefix(definition.id) + exact] = entry.uuid + entry_key(parent, entry.name)
     return rows
+
+
+def where_of(parent: bytes, entry: Entry) -> bytes:
+    """Where an object is and which version is its newest, as a row says it."""
+    return parent + entry.version.to_bytes(8, "big") + entry.name.encode()
 
 
 def _place(values: list[Any]) -> bytes:
@@ -101,12 +122,12 @@ def _place(values: list[Any]) -> bytes:
 
 
 def _text_rows(
-    definition: Definition, where: bytes, entry: Entry, state: dict[str, Any], most: int
+    definition: Definition, parent: bytes, entry: Entry, state: dict[str, Any], most: int
 ) -> dict[bytes, bytes]:
     counts, length = count_words(value_of(entry, state, definition.fields[0]))
     if len(counts) > most:
-        return {index_prefix(definition.id) + REST + entry.uuid: where}
-    prefix = text_prefix(definition.id)
+        return {index_prefix(definition.id) + REST + entry.uuid: where_of(parent, entry)}
+    prefix, where = text_prefix(definition.id), entry_key(parent, entry.name)
     return {
         prefix + word.encode() + b"\0" + entry.uuid: _COUNTS.pack(count, length) + where
         for word, count in counts.items()

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from ..operations import Wire
 from ..paths import child_path
@@ -25,13 +26,14 @@ from .failure import describe
 AT_ONCE = 4
 """Pages whose code runs at the same time."""
 
-TURN = 0.02
+TURN = 0.01
 """Seconds of looking at objects after which others have a turn: one may take long, a page of them must not."""
 
 TOLD = 10
 """Errors that are told, of all that are counted."""
 
 _UNREAD: Wire = {}
+_sure = attrgetter("sure")
 
 
 @dataclass(slots=True)
@@ -77,13 +79,16 @@ class Judge:
     async def fitting(self, pages: Candidates) -> Candidates:
         """Those of each page that fit."""
         waiting: deque[_Page] = deque()
+        due = time.perf_counter() + TURN
         try:
             async with aclosing(pages) as candidates:
                 async for each in candidates:
                     waiting.append(await self._look(each))
                     while waiting and (waiting[0].work is None or len(waiting) >= AT_ONCE):
                         yield await self._fits(waiting.popleft())
-                    await asyncio.sleep(0)  # others have a turn, whatever the store
+                    if time.perf_counter() > due:
+                        await asyncio.sleep(0)  # others have a turn, whatever the store
+                        due = time.perf_counter() + TURN
             while waiting:
                 yield await self._fits(waiting.popleft())
         finally:
@@ -101,14 +106,18 @@ class Judge:
         return bool((await self._compare(candidates)).asked)
 
     async def _compare(self, candidates: list[Candidate]) -> _Page:
-        shapes = await self._evaluation.shapes({each.kind for each in candidates})
         page = _Page(candidates)
+        if all(map(_sure, candidates)):
+            page.verdicts = [True] * len(candidates)
+            return page
+        shapes = await self._evaluation.shapes({each.kind for each in candidates if not each.sure})
         due = time.perf_counter() + TURN
         for number, candidate in enumerate(candidates):
             if time.perf_counter() > due:
                 await asyncio.sleep(0)
                 due = time.perf_counter() + TURN
-            page.verdicts.append(self._test(page, number, candidate, shapes[candidate.kind]))
+            fits = candidate.sure or self._test(page, number, candidate, shapes[candidate.kind])
+            page.verdicts.append(fits)
         return page
 
     def _test(self, page: _Page, number: int, candidate: Candidate, shape: Shape) -> bool:

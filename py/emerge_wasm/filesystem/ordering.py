@@ -79,7 +79,8 @@ class Path:
     prefix: bytes
     low: bytes
     high: bytes | None
-    rest: bool = False  # whether there are objects without a place in the index
+    lacking: bool  # whether objects may fit that lack its first field
+    rest: bool = False  # whether there are objects without a place in the index that may fit
 
 
 async def ordered_page(
@@ -121,7 +122,7 @@ async def _find_path(asked: Search, order_by: str) -> Path | None:
             path = _path(index, spans)
             if path is None:
                 continue
-            rest = len(await scan_rest(asked.core, index, limit=FEW))
+            rest = len(await scan_rest(asked.core, index, limit=FEW, lacking=path.lacking))
             if rest < FEW:
                 return replace(path, rest=bool(rest))
     return None
@@ -133,8 +134,8 @@ def _path(index: Index, spans: dict[str, Span]) -> Path | None:
         return None
     prefix = b"".join(spans[name].low for name in above)
     if last in spans:
-        return Path(index, prefix, prefix + spans[last].low, prefix + spans[last].high)
-    return Path(index, prefix, prefix, prefix_end(prefix) if prefix else None)
+        return Path(index, prefix, prefix + spans[last].low, prefix + spans[last].high, False)
+    return Path(index, prefix, prefix, prefix_end(prefix) if prefix else None, not above)
 
 
 async def _along(asked: Search, path: Path, order_by: str, best: Best) -> tuple[list[Placed], bool]:
@@ -144,7 +145,7 @@ async def _along(asked: Search, path: Path, order_by: str, best: Best) -> tuple[
         return walked, more
     for key, _, candidate in walked:
         best.add(key, candidate)
-    await _add_all(asked, asked.judge.fitting(asked.scanner.rest(path.index)), order_by, best)
+    await _add_all(asked, asked.judge.fitting(asked.scanner.rest(path.index, path.lacking)), order_by, best)
     placed = best.first()
     if more:  # what comes after the last one walked may come after one not walked yet
         beyond = replace(best, after=walked[-1][:2])

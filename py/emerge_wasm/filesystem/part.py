@@ -1,5 +1,5 @@
-"""Parts of searches that go over several filesystems: what one of them has, in a form that goes together with the parts
-of the others.
+"""Parts of what goes over several filesystems: what one of them has of a search, or of the references to an object, in
+a form that goes together with the parts of the others.
 
 For nodes among themselves, so not in the operation table. Awaits the store and the runner.
 """
@@ -22,6 +22,7 @@ from .index_row import ABSENT
 from .judging import Errors
 from .ordering import ordered_page
 from .read import check_limit
+from .reference import back_references
 from .searching import open_search
 from .searchtext import read_words, searchtext
 from .suggestion import note_search
@@ -103,8 +104,14 @@ async def columns_part(
     yield {"scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}
 
 
+async def back_part(core: Core, context: Context, uuid: str, cursor: str, limit: int) -> Wire:
+    """As `references` back to the object with this uuid, which may be on another node: {"entries", "cursor"}."""
+    return await back_references(core, context, bytes.fromhex(uuid), cursor, limit)
+
+
 PARTS: dict[str, Callable[..., Any]] = {
     "_ordered": ordered_part,
     "_text": text_part,
     "_columns": columns_part,
+    "_back": back_part,
 }

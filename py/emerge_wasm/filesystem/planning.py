@@ -7,23 +7,29 @@ from page to page. Awaits the store only.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import Invalid
+from ..query.certain import Certain
 from ..query.order import family_range, sort_key
+from ..query.row import HIDDEN
 from ..query.shape import Shape
 from ..query.want import ABSENT, Both, Either, Nothing, Range, Want
 from ..store import prefix_end
 from .core import Core
 from .cursor import AGAIN
 from .index import Index, scan_index, scan_rest
-from .index_row import is_hidden, value_of
+from .index_row import METADATA, is_hidden, is_lacking, value_of
 from .record import Entry
 
 BRANCH_LIMIT = 500
 """Ranges of one union; a search that wants more of them walks."""
+
+WAY_LIMIT = 16
+"""Ways to the same objects that are weighed against each other."""
 
 PROBES = (32, 512, 4096)
 """How many rows of each way are counted, until one of them ends."""
@@ -38,7 +44,9 @@ class Span:
     high: bytes
 
     def admits(self, shape: Shape, entry: Entry, state: dict[str, Any]) -> bool:
-        """Whether an object's value lies within, or has no place in the order at all."""
+        """Whether an object's value lies within, or has no place in the order."""
+        if is_lacking(shape, state, self.field):
+            return False
         key = None if is_hidden(shape, self.field) else sort_key(value_of(entry, state, self.field))
         return key is None or self.low <= key < self.high
 
@@ -64,6 +72,18 @@ class Branch:
 
     def admits(self, shape: Shape, entry: Entry, state: dict[str, Any]) -> bool:
         return all(span.admits(shape, entry, state) for span in self.spans)
+
+    def sure(self, certain: dict[str, Certain] | None) -> Certain | None:
+        """The part of its rows whose keys alone say that a predicate holds; None: keys do not tell."""
+        if certain is None or certain.keys() != {span.field for span in self.spans}:
+            return None
+        if any(field in METADATA and field not in HIDDEN for field in certain):
+            return None  # rows have it of the entry, objects do not
+        *above, last = (certain[span.field] for span in self.spans)
+        if any((one.low, one.high) != (span.low, span.high) for one, span in zip(above, self.spans, strict=False)):
+            return None
+        prefix = b"".join(one.low for one in above)
+        return Certain(prefix + last.low, prefix + last.high, last.whole)
 
 
 Way = tuple[Branch, ...]
@@ -139,17 +159,17 @@ class Planner:
         for part in parts:
             if isinstance(part, Nothing):
                 return ()
-            if isinstance(part, Either) and (way := await self._either(part)) is not None:
+            if len(ways) < WAY_LIMIT and isinstance(part, Either) and (way := await self._either(part)) is not None:
                 ways.append(way)
         return await self._choices.choose(ways, self.probe) if ways else None
 
     async def _either(self, want: Either) -> Way | None:
-        branches: list[Branch] = []
+        branches: dict[Branch, None] = {}
         for part in want.parts:
             way = await self._way(part)
             if way is None or len(branches) + len(way) > BRANCH_LIMIT:
                 return None
-            branches += [branch for branch in way if branch not in branches]
+            branches.update(dict.fromkeys(way))
         return tuple(branches)
 
     async def probe(self, way: Way | None, most: int) -> int:
@@ -157,7 +177,9 @@ class Planner:
         if way is None:
             return await self._walk(most) if self._walk is not None else most
         total = 0
-        for branch in way:
+        for number, branch in enumerate(way):
+            if number % 16 == 15:
+                await asyncio.sleep(0)  # others have a turn, whatever the store
             if total < most:
                 total += await self.count_range(branch.index, *branch.bounds, most - total)
         for index in {branch.index for branch in way}:
@@ -169,9 +191,9 @@ class Planner:
         """How many rows a range of an index has, counted up to `most`."""
         return len(await scan_index(self._core, index, low, high, limit=most))
 
-    async def count_rest(self, index: Index, most: int) -> int:
+    async def count_rest(self, index: Index, most: int, *, lacking: bool = False) -> int:
         """How many objects have no place in an index, counted up to `most`."""
-        return len(await scan_rest(self._core, index, limit=most))
+        return len(await scan_rest(self._core, index, limit=most, lacking=lacking))
 
 
 def flatten(want: Both) -> Iterator[Want]:

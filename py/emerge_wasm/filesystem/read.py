@@ -142,7 +142,14 @@ async def _reach(core: Core, context: Context, value: Any, properties: list[str]
     """What the properties lead to from a value, on into the objects that references name."""
     for number, property in enumerate(properties):
         if isinstance(value, Reference):
-            found = await find(core, context, f"/{REGISTRY}/{value.uuid}", "r", as_of=as_of)
+            target = f"/{REGISTRY}/{value.uuid}"
+            try:
+                found = await find(core, context, target, "r", as_of=as_of)
+            except NotFound:
+                if core.dispatch is None or context.transaction:
+                    raise
+                onwards: Any = core.dispatch("cat", [".".join([target, *properties[number:]]), 0, as_of], context)
+                return await onwards  # on a node: of another one
             state = decode(await load_state(core, found.entry, found.path))
             value = {**found.entry.wire(found.directory, core.node), **state}
         value = _member(value, property, ".".join([path, *properties[:number]]))

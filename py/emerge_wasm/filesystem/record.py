@@ -95,7 +95,8 @@ class Entry(NamedTuple):
 
     @classmethod
     def unpack(cls, raw: bytes) -> Self:
-        return cls(raw[:16], *msgpack.unpackb(raw[17:]))
+        fields = msgpack.unpackb(raw[17:])  # to make a tuple as such is quicker than by its names
+        return tuple.__new__(cls, (raw[:16], *fields, 0, "") if len(fields) == _PLAIN - 1 else (raw[:16], *fields))
 
     def wire(self, directory: str, node: str) -> dict[str, Any]:
         """The pointer (see `objects.Pointer`) as a plain map, which is what operations return."""

@@ -14,8 +14,9 @@ from typing import Any
 from ..context import Context
 from ..errors import Invalid
 from ..paths import DEPTH_LIMIT
+from ..query.certain import Certain
 from ..query.shape import Shape
-from .candidate import Candidate, Candidates, Spots, with_states
+from .candidate import Candidate, Candidates, with_states
 from .class_shape import shapes_of
 from .core import PAGE, Core
 from .cursor import AGAIN
@@ -24,7 +25,7 @@ from .index import Hit, Index, scan_index, scan_rest
 from .index_row import read_state
 from .place import Names
 from .planning import Way
-from .seek import seek
+from .seek import Keys, read_hits
 from .walk import walk_objects
 from .whereabouts import Whereabouts
 
@@ -35,12 +36,16 @@ class Scan:
     scan gives those of `owners` (None: all that it comes upon)."""
 
     index: Index
-    bounds: tuple[bytes, bytes] | None
+    bounds: Keys | None
     owners: frozenset[int] | None = None
+    sure: Keys | None = None  # keys of objects that need not be looked at
 
 
-def scans_of(way: Way) -> list[Scan]:
-    """The scans of a union: its ranges, and then the rest of each of its indexes."""
+def scans_of(way: Way, certain: dict[str, Certain] | None = None) -> list[Scan]:
+    """The scans of a union: its ranges, and then the rest of each of its indexes. `certain`: what holds by keys."""
+    if len(way) == 1 and (sure := way[0].sure(certain)) is not None:
+        keys = sure.low, sure.high
+        return [Scan(way[0].index, keys if sure.whole else way[0].bounds, sure=keys), Scan(way[0].index, None)]
     indexes = list({branch.index: None for branch in way})
     if len(indexes) == 1:
         ranges = [Scan(indexes[0], bounds) for bounds in _joined([branch.bounds for branch in way])]
@@ -70,19 +75,28 @@ class Scanner:
     top: Found
     moment: str = ""
 
-    async def scan(self, way: Way | None, mark: Any = None, first: int = PAGE) -> Candidates:
-        """What the plan gives (None: a walk over everything), after a mark; in pages that grow from `first`."""
+    async def scan(
+        self, way: Way | None, mark: Any = None, first: int = PAGE, certain: dict[str, Certain] | None = None
+    ) -> Candidates:
+        """What the plan gives (None: a walk over everything), after a mark; in pages that grow from `first`.
+
+        `certain`: the keys of which the predicate is true; their objects are marked as sure.
+        """
         if way is None:
             async for page in self.walk(mark, first):
                 yield page
             return
-        scans = scans_of(way)
+        async for page in self._scan(scans_of(way, certain), way, mark, first):
+            yield page
+
+    async def _scan(self, scans: list[Scan], way: Way, mark: Any = None, first: int = PAGE) -> Candidates:
         number, key = _read_mark(mark, len(scans)) if mark is not None else (0, b"")
         whereabouts = Whereabouts(self.core, self.context, self.top)
         for each in range(number, len(scans)):
-            spots = self._spots(scans[each], each, whereabouts, key if each == number else b"", first)
-            async for page in with_states(self.core, spots, near=False):
-                yield await self._owned(way, scans[each].owners, page)
+            scan, after = scans[each], key if each == number else b""
+            async for hits in hits_of(self.core, scan.index, scan.bounds, after=after, first=first):
+                async for page in read_hits(self.core, self.context, whereabouts, hits, each, scan.sure):
+                    yield await self._owned(way, scan.owners, page)
 
     async def _owned(self, way: Way, owners: frozenset[int] | None, page: list[Candidate]) -> list[Candidate]:
         """Those of a page that no other scan gives."""
@@ -90,6 +104,22 @@ class Scanner:
             return page
         shapes = await shapes_of(self.core.store, (each.entry.bundle for each in page))
         return [each for each in page if _owner(way, each, shapes[each.entry.bundle]) in owners]
+
+    async def count_sure(self, way: Way, certain: dict[str, Certain] | None) -> tuple[int, Candidates]:
+        """How many objects of a plan fit as their keys say, without reading any: for who may read all. And the others,
+        which must be looked at."""
+        scan, *rest = scans_of(way, certain)
+        if scan.sure is None:
+            return 0, self._scan([scan, *rest], way)
+        whereabouts, total = Whereabouts(self.core, self.context, self.top), 0
+        async for hits in hits_of(self.core, scan.index, scan.sure):
+            paths = await whereabouts.paths_of({where[:16] for _, where in hits})
+            total += sum(paths[where[:16]] is not None for _, where in hits)
+            await asyncio.sleep(0)
+        low, high = scan.bounds or scan.sure
+        around = [(low, min(scan.sure[0], high)), (max(scan.sure[1], low), high)]
+        beside = [Scan(scan.index, bounds) for bounds in around if bounds[0] < bounds[1]]
+        return total, self._scan([*beside, *rest], way)
 
     async def walk(self, mark: Any = None, first: int = PAGE) -> Candidates:
         names = _read_names(mark) if mark is not None else ()
@@ -108,28 +138,21 @@ class Scanner:
                 await asyncio.sleep(0)
         return total
 
-    async def _spots(self, scan: Scan, number: int, whereabouts: Whereabouts, key: bytes, first: int) -> Spots:
-        async for hits in hits_of(self.core, scan.index, scan.bounds, after=key, first=first):
-            yield await seek(self.core, self.context, whereabouts, hits, number)
-
     async def ordered(
         self, index: Index, bounds: tuple[bytes, bytes | None], reverse: bool, after: bytes, first: int
     ) -> Candidates:
         """The objects in a range of an index, in its order; the marks are the keys of its rows."""
         whereabouts = Whereabouts(self.core, self.context, self.top)
+        async for hits in hits_of(self.core, index, bounds, after=after, first=first, reverse=reverse):
+            async for page in read_hits(self.core, self.context, whereabouts, hits):
+                yield page
 
-        async def spots() -> Spots:
-            async for hits in hits_of(self.core, index, bounds, after=after, first=first, reverse=reverse):
-                yield await seek(self.core, self.context, whereabouts, hits)
-
-        async for page in with_states(self.core, spots(), near=False):
-            yield page
-
-    async def rest(self, index: Index) -> Candidates:
-        """The objects without a place in an index."""
-        spots = self._spots(Scan(index, None), 0, Whereabouts(self.core, self.context, self.top), b"", PAGE)
-        async for page in with_states(self.core, spots, near=False):
-            yield page
+    async def rest(self, index: Index, lacking: bool) -> Candidates:
+        """The objects without a place in an index; if `lacking`, those that lack its first field too."""
+        whereabouts = Whereabouts(self.core, self.context, self.top)
+        async for hits in hits_of(self.core, index, None, lacking=lacking):
+            async for page in read_hits(self.core, self.context, whereabouts, hits):
+                yield page
 
 
 async def hits_of(
@@ -140,12 +163,13 @@ async def hits_of(
     after: bytes = b"",
     first: int = PAGE,
     reverse: bool = False,
+    lacking: bool = False,
 ) -> AsyncGenerator[list[Hit], None]:
     """The rows of a range of an index, or of its rest, in pages that grow from `first`."""
     size = min(max(first, 16), PAGE)
     while True:
         if bounds is None:
-            hits = await scan_rest(core, index, after=after, limit=size)
+            hits = await scan_rest(core, index, after=after, limit=size, lacking=lacking)
         else:
             hits = await scan_index(core, index, *bounds, after=after, limit=size, reverse=reverse)
         if hits:

@@ -42,9 +42,9 @@ async def search(
 
 async def _page(asked: Search, limit: int, cursor: str) -> tuple[list[Candidate], str]:
     """The next objects in the plan's own order, and the cursor after them."""
-    fingerprint, mark = asked.mark_of_plan(), None
+    mark = None
     if cursor:
-        asked.choices.given, mark = read_cursor(cursor, fingerprint, list, list)
+        asked.choices.given, mark = read_cursor(cursor, asked.mark_of_plan(), list, list)
     way = await asked.plan()
     found: list[Candidate] = []
     size = 0
@@ -53,10 +53,10 @@ async def _page(asked: Search, limit: int, cursor: str) -> tuple[list[Candidate]
             for candidate in page:
                 size += candidate.entry.size
                 if len(found) == limit or (found and size > PAGE_BYTES):
-                    return found, write_cursor(fingerprint, asked.choices.made, found[-1].mark)
+                    return found, write_cursor(asked.mark_of_plan(), asked.choices.made, list(found[-1].mark))
                 found.append(candidate)
             if len(found) == limit:
-                return found, write_cursor(fingerprint, asked.choices.made, found[-1].mark)
+                return found, write_cursor(asked.mark_of_plan(), asked.choices.made, list(found[-1].mark))
     return found, ""
 
 
@@ -68,8 +68,8 @@ async def count(
     if predicate is None:
         total = asked.judge.scanned = await asked.scanner.count()
     else:
-        total = 0
-        async with aclosing(asked.fitting(await asked.plan())) as pages:
+        total, fitting = await asked.counted(await asked.plan())
+        async with aclosing(fitting) as pages:
             async for page in pages:
                 total += len(page)
         note_search(asked, "", time.perf_counter() - began)

@@ -69,7 +69,16 @@ class Search:
 
     def fitting(self, way: Way | None, mark: Any = None, first: int = 500) -> Candidates:
         """The objects that a plan gives and for which the predicate is true, page by page."""
-        return self.judge.fitting(self.scanner.scan(way, mark, first))
+        certain = self.predicate.certain() if way and self.expression else None
+        return self.judge.fitting(self.scanner.scan(way, mark, first, certain))
+
+    async def counted(self, way: Way | None) -> tuple[int, Candidates]:
+        """How many of what a plan gives fit without being looked at, and those of the others that do."""
+        if not way or not self.context.superuser or not self.expression:
+            return 0, self.fitting(way)
+        sure, others = await self.scanner.count_sure(way, self.predicate.certain())
+        self.judge.scanned += sure
+        return sure, self.judge.fitting(others)
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ from . import access
 from .catalogue import CATALOGUE, Catalogue
 from .core import Core
 from .find import locate
-from .index_row import REST, index_prefix
+from .index_row import NOWHERE, REST, index_prefix
 from .indexing import REFERENCE
 from .links import newest_record
 from .record import Entry, VersionRecord, micros_of
@@ -45,7 +45,7 @@ def restamp(batch: Batch, dates: set[str], date: str, catalogue: Catalogue) -> B
 
     def place(space: str, key: bytes) -> bytes:
         at = dated.get(key[:7]) if space == "indexes" else None
-        if at is None or key[7:8] == REST:
+        if at is None or key[7:8] in (REST, NOWHERE):
             return key
         parts = list(split_keys(key[7:-16]))
         parts[at] = moved.get(parts[at], parts[at])

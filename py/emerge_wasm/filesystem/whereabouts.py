@@ -6,6 +6,8 @@ the store only.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from ..context import Context
 from ..paths import DEPTH_LIMIT, child_path
 from .access import may
@@ -29,6 +31,13 @@ class Whereabouts:
         if uuid not in self._known:
             await self._find(uuid)
         return self._known[uuid]
+
+    async def paths_of(self, uuids: Collection[bytes]) -> Mapping[bytes, str | None]:
+        """The same of many, by uuid; of others too that are known."""
+        for uuid in uuids:
+            if uuid not in self._known:
+                await self._find(uuid)
+        return {uuid: self._known[uuid] for uuid in uuids}
 
     async def _find(self, uuid: bytes) -> None:
         """Go up until a known one, then tell all below it where they are."""

@@ -109,8 +109,8 @@ async def update(core: Core, context: Context, path: str, changes: bytes, versio
 async def save_run(
     core: Core, context: Context, names: Names, entry: Entry, state: bytes, operation: str, also: Also
 ) -> Wire:
-    """The version that a run made of the version it began with. Invalid for what is no state: a process that ran shipped
-    code may send anything."""
+    """The version that a run made of the version it began with. Invalid for what is no state: a process that ran
+    shipped code may send anything."""
     _check_state(state, join_path(*names))
     write = Write(names, lambda now, old: (now, state), entry.version, state, uuid=entry.uuid, also=also)
     return (await change_objects(core, context, [write], operation))[0]

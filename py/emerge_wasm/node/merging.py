@@ -33,6 +33,12 @@ class Merging:
     async def object_page(self, args: list[Any], context: Context) -> Wire:
         return await self._page("objects", "objects", args, context)
 
+    async def references(self, args: list[Any], context: Context, pointer: Wire) -> Wire:
+        """The page of the objects of all nodes that refer to the one with this pointer."""
+        _, _, cursor, limit = args
+        pages = await self._reach.ask_all("_back", [pointer["uuid"], cursor, limit], context)
+        return merge_pages([page for _, page in pages], "entries", limit, "uuid")
+
     async def stream_dir(self, args: list[Any], context: Context) -> AsyncGenerator[Wire, None]:
         path, as_of = args
         cursor = ""

@@ -104,7 +104,11 @@ class Reach:
             raise Invalid("a forwarded operation is its name, its arguments and who asks")
         if not context.superuser:
             raise PermissionDenied("only a node may forward the calls of others", remedy="ask in your own name")
-        return self._own(args[0], list(args[1]), read_context(args[2]))
+        context = read_context(args[2])
+        try:
+            return self._own(args[0], list(args[1]), context)
+        except TypeError as error:  # the operations of the table say this themselves
+            raise Invalid(f"{args[0]}: {error}") from None
 
     # --- finding out where
     async def is_here(self, paths: list[str]) -> bool:

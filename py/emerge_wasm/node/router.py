@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from typing import Any
 
-from ..errors import EmergeError, Invalid, NotFound
+from ..errors import Conflict, EmergeError, Invalid, NotFound
 from ..filesystem import Filesystem
 from ..objects import DIRECTORY
 from ..operations import Context, Rows, Wire, find_operation
@@ -31,7 +31,7 @@ Route = Callable[[list[Any], Context], Answer]
 Ask = Callable[[list[Any], Context], Awaitable[Any]]
 
 FOLLOWED = (
-    *("get", "getobject", "cat", "update", "add", "references", "methods", "help", "code"),
+    *("get", "getobject", "cat", "update", "add", "methods", "help", "code"),
     *("versions", "diff", "query", "receipts"),
 )
 REGISTRY = "/registry/"
@@ -55,6 +55,7 @@ class Router:
             **{name: self._carrying(name) for name in ("cp", "mv")},
             **{name: self._everywhere(name) for name in ("chmod", "chown")},
             **{name: self._placing_all(name) for name in ("storeall", "load")},
+            "references": self._references,
             "mixin": self._mixin,
             "rm": self._remove,
             "restore": self._restore,
@@ -98,9 +99,9 @@ class Router:
             past = moment is not None and args[moment]
             try:
                 return await self._reach.local(name, args, context)
-            except NotFound as error:
+            except (NotFound, Conflict) as error:  # a Conflict: it was there when it was read, as the caller says
                 paths = readings(args[0], name)
-                if not past and await self._reach.is_here(paths):
+                if (not past or isinstance(error, Conflict)) and await self._reach.is_here(paths):
                     raise  # it is something else that was not found
                 holder = None if past else await self._reach.holder(paths)
                 if holder is None and not past and not args[0].startswith(REGISTRY):
@@ -111,7 +112,7 @@ class Router:
 
         return follow
 
-    async def _ask_others(self, name: str, args: list[Any], context: Context, own: NotFound) -> Any:
+    async def _ask_others(self, name: str, args: list[Any], context: Context, own: NotFound | Conflict) -> Any:
         """The answer of the first other node that knows of it: what is no more, nobody holds. Raises the own answer
         when none does, or that of the one where it was removed."""
         for peer in self._cluster.others():
@@ -135,6 +136,12 @@ class Router:
                             continue
                         told.add(record["path"])
                     yield record
+
+    async def _references(self, args: list[Any], context: Context) -> Any:
+        if not args[1]:
+            return await self._following("references")(args, context)
+        pointer = await self._following("get")([args[0], 0, ""], context)
+        return await self._merging.references(args, context, pointer)
 
     def _placing(self, name: str) -> Route:
         async def place(args: list[Any], context: Context) -> Any:

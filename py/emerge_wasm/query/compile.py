@@ -83,6 +83,8 @@ class Compiler:
 
     def attribute(self, node: ast.Attribute) -> Step:
         name = node.attr
+        if name == "__name__" and self._is_class(node.value):
+            return Step(_class_name)
         if name.startswith("__"):
             return self.code(f"{name} is Python's own")
         if isinstance(node.value, ast.Name) and node.value.id == self.argument:
@@ -93,6 +95,13 @@ class Compiler:
         owner = self.step(node.value)
         read = owner.read
         return self.fold(lambda row: attribute(read(row), name), [owner])
+
+    def _is_class(self, node: ast.expr) -> bool:
+        """Whether it is `type(o)`."""
+        match node:
+            case ast.Call(func=ast.Name() as function, args=[ast.Name(id=argument)], keywords=[]):
+                return self.dotted(function) == "type" and argument == self.argument
+        return False
 
     def field(self, name: str) -> Step:
         if self.checked:
@@ -241,6 +250,13 @@ class Compiler:
         shows = [_SHOWS[kind] for kind in kinds]
         reads = [(show, step.read) for show, step in zip(shows, steps, strict=True)]
         return self.fold(lambda row: _joined([show(shown(read(row))) for show, read in reads]), steps)
+
+
+def _class_name(row: Row) -> str:
+    """`type(o).__name__`: a bundle has it, of a class within a class with those around it."""
+    if row.shape.opaque:
+        raise NeedsCode(row.shape.opaque)
+    return row.shape.name.rpartition(".")[2]
 
 
 def _is_single(node: ast.expr) -> bool:

@@ -40,6 +40,13 @@ def sort_key(value: Any) -> bytes | None:
     return None if make is None else make(value)
 
 
+def is_whole(key: bytes) -> bool:
+    """Whether all values with that key are equal: it is neither cut nor rounded."""
+    if key[:1] == _NUMBER:
+        return key[9:] == _EXACT
+    return len(key) < TEXT_BYTES or key[:1] not in (_TEXT, _BYTES)
+
+
 def family_range(key: bytes) -> tuple[bytes, bytes]:
     """The keys (low <= key < high) of the values that can be compared with the one that has this key."""
     return key[:1], bytes([key[0] + 1])
@@ -87,12 +94,14 @@ def _int(value: int) -> bytes:
 def _decimal(value: Decimal) -> bytes | None:
     if value.is_nan():
         return None
-    value = _DIGITS.plus(value)
+    given, value = value, _DIGITS.plus(value)
     nearest = float(value)
     if math.isinf(nearest) and value.is_finite():
         return _beyond(value > 0)
-    if math.isinf(nearest) or value == nearest:
+    if math.isinf(nearest) or given == nearest:
         return _NUMBER + _ordered(nearest) + _EXACT
+    if value == nearest:  # it is rounded
+        return _near(nearest, 1 if given > value else -1, 0.0)
     if nearest == 0.0:  # its fraction may be too large to be made
         return _near(0.0, 1 if value > 0 else -1, 0.0)
     return _near(nearest, Fraction(value) - Fraction(nearest))

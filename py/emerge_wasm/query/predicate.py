@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..bundles.body import parse_expression
@@ -14,6 +14,7 @@ from ..bundles.name import free_names
 from ..codec import decode
 from ..errors import Invalid
 from ..operations import Wire
+from .certain import Certain, certain_of
 from .clock import FEW, Clock
 from .compile import WORKING, Compiler
 from .nested import NeedsCode, Nested
@@ -43,6 +44,8 @@ class Predicate:
     _read: Read
     _checked: Read | None = None
     _plain: Shape | None = None
+    _want: Want | None = None
+    _certain: list[dict[str, Certain] | None] = field(default_factory=list)  # once it is known
 
     @property
     def simple(self) -> bool:
@@ -81,11 +84,18 @@ class Predicate:
 
     def want(self) -> Want:
         """Which objects can fit at all, by ranges of fields."""
-        if self.reason == _LARGE:
-            return Everything()
-        if self._compiler.clock is not None:
-            self._compiler.clock.start()
-        return Ranging(self._compiler).want(self._tree.body)
+        if self._want is None:
+            if self._compiler.clock is not None:
+                self._compiler.clock.start()
+            large = self.reason == _LARGE
+            self._want = Everything() if large else Ranging(self._compiler).want(self._tree.body)
+        return self._want
+
+    def certain(self) -> dict[str, Certain] | None:
+        """By field, the keys of which it is certainly true; None when it is up to more than keys."""
+        if not self._certain:
+            self._certain.append(None if self.reason else certain_of(self._tree.body, self._compiler))
+        return self._certain[0]
 
 
 _LARGE = f"it has more than {NODES} parts"

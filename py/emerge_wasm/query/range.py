@@ -26,7 +26,7 @@ _OPPOSITE = {"Lt": "GtE", "LtE": "Gt", "Gt": "LtE", "GtE": "Lt", "Eq": "NotEq", 
     "Is": "IsNot",
     "IsNot": "Is",
 }
-_MIRRORED = {
+MIRRORED = {
     "Lt": "Gt",
     "LtE": "GtE",
     "Gt": "Lt",
@@ -87,8 +87,8 @@ class Ranging:
             name = _OPPOSITE[name]
         if one.field and other.fixed:
             return self._range(one.field, name, other.value, holds)
-        if other.field and one.fixed and name in _MIRRORED:
-            return self._range(other.field, _MIRRORED[name], one.value, holds)
+        if other.field and one.fixed and name in MIRRORED:
+            return self._range(other.field, MIRRORED[name], one.value, holds)
         return Everything()
 
     def _range(self, field: str, name: str, value: Any, holds: bool) -> Want:

@@ -31,7 +31,8 @@ class Nothing:
 @dataclass(frozen=True, slots=True)
 class Range:
     """Objects whose field is a value from `low` to `high`, both included, either may be ABSENT: values of one family
-    (those that can be compared with the ends). Objects whose field has no place in an order may fit as well."""
+    (those that can be compared with the ends). Objects whose field has no place in an order may fit as well, but
+    none that has no such attribute: the field is read."""
 
     field: str
     low: Any = ABSENT

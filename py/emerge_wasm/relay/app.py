@@ -22,6 +22,7 @@ from ..node.rest_app import PREFIX
 from .browser import RESTART, Browser
 from .gate import Refused, admit, cookie_name
 from .graphql import GraphQL
+from .guest import guest
 from .header import SecurityHeaders
 from .rest import RestRelay
 from .session import Sessions
@@ -140,6 +141,7 @@ def make_app(settings: Settings) -> Starlette:
         Route("/", relay.index),
         Route("/healthz", relay.health),
         Route("/session", relay.session),
+        Route("/guest", guest),
         WebSocketRoute("/ws", relay.socket),
         Mount(PREFIX, relay.rest.app),
         *GraphQL.routes(relay.graphql),

@@ -20,6 +20,8 @@ _AHEAD = 32
 """Items of a stream that are fetched before they are asked for."""
 _STREAMS = 64
 """Streams that a method may have open, and things that it may have asked for."""
+_ARGUMENTS = 1 << 20
+"""Bytes of what a stream is asked for by: they are held as long as it is open."""
 _TEXTS = 100_000
 """Pieces of output."""
 
@@ -36,6 +38,7 @@ class Conversation:
         self._printed: list[str] = []
         self._texts = 0
         self._waiting = 0
+        self._asked = False  # what is not answered yet
         self._streams: dict[int, _Stream] = {}
         self._work: asyncio.Future[None] | None = None
         self._bug: Exception | None = None
@@ -55,11 +58,11 @@ class Conversation:
                     case Text():
                         self._print(message.text)
                     case Ask():
-                        self._start(partial(self._answer, message))
+                        self._start(partial(self._answer, message), asks=True)
                     case Open():
                         self._open(message)
                     case Next():
-                        self._start(partial(self._pass_on, self._known(message.stream), message.stream))
+                        self._start(partial(self._pass_on, self._known(message.stream), message.stream), asks=True)
                     case Shut():
                         self._start(partial(self._shut, message.stream))
                     case Ready():
@@ -77,14 +80,16 @@ class Conversation:
                 raise self._bug from None
             raise
 
-    def _start(self, work: Work) -> None:
-        """Do what it asks for, and go on listening: it may be stopped, or die, before it has its answer."""
+    def _start(self, work: Work, *, asks: bool = False) -> None:
+        """Do what it asks for, and go on listening: it may be stopped, or die, before it has its answer. (One that
+        asks again before that would fill its node's memory with what it asks for.)"""
         self._waiting += 1
-        if self._waiting > 2 * _STREAMS:
+        if self._waiting > 2 * _STREAMS or (asks and self._asked):
             raise BadFrame("it asked for too much at once")
-        self._work = asyncio.ensure_future(self._do(work, self._work))
+        self._asked |= asks
+        self._work = asyncio.ensure_future(self._do(work, self._work, asks))
 
-    async def _do(self, work: Work, before: asyncio.Future[None] | None) -> None:
+    async def _do(self, work: Work, before: asyncio.Future[None] | None, asks: bool) -> None:
         try:
             if before is not None:  # only after something that is not answered, or has been
                 await before
@@ -96,6 +101,7 @@ class Conversation:
             self._process.kill("its node failed")
         finally:
             self._waiting -= 1
+            self._asked &= not asks
 
     async def _end(self) -> None:
         if self._work is not None:
@@ -144,9 +150,11 @@ class Conversation:
         try:
             if len(self._streams) == _STREAMS:
                 raise LimitExceeded(f"more than {_STREAMS} streams are open", limit="streams")
+            if request.size > _ARGUMENTS:
+                raise LimitExceeded(f"a stream was asked for by more than {_ARGUMENTS} bytes", limit="arguments")
             items: AsyncIterator[Any] = self._reach().stream(request.name, request.args, request.context)
         except EmergeError as error:
-            items = _failing(error)
+            items = _failing(error.with_traceback(None))  # which would hold the request
         self._streams[request.stream] = _Stream(items)
 
     def _known(self, number: int) -> _Stream:

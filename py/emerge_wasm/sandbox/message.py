@@ -6,7 +6,7 @@ A worker sends msgpack lists: READY once; TEXT, ASK, OPEN, NEXT and SHUT while i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..codec import decode
@@ -45,12 +45,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A stream under a number of the worker's; not answered."""
+    """A stream under a number of the worker's; not answered. `size`: bytes of its arguments."""
 
     stream: int
     name: str
     args: list[Any]
     context: dict[str, Any] | None
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def parse(data: bytes) -> Message:
         case [Kind.ASK, str() as name, bytes() as args]:
             return Ask(name, *_call(args))
         case [Kind.OPEN, int() as stream, str() as name, bytes() as args]:
-            return Open(stream, name, *_call(args))
+            return Open(stream, name, *_call(args), size=len(args))
         case [Kind.NEXT, int() as stream]:
             return Next(stream)
         case [Kind.SHUT, int() as stream]:

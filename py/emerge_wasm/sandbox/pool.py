@@ -127,7 +127,8 @@ class Pool:
         """An expression over rows. Raises what `Runner.run` may raise."""
         self._check(call.bundles, None)
         errand = self._errand("the expression", None, call.timeout)
-        key = (call.principal, "expression " + sha256(encode(call.expression)).hexdigest())
+        code = [call.expression, sorted(call.bundles)]  # other classes run elsewhere
+        key = (call.principal, "expression " + sha256(encode(code)).hexdigest())
         first = [call.expression, [list(row) for row in call.rows]]
         async with self._place(None, self._last_turn), self._worker(key, errand) as process:
             request = _pack(Kind.EVALUATE, process, first, call.bundles, [errand.wall, errand.processor])

@@ -47,17 +47,27 @@ def preload(packages: Sequence[str]) -> None:
         for name in STANDARD:
             with suppress(ImportError):  # this Python may not have it
                 importlib.import_module(name)
-        for name in (*_core(), *packages):
+        for name in (*(f"{OURS}.{part}" for part in CORE), *packages):
             importlib.import_module(name)
+            _complete(name)
         if "numpy" in sys.modules:  # what it imports only when it is used
             importlib.import_module("numpy.random")
     _ZONES.extend(_zones())
 
 
-def _core() -> Iterator[str]:
-    for name in CORE:
-        package = importlib.import_module(f"{OURS}.{name}")
-        yield from (f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__))
+def _complete(package: str) -> None:
+    """Import all that is in a package: some of it would else be imported when it is first used. What does not import
+    here (another system's, or what an optional package is for) is left out."""
+    for found in pkgutil.iter_modules(getattr(sys.modules.get(package), "__path__", ()), f"{package}."):
+        last = found.name.rpartition(".")[2]
+        if last in _LEFT_OUT or last.startswith("test_"):
+            continue
+        with suppress(Exception, SystemExit):
+            importlib.import_module(found.name)
+            _complete(found.name)
+
+
+_LEFT_OUT = frozenset({"__main__", "_testing", "conftest", "setup", "tests"})
 
 
 def available() -> list[str]:

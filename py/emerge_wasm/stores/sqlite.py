@@ -22,6 +22,12 @@ from .sqlite_write import Answer, Writer
 _SYNCHRONOUS = {"disk": "FULL", "relaxed": "NORMAL"}
 _ONE = "SELECT value FROM rows WHERE space = ? AND key = ?"
 _FEW = ["SELECT " + ", ".join([f"({_ONE})"] * count) for count in range(9)]  # so many keys in one statement
+_SIZES = (16, 32, 64, 128, 256, 512)  # keys of one space in one statement: half the time of one after the other
+_MANY = {
+    size: f"WITH wanted (key) AS (VALUES {', '.join(['(?)'] * size)})"
+    " SELECT (SELECT value FROM rows WHERE space = ? AND key = wanted.key) FROM wanted"
+    for size in _SIZES
+}
 
 
 class SQLiteStore:
@@ -72,7 +78,7 @@ class SQLiteStore:
             self._look()
             if len(keys) < len(_FEW):
                 return self._get_few(keys) if keys else []
-            return [row and row[0] for row in (self._select(_ONE, key).fetchone() for key in keys)]
+            return self._get_many(keys)
         except sqlite3.Error as error:
             raise meaning(error, self._file.path) from error
 
@@ -106,6 +112,20 @@ class SQLiteStore:
 
     def _get_few(self, keys: Sequence[Key]) -> list[bytes | None]:
         return list(self._select(_FEW[len(keys)], [part for key in keys for part in key]).fetchone())
+
+    def _get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
+        space, most = keys[0][0], _SIZES[-1]
+        if any(key[0] != space for key in keys):
+            return [row and row[0] for row in (self._select(_ONE, key).fetchone() for key in keys)]
+        found: list[bytes | None] = []
+        for start in range(0, len(keys), most):
+            part: list[bytes | str | None] = [key for _, key in keys[start : start + most]]
+            count = len(part)
+            size = next(each for each in _SIZES if each >= count)
+            part += [None] * (size - count)  # which no key is
+            part.append(space)
+            found += [value for (value,) in self._select(_MANY[size], part).fetchmany(count)]
+        return found
 
     def _look(self) -> None:
         """Begin a read of one moment, shared by all reads up to the loop's next turn or the next commit.

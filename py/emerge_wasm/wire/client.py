@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
+from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable, error_from_wire
 from . import event
 from .event import ERR, HEARTBEAT, HEARTBEAT_SECONDS, MORE, OK, SIZE_LIMIT, STREAM, STREAM_DONE, Ids
 
@@ -133,8 +133,10 @@ class ClientProtocol:
         return ticked
 
     def lose(self, error: EmergeError) -> list[Outcome]:
-        """The connection is gone: every open channel ends with this error."""
-        return [self._close(channel, Kind.ERROR, error) for channel in list(self._channels)]
+        """The connection is gone: every open channel ends with this error (each with its own: whoever raises it adds
+        to its traceback)."""
+        wire = error.to_wire()
+        return [self._close(channel, Kind.ERROR, error_from_wire(wire)) for channel in list(self._channels)]
 
     def _outcome(self, key: bytes, channel: _Channel, payload: bytes) -> Outcome:
         try:

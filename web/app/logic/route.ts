@@ -5,13 +5,24 @@ import { splitPath } from "./path";
 
 export const TABS = ["state", "methods", "source", "versions"] as const;
 export type Tab = (typeof TABS)[number];
+export const DIRECTORY_TABS = ["entries", "search", "run", "graphql"] as const;
+export type DirectoryTab = (typeof DIRECTORY_TABS)[number];
 
 export interface Route {
   where: Where;
   path: string;
   /** 0: the newest. */
   version: number;
-  tab: Tab;
+  /** Of an object or of a directory: what it is shows when it is opened. */
+  tab: Tab | DirectoryTab;
+}
+
+export function objectTab(route: Route): Tab {
+  return TABS.find((name) => name === route.tab) ?? "state";
+}
+
+export function directoryTab(route: Route): DirectoryTab {
+  return DIRECTORY_TABS.find((name) => name === route.tab) ?? "entries";
 }
 
 export function formatRoute(route: Route): string {
@@ -29,7 +40,7 @@ export function parseRoute(hash: string): Route | null {
   if (match === null) return null;
   const query = new URLSearchParams(match[3] ?? "");
   const version = Number(query.get("version") ?? "0");
-  const tab = TABS.find((name) => name === query.get("tab"));
+  const tab = [...TABS, ...DIRECTORY_TABS].find((name) => name === query.get("tab"));
   const path = decodePath(match[2] ?? "");
   if (path === null) return null;
   return {

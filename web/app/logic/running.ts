@@ -3,6 +3,13 @@
 import type { ObjectView } from "../../protocol";
 import type { KernelState } from "../port";
 
+let last = 0;
+
+/** A number for a run that no other of this page has. */
+export function nextRun(): number {
+  return ++last;
+}
+
 export function whyNotHere(view: ObjectView, old: boolean, kernel: KernelState): string | null {
   if (old) return "An old version is read only: open the newest to run it.";
   if (view.runs === "nowhere") return "No class came with this object.";

@@ -3,13 +3,16 @@
 import { createContext } from "svelte";
 import type { Where } from "../../protocol";
 import type { Port } from "../port";
+import { Consent } from "./consent.svelte";
 import { Console } from "./console.svelte";
 import { Desk } from "./desk.svelte";
 import { FileTree } from "./filetree.svelte";
 import { Navigation } from "./navigation.svelte";
 import { Notices } from "./notices.svelte";
 import { Runs } from "./runs.svelte";
+import { Searches } from "./searches.svelte";
 import { Session } from "./session.svelte";
+import { Sweeps } from "./sweeps.svelte";
 import { Theme } from "./theme.svelte";
 
 /** A question about an entry that a dialog is open for. */
@@ -29,6 +32,9 @@ export class Workspace {
   readonly desk: Desk;
   readonly runs: Runs;
   readonly console: Console;
+  readonly consent: Consent;
+  readonly searches: Searches;
+  readonly sweeps: Sweeps;
   ask = $state.raw<Ask | null>(null);
   /** The question whether to restart the kernel is open. */
   restarting = $state(false);
@@ -39,6 +45,9 @@ export class Workspace {
     this.desk = new Desk(this.session, this.trees, this.navigation);
     this.runs = new Runs(this.session);
     this.console = new Console(this.session, this.notices);
+    this.consent = new Consent(port);
+    this.searches = new Searches(port);
+    this.sweeps = new Sweeps(port);
   }
 }
 

@@ -1,0 +1,47 @@
+"""The empty document in which the page closes in the code of others: served from our origin, of no origin itself.
+
+`sandbox` without `allow-same-origin` takes cookies and storage away, the rest of the policy the network: what runs in
+there was handed over by the page, and can talk to nobody but it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from importlib import resources
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+TEXT = resources.files(__package__).joinpath("guest.html").read_text("utf-8")
+
+
+def _script_hash(text: str) -> str:
+    found = re.search(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert found is not None
+    return base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()
+
+
+POLICY = "; ".join(
+    [
+        "sandbox allow-scripts",
+        "default-src 'none'",
+        f"script-src 'sha256-{_script_hash(TEXT)}' blob: 'wasm-unsafe-eval'",
+        "worker-src data:",
+        "connect-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+    ]
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), serial=(), hid=()",
+    "Cache-Control": "public, max-age=31536000, immutable",  # the page names the build in the query
+}
+
+
+async def guest(request: Request) -> Response:
+    """`/guest`: the document, the same for everybody."""
+    return HTMLResponse(TEXT, headers=HEADERS)

@@ -1,0 +1,279 @@
+"""Where the keys of an index decide, and where the row of an index is all that is read of an object: still exactly what
+a plain Python loop with the same lambda finds."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from emerge_wasm import EmergeFile
+from emerge_wasm.clients import Client
+from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.codec import encode
+from emerge_wasm.errors import Unavailable
+from emerge_wasm.filesystem.execute import Here
+from emerge_wasm.filesystem.index import all_indexes
+from emerge_wasm.filesystem.judging import Judge
+from emerge_wasm.store import Key
+from tests.filesystem.indexed import check
+from tests.filesystem.searched import Searched, path_of, predicate, searched, states_of
+from tests.filesystem.test_search import right
+
+LONG = "x" * 240
+NASTY = st.sampled_from(
+    [
+        *(1, True, 1.0, Decimal(1), 2, 2**53, 2**53 + 1, 2**53 + 2, float(2**53), 10**400, 10**400 + 1, -(10**400)),
+        *(Decimal(f"1.{'0' * 1099}1"), Decimal("0.1"), 0.1, Decimal("1e-9999"), 0, -0.0, float("inf"), None),
+        *(LONG, LONG + "a", LONG + "b", LONG[:-1], "x", "x\0", "x\0\0", "", "é" * 120, "é" * 121, "é" * 122),
+        *(b"x", b"x" * 240, b"x" * 241, b"", [1], float("nan")),
+    ]
+)
+STATES = st.lists(st.dictionaries(st.sampled_from("ab"), NASTY, max_size=2), max_size=16)
+COMPARED = st.tuples(st.sampled_from("aab"), st.sampled_from(["<", "<=", ">", ">=", "==", "is"]), NASTY)
+JOINS = st.sampled_from(["and", "and", "or"])
+FIELDS = st.sampled_from([("a",), ("b",), ("a", "b"), ("b", "a")])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(STATES, st.lists(COMPARED, min_size=1, max_size=3), JOINS, st.lists(FIELDS, max_size=2, unique=True))
+def test_keys_that_are_cut_or_rounded_do_not_decide(states: Any, compared: Any, join: str, indexes: Any) -> None:
+    async def work() -> None:
+        async with searched() as there:
+            await there.call("mkdir", "/s")
+            if states:
+                await there.put({f"/s/n{number:02}": state for number, state in enumerate(states)})
+            for fields in indexes:
+                await there.index("/s", *fields)
+            parts = [f"o.{field} {operator} v{number}" for number, (field, operator, _) in enumerate(compared)]
+            values = {f"v{number}": value for number, (_, operator, value) in enumerate(compared) if operator != "is"}
+            parts = [part if f"v{n}" in values else f"o.{compared[n][0]} is None" for n, part in enumerate(parts)]
+            text = f" {join} ".join(parts)
+            rows = await there.rows("/s")
+            expected = loop(rows, text, values)
+            page = await there.call("search", "/s", predicate(text, **values))
+            assert sorted(map(path_of, page["objects"])) == expected
+            for caller in (there, there.as_user("tester")):
+                assert (await caller.call("count", "/s", predicate(text, **values)))["count"] == len(expected)
+            by_order = await there.call("search", "/s", predicate(text, **values), "a")
+            assert sorted(map(path_of, by_order["objects"])) == expected
+
+    asyncio.run(work())
+
+
+def loop(rows: list[Any], text: str, values: dict[str, Any]) -> list[str]:
+    """The paths of those for which the expression is true, by Python itself."""
+    found = []
+    for row, state in zip(rows, states_of(rows), strict=True):
+        instance = EmergeFile(name="")
+        vars(instance).update(state)
+        try:
+            if eval(text, {**values, "o": instance}):
+                found.append(path_of(row))
+        except Exception:
+            pass
+    return sorted(found)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/s.db"
+
+
+async def fill(there: Searched, count: int = 40) -> None:
+    await there.put({f"/s/d{n % 2}/n{n:02}": {"a": n, "b": "xy"[n % 2], "c": [n]} for n in range(count)})
+
+
+# --- what is read
+async def test_keys_decide_and_one_read_gives_an_object(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with searched(url) as there:
+        await fill(there)
+        await there.index("/s", "a")
+        await there.index("/s", "b", "a")
+        asked: list[Key] = []
+        tested: list[Any] = []
+        store = there.filesystem.core.store
+        get, test = store.get, Judge._test
+
+        async def watched(keys: Any) -> Any:
+            asked.extend(keys)
+            return await get(keys)
+
+        def told(self: Judge, page: Any, *args: Any) -> bool:
+            tested.append(args)
+            return test(self, page, *args)
+
+        monkeypatch.setattr(store, "get", watched)
+        monkeypatch.setattr(Judge, "_test", told)
+        for text in (
+            "o.a < 5",
+            "4 >= o.a",
+            "o.a >= 0 and o.a < 5",
+            "o.b == 'x' and o.a < 10",
+            "o.b == 'y' and o.a <= 9",
+        ):
+            asked.clear()
+            page = await there.call("search", "/s", predicate(text))
+            assert len(page["objects"]) == page["scanned"] == 5 and not tested, text
+            assert sum(space == "versions" for space, _ in asked) == 5
+            assert sum(space == "entries" for space, _ in asked) <= 3, "the way to /s only"
+            asked.clear()
+            assert (await there.call("count", "/s", predicate(text)))["count"] == 5
+            assert not [key for space, key in asked if space == "versions"]
+        await there.call("search", "/s", predicate("o.a * 1 < 5 and o.a < 5"))
+        assert tested
+
+
+async def test_objects_without_the_field_are_not_looked_at(url: str) -> None:
+    async with searched(url) as there:
+        await fill(there)
+        await there.put({f"/s/other{n}": {"z": n} for n in range(30)} | {"/s/list": {"a": [1]}, "/s/e": {}})
+        await there.index("/s", "a")
+        await there.index("/s", "z")
+        page = await there.call("search", "/s", predicate("o.a > 36"))
+        assert (len(page["objects"]), page["scanned"], page["errors"]["count"]) == (3, 4, 1)
+        page = await there.call("search", "/s", predicate("o.z == 3 or o.a == 3"))
+        assert [path_of(row) for row in page["objects"]] == ["/s/other3"], "o.z is read first"
+        assert page["scanned"] <= 3
+        everything = sorted(map(path_of, await there.rows("/s")))
+        for order in ("a", "z"):
+            for limit in (7, 1000):
+                assert sorted(await there.names("/s", order_by=order, limit=limit)) == everything
+        for text in ("getattr(o, 'a', 1) == 1", "not hasattr(o, 'a')", "o.a == 3 if hasattr(o, 'a') else o.z == 3"):
+            assert sorted(await there.names("/s", text)) == sorted(right(await there.rows("/s"), text))
+        await check(there.filesystem)
+
+
+# --- the rows say which version is the newest
+async def test_rows_follow_every_version(url: str) -> None:
+    async with searched(url) as there:
+        await fill(there, 6)
+        await there.index("/s", "a")
+
+        async def found() -> list[tuple[str, int, str, Any]]:
+            page = await there.call("search", "/s", predicate("o.a < 3"), "a")
+            rows = zip(page["objects"], states_of(page["objects"]), strict=True)
+            return [(path_of(row), row["pointer"]["version"], row["pointer"]["perms"], s["b"]) for row, s in rows]
+
+        await there.call("update", "/s/d0/n00", encode({"b": "new"}))
+        await there.call("chmod", "/s/d1/n01", "rw-------")
+        await there.call("mv", "/s/d0/n02", "/s/moved")
+        assert await found() == [
+            ("/s/d0/n00", 2, "rwxr-x---", "new"),
+            ("/s/d1/n01", 2, "rw-------", "y"),
+            ("/s/moved", 2, "rwxr-x---", "x"),
+        ]
+        await there.call("mv", "/s/d0", "/s/d2")
+        await there.call("update", "/s/moved", encode({"c": "z" * 100_000}))
+        assert [row[:2] for row in await found()] == [("/s/d2/n00", 2), ("/s/d1/n01", 2), ("/s/moved", 3)]
+        await there.call("retain", "/s", "1")
+        await there.call("chmod", "/s/moved", "rw-r--r--")
+        assert [row[1] for row in await found()] == [2, 2, 4]
+        await there.call("rm", "/s/d2/n00")
+        await there.call("chmod", "/s", "rwxr-xr-x")
+        assert [row[0] for row in await found()] == ["/s/d1/n01", "/s/moved"]
+        assert await there.as_user("eve").names("/s", "o.a < 3") == ["/s/moved"]
+        await check(there.filesystem)
+
+
+async def test_a_version_that_goes_after_its_row_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with searched() as there:
+        await fill(there, 8)
+        await there.index("/s", "a")
+        await there.call("retain", "/s", "1")
+        store = there.filesystem.core.store
+        scan, done = store.scan, False
+
+        async def overtaken(space: str, *args: Any, **more: Any) -> Any:
+            nonlocal done
+            rows = await scan(space, *args, **more)
+            if space == "indexes" and not done:
+                done = True
+                await there.call("update", "/s/d0/n00", encode({"b": "new"}))  # its first version goes
+                await there.call("update", "/s/d1/n01", encode({"a": 100}))
+                await there.call("update", "/s/d1/n03", encode({"a": 100}))
+                await there.call("mv", "/s/d1/n03", "/s/elsewhere")
+            return rows
+
+        monkeypatch.setattr(store, "scan", overtaken)
+        page = await there.call("search", "/s", predicate("o.a < 4"))
+        assert done
+        found = {path_of(row): state for row, state in zip(page["objects"], states_of(page["objects"]), strict=True)}
+        assert found["/s/d0/n00"]["b"] == "new"
+        assert sorted(found) == ["/s/d0/n00", "/s/d0/n02"], "what does not fit any more is not given"
+
+
+async def test_changes_and_searches_at_once(tmp_path: Path) -> None:
+    """Every object that is found is as it was at some moment: its pointer and state of one version, and it fits."""
+    async with searched(f"sqlite:///{tmp_path}/s.db") as there:
+        await there.put({f"/s/n{n}": {"a": n, "b": n} for n in range(20)})
+        await there.index("/s", "a")
+        await there.call("retain", "/s", "2")
+
+        async def change(number: int) -> None:
+            for step in range(10):
+                state = encode({"a": (number + step) % 20, "b": (number + step) % 20, "step": step})
+                await there.call("update", f"/s/n{number}", state)
+
+        async def look() -> None:
+            while not all(work.done() for work in works):
+                page = await there.call("search", "/s", predicate("o.a < 10"))
+                for row, state in zip(page["objects"], states_of(page["objects"]), strict=True):
+                    assert state["a"] == state["b"] < 10
+                    assert row["pointer"]["version"] == state.get("step", -1) + 2
+                await asyncio.sleep(0)
+
+        works = [asyncio.ensure_future(change(number)) for number in range(20)]
+        await asyncio.gather(look(), *works)
+        await check(there.filesystem)
+
+
+# --- classes that decide for themselves
+@dataclass
+class Plain(EmergeFile):
+    a: int = 0
+    b: int = 0
+
+
+@dataclass
+class Doubled(EmergeFile):
+    """Its `a` is another one than its state says."""
+
+    b: int = 0
+
+    @property
+    def a(self) -> int:
+        return self.b * 2
+
+
+async def test_a_union_of_indexes_gives_what_a_class_computes_too() -> None:
+    """Such an object has no place in the order of `a`, whatever its state holds under that name."""
+    async with searched(runner=Here()) as there:
+        client = Client(LocalTransport(there.filesystem, there.context))
+        await client.storeall([Plain(name=f"p{n}", path="/s", a=n, b=n) for n in range(10)])
+        await client.storeall([Doubled(name=f"d{n}", path="/s", b=n) for n in range(10)])
+        await there.call("update", "/s/d2", encode({"a": 1000}))
+        await there.index("/s", "a")
+        await there.index("/s", "b")
+        for text, expected in (
+            ("o.a == 4 or o.b == 9", ["/s/d2", "/s/d9", "/s/p4", "/s/p9"]),
+            ("o.b == 9 or o.a == 4", ["/s/d2", "/s/d9", "/s/p4", "/s/p9"]),
+            ("o.a == 4", ["/s/d2", "/s/p4"]),
+            ("o.a > 14 or o.b < 1", ["/s/d0", "/s/d8", "/s/d9", "/s/p0"]),
+        ):
+            explained = await there.call("explain", "/s", predicate(text))
+            assert explained["plan"]["inputs"][0]["step"] in ("union", "index")
+            assert sorted(await there.names("/s", text)) == expected
+            assert (await there.call("count", "/s", predicate(text)))["count"] == len(expected)
+    async with searched() as there:
+        await there.put({"/s/one": {"a": 1}})
+        await there.index("/s", "a")
+        assert len(await all_indexes(there.filesystem.core)) == 1
+        with pytest.raises(Unavailable):
+            await there.names("/s", "o.a == 1 and [x for x in o.a]")

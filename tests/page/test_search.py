@@ -1,0 +1,152 @@
+"""Searching, comparing, restoring, and running over a whole directory, in the page."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import expect
+
+from emerge_wasm import EmergeFile, connect
+from tests.page.conftest import SLOW, Site, Tab
+
+
+@dataclass
+class Widget(EmergeFile):
+    unit_price: float = 0.0
+
+    def double(self) -> float:
+        self.unit_price *= 2
+        return self.unit_price
+
+    def half(self, by: int = 2) -> float:
+        if self.unit_price > 5:
+            raise ValueError("too dear")
+        print("halving")  # noqa: T201  # that it is heard is tested
+        return self.unit_price / by
+
+    @property
+    def cheap(self) -> bool:
+        return self.unit_price < 3
+
+
+CELL = """
+from dataclasses import dataclass
+
+@dataclass
+class Widget(EmergeFile):
+    unit_price: float = 0.0
+
+    def half(self, by: int = 2) -> float:
+        if self.unit_price > 5:
+            raise ValueError("too dear")
+        return self.unit_price / by
+
+    @property
+    def cheap(self) -> bool:
+        return self.unit_price < 3
+
+local.storeall([Widget(name=f"w{i}", path="/shelf", unit_price=float(i)) for i in range(10)]);
+"""
+
+
+@pytest.fixture(params=["cluster", "local"])
+def shelf(request: pytest.FixtureRequest, site: Site, tab: Tab) -> Tab:
+    """/shelf/w0 … w9, of prices 0.0 to 9.0, on the cluster or in this browser; a plain object without a price."""
+    tab.where = request.param
+    if tab.where == "cluster":
+        with connect(site.node.host) as fs:
+            fs.storeall([Widget(name=f"w{i}", path="/shelf", unit_price=float(i)) for i in range(10)])
+            fs.store(EmergeFile(name="plain", path="/shelf"))
+    else:
+        tab.run(CELL)
+        tab.run("local.store(EmergeFile(name='plain', path='/shelf'));")
+    return tab
+
+
+def search(tab: Tab, text: str, order: str = "") -> None:
+    tab.open(f"#/{tab.where}/shelf?tab=search")
+    tab.find("search-text").fill(text)
+    tab.find("search-order").fill(order)
+    tab.find("search-start").click()
+
+
+def test_a_search_finds_and_counts(shelf: Tab) -> None:
+    search(shelf, "o.unit_price < 3.5 and 'w' in o.name", "unit_price")
+    expect(shelf.find("search-row")).to_have_count(4, timeout=SLOW)
+    expect(shelf.find("search-summary")).to_contain_text("4 objects · scanned 11")
+    expect(shelf.find("search-row").first).to_contain_text("unit_price 0.0")
+    expect(shelf.find("search-errors")).to_contain_text("1 object left out")
+    expect(shelf.find("consent")).to_have_count(0)  # a plain predicate is read, not run
+    shelf.find("search-explain").click()
+    expect(shelf.find("search-plan")).not_to_be_empty()
+    shelf.find("search-row").nth(2).get_by_role("button").click()
+    expect(shelf.find("object-name")).to_have_text("w2")
+    shelf.page.go_back()
+    expect(shelf.find("search-row")).to_have_count(4)
+
+
+def test_a_wrong_expression_is_named(shelf: Tab) -> None:
+    search(shelf, "o.unit_price <")
+    expect(shelf.find("failure")).to_contain_text("Invalid")
+    search(shelf, "o.unit_price > 100")
+    expect(shelf.find("search-results")).to_contain_text("Nothing fits")
+
+
+def test_a_search_that_needs_code(shelf: Tab) -> None:
+    search(shelf, "o.cheap")
+    expect(shelf.find("search-row")).to_have_count(3, timeout=SLOW)
+
+
+def test_a_run_over_a_directory(shelf: Tab) -> None:
+    row = shelf.find(f"tree-{shelf.where}").locator('[data-path="/shelf"]')
+    row.click(button="right")
+    shelf.find("menu-run").click()
+    shelf.find("sweep-method").fill("half")
+    shelf.find("sweep-args").fill("4")
+    shelf.find("sweep-start").click()
+    expect(shelf.find("sweep-status")).to_contain_text(re.compile("11 of 11 objects, 5 failed · in "), timeout=SLOW)
+    expect(shelf.find("sweep-row").first).to_have_class(re.compile("failed"))
+    expect(shelf.find("sweep-results")).to_contain_text("too dear")
+    expect(shelf.find("sweep-results")).to_contain_text("1.25")
+
+
+def test_graphql(shelf: Tab) -> None:
+    shelf.open(f"#/{shelf.where}/shelf?tab=graphql")
+    shelf.find("graphql-query").fill("{ __schema { queryType { fields { name } } } }")
+    shelf.find("graphql-run").click()
+    answer = json.loads(shelf.find("graphql-answer").inner_text(timeout=SLOW))
+    assert not answer.get("errors")
+    assert "idget" in json.dumps(answer["data"])
+
+
+def test_versions_are_compared_and_restored(site: Site, tab: Tab) -> None:
+    with connect(site.node.host) as fs:
+        fs.store(Widget(name="w", path="/shelf", unit_price=1.0))
+        fs.update("/shelf/w", unit_price=2.0)
+        fs.update("/shelf/w", unit_price=3.0)
+        tab.open("#/cluster/shelf/w?tab=versions")
+        tab.find("compare-1").click()
+        row = tab.find("differences").locator('tr[data-field="unit_price"]')
+        expect(row).to_contain_text("1.0")
+        expect(row).to_contain_text("3.0")
+        tab.find("restore-1").click()
+        expect(tab.find("version")).to_have_count(4)
+        assert fs.cat("/shelf/w.unit_price") == 1.0
+
+
+def test_a_run_leaves_a_receipt(site: Site, tab: Tab) -> None:
+    with connect(site.node.host) as fs:
+        fs.store(Widget(name="w", path="/shelf", unit_price=1.0))
+    tab.open("#/cluster/shelf/w?tab=methods")
+    tab.find("run-there-double").click()
+    expect(tab.find("run-result")).to_have_text("2.0")
+    expect(tab.find("run-version")).to_contain_text("Ran on version 1")
+    tab.find("run-receipt").locator("summary").click()
+    expect(tab.find("receipt").first).to_contain_text("1 → 2")
+    tab.find("run-there-half").click()
+    expect(tab.find("output").first).to_contain_text("halving")
+    tab.find("receipts").locator("summary").first.click()
+    expect(tab.find("receipts").locator("li")).to_have_count(2)

@@ -1,0 +1,79 @@
+/** A guest worker: Python for code of others, in a document of no origin that reaches no network. All it needs comes
+ *  over the one channel it has: first the files of Pyodide, then messages of bytes (py/emerge_wasm/browser/guest.py). */
+
+import type { PyodideAPI, PyodideConfig } from "pyodide";
+import { adapted, type CreateCore, unpackTar } from "./snapshot";
+
+/** By name, what the kernel worker fetched. */
+export interface Files {
+  "pyodide.mjs": ArrayBuffer;
+  "pyodide.asm.mjs": ArrayBuffer;
+  "pyodide.asm.wasm": ArrayBuffer;
+  "python_stdlib.zip": ArrayBuffer;
+  "pyodide-lock.json": ArrayBuffer;
+  "libraries.tar": ArrayBuffer;
+  "snapshot.bin": ArrayBuffer | null;
+}
+
+type Loader = (config: PyodideConfig) => Promise<PyodideAPI>;
+
+const BASE = "https://guest.invalid/";
+const RECURSION = 350; // as in the kernel
+
+async function importText<T>(text: ArrayBuffer): Promise<T> {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  return (await import(/* @vite-ignore */ address)) as T;
+}
+
+/** Pyodide fetches its parts by their addresses: they are here already. The returned function ends it. */
+function serve(files: Files): () => void {
+  const own = globalThis.fetch;
+  const types: Record<string, string> = { wasm: "application/wasm", json: "application/json" };
+  globalThis.fetch = async (input) => {
+    const name = String(input instanceof Request ? input.url : input).slice(BASE.length);
+    const file = files[name as keyof Files];
+    if (!file) return new Response(null, { status: 404 });
+    return new Response(file, { headers: { "Content-Type": types[name.split(".").at(-1) ?? ""] ?? "application/octet-stream" } });
+  };
+  return () => void (globalThis.fetch = own);
+}
+
+async function restore(files: Files, config: PyodideConfig, core: CreateCore, load: Loader): Promise<PyodideAPI | null> {
+  if (!files["snapshot.bin"]) return null;
+  const snapshot = new Uint8Array(files["snapshot.bin"]);
+  try {
+    const createPyodideModule = adapted(core, snapshot);
+    return await load({ ...config, _loadSnapshot: snapshot, createPyodideModule } as unknown as PyodideConfig);
+  } catch (error) {
+    console.warn("the memory snapshot did not load, so this Python starts the slow way:", error);
+    return null;
+  }
+}
+
+async function boot(files: Files, port: MessagePort): Promise<void> {
+  const served = serve(files);
+  const { loadPyodide } = await importText<{ loadPyodide: Loader }>(files["pyodide.mjs"]);
+  const core = await importText<{ default: CreateCore }>(files["pyodide.asm.mjs"]);
+  const sync = "Suspending" in WebAssembly && "promising" in WebAssembly;
+  const config = { indexURL: BASE, enableRunUntilComplete: sync } as PyodideConfig;
+  const restored = sync && (await restore(files, config, core.default, loadPyodide));
+  const slow = { ...config, createPyodideModule: core.default } as unknown as PyodideConfig;
+  const py = restored || (await loadPyodide(slow));
+  served();
+  unpackTar(new Uint8Array(files["libraries.tar"]), py.FS, py.runPython("import sys; sys.path[-1]") as string);
+  const guest = py.pyimport("emerge_wasm.browser.guest");
+  const post = (data: Uint8Array): void => port.postMessage(data);
+  guest.start(post, RECURSION, Boolean(restored));
+  const hear = guest.hear as (data: Uint8Array) => void;
+  port.onmessage = ({ data }: MessageEvent<Uint8Array>) => hear(data);
+  port.postMessage("ready");
+}
+
+onmessage = ({ ports }) => {
+  const port = ports[0];
+  onmessage = null;
+  if (!port) return;
+  port.onmessage = ({ data }: MessageEvent<Files>) => {
+    boot(data, port).catch((error: unknown) => port.postMessage(`it could not be started: ${String(error)}`));
+  };
+};
