@@ -49,6 +49,9 @@ def test_shows_code_and_calls(emerge: Emerge, widget: str) -> None:
     assert "One line of stock." in output(emerge("help", widget))
     assert output(emerge("call", widget, "total_cost")) == "30.0\n"
     assert output(emerge("call", widget, "total_cost", "--local")) == "30.0\n"
+    where = widget.rpartition("/")[0]
+    assert f"{widget}  30.0\n" in emerge("call", where, "total_cost").stdout
+    assert f"{widget}  30.0\n" in emerge("call", where, "total_cost", "--local").stdout
 
 
 def test_makes_copies_moves_and_removes(emerge: Emerge, widget: str) -> None:

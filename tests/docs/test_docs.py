@@ -18,13 +18,28 @@ import pytest
 import emerge_wasm
 from emerge_wasm import codec
 from emerge_wasm.browser.cell import compile_cell
+from emerge_wasm.bundles import body, expression
 from emerge_wasm.cli.main import EXIT_CODES, main
 from emerge_wasm.clients import archive, calling, websocket, writing
 from emerge_wasm.clients.setting import DEFAULT_HOST
 from emerge_wasm.context import UMASK
-from emerge_wasm.filesystem import execute, hosting, invocation, overlay, receipt, transaction, turn
+from emerge_wasm.filesystem import (
+    aggregate,
+    defining,
+    execute,
+    hosting,
+    invocation,
+    overlay,
+    read,
+    receipt,
+    searchtext,
+    text,
+    transaction,
+    turn,
+)
 from emerge_wasm.filesystem.filesystem import FORMAT
 from emerge_wasm.node.cluster import TIMES
+from emerge_wasm.query import order
 from emerge_wasm.relay import setting as relay_setting
 from emerge_wasm.stores import dynamodb_open, dynamodb_write, zodb_place
 from emerge_wasm.stores.engine import ENGINES
@@ -167,6 +182,16 @@ FACTS = {
         f"{hosting.CALLS:,} times",
         f"newest {receipt.KEPT}",
         {5: "five times"}[invocation.ATTEMPTS],
+    ],
+    "search.md": [
+        f"| {body.TEXT_LIMIT:,} characters, nested {body.DEPTH_LIMIT} deep; {mebi(expression.VALUES_LIMIT)} captured",
+        f"| {read.PAGE_LIMIT:,} objects",
+        f"| {defining.FIELDS_LIMIT}, {defining.INDEXES_LIMIT} |",
+        f"its first {order.TEXT_BYTES} bytes",
+        f"| {searchtext.WORDS_LIMIT}, of {text.WORD_LENGTH} characters each",
+        f"| {searchtext.OBJECTS_LIMIT:,} |",
+        f"| {aggregate.GROUPS_LIMIT:,}, {aggregate.VALUES_LIMIT:,} |",
+        f"| {aggregate.FIGURES_LIMIT} |",
     ],
     "wire.md": [
         f"`{websocket.SUBPROTOCOL}`",

@@ -109,6 +109,12 @@ def test_without_the_relay_the_browsers_own_goes_on(site: Site, tab: Tab) -> Non
     expect(tab.page.locator('[data-field="unit_price"] input')).to_have_value("7.0", timeout=SLOW)
     edit_and_run("8.0", "80.0")
 
+    asked = "{ inventoryItems(filter: {unit_price: {gt: 7}}) { objects { name quantity_on_hand } } }"
+    cell = tab.run(f"local.graphql({asked!r}, '/inventory')['data']['inventoryItems']['objects']")
+    expect(cell.get_by_test_id("cell-value")).to_have_text("[{'name': 'widget1', 'quantity_on_hand': 10}]")
+    cell = tab.run("[o.name for o in local.search(lambda o: o.unit_price > 7, '/inventory')]")
+    expect(cell.get_by_test_id("cell-value")).to_have_text("['widget1']")
+
     tab.use("cluster")
     cell = tab.run("fs.list('/')", wait="failed")
     expect(cell).to_contain_text("Unavailable")

@@ -67,6 +67,13 @@ async def test_expression_that_fails_or_does_not_end(pool: Pool) -> None:
     assert caught.value.details["limit"] == "wall time"
 
 
+async def test_one_object_that_does_not_end_is_an_error_of_its_own(pool: Pool) -> None:
+    call = expression_call("lambda o: o.count if o.count != 3 else all(True for _ in iter(int, 1))", "ann")
+    other = call_of(Agent(name="two", count=4), "pid")
+    outcome = await pool.evaluate(replace(call, rows=[*call.rows, (other.pointer, other.state)]))
+    assert outcome.values == [None, 4] and "longer than 1 s" in outcome.errors[0]
+
+
 # --- how long
 async def test_worker_is_replaced_after_so_many_calls() -> None:
     async with Pool(1, keeping=Keeping(calls=3)) as pool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
 
+from ..clients import SyncClient
 from ..codec import show
-from ..errors import Invalid, NotFound, PermissionDenied, error_from_wire
+from ..errors import EmergeError, ExecutionFailed, Invalid, NotFound, PermissionDenied, error_from_wire
+from ..objects import EmergeDirectory, object_path
+from ..operations import Wire
 from .code import read_arguments
 from .session import Session, pass_session
 from .show import counted, date_text, print_json, print_table, print_value
@@ -28,12 +32,13 @@ def call(session: Session, path: str, method: str, arguments: tuple[str, ...], l
     """
     args, kwargs = read_arguments(arguments)
     args = [sys.stdin.read() if value == "-" else value for value in args]
-    if local:
-        _print_result(session, _call_here(session, path, method, args, kwargs))
-        return
+    if local and receipt:
+        raise Invalid("a run in this process leaves no receipt", remedy="leave out --local, or --receipt")
     failed = 0
-    many = session.fs.get(path).is_directory
-    for event in session.fs.runstream(path, method, *args, **kwargs):
+    fs = session.fs
+    many = fs.get(path).is_directory
+    events = _run_here(fs, path, method, args, kwargs) if local else fs.runstream(path, method, *args, **kwargs)
+    for event in events:
         failed += _show_event(session, event, many, receipt)
     if failed:
         sys.exit(1)
@@ -71,15 +76,30 @@ def _print_receipt(receipt: dict[str, Any]) -> None:
         click.echo(f"  {name:12} {value}", err=True)
 
 
-def _call_here(session: Session, path: str, method: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def _run_here(fs: SyncClient, path: str, method: str, args: list[Any], kwargs: dict[str, Any]) -> Iterator[Wire]:
+    """The events of a run in this process: of an object, or of all in a directory."""
     if method.startswith("_"):
         raise PermissionDenied(f"{method} is private", path=path, remedy="see emerge methods")
-    found = session.fs.getobject(path)
-    if found.type == "directory":
-        raise Invalid(f"{path} is a directory", path=path, remedy="without --local it runs on all objects in it")
+    found = fs.getobject(path)
+    many = isinstance(found, EmergeDirectory)
+    done = failed = 0
+    for done, each in enumerate(fs.objects(path) if many else [found], 1):
+        try:
+            yield {"event": "result", "path": object_path(each), "result": _called(each, method, args, kwargs)}
+        except Exception as error:
+            if not many:
+                raise
+            failed += 1
+            ours = error if isinstance(error, EmergeError) else ExecutionFailed(f"{type(error).__name__}: {error}")
+            yield {"event": "error", "path": object_path(each), "error": ours.to_wire()}
+    if many:
+        yield {"event": "progress", "done": done, "failed": failed, "total": done}
+
+
+def _called(found: Any, method: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
     target = getattr(found, method, None)
     if not callable(target):
-        raise NotFound(f"{path} has no method {method!r}", path=path, remedy="see emerge methods")
+        raise NotFound(f"{object_path(found)} has no method {method!r}", remedy="see emerge methods")
     return target(*args, **kwargs)
 
 

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+PART = "part"
+"""The limit of a Stop that ends one part of a call, and not all of it."""
+
 
 class Stop(BaseException):
     """Ends a call that reached a limit. Not an Exception, so that `except Exception` does not swallow it."""

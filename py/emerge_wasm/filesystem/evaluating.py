@@ -16,7 +16,7 @@ from ..bundles import capture as capture_class
 from ..bundles.calling import load_expression
 from ..codec import decode, encode
 from ..errors import EmergeError, ExecutionFailed, LimitExceeded
-from .capture import Stop, capture
+from .capture import PART, Stop, capture
 from .execute import Execution, Limits
 from .failure import Raised, describe, format_trace
 from .run import EvaluateCall, EvaluateOutcome, RunCall
@@ -25,12 +25,15 @@ _SCALARS = frozenset({type(None), bool, int, float})
 _EMPTY = frozenset({str, bytes, list, tuple, dict, set, frozenset, Decimal, complex, timedelta})
 
 
-def evaluate_rows(call: EvaluateCall, limits: Limits | None = None) -> EvaluateOutcome:
+def evaluate_rows(
+    call: EvaluateCall, limits: Limits | None = None, begin_row: Callable[[], None] | None = None
+) -> EvaluateOutcome:
     """The expression's value on each row, as data: instances as records (False when they are false), and what is no
     data (a match, a method) as its truth.
 
-    What it raises on a row is that row's error. Raises what `load` does when the expression itself cannot be loaded,
-    LimitExceeded for more than may be printed or returned.
+    What it raises on a row is that row's error, as is a Stop of that PART; `begin_row` is called before each. Raises
+    what `load` does when the expression itself cannot be loaded, LimitExceeded for more than may be printed or
+    returned.
     """
     limits = limits or Limits()
     outcome = EvaluateOutcome([])
@@ -40,12 +43,19 @@ def evaluate_rows(call: EvaluateCall, limits: Limits | None = None) -> EvaluateO
             function = _function(call)
             for number, (pointer, state) in enumerate(call.rows):
                 try:
+                    if begin_row is not None:
+                        begin_row()
                     value, size = _plain(_applied(function, call, pointer, state, limits))
                 except MemoryError:
                     raise
                 except Exception as error:
                     value, size = None, 0
                     outcome.errors[number] = _told(error)
+                except Stop as stop:
+                    if stop.limit != PART:
+                        raise
+                    value, size = None, 0
+                    outcome.errors[number] = f"LimitExceeded: {stop.message}"
                 output.check()
                 outcome.values.append(value)
                 room -= size

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from ..filesystem.capture import Stop
+from ..filesystem.capture import PART, Stop
 
 SOON = 0.05
 """Seconds that a line may wait before it is shown."""
@@ -20,8 +20,9 @@ class Alarm:
     """One for a process: it takes its timers' signals."""
 
     def __init__(self) -> None:
-        self._end = 0.0
+        self._end = self._last = 0.0  # of this part, and of all of it
         self._wall = self._processor = 0.0
+        self._part = 0.0
         self._soon: Callable[[], None] | None = None
         self._held = 0
         self._late = False
@@ -33,9 +34,15 @@ class Alarm:
         """Bound what comes next, in seconds."""
         self._rung = self._soon = None
         self._wall, self._processor = wall, processor
-        self._end = time.monotonic() + wall
+        self._end = self._last = time.monotonic() + wall
         signal.setitimer(signal.ITIMER_PROF, processor)
         signal.setitimer(signal.ITIMER_REAL, wall)
+
+    def start_part(self, wall: float) -> None:
+        """Bound the next part of it, in seconds; it is ended as "part"."""
+        self._end = min(self._last, time.monotonic() + wall)
+        self._part = wall
+        self._set()
 
     def stop(self) -> None:
         """No bounds any more."""
@@ -72,7 +79,9 @@ class Alarm:
 
     def _ring(self, *_: int | FrameType | None) -> None:
         if time.monotonic() >= self._end:
-            self._raise(Stop("wall time", f"it took longer than {self._wall:g} s"))
+            late = self._end >= self._last
+            seconds = self._wall if late else self._part
+            self._raise(Stop("wall time" if late else PART, f"it took longer than {seconds:g} s"))
             return
         self._set()
         if self._held:

@@ -37,6 +37,10 @@ PAGE = 1024 if sys.platform != "darwin" else 1
 """What the system counts the most memory that a process had in, in bytes."""
 
 
+ROW = 1.0
+"""Seconds that an expression may take on one object: one endless property is not to end a whole search."""
+
+
 class Worker:
     """Runs the calls that come over its channel."""
 
@@ -98,7 +102,7 @@ class Worker:
         call = EvaluateCall(expression, pairs, self.learn(new, hashes), timeout)
         try:
             self.alarm.start(timeout, processor)
-            outcome = evaluate_rows(call, self.limits)
+            outcome = evaluate_rows(call, self.limits, lambda: self.alarm.start_part(ROW))
         except Stop as late:
             raise LimitExceeded(f"the expression: {late.message}", limit=late.limit) from None
         errors = [[number, text] for number, text in outcome.errors.items()]
