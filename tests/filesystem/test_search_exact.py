@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from emerge_wasm import EmergeFile
@@ -38,12 +38,21 @@ NASTY = st.sampled_from(
 STATES = st.lists(st.dictionaries(st.sampled_from("ab"), NASTY, max_size=2), max_size=16)
 COMPARED = st.tuples(st.sampled_from("aab"), st.sampled_from(["<", "<=", ">", ">=", "==", "is"]), NASTY)
 JOINS = st.sampled_from(["and", "and", "or"])
+BEFORE = st.sampled_from(["", "", "hasattr(o, 'a') and ", "o.b is not None and ", "o.a != None and "])
 FIELDS = st.sampled_from([("a",), ("b",), ("a", "b"), ("b", "a")])
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(STATES, st.lists(COMPARED, min_size=1, max_size=3), JOINS, st.lists(FIELDS, max_size=2, unique=True))
-def test_keys_that_are_cut_or_rounded_do_not_decide(states: Any, compared: Any, join: str, indexes: Any) -> None:
+@example([{"a": LONG + "a"}, {"a": LONG + "b"}, {"a": LONG}], [("a", "==", LONG + "b")], "and", [("a",)], "")
+@example([{"a": LONG + "a"}, {"a": LONG + "c"}, {"a": "x"}], [("a", "<=", LONG + "b")], "and", [("a",)], "")
+@example([{"a": LONG + "a", "b": 1}, {"a": "x", "b": 2}], [("a", ">", LONG), ("b", "==", 1)], "and", [("b", "a")], "")
+@example([{"a": 2**200 + 1}, {"a": 2**200}, {"a": float(2**200)}], [("a", ">=", 2**200 + 1)], "and", [("a",)], "")
+@example([{"a": LONG + c} for c in "abc"], [("a", ">=", LONG + "b"), ("a", "<=", LONG + "b")], "and", [("a",)], "")
+@example([{"a": 1}, {"a": 5}, {"a": 9}], [("a", ">", 7), ("a", "<", 3)], "and", [("a",)], "")
+@given(STATES, st.lists(COMPARED, min_size=1, max_size=3), JOINS, st.lists(FIELDS, max_size=2, unique=True), BEFORE)
+def test_keys_that_are_cut_or_rounded_do_not_decide(
+    states: Any, compared: Any, join: str, indexes: Any, before: str
+) -> None:
     async def work() -> None:
         async with searched() as there:
             await there.call("mkdir", "/s")
@@ -54,7 +63,7 @@ def test_keys_that_are_cut_or_rounded_do_not_decide(states: Any, compared: Any, 
             parts = [f"o.{field} {operator} v{number}" for number, (field, operator, _) in enumerate(compared)]
             values = {f"v{number}": value for number, (_, operator, value) in enumerate(compared) if operator != "is"}
             parts = [part if f"v{n}" in values else f"o.{compared[n][0]} is None" for n, part in enumerate(parts)]
-            text = f" {join} ".join(parts)
+            text = before + f" {join} ".join(parts)
             rows = await there.rows("/s")
             expected = loop(rows, text, values)
             page = await there.call("search", "/s", predicate(text, **values))

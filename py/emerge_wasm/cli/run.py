@@ -83,7 +83,8 @@ def _run_here(fs: SyncClient, path: str, method: str, args: list[Any], kwargs: d
     found = fs.getobject(path)
     many = isinstance(found, EmergeDirectory)
     done = failed = 0
-    for done, each in enumerate(fs.objects(path) if many else [found], 1):
+    for each in fs.objects(path) if many else [found]:
+        done += 1
         try:
             yield {"event": "result", "path": object_path(each), "result": _called(each, method, args, kwargs)}
         except Exception as error:

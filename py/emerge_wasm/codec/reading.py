@@ -186,9 +186,10 @@ def decode(data: bytes, *, limit: int = SIZE_LIMIT, make_record: MakeRecord = Re
     Raises Invalid for anything that is not exactly one well-formed value, LimitExceeded (`details["limit"]` is
     "size" or "depth") for more than `limit` bytes or DEPTH_LIMIT levels.
     """
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise Invalid(f"encoded data must be bytes, not {type(data).__name__}")
-    data = bytes(data)
+    if type(data) is not bytes:
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise Invalid(f"encoded data must be bytes, not {type(data).__name__}")
+        data = bytes(data)
     if len(data) > limit:
         raise LimitExceeded(f"the message has {len(data)} bytes", remedy=f"the limit is {limit}", limit="size")
     try:

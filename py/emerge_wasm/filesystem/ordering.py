@@ -21,6 +21,7 @@ from .index import Index, scan_rest
 from .planning import Span, Way
 from .read import PAGE_BYTES
 from .searching import Search
+from .seek import Keys
 
 Placed = tuple[bytes, bytes, Candidate]
 """The key of an object's value (b"": it has no place), its uuid, and itself without its state."""
@@ -80,6 +81,7 @@ class Path:
     low: bytes
     high: bytes | None
     lacking: bool  # whether objects may fit that lack its first field
+    sure: Keys | None = None  # keys of objects that need not be looked at
     rest: bool = False  # whether there are objects without a place in the index that may fit
 
 
@@ -111,7 +113,7 @@ async def plan_order(asked: Search, order_by: str) -> tuple[Way | None, Path | N
     if way is not None and {branch.index for branch in way} != {path.index}:
         if await asked.planner.probe(way, FEW) < FEW:
             return way, None
-    return way, path
+    return way, replace(path, sure=asked.sure_in(path.index, way))
 
 
 async def _find_path(asked: Search, order_by: str) -> Path | None:
@@ -158,7 +160,7 @@ async def _walk(asked: Search, path: Path, best: Best) -> tuple[list[Placed], bo
     if after is not None and not after[0]:
         return [], False  # it came to those without a place
     start = path.prefix + b"".join(after) if after is not None else b""
-    pages = asked.scanner.ordered(path.index, (path.low, path.high), best.descending, start, best.limit)
+    pages = asked.scanner.ordered(path.index, (path.low, path.high), best.descending, start, best.limit, path.sure)
     skip = len(path.prefix)
     async with aclosing(asked.judge.fitting(pages)) as fitting:
         async for page in fitting:

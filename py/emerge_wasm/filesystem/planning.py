@@ -82,8 +82,11 @@ class Branch:
         *above, last = (certain[span.field] for span in self.spans)
         if any((one.low, one.high) != (span.low, span.high) for one, span in zip(above, self.spans, strict=False)):
             return None
+        whole = all(one.whole for one in certain.values())
+        if last.low >= last.high and not whole:
+            return None
         prefix = b"".join(one.low for one in above)
-        return Certain(prefix + last.low, prefix + last.high, last.whole)
+        return Certain(prefix + last.low, prefix + last.high, whole)
 
 
 Way = tuple[Branch, ...]

@@ -139,12 +139,19 @@ class Scanner:
         return total
 
     async def ordered(
-        self, index: Index, bounds: tuple[bytes, bytes | None], reverse: bool, after: bytes, first: int
+        self,
+        index: Index,
+        bounds: tuple[bytes, bytes | None],
+        reverse: bool,
+        after: bytes,
+        first: int,
+        sure: Keys | None = None,
     ) -> Candidates:
-        """The objects in a range of an index, in its order; the marks are the keys of its rows."""
+        """The objects in a range of an index, in its order; those with keys in `sure` fit. The marks are the keys of
+        its rows."""
         whereabouts = Whereabouts(self.core, self.context, self.top)
         async for hits in hits_of(self.core, index, bounds, after=after, first=first, reverse=reverse):
-            async for page in read_hits(self.core, self.context, whereabouts, hits):
+            async for page in read_hits(self.core, self.context, whereabouts, hits, sure=sure):
                 yield page
 
     async def rest(self, index: Index, lacking: bool) -> Candidates:

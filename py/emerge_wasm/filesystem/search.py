@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
+from typing import Any
 
 from ..context import Context
-from ..operations import Wire
+from ..operations import Rows, Wire
 from .candidate import Candidate
 from .core import Core
 from .cursor import read_cursor, write_cursor
@@ -33,30 +34,36 @@ async def search(
     asked = await open_search(core, context, path, predicate, as_of, bundles)
     if order_by:
         found, after = await ordered_page(asked, order_by, descending, limit, cursor)
+        rows = [_row(asked, each) for each in found]
     else:
-        found, after = await _page(asked, limit, cursor)
+        rows, after = await _page(asked, limit, cursor)
     note_search(asked, order_by, time.perf_counter() - began)
-    rows = [{"pointer": each.entry.wire(each.directory, core.node), "state": each.state} for each in found]
     return {"objects": rows, "cursor": after, "scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}
 
 
-async def _page(asked: Search, limit: int, cursor: str) -> tuple[list[Candidate], str]:
+def _row(asked: Search, found: Candidate) -> Wire:
+    return {"pointer": found.entry.wire(found.directory, asked.core.node), "state": found.state}
+
+
+async def _page(asked: Search, limit: int, cursor: str) -> tuple[Rows, str]:
     """The next objects in the plan's own order, and the cursor after them."""
     mark = None
     if cursor:
         asked.choices.given, mark = read_cursor(cursor, asked.mark_of_plan(), list, list)
     way = await asked.plan()
-    found: list[Candidate] = []
+    found: Rows = []
+    last: Any = None  # where the last one was found
     size = 0
     async with aclosing(asked.fitting(way, mark, limit)) as pages:
         async for page in pages:
             for candidate in page:
                 size += candidate.entry.size
                 if len(found) == limit or (found and size > PAGE_BYTES):
-                    return found, write_cursor(asked.mark_of_plan(), asked.choices.made, list(found[-1].mark))
-                found.append(candidate)
+                    return found, write_cursor(asked.mark_of_plan(), asked.choices.made, list(last))
+                found.append(_row(asked, candidate))  # and not kept: many objects alive are much work for the collector
+                last = candidate.mark
             if len(found) == limit:
-                return found, write_cursor(asked.mark_of_plan(), asked.choices.made, list(found[-1].mark))
+                return found, write_cursor(asked.mark_of_plan(), asked.choices.made, list(last))
     return found, ""
 
 

@@ -22,6 +22,7 @@ from .judging import Judge
 from .moment import read_moment
 from .planning import Choices, Planner, Span, Way, spans_of
 from .scanning import Scanner
+from .seek import Keys
 
 SMALL = 4096
 """Bytes of a predicate that is remembered."""
@@ -66,6 +67,13 @@ class Search:
     async def plan(self) -> Way | None:
         """The way to all that can fit; None: a walk."""
         return await self.planner.plan(self.predicate.want()) if self.indexes else None
+
+    def sure_in(self, index: Index, way: Way | None) -> Keys | None:
+        """The keys in the one index of a plan that alone say that the predicate holds."""
+        if not way or len(way) > 1 or way[0].index != index or not self.expression:
+            return None
+        sure = way[0].sure(self.predicate.certain())
+        return None if sure is None else (sure.low, sure.high)
 
     def fitting(self, way: Way | None, mark: Any = None, first: int = 500) -> Candidates:
         """The objects that a plan gives and for which the predicate is true, page by page."""

@@ -82,6 +82,7 @@ async def _read(
     apart: list[int] = []
     total, (low, high) = 0, sure
     superuser, make = context.superuser, tuple.__new__  # as in `Entry.unpack`
+    rights: dict[tuple[str, str, str], bool] = {}
     for (key, where), raw in zip(hits, raws, strict=True):
         state: bytes | None = None
         if raw is not None:
@@ -90,7 +91,11 @@ async def _read(
         elif (packed := again[key]) is None:
             continue
         entry = Entry.unpack(packed)
-        if superuser or may(context, packed, "r"):
+        if not superuser:
+            owned = entry.owner, entry.group, entry.perms
+            if (allowed := rights.get(owned)) is None:
+                allowed = rights[owned] = may(context, packed, "r")
+        if superuser or allowed:
             if state is None:
                 apart.append(len(found))
             found.append(

@@ -16,6 +16,9 @@ from .compile import Compiler
 from .order import family_range, is_whole, sort_key
 from .range import MIRRORED, is_ordered
 
+_END = b"\xfe"
+"""After the keys of all values."""
+
 
 @dataclass(frozen=True, slots=True)
 class Certain:
@@ -40,7 +43,8 @@ def certain_of(node: ast.expr, compiler: Compiler) -> dict[str, Certain] | None:
         pairs = zip(sides, node.ops, sides[1:], strict=False)
         parts = [_pair(left, type(op).__name__, right, compiler) for left, op, right in pairs]
     else:
-        return None
+        name = _asked_for(node, compiler)
+        return {name: Certain(b"", _END, True)} if name else None
     found: dict[str, Certain] = {}
     for part in parts:
         if part is None:
@@ -49,6 +53,15 @@ def certain_of(node: ast.expr, compiler: Compiler) -> dict[str, Certain] | None:
             held = found.get(field)
             found[field] = each if held is None else held.joined(each)
     return found
+
+
+def _asked_for(node: ast.expr, compiler: Compiler) -> str:
+    """The field of `hasattr(o, "field")`: whatever has a place in the order is there."""
+    match node:
+        case ast.Call(func=function, args=[ast.Name(id=owner), ast.Constant(value=str() as name)], keywords=[]):
+            asked = compiler.dotted(function) == "hasattr" and owner == compiler.argument
+            return name if asked and not name.startswith("__") else ""
+    return ""
 
 
 def _pair(left: ast.expr, name: str, right: ast.expr, compiler: Compiler) -> dict[str, Certain] | None:
@@ -65,7 +78,10 @@ def _pair(left: ast.expr, name: str, right: ast.expr, compiler: Compiler) -> dic
 
 def _between(name: str, value: Any) -> Certain | None:
     if value is None:
-        return Certain(*family_range(sort_key(None) or b""), True) if name in ("Eq", "Is") else None
+        first, last = family_range(sort_key(None) or b"")  # the lowest of all families
+        if name in ("NotEq", "IsNot"):
+            return Certain(last, _END, True)
+        return Certain(first, last, True) if name in ("Eq", "Is") else None
     key = sort_key(value) if is_ordered(value) else None
     if key is None:
         return None
