@@ -22,8 +22,8 @@ from emerge_wasm.clients import Client
 from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.codec import pack_state
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.execute import Here
-from emerge_wasm.filesystem.run import RunCall, Runner
+from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.runs.run import RunCall, Runner
 from emerge_wasm.objects import METADATA
 from emerge_wasm.sandbox import Pool
 from emerge_wasm.stores import open_store

@@ -27,7 +27,7 @@ BROWSER = [
     "emerge_wasm.bundles",
     "emerge_wasm.wire",
     "emerge_wasm.filesystem",
-    "emerge_wasm.filesystem.execute",
+    "emerge_wasm.filesystem.runs.execute",
     "emerge_wasm.graphql",
     "emerge_wasm.query",
     "emerge_wasm.clients",

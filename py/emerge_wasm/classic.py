@@ -16,7 +16,7 @@ from .clients.setting import DEFAULT_PORT, endpoint_of
 from .errors import Invalid
 
 if TYPE_CHECKING:
-    from .filesystem.run import EvaluateCall, EvaluateOutcome, Host, RunCall, Runner, RunOutcome
+    from .filesystem.runs.run import EvaluateCall, EvaluateOutcome, Host, RunCall, Runner, RunOutcome
     from .node.rest import RESTNodeServer as RESTNodeServer
     from .sandbox import Pool
 
@@ -128,7 +128,7 @@ class _Sandbox:
         self._turn = asyncio.Lock()
         if sys.platform == "emscripten":
             from .clients.host import give_filesystem
-            from .filesystem.execute import Here
+            from .filesystem.runs.execute import Here
 
             self._here = Here(given=give_filesystem)
 

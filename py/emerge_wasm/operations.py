@@ -427,7 +427,7 @@ class Operations(Protocol):
     # --- archives
     @operation("archives", "r")
     def export(self, path: str, versions: bool = True) -> AsyncIterator[Wire]:
-        """A stream of all that `load` needs to make a tree again: see `filesystem/archive.py`."""
+        """A stream of all that `load` needs to make a tree again: see `filesystem/archives/archive_record.py`."""
         ...
 
     @operation("archives", "w", changes=True)

@@ -20,7 +20,7 @@ from emerge_wasm.browser.guest import Guest
 from emerge_wasm.bundles import capture
 from emerge_wasm.codec import pack_state
 from emerge_wasm.errors import EmergeError, ExecutionFailed, LimitExceeded, PermissionDenied
-from emerge_wasm.filesystem.run import RunCall
+from emerge_wasm.filesystem.runs.run import RunCall
 
 
 @dataclass

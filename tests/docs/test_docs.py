@@ -23,21 +23,12 @@ from emerge_wasm.cli.main import EXIT_CODES, main
 from emerge_wasm.clients import archive, calling, websocket, writing
 from emerge_wasm.clients.setting import DEFAULT_HOST
 from emerge_wasm.context import UMASK
-from emerge_wasm.filesystem import (
-    aggregate,
-    defining,
-    execute,
-    hosting,
-    invocation,
-    overlay,
-    read,
-    receipt,
-    searchtext,
-    text,
-    transaction,
-    turn,
-)
+from emerge_wasm.filesystem import read
 from emerge_wasm.filesystem.filesystem import FORMAT
+from emerge_wasm.filesystem.indexes import defining, text
+from emerge_wasm.filesystem.runs import execute, hosting, invocation, receipt, turn
+from emerge_wasm.filesystem.searches import aggregate, searchtext
+from emerge_wasm.filesystem.transactions import overlay, transaction
 from emerge_wasm.node.cluster import TIMES
 from emerge_wasm.query import order
 from emerge_wasm.relay import setting as relay_setting

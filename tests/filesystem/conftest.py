@@ -18,7 +18,7 @@ from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.clients.websocket import ONLINE, WebSocketTransport
 from emerge_wasm.clients.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.execute import Here
+from emerge_wasm.filesystem.runs.execute import Here
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer

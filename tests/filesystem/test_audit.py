@@ -19,8 +19,7 @@ from emerge_wasm.clients import Client
 from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.audit import Report, audit
-from emerge_wasm.filesystem.execute import Here
-from emerge_wasm.filesystem.indexing import reference_key
+from emerge_wasm.filesystem.indexes.indexing import reference_key
 from emerge_wasm.filesystem.record import (
     INLINE_LIMIT,
     ROOT,
@@ -31,6 +30,7 @@ from emerge_wasm.filesystem.record import (
     log_key,
     version_key,
 )
+from emerge_wasm.filesystem.runs.execute import Here
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import Part, item

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emerge_wasm.errors import Conflict, LimitExceeded
-from emerge_wasm.filesystem.overlay import Overlay
-from emerge_wasm.filesystem.seen import Overtaken
+from emerge_wasm.filesystem.transactions.overlay import Overlay
+from emerge_wasm.filesystem.transactions.seen import Overtaken
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
 from emerge_wasm.stores.memory import MemoryStore

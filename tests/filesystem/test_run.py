@@ -19,10 +19,11 @@ from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.codec import Reference
 from emerge_wasm.context import Context
 from emerge_wasm.errors import Unavailable
-from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome, hosting
+from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
 from emerge_wasm.filesystem.audit import audit
-from emerge_wasm.filesystem.execute import Here, execute
-from emerge_wasm.filesystem.run import Host
+from emerge_wasm.filesystem.runs import hosting
+from emerge_wasm.filesystem.runs.execute import Here, execute
+from emerge_wasm.filesystem.runs.run import Host
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused
 

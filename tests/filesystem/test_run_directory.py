@@ -19,9 +19,9 @@ from emerge_wasm.context import Context
 from emerge_wasm.errors import error_from_wire
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
 from emerge_wasm.filesystem.audit import audit
-from emerge_wasm.filesystem.execute import Here
-from emerge_wasm.filesystem.feed import ROOM, Feed
-from emerge_wasm.filesystem.run import Host
+from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.runs.feed import ROOM, Feed
+from emerge_wasm.filesystem.runs.run import Host
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused
 from tests.node.conftest import eventually

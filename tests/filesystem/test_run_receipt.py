@@ -19,8 +19,8 @@ from emerge_wasm.codec import encode
 from emerge_wasm.context import Context
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.audit import audit
-from emerge_wasm.filesystem.execute import Here
-from emerge_wasm.filesystem.receipt import KEPT
+from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.runs.receipt import KEPT
 from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from emerge_wasm.codec import decode, encode
 from emerge_wasm.errors import Invalid, NotFound, PermissionDenied
-from emerge_wasm.filesystem import suggestion
-from emerge_wasm.filesystem.cursor import write_cursor
-from emerge_wasm.filesystem.suggestion import suggestions
+from emerge_wasm.filesystem.searches import suggestion
+from emerge_wasm.filesystem.searches.cursor import write_cursor
+from emerge_wasm.filesystem.searches.suggestion import suggestions
 from emerge_wasm.query.order import sort_key
 from tests.filesystem.searched import Searched, fits, longest_stall, path_of, predicate, searched, states_of
 

@@ -16,8 +16,8 @@ from emerge_wasm.clients import Client
 from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import Invalid, NotFound, Unavailable
-from emerge_wasm.filesystem.execute import Here
-from emerge_wasm.filesystem.run import EvaluateCall, EvaluateOutcome
+from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.runs.run import EvaluateCall, EvaluateOutcome
 from tests.filesystem.searched import Searched, path_of, predicate, searched
 
 LIMIT = 50

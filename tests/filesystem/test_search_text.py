@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import Invalid, LimitExceeded
-from emerge_wasm.filesystem import searchtext
-from emerge_wasm.filesystem.ranking import rank
-from emerge_wasm.filesystem.searchtext import Word, read_words
+from emerge_wasm.filesystem.searches import searchtext
+from emerge_wasm.filesystem.searches.ranking import rank
+from emerge_wasm.filesystem.searches.searchtext import Word, read_words
 from tests.filesystem.searched import Searched, searched
 
 WORDS = st.sampled_from(["red", "Red", "reddish", "blue", "BLUE", "straße", "STRASSE", "a", "été"])

@@ -18,11 +18,11 @@ from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.context import Context
 from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
-from emerge_wasm.filesystem import transaction as module
 from emerge_wasm.filesystem.audit import audit
-from emerge_wasm.filesystem.execute import Here
-from emerge_wasm.filesystem.run import Host
-from emerge_wasm.filesystem.transaction import Transactions, transactions_of
+from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.runs.run import Host
+from emerge_wasm.filesystem.transactions import transaction as module
+from emerge_wasm.filesystem.transactions.transaction import Transactions, transactions_of
 from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import item, refused

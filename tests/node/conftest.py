@@ -10,7 +10,7 @@ import pytest
 
 from emerge_wasm.clients.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.run import Runner
+from emerge_wasm.filesystem.runs.run import Runner
 from emerge_wasm.node.cluster import Times
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context

@@ -7,8 +7,8 @@ import pytest
 from emerge_wasm import codec
 from emerge_wasm.errors import Conflict, Invalid, NotFound, Unavailable
 from emerge_wasm.filesystem import RunCall, RunOutcome
-from emerge_wasm.filesystem.execute import Here
-from emerge_wasm.filesystem.run import Host
+from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.runs.run import Host
 from emerge_wasm.node.cluster import Cluster
 from emerge_wasm.node.node import Node
 

@@ -13,7 +13,7 @@ from emerge_wasm import EmergeFile, ExecutionFailed, LimitExceeded, NotFound, Pe
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.host import give_filesystem
 from emerge_wasm.clients.local import LocalTransport
-from emerge_wasm.filesystem.execute import Here
+from emerge_wasm.filesystem.runs.execute import Here
 from emerge_wasm.node.node import Node
 from emerge_wasm.node.reach import read_context
 from emerge_wasm.operations import Context

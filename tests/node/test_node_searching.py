@@ -19,8 +19,8 @@ from emerge_wasm.clients.searching import wire_predicate
 from emerge_wasm.clients.zeromq import ZeroMQTransport
 from emerge_wasm.errors import EmergeError
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.cursor import write_cursor
-from emerge_wasm.filesystem.execute import Here
+from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.searches.cursor import write_cursor
 from emerge_wasm.node.joining import JOINT
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context

@@ -16,8 +16,8 @@ import zmq
 from emerge_wasm.clients.zeromq import DrainedSocket, ZeroMQTransport
 from emerge_wasm.errors import EmergeError, Invalid, LimitExceeded, NotFound, Unavailable
 from emerge_wasm.filesystem import RunCall, RunOutcome
-from emerge_wasm.filesystem.execute import Here
-from emerge_wasm.filesystem.run import Host
+from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.runs.run import Host
 from emerge_wasm.node.answer import Answer
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import TABLE, Context, find_operation

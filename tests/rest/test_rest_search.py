@@ -17,7 +17,7 @@ from emerge_wasm.clients.host import give_filesystem
 from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.codec import decode, encode
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.execute import Here
+from emerge_wasm.filesystem.runs.execute import Here
 from emerge_wasm.node.openapi import describe
 from emerge_wasm.node.rest import RESTNodeServer
 from emerge_wasm.stores.memory import MemoryStore

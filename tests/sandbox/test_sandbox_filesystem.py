@@ -86,7 +86,7 @@ async def test_transaction_inside(client: Client) -> None:
 
 
 async def test_calls_without_end_are_counted(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from emerge_wasm.filesystem import hosting
+    from emerge_wasm.filesystem.runs import hosting
 
     monkeypatch.setattr(hosting.Caller.__init__, "__defaults__", (None, 100))
     with pytest.raises(LimitExceeded) as caught:

@@ -13,7 +13,7 @@ import pytest
 
 from emerge_wasm.bundles import capture
 from emerge_wasm.errors import ExecutionFailed, LimitExceeded, Unavailable
-from emerge_wasm.filesystem.run import EvaluateCall
+from emerge_wasm.filesystem.runs.run import EvaluateCall
 from emerge_wasm.sandbox import Pool
 from emerge_wasm.sandbox.staff import Keeping
 

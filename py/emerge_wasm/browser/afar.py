@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..context import Context
 from ..errors import Invalid, LimitExceeded, Unavailable
-from ..filesystem.hosting import CALLS
+from ..filesystem.runs.hosting import CALLS
 from ..operations import Wire, find_operation
 
 if TYPE_CHECKING:

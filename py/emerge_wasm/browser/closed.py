@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from typing import Any, NoReturn
 
 from ..errors import EmergeError, ExecutionFailed, LimitExceeded, error_from_wire
-from ..filesystem.execute import Limits
-from ..filesystem.run import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
+from ..filesystem.runs.execute import Limits
+from ..filesystem.runs.run import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 from . import talk
 from .line import Line, Open
 from .service import Service

@@ -15,10 +15,10 @@ from typing import Any
 
 from ..clients.host import give_filesystem
 from ..errors import EmergeError, ExecutionFailed, error_from_wire
-from ..filesystem.evaluating import evaluate_rows
-from ..filesystem.execute import execute
-from ..filesystem.failure import describe
-from ..filesystem.run import EvaluateCall, RunCall
+from ..filesystem.runs.evaluating import evaluate_rows
+from ..filesystem.runs.execute import execute
+from ..filesystem.runs.failure import describe
+from ..filesystem.runs.run import EvaluateCall, RunCall
 from ..operations import Wire
 from . import talk
 from .native import use_native_msgpack

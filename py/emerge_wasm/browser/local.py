@@ -6,7 +6,7 @@ from typing import Any
 
 from ..clients.local import LocalTransport
 from ..filesystem import Filesystem
-from ..filesystem.run import Runner
+from ..filesystem.runs.run import Runner
 from ..operations import Wire
 from ..stores import open_store
 from .library import load_graphql

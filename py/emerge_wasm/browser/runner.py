@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..clients.host import give_filesystem
-from ..filesystem.execute import Here
-from ..filesystem.run import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
+from ..filesystem.runs.execute import Here
+from ..filesystem.runs.run import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 from .closed import Closed
 from .consent import CLOSED, HERE, Consent
 

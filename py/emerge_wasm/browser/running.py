@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..codec import show
 from ..errors import Unavailable, error_from_wire
-from ..filesystem.run import RunCall
+from ..filesystem.runs.run import RunCall
 from ..objects import Pointer
 from ..paths import child_path
 from .afar import Afar

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from typing import Any
 
 from ..errors import EmergeError, Unavailable
-from ..filesystem.failure import describe
-from ..filesystem.run import Host
+from ..filesystem.runs.failure import describe
+from ..filesystem.runs.run import Host
 from . import talk
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any
 
-from ..filesystem.run import Host
+from ..filesystem.runs.run import Host
 from ..operations import Wire
 from .client import Client
 from .sync import SyncClient

@@ -14,8 +14,8 @@ from ..errors import Invalid
 from ..store import Store, keys_of, prefix_end
 from .find import REMOVED
 from .history_check import PAGE, History, Row, check_history, histories
-from .index_check import index_faults
-from .indexing import REFERENCE
+from .indexes.index_check import index_faults
+from .indexes.indexing import REFERENCE
 from .place import ROOT_KEY
 from .record import ROOT, VERSION_KEY_SIZE, VersionRecord, is_directory, micros_of
 

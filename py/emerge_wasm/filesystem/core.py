@@ -19,12 +19,11 @@ from ..operations import Context
 from ..paths import join_path
 from ..store import Batch, Store, prefix_end
 from .access import new_perms
-from .ancestry import Gone
-from .behind import Behind
-from .capacity import Capacity
-from .catalogue import CATALOGUE, NONE, parse
-from .following import Following, Taken, Touched
-from .indexing import finish, follow, reserve
+from .indexes.ancestry import Gone
+from .indexes.catalogue import CATALOGUE, NONE, parse
+from .indexes.following import Following, Taken, Touched
+from .indexes.indexing import finish, follow, reserve
+from .indexes.unique import taken_by
 from .locality import fresh_uuid, get_entries
 from .moment import after, utc_now
 from .place import ROOT_KEY, ROOT_RAW, Above, Names, Place
@@ -40,14 +39,15 @@ from .record import (
     link_value,
     version_key,
 )
-from .run import Runner
-from .turn import Turns
-from .unique import taken_by
+from .runs.behind import Behind
+from .runs.capacity import Capacity
+from .runs.run import Runner
+from .runs.turn import Turns
 
 if TYPE_CHECKING:
-    from .building import Builder
-    from .hosting import Dispatch
-    from .transaction import Transactions
+    from .indexes.building import Builder
+    from .runs.hosting import Dispatch
+    from .transactions.transaction import Transactions
 
 T = TypeVar("T")
 

@@ -11,35 +11,16 @@ from .. import graphql
 from ..errors import Conflict, Invalid
 from ..operations import Context, Wire, find_operation
 from ..store import Batch, Store
-from . import (
-    aggregate,
-    archive,
-    building,
-    code,
-    compare,
-    composing,
-    defining,
-    directory,
-    explain,
-    history,
-    loading,
-    mixing,
-    move,
-    owning,
-    read,
-    receipt,
-    reference,
-    retention,
-    running,
-    search,
-    searchtext,
-    transaction,
-    write,
-)
+from . import code, compare, composing, directory, history, mixing, move, owning, read, reference, retention, write
+from .archives import archive, loading
 from .core import Core
+from .indexes import building, defining
 from .migration import migrate
 from .moment import utc_now
-from .run import Runner
+from .runs import receipt, running
+from .runs.run import Runner
+from .searches import aggregate, explain, search, searchtext
+from .transactions import transaction
 
 FORMAT = b"2"
 """The layout of records in a store (see `record.py`); a store of another format is refused by name."""

@@ -11,7 +11,7 @@ from ..errors import EmergeError
 from ..paths import child_path
 from ..store import Store, prefix_end
 from .find import REMOVED
-from .indexing import reference_key
+from .indexes.indexing import reference_key
 from .place import ROOT_KEY
 from .record import ROOT, Entry, VersionRecord, entry_key, link_key, link_value, version_key
 

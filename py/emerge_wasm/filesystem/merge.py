@@ -15,11 +15,11 @@ from ..codec import decode, encode
 from ..context import Context
 from ..errors import Conflict, Unavailable
 from .core import Core
-from .hosting import asker
 from .place import Place
 from .read import load_bundles, load_state
 from .record import Entry, VersionRecord, version_key
-from .run import MERGE, RunCall
+from .runs.hosting import asker
+from .runs.run import MERGE, RunCall
 
 Edit = Callable[[Entry, bytes | None], tuple[Entry, bytes]]
 """Given the entry that is there (or a fresh one) and its state: the entry with its new class and so on, and state."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..objects import DIRECTORY
 from ..paths import join_path
-from .catalogue import NONE
+from .indexes.catalogue import NONE
 from .record import ROOT, Entry, entry_key
 
 Names = tuple[str, ...]

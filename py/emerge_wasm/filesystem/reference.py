@@ -12,7 +12,7 @@ from ..operations import Wire
 from ..store import prefix_end
 from .core import Core
 from .find import REGISTRY, find
-from .indexing import REFERENCE
+from .indexes.indexing import REFERENCE
 from .read import check_limit, load_state
 
 

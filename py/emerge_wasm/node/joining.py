@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import Invalid
-from ..filesystem.cursor import AGAIN, read_cursor, write_cursor
-from ..filesystem.judging import TOLD
 from ..filesystem.read import PAGE_BYTES
+from ..filesystem.searches.cursor import AGAIN, read_cursor, write_cursor
+from ..filesystem.searches.judging import TOLD
 from ..operations import Rows, Wire
 
 JOINT = "~"
@@ -42,7 +42,7 @@ def place_scored(position: Sequence[Any]) -> Any:
 
 
 def join_parts(parts: Sequence[Wire], place: Place, limit: int) -> tuple[list[Any], Sequence[Any] | None]:
-    """The next `limit` rows of parts ({"rows": [{"position", "row"}…], "next"}, see `filesystem/part.py`), and the
+    """The next `limit` rows of parts ({"rows": [{"position", "row"}…], "next"}, see `filesystem/searches/part.py`), and the
     position that it goes on after; None: there are no more."""
     rows = sorted((row for part in parts for row in part["rows"]), key=lambda row: place(row["position"]))
     ends = [part["next"] for part in parts if part["next"] is not None]

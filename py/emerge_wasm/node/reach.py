@@ -15,7 +15,7 @@ from ..clients.zeromq import ZeroMQTransport
 from ..context import UMASK
 from ..errors import Invalid, NotFound, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
-from ..filesystem.part import PARTS
+from ..filesystem.searches.part import PARTS
 from ..operations import Context, Wire, find_operation
 from ..paths import join_path, split_path
 from .answer import Answer

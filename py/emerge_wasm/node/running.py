@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import Any
 
 from ..errors import EmergeError, NotFound, PermissionDenied
-from ..filesystem.feed import Feed, together
+from ..filesystem.runs.feed import Feed, together
 from ..objects import DIRECTORY
 from ..operations import Context, Rows, Wire
 from ..paths import split_path

@@ -11,11 +11,11 @@ from contextlib import aclosing
 from typing import Any
 
 from ..errors import EmergeError, Unavailable
-from ..filesystem.aggregate import Table, make_table
-from ..filesystem.cursor import AGAIN, fingerprint
-from ..filesystem.feed import together
-from ..filesystem.judging import TOLD
 from ..filesystem.read import PAGE_BYTES, check_limit
+from ..filesystem.runs.feed import together
+from ..filesystem.searches.aggregate import Table, make_table
+from ..filesystem.searches.cursor import AGAIN, fingerprint
+from ..filesystem.searches.judging import TOLD
 from ..operations import Context, Names, Rows, Wire
 from ..paths import split_path
 from .joining import (

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from types import FrameType
 
-from ..filesystem.capture import PART, Stop
+from ..filesystem.runs.capture import PART, Stop
 
 SOON = 0.05
 """Seconds that a line may wait before it is shown."""

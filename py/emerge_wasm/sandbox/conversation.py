@@ -11,7 +11,7 @@ from typing import Any
 
 from ..codec import encode
 from ..errors import EmergeError, LimitExceeded, Unavailable
-from ..filesystem.run import Host
+from ..filesystem.runs.run import Host
 from .frame import LONGEST, BadFrame
 from .message import Ask, Done, Failed, Kind, Message, Next, Open, Probed, Ready, Shut, Text, Values
 from .process import Gone, Process

@@ -1,4 +1,4 @@
-"""Where a node runs shipped code: a Runner (see `filesystem.run`) over worker processes that are closed in.
+"""Where a node runs shipped code: a Runner (see `filesystem.runs.run`) over worker processes that are closed in.
 
 Runs in the node's event loop and never imports shipped code there.
 """
@@ -14,8 +14,8 @@ from typing import Any, Self
 
 from ..codec import decode, encode
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
-from ..filesystem.execute import Limits
-from ..filesystem.run import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
+from ..filesystem.runs.execute import Limits
+from ..filesystem.runs.run import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 from .conversation import Conversation
 from .deadline import GRACE
 from .errand import Errand

@@ -19,10 +19,10 @@ from .. import sync
 from ..clients import Client, SyncClient
 from ..codec import encode
 from ..errors import EmergeError, LimitExceeded
-from ..filesystem.capture import Stop
-from ..filesystem.evaluating import evaluate_rows
-from ..filesystem.execute import Limits, execute_encoded
-from ..filesystem.run import EvaluateCall, RunCall
+from ..filesystem.runs.capture import Stop
+from ..filesystem.runs.evaluating import evaluate_rows
+from ..filesystem.runs.execute import Limits, execute_encoded
+from ..filesystem.runs.run import EvaluateCall, RunCall
 from . import attack, loop
 from .alarm import Alarm
 from .channel import Channel, ChannelTransport, Closed

@@ -1,0 +1,1 @@
+"""A tree as records that make it again."""

@@ -1,0 +1,1 @@
+"""Indexes: defined, built, kept with every change, read."""

@@ -1,0 +1,45 @@
+"""The shapes of the classes of stored objects: which of their fields are what the state says. Awaits a store only.
+
+An object whose class decides otherwise has no place in the order of an index: searches must ask its code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...bundles import parse
+from ...errors import EmergeError
+from ...query.shape import Shape, known_shape, shape_of
+from ...store import Batch, Store, keys_of
+
+
+async def shapes_of(store: Store, hashes: Iterable[str], making: Batch | None = None) -> dict[str, Shape]:
+    """The shapes of classes by the hashes of their bundles, which are in the store or about to be put there."""
+    found: dict[str, Shape] = {}
+    for hash in set(hashes):
+        shape = known_shape(hash) if hash else None
+        if shape is None:
+            bundles = await _bundles(store, hash, making) if hash else {}
+            shape = shape_of(hash, bundles.get)
+        found[hash] = shape
+    return found
+
+
+async def _bundles(store: Store, hash: str, making: Batch | None) -> dict[str, bytes]:
+    """A bundle and all that it requires, by hash; what is absent is left out."""
+    fresh = {key.decode(): data for space, key, data in making.puts if space == "bundles"} if making else {}
+    found: dict[str, bytes] = {}
+    wanted = [hash]
+    while wanted:
+        raws = await store.get(keys_of("bundles", (each.encode() for each in wanted)))
+        held = {each: fresh.get(each, raw) for each, raw in zip(wanted, raws, strict=True)}
+        found |= {each: raw for each, raw in held.items() if raw is not None}
+        wanted = list({each for raw in held.values() if raw is not None for each in _requires(raw)} - set(found))
+    return found
+
+
+def _requires(raw: bytes) -> list[str]:
+    try:
+        return list(parse(raw).requires)
+    except EmergeError:
+        return []

@@ -1,0 +1,177 @@
+"""Reading indexes: which there are over a directory, and pages of their rows. Rights are not looked at here.
+
+Whoever reads an object that a row leads to must check it: the row says where it was when the page was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ...store import prefix_end
+from ..core import Core
+from .catalogue import CATALOGUE, NONE, Definition, parse, progress_key, ready_key
+from .index_row import NOWHERE, REST, index_prefix, read_count, text_prefix
+from .progress import Progress, read_progress
+
+BUILDING, READY, FAILED = "building", "ready", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index as it is now. Only a `ready` one has all its rows; `done` of `total` objects are in a `building` one."""
+
+    id: int
+    directory: bytes
+    fields: tuple[str, ...]
+    unique: bool
+    text: bool
+    state: str
+    error: str = ""
+    done: int = 0
+    total: int = 0
+
+
+class Hit(NamedTuple):
+    """A row of an index: `key` is what to go on after, and sorts as the rows do; `where` is what the row says."""
+
+    key: bytes
+    where: bytes
+
+    @property
+    def uuid(self) -> bytes:
+        return self.key[-16:]
+
+    @property
+    def parent(self) -> bytes:
+        """The uuid of the directory."""
+        return self.where[:16]
+
+    @property
+    def name(self) -> str:
+        return self.where[24:].decode()
+
+    @property
+    def newest(self) -> bytes:
+        """The key of the object's newest version."""
+        return self.key[-16:] + self.where[16:24]
+
+
+class WordHit(NamedTuple):
+    """A row of a text index: so many `times` is the word in that object, among `length` words."""
+
+    key: bytes
+    uuid: bytes
+    parent: bytes
+    name: str
+    word: str
+    times: int
+    length: int
+
+
+# --- which there are
+async def all_indexes(core: Core) -> list[Index]:
+    """Every index of the filesystem."""
+    raw = (await core.store.get([CATALOGUE]))[0]
+    return await _indexes(core, parse(raw or NONE).definitions)
+
+
+async def indexes_over(core: Core, chain: Sequence[bytes]) -> list[Index]:
+    """The indexes that hold all that is below the last directory of a chain (its uuid, or its packed entry, with those
+    of the directories above it from the root on)."""
+    above = {each[:16] for each in chain}
+    expected = [each for each in parse(core.catalogue).definitions if each.directory in above]
+    raw, *ready = await core.store.get([CATALOGUE, *(("meta", ready_key(each.id)) for each in expected)])
+    if (raw or NONE) == core.catalogue:
+        return await _indexes(core, expected, ready)
+    return await _indexes(core, [each for each in parse(raw or NONE).definitions if each.directory in above])
+
+
+async def _indexes(core: Core, definitions: Sequence[Definition], ready: Sequence[bytes | None] = ()) -> list[Index]:
+    if not definitions:
+        return []
+    ready = ready or await core.store.get([("meta", ready_key(each.id)) for each in definitions])
+    building = [each for each, raw in zip(definitions, ready, strict=True) if raw is None and not each.error]
+    rows = await core.store.get([("meta", progress_key(each.id)) for each in building]) if building else []
+    progress = {each.id: read_progress(raw) for each, raw in zip(building, rows, strict=True)}
+    return [_index(each, progress.get(each.id)) for each in definitions]
+
+
+def _index(definition: Definition, progress: Progress | None) -> Index:
+    d = definition
+    state = FAILED if d.error else READY if progress is None else BUILDING
+    done, total = (progress.done, progress.total) if progress is not None else (0, 0)
+    return Index(d.id, d.directory, d.fields, d.unique, d.text, state, d.error, done, total)
+
+
+# --- their rows
+async def scan_index(
+    core: Core,
+    index: Index,
+    low: bytes = b"",
+    high: bytes | None = None,
+    *,
+    after: bytes = b"",
+    limit: int = 500,
+    reverse: bool = False,
+) -> list[Hit]:
+    """A page of the rows whose joined sort keys are in a range (low <= key < high), in order; without the rest.
+
+    `after` is the key of the last hit of the page before. Fewer than `limit`: there are no more.
+    For all with a key k in the first fields: low=k, high=prefix_end(k).
+    """
+    prefix = index_prefix(index.id)
+    end = prefix + (NOWHERE if high is None else min(high, NOWHERE))
+    return await _scan(core, prefix, prefix + low, end, after, limit, reverse)
+
+
+async def scan_rest(
+    core: Core,
+    index: Index,
+    *,
+    after: bytes = b"",
+    limit: int = 500,
+    reverse: bool = False,
+    lacking: bool = False,
+) -> list[Hit]:
+    """A page of the objects that have no place in the order of an index (or too many words for it), by uuid; before
+    them, if `lacking`, those that lack its first field."""
+    prefix = index_prefix(index.id)
+    return await _scan(
+        core, prefix, prefix + (NOWHERE if lacking else REST), prefix + REST + b"\xff" * 17, after, limit, reverse
+    )
+
+
+async def _scan(
+    core: Core, prefix: bytes, start: bytes, end: bytes, after: bytes, limit: int, reverse: bool
+) -> list[Hit]:
+    if after and reverse:
+        end = min(end, prefix + after)
+    elif after:
+        start = max(start, prefix + after + b"\0")
+    if start >= end:
+        return []
+    rows = await core.store.scan("indexes", start, end, limit=limit, reverse=reverse)
+    skip = len(prefix)
+    make = tuple.__new__  # quicker than by its names
+    return [make(Hit, (key[skip:], where)) for key, where in rows]
+
+
+async def scan_word(
+    core: Core, index: Index, word: str, prefix: bool = False, *, after: bytes = b"", limit: int = 500
+) -> list[WordHit]:
+    """A page of the objects that have a word (as `text.words_of` gives it; with `prefix` all words that begin so), by
+    word and uuid. Those with too many words are in `scan_rest`."""
+    words = text_prefix(index.id)
+    start = words + word.encode() + (b"" if prefix else b"\0")
+    end = prefix_end(start)
+    if after:
+        start = max(start, words + after + b"\0")
+    rows = await core.store.scan("indexes", start, end, limit=limit)
+    return [_word_hit(key[len(words) :], value) for key, value in rows]
+
+
+def _word_hit(key: bytes, value: bytes) -> WordHit:
+    count, length, where = read_count(value)
+    return WordHit(key, key[-16:], where[:16], where[16:].decode(), key[:-17].decode(), count, length)

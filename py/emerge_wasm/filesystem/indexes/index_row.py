@@ -1,0 +1,168 @@
+"""The rows of indexes: which keys lie where in the space `indexes`, and which an object has. Pure.
+
+b"idx" + id + sort keys of the fields + uuid -> parent uuid + version + name  an object that has a place in the order
+b"idx" + id + b"\\xff" + uuid               -> the same                        one that has none: searches look at these
+b"idx" + id + b"\\xfe" + uuid               -> the same                        one that lacks the first field
+b"unq" + id + hash of the values           -> uuid + parent uuid + name       who has these values
+b"txt" + id + word + b"\\0" + uuid          -> count, length, parent uuid + name
+
+The version is the newest, so that one read more gives the object: every version of an object writes its rows again
+(those of words, which may be many, say only where it is).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from decimal import Decimal
+from typing import Any
+
+from ...codec import Record, decode, encode
+from ...errors import EmergeError
+from ...objects import METADATA as OF_OBJECTS
+from ...query.order import sort_key
+from ...query.shape import Shape
+from ..record import Entry, entry_key
+from .catalogue import Definition
+from .text import count_words
+
+REST = b"\xff"
+NOWHERE = b"\xfe"
+UNIQUE = b"unq"
+KINDS = (b"idx", UNIQUE, b"txt")
+METADATA = ("name", "type", "class_name", "bundle", "perms", "owner", "group", "size", "version", "revision", "date")
+"""Fields of an entry that change only with versions of the object; `uuid` is one too."""
+
+_HIDDEN = frozenset(OF_OBJECTS)  # an object has these from its entry, whatever its state says
+
+ABSENT: Any = object()
+UNREADABLE: dict[str, Any] = {}
+_LARGE = 4096  # bits above which an int is not compared with a Decimal
+_COUNTS = struct.Struct(">II")
+
+
+def index_prefix(id: int) -> bytes:
+    return b"idx" + id.to_bytes(4, "big")
+
+
+def unique_prefix(id: int) -> bytes:
+    return UNIQUE + id.to_bytes(4, "big")
+
+
+def text_prefix(id: int) -> bytes:
+    return b"txt" + id.to_bytes(4, "big")
+
+
+def prefixes_of(id: int) -> tuple[bytes, ...]:
+    """What the rows of an index begin with."""
+    return index_prefix(id), unique_prefix(id), text_prefix(id)
+
+
+def read_state(raw: bytes | None) -> dict[str, Any]:
+    """The fields of a state; none of one that cannot be read, so that its object is found in the rest."""
+    try:
+        state = decode(raw) if raw is not None else UNREADABLE
+    except EmergeError:
+        return UNREADABLE
+    return state if isinstance(state, dict) else UNREADABLE
+
+
+def value_of(entry: Entry, state: dict[str, Any], field: str) -> Any:
+    """What an object has at `price` or, in plain nested data, at `address.city`; ABSENT where there is nothing."""
+    first, *rest = field.split(".")
+    if first in _HIDDEN or (first not in state and not rest):
+        value = entry.uuid.hex() if first == "uuid" else getattr(entry, first) if first in METADATA else ABSENT
+    else:
+        value = state.get(first, ABSENT)
+    for part in rest:
+        held = value.fields if isinstance(value, Record) else value
+        value = held.get(part, ABSENT) if isinstance(held, dict) else ABSENT
+    return value
+
+
+def is_hidden(shape: Shape, field: str) -> bool:
+    """Whether the class decides what the field is, whatever the state says."""
+    return bool(shape.opaque) or field.split(".")[0] in shape.computed
+
+
+def is_lacking(shape: Shape, state: dict[str, Any], field: str) -> bool:
+    """Whether an object has no such attribute at all: no predicate holds that must read it."""
+    first = field.split(".")[0]
+    if first in state or first in _HIDDEN or first in METADATA or shape.opaque or state is UNREADABLE:
+        return False
+    made = first in shape.computed or first in shape.others or first in shape.defaults or shape.dynamic
+    return not made and not first.startswith("__")
+
+
+def rows_of(
+    definition: Definition, parent: bytes, entry: Entry, state: dict[str, Any], shape: Shape, most: int
+) -> dict[bytes, bytes]:
+    """The rows that one index has of an object of a class of that shape; one in the rest when they would be more than
+    `most`."""
+    if definition.text:
+        return _text_rows(definition, parent, entry, state, most)
+    values = [value_of(entry, state, field) for field in definition.fields]
+    hidden = any(is_hidden(shape, field) for field in definition.fields)
+    lacking = is_lacking(shape, state, definition.fields[0])
+    key = index_prefix(definition.id) + (REST if hidden else NOWHERE if lacking else _place(values)) + entry.uuid
+    rows = {key: where_of(parent, entry)}
+    if definition.unique and (exact := exact_key(values)) is not None:
+        rows[unique_prefix(definition.id) + exact] = entry.uuid + entry_key(parent, entry.name)
+    return rows
+
+
+def where_of(parent: bytes, entry: Entry) -> bytes:
+    """Where an object is and which version is its newest, as a row says it."""
+    return parent + entry.version.to_bytes(8, "big") + entry.name.encode()
+
+
+def _place(values: list[Any]) -> bytes:
+    keys = [sort_key(value) for value in values]
+    return REST if None in keys else b"".join(key for key in keys if key is not None)
+
+
+def _text_rows(
+    definition: Definition, parent: bytes, entry: Entry, state: dict[str, Any], most: int
+) -> dict[bytes, bytes]:
+    counts, length = count_words(value_of(entry, state, definition.fields[0]))
+    if len(counts) > most:
+        return {index_prefix(definition.id) + REST + entry.uuid: where_of(parent, entry)}
+    prefix, where = text_prefix(definition.id), entry_key(parent, entry.name)
+    return {
+        prefix + word.encode() + b"\0" + entry.uuid: _COUNTS.pack(count, length) + where
+        for word, count in counts.items()
+    }
+
+
+def read_count(value: bytes) -> tuple[int, int, bytes]:
+    """(how often the word is there, how many words there are, parent uuid + name) of a row of a text index."""
+    return *_COUNTS.unpack_from(value), value[_COUNTS.size :]
+
+
+def exact_key(values: list[Any]) -> bytes | None:
+    """Sixteen bytes, the same for equal values only; None when one of them is absent, None or NaN."""
+    parts = [_exact(value) for value in values]
+    if None in parts:
+        return None
+    return hashlib.sha256(encode(parts)).digest()[:16]
+
+
+def _exact(value: Any) -> list[Any] | None:
+    if value is None or value is ABSENT or value != value:
+        return None
+    if isinstance(value, (bool, int, float, Decimal)):
+        return ["number", _number(value)]
+    key = sort_key(value)
+    return ["value", value] if key is None or type(value) in (str, bytes) else ["key", key]
+
+
+def _number(value: bool | int | float | Decimal) -> Any:
+    """The same for equal numbers of different types."""
+    if isinstance(value, int) and value.bit_length() > _LARGE:
+        return int(value)
+    sign, digits, exponent = Decimal(value).as_tuple()
+    if not isinstance(exponent, int):
+        return [sign, str(exponent)]  # infinite
+    text = "".join(map(str, digits)).lstrip("0")
+    short = text.rstrip("0")
+    return [sign, short, exponent + len(text) - len(short)] if short else []

@@ -1,0 +1,55 @@
+"""What becomes of the definitions of indexes: as a row of a commit, and when directories go or move.
+
+Must not import `core.py`, which needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ...store import Batch, Key
+from ..record import is_directory
+from .catalogue import CATALOGUE, Catalogue, dropped_key, progress_key, ready_key
+from .following import Following, Touched
+
+if TYPE_CHECKING:
+    from ..core import Core
+
+
+def add_definitions(batch: Batch, catalogue: Catalogue, dropped: Iterable[int]) -> None:
+    """Add to a batch that these are the definitions, and that the rows of those dropped are to go."""
+    batch.put(*CATALOGUE, catalogue.pack())
+    for id in dropped:
+        batch.delete("meta", ready_key(id))
+        batch.delete("meta", progress_key(id))
+        batch.put("meta", dropped_key(id), b"")
+
+
+async def follow_directories(core: Core, following: Following, catalogue: Catalogue, some: Iterable[Touched]) -> None:
+    """A directory takes its indexes along when it goes; one that moves in or out of an index has it built again."""
+    before = following.defined or catalogue
+    gone: set[int] = set()
+    again: set[int] = set()
+    for touched in some:
+        if touched.old is None or not is_directory(touched.old[0]):
+            continue
+        if touched.new is None:
+            gone.update(each.id for each in before.definitions if each.directory == touched.old[0][:16])
+        else:
+            again.update(await _disturbed(core, before, touched.old[1].uuids, touched.new[1].uuids))
+    if gone or again:
+        following.defined = before.remove(gone).renew(again - gone)
+        following.dropped += sorted(gone | again)
+
+
+async def _disturbed(core: Core, catalogue: Catalogue, old: tuple[bytes, ...], new: tuple[bytes, ...]) -> set[int]:
+    """Indexes that what is in a directory comes to or leaves as it moves; or that are being built, and may miss it."""
+    if old == new:
+        return set()
+    across = {each.id for each in catalogue.definitions if (each.directory in old) != (each.directory in new)}
+    inside = [each.id for each in catalogue.over(old) if each.id not in across]
+    keys: list[Key] = [("meta", ready_key(id)) for id in inside]
+    ready = await core.store.get(keys) if keys else []
+    across = {each.id for each in catalogue.definitions if each.id in across and not each.error}
+    return across | {id for id, raw in zip(inside, ready, strict=True) if raw is None}

@@ -1,0 +1,122 @@
+"""How many methods compute at once: a run has a seat while it computes, and none while it waits for the filesystem.
+
+So runs that wait for each other's objects never hold what the others need to go on. Locks and queues, nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ...errors import LimitExceeded
+
+WAITING = 1024
+"""Runs that wait to begin."""
+
+LENT = 64
+"""Runs that have begun and lent their seats: each is a process. One more keeps its seat while it waits."""
+
+
+class Capacity:
+    """The seats of one filesystem's runner. Those who come back to theirs go before those who begin."""
+
+    def __init__(self) -> None:
+        self._taken = 0
+        self.lent = 0
+        self._returning: deque[asyncio.Future[None]] = deque()
+        self._beginning: deque[asyncio.Future[None]] = deque()
+
+    async def take(self, size: int, *, back: bool = False) -> None:
+        """One of `size` seats (0: there is no bound). LimitExceeded when too many wait to begin."""
+        if not size or self._taken < size:
+            self._taken += 1
+            return
+        queue = self._returning if back else self._beginning
+        if len(self._beginning) >= WAITING and not back:
+            raise LimitExceeded(f"{WAITING} calls are waiting to run", remedy="try again later", limit="waiting calls")
+        seat = asyncio.get_running_loop().create_future()
+        queue.append(seat)
+        try:
+            await seat  # whoever leaves hands over theirs
+        except asyncio.CancelledError:
+            if not seat.cancelled():  # it was handed over already
+                self.leave()
+            elif seat in queue:
+                queue.remove(seat)
+            raise
+
+    def leave(self) -> None:
+        """Give a seat to who waits for one."""
+        for queue in (self._returning, self._beginning):
+            while queue:
+                seat = queue.popleft()
+                if not seat.done():
+                    seat.set_result(None)
+                    return
+        self._taken -= 1
+
+
+class Seat:
+    """That of one run."""
+
+    def __init__(self, capacity: Capacity, size: int) -> None:
+        self._capacity = capacity
+        self._size = size
+        self._held = False
+        self._waits = 0  # for how much the run waits at once
+        self._lent = False
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """For the time of the run."""
+        await self._take()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """While the run waits others have it; afterwards it is taken again, but by what is cancelled."""
+        self._waits += 1
+        self._lend()
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._waits -= 1
+            raise
+        except BaseException:
+            await self._return()
+            raise
+        else:
+            await self._return()
+
+    def _lend(self) -> None:
+        if self._held and self._capacity.lent < LENT:
+            self._capacity.lent += 1
+            self._lent = True
+            self._held = False
+            self._capacity.leave()
+
+    async def _return(self) -> None:
+        self._waits -= 1
+        if not self._waits and self._lent:
+            await self._take(back=True)
+            self._get_back()
+
+    async def _take(self, *, back: bool = False) -> None:
+        await self._capacity.take(self._size, back=back)
+        self._held = True
+
+    def _get_back(self) -> None:
+        if self._lent:
+            self._lent = False
+            self._capacity.lent -= 1
+
+    def _leave(self) -> None:
+        self._get_back()
+        if self._held:
+            self._held = False
+            self._capacity.leave()

@@ -1,0 +1,70 @@
+"""What happens in a run, on its way from those who run to the one who looks. Locks and queues, nothing of the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
+from typing import Any
+
+from ...operations import Wire
+
+ROOM = 256
+"""Events that wait for a slow reader; then those who run wait for it."""
+
+JOINED = 8192
+"""Characters up to which pieces of output that wait become one event."""
+
+
+class Feed:
+    """A queue of events: see `runstream`."""
+
+    def __init__(self) -> None:
+        self._events: deque[Wire] = deque()
+        self._some = asyncio.Event()
+        self._room = asyncio.Event()
+
+    def write(self, path: str, text: str) -> None:
+        """What was printed; it never waits, since each run's output has a limit."""
+        last = self._events[-1] if self._events else {}
+        if last.get("event") == "output" and last["path"] == path and len(last["text"]) < JOINED:
+            last["text"] += text
+        else:
+            self._events.append({"event": "output", "path": path, "text": text})
+        self._some.set()
+
+    async def put(self, event: Wire) -> None:
+        while len(self._events) >= ROOM:
+            self._room.clear()
+            await self._room.wait()
+        self._events.append(event)
+        self._some.set()
+
+    async def read(self, work: Callable[[Feed], Awaitable[None]]) -> AsyncGenerator[Wire, None]:
+        """The events of some work, until it ends; what ends it otherwise is raised. Closing this cancels the work."""
+        task = asyncio.ensure_future(work(self))
+        task.add_done_callback(lambda _: self._some.set())
+        try:
+            while True:
+                while self._events:
+                    self._room.set()
+                    yield self._events.popleft()
+                if task.done():
+                    break
+                self._some.clear()
+                await self._some.wait()
+            await task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do all of it at once; when one fails, or this is cancelled, none goes on."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

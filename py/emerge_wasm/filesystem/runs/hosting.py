@@ -1,0 +1,143 @@
+"""What a running method reaches of the filesystem: what its caller does, and no more often than it may.
+
+Dispatches by what it is given, so that on a node a method sees the whole cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from ...context import Context
+from ...errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
+from ...operations import Wire, find_operation
+from .capacity import Seat
+
+CALLS = 10_000
+"""Calls of the filesystem that one run may make; a stream is one."""
+
+Dispatch = Callable[[str, list[Any], Context], Awaitable[Any] | AsyncIterator[Any]]
+"""As `Filesystem.dispatch`; on a node, its router's."""
+
+
+class Caller:
+    """The Host of one run, on behalf of who asked for it; over when that run is."""
+
+    def __init__(
+        self,
+        dispatch: Dispatch,
+        context: Context,
+        path: str,
+        seat: Seat,
+        tell: Callable[[str], None] | None = None,
+        limit: int = CALLS,
+    ) -> None:
+        self._dispatch = dispatch
+        self._context = context
+        self._path = path
+        self._seat = seat
+        self._tell = tell
+        self._left = limit
+        self._limit = limit
+        self._limited: LimitExceeded | None = None  # the last limit that a call met
+        self._under_way: Counter[asyncio.Task[Any]] = Counter()
+        self._over = False
+
+    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+        if find_operation(name).streams:
+            raise Invalid(f"{name} gives a stream", path=self._path)
+        async with self._noted():
+            try:
+                return await self._begin(name, args, context)
+            except LimitExceeded as error:
+                self._limited = error
+                raise
+
+    async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncGenerator[Any, None]:
+        if not find_operation(name).streams:
+            raise Invalid(f"{name} gives no stream", path=self._path)
+        async with aclosing(self._begin(name, args, context)) as items:
+            while True:
+                async with self._noted():
+                    try:
+                        item = await anext(items)
+                    except StopAsyncIteration:
+                        return
+                yield item
+
+    def write(self, text: str) -> None:
+        if self._tell is not None and not self._over:
+            self._tell(text)
+
+    def _begin(self, name: str, args: list[Any], wanted: Wire | None) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            self._limited = LimitExceeded(
+                f"it called the filesystem more than {self._limit} times",
+                path=self._path,
+                remedy="read and store many objects at once: objects, storeall, search",
+                limit="filesystem calls",
+            )
+            raise self._limited
+        return self._dispatch(name, args, self._context.narrowed(wanted))
+
+    def _is_over(self) -> Unavailable:
+        return Unavailable("the run that this filesystem was for is over", path=self._path)
+
+    @asynccontextmanager
+    async def _noted(self) -> AsyncIterator[None]:
+        """Something that is awaited here, to be ended with the run, which computes nothing meanwhile. A task may do so
+        within itself: a method that runs in this very loop is part of who waits for it."""
+        if self._over:
+            raise self._is_over()
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way[task] += 1
+        try:
+            async with self._seat.lent():
+                yield
+        finally:
+            self._under_way[task] -= 1
+            if not self._under_way[task]:
+                del self._under_way[task]
+
+    # --- the end
+    async def close(self) -> None:
+        """Refuse what comes later, and end what is under way: nobody waits for it any more. When this returns, none of
+        it does anything more."""
+        self._over = True
+        tasks = [task for task in self._under_way if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def check(self) -> None:
+        """LimitExceeded for a run that made too many calls, even when it took no notice."""
+        if self._left < 0 and self._limited is not None:
+            raise self._limited
+
+    def meaning(self, error: EmergeError) -> EmergeError:
+        """The limit that a method met, where its failure is no more than that."""
+        if self._left < 0:
+            self.check()
+        limited = self._limited
+        if limited is None or not isinstance(error, ExecutionFailed) or limited.message not in error.message:
+            return error
+        details = {**error.details, **limited.details}
+        return LimitExceeded(limited.message, path=limited.path, remedy=limited.remedy, **details)
+
+
+def asker(context: Context) -> str:
+    """For whom a process runs code: whoever has other rights is somebody else, under the same name too."""
+    return "\0".join([context.principal, "superuser" if context.superuser else "", *sorted(context.groups)])
+
+
+def inside(context: Context, uuid: str) -> Context:
+    """The context of what a run of this object calls: the caller's, and what it is inside of."""
+    held = (*context.held, context.transaction) if context.transaction else context.held
+    return replace(context, runs=(*context.runs, uuid), held=held, via="run")

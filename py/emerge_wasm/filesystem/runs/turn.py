@@ -1,0 +1,70 @@
+"""One run at a time of each object: who waits for whom, and runs that would wait for one another for ever.
+
+A run inside a run of the same object (it calls `fs`, which runs another method of it) goes straight through. Locks
+and names, nothing else; works for one process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ...errors import Conflict, LimitExceeded
+
+DEPTH = 16
+"""Runs inside one another."""
+
+
+class Turns:
+    """The objects that are running, by uuid."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._calls: dict[str, list[str]] = {}  # a running object -> those whose methods it called, and waits for
+
+    @asynccontextmanager
+    async def take(self, uuid: str, runs: tuple[str, ...], path: str) -> AsyncIterator[bool]:
+        """The object for one run, inside those of `runs`; gives whether it had to be waited for.
+
+        LimitExceeded below DEPTH runs, Conflict when whoever has it waits, by whatever way, for one of `runs`.
+        """
+        if len(runs) >= DEPTH:
+            raise LimitExceeded(
+                f"{path}: {DEPTH} runs inside one another are as many as may be",
+                path=path,
+                remedy="does a method call itself without end?",
+                limit="depth",
+            )
+        if uuid in runs:
+            yield False
+            return
+        if runs:
+            self._check_circle(uuid, runs, path)
+            self._calls.setdefault(runs[-1], []).append(uuid)
+        lock = self._locks.setdefault(uuid, asyncio.Lock())
+        waited = lock.locked()
+        try:
+            async with lock:
+                yield waited
+        finally:
+            if not lock.locked() and not getattr(lock, "_waiters", None):
+                self._locks.pop(uuid, None)
+            if runs:
+                self._leave(runs[-1], uuid)
+
+    def _leave(self, caller: str, uuid: str) -> None:
+        self._calls[caller].remove(uuid)
+        if not self._calls[caller]:
+            del self._calls[caller]
+
+    def _check_circle(self, uuid: str, runs: tuple[str, ...], path: str) -> None:
+        seen: set[str] = set()
+        ahead = [uuid]
+        while ahead:
+            each = ahead.pop()
+            if each in runs:
+                raise Conflict(f"{path} is running, and waits for what waits for it", path=path, remedy="try again")
+            if each not in seen:
+                seen.add(each)
+                ahead += self._calls.get(each, ())

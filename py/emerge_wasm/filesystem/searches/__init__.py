@@ -1,0 +1,1 @@
+"""Finding objects: plans and how they are carried out, orders, figures, words."""

@@ -1,0 +1,104 @@
+"""The values that objects have in a field, as code would see them: read from their states, or, where the class makes
+them (a property), by the runner."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ...codec import Record
+from ...errors import Invalid
+from ...query.nested import NeedsCode, Nested
+from ...query.row import Row
+from ...query.shape import Shape
+from ..core import Core
+from ..indexes.index_row import ABSENT
+from .candidate import Candidate
+from .evaluation import Evaluation, field_expression
+from .judging import TURN, Errors
+
+
+def check_field(field: str) -> str:
+    """A field's name, or several joined by dots; Invalid for anything else."""
+    if len(field) > 1000 or not all(part.isidentifier() for part in field.split(".")):
+        raise Invalid(f"{field[:80]!r} is not the name of a field", remedy="such as unit_price, or address.city")
+    return field
+
+
+class Columns:
+    """Some fields of many objects."""
+
+    def __init__(self, core: Core, evaluation: Evaluation, errors: Errors, fields: Sequence[str]) -> None:
+        self._core = core
+        self._evaluation = evaluation
+        self._errors = errors
+        self._fields = [check_field(field) for field in fields]
+
+    async def of(self, page: Sequence[Candidate]) -> list[list[Any]]:
+        """For each field the values that these objects have in it; ABSENT where there is none."""
+        shapes = await self._evaluation.shapes({each.kind for each in page})
+        rows = []
+        due = time.perf_counter() + TURN
+        for each in page:
+            if time.perf_counter() > due:
+                await asyncio.sleep(0)  # others have a turn
+                due = time.perf_counter() + TURN
+            rows.append(self._row(each, shapes[each.kind]))
+        return [await self._column(field, page, rows) for field in self._fields]
+
+    def _row(self, candidate: Candidate, shape: Shape) -> Row:
+        pointer = candidate.entry.wire(candidate.directory, self._core.node)
+        return Row(pointer, candidate.state or b"\x80", shape)
+
+    async def _column(self, field: str, page: Sequence[Candidate], rows: Sequence[Row]) -> list[Any]:
+        values: list[Any] = []
+        asked: list[int] = []
+        why = ""
+        for number, row in enumerate(rows):
+            try:
+                values.append(_plain(_reach(row, field)))
+            except NeedsCode as error:
+                values.append(ABSENT)
+                asked.append(number)
+                why = why or str(error)
+        if asked:
+            outcome = await self._evaluation.values(field_expression(field), [page[number] for number in asked], why)
+            for row_number, number in enumerate(asked):
+                raised = outcome.errors.get(row_number)
+                if raised is None:
+                    values[number] = outcome.values[row_number]
+                elif not raised.startswith("AttributeError"):
+                    self._errors.add(page[number], raised)
+        return values
+
+
+def _reach(row: Row, field: str) -> Any:
+    """The value of a field; ABSENT where there is none. Raises NeedsCode."""
+    first, *rest = field.split(".")
+    try:
+        value = row.get(first)
+        for part in rest:
+            if isinstance(value, Nested):
+                value = value.read(part)
+            elif isinstance(value, dict) and part in value:
+                value = value[part]
+            else:
+                return ABSENT
+    except AttributeError:
+        return ABSENT
+    return value
+
+
+_CONTAINERS = (list, tuple, set, frozenset)
+
+
+def _plain(value: Any) -> Any:
+    """A value as the codec reads and writes it, its instances as records."""
+    kind = type(value)
+    if kind is Nested:
+        return Record(value.class_name, value.bundle, {name: _plain(held) for name, held in value.fields.items()})
+    if kind is dict:
+        return {_plain(key): _plain(held) for key, held in value.items()}
+    return kind(map(_plain, value)) if kind in _CONTAINERS else value

@@ -1,0 +1,42 @@
+"""Cursors of searches: where a walk goes on, as one text that the caller gives back unopened.
+
+They come from outside, so what is read from one is checked; nothing in it is trusted to give more than the search
+itself may see. Pure.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+from ...codec import decode, encode
+from ...errors import EmergeError, Invalid
+
+AGAIN = "search again, without the cursor"
+
+
+def fingerprint(*parts: Any) -> bytes:
+    """Eight bytes that tell searches apart."""
+    return hashlib.sha256(encode(list(parts))).digest()[:8]
+
+
+def write_cursor(mark: bytes, *position: Any) -> str:
+    """The cursor of the search that has this fingerprint, at a position of plain values."""
+    return base64.urlsafe_b64encode(encode([mark, *position])).decode()
+
+
+def read_cursor(cursor: str, mark: bytes, *kinds: type) -> list[Any]:
+    """The position in a cursor, its parts of these types; Invalid when it is of another search, or of none."""
+    try:
+        found = decode(base64.urlsafe_b64decode(cursor.encode()))
+    except (EmergeError, ValueError, TypeError, LookupError):
+        found = None
+    if type(found) is not list or not found or type(found[0]) is not bytes:
+        raise Invalid(f"{cursor[:40]!r} is no cursor of a search", remedy=AGAIN)
+    if found[0] != mark:
+        raise Invalid("this cursor is of another search, or an index came or went meanwhile", remedy=AGAIN)
+    position = found[1:]
+    if len(position) != len(kinds) or any(type(part) is not kind for part, kind in zip(position, kinds, strict=True)):
+        raise Invalid(f"{cursor[:40]!r} is no cursor of this search", remedy=AGAIN)
+    return position

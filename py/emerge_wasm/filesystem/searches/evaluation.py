@@ -1,0 +1,107 @@
+"""The part of a search that needs shipped code: expressions over pages of objects, by the runner, with all bundles that
+these need; and the shapes of classes, which need none.
+
+Must not import shipped code: only the runner does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...bundles import Bundle, parse
+from ...codec import bundles_in, encode
+from ...context import Context
+from ...errors import NotFound, Unavailable
+from ...operations import Wire
+from ...query.shape import Shape, known_shape, shape_of
+from ..core import Core
+from ..runs.hosting import asker
+from ..runs.run import EvaluateCall, EvaluateOutcome
+from .candidate import Candidate
+
+NO_VALUES = encode({})
+
+
+class Evaluation:
+    """What one call evaluates, for one caller. `sent`: bundles that came along with the call, by hash."""
+
+    def __init__(self, core: Core, context: Context, sent: dict[str, bytes] | None) -> None:
+        """Raises Invalid for a bundle that is not what its hash says."""
+        self._core = core
+        self._context = context
+        self._held: dict[str, Bundle | None] = {hash: parse(data, hash) for hash, data in (sent or {}).items() if data}
+
+    async def values(self, expression: Wire, rows: Sequence[Candidate], why: str) -> EvaluateOutcome:
+        """An expression's value for each row. Unavailable, saying why code is needed, where none runs."""
+        if self._core.runner is None:
+            raise Unavailable(
+                f"this filesystem runs no code, which this search needs: {why}",
+                remedy="search by what the objects' fields hold, or get the objects and look through them there",
+            )
+        expression = {"values": NO_VALUES, "bundle": "", **expression}
+        own = await self._own(expression["bundle"])
+        groups: dict[frozenset[str], list[int]] = {}
+        for number, each in enumerate(rows):
+            groups.setdefault(frozenset({each.entry.bundle, *bundles_in(each.state or b"")}), []).append(number)
+        outcome = EvaluateOutcome([None] * len(rows))
+        for hashes, numbers in groups.items():  # apart: what a class does in a process falsifies nothing of another
+            known = [
+                (each.entry.wire(each.directory, self._core.node), each.state or b"")
+                for each in map(rows.__getitem__, numbers)
+            ]
+            bundles = {**await self.find(set(hashes) - {""}), **own}
+            call = EvaluateCall(expression, known, bundles, self._core.run_timeout, asker(self._context))
+            part = await self._core.runner.evaluate(call)
+            for number, value in zip(numbers, part.values, strict=True):
+                outcome.values[number] = value
+            outcome.errors.update({numbers[row]: error for row, error in part.errors.items()})
+        return outcome
+
+    async def _own(self, hash: str) -> dict[str, bytes]:
+        """The bundles of an expression; NotFound naming those that are not here, so that they are sent along."""
+        found = await self.find({hash} - {""})
+        needed = {hash, *(need for each in found for need in self._requires(each))} - {""}
+        if missing := sorted(needed - set(found)):
+            raise NotFound("what this predicate uses is not known here", remedy="send it along", bundles=missing)
+        return found
+
+    def _requires(self, hash: str) -> tuple[str, ...]:
+        bundle = self._held.get(hash)
+        return () if bundle is None else bundle.requires
+
+    async def find(self, hashes: set[str]) -> dict[str, bytes]:
+        """These bundles and all that they require, by hash; what is absent is left out."""
+        found: dict[str, bytes] = {}
+        wanted = {*hashes}
+        while wanted:
+            fresh = [bundle for hash in wanted if (bundle := await self.bundle(hash)) is not None]
+            found |= {bundle.hash: bundle.data for bundle in fresh}
+            wanted = {hash for bundle in fresh for hash in bundle.requires if hash not in found}
+        return found
+
+    async def shapes(self, classes: set[tuple[str, str]]) -> dict[tuple[str, str], Shape]:
+        """What is plain about these classes: (bundle, class name)s."""
+        found: dict[tuple[str, str], Shape] = {}
+        for hash, name in classes:
+            if not hash or known_shape(hash) is None:
+                bundles = await self.find({hash} - {""})
+                found[hash, name] = shape_of(hash, bundles.get, name)
+            else:
+                found[hash, name] = shape_of(hash, _nothing, name)
+        return found
+
+    async def bundle(self, hash: str) -> Bundle | None:
+        """A bundle that came along or is in the store; None for one that is in neither."""
+        if hash not in self._held:
+            raw = (await self._core.store.get([("bundles", hash.encode())]))[0]
+            self._held[hash] = None if raw is None else parse(raw, hash)
+        return self._held[hash]
+
+
+def _nothing(hash: str) -> None:
+    """Finds no bundle: for shapes that are known."""
+
+
+def field_expression(field: str) -> Wire:
+    """The expression that gives a field of an object."""
+    return {"text": f"lambda o: o.{field}", "values": encode({}), "bundle": ""}

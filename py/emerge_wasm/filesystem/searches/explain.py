@@ -1,0 +1,153 @@
+"""How a search would be answered: its plan as a tree and as text, and about how much would be looked at.
+
+Nothing is run, and no more is read than rows to count, up to a limit, and a few objects to see whether their classes
+compute what the predicate asks for.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from ...context import Context
+from ...operations import Wire
+from ...paths import join_path, split_path
+from ..core import Core
+from ..indexes.index import Index
+from .column import check_field
+from .ordering import Path, plan_order
+from .planning import Branch, Way
+from .scanning import hits_of
+from .searching import Search, open_search
+from .seek import seek
+from .suggestion import suggest
+from .whereabouts import Whereabouts
+
+SEEN = 16
+
+COUNTED = 10_000
+"""Rows that are counted; where there are more, this is told."""
+
+
+async def explain(
+    core: Core,
+    context: Context,
+    path: str,
+    predicate: Wire | None,
+    order_by: str,
+    as_of: str,
+    bundles: dict[str, bytes] | None,
+) -> Wire:
+    asked = await open_search(core, context, path, predicate, as_of, bundles)
+    of = await asked.scanner.count(COUNTED)
+    along: Path | None = None
+    if order_by:
+        way, along = await plan_order(asked, check_field(order_by))
+    else:
+        way = await asked.plan()
+    plan, scans = await _access(asked, way, along, of)
+    code = await _needs_code(asked, way)
+    plan = _judged(asked, plan, code)
+    if order_by and along is None:
+        plan = _step("sort", f"sort by {order_by}, keep the first of a page", plan)
+    suggestion = _suggestion(asked, suggest(asked, order_by))
+    return {
+        "plan": plan,
+        "text": _draw(plan, scans, of, suggestion),
+        "scans": scans,
+        "of": of,
+        "code": code,
+        "suggestion": suggestion,
+    }
+
+
+def _step(step: str, text: str, *inputs: Wire, **more: object) -> Wire:
+    return {"step": step, "text": text, **more, "inputs": list(inputs)}
+
+
+async def _access(asked: Search, way: Way | None, along: Path | None, of: int) -> tuple[Wire, int]:
+    """How the objects are come by, and how many."""
+    if along is not None:
+        count = await _count(asked, along.index, (along.low, along.high)) + await _count(
+            asked, along.index, None, along.lacking
+        )
+        return _step("order", f"{_name(along.index)}, in its order", **_of(along.index), scans=count), count
+    if way is None:
+        when = f" as of {asked.moment}" if asked.moment else ""
+        return _step("walk", f"all objects at or below {asked.top.path}{when}", scans=of), of
+    scans = [await _range(asked, branch) for branch in way]
+    for index in {branch.index: None for branch in way}:
+        rest = await _count(asked, index, None)
+        if rest:
+            scans.append(_step("rest", f"{_name(index)}: objects without a place in it", **_of(index), scans=rest))
+    total = sum(int(scan["scans"]) for scan in scans)
+    if len(scans) == 1:
+        return scans[0], total
+    return _step("union" if scans else "nothing", "any of" if scans else "no object can fit", *scans), total
+
+
+async def _range(asked: Search, branch: Branch) -> Wire:
+    count = await _count(asked, branch.index, branch.bounds)
+    return _step("index", f"{_name(branch.index)}: {branch.text}", **_of(branch.index), scans=count)
+
+
+async def _count(asked: Search, index: Index, bounds: tuple[bytes, bytes | None] | None, lacking: bool = False) -> int:
+    """About how many rows of an index (`bounds` None: of its rest) there are, of those that the caller may know of."""
+    if asked.context.superuser:
+        if bounds is None:
+            return await asked.planner.count_rest(index, COUNTED, lacking=lacking)
+        return await asked.planner.count_range(index, *bounds, COUNTED)
+    whereabouts, total = Whereabouts(asked.core, asked.context, asked.top), 0
+    async with aclosing(hits_of(asked.core, index, bounds, lacking=lacking)) as pages:
+        async for hits in pages:
+            total += len(await seek(asked.core, asked.context, whereabouts, hits))
+            if total >= COUNTED:
+                break
+    return min(total, COUNTED)
+
+
+def _of(index: Index) -> dict[str, object]:
+    return {"fields": list(index.fields), "directory": index.directory.hex()}
+
+
+def _name(index: Index) -> str:
+    return f"{'unique ' if index.unique else ''}index on {', '.join(index.fields)}"
+
+
+async def _needs_code(asked: Search, way: Way | None) -> bool:
+    """Whether the predicate, or the first objects that it would be asked of, need shipped code."""
+    if not asked.predicate.simple:
+        return True
+    async with aclosing(asked.scanner.scan(way, first=SEEN)) as pages:
+        async for page in pages:
+            return await asked.judge.needs_code(page)
+    return False
+
+
+def _judged(asked: Search, plan: Wire, code: bool) -> Wire:
+    if asked.expression is None:
+        return plan
+    if code:
+        return _step("code", f"run what is more than comparisons: {asked.predicate.text}", plan)
+    return _step("filter", asked.predicate.text, plan)
+
+
+def _suggestion(asked: Search, field: str) -> str:
+    return f"index {join_path(*split_path(asked.top.path))} {field}" if field else ""
+
+
+def _draw(plan: Wire, scans: int, of: int, suggestion: str) -> str:
+    lines = _lines(plan, "")
+    lines.append(f"looks at {_about(scans)} of {_about(of)} objects")
+    if suggestion:
+        lines.append(f"an index would help: {suggestion}")
+    return "\n".join(lines)
+
+
+def _lines(plan: Wire, indent: str) -> list[str]:
+    count = f" ({_about(plan['scans'])})" if "scans" in plan else ""
+    head = f"{indent}{'-> ' if indent else ''}{plan['step']}: {plan['text']}{count}"
+    return [head, *(line for each in plan["inputs"] for line in _lines(each, indent + "  "))]
+
+
+def _about(count: int) -> str:
+    return f"{count} or more" if count >= COUNTED else str(count)

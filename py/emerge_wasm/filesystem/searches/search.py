@@ -1,0 +1,83 @@
+"""Finding objects by a predicate: a page of them, or how many there are. The plan is `planning.py`'s."""
+
+from __future__ import annotations
+
+import time
+from contextlib import aclosing
+from typing import Any
+
+from ...context import Context
+from ...operations import Rows, Wire
+from ..core import Core
+from ..read import PAGE_BYTES, check_limit
+from .candidate import Candidate
+from .cursor import read_cursor, write_cursor
+from .ordering import ordered_page
+from .searching import Search, open_search
+from .suggestion import note_search
+
+
+async def search(
+    core: Core,
+    context: Context,
+    path: str,
+    predicate: Wire | None,
+    order_by: str,
+    descending: bool,
+    limit: int,
+    cursor: str,
+    as_of: str,
+    bundles: dict[str, bytes] | None,
+) -> Wire:
+    check_limit(limit)
+    began = time.perf_counter()
+    asked = await open_search(core, context, path, predicate, as_of, bundles)
+    if order_by:
+        found, after = await ordered_page(asked, order_by, descending, limit, cursor)
+        rows = [_row(asked, each) for each in found]
+    else:
+        rows, after = await _page(asked, limit, cursor)
+    note_search(asked, order_by, time.perf_counter() - began)
+    return {"objects": rows, "cursor": after, "scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}
+
+
+def _row(asked: Search, found: Candidate) -> Wire:
+    return {"pointer": found.entry.wire(found.directory, asked.core.node), "state": found.state}
+
+
+async def _page(asked: Search, limit: int, cursor: str) -> tuple[Rows, str]:
+    """The next objects in the plan's own order, and the cursor after them."""
+    mark = None
+    if cursor:
+        asked.choices.given, mark = read_cursor(cursor, asked.mark_of_plan(), list, list)
+    way = await asked.plan()
+    found: Rows = []
+    last: Any = None  # where the last one was found
+    size = 0
+    async with aclosing(asked.fitting(way, mark, limit)) as pages:
+        async for page in pages:
+            for candidate in page:
+                size += candidate.entry.size
+                if len(found) == limit or (found and size > PAGE_BYTES):
+                    return found, write_cursor(asked.mark_of_plan(), asked.choices.made, list(last))
+                found.append(_row(asked, candidate))  # and not kept: many objects alive are much work for the collector
+                last = candidate.mark
+            if len(found) == limit:
+                return found, write_cursor(asked.mark_of_plan(), asked.choices.made, list(last))
+    return found, ""
+
+
+async def count(
+    core: Core, context: Context, path: str, predicate: Wire | None, as_of: str, bundles: dict[str, bytes] | None
+) -> Wire:
+    began = time.perf_counter()
+    asked = await open_search(core, context, path, predicate, as_of, bundles)
+    if predicate is None:
+        total = asked.judge.scanned = await asked.scanner.count()
+    else:
+        total, fitting = await asked.counted(await asked.plan())
+        async with aclosing(fitting) as pages:
+            async for page in pages:
+                total += len(page)
+        note_search(asked, "", time.perf_counter() - began)
+    return {"count": total, "scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}

@@ -1,0 +1,191 @@
+"""Full text search: objects whose field has all of some words, the best first.
+
+With a text index over the field its rows say which objects have which words; without one all are looked at, with the
+same result. No code is run: a field that a class computes has no words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from ...context import Context
+from ...errors import Invalid, LimitExceeded
+from ...operations import Wire
+from ..core import PAGE, Core
+from ..indexes.index import READY, Index, WordHit, scan_word
+from ..indexes.index_row import read_state, value_of
+from ..indexes.text import count_words, words_of
+from ..read import PAGE_BYTES, check_limit
+from .candidate import Spot, load_states
+from .column import check_field
+from .cursor import read_cursor, write_cursor
+from .ranking import rank
+from .scanning import hits_of
+from .searching import Search, open_search
+from .seek import seek
+from .whereabouts import Whereabouts
+
+WORDS_LIMIT = 32
+OBJECTS_LIMIT = 1_000_000
+"""Objects with any of the words that one search weighs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word to look for, or (`prefix`) the beginning of words."""
+
+    text: str
+    prefix: bool
+
+    def count(self, counts: dict[str, int]) -> int:
+        """How often a text has it."""
+        if not self.prefix:
+            return counts.get(self.text, 0)
+        return sum(count for word, count in counts.items() if word.startswith(self.text))
+
+
+@dataclass(slots=True)
+class Matches:
+    """The objects with any of the words: how often each has each word, how long it is, and where it is."""
+
+    words: Sequence[Word]
+    counts: dict[bytes, list[int]] = field(default_factory=dict)
+    lengths: dict[bytes, int] = field(default_factory=dict)
+    places: dict[bytes, Spot | WordHit] = field(default_factory=dict)
+
+    def add(self, uuid: bytes, number: int, count: int, length: int, place: Spot | WordHit) -> None:
+        self.counts.setdefault(uuid, [0] * len(self.words))[number] += count
+        self.lengths[uuid] = length
+        self.places[uuid] = place
+        if len(self.counts) > OBJECTS_LIMIT:
+            raise LimitExceeded(
+                f"more than {OBJECTS_LIMIT} objects have one of these words",
+                remedy="leave out the most common one, or search a directory below",
+                limit="objects",
+            )
+
+    def drop(self, uuid: bytes) -> None:
+        del self.counts[uuid], self.lengths[uuid], self.places[uuid]
+
+
+async def searchtext(core: Core, context: Context, path: str, field: str, words: str, limit: int, cursor: str) -> Wire:
+    check_limit(limit)
+    wanted = read_words(words)
+    asked = await open_search(core, context, path, None, "", None)
+    fingerprint = asked.mark(check_field(field), [[word.text, word.prefix] for word in wanted])
+    after = read_cursor(cursor, fingerprint, float, bytes) if cursor else None
+    text = _Text(asked, field, wanted)
+    index = next(
+        (each for each in asked.indexes if each.text and each.fields == (field,) and each.state == READY), None
+    )
+    await (text.walk() if index is None else text.look_up(index))
+    ranked = rank(text.matches.counts, text.matches.lengths)
+    if after is not None:
+        ranked = [row for row in ranked if (-row[0], row[1]) > (-after[0], after[1])]
+    rows, last = await text.page(ranked, limit)
+    more = last is not None and last != ranked[-1]
+    return {"objects": rows, "cursor": write_cursor(fingerprint, *last) if last is not None and more else ""}
+
+
+def read_words(text: str) -> list[Word]:
+    """The words of a search; Invalid when there are none, or too many."""
+    found: dict[Word, None] = {}
+    for part in text.split():
+        words = list(words_of(part))
+        for number, word in enumerate(words, 1):
+            found[Word(word, part.endswith("*") and number == len(words))] = None
+    if not 1 <= len(found) <= WORDS_LIMIT:
+        raise Invalid(f"{text[:80]!r} has {len(found)} words to search for", remedy=f"give 1 to {WORDS_LIMIT}")
+    return list(found)
+
+
+class _Text:
+    """One search for words in a field."""
+
+    def __init__(self, asked: Search, field: str, words: Sequence[Word]) -> None:
+        self._asked = asked
+        self._core = asked.core
+        self._field = field
+        self._words = words
+        self._whereabouts = Whereabouts(asked.core, asked.context, asked.top)
+        self.matches = Matches(words)
+
+    async def walk(self) -> None:
+        """Count the words of all objects."""
+        async with aclosing(self._asked.scanner.walk()) as pages:
+            async for page in pages:
+                for each in page:
+                    self._count(Spot(*each[:3]), each.state)
+                await asyncio.sleep(0)
+
+    def _count(self, spot: Spot, state: bytes | None) -> None:
+        counts, length = count_words(value_of(spot.entry, read_state(state), self._field))
+        for number, word in enumerate(self._words):
+            if times := word.count(counts):
+                self.matches.add(spot.entry.uuid, number, times, length, spot)
+
+    async def look_up(self, index: Index) -> None:
+        """Take the counts from the rows of an index, and look at those that have too many words for it."""
+        for number, word in enumerate(self._words):
+            async with aclosing(self._hits(index, word)) as pages:
+                async for hits in pages:
+                    for hit in hits:
+                        *_, times, length = hit
+                        if await self._whereabouts.path_of(hit.parent) is not None:
+                            self.matches.add(hit.uuid, number, times, length, hit)
+                    await asyncio.sleep(0)
+        await self._drop_unseen()
+        async with aclosing(hits_of(self._core, index, None)) as rest:
+            async for many in rest:
+                spots = await seek(self._core, self._asked.context, self._whereabouts, many)
+                states = await load_states(self._core, [spot.entry for spot in spots], near=False)
+                for spot, state in zip(spots, states, strict=True):
+                    self._count(spot, state)
+
+    async def _hits(self, index: Index, word: Word) -> AsyncGenerator[list[WordHit], None]:
+        after = b""
+        while True:
+            hits = await scan_word(self._core, index, word.text, word.prefix, after=after, limit=PAGE)
+            if hits:
+                yield hits
+            if len(hits) < PAGE:
+                return
+            after = hits[-1].key
+
+    async def _drop_unseen(self) -> None:
+        """Forget those that the caller may not read: they count for nothing."""
+        if self._asked.context.superuser:
+            return
+        places = [place for place in self.matches.places.values() if isinstance(place, WordHit)]
+        for start in range(0, len(places), PAGE):
+            part = places[start : start + PAGE]
+            seen = {spot.entry.uuid for spot in await self._seek(part)}
+            for hit in part:
+                if hit.uuid not in seen:
+                    self.matches.drop(hit.uuid)
+
+    async def _seek(self, hits: Sequence[WordHit]) -> list[Spot]:
+        return await seek(self._core, self._asked.context, self._whereabouts, hits)
+
+    async def page(
+        self, ranked: Sequence[tuple[float, bytes]], limit: int
+    ) -> tuple[list[Wire], tuple[float, bytes] | None]:
+        """The first of those ranked with their states, and the last that was looked at."""
+        part = ranked[:limit]
+        places = [self.matches.places[uuid] for _, uuid in part]
+        found = {spot.entry.uuid: spot for spot in await self._seek([p for p in places if isinstance(p, WordHit)])}
+        found |= {place.entry.uuid: place for place in places if isinstance(place, Spot)}
+        sizes = accumulate(found[uuid].entry.size if uuid in found else 0 for _, uuid in part)
+        part = [row for row, size in zip(part, sizes, strict=True) if size <= PAGE_BYTES] or list(part[:1])
+        spots = [(score, found[uuid]) for score, uuid in part if uuid in found]
+        states = await load_states(self._core, [spot.entry for _, spot in spots], near=False)
+        rows = [
+            {"pointer": spot.entry.wire(spot.directory, self._core.node), "state": state, "score": score}
+            for (score, spot), state in zip(spots, states, strict=True)
+            if state is not None
+        ]
+        return rows, part[-1] if part else None

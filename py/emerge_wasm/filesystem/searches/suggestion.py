@@ -1,0 +1,97 @@
+"""Which index would help a search; and which would have helped slow ones that were made again and again. In memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...context import Context
+from ...errors import EmergeError
+from ...operations import Rows
+from ...query.want import ABSENT, Both, Either, Range, Want
+from ..core import Core
+from ..find import find
+from ..indexes.index import FAILED, indexes_over
+from .planning import flatten
+
+if TYPE_CHECKING:
+    from .searching import Search
+
+SLOW = 0.1
+"""Seconds from which on a search is a slow one."""
+
+OFTEN = 3
+"""Slow searches after which an index is suggested."""
+
+KEPT = 1000
+"""Indexes thought of at a time, for one filesystem."""
+
+
+class Help(NamedTuple):
+    """How few objects a comparison leaves, from 0 (all) to 3 (an equality), its field, and whether an index has it."""
+
+    rank: int
+    served: bool
+    field: str
+
+
+_NONE = Help(0, False, "")
+
+
+def suggest(asked: Search, order_by: str = "") -> str:
+    """The field that an index of which would help a search most; "" when there is none, or it has one."""
+    if asked.moment or not asked.top.entry.is_directory:
+        return ""
+    there = {index.fields[0] for index in asked.indexes if not index.text and index.state != FAILED}
+    best = help_for(asked.predicate.want(), there)
+    if not best.rank and order_by and order_by not in there and "." not in order_by:
+        return order_by
+    return "" if best.served else best.field
+
+
+def help_for(want: Want, there: Collection[str]) -> Help:
+    """The comparison that an index would make the most of, by the fields that have one."""
+    if isinstance(want, Range):
+        ends = (want.low is not ABSENT) + (want.high is not ABSENT)
+        rank = 3 if ends == 2 and want.low == want.high else ends
+        return Help(rank, want.field in there, want.field)
+    if isinstance(want, Both):
+        return max((help_for(part, there) for part in flatten(want)), default=_NONE, key=lambda help: help[:2])
+    if isinstance(want, Either):
+        parts = [help_for(part, there) for part in want.parts]
+        weakest = min(parts, default=_NONE, key=lambda help: (help.served, help.rank))
+        return weakest if all(part.rank for part in parts) else _NONE
+    return _NONE
+
+
+def note_search(asked: Search, order_by: str, seconds: float) -> None:
+    """Remember a search that was slow, and that an index would have helped."""
+    field = suggest(asked, order_by) if seconds >= SLOW else ""
+    if field:
+        slow = asked.core.slow
+        key = asked.top.path, field
+        slow[key] = slow.pop(key, 0) + 1  # the newest last
+        if len(slow) > KEPT:
+            del slow[next(iter(slow))]
+
+
+async def suggestions(core: Core, context: Context, path: str) -> Rows:
+    """The indexes that would have helped slow searches at or below a path, as the operation `index` tells of them."""
+    top = path.rstrip("/") + "/"
+    rows: Rows = []
+    for (directory, field), count in list(core.slow.items()):
+        if count < OFTEN or not f"{directory}/".startswith(top):
+            continue
+        if await _is_missing(core, context, directory, field):
+            rows.append({"path": directory, "fields": [field], "unique": False, "text": False, "state": "suggested"})
+    return [{**row, "done": 0, "total": 0, "error": ""} for row in rows]
+
+
+async def _is_missing(core: Core, context: Context, directory: str, field: str) -> bool:
+    """Whether the caller may know of the directory, and no index serves it by now."""
+    try:
+        found = await find(core, context, directory, "r")
+    except EmergeError:
+        return False
+    indexes = await indexes_over(core, found.place.chain)
+    return not any(index.fields[0] == field and not index.text and index.state != FAILED for index in indexes)

@@ -1,0 +1,1 @@
+"""Transactions: a store over the store, and what it has seen."""

@@ -1,0 +1,275 @@
+"""Transactions: begun by a call, added to by those whose context names them, made or dropped as a whole.
+
+Each has an overlay over the store, so nobody sees its changes before the commit, which succeeds only when all that it
+read is as it was: transactions are serialisable on every store. They live in this process and do not outlive it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, fields
+from inspect import isasyncgenfunction
+from typing import Any
+from uuid import uuid4
+
+from ...context import Context
+from ...errors import Conflict, Invalid, LimitExceeded, NotFound, PermissionDenied
+from ...operations import Wire
+from ...paths import check_name
+from ..core import Core
+from ..indexes.catalogue import parse
+from ..record import VERSION_KEY_SIZE
+from .overlay import Overlay
+from .seen import Overtaken
+from .settling import overtaken, restamp
+
+OPEN_LIMIT = 1000
+OWN_LIMIT = 100
+"""Transactions that one principal has open at once, so that nobody takes all the places."""
+
+BYTES_LIMIT = 1 << 30
+"""Bytes that all open transactions together may have made."""
+
+SECONDS_LIMIT = 24 * 3600
+OUTSIDE = frozenset(("begin", "commit", "rollback", "changes", "watch", "graphql", "subscribe", "hello", "whoami"))
+"""Operations that are never part of a transaction; the calls that a GraphQL document comes to are, each by itself."""
+
+WHOLE = frozenset(("runstream",))
+"""Streams that work on while nobody asks for the next item: one turn for all of it."""
+
+Handler = Callable[..., Any]
+
+
+@dataclass
+class Inside(Core):
+    """A filesystem as a transaction has it: over its overlay, with the dates that it gave, to be changed at the end."""
+
+    dates: set[str] = field(default_factory=set)
+
+    def now(self) -> str:
+        date = super().now()
+        self.dates.add(date)
+        return date
+
+
+@dataclass
+class Transaction:
+    """One open transaction. `expires` is by the clock of its Transactions; the owner None is a superuser without a
+    name, who is not the guest, whose name is empty too."""
+
+    name: str
+    owner: str | None
+    seconds: int
+    overlay: Overlay
+    core: Inside
+    expires: float
+    turns: list[asyncio.Lock] = field(default_factory=lambda: [asyncio.Lock()])
+    """One operation at a time; and one at a time of those that a running method calls within it, and so on."""
+
+    def turn(self, depth: int) -> asyncio.Lock:
+        """The lock of operations within so many others."""
+        while len(self.turns) <= depth:
+            self.turns.append(asyncio.Lock())
+        return self.turns[depth]
+
+
+class Transactions:
+    """The open transactions of one filesystem, by name."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._open: dict[str, Transaction] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, core: Core, context: Context, name: str, seconds: int) -> Transaction:
+        """A new one. Raises Invalid, Conflict for a name in use, LimitExceeded."""
+        self.sweep()
+        name = check_name(name) if name else uuid4().hex
+        if not 1 <= seconds <= SECONDS_LIMIT:
+            raise Invalid(f"a transaction cannot be kept for {seconds} seconds", remedy=f"say 1 to {SECONDS_LIMIT}")
+        if name in self._open:
+            raise Conflict(f"a transaction {name} is open already", remedy="join it, or choose another name")
+        if len(self._open) >= OPEN_LIMIT:
+            raise LimitExceeded(f"{OPEN_LIMIT} transactions are open", remedy="try again later", limit="transactions")
+        owner = context.principal or (None if context.superuser else "")
+        if sum(each.owner == owner for each in self._open.values()) >= OWN_LIMIT:
+            raise LimitExceeded(
+                f"{OWN_LIMIT} transactions of yours are open", remedy="commit or roll back some", limit="transactions"
+            )
+        overlay = Overlay(core.store)
+        made = Transaction(name, owner, seconds, overlay, _inside(core, overlay), self._clock() + seconds)
+        self._open[name] = made
+        self.sweep()
+        return made
+
+    def find(self, context: Context, name: str) -> Transaction:
+        """The open one of that name; NotFound, or PermissionDenied when it is somebody else's."""
+        self.sweep()
+        found = self._open.get(name)
+        if found is None:
+            raise NotFound(f"no transaction {name[:80]!r} is open: it ended or expired", remedy="begin it again")
+        if not (context.superuser or context.principal == found.owner):
+            raise PermissionDenied(
+                f"the transaction {name} is not {context.principal or 'a guest'}'s", remedy="begin another"
+            )
+        return found
+
+    def check_room(self) -> None:
+        """LimitExceeded when all of them together are larger than may be."""
+        if sum(each.overlay.size for each in self._open.values()) > BYTES_LIMIT:
+            raise LimitExceeded(
+                f"the open transactions hold more than {BYTES_LIMIT >> 20} MiB",
+                remedy="commit what is open, and try again later",
+                limit="transactions",
+            )
+
+    def close(self) -> None:
+        """Drop all of them."""
+        self._open.clear()
+        self.sweep()
+
+    def remove(self, transaction: Transaction) -> None:
+        self._open.pop(transaction.name, None)
+
+    @asynccontextmanager
+    async def turn(self, context: Context, name: str) -> AsyncIterator[Transaction]:
+        """The transaction while nothing else is done in it, but by what has the turn and waits for this; it is not
+        left alone meanwhile."""
+        found = self.find(context, name)
+        async with found.turn(context.held.count(name)):
+            if self._open.get(name) is not found:
+                raise NotFound(f"the transaction {name} ended meanwhile", remedy="begin it again")
+            try:
+                yield found
+            finally:
+                found.expires = self._clock() + found.seconds
+
+    def sweep(self) -> None:
+        """Drop those left alone for too long, and look again when the next one may be."""
+        now = self._clock()
+        for each in list(self._open.values()):
+            if each.expires <= now and not each.turn(0).locked():
+                self.remove(each)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._open:
+            wait = max(min(each.expires for each in self._open.values()) - now, 1.0)
+            self._timer = asyncio.get_running_loop().call_later(wait, self.sweep)
+
+
+def _inside(core: Core, overlay: Overlay) -> Inside:
+    own = {"store": overlay, "changed": asyncio.Event(), "known_bundles": set(core.known_bundles)}
+    own |= {"transactions": None, "builder": None, "_directories": {}, "_locks": {}}
+    return Inside(**{each.name: getattr(core, each.name) for each in fields(Core)} | own)
+
+
+def transactions_of(core: Core) -> Transactions:
+    """The open transactions of a filesystem."""
+    if core.transactions is None:
+        core.transactions = Transactions()
+    return core.transactions
+
+
+# --- operations in a transaction
+def call_inside(
+    core: Core, context: Context, handler: Handler, args: list[Any], *, whole: bool = False
+) -> Awaitable[Any] | AsyncIterator[Any]:
+    """Run an operation in the transaction that the context names; it leaves no trace when it fails."""
+    if whole:
+        return _whole_inside(core, context, handler, args)
+    if isasyncgenfunction(handler):
+        return _stream_inside(core, context, handler, args)
+    return _await_inside(core, context, handler, args)
+
+
+async def _await_inside(core: Core, context: Context, handler: Handler, args: list[Any]) -> Any:
+    async with transactions_of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
+        return await handler(found.core, context, *args)
+
+
+async def _stream_inside(core: Core, context: Context, handler: Handler, args: list[Any]) -> AsyncGenerator[Any, None]:
+    """A stream takes a turn for each item, so that other operations can come between."""
+    begun = transactions_of(core).find(context, context.transaction)
+    async with aclosing(handler(begun.core, context, *args)) as items:
+        while True:
+            async with transactions_of(core).turn(context, begun.name) as found, _attempt(core, context, found):
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    return
+            yield item
+
+
+async def _whole_inside(core: Core, context: Context, handler: Handler, args: list[Any]) -> AsyncGenerator[Any, None]:
+    async with transactions_of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
+        async with aclosing(handler(found.core, context, *args)) as items:
+            async for item in items:
+                yield item
+
+
+@asynccontextmanager
+async def _attempt(core: Core, context: Context, found: Transaction) -> AsyncIterator[None]:
+    before = found.overlay.size
+    try:
+        with found.overlay.attempt():
+            yield
+            if found.overlay.size > before:
+                transactions_of(core).check_room()
+    except Overtaken as error:
+        raise await overtaken(core, context, error.space, error.key) from None
+    except BaseException:
+        found.core.known_bundles = set(core.known_bundles)  # it may have put some, and they are gone
+        raise
+
+
+# --- the operations that begin and end one
+async def begin(core: Core, context: Context, name: str, seconds: int) -> Wire:
+    made = transactions_of(core).add(core, context, name, seconds)
+    return {"transaction": made.name, "seconds": seconds, "isolation": core.store.capabilities.isolation}
+
+
+async def commit(core: Core, context: Context, transaction: str) -> Wire:
+    opened = transactions_of(core)
+    _check_outside(context, transaction)
+    async with opened.turn(context, transaction) as found:
+        opened.remove(found)
+        try:
+            batch = restamp(found.overlay.settle(), found.core.dates, core.now(), parse(found.core.catalogue))
+            positions = await core.store.commit(batch)
+        except Conflict as error:
+            await core.read_catalogue()
+            raise await overtaken(core, context, error.details["space"], error.details["key"]) from None
+        finally:
+            await found.overlay.close()
+    if found.core.catalogue != core.catalogue:
+        await core.read_catalogue()
+    if positions:
+        core.notify(positions[-1])
+    changes = sum(len(value) // VERSION_KEY_SIZE for _, value in batch.appends)
+    return {"position": positions[-1] if positions else core.position, "changes": changes}
+
+
+async def rollback(core: Core, context: Context, transaction: str) -> bool:
+    opened = transactions_of(core)
+    _check_outside(context, transaction)
+    try:
+        async with opened.turn(context, transaction) as found:
+            opened.remove(found)
+            await found.overlay.close()
+    except NotFound:
+        return False
+    return True
+
+
+def _check_outside(context: Context, transaction: str) -> None:
+    if transaction in context.held:
+        raise Invalid(
+            f"the method that runs in the transaction {transaction} cannot end it", remedy="whoever began it does"
+        )
