@@ -4,7 +4,8 @@ manifest.json           {"format", "root", "records", "members": {name: sha256}}
 records/00000001 …      lists of the records that the operation `export` streams, each encoded, all encoded
 bundles/<hash>          class bundles
 
-Written and read in batches, so that a tree need not fit into memory. What records hold: `filesystem/archives/archive_record.py`.
+Written and read in batches, so that a tree need not fit into memory. What records hold:
+`filesystem/archives/archive_record.py`.
 """
 
 from __future__ import annotations

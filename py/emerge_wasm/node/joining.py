@@ -42,8 +42,8 @@ def place_scored(position: Sequence[Any]) -> Any:
 
 
 def join_parts(parts: Sequence[Wire], place: Place, limit: int) -> tuple[list[Any], Sequence[Any] | None]:
-    """The next `limit` rows of parts ({"rows": [{"position", "row"}…], "next"}, see `filesystem/searches/part.py`), and the
-    position that it goes on after; None: there are no more."""
+    """The next `limit` rows of parts ({"rows": [{"position", "row"}…], "next"}, see `filesystem/searches/part.py`), and
+    the position that it goes on after; None: there are no more."""
     rows = sorted((row for part in parts for row in part["rows"]), key=lambda row: place(row["position"]))
     ends = [part["next"] for part in parts if part["next"] is not None]
     end = min(ends, key=place, default=None)  # beyond it some node has not told its rows yet
