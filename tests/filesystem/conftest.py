@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from emerge_wasm.clients import Client
@@ -18,6 +19,7 @@ from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.clients.websocket import ONLINE, WebSocketTransport
 from emerge_wasm.clients.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.audit import audit
 from emerge_wasm.filesystem.runs.execute import Here
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
@@ -33,6 +35,16 @@ TOKEN = "a-token-for-programs"
 async def pool() -> AsyncIterator[Pool]:
     async with Pool(2) as pool:
         yield pool
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def filesystem(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Filesystem]:
+    """One that runs methods here, on an empty store; all of it agrees afterwards."""
+    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/store.db"
+    filesystem = await Filesystem.open(await open_store(url), node="here", runner=Here(given=give_filesystem))
+    yield filesystem
+    assert (await audit(filesystem.core.store)).faults == []
+    await filesystem.close()
 
 
 @asynccontextmanager

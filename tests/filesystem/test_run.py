@@ -4,10 +4,8 @@ and what is limited."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +18,6 @@ from emerge_wasm.codec import Reference
 from emerge_wasm.context import Context
 from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
-from emerge_wasm.filesystem.audit import audit
 from emerge_wasm.filesystem.runs import hosting
 from emerge_wasm.filesystem.runs.execute import Here, execute
 from emerge_wasm.filesystem.runs.run import Host
@@ -126,15 +123,6 @@ class Question(EmergeFile):
         self.asked += 1
         found = [fs.getobject(pointer.full_path) for pointer in fs.dir("/c")]
         return [each for each in found if each.count > self.above] + [{"asked": self.asked, "pointer": fs.get("/c/a")}]
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def filesystem(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Filesystem]:
-    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/store.db"
-    filesystem = await Filesystem.open(await open_store(url), node="here", runner=Here(given=give_filesystem))
-    yield filesystem
-    assert (await audit(filesystem.core.store)).faults == []
-    await filesystem.close()
 
 
 @pytest.fixture

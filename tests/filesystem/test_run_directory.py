@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from emerge_wasm import EmergeFile, ExecutionFailed, NotFound, PermissionDenied
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.host import give_filesystem
 from emerge_wasm.clients.local import LocalTransport
 from emerge_wasm.context import Context
 from emerge_wasm.errors import error_from_wire
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
-from emerge_wasm.filesystem.audit import audit
 from emerge_wasm.filesystem.runs.execute import Here
 from emerge_wasm.filesystem.runs.feed import ROOM, Feed
 from emerge_wasm.filesystem.runs.run import Host
-from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused
 from tests.node.conftest import eventually
 
@@ -55,15 +50,6 @@ class Field(EmergeFile):
         fs.whoami()
         print(" \ud800three")  # noqa: T201
         return 3
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def filesystem(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Filesystem]:
-    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/store.db"
-    filesystem = await Filesystem.open(await open_store(url), node="here", runner=Here(given=give_filesystem))
-    yield filesystem
-    assert (await audit(filesystem.core.store)).faults == []
-    await filesystem.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -42,15 +41,6 @@ class Thing(EmergeFile):
 
     def fail(self) -> None:
         raise ValueError("no")
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def filesystem(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Filesystem]:
-    url = "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/store.db"
-    filesystem = await Filesystem.open(await open_store(url), node="here", runner=Here())
-    yield filesystem
-    assert (await audit(filesystem.core.store)).faults == []
-    await filesystem.close()
 
 
 @pytest.fixture
