@@ -4,10 +4,13 @@ scenarios like those of `filesystem.py`, with nothing but the standard library."
 from __future__ import annotations
 
 import asyncio
+import datetime as datetime_module
+import decimal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 from emerge_wasm import EmergeFile, Invalid, NotFound, PermissionDenied
@@ -113,6 +116,54 @@ async def finds_by_a_lambda(client: Client) -> None:
     assert page["scanned"] < 24
     told = await finder.call("count", "/inventory", None)
     assert told["count"] == 25
+
+
+VALUES = """0; 1; 2.5; -3; 10**20; True; None; 'b'; 'bee'; 'a' * 300; ''; [1, 'b']; {'b': 1}; b'b'; float('nan');
+    decimal.Decimal('2.5'); datetime.date(2026, 5, 1); datetime.date(2026, 5, 2)""".split(";")
+TESTS = """o.{f} < {v}; o.{f} >= {v}; o.{f} == {v}; o.{f} != {v}; {v} <= o.{f} <= {w}; o.{f} in ({v}, {w});
+    'b' in o.{f}; o.{f}.startswith('b'); o.{f} is None; o.{f} + 1 > {v}; hasattr(o, '{f}'); len(o.{f}) > 1""".split(";")
+JOINS = ("{a} and {b}", "{a} or {b}", "not ({a})", "not ({a}) and {b}", "{a} if {b} else {c}", "{a}")
+WORDS = {"datetime": datetime_module, "decimal": decimal}
+
+
+def random_test(dice: Random) -> str:
+    v, w = dice.choice(VALUES).strip(), dice.choice(VALUES).strip()
+    return dice.choice(TESTS).strip().format(f=dice.choice("xy"), v=v, w=w)
+
+
+def random_objects(dice: Random, count: int) -> list[EmergeFile]:
+    """Objects with fields of any kind, or none."""
+    objects = [EmergeFile(name=f"r{number:02}", path=f"/random/{number % 2}") for number in range(count)]
+    for each in objects:
+        for name in dice.choice(("", "x", "y", "xy", "xy")):
+            setattr(each, name, eval(dice.choice(VALUES).strip(), WORDS))
+    return objects
+
+
+def holds(text: str, obj: EmergeFile) -> bool:
+    try:
+        return bool(eval(f"lambda o: {text}", WORDS)(obj))
+    except Exception:
+        return False
+
+
+@scenario
+async def answers_as_a_full_scan_would(client: Client) -> None:
+    """Random predicates over random objects: mixed types, missing attributes; with and without indexes."""
+    dice = Random(20261123)
+    objects = random_objects(dice, 40)
+    await client.storeall(objects)
+    finder = Finder(client, "/random")
+    texts = [dice.choice(JOINS).format(**{name: random_test(dice) for name in "abc"}) for _ in range(30)]
+    expected = {text: [each.name for each in objects if holds(text, each)] for text in texts}
+    assert sum(map(bool, expected.values())) > 10
+    for indexes in ((), ("x",), ("y", "x")):
+        if indexes:
+            await finder.index(*indexes)
+        for text in texts:
+            asked, bundles = wire_predicate(text)
+            page = await finder.call("search", "/random", asked, "", False, 1000, "", "", bundles)
+            assert sorted(names_of(page)) == expected[text], (indexes, text)
 
 
 @scenario
