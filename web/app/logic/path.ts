@@ -1,6 +1,6 @@
 /** Paths as the page handles them: the same rules as py/emerge_wasm/paths.py, for feedback before a call. */
 
-import type { Pointer } from "../../protocol";
+import type { Pointer, Where } from "../../protocol";
 
 const NAME_LIMIT = 255;
 
@@ -22,6 +22,11 @@ export function nameOf(path: string): string {
 
 export function fullPath(pointer: Pointer): string {
   return pointer.name === "" ? "/" : childPath(pointer.path, pointer.name);
+}
+
+/** What a path is kept under where both filesystems' are kept together. */
+export function keyOf(where: Where, path: string): string {
+  return `${where}:${path}`;
 }
 
 /** `/a/b/c` gives `/`, `/a`, `/a/b`: the directories to open on the way. */

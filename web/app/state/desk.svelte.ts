@@ -3,7 +3,7 @@
 import type { Failure, Field, ObjectView, Pointer, Where } from "../../protocol";
 import { editDraft, rebaseDraft } from "../logic/draft";
 import { makeFailure, toFailure } from "../logic/failure";
-import { fullPath, isWithin, nameOf, parentPath } from "../logic/path";
+import { fullPath, isWithin, keyOf, nameOf, parentPath } from "../logic/path";
 import { followMove, type Change } from "../logic/tree";
 import type { Route } from "../logic/route";
 import { noProblems, saveEdit, type Edit } from "./edit";
@@ -184,10 +184,6 @@ export class Desk {
     this.put(edit.view, null);
     this.put(view, { ...edit, view });
   }
-}
-
-export function keyOf(where: Where, path: string): string {
-  return `${where}:${path}`;
 }
 
 /** Their values in the fields as they were shown (whose annotations and docs stay). */

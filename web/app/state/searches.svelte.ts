@@ -100,19 +100,3 @@ export class Search {
     return { where: this.#where, path: this.#path, text: this.asked };
   }
 }
-
-export class Searches {
-  #port: Port;
-  #known = new Map<string, Search>();
-
-  constructor(port: Port) {
-    this.#port = port;
-  }
-
-  of(where: Where, path: string): Search {
-    const key = `${where}:${path}`;
-    const known = this.#known.get(key) ?? new Search(this.#port, where, path);
-    this.#known.set(key, known);
-    return known;
-  }
-}

@@ -67,19 +67,3 @@ export class Sweep {
     stopRun(this.#port, id, this.#where === "local", () => id === this.#id && this.state === "running");
   }
 }
-
-export class Sweeps {
-  #port: Port;
-  #known = new Map<string, Sweep>();
-
-  constructor(port: Port) {
-    this.#port = port;
-  }
-
-  of(where: Where, path: string): Sweep {
-    const key = `${where}:${path}`;
-    const known = this.#known.get(key) ?? new Sweep(this.#port, where, path);
-    this.#known.set(key, known);
-    return known;
-  }
-}

@@ -7,12 +7,13 @@ import { Consent } from "./consent.svelte";
 import { Console } from "./console.svelte";
 import { Desk } from "./desk.svelte";
 import { FileTree } from "./filetree.svelte";
+import { Kept } from "./kept";
 import { Navigation } from "./navigation.svelte";
 import { Notices } from "./notices.svelte";
 import { Runs } from "./runs.svelte";
-import { Searches } from "./searches.svelte";
+import { Search } from "./searches.svelte";
 import { Session } from "./session.svelte";
-import { Sweeps } from "./sweeps.svelte";
+import { Sweep } from "./sweeps.svelte";
 import { Theme } from "./theme.svelte";
 
 /** A question about an entry that a dialog is open for. */
@@ -33,8 +34,8 @@ export class Workspace {
   readonly runs: Runs;
   readonly console: Console;
   readonly consent: Consent;
-  readonly searches: Searches;
-  readonly sweeps: Sweeps;
+  readonly searches: Kept<Search>;
+  readonly sweeps: Kept<Sweep>;
   ask = $state.raw<Ask | null>(null);
   /** The question whether to restart the kernel is open. */
   restarting = $state(false);
@@ -46,8 +47,8 @@ export class Workspace {
     this.runs = new Runs(this.session);
     this.console = new Console(this.session, this.notices);
     this.consent = new Consent(port);
-    this.searches = new Searches(port);
-    this.sweeps = new Sweeps(port);
+    this.searches = new Kept((where, path) => new Search(port, where, path));
+    this.sweeps = new Kept((where, path) => new Sweep(port, where, path));
   }
 }
 
