@@ -32,6 +32,7 @@ class Service:
     """A small dispatch of the tests' own."""
 
     def __init__(self) -> None:
+        self.begun = 0
         self.cancelled = 0
 
     def dispatch(self, name: str, args: list[Any], context: Context) -> Answer:
@@ -46,6 +47,7 @@ class Service:
         return value
 
     async def do_slow(self, seconds: float) -> str:
+        self.begun += 1
         try:
             await asyncio.sleep(seconds)
         except asyncio.CancelledError:
@@ -161,9 +163,12 @@ async def test_closing_a_stream_ends_it_on_the_server(
 
 
 async def test_cancelling_a_call_cancels_its_handler(transport: ZeroMQTransport, service: Service) -> None:
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(transport.call("slow", [30]), 0.1)
+    call = asyncio.create_task(transport.call("slow", [30]))
+    await eventually(lambda: service.begun == 1)
+    call.cancel()
     await eventually(lambda: service.cancelled == 1)
+    with pytest.raises(asyncio.CancelledError):
+        await call
 
 
 async def test_too_many_and_too_long(transport: ZeroMQTransport, server: RpcServer) -> None:

@@ -145,8 +145,8 @@ async def test_request_that_comes_late_is_refused(way: Any) -> None:
 
 async def test_outcome_that_cannot_be_found_out(way: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The way is gone and stays so: the error says that the outcome is unknown, and soon; then on it goes."""
-    monkeypatch.setattr(postgresql_write, "_PATIENCE", 0.2)
-    store = await opened(way.url + "&timeout=0.1")
+    monkeypatch.setattr(postgresql_write, "_PATIENCE", 0.6)
+    store = await opened(way.url + "&timeout=0.5")
     way.lose = "answer"
     commit = asyncio.ensure_future(store.commit(mine()))
     await way.cut.wait()
@@ -161,8 +161,8 @@ async def test_outcome_that_cannot_be_found_out(way: Any, monkeypatch: pytest.Mo
 
 
 async def test_silent_server(way: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgresql_write, "_PATIENCE", 0.1)
-    store = await opened(way.url + "&timeout=0.1")
+    monkeypatch.setattr(postgresql_write, "_PATIENCE", 0.3)
+    store = await opened(way.url + "&timeout=0.3")
     await store.commit(mine())
     assert await store.get([("states", b"k")]) == [b"MINE"]
     way.still = True
