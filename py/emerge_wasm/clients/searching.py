@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from types import MappingProxyType
 from typing import Any
@@ -27,7 +27,7 @@ class Looked:
     of them the predicate raised ({"count", "first": [{"path", "error"}…]})."""
 
     scanned: int = 0
-    errors: Wire = MappingProxyType({"count": 0, "first": []})  # type: ignore[assignment]
+    errors: Mapping[str, Any] = MappingProxyType({"count": 0, "first": []})
 
     def look(self, wire: Wire) -> None:
         """Add what one answer tells."""
