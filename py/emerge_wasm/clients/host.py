@@ -58,13 +58,8 @@ async def _step(items: Any) -> tuple[Any] | None:
 def give_filesystem(host: Host) -> dict[str, Callable[[], Any]]:
     """What a method is handed for its parameters `fs` and `afs`. To be called in the loop of its Host."""
     transport = HostTransport(host, asyncio.get_running_loop())
-    return {**give_client(Client(transport)), "afs": lambda: Client(transport)}  # `fs` is of another loop
-
-
-def give_client(client: Client) -> dict[str, Callable[[], Any]]:
-    """The same of a client, where there is no Host: a tab runs an object that lives elsewhere."""
 
     async def open_client() -> Client:
-        return client
+        return Client(transport)
 
-    return {"fs": lambda: SyncClient(open_client, "fs of a run"), "afs": lambda: client}
+    return {"fs": lambda: SyncClient(open_client, "fs of a run"), "afs": lambda: Client(transport)}

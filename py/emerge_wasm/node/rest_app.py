@@ -31,6 +31,7 @@ Admit = Callable[[HTTPConnection], Context]
 """Who asks. Raises Refused for those who may not."""
 
 Handler = Callable[[Request, Exchange], Awaitable[None]]
+MakeExchange = Callable[[Request, Receive, Send], Exchange]
 
 HEADERS = {
     "cross-origin-resource-policy": "same-origin",
@@ -87,7 +88,10 @@ class Rest:
 
     def _endpoint(self, handler: Handler) -> ASGIApp:
         """The handler as an ASGI application that answers its errors; starlette leaves every method to such a one."""
-        return _Endpoint(handler, self._limits.beat)
+        return Endpoint(handler, self._exchange)
+
+    def _exchange(self, request: Request, receive: Receive, send: Send) -> Exchange:
+        return Exchange(choose_form(request.headers), receive, send, self._limits.beat)
 
     async def _describe(self, request: Request, exchange: Exchange) -> None:
         check_method(request, {"GET"})
@@ -146,16 +150,16 @@ class Rest:
             )
 
 
-class _Endpoint:
+class Endpoint:
     """One route: makes the exchange and answers what goes wrong."""
 
-    def __init__(self, handler: Handler, beat: float) -> None:
+    def __init__(self, handler: Handler, make: MakeExchange) -> None:
         self._handler = handler
-        self._beat = beat
+        self._make = make
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        exchange = Exchange(choose_form(request.headers), receive, send, self._beat)
+        exchange = self._make(request, receive, send)
         try:
             await self._handler(request, exchange)
         except (Gone, ClientDisconnect):

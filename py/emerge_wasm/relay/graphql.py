@@ -11,14 +11,14 @@ from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Send
 
 from ..errors import Invalid
 from ..node.answer import Answer
-from ..node.rest_app import Admit, Handler, Limits, Rest, check_method, media_type
-from ..node.rest_exchange import Exchange, Gone, status_of
+from ..node.rest_app import Admit, Limits, Rest, check_method, media_type
+from ..node.rest_exchange import Exchange
 from ..node.rest_form import JSON, Form, read_context, write_json
 from ..node.rest_gate import Refused
 from ..node.server import Dispatch
@@ -44,8 +44,8 @@ class GraphQL(Rest):
         """The addresses of such an application."""
         return [Route(path, endpoint) for path in (PREFIX, PREFIX + "/{path:path}")]
 
-    def _endpoint(self, handler: Handler) -> ASGIApp:
-        return _Endpoint(handler, self._limits.beat)
+    def _exchange(self, request: Request, receive: Receive, send: Send) -> Exchange:
+        return _Exchange(_form(request), receive, send, self._limits.beat)
 
     async def _answer(self, request: Request, exchange: Exchange) -> None:
         context = self._admit(request)
@@ -72,26 +72,6 @@ class _Exchange(Exchange):
         refused = result["data"] is None and bool(result["errors"])
         status = 400 if refused and self._form.media_type == RESPONSE and not result["extensions"].get("cost") else 200
         await self.send(status, self._form.media_type, self._form.write(result))
-
-
-class _Endpoint:
-    """Makes the exchange and answers what goes wrong, as GraphQL does."""
-
-    def __init__(self, handler: Handler, beat: float) -> None:
-        self._handler = handler
-        self._beat = beat
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        exchange = _Exchange(_form(request), receive, send, self._beat)
-        try:
-            await self._handler(request, exchange)
-        except (Gone, ClientDisconnect):
-            pass
-        except Refused as refused:
-            await exchange.fail(refused.error, refused.status, refused.headers)
-        except Exception as error:
-            await exchange.fail(error, status_of(error))
 
 
 def read_request(body: bytes) -> tuple[str, Wire | None, str]:

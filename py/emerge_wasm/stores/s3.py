@@ -186,7 +186,7 @@ class S3Store:
 
 def _as_bytes(value: Any) -> bytes:
     """A value as the group of commits knows it: it compares values and hands them on, and needs no bytes of them."""
-    return value  # type: ignore[no-any-return]
+    return value  # type: ignore[no-any-return]  # see above
 
 
 def _has_large(batch: Batch) -> bool:
