@@ -19,11 +19,11 @@ from typing import Any
 from emerge_wasm import EmergeFile, connect
 from emerge_wasm.bundles import capture
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import pack_state
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.runs.execute import Here
-from emerge_wasm.filesystem.runs.run import RunCall, Runner
+from emerge_wasm.filesystem.runner import RunCall, Runner
+from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.objects import METADATA
 from emerge_wasm.sandbox import Pool
 from emerge_wasm.stores import open_store

@@ -21,8 +21,8 @@ from typing import Any
 
 from emerge_wasm import EmergeFile
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
-from emerge_wasm.clients.searching import wire_predicate
+from emerge_wasm.clients.searches import wire_predicate
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import unpack_state
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.stores import open_store

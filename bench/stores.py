@@ -17,7 +17,7 @@ from pathlib import Path
 
 from emerge_wasm import EmergeFile
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import pack_state
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.stores import open_store

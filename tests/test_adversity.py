@@ -29,7 +29,7 @@ from emerge_wasm import (
     Unavailable,
 )
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from tests.conftest import Server, start_server
 from tests.contracts.filesystem import refused
 

@@ -15,28 +15,36 @@ LAYERS = [
     {"codec", "bundles", "wire"},
     {"filesystem", "query", "graphql"},
     {"stores", "clients", "blocks"},
-    {"node", "relay", "sandbox", "browser"},
+    {"cluster", "node", "relay", "rest", "sandbox", "browser"},
     {"cli"},
 ]
-SEPARATE = {"stores", "node", "relay", "sandbox", "browser"}
+SEPARATE = {"stores", "cluster", "node", "relay", "rest", "sandbox", "browser"}
 """Parts whose siblings in the same layer must not be imported, unless named here."""
-ALLOWED = {("relay", "node"), ("browser", "clients")}
+ALLOWED = {
+    ("node", "cluster"),
+    ("relay", "cluster"),
+    ("relay", "rest"),
+    ("relay", "node"),
+    ("rest", "node"),
+    ("cluster", "node"),  # its server: to be injected
+    ("browser", "clients"),
+}
 BROWSER = [
     "emerge_wasm",
     "emerge_wasm.codec",
     "emerge_wasm.bundles",
     "emerge_wasm.wire",
     "emerge_wasm.filesystem",
-    "emerge_wasm.filesystem.runs.execute",
+    "emerge_wasm.filesystem.runs.inside.execute",
     "emerge_wasm.graphql",
     "emerge_wasm.query",
     "emerge_wasm.clients",
     "emerge_wasm.classic",
-    "emerge_wasm.clients.local",
-    "emerge_wasm.clients.rest",
-    "emerge_wasm.clients.rest_http",
-    "emerge_wasm.clients.websocket",
-    "emerge_wasm.clients.zeromq",
+    "emerge_wasm.clients.transports.local",
+    "emerge_wasm.clients.transports.rest",
+    "emerge_wasm.clients.transports.rest_http",
+    "emerge_wasm.clients.transports.websocket",
+    "emerge_wasm.clients.transports.zeromq",
     "emerge_wasm.stores",
     "emerge_wasm.stores.memory",
     "emerge_wasm.stores.indexeddb",
@@ -55,7 +63,7 @@ SERVERS = [
     "ssl",
 ]
 FORBIDDEN = {"pickle", "dill", "marshal", "cloudpickle", "shelve"}
-REFUSES = {"stores/zodb_file.py"}
+REFUSES = {"stores/zodb/file.py"}
 """Looks into ZODB's own pickles with an Unpickler that finds no class, to refuse those that would run code."""
 
 

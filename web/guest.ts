@@ -1,5 +1,5 @@
 /** A guest worker: Python for code of others, in a document of no origin that reaches no network. All it needs comes
- *  over the one channel it has: first the files of Pyodide, then messages of bytes (py/emerge_wasm/browser/guest.py). */
+ *  over the one channel it has: first the files of Pyodide, then messages of bytes (py/emerge_wasm/browser/guests/worker.py). */
 
 import type { PyodideAPI, PyodideConfig } from "pyodide";
 import { adapted, type CreateCore, unpackTar } from "./snapshot";
@@ -61,7 +61,7 @@ async function boot(files: Files, port: MessagePort): Promise<void> {
   const py = restored || (await loadPyodide(slow));
   served();
   unpackTar(new Uint8Array(files["libraries.tar"]), py.FS, py.runPython("import sys; sys.path[-1]") as string);
-  const guest = py.pyimport("emerge_wasm.browser.guest");
+  const guest = py.pyimport("emerge_wasm.browser.guests.worker");
   const post = (data: Uint8Array): void => port.postMessage(data);
   guest.start(post, RECURSION, Boolean(restored));
   const hear = guest.hear as (data: Uint8Array) => void;

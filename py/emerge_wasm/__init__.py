@@ -62,12 +62,12 @@ CLASSIC = (
 def connect(host: str | None = None) -> SyncClient:
     """A client of a node (`host:port`), or of the one that the environment names. Connects at the first call."""
     from .clients import Client, SyncClient
-    from .clients.setting import find_endpoint
+    from .clients.transports.address import find_endpoint
 
     endpoint = find_endpoint(host)
 
     async def open_client() -> Client:
-        from .clients.zeromq import ZeroMQTransport
+        from .clients.transports.zeromq import ZeroMQTransport
 
         return Client(ZeroMQTransport(endpoint))
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .clients import Client, SyncClient
-from .clients.setting import DEFAULT_PORT, endpoint_of
+from .clients.transports.address import DEFAULT_PORT, endpoint_of
 from .errors import Invalid
 
 if TYPE_CHECKING:
-    from .filesystem.runs.run import EvaluateCall, EvaluateOutcome, Host, RunCall, Runner, RunOutcome
-    from .node.rest import RESTNodeServer as RESTNodeServer
+    from .filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, Runner, RunOutcome
+    from .rest.node_server import RESTNodeServer as RESTNodeServer
     from .sandbox import Pool
 
 
@@ -28,7 +28,7 @@ class Z0RPCClient(SyncClient):
         endpoint = endpoint_of(f"{host}:{port}")
 
         async def open_client() -> Client:
-            from .clients.zeromq import ZeroMQTransport
+            from .clients.transports.zeromq import ZeroMQTransport
 
             return Client(ZeroMQTransport(endpoint))
 
@@ -39,7 +39,7 @@ class RESTClient(SyncClient):
     """A node or relay, called over HTTP, at the http:// address `url`. Connects at the first call."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        from .clients.rest import RESTTransport, rest_url
+        from .clients.transports.rest import RESTTransport, rest_url
 
         async def open_client() -> Client:
             return Client(RESTTransport(url, token))
@@ -100,7 +100,7 @@ class IndexedDBFileSystem(_FileSystem):
 
 
 async def _open(url: str) -> Client:
-    from .clients.local import LocalTransport
+    from .clients.transports.local import LocalTransport
     from .filesystem import Filesystem
     from .operations import Context
     from .stores import open_store
@@ -127,8 +127,8 @@ class _Sandbox:
         self._pool: Pool | None = None
         self._turn = asyncio.Lock()
         if sys.platform == "emscripten":
-            from .clients.host import give_filesystem
-            from .filesystem.runs.execute import Here
+            from .clients.transports.host import give_filesystem
+            from .filesystem.runs.inside.execute import Here
 
             self._here = Here(given=give_filesystem)
 
@@ -168,7 +168,7 @@ def _user() -> str:
 
 def __getattr__(name: str) -> Any:
     if name == "RESTNodeServer":
-        from .node.rest import RESTNodeServer
+        from .rest.node_server import RESTNodeServer
 
         return RESTNodeServer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

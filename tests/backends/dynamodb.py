@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emerge_wasm.stores import dynamodb_table, dynamodb_write
+from emerge_wasm.stores.dynamodb import table as dynamodb_table
+from emerge_wasm.stores.dynamodb import write as dynamodb_write
 
 from . import Urls
 

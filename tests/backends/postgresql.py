@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emerge_wasm.stores import postgresql_write
+from emerge_wasm.stores.postgresql import write as postgresql_write
 
 from . import Urls
 

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 import obstore
 from obstore.store import S3Store as Client
 
-from emerge_wasm.stores.s3_database import Database
+from emerge_wasm.stores.s3.database import Database
 
 from . import Urls
 

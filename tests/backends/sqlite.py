@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emerge_wasm.stores import sqlite_write
+from emerge_wasm.stores.sqlite import write as sqlite_write
 
 from . import Urls
 

@@ -17,8 +17,10 @@ from urllib.parse import quote
 
 import psycopg2
 
-from emerge_wasm.stores import zodb_place, zodb_sql, zodb_write
-from emerge_wasm.stores.zodb_place import place_of
+from emerge_wasm.stores.zodb import location as zodb_place
+from emerge_wasm.stores.zodb import relstorage as zodb_sql
+from emerge_wasm.stores.zodb import write as zodb_write
+from emerge_wasm.stores.zodb.location import place_of
 
 from . import Urls
 from .postgresql import Server, server

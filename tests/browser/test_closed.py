@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from emerge_wasm import EmergeFile
-from emerge_wasm.browser import talk
-from emerge_wasm.browser.closed import KEPT, MOST, Closed
-from emerge_wasm.browser.consent import CLOSED, HERE, Consent
-from emerge_wasm.browser.guest import Guest
+from emerge_wasm.browser.guests import talk
+from emerge_wasm.browser.guests.consent import CLOSED, HERE, Consent
+from emerge_wasm.browser.guests.pool import KEPT, MOST, Closed
+from emerge_wasm.browser.guests.worker import Guest
 from emerge_wasm.bundles import capture
 from emerge_wasm.codec import pack_state
 from emerge_wasm.errors import EmergeError, ExecutionFailed, LimitExceeded, PermissionDenied
-from emerge_wasm.filesystem.runs.run import RunCall
+from emerge_wasm.filesystem.runner import RunCall
 
 
 @dataclass

@@ -17,13 +17,13 @@ from playwright.sync_api import BrowserContext, sync_playwright
 from playwright.sync_api import Page as BrowserPage
 
 from buildtools.browser import FLAGS
-from emerge_wasm.browser.arguments import read_arguments
-from emerge_wasm.browser.cell import Console
-from emerge_wasm.browser.change import common_directory, summarize
+from emerge_wasm.browser.console.cell import Console
+from emerge_wasm.browser.console.output import Output
 from emerge_wasm.browser.failure import failure_of
-from emerge_wasm.browser.library import missing_libraries
-from emerge_wasm.browser.output import Output
-from emerge_wasm.browser.view import make_fields
+from emerge_wasm.browser.places.changes import common_directory, summarize
+from emerge_wasm.browser.requests.arguments import read_arguments
+from emerge_wasm.browser.requests.library import missing_libraries
+from emerge_wasm.browser.requests.view import make_fields
 from emerge_wasm.errors import Invalid
 
 DIST = Path(__file__).parents[2] / "dist"

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from emerge_wasm.bundles import keep_source
-from emerge_wasm.bundles.calling import load_expression
 from emerge_wasm.bundles.expression import Expression, capture_expression
+from emerge_wasm.bundles.load_expression import load_expression
 from emerge_wasm.errors import CannotShip, EmergeError, Invalid
 
 from .conftest import forget

@@ -15,7 +15,7 @@ from typing import Any
 
 from emerge_wasm import EmergeFile, Invalid, NotFound, PermissionDenied
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.searching import wire_predicate
+from emerge_wasm.clients.searches import wire_predicate
 from tests.contracts.filesystem import Part, item, refused, scenario
 
 Predicate = Callable[[Any], Any] | None

@@ -17,23 +17,33 @@ import pytest
 
 import emerge_wasm
 from emerge_wasm import codec
-from emerge_wasm.browser.cell import compile_cell
+from emerge_wasm.browser.console.cell import compile_cell
 from emerge_wasm.bundles import body, expression
 from emerge_wasm.cli.main import EXIT_CODES, main
-from emerge_wasm.clients import archive, calling, websocket, writing
-from emerge_wasm.clients.setting import DEFAULT_HOST
+from emerge_wasm.clients import archive
+from emerge_wasm.clients import operations as calling
+from emerge_wasm.clients import writes as writing
+from emerge_wasm.clients.transports import websocket
+from emerge_wasm.clients.transports.address import DEFAULT_HOST
+from emerge_wasm.cluster.membership import TIMES
 from emerge_wasm.context import UMASK
-from emerge_wasm.filesystem import read
 from emerge_wasm.filesystem.filesystem import FORMAT
-from emerge_wasm.filesystem.indexes import defining, text
-from emerge_wasm.filesystem.runs import execute, hosting, invocation, receipt, turn
+from emerge_wasm.filesystem.indexes import text
+from emerge_wasm.filesystem.objects import read
+from emerge_wasm.filesystem.runs import host as hosting
+from emerge_wasm.filesystem.runs import invoke as invocation
+from emerge_wasm.filesystem.runs import object_lock as turn
+from emerge_wasm.filesystem.runs import receipt
+from emerge_wasm.filesystem.runs.inside import execute
 from emerge_wasm.filesystem.searches import aggregate, searchtext
+from emerge_wasm.filesystem.searches import define_index as defining
 from emerge_wasm.filesystem.transactions import overlay, transaction
-from emerge_wasm.node.cluster import TIMES
 from emerge_wasm.query import order
 from emerge_wasm.relay import setting as relay_setting
-from emerge_wasm.stores import dynamodb_open, dynamodb_write, zodb_place
+from emerge_wasm.stores.dynamodb import open as dynamodb_open
+from emerge_wasm.stores.dynamodb import write as dynamodb_write
 from emerge_wasm.stores.engine import ENGINES
+from emerge_wasm.stores.zodb import location as zodb_place
 from emerge_wasm.wire import event
 from emerge_wasm.wire.server import ServerChannels
 from tests.conftest import ROOT, start_server

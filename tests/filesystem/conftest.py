@@ -14,13 +14,13 @@ import pytest
 import pytest_asyncio
 
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.host import give_filesystem
-from emerge_wasm.clients.local import LocalTransport
-from emerge_wasm.clients.websocket import ONLINE, WebSocketTransport
-from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.clients.transports.host import give_filesystem
+from emerge_wasm.clients.transports.local import LocalTransport
+from emerge_wasm.clients.transports.websocket import ONLINE, WebSocketTransport
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.audit import audit
-from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.check.audit import audit
+from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer

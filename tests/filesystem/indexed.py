@@ -8,15 +8,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import decode, encode
 from emerge_wasm.context import Context
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.indexes.catalogue import CATALOGUE, NONE, Definition, parse
 from emerge_wasm.filesystem.indexes.class_shape import shapes_of
 from emerge_wasm.filesystem.indexes.index_row import rows_of
-from emerge_wasm.filesystem.indexes.indexing import REFERENCE, most_rows
-from emerge_wasm.filesystem.record import ROOT, Entry
+from emerge_wasm.filesystem.indexes.maintain import REFERENCE, most_rows
+from emerge_wasm.filesystem.layout.catalogue import CATALOGUE, NONE, Definition, parse
+from emerge_wasm.filesystem.layout.record import ROOT, Entry
 from emerge_wasm.store import prefix_end
 from emerge_wasm.stores import open_store
 

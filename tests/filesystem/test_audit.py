@@ -16,11 +16,11 @@ from emerge_wasm import EmergeError, EmergeFile
 from emerge_wasm.cli.check import check
 from emerge_wasm.cli.session import Session
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.audit import Report, audit
-from emerge_wasm.filesystem.indexes.indexing import reference_key
-from emerge_wasm.filesystem.record import (
+from emerge_wasm.filesystem.check.audit import Report, audit
+from emerge_wasm.filesystem.indexes.maintain import reference_key
+from emerge_wasm.filesystem.layout.record import (
     INLINE_LIMIT,
     ROOT,
     Entry,
@@ -30,7 +30,7 @@ from emerge_wasm.filesystem.record import (
     log_key,
     version_key,
 )
-from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import Part, item

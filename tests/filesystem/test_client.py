@@ -15,9 +15,9 @@ import pytest
 
 from emerge_wasm import EmergeFile, Invalid, NotFound
 from emerge_wasm.clients import Client, SyncClient
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.operations import Context
 from emerge_wasm.stores.memory import MemoryStore
 

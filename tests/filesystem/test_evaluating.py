@@ -12,9 +12,9 @@ from emerge_wasm.bundles import capture
 from emerge_wasm.bundles.expression import capture_expression
 from emerge_wasm.codec import Record, pack_state
 from emerge_wasm.errors import EmergeError, ExecutionFailed, LimitExceeded, NotFound
-from emerge_wasm.filesystem.runs.evaluating import evaluate_rows
-from emerge_wasm.filesystem.runs.execute import Limits
-from emerge_wasm.filesystem.runs.run import EvaluateCall, EvaluateOutcome
+from emerge_wasm.filesystem.runner import EvaluateCall, EvaluateOutcome
+from emerge_wasm.filesystem.runs.inside.evaluate import evaluate_rows
+from emerge_wasm.filesystem.runs.inside.execute import Limits
 from emerge_wasm.objects import METADATA
 from tests.bundles.conftest import forget, module
 

@@ -16,9 +16,7 @@ from emerge_wasm.codec import Record, decode, encode
 from emerge_wasm.context import Context
 from emerge_wasm.errors import EmergeError
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.audit import audit
-from emerge_wasm.filesystem.indexes import defining
-from emerge_wasm.filesystem.indexes.catalogue import CATALOGUE
+from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.indexes.index import (
     Hit,
     Index,
@@ -29,7 +27,9 @@ from emerge_wasm.filesystem.indexes.index import (
     scan_word,
 )
 from emerge_wasm.filesystem.indexes.text import count_words
-from emerge_wasm.filesystem.record import version_key
+from emerge_wasm.filesystem.layout.catalogue import CATALOGUE
+from emerge_wasm.filesystem.layout.record import version_key
+from emerge_wasm.filesystem.searches import define_index as defining
 from emerge_wasm.query.order import family_range, sort_key
 from emerge_wasm.store import Batch, prefix_end
 
@@ -441,8 +441,8 @@ async def test_too_many_words_for_a_commit_go_to_the_rest(
     filesystem: Filesystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hands = Hands(filesystem)
-    monkeypatch.setattr("emerge_wasm.filesystem.indexes.indexing.most_rows", lambda core: 3)
-    monkeypatch.setattr("emerge_wasm.filesystem.indexes.building_page.most_rows", lambda core: 3)
+    monkeypatch.setattr("emerge_wasm.filesystem.indexes.maintain.most_rows", lambda core: 3)
+    monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.page.most_rows", lambda core: 3)
     monkeypatch.setattr("tests.filesystem.indexed.most_rows", lambda core: 3)
     await hands.put("/doc/long", text="a b c d")
     await hands("index", "/doc", ["text"], False, True)

@@ -15,10 +15,10 @@ from emerge_wasm import Conflict, EmergeError, Unavailable
 from emerge_wasm.codec import encode
 from emerge_wasm.context import Context
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.audit import audit
-from emerge_wasm.filesystem.indexes import building
-from emerge_wasm.filesystem.indexes.building import Builder
-from emerge_wasm.filesystem.indexes.catalogue import DROPPED
+from emerge_wasm.filesystem.check.audit import audit
+from emerge_wasm.filesystem.indexes.build import builder as building
+from emerge_wasm.filesystem.indexes.build.builder import Builder
+from emerge_wasm.filesystem.layout.catalogue import DROPPED
 from emerge_wasm.store import Batch, prefix_end
 from emerge_wasm.stores import open_store
 from tests.backends import Started
@@ -30,7 +30,7 @@ from .indexed import Hands, check, definitions, opened, rows_there
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that writers come between."""
     monkeypatch.setattr(building, "AT_ONCE", 8)
-    monkeypatch.setattr("emerge_wasm.filesystem.indexes.building_walk.PAGE", 16)
+    monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.walk.PAGE", 16)
 
 
 @pytest.fixture(params=["memory", "sqlite"])

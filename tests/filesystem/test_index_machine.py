@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from emerge_wasm import EmergeError
 from emerge_wasm.codec import encode
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.audit import audit
+from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.stores import open_store
 
 from .indexed import CONTEXT, Hands, check

@@ -11,11 +11,11 @@ import pytest
 
 from emerge_wasm import Conflict, EmergeFile, Invalid, NotFound, PermissionDenied
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.archives import archive
-from emerge_wasm.filesystem.audit import audit
-from emerge_wasm.filesystem.record import ROOT
+from emerge_wasm.filesystem.check.audit import audit
+from emerge_wasm.filesystem.layout.record import ROOT
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import item, refused
 

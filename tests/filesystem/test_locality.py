@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from emerge_wasm.filesystem.locality import FEW, fresh_uuid, get_entries, get_versions
+from emerge_wasm.filesystem.layout.locality import FEW, fresh_uuid, get_entries, get_versions
 from emerge_wasm.store import Batch, Key, keys_of
 from emerge_wasm.stores import open_store
 

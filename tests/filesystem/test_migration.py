@@ -9,10 +9,10 @@ import pytest
 
 from emerge_wasm import Invalid
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.audit import audit
-from emerge_wasm.filesystem.record import ROOT, entry_key
+from emerge_wasm.filesystem.check.audit import audit
+from emerge_wasm.filesystem.layout.record import ROOT, entry_key
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
 

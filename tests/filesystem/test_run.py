@@ -12,15 +12,15 @@ import pytest
 
 from emerge_wasm import Conflict, EmergeFile, ExecutionFailed, Invalid, LimitExceeded, NotFound, PermissionDenied
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.host import give_filesystem
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.host import give_filesystem
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import Reference
 from emerge_wasm.context import Context
 from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
-from emerge_wasm.filesystem.runs import hosting
-from emerge_wasm.filesystem.runs.execute import Here, execute
-from emerge_wasm.filesystem.runs.run import Host
+from emerge_wasm.filesystem.runner import Host
+from emerge_wasm.filesystem.runs import host as hosting
+from emerge_wasm.filesystem.runs.inside.execute import Here, execute
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused
 

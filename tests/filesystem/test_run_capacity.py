@@ -10,13 +10,13 @@ import pytest
 
 from emerge_wasm import EmergeFile, LimitExceeded
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.host import give_filesystem
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.host import give_filesystem
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
+from emerge_wasm.filesystem.runner import Host
 from emerge_wasm.filesystem.runs import capacity
 from emerge_wasm.filesystem.runs.capacity import Capacity, Seat
-from emerge_wasm.filesystem.runs.execute import Here
-from emerge_wasm.filesystem.runs.run import Host
+from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused
 from tests.node.conftest import eventually

@@ -11,13 +11,13 @@ import pytest
 
 from emerge_wasm import EmergeFile, ExecutionFailed, NotFound, PermissionDenied
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.context import Context
 from emerge_wasm.errors import error_from_wire
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
-from emerge_wasm.filesystem.runs.execute import Here
-from emerge_wasm.filesystem.runs.feed import ROOM, Feed
-from emerge_wasm.filesystem.runs.run import Host
+from emerge_wasm.filesystem.runner import Host
+from emerge_wasm.filesystem.runs.event_queue import ROOM, Feed
+from emerge_wasm.filesystem.runs.inside.execute import Here
 from tests.contracts.filesystem import refused
 from tests.node.conftest import eventually
 

@@ -13,12 +13,12 @@ import pytest
 
 from emerge_wasm import EmergeFile, ExecutionFailed, Invalid, PermissionDenied
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.context import Context
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.audit import audit
-from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.check.audit import audit
+from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.filesystem.runs.receipt import KEPT
 from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store

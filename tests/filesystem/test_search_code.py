@@ -13,11 +13,11 @@ from emerge_wasm import EmergeFile
 from emerge_wasm.bundles import capture
 from emerge_wasm.bundles.expression import capture_expression
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import Invalid, NotFound, Unavailable
-from emerge_wasm.filesystem.runs.execute import Here
-from emerge_wasm.filesystem.runs.run import EvaluateCall, EvaluateOutcome
+from emerge_wasm.filesystem.runner import EvaluateCall, EvaluateOutcome
+from emerge_wasm.filesystem.runs.inside.execute import Here
 from tests.filesystem.searched import Searched, path_of, predicate, searched
 
 LIMIT = 50

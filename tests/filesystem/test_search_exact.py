@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from emerge_wasm import EmergeFile
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem.indexes.index import all_indexes
-from emerge_wasm.filesystem.runs.execute import Here
-from emerge_wasm.filesystem.searches.judging import Judge
+from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.searches.judge import Judge
 from emerge_wasm.store import Key
 from tests.filesystem.indexed import check
 from tests.filesystem.searched import Searched, path_of, predicate, searched, states_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emerge_wasm import Invalid
-from emerge_wasm.clients.setting import endpoint_of, find_endpoint, write_settings
+from emerge_wasm.clients.transports.address import endpoint_of, find_endpoint, write_settings
 
 
 @pytest.fixture(autouse=True)

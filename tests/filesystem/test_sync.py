@@ -12,7 +12,7 @@ import pytest
 
 from emerge_wasm import EmergeFile, NotFound
 from emerge_wasm.clients import Client, SyncClient
-from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context

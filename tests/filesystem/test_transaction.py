@@ -14,13 +14,13 @@ import pytest
 
 from emerge_wasm import Conflict, EmergeFile, Invalid, LimitExceeded, NotFound, PermissionDenied
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.context import Context
 from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
-from emerge_wasm.filesystem.audit import audit
-from emerge_wasm.filesystem.runs.execute import Here
-from emerge_wasm.filesystem.runs.run import Host
+from emerge_wasm.filesystem.check.audit import audit
+from emerge_wasm.filesystem.runner import Host
+from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.filesystem.transactions import transaction as module
 from emerge_wasm.filesystem.transactions.transaction import Transactions, transactions_of
 from emerge_wasm.store import Batch

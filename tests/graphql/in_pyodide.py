@@ -8,7 +8,7 @@ from graphql import get_introspection_query
 
 from emerge_wasm.bundles import keep_source
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.stores.memory import MemoryStore
 

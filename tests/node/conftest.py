@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
+from emerge_wasm.cluster.membership import Times
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.runs.run import Runner
-from emerge_wasm.node.cluster import Times
+from emerge_wasm.filesystem.runner import Runner
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.store import Store

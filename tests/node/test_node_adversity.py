@@ -16,15 +16,15 @@ import pytest_asyncio
 
 from emerge_wasm import EmergeError, EmergeFile, ExecutionFailed, Invalid, LimitExceeded
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.rest import RESTTransport
-from emerge_wasm.clients.websocket import WebSocketTransport
-from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.clients.transports.rest import RESTTransport
+from emerge_wasm.clients.transports.websocket import WebSocketTransport
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.node.node import Node
-from emerge_wasm.node.rest import RESTNodeServer
 from emerge_wasm.operations import Context, Transport
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.setting import Settings
+from emerge_wasm.rest.node_server import RESTNodeServer
 from emerge_wasm.sandbox import Pool
 from emerge_wasm.stores.memory import MemoryStore
 from tests.contracts.filesystem import refused

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from emerge_wasm import codec
+from emerge_wasm.cluster.membership import Cluster
 from emerge_wasm.errors import Conflict, Invalid, NotFound, Unavailable
 from emerge_wasm.filesystem import RunCall, RunOutcome
-from emerge_wasm.filesystem.runs.execute import Here
-from emerge_wasm.filesystem.runs.run import Host
-from emerge_wasm.node.cluster import Cluster
+from emerge_wasm.filesystem.runner import Host
+from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.node.node import Node
 
 from .conftest import OPERATOR, TIMES, Connect, StartNode, eventually

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from emerge_wasm import codec
-from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.errors import NotFound
 from tests.backends import Started
 from tests.conftest import Server, start_server

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emerge_wasm.node.joining import Place, join_indexes, join_parts, place_ordered, place_scored
+from emerge_wasm.node.join import Place, join_indexes, join_parts, place_ordered, place_scored
 from emerge_wasm.query.order import sort_key
 
 KEYS = st.one_of(st.integers(-3, 3), st.text("ab\0", max_size=3), st.floats(), st.just([])).map(

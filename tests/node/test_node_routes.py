@@ -11,7 +11,7 @@ import pytest
 
 from emerge_wasm import EmergeFile, codec
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.errors import Conflict, Invalid, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.node.node import Node
 

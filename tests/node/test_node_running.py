@@ -11,11 +11,11 @@ import pytest
 
 from emerge_wasm import EmergeFile, ExecutionFailed, LimitExceeded, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.host import give_filesystem
-from emerge_wasm.clients.local import LocalTransport
-from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.clients.transports.host import give_filesystem
+from emerge_wasm.clients.transports.local import LocalTransport
+from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.node.locate import read_context
 from emerge_wasm.node.node import Node
-from emerge_wasm.node.reach import read_context
 from emerge_wasm.operations import Context
 from tests.contracts.filesystem import refused
 from tests.node.conftest import Connect, StartNode, eventually

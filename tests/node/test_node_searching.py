@@ -13,15 +13,15 @@ import pytest
 
 from emerge_wasm import EmergeFile, Invalid, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.host import give_filesystem
-from emerge_wasm.clients.local import LocalTransport
-from emerge_wasm.clients.searching import wire_predicate
-from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.clients.searches import wire_predicate
+from emerge_wasm.clients.transports.host import give_filesystem
+from emerge_wasm.clients.transports.local import LocalTransport
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.errors import EmergeError
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.runs.execute import Here
+from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.filesystem.searches.cursor import write_cursor
-from emerge_wasm.node.joining import JOINT
+from emerge_wasm.node.join import JOINT
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.stores.memory import MemoryStore

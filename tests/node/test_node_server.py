@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 import zmq
 
-from emerge_wasm.clients.zeromq import DrainedSocket, ZeroMQTransport
+from emerge_wasm.clients.transports.zeromq import DrainedSocket, ZeroMQTransport
 from emerge_wasm.errors import EmergeError, Invalid, LimitExceeded, NotFound, Unavailable
 from emerge_wasm.filesystem import RunCall, RunOutcome
-from emerge_wasm.filesystem.runs.execute import Here
-from emerge_wasm.filesystem.runs.run import Host
-from emerge_wasm.node.answer import Answer
+from emerge_wasm.filesystem.runner import Host
+from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import TABLE, Context, find_operation
 from emerge_wasm.wire import event
+from emerge_wasm.wire.answer import Answer
 
 from .conftest import Connect, StartNode, eventually
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emerge_wasm import EmergeFile
 from emerge_wasm.codec import encode
-from emerge_wasm.query.certain import Certain
+from emerge_wasm.query.exact_range import Certain
 from emerge_wasm.query.nested import NeedsCode
 from emerge_wasm.query.order import TEXT_BYTES, family_range, is_whole, sort_key
 from emerge_wasm.query.predicate import Predicate, read_predicate

@@ -11,11 +11,11 @@ import pytest
 
 from emerge_wasm.codec import Record, Reference, encode, pack_state
 from emerge_wasm.errors import Invalid
+from emerge_wasm.query.key_range import ABSENT, Both, Either, Everything, Nothing, Range
 from emerge_wasm.query.nested import NeedsCode
 from emerge_wasm.query.predicate import read_predicate
 from emerge_wasm.query.row import Row
 from emerge_wasm.query.shape import shape_of
-from emerge_wasm.query.want import ABSENT, Both, Either, Everything, Nothing, Range
 
 from .conftest import (
     Address,

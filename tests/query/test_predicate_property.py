@@ -12,9 +12,9 @@ from uuid import UUID
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
-from emerge_wasm.bundles.given import GIVEN as MODULES
+from emerge_wasm.bundles.builtin_modules import GIVEN as MODULES
+from emerge_wasm.query.key_range import ABSENT, Both, Either, Everything, Nothing, Range, Want
 from emerge_wasm.query.nested import NeedsCode
-from emerge_wasm.query.want import ABSENT, Both, Either, Everything, Nothing, Range, Want
 
 from .conftest import Address, Color, Item, Level, Point, again, from_text, row_of
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from emerge_wasm.clients.websocket import STATUS, SUBPROTOCOL
+from emerge_wasm.clients.transports.websocket import STATUS, SUBPROTOCOL
 from emerge_wasm.errors import NotFound
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import Context

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from emerge_wasm.clients import websocket
-from emerge_wasm.clients.websocket import WebSocketTransport, relay_url
+from emerge_wasm.clients.transports import websocket
+from emerge_wasm.clients.transports.websocket import WebSocketTransport, relay_url
 from emerge_wasm.errors import Invalid, LimitExceeded, NotFound, Unavailable
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.relay.server import RelayServer

@@ -14,13 +14,13 @@ import pytest
 
 from emerge_wasm import EmergeFile
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import Context
-from emerge_wasm.relay.graphql import BODY, EVENTS, RESPONSE
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.setting import Settings
+from emerge_wasm.rest.graphql import BODY, EVENTS, RESPONSE
 from emerge_wasm.stores import open_store
 
 from .conftest import TOKEN, node_is

@@ -14,7 +14,7 @@ import pytest
 
 from emerge_wasm import EmergeFile, codec
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.websocket import WebSocketTransport
+from emerge_wasm.clients.transports.websocket import WebSocketTransport
 from emerge_wasm.errors import NotFound, PermissionDenied, Unavailable
 from tests.conftest import Server, start_server
 

@@ -12,9 +12,9 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from emerge_wasm.clients.websocket import SUBPROTOCOL
+from emerge_wasm.clients.transports.websocket import SUBPROTOCOL
+from emerge_wasm.cluster.membership import Cluster, Times
 from emerge_wasm.errors import error_from_wire
-from emerge_wasm.node.cluster import Cluster, Times
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.setting import Limits

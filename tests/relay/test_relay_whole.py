@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from emerge_wasm.clients.client import Client
-from emerge_wasm.clients.websocket import WebSocketTransport
+from emerge_wasm.clients.transports.websocket import WebSocketTransport
 from emerge_wasm.errors import ExecutionFailed, LimitExceeded, NotFound
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.runs.execute import Limits
+from emerge_wasm.filesystem.runs.inside.execute import Limits
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer

@@ -11,14 +11,14 @@ import httpx
 import pytest
 
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.rest import RESTTransport
+from emerge_wasm.clients.transports.rest import RESTTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.node.node import Node
-from emerge_wasm.node.rest import RESTNodeServer
-from emerge_wasm.node.rest_app import PREFIX, Limits
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.setting import Settings
+from emerge_wasm.rest.app import PREFIX, Limits
+from emerge_wasm.rest.node_server import RESTNodeServer
 from emerge_wasm.sandbox import Pool
 from emerge_wasm.stores import open_store
 from tests.relay.conftest import node_is

@@ -5,7 +5,7 @@ import sys
 
 from emerge_wasm import EmergeFile, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.rest import RESTTransport
+from emerge_wasm.clients.transports.rest import RESTTransport
 
 assert sys.platform == "emscripten"
 assert not {"httpx", "starlette", "zmq"} & set(sys.modules)

@@ -11,12 +11,12 @@ import pytest
 
 import emerge_wasm
 from emerge_wasm import EmergeFile, RESTClient, SQLFileSystem, Z0DBFileSystem, Z0RPCClient
-from emerge_wasm.clients.rest import RESTTransport, rest_url
+from emerge_wasm.clients.transports.rest import RESTTransport, rest_url
 from emerge_wasm.errors import Invalid, LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.node.node import Node
-from emerge_wasm.node.rest import RESTNodeServer
 from emerge_wasm.operations import Context
+from emerge_wasm.rest.node_server import RESTNodeServer
 from emerge_wasm.stores.memory import MemoryStore
 from emerge_wasm.sync import wait
 
@@ -77,7 +77,7 @@ async def test_the_context_goes_along(start: Start, service: Service) -> None:
 
 async def test_requests_have_a_limit(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     server = await start()
-    monkeypatch.setattr("emerge_wasm.clients.rest.SIZE_LIMIT", 1000)
+    monkeypatch.setattr("emerge_wasm.clients.transports.rest.SIZE_LIMIT", 1000)
     async with RESTTransport(server.url) as transport:
         with pytest.raises(LimitExceeded):
             await transport.call("update", ["/a", b"x" * 1001])

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.node.rest import RESTNodeServer
+from emerge_wasm.rest.node_server import RESTNodeServer
 from emerge_wasm.stores.memory import MemoryStore
 from tests.relay.conftest import until
 

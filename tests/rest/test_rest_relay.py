@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from emerge_wasm.clients.rest import RESTTransport
-from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.clients.transports.rest import RESTTransport
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.errors import LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import TABLE, Context

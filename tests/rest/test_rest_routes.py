@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.rest import RESTTransport
+from emerge_wasm.clients.transports.rest import RESTTransport
 from emerge_wasm.codec import Reference, decode, encode
 from emerge_wasm.errors import (
     CannotShip,
@@ -26,10 +26,10 @@ from emerge_wasm.errors import (
     PermissionDenied,
     Unavailable,
 )
-from emerge_wasm.node.openapi import describe
-from emerge_wasm.node.rest import RESTNodeServer
-from emerge_wasm.node.rest_app import Limits
 from emerge_wasm.operations import TABLE, Context
+from emerge_wasm.rest.app import Limits
+from emerge_wasm.rest.node_server import RESTNodeServer
+from emerge_wasm.rest.openapi import describe
 
 from .conftest import TOKEN, Start, talk
 from .service import Service, soon

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emerge_wasm.clients.rest import RESTTransport
+from emerge_wasm.clients.transports.rest import RESTTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import Invalid, LimitExceeded, NotFound, Unavailable
-from emerge_wasm.node.rest_app import Limits
+from emerge_wasm.rest.app import Limits
 from emerge_wasm.wire.frame import BEAT, END, ERROR, ITEM, Frame, FrameReader, write_frame
 
 from .conftest import Start, talk
@@ -90,7 +90,7 @@ async def test_many_items_share_a_piece_and_wait_for_a_slow_reader(start: Start,
 
 
 async def test_silence_is_told_from_a_loss(start: Start, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emerge_wasm.clients.rest.SILENCE", 0.2)
+    monkeypatch.setattr("emerge_wasm.clients.transports.rest.SILENCE", 0.2)
     service.answers["watch"] = [{"n": 1}, ...]
     beating, silent = await start(Limits(beat=0.05)), await start(Limits(beat=60))
     for server, ends in ((beating, False), (silent, True)):

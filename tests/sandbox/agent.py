@@ -181,7 +181,7 @@ class Agent(EmergeFile):
         """The descriptor of the channel: the one beyond the first three that is no end of the event loops' pair."""
         import gc
 
-        from emerge_wasm.sandbox.channel import Channel
+        from emerge_wasm.sandbox.worker.channel import Channel
 
         return next(each for each in gc.get_objects() if isinstance(each, Channel))._socket.fileno()
 

@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from emerge_wasm.bundles import capture
 from emerge_wasm.codec import pack_state
-from emerge_wasm.filesystem.runs.execute import Limits
-from emerge_wasm.filesystem.runs.run import RunCall
+from emerge_wasm.filesystem.runner import RunCall
+from emerge_wasm.filesystem.runs.inside.execute import Limits
 from emerge_wasm.objects import METADATA, EmergeFile
 from emerge_wasm.sandbox import Pool
 

@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from emerge_wasm.errors import ExecutionFailed, LimitExceeded, NotFound
-from emerge_wasm.filesystem.runs.capture import Stop, capture
-from emerge_wasm.filesystem.runs.execute import execute
+from emerge_wasm.filesystem.runs.inside.capture import Stop, capture
+from emerge_wasm.filesystem.runs.inside.execute import execute
 from emerge_wasm.sandbox.frame import BadFrame, Splitter, pack_frame
 
 from .conftest import SMALL, call_of

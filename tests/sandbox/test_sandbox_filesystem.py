@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.errors import ExecutionFailed, LimitExceeded, NotFound
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.operations import Context
@@ -86,7 +86,7 @@ async def test_transaction_inside(client: Client) -> None:
 
 
 async def test_calls_without_end_are_counted(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from emerge_wasm.filesystem.runs import hosting
+    from emerge_wasm.filesystem.runs import host as hosting
 
     monkeypatch.setattr(hosting.Caller.__init__, "__defaults__", (None, 100))
     with pytest.raises(LimitExceeded) as caught:

@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
-from emerge_wasm.sandbox.landlock import attributes
-from emerge_wasm.sandbox.seccomp import ALLOWED, ARCHITECTURES, Architecture, program
+from emerge_wasm.sandbox.confine.landlock import attributes
+from emerge_wasm.sandbox.confine.seccomp import ALLOWED, ARCHITECTURES, Architecture, program
 
 ALLOW, EPERM, ENOSYS, KILL = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS, 0x80000000
 PTHREAD = 0x3D0F00

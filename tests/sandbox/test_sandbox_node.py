@@ -55,7 +55,7 @@ def test_nothing_of_it_is_needed_to_have_a_pool() -> None:
     """Where there is neither fork nor seccomp, a node starts and says why it runs nothing."""
     code = """
 import asyncio, sys
-for name in ("resource", "fcntl", "emerge_wasm.sandbox.kernel"):
+for name in ("resource", "fcntl", "emerge_wasm.sandbox.confine.syscall"):
     sys.modules[name] = None
 sys.platform = "win32"
 from emerge_wasm.sandbox import Pool, examine

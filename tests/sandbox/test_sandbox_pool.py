@@ -22,7 +22,7 @@ from emerge_wasm.errors import (
     PermissionDenied,
     Unavailable,
 )
-from emerge_wasm.filesystem.runs.run import RunOutcome
+from emerge_wasm.filesystem.runner import RunOutcome
 from emerge_wasm.sandbox import Pool
 
 from .conftest import call_of, is_alive, is_gone

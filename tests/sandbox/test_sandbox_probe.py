@@ -9,8 +9,9 @@ import re
 import pytest
 
 from emerge_wasm.errors import Unavailable
-from emerge_wasm.sandbox import Pool, examine, probe
-from emerge_wasm.sandbox.attack import ATTACKS, DEADLY
+from emerge_wasm.sandbox import Pool, examine
+from emerge_wasm.sandbox.probe.attacks import ATTACKS, DEADLY
+from emerge_wasm.sandbox.probe.probe import probe
 from emerge_wasm.sandbox.setting import LAYERS
 
 from .conftest import call_of

@@ -13,9 +13,9 @@ import pytest
 
 from emerge_wasm.bundles import capture
 from emerge_wasm.errors import ExecutionFailed, LimitExceeded, Unavailable
-from emerge_wasm.filesystem.runs.run import EvaluateCall
+from emerge_wasm.filesystem.runner import EvaluateCall
 from emerge_wasm.sandbox import Pool
-from emerge_wasm.sandbox.staff import Keeping
+from emerge_wasm.sandbox.worker_pool import Keeping
 
 from .agent import Agent
 from .conftest import call_of, is_gone

@@ -14,12 +14,14 @@ import pytest
 
 from emerge_wasm.errors import Conflict, Invalid, LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch, Key
-from emerge_wasm.stores import dynamodb_row, dynamodb_value, open_store
-from emerge_wasm.stores.dynamodb import DynamoDBStore
-from emerge_wasm.stores.dynamodb_row import Item, Touched
-from emerge_wasm.stores.dynamodb_table import Table
-from emerge_wasm.stores.dynamodb_value import KEEP, UPLOAD, Sweeper
-from emerge_wasm.stores.dynamodb_write import LARGE, ROWS, SMALL
+from emerge_wasm.stores import open_store
+from emerge_wasm.stores.dynamodb import row as dynamodb_row
+from emerge_wasm.stores.dynamodb import value as dynamodb_value
+from emerge_wasm.stores.dynamodb.row import Item, Touched
+from emerge_wasm.stores.dynamodb.store import DynamoDBStore
+from emerge_wasm.stores.dynamodb.table import Table
+from emerge_wasm.stores.dynamodb.value import KEEP, UPLOAD, Sweeper
+from emerge_wasm.stores.dynamodb.write import LARGE, ROWS, SMALL
 from tests.backends import Started
 from tests.contracts.store import puts, scan_all
 
@@ -179,7 +181,7 @@ async def test_reader_overtaken_by_a_sweep(store: DynamoDBStore, monkeypatch: py
             await Sweeper(store._table, store._layout).sweep(time.time() + KEEP + 1)
         return await read(*args)
 
-    monkeypatch.setattr("emerge_wasm.stores.dynamodb.read_moved", late)
+    monkeypatch.setattr("emerge_wasm.stores.dynamodb.store.read_moved", late)
     assert await store.get([("states", b"a")]) == [b"new"]
 
 

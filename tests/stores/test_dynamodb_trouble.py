@@ -12,7 +12,7 @@ import pytest
 from emerge_wasm.errors import Conflict, LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store
-from emerge_wasm.stores.dynamodb import DynamoDBStore
+from emerge_wasm.stores.dynamodb.store import DynamoDBStore
 from tests.backends import Started
 from tests.backends.dynamodb import Fault, Proxy
 from tests.contracts.store import puts

@@ -6,13 +6,13 @@ import pytest
 
 from emerge_wasm import EmergeFile
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.errors import Invalid
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.record import entry_key, link_key
+from emerge_wasm.filesystem.layout.record import entry_key, link_key
 from emerge_wasm.paths import BYTES_LIMIT, NAME_LIMIT, check_name, split_path
 from emerge_wasm.stores import open_store
-from emerge_wasm.stores.dynamodb_row import KEY_LIMIT
+from emerge_wasm.stores.dynamodb.row import KEY_LIMIT
 from tests.backends import BACKENDS, Started
 
 LONGEST = ("😀" * (BYTES_LIMIT // 4), "語" * NAME_LIMIT, "n" * NAME_LIMIT)

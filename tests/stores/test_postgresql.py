@@ -13,9 +13,10 @@ import pytest
 
 from emerge_wasm.errors import Conflict, Invalid, LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch
-from emerge_wasm.stores import open_store, postgresql
-from emerge_wasm.stores.postgresql import PostgreSQLStore
-from emerge_wasm.stores.postgresql_pool import place_of
+from emerge_wasm.stores import open_store
+from emerge_wasm.stores.postgresql import store as postgresql
+from emerge_wasm.stores.postgresql.pool import place_of
+from emerge_wasm.stores.postgresql.store import PostgreSQLStore
 from tests.backends import Started
 from tests.contracts.store import puts, scan_all
 from tests.contracts.store_model import Model, random_batch
@@ -99,7 +100,7 @@ async def test_wrong_credentials_and_places(url: str) -> None:
 
 
 async def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in [name for name in sys.modules if name.startswith("emerge_wasm.stores.postgresql")]:
+    for module in [name for name in sys.modules if name.startswith("emerge_wasm.stores.postgresql.store")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     with pytest.raises(Unavailable, match=r"asyncpg.*pip install 'emerge-wasm\[postgresql\]'"):

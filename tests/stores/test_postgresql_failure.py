@@ -11,9 +11,10 @@ import pytest
 
 from emerge_wasm.errors import Conflict, LimitExceeded, Unavailable
 from emerge_wasm.store import Batch
-from emerge_wasm.stores import open_store, postgresql_write
-from emerge_wasm.stores.postgresql import PostgreSQLStore
-from emerge_wasm.stores.postgresql_schema import LOCK
+from emerge_wasm.stores import open_store
+from emerge_wasm.stores.postgresql import write as postgresql_write
+from emerge_wasm.stores.postgresql.schema import LOCK
+from emerge_wasm.stores.postgresql.store import PostgreSQLStore
 from tests.backends import Started
 from tests.backends.postgresql import PASSWORD, USER, Server, server
 from tests.contracts.store import scan_all

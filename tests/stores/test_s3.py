@@ -18,8 +18,10 @@ from obstore.store import S3Store as Client
 
 from emerge_wasm.errors import Conflict, Invalid, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch
-from emerge_wasm.stores import open_store, s3_batch, s3_database
-from emerge_wasm.stores.s3 import S3Store
+from emerge_wasm.stores import open_store
+from emerge_wasm.stores.s3 import batch as s3_batch
+from emerge_wasm.stores.s3 import database as s3_database
+from emerge_wasm.stores.s3.store import S3Store
 from tests.backends import Started
 from tests.backends.s3 import BUCKET, client_of, environment, paths, serve_bucket
 from tests.contracts.store import LOG, STATES, puts, scan_all

@@ -12,10 +12,11 @@ import pytest
 
 from emerge_wasm.errors import EmergeError, LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch, Store
-from emerge_wasm.stores import open_store, s3_database
-from emerge_wasm.stores.s3 import S3Store
-from emerge_wasm.stores.s3_bucket import meaning
-from emerge_wasm.stores.s3_place import place_of
+from emerge_wasm.stores import open_store
+from emerge_wasm.stores.s3 import database as s3_database
+from emerge_wasm.stores.s3.bucket import meaning
+from emerge_wasm.stores.s3.location import place_of
+from emerge_wasm.stores.s3.store import S3Store
 from tests.backends import Started
 from tests.backends.s3 import BUCKET, client_of, paths
 from tests.backends.s3_proxy import DENIED, FULL, QUOTA, Proxy, proxied

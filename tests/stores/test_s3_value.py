@@ -13,8 +13,9 @@ from obstore.store import S3Store as Client
 
 from emerge_wasm.errors import Conflict, Invalid, Unavailable
 from emerge_wasm.store import Batch
-from emerge_wasm.stores import open_store, s3_value
-from emerge_wasm.stores.s3 import S3Store
+from emerge_wasm.stores import open_store
+from emerge_wasm.stores.s3 import value as s3_value
+from emerge_wasm.stores.s3.store import S3Store
 from tests.backends import Started
 from tests.backends.s3 import client_of, paths
 from tests.contracts.store import LOG, STATES, puts

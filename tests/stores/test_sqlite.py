@@ -10,7 +10,7 @@ import pytest
 from emerge_wasm.errors import Conflict
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
-from emerge_wasm.stores.sqlite import SQLiteStore
+from emerge_wasm.stores.sqlite.store import SQLiteStore
 from tests.contracts.store import puts
 
 

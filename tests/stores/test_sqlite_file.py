@@ -18,7 +18,7 @@ import pytest
 from emerge_wasm.errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from emerge_wasm.store import Store
 from emerge_wasm.stores import open_store
-from emerge_wasm.stores.sqlite import SQLiteStore
+from emerge_wasm.stores.sqlite.store import SQLiteStore
 from tests.contracts.store import puts
 
 OWNER = """

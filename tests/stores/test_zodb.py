@@ -23,8 +23,11 @@ from ZODB.FileStorage import FileStorage
 
 from emerge_wasm.errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from emerge_wasm.store import Batch, Store
-from emerge_wasm.stores import open_store, zodb_file, zodb_pack, zodb_tree
-from emerge_wasm.stores.zodb import ZODBStore
+from emerge_wasm.stores import open_store
+from emerge_wasm.stores.zodb import file as zodb_file
+from emerge_wasm.stores.zodb import pack as zodb_pack
+from emerge_wasm.stores.zodb import tree as zodb_tree
+from emerge_wasm.stores.zodb.store import ZODBStore
 from tests.contracts.store import puts, scan_all
 
 OWNER = """

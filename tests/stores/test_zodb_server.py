@@ -16,8 +16,9 @@ import pytest
 
 from emerge_wasm.errors import Conflict, EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch, Store
-from emerge_wasm.stores import open_store, zodb_write
-from emerge_wasm.stores.zodb import ZODBStore
+from emerge_wasm.stores import open_store
+from emerge_wasm.stores.zodb import write as zodb_write
+from emerge_wasm.stores.zodb.store import ZODBStore
 from tests.backends import Started
 from tests.backends.postgresql import PASSWORD, Server, server
 from tests.backends.zodb import ZEOServer, relstorage_url, zeo_server

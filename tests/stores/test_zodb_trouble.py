@@ -20,8 +20,11 @@ from ZODB.POSException import POSKeyError, StorageError
 
 from emerge_wasm.errors import Invalid, LimitExceeded, Unavailable
 from emerge_wasm.store import Batch
-from emerge_wasm.stores import zodb_base, zodb_file, zodb_pack, zodb_tree
-from emerge_wasm.stores.zodb import ZODBStore
+from emerge_wasm.stores.zodb import base as zodb_base
+from emerge_wasm.stores.zodb import file as zodb_file
+from emerge_wasm.stores.zodb import pack as zodb_pack
+from emerge_wasm.stores.zodb import tree as zodb_tree
+from emerge_wasm.stores.zodb.store import ZODBStore
 from tests.contracts.store import puts
 
 from .test_zodb import another_owner, churn, opened, read, rename, size_of, unprivileged, write

@@ -14,10 +14,10 @@ import psycopg2
 import pytest
 
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.errors import LimitExceeded
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.audit import audit
+from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.stores import open_store
 from tests.backends import BACKENDS
 from tests.backends.disk import Disk, small_disk

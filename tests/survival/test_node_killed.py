@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 import pytest
 
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
-from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.clients.transports.local import LocalTransport
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.audit import audit
+from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.stores import open_store
 from tests.backends import BACKENDS, Started
 from tests.conftest import Server

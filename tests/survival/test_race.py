@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack, aclosing
 import pytest
 
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.local import LocalTransport
-from emerge_wasm.clients.zeromq import ZeroMQTransport
+from emerge_wasm.clients.transports.local import LocalTransport
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.errors import Conflict, Unavailable
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.audit import audit
+from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.stores import open_store
 from tests.backends import BACKENDS, MANY_WRITERS, Started
 from tests.conftest import Server

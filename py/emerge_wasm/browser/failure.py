@@ -7,7 +7,7 @@ import traceback
 from typing import Any
 
 from ..errors import EmergeError
-from ..filesystem.runs.failure import describe, format_trace
+from ..filesystem.runs.inside.failure import describe, format_trace
 
 STOPPED = (KeyboardInterrupt, asyncio.CancelledError)
 

@@ -62,11 +62,11 @@ def warm() -> None:
 
 LATE = (
     "emerge_wasm",
-    "emerge_wasm.browser.guest",
+    "emerge_wasm.browser.guests.worker",
     "emerge_wasm.query",
     "emerge_wasm.stores.memory",
     "emerge_wasm.stores.indexeddb",
-    "emerge_wasm.clients.websocket",
+    "emerge_wasm.clients.transports.websocket",
     "pyodide.code",
     "pyodide.ffi",
     "pyodide.webloop",

@@ -9,18 +9,18 @@ from typing import Any
 
 from ..errors import Invalid
 from ..objects import EmergeFile, EmergeObject
-from . import request
-from .cell import RUNNING, Console, cell_of
-from .change import watch_changes
-from .closed import Closed
-from .cluster import Connection
-from .consent import Consent
+from .console.cell import RUNNING, Console, cell_of
+from .console.output import Output, capture_streams
 from .failure import STOPPED, failure_of
-from .line import open_guest
-from .local import open_local
-from .output import Output, capture_streams
-from .place import FollowingAsync, Place, Switch
-from .runner import TabRunner
+from .guests.channel import open_guest
+from .guests.consent import Consent
+from .guests.pool import Closed
+from .guests.runner import TabRunner
+from .places.changes import watch_changes
+from .places.cluster import Connection
+from .places.local import open_local
+from .places.place import FollowingAsync, Place, Switch
+from .requests import objects
 
 Message = dict[str, Any]
 
@@ -110,7 +110,7 @@ class Tab:
 
     async def _answer(self, id: int, kind: str, args: dict[str, Any]) -> None:
         try:
-            handler = request.HANDLERS.get(kind)
+            handler = objects.HANDLERS.get(kind)
             if handler is None:
                 raise Invalid(f"the page asked for {kind!r}, which this kernel does not know", remedy="reload the page")
             reply = {"id": id, "result": await handler(self, args)}

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from ..codec import class_name_of, encode
 from ..errors import CannotShip
 from .bundle import BUNDLE_LIMIT, Bundle, Content, Part, Where
-from .draft import Draft
+from .collector import Draft
 from .name import imported_modules
-from .order import in_order
 from .origin import from_import, is_installed, needs_node, third_party
+from .part_order import in_order
 from .registry import bundle_of, register, with_requires
 
 T = TypeVar("T")

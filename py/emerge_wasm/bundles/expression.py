@@ -17,13 +17,13 @@ from typing import Any
 
 from ..codec import encode
 from ..errors import CannotShip, EmergeError, Invalid
-from .anonymous import find_lambda
 from .body import argument_of, check_body, parse_expression
+from .builtin_modules import GIVEN, given_name
 from .bundle import Part
 from .capturing import capture, capture_draft
-from .draft import Draft
-from .finding import find_function
-from .given import GIVEN, given_name
+from .collector import Draft
+from .locate import find_function
+from .locate_lambda import find_lambda
 from .name import free_names
 from .origin import is_builtin
 from .scope import ABSENT, Scope, function_scope

@@ -9,7 +9,7 @@ from types import FunctionType
 from typing import Any
 
 from ..codec import class_name_of
-from .finding import functions_in
+from .locate import functions_in
 from .source import Unit
 
 ABSENT = object()

@@ -9,7 +9,7 @@ import sys
 import click
 
 from ..errors import NotFound
-from ..filesystem.audit import Report, audit
+from ..filesystem.check.audit import Report, audit
 from ..stores import open_store
 from .session import Session, pass_session
 from .show import counted, print_json, print_table

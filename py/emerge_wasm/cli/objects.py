@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..clients.setting import DEFAULT_HOST, FILE_NAME, write_settings
+from ..clients.transports.address import DEFAULT_HOST, FILE_NAME, write_settings
 from ..errors import Invalid
 from ..objects import Pointer
 from .code import read_word

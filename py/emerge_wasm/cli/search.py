@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..clients.searching import Looked
+from ..clients.searches import Looked
 from ..codec import decode, plain
 from ..errors import Invalid
 from ..objects import Pointer

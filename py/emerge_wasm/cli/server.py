@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..clients.setting import DEFAULT_PORT, endpoint_of
+from ..clients.transports.address import DEFAULT_PORT, endpoint_of
 from ..errors import Invalid, Unavailable
 from ..stores.engine import public_url
 from .session import Session, pass_session
@@ -99,7 +99,7 @@ async def start_node(
 async def start_rest(stack: AsyncExitStack, node: Node, port: int) -> str:
     """Serve a node by HTTP too; its address."""
     try:
-        from ..node.rest import RESTNodeServer
+        from ..rest.node_server import RESTNodeServer
     except ImportError as error:
         raise _missing(error, "rest") from None
     from ..context import Context
@@ -228,7 +228,7 @@ def relay() -> None:
 @pass_session
 def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path, origins: tuple[str, ...]) -> None:
     """Start a relay to the node that --host names; Ctrl-C stops it."""
-    from ..clients.setting import find_endpoint
+    from ..clients.transports.address import find_endpoint
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
         endpoint = find_endpoint(session.host)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .client import Client
-from .reading import Listing
+from .reads import Listing
 from .sync import SyncClient
 
 __all__ = ["Client", "Listing", "SyncClient"]

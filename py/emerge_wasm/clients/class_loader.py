@@ -6,11 +6,11 @@ from typing import Any
 
 from ..bundles import capture, load, parse
 from ..codec import unpack_state
-from ..codec.writing import BundleOf
+from ..codec.encode import BundleOf
 from ..errors import NotFound
 from ..objects import EmergeFile, EmergeObject, Pointer
 from ..operations import Transport, Values, Wire
-from .calling import Calling
+from .operations import Calling
 
 PLAIN_CLASSES: dict[str, type] = {"EmergeObject": EmergeObject, "EmergeFile": EmergeFile}
 """Classes that every Emerge has, so that their objects need no bundle."""

@@ -16,9 +16,9 @@ from ..operations import Transport, Wire
 from . import archive, exchange
 from .proxy import Proxy
 from .running import Running
-from .searching import Searching
+from .searches import Searching
 from .transaction import Transaction
-from .writing import Writing
+from .writes import Writing
 
 
 class Client(Searching, Running, Writing):

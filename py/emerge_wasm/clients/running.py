@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from ..operations import Rows, Wire
-from .calling import Calling
+from .operations import Calling
 
 
 class Running(Calling):

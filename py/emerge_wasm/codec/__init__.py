@@ -6,13 +6,13 @@ dataclass whose class is not at hand is a `Record`.
 
 from __future__ import annotations
 
+from .decode import decode
+from .encode import encode
 from .literal import read_literal, show
 from .projection import plain
-from .reading import decode
 from .referring import bundles_in, references_in
 from .state import pack_state, unpack_state
 from .value import DEPTH_LIMIT, SIZE_LIMIT, Record, Reference, class_name_of
-from .writing import encode
 
 __all__ = [
     "DEPTH_LIMIT",

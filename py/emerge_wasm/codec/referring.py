@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from .reading import decode
+from .decode import decode
 from .value import Ext, Record, Reference
 
 _NONE: frozenset[bytes] = frozenset()

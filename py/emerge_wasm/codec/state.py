@@ -8,10 +8,10 @@ from typing import Any
 
 from ..errors import Invalid
 from ..objects import METADATA
-from .reading import decode
+from .decode import decode
+from .encode import PLAIN, BundleOf, encode, pack
 from .shape import shape_of, state_of
 from .value import Record
-from .writing import PLAIN, BundleOf, encode, pack
 
 ClassOf = Callable[[str, str], type]
 _HIDDEN = frozenset(METADATA)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .filesystem import Filesystem
-from .runs.run import RunCall, RunOutcome
+from .runner import RunCall, RunOutcome
 
 __all__ = ["Filesystem", "RunCall", "RunOutcome"]

@@ -18,16 +18,15 @@ from ..objects import DIRECTORY
 from ..operations import Context
 from ..paths import join_path
 from ..store import Batch, Store, prefix_end
-from .access import new_perms
-from .indexes.ancestry import Gone
-from .indexes.catalogue import CATALOGUE, NONE, parse
-from .indexes.following import Following, Taken, Touched
-from .indexes.indexing import finish, follow, reserve
+from .indexes.maintain import finish, follow, reserve
 from .indexes.unique import taken_by
-from .locality import fresh_uuid, get_entries
-from .moment import after, utc_now
-from .place import ROOT_KEY, ROOT_RAW, Above, Names, Place
-from .record import (
+from .layout.access import new_perms
+from .layout.ancestry import Gone
+from .layout.catalogue import CATALOGUE, NONE, parse
+from .layout.locality import fresh_uuid, get_entries
+from .layout.moment import after, utc_now
+from .layout.place import ROOT_KEY, ROOT_RAW, Above, Names, Place
+from .layout.record import (
     INLINE_LIMIT,
     ROOT,
     Entry,
@@ -39,14 +38,15 @@ from .record import (
     link_value,
     version_key,
 )
+from .layout.touched import Following, Taken, Touched
+from .runner import Runner
 from .runs.behind import Behind
 from .runs.capacity import Capacity
-from .runs.run import Runner
-from .runs.turn import Turns
+from .runs.object_lock import Turns
 
 if TYPE_CHECKING:
-    from .indexes.building import Builder
-    from .runs.hosting import Dispatch
+    from .indexes.build.builder import Builder
+    from .runs.host import Dispatch
     from .transactions.transaction import Transactions
 
 T = TypeVar("T")

@@ -11,16 +11,18 @@ from .. import graphql
 from ..errors import Conflict, Invalid
 from ..operations import Context, Wire, find_operation
 from ..store import Batch, Store
-from . import code, compare, composing, directory, history, mixing, move, owning, read, reference, retention, write
-from .archives import archive, loading
+from .archives import archive, export_load
 from .core import Core
-from .indexes import building, defining
-from .migration import migrate
-from .moment import utc_now
-from .runs import receipt, running
-from .runs.run import Runner
-from .searches import aggregate, explain, search, searchtext
+from .indexes.build import builder
+from .layout.migration import migrate
+from .layout.moment import utc_now
+from .objects import code, compose, mixing, read, reference, retention, write
+from .runner import Runner
+from .runs import operations, receipt
+from .searches import aggregate, define_index, explain, search, searchtext
 from .transactions import transaction
+from .tree import directory, move, owner
+from .versions import compare, log
 
 FORMAT = b"2"
 """The layout of records in a store (see `record.py`); a store of another format is refused by name."""
@@ -53,9 +55,9 @@ class Filesystem:
         `poll`: how often a watch looks for what other processes wrote to the store."""
         uuid = await _identify(store)
         core = Core(store, node, uuid, runner, run_timeout, url, clock, poll)
-        core.position = await history.newest_position(core)
-        busy = await building.has_work(core)
-        core.builder = building.Builder(core)
+        core.position = await log.newest_position(core)
+        busy = await builder.has_work(core)
+        core.builder = builder.Builder(core)
         if busy:
             core.builder.wake()
         return cls(core)
@@ -157,7 +159,7 @@ HANDLERS: dict[str, Handler] = {
     "objects": read.objects,
     "cat": read.cat,
     "update": write.update,
-    "add": composing.add,
+    "add": compose.add,
     "mixin": mixing.mixin,
     "references": reference.references,
     "cp": move.cp,
@@ -175,10 +177,10 @@ HANDLERS: dict[str, Handler] = {
     "begin": transaction.begin,
     "commit": transaction.commit,
     "rollback": transaction.rollback,
-    "run": running.run,
-    "runstream": running.runstream,
+    "run": operations.run,
+    "runstream": operations.runstream,
     "receipts": receipt.receipts,
-    "query": running.query,
+    "query": operations.query,
     "diff": compare.diff,
     "restore": compare.restore,
     "retain": retention.retain,
@@ -187,16 +189,16 @@ HANDLERS: dict[str, Handler] = {
     "searchtext": searchtext.searchtext,
     "aggregate": aggregate.aggregate,
     "explain": explain.explain,
-    "index": defining.index,
+    "index": define_index.index,
     "graphql": ask_graphql,
     "subscribe": follow_graphql,
-    "chmod": owning.chmod,
-    "chown": owning.chown,
-    "whoami": owning.whoami,
+    "chmod": owner.chmod,
+    "chown": owner.chown,
+    "whoami": owner.whoami,
     "export": archive.export,
-    "load": loading.load,
-    "changes": history.changes,
-    "watch": history.watch,
+    "load": export_load.load,
+    "changes": log.changes,
+    "watch": log.watch,
     "hello": hello,
 }
 """nodes and whohas are the cluster's: a node answers them in front of its filesystem."""

@@ -29,25 +29,27 @@ async def answer(
     What classes there are is remembered for as long as `place` (a store, say) lives. What is wrong with the document
     is told in "errors"; raises NotFound and PermissionDenied for the path itself, Unavailable without graphql-core.
     """
-    asking = _asking()
-    return dict(await asking.answer(Caller(dispatch, context), place, path, query, variables or {}, name))
+    execute = _execute()
+    return dict(await execute.answer(Caller(dispatch, context), place, path, query, variables or {}, name))
 
 
 async def follow(
     dispatch: Dispatch, context: Context, place: object, path: str, query: str, variables: Wire | None, name: str
 ) -> AsyncGenerator[Wire, None]:
     """The answers to a document's subscription, one for each change; otherwise as `answer`."""
-    asking = _asking()
-    async with aclosing(asking.follow(Caller(dispatch, context), place, path, query, variables or {}, name)) as answers:
+    execute = _execute()
+    async with aclosing(
+        execute.follow(Caller(dispatch, context), place, path, query, variables or {}, name)
+    ) as answers:
         async for each in answers:
             yield each
 
 
-def _asking() -> ModuleType:
+def _execute() -> ModuleType:
     try:
-        from . import asking
+        from . import execute
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "graphql":
             raise
         raise Unavailable("GraphQL is not installed here", remedy="pip install emerge-wasm[graphql]") from None
-    return asking
+    return execute

@@ -21,9 +21,8 @@ from graphql import (
 )
 
 from ..errors import Invalid
-from . import changing
-from .book import FILE, FOLDER, PLAIN, Book
-from .following import follow_changes
+from . import mutations
+from .class_schema import FILE, FOLDER, PLAIN, Book
 from .inputs import Inputs
 from .kind import JSON as ANYTHING
 from .kind import Kind
@@ -33,6 +32,7 @@ from .naming import fits, free_name, name_types, plural, singular
 from .node import Node, Request, registry_path
 from .scalar import JSON, SCALARS
 from .shape import Field, Shape, Shapes
+from .subscriptions import follow_changes
 
 ID, INT, BOOLEAN, BIG = SCALARS["ID"], SCALARS["Int"], SCALARS["Boolean"], SCALARS["BigInt"]
 TEXT = ("name", "path", "type", "perms", "owner", "group", "revision", "date", "node")
@@ -217,14 +217,14 @@ class _Schema:
 
     def _create(self, type: GraphQLOutputType, shape: Shape, fields: GraphQLInputType) -> GraphQLField:
         async def resolve(root: Any, info: GraphQLResolveInfo, path: str, fields: Any, perms: str = "") -> Node:
-            return await changing.create(info.context, self.inputs, shape, path, fields, perms)
+            return await mutations.create(info.context, self.inputs, shape, path, fields, perms)
 
         given = _args(path=GraphQLNonNull(GraphQLString), fields=GraphQLNonNull(fields), perms=GraphQLString)
         return GraphQLField(type, given, resolve)
 
     def _update(self, type: GraphQLOutputType, shape: Shape, fields: GraphQLInputType) -> GraphQLField:
         async def resolve(root: Any, info: GraphQLResolveInfo, path: str, fields: Any, version: int = 0) -> Node:
-            return await changing.update(info.context, self.inputs, shape, path, fields, version)
+            return await mutations.update(info.context, self.inputs, shape, path, fields, version)
 
         given = _args(path=GraphQLNonNull(GraphQLString), fields=GraphQLNonNull(fields), version=INT)
         return GraphQLField(type, given, resolve)
@@ -236,7 +236,7 @@ def _args(**types: GraphQLInputType) -> dict[str, GraphQLArgument]:
 
 def _remove() -> GraphQLField:
     async def resolve(root: Any, info: GraphQLResolveInfo, path: str, recursive: bool) -> int:
-        return await changing.remove(info.context, path, recursive)
+        return await mutations.remove(info.context, path, recursive)
 
     given = _args(path=GraphQLNonNull(GraphQLString)) | {"recursive": GraphQLArgument(BOOLEAN, False)}
     return GraphQLField(INT, given, resolve, description="How many entries went.")
@@ -246,7 +246,7 @@ def _run() -> GraphQLField:
     async def resolve(
         root: Any, info: GraphQLResolveInfo, path: str, method: str, args: Any = None, kwargs: Any = None
     ) -> Any:
-        return await changing.run(info.context, path, method, args or [], kwargs or {})
+        return await mutations.run(info.context, path, method, args or [], kwargs or {})
 
     text = GraphQLNonNull(GraphQLString)
     given = _args(path=text, method=text, args=GraphQLList(JSON), kwargs=JSON)

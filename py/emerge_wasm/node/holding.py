@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import Invalid, NotFound
 from ..filesystem import Filesystem
-from ..filesystem.find import locate, name
+from ..filesystem.tree.find import locate, name
 
 Names = tuple[str, ...]
 

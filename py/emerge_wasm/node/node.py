@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Self
 
+from ..cluster.membership import TIMES, Cluster, Times
 from ..filesystem import Filesystem
 from ..operations import Context
 from ..wire.event import HEARTBEAT_SECONDS
-from .cluster import TIMES, Cluster, Times
 from .holding import held
 from .router import Router
 from .server import RpcServer

@@ -11,21 +11,21 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from typing import Any
 
+from ..cluster.membership import Cluster
 from ..errors import Conflict, EmergeError, Invalid, NotFound
 from ..filesystem import Filesystem
 from ..objects import DIRECTORY
 from ..operations import Context, Rows, Wire, find_operation
 from ..paths import child_path, split_path
-from .answer import Answer
-from .cluster import Cluster
+from ..wire.answer import Answer
+from .directory import Merging
 from .holding import held
-from .merging import Merging
-from .naming import paths_of, readings
-from .reach import Reach, Where
-from .running import Running
-from .searching import Searching, goes_on
+from .locate import Reach, Where
+from .paths import paths_of, readings
+from .run import Running
+from .search import Searching, goes_on
 from .server import RpcServer
-from .watching import watch_all
+from .watch import watch_all
 
 Route = Callable[[list[Any], Context], Answer]
 Ask = Callable[[list[Any], Context], Awaitable[Any]]

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 import zmq
 
-from ..clients.zeromq import DrainedSocket
+from ..clients.transports.zeromq import DrainedSocket
 from ..errors import Invalid
 from ..operations import Context, Wire
+from ..wire.answer import Answer, Answering
 from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
 from ..wire.server import ServerChannels
-from .answer import Answer, Answering
 from .builtin import answer_builtin
 
 log = logging.getLogger("emerge.node")

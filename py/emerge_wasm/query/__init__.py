@@ -6,11 +6,11 @@ of known nodes is walked, and what is not known is told (NeedsCode), for a sandb
 
 from __future__ import annotations
 
+from .key_range import ABSENT, Both, Either, Everything, Nothing, Range, Want
 from .nested import NeedsCode, Nested
 from .predicate import Predicate, read_predicate
 from .row import Row
 from .shape import Shape, learn, shape_of
-from .want import ABSENT, Both, Either, Everything, Nothing, Range, Want
 
 __all__ = [
     "ABSENT",

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Sized
 from typing import Any
 
-from ..bundles.given import GIVEN
+from ..bundles.builtin_modules import GIVEN
 from .bound import BINARY, COMPARE, LENGTH, UNARY, shown
 from .call import compile_call
 from .clock import Clock

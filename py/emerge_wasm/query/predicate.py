@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..bundles.body import parse_expression
-from ..bundles.given import GIVEN
+from ..bundles.builtin_modules import GIVEN
 from ..bundles.name import free_names
 from ..codec import decode
 from ..errors import Invalid
 from ..operations import Wire
-from .certain import Certain, certain_of
 from .clock import FEW, Clock
 from .compile import WORKING, Compiler
+from .derive import Ranging
+from .exact_range import Certain, certain_of
+from .key_range import Everything, Want
 from .nested import NeedsCode, Nested
-from .range import Ranging
 from .row import Row
 from .shape import Shape, learn
 from .step import Read
-from .want import Everything, Want
 
 NODES = 1000
 """Nodes of a tree that is evaluated outside a sandbox."""

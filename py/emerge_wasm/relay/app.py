@@ -15,13 +15,13 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
-from ..clients.websocket import BEAT
-from ..node.cluster import Cluster
-from ..node.peer import Identity
-from ..node.rest_app import PREFIX
+from ..clients.transports.websocket import BEAT
+from ..cluster.membership import Cluster
+from ..cluster.peer import Identity
+from ..rest.app import PREFIX
+from ..rest.graphql import GraphQL
 from .browser import RESTART, Browser
 from .gate import Refused, admit, cookie_name
-from .graphql import GraphQL
 from .guest import guest
 from .header import SecurityHeaders
 from .rest import RestRelay

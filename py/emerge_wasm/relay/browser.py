@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..clients.websocket import SUBPROTOCOL
+from ..clients.transports.websocket import SUBPROTOCOL
 from ..errors import EmergeError
 from .pipe import AskCaller, Pipe
 from .setting import Limits

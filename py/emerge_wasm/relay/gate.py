@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
-from ..clients.websocket import SUBPROTOCOL
-from ..node.rest_gate import own_origins
+from ..clients.transports.websocket import SUBPROTOCOL
+from ..rest.gate import own_origins
 from .session import Caller, Sessions
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import zmq
 
-from ..clients.websocket import STATUS
-from ..clients.zeromq import LINGER, DrainedSocket
+from ..clients.transports.websocket import STATUS
+from ..clients.transports.zeromq import LINGER, DrainedSocket
 from ..errors import EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable
 from ..wire.event import (
     END,

@@ -11,13 +11,13 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from ..clients.zeromq import ZeroMQTransport
+from ..clients.transports.zeromq import ZeroMQTransport
 from ..context import UMASK
 from ..errors import Unavailable
-from ..node.answer import Answer
-from ..node.rest_app import Limits, Rest
-from ..node.rest_gate import check_origin, unknown
 from ..operations import Context, Wire, find_operation
+from ..rest.app import Limits, Rest
+from ..rest.gate import check_origin, unknown
+from ..wire.answer import Answer
 from .gate import cookie_name
 from .session import Sessions
 from .setting import Settings

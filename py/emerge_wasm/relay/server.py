@@ -7,8 +7,8 @@ from typing import Any, Self
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ..errors import Invalid
-from ..node.rest_server import HttpServer
 from ..node.server import is_loopback
+from ..rest.server import HttpServer
 from .app import Relay, make_app
 from .browser import ABORT
 from .setting import Settings

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import zmq
 
-from ..clients.zeromq import DrainedSocket
+from ..clients.transports.zeromq import DrainedSocket
 from ..errors import EmergeError, Unavailable
 from ..wire.call import Calls
 from ..wire.client import ClientProtocol

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .pool import Pool
-from .probe import Findings, examine, probe
+from .probe.probe import Findings, examine, probe
 
 __all__ = ["Findings", "Pool", "examine", "probe"]

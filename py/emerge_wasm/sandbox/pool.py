@@ -14,18 +14,18 @@ from typing import Any, Self
 
 from ..codec import decode, encode
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
-from ..filesystem.runs.execute import Limits
-from ..filesystem.runs.run import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
-from .conversation import Conversation
+from ..filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
+from ..filesystem.runs.inside.execute import Limits
+from .call import Errand
 from .deadline import GRACE
-from .errand import Errand
+from .forkserver import Nursery
 from .frame import LONGEST
+from .host_session import Conversation
 from .message import Done, Kind, Probed, Values
-from .need import Needs
-from .nursery import Nursery
 from .process import Process
 from .setting import BASIC, LAYERS, Setting
-from .staff import Keeping, Key, Staff, told
+from .worker.need import Needs
+from .worker_pool import Keeping, Key, Staff, told
 
 LIFE = 3600
 """Seconds of processor time after which the kernel ends a worker, whatever its node does."""

@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..filesystem.runs.execute import Limits
+from ..filesystem.runs.inside.execute import Limits
 
 
 class Word:

@@ -25,18 +25,18 @@ class Engine:
 ENGINES: dict[str, Engine] = {
     "memory": Engine("emerge_wasm.stores.memory", "MemoryStore", "memory:", ""),
     "sqlite": Engine(
-        "emerge_wasm.stores.sqlite", "SQLiteStore", "sqlite:///file.db", "use a Python built with sqlite3"
+        "emerge_wasm.stores.sqlite.store", "SQLiteStore", "sqlite:///file.db", "use a Python built with sqlite3"
     ),
     "postgresql": Engine(
-        "emerge_wasm.stores.postgresql",
+        "emerge_wasm.stores.postgresql.store",
         "PostgreSQLStore",
         "postgresql://user@host/database",
         "pip install 'emerge-wasm[postgresql]'",
     ),
-    "zodb": Engine("emerge_wasm.stores.zodb", "ZODBStore", "zodb:///file.fs", "pip install 'emerge-wasm[zodb]'"),
-    "s3": Engine("emerge_wasm.stores.s3", "S3Store", "s3://bucket/prefix", "pip install 'emerge-wasm[s3]'"),
+    "zodb": Engine("emerge_wasm.stores.zodb.store", "ZODBStore", "zodb:///file.fs", "pip install 'emerge-wasm[zodb]'"),
+    "s3": Engine("emerge_wasm.stores.s3.store", "S3Store", "s3://bucket/prefix", "pip install 'emerge-wasm[s3]'"),
     "dynamodb": Engine(
-        "emerge_wasm.stores.dynamodb", "DynamoDBStore", "dynamodb://table", "pip install 'emerge-wasm[dynamodb]'"
+        "emerge_wasm.stores.dynamodb.store", "DynamoDBStore", "dynamodb://table", "pip install 'emerge-wasm[dynamodb]'"
     ),
     "indexeddb": Engine(
         "emerge_wasm.stores.indexeddb", "IndexedDBStore", "indexeddb://name", "IndexedDB is there in a browser only"

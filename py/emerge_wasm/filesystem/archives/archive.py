@@ -18,10 +18,10 @@ from ...operations import Wire
 from ...paths import child_path
 from ...store import prefix_end
 from ..core import Core
-from ..directory import walk_tree
-from ..find import REMOVED, find
-from ..read import PAGE_BYTES, load_state
-from ..record import Entry, VersionRecord, version_key
+from ..layout.record import Entry, VersionRecord, version_key
+from ..objects.read import PAGE_BYTES, load_state
+from ..tree.directory import walk_tree
+from ..tree.find import REMOVED, find
 from .archive_record import OF_ENTRY, OF_VERSION
 
 PAGE = 50

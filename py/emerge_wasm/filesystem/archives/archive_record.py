@@ -14,12 +14,12 @@ from ...errors import Conflict, EmergeError, Invalid
 from ...objects import DIRECTORY
 from ...operations import Wire
 from ...paths import join_path, split_path
-from ..access import mode_of
-from ..find import REMOVED
-from ..moment import format_date
-from ..place import Names
-from ..record import ROOT, link_value
-from ..retention import check_keep
+from ..layout.access import mode_of
+from ..layout.moment import format_date
+from ..layout.place import Names
+from ..layout.record import ROOT, link_value
+from ..objects.retention import check_keep
+from ..tree.find import REMOVED
 
 OF_ENTRY = ("version", "name", "type", "class_name", "bundle", "perms", "owner", "group", "revision", "date", "keep")
 OF_VERSION = ("author", "operation", "parent_revision")

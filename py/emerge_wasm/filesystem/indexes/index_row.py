@@ -22,8 +22,8 @@ from ...errors import EmergeError
 from ...objects import METADATA as OF_OBJECTS
 from ...query.order import sort_key
 from ...query.shape import Shape
-from ..record import Entry, entry_key
-from .catalogue import Definition
+from ..layout.catalogue import Definition
+from ..layout.record import Entry, entry_key
 from .text import count_words
 
 REST = b"\xff"

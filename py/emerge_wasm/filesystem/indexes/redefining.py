@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ...store import Batch, Key
-from ..record import is_directory
-from .catalogue import CATALOGUE, Catalogue, dropped_key, progress_key, ready_key
-from .following import Following, Touched
+from ..layout.catalogue import CATALOGUE, Catalogue, dropped_key, progress_key, ready_key
+from ..layout.record import is_directory
+from ..layout.touched import Following, Touched
 
 if TYPE_CHECKING:
     from ..core import Core

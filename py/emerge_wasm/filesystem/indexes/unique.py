@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from ...context import Context
 from ...errors import Conflict, PermissionDenied
 from ...paths import join_path
-from .. import access
-from .ancestry import Gone, ancestry
-from .catalogue import parse
-from .following import Taken
+from ..layout import access
+from ..layout.ancestry import Gone, ancestry
+from ..layout.catalogue import parse
+from ..layout.touched import Taken
 
 if TYPE_CHECKING:
     from ..core import Core

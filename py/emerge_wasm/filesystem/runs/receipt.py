@@ -19,9 +19,9 @@ from ...errors import Invalid
 from ...operations import Context, Rows, Wire
 from ...store import Batch, prefix_end
 from ..core import Core
-from ..find import find
-from ..read import check_limit
-from ..record import Entry, micros_of
+from ..layout.record import Entry, micros_of
+from ..objects.read import check_limit
+from ..tree.find import find
 
 KEPT = 100
 """Receipts of an object; older ones go, some now and then."""

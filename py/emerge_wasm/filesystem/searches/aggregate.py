@@ -22,8 +22,8 @@ from ..indexes.index_row import ABSENT
 from .candidate import Candidate
 from .column import Columns, check_field
 from .figure import FUNCTIONS, Figure, identity, make_figure
-from .judging import Errors
-from .searching import open_search
+from .judge import Errors
+from .query import open_search
 from .suggestion import note_search
 
 GROUPS_LIMIT = 100_000

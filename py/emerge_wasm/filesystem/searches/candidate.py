@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from ...store import keys_of
 from ..core import PAGE, Core
-from ..locality import get_versions
-from ..read import PAGE_BYTES
-from ..record import Entry, VersionRecord, version_key
+from ..layout.locality import get_versions
+from ..layout.record import Entry, VersionRecord, version_key
+from ..objects.read import PAGE_BYTES
 
 
 class Spot(NamedTuple):

@@ -17,7 +17,7 @@ from ..core import Core
 from ..indexes.index_row import ABSENT
 from .candidate import Candidate
 from .evaluation import Evaluation, field_expression
-from .judging import TURN, Errors
+from .judge import TURN, Errors
 
 
 def check_field(field: str) -> str:

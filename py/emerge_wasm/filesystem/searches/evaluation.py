@@ -15,8 +15,8 @@ from ...errors import NotFound, Unavailable
 from ...operations import Wire
 from ...query.shape import Shape, known_shape, shape_of
 from ..core import Core
-from ..runs.hosting import asker
-from ..runs.run import EvaluateCall, EvaluateOutcome
+from ..runner import EvaluateCall, EvaluateOutcome
+from ..runs.host import asker
 from .candidate import Candidate
 
 NO_VALUES = encode({})

@@ -14,13 +14,13 @@ from ...paths import join_path, split_path
 from ..core import Core
 from ..indexes.index import Index
 from .column import check_field
-from .ordering import Path, plan_order
-from .planning import Branch, Way
-from .scanning import hits_of
-from .searching import Search, open_search
+from .directories import Whereabouts
+from .ordered import Path, plan_order
+from .plan import Branch, Way
+from .query import Search, open_search
+from .scan import hits_of
 from .seek import seek
 from .suggestion import suggest
-from .whereabouts import Whereabouts
 
 SEEN = 16
 

@@ -9,11 +9,11 @@ from typing import Any
 from ...context import Context
 from ...operations import Rows, Wire
 from ..core import Core
-from ..read import PAGE_BYTES, check_limit
+from ..objects.read import PAGE_BYTES, check_limit
 from .candidate import Candidate
 from .cursor import read_cursor, write_cursor
-from .ordering import ordered_page
-from .searching import Search, open_search
+from .ordered import ordered_page
+from .query import Search, open_search
 from .suggestion import note_search
 
 

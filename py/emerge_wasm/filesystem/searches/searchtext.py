@@ -19,15 +19,15 @@ from ..core import PAGE, Core
 from ..indexes.index import READY, Index, WordHit, scan_word
 from ..indexes.index_row import read_state, value_of
 from ..indexes.text import count_words, words_of
-from ..read import PAGE_BYTES, check_limit
+from ..objects.read import PAGE_BYTES, check_limit
 from .candidate import Spot, load_states
 from .column import check_field
 from .cursor import read_cursor, write_cursor
+from .directories import Whereabouts
+from .query import Search, open_search
 from .ranking import rank
-from .scanning import hits_of
-from .searching import Search, open_search
+from .scan import hits_of
 from .seek import seek
-from .whereabouts import Whereabouts
 
 WORDS_LIMIT = 32
 OBJECTS_LIMIT = 1_000_000

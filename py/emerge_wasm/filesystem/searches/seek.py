@@ -11,13 +11,13 @@ from msgpack import unpackb
 
 from ...context import Context
 from ...store import keys_of
-from ..access import may
 from ..core import PAGE, Core
 from ..indexes.index import Hit, WordHit
-from ..read import PAGE_BYTES
-from ..record import INLINE_LIMIT, Entry, entry_key, is_directory
+from ..layout.access import may
+from ..layout.record import INLINE_LIMIT, Entry, entry_key, is_directory
+from ..objects.read import PAGE_BYTES
 from .candidate import Candidate, Candidates, Spot, load_states
-from .whereabouts import Whereabouts
+from .directories import Whereabouts
 
 FIRST = PAGE_BYTES // INLINE_LIMIT
 """Objects that are read at once before it is known how large they are."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...context import Context
 from ...errors import EmergeError
 from ...operations import Rows
-from ...query.want import ABSENT, Both, Either, Range, Want
+from ...query.key_range import ABSENT, Both, Either, Range, Want
 from ..core import Core
-from ..find import find
 from ..indexes.index import FAILED, indexes_over
-from .planning import flatten
+from ..tree.find import find
+from .plan import flatten
 
 if TYPE_CHECKING:
-    from .searching import Search
+    from .query import Search
 
 SLOW = 0.1
 """Seconds from which on a search is a slow one."""

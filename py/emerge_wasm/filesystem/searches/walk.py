@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from ...context import Context
 from ...paths import child_path
-from ..access import may
 from ..core import PAGE, Core, children
-from ..find import Found
-from ..links import children_at, find_at
-from ..place import Names
-from ..record import Entry, is_directory
+from ..layout.access import may
+from ..layout.place import Names
+from ..layout.record import Entry, is_directory
+from ..tree.find import Found
+from ..tree.links import children_at, find_at
 from .candidate import Spot, Spots
 
 

@@ -7,14 +7,14 @@ from ...errors import Conflict, NotFound
 from ...paths import child_path, join_path, split_path
 from ...query.order import sort_key, split_keys
 from ...store import Batch
-from .. import access
 from ..core import Core
-from ..find import locate
-from ..indexes.catalogue import CATALOGUE, Catalogue
 from ..indexes.index_row import NOWHERE, REST, index_prefix
-from ..indexes.indexing import REFERENCE
-from ..links import newest_record
-from ..record import Entry, VersionRecord, micros_of
+from ..indexes.maintain import REFERENCE
+from ..layout import access
+from ..layout.catalogue import CATALOGUE, Catalogue
+from ..layout.record import Entry, VersionRecord, micros_of
+from ..tree.find import locate
+from ..tree.links import newest_record
 
 _AGAIN = "begin another transaction and do it again from what is there now"
 

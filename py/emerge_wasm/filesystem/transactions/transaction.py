@@ -20,8 +20,8 @@ from ...errors import Conflict, Invalid, LimitExceeded, NotFound, PermissionDeni
 from ...operations import Wire
 from ...paths import check_name
 from ..core import Core
-from ..indexes.catalogue import parse
-from ..record import VERSION_KEY_SIZE
+from ..layout.catalogue import parse
+from ..layout.record import VERSION_KEY_SIZE
 from .overlay import Overlay
 from .seen import Overtaken
 from .settling import overtaken, restamp

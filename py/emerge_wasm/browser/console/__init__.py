@@ -1,0 +1,1 @@
+"""Cells of the console: running them, and what they print."""

@@ -1,0 +1,96 @@
+"""Running console cells: each a file of its own in `linecache`, so that tracebacks and shipped classes have their text.
+
+Runs on CPython too, where it is tested. Imports no js.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any
+
+from ...bundles import keep_source
+
+RUNNING: ContextVar[int] = ContextVar("cell", default=0)
+"""The cell that a task belongs to (0: none)."""
+
+SHOWN = 100_000  # characters of the last expression's repr
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`text` is the last expression's repr, None when there is none (or it is None)."""
+
+    text: str | None
+    milliseconds: float
+
+
+class Console:
+    """One namespace that persists from cell to cell."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self.namespace = namespace
+        self._used: set[str] = set()
+
+    async def run(self, cell: int, code: str) -> Result:
+        """Run a cell, top-level await allowed. Whatever it raises comes through."""
+        filename = self._remember(cell, code)
+        RUNNING.set(cell)
+        started = time.perf_counter()
+        value = None
+        for part in compile_cell(code, filename):
+            value = eval(part, self.namespace)  # it is the user's own code, run at the user's word
+            if part.co_flags & inspect.CO_COROUTINE:
+                value = await value
+        if value is not None:
+            self.namespace["_"] = value
+        return Result(None if value is None else show(value), (time.perf_counter() - started) * 1000)
+
+    def _remember(self, cell: int, code: str) -> str:
+        """A filename that no cell had before, with the text behind it."""
+        filename, again = f"<cell {cell}>", 1
+        while filename in self._used:
+            again += 1
+            filename = f"<cell {cell}.{again}>"
+        self._used.add(filename)
+        keep_source(filename, code)
+        return filename
+
+
+def compile_cell(code: str, filename: str) -> list[CodeType]:
+    """The statements, and the last expression by itself, whose value is the cell's (unless `;` ends it)."""
+    tree = ast.parse(code, filename)
+    last = None
+    if tree.body and isinstance(tree.body[-1], ast.Expr) and not _ends_silent(code):
+        last = ast.Expression(tree.body.pop().value)  # type: ignore[attr-defined]  # it is the Expr just looked at
+    parts: list[tuple[Any, str]] = [(tree, "exec")] if tree.body else []
+    if last is not None:
+        parts.append((last, "eval"))
+    return [compile(part, filename, mode, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True) for part, mode in parts]
+
+
+def cell_of(error: BaseException) -> int:
+    """The number of the cell whose code raised this (0: none)."""
+    trace = error.__traceback__
+    found = 0
+    while trace is not None:
+        match = re.match(r"<cell (\d+)", trace.tb_frame.f_code.co_filename)
+        found = int(match[1]) if match else found
+        trace = trace.tb_next
+    return found
+
+
+def _ends_silent(code: str) -> bool:
+    lines = [line for line in code.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return bool(lines) and lines[-1].rstrip().endswith(";")
+
+
+def show(value: Any) -> str:
+    """The repr of a value, cut at a limit; a repr that fails is the cell's error."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text):,} characters)"

@@ -1,0 +1,1 @@
+"""The two filesystems of a tab: its own, and the cluster's."""

@@ -1,0 +1,57 @@
+"""The Host of a run in this browser whose object lives elsewhere: what the user may do there, and no more often than a
+run may."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from ...context import Context
+from ...errors import Invalid, LimitExceeded, Unavailable
+from ...filesystem.runs.host import CALLS
+from ...operations import Wire, find_operation
+
+if TYPE_CHECKING:
+    from .place import Place
+
+
+class Afar:
+    """Calls a place; over when its run is."""
+
+    def __init__(self, place: Place, path: str, tell: Callable[[str], None]) -> None:
+        self._place = place
+        self._path = path
+        self._tell = tell
+        self._left = CALLS
+        self._over = False
+
+    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+        self._check(name, streams=False, context=context)
+        return await self._place.call(name, args, context)
+
+    async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncGenerator[Any, None]:
+        self._check(name, streams=True, context=context)
+        async with aclosing(self._place.stream(name, args, context)) as items:
+            async for item in items:
+                yield item
+
+    def write(self, text: str) -> None:
+        if not self._over:
+            self._tell(text)
+
+    def close(self) -> None:
+        """Refuse what comes later."""
+        self._over = True
+
+    def _check(self, name: str, *, streams: bool, context: Wire | None) -> None:
+        if self._over:
+            raise Unavailable("the run that this filesystem was for is over", path=self._path)
+        if find_operation(name).streams is not streams:
+            raise Invalid(f"{name} gives {'no' if streams else 'a'} stream", path=self._path)
+        Context().narrowed(context)  # as nobody else
+        self._left -= 1
+        if self._left < 0:
+            raise LimitExceeded(
+                f"it called the filesystem more than {CALLS} times", path=self._path, limit="filesystem calls"
+            )

@@ -1,0 +1,1 @@
+"""Ways to reach a filesystem, one file each; none is imported before it is needed."""

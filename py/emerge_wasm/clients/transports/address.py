@@ -1,0 +1,65 @@
+"""Which node a program means: EMERGE_HOST, else emerge.ini, else the default one on this machine."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+from pathlib import Path
+
+from ...errors import Invalid
+
+DEFAULT_PORT = 5558
+DEFAULT_HOST = f"127.0.0.1:{DEFAULT_PORT}"
+FILE_NAME = "emerge.ini"
+ADDRESS = re.compile(r"(?:tcp://)?(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
+
+
+def find_endpoint(host: str | None = None) -> str:
+    """The ZeroMQ endpoint of the node: from `host`, EMERGE_HOST, ./emerge.ini, or the one in the user's config."""
+    if host:
+        return endpoint_of(host)
+    if host := os.environ.get("EMERGE_HOST"):
+        return endpoint_of(host, "EMERGE_HOST")
+    return _read_endpoint() or endpoint_of(DEFAULT_HOST)
+
+
+def endpoint_of(host: str, source: str = "") -> str:
+    """`host`, `host:port` or `tcp://host:port` as an endpoint; Invalid, naming its source, when it is none of these."""
+    found = ADDRESS.fullmatch(host)
+    port = int((found and found["port"]) or DEFAULT_PORT)
+    if found is None or not 0 < port < 65536:
+        where = f"{source}: " if source else ""
+        raise Invalid(
+            f"{where}{host!r} is not the address of a node", remedy=f"write host:port, such as {DEFAULT_HOST}"
+        )
+    return f"tcp://{found['name']}:{port}"
+
+
+def setting_files() -> list[Path]:
+    """Where emerge.ini is looked for, nearest first."""
+    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return [Path(FILE_NAME), Path(config) / "emerge" / FILE_NAME]
+
+
+def _read_endpoint() -> str | None:
+    """What the nearest emerge.ini that names a node says."""
+    for path in setting_files():
+        parser = configparser.ConfigParser()
+        try:
+            parser.read(path, encoding="utf-8")
+            host = parser.get("emerge", "host", fallback=None)
+        except (configparser.Error, UnicodeDecodeError, OSError) as error:
+            raise Invalid(f"{path} cannot be read: {error}", path=str(path), remedy="run emerge init --force") from None
+        if host is not None:
+            return endpoint_of(host, str(path))
+    return None
+
+
+def write_settings(path: Path, host: str) -> None:
+    """Write an emerge.ini that names a node."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parser = configparser.ConfigParser()
+    parser["emerge"] = {"host": endpoint_of(host).removeprefix("tcp://")}
+    with path.open("w", encoding="utf-8") as file:
+        parser.write(file)

@@ -1,0 +1,65 @@
+"""`fs` as a method has it that runs in this very process: a client over its Host, in whatever thread it is called.
+
+Not for a sandbox's worker, which has a Host only at the other end of a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from typing import Any
+
+from ...filesystem.runner import Host
+from ...operations import Wire
+from ..client import Client
+from ..sync import SyncClient
+
+
+class HostTransport:
+    """Operations through a Host, which is called in the event loop `loop` only."""
+
+    def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
+        self._host = host
+        self._loop = loop
+
+    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+        return await self._there(self._host.call(name, args, context))
+
+    async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncGenerator[Any, None]:
+        items: Any = self._host.stream(name, args, context)
+        if asyncio.get_running_loop() is self._loop:
+            async with aclosing(items):
+                async for item in items:
+                    yield item
+            return
+        try:
+            while (step := await self._there(_step(items))) is not None:
+                yield step[0]
+        finally:
+            await self._there(items.aclose())
+
+    async def close(self) -> None: ...
+
+    async def _there(self, work: Coroutine[Any, Any, Any]) -> Any:
+        if asyncio.get_running_loop() is self._loop:
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+
+async def _step(items: Any) -> tuple[Any] | None:
+    """The next item, None at the end."""
+    try:
+        return (await anext(items),)
+    except StopAsyncIteration:
+        return None
+
+
+def give_filesystem(host: Host) -> dict[str, Callable[[], Any]]:
+    """What a method is handed for its parameters `fs` and `afs`. To be called in the loop of its Host."""
+    transport = HostTransport(host, asyncio.get_running_loop())
+
+    async def open_client() -> Client:
+        return Client(transport)
+
+    return {"fs": lambda: SyncClient(open_client, "fs of a run"), "afs": lambda: Client(transport)}

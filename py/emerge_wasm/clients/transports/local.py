@@ -1,0 +1,29 @@
+"""The client next door: a filesystem in this very process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any, cast
+
+from ...filesystem import Filesystem
+from ...operations import Context, Wire
+
+
+class LocalTransport:
+    """Operations straight into a filesystem: as whoever holds it, unless `context` says otherwise."""
+
+    def __init__(self, filesystem: Filesystem, context: Context | None = None) -> None:
+        self.filesystem = filesystem
+        self.context = context or Context(superuser=True, via="local")
+
+    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+        return await cast("Awaitable[Any]", self._dispatch(name, args, context))
+
+    def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncIterator[Any]:
+        return cast("AsyncIterator[Any]", self._dispatch(name, args, context))
+
+    async def close(self) -> None:
+        await self.filesystem.close()
+
+    def _dispatch(self, name: str, args: list[Any], wanted: Wire | None) -> Awaitable[Any] | AsyncIterator[Any]:
+        return self.filesystem.dispatch(name, args, self.context.narrowed(wanted))

@@ -1,0 +1,193 @@
+"""The transport to a node or relay over HTTP, for where neither ZeroMQ nor a WebSocket gets through.
+
+msgpack both ways; see `rest_http.py` for the requests. It never repeats a call: only the caller can know whether
+that is harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from ...codec import decode, encode
+from ...errors import EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable, error_from_wire
+from ...operations import Wire, find_operation
+from ...wire.event import SIZE_LIMIT
+from ...wire.frame import END, ERROR, ITEM, MEDIA_TYPE, FrameReader
+from .rest_http import CutOff, Http, Response, Unanswered, make_http
+
+PREFIX = "/api/v1"
+MSGPACK = "application/msgpack"
+AT_ONCE = 32
+"""Calls that are under way, for each takes a connection; more wait here. Streams are not counted."""
+SILENCE = 15.0
+"""Seconds without a sign of life after which a stream counts as lost: three beats."""
+UNKNOWN = "it is not known whether a change was made: look before you repeat it"
+
+
+class RESTTransport:
+    """A node or relay, called over HTTP (an `operations.Transport`).
+
+    `url` is its http:// address. `token` is shown as `Authorization: Bearer`; in a browser the session's cookie goes
+    along by itself. `patience` is how long (s) a connection may take, `timeout` how long an answer (None: any time).
+    Use it on one event loop.
+    """
+
+    def __init__(
+        self, url: str, token: str | None = None, *, patience: float = 5.0, timeout: float | None = 300.0
+    ) -> None:
+        self.url = rest_url(url)
+        self._patience = patience
+        self._timeout = timeout
+        self._http: Http | None = None
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._headers = {"Content-Type": MSGPACK, "Accept": f"{MSGPACK}, {MEDIA_TYPE}"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+        """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
+        task = asyncio.ensure_future(self._call(name, args, context))
+        self._under_way.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if task in self._under_way:
+                raise
+            raise self._lost(CutOff("it was closed")) from None
+        finally:
+            self._under_way.discard(task)
+
+    async def _call(self, name: str, args: list[Any], context: Wire | None) -> Any:
+        try:
+            async with self._turns, self._post(name, args, context, self._timeout) as answer:
+                body = await self._read_whole(answer)
+        except (Unanswered, CutOff) as error:
+            raise self._lost(error) from None
+        self._check(answer, MSGPACK, body)
+        return decode(body, limit=SIZE_LIMIT)
+
+    async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncIterator[Any]:
+        """Run an operation that streams; closing the iterator ends it on the other side."""
+        try:
+            async with self._post(name, args, context, SILENCE) as answer:
+                if answer.status != 200 or answer.media_type != MEDIA_TYPE:
+                    self._check(answer, MEDIA_TYPE, await self._read_whole(answer))
+                async with aclosing(self._items(answer)) as items:
+                    async for item in items:
+                        yield item
+        except (Unanswered, CutOff) as error:
+            raise self._lost(error) from None
+
+    async def close(self) -> None:
+        """End what is under way with Unavailable and let go of the connections; the next call makes new ones."""
+        calls, self._under_way = self._under_way, set()
+        for task in calls:
+            task.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
+
+    def _post(
+        self, name: str, args: list[Any], context: Wire | None, silence: float | None
+    ) -> AbstractAsyncContextManager[Response]:
+        row = find_operation(name)
+        row.bind(args)
+        given = {parameter.name: value for parameter, value in zip(row.parameters, args, strict=False)}
+        body = encode(given)
+        if len(body) > SIZE_LIMIT:
+            raise LimitExceeded(
+                f"a request of {len(body)} bytes", remedy=f"the limit is {SIZE_LIMIT}; send it in parts", limit="body"
+            )
+        headers = {**self._headers, "Emerge-Context": json.dumps(context)} if context else self._headers
+        if self._http is None:
+            self._http = _make_http(self._patience)
+        return self._http.post(f"{self.url}/{name}", headers, body, silence)
+
+    async def _read_whole(self, answer: Response) -> bytes:
+        body = bytearray()
+        async for piece in answer.pieces:
+            body += piece
+            if len(body) > SIZE_LIMIT:
+                raise LimitExceeded("the answer is too long", remedy=f"the limit is {SIZE_LIMIT}", limit="event size")
+        return bytes(body)
+
+    async def _items(self, answer: Response) -> AsyncGenerator[Any, None]:
+        """The items, read to the body's very end, so that the connection can be used again."""
+        reader = FrameReader(SIZE_LIMIT)
+        ended = False
+        async for piece in answer.pieces:
+            for kind, payload in reader.feed(piece):
+                if kind == ERROR:
+                    raise _error(payload) or Unavailable("the stream failed", remedy="try again")
+                if kind == ITEM:
+                    yield decode(payload, limit=SIZE_LIMIT)
+                ended = ended or kind == END
+        if not ended:
+            raise CutOff("the stream stopped before its end")
+
+    def _check(self, answer: Response, wanted: str, body: bytes) -> None:
+        """Raise the error that an answer is, or that no Emerge has answered."""
+        if answer.media_type == wanted and answer.status == 200:
+            return
+        known = _error(body) if answer.media_type == MSGPACK and answer.status != 200 else None
+        raise known or self._foreign(answer.status, body)
+
+    def _foreign(self, status: int, body: bytes) -> EmergeError:
+        """What an answer means that is none of ours: a proxy's, or another server's."""
+        said = f"{self.url} answered {status}"
+        if status in (401, 403):
+            text = body[:200].decode("utf-8", "replace").strip()
+            return PermissionDenied(f"{said}: {text}", remedy="show it a token that it knows")
+        if status == 413:
+            return LimitExceeded(said, remedy="send less at once", limit="body")
+        if status >= 500:
+            return Unavailable(said, remedy=UNKNOWN)
+        return Unavailable(f"{said}, and not as Emerge does", remedy="check the address")
+
+    def _lost(self, error: Unanswered | CutOff) -> Unavailable:
+        if isinstance(error, Unanswered):
+            return Unavailable(f"nothing answers at {self.url}: {error}", remedy="check the address; is it started?")
+        return Unavailable(f"the connection to {self.url} was lost: {error}", remedy=UNKNOWN)
+
+
+def rest_url(url: str) -> str:
+    """The address that the operations' names are appended to; Invalid for what is no address."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError
+        parts.port  # noqa: B018  # raises ValueError for a bad one
+    except ValueError:
+        raise Invalid(f"{url!r} is no address to call", remedy="write http://host:port") from None
+    return url.rstrip("/").removesuffix(PREFIX) + PREFIX
+
+
+def _make_http(patience: float) -> Http:
+    try:
+        return make_http(patience)
+    except ImportError as error:
+        raise Unavailable(
+            f"the package {error.name} is not installed", remedy="pip install 'emerge-wasm[rest]'"
+        ) from None
+
+
+def _error(body: bytes) -> EmergeError | None:
+    """The error that a body carries, None for another body."""
+    try:
+        wire = decode(body)
+        return error_from_wire(wire) if isinstance(wire, dict) and "code" in wire else None
+    except (EmergeError, TypeError):
+        return None

@@ -1,0 +1,236 @@
+"""The transport to a node over ZeroMQ: a DEALER whose descriptor asyncio reads, and its monitor.
+
+Importable where zmq is not installed (Pyodide): zmq is imported when a socket is made. Knows zerorpc's events
+through `wire`, and nothing of operations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Self
+
+from ...errors import EmergeError, Invalid, Unavailable
+from ...wire.call import Calls
+from ...wire.client import ClientProtocol
+from ...wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
+
+if TYPE_CHECKING:
+    import zmq
+
+BATCH = 256
+"""Messages taken from a socket before the loop gets a turn."""
+
+LINGER = 200
+"""Milliseconds that unsent messages have to leave when a socket is closed."""
+
+
+class DrainedSocket:
+    """Calls `receive(frames)` for each message that arrives on `socket`, until closed. Owns the socket.
+
+    Reading the descriptor is some three times as fast as `zmq.asyncio`. It is edge-triggered: it tells of a change
+    once, so the socket is drained after each wake-up and after each send.
+    """
+
+    def __init__(self, socket: zmq.Socket[bytes], receive: Callable[[list[bytes]], None]) -> None:
+        import zmq
+
+        self.socket = socket
+        self._again = zmq.Again
+        # pyzmq's own multipart methods spend more on flags that are Enum members than on the message
+        self._last, self._more = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+        self._has_more = int(zmq.RCVMORE)
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self._fd: int = socket.FD
+        self._scheduled = False
+        self.closed = False
+        self._loop.add_reader(self._fd, self._drain)
+        self.drain_soon()
+
+    def send(self, frames: list[bytes]) -> None:
+        """Send without waiting; raises zmq.Again when nobody can take it now, zmq.ZMQError when the peer is gone."""
+        send, more = self.socket.send, self._more
+        try:
+            for frame in frames[:-1]:
+                send(frame, more)
+            send(frames[-1], self._last)
+        finally:
+            self.drain_soon()
+
+    def drain_soon(self) -> None:
+        """Look at the socket in the loop's next turn."""
+        if not self._scheduled and not self.closed:
+            self._scheduled = True
+            self._loop.call_soon(self._drain)
+
+    def close(self, linger: int = LINGER) -> None:
+        """Stop reading and close the socket."""
+        if not self.closed:
+            self.closed = True
+            self._loop.remove_reader(self._fd)
+            self.socket.close(linger)
+
+    def _drain(self) -> None:
+        self._scheduled = False
+        socket, receive, last, has_more = self.socket, self._receive, self._last, self._has_more
+        for count in range(BATCH):
+            if self.closed:
+                return
+            try:
+                frames = [socket.recv(last)]
+            except self._again:
+                if not count:
+                    return
+                break
+            while socket.get(has_more):
+                frames.append(socket.recv(last))
+            receive(frames)
+        self.drain_soon()  # after whatever these messages set in motion, in the same turn of the loop
+
+
+class ZeroMQTransport:
+    """A node, called from afar (an `operations.Transport`).
+
+    `endpoint` is tcp://host:port. `patience` is how long (s) a node may take to accept the connection;
+    one that refuses it is Unavailable at once. It reconnects by itself. Use it on one event loop.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        heartbeat: float = HEARTBEAT_SECONDS,
+        patience: float = 2.0,
+        limit: int = SIZE_LIMIT,
+    ) -> None:
+        self.endpoint = endpoint
+        self._patience = patience
+        self._calls = Calls(self._send, ClientProtocol(heartbeat=heartbeat, limit=limit))
+        self._socket: DrainedSocket | None = None
+        self._monitor: DrainedSocket | None = None
+        self._connected = False
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def open(self) -> Self:
+        """Connect now rather than at the first call; Unavailable (and closed) when no node answers."""
+        try:
+            await self.connect()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    @property
+    def connected(self) -> bool:
+        """Whether the node is connected now."""
+        return self._connected
+
+    async def call(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> Any:
+        """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
+        if not self._connected:
+            await self.connect()
+        return await self._calls.call(name, args, context)
+
+    async def stream(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> AsyncIterator[Any]:
+        """Run an operation that streams; closing the iterator ends it on the other side."""
+        if not self._connected:
+            await self.connect()
+        async with aclosing(self._calls.stream(name, args, context)) as items:
+            async for item in items:
+                yield item
+
+    async def close(self) -> None:
+        """End what is under way with Unavailable and close the sockets; a second call does nothing."""
+        self._calls.lose(Unavailable(f"the connection to {self.endpoint} was closed"))
+        self._wake(Unavailable(f"the connection to {self.endpoint} was closed"))
+        if self._socket is not None and self._monitor is not None:
+            # first: ZeroMQ's thread, and so every socket of this process, hangs on a monitor that nobody reads
+            self._socket.socket.disable_monitor()
+            self._monitor.close()
+            self._socket.close()
+        self._socket = self._monitor = None
+        self._connected = False
+
+    async def connect(self) -> None:
+        """Wait until the node is connected; Unavailable when none answers, and then nothing was sent to it."""
+        if self._socket is None:
+            self._open_sockets()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        try:
+            async with asyncio.timeout(self._patience):
+                await future
+        except TimeoutError:
+            raise self._unanswered() from None
+        finally:
+            if future in self._waiting:
+                self._waiting.remove(future)
+
+    def _open_sockets(self) -> None:
+        import zmq
+
+        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        # IMMEDIATE: a request is never kept back and sent to a node that comes later, after its caller gave up.
+        options = {zmq.IMMEDIATE: 1, zmq.SNDHWM: 0, zmq.RCVHWM: 0, zmq.LINGER: LINGER, zmq.IPV6: 1}
+        for option, value in options.items():
+            socket.setsockopt(option, value)
+        seen = zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.CONNECT_RETRIED | zmq.Event.DISCONNECTED
+        monitor = socket.get_monitor_socket(seen)
+        try:
+            socket.connect(self.endpoint)
+        except zmq.ZMQError as error:
+            socket.disable_monitor()
+            monitor.close(0)
+            socket.close(0)
+            raise Invalid(f"{self.endpoint!r} is no endpoint: {error}", remedy="write tcp://host:port") from None
+        self._monitor = DrainedSocket(monitor, self._observe)
+        self._socket = DrainedSocket(socket, self._receive)
+
+    def _send(self, payload: bytes) -> None:
+        import zmq
+
+        if self._socket is None:
+            raise self._unanswered()
+        try:
+            self._socket.send([b"", payload])
+        except zmq.ZMQError:
+            raise self._unanswered() from None
+
+    def _receive(self, frames: list[bytes]) -> None:
+        self._calls.receive(frames[-1])
+
+    def _observe(self, frames: list[bytes]) -> None:
+        """What the monitor saw of the connection."""
+        import zmq
+
+        seen = int.from_bytes(frames[0][:2], "little")
+        if seen == zmq.Event.HANDSHAKE_SUCCEEDED:
+            self._connected = True
+            self._wake(None)
+        elif seen == zmq.Event.CONNECT_RETRIED:
+            self._wake(self._unanswered())
+        elif seen == zmq.Event.DISCONNECTED:
+            self._connected = False
+            self._calls.lose(
+                Unavailable(
+                    f"the node at {self.endpoint} went away while this was under way",
+                    remedy="it is unknown whether a change was made: look before you repeat it",
+                )
+            )
+
+    def _wake(self, error: EmergeError | None) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None) if error is None else future.set_exception(error)
+
+    def _unanswered(self) -> Unavailable:
+        return Unavailable(f"no node answers at {self.endpoint}", remedy="start one with `emerge node start`")

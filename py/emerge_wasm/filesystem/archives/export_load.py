@@ -1,0 +1,174 @@
+"""Loading: records of an archive (see `archive.py`) made objects again, those of one call in one commit.
+
+What is there stays: a directory as it is, an object by Conflict. Whoever is no superuser becomes owner and author of
+what they load; its dates stay, as with tar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ...codec import references_in
+from ...context import Context
+from ...errors import Conflict, Invalid
+from ...operations import Values, Wire
+from ...paths import child_path, join_path
+from ..core import Change, Core, retry
+from ..layout import access
+from ..layout.locality import fresh_uuid
+from ..layout.place import ROOT_KEY, ROOT_RAW, Names, Place
+from ..layout.record import INLINE_LIMIT, ROOT, Entry, VersionRecord, link_key, link_value, version_key
+from ..objects.write import check_bundles
+from ..tree.find import REMOVED, may_see, name
+from ..tree.links import newest_record
+from .archive_record import OF_ENTRY, Record, read_record
+
+
+async def load(core: Core, context: Context, path: str, records: Values, bundles: dict[str, bytes] | None) -> int:
+    target = await name(core, path)
+    parsed: dict[Names, Record] = {}
+    for each in records:
+        record = _below(target, read_record(each))
+        parsed[record.names] = parsed[record.names].joined(record) if record.names in parsed else record
+    hashes = {hash for record in parsed.values() for hash in record.bundles}
+    puts = await check_bundles(core, hashes, bundles or {}, "these objects")
+
+    async def attempt() -> int:
+        loading = _Loading(core, context, Change(puts=list(puts), context=context))
+        for record in parsed.values():
+            await loading.add(record)
+        await core.commit(loading.change)
+        return len(parsed) - (() in parsed)
+
+    return await retry(path, attempt)
+
+
+def _below(target: Names, record: Record) -> Record:
+    """A record at its place. The root of elsewhere, loaded into a directory, is one of its own, as it was at last."""
+    if record.uuid == ROOT and target:
+        newest = {**record.newest, "version": 1, "content": 0, "parent_revision": ""}
+        record = replace(record, uuid=fresh_uuid(), versions=[newest])
+    return replace(record, names=(*target, *record.names))
+
+
+@dataclass(slots=True)
+class _Loading:
+    """One commit in the making."""
+
+    core: Core
+    context: Context
+    change: Change
+    made: dict[Names, Place] = field(default_factory=dict)  # what is in the change already
+    uuids: set[bytes] = field(default_factory=set)
+
+    async def add(self, record: Record) -> None:
+        if not record.names:
+            return await self._add_root(record)
+        place = await self._find(record)
+        before = place.entry
+        if before is None:
+            await self._add_new(record, place)
+        elif not (record.is_directory and before.is_directory):
+            await self._add_more(record, place, before)
+
+    async def _find(self, record: Record) -> Place:
+        """Where it shall be, with what was made of the way to it."""
+        names = record.names
+        way = [self.made[names[:depth]] for depth in range(1, len(names)) if names[:depth] in self.made]
+        wrong = any(place.entry is None or not place.entry.is_directory for place in way)
+        if wrong or names in self.change.directories:
+            raise Invalid(f"{join_path(*names)} is in the wrong place in this archive", path=join_path(*names))
+        above = self.made.get(names[:-1])
+        return await self.core.find(names) if above is None else replace(above, names=names, raws=list(above.raws))
+
+    async def _add_root(self, record: Record) -> None:
+        """What `/` was, unless it was given rights and the like here too; they are its owner's to give."""
+        root = (await self.core.find(())).root
+        if record.uuid == ROOT and root == ROOT_RAW and access.owns(self.context, root):
+            entry = self._put_versions(record, "", ROOT, "/")
+            self.change.expect("entries", ROOT_KEY, None)
+            self.change.put("entries", ROOT_KEY, entry.pack())
+
+    async def _add_new(self, record: Record, place: Place) -> None:
+        """An object that is not there: its versions as they were, or, where it was removed, its newest as one more."""
+        core, change = self.core, self.change
+        if record.names[:-1] not in self.made:
+            access.check_inside(self.context, place)
+        known = await self._known(record, place)
+        place = core.make_directories(change, place, self.context)
+        first = record.versions[0]
+        if known is not None:
+            then = known.entry
+            entry = self._entry(record.uuid, record.names[-1], record.newest)
+            entry = entry._replace(version=then.version, revision=then.revision, date=then.date, content=then.content)
+            entry = core.record(change, entry, place.parent, place.directory, "load", self.context, state=record.state)
+            core.link(change, place.above, entry, None)
+        else:
+            entry = self._put_versions(record, record.names[-1], place.parent, place.directory)
+            change.expect("entries", place.key, None)
+            change.put("entries", place.key, entry.pack())
+            since = link_key(place.parent, entry.name, entry.uuid, first["version"])
+            change.put("links", since, link_value(True, first["date"]))
+            change.touch(place.above, None, entry.pack())
+        self._made(place, entry)
+
+    async def _known(self, record: Record, place: Place) -> VersionRecord | None:
+        """The removal of an object that was here; Conflict when it is here, or was and is not the caller's."""
+        known = await newest_record(self.core, record.uuid)
+        if record.uuid in self.uuids:
+            raise Conflict(f"{place.path} is twice in this archive", path=place.path)
+        if known is None or (known.operation == REMOVED and access.owns(self.context, known.raw)):
+            return known
+        where = f"as {child_path(known.directory, known.entry.name)}"
+        seen = known.operation != REMOVED and await may_see(self.core, self.context, known)
+        raise Conflict(
+            f"{place.path} is here already, {where if seen else 'or was, and is not yours'}",
+            path=place.path,
+            remedy="copy it there (cp), or load into another filesystem",
+        )
+
+    async def _add_more(self, record: Record, place: Place, before: Entry) -> None:
+        """The versions that come after those that are there: records before this one had them."""
+        first = record.versions[0]
+        fits = before.uuid == record.uuid and not (before.is_directory or record.is_directory)
+        if not fits or (first["version"], first["parent_revision"]) != (before.version + 1, before.revision):
+            raise Conflict(f"{place.path} is there already", path=place.path, remedy="load it into another directory")
+        access.check_owner(self.context, place, "versions")
+        entry = self._put_versions(record, before.name, place.parent, place.directory)
+        self.core.link(self.change, place.above, entry, place.raw)
+
+    def _made(self, place: Place, entry: Entry) -> None:
+        raws = [*place.raws[: len(place.names) - 1], entry.pack()]
+        self.made[place.names] = replace(place, raws=raws)
+        self.uuids.add(entry.uuid)
+        if entry.is_directory:
+            self.change.directories[place.names] = raws[-1]
+
+    def _entry(self, uuid: bytes, name: str, row: Wire) -> Entry:
+        """The entry that a row tells of; its owner is whoever loads it, unless that is a superuser."""
+        values = {key: row[key] for key in OF_ENTRY} | {"name": name, "perms": access.changed_perms("", row["perms"])}
+        if not self.context.superuser:
+            values |= {"owner": self.context.principal, "group": ""}
+        return Entry(uuid=uuid, size=len(row["state"] or b""), content=row["content"], **values)
+
+    def _put_versions(self, record: Record, name: str, parent: bytes, directory: str) -> Entry:
+        """All versions of a record; the entry of the newest."""
+        change, held = self.change, dict[int, tuple[int, int, int]]()  # content there -> (content here, size, refs)
+        for row in record.versions:
+            state, key = row["state"], version_key(record.uuid, row["version"])
+            if state is not None:
+                held[row["content"]] = row["version"], len(state), len(references_in(state))
+                change.states[key] = state
+            content, size, refs = held.get(row["content"], (0, 0, 0))
+            entry = self._entry(record.uuid, name, row)._replace(content=content, size=size, refs=refs)
+            inline = state if state is not None and len(state) <= INLINE_LIMIT else None
+            if state is not None and inline is None:
+                change.put("states", key, state)
+            author = row["author"] if self.context.superuser else self.context.principal
+            version = VersionRecord(
+                entry.pack(), parent, directory, author, row["operation"], row["parent_revision"], "", inline
+            )
+            change.expect("versions", key, None)
+            change.put("versions", key, version.pack())
+            change.log.append(key)
+        return entry

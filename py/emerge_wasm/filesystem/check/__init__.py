@@ -1,0 +1,1 @@
+"""Whether all of a store agrees with itself."""

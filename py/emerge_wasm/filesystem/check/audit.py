@@ -1,0 +1,295 @@
+"""Whether all that a store of a filesystem holds agrees: objects, directories, links, references, classes, log.
+
+Reads everything, page by page, and changes nothing. Nobody else may write meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from ...bundles import parse
+from ...errors import Invalid
+from ...store import Store, keys_of, prefix_end
+from ..indexes.maintain import REFERENCE
+from ..layout.place import ROOT_KEY
+from ..layout.record import ROOT, VERSION_KEY_SIZE, VersionRecord, is_directory, micros_of
+from ..tree.find import REMOVED
+from .history import PAGE, History, Row, check_history, histories
+from .index import index_faults
+
+FAULTS_LIMIT = 1000
+AT_ONCE = 32
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found: how much there is of everything, and what is wrong, a line each (1,000 at most).
+
+    `indexed`: so many references of states are in the index.
+    """
+
+    counts: dict[str, int] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    indexed: int = 0
+
+    def fault(self, text: str) -> None:
+        if len(self.faults) < FAULTS_LIMIT:
+            self.faults.append(text)
+
+    def count(self, what: str, number: int = 1) -> None:
+        self.counts[what] = self.counts.get(what, 0) + number
+
+
+async def audit(store: Store) -> Report:
+    """Check a whole store."""
+    report = Report()
+    format, uuid = await store.get([("meta", b"format"), ("meta", b"uuid")])
+    if format != b"2" or uuid is None:
+        report.fault("this is not the store of a filesystem of format 2")
+    for what in ("objects", "directories", "removed", "versions", "references", "links", "bundles", "commits"):
+        report.counts[what] = 0
+    bundles = await _check_histories(store, report)
+    await _check_entries(store, report)
+    await _check_links(store, report)
+    await _check_index(store, report)
+    async for text in index_faults(store):
+        report.fault(text)
+    await _check_states(store, report)
+    await _check_bundles(store, report, bundles)
+    await _check_log(store, report)
+    return report
+
+
+async def rows_of(
+    store: Store, space: str, start: bytes = b"", end: bytes | None = None, page: int = PAGE
+) -> AsyncIterator[list[Row]]:
+    """All rows of a range, in pages."""
+    while True:
+        rows = await store.scan(space, start, end, limit=page)
+        if rows:
+            yield rows
+        if len(rows) < page:
+            return
+        start = rows[-1][0] + b"\0"
+
+
+# --- objects
+async def _check_histories(store: Store, report: Report) -> dict[str, str]:
+    """Check every object; the classes that they need, each with one object that needs it."""
+    bundles: dict[str, str] = {}
+    some: list[History] = []
+    async for history in histories(store):
+        some.append(history)
+        if len(some) == AT_ONCE:
+            await _take(store, report, some, bundles)
+            some = []
+    await _take(store, report, some, bundles)
+    return bundles
+
+
+async def _take(store: Store, report: Report, some: list[History], bundles: dict[str, str]) -> None:
+    for history in await asyncio.gather(*(check_history(store, each) for each in some)):
+        for text in history.faults:
+            report.fault(text)
+        entry = history.newest.entry
+        kind = "directories" if entry.is_directory else "objects"
+        report.count(kind if history.living else "removed")
+        report.count("versions", len(history.kept))
+        report.count("references", len(history.references) if history.living else 0)
+        report.indexed += history.indexed
+        for kept in history.kept.values():
+            if kept.entry.bundle:
+                bundles.setdefault(kept.entry.bundle, f"{kept.record.directory.rstrip('/')}/{kept.entry.name}")
+
+
+async def _newest(store: Store, uuid: bytes) -> VersionRecord | None:
+    rows = await store.scan("versions", uuid, prefix_end(uuid), limit=1, reverse=True)
+    return VersionRecord.unpack(rows[0][1]) if rows else None
+
+
+# --- directories
+async def _check_entries(store: Store, report: Report) -> None:
+    """No entry is there without an object, and every directory can be reached from the root."""
+    parents: dict[bytes, bytes] = {}  # of the directories
+    used: dict[bytes, str] = {}  # directories that hold something, and one thing in each
+    entries = 0
+    async for rows in rows_of(store, "entries"):
+        for key, raw in rows:
+            if key == ROOT_KEY:
+                if (await _newest(store, ROOT)) is None:
+                    report.fault("the entry of / has no versions")
+                continue
+            entries += 1
+            used.setdefault(key[:16], key[16:].decode(errors="replace"))
+            if is_directory(raw):
+                parents[raw[:16]] = key[:16]
+    if entries != report.counts["objects"] + report.counts["directories"] - await _root_is_counted(store):
+        await _name_strays(store, report)
+    for parent, name in used.items():
+        if parent != ROOT and parent not in parents:
+            report.fault(f"{name}: the directory {parent.hex()} that holds it is not there")
+    _check_cycles(report, parents)
+
+
+async def _root_is_counted(store: Store) -> int:
+    return int(await _newest(store, ROOT) is not None)
+
+
+async def _name_strays(store: Store, report: Report) -> None:
+    async for rows in rows_of(store, "entries"):
+        for key, raw in rows:
+            record = await _newest(store, raw[:16])
+            name = key[16:].decode(errors="replace")
+            if key == ROOT_KEY:
+                continue
+            if record is None:
+                report.fault(f"{name} in {key[:16].hex()}: it has no versions")
+            elif (record.parent, record.entry.name) != (key[:16], name) and record.operation != REMOVED:
+                report.fault(f"{name} in {key[:16].hex()}: {raw[:16].hex()} is elsewhere, as its newest version says")
+
+
+def _check_cycles(report: Report, parents: dict[bytes, bytes]) -> None:
+    safe = {ROOT}
+    for uuid in parents:
+        way: list[bytes] = []
+        while uuid not in safe and uuid in parents and uuid not in way:
+            way.append(uuid)
+            uuid = parents[uuid]
+        if uuid in way:
+            report.fault(f"the directory {uuid.hex()} is inside itself")
+        safe.update(way)
+
+
+# --- what leads to objects
+async def _check_links(store: Store, report: Report) -> None:
+    """Every link tells of a version that says the same, or of one that is kept no more."""
+    async for rows in rows_of(store, "links"):
+        report.count("links", len(rows))
+        raws = await store.get(keys_of("versions", (key[-VERSION_KEY_SIZE:] for key, _ in rows)))
+        for (key, value), raw in zip(rows, raws, strict=True):
+            name = key[16 : -VERSION_KEY_SIZE - 1].decode(errors="replace")
+            uuid, version = key[-VERSION_KEY_SIZE:-8], int.from_bytes(key[-8:], "big")
+            if raw is None:
+                newest = await _newest(store, uuid)
+                if newest is None or newest.entry.version < version:
+                    report.fault(f"{name}: a link tells of version {version} of {uuid.hex()}, which never was")
+                continue
+            record = VersionRecord.unpack(raw)
+            here = (record.parent, record.entry.name) == (key[:16], name)
+            fits = here if value[:1] == b"+" else value[:1] == b"-" and here == (record.operation == REMOVED)
+            if not fits or int.from_bytes(value[1:], "big") != micros_of(record.entry.date):
+                report.fault(f"{name}: a link tells otherwise than version {version} of {uuid.hex()}")
+
+
+async def _check_index(store: Store, report: Report) -> None:
+    """No reference is in the index that no state has."""
+    number = 0
+    async for rows in rows_of(store, "indexes", REFERENCE, prefix_end(REFERENCE)):
+        number += len(rows)
+    if number == report.indexed:
+        return
+    current: dict[bytes, frozenset[bytes]] = {}
+    async for history in histories(store):
+        if history.living:
+            checked = await check_history(store, history)
+            if checked.references:
+                current[history.uuid] = checked.references
+    async for rows in rows_of(store, "indexes", REFERENCE, prefix_end(REFERENCE)):
+        for key, _ in rows:
+            target, source = key[len(REFERENCE) : -16], key[-16:]
+            if target not in current.get(source, ()):
+                report.fault(f"the index has a reference of {source.hex()} to {target.hex()}, its state has not")
+
+
+async def _check_states(store: Store, report: Report) -> None:
+    """No large state is there without its version."""
+    async for rows in rows_of(store, "states", page=8):
+        raws = await store.get(keys_of("versions", (key for key, _ in rows)))
+        for (key, _), raw in zip(rows, raws, strict=True):
+            if raw is None:
+                report.fault(f"the state {int.from_bytes(key[16:], 'big')} of {key[:16].hex()} has no version")
+
+
+async def _check_bundles(store: Store, report: Report, needed: dict[str, str]) -> None:
+    """All classes, and those that they require, are there and are what their hashes say."""
+    wanted, seen = list(needed), set(needed)
+    while wanted:
+        hash = wanted.pop()
+        raw = (await store.get(keys_of("bundles", [hash.encode()])))[0]
+        if raw is None:
+            report.fault(f"{needed[hash]}: its class {hash} is missing")
+            continue
+        report.count("bundles")
+        try:
+            requires = parse(raw, hash).requires
+        except Invalid as error:
+            report.fault(f"{needed[hash]}: its class {hash} cannot be read: {error.message}")
+            continue
+        for other in requires:
+            if other not in seen:
+                seen.add(other)
+                wanted.append(other)
+                needed[other] = needed[hash]
+
+
+# --- the log
+async def _check_log(store: Store, report: Report) -> None:
+    """Numbers without a gap; what is logged is there, or kept no more; and what is there is logged."""
+    position = logged = 0
+    async for rows in rows_of(store, "log"):
+        for key, row in rows:
+            position += 1
+            if int.from_bytes(key, "big") != position:
+                report.fault(f"the log has no entry {position}: {int.from_bytes(key, 'big')} comes next")
+                position = int.from_bytes(key, "big")
+            if not row or len(row) % VERSION_KEY_SIZE:
+                report.fault(f"the log's entry {position} cannot be read")
+            else:
+                logged += await _check_logged(store, report, position, row)
+        report.count("commits", len(rows))
+    if logged != report.counts["versions"]:
+        await _name_unlogged(store, report)
+
+
+async def _check_logged(store: Store, report: Report, position: int, row: bytes) -> int:
+    """How many of the versions that an entry of the log names are there."""
+    there = 0
+    keys = _cut(row)
+    for begin in range(0, len(keys), PAGE):
+        some = keys[begin : begin + PAGE]
+        for key, raw in zip(some, await store.get(keys_of("versions", some)), strict=True):
+            if raw is not None:
+                there += 1
+                continue
+            newest = await _newest(store, key[:16])
+            version = int.from_bytes(key[16:], "big")
+            if newest is None or newest.entry.version < version:
+                report.fault(
+                    f"the log's entry {position} names version {version} of {key[:16].hex()}, which is missing"
+                )
+    return there
+
+
+def _cut(row: bytes) -> list[bytes]:
+    return [row[cut : cut + VERSION_KEY_SIZE] for cut in range(0, len(row), VERSION_KEY_SIZE)]
+
+
+async def _name_unlogged(store: Store, report: Report, part: int = 100_000) -> None:
+    """Name the versions that the log has not, or has twice: so many versions at a time against the whole log."""
+    start: bytes | None = b""
+    while start is not None:
+        times: dict[bytes, int] = {}
+        async for rows in rows_of(store, "versions", start):
+            times.update((key, 0) for key, _ in rows)
+            if len(times) >= part:
+                break
+        async for rows in rows_of(store, "log"):
+            for key in (key for _, row in rows for key in _cut(row) if key in times):
+                times[key] += 1
+        for key, number in times.items():
+            if number != 1:
+                said = "is not in the log" if not number else f"is {number} times in the log"
+                report.fault(f"version {int.from_bytes(key[16:], 'big')} of {key[:16].hex()} {said}")
+        start = max(times) + b"\0" if len(times) >= part else None

@@ -1,0 +1,192 @@
+"""Building indexes over what is there already, and dropping the rows of those that went: in the background, in pages.
+
+Writers keep a building index from its definition on, so a page of objects is put on the condition that they are as they
+were read, and the whole is ready when the walk is over. It goes on where it was when the store is opened again; when
+two processes build the same index, each goes on from where the other is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ....errors import Conflict, EmergeError
+from ....store import Batch, keys_of, prefix_end
+from ...core import PAGE, Core
+from ...layout.ancestry import Gone
+from ...layout.catalogue import CATALOGUE, DROPPED, Definition, dropped_key, parse, progress_key, ready_key
+from ...layout.locality import get_entries
+from ...layout.record import entry_key
+from ..index_row import prefixes_of
+from ..maintain import SPARE
+from ..redefining import add_definitions
+from .page import Page, fill_page, name_pair
+from .progress import Progress, read_progress
+from .walk import Found, Walk, count_objects
+
+AT_ONCE = 256
+"""Objects of a commit, while no writer comes between."""
+
+PAUSES = (0.1, 1.0, 10.0)
+"""Seconds to wait when the store fails, before it is asked again."""
+
+
+class Overtaken(Exception):
+    """Indexes came or went, or another process is building too: look again what there is to do."""
+
+
+class Builder:
+    """The task of one filesystem that builds and drops, while there is something to do."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._again = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def settle(self) -> None:
+        """Wait until there is nothing to do."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    async def _run(self) -> None:
+        failures = 0
+        while self._again:
+            self._again = False
+            try:
+                await work(self._core)
+                failures = 0
+            except Overtaken:
+                self._again = True
+            except EmergeError:
+                self._again = True
+                await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
+                failures += 1
+
+
+async def has_work(core: Core) -> bool:
+    """Whether an index is to be built, or rows are to go."""
+    definitions = parse(await core.read_catalogue()).definitions
+    ready = await core.store.get([("meta", ready_key(each.id)) for each in definitions]) if definitions else []
+    unbuilt = any(raw is None and not each.error for each, raw in zip(definitions, ready, strict=True))
+    return unbuilt or bool(await core.store.scan("meta", DROPPED, prefix_end(DROPPED), limit=1))
+
+
+async def work(core: Core) -> None:
+    """Build and drop all that there is to. Raises Overtaken when that has changed meanwhile."""
+    raw = await core.read_catalogue()
+    for definition in parse(raw).definitions:
+        if not definition.error and (await core.store.get([("meta", ready_key(definition.id))]))[0] is None:
+            await _Build(core, raw, definition).run()
+    for key, _ in await core.store.scan("meta", DROPPED, prefix_end(DROPPED)):
+        await _sweep(core, int.from_bytes(key[len(DROPPED) :], "big"))
+
+
+async def _sweep(core: Core, id: int) -> None:
+    """Remove the rows of an index that is no more, page by page; nobody makes any since."""
+    most = min(core.store.capabilities.largest_batch, PAGE)
+    for prefix in prefixes_of(id):
+        while rows := await core.store.scan("indexes", prefix, prefix_end(prefix), limit=most):
+            await core.store.commit(Batch(deletes=keys_of("indexes", (key for key, _ in rows))))
+            await asyncio.sleep(0)
+    await core.store.commit(Batch(deletes=[("meta", dropped_key(id))]))
+
+
+class _Build:
+    """The building of one index, from where it is to its end."""
+
+    def __init__(self, core: Core, catalogue: bytes, definition: Definition) -> None:
+        self._core = core
+        self._catalogue = catalogue
+        self._definition = definition
+        self._key = progress_key(definition.id)
+        self._held: bytes | None = None  # the row of the progress
+        self._progress = Progress()
+        self._at_once = AT_ONCE
+
+    async def run(self) -> None:
+        await self._read()
+        if not self._progress.counted:
+            total = await count_objects(self._core.store, self._definition.directory)
+            await self._commit(Batch(), self._progress._replace(total=total, counted=True))
+        walk = Walk(self._core.store, self._definition.directory, self._progress.cursor)
+        while (found := await walk.next(AT_ONCE)) is not None:
+            await self._add(found)
+            self._progress = self._progress._replace(cursor=walk.cursor)
+            await asyncio.sleep(0)
+        batch = Batch()
+        batch.put("meta", ready_key(self._definition.id), b"")
+        await self._commit(batch, None)
+
+    async def _read(self) -> None:
+        self._held = (await self._core.store.get([("meta", self._key)]))[0]
+        self._progress = read_progress(self._held)
+
+    async def _add(self, found: list[Found]) -> None:
+        """Put the rows of some objects: fewer at once, and as they are by then, while writers come between."""
+        while found:
+            page = await fill_page(self._core, self._definition, found[: self._at_once], self._room())
+            if page.clash is not None:
+                await self._give_up(page)
+            done = min(self._progress.done + page.objects, max(self._progress.total, self._progress.done))
+            try:
+                await self._commit(page.batch, self._progress._replace(done=done))
+            except Conflict:
+                self._at_once = max(page.objects // 2, 1)
+                found = await _refreshed(self._core, found)
+                continue
+            found = found[page.objects :]
+            self._at_once = min(self._at_once * 2, AT_ONCE)
+
+    def _room(self) -> int:
+        return self._core.store.capabilities.largest_batch - SPARE
+
+    async def _commit(self, batch: Batch, progress: Progress | None) -> None:
+        """Commit, while no index came or went and nobody else is building this one. Raises Overtaken, and Conflict
+        when an object was changed."""
+        batch.expects[:0] = [(*CATALOGUE, self._catalogue), ("meta", self._key, self._held)]
+        held = None if progress is None else progress.pack()
+        if held is not None:
+            batch.put("meta", self._key, held)
+        else:
+            batch.delete("meta", self._key)
+        try:
+            await self._core.store.commit(batch)
+        except Conflict as error:
+            if error.details.get("space") == "meta":
+                raise Overtaken from error
+            raise
+        self._held = held
+        self._progress = progress or Progress()
+
+    async def _give_up(self, page: Page) -> None:
+        """Two objects have what a unique index keeps apart: it is given up, if they still do."""
+        assert page.clash is not None
+        try:
+            said = await name_pair(self._core, self._definition, page.clash)
+        except Gone:
+            raise Overtaken from None
+        batch = Batch(expects=[(*CATALOGUE, self._catalogue), *page.clash.conditions])
+        add_definitions(batch, parse(self._catalogue).give_up(self._definition.id, said), [self._definition.id])
+        try:
+            await self._core.store.commit(batch)
+        except Conflict as error:
+            raise Overtaken from error
+        await self._core.read_catalogue()
+        raise Overtaken
+
+
+async def _refreshed(core: Core, found: list[Found]) -> list[Found]:
+    """These as they are now; who moved or removed one has seen to its rows."""
+    raws = await get_entries(core.store, [entry_key(each.parent, each.name) for each in found])
+    return [Found(each.parent, each.name, raw) for each, raw in zip(found, raws, strict=True) if raw is not None]

@@ -1,0 +1,83 @@
+"""The rows of some objects for an index that is being built, as one commit. Awaits the store only."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ....store import Batch, keys_of
+from ...core import Core
+from ...layout.catalogue import Definition
+from ...layout.record import Entry, entry_key, version_key
+from ..class_shape import shapes_of
+from ..index_row import UNIQUE, read_state, rows_of
+from ..maintain import load_states, most_rows
+from ..unique import path_in
+from .walk import Found
+
+
+class Clash(NamedTuple):
+    """Two objects with the same values; `conditions`: under which they still have them."""
+
+    one: tuple[bytes, str]  # parent uuid, name
+    other: tuple[bytes, str]
+    conditions: list[tuple[str, bytes, bytes | None]]
+
+
+class Page(NamedTuple):
+    """The rows of the first `objects` of those given, as many as there was room for."""
+
+    batch: Batch
+    objects: int
+    clash: Clash | None = None
+
+
+async def fill_page(core: Core, definition: Definition, found: list[Found], room: int) -> Page:
+    """The rows of some objects, on the condition that they are as they were found."""
+    entries = [Entry.unpack(each.raw) for each in found]
+    keys = [version_key(entry.uuid, entry.content) for entry in entries]
+    states = await load_states(core.store, list(dict.fromkeys(keys)))
+    shapes = await shapes_of(core.store, (entry.bundle for entry in entries))
+    most = most_rows(core.store)
+    rows = [
+        rows_of(definition, each.parent, entry, read_state(states[key]), shapes[entry.bundle], most)
+        for each, entry, key in zip(found, entries, keys, strict=True)
+    ]
+    held = await _holders(core, rows)
+    batch, done = Batch(), 0
+    for each, of_one in zip(found, rows, strict=True):
+        if batch and len(batch) + len(of_one) > room:
+            break
+        condition = ("entries", entry_key(each.parent, each.name), each.raw)
+        for key, value in of_one.items():
+            if key.startswith(UNIQUE):
+                holder = held[key]
+                if holder is not None and holder[:16] != value[:16]:
+                    conditions = [condition, *_conditions(key, holder, batch)]
+                    other = holder[16:32], holder[32:].decode()
+                    return Page(batch, done, Clash((each.parent, each.name), other, conditions))
+                batch.expect("indexes", key, holder)
+                held[key] = value
+            batch.put("indexes", key, value)
+        batch.expects.append(condition)
+        done += 1
+    return Page(batch, done)
+
+
+async def _holders(core: Core, rows: list[dict[bytes, bytes]]) -> dict[bytes, bytes | None]:
+    """Who has the values of these objects by now."""
+    keys = list({key: None for of_one in rows for key in of_one if key.startswith(UNIQUE)})
+    return dict(zip(keys, await core.store.get(keys_of("indexes", keys)) if keys else [], strict=True))
+
+
+def _conditions(key: bytes, holder: bytes, batch: Batch) -> list[tuple[str, bytes, bytes | None]]:
+    """That another object has the values: its row says so, or, if that is still to be put, it is as it was found."""
+    if not any(put[1] == key for put in batch.puts):
+        return [("indexes", key, holder)]
+    where = holder[16:]
+    return [expected for expected in batch.expects if expected[:2] == ("entries", where)]
+
+
+async def name_pair(core: Core, definition: Definition, clash: Clash) -> str:
+    """What is wrong, with both paths. Raises Gone."""
+    paths = [await path_in(core, *each) for each in (clash.other, clash.one)]
+    return f"{' and '.join(paths)} have the same {' and '.join(definition.fields)}"

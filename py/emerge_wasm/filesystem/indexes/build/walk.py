@@ -1,0 +1,73 @@
+"""The walk over all objects at or below a directory, by uuids, that can go on where it was. Awaits the store only."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ....store import Store, prefix_end
+from ...layout.record import Entry, entry_key, is_directory
+from .progress import Cursor
+
+PAGE = 500
+
+
+class Found(NamedTuple):
+    """An object: the uuid of its directory, its name there, its packed entry."""
+
+    parent: bytes
+    name: str
+    raw: bytes
+
+
+@dataclass(slots=True)
+class _Level:
+    """A directory on the way: the last name that was done in it, and what was read after that."""
+
+    uuid: bytes
+    after: str = ""
+    read: deque[bytes] = field(default_factory=deque)
+    whole: bool = False  # there is nothing after what was read
+
+
+class Walk:
+    """Depth first, by name. What moves meanwhile may be missed or come twice: whoever moves it sees to it."""
+
+    def __init__(self, store: Store, top: bytes, cursor: Cursor = ()) -> None:
+        self._store = store
+        self._levels = [_Level(uuid, after) for uuid, after in cursor or ((top, ""),)]
+
+    @property
+    def cursor(self) -> Cursor:
+        return tuple((level.uuid, level.after) for level in self._levels)
+
+    async def next(self, limit: int) -> list[Found] | None:
+        """Some objects, at most `limit`, perhaps none; None at the end."""
+        found: list[Found] = []
+        while self._levels and len(found) < limit:
+            level = self._levels[-1]
+            if level.read:
+                raw = level.read.popleft()
+                level.after = Entry.unpack(raw).name
+                if is_directory(raw):
+                    self._levels.append(_Level(raw[:16]))
+                else:
+                    found.append(Found(level.uuid, level.after, raw))
+            elif level.whole:
+                self._levels.pop()
+            else:
+                start = entry_key(level.uuid, level.after) + b"\0" if level.after else level.uuid
+                page = await self._store.scan("entries", start, prefix_end(level.uuid), limit=PAGE)
+                level.read.extend(raw for _, raw in page)
+                level.whole = len(page) < PAGE
+        return found if found or self._levels else None
+
+
+async def count_objects(store: Store, top: bytes) -> int:
+    """How many objects are at or below a directory."""
+    walk = Walk(store, top)
+    total = 0
+    while (found := await walk.next(PAGE)) is not None:
+        total += len(found)
+    return total

@@ -1,0 +1,1 @@
+"""How the filesystem lies in its store: keys and rows, and what is read from them."""

@@ -1,0 +1,144 @@
+"""Who may do what: rwx for owner, group and others, checked along the whole path. Pure functions on packed entries."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from ...context import Context
+from ...errors import Invalid, PermissionDenied
+from .place import Place
+from .record import Entry
+
+_LETTERS = "rwxrwxrwx"
+_RIGHTS = {"r": 4, "w": 2, "x": 1}
+_WORDS = {"r": "read", "w": "change", "x": "run"}
+_SHIFTS = {"u": 6, "g": 3, "o": 0}
+_CLAUSE = re.compile(r"([ugoa]*)([-+=])([rwx]*)")
+
+
+@lru_cache(maxsize=4096)
+def mode_of(perms: str) -> int:
+    """The nine bits of "rwxr-x---" or "750"; Invalid for anything else."""
+    if re.fullmatch(r"[0-7]{3}", perms):
+        return int(perms, 8)
+    if len(perms) != 9 or any(given not in (letter, "-") for given, letter in zip(perms, _LETTERS, strict=True)):
+        raise Invalid(f"{perms[:40]!r} are no permissions", remedy='write them as "rwxr-x---", "750" or "g+w,o-r"')
+    return int("".join("0" if letter == "-" else "1" for letter in perms), 2)
+
+
+@lru_cache(maxsize=4096)
+def perms_of(mode: int) -> str:
+    """The nine letters of a mode: 0o750 is "rwxr-x---"."""
+    return "".join(letter if mode >> 8 - place & 1 else "-" for place, letter in enumerate(_LETTERS))
+
+
+def changed_perms(perms: str, change: str) -> str:
+    """Permissions after a change: "rwxr-x---", "750", or clauses such as "g+w,o-r" on those that are."""
+    if re.fullmatch(r"[0-7]{3}|[-rwx]{9}", change):
+        return perms_of(mode_of(change))
+    mode = mode_of(perms)
+    for clause in change.split(","):
+        found = _CLAUSE.fullmatch(clause)
+        if found is None:
+            raise Invalid(f"{change[:40]!r} are no permissions", remedy='write them as "rwxr-x---", "750" or "g+w,o-r"')
+        whose, how, letters = found.groups()
+        bits = sum(_RIGHTS[letter] for letter in set(letters))
+        for who in set(whose.replace("a", "ugo") or "ugo"):
+            shift = _SHIFTS[who]
+            mode = mode & ~(7 << shift) if how == "=" else mode
+            mode = mode & ~(bits << shift) if how == "-" else mode | bits << shift
+    return perms_of(mode)
+
+
+def new_perms(context: Context, perms: str = "") -> str:
+    """The permissions that a new thing gets when these are asked for ("": all), less the maker's umask."""
+    return perms_of((mode_of(perms) if perms else 0o777) & ~context.umask)
+
+
+@lru_cache(maxsize=65536)
+def _owning(raw: bytes) -> tuple[str, str, int]:
+    entry = Entry.unpack(raw)
+    return entry.owner, entry.group, mode_of(entry.perms)
+
+
+def owns(context: Context, raw: bytes) -> bool:
+    """Whether the caller is the owner, or above it."""
+    owner = _owning(raw)[0]
+    return context.superuser or bool(owner and owner == context.principal)
+
+
+def may(context: Context, raw: bytes, rights: str) -> bool:
+    """Whether the caller has all of these rights ("r", "rx" …) on a packed entry, the way to it apart."""
+    if context.superuser:
+        return True
+    owner, group, mode = _owning(raw)
+    if owner and owner == context.principal:
+        mode >>= 6
+    elif group and group in context.groups:
+        mode >>= 3
+    return all(mode & _RIGHTS[right] for right in rights)
+
+
+def check(context: Context, place: Place, rights: str) -> None:
+    """PermissionDenied unless the caller may pass through every directory above, and has these rights at the end.
+
+    Something must be there.
+    """
+    if not context.superuser:
+        chain = place.chain
+        _check_way(context, place, chain[:-1])
+        if not may(context, chain[-1], rights):
+            raise _denied(context, place.path, rights, chain[-1])
+
+
+def passes(context: Context, place: Place) -> bool:
+    """Whether the caller may pass through everything on the way that is still there."""
+    return all(may(context, raw, "x") for raw in place.chain)
+
+
+def check_inside(context: Context, place: Place) -> None:
+    """PermissionDenied unless the caller may make or remove the last name: w on the lowest directory that is there."""
+    if not context.superuser:
+        above = place.chain[: max(len(place.names), 1)]
+        _check_way(context, place, above)
+        if not may(context, above[-1], "w"):
+            raise _denied(context, _path_to(place, len(above)), "w", above[-1])
+
+
+def check_owner(context: Context, place: Place, what: str) -> None:
+    """PermissionDenied unless the caller owns what is at the place."""
+    check(context, place, "")
+    raw = place.chain[-1]
+    if not owns(context, raw):
+        raise PermissionDenied(
+            f"{_who(context)} may not change the {what} of {place.path}",
+            path=place.path,
+            remedy=f"its owner may: {_owning(raw)[0] or 'nobody but a superuser'}",
+        )
+
+
+def _check_way(context: Context, place: Place, above: list[bytes]) -> None:
+    for depth, raw in enumerate(above, 1):
+        if not may(context, raw, "x"):
+            raise _denied(context, _path_to(place, depth), "x", raw, through=True)
+
+
+def _path_to(place: Place, depth: int) -> str:
+    return "/" + "/".join(place.names[: depth - 1])
+
+
+def _denied(context: Context, path: str, rights: str, raw: bytes, *, through: bool = False) -> PermissionDenied:
+    entry = Entry.unpack(raw)
+    missing = next(right for right in rights if not may(context, raw, right))
+    word = "pass through" if through else "list" if entry.is_directory and missing == "r" else _WORDS[missing]
+    owner = f"{entry.owner or 'nobody'}{':' + entry.group if entry.group else ''}"
+    return PermissionDenied(
+        f"{_who(context)} may not {word} {path}",
+        path=path,
+        remedy=f"it is {entry.perms} of {owner}; its owner can give the right with chmod",
+    )
+
+
+def _who(context: Context) -> str:
+    return context.principal or "a guest"

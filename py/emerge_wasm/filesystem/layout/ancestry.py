@@ -1,0 +1,29 @@
+"""What is above a directory, from its uuid alone: by the newest versions. Awaits a store and nothing else.
+
+Must not import `core.py`, which needs it.
+"""
+
+from __future__ import annotations
+
+from ...paths import DEPTH_LIMIT
+from ...store import Store, prefix_end
+from .record import ROOT, VersionRecord
+
+REMOVED = "rm"
+
+
+class Gone(Exception):
+    """A directory is no more, or was removed from one that is no more."""
+
+
+async def ancestry(store: Store, uuid: bytes) -> list[tuple[bytes, str]]:
+    """(uuid, name) of every directory from the root's first child down to this one; none for the root. Raises Gone."""
+    found: list[tuple[bytes, str]] = []
+    while uuid != ROOT:
+        rows = await store.scan("versions", uuid, prefix_end(uuid), limit=1, reverse=True)
+        record = VersionRecord.unpack(rows[0][1]) if rows else None
+        if record is None or record.operation == REMOVED or len(found) > DEPTH_LIMIT:
+            raise Gone
+        found.append((uuid, record.entry.name))
+        uuid = record.parent
+    return found[::-1]

@@ -1,0 +1,56 @@
+"""What is made together lies together in a store, so that it can be read in one go. Awaits a store and nothing else."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from ...store import Store, keys_of
+
+FEW = 16
+"""Keys up to which it is not worth a range."""
+
+PARENT = 16  # bytes of an entry's key that name its directory
+MINUTE = 4  # bytes of a version's key that say, to about a minute, when its object was made
+
+
+def fresh_uuid() -> bytes:
+    """A uuid of version 7 (RFC 9562): 48 bits of milliseconds, then chance."""
+    number = int.from_bytes(os.urandom(10), "big") & ~(0xF << 76 | 0x3 << 62) | 0x7 << 76 | 0x2 << 62
+    return (time.time_ns() // 1_000_000 << 80 | number).to_bytes(16, "big")
+
+
+async def get_entries(store: Store, keys: Sequence[bytes]) -> list[bytes | None]:
+    """The values of keys of `entries`, None where absent; each directory as of one moment."""
+    return await _get(store, "entries", keys, PARENT)
+
+
+async def get_versions(store: Store, keys: Sequence[bytes]) -> list[bytes | None]:
+    """The values of keys of `versions`, None where absent."""
+    return await _get(store, "versions", keys, MINUTE)
+
+
+async def _get(store: Store, space: str, keys: Sequence[bytes], prefix: int) -> list[bytes | None]:
+    """As `Store.get`; the keys that share a prefix of so many bytes are looked for in one range.
+
+    A range may hold other rows too: no more than twice as many as wanted are read, and the rest is asked for by key.
+    Engines read a range several times faster than its keys one by one.
+    """
+    found: dict[bytes, bytes | None] = {}
+    for _, group in groupby(sorted(keys), lambda key: key[:prefix]):
+        wanted = list(group)
+        if len(wanted) > FEW:
+            limit = 2 * len(wanted)
+            rows = await store.scan(space, wanted[0], wanted[-1] + b"\0", limit=limit)
+            reached = rows[-1][0] if len(rows) == limit else wanted[-1]
+            found.update(_among(wanted, dict(rows), reached))
+    rest = [key for key in keys if key not in found]
+    found.update(zip(rest, await store.get(keys_of(space, rest)), strict=True))
+    return [found[key] for key in keys]
+
+
+def _among(wanted: Iterable[bytes], rows: dict[bytes, bytes], reached: bytes) -> Iterable[tuple[bytes, bytes | None]]:
+    """(key, value) of those wanted that a page of rows, up to the key `reached`, answers."""
+    return ((key, rows.get(key)) for key in wanted if key <= reached)

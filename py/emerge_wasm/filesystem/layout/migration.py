@@ -1,0 +1,58 @@
+"""A store of an older format is brought up to the present one when it is opened. Awaits the store and nothing else.
+
+1 -> 2: the links, which say when names appeared in directories and left them, are made from the versions. It can be
+cut off anywhere: the format is changed last, and whoever opens the store next begins again.
+"""
+
+from __future__ import annotations
+
+from ...errors import Conflict, Invalid
+from ...store import Batch, Store
+from .record import ROOT, VersionRecord, entry_key, link_key, link_value
+
+PAGE = 200
+
+
+async def migrate(store: Store) -> None:
+    """From format 1 to 2. Invalid, saying what to do, when something stands where it must not."""
+    if (await store.get([("entries", entry_key(ROOT, "registry"))]))[0] is not None:
+        raise Invalid(
+            "this store has an object at /registry, which is the list of all uuids now",
+            path="/registry",
+            remedy="open it with Emerge of format 1 and move that object",
+        )
+    start = b""
+    here: tuple[bytes, bytes, str] | None = None  # uuid, directory and name of the version before
+    most = store.capabilities.largest_batch
+    while True:
+        rows = await store.scan("versions", start, limit=min(PAGE, most // 2))
+        batch = Batch()
+        for _, raw in rows:
+            here = _add_links(batch, VersionRecord.unpack(raw), here)
+        if batch:
+            await store.commit(batch)
+        if len(rows) < min(PAGE, most // 2):
+            break
+        start = rows[-1][0] + b"\0"
+    done = Batch()
+    done.expect("meta", b"format", b"1")
+    done.put("meta", b"format", b"2")
+    try:
+        await store.commit(done)
+    except Conflict:  # another process was as far
+        return
+
+
+def _add_links(
+    batch: Batch, record: VersionRecord, before: tuple[bytes, bytes, str] | None
+) -> tuple[bytes, bytes, str] | None:
+    """Add what a version says of where its object was; where that is, for the next one."""
+    entry = record.entry
+    here = (entry.uuid, record.parent, entry.name)
+    moved_from = before if before is not None and before[0] == entry.uuid and before != here else None
+    for place, appeared in ((moved_from, False), (here, True)):
+        if place is not None and (place is moved_from or before != here or record.operation == "rm"):
+            there = appeared and record.operation != "rm"
+            key = link_key(place[1], place[2], entry.uuid, entry.version)
+            batch.put("links", key, link_value(there, entry.date))
+    return None if record.operation == "rm" else here

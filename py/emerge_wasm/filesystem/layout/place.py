@@ -1,0 +1,83 @@
+"""Where a path leads: the packed entries along it. Data; awaits nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ...objects import DIRECTORY
+from ...paths import join_path
+from .catalogue import NONE
+from .record import ROOT, Entry, entry_key
+
+Names = tuple[str, ...]
+
+ROOT_ENTRY = Entry(ROOT, "", DIRECTORY, "", "", "rwxr-xr-x", "root", "", 0, 0, "", "", 0)
+ROOT_RAW = ROOT_ENTRY.pack()
+ROOT_KEY = b""
+"""Where in `entries` the root's own entry stands, once it differs from ROOT_ENTRY."""
+
+
+class Above(NamedTuple):
+    """The uuids of the directories above a thing, from the root on, and the catalogue of indexes that was known before
+    they were read."""
+
+    uuids: tuple[bytes, ...]
+    catalogue: bytes
+
+    @property
+    def parent(self) -> bytes:
+        return self.uuids[-1]
+
+    def inside(self, uuid: bytes) -> Above:
+        """What is above the things in a directory that is here."""
+        return Above((*self.uuids, uuid), self.catalogue)
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a path leads: the packed entries of all its names that exist, from the top."""
+
+    names: Names
+    raws: list[bytes]
+    root: bytes = ROOT_RAW
+    catalogue: bytes = NONE  # as it was known before the entries were read
+
+    @property
+    def raw(self) -> bytes | None:
+        """The packed entry at the path, None when nothing is there."""
+        return self.chain[-1] if len(self.raws) == len(self.names) else None
+
+    @property
+    def entry(self) -> Entry | None:
+        """The entry at the path, None when nothing is there."""
+        raw = self.raw
+        return None if raw is None else Entry.unpack(raw)
+
+    @property
+    def chain(self) -> list[bytes]:
+        """The packed entries from the root on."""
+        return [self.root, *self.raws]
+
+    @property
+    def parent(self) -> bytes:
+        """The uuid of the directory that holds (or would hold) the last name; it must exist."""
+        return self.raws[len(self.names) - 2][:16] if len(self.names) > 1 else ROOT
+
+    @property
+    def above(self) -> Above:
+        """The directories above the last name; they must exist."""
+        held = self.raws[: max(len(self.names) - 1, 0)]
+        return Above((ROOT, *[raw[:16] for raw in held]), self.catalogue)
+
+    @property
+    def path(self) -> str:
+        return join_path(*self.names)
+
+    @property
+    def directory(self) -> str:
+        return join_path(*self.names[:-1])
+
+    @property
+    def key(self) -> bytes:
+        return entry_key(self.parent, self.names[-1]) if self.names else ROOT_KEY

@@ -1,0 +1,157 @@
+"""How the filesystem lays its records out in a store: keys, and the bytes of entries and versions.
+
+spaces   entries    parent uuid + name  -> entry (uuid, kind, pointer fields)
+         versions   uuid + version      -> version record (the entry then, where it was, who made it how, its state)
+         states     uuid + version      -> a state too large to stand in its version record
+         bundles    hash                -> class bundle
+         log        position            -> the (uuid + version)s of one commit
+         links      parent uuid + name + 0 + uuid + version -> when it appeared there, or left
+         indexes    "ref" + uuid + uuid -> nothing: the second refers to the first
+                    "idx", "unq", "txt" -> the rows of indexes (see `index_row.py`)
+         meta       name                -> what the store itself must know; "indexes": their definitions
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, Self
+
+import msgpack
+
+from ...objects import DIRECTORY
+
+ROOT = bytes(15) + b"\x01"
+"""The uuid of every filesystem's root directory."""
+
+_DIRECTORY_MARK = b"d"
+
+
+def entry_key(parent: bytes, name: str) -> bytes:
+    return parent + name.encode()
+
+
+def version_key(uuid: bytes, version: int) -> bytes:
+    return uuid + version.to_bytes(8, "big")
+
+
+def link_key(parent: bytes, name: str, uuid: bytes, version: int) -> bytes:
+    return parent + name.encode() + b"\0" + version_key(uuid, version)
+
+
+def link_value(appeared: bool, date: str) -> bytes:
+    """b"+" or b"-", and when, in microseconds."""
+    return (b"+" if appeared else b"-") + micros_of(date).to_bytes(8, "big")
+
+
+def micros_of(date: str) -> int:
+    """Microseconds since 1970 of a moment in ISO 8601 with its offset."""
+    return (datetime.fromisoformat(date) - _EPOCH) // _MICROSECOND
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+INLINE_LIMIT = 64 << 10
+"""Bytes of state up to which it stands in the version record, read with it in one go."""
+
+VERSION_KEY_SIZE = 24
+
+
+def log_key(position: int) -> bytes:
+    return position.to_bytes(8, "big")
+
+
+class Entry(NamedTuple):
+    """A pointer as stored: without the directory's path and the node, which are known from where it is read."""
+
+    uuid: bytes
+    name: str
+    type: str
+    class_name: str
+    bundle: str
+    perms: str
+    owner: str
+    group: str
+    size: int
+    version: int
+    revision: str
+    date: str
+    content: int  # the version whose state this is
+    refs: int = 0  # how many references to others the state holds
+    keep: str = ""  # of a directory: which versions of what is in it are kept (see `retention.py`)
+
+    @property
+    def is_directory(self) -> bool:
+        return self.type == DIRECTORY
+
+    def pack(self) -> bytes:
+        """uuid (16) + kind (1) + the other fields, so that resolving a path need not unpack them.
+
+        The last two are left out where they say nothing, so that an entry is packed as it always was.
+        """
+        mark = _DIRECTORY_MARK if self.type == DIRECTORY else b"f"
+        packed: bytes = msgpack.packb(self[1:] if self.refs or self.keep else self[1:_PLAIN])
+        return self.uuid + mark + packed
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> Self:
+        fields = msgpack.unpackb(raw[17:])  # to make a tuple as such is quicker than by its names
+        return tuple.__new__(cls, (raw[:16], *fields, 0, "") if len(fields) == _PLAIN - 1 else (raw[:16], *fields))
+
+    def wire(self, directory: str, node: str) -> dict[str, Any]:
+        """The pointer (see `objects.Pointer`) as a plain map, which is what operations return."""
+        return {
+            "uuid": self.uuid.hex(),
+            "name": self.name,
+            "path": directory,
+            "type": self.type,
+            "class_name": self.class_name,
+            "bundle": self.bundle,
+            "perms": self.perms,
+            "owner": self.owner,
+            "group": self.group,
+            "size": self.size,
+            "version": self.version,
+            "revision": self.revision,
+            "date": self.date,
+            "node": node,
+        }
+
+
+_PLAIN = Entry._fields.index("refs")
+_PLAIN_MARK = msgpack.packb([None] * (_PLAIN - 1))[:1]
+
+
+def is_directory(raw: bytes) -> bool:
+    """Whether a packed entry is a directory's."""
+    return raw[16:17] == _DIRECTORY_MARK
+
+
+def is_plain(raw: bytes) -> bool:
+    """Whether a packed entry tells of no references, nor of what is kept."""
+    return bool(raw[17:18] == _PLAIN_MARK)
+
+
+class VersionRecord(NamedTuple):
+    """One change of one object: what it was after it, where, who made it and how."""
+
+    raw: bytes  # the packed entry
+    parent: bytes  # the uuid of the directory it was in
+    directory: str  # and its path
+    author: str
+    operation: str
+    parent_revision: str
+    origin: str  # where a moved or copied object came from, else ""
+    state: bytes | None  # None: it stands in `states`, or at the version `Entry.content`, or is a directory
+
+    @property
+    def entry(self) -> Entry:
+        return Entry.unpack(self.raw)
+
+    def pack(self) -> bytes:
+        packed: bytes = msgpack.packb(self)
+        return packed
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> Self:
+        return cls(*msgpack.unpackb(raw))

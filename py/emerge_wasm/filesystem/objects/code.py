@@ -1,0 +1,52 @@
+"""What can be said of a class without running it: methods, help, code; and its bundles for those who run it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...bundles import Bundle, describe, help_of, parse, source_of
+from ...errors import Invalid, LimitExceeded, NotFound
+from ...operations import Context, Names, Rows
+from ...store import keys_of
+from ..core import Core
+from ..tree.find import find
+from .read import load_bundles
+
+HASHES_LIMIT = 1000
+
+
+async def _find_bundle(
+    core: Core, context: Context, path: str, version: int, as_of: str
+) -> tuple[Bundle, dict[str, bytes]]:
+    entry = (await find(core, context, path, "r", version, as_of)).entry
+    if not entry.bundle:
+        raise Invalid(f"{path} has no class", path=path, remedy="only objects stored with a class have code")
+    found = await load_bundles(core, entry.bundle)
+    if entry.bundle not in found:
+        raise NotFound(f"the class of {path} ({entry.class_name}) is gone from the store", path=path)
+    return parse(found[entry.bundle], entry.bundle), found
+
+
+async def methods(core: Core, context: Context, path: str, version: int, as_of: str) -> Rows:
+    bundle, found = await _find_bundle(core, context, path, version, as_of)
+    described: Any = describe(bundle, found.get)["methods"]
+    return list(described)
+
+
+async def help_text(core: Core, context: Context, path: str, method: str, version: int, as_of: str) -> str:
+    bundle, found = await _find_bundle(core, context, path, version, as_of)
+    return help_of(bundle, found.get, method)
+
+
+async def code(core: Core, context: Context, path: str, method: str, version: int, as_of: str) -> str:
+    bundle, found = await _find_bundle(core, context, path, version, as_of)
+    return source_of(bundle, found.get, method)
+
+
+async def classes(core: Core, context: Context, hashes: Names) -> dict[str, bytes]:
+    if len(hashes) > HASHES_LIMIT:
+        raise LimitExceeded(f"{len(hashes)} hashes at once", remedy=f"ask for {HASHES_LIMIT} at most", limit="hashes")
+    if not all(isinstance(hash, str) for hash in hashes):
+        raise Invalid("classes wants a list of hashes", remedy="hashes are text")
+    raws = await core.store.get(keys_of("bundles", (hash.encode() for hash in hashes)))
+    return {hash: raw for hash, raw in zip(hashes, raws, strict=True) if raw is not None}

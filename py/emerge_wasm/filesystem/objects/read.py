@@ -1,0 +1,199 @@
+"""Reading objects: get, getobject, cat, and the versions of one object."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from ...bundles import parse
+from ...codec import Record, Reference, bundles_in, decode
+from ...errors import Invalid, NotFound
+from ...operations import Context, Rows, Wire
+from ...paths import child_path, join_path, split_path
+from ...store import keys_of, prefix_end
+from ..core import Core, children, not_found
+from ..layout.access import may
+from ..layout.locality import get_versions
+from ..layout.moment import read_moment
+from ..layout.record import Entry, VersionRecord, version_key
+from ..tree.find import REGISTRY, find, find_directory, name
+from ..tree.links import children_at, find_at, newest_record
+
+PAGE_LIMIT = 10_000
+PAGE_BYTES = 4 << 20
+"""Bytes of states at which a page of objects ends, so that it fits into any transport's message."""
+
+
+def check_limit(limit: int) -> int:
+    if not 1 <= limit <= PAGE_LIMIT:
+        raise Invalid(f"a limit of {limit} is not between 1 and {PAGE_LIMIT}", remedy="ask page by page")
+    return limit
+
+
+class Page(NamedTuple):
+    """Entries of one directory that the caller may see; `last` is the name to go on from."""
+
+    directory: str
+    entries: list[Entry]
+    last: str
+
+
+async def page_of(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> tuple[Page, bool]:
+    """A page of a directory, and whether there may be more."""
+    check_limit(limit)
+    found = await find_directory(core, context, path, "r", as_of)
+    moment = read_moment(as_of)
+    if moment:
+        raws = await children_at(core, found.uuid, moment, cursor, limit)
+    else:
+        raws = await children(core, found.uuid, cursor, limit)
+    seen = [Entry.unpack(raw) for raw in raws if may(context, raw, "r")]
+    last = Entry.unpack(raws[-1]).name if raws else ""
+    return Page(found.path, seen, last), len(raws) == limit
+
+
+async def load_state(core: Core, entry: Entry, path: str) -> bytes:
+    """The encoded state of an entry; Invalid for a directory, which has none."""
+    if entry.is_directory:
+        raise Invalid(f"{path} is a directory and has no state", path=path, remedy="list it, or name an object in it")
+    key = version_key(entry.uuid, entry.content)
+    raw = (await core.store.get([("versions", key)]))[0]
+    state = VersionRecord.unpack(raw).state if raw is not None else None
+    if state is None:
+        state = (await core.store.get([("states", key)]))[0]
+    if state is None:
+        raise NotFound(f"the state of {path} at version {entry.version} is gone from the store", path=path)
+    return state
+
+
+async def get(core: Core, context: Context, path: str, version: int, as_of: str) -> Wire:
+    found = await find(core, context, path, "r", version, as_of)
+    return found.entry.wire(found.directory, core.node)
+
+
+async def getobject(core: Core, context: Context, path: str, version: int, as_of: str) -> Wire:
+    found = await find(core, context, path, "r", version, as_of)
+    state = b"" if found.entry.is_directory else await load_state(core, found.entry, path)
+    return {"pointer": found.entry.wire(found.directory, core.node), "state": state}
+
+
+async def objects(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> Wire:
+    page, more = await page_of(core, context, path, cursor, limit, as_of)
+    fitting = _fitting(page.entries)
+    more = more or len(fitting) < len(page.entries)
+    files = [entry for entry in fitting if not entry.is_directory]
+    raws = await get_versions(core.store, [version_key(entry.uuid, entry.content) for entry in files])
+    states = [VersionRecord.unpack(raw).state if raw is not None else None for raw in raws]
+    rows = [
+        {
+            "pointer": entry.wire(page.directory, core.node),
+            "state": state
+            if state is not None
+            else await load_state(core, entry, child_path(page.directory, entry.name)),
+        }
+        for entry, state in zip(files, states, strict=True)
+    ]
+    last = fitting[-1].name if len(fitting) < len(page.entries) else page.last
+    return {"objects": rows, "cursor": last if more else ""}
+
+
+def _fitting(entries: list[Entry]) -> list[Entry]:
+    """The first of these whose states fit into a page; one at least."""
+    sizes = accumulate(entry.size for entry in entries)
+    return [entry for entry, size in zip(entries, sizes, strict=True) if size <= PAGE_BYTES] or entries[:1]
+
+
+async def cat(core: Core, context: Context, path: str, version: int, as_of: str) -> Any:
+    """The state at `path`; when nothing is there, the longest prefix before a dot that exists, and a property of it."""
+    ways = readings(path)
+    for object_path, properties in ways:
+        if len(ways) > 1 and not await _is_there(core, object_path, as_of):
+            continue
+        found = await find(core, context, object_path, "r", version, as_of)
+        value: Any = decode(await load_state(core, found.entry, found.path))
+        if properties:
+            value = {**found.entry.wire(found.directory, core.node), **value}
+        return await _reach(core, context, value, properties, found.path, as_of)
+    raise not_found(path)
+
+
+async def _is_there(core: Core, path: str, as_of: str) -> bool:
+    moment = read_moment(as_of)
+    try:
+        names = await name(core, path, moment)
+    except Invalid:  # no uuid of the registry
+        return False
+    return (await (find_at(core, names, moment) if moment else core.find(names))).raw is not None
+
+
+def readings(path: str) -> list[tuple[str, list[str]]]:
+    """Every way to read a path as an object's and properties, the longest object name first: names may hold dots."""
+    names = split_path(path)
+    if not names:
+        return [(path, [])]
+    parts = names[-1].split(".")
+    cuts = range(len(parts), 0, -1)
+    ways = [(".".join(parts[:cut]), parts[cut:]) for cut in cuts]
+    return [(join_path(*names[:-1], last), properties) for last, properties in ways if last and all(properties)]
+
+
+async def _reach(core: Core, context: Context, value: Any, properties: list[str], path: str, as_of: str) -> Any:
+    """What the properties lead to from a value, on into the objects that references name."""
+    for number, property in enumerate(properties):
+        if isinstance(value, Reference):
+            target = f"/{REGISTRY}/{value.uuid}"
+            try:
+                found = await find(core, context, target, "r", as_of=as_of)
+            except NotFound:
+                if core.dispatch is None or context.transaction:
+                    raise
+                onwards: Any = core.dispatch("cat", [".".join([target, *properties[number:]]), 0, as_of], context)
+                return await onwards  # on a node: of another one
+            state = decode(await load_state(core, found.entry, found.path))
+            value = {**found.entry.wire(found.directory, core.node), **state}
+        value = _member(value, property, ".".join([path, *properties[:number]]))
+    return value
+
+
+def _member(value: Any, name: str, path: str) -> Any:
+    fields = value.fields if isinstance(value, Record) else value
+    try:
+        return fields[int(name)] if isinstance(fields, (list, tuple)) else fields[name]
+    except (LookupError, TypeError, ValueError):
+        known = list(fields) if isinstance(fields, dict) else range(len(fields)) if isinstance(fields, list) else []
+        remedy = f"it has: {', '.join(map(str, known))}" if known else None
+        raise NotFound(f"{path} has no {name!r}", path=path, remedy=remedy) from None
+
+
+async def versions(core: Core, context: Context, path: str, before: int, limit: int, as_of: str) -> Rows:
+    uuid = (await find(core, context, path, "r", as_of=as_of)).uuid
+    newest = await newest_record(core, uuid)
+    last = newest.entry.version if newest is not None else 0
+    until = version_key(uuid, before) if 0 < before <= last else prefix_end(uuid)
+    rows = await core.store.scan("versions", uuid, until, limit=check_limit(limit), reverse=True)
+    return [wire_version(core, VersionRecord.unpack(raw)) for _, raw in rows]
+
+
+def wire_version(core: Core, record: VersionRecord) -> Wire:
+    """A version as operations return it: its pointer, author and operation."""
+    pointer = record.entry.wire(record.directory, core.node)
+    return {**pointer, "author": record.author, "operation": record.operation}
+
+
+async def load_bundles(core: Core, bundle: str, state: bytes = b"") -> dict[str, bytes]:
+    """A bundle, those of the values in a state, and all that they require, by hash; what is absent is left out."""
+    found: dict[str, bytes] = {}
+    wanted = list({bundle, *bundles_in(state)} - {""})
+    while wanted:
+        raws = await core.store.get(keys_of("bundles", (hash.encode() for hash in wanted)))
+        fresh = {hash: raw for hash, raw in zip(wanted, raws, strict=True) if raw is not None}
+        found |= fresh
+        wanted = [required for hash, raw in fresh.items() for required in _requires(hash, raw) if required not in found]
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _requires(hash: str, raw: bytes) -> tuple[str, ...]:
+    """The bundles that one requires; found out once, for it is asked at every run."""
+    return tuple(parse(raw, hash).requires)

@@ -1,0 +1,72 @@
+"""References between objects: which object refers to which. `indexing.py` keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...codec import references_in
+from ...context import Context
+from ...errors import Invalid, NotFound, PermissionDenied
+from ...operations import Wire
+from ...store import prefix_end
+from ..core import Core
+from ..indexes.maintain import REFERENCE
+from ..tree.find import REGISTRY, find
+from .read import check_limit, load_state
+
+
+async def references(core: Core, context: Context, path: str, back: bool, cursor: str, limit: int) -> Wire:
+    found = await find(core, context, path, "r")
+    if back:
+        return await back_references(core, context, found.uuid, cursor, limit)
+    check_limit(limit)
+    after = _after(cursor)
+    targets = references_in(await load_state(core, found.entry, found.path)) if found.entry.refs else set()
+    uuids = sorted(target for target in targets if target > after)[:limit]
+    return await _page(core, context, uuids, limit)
+
+
+async def back_references(core: Core, context: Context, uuid: bytes, cursor: str, limit: int) -> Wire:
+    """The page of objects here that refer to the one with this uuid, wherever that is."""
+    check_limit(limit)
+    after = _after(cursor)
+    prefix = REFERENCE + uuid
+    start = prefix + after + b"\0" if after else prefix
+    rows = await core.store.scan("indexes", start, prefix_end(prefix), limit=limit)
+    return await _page(core, context, [key[-16:] for key, _ in rows], limit)
+
+
+def _after(cursor: str) -> bytes:
+    try:
+        return bytes.fromhex(cursor)
+    except ValueError:
+        raise Invalid(f"{cursor[:40]!r} is no cursor of references", remedy="ask without one") from None
+
+
+async def _page(core: Core, context: Context, uuids: list[bytes], limit: int) -> Wire:
+    entries = await _pointers(core, context, uuids)
+    return {"entries": entries, "cursor": uuids[-1].hex() if len(uuids) == limit else ""}
+
+
+async def _pointers(core: Core, context: Context, uuids: Iterable[bytes]) -> list[Wire]:
+    """The pointers of those objects that are there and that the caller may read."""
+    pointers = []
+    for uuid in uuids:
+        try:
+            pointers.append(await _pointer(core, context, f"/{REGISTRY}/{uuid.hex()}"))
+        except (NotFound, PermissionDenied):
+            continue
+    return pointers
+
+
+async def _pointer(core: Core, context: Context, path: str) -> Wire:
+    """Here, or (on a node) where it is."""
+    try:
+        found = await find(core, context, path)
+    except NotFound:
+        if core.dispatch is None or context.transaction:
+            raise
+        elsewhere: Any = core.dispatch("get", [path], context)
+        return dict(await elsewhere)
+    return found.entry.wire(found.directory, core.node)

@@ -1,0 +1,113 @@
+"""Which versions are kept: all, so many, or those of so many days, as the nearest directory above says.
+
+What is no longer kept goes in the commit that makes a newer version, the oldest first.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from ...context import Context
+from ...errors import Invalid
+from ...paths import child_path
+from ..core import Change, Core, retry
+from ..layout import access
+from ..layout.moment import format_date
+from ..layout.place import Place
+from ..layout.record import Entry, VersionRecord, is_directory, version_key
+from ..tree.directory import walk_tree
+from ..tree.find import find_directory, name
+
+ALL = "all"
+AT_ONCE = 100
+"""Versions looked at in one commit."""
+
+_KEEP = re.compile(r"(?P<count>[1-9][0-9]{0,8})(?P<days> ?d(ays?)?)?")
+
+
+def check_keep(keep: str) -> str:
+    """The rule as it is kept: "", "all", "10" or "30 days". Invalid for anything else."""
+    if keep in ("", ALL):
+        return keep
+    found = _KEEP.fullmatch(keep)
+    if found is None:
+        raise Invalid(f"{keep[:40]!r} does not say what to keep", remedy='say "all", a number, or "30 days"')
+    return f"{int(found['count'])}{' days' if found['days'] else ''}"
+
+
+def rule_of(place: Place) -> str:
+    """What the nearest directory above says (the place itself, where it is one)."""
+    kept = (_keep_of(raw) for raw in reversed(place.chain) if is_directory(raw))
+    return next(filter(None, kept), ALL)
+
+
+@lru_cache(maxsize=65536)
+def _keep_of(raw: bytes) -> str:
+    return Entry.unpack(raw).keep
+
+
+async def prune(core: Core, change: Change, entry: Entry, rule: str) -> None:
+    """Add to a change the removal of versions of an entry that its rule no longer keeps.
+
+    `entry` is as it will be; its own version and the one whose state it has stay, as does each on whose state a kept
+    one leans.
+    """
+    if rule == ALL or entry.is_directory:
+        return
+    start = version_key(entry.uuid, 0)
+    rows = await core.store.scan("versions", start, version_key(entry.uuid, entry.version), limit=AT_ONCE)
+    records = [(key, VersionRecord.unpack(raw)) for key, raw in rows]
+    count = int(rule.split()[0])
+    if rule.endswith("days"):
+        limit = format_date(datetime.fromisoformat(entry.date) - timedelta(days=count))
+        old = [(key, record) for key, record in records if record.entry.date < limit]
+    else:
+        old = [(key, record) for key, record in records if record.entry.version <= entry.version - count]
+    kept = [record.entry.content for _, record in records[len(old) :]]
+    leaned_on = {entry.content, *kept}
+    if len(rows) == AT_ONCE and len(old) == len(rows):  # the next one, not seen here, may lean on the last of these
+        leaned_on.add(old[-1][1].entry.content)
+    for key, record in old:
+        if record.entry.version not in leaned_on:
+            change.delete("versions", key)
+            change.delete("states", key)
+
+
+async def retain(core: Core, context: Context, path: str, keep: str | None) -> str:
+    found = await find_directory(core, context, path, "r" if keep is None else "rw")
+    if keep is None:
+        return rule_of(found.place)
+    kept = check_keep(keep)
+    names = await name(core, path)
+
+    async def attempt() -> str:
+        place = await core.find(names)
+        access.check(context, place, "w")
+        old = Entry.unpack(place.chain[-1])
+        change = Change()
+        entry = core.record(change, old._replace(keep=kept), place.parent, place.directory, "retain", context)
+        core.replace(change, place, entry)
+        await core.commit(change)
+        return rule_of(await core.find(names))
+
+    rule = await retry(path, attempt)
+    await _prune_below(core, context, found.path)
+    return rule
+
+
+async def _prune_below(core: Core, context: Context, path: str) -> None:
+    """Drop what is no longer kept of all that is below a directory now."""
+    everything = replace(context, superuser=True)
+    paths = [child_path(at, child.name) async for child, at in walk_tree(core, everything, path)]
+    for each in paths:
+        while True:
+            place = await core.find(await name(core, each))
+            change = Change()
+            if place.entry is not None:
+                await prune(core, change, place.entry, rule_of(place))
+            if not change.deletes:
+                break
+            await core.store.commit(change)

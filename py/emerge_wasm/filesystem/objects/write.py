@@ -1,0 +1,238 @@
+"""Changing objects: store and update. Every change is a version, and one commit with all that belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...bundles import parse
+from ...codec import decode, encode
+from ...errors import Conflict, Invalid, NotFound
+from ...operations import Context, Rows, Values, Wire, find_operation
+from ...paths import join_path
+from ..core import Change, Core, not_found, retry
+from ..layout import access
+from ..layout.place import Names, Place
+from ..layout.record import Entry
+from ..tree.find import name
+from .merge import Edit, merge
+from .read import load_state
+from .retention import prune, rule_of
+
+Puts = list[tuple[str, bytes, bytes]]
+Also = Callable[[Change, Entry], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Write:
+    """One object to write: `edit` says how, `version` what it was made from (0: whatever is there), `mine` its state.
+
+    `needs` wants the old state given to `edit`; `uuid` insists that the object is still that one; `perms` are those
+    that it shall have ("": those it has). `also` adds to the change what belongs to the version that was made.
+    """
+
+    names: Names
+    edit: Edit
+    version: int
+    mine: bytes
+    needs: bool = False
+    uuid: bytes | None = None
+    perms: str = ""
+    also: Also | None = None
+
+
+async def store(
+    core: Core,
+    context: Context,
+    path: str,
+    state: bytes,
+    class_name: str,
+    bundle: str,
+    version: int,
+    type: str,
+    perms: str,
+    bundles: dict[str, bytes] | None,
+) -> Wire:
+    write = await _store_write(core, path, state, class_name, bundle, version, type, perms)
+    puts = await check_bundles(core, {bundle}, bundles or {}, path)
+    return (await change_objects(core, context, [write], "store", puts))[0]
+
+
+async def storeall(core: Core, context: Context, objects: Values, bundles: dict[str, bytes] | None) -> Rows:
+    writes: dict[Names, Write] = {}
+    needed: set[str] = set()
+    for row in objects:
+        if not isinstance(row, (list, tuple)):
+            raise Invalid("storeall wants a list of argument lists of store", remedy="see the operation table")
+        path, state, class_name, bundle, version, type, perms, _ = find_operation("store").bind(list(row))
+        write = await _store_write(core, path, state, class_name, bundle, version, type, perms)
+        if writes.setdefault(write.names, write) is not write:
+            raise Invalid(f"{path} is twice in one batch", path=path, remedy="store it once")
+        needed.add(bundle)
+    above = {names[:-1] for names in writes}
+    for inside in {names[:depth] for names in above for depth in range(1, len(names) + 1)} & writes.keys():
+        path = join_path(*inside)
+        raise Invalid(f"{path} is stored as an object, so nothing can be in it", path=path, remedy="store one of both")
+    puts = await check_bundles(core, needed, bundles or {}, "these objects")
+    return await change_objects(core, context, list(writes.values()), "store", puts) if writes else []
+
+
+async def _store_write(
+    core: Core, path: str, state: bytes, class_name: str, bundle: str, version: int, type: str, perms: str
+) -> Write:
+    names = await name(core, path)
+    if not names:
+        raise Invalid("/ cannot hold a state", path="/", remedy="give the object a name")
+    if type not in ("file", "object"):
+        raise Invalid(f"{type!r} is not a type of object", path=path, remedy="file or object")
+    _check_state(state, path)
+
+    def edit(entry: Entry, old: bytes | None) -> tuple[Entry, bytes]:
+        return entry._replace(type=type, class_name=class_name, bundle=bundle), state
+
+    return Write(names, edit, version, state, perms=perms)
+
+
+async def update(core: Core, context: Context, path: str, changes: bytes, version: int) -> Wire:
+    fields = _check_state(changes, path)
+
+    def edit(entry: Entry, old: bytes | None) -> tuple[Entry, bytes]:
+        if old is None:
+            raise not_found(path)
+        return entry, encode({**decode(old), **fields})
+
+    write = Write(await name(core, path), edit, version, changes, needs=True)
+    return (await change_objects(core, context, [write], "update"))[0]
+
+
+async def save_run(
+    core: Core, context: Context, names: Names, entry: Entry, state: bytes, operation: str, also: Also
+) -> Wire:
+    """The version that a run made of the version it began with. Invalid for what is no state: a process that ran
+    shipped code may send anything."""
+    _check_state(state, join_path(*names))
+    write = Write(names, lambda now, old: (now, state), entry.version, state, uuid=entry.uuid, also=also)
+    return (await change_objects(core, context, [write], operation))[0]
+
+
+def _check_state(state: bytes, path: str) -> dict[str, Any]:
+    try:
+        fields = decode(state)
+    except Invalid as error:
+        raise Invalid(f"the state for {path} cannot be read: {error.message}", path=path, remedy=error.remedy) from None
+    if not isinstance(fields, dict):
+        raise Invalid(f"the state for {path} is not a map of fields", path=path)
+    return fields
+
+
+async def check_bundles(core: Core, needed: set[str], sent: dict[str, bytes], path: str) -> Puts:
+    """Check that the classes needed, and all they require, are sent along or already here; the new ones to put.
+
+    A hash sent with no bytes is one that the sender believes to be here.
+    """
+    puts: Puts = []
+    missing: list[str] = []
+    seen: set[str] = {""}
+    wanted = [*needed, *sent]
+    while wanted:
+        hash = wanted.pop()
+        if hash in seen or hash in core.known_bundles:
+            continue
+        seen.add(hash)
+        data = sent.get(hash)
+        if data:
+            wanted += parse(data, hash).requires
+            puts.append(("bundles", hash.encode(), data))
+        elif (await core.store.get([("bundles", hash.encode())]))[0] is not None:
+            core.known_bundles.add(hash)
+        else:
+            missing.append(hash)
+    if missing:
+        raise NotFound(
+            f"the class of {path} is not known here", path=path, remedy="send its bundles along", bundles=missing
+        )
+    return puts
+
+
+async def change_objects(
+    core: Core, context: Context, writes: list[Write], operation: str, puts: Sequence[tuple[str, bytes, bytes]] = ()
+) -> Rows:
+    """Read, edit and write objects as one commit, again when somebody else's commit came between."""
+
+    async def attempt() -> Rows:
+        change = Change(puts=list(puts))
+        places = await core.find_all([write.names for write in writes])
+        rows = [
+            await _write_one(core, context, change, write, place, operation)
+            for write, place in zip(writes, places, strict=True)
+        ]
+        await core.commit(change)
+        core.known_bundles.update(key.decode() for _, key, _ in puts)
+        return rows
+
+    async with core.alone(writes[0].names if len(writes) == 1 else ()):
+        return await retry(join_path(*writes[0].names), attempt)
+
+
+async def _write_one(core: Core, context: Context, change: Change, write: Write, place: Place, operation: str) -> Wire:
+    raw, old = place.raw, place.entry
+    merged = None
+    if old is None:
+        access.check_inside(context, place)
+        _check_gone(place, write)
+        entry, state = write.edit(core.make_entry(write.names[-1], "file", context, write.perms), None)
+    else:
+        access.check(context, place, "w")
+        perms = write.perms
+        if _is_stale(place, old, write):
+            base, entry, merged = await merge(core, context, place, old, write.version, write.edit)
+            state, perms = merged, "" if perms == base.perms else perms
+        else:
+            entry, state = write.edit(old, await load_state(core, old, place.path) if write.needs else None)
+        entry = entry._replace(perms=_kept_perms(context, place, old, perms, write.version))
+    place = core.make_directories(change, place, context)
+    entry = core.record(change, entry, place.parent, place.directory, operation, context, state=state)
+    if old is not None:
+        await prune(core, change, entry, rule_of(place))
+    core.link(change, place.above, entry, raw)
+    if write.also is not None:
+        await write.also(change, entry)
+    pointer = entry.wire(place.directory, core.node)
+    return pointer if merged is None else {**pointer, "merged": merged}
+
+
+def _kept_perms(context: Context, place: Place, old: Entry, perms: str, version: int) -> str:
+    """The permissions of an object that is stored over: other ones than it has are a chmod, which is its owner's."""
+    if not perms or perms == old.perms or not (version or access.owns(context, place.chain[-1])):
+        return old.perms
+    access.check_owner(context, place, "permissions")
+    return access.changed_perms(old.perms, perms)
+
+
+def _check_gone(place: Place, write: Write) -> None:
+    if write.version:
+        raise Conflict(
+            f"{place.path} was moved or removed since version {write.version} was read",
+            path=place.path,
+            remedy="store it with version 0 to make it anew",
+            mine=write.mine,
+            theirs=None,
+            pointer=None,
+        )
+
+
+def _is_stale(place: Place, old: Entry, write: Write) -> bool:
+    """Whether there is a newer version than the write was made from. Invalid for what holds no state; Conflict when
+    it is another object."""
+    path = place.path
+    if old.is_directory:
+        raise Invalid(f"{path} is a directory", path=path, remedy="choose another name")
+    if write.uuid not in (None, old.uuid) or write.version > old.version:
+        raise Conflict(
+            f"{path} is another object than the one of which version {write.version} was read",
+            path=path,
+            remedy="read it again",
+            mine=write.mine,
+        )
+    return write.version not in (0, old.version)

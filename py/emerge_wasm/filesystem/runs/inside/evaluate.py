@@ -1,0 +1,110 @@
+"""An expression over many objects, in this very process: the part of a search that needs shipped code.
+
+Runs where `execute` does (a sandbox's worker, a browser tab), and like it leaves limits of time and memory to the
+caller. Pure: no processes, signals or sockets.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from ....bundles import capture as capture_class
+from ....bundles.load_expression import load_expression
+from ....codec import decode, encode
+from ....errors import EmergeError, ExecutionFailed, LimitExceeded
+from ...runner import EvaluateCall, EvaluateOutcome, RunCall
+from .capture import PART, Stop, capture
+from .execute import Execution, Limits
+from .failure import Raised, describe, format_trace
+
+_SCALARS = frozenset({type(None), bool, int, float})
+_EMPTY = frozenset({str, bytes, list, tuple, dict, set, frozenset, Decimal, complex, timedelta})
+
+
+def evaluate_rows(
+    call: EvaluateCall, limits: Limits | None = None, begin_row: Callable[[], None] | None = None
+) -> EvaluateOutcome:
+    """The expression's value on each row, as data: instances as records (False when they are false), and what is no
+    data (a match, a method) as its truth.
+
+    What it raises on a row is that row's error, as is a Stop of that PART; `begin_row` is called before each. Raises
+    what `load` does when the expression itself cannot be loaded, LimitExceeded for more than may be printed or
+    returned.
+    """
+    limits = limits or Limits()
+    outcome = EvaluateOutcome([])
+    room = limits.result
+    try:
+        with capture(limits.output) as output:
+            function = _function(call)
+            for number, (pointer, state) in enumerate(call.rows):
+                try:
+                    if begin_row is not None:
+                        begin_row()
+                    value, size = _plain(_applied(function, call, pointer, state, limits))
+                except MemoryError:
+                    raise
+                except Exception as error:
+                    value, size = None, 0
+                    outcome.errors[number] = _told(error)
+                except Stop as stop:
+                    if stop.limit != PART:
+                        raise
+                    value, size = None, 0
+                    outcome.errors[number] = f"LimitExceeded: {stop.message}"
+                output.check()
+                outcome.values.append(value)
+                room -= size
+                if room < 0:
+                    raise LimitExceeded(f"the values are larger than {limits.result} bytes", limit="result")
+    except Stop as stop:
+        raise LimitExceeded(f"the expression: {stop.message}", limit=stop.limit) from None
+    except MemoryError:
+        raise LimitExceeded("the expression needs more memory than it may have", limit="memory") from None
+    return outcome
+
+
+def _function(call: EvaluateCall) -> Callable[[Any], Any]:
+    try:
+        return load_expression(call.expression, call.bundles.get)
+    except EmergeError:
+        raise
+    except Exception as error:
+        raise ExecutionFailed(
+            f"the expression cannot be loaded: {describe(error)}", traceback=format_trace(error)
+        ) from None
+
+
+def _applied(
+    function: Callable[[Any], Any], call: EvaluateCall, pointer: dict[str, Any], state: bytes, limits: Limits
+) -> Any:
+    row = RunCall(str(pointer.get("path", "")), pointer, state, call.bundles, "", [], {}, call.timeout, call.principal)
+    execution = Execution(row, limits)
+    return function(execution.unpack(execution.load_class()))
+
+
+def _plain(value: Any) -> tuple[Any, int]:
+    """The value as data, and about how many bytes it takes."""
+    if type(value) in _SCALARS:
+        return value, 16
+    if inspect.iscoroutine(value):
+        value.close()
+        raise TypeError("the expression gives a coroutine: it cannot await")
+    if not value:  # as an instance its class may say so, as data it would be true
+        return (value if type(value) in _EMPTY else False), 16
+    try:
+        data = encode(value, bundle_of=lambda cls: capture_class(cls)[-1].hash)
+    except EmergeError:  # no data: a predicate's truth is all that can be told of it
+        return True, 16
+    return decode(data), len(data)
+
+
+def _told(error: Exception) -> str:
+    """What was raised, as text; where the object could not be made, why."""
+    if isinstance(error, Raised):
+        return f"{error.message}: {describe(error.error)}" if error.message else describe(error.error)
+    return describe(error)

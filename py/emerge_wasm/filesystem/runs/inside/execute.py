@@ -1,0 +1,320 @@
+"""Running one method of one object in this very process: shared by the sandbox's worker, `--local` and the browser.
+
+The caller decides whether this process may run shipped code at all. Pure: no processes, signals or sockets; limits
+that need those (wall time, memory) are the caller's. What a method calls `fs` is the caller's too (see `Given`): the
+clients are no business of this layer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, ItemsView, Iterator, KeysView, ValuesView
+from contextlib import suppress
+from contextvars import copy_context
+from dataclasses import dataclass, field, fields
+from hashlib import sha256
+from io import IOBase
+from typing import Any
+
+from ....bundles import capture as capture_class
+from ....bundles import load
+from ....codec import decode, encode, pack_state, unpack_state
+from ....errors import CannotShip, EmergeError, Invalid, LimitExceeded
+from ....objects import METADATA, EmergeFile, EmergeObject
+from ...runner import KEEP, MERGE, EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
+from .capture import Output, capture
+from .failure import fault, user_code
+from .method import Given, find_method, takes
+from .result import keep
+
+PASSED = (KeyboardInterrupt, asyncio.CancelledError)
+PLAIN: dict[str, type] = {"EmergeObject": EmergeObject, "EmergeFile": EmergeFile}
+_LISTED = (Iterator, KeysView, ValuesView, ItemsView, range)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`output` characters printed, `result` bytes of the encoded result, `items` drained from an iterator."""
+
+    output: int = 1 << 20
+    result: int = 16 << 20
+    items: int = 100_000
+
+
+@dataclass(slots=True)
+class Execution:
+    """One call in its steps, so that a shell can decide how to wait for an awaitable in the middle."""
+
+    call: RunCall
+    limits: Limits
+    given: Given = field(default_factory=dict)
+    instance: Any = None
+
+    def start(self) -> Any:
+        """Load the class, unpack the object, call the method: its value, perhaps still to be awaited."""
+        call = self.call
+        cls = self.load_class()
+        self.instance = self.unpack(cls)
+        if call.method.startswith(MERGE):
+            return self._merge(cls, call.method.removeprefix(MERGE))
+        method = find_method(cls, call.title, call.path)
+        return method.invoke(self.instance, call.args, call.kwargs, self.given)
+
+    def wants_given(self) -> bool:
+        """Whether the method has a parameter for what is handed to it; False also where nothing can be called."""
+        try:
+            return bool(self.given) and takes(inspect.getattr_static(self.load_class(), self.call.title), self.given)
+        except Exception:  # whatever it is, `start` raises it again and tells it
+            return False
+
+    def _merge(self, cls: type, name: str) -> Any:
+        """What the merge rule of a field, a function or the name of a static method, makes of the arguments."""
+        with user_code():
+            rule = next((each.metadata.get("merge") for each in fields(cls) if each.name == name), None)
+            function = getattr(cls, rule, None) if isinstance(rule, str) else rule
+            if not callable(function):
+                raise Invalid(f"{cls.__name__}.{name} has no merge rule {rule!r}", path=self.call.path)
+            return function(*self.call.args)
+
+    def load_class(self) -> type:
+        bundle = self.call.pointer.get("bundle")
+        return self._load(bundle) if bundle else PLAIN.get(self.call.pointer.get("class_name", ""), EmergeFile)
+
+    def unpack(self, cls: type) -> Any:
+        with user_code("its state does not fit its class"):
+            obj = unpack_state(self.call.state, cls, lambda bundle, name: self._load(bundle))
+            for name in METADATA:
+                object.__setattr__(obj, name, self.call.pointer[name])
+            return obj
+
+    def _load(self, bundle: str) -> type:
+        with user_code("its class cannot be loaded"):
+            return load(bundle, self.call.bundles.get)
+
+    async def settle(self, value: Any) -> Any:
+        """The value behind an awaitable, and the list behind an asynchronous iterator."""
+        with user_code():
+            if inspect.isawaitable(value):
+                value = await value
+            return await self._collect(value) if isinstance(value, AsyncIterator) else value
+
+    async def _collect(self, items: AsyncIterator[Any]) -> list[Any]:
+        drain = _Drain(self.limits)
+        async for item in items:
+            drain.add(item)
+        return drain.items
+
+    def finish(self, value: Any) -> tuple[bytes, bytes | None]:
+        """The encoded result, and the encoded state when the call changed it."""
+        if isinstance(value, _LISTED) and not isinstance(value, IOBase):
+            with user_code():
+                value = self._list(value)
+        if self.call.method.startswith(KEEP):
+            with user_code():
+                value = keep(self.instance, value)
+        return self.encode_result(value), self.changed_state()
+
+    def _list(self, items: Any) -> list[Any]:
+        drain = _Drain(self.limits)
+        for item in items:
+            drain.add(item)
+        return drain.items
+
+    def encode_result(self, value: Any) -> bytes:
+        name = f"{self.call.pointer.get('class_name') or 'the object'}.{self.call.title}"
+        with user_code():
+            try:
+                data = encode(value, bundle_of=_bundle_of)
+            except EmergeError as error:
+                raise CannotShip(
+                    f"the result of {name} cannot be written: {error.message}",
+                    path=self.call.path,
+                    remedy=error.remedy or "return plain data or a dataclass",
+                ) from None
+        if len(data) > self.limits.result:
+            raise _too_large(self.limits)
+        return data
+
+    def changed_state(self) -> bytes | None:
+        """The state after the call; None when it is as before, also when old state was only filled up by defaults."""
+        with user_code():
+            after = self.pack(self.instance)
+            if after == self.call.state or after == self.pack(self.unpack(type(self.instance))):
+                return None
+        return after
+
+    def pack(self, instance: Any) -> bytes:
+        return pack_state(instance, self._own_bundle_of)
+
+    def _own_bundle_of(self, cls: type) -> str:
+        """A state may hold only classes that are stored with the object's own."""
+        bundle = _bundle_of(cls)
+        if bundle not in self.call.bundles:
+            raise CannotShip(
+                f"{self.call.title} put a {cls.__name__} into the state, a class that its own does not name",
+                path=self.call.path,
+                remedy=f"refer to {cls.__name__} in the class itself (an annotation will do), and store it anew",
+            )
+        return bundle
+
+
+def _bundle_of(cls: type) -> str:
+    return capture_class(cls)[-1].hash
+
+
+class _Drain:
+    """Collects the items of an iterator, and stops one that has no end before it fills the memory."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.items: list[Any] = []
+        self.size = 0
+
+    def add(self, item: Any) -> None:
+        if len(self.items) >= self.limits.items:
+            raise LimitExceeded(f"it yielded more than {self.limits.items} items", limit="result")
+        self.size += len(encode(item, bundle_of=_bundle_of))
+        if self.size > self.limits.result:
+            raise _too_large(self.limits)
+        self.items.append(item)
+
+
+def _too_large(limits: Limits) -> LimitExceeded:
+    return LimitExceeded(
+        f"the result is larger than {limits.result} bytes", limit="result", remedy="return less, or a part at a time"
+    )
+
+
+def needs_loop(value: Any) -> bool:
+    """Whether `Execution.settle` has to be awaited before `finish`."""
+    return inspect.isawaitable(value) or isinstance(value, AsyncIterator)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An outcome whose result is still encoded, as it leaves a worker."""
+
+    result: bytes
+    state: bytes | None
+    output: str
+    milliseconds: float
+
+
+def execute_encoded(
+    call: RunCall,
+    wait: Callable[[Coroutine[Any, Any, Any]], Any],
+    limits: Limits,
+    given: Given | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Encoded:
+    """Run a call without an event loop; `wait` runs one when the method turns out to be asynchronous.
+
+    `tell` hears what it prints, when it does.
+    """
+    execution = Execution(call, limits, given or {})
+    started = time.perf_counter()
+    with capture(limits.output, tell) as output:
+        try:
+            value = execution.start()
+            if needs_loop(value):
+                value = wait(execution.settle(value))
+            return _outcome(execution, value, output, started)
+        except BaseException as error:
+            raise fault(error, call, output.text()) from None
+
+
+async def execute(
+    call: RunCall,
+    limits: Limits | None = None,
+    given: Given | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> RunOutcome:
+    """Run a call here and now, in this event loop. Raises as a runner does; KeyboardInterrupt (Stop) passes.
+
+    A method that is handed a filesystem waits for it: on CPython in a thread of its own, which this loop serves.
+    """
+    limits = limits or Limits()
+    execution = Execution(call, limits, given or {})
+    if sys.platform != "emscripten" and execution.wants_given():
+        return _decoded(await _in_thread(call, limits, given, tell))
+    started = time.perf_counter()
+    with capture(limits.output, tell) as output:
+        try:
+            value = execution.start()
+            if needs_loop(value):
+                value = await execution.settle(value)
+            done = _outcome(execution, value, output, started)
+        except PASSED:
+            raise
+        except BaseException as error:
+            raise fault(error, call, output.text()) from None
+    return _decoded(done)
+
+
+def _outcome(execution: Execution, value: Any, output: Output, started: float) -> Encoded:
+    output.check()
+    result, state = execution.finish(value)
+    output.check()
+    return Encoded(result, state, output.text(), (time.perf_counter() - started) * 1000)
+
+
+def _decoded(done: Encoded) -> RunOutcome:
+    digest = sha256(done.result).hexdigest()
+    return RunOutcome(decode(done.result), done.state, done.output, done.milliseconds, digest)
+
+
+async def _in_thread(call: RunCall, limits: Limits, given: Given | None, tell: Callable[[str], None] | None) -> Encoded:
+    """Not one of the loop's own threads, of which there are few: a method may wait for another one that needs one."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Encoded] = loop.create_future()
+    told = None if tell is None else lambda text: _post(loop, lambda: tell(text))
+
+    def settle(result: Encoded | BaseException) -> None:
+        if done.cancelled():
+            return
+        done.set_exception(result) if isinstance(result, BaseException) else done.set_result(result)
+
+    def work() -> None:
+        try:
+            result: Encoded | BaseException = execute_encoded(call, asyncio.run, limits, given, told)
+        except BaseException as error:
+            result = error
+        _post(loop, lambda: settle(result))
+
+    threading.Thread(target=copy_context().run, args=(work,), name="emerge-run", daemon=True).start()
+    return await done
+
+
+def _post(loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> None:
+    with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+        loop.call_soon_threadsafe(work)
+
+
+class Here:
+    """The Runner of whoever holds the filesystem in their own process: a browser tab, a script. No more than
+    `execute`: there is no limit of time or memory, and what is cancelled ends where it next awaits.
+
+    `given` makes of the Host of a call what its method is handed.
+    """
+
+    kind = "browser"
+    size = 0  # no bound
+
+    def __init__(self, limits: Limits | None = None, given: Callable[[Host], Given] | None = None) -> None:
+        self.limits = limits or Limits()
+        self._given = given
+
+    async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
+        if host is None:
+            return await execute(call, self.limits)
+        given = self._given(host) if self._given is not None else None
+        return await execute(call, self.limits, given, host.write)
+
+    async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
+        from .evaluate import evaluate_rows
+
+        return evaluate_rows(call, self.limits)

@@ -1,0 +1,115 @@
+"""How a failure of shipped code is told: its own lines shown, the frames of this package left out.
+
+Pure: makes errors, runs nothing.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
+from types import TracebackType
+
+from ....errors import EmergeError, ExecutionFailed, LimitExceeded
+from ...runner import RunCall
+from .capture import Stop
+
+_PACKAGE = str(PurePath(__file__).parents[2])
+_LONGEST = 20_000
+
+
+class Raised(Exception):
+    """Carries what shipped code raised past the code of this package, which raises errors of its own."""
+
+    def __init__(self, error: BaseException, message: str) -> None:
+        self.error = error
+        self.message = message
+
+
+@contextmanager
+def user_code(message: str = "") -> Iterator[None]:
+    """Inside, an error that is not ours is the shipped code's."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, Raised) or _is_ours(error):
+            raise
+        raise Raised(error, message) from None
+
+
+def fault(error: BaseException, call: RunCall, output: str) -> EmergeError:
+    """The EmergeError to raise for anything that came out of a call."""
+    message = ""
+    if isinstance(error, Raised):
+        message = error.message
+        error = error.error
+    if isinstance(error, Stop):
+        return _limit(error, error.limit, error.message, call, output)
+    if isinstance(error, MemoryError):
+        return _limit(error, "memory", "it needs more memory than it may have", call, output)
+    if isinstance(error, EmergeError) and _is_ours(error):
+        error.path = error.path or call.path
+        error.details.setdefault("output", output)
+        return error
+    what = describe(error)
+    return ExecutionFailed(
+        f"{call.title}: {message}: {what}" if message else f"{call.title} raised {what}",
+        path=call.path,
+        traceback=format_trace(error),
+        output=output,
+    )
+
+
+def _limit(error: BaseException, limit: str, message: str, call: RunCall, output: str) -> LimitExceeded:
+    trace = format_trace(error, stack_only=True)
+    return LimitExceeded(f"{call.title}: {message}", path=call.path, limit=limit, traceback=trace, output=output)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """An EmergeError that this package raised; one that shipped code raised is that code's failure."""
+    return isinstance(error, EmergeError) and own_frames_only(error)
+
+
+def own_frames_only(error: BaseException) -> bool:
+    """Whether no code outside this package was being run when it was raised."""
+    trace = error.__traceback__
+    while trace is not None:
+        if not _is_framework(trace):
+            return False
+        trace = trace.tb_next
+    return True
+
+
+def _is_framework(trace: TracebackType) -> bool:
+    frame = trace.tb_frame
+    name = str(frame.f_globals.get("__name__"))
+    return frame.f_code.co_filename.startswith(_PACKAGE) or name.partition(".")[0] == "msgpack"  # pure in Pyodide
+
+
+def describe(error: BaseException) -> str:
+    """`ValueError: the price is negative`, whatever its own `__str__` does."""
+    lines = traceback.TracebackException(type(error), error, None).format_exception_only()
+    text = " ".join("".join(lines).split())
+    return text if len(text) <= 500 else text[:497] + "..."
+
+
+def format_trace(error: BaseException, *, stack_only: bool = False) -> str:
+    """The traceback as Python prints it, without the frames of this package."""
+    try:
+        shown = traceback.TracebackException.from_exception(error)
+        _trim(shown, set())
+        text = "".join(shown.stack.format() if stack_only else shown.format())
+    except Exception as fault:  # an exception can be made so that looking at it fails
+        text = f"(no traceback: {type(fault).__name__})"
+    return text if len(text) <= _LONGEST else text[: _LONGEST // 2] + "\n  ...\n" + text[-_LONGEST // 2 :]
+
+
+def _trim(shown: traceback.TracebackException, seen: set[int]) -> None:
+    if id(shown) in seen:
+        return
+    seen.add(id(shown))
+    shown.stack = traceback.StackSummary.from_list([f for f in shown.stack if not f.filename.startswith(_PACKAGE)])
+    for inner in (shown.__cause__, shown.__context__, *(getattr(shown, "exceptions", None) or ())):
+        if inner is not None:
+            _trim(inner, seen)

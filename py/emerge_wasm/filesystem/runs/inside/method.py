@@ -1,0 +1,131 @@
+"""What of a class can be called by name from afar: its public methods and properties, not its fields.
+
+Pure; looks at a loaded class without running any of its code until `invoke`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from ....errors import Invalid, NotFound, PermissionDenied
+from .failure import own_frames_only
+
+Given = Mapping[str, Callable[[], Any]]
+"""By the name of a parameter, what a method is handed for it when the caller gave nothing: `fs`, the filesystem as the
+caller has it, and `afs`, the same to be awaited."""
+
+Arguments = tuple[list[Any], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One thing of a class that can be run; `called` is False for a property, which is only read."""
+
+    name: str
+    path: str
+    called: bool
+
+    def invoke(self, instance: Any, args: list[Any], kwargs: dict[str, Any], given: Given | None = None) -> Any:
+        """Call it. Invalid when the arguments do not fit; whatever the code raises comes through."""
+        target = getattr(instance, self.name)
+        if not self.called:
+            return self._read(target, args, kwargs)
+        if given:
+            args, kwargs = fill_in(target, args, kwargs, given)
+        try:
+            return target(*args, **kwargs)
+        except TypeError as error:
+            # raised by the call itself, not inside the method: no frame of the method was entered
+            if own_frames_only(error) and (usage := self._misfit(target, args, kwargs)):
+                raise Invalid(f"{error}", path=self.path, remedy=f"it is {usage}") from None
+            raise
+
+    def _read(self, value: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        if args or kwargs:
+            raise Invalid(f"{self.name} is a property: it takes no arguments", path=self.path)
+        return value
+
+    def _misfit(self, target: Any, args: list[Any], kwargs: dict[str, Any]) -> str:
+        try:
+            signature = inspect.signature(target)
+        except (TypeError, ValueError):
+            return ""
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError:
+            return f"{self.name}{_unquoted(signature)}"
+        return ""
+
+
+def takes(target: Any, names: Collection[str]) -> bool:
+    """Whether a function has a parameter of one of these names. Looks at no signature of what plainly has none."""
+    code = getattr(inspect.unwrap(getattr(target, "__func__", target)), "__code__", None)
+    if code is None:
+        return False
+    return any(name in names for name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
+def fill_in(target: Any, args: list[Any], kwargs: dict[str, Any], given: Given) -> Arguments:
+    """The arguments with what is handed to the method, wherever the caller did not name it: in its place among the
+    positional ones, else by name. They stay as they are where they fit in no other way."""
+    if not takes(target, given):
+        return args, kwargs
+    signature = inspect.signature(target)
+    handed = {name: given[name]() for name in given if name in signature.parameters and name not in kwargs}
+    placed = list(args)
+    for at, name in enumerate(signature.parameters):
+        if name in handed and at <= len(placed):
+            placed.insert(at, handed[name])
+    for positional, named in ((placed, kwargs), (args, {**handed, **kwargs}), (args, kwargs)):
+        try:
+            bound = signature.bind(*positional, **named).arguments
+        except TypeError:
+            continue
+        return positional, {**{name: value for name, value in handed.items() if name not in bound}, **named}
+    return args, kwargs
+
+
+class _Text(str):
+    """An annotation that is text already (`from __future__ import annotations`), shown without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _unquoted(signature: inspect.Signature) -> inspect.Signature:
+    def text(annotation: Any) -> Any:
+        return _Text(annotation) if isinstance(annotation, str) else annotation
+
+    parameters = [p.replace(annotation=text(p.annotation)) for p in signature.parameters.values()]
+    return signature.replace(parameters=parameters, return_annotation=text(signature.return_annotation))
+
+
+def find_method(cls: type, name: str, path: str) -> Method:
+    """The method or property of that name. PermissionDenied for a private one, NotFound naming the public ones."""
+    if name.startswith("_"):
+        raise PermissionDenied(f"{name} is private", path=path, remedy=_public(cls))
+    if name in _fields(cls):
+        raise NotFound(f"{name} is a field of {cls.__name__}, not a method", path=path, remedy=f"cat {path}.{name}")
+    try:
+        found = inspect.getattr_static(cls, name)
+    except AttributeError:
+        raise NotFound(f"{cls.__name__} has no method {name[:80]!r}", path=path, remedy=_public(cls)) from None
+    return Method(name, path, callable(found) or isinstance(found, (classmethod, staticmethod)))
+
+
+def public_names(cls: type) -> list[str]:
+    """The names that `find_method` finds, sorted."""
+    return sorted(name for name in dir(cls) if not name.startswith("_") and name not in _fields(cls))
+
+
+def _fields(cls: type) -> set[str]:
+    return {field.name for field in fields(cls)} if is_dataclass(cls) else set()
+
+
+def _public(cls: type) -> str:
+    return f"its methods: {', '.join(public_names(cls)) or 'none'}"

@@ -1,0 +1,143 @@
+"""One method of one object: taken in turn, run by the runner, and what it changed stored with its receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
+from ...operations import Context, Wire
+from ..core import Change, Core
+from ..layout.record import Entry
+from ..objects.read import load_bundles, load_state
+from ..objects.write import save_run
+from ..runner import KEEP, RunCall, Runner, RunOutcome
+from ..tree.find import Found, find
+from .capacity import Seat
+from .host import Caller, asker, inside
+from .receipt import digest, make_receipt
+
+ATTEMPTS = 5
+"""Times that a method is run on what is newest by then, when others change meanwhile what it changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is to be run. `operation` is that of the version it makes; a `query` keeps its results."""
+
+    method: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    arguments: str  # their digest
+    operation: str = "run"
+
+    @property
+    def call(self) -> str:
+        """The method as a RunCall names it."""
+        return KEEP + self.method if self.operation == "query" else self.method
+
+
+def make_ask(path: str, method: str, args: list[Any], kwargs: dict[str, Any], operation: str = "run") -> Ask:
+    """NotFound for what is no method's name."""
+    if not method.isidentifier():
+        raise NotFound(f"no method is called {method[:80]!r}", path=path, remedy="see methods(path)")
+    return Ask(method, args, kwargs, digest([args, kwargs]), operation)
+
+
+def runner_of(core: Core, path: str) -> Runner:
+    if core.runner is None:
+        raise Unavailable("this filesystem runs no code", path=path, remedy="get the object and run its method there")
+    return core.runner
+
+
+async def invoke(
+    core: Core,
+    context: Context,
+    path: str,
+    ask: Ask,
+    tell: Callable[[str], None] | None = None,
+    found: Found | None = None,
+) -> Wire:
+    """{"result", "output", "milliseconds", "pointer", "receipt"} of a method of the object at a path; `tell` hears what
+    it prints. `found` is what is there, for whoever has just looked."""
+    runner_of(core, path)
+    found = found or await find(core, context, path, "x")
+    if found.entry.is_directory:
+        raise Invalid(f"{found.path} is a directory", path=found.path, remedy="name an object in it")
+    async with core.turns.take(found.uuid.hex(), context.runs, found.path) as waited:
+        for left in reversed(range(ATTEMPTS)):
+            if waited or left < ATTEMPTS - 1:
+                found = await _find_again(core, context, path, found)
+            try:
+                return await _attempt(core, context, found, ask, tell)
+            except Conflict as error:
+                if not left or not _may_repeat(error, found):
+                    raise
+    raise AssertionError  # the last attempt returned or raised
+
+
+async def _find_again(core: Core, context: Context, path: str, before: Found) -> Found:
+    found = await find(core, context, path, "x")
+    if found.uuid != before.uuid:
+        raise Conflict(f"{path} is another object now", path=path, remedy="run it again, if it is the one you mean")
+    return found
+
+
+def _may_repeat(error: Conflict, found: Found) -> bool:
+    """Whether it is that of a save whose object has a newer version: then there is something to begin anew from."""
+    return error.path == found.path and isinstance(error.details.get("theirs"), bytes) and "fields" in error.details
+
+
+async def _attempt(core: Core, context: Context, found: Found, ask: Ask, tell: Callable[[str], None] | None) -> Wire:
+    entry = found.entry
+    outcome = await _run(core, context, found, ask, tell)
+    receipt = make_receipt(core, context, entry, ask.method, ask.arguments, outcome.digest, outcome.milliseconds)
+    pointer = None
+    if outcome.state is None:
+        await receipt.write(core, context)
+    else:
+
+        async def add(change: Change, made: Entry) -> None:
+            receipt.put(change, made.version)
+            await receipt.prune(core, context, change)
+
+        names = found.place.names
+        pointer = await save_run(core, context, names, entry, outcome.state, ask.operation, add)
+    return {
+        "result": outcome.result,
+        "output": outcome.output,
+        "milliseconds": outcome.milliseconds,
+        "pointer": pointer,
+        "receipt": receipt.made(0 if pointer is None else pointer["version"]),
+    }
+
+
+async def _run(core: Core, context: Context, found: Found, ask: Ask, tell: Callable[[str], None] | None) -> RunOutcome:
+    entry, path = found.entry, found.path
+    state = await load_state(core, entry, path)
+    call = RunCall(
+        path,
+        entry.wire(found.directory, core.node),
+        state,
+        await load_bundles(core, entry.bundle, state),
+        ask.call,
+        list(ask.args),
+        dict(ask.kwargs),
+        core.run_timeout,
+        asker(context),
+        True,
+    )
+    assert core.dispatch is not None
+    runner = runner_of(core, path)
+    seat = Seat(core.capacity, runner.size)
+    host = Caller(core.dispatch, inside(context, entry.uuid.hex()), path, seat, tell)
+    try:
+        async with seat.held():
+            outcome = await runner.run(call, host)
+    except EmergeError as error:
+        raise host.meaning(error) from None
+    finally:
+        await host.close()
+    host.check()
+    return outcome

@@ -1,0 +1,152 @@
+"""Running methods where the objects live: of one object, or of all in a directory, at once or as it happens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from ...errors import EmergeError
+from ...operations import Context, Values, Wire
+from ...paths import child_path
+from ..core import Core, children
+from ..layout.access import may
+from ..layout.record import Entry, is_directory
+from ..tree.find import Found, find
+from .event_queue import Feed, together
+from .invoke import Ask, invoke, make_ask, runner_of
+
+UNBOUND = 8
+"""Runs at once in a directory, by a runner that has no bound."""
+
+PROGRESS_SECONDS = 0.1
+"""Between two events of progress."""
+
+
+async def run(
+    core: Core, context: Context, path: str, method: str, args: Values | None, kwargs: Wire | None, receipt: bool
+) -> Any:
+    ask = make_ask(path, method, list(args or []), dict(kwargs or {}))
+    runner_of(core, path)
+    found = await find(core, context, path, "x")
+    if found.entry.is_directory:
+        return await _run_all(core, context, path, ask, receipt)
+    done = await invoke(core, context, path, ask, found=found)
+    return done if receipt else done["result"]
+
+
+async def _run_all(core: Core, context: Context, path: str, ask: Ask, receipt: bool) -> list[Wire]:
+    rows = []
+    async with aclosing(_events(core, context, path, ask)) as events:
+        async for event in events:
+            kind = event.pop("event")
+            if kind == "error":
+                rows.append(event)
+            elif kind == "result":
+                rows.append(event if receipt else {"path": event["path"], "result": event["result"]})
+    return sorted(rows, key=lambda row: str(row["path"]))
+
+
+async def runstream(
+    core: Core, context: Context, path: str, method: str, args: Values | None, kwargs: Wire | None
+) -> AsyncGenerator[Wire, None]:
+    ask = make_ask(path, method, list(args or []), dict(kwargs or {}))
+    async with aclosing(_events(core, context, path, ask, tell=True)) as events:
+        async for event in events:
+            yield event
+
+
+async def query(core: Core, context: Context, path: str) -> Any:
+    ask = make_ask(path, "query", [], {}, "query")
+    return (await invoke(core, context, path, ask))["result"]
+
+
+# --- as it happens
+async def _events(
+    core: Core, context: Context, path: str, ask: Ask, *, tell: bool = False
+) -> AsyncGenerator[Wire, None]:
+    runner_of(core, path)
+    found = await find(core, context, path, "x")
+    feed = Feed()
+    if found.entry.is_directory:
+        found = await find(core, context, path, "rx")
+        work = _Sweep(core, context, found, ask, tell).run
+    else:
+
+        async def work(feed: Feed) -> None:
+            await feed.put(await _one(core, context, path, found.path, ask, feed if tell else None))
+
+    async with aclosing(feed.read(work)) as events:
+        async for event in events:
+            yield event
+
+
+async def _one(core: Core, context: Context, path: str, shown: str, ask: Ask, feed: Feed | None) -> Wire:
+    """The event of one object's run."""
+    try:
+        done = await invoke(core, context, path, ask, None if feed is None else lambda text: feed.write(shown, text))
+    except EmergeError as error:
+        return {"event": "error", "path": shown, "error": error.to_wire()}
+    return {"event": "result", "path": shown, **done}
+
+
+class _Sweep:
+    """A run of all objects in a directory that the caller may run, as many at once as the runner is good for."""
+
+    def __init__(self, core: Core, context: Context, found: Found, ask: Ask, tell: bool) -> None:
+        self.core = core
+        self.context = context
+        self.found = found
+        self.ask = ask
+        self.tell = tell
+        self.progress = {"done": 0, "failed": 0, "total": 0}
+        self._told = 0.0
+
+    async def run(self, feed: Feed) -> None:
+        names = self._names()
+        async with aclosing(self._names()) as counted:
+            async for _ in counted:
+                self.progress["total"] += 1
+        await self._report(feed, always=True)
+        turn = asyncio.Lock()
+
+        async def work() -> None:
+            while True:
+                async with turn:
+                    name = await anext(names, None)
+                if name is None:
+                    return
+                await self._run_one(name, feed)
+
+        await together(work() for _ in range(self._width()))
+        await self._report(feed, always=True)
+
+    def _width(self) -> int:
+        """Twice what the runner runs at once, so that it does not wait for the store; in a transaction there is one
+        after the other, each to be undone as a whole."""
+        return 1 if self.context.transaction else 2 * runner_of(self.core, self.found.path).size or UNBOUND
+
+    async def _names(self) -> AsyncGenerator[str, None]:
+        last = ""
+        while raws := await children(self.core, self.found.uuid, last):
+            last = Entry.unpack(raws[-1]).name
+            for raw in raws:
+                if not is_directory(raw) and may(self.context, raw, "x"):
+                    yield Entry.unpack(raw).name
+
+    async def _run_one(self, name: str, feed: Feed) -> None:
+        path = child_path(self.found.path, name)
+        event = await _one(self.core, self.context, path, path, self.ask, feed if self.tell else None)
+        self.progress["done"] += 1
+        self.progress["failed"] += event["event"] == "error"
+        self.progress["total"] = max(self.progress["total"], self.progress["done"])
+        await feed.put(event)
+        await self._report(feed)
+
+    async def _report(self, feed: Feed, *, always: bool = False) -> None:
+        now = time.monotonic()
+        if always or now - self._told >= PROGRESS_SECONDS:
+            self._told = now
+            await feed.put({"event": "progress", **self.progress})

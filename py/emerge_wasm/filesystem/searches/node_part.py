@@ -1,0 +1,117 @@
+"""Parts of what goes over several filesystems: what one of them has of a search, or of the references to an object, in
+a form that goes together with the parts of the others.
+
+For nodes among themselves, so not in the operation table. Awaits the store and the runner.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+
+from ...context import Context
+from ...operations import Wire
+from ...paths import child_path
+from ...query.order import sort_key
+from ..core import Core
+from ..indexes.index_row import ABSENT
+from ..objects.read import check_limit
+from ..objects.reference import back_references
+from .column import Columns, check_field
+from .cursor import read_cursor, write_cursor
+from .judge import Errors
+from .ordered import ordered_page
+from .query import open_search
+from .searchtext import read_words, searchtext
+from .suggestion import note_search
+
+Position = tuple[Any, bytes]
+"""Where an object comes in an order: the sort key of its value (b"": it has no place), or its score; and its uuid."""
+
+
+async def ordered_part(
+    core: Core,
+    context: Context,
+    path: str,
+    predicate: Wire | None,
+    order_by: str,
+    descending: bool,
+    limit: int,
+    after: Position | None,
+    as_of: str,
+    bundles: dict[str, bytes] | None,
+) -> Wire:
+    """As a search in the order of a field, from after a position on: {"rows": [{"position", "row"}…], "next" (the
+    position that it goes on after; None: there are no more), "scanned", "errors"}."""
+    check_limit(limit)
+    began = time.perf_counter()
+    asked = await open_search(core, context, path, predicate, as_of, bundles)
+    mark = asked.mark(check_field(order_by), descending)
+    found, cursor = await ordered_page(asked, order_by, descending, limit, write_cursor(mark, *after) if after else "")
+    note_search(asked, order_by, time.perf_counter() - began)
+    (values,) = await Columns(core, asked.evaluation, Errors(), [order_by]).of(found)
+    return {
+        "rows": [
+            {
+                "position": [sort_key(value) or b"", each.entry.uuid],
+                "row": {"pointer": each.entry.wire(each.directory, core.node), "state": each.state},
+            }
+            for each, value in zip(found, values, strict=True)
+        ],
+        "next": read_cursor(cursor, mark, bytes, bytes) if cursor else None,
+        "scanned": asked.judge.scanned,
+        "errors": asked.judge.errors.wire(),
+    }
+
+
+async def text_part(
+    core: Core, context: Context, path: str, field: str, words: str, limit: int, after: Position | None
+) -> Wire:
+    """As `searchtext`, from after a position on: {"rows": [{"position", "row"}…], "next"}."""
+    wanted = [[word.text, word.prefix] for word in read_words(words)]
+    mark = (await open_search(core, context, path, None, "", None)).mark(check_field(field), wanted)
+    page = await searchtext(core, context, path, field, words, limit, write_cursor(mark, *after) if after else "")
+    return {
+        "rows": [
+            {"position": [row["score"], bytes.fromhex(row["pointer"]["uuid"])], "row": row} for row in page["objects"]
+        ],
+        "next": read_cursor(page["cursor"], mark, float, bytes) if page["cursor"] else None,
+    }
+
+
+async def columns_part(
+    core: Core,
+    context: Context,
+    path: str,
+    fields: list[str],
+    predicate: Wire | None,
+    as_of: str,
+    bundles: dict[str, bytes] | None,
+) -> AsyncGenerator[Wire, None]:
+    """Some fields of all objects that fit, page by page: {"paths", "columns": the values of each field, None where
+    there is none}; in the end {"scanned", "errors"}."""
+    asked = await open_search(core, context, path, predicate, as_of, bundles)
+    columns = Columns(core, asked.evaluation, asked.judge.errors, fields)
+    async with aclosing(asked.fitting(await asked.plan())) as pages:
+        async for page in pages:
+            values = await columns.of(page)
+            yield {
+                "paths": [child_path(each.directory, each.entry.name) for each in page],
+                "columns": [[None if value is ABSENT else value for value in column] for column in values],
+            }
+    yield {"scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}
+
+
+async def back_part(core: Core, context: Context, uuid: str, cursor: str, limit: int) -> Wire:
+    """As `references` back to the object with this uuid, which may be on another node: {"entries", "cursor"}."""
+    return await back_references(core, context, bytes.fromhex(uuid), cursor, limit)
+
+
+PARTS: dict[str, Callable[..., Any]] = {
+    "_ordered": ordered_part,
+    "_text": text_part,
+    "_columns": columns_part,
+    "_back": back_part,
+}

@@ -1,0 +1,228 @@
+"""Searches in the order of a field: walking an index that has it, else keeping the best of all that fit.
+
+The order is that of `query/order.sort_key`, then of uuids; objects without a value that has a place come last, both
+ascending and descending. A cursor is the last one's key and uuid, so it goes on whatever the plan is by then.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from operator import itemgetter
+
+from ...query.order import sort_key
+from ...store import prefix_end
+from ..indexes.index import Index, scan_rest
+from ..objects.read import PAGE_BYTES
+from ..versions.log import newest_position
+from .candidate import Candidate, Candidates, load_states
+from .column import Columns, check_field
+from .cursor import read_cursor, write_cursor
+from .plan import Span, Way
+from .query import Search
+from .seek import Keys
+
+Placed = tuple[bytes, bytes, Candidate]
+"""The key of an object's value (b"": it has no place), its uuid, and itself without its state."""
+
+FEW = 512
+"""Objects that are rather sorted than an index walked in its order, though it may end early."""
+
+
+KEPT = 20_000
+"""Objects that are kept for the pages to come."""
+
+ORDERS = 4
+"""Searches whose next pages are kept."""
+
+
+@dataclass(slots=True)
+class Best:
+    """The first `limit` of all that are added, in order; those after (key, uuid) `after` only."""
+
+    limit: int
+    descending: bool
+    after: tuple[bytes, bytes] | None
+    _placed: list[Placed] = field(default_factory=list)
+    _last: list[Placed] = field(default_factory=list)
+
+    def add(self, key: bytes, candidate: Candidate) -> None:
+        if not self.is_after(key, candidate.entry.uuid):
+            return
+        held = self._placed if key else self._last
+        held.append((key, candidate.entry.uuid, candidate._replace(state=None)))
+        if len(held) > 2 * self.limit + 1000:
+            self._cut(held)
+
+    def is_after(self, key: bytes, uuid: bytes) -> bool:
+        if self.after is None:
+            return True
+        if not key or not self.after[0]:
+            return not key and (bool(self.after[0]) or uuid > self.after[1])
+        return ((key, uuid) < self.after) if self.descending else ((key, uuid) > self.after)
+
+    def _cut(self, held: list[Placed]) -> None:
+        held.sort(key=itemgetter(0, 1), reverse=self.descending and held is self._placed)
+        del held[self.limit :]
+
+    def first(self) -> list[Placed]:
+        self._cut(self._placed)
+        self._cut(self._last)
+        return (self._placed + self._last)[: self.limit]
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A range of an index whose rows come in the order that is asked for, after the keys of its first fields."""
+
+    index: Index
+    prefix: bytes
+    low: bytes
+    high: bytes | None
+    lacking: bool  # whether objects may fit that lack its first field
+    sure: Keys | None = None  # keys of objects that need not be looked at
+    rest: bool = False  # whether there are objects without a place in the index that may fit
+
+
+async def ordered_page(
+    asked: Search, order_by: str, descending: bool, limit: int, cursor: str
+) -> tuple[list[Candidate], str]:
+    """The next objects in the order of a field, and the cursor after them."""
+    fingerprint = asked.mark(check_field(order_by), descending)
+    after: tuple[bytes, bytes] | None = None
+    if cursor:
+        key, uuid = read_cursor(cursor, fingerprint, bytes, bytes)
+        after = key, uuid
+    way, path = await plan_order(asked, order_by)
+    if path is not None:
+        placed, more = await _along(asked, path, order_by, Best(limit, descending, after))
+    else:
+        placed, more = await _remembered(asked, way, order_by, fingerprint, Best(limit, descending, after))
+    found = await _with_states(asked, [candidate for _, _, candidate in placed])
+    more = more or len(found) < len(placed)
+    return found, write_cursor(fingerprint, *placed[len(found) - 1][:2]) if found and more else ""
+
+
+async def plan_order(asked: Search, order_by: str) -> tuple[Way | None, Path | None]:
+    """The way to all that fit, or the index to walk in its order."""
+    way = await asked.plan()
+    path = await _find_path(asked, order_by)
+    if path is None or way == ():
+        return way, None
+    if way is not None and {branch.index for branch in way} != {path.index}:
+        if await asked.planner.probe(way, FEW) < FEW:
+            return way, None
+    return way, replace(path, sure=asked.sure_in(path.index, way))
+
+
+async def _find_path(asked: Search, order_by: str) -> Path | None:
+    """A range of an index in the order of a field, that has all that can fit."""
+    spans = asked.spans()
+    for index in asked.indexes:
+        if index.state == "ready" and not index.text and index.fields[-1] == order_by:
+            path = _path(index, spans)
+            if path is None:
+                continue
+            rest = len(await scan_rest(asked.core, index, limit=FEW, lacking=path.lacking))
+            if rest < FEW:
+                return replace(path, rest=bool(rest))
+    return None
+
+
+def _path(index: Index, spans: dict[str, Span]) -> Path | None:
+    *above, last = index.fields
+    if not all(name in spans and spans[name].exact for name in above):
+        return None
+    prefix = b"".join(spans[name].low for name in above)
+    if last in spans:
+        return Path(index, prefix, prefix + spans[last].low, prefix + spans[last].high, False)
+    return Path(index, prefix, prefix, prefix_end(prefix) if prefix else None, not above)
+
+
+async def _along(asked: Search, path: Path, order_by: str, best: Best) -> tuple[list[Placed], bool]:
+    """The next that fit along an index and among those without a place in it; whether there may be more."""
+    walked, more = await _walk(asked, path, best)
+    if not path.rest:
+        return walked, more
+    for key, _, candidate in walked:
+        best.add(key, candidate)
+    await _add_all(asked, asked.judge.fitting(asked.scanner.rest(path.index, path.lacking)), order_by, best)
+    placed = best.first()
+    if more:  # what comes after the last one walked may come after one not walked yet
+        beyond = replace(best, after=walked[-1][:2])
+        placed = [each for each in placed if not beyond.is_after(each[0], each[1])]
+    return placed, more or len(placed) == best.limit
+
+
+async def _walk(asked: Search, path: Path, best: Best) -> tuple[list[Placed], bool]:
+    after, placed, size = best.after, list[Placed](), 0
+    if after is not None and not after[0]:
+        return [], False  # it came to those without a place
+    start = path.prefix + b"".join(after) if after is not None else b""
+    pages = asked.scanner.ordered(path.index, (path.low, path.high), best.descending, start, best.limit, path.sure)
+    skip = len(path.prefix)
+    async with aclosing(asked.judge.fitting(pages)) as fitting:
+        async for page in fitting:
+            for each in page:
+                placed.append((each.mark[1][skip:-16], each.entry.uuid, each))
+                size += each.entry.size
+                if len(placed) == best.limit or size > PAGE_BYTES:
+                    return placed, True
+    return placed, False
+
+
+async def _remembered(
+    asked: Search, way: Way | None, order_by: str, fingerprint: bytes, best: Best
+) -> tuple[list[Placed], bool]:
+    """The next of all that fit; when there are more, those after them are kept for the pages to come, as long as
+    nothing changes. (Each page of an order without an index would look at everything again.)"""
+    context, kept = asked.context, asked.core.orders
+    if context.transaction:
+        return await _best_of(asked, way, order_by, best)
+    position = await newest_position(asked.core)
+    key = fingerprint, context.principal, context.groups, context.superuser
+    held = kept.pop(key, None)
+    if held is not None and held[0] == position and best.after is not None:
+        _, begun, placed, ended = held
+        left = [each for each in placed if best.is_after(each[0], each[1])]
+        if _goes_on(best, begun) and (ended or len(left) > best.limit):
+            kept[key] = held
+            return left[: best.limit], len(left) > best.limit
+    if best.after is None:
+        return await _best_of(asked, way, order_by, best)
+    many = replace(best, limit=max(best.limit, KEPT))
+    placed, more = await _best_of(asked, way, order_by, many)
+    if len(placed) > best.limit:
+        kept[key] = position, best.after, placed, not more
+        while len(kept) > ORDERS:
+            del kept[next(iter(kept))]
+    return placed[: best.limit], more or len(placed) > best.limit
+
+
+def _goes_on(best: Best, begun: tuple[bytes, bytes]) -> bool:
+    """Whether what was kept from after `begun` on holds all that comes after `best.after`."""
+    return best.after == begun or (best.after is not None and replace(best, after=begun).is_after(*best.after))
+
+
+async def _best_of(asked: Search, way: Way | None, order_by: str, best: Best) -> tuple[list[Placed], bool]:
+    await _add_all(asked, asked.fitting(way), order_by, best)
+    placed = best.first()
+    return placed, len(placed) == best.limit
+
+
+async def _add_all(asked: Search, fitting: Candidates, order_by: str, best: Best) -> None:
+    columns = Columns(asked.core, asked.evaluation, asked.judge.errors, [order_by])
+    async with aclosing(fitting) as pages:
+        async for page in pages:
+            (values,) = await columns.of(page)
+            for candidate, value in zip(page, values, strict=True):
+                best.add(sort_key(value) or b"", candidate)
+
+
+async def _with_states(asked: Search, found: list[Candidate]) -> list[Candidate]:
+    """The first of these whose states fit into a page, with their states."""
+    sizes = accumulate(each.entry.size for each in found)
+    fitting = [each for each, size in zip(found, sizes, strict=True) if size <= PAGE_BYTES] or found[:1]
+    states = iter(await load_states(asked.core, [each.entry for each in fitting if each.state is None]))
+    return [each if each.state is not None else each._replace(state=next(states)) for each in fitting]

@@ -1,0 +1,129 @@
+"""One search: what is asked, checked, with its plan and what it costs; shared by all operations that search.
+
+Awaits the store and the runner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from ...context import Context
+from ...operations import Wire
+from ...query.predicate import Predicate, read_predicate
+from ..core import Core
+from ..indexes.index import Index, indexes_over
+from ..layout.moment import read_moment
+from ..tree.find import Found, find
+from .candidate import Candidates
+from .cursor import fingerprint
+from .evaluation import Evaluation
+from .judge import Judge
+from .plan import Choices, Planner, Span, Way, spans_of
+from .scan import Scanner
+from .seek import Keys
+
+SMALL = 4096
+"""Bytes of a predicate that is remembered."""
+
+_PARTS = ("text", "values", "bundle")
+
+
+@dataclass
+class Search:
+    """What is searched for, and where. `indexes` are those over it, now; none for a search of the past."""
+
+    core: Core
+    context: Context
+    top: Found
+    moment: str
+    predicate: Predicate
+    expression: Wire | None
+    indexes: list[Index]
+    evaluation: Evaluation
+    scanner: Scanner
+    judge: Judge
+    choices: Choices = field(default_factory=Choices)
+
+    def mark(self, *parts: Any) -> bytes:
+        """What tells this search from others, for its cursor."""
+        asked = self.expression or {}
+        asks = [asked.get(part) for part in _PARTS]
+        return fingerprint(self.top.path, asks, self.moment, *parts)
+
+    def mark_of_plan(self) -> bytes:
+        return self.mark([index.id for index in self.indexes if index.state == "ready"])
+
+    @property
+    def planner(self) -> Planner:
+        elsewhere = any(index.directory != self.top.uuid for index in self.indexes)
+        return Planner(self.core, self.indexes, self.choices, self.scanner.count if elsewhere else None)
+
+    def spans(self) -> dict[str, Span]:
+        """By field, the keys that all objects that can fit have in it."""
+        return {name: span for name, (span, _) in spans_of(self.predicate.want()).items()}
+
+    async def plan(self) -> Way | None:
+        """The way to all that can fit; None: a walk."""
+        return await self.planner.plan(self.predicate.want()) if self.indexes else None
+
+    def sure_in(self, index: Index, way: Way | None) -> Keys | None:
+        """The keys in the one index of a plan that alone say that the predicate holds."""
+        if not way or len(way) > 1 or way[0].index != index or not self.expression:
+            return None
+        sure = way[0].sure(self.predicate.certain())
+        return None if sure is None else (sure.low, sure.high)
+
+    def fitting(self, way: Way | None, mark: Any = None, first: int = 500) -> Candidates:
+        """The objects that a plan gives and for which the predicate is true, page by page."""
+        certain = self.predicate.certain() if way and self.expression else None
+        return self.judge.fitting(self.scanner.scan(way, mark, first, certain))
+
+    async def counted(self, way: Way | None) -> tuple[int, Candidates]:
+        """How many of what a plan gives fit without being looked at, and those of the others that do."""
+        if not way or not self.context.superuser or not self.expression:
+            return 0, self.fitting(way)
+        sure, others = await self.scanner.count_sure(way, self.predicate.certain())
+        self.judge.scanned += sure
+        return sure, self.judge.fitting(others)
+
+
+@lru_cache(maxsize=256)
+def _read_again(text: Any, values: Any, bundle: str) -> Predicate:
+    return read_predicate({"text": text, "values": values, "bundle": bundle})
+
+
+def _read(wire: Wire | None, bundles: dict[str, bytes] | None) -> Predicate:
+    """The predicate; a small one that was asked for before is at hand."""
+    if wire is None:
+        return _read_again("lambda o: True", b"\x80", "")
+    text, values, bundle = (wire.get(part) for part in _PARTS)
+    small = isinstance(text, str) and isinstance(values, bytes) and len(text) + len(values) <= SMALL
+    if small and isinstance(bundle, str) and not bundles and len(wire) == len(_PARTS):
+        return _read_again(text, values, bundle)
+    return read_predicate(wire, bundles)
+
+
+async def open_search(
+    core: Core,
+    context: Context,
+    path: str,
+    predicate: Wire | None,
+    as_of: str,
+    bundles: dict[str, bytes] | None,
+) -> Search:
+    """A search at or below a path. Raises as `find` does, and Invalid for a predicate that is none."""
+    evaluation = Evaluation(core, context, bundles)
+    read = _read(predicate, bundles)
+    top = await find(core, context, path, "r", as_of=as_of)
+    moment = read_moment(as_of)
+    indexes: list[Index] = []
+    if top.entry.is_directory:
+        if not context.superuser:
+            top = await find(core, context, path, "rx", as_of=as_of)
+        if not moment:
+            indexes = await indexes_over(core, top.place.chain)
+    scanner = Scanner(core, context, top, moment)
+    judge = Judge(core, read, predicate or {}, evaluation)
+    return Search(core, context, top, moment, read, predicate, indexes, evaluation, scanner, judge)

@@ -1,0 +1,205 @@
+"""Carrying out a plan: its scans one after the other, page by page, from where an earlier page ended.
+
+Gives each object that can fit once, now or at a moment, with its state; whether it does fit is looked at elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from ...context import Context
+from ...errors import Invalid
+from ...paths import DEPTH_LIMIT
+from ...query.exact_range import Certain
+from ...query.shape import Shape
+from ..core import PAGE, Core
+from ..indexes.class_shape import shapes_of
+from ..indexes.index import Hit, Index, scan_index, scan_rest
+from ..indexes.index_row import read_state
+from ..layout.place import Names
+from ..tree.find import Found
+from .candidate import Candidate, Candidates, with_states
+from .cursor import AGAIN
+from .directories import Whereabouts
+from .plan import Way
+from .seek import Keys, read_hits
+from .walk import walk_objects
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A range of an index, or (`bounds` None) its rest. An object is given by the first branch that admits it: this
+    scan gives those of `owners` (None: all that it comes upon)."""
+
+    index: Index
+    bounds: Keys | None
+    owners: frozenset[int] | None = None
+    sure: Keys | None = None  # keys of objects that need not be looked at
+
+
+def scans_of(way: Way, certain: dict[str, Certain] | None = None) -> list[Scan]:
+    """The scans of a union: its ranges, and then the rest of each of its indexes. `certain`: what holds by keys."""
+    if len(way) == 1 and (sure := way[0].sure(certain)) is not None:
+        keys = sure.low, sure.high
+        return [Scan(way[0].index, keys if sure.whole else way[0].bounds, sure=keys), Scan(way[0].index, None)]
+    indexes = list({branch.index: None for branch in way})
+    if len(indexes) == 1:
+        ranges = [Scan(indexes[0], bounds) for bounds in _joined([branch.bounds for branch in way])]
+        return [*ranges, Scan(indexes[0], None)]
+    ranges = [Scan(branch.index, branch.bounds, frozenset((number,))) for number, branch in enumerate(way)]
+    owners = {index: frozenset(n for n, branch in enumerate(way) if branch.index == index) for index in indexes}
+    return [*ranges, *(Scan(index, None, owners[index]) for index in indexes)]
+
+
+def _joined(bounds: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The same ranges, in order, those that overlap made one."""
+    joined: list[tuple[bytes, bytes]] = []
+    for low, high in sorted(bounds):
+        if joined and low <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], high)
+        elif low < high:
+            joined.append((low, high))
+    return joined
+
+
+@dataclass(frozen=True, slots=True)
+class Scanner:
+    """All scans of one call, for one caller, at or below one path."""
+
+    core: Core
+    context: Context
+    top: Found
+    moment: str = ""
+
+    async def scan(
+        self, way: Way | None, mark: Any = None, first: int = PAGE, certain: dict[str, Certain] | None = None
+    ) -> Candidates:
+        """What the plan gives (None: a walk over everything), after a mark; in pages that grow from `first`.
+
+        `certain`: the keys of which the predicate is true; their objects are marked as sure.
+        """
+        if way is None:
+            async for page in self.walk(mark, first):
+                yield page
+            return
+        async for page in self._scan(scans_of(way, certain), way, mark, first):
+            yield page
+
+    async def _scan(self, scans: list[Scan], way: Way, mark: Any = None, first: int = PAGE) -> Candidates:
+        number, key = _read_mark(mark, len(scans)) if mark is not None else (0, b"")
+        whereabouts = Whereabouts(self.core, self.context, self.top)
+        for each in range(number, len(scans)):
+            scan, after = scans[each], key if each == number else b""
+            async for hits in hits_of(self.core, scan.index, scan.bounds, after=after, first=first):
+                async for page in read_hits(self.core, self.context, whereabouts, hits, each, scan.sure):
+                    yield await self._owned(way, scan.owners, page)
+
+    async def _owned(self, way: Way, owners: frozenset[int] | None, page: list[Candidate]) -> list[Candidate]:
+        """Those of a page that no other scan gives."""
+        if owners is None:
+            return page
+        shapes = await shapes_of(self.core.store, (each.entry.bundle for each in page))
+        return [each for each in page if _owner(way, each, shapes[each.entry.bundle]) in owners]
+
+    async def count_sure(self, way: Way, certain: dict[str, Certain] | None) -> tuple[int, Candidates]:
+        """How many objects of a plan fit as their keys say, without reading any: for who may read all. And the others,
+        which must be looked at."""
+        scan, *rest = scans_of(way, certain)
+        if scan.sure is None:
+            return 0, self._scan([scan, *rest], way)
+        whereabouts, total = Whereabouts(self.core, self.context, self.top), 0
+        async for hits in hits_of(self.core, scan.index, scan.sure):
+            paths = await whereabouts.paths_of({where[:16] for _, where in hits})
+            total += sum(paths[where[:16]] is not None for _, where in hits)
+            await asyncio.sleep(0)
+        low, high = scan.bounds or scan.sure
+        around = [(low, min(scan.sure[0], high)), (max(scan.sure[1], low), high)]
+        beside = [Scan(scan.index, bounds) for bounds in around if bounds[0] < bounds[1]]
+        return total, self._scan([*beside, *rest], way)
+
+    async def walk(self, mark: Any = None, first: int = PAGE) -> Candidates:
+        names = _read_names(mark) if mark is not None else ()
+        spots = walk_objects(self.core, self.context, self.top, self.moment, names)
+        async for page in with_states(self.core, spots, first):
+            yield page
+
+    async def count(self, most: int | None = None) -> int:
+        """How many objects a walk comes upon; counted up to `most`."""
+        total = 0
+        async with aclosing(walk_objects(self.core, self.context, self.top, self.moment)) as pages:
+            async for page in pages:
+                total += len(page)
+                if most is not None and total >= most:
+                    return most
+                await asyncio.sleep(0)
+        return total
+
+    async def ordered(
+        self,
+        index: Index,
+        bounds: tuple[bytes, bytes | None],
+        reverse: bool,
+        after: bytes,
+        first: int,
+        sure: Keys | None = None,
+    ) -> Candidates:
+        """The objects in a range of an index, in its order; those with keys in `sure` fit. The marks are the keys of
+        its rows."""
+        whereabouts = Whereabouts(self.core, self.context, self.top)
+        async for hits in hits_of(self.core, index, bounds, after=after, first=first, reverse=reverse):
+            async for page in read_hits(self.core, self.context, whereabouts, hits, sure=sure):
+                yield page
+
+    async def rest(self, index: Index, lacking: bool) -> Candidates:
+        """The objects without a place in an index; if `lacking`, those that lack its first field too."""
+        whereabouts = Whereabouts(self.core, self.context, self.top)
+        async for hits in hits_of(self.core, index, None, lacking=lacking):
+            async for page in read_hits(self.core, self.context, whereabouts, hits):
+                yield page
+
+
+async def hits_of(
+    core: Core,
+    index: Index,
+    bounds: tuple[bytes, bytes | None] | None,
+    *,
+    after: bytes = b"",
+    first: int = PAGE,
+    reverse: bool = False,
+    lacking: bool = False,
+) -> AsyncGenerator[list[Hit], None]:
+    """The rows of a range of an index, or of its rest, in pages that grow from `first`."""
+    size = min(max(first, 16), PAGE)
+    while True:
+        if bounds is None:
+            hits = await scan_rest(core, index, after=after, limit=size, lacking=lacking)
+        else:
+            hits = await scan_index(core, index, *bounds, after=after, limit=size, reverse=reverse)
+        if hits:
+            yield hits
+        if len(hits) < size:
+            return
+        after, size = hits[-1].key, min(size * 4, PAGE)
+
+
+def _owner(way: Way, candidate: Candidate, shape: Shape) -> int:
+    """The first branch that admits an object; -1 when none does any more."""
+    state = read_state(candidate.state)
+    admitted = (n for n, branch in enumerate(way) if branch.admits(shape, candidate.entry, state))
+    return next(admitted, -1)
+
+
+def _read_names(mark: Any) -> Names:
+    if type(mark) is not list or not 0 < len(mark) <= DEPTH_LIMIT or not all(type(name) is str for name in mark):
+        raise Invalid("this cursor is of another plan", remedy=AGAIN)
+    return tuple(mark)
+
+
+def _read_mark(mark: Any, scans: int) -> tuple[int, bytes]:
+    if type(mark) is not list or [type(part) for part in mark] != [int, bytes] or not 0 <= mark[0] < scans:
+        raise Invalid("this cursor is of another plan", remedy=AGAIN)
+    return mark[0], mark[1]

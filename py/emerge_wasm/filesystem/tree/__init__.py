@@ -1,0 +1,1 @@
+"""Paths and directories: where they lead, and how entries are moved and owned."""

@@ -1,0 +1,83 @@
+"""Directories: mkdir, list, dir, tree; and /registry, which lists by uuid all that is and was."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from ...errors import Invalid
+from ...objects import DIRECTORY
+from ...operations import Context, Wire
+from ...paths import child_path, split_path
+from ..core import PAGE, Change, Core, retry
+from ..layout import access
+from ..layout.record import Entry
+from ..objects.read import page_of
+from .find import REGISTRY, find_directory, name
+from .registry import list_registry
+
+
+async def mkdir(core: Core, context: Context, path: str) -> Wire:
+    names = await name(core, path)
+
+    async def attempt() -> Wire:
+        place = await core.find(names)
+        entry = place.entry
+        if entry is not None:
+            access.check(context, place, "")
+            if not entry.is_directory:
+                raise Invalid(f"{path} is there and is not a directory", path=path)
+            return entry.wire(place.directory, core.node)
+        access.check_inside(context, place)
+        change = Change()
+        place = core.make_directories(change, place, context)
+        entry = core.make_entry(names[-1], DIRECTORY, context)
+        entry = core.record(change, entry, place.parent, place.directory, "mkdir", context)
+        core.link(change, place.above, entry, None)
+        await core.commit(change)
+        return entry.wire(place.directory, core.node)
+
+    return await retry(path, attempt)
+
+
+async def list_page(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> Wire:
+    if split_path(path) == (REGISTRY,):
+        return await list_registry(core, context, cursor, limit)
+    page, more = await page_of(core, context, path, cursor, limit, as_of)
+    entries = [child.wire(page.directory, core.node) for child in page.entries]
+    return {"entries": entries, "cursor": page.last if more else ""}
+
+
+async def walk(core: Core, context: Context, path: str, as_of: str = "") -> AsyncIterator[tuple[Entry, str]]:
+    """Every entry directly in a directory that the caller may see, with the directory's path, page by page."""
+    cursor = ""
+    while True:
+        page, more = await page_of(core, context, path, cursor, PAGE, as_of)
+        for child in page.entries:
+            yield child, page.directory
+        if not more:
+            return
+        cursor = page.last
+
+
+async def walk_tree(core: Core, context: Context, path: str, as_of: str = "") -> AsyncIterator[tuple[Entry, str]]:
+    """Every entry below a directory that the caller may see, depth first, a directory before what is in it."""
+    pending = [walk(core, context, path, as_of)]
+    while pending:
+        async for child, inside in pending[-1]:
+            yield child, inside
+            if child.is_directory and access.may(context, child.pack(), "rx"):
+                pending.append(walk(core, context, child_path(inside, child.name), as_of))
+                break
+        else:
+            pending.pop()
+
+
+async def stream_dir(core: Core, context: Context, path: str, as_of: str) -> AsyncIterator[Wire]:
+    async for child, directory in walk(core, context, path, as_of):
+        yield child.wire(directory, core.node)
+
+
+async def stream_tree(core: Core, context: Context, path: str, as_of: str) -> AsyncIterator[Wire]:
+    await find_directory(core, context, path, "r", as_of)
+    async for child, directory in walk_tree(core, context, path, as_of):
+        yield child.wire(directory, core.node)

@@ -1,0 +1,131 @@
+"""What a path means to a caller: now, at a version or at a moment, by name or by uuid; and whether they may see it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...context import Context
+from ...errors import Invalid, NotFound, PermissionDenied
+from ...paths import DEPTH_LIMIT, join_path, split_path
+from ..core import Core, not_found
+from ..layout import access
+from ..layout.moment import read_moment
+from ..layout.place import Names, Place
+from ..layout.record import ROOT, Entry, VersionRecord, version_key
+from .links import find_at, newest_record, record_at
+
+REGISTRY = "registry"
+REMOVED = "rm"
+"""The operation whose version says that an object is no more."""
+
+
+class Found(NamedTuple):
+    """What is at a path: `place` is where it is (or was), `entry` it as of the version or moment asked for, and
+    `directory` the path of its directory then."""
+
+    place: Place
+    entry: Entry
+    directory: str
+
+    @property
+    def path(self) -> str:
+        return self.place.path
+
+    @property
+    def uuid(self) -> bytes:
+        return self.entry.uuid
+
+
+async def find(core: Core, context: Context, path: str, rights: str = "r", version: int = 0, as_of: str = "") -> Found:
+    """What is at a path. Raises NotFound, and PermissionDenied when the caller lacks one of the rights ("r", "rx")."""
+    moment = read_moment(as_of)
+    names = await name(core, path, moment)
+    place = await (find_at(core, names, moment) if moment else core.find(names))
+    entry = place.entry
+    if entry is None:
+        raise not_found(f"{join_path(*names)} at {as_of}" if moment else join_path(*names))
+    access.check(context, await _today(core, place, entry, context) if moment else place, rights)
+    if version in (0, entry.version):
+        return Found(place, entry, place.directory)
+    record = await find_version(core, place, entry, version)
+    return Found(place, record.entry, record.directory)
+
+
+async def find_directory(core: Core, context: Context, path: str, rights: str = "r", as_of: str = "") -> Found:
+    """The directory at a path; Invalid when it is something else."""
+    found = await find(core, context, path, rights, as_of=as_of)
+    if not found.entry.is_directory:
+        raise Invalid(f"{found.path} is not a directory", path=found.path)
+    return found
+
+
+async def name(core: Core, path: str, moment: str = "") -> Names:
+    """The names of a path; those of where an object is for its path in the registry."""
+    names = split_path(path)
+    if not names or names[0] != REGISTRY:
+        return names
+    if len(names) == 1:
+        raise Invalid("/registry is not an object", path=path, remedy="list it; /registry/<uuid> is the object itself")
+    try:
+        uuid = bytes.fromhex(names[1])
+    except ValueError:
+        uuid = b""
+    if len(uuid) != 16:
+        raise Invalid(f"{names[1][:40]!r} is not a uuid", path=path, remedy="/registry holds objects by uuid only")
+    return (*await locate(core, uuid, moment), *names[2:])
+
+
+async def locate(core: Core, uuid: bytes, moment: str = "") -> Names:
+    """Where the object of that uuid is; NotFound, saying which, when it never was or is no more."""
+    names: list[str] = []
+    sought = uuid
+    while sought != ROOT and len(names) <= DEPTH_LIMIT:
+        record = await record_at(core, sought, moment)
+        if record is None:
+            raise NotFound(f"no object has the uuid {uuid.hex()}", path=f"/registry/{uuid.hex()}")
+        if record.operation == REMOVED:
+            path = join_path(*split_path(record.directory), record.entry.name)
+            raise NotFound(
+                f"the object {uuid.hex()} was removed from {path}", path=path, remedy=f"restore {path} brings it back"
+            )
+        names.append(record.entry.name)
+        sought = record.parent
+    return tuple(reversed(names))
+
+
+async def find_version(core: Core, place: Place, entry: Entry, version: int) -> VersionRecord:
+    raw = None
+    if 0 < version < entry.version:
+        raw = (await core.store.get([("versions", version_key(entry.uuid, version))]))[0]
+    if raw is None:
+        path = place.path
+        raise NotFound(f"{path} has no version {version}", path=path, remedy=f"it is at version {entry.version}")
+    return VersionRecord.unpack(raw)
+
+
+async def _today(core: Core, then: Place, entry: Entry, context: Context) -> Place:
+    """Where rights on something of the past are looked up: where it is today, else as it was."""
+    if context.superuser:
+        return then
+    newest = await newest_record(core, entry.uuid)
+    if newest is None or newest.operation == REMOVED:
+        return then
+    try:
+        return await core.find(await locate(core, entry.uuid))
+    except NotFound:  # a directory above it was removed with it
+        return then
+
+
+async def may_see(core: Core, context: Context, record: VersionRecord) -> bool:
+    """Whether this caller may know of a version: who may read the object where it is, or could have before it went."""
+    if context.superuser:
+        return True
+    if not access.may(context, record.raw, "r"):
+        return False
+    try:
+        access.check(context, await core.find(await locate(core, record.raw[:16])), "r")
+    except NotFound:  # it was removed since
+        return access.passes(context, await core.find(split_path(record.directory)))
+    except PermissionDenied:
+        return False
+    return True

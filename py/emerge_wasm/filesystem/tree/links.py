@@ -1,0 +1,126 @@
+"""What was where at a moment: from the links that say when a name appeared in a directory and when it left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from ...errors import NotFound
+from ...store import prefix_end
+from ..core import PAGE, Core
+from ..layout.locality import get_entries
+from ..layout.place import ROOT_RAW, Names, Place
+from ..layout.record import ROOT, Entry, VersionRecord, entry_key, is_directory, micros_of, version_key
+
+Row = tuple[bytes, bytes]
+_TAIL = 24  # bytes of a link's key after its name and the zero: uuid and version
+
+
+async def newest_record(core: Core, uuid: bytes) -> VersionRecord | None:
+    """The newest version of what has that uuid, None when nothing ever had it."""
+    rows = await core.store.scan("versions", uuid, prefix_end(uuid), limit=1, reverse=True)
+    return VersionRecord.unpack(rows[0][1]) if rows else None
+
+
+async def record_at(core: Core, uuid: bytes, moment: str) -> VersionRecord | None:
+    """The newest version that was there at a moment ("": now); None when there was none, or it is kept no more."""
+    newest = await newest_record(core, uuid)
+    if newest is None or not moment or newest.entry.date <= moment:
+        return newest
+    low, high = 1, newest.entry.version - 1
+    found = None
+    while low <= high:
+        middle = (low + high) // 2
+        raw = (await core.store.get([("versions", version_key(uuid, middle))]))[0]
+        record = None if raw is None else VersionRecord.unpack(raw)
+        if record is not None and record.entry.date > moment:
+            high = middle - 1
+        else:  # an absent one is kept no more, so what is looked for comes after it
+            low, found = middle + 1, record or found
+    return found
+
+
+async def find_at(core: Core, names: Names, moment: str) -> Place:
+    """Where a path led at a moment."""
+    root = (await core.store.get([("entries", b"")]))[0]
+    place = Place(names, [], root or ROOT_RAW)
+    parent = ROOT
+    for name in names:
+        start = entry_key(parent, name) + b"\0"
+        rows = await _scan_all(core, start, prefix_end(start))
+        uuid = _present(rows, micros_of(moment))
+        if uuid is None:
+            break
+        place.raws.append(await _raw_at(core, uuid, moment, name))
+        parent = uuid
+        if not is_directory(place.raws[-1]):
+            break
+    return place
+
+
+async def children_at(core: Core, parent: bytes, moment: str, after: str = "", limit: int = PAGE) -> list[bytes]:
+    """At most `limit` packed entries of what a directory held at a moment, by name, those after a name."""
+    found: list[tuple[str, bytes]] = []
+    start = entry_key(parent, after) + b"\1" if after else parent
+    micros, end = micros_of(moment), prefix_end(parent)
+    while len(found) < limit:
+        rows = await core.store.scan("links", start, end, limit=PAGE)
+        more = len(rows) == PAGE
+        if more:  # the last name may go on in the next page
+            last = rows[-1][0][:-_TAIL]
+            whole = [row for row in rows if row[0][:-_TAIL] != last]
+            rows = whole or await _scan_all(core, last, prefix_end(last))
+        for name, group in groupby(rows, lambda row: row[0][16 : -_TAIL - 1]):
+            if (uuid := _present(group, micros)) is not None:
+                found.append((name.decode(), uuid))
+        if not more:
+            break
+        start = rows[-1][0][: -_TAIL - 1] + b"\1"
+    return await _entries_at(core, parent, found[:limit], moment)
+
+
+async def _scan_all(core: Core, start: bytes, end: bytes | None) -> list[Row]:
+    rows: list[Row] = []
+    while True:
+        page = await core.store.scan("links", start, end, limit=PAGE)
+        rows += page
+        if len(page) < PAGE:
+            return rows
+        start = page[-1][0] + b"\0"
+
+
+def _present(rows: Iterable[Row], micros: int) -> bytes | None:
+    """The uuid that a name led to at a moment, by all the links of that name; None when it led nowhere."""
+    for uuid, group in groupby(rows, _uuid_of):
+        before = [value for _, value in group if int.from_bytes(value[1:], "big") <= micros]
+        if before and before[-1][:1] == b"+":
+            return uuid
+    return None
+
+
+def _uuid_of(row: Row) -> bytes:
+    return row[0][-_TAIL:-8]
+
+
+async def _entries_at(core: Core, parent: bytes, found: Sequence[tuple[str, bytes]], moment: str) -> list[bytes]:
+    """The packed entries as of a moment; those that have not changed since are read in one go."""
+    raws = await get_entries(core.store, [entry_key(parent, name) for name, _ in found])
+
+    async def entry(name: str, uuid: bytes, raw: bytes | None) -> bytes:
+        if raw is not None and raw[:16] == uuid and Entry.unpack(raw).date <= moment:
+            return raw
+        return await _raw_at(core, uuid, moment, name)
+
+    return await asyncio.gather(*(entry(name, uuid, raw) for (name, uuid), raw in zip(found, raws, strict=True)))
+
+
+async def _raw_at(core: Core, uuid: bytes, moment: str, name: str) -> bytes:
+    record = await record_at(core, uuid, moment)
+    if record is None:
+        raise NotFound(
+            f"{name} was there at {moment}, but its version of then is kept no more",
+            remedy="the retention of its directory says how long versions are kept (retain)",
+            uuid=uuid.hex(),
+        )
+    return record.raw

@@ -1,0 +1,197 @@
+"""Moving things about: cp, mv, rm."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from ...errors import Conflict, Invalid
+from ...operations import Context, Wire
+from ...paths import child_path, split_path
+from ...store import prefix_end
+from ..core import Change, Core, not_found, retry
+from ..layout import access
+from ..layout.place import Above, Place
+from ..layout.record import ROOT, Entry, entry_key
+from ..objects.read import load_state
+from .directory import walk_tree
+from .find import REMOVED, Found, find, name
+
+
+async def cp(core: Core, context: Context, source: str, target: str, recursive: bool) -> Wire:
+    async def attempt() -> Wire:
+        found = await find(core, context, source, "r")
+        place = await _landing(core, found.entry, target)
+        if not found.entry.is_directory:
+            return await _copy_object(core, context, found, place)
+        if not recursive:
+            raise Invalid(f"{source} is a directory", path=source, remedy="copy it recursively (cp -r)")
+        return await _copy_tree(core, context, found, place)
+
+    return await retry(target, attempt)
+
+
+async def _copy_object(core: Core, context: Context, found: Found, place: Place) -> Wire:
+    entry, old = found.entry, place.entry
+    if old is not None and old.is_directory:
+        raise Invalid(f"{place.path} is a directory", path=place.path)
+    if old is None:
+        access.check_inside(context, place)
+    else:
+        access.check(context, place, "w")
+    base = old or core.make_entry(place.names[-1], entry.type, context, entry.perms)
+    base = base._replace(type=entry.type, class_name=entry.class_name, bundle=entry.bundle)
+    change = Change()
+    raw = place.raw
+    place = core.make_directories(change, place, context)
+    state = await load_state(core, entry, found.path)
+    copy = core.record(change, base, place.parent, place.directory, "cp", context, state=state, origin=found.path)
+    core.link(change, place.above, copy, raw)
+    await core.commit(change)
+    return copy.wire(place.directory, core.node)
+
+
+async def _copy_tree(core: Core, context: Context, found: Found, place: Place) -> Wire:
+    """Copy what may be read of a directory: parents first, in as many commits as the store's largest batch asks for."""
+    source = found.path
+    if place.raw is not None:
+        raise Conflict(f"{place.path} is there already", path=place.path, remedy="choose another target")
+    if place.path.startswith(source.rstrip("/") + "/"):
+        raise Invalid(f"{source} cannot be copied into itself", path=source)
+    access.check_inside(context, place)
+    change = Change()
+    place = core.make_directories(change, place, context)
+    top = core.make_entry(place.names[-1], "directory", context, found.entry.perms)._replace(keep=found.entry.keep)
+    top = core.record(change, top, place.parent, place.directory, "cp", context, origin=source)
+    core.link(change, place.above, top, None)
+    copies = {source: (place.above.inside(top.uuid), place.path)}
+    async for child, directory in walk_tree(core, context, source):
+        above, path = copies[directory]
+        origin = child_path(directory, child.name)
+        copy = core.make_entry(child.name, child.type, context, child.perms)
+        copy = copy._replace(class_name=child.class_name, bundle=child.bundle, keep=child.keep)
+        state = None if child.is_directory else await load_state(core, child, origin)
+        copy = core.record(change, copy, above.parent, path, "cp", context, state=state, origin=origin)
+        core.link(change, above, copy, None)
+        copies[origin] = (above.inside(copy.uuid), child_path(path, child.name))
+        if await core.is_full(change, min(core.store.capabilities.largest_batch, 1000)):
+            await core.commit(change)
+            change = Change()
+    await core.commit(change)
+    return top.wire(place.directory, core.node)
+
+
+async def _landing(core: Core, entry: Entry, target: str) -> Place:
+    """Where a thing put at `target` lands: in it under its own name, when it is a directory."""
+    names = await name(core, target)
+    place = await core.find(names)
+    if place.entry is not None and place.entry.is_directory:
+        return await core.find((*names, entry.name))
+    return place
+
+
+async def mv(core: Core, context: Context, source: str, target: str) -> Wire:
+    names = await name(core, source)
+    if not names:
+        raise Invalid("/ cannot be moved", path="/")
+
+    async def attempt() -> Wire:
+        origin = await core.find(names)
+        entry = origin.entry
+        if entry is None:
+            raise not_found(source)
+        access.check_inside(context, origin)
+        place = await _landing(core, entry, target)
+        if place.names == names:
+            return entry.wire(origin.directory, core.node)
+        if place.raw is not None:
+            raise Conflict(f"{place.path} is there already", path=place.path, remedy="remove it, or choose another")
+        if place.names[: len(names)] == names:
+            raise Invalid(f"{source} cannot be moved into itself", path=source)
+        access.check_inside(context, place)
+        return await _move(core, context, origin, entry, place)
+
+    return await retry(source, attempt)
+
+
+async def _move(core: Core, context: Context, origin: Place, entry: Entry, place: Place) -> Wire:
+    change = Change()
+    parent = ROOT
+    for step, raw in zip(place.names, place.raws, strict=False):  # no directory above the target may move meanwhile
+        change.expect("entries", entry_key(parent, step), raw)
+        parent = raw[:16]
+    place = core.make_directories(change, place, context)
+    renamed = entry._replace(name=place.names[-1])
+    moved = core.record(change, renamed, place.parent, place.directory, "mv", context, origin=origin.path)
+    core.unlink(change, origin.above, entry.name, origin.chain[-1], moved)
+    core.link(change, place.above, moved, None)
+    await core.commit(change)
+    return moved.wire(place.directory, core.node)
+
+
+_Gone = tuple[Above, Entry, str]
+"""What is to go: the directories above it, its entry, the path of its directory."""
+
+
+async def rm(core: Core, context: Context, path: str, recursive: bool) -> int:
+    names = await name(core, path)
+    if not names:
+        raise Invalid("/ cannot be removed", path="/", remedy="remove what is in it")
+    removed = 0
+
+    async def attempt() -> int:
+        nonlocal removed
+        place = await core.find(names)
+        if place.entry is None:
+            raise not_found(path)
+        access.check_inside(context, place)
+        gone = [(place.above, place.entry, place.directory)]
+        if place.entry.is_directory:
+            gone += await _gather(core, context, place, recursive)
+        async for count in _remove(core, context, gone, place.path):
+            removed += count
+        return removed
+
+    return await retry(path, attempt)
+
+
+async def _gather(core: Core, context: Context, place: Place, recursive: bool) -> list[_Gone]:
+    """All that is in a directory, which the caller must be allowed to empty."""
+    gone: list[_Gone] = []
+    above = {place.path: place.above.inside(place.chain[-1][:16])}
+    checked: set[str] = set()
+    everything = replace(context, superuser=True)
+    async for child, directory in walk_tree(core, everything, place.path):
+        if not recursive:
+            raise Invalid(f"{place.path} is not empty", path=place.path, remedy="remove it recursively (rm -r)")
+        if directory not in checked:
+            access.check(context, await core.find(split_path(directory)), "rwx")
+            checked.add(directory)
+        gone.append((above[directory], child, directory))
+        if child.is_directory:
+            above[child_path(directory, child.name)] = above[directory].inside(child.uuid)
+    return gone
+
+
+async def _remove(core: Core, context: Context, gone: list[_Gone], top: str) -> AsyncIterator[int]:
+    """Remove these as one commit, or, where that is more than the store takes, in several, what is inside first.
+
+    Each removal notes the path of the tree's top, by which `restore` finds it. How many went with each commit. A
+    directory goes only while it holds no more than what goes with it.
+    """
+    most = core.store.capabilities.largest_batch
+    change, inside, count = Change(), Counter[bytes](), 0
+    for above, entry, directory in reversed(gone):
+        if await core.is_full(change, most):
+            await core.commit(change)
+            yield count
+            change, inside, count = Change(), Counter(), 0
+        left = core.record(change, entry, above.parent, directory, REMOVED, context, origin=top)
+        core.unlink(change, above, entry.name, entry.pack(), left)
+        inside[above.parent] += 1
+        count += 1
+        if entry.is_directory:
+            change.expect_count("entries", entry.uuid, prefix_end(entry.uuid), inside.pop(entry.uuid, 0))
+    await core.commit(change)
+    yield count

@@ -1,0 +1,88 @@
+"""Whose things are: chmod, chown, whoami."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ...context import Context
+from ...errors import Invalid, PermissionDenied
+from ...operations import Wire
+from ...paths import child_path
+from ..core import Change, Core, not_found, retry
+from ..layout import access
+from ..layout.place import Place
+from ..layout.record import Entry
+from .directory import walk_tree
+from .find import name
+
+Edit = Callable[[Place, Entry], Entry]
+"""Check that the caller may, and give the entry as it shall be."""
+
+
+async def chmod(core: Core, context: Context, path: str, perms: str, recursive: bool) -> Wire:
+    def edit(place: Place, entry: Entry) -> Entry:
+        access.check_owner(context, place, "permissions")
+        return entry._replace(perms=access.changed_perms(entry.perms, perms))
+
+    return await _change(core, context, path, edit, "chmod", recursive)
+
+
+async def chown(core: Core, context: Context, path: str, owner: str, group: str | None, recursive: bool) -> Wire:
+    for text in (owner, group or ""):
+        if len(text) > 255 or any(not char.isprintable() or char in "/: " for char in text):
+            raise Invalid(f"{text[:40]!r} is not the name of an owner or group", path=path)
+
+    def edit(place: Place, entry: Entry) -> Entry:
+        access.check_owner(context, place, "owner")
+        if not context.superuser and owner not in ("", entry.owner):
+            raise PermissionDenied("only a superuser gives things away", path=place.path, remedy="ask one")
+        if not context.superuser and group not in (None, "", entry.group, *context.groups):
+            raise PermissionDenied(
+                f"{context.principal} is not in the group {group}", path=place.path, remedy="take a group of yours"
+            )
+        return entry._replace(owner=owner or entry.owner, group=entry.group if group is None else group)
+
+    return await _change(core, context, path, edit, "chown", recursive)
+
+
+async def _change(core: Core, context: Context, path: str, edit: Edit, operation: str, recursive: bool) -> Wire:
+    """Change an entry, and when asked to all below it, each in a commit of its own: what is below first."""
+    names = await name(core, path)
+    place = await core.find(names)
+    if place.entry is None:
+        raise not_found(path)
+    edit(place, place.entry)
+    if recursive and place.entry.is_directory:
+        everything = replace(context, superuser=True)
+        below = [
+            child_path(directory, child.name) async for child, directory in walk_tree(core, everything, place.path)
+        ]
+        for child in reversed(below):
+            await _change(core, context, child, edit, operation, False)
+
+    async def attempt() -> Wire:
+        place = await core.find(names)
+        old = place.entry
+        if old is None:
+            raise not_found(path)
+        entry = edit(place, old)
+        if entry == old:
+            return entry.wire(place.directory, core.node)
+        change = Change()
+        entry = core.record(change, entry, place.parent, place.directory, operation, context)
+        core.replace(change, place, entry)
+        await core.commit(change)
+        return entry.wire(place.directory, core.node)
+
+    return await retry(path, attempt)
+
+
+async def whoami(core: Core, context: Context) -> Wire:
+    return {
+        "principal": context.principal,
+        "groups": list(context.groups),
+        "superuser": context.superuser,
+        "umask": context.umask,
+        "via": context.via,
+    }

@@ -1,0 +1,49 @@
+"""/registry: every uuid that was ever given, with where its object is, or was when it was removed."""
+
+from __future__ import annotations
+
+from ...context import Context
+from ...errors import Invalid
+from ...operations import Wire
+from ..core import Core
+from ..layout.record import VersionRecord
+from ..objects.read import check_limit, wire_version
+from .find import REMOVED, may_see
+
+PAGE = 200
+
+
+async def list_registry(core: Core, context: Context, cursor: str, limit: int) -> Wire:
+    """{"entries", "cursor"}: pointers of the newest version of each uuid, in the order of the uuids (of their making),
+    with `operation`, `author` and `removed`; only those that the caller may read. The cursor is a uuid."""
+    check_limit(limit)
+    entries: list[Wire] = []
+    after = _read_cursor(cursor)
+    while True:
+        found = await _newest_after(core, after)
+        for record in found:
+            if await may_see(core, context, record):
+                entries.append({**wire_version(core, record), "removed": record.operation == REMOVED})
+                if len(entries) == limit:
+                    return {"entries": entries, "cursor": entries[-1]["uuid"]}
+        if not found:
+            return {"entries": entries, "cursor": ""}
+        after = found[-1].raw[:16] + b"\xff" * 8
+
+
+async def _newest_after(core: Core, after: bytes) -> list[VersionRecord]:
+    """The newest versions of the next uuids; of one whose versions go beyond a page, found by itself."""
+    rows = await core.store.scan("versions", after + b"\0" if after else b"", limit=PAGE)
+    newest = {key[:16]: raw for key, raw in rows}
+    if len(rows) == PAGE:
+        last = rows[-1][0][:16]
+        rest = await core.store.scan("versions", rows[-1][0], last + b"\xff" * 9, limit=1, reverse=True)
+        newest[last] = rest[0][1]
+    return [VersionRecord.unpack(raw) for raw in newest.values()]
+
+
+def _read_cursor(cursor: str) -> bytes:
+    try:
+        return bytes.fromhex(cursor) + b"\xff" * 8 if cursor else b""
+    except ValueError:
+        raise Invalid(f"{cursor[:40]!r} is not a cursor of /registry", remedy="begin with an empty one") from None

@@ -1,0 +1,154 @@
+"""Versions beside each other: what differs between two, and an older one made the newest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ...codec import decode, encode, references_in
+from ...context import Context
+from ...errors import Conflict, Invalid, NotFound
+from ...operations import Wire
+from ...paths import child_path
+from ...store import prefix_end
+from ..core import PAGE, Change, Core, retry
+from ..layout import access
+from ..layout.moment import read_moment
+from ..layout.place import Above, Names, Place
+from ..layout.record import ROOT, Entry, VersionRecord, entry_key
+from ..objects.read import load_state
+from ..objects.write import Write, change_objects
+from ..tree.find import REMOVED, find, find_version, name
+from ..tree.links import newest_record
+
+
+async def diff(core: Core, context: Context, path: str, before: int, after: int) -> Wire:
+    found = [await find(core, context, path, "r", version) for version in (before, after)]
+    states: list[dict[str, Any]] = [decode(await load_state(core, each.entry, each.path)) for each in found]
+    old, new = states
+    rows = []
+    for field in {**old, **new}:
+        if field in old and field in new and encode(old[field]) == encode(new[field]):
+            continue
+        sides = (("before", old), ("after", new))
+        rows.append({"field": field, **{side: state[field] for side, state in sides if field in state}})
+    pointers = [each.entry.wire(each.directory, core.node) for each in found]
+    return {"before": pointers[0], "after": pointers[1], "fields": rows}
+
+
+async def restore(core: Core, context: Context, path: str, version: int, as_of: str) -> Wire:
+    moment = read_moment(as_of)
+    if version and moment:
+        raise Invalid("restore takes a version or a moment, not both", path=path)
+    names = await name(core, path, moment if path.startswith("/registry/") else "")
+    place = await core.find(names)
+    if place.entry is None:
+        return await retry(path, lambda: _bring_back(core, context, names, version, moment))
+    if not (version or moment):
+        raise Invalid(f"{path} is there", path=path, remedy="say which version, or a moment")
+    found = await find(core, context, path, "r", version, as_of)
+    if found.entry.uuid != place.entry.uuid:
+        raise Conflict(f"another object is at {path} than at {as_of}", path=path, remedy="move it away first")
+    state = await load_state(core, found.entry, path)
+
+    def edit(entry: Entry, old: bytes | None) -> tuple[Entry, bytes]:
+        old_class = found.entry
+        return entry._replace(class_name=old_class.class_name, bundle=old_class.bundle, type=old_class.type), state
+
+    write = Write(names, edit, 0, state, uuid=place.entry.uuid)
+    return (await change_objects(core, context, [write], "restore"))[0]
+
+
+async def _bring_back(core: Core, context: Context, names: Names, version: int, moment: str) -> Wire:
+    """Make again what was last at a path (or was at a moment), with all that was removed with it, and with the
+    directories above it that were removed too."""
+    place = await core.find(names)
+    if place.raw is not None:
+        raise Conflict(f"{place.path} is there again", path=place.path)
+    access.check_inside(context, place)
+    *above, gone = await _find_gone(core, context, place, moment)
+    if version and not gone.entry.is_directory:
+        entry = (await find_version(core, place, gone.entry, version)).entry
+        older = {key: getattr(entry, key) for key in ("type", "class_name", "bundle", "size", "content")}
+        gone = gone._replace(raw=gone.entry._replace(**older).pack())
+    change = Change()
+    place = core.make_directories(change, replace(place, names=names[: len(place.raws) + 1]), context)
+    at, directory = place.above, place.directory
+    for record in above:
+        entry = await _link_again(core, context, change, record, at, directory)
+        at, directory = at.inside(entry.uuid), child_path(directory, entry.name)
+    pointer: Wire = {}
+    pending = [(gone, at, directory)]
+    while pending:  # a directory before what is in it, in as many commits as the store's largest batch asks for
+        if await core.is_full(change, core.store.capabilities.largest_batch):
+            await core.commit(change)
+            change = Change()
+        record, at, directory = pending.pop(0)
+        entry = await _link_again(core, context, change, record, at, directory)
+        pointer = pointer or entry.wire(directory, core.node)
+        if entry.is_directory:
+            inside = child_path(directory, entry.name)
+            pending += [
+                (child, at.inside(entry.uuid), inside) for child in await _left_with(core, entry.uuid, gone.origin)
+            ]
+    await core.commit(change)
+    return pointer
+
+
+async def _link_again(
+    core: Core, context: Context, change: Change, gone: VersionRecord, above: Above, directory: str
+) -> Entry:
+    entry = gone.entry
+    if not entry.is_directory:
+        entry = entry._replace(refs=len(references_in(await load_state(core, entry, entry.name))))
+    entry = core.record(change, entry, above.parent, directory, "restore", context)
+    core.link(change, above, entry, None)
+    return entry
+
+
+async def _find_gone(core: Core, context: Context, place: Place, moment: str) -> list[VersionRecord]:
+    """The removals of all that a path lacks, from the top down; NotFound when it only moved on, or may not be seen."""
+    there = len(place.raws)
+    parent = place.raws[-1][:16] if there else ROOT
+    found: list[VersionRecord] = []
+    for number, missing in enumerate(place.names[there:], there + 1):
+        gone = await _last_there(core, parent, missing, moment)
+        if gone is None or not access.may(context, gone.raw, "r"):
+            raise NotFound(
+                f"nothing was removed from {place.path}", path=place.path, remedy="/registry lists what was, and where"
+            )
+        if number < len(place.names):
+            access.check_inside(context, Place(place.names, [*place.raws, *(each.raw for each in found), gone.raw]))
+        found.append(gone)
+        parent = gone.raw[:16]
+    return found
+
+
+async def _last_there(core: Core, parent: bytes, name: str, moment: str) -> VersionRecord | None:
+    """The removal of what was last in a directory by that name, or of what was at a moment; None when it moved on."""
+    start = entry_key(parent, name) + b"\0"
+    rows = await core.store.scan("links", start, prefix_end(start))
+    last: dict[bytes, VersionRecord] = {}
+    for uuid in dict.fromkeys(key[-24:-8] for key, _ in rows):
+        record = await newest_record(core, uuid)
+        if record is not None and record.operation == REMOVED and record.parent == parent:
+            last[uuid] = record
+    found = [record for record in last.values() if not moment or record.entry.date > moment]
+    return (min if moment else max)(found, key=lambda record: record.entry.date, default=None)
+
+
+async def _left_with(core: Core, parent: bytes, top: str) -> list[VersionRecord]:
+    """The removals of what left a directory when the tree at the path `top` was removed."""
+    found: dict[bytes, VersionRecord] = {}
+    start, end = parent, prefix_end(parent)
+    while True:
+        rows = await core.store.scan("links", start, end, limit=PAGE)
+        for key, value in rows:
+            if value[:1] == b"-" and (raw := (await core.store.get([("versions", key[-24:])]))[0]) is not None:
+                record = VersionRecord.unpack(raw)
+                newest = await newest_record(core, key[-24:-8])
+                if record.operation == REMOVED and record.origin == top and newest == record:
+                    found[record.raw[:16]] = record
+        if len(rows) < PAGE:
+            return list(found.values())
+        start = rows[-1][0] + b"\0"

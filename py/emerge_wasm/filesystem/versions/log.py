@@ -1,0 +1,79 @@
+"""The change log: changes since a position, and watching them as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from ...operations import Context, Wire
+from ...paths import child_path, join_path, split_path
+from ..core import PAGE, Core
+from ..layout.locality import get_versions
+from ..layout.record import VERSION_KEY_SIZE, VersionRecord, log_key
+from ..objects.read import check_limit, wire_version
+from ..tree.find import REMOVED, may_see
+
+
+async def newest_position(core: Core) -> int:
+    rows = await core.store.scan("log", limit=1, reverse=True)
+    return int.from_bytes(rows[0][0], "big") if rows else 0
+
+
+async def changes(core: Core, context: Context, since: int, limit: int) -> Wire:
+    if since < 0:
+        return {"changes": [], "position": await newest_position(core)}
+    rows = await core.store.scan("log", log_key(since + 1), limit=check_limit(limit))
+    keys: list[bytes] = []
+    positions: list[int] = []
+    position = since
+    for row, logged in rows:
+        if len(keys) >= limit:
+            break
+        position = int.from_bytes(row, "big")
+        cuts = range(0, len(logged), VERSION_KEY_SIZE)
+        keys += [logged[cut : cut + VERSION_KEY_SIZE] for cut in cuts]
+        positions += [position] * len(cuts)
+    raws = await get_versions(core.store, keys)
+    found = [
+        _wire_change(core, logged_at, record)
+        for logged_at, raw in zip(positions, raws, strict=True)
+        if raw is not None and await may_see(core, context, record := VersionRecord.unpack(raw))
+    ]
+    return {"changes": found, "position": position}
+
+
+def _wire_change(core: Core, position: int, record: VersionRecord) -> Wire:
+    pointer = wire_version(core, record)
+    return {
+        "position": position,
+        "operation": record.operation,
+        "path": child_path(record.directory, pointer["name"]),
+        "from": "" if record.operation == REMOVED else record.origin,
+        "pointer": pointer,
+    }
+
+
+async def watch(core: Core, context: Context, path: str, since: int) -> AsyncIterator[Wire]:
+    top = join_path(*split_path(path))
+    position = await newest_position(core) if since < 0 else since
+    while True:
+        changed, before = core.changed, position
+        page = await changes(core, context, position, PAGE)
+        position = page["position"]
+        for change in page["changes"]:
+            if _is_below(change["path"], top) or _is_below(change["from"], top):
+                yield change
+        if position == before:
+            await _next(core, changed)
+
+
+async def _next(core: Core, changed: asyncio.Event) -> None:
+    """Wait for a change; when others write to the store too, look for theirs now and then."""
+    try:
+        await asyncio.wait_for(changed.wait(), core.poll)
+    except TimeoutError:
+        return
+
+
+def _is_below(path: str, top: str) -> bool:
+    return path == top or path.startswith(top.rstrip("/") + "/")

@@ -1,0 +1,144 @@
+"""From an expression's tree to the ranges of fields in which it can be true.
+
+Python's comparisons decide: what raises is not found, so only values of the other side's family matter; what has no
+place in an order (NaN, containers, instances) is never left out by a range.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from .compile import Compiler
+from .key_range import ABSENT, Everything, Nothing, Range, Want, both, either
+
+LISTED = 200
+"""Values of an `in` that become ranges of their own."""
+
+_ORDERED = (int, float, str, bytes, Decimal, datetime, date, time, timedelta, UUID)
+_OPPOSITE = {"Lt": "GtE", "LtE": "Gt", "Gt": "LtE", "GtE": "Lt", "Eq": "NotEq", "NotEq": "Eq", "In": "NotIn"} | {
+    "NotIn": "In",
+    "Is": "IsNot",
+    "IsNot": "Is",
+}
+MIRRORED = {
+    "Lt": "Gt",
+    "LtE": "GtE",
+    "Gt": "Lt",
+    "GtE": "LtE",
+    "Eq": "Eq",
+    "NotEq": "NotEq",
+    "Is": "Is",
+    "IsNot": "IsNot",
+}
+_HIGHEST = 0x10FFFF
+
+
+class Ranging:
+    """One derivation, with the compiler that knows which parts are fixed."""
+
+    def __init__(self, compiler: Compiler) -> None:
+        self.compiler = compiler
+
+    def want(self, node: ast.expr, holds: bool = True) -> Want:
+        """Where the expression is true (or, with `holds` False, false)."""
+        match node:
+            case ast.BoolOp():
+                join = both if isinstance(node.op, ast.And) == holds else either
+                return join([self.want(item, holds) for item in node.values])
+            case ast.UnaryOp(op=ast.Not()):
+                return self.want(node.operand, not holds)
+            case ast.Compare():
+                return self._compared(node, holds)
+            case ast.IfExp() if not any(isinstance(one, ast.IfExp) for one in ast.walk(node.test)):  # else it doubles
+                return either(
+                    [
+                        both([self.want(node.test), self.want(node.body, holds)]),
+                        both([self.want(node.test, False), self.want(node.orelse, holds)]),
+                    ]
+                )
+            case ast.Call(func=ast.Attribute(value=owner, attr="startswith"), args=[start], keywords=[]) if holds:
+                return self._started(owner, start)
+        return self._constant(node, holds)
+
+    def _constant(self, node: ast.expr, holds: bool) -> Want:
+        step = self.compiler.step(node)
+        try:
+            return Nothing() if step.fixed and bool(step.value) != holds else Everything()
+        except Exception:  # an instance whose truth is up to its class
+            return Everything()
+
+    def _compared(self, node: ast.Compare, holds: bool) -> Want:
+        sides = [node.left, *node.comparators]
+        pairs = [
+            self._pair(left, type(op).__name__, right, holds)
+            for left, op, right in zip(sides, node.ops, sides[1:], strict=False)
+        ]
+        return both(pairs) if holds else either(pairs)
+
+    def _pair(self, left: ast.expr, name: str, right: ast.expr, holds: bool) -> Want:
+        one, other = self.compiler.step(left), self.compiler.step(right)
+        if not holds:
+            name = _OPPOSITE[name]
+        if one.field and other.fixed:
+            return self._range(one.field, name, other.value, holds)
+        if other.field and one.fixed and name in MIRRORED:
+            return self._range(other.field, MIRRORED[name], one.value, holds)
+        return Everything()
+
+    def _range(self, field: str, name: str, value: Any, holds: bool) -> Want:
+        if name == "In":
+            return _listed(field, value)
+        if name in ("Eq", "Is"):
+            return Range(field, value, value) if value is None or is_ordered(value) else Everything()
+        make = _RANGES.get(name)
+        return make(field, value) if make and is_ordered(value) else Everything()
+
+    def _started(self, owner: ast.expr, start: ast.expr) -> Want:
+        field, prefix = self.compiler.step(owner).field, self.compiler.step(start)
+        if not field or not prefix.fixed:
+            return Everything()
+        starts = prefix.value if isinstance(prefix.value, tuple) else (prefix.value,)
+        return either([_prefixed(field, one) if isinstance(one, str) else Everything() for one in starts])
+
+
+_RANGES: dict[str, Callable[[str, Any], Range]] = {
+    "Lt": lambda field, value: Range(field, ABSENT, value),
+    "LtE": lambda field, value: Range(field, ABSENT, value),
+    "Gt": lambda field, value: Range(field, value, ABSENT),
+    "GtE": lambda field, value: Range(field, value, ABSENT),
+}
+
+
+def is_ordered(value: Any) -> bool:
+    """Whether a value has a place among those of its family."""
+    if type(value) is float:
+        return not math.isnan(value)
+    if type(value) is Decimal:
+        return not value.is_nan()
+    return isinstance(value, _ORDERED)
+
+
+def _listed(field: str, values: Any) -> Want:
+    if isinstance(values, range):
+        return Range(field, min(values[0], values[-1]), max(values[0], values[-1])) if values else Nothing()
+    if not isinstance(values, list | tuple | set | frozenset | dict) or len(values) > LISTED:
+        return Everything()
+    if not all(value is None or is_ordered(value) for value in values):
+        return Everything()
+    return either([Range(field, value, value) for value in values])
+
+
+def _prefixed(field: str, prefix: str) -> Want:
+    """Texts from the prefix to the first text after all that begin with it."""
+    for count in range(len(prefix), 0, -1):
+        last = ord(prefix[count - 1])
+        if last < _HIGHEST:
+            after = 0xE000 if 0xD7FF <= last < 0xE000 else last + 1
+            return Range(field, prefix, prefix[: count - 1] + chr(after))
+    return Range(field, prefix, ABSENT)

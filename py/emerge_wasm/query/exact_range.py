@@ -1,0 +1,102 @@
+"""Which keys of an index tell by themselves that a predicate holds, so that the object need not be looked at.
+
+Only for what is nothing but comparisons of fields with fixed values, joined by `and`. Keys sort as values do, so what
+has a key strictly between two others lies between their values; where the keys are the same the values are, unless
+they are cut or rounded. Pure; `range.py` derives the wider ranges that are scanned.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Any
+
+from ..store import prefix_end
+from .compile import Compiler
+from .derive import MIRRORED, is_ordered
+from .order import family_range, is_whole, sort_key
+
+_END = b"\xfe"
+"""After the keys of all values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certain:
+    """The predicate is true of each object whose field has a key with low <= key < high. `whole`: and of no other that
+    has a place in the order."""
+
+    low: bytes
+    high: bytes
+    whole: bool
+
+    def joined(self, other: Certain) -> Certain:
+        """Where both hold."""
+        return Certain(max(self.low, other.low), min(self.high, other.high), self.whole and other.whole)
+
+
+def certain_of(node: ast.expr, compiler: Compiler) -> dict[str, Certain] | None:
+    """By field, where an expression is certainly true; None when keys cannot tell."""
+    if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
+        parts = [certain_of(part, compiler) for part in node.values]
+    elif isinstance(node, ast.Compare):
+        sides = [node.left, *node.comparators]
+        pairs = zip(sides, node.ops, sides[1:], strict=False)
+        parts = [_pair(left, type(op).__name__, right, compiler) for left, op, right in pairs]
+    else:
+        name = _asked_for(node, compiler)
+        return {name: Certain(b"", _END, True)} if name else None
+    found: dict[str, Certain] = {}
+    for part in parts:
+        if part is None:
+            return None
+        for field, each in part.items():
+            held = found.get(field)
+            found[field] = each if held is None else held.joined(each)
+    return found
+
+
+def _asked_for(node: ast.expr, compiler: Compiler) -> str:
+    """The field of `hasattr(o, "field")`: whatever has a place in the order is there."""
+    match node:
+        case ast.Call(func=function, args=[ast.Name(id=owner), ast.Constant(value=str() as name)], keywords=[]):
+            asked = compiler.dotted(function) == "hasattr" and owner == compiler.argument
+            return name if asked and not name.startswith("__") else ""
+    return ""
+
+
+def _pair(left: ast.expr, name: str, right: ast.expr, compiler: Compiler) -> dict[str, Certain] | None:
+    one, other = compiler.step(left), compiler.step(right)
+    if one.field and other.fixed:
+        field, value = one.field, other.value
+    elif other.field and one.fixed:
+        field, name, value = other.field, MIRRORED.get(name, ""), one.value
+    else:
+        return None
+    found = _between(name, value)
+    return None if found is None else {field: found}
+
+
+def _between(name: str, value: Any) -> Certain | None:
+    if value is None:
+        first, last = family_range(sort_key(None) or b"")  # the lowest of all families
+        if name in ("NotEq", "IsNot"):
+            return Certain(last, _END, True)
+        return Certain(first, last, True) if name in ("Eq", "Is") else None
+    key = sort_key(value) if is_ordered(value) else None
+    if key is None:
+        return None
+    whole, (first, last) = is_whole(key), family_range(key)
+    after: bytes = prefix_end(key) or last
+    below, above = (key, after) if whole else (after, key)  # what has the same key is equal, or may be
+    match name:
+        case "Lt":
+            return Certain(first, key, whole)
+        case "LtE":
+            return Certain(first, above, whole)
+        case "Gt":
+            return Certain(after, last, whole)
+        case "GtE":
+            return Certain(below, last, whole)
+        case "Eq" if whole:
+            return Certain(key, after, True)
+    return None

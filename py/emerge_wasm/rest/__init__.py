@@ -1,0 +1,1 @@
+"""The operations over HTTP, for a node and for the relay."""

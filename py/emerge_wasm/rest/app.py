@@ -1,0 +1,213 @@
+"""The operation table as HTTP routes: one ASGI application for the node and for the relay, over any dispatch.
+
+`POST /<operation>` with the arguments as an object; what changes nothing also by `GET` with a query. An operation
+that takes a path has it from the rest of the URL, too. No operation is named here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
+from ..node.server import Dispatch
+from ..operations import Context, Operation, find_operation
+from .exchange import Exchange, Gone
+from .form import JSON, MSGPACK, bind, choose_form, read_body, read_context, read_query, write_json
+from .gate import Refused
+from .openapi import describe
+
+PREFIX = "/api/v1"
+
+Admit = Callable[[HTTPConnection], Context]
+"""Who asks. Raises Refused for those who may not."""
+
+Handler = Callable[[Request, Exchange], Awaitable[None]]
+MakeExchange = Callable[[Request, Receive, Send], Exchange]
+
+HEADERS = {
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "vary": "Accept",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes, times in seconds. `requests` under way together hold at most `total` bytes of bodies.
+
+    `patience` is how long the next piece of a body may take, `beat` how long a stream is silent at most.
+    """
+
+    body: int = 64 << 20
+    total: int = 256 << 20
+    requests: int = 1024
+    patience: float = 15.0
+    beat: float = 5.0
+
+
+class Rest:
+    """The application. `dispatch` answers, `admit` says who asks."""
+
+    def __init__(self, dispatch: Dispatch, admit: Admit, limits: Limits) -> None:
+        self._dispatch = dispatch
+        self._admit = admit
+        self._limits = limits
+        self._under_way: dict[Exchange, int] = {}  # and the bytes of its body
+        routes = {"/openapi.json": self._describe, "/{operation}{path:path}": self._operate}
+        self._router = Router([Route(path, self._endpoint(handler)) for path, handler in routes.items()])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._router(scope, receive, send_with_headers)
+
+    def __len__(self) -> int:
+        """How many requests are under way."""
+        return len(self._under_way)
+
+    def stop(self) -> None:
+        """Tell all whose requests are under way that this place stops."""
+        for exchange in list(self._under_way):
+            exchange.stop()
+
+    def _endpoint(self, handler: Handler) -> ASGIApp:
+        """The handler as an ASGI application that answers its errors; starlette leaves every method to such a one."""
+        return Endpoint(handler, self._exchange)
+
+    def _exchange(self, request: Request, receive: Receive, send: Send) -> Exchange:
+        return Exchange(choose_form(request.headers), receive, send, self._limits.beat)
+
+    async def _describe(self, request: Request, exchange: Exchange) -> None:
+        check_method(request, {"GET"})
+        address = f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}"
+        await exchange.send(200, JSON, write_json(describe(address)))
+
+    async def _operate(self, request: Request, exchange: Exchange) -> None:
+        context = self._admit(request)
+        exchange.check = lambda: self._admit(request)
+        row = find_row(request)
+        check_method(request, {"POST"} if row.changes else {"GET", "POST"})
+        context = context.narrowed(read_context(request.headers.get("emerge-context")))
+        with self._room(exchange):
+            body = await self._body(request, exchange)
+            args = bind(row, given_arguments(row, request, body))
+            await exchange.answer(self._dispatch(row.name, args, context))
+
+    @contextmanager
+    def _room(self, exchange: Exchange) -> Iterator[None]:
+        """Count the exchange among those under way; LimitExceeded when there are too many."""
+        limit = self._limits.requests
+        if len(self._under_way) >= limit:
+            raise LimitExceeded(
+                f"{limit} requests are under way", remedy="wait for some to end", limit="requests under way"
+            )
+        self._under_way[exchange] = 0
+        try:
+            yield
+        finally:
+            del self._under_way[exchange]
+
+    async def _body(self, request: Request, exchange: Exchange) -> bytes:
+        """The request's body; LimitExceeded as soon as it is known to be too long."""
+        self._check_size(exchange, int(request.headers.get("content-length") or 0))
+        pieces: list[bytes] = []
+        stream = aiter(request.stream())
+        while True:
+            try:
+                async with asyncio.timeout(self._limits.patience):
+                    piece = await anext(stream, None)
+            except TimeoutError:
+                raise Refused(408, Unavailable("the request's body did not come", remedy="send it again")) from None
+            if piece is None:
+                return b"".join(pieces)
+            pieces.append(piece)
+            self._check_size(exchange, self._under_way[exchange] + len(piece))
+            self._under_way[exchange] += len(piece)
+
+    def _check_size(self, exchange: Exchange, size: int) -> None:
+        limit = self._limits.body
+        if size > limit:
+            raise LimitExceeded(f"a body of {size} bytes", remedy=f"the limit is {limit}", limit="body")
+        if size + sum(self._under_way.values()) - self._under_way[exchange] > self._limits.total:
+            raise LimitExceeded(
+                "too much is being sent here", remedy="try again a little later", limit="request bytes under way"
+            )
+
+
+class Endpoint:
+    """One route: makes the exchange and answers what goes wrong."""
+
+    def __init__(self, handler: Handler, make: MakeExchange) -> None:
+        self._handler = handler
+        self._make = make
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        exchange = self._make(request, receive, send)
+        try:
+            await self._handler(request, exchange)
+        except (Gone, ClientDisconnect):
+            pass
+        except Refused as refused:
+            await exchange.fail(refused.error, refused.status, refused.headers)
+        except Exception as error:
+            await exchange.fail(error)
+
+
+def find_row(request: Request) -> Operation:
+    """The operation that the URL names; Refused with 404 for an unknown one."""
+    try:
+        return find_operation(request.path_params["operation"])
+    except EmergeError as error:
+        raise Refused(404, error) from None
+
+
+def check_method(request: Request, allowed: set[str]) -> None:
+    """Refused with 405 for another method."""
+    if request.method not in allowed:
+        names = ", ".join(sorted(allowed))
+        error = Invalid(f"this is not done by {request.method[:20]}", remedy=f"use {names}")
+        raise Refused(405, error, allow=names)
+
+
+def given_arguments(row: Operation, request: Request, body: bytes) -> dict[str, Any]:
+    """The arguments by name: in the body of a POST, in the query of a GET, and a path in the URL's rest."""
+    query = {name: request.query_params.getlist(name) for name in request.query_params}
+    if request.method == "GET":
+        if body:
+            raise Invalid("a GET has no body", remedy="send the arguments in its query")
+        given = read_query(row, query)
+    elif query:
+        raise Invalid("a POST has no query", remedy="send the arguments in its body")
+    else:
+        given = read_body(row, media_type(request), body) if body else {}
+    if path := request.path_params["path"]:
+        if "path" in given:
+            raise Invalid("the path is given twice", remedy="name it in the URL or among the arguments")
+        given["path"] = path
+    return given
+
+
+def media_type(request: Request) -> str:
+    """What the body is: JSON or msgpack; Refused with 415 for anything else."""
+    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if found not in (JSON, MSGPACK):
+        error = Invalid(f"the body is {found[:80] or 'of no type'}", remedy=f"send Content-Type: {JSON} (curl --json)")
+        raise Refused(415, error)
+    return found

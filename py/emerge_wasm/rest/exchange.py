@@ -1,0 +1,222 @@
+"""One HTTP exchange: runs what was asked for until it has an answer or the asker is gone, and writes the answer.
+
+Knows ASGI's messages, and nothing of routes or operations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+from starlette.types import Receive, Send
+
+from ..errors import EmergeError, Unavailable
+from ..wire.answer import Answer
+from .form import Form, write_error, write_stream_error
+from .gate import Refused
+
+log = logging.getLogger("emerge.rest")
+
+FIRST = 0.1
+"""Seconds that a stream has to fail in before its answer begins with a 200; afterwards the error is its last item."""
+
+BUFFER = 256 << 10
+"""Bytes of items that are taken ahead of the asker."""
+
+STATUS = {
+    "NotFound": 404,
+    "Conflict": 409,
+    "PermissionDenied": 403,
+    "Invalid": 400,
+    "CannotShip": 422,
+    "ExecutionFailed": 422,
+    "Unavailable": 503,
+    "LimitExceeded": 413,
+}
+TOO_MANY = frozenset({"requests under way", "request bytes under way", "waiting calls"})
+"""Limits that are there no more when one comes again later."""
+
+
+class Gone(Exception):
+    """The asker went away."""
+
+
+class Exchange:
+    """The answer to one request. `beat` is after how many seconds of silence a stream gives a sign of life.
+
+    As often a stream calls `check`, which raises Refused when its asker may stay no longer.
+    """
+
+    def __init__(self, form: Form, receive: Receive, send: Send, beat: float) -> None:
+        self.check: Callable[[], object] = lambda: None
+        self._form = form
+        self._receive = receive
+        self._send = send
+        self._beat = beat
+        self._work: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End what is under way: the asker is told that the place stops."""
+        self._stopping = True
+        if self._work is not None:
+            self._work.cancel()
+
+    async def answer(self, asked: Answer) -> None:
+        """Send what an operation answers. Raises its error when that can still be sent, Gone when nobody listens."""
+        if isinstance(asked, AsyncIterator):
+            await self._stream(asked)
+        else:
+            result = await self._attended(self._result(asked))
+            await self.send(200, self._form.media_type, self._form.write(result))
+
+    async def fail(self, error: BaseException, status: int = 0, headers: dict[str, str] | None = None) -> None:
+        """Send an error."""
+        if not isinstance(error, EmergeError):
+            log.error("a request failed", exc_info=error)
+        status = status or status_of(error)
+        more = {"retry-after": "1"} if status in (429, 503) else {}
+        await self.send(status, self._form.media_type, write_error(self._form, error), {**more, **(headers or {})})
+
+    async def send(self, status: int, media_type: str, body: bytes, more: dict[str, str] | None = None) -> None:
+        """Send a whole answer, its length told beforehand."""
+        await self._begin(status, {"content-type": media_type, "content-length": str(len(body)), **(more or {})})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _begin(self, status: int, headers: dict[str, str]) -> None:
+        lines = [(name.encode(), value.encode()) for name, value in {**headers, "cache-control": "no-store"}.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": lines})
+
+    async def _result(self, asked: Awaitable[Any]) -> Any:
+        return await asked
+
+    async def _attended(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """The result of some work, which ends when the asker goes or the place stops."""
+        task = self._work = asyncio.ensure_future(work)
+        gone = asyncio.ensure_future(self._leaving())
+        try:
+            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Gone
+            if task.cancelled():
+                raise stops()
+            return task.result()
+        finally:
+            for each in (task, gone):
+                each.cancel()
+            await asyncio.gather(task, gone, return_exceptions=True)
+
+    async def _leaving(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def _stream(self, items: AsyncIterator[Any]) -> None:
+        pump = Pump(items, self._form.item)
+        await self._attended(self._pour(pump))
+
+    async def _pour(self, pump: Pump) -> None:
+        filling = asyncio.ensure_future(pump.run())
+        begun = False
+        try:
+            data = await pump.take(FIRST)
+            if pump.error is not None and not data:
+                raise pump.error
+            await self._begin(200, {"content-type": self._form.stream_type})
+            begun = True
+            await self._pass_on(data)
+            await self._follow(pump)
+            last = self._form.end if pump.error is None else write_stream_error(self._form, pump.error)
+            await self._finish(last)
+        except Refused as refused:
+            await self._finish(write_stream_error(self._form, refused.error))
+        except asyncio.CancelledError:
+            if begun and self._stopping:
+                await self._finish(write_stream_error(self._form, stops()))
+                return
+            raise
+        finally:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+
+    async def _follow(self, pump: Pump) -> None:
+        """Pass on all that comes, or signs of life."""
+        loop = asyncio.get_running_loop()
+        checked = loop.time()
+        while not pump.done or pump.waiting:
+            data = await pump.take(self._beat)
+            if loop.time() >= checked + self._beat:
+                self.check()
+                checked = loop.time()
+            await self._pass_on(data or (b"" if pump.done else self._form.beat))
+
+    async def _pass_on(self, data: bytes) -> None:
+        if data:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def _finish(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data})
+
+
+class Pump:
+    """A stream's items, written and kept until they are taken: many at once when they come faster than they go."""
+
+    def __init__(self, items: AsyncIterator[Any], write: Callable[[Any], bytes]) -> None:
+        self.error: BaseException | None = None
+        self.done = False
+        self.waiting = 0  # bytes
+        self._items = items
+        self._write = write
+        self._chunks: list[bytes] = []
+        self._filled = asyncio.Event()
+        self._emptied = asyncio.Event()
+
+    async def run(self) -> None:
+        """Take all items; `done` afterwards, and `error` when the stream failed."""
+        try:
+            async for item in self._items:
+                await self._keep(self._write(item))
+        except Exception as error:
+            if not isinstance(error, EmergeError):
+                log.exception("a stream failed")
+            self.error = error
+        finally:
+            self.done = True
+            self._filled.set()
+            if (close := getattr(self._items, "aclose", None)) is not None:
+                await close()
+
+    async def take(self, seconds: float) -> bytes:
+        """What there is, waited for at most so long; b"" when nothing came, or no more comes."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._filled.wait()
+        data = b"".join(self._chunks)
+        self._chunks, self.waiting = [], 0
+        if not self.done:
+            self._filled.clear()
+        self._emptied.set()
+        return data
+
+    async def _keep(self, data: bytes) -> None:
+        self._chunks.append(data)
+        self.waiting += len(data)
+        self._filled.set()
+        if self.waiting > BUFFER:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+
+def stops() -> Unavailable:
+    return Unavailable("the place asked stops", remedy="it is unknown whether a change was made: look, then repeat it")
+
+
+def status_of(error: BaseException) -> int:
+    """The HTTP status of an error."""
+    if not isinstance(error, EmergeError):
+        return 500
+    if error.code == "LimitExceeded" and error.details.get("limit") in TOO_MANY:
+        return 429
+    return STATUS.get(error.code, 500)

@@ -1,0 +1,83 @@
+"""RESTNodeServer: a node's operations over HTTP, on this machine. See `rest_app` for the routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, Self
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from ..errors import Invalid
+from ..node.server import Dispatch, is_loopback
+from ..operations import Context
+from .app import PREFIX, Limits, Rest
+from .gate import Gate
+from .server import HttpServer
+
+DEFAULT_PORT = 8081
+
+
+class Served(Protocol):
+    """A Filesystem, a Node: whatever answers operations."""
+
+    @property
+    def dispatch(self) -> Dispatch: ...
+
+
+class RESTNodeServer:
+    """Serves a filesystem, a node, or any dispatch at `http://host:port/api/v1`; what it serves stays its caller's.
+
+    `token` is what callers show ("": whoever reaches the address may call). `context` says who they are; a call may
+    narrow it. Beyond loopback it listens only with a token and with `origins`, the https:// addresses of the TLS
+    proxy in front. Port 0 takes a free one, see `url` after `start`.
+    """
+
+    def __init__(
+        self,
+        served: Served | Dispatch,
+        host: str = "127.0.0.1",
+        port: int = DEFAULT_PORT,
+        *,
+        token: str = "",
+        context: Context | None = None,
+        origins: Iterable[str] = (),
+        limits: Limits | None = None,
+    ) -> None:
+        proxies = tuple(origins)
+        check_address(host, token, proxies)
+        dispatch = served if callable(served) else served.dispatch
+        gate = Gate(context or Context(via="rest"), token, host, proxies)
+        self.rest = Rest(dispatch, gate.admit, limits or Limits())
+        self._server = HttpServer(Starlette(routes=[Mount(PREFIX, self.rest)]), host, port, ws="none", lifespan="off")
+
+    @property
+    def url(self) -> str:
+        """Where clients connect, once started."""
+        return self._server.url
+
+    async def start(self) -> Self:
+        """Serve. Invalid when the port is taken."""
+        await self._server.start()
+        return self
+
+    async def stop(self) -> None:
+        """Tell those whose requests are under way, and close; a second call does nothing."""
+        await self._server.stop(self.rest.stop)
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+
+def check_address(host: str, token: str, proxies: tuple[str, ...]) -> None:
+    """Invalid for an address that other machines reach, unless only a TLS proxy with a token is meant to."""
+    if is_loopback(host):
+        return
+    if not token or not proxies or not all(proxy.startswith("https://") for proxy in proxies):
+        raise Invalid(
+            f"{host} can be reached from other machines, and this server encrypts nothing",
+            remedy="listen on 127.0.0.1, or give it a token and the https:// address of the TLS proxy in front",
+        )

@@ -1,0 +1,1 @@
+"""The layers that close a worker in: Landlock, seccomp, limits and the rest."""

@@ -1,0 +1,200 @@
+"""The node's end of a zygote: starts it, asks it for workers, hears how they end, and starts another when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from contextlib import suppress
+from itertools import count
+from typing import Any
+
+from ..errors import Unavailable
+from .frame import BadFrame, Splitter, pack_message, parse_message
+from .process import Gone, Handle, Process
+from .setting import LARGEST, Setting, Word
+
+_BOOT = (
+    "import json, sys; setting = json.loads(sys.argv[1]); sys.path[:] = setting['paths']; "
+    "from emerge_wasm.sandbox.worker.zygote import main; main(setting)"
+)
+_ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "MALLOC_ARENA_MAX": "1",  # each arena counts as address space, used or not
+    "OMP_NUM_THREADS": "1",  # numeric libraries start threads when they are imported, and a fork loses them
+    "OPENBLAS_NUM_THREADS": "1",
+}
+_PATIENCE = 60.0
+"""Seconds that a zygote may take to import what it was told to."""
+
+
+class Nursery:
+    """Where workers come from. `packages` are those that its zygote has, once it is started."""
+
+    def __init__(self, setting: Setting, preload: tuple[str, ...], frame_limit: int) -> None:
+        self.setting = setting
+        self.preload = preload
+        self.packages: frozenset[str] = frozenset()
+        self.frame_limit = frame_limit
+        self.pid = 0
+        self._numbers = count(1)
+        self._child: asyncio.subprocess.Process | None = None
+        self._control: socket.socket | None = None
+        self._splitter = Splitter(LARGEST)
+        self._descriptors: list[int] = []
+        self._started: asyncio.Future[list[str]] | None = None
+        self._forking: dict[int, asyncio.Future[tuple[int, int]]] = {}
+        self._children: dict[int, Process] = {}
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Have a zygote. Unavailable, saying why, when none comes up."""
+        async with self._turn:
+            if self._control is not None:
+                return
+            await self._bury()
+            self._started = asyncio.get_running_loop().create_future()
+            try:
+                await self._spawn()
+                self.packages = frozenset(await asyncio.wait_for(self._started, _PATIENCE))
+            except (Gone, OSError, TimeoutError) as error:
+                why = await self._last_words() or error or "no sign of life"
+                await self._bury()
+                raise Unavailable(f"the sandbox does not start: {why}") from None
+
+    async def _last_words(self) -> str:
+        """The last line that a zygote wrote when it could not even begin."""
+        if self._child is None or self._child.stderr is None:
+            return ""
+        with suppress(TimeoutError):
+            lines = (await asyncio.wait_for(self._child.stderr.read(LARGEST), 1.0)).decode(errors="replace").split("\n")
+            return next((line.strip()[:1000] for line in reversed(lines) if line.strip()), "")
+        return ""
+
+    async def _spawn(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            setting = self.setting.to_wire() | {
+                "paths": [path for path in sys.path if path],
+                "preload": list(self.preload),
+                "descriptor": theirs.fileno(),
+            }
+            kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+            self._child = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-c", _BOOT, json.dumps(setting)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,  # until it has begun: its workers get /dev/null
+                pass_fds=[theirs.fileno()],
+                env=_ENVIRONMENT | kept,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is for the node
+            )
+        self.pid = self._child.pid
+        ours.setblocking(False)
+        self._control, self._splitter = ours, Splitter(LARGEST)
+        asyncio.get_running_loop().add_reader(ours, self._hear)
+
+    async def fork(self) -> Process:
+        """A worker that has said that it is ready. Unavailable when none is to be had."""
+        await self.start()
+        number = next(self._numbers)
+        ours, theirs = socket.socketpair()
+        forked = self._forking[number] = asyncio.get_running_loop().create_future()
+        process: Process | None = None
+        try:
+            with theirs:
+                self._send([Word.FORK, number], theirs.fileno())
+            pid, handle = await asyncio.wait_for(forked, _PATIENCE)
+            process = Process(pid, Handle(handle, lambda: self._kill(number)), self.frame_limit)
+            self._children[number] = process
+            await process.connect(ours)
+        except (Gone, OSError, TimeoutError, BadFrame) as error:
+            how = await process.epitaph() if process is not None and isinstance(error, Gone) else error
+            raise Unavailable(f"a sandbox worker does not start: {how or 'no sign of life'}") from None
+        finally:
+            self._forking.pop(number, None)
+            if process is None or not process.ready:
+                ours.close()
+                if process is not None:
+                    process.kill()
+        return process
+
+    def _send(self, message: list[Any], *descriptors: int) -> None:
+        if self._control is None:
+            raise Gone("its zygote is gone")
+        socket.send_fds(self._control, [pack_message(*message)], descriptors)
+
+    def _kill(self, number: int) -> None:
+        """Where the system has no handles for processes, their parent ends them."""
+        with suppress(Gone, OSError):
+            self._send([Word.KILL, number])
+
+    # --- what it says
+    def _hear(self) -> None:
+        assert self._control is not None
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, LARGEST, 16)
+            self._descriptors += descriptors
+            if not data:
+                raise BadFrame("it ended")
+            for frame in self._splitter.feed(data):
+                self._take(parse_message(frame))
+        except BlockingIOError:
+            pass
+        except (BadFrame, OSError) as error:
+            self._lose(str(error))
+
+    def _take(self, message: list[Any]) -> None:
+        match message:
+            case [Word.STARTED, list() as packages] if self._started is not None:
+                self._started.set_result(packages)
+            case [Word.FAULT, str() as text]:
+                self._lose(text)
+            case [Word.FORKED, int() as number, int() as pid]:
+                handle = self._descriptors.pop(0) if sys.platform == "linux" else -1
+                forked = self._forking.get(number)
+                if forked is not None and not forked.done():
+                    forked.set_result((pid, handle))
+                elif handle >= 0:  # nobody waits any more: its socket is closed, and so it ends
+                    os.close(handle)
+            case [Word.ENDED, int() as number, int() as status]:
+                if (process := self._children.pop(number, None)) is not None:
+                    process.ended(status)
+
+    def _lose(self, why: str) -> None:
+        """The zygote is gone, and all workers with it."""
+        if self._control is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._control)
+        self._control.close()
+        self._control = None
+        for waiting in (self._started, *self._forking.values()):
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(Gone(why))
+                waiting.exception()  # seen, also when nobody waits for it
+        for process in self._children.values():
+            process.ended(None)
+        self._children.clear()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors.clear()
+
+    async def close(self) -> None:
+        """End the zygote, and with it every worker."""
+        async with self._turn:
+            await self._bury()
+
+    async def _bury(self) -> None:
+        self._lose("the pool was closed")
+        child, self._child = self._child, None
+        if child is None:
+            return
+        try:
+            await asyncio.wait_for(child.wait(), 1.0)
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()

@@ -1,0 +1,247 @@
+"""What hostile code would try, harmless where it succeeds. Run in a fresh worker by the probe (see `probe.py`).
+
+An attack raises when it is stopped, and returns what it got when it is not.
+"""
+
+from __future__ import annotations
+
+import _thread
+import ctypes
+import errno
+import fcntl
+import os
+import platform
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from ..confine.syscall import syscall
+
+Target = dict[str, Any]
+"""`file` that all may read, `folder` that all may write, `pid` of the node, `port` and `name` (abstract) of listening
+sockets, `memory` in bytes, the number of `descriptors` and of `threads` that a worker may have."""
+
+STOPPED = (errno.EPERM, errno.EACCES, errno.ENOSYS)
+
+
+def read_file(target: Target) -> str:
+    with open(target["file"]) as file:
+        return f"read {file.name}"
+
+
+def write_file(target: Target) -> str:
+    with open(os.path.join(target["folder"], "written"), "w") as file:
+        return f"wrote {file.name}"
+
+
+def read_proc(target: Target) -> str:
+    with open(f"/proc/{target['pid']}/cmdline") as file:
+        return f"read {file.name}"
+
+
+def list_directory(target: Target) -> str:
+    return f"/ has {len(os.listdir('/'))} entries"
+
+
+def look_at_file(target: Target) -> str:
+    return f"{target['file']} has {os.stat(target['file']).st_size} bytes"
+
+
+def internet(target: Target) -> str:
+    with socket.create_connection(("127.0.0.1", target["port"]), timeout=1):
+        return "connected by TCP"
+
+
+def datagram(target: Target) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(b"", ("127.0.0.1", 9))
+        return "sent by UDP"
+
+
+def unix_socket(target: Target) -> str:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect("\0" + target["name"])
+        return "connected to another process's socket"
+
+
+def signal_node(target: Target) -> str:
+    os.kill(target["pid"], 0)
+    return "could signal the node"
+
+
+def signal_parent(target: Target) -> str:
+    os.kill(os.getppid(), 0)
+    return "could signal its zygote"
+
+
+def fork(target: Target) -> str:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    return f"forked process {pid}"
+
+
+def spawn(target: Target) -> str:
+    return f"started process {os.posix_spawn('/bin/true', ['true'], {})}"
+
+
+def threads(target: Target) -> str:
+    """As many as it can get; they end with the worker."""
+    wait = _thread.allocate_lock()
+    wait.acquire()
+    for _ in range(target["threads"] + 1):
+        _thread.start_new_thread(wait.acquire, ())
+    return f"started {target['threads'] + 1} threads"
+
+
+def environment(target: Target) -> str:
+    getenv = ctypes.CDLL(None).getenv
+    getenv.restype = ctypes.c_char_p
+    seen = sorted(os.environ) or [name for name in ("PATH", "HOME", "LANG") if getenv(name.encode())]
+    return _unless_empty([f"saw {name}" for name in seen])
+
+
+def descriptors(target: Target) -> str:
+    found = []
+    for number in range(1024):
+        try:
+            fcntl.fcntl(number, fcntl.F_GETFD)
+        except OSError:
+            continue
+        found.append(number)
+    return f"has the descriptors {found}" if len(found) > target["descriptors"] else _unless_empty([])
+
+
+def identity(target: Target) -> str:
+    """Root may do what nobody thought of."""
+    return _unless_empty(["is root"] if 0 in (*os.getresuid(), *os.getresgid(), *os.getgroups()) else [])
+
+
+def memory(target: Target) -> str:
+    return f"got {len(bytes(target['memory'] + (64 << 20)))} bytes"
+
+
+def raw_calls(target: Target) -> str:
+    """System calls that Python has no function for, or by a way around Python. Refused even for what is harmless."""
+    let_through = []
+    for name, (numbers, arguments) in _raw(target).items():
+        number = numbers.get(platform.machine(), -1)
+        try:
+            syscall(number, *arguments)
+        except OSError as error:
+            if error.errno in STOPPED:
+                continue
+        let_through.append(name)
+    return _unless_empty(let_through)
+
+
+def _raw(target: Target) -> dict[str, tuple[dict[str, int], tuple[Any, ...]]]:
+    path = target["file"].encode()
+    page = 4096
+
+    def numbers(x86_64: int, aarch64: int) -> dict[str, int]:
+        return {"x86_64": x86_64, "aarch64": aarch64}
+
+    return {
+        "openat": (numbers(257, 56), (-100, path, 0)),
+        "socket": (numbers(41, 198), (2, 2, 0)),
+        "socketpair": (numbers(53, 199), (1, 1, 0, ctypes.create_string_buffer(8))),
+        "pipe2": (numbers(293, 59), (ctypes.create_string_buffer(8), 0)),
+        "prctl": (numbers(157, 167), (4, 1)),
+        "prlimit64": (numbers(302, 261), (0, 7, None, ctypes.create_string_buffer(16))),
+        "ptrace": (numbers(101, 117), (2, target["pid"], 0, 0)),  # look into it: ESRCH, were it let through
+        "process_vm_readv": (numbers(310, 270), (target["pid"], None, 0, None, 0, 0)),
+        "pidfd_open": (numbers(434, 434), (target["pid"], 0)),
+        "memfd_create": (numbers(319, 279), (b"x", 0)),
+        "mmap of code": (numbers(9, 222), (0, page, 7, 0x22, -1, 0)),
+        "mprotect of code": (numbers(10, 226), (_page_address(page), page, 5)),
+        "unshare": (numbers(272, 97), (0,)),
+        "keyctl": (numbers(250, 219), (0, -3, 0)),
+        "io_uring_setup": (numbers(425, 425), (1, ctypes.create_string_buffer(256))),
+        "userfaultfd": (numbers(323, 282), (1,)),
+        "sendmsg": (numbers(46, 211), (-1, None, 0)),
+        "execveat": (numbers(322, 281), (-100, b"", None, None, 0)),
+        "sendto an address": (numbers(44, 206), (-1, b"", 0, 0, ctypes.create_string_buffer(16), 16)),
+        "personality": (numbers(135, 92), (0xFFFFFFFF,)),
+        "kill": (numbers(62, 129), (target["pid"], 0)),
+    }
+
+
+def _page_address(page: int) -> int:
+    """The address of a page of its own that holds no code."""
+    buffer = ctypes.create_string_buffer(3 * page)
+    _kept.append(buffer)
+    return (ctypes.addressof(buffer) // page + 1) * page
+
+
+_kept: list[Any] = []
+
+
+# --- these end the worker, one way or the other
+def execute(target: Target) -> str:
+    os.execv("/bin/true", ["true"])
+
+
+def foreign_calls(target: Target) -> str:
+    """A call by the other ABI of the machine (x32), whose numbers the filter does not know."""
+    if platform.machine() != "x86_64":
+        raise OSError(errno.ENOSYS, "there is no other ABI")
+    return f"is process {syscall(0x40000000 + 39)}"
+
+
+def loop(target: Target) -> str:
+    """Without end, deaf to every signal."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    while True:
+        pass
+
+
+ATTACKS: dict[str, Callable[[Target], str]] = {
+    function.__name__: function
+    for function in (
+        read_file,
+        write_file,
+        read_proc,
+        list_directory,
+        look_at_file,
+        internet,
+        datagram,
+        unix_socket,
+        signal_node,
+        signal_parent,
+        fork,
+        spawn,
+        environment,
+        descriptors,
+        identity,
+        memory,
+        raw_calls,
+        threads,
+    )
+}
+"""Those after which the worker goes on."""
+
+DEADLY: dict[str, Callable[[Target], str]] = {
+    function.__name__: function for function in (execute, foreign_calls, loop)
+}
+"""Those for which each needs a worker of its own."""
+
+
+class Stopped(Exception):
+    """There was nothing to be had."""
+
+
+def make(name: str, target: Target) -> tuple[str, str]:
+    """(what an attack got, or "" when it was stopped; and by what it was stopped)."""
+    try:
+        return (ATTACKS | DEADLY)[name](target), ""
+    except (OSError, MemoryError, RuntimeError, Stopped) as error:
+        return "", f"{type(error).__name__}: {error}"
+
+
+def _unless_empty(found: list[str]) -> str:
+    if not found:
+        raise Stopped("found nothing")
+    return ", ".join(found)

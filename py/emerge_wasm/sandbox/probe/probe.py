@@ -1,0 +1,120 @@
+"""Whether the sandbox holds: every attack is made in a fresh worker before a node runs anything for anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from ...errors import ExecutionFailed, LimitExceeded
+from ..pool import Pool
+from ..setting import LAYERS, THREADS
+
+DESCRIPTORS = 6
+"""What a worker has open: three times /dev/null, its channel, and the pair that its event loops wake up by."""
+LOOP_SECONDS = 0.05
+
+Target = dict[str, Any]
+"""What there is to attack, see `attack.py`."""
+
+Outcome = tuple[str, tuple[str, str]]
+"""The name of an attack, what it got ("": nothing), and what stopped it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """By the name of an attack what got through (`breaches`) and what stopped it (`stopped`); by the name of a layer
+    why it is not there (`missing`)."""
+
+    breaches: dict[str, str] = field(default_factory=dict)
+    stopped: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the sandbox, in words; "" when it holds."""
+        parts = [f"{name} is missing: {why}" for name, why in self.missing.items()]
+        parts += [f"{name.replace('_', ' ')} got through: {what}" for name, what in self.breaches.items()]
+        return "; ".join(parts)
+
+
+async def examine(pool: Pool) -> str:
+    """Probe a pool, and have it refuse every call where it does not hold. How it stands, in words."""
+    if pool.kind == "sandbox":
+        findings = await probe(pool)
+        if not findings.fault:
+            return f"methods run in a sandbox: {len(LAYERS)} layers, {len(findings.stopped)} attacks stopped"
+        pool.refusal = f"its sandbox does not hold: {findings.fault}"
+    if pool.refusal:
+        return f"runs no methods: {pool.refusal} ({pool.hint}run them elsewhere)"
+    return "UNSAFE: methods run in processes that are closed in by nothing (--unsafe-run)"
+
+
+async def probe(pool: Pool) -> Findings:
+    """Make every attack on a pool's workers. Unavailable when there are none to be had."""
+    from .attacks import ATTACKS, DEADLY  # not to be had on every system that has a Pool
+
+    findings = Findings(missing=await pool.missing())
+    with targets(pool.memory) as target:
+        outcomes = await asyncio.gather(
+            _make_quiet(pool, list(ATTACKS), target), *(_make_deadly(pool, name, target) for name in DEADLY)
+        )
+    for name, (got, how) in chain.from_iterable(outcomes):
+        if got:
+            findings.breaches[name] = got
+        else:
+            findings.stopped[name] = how
+    return findings
+
+
+async def _make_quiet(pool: Pool, names: list[str], target: Target) -> list[Outcome]:
+    return [(name, (got, how)) for name, (got, how) in (await pool.probe(names, target, 10.0)).items()]
+
+
+async def _make_deadly(pool: Pool, name: str, target: Target) -> list[Outcome]:
+    """What came of an attack that ends its worker, by how it ended."""
+    try:
+        done = await pool.probe([name], target, LOOP_SECONDS if name == "loop" else 10.0)
+    except LimitExceeded as error:
+        return [(name, ("", error.message))]
+    except ExecutionFailed as error:
+        through = "status 0" in error.message  # it became another program
+        return [(name, (error.message, "") if through else ("", error.message))]
+    got, how = done[name]
+    return [(name, (got, how))]
+
+
+@contextmanager
+def targets(memory: int) -> Iterator[Target]:
+    """Things worth attacking, made for the purpose: what is not stopped by the sandbox is open to anybody."""
+    name = f"emerge-{secrets.token_hex(8)}"
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="emerge-probe-"))
+        file = Path(folder) / "secret"
+        file.write_text("secret")
+        file.chmod(0o666)
+        os.chmod(folder, 0o777)
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        if sys.platform == "linux":
+            neighbour = stack.enter_context(socket.socket(socket.AF_UNIX))
+            neighbour.bind("\0" + name)
+            neighbour.listen()
+        yield {
+            "file": str(file),
+            "folder": folder,
+            "pid": os.getpid(),
+            "port": listening.getsockname()[1],
+            "name": name,
+            "memory": memory,
+            "descriptors": DESCRIPTORS,
+            "threads": THREADS,
+        }

@@ -1,0 +1,1 @@
+"""The worker process: what it imports, how it talks, and the end of it."""

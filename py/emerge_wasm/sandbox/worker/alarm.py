@@ -1,0 +1,107 @@
+"""A worker's clock: ends a call that takes too long, where it is, and shows what it prints in time.
+
+Shipped code can switch it off; the node's own clock cannot be reached, and ends the process a little later.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from ...filesystem.runs.inside.capture import PART, Stop
+
+SOON = 0.05
+"""Seconds that a line may wait before it is shown."""
+
+
+class Alarm:
+    """One for a process: it takes its timers' signals."""
+
+    def __init__(self) -> None:
+        self._end = self._last = 0.0  # of this part, and of all of it
+        self._wall = self._processor = 0.0
+        self._part = 0.0
+        self._soon: Callable[[], None] | None = None
+        self._held = 0
+        self._late = False
+        self._rung: Stop | None = None
+        signal.signal(signal.SIGALRM, self._ring)
+        signal.signal(signal.SIGPROF, self._used_up)
+
+    def start(self, wall: float, processor: float) -> None:
+        """Bound what comes next, in seconds."""
+        self._rung = self._soon = None
+        self._wall, self._processor = wall, processor
+        self._end = self._last = time.monotonic() + wall
+        signal.setitimer(signal.ITIMER_PROF, processor)
+        signal.setitimer(signal.ITIMER_REAL, wall)
+
+    def start_part(self, wall: float) -> None:
+        """Bound the next part of it, in seconds; it is ended as "part"."""
+        self._end = min(self._last, time.monotonic() + wall)
+        self._part = wall
+        self._set()
+
+    def stop(self) -> None:
+        """No bounds any more."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        self._soon = None
+
+    def call_soon(self, function: Callable[[], None]) -> None:
+        """Call it a little later, unless it was asked for already."""
+        if self._soon is None:
+            self._soon = function
+            signal.setitimer(signal.ITIMER_REAL, max(min(SOON, self._end - time.monotonic()), 1e-6))
+
+    def forget(self) -> None:
+        """What was to be called soon has been done."""
+        if self._soon is not None:
+            self._take_soon()
+            self._set()
+
+    def __enter__(self) -> Alarm:
+        """Inside, nothing is cut off in the middle; it is afterwards."""
+        self._held += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held -= 1
+        if self._held:
+            return
+        if self._rung is not None:
+            rung, self._rung = self._rung, None
+            raise rung
+        if self._late and self._soon is not None:
+            self._take_soon()()
+
+    def _ring(self, *_: int | FrameType | None) -> None:
+        if time.monotonic() >= self._end:
+            late = self._end >= self._last
+            seconds = self._wall if late else self._part
+            self._raise(Stop("wall time" if late else PART, f"it took longer than {seconds:g} s"))
+            return
+        self._set()
+        if self._held:
+            self._late = True
+        elif self._soon is not None:
+            self._take_soon()()
+
+    def _take_soon(self) -> Callable[[], None]:
+        soon, self._soon, self._late = self._soon, None, False
+        assert soon is not None
+        return soon
+
+    def _set(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, max(self._end - time.monotonic(), 1e-6))
+
+    def _used_up(self, *_: int | FrameType | None) -> None:
+        self._raise(Stop("processor time", f"it used more than {self._processor:g} s of processor time"))
+
+    def _raise(self, stop: Stop) -> None:
+        if self._held:
+            self._rung = stop
+        else:
+            raise stop

@@ -1,0 +1,39 @@
+"""What shipped code prints, on its way to whoever asked: a line at once, and no more often than every 0.05 s."""
+
+from __future__ import annotations
+
+import time
+
+from ..message import Kind
+from .alarm import SOON, Alarm
+from .channel import Channel
+
+_MOST = 1 << 14
+"""Characters that are gathered."""
+
+
+class Printer:
+    """Gathers text and sends it over a channel."""
+
+    def __init__(self, channel: Channel, alarm: Alarm) -> None:
+        self._channel = channel
+        self._alarm = alarm
+        self._parts: list[str] = []
+        self._size = 0
+        self._sent = 0.0
+
+    def write(self, text: str) -> None:
+        self._parts.append(text)
+        self._size += len(text)
+        if self._size > _MOST or ("\n" in text and time.monotonic() - self._sent > SOON):
+            self.flush()
+        else:
+            self._alarm.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Send what is there."""
+        parts, self._parts, self._size = self._parts, [], 0
+        self._alarm.forget()
+        if parts:
+            self._sent = time.monotonic()
+            self._channel.send(Kind.TEXT, "".join(parts))

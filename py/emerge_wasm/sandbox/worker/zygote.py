@@ -1,0 +1,141 @@
+"""The process that workers are forked from, so that one is there in two milliseconds: it has imported everything, and
+never runs shipped code itself. `nursery.py` starts it, and is at the other end.
+
+One thread; speaks in frames over an inherited socket, along which the workers' own sockets travel.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import select
+import signal
+import socket
+import sys
+import warnings
+from contextlib import suppress
+from typing import Any
+
+from ..confine.confine import FIRST_UID, UIDS
+from ..frame import BadFrame, Splitter, pack_message, parse_message
+from ..setting import LARGEST, Setting, Word
+from . import preload
+from .worker import main as work
+
+
+class Zygote:
+    """Forks workers and tells how each ended."""
+
+    def __init__(self, control: socket.socket, setting: Setting) -> None:
+        self.control = control
+        self.setting = setting
+        self.numbers: dict[int, int] = {}  # process -> the node's number for it
+        self.users: dict[int, int] = {}
+        self._user = random.randrange(UIDS)
+        self._descriptors: list[int] = []
+        self._wake, wakeup = os.pipe()
+        os.set_blocking(wakeup, False)
+        os.set_blocking(self._wake, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+
+    def serve(self) -> None:
+        """Until the node has gone; its workers end with this process."""
+        splitter = Splitter(LARGEST)
+        poll = select.poll()
+        poll.register(self.control, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        while True:
+            for descriptor, _ in poll.poll():
+                if descriptor == self._wake:
+                    self._reap()
+                    continue
+                data, descriptors, _, _ = socket.recv_fds(self.control, LARGEST, 16)
+                self._descriptors += descriptors
+                if not data:
+                    return
+                for frame in splitter.feed(data):
+                    self._obey(parse_message(frame))
+
+    def _obey(self, message: list[Any]) -> None:
+        match message:
+            case [Word.FORK, int() as number]:
+                self._fork(number)
+            case [Word.KILL, int() as number]:
+                for pid, known in self.numbers.items():
+                    if known == number:
+                        os.kill(pid, signal.SIGKILL)  # not reaped yet, so it is still that one
+
+    def _fork(self, number: int) -> None:
+        theirs = socket.socket(fileno=self._descriptors.pop(0))
+        user = self._free_user()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            _live(theirs, self.setting, user, parent)
+        theirs.close()
+        self.numbers[pid] = number
+        self.users[pid] = user
+        self._tell(pid, Word.FORKED, number, pid)
+
+    def _tell(self, pid: int, *fields: Any) -> None:
+        """Say it, and hand over the handle by which that process, and never another, can be killed."""
+        handle = os.pidfd_open(pid) if sys.platform == "linux" else -1
+        socket.send_fds(self.control, [pack_message(*fields)], [handle] if handle >= 0 else [])
+        if handle >= 0:
+            os.close(handle)
+
+    def _free_user(self) -> int:
+        taken = set(self.users.values())
+        while True:
+            self._user = (self._user + 1) % UIDS
+            if FIRST_UID + self._user not in taken:
+                return FIRST_UID + self._user
+
+    def _reap(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._wake, 4096)
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = ended
+                self.users.pop(pid, None)
+                self.control.sendall(
+                    pack_message(Word.ENDED, self.numbers.pop(pid, -1), os.waitstatus_to_exitcode(status))
+                )
+
+
+def _live(theirs: socket.socket, setting: Setting, user: int, parent: int) -> None:
+    """A worker's whole life."""
+    status = 1
+    try:
+        if "numpy" in sys.modules:  # Python's own generator is seeded anew in each process; numpy's is not
+            sys.modules["numpy"].random.seed()
+        work(theirs, setting, user, parent)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def main(wire: dict[str, Any]) -> None:
+    """Set up and serve. The node hears of whatever goes wrong before."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore")
+    sys.dont_write_bytecode = True
+    setting = Setting.from_wire(wire)
+    control = socket.socket(fileno=wire["descriptor"])
+    try:
+        preload.preload(wire["preload"])
+    except Exception as error:  # whatever a package raises when it is imported
+        control.sendall(pack_message(Word.FAULT, f"{type(error).__name__}: {error}"[:1000]))
+        return
+    packages = preload.available()
+    if "seccomp" in setting.layers:
+        preload.close_imports()
+    zygote = Zygote(control, setting)
+    os.dup2(1, 2)  # /dev/null
+    gc.collect()
+    gc.freeze()
+    control.sendall(pack_message(Word.STARTED, packages))
+    with suppress(OSError, BadFrame):
+        zygote.serve()

@@ -1,0 +1,204 @@
+"""A store in a schema of a PostgreSQL database: `postgresql://user:password@host:port/database?schema=name`.
+
+Several processes may have it open and write to it at once. Each schema is one store, of four tables:
+
+- `rows (space, key, value)`, ordered by its primary key: `bytea` is compared byte by byte, and `space` in the C
+  collation. One table, since a commit touches several spaces and one statement then writes them all. Values are kept
+  uncompressed, as the codec's output is small or compressed already.
+- `counters (space, last)`: the last number that an append got, updated in the commit itself.
+- `writers (id, number, given, seen)`: of each open store the last commit, to find out what became of one whose
+  connection was lost.
+- `emerge (format)`: the number of this layout.
+
+asyncpg and not SQLAlchemy, because the whole of it is two statements to read and two functions to write
+(`schema`): there is nothing to generate or to map. asyncpg speaks the binary protocol with prepared
+statements and arrays as parameters, so a batch of any size is one round trip. It wants PostgreSQL 12 or later, and a
+connection of its own for a session: a pooler in between must be in session mode.
+
+Commits that wait at the same moment are one transaction (`group.py`), and so are reads of keys one statement while
+all connections are busy. Must not be imported in a browser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...errors import LimitExceeded
+from ...store import Batch, Capabilities, Key
+from ..check import check_batch, check_keys, check_scan, closed
+from ..group import Group
+from .pool import Place, Pool, place_of
+from .schema import prepare
+from .write import LARGEST, Writer, size_of
+
+LARGEST_KEY = 2600  # bytes: a row of an index fits into a third of a page
+
+# The rows of some keys of one space; of several spaces in one statement, so that all are of one moment.
+_ONE = "SELECT value FROM rows WHERE space = $1 AND key = $2"
+_GET = "SELECT ${0}, key, value FROM rows WHERE space = ${0} AND key = ANY(${1})"
+_MANY = 5000  # keys of one statement for several readers
+_MOST = 2**31 - 1  # rows of a page
+
+
+class PostgreSQLStore:
+    """A store of URL `postgresql://…`. It belongs to the event loop that opened it."""
+
+    def __init__(self, place: Place, pool: Pool, writing: Pool, durability: str) -> None:
+        self.capabilities = Capabilities(
+            durability=durability,
+            reopens=True,
+            many_writers=True,
+            isolation="serializable",
+            largest_batch=100_000,
+            largest_value=64 << 20,
+        )
+        self._name = place.name
+        self._pool = pool
+        self._writing = writing
+        self._writer = Writer(writing)
+        self._group = Group(self._writer.write)
+        self._asked: list[tuple[Sequence[Key], asyncio.Future[list[bytes | None]]]] = []
+        self._serving: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, location: str, options: Mapping[str, str]) -> PostgreSQLStore:
+        """Open the store of a schema, making the schema and its tables where they are not yet.
+
+        Options: `schema` = its name (emerge); `pool` = connections to read with (4), one more writes; `durability` =
+        disk, or relaxed (synchronous_commit=off: a crash of the server may lose the last commits, never tear one);
+        `timeout` = seconds that a statement may take, or wait for other writers (30); sslmode and its like as in libpq.
+        What the URL leaves out is taken from PGHOST, PGUSER, PGPASSWORD, ~/.pgpass and the like, as libpq does.
+        Raises Invalid, PermissionDenied or Unavailable.
+        """
+        place = place_of(location, options)
+        writing = Pool(place, 1)
+
+        async def prepared(connection: Any) -> str:
+            await prepare(connection, place.schema, place.name)
+            return str(await connection.fetchval("SELECT current_setting('fsync')"))
+
+        try:
+            fsync = await writing.read(prepared)
+        except BaseException:
+            await writing.close()
+            raise
+        return cls(place, Pool(place, place.pool), writing, place.durability if fsync == "on" else "relaxed")
+
+    async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
+        self._check_open()
+        check_keys(keys)
+        if not keys:
+            return []
+        if self._pool.free > 0:
+            return await self._pool.read(lambda connection: _values(connection, keys))
+        answer: asyncio.Future[list[bytes | None]] = asyncio.get_running_loop().create_future()
+        self._asked.append((keys, answer))
+        if len(self._asked) == 1:
+            self._serve()
+        return await answer
+
+    async def scan(
+        self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        self._check_open()
+        check_scan(space, start, end, limit)
+        below, bounds = ("", (start,)) if end is None else (" AND key < $4", (start, end))
+        query = (
+            f"SELECT key, value FROM rows WHERE space = $1 AND key >= $3{below}"
+            f" ORDER BY key {'DESC' if reverse else 'ASC'} LIMIT $2"
+        )
+        rows = await self._pool.read(lambda connection: connection.fetch(query, space, min(limit, _MOST), *bounds))
+        return [(key, value) for key, value in rows]
+
+    async def commit(self, batch: Batch) -> list[int]:
+        self._check_open()
+        check_batch(batch, self.capabilities)
+        _check_sizes(batch)
+        return await self._group.commit(batch)
+
+    async def close(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    def _serve(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._answer())
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _answer(self) -> None:
+        """Get, in one statement, what was asked for until a connection came free."""
+        group: list[tuple[Sequence[Key], asyncio.Future[list[bytes | None]]]] = []
+
+        async def work(connection: Any) -> list[bytes | None]:
+            if not group:
+                group.extend(self._take())
+            return await _values(connection, [key for keys, _ in group for key in keys])
+
+        try:
+            values = await self._pool.read(work)
+        except Exception as error:
+            for _, answer in group or self._take():
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        first = 0
+        for keys, answer in group:
+            if not answer.done():
+                answer.set_result(values[first : first + len(keys)])
+            first += len(keys)
+
+    def _take(self) -> list[tuple[Sequence[Key], asyncio.Future[list[bytes | None]]]]:
+        """Those asked first, up to a reasonable statement; the others are served by the next one."""
+        count = size = 0
+        while count < len(self._asked) and (not count or size + len(self._asked[count][0]) <= _MANY):
+            size += len(self._asked[count][0])
+            count += 1
+        taken, self._asked = self._asked[:count], self._asked[count:]
+        if self._asked:
+            self._serve()
+        return taken
+
+    async def _close(self) -> None:
+        await self._group.drain()
+        while self._serving:
+            await asyncio.wait(self._serving)
+        await self._writer.close()
+        await asyncio.gather(self._pool.close(), self._writing.close())
+
+    def _check_open(self) -> None:
+        if self._closing is not None:
+            raise closed(self._name)
+
+
+async def _values(connection: Any, keys: Sequence[Key]) -> list[bytes | None]:
+    if len(keys) == 1:
+        return [await connection.fetchval(_ONE, *keys[0])]
+    spaces: dict[str, list[bytes]] = {}
+    for space, key in keys:
+        spaces.setdefault(space, []).append(key)
+    query = " UNION ALL ".join([_GET.format(place, place + 1) for place in range(1, 2 * len(spaces), 2)])
+    rows = await connection.fetch(query, *[part for each in spaces.items() for part in each])
+    found = {(space, key): value for space, key, value in rows}
+    return [found.get(key) for key in keys]
+
+
+def _check_sizes(batch: Batch) -> None:
+    """Raise LimitExceeded for what the server would refuse."""
+    for space, key, _ in batch.puts:
+        if len(key) > LARGEST_KEY:
+            raise LimitExceeded(
+                f"a key of {len(key)} bytes in space {space!r} is above this store's {LARGEST_KEY}",
+                remedy="use a shorter one",
+                limit="largest_key",
+            )
+    size = size_of(batch)
+    if size > LARGEST:
+        raise LimitExceeded(
+            f"a commit of {size} bytes is above this store's {LARGEST}",
+            remedy="split it into several commits",
+            limit="largest_commit",
+        )

@@ -1,0 +1,206 @@
+"""A store in one SQLite file: `sqlite:///file.db`, the default engine of a node.
+
+Reads, and the rows of small commits, are done right here in the event loop (some microseconds, less than a hop to a
+thread); commits that wait at the same moment share one transaction, and so one fsync, which a thread waits for. Must
+not be imported in a browser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from ...errors import Invalid
+from ...store import Batch, Capabilities, Key
+from ..check import check_batch, check_keys, check_options, check_scan, closed
+from .file import File, mapped, meaning, open_file
+from .write import Answer, Writer
+
+_SYNCHRONOUS = {"disk": "FULL", "relaxed": "NORMAL"}
+_ONE = "SELECT value FROM rows WHERE space = ? AND key = ?"
+_FEW = ["SELECT " + ", ".join([f"({_ONE})"] * count) for count in range(9)]  # so many keys in one statement
+_SIZES = (16, 32, 64, 128, 256, 512)  # keys of one space in one statement: half the time of one after the other
+_MANY = {
+    size: f"WITH wanted (key) AS (VALUES {', '.join(['(?)'] * size)})"
+    " SELECT (SELECT value FROM rows WHERE space = ? AND key = wanted.key) FROM wanted"
+    for size in _SIZES
+}
+
+
+class SQLiteStore:
+    """A store of URL `sqlite:///file`. It belongs to the event loop that opened it."""
+
+    def __init__(self, file: File, executor: ThreadPoolExecutor, durability: str) -> None:
+        self.capabilities = Capabilities(
+            durability=durability,
+            reopens=True,
+            many_writers=False,
+            isolation="serializable",
+            largest_batch=100_000,
+            largest_value=64 << 20,
+        )
+        self._file = file
+        self._select = file.reader.execute
+        self._executor = executor
+        self._writer = Writer(file)
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[tuple[Batch, asyncio.Future[list[int]]]] = []
+        self._writing: list[tuple[Batch, asyncio.Future[list[int]]]] = []
+        self._closing: asyncio.Task[None] | None = None
+        self._looking = False  # whether a read transaction is open
+
+    @classmethod
+    async def open(cls, location: str, options: Mapping[str, str]) -> SQLiteStore:
+        """Open or make a file; location is "/relative.db" or "//absolute.db".
+
+        Options: `durability` = disk (the default) or relaxed (a power cut may lose the last commits, never tear one);
+        `wait` = seconds to wait for another program's lock. Raises Invalid or Unavailable.
+        """
+        check_options("sqlite", options, ("durability", "wait"))
+        path, durability, wait = _settings(location, options)
+        executor = ThreadPoolExecutor(1, "emerge-sqlite")
+        try:
+            file = await asyncio.get_running_loop().run_in_executor(
+                executor, open_file, path, _SYNCHRONOUS[durability], wait
+            )
+        except BaseException:
+            executor.shutdown(wait=False)
+            raise
+        return cls(file, executor, durability)
+
+    async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
+        self._check_open()
+        check_keys(keys)
+        try:
+            self._look()
+            if len(keys) < len(_FEW):
+                return self._get_few(keys) if keys else []
+            return self._get_many(keys)
+        except sqlite3.Error as error:
+            raise meaning(error, self._file.path) from error
+
+    async def scan(
+        self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        self._check_open()
+        check_scan(space, start, end, limit)
+        below, bounds = ("", (space, start)) if end is None else (" AND key < ?", (space, start, end))
+        order = "DESC" if reverse else "ASC"
+        with mapped(self._file.path):
+            self._look()
+            return self._select(
+                f"SELECT key, value FROM rows WHERE space = ? AND key >= ?{below} ORDER BY key {order} LIMIT ?",
+                (*bounds, limit),
+            ).fetchall()
+
+    async def commit(self, batch: Batch) -> list[int]:
+        self._check_open()
+        check_batch(batch, self.capabilities)
+        answer: asyncio.Future[list[int]] = self._loop.create_future()
+        self._waiting.append((batch, answer))
+        if not self._writing and len(self._waiting) == 1:
+            self._loop.call_soon(self._write)  # soon, not now: whoever is about to commit too comes along
+        return await answer
+
+    async def close(self) -> None:
+        if self._closing is None:
+            self._closing = self._loop.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    def _get_few(self, keys: Sequence[Key]) -> list[bytes | None]:
+        return list(self._select(_FEW[len(keys)], [part for key in keys for part in key]).fetchone())
+
+    def _get_many(self, keys: Sequence[Key]) -> list[bytes | None]:
+        space, most = keys[0][0], _SIZES[-1]
+        if any(key[0] != space for key in keys):
+            return [row and row[0] for row in (self._select(_ONE, key).fetchone() for key in keys)]
+        found: list[bytes | None] = []
+        for start in range(0, len(keys), most):
+            part: list[bytes | str | None] = [key for _, key in keys[start : start + most]]
+            count = len(part)
+            size = next(each for each in _SIZES if each >= count)
+            part += [None] * (size - count)  # which no key is
+            part.append(space)
+            found += [value for (value,) in self._select(_MANY[size], part).fetchmany(count)]
+        return found
+
+    def _look(self) -> None:
+        """Begin a read of one moment, shared by all reads up to the loop's next turn or the next commit.
+
+        To begin one costs more than to look up a key: it takes locks in the file's shared memory.
+        """
+        if not self._looking:
+            self._select("BEGIN")
+            self._looking = True
+            self._loop.call_soon(self._look_away)
+
+    def _look_away(self) -> None:
+        if self._looking:
+            self._looking = False
+            self._select("COMMIT")
+
+    def _write(self) -> None:
+        """Write all that wait: small groups here, to be made durable in the thread, large ones there altogether.
+
+        A waiter cancelled by now has written nothing.
+        """
+        self._writing = [each for each in self._waiting if not each[1].done()]
+        self._waiting = []
+        if self._writing:
+            group = [batch for batch, _ in self._writing]
+            answers = self._writer.apply(group)
+            if answers is None:
+                work = self._executor.submit(self._writer.write, group)
+            else:
+                work = self._executor.submit(self._writer.finish, group, answers)
+            work.add_done_callback(self._written_in_thread)
+
+    def _written_in_thread(self, work: Future[list[Answer]]) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._written, work)
+
+    def _written(self, work: Future[list[Answer]]) -> None:
+        group, self._writing = self._writing, []
+        self._look_away()  # whoever reads from now on sees these commits
+        failure = work.exception()
+        answers = [failure] * len(group) if failure else work.result()
+        for (_, waiter), answer in zip(group, answers, strict=True):
+            if waiter.done():
+                continue
+            if isinstance(answer, BaseException):
+                waiter.set_exception(answer)
+            else:
+                waiter.set_result(answer)
+        if self._waiting:
+            self._write()
+
+    async def _close(self) -> None:
+        while waiters := [waiter for _, waiter in self._writing + self._waiting if not waiter.done()]:
+            await asyncio.wait(waiters)
+        try:
+            with mapped(self._file.path):
+                self._look_away()
+                await self._loop.run_in_executor(self._executor, self._file.close)
+        finally:
+            self._executor.shutdown(wait=False)
+
+    def _check_open(self) -> None:
+        if self._closing is not None:
+            raise closed(self._file.path)
+
+
+def _settings(location: str, options: Mapping[str, str]) -> tuple[str, str, float]:
+    """(path, durability, seconds to wait) of a URL's parts."""
+    path = location[1:]
+    if not location.startswith("/") or not path or path == ":memory:" or "\0" in path:
+        raise Invalid(f"sqlite://{location} names no file", remedy="write sqlite:///file.db or sqlite:////dir/file.db")
+    durability = options.get("durability", "disk")
+    if durability not in _SYNCHRONOUS:
+        raise Invalid(f"durability={durability} is unknown", remedy="use disk or relaxed")
+    wait = options.get("wait", "5")
+    if not re.fullmatch(r"\d{1,4}(\.\d*)?", wait):
+        raise Invalid(f"wait={wait} is not a number of seconds", remedy="write for example wait=0.5")
+    return path, durability, float(wait)

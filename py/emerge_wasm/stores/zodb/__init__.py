@@ -1,0 +1,1 @@
+"""The ZODB engine."""
