@@ -1,7 +1,7 @@
 """What users derive from: EmergeObject, EmergeFile; and the pointer that a listing returns for one entry.
 
 Plain data: no I/O, no clock, no environment. An object's *metadata* says where it is and which version;
-its *state* is everything else it holds (see `codec.py`).
+its *state* is everything else it holds (see `codec`).
 """
 
 from __future__ import annotations

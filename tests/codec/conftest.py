@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgpack
 import msgpack.fallback
 import pytest
 
+from emerge_wasm.codec.msgpack_engine import engine as in_use
+
 
 @pytest.fixture(params=["native", "fallback"])
-def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "fallback":
-        monkeypatch.setattr(msgpack, "unpackb", msgpack.fallback.unpackb)
-        monkeypatch.setattr(msgpack, "Unpacker", msgpack.fallback.Unpacker)
-        monkeypatch.setattr(msgpack, "packb", lambda value: msgpack.fallback.Packer().pack(value))
-    else:
-        assert msgpack.Unpacker is not msgpack.fallback.Unpacker
-    return str(request.param)
+        in_use.use(msgpack.fallback)
+    assert (in_use.Unpacker is msgpack.fallback.Unpacker) == (request.param == "fallback")
+    yield str(request.param)
+    in_use.use(msgpack)

@@ -7,10 +7,10 @@ and describing never do. Nothing is shipped as bytecode.
 from __future__ import annotations
 
 from .bundle import Bundle, parse
-from .capturing import capture
+from .capture_class import capture
 from .description import describe, help_of, merge_rules, source_of
-from .loading import load
-from .mixing import mix
+from .load_class import load
+from .mixin import mix
 from .source import keep_source
 
 __all__ = [

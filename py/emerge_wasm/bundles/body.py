@@ -10,7 +10,7 @@ import tokenize
 import warnings
 from collections.abc import Iterator
 
-from ..codec.nesting import check_nesting
+from ..codec.syntax_depth import check_nesting
 from ..errors import Invalid, LimitExceeded
 
 TEXT_LIMIT = 16 * 1024

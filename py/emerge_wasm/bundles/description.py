@@ -8,10 +8,10 @@ import tokenize
 from collections.abc import Iterator
 from typing import Any
 
-from ..codec.nesting import check_nesting
+from ..codec.syntax_depth import check_nesting
 from ..errors import Invalid, NotFound
 from .bundle import Bundle
-from .loading import CHAIN_LIMIT, Find, read
+from .load_class import CHAIN_LIMIT, Find, read
 from .source import FunctionNode, Unit
 
 Ancestor = tuple[Bundle, ast.ClassDef]

@@ -20,7 +20,7 @@ from ..errors import CannotShip, EmergeError, Invalid
 from .body import argument_of, check_body, parse_expression
 from .builtin_modules import GIVEN, given_name
 from .bundle import Part
-from .capturing import capture, capture_draft
+from .capture_class import capture, capture_draft
 from .collector import Draft
 from .locate import find_function
 from .locate_lambda import find_lambda

@@ -11,7 +11,7 @@ from ..codec import decode
 from ..codec.state import build
 from .body import parse_expression
 from .builtin_modules import GIVEN
-from .loading import Find, load
+from .load_class import Find, load
 from .source import keep_source
 
 

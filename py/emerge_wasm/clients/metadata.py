@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any
 
-from ..codec.shape import state_of
+from ..codec.attributes import state_of
 from ..objects import METADATA
 
 metadata_of = attrgetter(*METADATA)

@@ -10,7 +10,7 @@ from .decode import decode
 from .encode import encode
 from .literal import read_literal, show
 from .projection import plain
-from .referring import bundles_in, references_in
+from .references import bundles_in, references_in
 from .state import pack_state, unpack_state
 from .value import DEPTH_LIMIT, SIZE_LIMIT, Record, Reference, class_name_of
 

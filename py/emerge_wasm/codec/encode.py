@@ -1,4 +1,4 @@
-"""Values to bytes. Every type is looked at exactly: what is not listed here is refused with its place.
+"""Encode values as bytes. Only the exact types listed here are written; any other is refused, with its place.
 
 The common case (a container of plain values) is settled by one set comparison and packed as it is. msgpack's own
 `default=` is not used: it would let maps with any keys, memory views and foreign extension types through.
@@ -6,7 +6,7 @@ The common case (a container of plain values) is settled by one set comparison a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -14,10 +14,11 @@ from enum import Enum, Flag
 from typing import Any
 from uuid import UUID
 
-import msgpack
+from msgpack import ExtType
 
 from ..errors import CannotShip, EmergeError, Invalid, LimitExceeded
-from .shape import state_of
+from .attributes import state_of
+from .msgpack_engine import engine
 from .value import DEPTH_LIMIT, SIZE_LIMIT, Ext, Record, Reference, class_name_of
 
 PLAIN = frozenset({type(None), bool, int, float, str, bytes})
@@ -25,25 +26,20 @@ _STR = frozenset({str})
 _NO_PACK = (OverflowError, UnicodeEncodeError)  # an integer beyond 64 bit, a lone surrogate
 
 BundleOf = Callable[[type], str]
-Lower = Callable[["Writer", Any, int], Any]
-
-
-def pack(value: Any) -> bytes:
-    """Lowered values to bytes, by the msgpack of this moment (a tab starts on the fallback and changes over)."""
-    data: bytes = msgpack.packb(value)
-    return data
+Lower = Callable[["Encoder", Any, int], object]
+"""Turns a value of one type, at a depth, into what msgpack writes."""
 
 
 class Refusal(Exception):
-    """A value that cannot be written; every container it passes on its way up adds the place."""
+    """A value cannot be written. Each container around it adds its step to the place on the way up."""
 
-    def __init__(self, kind: type[EmergeError], what: str, remedy: str, value: Any = None) -> None:
+    def __init__(self, kind: type[EmergeError], what: str, remedy: str) -> None:
         super().__init__(what)
-        self.kind, self.what, self.remedy, self.value = kind, what, remedy, value
-        self.place: list[Any] = []
+        self.kind, self.what, self.remedy = kind, what, remedy
+        self.place: list[object] = []
 
     def error(self) -> EmergeError:
-        """The error to show, with the place written as one would in Python: `data.items[3].handle`."""
+        """Return the error to show, with the place as Python writes it: `data.items[3].handle`."""
         place = "".join(self._step(step) for step in reversed(self.place)).removeprefix(".")
         if len(place) > 200:
             place = place[:200] + "…"
@@ -52,20 +48,20 @@ class Refusal(Exception):
         return self.kind(f"{where} {self.what}", remedy=self.remedy, field=place, **details)
 
     @staticmethod
-    def _step(step: Any) -> str:
+    def _step(step: object) -> str:
         if isinstance(step, str):
             return f".{step}" if step.isidentifier() else f"[{step[:40]!r}]"
         return f"[{step!r}]" if isinstance(step, int) else "{…}"
 
 
-class Writer:
-    """Lowers values to what msgpack writes. `careful` also looks at each integer and string."""
+class Encoder:
+    """Lower values to the types that msgpack writes. `careful` also checks each integer and string."""
 
     def __init__(self, bundle_of: BundleOf | None = None, careful: bool = False) -> None:
         self.bundle_of = bundle_of
         self.careful = careful
 
-    def lower(self, value: Any, depth: int = 0) -> Any:
+    def lower(self, value: object, depth: int = 0) -> object:
         kind = type(value)
         if kind in PLAIN:
             return _check(value) if self.careful else value
@@ -78,46 +74,46 @@ class Writer:
         lower = _LOWER.get(kind)
         return lower(self, value, depth + 1) if lower else self.instance(value, depth + 1)
 
-    def inside(self, value: Any, depth: int, step: Any) -> Any:
-        """Lower what is at one step within a container."""
+    def inside(self, value: object, depth: int, step: object) -> object:
+        """Lower a value at one step within a container."""
         try:
             return self.lower(value, depth)
         except Refusal as refusal:
             refusal.place.append(step)
             raise
 
-    def items(self, values: Any, depth: int) -> list[Any]:
+    def items(self, values: Collection[object], depth: int) -> list[object]:
         if not self.careful and PLAIN.issuperset(map(type, values)):
             return list(values)
         return [self.inside(item, depth, index) for index, item in enumerate(values)]
 
-    def map(self, value: dict[Any, Any], depth: int) -> Any:
+    def map(self, value: dict[Any, object], depth: int) -> object:
         if not _STR.issuperset(map(type, value)):
-            flat: list[Any] = []
+            flat: list[object] = []
             for key, item in value.items():
                 flat += self.inside(key, depth, None), self.inside(item, depth, key)
-            return _ext(Ext.MAP, flat)
+            return _extension(Ext.MAP, flat)
         return self.fields(value, depth)
 
-    def fields(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
+    def fields(self, value: dict[str, object], depth: int) -> dict[object, object] | dict[str, object]:
         if not self.careful and PLAIN.issuperset(map(type, value.values())):
             return value
         return {self.inside(key, depth, None): self.inside(item, depth, key) for key, item in value.items()}
 
-    def unordered(self, value: Iterable[Any], depth: int) -> list[Any]:
-        return sorted((self.inside(item, depth, None) for item in value), key=pack)
+    def unordered(self, value: Iterable[object], depth: int) -> list[object]:
+        return sorted((self.inside(item, depth, None) for item in value), key=engine.packb)
 
-    def record(self, value: Record, depth: int) -> Any:
+    def record(self, value: Record, depth: int) -> object:
         name, bundle = value.class_name, value.bundle
         if type(name) is not str or type(bundle) is not str or not _STR.issuperset(map(type, value.fields)):
             raise Refusal(Invalid, "is a Record with a name, hash or field name that is not text", "make them text")
-        return _ext(Ext.RECORD, [name, bundle, self.fields(value.fields, depth)])
+        return _extension(Ext.RECORD, [name, bundle, self.fields(value.fields, depth)])
 
-    def instance(self, value: Any, depth: int) -> Any:
-        """A dataclass instance, named tuple or Enum member, as its record."""
+    def instance(self, value: object, depth: int) -> object:
+        """Lower a dataclass instance, named tuple or Enum member to its record."""
         kind = type(value)
         if isinstance(value, Flag):
-            fields: dict[str, Any] = {"value": value.value}
+            fields: dict[str, object] = {"value": value.value}
         elif isinstance(value, Enum):
             fields = {"name": value.name}
         elif isinstance(value, tuple) and hasattr(kind, "_fields"):
@@ -142,65 +138,68 @@ def _unwritable(kind: type) -> Refusal:
     return Refusal(CannotShip, f"holds a {kind.__name__}, which cannot be stored", remedy)
 
 
-def _check(value: Any) -> Any:
+def _check(value: object) -> object:
     if type(value) is str:
         try:
             value.encode()
         except UnicodeEncodeError:
             raise Refusal(Invalid, "holds text with a lone surrogate", "remove it, or store bytes") from None
     elif type(value) is int and not -(2**63) <= value < 2**64:
-        return msgpack.ExtType(Ext.BIG_INT, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+        return ExtType(Ext.BIG_INT, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
     return value
 
 
-def _ext(code: Ext, payload: Any) -> Any:
-    return msgpack.ExtType(code, pack(payload))
+def _extension(code: Ext, payload: object) -> ExtType:
+    return ExtType(code, engine.packb(payload))
 
 
-def _text(code: Ext, value: str) -> Any:
-    return msgpack.ExtType(code, value.encode())
+def _text(code: Ext, value: str) -> ExtType:
+    return ExtType(code, value.encode())
 
 
-def _datetime(writer: Writer, value: datetime, depth: int) -> Any:
+def _datetime(encoder: Encoder, value: datetime, depth: int) -> ExtType:
     offset = value.utcoffset()
     return _text(Ext.DATETIME, value.replace(tzinfo=None if offset is None else timezone(offset), fold=0).isoformat())
 
 
-def _time(writer: Writer, value: time, depth: int) -> Any:
+def _time(encoder: Encoder, value: time, depth: int) -> ExtType:
     offset = value.utcoffset()
     return _text(Ext.TIME, value.replace(tzinfo=None if offset is None else timezone(offset), fold=0).isoformat())
 
 
 _LOWER: dict[type, Lower] = {
-    list: Writer.items,
-    dict: Writer.map,
+    list: Encoder.items,
+    dict: Encoder.map,
     bytearray: lambda w, v, d: bytes(v),
-    tuple: lambda w, v, d: _ext(Ext.TUPLE, w.items(v, d)),
-    set: lambda w, v, d: _ext(Ext.SET, w.unordered(v, d)),
-    frozenset: lambda w, v, d: _ext(Ext.FROZENSET, w.unordered(v, d)),
-    complex: lambda w, v, d: _ext(Ext.COMPLEX, [v.real, v.imag]),
+    tuple: lambda w, v, d: _extension(Ext.TUPLE, w.items(v, d)),
+    set: lambda w, v, d: _extension(Ext.SET, w.unordered(v, d)),
+    frozenset: lambda w, v, d: _extension(Ext.FROZENSET, w.unordered(v, d)),
+    complex: lambda w, v, d: _extension(Ext.COMPLEX, [v.real, v.imag]),
     Decimal: lambda w, v, d: _text(Ext.DECIMAL, str(v)),
-    UUID: lambda w, v, d: msgpack.ExtType(Ext.UUID, v.bytes),
+    UUID: lambda w, v, d: ExtType(Ext.UUID, v.bytes),
     datetime: _datetime,
     date: lambda w, v, d: _text(Ext.DATE, v.isoformat()),
     time: _time,
-    timedelta: lambda w, v, d: _ext(Ext.TIMEDELTA, [v.days, v.seconds, v.microseconds]),
-    Record: Writer.record,
+    timedelta: lambda w, v, d: _extension(Ext.TIMEDELTA, [v.days, v.seconds, v.microseconds]),
+    Record: Encoder.record,
     Reference: lambda w, v, d: _text(Ext.REFERENCE, v.uuid),
 }
 
 
-def encode(value: Any, *, bundle_of: BundleOf | None = None, limit: int = SIZE_LIMIT) -> bytes:
-    """The bytes of a value, at most `limit` of them.
+def encode(value: object, *, bundle_of: BundleOf | None = None, limit: int = SIZE_LIMIT) -> bytes:
+    """Encode a value in at most `limit` bytes.
 
     `bundle_of` gives the bundle hash of a nested dataclass's class; without it such instances are refused.
-    Raises CannotShip or Invalid naming the place that cannot be written, LimitExceeded when it is too large.
+
+    Raises:
+        CannotShip, Invalid: a value cannot be written; `details["field"]` names its place.
+        LimitExceeded: the value is too large or too deep.
     """
     try:
         try:
-            data: bytes = pack(Writer(bundle_of).lower(value))
+            data = engine.packb(Encoder(bundle_of).lower(value))
         except _NO_PACK:
-            data = pack(Writer(bundle_of, careful=True).lower(value))
+            data = engine.packb(Encoder(bundle_of, careful=True).lower(value))
     except Refusal as refusal:
         raise refusal.error() from None
     except RecursionError:

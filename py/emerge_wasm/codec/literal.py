@@ -1,31 +1,33 @@
-"""Values as text that one reads and types: Python literals and a few constructors. Reading runs no code."""
+"""Show values as text that people read and type: Python literals and a few constructors. Reading runs no code."""
 
 from __future__ import annotations
 
 import ast
 import tokenize
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import is_dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from ..errors import Invalid, LimitExceeded
-from .nesting import check_nesting
-from .shape import state_of
+from .attributes import state_of
+from .syntax_depth import check_nesting
 from .value import DEPTH_LIMIT, Record, Reference, class_name_of
+
+V = TypeVar("V")
 
 TEXT_LIMIT = 4 * 1024 * 1024
 """Characters that `read_literal` takes."""
 
 
-def show(value: Any) -> str:
-    """The value as Python text that `read_literal` reads back (but for records and instances, shown as `Name(…)`)."""
-    writer = _SHOW.get(type(value))
-    if writer:
-        return writer(value)
+def show(value: object) -> str:
+    """Show a value as Python text that `read_literal` reads back, except records and instances: `Name(…)`."""
+    write = _SHOW.get(type(value))
+    if write:
+        return write(value)
     kind = type(value)
     if isinstance(value, Enum):
         return f"{class_name_of(kind)}.{value.name}"
@@ -34,11 +36,11 @@ def show(value: Any) -> str:
     return _call(class_name_of(kind), state_of(value)) if is_dataclass(kind) else repr(value)
 
 
-def _call(name: str, fields: dict[str, Any]) -> str:
+def _call(name: str, fields: dict[str, object]) -> str:
     return f"{name}({', '.join(f'{key}={show(item)}' for key, item in fields.items())})"
 
 
-def _join(values: Any) -> str:
+def _join(values: Iterable[object]) -> str:
     return ", ".join(show(item) for item in values)
 
 
@@ -46,21 +48,21 @@ def _int(value: int) -> str:
     return str(value) if value.bit_length() < 4096 else hex(value)  # Python refuses to write long decimal integers
 
 
-def _set(value: Any) -> str:
+def _set(value: Collection[object]) -> str:
     return "{" + ", ".join(sorted(show(item) for item in value)) + "}" if value else "set()"
 
 
-def _frozenset(value: Any) -> str:
+def _frozenset(value: Collection[object]) -> str:
     return f"frozenset({_set(value) if value else ''})"
 
 
-def _moment(value: Any) -> str:
+def _moment(value: datetime | time) -> str:
     offset = value.utcoffset()
     fixed = value.replace(tzinfo=None if offset is None else timezone(offset), fold=0)
     return _bare(fixed)
 
 
-def _bare(value: Any) -> str:
+def _bare(value: object) -> str:
     return repr(value).replace("datetime.", "")
 
 
@@ -83,8 +85,8 @@ _SHOW: dict[type, Callable[[Any], str]] = {
     Record: lambda value: _call(value.class_name, value.fields),
 }
 
-_NAMES: dict[str, Any] = {"nan": float("nan"), "inf": float("inf"), "timezone.utc": UTC}
-_CALLS: dict[str, Callable[..., Any]] = {
+_NAMES: dict[str, object] = {"nan": float("nan"), "inf": float("inf"), "timezone.utc": UTC}
+_CALLS: dict[str, Callable[..., object]] = {
     "set": set,
     "frozenset": frozenset,
     "complex": complex,
@@ -104,10 +106,12 @@ _PREFIXES = ("datetime.", "decimal.", "uuid.")
 
 
 def read_literal(text: str) -> Any:
-    """The value that a literal text stands for: Python literals, nan, inf, and calls such as `Decimal('1.5')`,
-    `UUID('…')`, `datetime(2024, 5, 1, tzinfo=timezone.utc)`, `timedelta(days=1)`, `set()`, `Reference('…')`.
+    """Return the value of a literal: Python literals, nan, inf, and calls such as `Decimal('1.5')`, `UUID('…')`,
+    `datetime(2024, 5, 1, tzinfo=timezone.utc)`, `timedelta(days=1)`, `set()`, `Reference('…')`. No code is run.
 
-    No code is run. Raises Invalid, saying what is not understood, LimitExceeded when it is too long or too deep.
+    Raises:
+        Invalid: the text is no such literal; the error says which part is not understood.
+        LimitExceeded: it is too long or too deep.
     """
     if len(text) > TEXT_LIMIT:
         raise LimitExceeded(f"the text has {len(text)} characters", remedy=f"the limit is {TEXT_LIMIT}", limit="size")
@@ -119,7 +123,7 @@ def read_literal(text: str) -> Any:
         raise Invalid(f"{text[:80]!r} is not a value: {reason}", remedy="write it as Python would show it") from None
 
 
-def _read(node: ast.expr, depth: int) -> Any:
+def _read(node: ast.expr, depth: int) -> object:
     if depth > 2 * DEPTH_LIMIT:
         raise ValueError("it is nested too deep")
     match node:
@@ -143,20 +147,20 @@ def _read(node: ast.expr, depth: int) -> Any:
     raise ValueError(f"{ast.unparse(node)[:40]} is an expression")
 
 
-def _key(node: ast.expr | None, depth: int) -> Any:
+def _key(node: ast.expr | None, depth: int) -> object:
     if node is None:
         raise ValueError("** is an expression")
     return _read(node, depth + 1)
 
 
-def _number(node: ast.expr, depth: int) -> Any:
+def _number(node: ast.expr, depth: int) -> complex:
     value = _read(node, depth + 1)
-    if type(value) not in (int, float, complex):
-        raise ValueError(f"{ast.unparse(node)[:40]} is not a number")
-    return value
+    if isinstance(value, int | float | complex) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"{ast.unparse(node)[:40]} is not a number")
 
 
-def _look_up(table: dict[str, Any], node: ast.expr, what: str) -> Any:
+def _look_up(table: Mapping[str, V], node: ast.expr, what: str) -> V:
     name = ast.unparse(node)
     for prefix in _PREFIXES:
         if name not in table:
@@ -166,7 +170,7 @@ def _look_up(table: dict[str, Any], node: ast.expr, what: str) -> Any:
     return table[name]
 
 
-def _call_of(node: ast.Call, depth: int) -> Any:
+def _call_of(node: ast.Call, depth: int) -> object:
     make = _look_up(_CALLS, node.func, "call")
     if any(isinstance(item, ast.Starred) for item in node.args) or any(item.arg is None for item in node.keywords):
         raise ValueError("* is an expression")

@@ -1,10 +1,10 @@
-"""Values as JSON has them, for people and programs that do not read msgpack. One way only."""
+"""Convert values to JSON data, for people and programs that do not read msgpack. One way only."""
 
 from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -12,16 +12,16 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from .attributes import state_of
 from .literal import show
-from .shape import state_of
 from .value import Record, Reference, class_name_of
 
 
-def plain(value: Any) -> Any:
-    """The value as JSON data: dates in ISO 8601, bytes in base64, time spans in seconds, sets as lists.
+def plain(value: object) -> Any:
+    """Convert a value to JSON data: dates in ISO 8601, bytes in base64, time spans in seconds, sets as lists.
 
     Decimal, UUID and complex become text, as do nan and the infinities; a record or dataclass is its fields with
-    "$class", a reference {"$ref": uuid}. Keys that are no text are shown as Python writes them.
+    "$class", a reference {"$ref": uuid}. Keys other than text are written as Python shows them.
     """
     kind = type(value)
     if kind in (str, int, bool, type(None)):
@@ -38,23 +38,19 @@ def plain(value: Any) -> Any:
     return show(value)
 
 
-def _list(value: Any) -> list[Any]:
+def _list(value: Iterable[object]) -> list[object]:
     return [plain(item) for item in value]
 
 
-def _set(value: Any) -> list[Any]:
+def _set(value: Iterable[object]) -> list[object]:
     return [plain(item) for item in sorted(value, key=show)]
 
 
-def _map(value: dict[Any, Any]) -> dict[str, Any]:
+def _map(value: Mapping[Any, object]) -> dict[str, object]:
     return {key if type(key) is str else show(key): plain(item) for key, item in value.items()}
 
 
-def _text(value: Any) -> str:
-    return str(value)
-
-
-_CONVERT: dict[type, Callable[[Any], Any]] = {
+_CONVERT: dict[type, Callable[[Any], object]] = {
     list: _list,
     tuple: _list,
     set: _set,
@@ -63,9 +59,9 @@ _CONVERT: dict[type, Callable[[Any], Any]] = {
     float: lambda value: value if math.isfinite(value) else str(value),
     bytes: lambda value: base64.b64encode(value).decode(),
     bytearray: lambda value: base64.b64encode(value).decode(),
-    complex: _text,
-    Decimal: _text,
-    UUID: _text,
+    complex: str,
+    Decimal: str,
+    UUID: str,
     datetime: lambda value: value.isoformat(),
     date: lambda value: value.isoformat(),
     time: lambda value: value.isoformat(),

@@ -1,6 +1,6 @@
-"""The values of the codec that Python lacks, the numbers of its extension types, and its limits.
+"""The codec's own value types, the numbers of its extension types, and its limits.
 
-Imports nothing but the standard library and `objects`.
+Imports nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Any
 
 DEPTH_LIMIT = 64
-"""Containers within containers, counted from the outermost, which is 1. It fits a browser tab's small stack."""
+"""Levels of containers; the outermost is 1. It fits a browser tab's small stack."""
 
 SIZE_LIMIT = 64 * 1024 * 1024
 """Bytes of one encoded value."""
@@ -62,5 +62,5 @@ class Record:
 
 
 def class_name_of(cls: type) -> str:
-    """The name of a class as Emerge shows it: `Item`, or `Order.Line` for a class within a class."""
+    """Return the name of a class as Emerge shows it: `Item`, or `Order.Line` for a class within a class."""
     return cls.__qualname__.rpartition("<locals>.")[2]

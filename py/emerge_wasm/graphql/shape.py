@@ -8,9 +8,9 @@ from typing import Any
 
 from ..bundles import Bundle, describe, parse
 from ..bundles.bundle import Content
-from ..bundles.loading import Find
+from ..bundles.load_class import Find
 from ..codec import read_literal
-from ..codec.nesting import check_nesting
+from ..codec.syntax_depth import check_nesting
 from ..errors import EmergeError, Invalid
 from ..objects import METADATA
 from .kind import JSON, Kind, read_kind, unite

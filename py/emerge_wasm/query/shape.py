@@ -12,7 +12,7 @@ from typing import Any
 
 from ..bundles.bundle import Bundle
 from ..bundles.description import lineage
-from ..bundles.loading import Find, read
+from ..bundles.load_class import Find, read
 from ..errors import EmergeError
 from .statement import Kind, Names, Statement, read_class
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from ..bundles.bundle import Bundle
 from ..bundles.description import lineage, parsed
-from ..bundles.loading import Find, read
+from ..bundles.load_class import Find, read
 from ..codec import Record, decode
 
 _DATACLASS = frozenset({"dataclasses.dataclass", "emerge_wasm.dataclass"})

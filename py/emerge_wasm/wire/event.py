@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from .. import codec
+from ..codec.msgpack_engine import engine
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, error_from_wire
 
 HEARTBEAT = "_zpc_hb"
@@ -35,7 +36,7 @@ HEARTBEAT_SECONDS = 5.0
 Id = bytes | str
 """A channel's id: whatever type the peer chose, echoed as it came."""
 
-_NAMES: dict[str, bytes] = {name: msgpack.packb(name) for name in (HEARTBEAT, MORE, OK, ERR, STREAM, STREAM_DONE, END)}
+_NAMES: dict[str, bytes] = {name: engine.packb(name) for name in (HEARTBEAT, MORE, OK, ERR, STREAM, STREAM_DONE, END)}
 
 _BAD = (
     EmergeError,
@@ -119,7 +120,7 @@ def replace_header(payload: bytes, header: dict[str, Any]) -> bytes:
         end = _header_end(payload[:ENVELOPE])
     except msgpack.OutOfData:
         end = _header_end(payload)
-    return b"\x93" + bytes(msgpack.packb(header)) + payload[end:]
+    return b"\x93" + engine.packb(header) + payload[end:]
 
 
 def check_size(payload: bytes, limit: int) -> None:
@@ -175,8 +176,8 @@ def _head(ids: Ids, channel: Id, name: str) -> bytes:
 
 def _packed(text: Id) -> bytes:
     if isinstance(text, bytes):
-        return b"\xc4%c%b" % (len(text), text) if len(text) < 256 else bytes(msgpack.packb(text))
-    return _NAMES.get(text) or bytes(msgpack.packb(text))
+        return b"\xc4%c%b" % (len(text), text) if len(text) < 256 else engine.packb(text)
+    return _NAMES.get(text) or engine.packb(text)
 
 
 def _checked(parts: Any) -> Event:
@@ -205,7 +206,7 @@ def _header_end(payload: bytes) -> int:
 
 def _unpacker(payload: bytes) -> Any:
     size = len(payload)  # without these limits a length that a forger claims would be allocated
-    unpacker = msgpack.Unpacker(
+    unpacker = engine.Unpacker(
         raw=False,
         max_buffer_size=size,
         max_str_len=size,

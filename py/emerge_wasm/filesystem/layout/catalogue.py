@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Self
 
-import msgpack
-
+from ...codec.msgpack_engine import engine
 from ...store import Key
 
 CATALOGUE: Key = ("meta", b"indexes")
@@ -82,8 +81,7 @@ class Catalogue:
 
     def pack(self) -> bytes:
         rows = [(d.id, d.directory, d.fields, d.unique, d.text, d.error) for d in self.definitions]
-        packed: bytes = msgpack.packb((self.next, rows))
-        return packed
+        return engine.packb((self.next, rows))
 
 
 @lru_cache(maxsize=64)
@@ -91,5 +89,5 @@ def parse(raw: bytes) -> Catalogue:
     """The catalogue in a row's bytes (NONE: an empty one)."""
     if not raw:
         return Catalogue()
-    next, rows = msgpack.unpackb(raw)
+    next, rows = engine.unpackb(raw)
     return Catalogue(next, tuple(Definition(id, at, tuple(fields), *rest) for id, at, fields, *rest in rows))

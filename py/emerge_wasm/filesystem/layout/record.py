@@ -16,8 +16,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
-import msgpack
-
+from ...codec.msgpack_engine import engine
 from ...objects import DIRECTORY
 
 ROOT = bytes(15) + b"\x01"
@@ -90,12 +89,12 @@ class Entry(NamedTuple):
         The last two are left out where they say nothing, so that an entry is packed as it always was.
         """
         mark = _DIRECTORY_MARK if self.type == DIRECTORY else b"f"
-        packed: bytes = msgpack.packb(self[1:] if self.refs or self.keep else self[1:_PLAIN])
+        packed = engine.packb(self[1:] if self.refs or self.keep else self[1:_PLAIN])
         return self.uuid + mark + packed
 
     @classmethod
     def unpack(cls, raw: bytes) -> Self:
-        fields = msgpack.unpackb(raw[17:])  # to make a tuple as such is quicker than by its names
+        fields = engine.unpackb(raw[17:])  # to make a tuple as such is quicker than by its names
         return tuple.__new__(cls, (raw[:16], *fields, 0, "") if len(fields) == _PLAIN - 1 else (raw[:16], *fields))
 
     def wire(self, directory: str, node: str) -> dict[str, Any]:
@@ -119,7 +118,7 @@ class Entry(NamedTuple):
 
 
 _PLAIN = Entry._fields.index("refs")
-_PLAIN_MARK = msgpack.packb([None] * (_PLAIN - 1))[:1]
+_PLAIN_MARK = engine.packb([None] * (_PLAIN - 1))[:1]
 
 
 def is_directory(raw: bytes) -> bool:
@@ -149,9 +148,8 @@ class VersionRecord(NamedTuple):
         return Entry.unpack(self.raw)
 
     def pack(self) -> bytes:
-        packed: bytes = msgpack.packb(self)
-        return packed
+        return engine.packb(self)
 
     @classmethod
     def unpack(cls, raw: bytes) -> Self:
-        return cls(*msgpack.unpackb(raw))
+        return cls(*engine.unpackb(raw))

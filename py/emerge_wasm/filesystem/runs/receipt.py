@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-import msgpack
-
 from ...codec import encode
+from ...codec.msgpack_engine import engine
 from ...errors import Invalid
 from ...operations import Context, Rows, Wire
 from ...store import Batch, prefix_end
@@ -44,7 +43,7 @@ class Receipt:
 
     def put(self, batch: Batch, version: int) -> None:
         """Add it to what is committed."""
-        packed: bytes = msgpack.packb(self.made(version))
+        packed = engine.packb(self.made(version))
         batch.put("receipts", self.uuid + self.stamp, packed)
 
     async def prune(self, core: Core, context: Context, batch: Batch) -> None:
@@ -98,7 +97,7 @@ async def receipts(core: Core, context: Context, path: str, before: str, limit: 
     check_limit(limit)
     await core.behind.flush(core.store)
     rows = await core.store.scan("receipts", found.uuid, prefix_end(found.uuid), limit=KEPT, reverse=True)
-    told: Rows = [msgpack.unpackb(raw) for _, raw in rows]
+    told: Rows = [engine.unpackb(raw) for _, raw in rows]
     if before:
         _check_id(before)
         told = [row for row in told if row["id"] < before]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgpack import unpackb
-
+from ...codec.msgpack_engine import engine
 from ...context import Context
 from ...store import keys_of
 from ..core import PAGE, Core
@@ -86,7 +85,7 @@ async def _read(
     for (key, where), raw in zip(hits, raws, strict=True):
         state: bytes | None = None
         if raw is not None:
-            packed, _, _, _, _, _, _, state = unpackb(raw)
+            packed, _, _, _, _, _, _, state = engine.unpackb(raw)
             total += len(raw)
         elif (packed := again[key]) is None:
             continue

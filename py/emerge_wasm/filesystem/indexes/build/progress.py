@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgpack
+from ....codec.msgpack_engine import engine
 
 Cursor = tuple[tuple[bytes, str], ...]
 """Directories from the top of an index to where its building is, each with the last name that was done in it."""
@@ -19,12 +19,11 @@ class Progress(NamedTuple):
     cursor: Cursor = ()
 
     def pack(self) -> bytes:
-        packed: bytes = msgpack.packb(self)
-        return packed
+        return engine.packb(self)
 
 
 def read_progress(raw: bytes | None) -> Progress:
     if raw is None:
         return Progress()
-    done, total, counted, cursor = msgpack.unpackb(raw)
+    done, total, counted, cursor = engine.unpackb(raw)
     return Progress(done, total, counted, tuple((uuid, name) for uuid, name in cursor))

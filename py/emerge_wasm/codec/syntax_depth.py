@@ -1,4 +1,4 @@
-"""A bound on how deep a text nests, to be asked before the parser sees it.
+"""Bound how deep a Python text nests, before the parser sees it.
 
 The parser recurses in C; in a browser tab a text made for it ends the interpreter, with no exception to catch
 (measured: from about 1,200 levels on). The tokenizer does not recurse.

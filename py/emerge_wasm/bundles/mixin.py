@@ -7,7 +7,7 @@ import keyword
 from ..errors import Invalid
 from .bundle import Bundle, Content, Part
 from .description import describe
-from .loading import Find
+from .load_class import Find
 
 BASE = "EmergeFile"
 _IMPORTS = ("from dataclasses import dataclass",)

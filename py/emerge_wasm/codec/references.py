@@ -1,10 +1,9 @@
-"""What a state refers to, objects and classes, found without building anything of a class."""
+"""Find the objects and classes that an encoded state refers to, without making an instance of any class."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID
 
 from .decode import decode
@@ -15,15 +14,15 @@ _MARK = re.compile(rb"\xc7[\x20-\x30]" + re.escape(bytes([Ext.REFERENCE])))  # a
 
 
 def references_in(state: bytes) -> frozenset[bytes]:
-    """The uuids (16 bytes each) of all references in an encoded state, at any depth."""
+    """Return the uuids (16 bytes each) of all references in an encoded state, at any depth."""
     if _MARK.search(state) is None:  # nearly always
         return _NONE
     found = (each for each in _walk(decode(state)) if isinstance(each, Reference))
     return frozenset(uuid for each in found if (uuid := _uuid_of(each)) is not None)
 
 
-def _walk(value: Any) -> Iterator[Reference | Record]:
-    """Every reference and record in a value."""
+def _walk(value: object) -> Iterator[Reference | Record]:
+    """Yield every reference and record in a value."""
     if isinstance(value, Reference):
         yield value
     elif isinstance(value, Record):
@@ -46,7 +45,7 @@ def _uuid_of(reference: Reference) -> bytes | None:
 
 
 def bundles_in(state: bytes) -> frozenset[str]:
-    """The hashes of the classes of all nested values in an encoded state, at any depth."""
+    """Return the bundle hashes of all nested records in an encoded state, at any depth."""
     if bytes([Ext.RECORD]) not in state:
         return frozenset()
     return frozenset(found.bundle for found in _walk(decode(state)) if isinstance(found, Record) and found.bundle)

@@ -1,6 +1,6 @@
-"""What a class's instances hold: their slots, defaults, and the attributes that are only caches.
+"""Which attributes the instances of a class have: slots, defaults, and those that are only caches.
 
-Looked up once per class. Imports nothing but the standard library.
+Each class is looked at once. Imports nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -8,32 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cached_property
-from typing import Any
 from weakref import WeakKeyDictionary
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ClassAttributes:
     """`caches`: names of functools.cached_property; `defaults`: (field, default, factory or None)."""
 
     slots: tuple[str, ...]
     caches: frozenset[str]
-    defaults: tuple[tuple[str, Any, Callable[[], Any] | None], ...]
-    names: frozenset[str]
+    defaults: tuple[tuple[str, object, Callable[[], object] | None], ...]
 
 
-_SHAPES: WeakKeyDictionary[type, Shape] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[type, ClassAttributes] = WeakKeyDictionary()
 
 
-def shape_of(cls: type) -> Shape:
-    """The shape of a class."""
-    shape = _SHAPES.get(cls)
-    if shape is None:
-        shape = _SHAPES[cls] = _look_at(cls)
-    return shape
+def attributes_of(cls: type) -> ClassAttributes:
+    """Return the attributes of a class's instances."""
+    known = _KNOWN.get(cls)
+    if known is None:
+        known = _KNOWN[cls] = _look_at(cls)
+    return known
 
 
-def _look_at(cls: type) -> Shape:
+def _look_at(cls: type) -> ClassAttributes:
     slots: list[str] = []
     caches: set[str] = set()
     for base in reversed(cls.__mro__):
@@ -42,20 +40,19 @@ def _look_at(cls: type) -> Shape:
         caches = {name for name in caches if name not in vars(base)}
         caches |= {name for name, value in vars(base).items() if isinstance(value, cached_property)}
     kept = tuple(name for name in dict.fromkeys(slots) if name not in ("__dict__", "__weakref__"))
-    declared = fields(cls) if is_dataclass(cls) else ()
     defaults = []
-    for field in declared:
+    for field in fields(cls) if is_dataclass(cls) else ():
         factory = None if field.default_factory is MISSING else field.default_factory
         defaults.append((field.name, None if field.default is MISSING else field.default, factory))
-    return Shape(kept, frozenset(caches), tuple(defaults), frozenset(field.name for field in declared))
+    return ClassAttributes(kept, frozenset(caches), tuple(defaults))
 
 
-def state_of(obj: Any, hidden: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The attributes of an instance, caches and those in `hidden` left out."""
-    shape = shape_of(type(obj))
-    skip = hidden | shape.caches if shape.caches else hidden
+def state_of(obj: object, hidden: frozenset[str] = frozenset()) -> dict[str, object]:
+    """Return the attributes that an instance has now, without its caches and those in `hidden`."""
+    known = attributes_of(type(obj))
+    skip = hidden | known.caches if known.caches else hidden
     state = {name: value for name, value in getattr(obj, "__dict__", {}).items() if name not in skip}
-    for name in shape.slots:
+    for name in known.slots:
         if name not in skip and hasattr(obj, name):
             state[name] = getattr(obj, name)
     return state
