@@ -11,19 +11,64 @@ A pointer travels as the map of `objects.Pointer`.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections import namedtuple
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
 
 from .context import Context as Context
+from .context import Wire as Wire
 from .errors import Invalid
+from .results import (
+    ChangePage,
+    ChangeRow,
+    CommitInfo,
+    EntryPage,
+    GraphQLAnswer,
+    GroupTable,
+    HolderMap,
+    IndexRows,
+    MemberRows,
+    MethodRows,
+    NodeInfo,
+    ObjectPage,
+    ObjectRow,
+    PlanInfo,
+    PointerRow,
+    PointerRows,
+    PrincipalInfo,
+    RunEvent,
+    RunReceipts,
+    ScoredPage,
+    SearchCount,
+    SearchPage,
+    TransactionInfo,
+    VersionDiff,
+    VersionRows,
+)
 
-Wire = dict[str, Any]
 Rows = list[Wire]
 Values = list[Any]
 Names = list[str]
 Right = Literal["", "r", "w", "x"]
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
+
+Answer = Awaitable[Any] | AsyncIterator[Any]
+"""What an operation gives: its one result, to be awaited, or the items of a stream."""
+
+Dispatch = Callable[[str, Values, Context], Answer]
+"""Run an operation: (name, arguments, who asks). Raises Invalid at once for what is no operation."""
+
+if TYPE_CHECKING:
+
+    class Arguments(tuple[Any, ...]):
+        """The arguments of one call: a named tuple with the fields of the operation's signature.
+
+        `args.path` reads one, `args._replace(cursor="")` gives the same call with another one.
+        """
+
+        def __getattr__(self, name: str) -> Any: ...
+        def _replace(self, **changes: object) -> Self: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +83,16 @@ class Operation:
     doc: str
     parameters: tuple[inspect.Parameter, ...]
     required: int
-    defaults: list[Any]
+    defaults: Values
     kinds: list[tuple[type, ...]]  # plain types that each argument may have; () for any
+    make: Callable[..., Arguments]
 
-    def bind(self, args: list[Any]) -> list[Any]:
-        """The arguments with defaults filled in; Invalid when their number or plain types do not fit."""
+    def bind(self, args: Sequence[Any]) -> Arguments:
+        """Name the arguments of a call and fill in the defaults.
+
+        Raises:
+            Invalid: their number or their plain types do not fit.
+        """
         if not self.required <= len(args) <= len(self.parameters):
             raise Invalid(f"{self.name} got {len(args)} arguments", remedy=f"it is {self.name}{self.usage()}")
         for parameter, kinds, value in zip(self.parameters, self.kinds, args, strict=False):
@@ -51,7 +101,7 @@ class Operation:
                     f"{self.name}: {parameter.name} cannot be {type(value).__name__}",
                     remedy=f"it is {self.name}{self.usage()}",
                 )
-        return args + self.defaults[len(args) - self.required :]
+        return self.make(*args, *self.defaults[len(args) - self.required :])
 
     def usage(self) -> str:
         """The arguments as one reads them: `(path: str, version: int | None = None)`."""
@@ -110,7 +160,7 @@ class Operations(Protocol):
         type: str = "file",
         perms: str = "",
         bundles: dict[str, bytes] | None = None,
-    ) -> Wire:
+    ) -> PointerRow:
         """Store a state at a path, directories made as needed; its new pointer.
 
         `bundle` is the hash of its class bundle; `bundles` maps all hashes that the state needs to their bytes, or
@@ -123,22 +173,22 @@ class Operations(Protocol):
         ...
 
     @operation("objects", "w", changes=True)
-    async def storeall(self, objects: Values, bundles: dict[str, bytes] | None = None) -> Rows:
+    async def storeall(self, objects: Values, bundles: dict[str, bytes] | None = None) -> PointerRows:
         """Store many objects in one commit, all or none: lists of `store`'s arguments; their new pointers."""
         ...
 
     @operation("objects", "r")
-    async def get(self, path: str, version: int = 0, as_of: str = "") -> Wire:
+    async def get(self, path: str, version: int = 0, as_of: str = "") -> PointerRow:
         """The pointer at a path."""
         ...
 
     @operation("objects", "r")
-    async def getobject(self, path: str, version: int = 0, as_of: str = "") -> Wire:
+    async def getobject(self, path: str, version: int = 0, as_of: str = "") -> ObjectRow:
         """{"pointer", "state"}: the encoded state at a path (a directory's is empty). The class: see `classes`."""
         ...
 
     @operation("objects", "r")
-    async def objects(self, path: str, cursor: str = "", limit: int = 1000, as_of: str = "") -> Wire:
+    async def objects(self, path: str, cursor: str = "", limit: int = 1000, as_of: str = "") -> ObjectPage:
         """{"objects": [{"pointer", "state"}…], "cursor"}: a page of a directory's objects, directories left out.
 
         A page ends at `limit` entries or some 4 MiB of states; the cursor tells whether there are more.
@@ -152,12 +202,12 @@ class Operations(Protocol):
         ...
 
     @operation("objects", "w", changes=True)
-    async def update(self, path: str, changes: bytes, version: int = 0) -> Wire:
+    async def update(self, path: str, changes: bytes, version: int = 0) -> PointerRow:
         """Set fields (an encoded map of field to value) of the object; its new pointer. Stale: as in `store`."""
         ...
 
     @operation("objects", "w", changes=True)
-    async def add(self, path: str, field: str, values: bytes, bundles: dict[str, bytes] | None = None) -> Wire:
+    async def add(self, path: str, field: str, values: bytes, bundles: dict[str, bytes] | None = None) -> PointerRow:
         """Append values (an encoded list) to the list that a field of the object is; its new pointer.
 
         `field` may lead into the object (`orders.0.lines`). Objects among the values are kept inside this one;
@@ -166,23 +216,23 @@ class Operations(Protocol):
         ...
 
     @operation("objects", "w", changes=True)
-    async def mixin(self, first: str, second: str, class_name: str, name: str, path: str = "/") -> Wire:
+    async def mixin(self, first: str, second: str, class_name: str, name: str, path: str = "/") -> PointerRow:
         """Make a class that derives from the classes of two objects, and store an object of it, with the state of
         both (the first's where both have a field), as `name` in the directory `path`; its pointer."""
         ...
 
     @operation("objects", "r")
-    async def references(self, path: str, back: bool = False, cursor: str = "", limit: int = 1000) -> Wire:
+    async def references(self, path: str, back: bool = False, cursor: str = "", limit: int = 1000) -> EntryPage:
         """{"entries": [pointer…], "cursor"}: the objects that this one refers to, or (`back`) that refer to it."""
         ...
 
     @operation("objects", "w", changes=True)
-    async def cp(self, source: str, target: str, recursive: bool = False) -> Wire:
+    async def cp(self, source: str, target: str, recursive: bool = False) -> PointerRow:
         """Copy an object (or, recursive, a tree) to a path or into a directory; the copy's pointer."""
         ...
 
     @operation("objects", "w", changes=True)
-    async def mv(self, source: str, target: str) -> Wire:
+    async def mv(self, source: str, target: str) -> PointerRow:
         """Move an object or a directory to a path or into a directory; uuid and versions stay."""
         ...
 
@@ -193,12 +243,12 @@ class Operations(Protocol):
 
     # --- directories
     @operation("directories", "w", changes=True)
-    async def mkdir(self, path: str) -> Wire:
+    async def mkdir(self, path: str) -> PointerRow:
         """Make a directory and those above it; the pointer (of the existing one, if it is there)."""
         ...
 
     @operation("directories", "r")
-    async def list(self, path: str, cursor: str = "", limit: int = 1000, as_of: str = "") -> Wire:
+    async def list(self, path: str, cursor: str = "", limit: int = 1000, as_of: str = "") -> EntryPage:
         """{"entries": [pointer…], "cursor"}: one page by name; cursor "" means there is no more.
 
         What may not be read is left out. `/registry` lists every object and directory by uuid, removed ones too.
@@ -206,18 +256,18 @@ class Operations(Protocol):
         ...
 
     @operation("directories", "r")
-    def dir(self, path: str, as_of: str = "") -> AsyncIterator[Wire]:
+    def dir(self, path: str, as_of: str = "") -> AsyncIterator[PointerRow]:
         """A stream of every pointer in a directory, by name."""
         ...
 
     @operation("directories", "r")
-    def tree(self, path: str, as_of: str = "") -> AsyncIterator[Wire]:
+    def tree(self, path: str, as_of: str = "") -> AsyncIterator[PointerRow]:
         """A stream of every pointer below a directory, depth first."""
         ...
 
     # --- code
     @operation("code", "r")
-    async def methods(self, path: str, version: int = 0, as_of: str = "") -> Rows:
+    async def methods(self, path: str, version: int = 0, as_of: str = "") -> MethodRows:
         """[{"name", "signature", "doc", "kind"}…] of the object's class, inherited ones too."""
         ...
 
@@ -238,7 +288,7 @@ class Operations(Protocol):
 
     # --- versions
     @operation("versions", "r")
-    async def versions(self, path: str, before: int = 0, limit: int = 100, as_of: str = "") -> Rows:
+    async def versions(self, path: str, before: int = 0, limit: int = 100, as_of: str = "") -> VersionRows:
         """The versions of an object, newest first: pointers with `author` and `operation`. `before`: older only.
 
         With `as_of`, those of what was at the path then, also when it was removed since.
@@ -246,13 +296,13 @@ class Operations(Protocol):
         ...
 
     @operation("versions", "r")
-    async def diff(self, path: str, before: int, after: int = 0) -> Wire:
+    async def diff(self, path: str, before: int, after: int = 0) -> VersionDiff:
         """{"before", "after": pointers, "fields": [{"field", "before", "after"}…]}: what differs between two versions,
         as plain data; a field that a version lacks has no such key."""
         ...
 
     @operation("versions", "w", changes=True)
-    async def restore(self, path: str, version: int = 0, as_of: str = "") -> Wire:
+    async def restore(self, path: str, version: int = 0, as_of: str = "") -> PointerRow:
         """Make an older version (by number or moment) the newest one, as a new version; its pointer.
 
         Where nothing is any more, what was removed last comes back (or what was there at `as_of`), a directory with
@@ -269,13 +319,13 @@ class Operations(Protocol):
 
     # --- transactions
     @operation("transactions", changes=True)
-    async def begin(self, name: str = "", seconds: int = 60) -> Wire:
+    async def begin(self, name: str = "", seconds: int = 60) -> TransactionInfo:
         """Open a transaction: {"transaction", "seconds", "isolation"}. Calls whose context names it see and make its
         changes, nobody else does; it is rolled back when it is left alone for so many seconds."""
         ...
 
     @operation("transactions", changes=True)
-    async def commit(self, transaction: str) -> Wire:
+    async def commit(self, transaction: str) -> CommitInfo:
         """Make all changes of a transaction at once: {"position", "changes"}. Conflict, and nothing is changed, when
         something that it read or made has been changed by others meanwhile."""
         ...
@@ -301,14 +351,14 @@ class Operations(Protocol):
     @operation("run", "x", changes=True)
     def runstream(
         self, path: str, method: str, args: Values | None = None, kwargs: Wire | None = None
-    ) -> AsyncIterator[Wire]:
+    ) -> AsyncIterator[RunEvent]:
         """The same as a stream of what happens: {"event": "output", "path", "text"} while it prints, {"event":
         "result", "path", and what `run` gives with `receipt`} or {"event": "error", "path", "error"} of each object,
         {"event": "progress", "done", "failed", "total"} on a directory. Closing the stream ends the run."""
         ...
 
     @operation("run", "r")
-    async def receipts(self, path: str, before: str = "", limit: int = 100) -> Rows:
+    async def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
         """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",
         "principal", "method", "version" (that it ran on), "bundle", "arguments", "result" (SHA-256 of their encoded
         bytes), "milliseconds", "made" (the version that it made, 0: none)}."""
@@ -332,7 +382,7 @@ class Operations(Protocol):
         cursor: str = "",
         as_of: str = "",
         bundles: dict[str, bytes] | None = None,
-    ) -> Wire:
+    ) -> SearchPage:
         """{"objects": [{"pointer", "state"}…], "cursor", "scanned", "errors"}: a page of the objects at or below a path
         for which a predicate is true (None: all), in the order of a field, or in the plan's own order.
 
@@ -345,12 +395,12 @@ class Operations(Protocol):
     @operation("search", "r")
     async def count(
         self, path: str, predicate: Wire | None = None, as_of: str = "", bundles: dict[str, bytes] | None = None
-    ) -> Wire:
+    ) -> SearchCount:
         """{"count", "scanned", "errors"} of a search."""
         ...
 
     @operation("search", "r")
-    async def searchtext(self, path: str, field: str, words: str, limit: int = 100, cursor: str = "") -> Wire:
+    async def searchtext(self, path: str, field: str, words: str, limit: int = 100, cursor: str = "") -> ScoredPage:
         """{"objects": [{"pointer", "state", "score"}…], "cursor"}: objects at or below a path whose field has all of
         the words (`wor*`: all that begin so), the best first."""
         ...
@@ -364,7 +414,7 @@ class Operations(Protocol):
         predicate: Wire | None = None,
         as_of: str = "",
         bundles: dict[str, bytes] | None = None,
-    ) -> Wire:
+    ) -> GroupTable:
         """{"groups": [{**by, **values}…], "scanned", "errors"}: figures over the objects at or below a path, by group.
 
         `values` maps names to [function, field, …]: ["count"], ["sum", field], "mean", "min", "max", "std",
@@ -380,7 +430,7 @@ class Operations(Protocol):
         order_by: str = "",
         as_of: str = "",
         bundles: dict[str, bytes] | None = None,
-    ) -> Wire:
+    ) -> PlanInfo:
         """{"plan": a tree of {"step", "text", …, "inputs"}, "text": the same to read, "scans": about how many objects,
         "of": how many there are, "code": whether shipped code runs, "suggestion": an index that would help, or ""}."""
         ...
@@ -388,31 +438,33 @@ class Operations(Protocol):
     @operation("search", "w", changes=True)
     async def index(
         self, path: str, fields: Names | None = None, unique: bool = False, text: bool = False, drop: bool = False
-    ) -> Rows:
+    ) -> IndexRows:
         """Keep an index over fields of the objects at or below a directory (or `drop` it); without fields nothing
         changes. The indexes there: [{"path", "fields", "unique", "text", "state" ("building" | "ready" | "failed"),
         "done", "total", "error"}…], and those that would have helped searches, with the state "suggested"."""
         ...
 
     @operation("search", "r", changes=True)
-    async def graphql(self, path: str, query: str, variables: Wire | None = None, name: str = "") -> Wire:
+    async def graphql(self, path: str, query: str, variables: Wire | None = None, name: str = "") -> GraphQLAnswer:
         """{"data", "errors", "extensions"}: the answer to a GraphQL document over the objects at or below a path.
         `name`: which of its operations."""
         ...
 
     @operation("search", "r")
-    def subscribe(self, path: str, query: str, variables: Wire | None = None, name: str = "") -> AsyncIterator[Wire]:
+    def subscribe(
+        self, path: str, query: str, variables: Wire | None = None, name: str = ""
+    ) -> AsyncIterator[GraphQLAnswer]:
         """A stream of the answers to a GraphQL subscription."""
         ...
 
     # --- access
     @operation("access", changes=True)
-    async def chmod(self, path: str, perms: str, recursive: bool = False) -> Wire:
+    async def chmod(self, path: str, perms: str, recursive: bool = False) -> PointerRow:
         """Set who may do what: "rwxr-x---", "750" or changes such as "g+w,o-r"; the new pointer. Its owner may."""
         ...
 
     @operation("access", changes=True)
-    async def chown(self, path: str, owner: str, group: str | None = None, recursive: bool = False) -> Wire:
+    async def chown(self, path: str, owner: str, group: str | None = None, recursive: bool = False) -> PointerRow:
         """Set the owner (a superuser may) and the group (the owner may, to a group of theirs); the new pointer.
 
         `owner` "" leaves the owner, `group` None the group.
@@ -420,7 +472,7 @@ class Operations(Protocol):
         ...
 
     @operation("access")
-    async def whoami(self) -> Wire:
+    async def whoami(self) -> PrincipalInfo:
         """{"principal", "groups", "superuser", "umask", "via"} of who asks."""
         ...
 
@@ -437,32 +489,32 @@ class Operations(Protocol):
 
     # --- changes
     @operation("changes", "r")
-    async def changes(self, since: int = -1, limit: int = 1000) -> Wire:
+    async def changes(self, since: int = -1, limit: int = 1000) -> ChangePage:
         """{"changes": [{"position", "operation", "pointer", "path", "from"}…], "position"}: what was logged after
         `since`; -1 gives none, only the newest position. All changes of one commit have one position."""
         ...
 
     @operation("changes", "r")
-    def watch(self, path: str = "/", since: int = -1) -> AsyncIterator[Wire]:
+    def watch(self, path: str = "/", since: int = -1) -> AsyncIterator[ChangeRow]:
         """A stream of the changes at or below a path: from now on those of all nodes, or from a log position on those
         of the node that is asked."""
         ...
 
     # --- cluster
     @operation("cluster")
-    async def hello(self) -> Wire:
+    async def hello(self) -> NodeInfo:
         """{"node", "uuid", "version", "store", "durability", "isolation", "largest_batch", "position", "runs",
         "principal"} of who answers. `runs`: how shipped code runs there: "sandbox", "unsafe", "browser" or "" (not at
         all)."""
         ...
 
     @operation("cluster")
-    async def nodes(self) -> Rows:
+    async def nodes(self) -> MemberRows:
         """[{"node", "uuid", "rpc", "self"}…]: the nodes that are here now."""
         ...
 
     @operation("cluster")
-    async def whohas(self, paths: Names, uuids: Names | None = None) -> Wire:
+    async def whohas(self, paths: Names, uuids: Names | None = None) -> HolderMap:
         """{"paths": {path: node}, "uuids": {uuid: node}}: which nodes hold these; unknown ones are left out."""
         ...
 
@@ -471,8 +523,8 @@ def _table() -> dict[str, Operation]:
     return {name: _row(name, function) for name, function in vars(Operations).items() if hasattr(function, "row")}
 
 
-def _row(name: str, function: Any) -> Operation:
-    group, right, changes = function.row
+def _row(name: str, function: Callable[..., object]) -> Operation:
+    group, right, changes = function.__dict__["row"]
     parameters = tuple(inspect.signature(function).parameters.values())[1:]
     defaults = [p.default for p in parameters if p.default is not p.empty]
     return Operation(
@@ -486,6 +538,7 @@ def _row(name: str, function: Any) -> Operation:
         required=len(parameters) - len(defaults),
         defaults=defaults,
         kinds=[_kinds(p.annotation) for p in parameters],
+        make=namedtuple(f"{name.capitalize()}Arguments", [p.name for p in parameters]),  # type: ignore[arg-type]
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..codec import references_in
 from ..errors import Conflict, Invalid, NotFound
 from ..objects import DIRECTORY
-from ..operations import Context
+from ..operations import Context, Dispatch
 from ..paths import join_path
 from ..store import Batch, Store, prefix_end
 from .indexes.maintain import finish, follow, reserve
@@ -46,7 +46,6 @@ from .runs.object_lock import Turns
 
 if TYPE_CHECKING:
     from .indexes.build.builder import Builder
-    from .runs.host import Dispatch
     from .transactions.transaction import Transactions
 
 T = TypeVar("T")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 from uuid import uuid4
 
 from .. import graphql
 from ..errors import Conflict, Invalid
-from ..operations import Context, Wire, find_operation
+from ..operations import Answer, Context, Wire, find_operation
 from ..store import Batch, Store
 from .archives import archive, export_load
 from .core import Core
@@ -70,9 +70,7 @@ class Filesystem:
     def uuid(self) -> str:
         return self.core.uuid
 
-    def dispatch(
-        self, name: str, args: list[Any], context: Context | None = None
-    ) -> Awaitable[Any] | AsyncIterator[Any]:
+    def dispatch(self, name: str, args: Sequence[Any], context: Context | None = None) -> Answer:
         """Run an operation by name with positional arguments: an awaitable, or an iterator of a stream's items.
 
         Raises Invalid for an unknown name or arguments that do not fit, before anything runs.
@@ -84,8 +82,8 @@ class Filesystem:
         context = context or Context()
         if context.transaction and name not in transaction.OUTSIDE:
             return transaction.call_inside(self.core, context, handler, bound, whole=name in transaction.WHOLE)
-        result: Awaitable[Any] | AsyncIterator[Any] = handler(self.core, context, *bound)
-        return result
+        answer: Answer = handler(self.core, context, *bound)
+        return answer
 
     async def close(self) -> None:
         await self.core.behind.flush(self.core.store)

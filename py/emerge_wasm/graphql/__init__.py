@@ -12,8 +12,8 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ..errors import Unavailable
-from ..operations import Context, Wire
-from .caller import Caller, Dispatch
+from ..operations import Context, Dispatch, Wire
+from .caller import Caller
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
-from ..operations import Context
-
-Dispatch = Callable[[str, list[Any], Context], Awaitable[Any] | AsyncIterator[Any]]
-"""Runs an operation by name, as `Filesystem.dispatch` and a node's router do."""
+from ..operations import Context, Dispatch
 
 
 @dataclass(frozen=True, slots=True)

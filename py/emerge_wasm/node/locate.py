@@ -18,9 +18,8 @@ from ..context import UMASK
 from ..errors import Invalid, NotFound, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.searches.node_part import PARTS
-from ..operations import Context, Wire, find_operation
+from ..operations import Answer, Context, Wire, find_operation
 from ..paths import join_path, split_path
-from ..wire.answer import Answer
 from .holding import held
 from .server import RpcServer
 
@@ -248,7 +247,7 @@ def read_context(data: Any) -> Context:
 
 
 def _forwarded(name: str, args: list[Any], context: Context) -> list[Any]:
-    return [name, args, write_context(context)]
+    return [name, list(args), write_context(context)]
 
 
 def _out_of_reach(to: Identity, args: list[Any], error: Unavailable) -> Unavailable:

@@ -15,9 +15,8 @@ from ..cluster.membership import Cluster
 from ..errors import Conflict, EmergeError, Invalid, NotFound
 from ..filesystem import Filesystem
 from ..objects import DIRECTORY
-from ..operations import Context, Rows, Wire, find_operation
+from ..operations import Answer, Context, Rows, Wire, find_operation
 from ..paths import child_path, split_path
-from ..wire.answer import Answer
 from .directory import Merging
 from .holding import held
 from .locate import Reach, Where
@@ -87,7 +86,7 @@ class Router:
             route = self._inside(name) if context.transaction else self._routes.get(name)
         if route is None:
             return self._filesystem.dispatch(name, args, context)
-        return route(find_operation(name).bind(args), context)
+        return route(list(find_operation(name).bind(args)), context)
 
     # --- one path
     def _following(self, name: str) -> Ask:

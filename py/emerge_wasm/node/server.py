@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 import logging
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,16 +18,13 @@ import zmq
 
 from ..clients.transports.zeromq import DrainedSocket
 from ..errors import Invalid
-from ..operations import Context, Wire
-from ..wire.answer import Answer, Answering
+from ..operations import Answer, Context, Dispatch, Wire
+from ..wire.answer import Answering
 from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
 from ..wire.server import ServerChannels
 from .builtin import answer_builtin
 
 log = logging.getLogger("emerge.node")
-
-Dispatch = Callable[[str, list[Any], Context], Answer]
-"""(operation, arguments, who asks) -> an awaitable result, or an async iterator of a stream's items."""
 
 QUEUE = 1000
 """Messages kept for a client that does not read: in ZeroMQ, and as many here; then it is given up."""

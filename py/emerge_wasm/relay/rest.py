@@ -14,10 +14,9 @@ from starlette.requests import HTTPConnection
 from ..clients.transports.zeromq import ZeroMQTransport
 from ..context import UMASK
 from ..errors import Unavailable
-from ..operations import Context, Wire, find_operation
+from ..operations import Answer, Context, Wire, find_operation
 from ..rest.app import Limits, Rest
 from ..rest.gate import check_origin, unknown
-from ..wire.answer import Answer
 from .gate import cookie_name
 from .session import Sessions
 from .setting import Settings

@@ -18,8 +18,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
-from ..node.server import Dispatch
-from ..operations import Context, Operation, find_operation
+from ..operations import Context, Dispatch, Operation, find_operation
 from .exchange import Exchange, Gone
 from .form import JSON, MSGPACK, bind, choose_form, read_body, read_context, read_query, write_json
 from .gate import Refused

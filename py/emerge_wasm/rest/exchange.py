@@ -14,7 +14,7 @@ from typing import Any
 from starlette.types import Receive, Send
 
 from ..errors import EmergeError, Unavailable
-from ..wire.answer import Answer
+from ..operations import Answer
 from .form import Form, write_error, write_stream_error
 from .gate import Refused
 

@@ -92,7 +92,7 @@ def bind(row: Operation, given: dict[str, Any]) -> list[Any]:
         raise Invalid(f"{row.name} has no {unknown[0]!r}", remedy=_usage(row))
     if missing := [name for name in names[: row.required] if name not in given]:
         raise Invalid(f"{row.name} lacks {missing[0]!r}", remedy=_usage(row))
-    return row.bind([given.get(parameter.name, parameter.default) for parameter in row.parameters])
+    return list(row.bind([given.get(parameter.name, parameter.default) for parameter in row.parameters]))
 
 
 def read_context(text: str | None) -> Wire | None:

@@ -16,9 +16,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Send
 
 from ..errors import Invalid
-from ..node.server import Dispatch
-from ..operations import Wire
-from ..wire.answer import Answer
+from ..operations import Answer, Dispatch, Wire
 from .app import Admit, Limits, Rest, check_method, media_type
 from .exchange import Exchange
 from .form import JSON, Form, read_context, write_json

@@ -9,8 +9,8 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from ..errors import Invalid
-from ..node.server import Dispatch, is_loopback
-from ..operations import Context
+from ..node.server import is_loopback
+from ..operations import Context, Dispatch
 from .app import PREFIX, Limits, Rest
 from .gate import Gate
 from .server import HttpServer

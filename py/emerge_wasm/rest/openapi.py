@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from types import NoneType, UnionType
+from typing import Any, Literal, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
 
+from .. import operations, results
 from ..errors import __all__ as error_names
 from ..operations import TABLE, Operation, Operations, Wire
 from ..wire.frame import MEDIA_TYPE
@@ -19,12 +22,20 @@ _SCHEMAS: dict[str, Wire] = {
     "bool": {"type": "boolean"},
     "bytes": _BYTES,
     "None": {"type": "null"},
-    "Any": {},
     "Wire": {"type": "object"},
-    "Rows": {"type": "array", "items": {"type": "object"}},
     "Values": {"type": "array", "items": {}},
     "Names": {"type": "array", "items": {"type": "string"}},
     "dict[str, bytes]": {"type": "object", "additionalProperties": _BYTES},
+}
+_PLAIN: dict[object, Wire] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    bytes: _BYTES,
+    NoneType: {"type": "null"},
+    object: {},
+    Any: {},
 }
 _ENCODED: Wire = {
     "description": "Encoded, as base64 text; or the value itself, which is encoded here.",
@@ -64,15 +75,17 @@ _KINDS = {
 def describe(address: str) -> Wire:
     """The whole document, for the routes below an address."""
     groups = list(dict.fromkeys(row.group for row in TABLE.values()))
+    schemas: dict[str, Wire] = {"Error": _error()}
+    paths = {f"/{row.name}": describe_path(row, schemas) for row in TABLE.values()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Emerge", "version": VERSION, "description": _about()},
         "servers": [{"url": address}],
         "tags": [{"name": group} for group in groups],
         "security": [{"bearer": []}, {}],
-        "paths": {f"/{row.name}": describe_path(row) for row in TABLE.values()},
+        "paths": paths,
         "components": {
-            "schemas": {"Error": _error()},
+            "schemas": schemas,
             "responses": {f"E{status}": _failure(text) for status, text in _KINDS.items()},
             "parameters": {"context": _context()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
@@ -80,9 +93,9 @@ def describe(address: str) -> Wire:
     }
 
 
-def describe_path(row: Operation) -> Wire:
-    """One operation: by POST, and by GET when it changes nothing."""
-    shared: Wire = {"tags": [row.group], "description": row.doc, "responses": _responses(row)}
+def describe_path(row: Operation, schemas: dict[str, Wire]) -> Wire:
+    """One operation: by POST, and by GET when it changes nothing. The maps that it answers are added to `schemas`."""
+    shared: Wire = {"tags": [row.group], "description": row.doc, "responses": _responses(row, schemas)}
     context = {"$ref": "#/components/parameters/context"}
     post = {**shared, "operationId": row.name, "summary": _summary(row), "parameters": [context]}
     if row.parameters:
@@ -104,6 +117,42 @@ def _schema(annotation: str) -> Wire:
     if len(parts) == 1:
         return dict(_SCHEMAS[parts[0]])
     return {"anyOf": [_SCHEMAS[part] for part in parts]}
+
+
+def _result_of(row: Operation, schemas: dict[str, Wire]) -> Wire:
+    """The schema of an operation's result, or of its stream's items; the maps in it are added to `schemas`."""
+    names = {**vars(results), **vars(operations)}
+    kind = get_type_hints(getattr(Operations, row.name), names)["return"]
+    return _schema_of(get_args(kind)[0] if row.streams else kind, schemas)
+
+
+def _schema_of(kind: Any, schemas: dict[str, Wire]) -> Wire:
+    """The schema of a type: of `results`, or made of such and of plain ones."""
+    origin, args = get_origin(kind), get_args(kind)
+    if is_typeddict(kind):
+        return _named(kind, schemas)
+    if origin is NotRequired:
+        return _schema_of(args[0], schemas)
+    if origin is Literal:
+        return {"enum": list(args)}
+    if origin is list:
+        return {"type": "array", "items": _schema_of(args[0], schemas)}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _schema_of(args[1], schemas)}
+    if origin is UnionType or len(args) > 1:
+        return {"anyOf": [_schema_of(each, schemas) for each in args]}
+    return dict(_PLAIN[kind])
+
+
+def _named(kind: type, schemas: dict[str, Wire]) -> Wire:
+    """A reference to the schema of a TypedDict, made when it is first met: one may hold others of its kind."""
+    name = kind.__name__
+    if name not in schemas:
+        made = schemas[name] = {"type": "object", "description": inspect.getdoc(kind) or ""}
+        hints = get_type_hints(kind, include_extras=True)
+        made["properties"] = {key: _schema_of(held, schemas) for key, held in hints.items()}
+        made["required"] = sorted(key for key, held in hints.items() if get_origin(held) is not NotRequired)
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _argument(parameter: inspect.Parameter) -> Wire:
@@ -132,15 +181,13 @@ def _query(parameter: inspect.Parameter) -> Wire:
     return {"name": parameter.name, "in": "query", "required": needed, "schema": _argument(parameter)}
 
 
-def _responses(row: Operation) -> Wire:
+def _responses(row: Operation, schemas: dict[str, Wire]) -> Wire:
     failures = {str(status): {"$ref": f"#/components/responses/E{status}"} for status in _KINDS}
-    annotation = str(inspect.signature(getattr(Operations, row.name)).return_annotation)
+    result = _result_of(row, schemas)
     if not row.streams:
-        result = _schema(annotation)
         content: Wire = {JSON: {"schema": result}, MSGPACK: {"schema": result}}
         return {"200": {"description": "The result.", "content": content}, **failures}
-    item = _schema(annotation.removeprefix("AsyncIterator[").removesuffix("]"))
-    lines = f'One item a line, as JSON: {item}. A last line {{"$error": …}} says what it failed with.'
+    lines = f'One item a line, as JSON: {result}. A last line {{"$error": …}} says what it failed with.'
     content = {
         LINES: {"schema": {"type": "string", "description": lines}},
         MEDIA_TYPE: {"schema": {"type": "string", "contentEncoding": "binary", "description": "Frames of msgpack."}},

@@ -8,16 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 from typing import Any
 
 from ..errors import EmergeError, Unavailable
-from ..operations import Wire
+from ..operations import Answer, Wire
 from .server import Channel, Ended, Granted, Refused, Request, ServerChannels
 
 log = logging.getLogger("emerge.node")
 
-Answer = Awaitable[Any] | AsyncIterator[Any]
 Handle = Callable[[str, list[Any], Wire | None], Answer]
 """(operation's name, arguments, the call's context) -> what to await for one result, or to iterate for a stream.
 May raise at once."""

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
 from ...context import Context
 from ...errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
-from ...operations import Wire, find_operation
+from ...operations import Dispatch, Wire, find_operation
 from .capacity import Seat
 
 CALLS = 10_000
 """Calls of the filesystem that one run may make; a stream is one."""
-
-Dispatch = Callable[[str, list[Any], Context], Awaitable[Any] | AsyncIterator[Any]]
-"""As `Filesystem.dispatch`; on a node, its router's."""
 
 
 class Caller:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field, fields
 from inspect import isasyncgenfunction
@@ -179,7 +179,7 @@ def transactions_of(core: Core) -> Transactions:
 
 # --- operations in a transaction
 def call_inside(
-    core: Core, context: Context, handler: Handler, args: list[Any], *, whole: bool = False
+    core: Core, context: Context, handler: Handler, args: Sequence[Any], *, whole: bool = False
 ) -> Awaitable[Any] | AsyncIterator[Any]:
     """Run an operation in the transaction that the context names; it leaves no trace when it fails."""
     if whole:
@@ -189,12 +189,14 @@ def call_inside(
     return _await_inside(core, context, handler, args)
 
 
-async def _await_inside(core: Core, context: Context, handler: Handler, args: list[Any]) -> Any:
+async def _await_inside(core: Core, context: Context, handler: Handler, args: Sequence[Any]) -> Any:
     async with transactions_of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
         return await handler(found.core, context, *args)
 
 
-async def _stream_inside(core: Core, context: Context, handler: Handler, args: list[Any]) -> AsyncGenerator[Any, None]:
+async def _stream_inside(
+    core: Core, context: Context, handler: Handler, args: Sequence[Any]
+) -> AsyncGenerator[Any, None]:
     """A stream takes a turn for each item, so that other operations can come between."""
     begun = transactions_of(core).find(context, context.transaction)
     async with aclosing(handler(begun.core, context, *args)) as items:
@@ -207,7 +209,9 @@ async def _stream_inside(core: Core, context: Context, handler: Handler, args: l
             yield item
 
 
-async def _whole_inside(core: Core, context: Context, handler: Handler, args: list[Any]) -> AsyncGenerator[Any, None]:
+async def _whole_inside(
+    core: Core, context: Context, handler: Handler, args: Sequence[Any]
+) -> AsyncGenerator[Any, None]:
     async with transactions_of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
         async with aclosing(handler(found.core, context, *args)) as items:
             async for item in items:

@@ -1,0 +1,324 @@
+"""The maps that operations answer, one type each: what `operations.Operations` names as results.
+
+Declarations only. Keys are those on the wire; all values are plain data (see `operations`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class PointerRow(TypedDict):
+    """A pointer as it travels: the fields of `objects.Pointer`."""
+
+    uuid: str
+    name: str
+    path: str
+    type: str
+    class_name: str
+    bundle: str
+    perms: str
+    owner: str
+    group: str
+    size: int
+    version: int
+    revision: str
+    date: str
+    node: str
+    removed: NotRequired[bool]
+    merged: NotRequired[bytes]  # of `store` and `update`: the state that was stored, where it is not what was sent
+
+
+class VersionRow(PointerRow):
+    """One version of an object: who made it, by which operation."""
+
+    author: str
+    operation: str
+
+
+class ObjectRow(TypedDict):
+    """A pointer and the encoded state that it points to."""
+
+    pointer: PointerRow
+    state: bytes
+
+
+class EntryPage(TypedDict):
+    """One page of a directory, by name. `cursor` continues it; "" means there is no more."""
+
+    entries: list[PointerRow]
+    cursor: str
+
+
+class ObjectPage(TypedDict):
+    """One page of a directory's objects with their states."""
+
+    objects: list[ObjectRow]
+    cursor: str
+
+
+class MethodRow(TypedDict):
+    """One method of a class."""
+
+    name: str
+    signature: str
+    doc: str
+    kind: str
+
+
+class FieldDifference(TypedDict):
+    """A field that differs between two versions; a version without the field has no such key."""
+
+    field: str
+    before: NotRequired[object]
+    after: NotRequired[object]
+
+
+class VersionDiff(TypedDict):
+    """What differs between two versions of an object."""
+
+    before: PointerRow
+    after: PointerRow
+    fields: list[FieldDifference]
+
+
+class TransactionInfo(TypedDict):
+    """An open transaction. `seconds`: how long it may be left alone."""
+
+    transaction: str
+    seconds: int
+    isolation: str
+
+
+class CommitInfo(TypedDict):
+    """A transaction that was committed: its position in the log, the number of its changes."""
+
+    position: int
+    changes: int
+
+
+class RunReceipt(TypedDict):
+    """A record of one run. `arguments` and `result` are SHA-256 digests of their encoded bytes; `made` is the version
+    that the run made, 0 for none."""
+
+    id: str
+    date: str
+    node: str
+    principal: str
+    method: str
+    version: int
+    bundle: str
+    arguments: str
+    result: str
+    milliseconds: float
+    made: int
+
+
+class RunResult(TypedDict):
+    """What a run returned, printed and made. `pointer` is None when it changed nothing."""
+
+    result: Any  # whatever the method returned
+    output: str
+    milliseconds: float
+    pointer: PointerRow | None
+    receipt: RunReceipt
+
+
+class RunRow(TypedDict):
+    """The outcome of one object in the run of a directory: `result` or `error`."""
+
+    path: str
+    result: NotRequired[Any]  # whatever the method returned
+    error: NotRequired[ErrorRow]
+
+
+class RunEvent(TypedDict):
+    """One event of a run: what it printed, its result or error, or how far a directory's run is."""
+
+    event: Literal["output", "result", "error", "progress"]
+    path: NotRequired[str]
+    text: NotRequired[str]
+    result: NotRequired[Any]  # whatever the method returned
+    output: NotRequired[str]
+    milliseconds: NotRequired[float]
+    pointer: NotRequired[PointerRow | None]
+    receipt: NotRequired[RunReceipt]
+    error: NotRequired[ErrorRow]
+    done: NotRequired[int]
+    failed: NotRequired[int]
+    total: NotRequired[int]
+
+
+class ErrorRow(TypedDict):
+    """An error as it travels: see `errors.EmergeError`."""
+
+    code: str
+    message: str
+    path: str | None
+    remedy: str | None
+    details: dict[str, Any]  # plain data, named by who raises
+
+
+class SearchError(TypedDict):
+    """An object on which a predicate raised, and what it raised."""
+
+    path: str
+    error: str
+
+
+class SearchErrors(TypedDict):
+    """How many objects a predicate raised on, and the first of them."""
+
+    count: int
+    first: list[SearchError]
+
+
+class Searched(TypedDict):
+    """What every search tells: how many objects it looked at, and on which its predicate raised."""
+
+    scanned: int
+    errors: SearchErrors
+
+
+class SearchPage(Searched):
+    """One page of the objects that a search found."""
+
+    objects: list[ObjectRow]
+    cursor: str
+
+
+class SearchCount(Searched):
+    """How many objects a search found."""
+
+    count: int
+
+
+class ScoredRow(ObjectRow):
+    """An object that a text search found, with its score."""
+
+    score: float
+
+
+class ScoredPage(TypedDict):
+    """One page of a text search, the best first."""
+
+    objects: list[ScoredRow]
+    cursor: str
+
+
+class GroupTable(Searched):
+    """Aggregated values: a map of the group's keys and its figures for each group."""
+
+    groups: list[dict[str, Any]]  # keys and values are the caller's
+
+
+class PlanStep(TypedDict):
+    """One step of a search's plan, made from the steps in `inputs`."""
+
+    step: str
+    text: str
+    inputs: list[PlanStep]
+    scans: NotRequired[int]
+    fields: NotRequired[list[str]]  # of the index that the step reads
+    directory: NotRequired[str]  # the uuid of the directory that the index is at
+
+
+class PlanInfo(TypedDict):
+    """How a search would be answered. `scans` of `of` objects would be looked at; `code`: whether shipped code runs;
+    `suggestion`: an index that would help, or ""."""
+
+    plan: PlanStep
+    text: str
+    scans: int
+    of: int
+    code: bool
+    suggestion: str
+
+
+class IndexRow(TypedDict):
+    """An index at a directory, or one that would have helped (`suggested`)."""
+
+    path: str
+    fields: list[str]
+    unique: bool
+    text: bool
+    state: Literal["building", "ready", "failed", "suggested"]
+    done: int
+    total: int
+    error: str
+
+
+class GraphQLAnswer(TypedDict):
+    """The answer to a GraphQL document."""
+
+    data: dict[str, Any] | None  # shaped by the document
+    errors: NotRequired[list[dict[str, Any]]]  # as the GraphQL specification has them
+    extensions: NotRequired[dict[str, Any]]
+
+
+class PrincipalInfo(TypedDict):
+    """Who asks, and by which transport (`via`)."""
+
+    principal: str
+    groups: list[str]
+    superuser: bool
+    umask: int
+    via: str
+
+
+class ChangeRow(TypedDict("_ChangeFrom", {"from": str})):
+    """One change of the log. `from` is the path that something was moved or copied from, or ""."""
+
+    position: int
+    operation: str
+    path: str
+    pointer: VersionRow
+    node: NotRequired[str]  # from which node, where a cluster is watched
+
+
+class ChangePage(TypedDict):
+    """Changes after a position of the log, and the position that they reach."""
+
+    changes: list[ChangeRow]
+    position: int
+
+
+class NodeInfo(TypedDict):
+    """Who answers, over which kind of store. `runs` says how shipped code runs there: "sandbox", "unsafe", "browser"
+    or "" (not at all)."""
+
+    node: str
+    uuid: str
+    version: str
+    store: str
+    durability: str
+    isolation: str
+    largest_batch: int
+    position: int
+    runs: str
+    principal: str
+
+
+class MemberRow(TypedDict):
+    """A node that is here now; `self`: whether it is the one that answers."""
+
+    node: str
+    uuid: str
+    filesystem: str
+    rpc: str
+    self: bool
+
+
+class HolderMap(TypedDict):
+    """Which node holds a path or a uuid; unknown ones are left out."""
+
+    paths: dict[str, str]
+    uuids: dict[str, str]
+
+
+PointerRows = list[PointerRow]
+MethodRows = list[MethodRow]
+VersionRows = list[VersionRow]
+RunReceipts = list[RunReceipt]
+IndexRows = list[IndexRow]
+MemberRows = list[MemberRow]
