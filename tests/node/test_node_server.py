@@ -21,7 +21,7 @@ from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import TABLE, Context, find_operation
 from emerge_wasm.wire import event
-from emerge_wasm.wire.answer import Answer
+from emerge_wasm.operations import Answer
 
 from .conftest import Connect, StartNode, eventually
 

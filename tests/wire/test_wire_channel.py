@@ -8,9 +8,9 @@ import pytest
 
 from emerge_wasm.errors import ExecutionFailed, LimitExceeded, NotFound, Unavailable
 from emerge_wasm.wire import event
-from emerge_wasm.wire.client import ClientProtocol, Kind
+from emerge_wasm.wire.client import ClientProtocol, ReplyKind
 from emerge_wasm.wire.event import Ids
-from emerge_wasm.wire.server import Ended, Granted, Refused, Request, ServerChannels
+from emerge_wasm.wire.server import ChannelEnded, CreditGranted, RequestRefused, ServerChannels, ServerRequest
 
 IDS = Ids()
 
@@ -18,30 +18,30 @@ IDS = Ids()
 def opened(client: ClientProtocol, server: ServerChannels, name: str = "get", now: float = 0.0) -> tuple[bytes, Any]:
     channel, payload = client.request(name, ["/a"], now)
     request = server.receive("peer", payload, now)
-    assert isinstance(request, Request) and (request.name, request.args) == (name, ["/a"])
+    assert isinstance(request, ServerRequest) and (request.name, request.args) == (name, ["/a"])
     return channel, request.channel
 
 
 def test_request_and_reply() -> None:
     client, server = ClientProtocol(), ServerChannels()
     channel, answering = opened(client, server)
-    assert client.receive(server.ok(answering, {"n": 1}), 0.1) == [(channel, Kind.RESULT, {"n": 1})]
+    assert client.receive(server.ok(answering, {"n": 1}), 0.1) == [(channel, ReplyKind.RESULT, {"n": 1})]
     assert len(client) == len(server) == 0
 
 
 def test_error() -> None:
     client, server = ClientProtocol(), ServerChannels()
     _, answering = opened(client, server)
-    (outcome,) = client.receive(server.error(answering, NotFound("no", path="/a")), 0.1)
-    assert outcome.kind is Kind.ERROR and type(outcome.value) is NotFound and outcome.value.path == "/a"
+    (reply,) = client.receive(server.error(answering, NotFound("no", path="/a")), 0.1)
+    assert reply.kind is ReplyKind.ERROR and type(reply.value) is NotFound and reply.value.path == "/a"
 
 
 def test_a_result_that_cannot_be_packed_or_is_too_long_is_an_error() -> None:
     for value, limit in ((object(), 10_000), (b"x" * 20_000, 10_000)):
         client, server = ClientProtocol(), ServerChannels(limit=limit)
         _, answering = opened(client, server)
-        (outcome,) = client.receive(server.ok(answering, value), 0.1)
-        assert outcome.kind is Kind.ERROR and len(server) == 0
+        (reply,) = client.receive(server.ok(answering, value), 0.1)
+        assert reply.kind is ReplyKind.ERROR and len(server) == 0
 
 
 def test_a_stream_waits_for_credit_and_grants_come_in_time() -> None:
@@ -50,13 +50,13 @@ def test_a_stream_waits_for_credit_and_grants_come_in_time() -> None:
     taken = 0
     for number in range(100):
         assert answering.credit > 0, f"no credit for item {number}"
-        assert client.receive(server.item(answering, number), 0.0) == [(channel, Kind.ITEM, number)]
+        assert client.receive(server.item(answering, number), 0.0) == [(channel, ReplyKind.ITEM, number)]
         taken += 1
         grant = client.took(channel)
         if grant is not None:
-            assert isinstance(server.receive("peer", grant, 0.0), Granted)
+            assert isinstance(server.receive("peer", grant, 0.0), CreditGranted)
         assert answering.credit <= 10
-    assert client.receive(server.done(answering), 0.0) == [(channel, Kind.DONE, None)]
+    assert client.receive(server.done(answering), 0.0) == [(channel, ReplyKind.DONE, None)]
     assert taken == 100 and len(client) == len(server) == 0
 
 
@@ -77,8 +77,8 @@ def test_a_server_that_ignores_credit_is_cut_off() -> None:
     client, server = ClientProtocol(), ServerChannels()
     _, answering = opened(client, server, "dir")
     client.receive(server.item(answering, 0), 0.0)
-    (outcome,) = client.receive(server.item(answering, 1), 0.0)
-    assert isinstance(outcome.value, LimitExceeded) and len(client) == 0
+    (reply,) = client.receive(server.item(answering, 1), 0.0)
+    assert isinstance(reply.value, LimitExceeded) and len(client) == 0
 
 
 @pytest.mark.parametrize("args", [[3], [0], [-1], ["x"], [], None, [True], [10**9], [2.5]])
@@ -86,7 +86,7 @@ def test_grants_add_and_bad_ones_do_nothing(args: Any) -> None:
     client, server = ClientProtocol(), ServerChannels()
     channel, answering = opened(client, server)
     action = server.receive("peer", event.encode_on(IDS, channel, "_zpc_more", args), 0.0)
-    assert (isinstance(action, Granted), answering.credit) == ((True, 4) if args == [3] else (False, 1))
+    assert (isinstance(action, CreditGranted), answering.credit) == ((True, 4) if args == [3] else (False, 1))
 
 
 def test_both_sides_beat_and_stay() -> None:
@@ -112,9 +112,9 @@ def test_the_first_beat_comes_before_one_interval_and_not_at_once() -> None:
 def test_silence_is_a_loss_after_three_intervals() -> None:
     client, server = ClientProtocol(heartbeat=5), ServerChannels(heartbeat=5)
     channel, answering = opened(client, server)
-    assert not client.tick(15.0).outcomes and not server.tick(15.0).lost
-    ((lost, kind, error),) = client.tick(15.1).outcomes
-    assert (lost, kind) == (channel, Kind.ERROR) and type(error) is Unavailable and "unknown" in str(error)
+    assert not client.tick(15.0).replies and not server.tick(15.0).lost
+    ((lost, kind, error),) = client.tick(15.1).replies
+    assert (lost, kind) == (channel, ReplyKind.ERROR) and type(error) is Unavailable and "unknown" in str(error)
     assert server.tick(15.1).lost == [answering] and not answering.open
     assert len(client) == len(server) == 0
 
@@ -123,7 +123,7 @@ def test_ending_a_channel_reaches_the_server() -> None:
     client, server = ClientProtocol(), ServerChannels()
     channel, answering = opened(client, server, "watch")
     end = client.end(channel)
-    assert server.receive("peer", end or b"", 0.0) == Ended(answering)
+    assert server.receive("peer", end or b"", 0.0) == ChannelEnded(answering)
     assert client.end(channel) is None
     assert server.receive("peer", end or b"", 0.0) is None and server.dropped == 1
     assert client.receive(server.ok(answering, 1), 0.0) == [] and client.dropped == 1
@@ -133,7 +133,7 @@ def test_two_peers_with_the_same_id_do_not_meet() -> None:
     server = ServerChannels()
     payload = event.encode({"message_id": b"same", "v": 3}, "get", [])
     one, two = server.receive("one", payload, 0.0), server.receive("two", payload, 0.0)
-    assert isinstance(one, Request) and isinstance(two, Request) and len(server) == 2
+    assert isinstance(one, ServerRequest) and isinstance(two, ServerRequest) and len(server) == 2
     assert server.receive("one", payload, 0.0) is None
     server.close(one.channel)
     assert server.of_peer("two") == [two.channel] and server.of_peer("one") == []
@@ -143,17 +143,17 @@ def test_two_peers_with_the_same_id_do_not_meet() -> None:
 def test_an_id_is_echoed_with_its_type(key: bytes | str) -> None:
     server = ServerChannels()
     request = server.receive("p", event.encode({"message_id": key}, "get", []), 0.0)
-    assert isinstance(request, Request)
+    assert isinstance(request, ServerRequest)
     assert event.decode(server.ok(request.channel, None)).header["response_to"] == key
 
 
 def test_too_many_requests_are_refused() -> None:
     server = ServerChannels(per_peer=2, total=3)
     ask = lambda peer: server.receive(peer, event.encode({"message_id": IDS()}, "get", []), 0.0)  # noqa: E731
-    assert [type(ask(peer)) for peer in "aab"] == [Request] * 3
+    assert [type(ask(peer)) for peer in "aab"] == [ServerRequest] * 3
     for peer in "ac":
         refused = ask(peer)
-        assert isinstance(refused, Refused)
+        assert isinstance(refused, RequestRefused)
         assert type(event.read_error(event.decode(refused.payload))) is LimitExceeded
 
 
@@ -163,7 +163,7 @@ def test_what_cannot_be_read_is_answered_where_there_is_a_channel() -> None:
     bad_args = good[:-1] + b"\xc1"
     for payload in (bad_args, good[:-1] + b"\x05", event.encode({"message_id": b"m"}, "get", [b"x" * 2000])):
         refused = server.receive("p", payload, 0.0)
-        assert isinstance(refused, Refused) and event.decode(refused.payload).header["response_to"] == b"m"
+        assert isinstance(refused, RequestRefused) and event.decode(refused.payload).header["response_to"] == b"m"
     for payload in (b"", b"\xc1", event.encode({}, "get", []), event.encode({"message_id": 5}, "get", [])):
         assert server.receive("p", payload, 0.0) is None
     for key in (b"nobody", 5, [1], {}):
@@ -183,14 +183,14 @@ def test_what_cannot_be_read_is_answered_where_there_is_a_channel() -> None:
 def test_a_strange_answer_is_an_error(name: str, args: Any, kind: str) -> None:
     client = ClientProtocol()
     channel, _ = client.request("get", [], 0.0)
-    (outcome,) = client.receive(event.encode_on(IDS, channel, name, args), 0.0)
-    assert outcome.kind is Kind.ERROR and outcome.value.code == kind
+    (reply,) = client.receive(event.encode_on(IDS, channel, name, args), 0.0)
+    assert reply.kind is ReplyKind.ERROR and reply.value.code == kind
 
 
 def test_a_reply_with_a_bare_header_is_accepted() -> None:
     client = ClientProtocol()
     channel, _ = client.request("get", [], 0.0)
-    assert client.receive(event.encode({"response_to": channel}, "OK", [1]), 0.0) == [(channel, Kind.RESULT, 1)]
+    assert client.receive(event.encode({"response_to": channel}, "OK", [1]), 0.0) == [(channel, ReplyKind.RESULT, 1)]
 
 
 def test_unreadable_and_unknown_answers_are_dropped_and_counted() -> None:
@@ -200,17 +200,17 @@ def test_unreadable_and_unknown_answers_are_dropped_and_counted() -> None:
         assert client.receive(payload, 0.0) == []
     assert client.dropped == 4 and len(client) == 1
     broken = event.encode_on(IDS, channel, "OK", [1])[:-1]
-    (outcome,) = client.receive(broken, 0.0)
-    assert outcome.kind is Kind.ERROR
+    (reply,) = client.receive(broken, 0.0)
+    assert reply.kind is ReplyKind.ERROR
 
 
 def test_losing_the_connection_ends_everything() -> None:
     client = ClientProtocol()
     channels = {client.request("get", [], 0.0)[0] for _ in range(3)}
-    outcomes = client.lose(Unavailable("gone", remedy="look", endpoint="here"))
-    assert {outcome.channel for outcome in outcomes} == channels and len(client) == 0
-    errors = [outcome.value for outcome in outcomes]
+    replies = client.lose(Unavailable("gone", remedy="look", endpoint="here"))
+    assert {reply.channel for reply in replies} == channels and len(client) == 0
+    errors = [reply.value for reply in replies]
     assert len(set(map(id, errors))) == 3  # raised by each: one for all would collect the tracebacks of all
     said = {(type(each), each.remedy, each.details["endpoint"]) for each in errors}
     assert said == {(Unavailable, "look", "here")}
-    assert not isinstance(outcomes[0].value, ExecutionFailed)
+    assert not isinstance(replies[0].value, ExecutionFailed)

@@ -11,14 +11,14 @@ from emerge_wasm.errors import Invalid
 from emerge_wasm.wire import event
 from emerge_wasm.wire.client import ClientProtocol
 from emerge_wasm.wire.event import ENVELOPE, Ids
-from emerge_wasm.wire.server import Refused, Request, ServerChannels
+from emerge_wasm.wire.server import RequestRefused, ServerChannels, ServerRequest
 
 
-def asked(context: dict[str, Any] | None) -> tuple[dict[str, Any], Request]:
+def asked(context: dict[str, Any] | None) -> tuple[dict[str, Any], ServerRequest]:
     client, server = ClientProtocol(), ServerChannels()
     _, payload = client.request("get", ["/a"], 0.0, context)
     request = server.receive("peer", payload, 0.0)
-    assert isinstance(request, Request)
+    assert isinstance(request, ServerRequest)
     return event.decode(payload).header, request
 
 
@@ -38,7 +38,7 @@ def test_a_context_that_is_no_map_is_refused_on_its_channel(context: object) -> 
     server = ServerChannels()
     payload = event.encode({"message_id": b"1", "v": 3, "context": context}, "get", ["/a"])
     refused = server.receive("peer", payload, 0.0)
-    assert isinstance(refused, Refused) and len(server) == 0
+    assert isinstance(refused, RequestRefused) and len(server) == 0
     answer = event.decode(refused.payload)
     assert answer.header["response_to"] == b"1" and isinstance(event.read_error(answer), Invalid)
 

@@ -18,10 +18,10 @@ import zmq
 
 from ..clients.transports.zeromq import DrainedSocket
 from ..errors import Invalid
-from ..operations import Answer, Context, Dispatch, Wire
-from ..wire.answer import Answering
+from ..operations import Answer, Context, Dispatch
+from ..wire.answer import Answers
 from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
-from ..wire.server import ServerChannels
+from ..wire.server import ServerChannels, ServerRequest
 from .builtin import answer_builtin
 
 log = logging.getLogger("emerge.node")
@@ -61,7 +61,7 @@ class RpcServer:
         self._inner: dict[str, Dispatch] = {}
         self._held: dict[Hashable, deque[bytes]] = {}
         self._socket: DrainedSocket | None = None
-        self._answering: Answering | None = None
+        self._answers: Answers | None = None
 
     def register(self, name: str, handler: Dispatch) -> None:
         """Answer this name, which is outside the users' table (it begins with _), by a handler of the node's own."""
@@ -80,25 +80,26 @@ class RpcServer:
         for option, value in options.items():
             socket.setsockopt(option, value)
         self.endpoint = bind_socket(socket, self._bind)
-        self._answering = Answering(self._handle, self._send, self.channels)
+        self._answers = Answers(self._handle, self._send, self.channels)
         self._socket = DrainedSocket(socket, self._receive)
         return self.endpoint
 
     async def stop(self) -> None:
         """Refuse what is under way, let its handlers end, and close the socket; a second call does nothing."""
-        if self._answering is not None:
-            await self._answering.close()
-            self._answering = None
+        if self._answers is not None:
+            await self._answers.close()
+            self._answers = None
         if self._socket is not None:
             self._socket.close()
 
     def _receive(self, frames: list[bytes]) -> None:
-        if self._answering is None or len(frames) < 2:
+        if self._answers is None or len(frames) < 2:
             return
         peer: Hashable = frames[0] if len(frames) <= 3 else tuple(frames[:-2])
-        self._answering.receive(peer, frames[-1])
+        self._answers.receive(peer, frames[-1])
 
-    def _handle(self, name: str, args: list[Any], wanted: Wire | None) -> Answer:
+    def _handle(self, request: ServerRequest) -> Answer:
+        name, args, wanted = request.name, request.args, request.context
         context = self._context.narrowed(wanted) if wanted else self._context
         if name[:1] != "_":
             return self._dispatch(name, args, context)
@@ -153,8 +154,8 @@ class RpcServer:
     def _forget(self, peer: Hashable) -> None:
         if (held := self._held.get(peer)) is not None:
             held.clear()
-        if self._answering is not None:
-            self._answering.lose(peer)
+        if self._answers is not None:
+            self._answers.lose(peer)
 
 
 async def _at_once(value: Any) -> Any:

@@ -8,44 +8,56 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Hashable
 
 from ..errors import EmergeError, Unavailable
-from ..operations import Answer, Wire
-from .server import Channel, Ended, Granted, Refused, Request, ServerChannels
+from ..operations import Answer
+from .server import (
+    ChannelEnded,
+    CreditGranted,
+    RequestRefused,
+    ServerAction,
+    ServerChannel,
+    ServerChannels,
+    ServerRequest,
+)
 
 log = logging.getLogger("emerge.node")
 
-Handle = Callable[[str, list[Any], Wire | None], Answer]
-"""(operation's name, arguments, the call's context) -> what to await for one result, or to iterate for a stream.
-May raise at once."""
+RequestHandler = Callable[[ServerRequest], Answer]
+"""What to await for one result, or to iterate for a stream. May raise at once."""
 
 
-class Answering:
+class Answers:
     """The requests under way. `send(peer, payload)` hands one event to the connection without waiting."""
 
-    def __init__(self, handle: Handle, send: Callable[[Hashable, bytes], None], channels: ServerChannels) -> None:
+    def __init__(
+        self, handle: RequestHandler, send: Callable[[Hashable, bytes], None], channels: ServerChannels
+    ) -> None:
         self.channels = channels
         self._handle = handle
         self._send = send
         self._loop = asyncio.get_running_loop()
-        self._credit: dict[Channel, asyncio.Event] = {}
+        self._tasks: dict[ServerChannel, asyncio.Task[None]] = {}
+        self._credit: dict[ServerChannel, asyncio.Event] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def receive(self, peer: Hashable, payload: bytes) -> None:
         """Feed one event that arrived from a peer."""
         action = self.channels.receive(peer, payload, self._loop.time())
-        if type(action) is Request:
-            action.channel.owner = _start(self._loop, self._answer(action))
-            if self._timer is None:
-                self._arm()
-        elif type(action) is Granted:
+        if action is not None:
+            self.act(peer, action)
+
+    def act(self, peer: Hashable, action: ServerAction) -> None:
+        """Do what an event of a peer asks for."""
+        if isinstance(action, ServerRequest):
+            self._start(action)
+        elif isinstance(action, CreditGranted):
             if waiting := self._credit.get(action.channel):
                 waiting.set()
-        elif type(action) is Ended:
+        elif isinstance(action, ChannelEnded):
             self._cancel(action.channel)
-        elif type(action) is Refused:
+        elif isinstance(action, RequestRefused):
             self._send(peer, action.payload)
 
     def lose(self, peer: Hashable) -> None:
@@ -54,22 +66,38 @@ class Answering:
             self.channels.close(channel)
             self._cancel(channel)
 
+    async def cancel(self, peer: Hashable) -> None:
+        """Cancel what a peer asked for, and wait until its handlers have ended."""
+        self.lose(peer)
+        tasks = [task for channel, task in self._tasks.items() if channel.peer == peer]
+        if tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)
+
     async def close(self) -> None:
         """Refuse what is under way with Unavailable, and wait until its handlers have ended."""
         if self._timer is not None:
             self._timer.cancel()
-        tasks = []
         for channel in self.channels.all():
-            tasks.append(channel.owner)
             gone = Unavailable("the node stops", remedy="it is unknown whether a change was made: look, then repeat it")
             self._send(channel.peer, self.channels.error(channel, gone))
             self._cancel(channel)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _answer(self, request: Request) -> None:
+    def _start(self, request: ServerRequest) -> None:
+        """Answer in a task; from Python 3.12 on it runs at once: what never waits costs no turn of the loop."""
+        if sys.version_info >= (3, 12):
+            task = asyncio.Task(self._answer(request), loop=self._loop, eager_start=True)
+        else:
+            task = self._loop.create_task(self._answer(request))
+        if not task.done():
+            self._tasks[request.channel] = task
+        if self._timer is None and self.channels.heartbeat:
+            self._arm()
+
+    async def _answer(self, request: ServerRequest) -> None:
         channel = request.channel
         try:
-            answer = self._handle(request.name, request.args, request.context)
+            answer = self._handle(request)
             if isinstance(answer, AsyncIterator):
                 payload = await self._stream(channel, answer)
             else:
@@ -80,9 +108,11 @@ class Answering:
             if not channel.open:
                 return
             payload = self.channels.error(channel, error)
+        finally:
+            self._tasks.pop(channel, None)
         self._send(channel.peer, payload)
 
-    async def _stream(self, channel: Channel, items: AsyncIterator[Any]) -> bytes:
+    async def _stream(self, channel: ServerChannel, items: AsyncIterator[object]) -> bytes:
         try:
             async for item in items:
                 if not channel.credit:
@@ -97,16 +127,17 @@ class Answering:
             await self._wait(channel)
         return self.channels.done(channel)
 
-    async def _wait(self, channel: Channel) -> None:
+    async def _wait(self, channel: ServerChannel) -> None:
         waiting = self._credit[channel] = asyncio.Event()
         try:
             await waiting.wait()
         finally:
             del self._credit[channel]
 
-    def _cancel(self, channel: Channel) -> None:
-        if channel.owner is not None and channel.owner is not asyncio.current_task():
-            channel.owner.cancel()
+    def _cancel(self, channel: ServerChannel) -> None:
+        task = self._tasks.get(channel)
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
 
     def _arm(self) -> None:
         self._timer = self._loop.call_later(self.channels.heartbeat / 2, self._tick)
@@ -120,10 +151,3 @@ class Answering:
             self._cancel(channel)
         if len(self.channels):
             self._arm()
-
-
-def _start(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """A task; from Python 3.12 on it runs at once, so that what never waits costs no turn of the loop."""
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(work, loop=loop, eager_start=True)
-    return loop.create_task(work)

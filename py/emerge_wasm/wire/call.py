@@ -6,11 +6,12 @@ No sockets: the transport gives a `send`, feeds `receive`, and says when the con
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
+from ..context import Wire
 from ..errors import EmergeError
-from .client import ClientProtocol, Kind, Outcome
+from .client import ClientProtocol, Reply, ReplyKind
 
 
 class Calls:
@@ -23,40 +24,50 @@ class Calls:
         self.protocol = ClientProtocol() if protocol is None else protocol
         self._send = send
         self._answers: dict[bytes, asyncio.Future[Any]] = {}
-        self._streams: dict[bytes, asyncio.Queue[Outcome]] = {}
+        self._hearers: dict[bytes, Callable[[object], None]] = {}
+        self._streams: dict[bytes, asyncio.Queue[Reply]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    async def call(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> Any:
-        """The result of an operation that answers once, or the error that it ended with."""
-        loop = asyncio.get_running_loop()
+    async def call(
+        self,
+        name: str,
+        args: Sequence[object],
+        context: Wire | None = None,
+        hear: Callable[[object], None] | None = None,
+    ) -> Any:
+        """The result of an operation that answers once, or the error that it ended with.
+
+        `hear` gets the items that come before the result, as they come; what it raises ends the call.
+        """
         channel = self._open(name, args, context)
-        future: asyncio.Future[Any] = loop.create_future()
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._answers[channel] = future
+        if hear is not None:
+            self._hearers[channel] = hear
         try:
             return await future
         finally:
             self._answers.pop(channel, None)
+            self._hearers.pop(channel, None)
             self._end(channel)
 
-    async def stream(
-        self, name: str, args: list[Any], context: dict[str, Any] | None = None
-    ) -> AsyncGenerator[Any, None]:
+    async def stream(self, name: str, args: Sequence[object], context: Wire | None = None) -> AsyncGenerator[Any, None]:
         """The items of an operation that streams. Closing this iterator ends it on the other side.
 
         An operation that answers once after all yields that one result.
         """
         channel = self._open(name, args, context)
-        queue: asyncio.Queue[Outcome] = asyncio.Queue()
+        queue: asyncio.Queue[Reply] = asyncio.Queue()
         self._streams[channel] = queue
         try:
             while True:
-                outcome = await queue.get()
-                if outcome.kind is Kind.ERROR:
-                    raise outcome.value
-                if outcome.kind is Kind.DONE:
+                reply = await queue.get()
+                if reply.kind is ReplyKind.ERROR:
+                    raise reply.value
+                if reply.kind is ReplyKind.DONE:
                     return
-                yield outcome.value
-                if outcome.kind is Kind.RESULT:
+                yield reply.value
+                if reply.kind is ReplyKind.RESULT:
                     return
                 self._post(self.protocol.took(channel))
         finally:
@@ -66,18 +77,18 @@ class Calls:
     def receive(self, payload: bytes) -> None:
         """Feed one event that arrived."""
         now = asyncio.get_running_loop().time()
-        for outcome in self.protocol.receive(payload, now):
-            self._deliver(outcome)
+        for reply in self.protocol.receive(payload, now):
+            self.deliver(reply)
 
     def lose(self, error: EmergeError) -> None:
         """The connection is gone: everything under way ends with this error."""
-        for outcome in self.protocol.lose(error):
-            self._deliver(outcome)
+        for reply in self.protocol.lose(error):
+            self.deliver(reply)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _open(self, name: str, args: list[Any], context: dict[str, Any] | None) -> bytes:
+    def _open(self, name: str, args: Sequence[object], context: Wire | None) -> bytes:
         loop = asyncio.get_running_loop()
         channel, payload = self.protocol.request(name, args, loop.time(), context)
         try:
@@ -89,18 +100,24 @@ class Calls:
             self._timer = loop.call_later(self.protocol.heartbeat / 2, self._tick, loop)
         return channel
 
-    def _deliver(self, outcome: Outcome) -> None:
-        queue = self._streams.get(outcome.channel)
+    def deliver(self, reply: Reply) -> None:
+        """Hand a reply to whoever waits for it."""
+        queue = self._streams.get(reply.channel)
         if queue is not None:
-            queue.put_nowait(outcome)
+            queue.put_nowait(reply)
             return
-        future = self._answers.get(outcome.channel)
+        future = self._answers.get(reply.channel)
         if future is None or future.done():
             return
-        if outcome.kind is Kind.RESULT:
-            future.set_result(outcome.value)
-        elif outcome.kind is Kind.ERROR:
-            future.set_exception(outcome.value)
+        if reply.kind is ReplyKind.RESULT:
+            future.set_result(reply.value)
+        elif reply.kind is ReplyKind.ERROR:
+            future.set_exception(reply.value)
+        elif reply.kind is ReplyKind.ITEM and (hear := self._hearers.get(reply.channel)) is not None:
+            try:
+                hear(reply.value)
+            except Exception as error:
+                future.set_exception(error)
         else:  # a stream where one answer was expected
             future.set_exception(EmergeError("this operation streams", remedy="use stream() for it"))
 
@@ -109,8 +126,8 @@ class Calls:
         ticked = self.protocol.tick(loop.time())
         for payload in ticked.send:
             self._post(payload)
-        for outcome in ticked.outcomes:
-            self._deliver(outcome)
+        for reply in ticked.replies:
+            self.deliver(reply)
         if len(self.protocol):
             self._timer = loop.call_later(self.protocol.heartbeat / 2, self._tick, loop)
 

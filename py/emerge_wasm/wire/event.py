@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgpack
 
@@ -27,6 +27,9 @@ END = "_emerge_end"
 SIZE_LIMIT = 64 * 1024 * 1024
 """The largest event in bytes, unless the shell says otherwise."""
 
+LARGEST = 1 << 30
+"""Bytes that an event may have where a shell sets a limit of its own."""
+
 ENVELOPE = 4096
 """The bytes that `peek` opens first; an envelope is rarely longer (an error's header may be)."""
 
@@ -35,6 +38,9 @@ HEARTBEAT_SECONDS = 5.0
 
 Id = bytes | str
 """A channel's id: whatever type the peer chose, echoed as it came."""
+
+Header = dict[str, object]
+"""The first part of an event: ids, and what a call or an error says besides its args."""
 
 _NAMES: dict[str, bytes] = {name: engine.packb(name) for name in (HEARTBEAT, MORE, OK, ERR, STREAM, STREAM_DONE, END)}
 
@@ -53,9 +59,9 @@ _BAD = (
 class Event(NamedTuple):
     """One event. `args` is an array, but for STREAM (the item itself) and STREAM_DONE (None)."""
 
-    header: dict[str, Any]
+    header: Header
     name: str
-    args: Any
+    args: object
 
 
 class Ids:
@@ -69,38 +75,38 @@ class Ids:
         return b"%08x" % (next(self._count) & 0xFFFFFFFF) + self._random.encode()
 
 
-def encode(header: dict[str, Any], name: str, args: Any) -> bytes:
+def encode(header: Header, name: str, args: object) -> bytes:
     """The event's bytes. Tuples at the top of args become lists, as zerorpc peers expect.
 
     Raises CannotShip or Invalid for a value that the codec cannot write.
     """
     if type(args) is tuple or type(args) is list:
         args = [list(arg) if type(arg) is tuple else arg for arg in args]
-    payload: bytes = codec.encode([header, name, args])
-    return payload
+    return codec.encode([header, name, args], limit=LARGEST)
 
 
-def encode_on(ids: Ids, channel: Id, name: str, args: Any) -> bytes:
+def encode_on(ids: Ids, channel: Id, name: str, args: object) -> bytes:
     """The bytes of one event on an open channel: `encode` with zerorpc's header, laid out by hand for speed."""
-    return _head(ids, channel, name) + codec.encode(args)
+    return _head(ids, channel, name) + codec.encode(args, limit=LARGEST)
 
 
-def encode_ok(ids: Ids, channel: Id, value: Any) -> bytes:
+def encode_ok(ids: Ids, channel: Id, value: object) -> bytes:
     """The OK event with a result (see `encode_on`)."""
-    return _head(ids, channel, OK) + b"\x91" + codec.encode(list(value) if type(value) is tuple else value)
+    plain = list(value) if type(value) is tuple else value
+    return _head(ids, channel, OK) + b"\x91" + codec.encode(plain, limit=LARGEST)
 
 
 def decode(payload: bytes, limit: int = SIZE_LIMIT) -> Event:
     """The event in these bytes; LimitExceeded when longer than `limit`, Invalid for anything that is no event."""
     check_size(payload, limit)
     try:
-        parts = codec.decode(payload)
+        parts = codec.decode(payload, limit=max(limit, SIZE_LIMIT))
     except _BAD as error:
         raise Invalid(f"this is not an event: {_reason(error)}", remedy="send msgpack [header, name, args]") from None
     return _checked(parts)
 
 
-def peek(payload: bytes) -> tuple[dict[str, Any], str]:
+def peek(payload: bytes) -> tuple[Header, str]:
     """(header, name) without reading the args; Invalid when there is no envelope. The payload stays as it is."""
     try:
         return _open(payload[:ENVELOPE])
@@ -114,7 +120,7 @@ def peek(payload: bytes) -> tuple[dict[str, Any], str]:
         raise Invalid(f"this is not an event: {_reason(error)}", remedy="send msgpack [header, name, args]") from None
 
 
-def replace_header(payload: bytes, header: dict[str, Any]) -> bytes:
+def replace_header(payload: bytes, header: Header) -> bytes:
     """The event with another header, its name and args unopened; the payload is one that `peek` could read."""
     try:
         end = _header_end(payload[:ENVELOPE])
@@ -131,7 +137,7 @@ def check_size(payload: bytes, limit: int) -> None:
         )
 
 
-def channel_id(header: dict[str, Any]) -> Id | None:
+def channel_id(header: Header) -> Id | None:
     """The channel that an event belongs to: its `response_to`, or its own id when it opens one."""
     found = header.get("response_to")
     if found is None:
@@ -144,14 +150,16 @@ def encode_end(ids: Ids, channel: Id) -> bytes:
     return encode_on(ids, channel, END, [])
 
 
-def encode_error(ids: Ids, channel: Id, error: BaseException) -> bytes:
+def encode_error(ids: Ids, channel: Id, error: BaseException, limit: int = SIZE_LIMIT) -> bytes:
     """The ERR event for an error: three strings for zerorpc peers, the whole EmergeError in the header for ours."""
     known = error if isinstance(error, EmergeError) else EmergeError(f"{type(error).__name__}: {error}")
     wire = known.to_wire()
-    header = {"message_id": ids(), "v": 3, "response_to": channel, "error": wire}
+    header: Header = {"message_id": ids(), "v": 3, "response_to": channel, "error": wire}
     args = [known.code, EmergeError.__str__(known), str(known.details.get("traceback") or "")]
     try:
-        return encode(header, ERR, args)
+        payload = encode(header, ERR, args)
+        check_size(payload, limit)
+        return payload
     except EmergeError:
         wire["details"] = {}
         return encode(header, ERR, args)
@@ -180,14 +188,14 @@ def _packed(text: Id) -> bytes:
     return _NAMES.get(text) or engine.packb(text)
 
 
-def _checked(parts: Any) -> Event:
+def _checked(parts: object) -> Event:
     if type(parts) is not list or len(parts) != 3 or type(parts[1]) is not str:
         raise Invalid("this is not an event", remedy="send msgpack [header, name, args]")
     header, name, args = parts
     return Event(header if type(header) is dict else {}, name, args)
 
 
-def _open(payload: bytes) -> tuple[dict[str, Any], str]:
+def _open(payload: bytes) -> tuple[Header, str]:
     unpacker = _unpacker(payload)
     if unpacker.read_array_header() != 3:
         raise ValueError("not an array of three")
@@ -204,7 +212,7 @@ def _header_end(payload: bytes) -> int:
     return int(unpacker.tell())
 
 
-def _unpacker(payload: bytes) -> Any:
+def _unpacker(payload: bytes) -> msgpack.Unpacker:
     size = len(payload)  # without these limits a length that a forger claims would be allocated
     unpacker = engine.Unpacker(
         raw=False,

@@ -177,14 +177,13 @@ class WebSocketTransport:
     def _status(self, payload: bytes) -> bool:
         try:
             header, name, args = decode(payload)
-            place = args[0]
-            state, node = (ONLINE if place["state"] == "up" else NO_NODE), str(place["node"])
-        except (EmergeError, LookupError, TypeError):
+        except EmergeError:
             return False
-        if name != STATUS or "response_to" in header:
-            return False
-        self._set(state, node)
-        return True
+        match args:
+            case [{"state": state, "node": node}, *_] if name == STATUS and "response_to" not in header:
+                self._set(ONLINE if state == "up" else NO_NODE, str(node))
+                return True
+        return False
 
     def _send(self, payload: bytes) -> None:
         if self._socket is None:

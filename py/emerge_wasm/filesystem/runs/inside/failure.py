@@ -15,7 +15,7 @@ from ....errors import EmergeError, ExecutionFailed, LimitExceeded
 from ...runner import RunCall
 from .capture import Stop
 
-_PACKAGE = str(PurePath(__file__).parents[2])
+_PACKAGE = str(PurePath(__file__).parents[3])
 _LONGEST = 20_000
 
 

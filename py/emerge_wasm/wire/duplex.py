@@ -1,0 +1,112 @@
+"""Both ends of the protocol on one connection, for two sides that call each other and one that trusts nothing.
+
+A host (a node, a page's kernel) gives a worker work and answers what its code asks for. What the worker sends is let
+through only where the protocol allows it; anything else is Invalid, and the host ends the worker. Sans-I/O, no clock:
+neither side beats, for a worker that computes is silent for as long as it likes.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from ..errors import EmergeError, Invalid
+from . import event
+from .client import ClientProtocol, Reply, ReplyKind
+from .event import END, ERR, LARGEST, MORE, OK, STREAM, STREAM_DONE, Event, Header, Ids
+from .server import ChannelEnded, CreditGranted, RequestRefused, ServerChannels, ServerRequest
+
+PIECES = 100_000
+"""Items that the answer to a host's call may have before its result: output in pieces, never granted anew."""
+LATE = 4
+"""Events that may come late for each request that was answered: grants and the end of a stream that has just ended."""
+_ANSWERS = frozenset({OK, ERR, STREAM, STREAM_DONE})
+
+DuplexAction = Reply | ServerRequest | CreditGranted | ChannelEnded
+
+
+class Duplex:
+    """The channels of both directions: `client` has those that this side opened, `server` those of the other side."""
+
+    def __init__(self, client: ClientProtocol, server: ServerChannels) -> None:
+        self.client = client
+        self.server = server
+        self._requests = 0
+
+    @classmethod
+    def of_host(cls, *, requests: int, limit: int = LARGEST) -> Self:
+        """The end that hands out work. `requests` of the worker may be under way; events have `limit` bytes."""
+        ids = Ids()
+        return cls(
+            ClientProtocol(heartbeat=0, limit=limit, credit=PIECES, ids=ids),
+            ServerChannels(heartbeat=0, limit=limit, per_peer=requests, total=requests, ids=ids),
+        )
+
+    @classmethod
+    def of_worker(cls, *, limit: int = LARGEST) -> Self:
+        """The end that does the work."""
+        ids = Ids()
+        return cls(
+            ClientProtocol(heartbeat=0, limit=limit, ids=ids),
+            ServerChannels(heartbeat=0, limit=limit, credit=PIECES, ids=ids),
+        )
+
+    def receive(self, payload: bytes) -> DuplexAction | None:
+        """What this event asks the shell to do; None for one that comes late. Invalid for all that the other side must
+        not send: what is no event, has a wrong shape, is on no channel or more than it was granted."""
+        try:
+            found = event.decode(payload, self.client.limit)
+        except EmergeError as error:
+            raise Invalid(f"it sent what cannot be read: {error.message}") from None
+        key = found.header.get("response_to")
+        if isinstance(key, bytes) and key in self.client:
+            return self._reply(key, found)
+        if found.name in _ANSWERS:
+            raise Invalid("it answered what it was not asked")
+        return self._serve(found) if key is None else self._follow(found)
+
+    def _reply(self, key: bytes, found: Event) -> Reply:
+        if found.name not in _ANSWERS or (found.name == OK and not _holds_one(found.args)):
+            raise Invalid(f"it answered with {found.name[:80]!r}")
+        if found.name == ERR and not _is_error(found.header):
+            raise Invalid("it sent an impossible error")
+        reply = self.client.take(key, found, 0)
+        if found.name == STREAM and reply.kind is ReplyKind.ERROR:
+            raise Invalid("it sent more than it was granted")
+        return reply
+
+    def _serve(self, found: Event) -> ServerRequest:
+        if found.header.get("message_id") in self.client:
+            raise Invalid("it took a channel that is not its own")
+        action = self.server.take("", found, 0)
+        if isinstance(action, RequestRefused):
+            raise Invalid(f"it asked for what it must not: {action.reason.message}")
+        if not isinstance(action, ServerRequest):
+            raise Invalid("it asked twice on one channel, or on none")
+        self._requests += 1
+        return action
+
+    def _follow(self, found: Event) -> CreditGranted | ChannelEnded | None:
+        action = self.server.take("", found, 0) if found.name in (END, MORE) else None
+        if isinstance(action, (CreditGranted, ChannelEnded)):
+            return action
+        if found.name not in (END, MORE) or self.server.dropped > LATE * self._requests:
+            raise Invalid("it sent what belongs to no request of its own")
+        return None
+
+
+def _holds_one(args: object) -> bool:
+    return isinstance(args, list) and len(args) == 1
+
+
+def _is_error(header: Header) -> bool:
+    """Whether there is an error that `error_from_wire` can make."""
+    match header.get("error"):
+        case {
+            "code": str(),
+            "message": str(),
+            "path": str() | None,
+            "remedy": str() | None,
+            "details": dict() as details,
+        }:
+            return all(isinstance(name, str) and name not in ("message", "path", "remedy", "self") for name in details)
+    return False
