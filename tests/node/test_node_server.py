@@ -19,9 +19,8 @@ from emerge_wasm.filesystem import RunCall, RunOutcome
 from emerge_wasm.filesystem.runner import Host
 from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.node.server import RpcServer
-from emerge_wasm.operations import TABLE, Context, find_operation
+from emerge_wasm.operations import TABLE, Answer, Context, find_operation
 from emerge_wasm.wire import event
-from emerge_wasm.operations import Answer
 
 from .conftest import Connect, StartNode, eventually
 

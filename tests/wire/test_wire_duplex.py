@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from emerge_wasm.errors import EmergeError, Invalid, LimitExceeded, NotFound, Unavailable
-from emerge_wasm.wire import event
 from emerge_wasm.operations import Answer
+from emerge_wasm.wire import event
 from emerge_wasm.wire.client import Reply, ReplyKind
 from emerge_wasm.wire.duplex import LATE, Duplex
 from emerge_wasm.wire.event import Ids
