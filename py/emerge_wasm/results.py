@@ -9,7 +9,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 
 class PointerRow(TypedDict):
-    """A pointer as it travels: the fields of `objects.Pointer`."""
+    """A pointer as it travels: the fields of `objects.Pointer`. Those of `/registry` are VersionRows."""
 
     uuid: str
     name: str
@@ -57,13 +57,13 @@ class ObjectPage(TypedDict):
     cursor: str
 
 
-class MethodRow(TypedDict):
-    """One method of a class."""
+class MethodRow(TypedDict("_MethodClass", {"class": str})):
+    """One method of an object; `class` is the one that defines it."""
 
     name: str
     signature: str
     doc: str
-    kind: str
+    kind: Literal["method", "property", "classmethod", "staticmethod"]
 
 
 class FieldDifference(TypedDict):
