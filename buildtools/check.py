@@ -1,12 +1,15 @@
-"""`build.py test`: every check in turn, the rest also after a failure; pytest last, its closing line is the end."""
+"""`build.py test`: the static checks side by side, then pytest in several processes; its closing line is the end.
+
+A check that fails stops none of the others.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import browser
@@ -14,6 +17,11 @@ from .environment import PYTHON, node, tool
 from .step import ROOT, BuildError, say
 
 NODE_TOOLS = ROOT / "node_modules"
+WORKERS = ("-n", "logical", "--maxprocesses", "4", "--dist", "worksteal")
+"""How pytest shares the tests out: a process for each core, each a row of neighbours, whoever is done first helps.
+
+Neighbours share servers and pages; with more processes than four, these take longer to start than the tests to run.
+"""
 
 
 def _commands() -> list[tuple[str, list[str | Path]]]:
@@ -28,25 +36,20 @@ def _commands() -> list[tuple[str, list[str | Path]]]:
     ]
 
 
-def _timed(name: str, action: Callable[[], bool]) -> bool:
+def _run(check: tuple[str, list[str | Path]]) -> tuple[str, bool]:
+    """Run a check and show what it says only when it fails; its name, and whether it passed."""
+    name, command = check
     started = time.perf_counter()
-    passed = action()
-    say(f"{'ok  ' if passed else 'FAIL'} {name}: {time.perf_counter() - started:.1f} s")
-    return passed
-
-
-def _quietly(command: list[str | Path]) -> bool:
-    """Run a check; show what it says only when it fails."""
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if done.returncode:
-        say(done.stdout[-20_000:])
-    return done.returncode == 0
+    said = done.stdout[-20_000:] + "\n" if done.returncode else ""
+    say(f"{said}{'FAIL' if done.returncode else 'ok  '} {name}: {time.perf_counter() - started:.1f} s")
+    return name, done.returncode == 0
 
 
 def _pytest(environment: Mapping[str, str], arguments: list[str]) -> tuple[bool, str]:
     """Run pytest, showing what it says; whether it passed, and its closing line."""
     closing = ""
-    command = [str(PYTHON), "-m", "pytest", *arguments]
+    command = [str(PYTHON), "-m", "pytest", *WORKERS, *arguments]
     setting = {**os.environ, **environment}
     with subprocess.Popen(
         command, cwd=ROOT, env=setting, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -59,8 +62,9 @@ def _pytest(environment: Mapping[str, str], arguments: list[str]) -> tuple[bool,
 
 
 def run(arguments: list[str]) -> int:
-    """Every check; the exit code. `arguments` are pytest's."""
-    failed = [name for name, command in _commands() if not _timed(name, partial(_quietly, command))]
+    """Run every check and return the exit code. `arguments` are pytest's: `-n 0` runs the tests in one process."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        failed = [name for name, passed in pool.map(_run, _commands()) if not passed]
     environment: dict[str, str] = {}
     started = time.perf_counter()
     try:
@@ -68,7 +72,7 @@ def run(arguments: list[str]) -> int:
     except BuildError as error:
         say(str(error))
         failed.append("a browser")
-    passed, closing = _pytest(environment, arguments)
+    passed, closing = _pytest(environment, arguments[1:] if arguments[:1] == ["--"] else arguments)
     if not passed:
         failed.append("pytest")
     say(f"{'ok  ' if passed else 'FAIL'} pytest: {time.perf_counter() - started:.1f} s")

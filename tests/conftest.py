@@ -31,18 +31,34 @@ class Server:
         return self.found["node"].removeprefix("tcp://")
 
     def stop(self, number: int = signal.SIGINT) -> int:
-        """End it as Ctrl-C does (or by another signal); its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        code = self.process.wait(15)
+        """Send it Ctrl-C's signal, or another, and return its exit code; kill it when it goes on."""
+        try:
+            if self.process.poll() is None:
+                self.process.send_signal(number)
+            return self.process.wait(15)
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
         assert self.process.stdout is not None
         self.process.stdout.close()
-        return code
 
 
-def start_server(*args: str, env: dict[str, str] | None = None) -> Server:
+IGNORE_SIGINT = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""A program that becomes the one that its arguments name, as a shell starts what it puts in the background."""
+
+
+def start_server(*args: str, env: dict[str, str] | None = None, ignore_sigint: bool = False) -> Server:
     """Start `emerge --json …` and wait for its announcement."""
     command = [sys.executable, "-m", "emerge_wasm.cli", "--json", *args]
+    if ignore_sigint:
+        command = [sys.executable, "-c", IGNORE_SIGINT, *command]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
     assert process.stdout is not None
     line = process.stdout.readline()

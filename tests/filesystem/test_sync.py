@@ -37,11 +37,15 @@ async def settle(node: Node) -> int:
 
 @contextmanager
 def interrupted() -> Iterator[None]:
-    """SIGINT for this thread, a moment later, as Ctrl-C sends it."""
+    """Send this thread SIGINT a moment later, as Ctrl-C does, also where the process was started to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.05, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
     timer.start()
-    yield
-    timer.join()
+    try:
+        yield
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
