@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from emerge_wasm.bundles import capture, load, registry
+from emerge_wasm.bundles import capture, load
+from emerge_wasm.bundles.registry import forget
 
 Table = dict[str, bytes]
 
@@ -20,13 +21,6 @@ def pack(cls: type) -> tuple[str, Table]:
     """The hash of a class and the bytes of every bundle it needs."""
     bundles = capture(cls)
     return bundles[-1].hash, {bundle.hash: bundle.data for bundle in bundles}
-
-
-def forget() -> None:
-    """Make this process one that never saw a class."""
-    registry.CLASSES.clear()
-    registry._BY_HASH.clear()
-    registry._HASHES.clear()
 
 
 def reload(cls: type) -> Any:

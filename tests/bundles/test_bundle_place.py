@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import linecache
 import os
@@ -9,6 +10,8 @@ import re
 import shutil
 import subprocess
 import sys
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +21,7 @@ import pytest
 
 import emerge_wasm
 from emerge_wasm.bundles import capture, keep_source
+from emerge_wasm.bundles.source import UNITS_KEPT, Unit, unit_of
 from emerge_wasm.errors import CannotShip
 
 from .conftest import pack, reload
@@ -50,10 +54,11 @@ class Item(EmergeFile):
         return rate("a") * self.part.n, Path("/a/b").name, text
 '''
 TELL = """
-from emerge_wasm.bundles import capture, load, registry
+from emerge_wasm.bundles import capture, load
+from emerge_wasm.bundles.registry import forget
 bundles = capture(Item)
 table = {bundle.hash: bundle.data for bundle in bundles}
-registry.CLASSES.clear()
+forget()
 assert load(bundles[-1].hash, table.get)().f() == (3.0, "b", "2\\n    kept")
 print(bundles[-1].hash)
 """
@@ -161,9 +166,25 @@ class Console:
 
 
 @pytest.fixture
-def console(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(linecache, "cache", dict(linecache.cache))
-    return Console(monkeypatch)
+def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    before = set(linecache.cache)
+    yield Console(monkeypatch)
+    for filename in set(linecache.cache) - before:
+        del linecache.cache[filename]
+
+
+def test_only_so_many_parsed_texts_are_remembered(console: Console) -> None:
+    def parsed(filename: str) -> Unit:
+        keep_source(filename, f"x = {filename!r}")
+        unit = unit_of(filename)
+        assert unit is not None and unit is unit_of(filename)
+        return unit
+
+    first = weakref.ref(parsed("<first>"))
+    for number in range(UNITS_KEPT):
+        parsed(f"<text {number}>")
+    gc.collect()
+    assert first() is None
 
 
 def test_one_cell(console: Console, expected: str) -> None:

@@ -12,7 +12,7 @@ from uuid import UUID
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
-from emerge_wasm.bundles.builtin_modules import GIVEN as MODULES
+from emerge_wasm.bundles.builtin_modules import BUILTIN_MODULES as MODULES
 from emerge_wasm.query.key_range import ABSENT, Both, Either, Everything, Nothing, Range, Want
 from emerge_wasm.query.nested import NeedsCode
 

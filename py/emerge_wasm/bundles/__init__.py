@@ -1,7 +1,7 @@
 """Class bundles: a class as its source and what it needs, named by the hash of its bytes.
 
-Layer 2: the standard library, msgpack by way of `codec`. Only `load` runs what a bundle holds; capturing, parsing
-and describing never do. Nothing is shipped as bytecode.
+Layer 2: the standard library, msgpack by way of `codec`. Only `load` runs the source in a bundle; capturing,
+parsing and describing never do. Nothing is shipped as bytecode.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The text of an expression: one lambda of one argument. Read with bounds, before anything else is done with it.
-
-Pure; runs nothing.
-"""
+"""Parse the text of an expression, which is one lambda of one argument, within bounds. Nothing is run."""
 
 from __future__ import annotations
 
@@ -27,7 +24,11 @@ _REFUSED: dict[type[ast.AST], tuple[str, str]] = {
 
 
 def parse_expression(text: str) -> ast.Lambda:
-    """The tree of an expression's text. Invalid, saying what and why, for anything but a lambda of one argument."""
+    """Parse an expression's text.
+
+    Raises:
+        Invalid: it is anything but a lambda of one argument, or does what an expression may not.
+    """
     if not isinstance(text, str) or len(text) > TEXT_LIMIT:
         what = f"it has {len(text)} characters" if isinstance(text, str) else "it is no text"
         raise _invalid(what, f"at most {TEXT_LIMIT}; keep large data in what it captures")
@@ -48,7 +49,7 @@ def parse_expression(text: str) -> ast.Lambda:
 
 
 def check_body(node: ast.Lambda) -> None:
-    """Refuse what an expression may not do, and a tree that is too deep."""
+    """Raise Invalid for what an expression may not do, and for a tree that is too deep."""
     if not argument_of(node):
         raise _invalid("it does not take just one argument", "write it as lambda o: ...; others need defaults")
     for depth, child in _levels(node):
@@ -59,7 +60,7 @@ def check_body(node: ast.Lambda) -> None:
 
 
 def argument_of(node: ast.Lambda) -> list[str]:
-    """The names of its arguments, first the one that is the object; none where it cannot be called with one."""
+    """Return the names of a lambda's arguments, the object's first; none when it cannot be called with one."""
     args = node.args
     listed = [*args.posonlyargs, *args.args]
     if args.vararg or args.kwarg or not listed or None in args.kw_defaults or len(args.defaults) < len(listed) - 1:

@@ -1,4 +1,4 @@
-"""The modules that every expression may name without shipping anything, and what of them is known by which name.
+"""The modules that every expression may name without shipping anything, and the names of their functions and classes.
 
 An expression writes `datetime.date(2024, 5, 1)` however its author imported it. Standard library only.
 """
@@ -11,15 +11,20 @@ import math
 import re
 import uuid
 from types import ModuleType
-from typing import Any
 
-GIVEN: dict[str, ModuleType] = {"datetime": datetime, "decimal": decimal, "math": math, "re": re, "uuid": uuid}
+BUILTIN_MODULES: dict[str, ModuleType] = {
+    "datetime": datetime,
+    "decimal": decimal,
+    "math": math,
+    "re": re,
+    "uuid": uuid,
+}
 
 
-def _names() -> dict[int, tuple[str, Any]]:
-    """By identity, the functions and classes of the given modules (held, so that an identity stays theirs)."""
-    found: dict[int, tuple[str, Any]] = {id(module): (name, module) for name, module in GIVEN.items()}
-    for name, module in GIVEN.items():
+def _names() -> dict[int, tuple[str, object]]:
+    """Name the functions and classes of these modules by identity (held, so that an identity stays theirs)."""
+    found: dict[int, tuple[str, object]] = {id(module): (name, module) for name, module in BUILTIN_MODULES.items()}
+    for name, module in BUILTIN_MODULES.items():
         for key, value in vars(module).items():
             public = callable(value) and not key.startswith("_")
             if public and getattr(value, "__module__", "").lstrip("_") in (name, "pydatetime", "pydecimal"):
@@ -31,6 +36,6 @@ def _names() -> dict[int, tuple[str, Any]]:
 _BY_IDENTITY = _names()
 
 
-def given_name(value: Any) -> str:
-    """What an expression calls this module, class or function: `datetime.date`; "" for what is not given."""
+def builtin_name(value: object) -> str:
+    """Return the name of this module, class or function in an expression: `datetime.date`; "" for any other value."""
     return _BY_IDENTITY.get(id(value), ("", None))[0]

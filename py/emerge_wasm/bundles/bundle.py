@@ -1,27 +1,33 @@
-"""What a bundle is, and its canonical bytes. Nothing here looks at a live class or runs code."""
+"""Bundles and their canonical bytes. Nothing here looks at a live class or runs code."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..codec import decode, encode, show
-from ..errors import EmergeError, Invalid
+from ..errors import EmergeError, Invalid, NotFound
 
 FORMAT = 1
 BUNDLE_LIMIT = 4 * 1024 * 1024
 """Bytes of one bundle."""
+CHAIN_LIMIT = 64
+"""Bundles that need bundles that need bundles…"""
 
-Where = Literal["anywhere", "node"]
+Placement = Literal["anywhere", "node"]
+"""Where a class can run: "node" when a browser tab cannot import what it needs."""
+Find = Callable[[str], bytes | None]
+"""Gives the bytes of a bundle by its hash, None for one that is not here."""
 _HASH = re.compile(r"[0-9a-f]{64}")
 _SHOWN = 2000  # characters of a constant in the text that people read
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One piece of source, run in order: a function, an assignment or a class.
+    """One piece of source: a function, an assignment or a class. Parts run in order.
 
     `future`: it was written under `from __future__ import annotations`.
     """
@@ -34,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a bundle holds; equal content has equal bytes, on every Python.
+    """The content of a bundle; equal content has equal bytes, on every Python.
 
     `within` is the hash of the bundle whose text has the class (a class in a class, or one of several classes that
     need each other), else "". `constants` are (name, encoded value), `classes` (name, bundle hash), `aliases`
@@ -50,11 +56,11 @@ class Content:
     parts: tuple[Part, ...] = ()
     requires: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
-    where: Where = "anywhere"
+    where: Placement = "anywhere"
 
     @classmethod
     def of_member(cls, class_name: str, outer: Bundle) -> Content:
-        """A class whose text is in the bundle of another."""
+        """Make the content for a class whose text is in the bundle of another."""
         hash = outer.content.within or outer.hash
         return cls(class_name, within=hash, requires=(hash,), needs=outer.needs, where=outer.where)
 
@@ -71,7 +77,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The shippable form of one class. `data` are its canonical bytes, `hash` is their SHA-256 in hex.
+    """The shippable form of one class. `data` holds its canonical bytes, `hash` is their SHA-256 in hex.
 
     `source` is the text of the class as written; `preamble` that of what it uses: imports, constants, functions.
     `requires` are the hashes of bundles it depends on, `needs` the third-party packages it imports.
@@ -99,7 +105,7 @@ class Bundle:
         return self.content.needs
 
     @property
-    def where(self) -> Where:
+    def where(self) -> Placement:
         return self.content.where
 
     @property
@@ -114,13 +120,13 @@ class Bundle:
 
 
 def imports_text(content: Content) -> str:
-    """The import lines, as they are run."""
+    """Return the import lines, as they are run."""
     future = ["from __future__ import annotations"] if any(part.future for part in content.parts) else []
     return "\n".join([*future, *content.imports])
 
 
 def constants_text(content: Content) -> str:
-    """The constants as one reads them (their values come from the bytes, not from this text)."""
+    """Return the constants as people read them (their values come from the bytes, not from this text)."""
     return "\n".join(f"{name} = {_shown(data)}" for name, data in content.constants)
 
 
@@ -130,9 +136,10 @@ def _shown(data: bytes) -> str:
 
 
 def parse(data: bytes, hash: str | None = None) -> Bundle:
-    """The bundle in these bytes, without running any of it.
+    """Parse a bundle's bytes, without running any of it.
 
-    Raises Invalid when they are not a bundle in canonical form, or do not have this hash.
+    Raises:
+        Invalid: they are not a bundle in canonical form, or do not have this hash.
     """
     if not isinstance(data, bytes) or len(data) > BUNDLE_LIMIT:
         raise Invalid("a class bundle must be bytes", remedy=f"at most {BUNDLE_LIMIT} of them")
@@ -151,6 +158,19 @@ def parse(data: bytes, hash: str | None = None) -> Bundle:
     if bundle.data != data:
         raise Invalid("the class bundle is not in canonical form")
     return bundle
+
+
+def read_bundle(hash: str, find: Find) -> Bundle:
+    """Find and parse the bundle of that hash, without running it.
+
+    Raises:
+        NotFound: it is not here; `details["bundle"]` is the hash.
+        Invalid: its bytes are not right.
+    """
+    data = find(hash)
+    if data is None:
+        raise NotFound(f"the class bundle {hash[:12]} is not here", remedy="store an object of it again", bundle=hash)
+    return parse(data, hash)
 
 
 def _content(rows: Any) -> Content:
@@ -183,19 +203,20 @@ def _content(rows: Any) -> Content:
     )
 
 
-def _part(kind: Any, name: Any, text: Any, future: Any) -> Part:
+def _part(kind: object, name: object, text: object, future: object) -> Part:
     if kind not in ("function", "assignment", "class") or type(future) is not bool:
         raise Invalid("it has a part of an unknown kind")
-    return Part(kind, _identifier(name), _text(text), future)
+    return Part(str(kind), _identifier(name), _text(text), future)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if type(value) is not str:
         raise Invalid(f"it has a {type(value).__name__} where text should be")
     return value
 
 
-def _identifier(value: Any) -> str:
-    if not _text(value).isidentifier():
-        raise Invalid(f"it has {value[:40]!r} where a name should be")
-    return str(value)
+def _identifier(value: object) -> str:
+    text = _text(value)
+    if not text.isidentifier():
+        raise Invalid(f"it has {text[:40]!r} where a name should be")
+    return text

@@ -1,16 +1,16 @@
-"""A live class to its bundles. Classes that need each other share one text; the others point into it."""
+"""Capture a live class as bundles. Classes that need each other share one text, into which their bundles point."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..codec import class_name_of, encode
 from ..errors import CannotShip
-from .bundle import BUNDLE_LIMIT, Bundle, Content, Part, Where
-from .collector import Draft
+from .bundle import BUNDLE_LIMIT, Bundle, Content, Part, Placement
+from .collector import Collector
 from .name import imported_modules
 from .origin import from_import, is_installed, needs_node, third_party
 from .part_order import in_order
@@ -20,90 +20,93 @@ T = TypeVar("T")
 
 
 def capture(cls: type) -> list[Bundle]:
-    """The bundles of a class: those it depends on first, its own last.
+    """Capture a class: the bundles that it depends on, then its own.
 
-    Each class object is looked at once; a class defined anew is another. Reading the hash back in this process
-    gives this very class. Raises CannotShip, naming the class and what in it cannot travel.
+    Each class object is looked at once; a class defined anew is another. Loading the hash in this process gives this
+    very class.
+
+    Raises:
+        CannotShip: something in the class cannot travel; the error names it.
     """
     if not isinstance(cls, type):
         raise CannotShip(f"{cls!r:.80} is not a class", remedy="store an instance of a dataclass")
     known = bundle_of(cls)
     if known is None:
-        for group in _groups(_drafts(cls)):
+        for group in _groups(_collect(cls)):
             _make(group)
         known = bundle_of(cls)
         assert known is not None
     return with_requires(known)
 
 
-def capture_draft(draft: Draft) -> list[Bundle]:
-    """The bundles of a draft that stands for no class of its own: those it depends on first, its own last.
+def capture_collected(collector: Collector) -> list[Bundle]:
+    """Make the bundles of what was collected for no class of its own: those it depends on, then its own.
 
     Its own is not registered, so that loading it here runs it.
     """
-    for cls in sorted(draft.needed, key=class_name_of):
+    for cls in sorted(collector.needed, key=class_name_of):
         capture(cls)
-    own = _checked(draft.cls, Bundle.of(_content(draft.cls, [draft])))
-    required = {bundle.hash: bundle for cls in draft.needed for bundle in with_requires(_known(cls))}
+    own = _checked(collector.cls, Bundle.of(_content(collector.cls, [collector])))
+    required = {bundle.hash: bundle for cls in collector.needed for bundle in with_requires(_known(cls))}
     return [*required.values(), own]
 
 
-def _drafts(cls: type) -> dict[type, Draft]:
-    """The class and every class it needs, directly or not, that is not captured yet."""
-    drafts: dict[type, Draft] = {}
+def _collect(cls: type) -> dict[type, Collector]:
+    """Collect the class and every class it needs, directly or not, that is not captured yet."""
+    collectors: dict[type, Collector] = {}
     todo = [cls]
     while todo:
         one = todo.pop()
-        if one in drafts or bundle_of(one):
+        if one in collectors or bundle_of(one):
             continue
-        drafts[one] = Draft(one)
+        collectors[one] = Collector(one)
         if not is_installed(one.__module__):
-            drafts[one].add_class()
-            todo += drafts[one].needed
-    return drafts
+            collectors[one].add_class()
+            todo += collectors[one].needed
+    return collectors
 
 
-def _groups(drafts: dict[type, Draft]) -> list[list[Draft]]:
-    """Classes that need each other together, each group after those it needs."""
-    reach = {cls: _reach(cls, drafts) for cls in drafts}
+def _groups(collectors: dict[type, Collector]) -> list[list[Collector]]:
+    """Group the classes that need each other, each group after those it needs."""
+    reach = {cls: _reach(cls, collectors) for cls in collectors}
     groups: dict[type, list[type]] = {}
-    for cls in drafts:
-        groups[cls] = [other for other in drafts if other is cls or (other in reach[cls] and cls in reach[other])]
-    done: dict[int, list[Draft]] = {}
-    for cls in sorted(drafts, key=lambda one: len(reach[one] | {one})):
-        group = sorted((drafts[one] for one in groups[cls]), key=lambda draft: class_name_of(draft.cls))
-        done.setdefault(min(id(draft) for draft in group), group)
+    for cls in collectors:
+        groups[cls] = [other for other in collectors if other is cls or (other in reach[cls] and cls in reach[other])]
+    done: dict[int, list[Collector]] = {}
+    for cls in sorted(collectors, key=lambda one: len(reach[one] | {one})):
+        group = sorted((collectors[one] for one in groups[cls]), key=lambda collector: class_name_of(collector.cls))
+        done.setdefault(min(id(collector) for collector in group), group)
     return list(done.values())
 
 
-def _reach(cls: type, drafts: dict[type, Draft]) -> set[type]:
+def _reach(cls: type, collectors: dict[type, Collector]) -> set[type]:
     found: set[type] = set()
-    todo = list(drafts[cls].needed)
+    todo = list(collectors[cls].needed)
     while todo:
         one = todo.pop()
-        if one in drafts and one not in found:
+        if one in collectors and one not in found:
             found.add(one)
-            todo += drafts[one].needed
+            todo += collectors[one].needed
     return found
 
 
-def _make(group: list[Draft]) -> None:
+def _make(group: list[Collector]) -> None:
     """Register the bundles of one group."""
-    with_text = [draft for draft in group if draft.parts]
+    with_text = [collector for collector in group if collector.parts]
     if not with_text:
-        for draft in group:
+        for collector in group:
             _register(
-                draft.cls,
-                Content.of_member(class_name_of(draft.cls), _known(draft.owner))
-                if draft.owner
-                else _installed(draft.cls),
+                collector.cls,
+                Content.of_member(class_name_of(collector.cls), _known(collector.owner))
+                if collector.owner
+                else _installed(collector.cls),
             )
         return
     root = with_text[0].cls
     _register(root, _content(root, group))
-    for draft in group:
-        if draft.cls is not root:
-            _register(draft.cls, Content.of_member(class_name_of(draft.cls), _known(root)))
+    for collector in group:
+        if collector.cls is not root:
+            _register(collector.cls, Content.of_member(class_name_of(collector.cls), _known(root)))
 
 
 def _register(cls: type, content: Content) -> Bundle:
@@ -132,13 +135,13 @@ def _known(cls: type) -> Bundle:
 
 
 def _installed(cls: type) -> Content:
-    """A class that every machine with its package can import."""
+    """Make the content for a class that every machine with its package can import."""
     name = class_name_of(cls)
     head = name.partition(".")[0]
     steps = cls.__module__.split(".")
     for count in range(1, len(steps) + 1):
         module = ".".join(steps[:count])
-        found: Any = sys.modules.get(module)
+        found: object = sys.modules.get(module)
         for step in name.split("."):
             found = getattr(found, step, None)
         if found is cls:
@@ -150,8 +153,8 @@ def _installed(cls: type) -> Content:
     )
 
 
-def _places(modules: Iterable[str], required: Iterable[Bundle]) -> tuple[tuple[str, ...], Where]:
-    """`needs` and `where`, by what is imported and what is required."""
+def _places(modules: Iterable[str], required: Iterable[Bundle]) -> tuple[tuple[str, ...], Placement]:
+    """Return `needs` and `where`, from the imported modules and the required bundles."""
     modules, required = list(modules), list(required)
     needs = {module.partition(".")[0] for module in modules if third_party(module)}
     needs.update(name for bundle in required for name in bundle.needs)
@@ -159,14 +162,14 @@ def _places(modules: Iterable[str], required: Iterable[Bundle]) -> tuple[tuple[s
     return tuple(sorted(needs)), "node" if on_node else "anywhere"
 
 
-def _content(root: type, group: list[Draft]) -> Content:
-    own = {draft.cls for draft in group}
+def _content(root: type, group: list[Collector]) -> Content:
+    own = {collector.cls for collector in group}
     tables = _merge(group, own)
-    required = {cls for draft in group for cls in draft.needed} - own
+    required = {cls for collector in group for cls in collector.needed} - own
     bundles = sorted((_known(cls) for cls in required), key=lambda bundle: bundle.hash)
     lines = sorted({line for text in tables.imports.values() for line in text.split("\n")})
     modules = {module for line in lines for module, _ in imported_modules(line)}
-    modules |= {module for draft in group for module in draft.inner}
+    modules |= {module for collector in group for module in collector.inner}
     needs, where = _places(modules, bundles)
     return Content(
         class_name=class_name_of(root),
@@ -183,7 +186,7 @@ def _content(root: type, group: list[Draft]) -> Content:
 
 @dataclass(slots=True)
 class _Tables:
-    """What the drafts of a group hold together."""
+    """The tables of all collectors of a group."""
 
     who: str
     classes: dict[str, type] = field(default_factory=dict)
@@ -199,19 +202,19 @@ class _Tables:
         table[name] = value
 
 
-def _merge(group: list[Draft], own: set[type]) -> _Tables:
-    """The tables of all drafts as one; CannotShip when a name means two things."""
-    tables = _Tables(" and ".join(draft.cls.__name__ for draft in group))
-    for draft in group:
-        for name, part in draft.parts.items():
+def _merge(group: list[Collector], own: set[type]) -> _Tables:
+    """Merge the tables of all collectors. Raises CannotShip when a name means two things."""
+    tables = _Tables(" and ".join(collector.cls.__name__ for collector in group))
+    for collector in group:
+        for name, part in collector.parts.items():
             tables.put(tables.parts, name, part)
-        for name, line in draft.imports.items():
+        for name, line in collector.imports.items():
             tables.put(tables.imports, name, line)
-        for name, target in draft.aliases.items():
+        for name, target in collector.aliases.items():
             tables.put(tables.aliases, name, target)
-        for name, value in draft.constants.items():
+        for name, value in collector.constants.items():
             tables.put(tables.constants, name, encode(value, bundle_of=lambda cls: _known(cls).hash))
-        for name, cls in draft.classes.items():
+        for name, cls in collector.classes.items():
             if cls not in own:
                 tables.put(tables.classes, name, cls)
             elif name != cls.__name__:

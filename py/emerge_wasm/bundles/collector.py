@@ -1,4 +1,4 @@
-"""What one class needs, found by resolving the free names of its source and of the functions it uses.
+"""Collect what one class needs, by resolving the free names of its source and of the functions it uses.
 
 A name becomes an import line, a constant, a part (the source of a function or assignment), another class, or a refusal.
 """
@@ -18,13 +18,12 @@ import typing
 from dataclasses import dataclass, field, is_dataclass
 from enum import Enum
 from types import FunctionType, ModuleType
-from typing import Any
 
 from ..codec import class_name_of, encode
 from ..errors import CannotShip, EmergeError
 from .bundle import Part
 from .locate import find_assignment, find_class, find_decorated, find_function
-from .name import Names, free_names, imported_modules
+from .name import FreeNames, free_names, imported_modules
 from .origin import absolute, import_line, is_builtin, is_installed
 from .scope import ABSENT, Scope, class_scope, find_owner, function_scope
 from .source import Unit, unit_of
@@ -50,33 +49,33 @@ _BY_TEXT = (
 
 
 @dataclass(eq=False)
-class Draft:
-    """One class and all it needs. `classes` and `aliases` are name -> class, name -> part."""
+class Collector:
+    """Collects all that one class needs. `classes` and `aliases` are name -> class, name -> part."""
 
     cls: type
     imports: dict[str, str] = field(default_factory=dict)
-    constants: dict[str, Any] = field(default_factory=dict)
+    constants: dict[str, object] = field(default_factory=dict)
     classes: dict[str, type] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     parts: dict[str, Part] = field(default_factory=dict)
-    names: dict[str, Names] = field(default_factory=dict)
+    names: dict[str, FreeNames] = field(default_factory=dict)
     inner: set[str] = field(default_factory=set)  # modules imported within functions
     lines: dict[str, int] = field(default_factory=dict)
     held: set[type] = field(default_factory=set)  # classes of instances among the constants
     owner: type | None = None  # the class that has this one in its text
-    _values: dict[str, Any] = field(default_factory=dict)
+    _values: dict[str, object] = field(default_factory=dict)
 
     @property
     def needed(self) -> set[type]:
-        """The other classes that must be there."""
+        """The other classes that it needs."""
         return {*self.classes.values(), *self.held, *([self.owner] if self.owner else [])} - {self.cls}
 
     def add_class(self) -> None:
-        """Start with the class's own text (or, for a class within a class, with that)."""
+        """Start with the class's own text; a class within a class is in the text of its owner."""
         if "." in class_name_of(self.cls):
             self.owner = find_owner(self.cls)
             if self.owner is None:
-                raise self._refusal("the class around it cannot be found", "define it outside")
+                raise self.refusal("the class around it cannot be found", "define it outside")
             return
         unit, node = find_class(self.cls)
         future = unit.future or _text_annotations(self.cls)
@@ -90,7 +89,7 @@ class Draft:
         self.lines[name] = node.lineno
         self._check_imports(name, text, scope)
         for wanted in sorted(names.hard):
-            self._resolve(wanted, scope, name)
+            self.resolve(wanted, scope, name)
         for wanted in sorted(names.soft):
             if scope.find(wanted) is not ABSENT:
                 self._resolve_soft(wanted, scope, name, future)
@@ -99,7 +98,7 @@ class Draft:
         for module, level in imported_modules(text):
             full = absolute(module, level, scope.namespace)
             if level or (full in sys.modules and not is_installed(full)):
-                raise self._refusal(
+                raise self.refusal(
                     f"{name} imports {'.' * level}{module} within a function, which is not installed elsewhere",
                     "import it at the top of the file, by `from … import …`",
                 )
@@ -107,32 +106,33 @@ class Draft:
 
     def _resolve_soft(self, name: str, scope: Scope, user: str, future: bool) -> None:
         try:
-            self._resolve(name, scope, user)
+            self.resolve(name, scope, user)
         except CannotShip:
             if not (future or sys.version_info >= (3, 14)):
                 raise
 
-    def _resolve(self, name: str, scope: Scope, user: str) -> None:
+    def resolve(self, name: str, scope: Scope, user: str) -> None:
+        """Collect what a name means in a scope. Raises CannotShip for what cannot travel; `user` is what names it."""
         value = scope.find(name)
         if name in self._values:
             if value is not ABSENT and value is not self._values[name] and not _same(value, self._values[name]):
-                raise self._refusal(f"two things named {name} are used", "give them different names")
+                raise self.refusal(f"two things named {name} are used", "give them different names")
             return
         if value is ABSENT:
             if name in _GIVEN or hasattr(builtins, name):
                 return
-            raise self._refusal(f"{user} uses {name}, which is not defined", "define it before storing an object")
+            raise self.refusal(f"{user} uses {name}, which is not defined", "define it before storing an object")
         if name in _GIVEN or is_builtin(name, value):
             return
         self._values[name] = value
         self._place(name, value, scope, user)
 
-    def _place(self, name: str, value: Any, scope: Scope, user: str) -> None:
+    def _place(self, name: str, value: object, scope: Scope, user: str) -> None:
         line = import_line(name, value, scope.unit, scope.namespace)
         if line is not None:
             self.imports[name] = line
         elif isinstance(value, ModuleType):
-            raise self._refusal(
+            raise self.refusal(
                 f"{user} uses the module {name}, which is not installed elsewhere",
                 f"import what it uses by name: from {value.__name__} import …",
             )
@@ -140,12 +140,12 @@ class Draft:
             self.classes[name] = value
         elif not (self._add_constant(name, value, scope) or self._add_function(name, value, scope)):
             if not self._add_assignment(name, value, scope):
-                raise self._refusal(
+                raise self.refusal(
                     f"{user} uses {name}, a {type(value).__name__}, which cannot travel",
                     "make it within the method, or pass it as an argument",
                 )
 
-    def _add_constant(self, name: str, value: Any, scope: Scope) -> bool:
+    def _add_constant(self, name: str, value: object, scope: Scope) -> bool:
         if is_dataclass(value) and find_assignment(name, scope.unit):
             return False
         held: set[type] = set()
@@ -162,7 +162,7 @@ class Draft:
         self.held |= held
         return True
 
-    def _add_function(self, name: str, value: Any, scope: Scope) -> bool:
+    def _add_function(self, name: str, value: object, scope: Scope) -> bool:
         decorated = None if isinstance(value, Enum) else find_decorated(name, scope.unit)
         bare = _unwrap(value)
         if isinstance(bare, FunctionType) and bare.__name__ != "<lambda>" and (bare.__name__ == name or not decorated):
@@ -175,14 +175,14 @@ class Draft:
             return self._add_elsewhere(name, value, scope)
         if node.name != name:
             if self._values.setdefault(node.name, value) is not value:
-                raise self._refusal(f"two things named {node.name} are used", "give them different names")
+                raise self.refusal(f"two things named {node.name} are used", "give them different names")
             self.aliases[name] = node.name
         if node.name not in self.parts:
             self._add_part("function", node.name, unit, node, scope, future)
         return True
 
-    def _add_elsewhere(self, name: str, value: Any, scope: Scope) -> bool:
-        """A thing that the user's own module imported from another module of theirs."""
+    def _add_elsewhere(self, name: str, value: object, scope: Scope) -> bool:
+        """Add a function or value that the user's own module imported from another module of theirs."""
         for node in ast.walk(scope.unit.tree):
             if isinstance(node, ast.ImportFrom):
                 module = sys.modules.get(absolute(node.module or "", node.level, scope.namespace))
@@ -195,30 +195,30 @@ class Draft:
                         return self._move(name, original, value, Scope(unit, vars(module)))
         return False
 
-    def _move(self, name: str, original: str, value: Any, scope: Scope) -> bool:
+    def _move(self, name: str, original: str, value: object, scope: Scope) -> bool:
         if original != name:
             if self._values.setdefault(original, value) is not value:
-                raise self._refusal(f"two things named {original} are used", "give them different names")
+                raise self.refusal(f"two things named {original} are used", "give them different names")
             self.aliases[name] = original
         return self._add_function(original, value, scope) or self._add_assignment(original, value, scope)
 
-    def _add_assignment(self, name: str, value: Any, scope: Scope) -> bool:
-        is_lambda = isinstance(value, FunctionType) and value.__name__ == "<lambda>"
-        if not (is_lambda or isinstance(value, _BY_TEXT) or (is_dataclass(value) and not isinstance(value, type))):
+    def _add_assignment(self, name: str, value: object, scope: Scope) -> bool:
+        bare = value if isinstance(value, FunctionType) and value.__name__ == "<lambda>" else None
+        if not (bare or isinstance(value, _BY_TEXT) or (is_dataclass(value) and not isinstance(value, type))):
             return False
         unit = scope.unit
-        if is_lambda:
-            unit = unit_of(value.__code__.co_filename, value.__globals__) or unit
+        if bare:
+            unit = unit_of(bare.__code__.co_filename, bare.__globals__) or unit
         node = find_assignment(name, unit)
-        if node is not None and is_lambda and not _one_lambda(node, value):
+        if node is not None and bare and not _one_lambda(node, bare):
             node = None
         if node is None:
             return self._add_made(name, value)
         self._add_part("assignment", name, unit, node, scope, unit.future)
         return True
 
-    def _add_made(self, name: str, value: Any) -> bool:
-        """A few kinds whose text can be made from the value, for names typed in another cell."""
+    def _add_made(self, name: str, value: object) -> bool:
+        """Add a pattern or logger by a text made from the value, for names typed in another cell."""
         if isinstance(value, re.Pattern):
             text, module = f"{name} = re.compile({value.pattern!r}, {value.flags & ~re.UNICODE.value})", "re"
         elif isinstance(value, logging.Logger):
@@ -234,14 +234,14 @@ class Draft:
         self.lines[name] = 0
         return True
 
-    def _refusal(self, what: str, remedy: str) -> CannotShip:
+    def refusal(self, what: str, remedy: str) -> CannotShip:
         return CannotShip(f"the class {self.cls.__name__} cannot be stored: {what}", remedy=remedy)
 
 
-def _unwrap(value: Any) -> Any:
+def _unwrap(value: object) -> object:
     seen = 0
     while hasattr(type(value), "__wrapped__") or "__wrapped__" in getattr(value, "__dict__", {}):
-        value, seen = value.__wrapped__, seen + 1
+        value, seen = getattr(value, "__wrapped__"), seen + 1  # noqa: B009  # object has no such attribute
         if seen > 50:
             break
     return value
@@ -252,19 +252,19 @@ def _one_lambda(node: ast.stmt, value: FunctionType) -> bool:
     return len(found) == 1 and found[0].lineno == value.__code__.co_firstlineno
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether two constants are the same value."""
+def _same(one: object, other: object) -> bool:
+    """Tell whether two constants are the same value."""
     try:
         return encode(one) == encode(other)
     except EmergeError:
         return False
 
 
-def _text_annotations(thing: Any) -> bool:
-    """Whether a class or function has its annotations as text although its own unit does not ask for it."""
+def _text_annotations(thing: type | FunctionType) -> bool:
+    """Tell whether a class or function has its annotations as text although its own unit does not ask for it."""
     if sys.version_info >= (3, 14):
         return False
-    annotations: dict[str, Any] = vars(thing).get("__annotations__") or {}
+    annotations: dict[str, object] = vars(thing).get("__annotations__") or {}
     if not isinstance(thing, type):
         annotations = thing.__annotations__
     return bool(annotations) and all(isinstance(value, str) for value in annotations.values())

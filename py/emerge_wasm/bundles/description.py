@@ -1,4 +1,4 @@
-"""What a class offers, read from its source: fields, methods, documentation. Nothing is run."""
+"""Describe a class from its source: fields, methods, documentation. Nothing is run."""
 
 from __future__ import annotations
 
@@ -6,38 +6,49 @@ import ast
 import inspect
 import tokenize
 from collections.abc import Iterator
-from typing import Any
+from typing import TypedDict
 
 from ..codec.syntax_depth import check_nesting
 from ..errors import Invalid, NotFound
-from .bundle import Bundle
-from .load_class import CHAIN_LIMIT, Find, read
+from .bundle import CHAIN_LIMIT, Bundle, Find, read_bundle
 from .source import FunctionNode, Unit
 
 Ancestor = tuple[Bundle, ast.ClassDef]
+FieldDescription = TypedDict("FieldDescription", {"name": str, "annotation": str, "default": str, "class": str})
+"""One field; `class` is the name of the class that declares it."""
+MethodDescription = TypedDict(
+    "MethodDescription", {"name": str, "signature": str, "doc": str, "kind": str, "class": str}
+)
+"""One method; `kind` is method, property, classmethod or staticmethod."""
 
 
-def describe(bundle: Bundle, find: Find) -> dict[str, Any]:
-    """{"doc", "fields": [{"name", "annotation", "default", "class"}], "methods": [{"name", "signature", "doc",
-    "kind", "class"}]}, inherited ones included; `kind` is method, property, classmethod or staticmethod.
+class ClassDescription(TypedDict):
+    """What a class offers, inherited fields and methods included."""
 
-    `find` gives a required bundle's bytes; one that is missing is left out. What Emerge's own bases have is not listed.
+    doc: str
+    fields: list[FieldDescription]
+    methods: list[MethodDescription]
+
+
+def describe(bundle: Bundle, find: Find) -> ClassDescription:
+    """Describe the class of a bundle, except what Emerge's own bases have.
+
+    A required bundle that is missing is left out.
     """
-    fields: dict[str, dict[str, str]] = {}
-    methods: dict[str, dict[str, str]] = {}
+    fields: dict[str, FieldDescription] = {}
+    methods: dict[str, MethodDescription] = {}
     doc = ""
     for _, node in reversed(lineage(bundle, find)):
         doc = ast.get_docstring(node) or doc
-        for row in _fields(node):
-            fields[row["name"]] = row
-        for row in _methods(node):
-            methods[row["name"]] = row
-            fields.pop(row["name"], None)
+        fields |= {field["name"]: field for field in _fields(node)}
+        for method in _methods(node):
+            methods[method["name"]] = method
+            fields.pop(method["name"], None)
     return {"doc": doc, "fields": list(fields.values()), "methods": list(methods.values())}
 
 
 def merge_rules(bundle: Bundle, find: Find) -> dict[str, str]:
-    """How concurrent changes of a field are merged, by field: what its `field(metadata={"merge": …})` says.
+    """Return how concurrent changes of a field are merged, by field: the rule in its `field(metadata={"merge": …})`.
 
     A function's name stands for the function.
     """
@@ -46,7 +57,7 @@ def merge_rules(bundle: Bundle, find: Find) -> dict[str, str]:
 
 
 def _merge_rule(default: str) -> str:
-    """The rule in the text of a field's default, "" for none."""
+    """Read the rule in the text of a field's default, "" for none."""
     if "merge" not in default:
         return ""
     call = ast.parse(default, mode="eval").body
@@ -59,7 +70,11 @@ def _merge_rule(default: str) -> str:
 
 
 def source_of(bundle: Bundle, find: Find, method: str = "") -> str:
-    """The text of the class with what it needs, or of one method. Raises NotFound naming the method."""
+    """Return the text of the class with what it needs, or of one method.
+
+    Raises:
+        NotFound: the class has no such method.
+    """
     if method:
         text, node = _find_method(bundle, find, method)
         return Unit("", text, ast.Module([], [])).cut(node)
@@ -69,18 +84,18 @@ def source_of(bundle: Bundle, find: Find, method: str = "") -> str:
 
 
 def help_of(bundle: Bundle, find: Find, method: str = "") -> str:
-    """The documentation of the class with its fields and methods, or of one method."""
+    """Return the documentation of the class with its fields and methods, or of one method."""
     if method:
         _, node = _find_method(bundle, find, method)
-        row = _method(node, "")
-        return "\n".join([f"{row['name']}{row['signature']}", *_indented(row["doc"])])
+        found = _method(node, "")
+        return "\n".join([f"{found['name']}{found['signature']}", *_indented(found["doc"])])
     about = describe(bundle, find)
     lines = [f"class {bundle.class_name}", *_indented(about["doc"])]
     if about["fields"]:
         lines += ["", "fields:"]
-    for row in about["fields"]:
-        default = f" = {row['default']}" if row["default"] else ""
-        lines.append(f"    {row['name']}: {row['annotation']}{default}")
+    for field in about["fields"]:
+        default = f" = {field['default']}" if field["default"] else ""
+        lines.append(f"    {field['name']}: {field['annotation']}{default}")
     if about["methods"]:
         lines += ["", "methods:"]
     for row in about["methods"]:
@@ -94,13 +109,15 @@ def _indented(doc: str) -> list[str]:
 
 
 def _text_bundle(bundle: Bundle, find: Find) -> Bundle:
-    """The bundle that has the text of this class: itself, or the one that it is within."""
-    return read(bundle.content.within, find) if bundle.content.within else bundle
+    """Return the bundle that has the text of this class: itself, or the one that it is within."""
+    return read_bundle(bundle.content.within, find) if bundle.content.within else bundle
 
 
 def lineage(bundle: Bundle, find: Find, name: str = "") -> list[Ancestor]:
-    """The class (or that of another name in its text) and its shipped bases, the class first, each once, in the order
-    that attributes are looked up. Bases that are not shipped, or missing, are left out."""
+    """Return the class (or that of another name in its text) and its shipped bases, in the order of attribute lookup.
+
+    Bases that are not shipped, or missing, are left out.
+    """
     found: dict[str, Ancestor] = {}
     _add(bundle, name or bundle.class_name, find, found, 0)
     return list(found.values())
@@ -124,7 +141,7 @@ def _add(bundle: Bundle, name: str, find: Find, found: dict[str, Ancestor], leve
             continue
         data = find(hash)
         if data is not None:
-            inner = read(hash, find)
+            inner = read_bundle(hash, find)
             _add(inner, inner.class_name, find, found, level + 1)
 
 
@@ -140,7 +157,12 @@ def _class_node(bundle: Bundle, name: str) -> ast.ClassDef | None:
 
 
 def parsed(text: str) -> ast.Module:
-    """The tree of a bundle's source. Raises Invalid, LimitExceeded for what is no Python, or too deep."""
+    """Parse a bundle's source.
+
+    Raises:
+        Invalid: it is no Python that this version can parse.
+        LimitExceeded: it nests too deep.
+    """
     try:
         check_nesting(text)
         return ast.parse(text)
@@ -148,7 +170,7 @@ def parsed(text: str) -> ast.Module:
         raise Invalid(f"the class's source cannot be parsed here: {error}") from None
 
 
-def _fields(node: ast.ClassDef) -> Iterator[dict[str, str]]:
+def _fields(node: ast.ClassDef) -> Iterator[FieldDescription]:
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
             annotation = ast.unparse(item.annotation)
@@ -157,7 +179,7 @@ def _fields(node: ast.ClassDef) -> Iterator[dict[str, str]]:
                 yield {"name": item.target.id, "annotation": annotation, "default": default, "class": node.name}
 
 
-def _methods(node: ast.ClassDef) -> Iterator[dict[str, str]]:
+def _methods(node: ast.ClassDef) -> Iterator[MethodDescription]:
     for item in node.body:
         if isinstance(item, FunctionNode) and not item.name.startswith("_"):
             if not any(isinstance(mark, ast.Attribute) and mark.attr in _OF_PROPERTY for mark in item.decorator_list):
@@ -167,7 +189,7 @@ def _methods(node: ast.ClassDef) -> Iterator[dict[str, str]]:
 _OF_PROPERTY = ("setter", "deleter", "getter")
 
 
-def _method(node: ast.FunctionDef | ast.AsyncFunctionDef, owner: str) -> dict[str, str]:
+def _method(node: FunctionNode, owner: str) -> MethodDescription:
     marks = {ast.unparse(mark).rpartition(".")[2] for mark in node.decorator_list}
     kind = next((mark for mark in ("staticmethod", "classmethod", "property") if mark in marks), "method")
     kind = "property" if "cached_property" in marks else kind
@@ -181,7 +203,7 @@ def _method(node: ast.FunctionDef | ast.AsyncFunctionDef, owner: str) -> dict[st
 
 
 def _without_first(arguments: ast.arguments) -> ast.arguments:
-    """The arguments as a caller gives them: without self or cls."""
+    """Return the arguments as a caller gives them: without self or cls."""
     first = len(arguments.posonlyargs) > 0
     return ast.arguments(
         posonlyargs=arguments.posonlyargs[1:],
@@ -194,7 +216,7 @@ def _without_first(arguments: ast.arguments) -> ast.arguments:
     )
 
 
-def _find_method(bundle: Bundle, find: Find, method: str) -> tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]:
+def _find_method(bundle: Bundle, find: Find, method: str) -> tuple[str, FunctionNode]:
     for outer, node in lineage(bundle, find):
         for item in node.body:
             if isinstance(item, FunctionNode) and item.name == method:

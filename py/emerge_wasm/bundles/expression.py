@@ -1,6 +1,6 @@
-"""A live lambda (or function of one argument) as data: its text, what it captured, and a bundle of what else it uses.
+"""Capture a live lambda (or function of one argument) as data: its text, its values, and a bundle of what else it uses.
 
-Values that the codec writes travel as values; functions, classes and modules by the machinery of class bundles.
+Values that the codec writes travel as values; functions, classes and modules travel in a class bundle.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Any
 from ..codec import encode
 from ..errors import CannotShip, EmergeError, Invalid
 from .body import argument_of, check_body, parse_expression
-from .builtin_modules import GIVEN, given_name
+from .builtin_modules import BUILTIN_MODULES, builtin_name
 from .bundle import Part
-from .capture_class import capture, capture_draft
-from .collector import Draft
+from .capture_class import capture, capture_collected
+from .collector import Collector
 from .locate import find_function
 from .locate_lambda import find_lambda
 from .name import free_names
@@ -30,35 +30,38 @@ from .scope import ABSENT, Scope, function_scope
 from .source import Unit
 
 OWN = "_Expression"
-"""The class that the bundle of an expression is named by; the rest of the bundle is what the expression uses."""
+"""The class that names the bundle of an expression; the rest of the bundle is what the expression uses."""
 VALUES_LIMIT = 4 * 1024 * 1024
 """Bytes of all that an expression captured."""
 
-
-_NATURAL: tuple[Any, ...] = (object.__getattribute__, ModuleType.__getattribute__)
+_NATURAL: tuple[object, ...] = (object.__getattribute__, ModuleType.__getattribute__)
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """`text` is a lambda of one argument, `values` what it captured by name, `bundle` the hash of what else it uses
-    ("": nothing), `bundles` the bytes of that and of all it requires, by hash."""
+    """An expression that can travel.
+
+    `text` is a lambda of one argument, `values` holds what it captured, by name. `bundle` is the hash of a bundle with
+    what else it uses ("": nothing); `bundles` has the bytes of that bundle and of all it requires, by hash.
+    """
 
     text: str
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, object] = field(default_factory=dict)
     bundle: str = ""
     bundles: dict[str, bytes] = field(default_factory=dict, repr=False)
 
-    def to_wire(self) -> dict[str, Any]:
-        """{"text", "values", "bundle"} as operations take it; `bundles` goes beside it."""
+    def to_wire(self) -> dict[str, object]:
+        """Return {"text", "values", "bundle"}, as operations take it; `bundles` goes beside it."""
         values = encode(self.values, bundle_of=lambda cls: capture(cls)[-1].hash, limit=VALUES_LIMIT)
         return {"text": self.text, "values": values, "bundle": self.bundle}
 
 
-def capture_expression(function: Callable[[Any], Any]) -> Expression:
-    """The expression that a lambda or function of one argument is.
+def capture_expression(function: Callable[[Any], object]) -> Expression:
+    """Capture a lambda or function of one argument. Further arguments must have defaults, which travel.
 
-    Further arguments must have defaults, which travel. Raises CannotShip naming what cannot, Invalid for what an
-    expression may not do, each with what to write instead.
+    Raises:
+        CannotShip: it uses something that cannot travel.
+        Invalid: it does what an expression may not.
     """
     if not isinstance(function, FunctionType):
         raise CannotShip(
@@ -86,7 +89,7 @@ def _check_kind(function: FunctionType) -> None:
 
 
 def _as_lambda(function: FunctionType) -> tuple[Unit, ast.Lambda | None]:
-    """A function that only returns an expression as a lambda; None instead where it does more."""
+    """Turn a function that only returns an expression into a lambda; None instead where it does more."""
     unit, node = find_function(function)
     body = node.body[1:] if ast.get_docstring(node) is not None else node.body
     if len(body) != 1 or node.decorator_list:
@@ -100,16 +103,16 @@ def _call_of(function: FunctionType) -> ast.Lambda:
     return parse_expression(f"lambda {argument}: {function.__name__}({argument})")
 
 
-def _defaults(function: FunctionType) -> dict[str, Any]:
-    """What the arguments after the first are, as nobody gives them."""
+def _defaults(function: FunctionType) -> dict[str, object]:
+    """Return the defaults of the arguments after the first."""
     code, values = function.__code__, function.__defaults__ or ()
     names = code.co_varnames[: code.co_argcount]
     given = dict(zip(names[len(names) - len(values) :], values, strict=True)) | (function.__kwdefaults__ or {})
     return {name: value for name, value in given.items() if name != names[0]}
 
 
-class _Draft(Draft):
-    """What an expression uses, gathered as if it were a class."""
+class _ExpressionCollector(Collector):
+    """Collects what an expression uses, as if it were a class."""
 
     def start(self) -> None:
         self.parts[OWN] = Part("class", OWN, f"class {OWN}:\n    pass", False)
@@ -121,35 +124,35 @@ class _Draft(Draft):
         return not (self.imports or self.aliases or self.needed or len(self.parts) > 1)
 
     def use(self, name: str, scope: Scope) -> None:
-        self._resolve(name, scope, "it")
+        self.resolve(name, scope, "it")
 
-    def _refusal(self, what: str, remedy: str) -> CannotShip:
+    def refusal(self, what: str, remedy: str) -> CannotShip:
         if remedy.startswith("make it within the method"):
             remedy = "capture plain values, and let a function or an import make what it is made of"
         return CannotShip(f"this expression cannot travel: {what}", remedy=remedy)
 
 
 class _Capture:
-    """One capturing: rewrites the lambda, and sorts what it names."""
+    """Captures one lambda: rewrites it, and sorts the names in it."""
 
     def __init__(self, scope: Scope, function: FunctionType, node: ast.Lambda) -> None:
         self.scope, self.function = scope, function
         self.node = copy.deepcopy(node)
-        self.values: dict[str, Any] = {}
-        self.draft = _Draft(type(OWN, (), {"__module__": function.__module__}))
-        self.draft.start()
+        self.values: dict[str, object] = {}
+        self.collector = _ExpressionCollector(type(OWN, (), {"__module__": function.__module__}))
+        self.collector.start()
 
     def expression(self) -> Expression:
         argument = argument_of(self.node)[0]
         self.node.args = ast.arguments([], [ast.arg(argument)], None, [], [], None, [])
-        rewriting = _Rewriting(self.scope, self.node, self.values, self.draft.held)
-        text = ast.unparse(ast.fix_missing_locations(rewriting.visit(self.node)))
+        rewriter = _Rewriter(self.scope, self.node, self.values, self.collector.held)
+        text = ast.unparse(ast.fix_missing_locations(rewriter.visit(self.node)))
         for name in sorted(_free(text) - set(self.values)):
             self._place(name)
         parse_expression(text)
-        if self.draft.is_empty:
+        if self.collector.is_empty:
             return self._checked(Expression(text, self.values))
-        bundles = capture_draft(self.draft)
+        bundles = capture_collected(self.collector)
         return self._checked(
             Expression(text, self.values, bundles[-1].hash, {bundle.hash: bundle.data for bundle in bundles})
         )
@@ -160,12 +163,14 @@ class _Capture:
 
     def _place(self, name: str) -> None:
         value = self.scope.find(name)
-        if name in GIVEN and (value is ABSENT or given_name(value)):  # written in full by `_Rewriting`
+        if name in BUILTIN_MODULES and (value is ABSENT or builtin_name(value)):  # written in full by `_Rewriter`
             return
-        if value is ABSENT or is_builtin(name, value) or not _is_value(value, self.draft.held):
-            if name in GIVEN or (hasattr(builtins, name) and not (value is ABSENT or is_builtin(name, value))):
-                raise self.draft._refusal(f"it uses a {name} that is not Python's own", "give it another name")
-            self.draft.use(name, self.scope)
+        if value is ABSENT or is_builtin(name, value) or not _is_value(value, self.collector.held):
+            if name in BUILTIN_MODULES or (
+                hasattr(builtins, name) and not (value is ABSENT or is_builtin(name, value))
+            ):
+                raise self.collector.refusal(f"it uses a {name} that is not Python's own", "give it another name")
+            self.collector.use(name, self.scope)
         else:
             self.values[name] = value
 
@@ -175,8 +180,8 @@ def _free(text: str) -> set[str]:
     return set(names.hard | names.soft)
 
 
-def _is_value(value: Any, held: set[type]) -> bool:
-    """Whether the codec writes it; then the classes of instances in it are added to `held`."""
+def _is_value(value: object, held: set[type]) -> bool:
+    """Tell whether the codec can write a value; then add the classes of instances in it to `held`."""
     found: set[type] = set()
 
     def note(cls: type) -> str:
@@ -191,10 +196,10 @@ def _is_value(value: Any, held: set[type]) -> bool:
     return True
 
 
-class _Rewriting(ast.NodeTransformer):
-    """Writes given things by their full names, and plain attributes of captured instances as values."""
+class _Rewriter(ast.NodeTransformer):
+    """Writes what is in the builtin modules by its full name, and plain attributes of captured instances as values."""
 
-    def __init__(self, scope: Scope, node: ast.Lambda, values: dict[str, Any], held: set[type]) -> None:
+    def __init__(self, scope: Scope, node: ast.Lambda, values: dict[str, object], held: set[type]) -> None:
         self.scope, self.values, self.held = scope, values, held
         self.free = _free(ast.unparse(ast.fix_missing_locations(node)))
         self.bound = {child.arg for child in ast.walk(node) if isinstance(child, ast.arg)}
@@ -202,30 +207,30 @@ class _Rewriting(ast.NodeTransformer):
             child.id for child in ast.walk(node) if isinstance(child, ast.Name) and not isinstance(child.ctx, ast.Load)
         }
 
-    def find(self, name: str) -> Any:
+    def find(self, name: str) -> object:
         return self.scope.find(name) if name in self.free and name not in self.bound else ABSENT
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self._given(self.find(node.id)) or node
+        return self._builtin(self.find(node.id)) or node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         name = node.value.id if isinstance(node.value, ast.Name) else ""
         owner = self.find(name) if name else ABSENT
         value = ABSENT if owner is ABSENT else _held_by(owner, node.attr)
         if value is not ABSENT:
-            new = self._given(value) or self._value(f"{name}_{node.attr}", value)
+            new = self._builtin(value) or self._value(f"{name}_{node.attr}", value)
             if new is not None:
                 return new
         node.value = self.visit(node.value)
         return node
 
-    def _given(self, value: Any) -> ast.expr | None:
-        written = given_name(value)
+    def _builtin(self, value: object) -> ast.expr | None:
+        written = builtin_name(value)
         root = written.partition(".")[0]
-        taken = root in self.bound or (root in self.free and not given_name(self.scope.find(root)))
+        taken = root in self.bound or (root in self.free and not builtin_name(self.scope.find(root)))
         return ast.parse(written, mode="eval").body if written and not taken else None
 
-    def _value(self, name: str, value: Any) -> ast.expr | None:
+    def _value(self, name: str, value: object) -> ast.expr | None:
         held: set[type] = set()
         if name in self.free or name in self.bound or not _is_value(value, held):
             return None
@@ -236,8 +241,8 @@ class _Rewriting(ast.NodeTransformer):
         return ast.Name(name, ast.Load())
 
 
-def _held_by(owner: Any, attribute: str) -> Any:
-    """What an instance, module or Enum itself holds under that name, without running code of its class; or ABSENT."""
+def _held_by(owner: object, attribute: str) -> object:
+    """Return what an instance, module or Enum itself holds under a name, or ABSENT. No code of its class is run."""
     if isinstance(owner, EnumType):
         return owner.__members__.get(attribute, ABSENT)
     if isinstance(owner, type | FunctionType) or type(owner).__getattribute__ not in _NATURAL:

@@ -1,4 +1,4 @@
-"""A bundle to its class: the one place that runs what a bundle holds, and only when asked to."""
+"""Load the class of a bundle: the one place that runs the source in a bundle, and only when asked to."""
 
 from __future__ import annotations
 import __future__
@@ -6,33 +6,31 @@ import __future__
 import ast
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any
 
 from ..codec import decode
 from ..codec.state import build
-from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, NotFound
-from .bundle import Bundle, Content, constants_text, imports_text, parse
+from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded
+from .bundle import CHAIN_LIMIT, Bundle, Content, Find, constants_text, imports_text, read_bundle
 from .registry import CLASSES, register
 from .source import keep_source
-
-Find = Callable[[str], bytes | None]
-
-CHAIN_LIMIT = 64
-"""Bundles that need bundles that need bundles…"""
 
 _FUTURE = __future__.annotations.compiler_flag
 _loading: list[str] = []
 
 
 def load(hash: str, find: Find) -> type:
-    """The class of a bundle, made by running its source; once per process.
+    """Load the class of a bundle by running its source, once per process.
 
-    `find` gives the bytes of a bundle by its hash. Its functions' tracebacks show the shipped lines, and
-    inspect.getsource works. Raises NotFound when a bundle is missing (`details["bundle"]`), Invalid for one that is
-    not right, ExecutionFailed with a traceback when its source fails.
+    Its functions' tracebacks show the shipped lines, and inspect.getsource works.
+
+    Raises:
+        NotFound: a bundle is missing; `details["bundle"]` is its hash.
+        Invalid: a bundle's bytes are not right.
+        LimitExceeded: the bundle needs itself, or too long a chain of others.
+        ExecutionFailed: its source failed; `details["traceback"]` says where.
     """
     known = CLASSES.get(hash)
     if known is not None:
@@ -41,7 +39,7 @@ def load(hash: str, find: Find) -> type:
         raise LimitExceeded(
             f"the class bundle {hash[:12]} needs itself, or a chain of more than {CHAIN_LIMIT}", limit="requires"
         )
-    bundle = read(hash, find)
+    bundle = read_bundle(hash, find)
     _loading.append(hash)
     try:
         for required in bundle.requires:
@@ -55,7 +53,7 @@ def load(hash: str, find: Find) -> type:
 
 
 def _register_others(cls: type, bundle: Bundle) -> None:
-    """The other classes of the same text: they have bundles of their own, which point into this one."""
+    """Register the other classes of the same text: they have bundles of their own, which point into this one."""
     names = vars(sys.modules[cls.__module__])
     for part in bundle.content.parts:
         other = names.get(part.name)
@@ -63,23 +61,16 @@ def _register_others(cls: type, bundle: Bundle) -> None:
             register(other, Bundle.of(Content.of_member(part.name, bundle)))
 
 
-def read(hash: str, find: Find) -> Bundle:
-    """The bundle of that hash, without running it. Raises NotFound, Invalid."""
-    data = find(hash)
-    if data is None:
-        raise NotFound(f"the class bundle {hash[:12]} is not here", remedy="store an object of it again", bundle=hash)
-    return parse(data, hash)
-
-
 def _member(bundle: Bundle) -> type:
-    """A class within the text of another bundle."""
+    """Return a class whose text is in another bundle."""
     outer = CLASSES[bundle.content.within]
     head = bundle.class_name.partition(".")[0]
-    names = {head: outer} if outer.__name__ == head else vars(sys.modules.get(outer.__module__, sys))
-    return _class_in(names, bundle)
+    if outer.__name__ == head:
+        return _class_in({head: outer}, bundle)
+    return _class_in(vars(sys.modules.get(outer.__module__, sys)), bundle)
 
 
-def _class_in(names: dict[str, Any], bundle: Bundle) -> type:
+def _class_in(names: dict[str, object], bundle: Bundle) -> type:
     head, *steps = bundle.class_name.split(".")
     found = names.get(head)
     for step in steps:
@@ -90,7 +81,7 @@ def _class_in(names: dict[str, Any], bundle: Bundle) -> type:
 
 
 def _run(bundle: Bundle) -> type:
-    """Run the parts in a module of their own."""
+    """Run the parts of a bundle in a module of its own, and return the class."""
     tag = f"{bundle.class_name}:{bundle.hash[:8]}"
     module = ModuleType(f"emerge_class_{bundle.hash[:16]}", f"The class bundle {tag}.")
     module.__file__ = f"<emerge:{tag}>"
@@ -120,7 +111,7 @@ def _failures(bundle: Bundle) -> Iterator[None]:
         ) from None
 
 
-def _fill(names: dict[str, Any], bundle: Bundle, filename: str) -> None:
+def _fill(names: dict[str, object], bundle: Bundle, filename: str) -> None:
     content = bundle.content
     chunks = [(part.text, part.future) for part in content.parts]
     before = [text for text in (imports_text(content), constants_text(content)) if text]
@@ -136,12 +127,12 @@ def _fill(names: dict[str, Any], bundle: Bundle, filename: str) -> None:
         line += part.text.count("\n") + 3
 
 
-def _make(name: str, bundle: str, fields: dict[str, Any]) -> Any:
+def _make(name: str, bundle: str, fields: dict[str, object]) -> object:
     if bundle not in CLASSES:
         raise Invalid(f"a constant needs the class {name}, which its bundle does not require")
     return build(CLASSES[bundle], fields)
 
 
-def _execute(text: str, future: bool, filename: str, line: int, names: dict[str, Any]) -> None:
+def _execute(text: str, future: bool, filename: str, line: int, names: dict[str, object]) -> None:
     tree = ast.increment_lineno(ast.parse(text, filename), line)
     exec(compile(tree, filename, "exec", _FUTURE if future else 0, dont_inherit=True), names)

@@ -1,4 +1,4 @@
-"""An expression's text back to a function, with what it uses: runs shipped code, so only where that may be run."""
+"""Make a function of an expression's text and what it uses. This runs shipped code: call it only where that may run."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ from typing import Any
 from ..codec import decode
 from ..codec.state import build
 from .body import parse_expression
-from .builtin_modules import GIVEN
-from .load_class import Find, load
+from .builtin_modules import BUILTIN_MODULES
+from .bundle import Find
+from .load_class import load
 from .source import keep_source
 
 
 def load_expression(wire: dict[str, Any], find: Find) -> Callable[[Any], Any]:
-    """The function that an expression on the wire ({"text", "values", "bundle"}) is.
+    """Make the function of an expression on the wire: {"text", "values", "bundle"}.
 
-    `find` gives the bytes of a bundle by its hash. Raises what `load` does; Invalid for a text that is no expression.
+    Raises:
+        Invalid: the text is no expression.
+        EmergeError: its bundle cannot be loaded; see `load`.
     """
     text, hash = wire["text"], wire["bundle"]
     parse_expression(text)
-    names: dict[str, Any] = {}
+    names: dict[str, object] = {}
     if hash:
         names |= vars(sys.modules[load(hash, find).__module__])
 
-    def make(name: str, bundle: str, fields: dict[str, Any]) -> Any:
+    def make(name: str, bundle: str, fields: dict[str, object]) -> object:
         return build(load(bundle, find), fields)
 
     names |= {name: value for name, value in vars(builtins).items() if not name.startswith("_")}
-    names |= {**GIVEN, **decode(wire["values"], make_record=make), "__name__": "emerge_expression"}
+    names |= {**BUILTIN_MODULES, **decode(wire["values"], make_record=make), "__name__": "emerge_expression"}
     filename = "<emerge:expression>"
     keep_source(filename, text)
     function: Callable[[Any], Any] = eval(compile(text.strip(), filename, "eval", dont_inherit=True), names)

@@ -1,4 +1,4 @@
-"""From a live class or function to its definition in a text, or a refusal that says why there is none."""
+"""Locate the definition of a live class or function in a text, or refuse, saying why there is none."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import ast
 import functools
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from types import FunctionType, MemberDescriptorType
-from typing import Any
 
 from ..errors import CannotShip
 from .origin import is_installed
-from .source import FunctionNode, Unit, first_line, same_code, typed_units, unit_of
+from .source import DefinitionNode, FunctionNode, Unit, first_line, same_code, typed_units, unit_of
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 _NO_TEXT = (
     "put it in a file, a console cell or python -c; a REPL before Python 3.13 needs readline and no blank lines in it"
 )
 
 
-def functions_in(value: Any) -> Iterator[FunctionType]:
-    """The functions that an attribute of a class is made of (a property has up to three)."""
+def functions_in(value: object) -> Iterator[FunctionType]:
+    """Yield the functions that an attribute of a class is made of (a property has up to three)."""
     if isinstance(value, staticmethod | classmethod):
         value = value.__func__
     if isinstance(value, property):
-        parts: list[Any] = [value.fget, value.fset, value.fdel]
+        parts: list[object] = [value.fget, value.fset, value.fdel]
     else:
         parts = [getattr(value, "func", value) if isinstance(value, functools.cached_property) else value]
     for part in parts:
@@ -36,7 +34,11 @@ def functions_in(value: Any) -> Iterator[FunctionType]:
 
 
 def find_class(cls: type) -> tuple[Unit, ast.ClassDef]:
-    """The text that defines a class and its place there. Raises CannotShip when there is none, or several."""
+    """Find the text that defines a class, and its place there.
+
+    Raises:
+        CannotShip: there is no such text, or several that differ.
+    """
     for units in _units(cls):
         found = [(unit, node) for unit in units for node in _matches(cls, unit)]
         texts = {unit.cut(node) for unit, node in found}
@@ -52,12 +54,12 @@ def find_class(cls: type) -> tuple[Unit, ast.ClassDef]:
 
 
 def _is_current(cls: type) -> bool:
-    """Whether its name still means this class: then, of what was typed, the newest text that fits is its own."""
+    """Tell whether its name still means this class: then the newest typed text that fits is its own."""
     return getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls
 
 
 def _units(cls: type) -> Iterator[list[Unit]]:
-    """Groups of texts to look in, the surest first."""
+    """Yield groups of texts to look in, the surest first."""
     files = {
         function.__code__.co_filename: function.__globals__
         for value in vars(cls).values()
@@ -81,7 +83,7 @@ def _matches(cls: type, unit: Unit) -> Iterator[ast.ClassDef]:
 
 
 def _fits(cls: type, node: ast.ClassDef) -> bool:
-    """Whether a live class can come from this definition: lines, methods, fields, documentation, defaults."""
+    """Tell whether a live class fits this definition: lines, methods, fields, documentation, defaults."""
     own = vars(cls)
     if "__firstlineno__" in own and own["__firstlineno__"] != first_line(node):
         return False
@@ -101,7 +103,7 @@ def _fits(cls: type, node: ast.ClassDef) -> bool:
     return all(_default_fits(cls, name, value) for name, value in fields.items())
 
 
-def _clean(doc: Any) -> str:
+def _clean(doc: object) -> str:
     return inspect.cleandoc(doc) if isinstance(doc, str) else ""
 
 
@@ -113,7 +115,7 @@ def _own_annotations(cls: type) -> list[str]:
     return list(vars(cls).get("__annotations__", ()))
 
 
-def _method_fits(own: Any, item: Function) -> bool:
+def _method_fits(own: Mapping[str, object], item: FunctionNode) -> bool:
     if item.name.startswith("__"):
         return True
     if item.name not in own:
@@ -134,8 +136,8 @@ def _default_fits(cls: type, name: str, value: ast.expr | None) -> bool:
 
 
 def _check_current(cls: type, unit: Unit, node: ast.ClassDef) -> None:
-    """Refuse a class that is not (or no longer) what its text says."""
-    defined: dict[str, list[Function]] = {}
+    """Refuse a class that differs from its text."""
+    defined: dict[str, list[FunctionNode]] = {}
     bound = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
     for item in _statements(node.body):
         if isinstance(item, FunctionNode):
@@ -155,10 +157,10 @@ def _check_current(cls: type, unit: Unit, node: ast.ClassDef) -> None:
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a class body, those under if, try, for and with too."""
+    """Yield the statements of a class body, those under if, try, for and with too."""
     for item in body:
         yield item
-        if not isinstance(item, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        if not isinstance(item, DefinitionNode):
             for child in ast.iter_child_nodes(item):
                 if isinstance(child, ast.ExceptHandler):
                     yield from _statements(child.body)
@@ -166,7 +168,7 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
                     yield from _statements([child])
 
 
-def _check_method(cls: type, unit: Unit, nodes: list[Function], value: Any) -> None:
+def _check_method(cls: type, unit: Unit, nodes: list[FunctionNode], value: object) -> None:
     node = nodes[-1]
     marks = {ast.unparse(mark) for item in nodes for mark in item.decorator_list}
     if marks - {"property", "staticmethod", "classmethod"}:
@@ -187,7 +189,7 @@ def _check_method(cls: type, unit: Unit, nodes: list[Function], value: Any) -> N
             )
 
 
-def _was_added(cls: type, node: ast.ClassDef, name: str, value: Any) -> bool:
+def _was_added(cls: type, node: ast.ClassDef, name: str, value: object) -> bool:
     if name.startswith("__annot") or (name.startswith("_") and not any(functions_in(value))):
         return False  # Python's own: the function that makes the annotations, and the like
     if type(cls) is not type and not any(functions_in(value)):
@@ -206,13 +208,17 @@ def _was_added(cls: type, node: ast.ClassDef, name: str, value: Any) -> bool:
 
 
 def _decorates(node: ast.expr) -> bool:
-    """Whether this decorator may add attributes of the user's making."""
+    """Tell whether this decorator may add attributes of the user's making."""
     name = ast.unparse(node.func if isinstance(node, ast.Call) else node)
     return name.rpartition(".")[2] not in ("dataclass", "final", "runtime_checkable", "total_ordering")
 
 
-def find_function(function: FunctionType) -> tuple[Unit, Function]:
-    """The text and place of a function. Raises CannotShip when its source is not there or has changed."""
+def find_function(function: FunctionType) -> tuple[Unit, FunctionNode]:
+    """Find the text of a function, and its place there.
+
+    Raises:
+        CannotShip: its source is not there, or has changed.
+    """
     code = function.__code__
     named = unit_of(code.co_filename, function.__globals__)
     for unit in [named] if named else typed_units():
@@ -230,7 +236,7 @@ def _same_function(unit: Unit, node: ast.AST, function: FunctionType) -> bool:
 
 
 def find_assignment(name: str, unit: Unit) -> ast.stmt | None:
-    """The one statement of a text that binds a global name by plain assignment, None when there is not just one."""
+    """Find the one statement of a text that assigns a global name, None when there is not just one."""
     found = []
     for node in ast.walk(unit.tree):
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
@@ -244,7 +250,7 @@ def find_assignment(name: str, unit: Unit) -> ast.stmt | None:
     return node if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
 
 
-def find_decorated(name: str, unit: Unit) -> Function | None:
-    """The one decorated function of that name in a text, whatever its decorators made of it."""
+def find_decorated(name: str, unit: Unit) -> FunctionNode | None:
+    """Find the one decorated function of that name in a text, whatever its decorators made of it."""
     found = [node for _, node in unit.definitions() if isinstance(node, FunctionNode) and node.name == name]
     return found[0] if len(found) == 1 and found[0].decorator_list else None

@@ -1,4 +1,4 @@
-"""From a live lambda to its node in a text: every lambda that starts on its line is compiled, and the code compared.
+"""Locate the node of a live lambda in a text: compile every lambda that starts on its line, and compare the code.
 
 Equal code does the same, so which of two equal lambdas it is does not matter. Where the interpreter keeps columns
 (it does unless started with -X no_debug_ranges), these decide too.
@@ -14,7 +14,7 @@ from types import CodeType, FunctionType
 
 from ..errors import CannotShip
 from . import repl
-from .source import Unit, same_code, typed_units, unit_of
+from .source import DefinitionNode, Unit, same_code, typed_units, unit_of
 
 _SHAPE = ("co_argcount", "co_kwonlyargcount", "co_varnames", "co_freevars", "co_cellvars", "co_exceptiontable")
 
@@ -24,8 +24,13 @@ _found: dict[tuple[str, CodeType], tuple[Unit, ast.Lambda]] = {}
 
 
 def find_lambda(function: FunctionType) -> tuple[Unit, ast.Lambda]:
-    """The text that has a lambda, and its node there, not to be changed. Raises CannotShip when there is none, or
-    several that differ. Once found it is remembered: a program searches by the same line again and again."""
+    """Find the text of a lambda, and its node there, which must not be changed.
+
+    It is remembered, because a program searches by the same line again and again.
+
+    Raises:
+        CannotShip: there is no such text, or several that differ.
+    """
     key = (function.__code__.co_filename, function.__code__)
     if key not in _found:
         if len(_found) >= _KEPT:
@@ -81,7 +86,7 @@ def _on_line(unit: Unit, code: CodeType) -> Iterator[ast.Lambda]:
 
 
 def _compiled(unit: Unit, node: ast.Lambda, wanted: CodeType) -> CodeType | None:
-    """The code of a candidate when it is the same: compiled within a function that has the names it is closed over."""
+    """Return the code of a candidate when it is the same, compiled in a function with the names it is closed over."""
     own = copy.deepcopy(node)
     own.args.defaults = [ast.Constant(None) for _ in own.args.defaults]
     own.args.kw_defaults = [item and ast.Constant(None) for item in own.args.kw_defaults]
@@ -99,12 +104,12 @@ def _compiled(unit: Unit, node: ast.Lambda, wanted: CodeType) -> CodeType | None
 
 
 def _imports(tree: ast.AST) -> Iterator[ast.stmt]:
-    """What the module itself imports: calls through such a name are compiled otherwise."""
+    """Yield the imports of the module itself: calls through such a name are compiled otherwise."""
     for child in ast.iter_child_nodes(tree):
         if isinstance(child, ast.Import | ast.ImportFrom):
             if not (isinstance(child, ast.ImportFrom) and child.module == "__future__"):
                 yield child
-        elif not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.expr):
+        elif not isinstance(child, DefinitionNode | ast.expr):
             yield from _imports(child)
 
 

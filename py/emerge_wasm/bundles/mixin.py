@@ -1,22 +1,24 @@
-"""A class with the fields and methods of two others, made as text from their bundles. Runs none of it."""
+"""Make a class with the fields and methods of two others, as text from their bundles. Runs none of it."""
 
 from __future__ import annotations
 
 import keyword
 
 from ..errors import Invalid
-from .bundle import Bundle, Content, Part
+from .bundle import Bundle, Content, Find, Part
 from .description import describe
-from .load_class import Find
 
 BASE = "EmergeFile"
 _IMPORTS = ("from dataclasses import dataclass",)
 
 
 def mix(first: Bundle | None, second: Bundle | None, name: str, find: Find) -> Bundle:
-    """The bundle of `class name(first, second)`; None stands for EmergeFile. Invalid for what is no class name.
+    """Make the bundle of `class name(first, second)`; None stands for EmergeFile.
 
-    Where both have a field or method, it is the first's. Fields without a default are given by keyword.
+    Where both have a field or method, the first's is used. Fields without a default are given by keyword.
+
+    Raises:
+        Invalid: `name` cannot be the name of a class.
     """
     if not name.isidentifier() or keyword.iskeyword(name):
         raise Invalid(f"{name[:40]!r} cannot be the name of a class", remedy="use letters, digits and underscores")
@@ -55,7 +57,7 @@ def mix(first: Bundle | None, second: Bundle | None, name: str, find: Find) -> B
 
 
 def _local_names(bases: list[Bundle], taken: str) -> list[str]:
-    """What the bases are called in the text: their own names, made different where they are the same."""
+    """Return the names of the bases in the text: their own, made different where they are the same."""
     names: list[str] = []
     for bundle in bases:
         name = bundle.class_name.rpartition(".")[2]

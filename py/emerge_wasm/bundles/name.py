@@ -1,4 +1,4 @@
-"""Which names a piece of source takes from outside itself. `symtable` decides scopes, as the compiler does."""
+"""Find the names that a piece of source takes from outside itself. `symtable` decides scopes, as the compiler does."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """`hard`: must resolve; `soft`: only if they do (annotations, names that a class body sets as well).
+class FreeNames:
+    """The names that a piece of source reads and does not set itself.
 
-    `eager`: those that are read while the piece is defined, not when it is called; `annotations`: those in them.
+    `hard` ones must resolve; `soft` ones need not (annotations, names that a class body sets as well).
+    `eager` ones are read while the piece is defined, not when it is called; `annotations` holds those in annotations.
     """
 
     hard: frozenset[str]
@@ -21,8 +22,8 @@ class Names:
     annotations: frozenset[str]
 
 
-def free_names(text: str) -> Names:
-    """The names that the (dedented) source of a class, function or assignment reads and does not set itself."""
+def free_names(text: str) -> FreeNames:
+    """Find the free names in the (dedented) source of a class, function or assignment."""
     tree = ast.parse(text)
     annotations = set(_annotation_names(tree))
     bare_tree = ast.fix_missing_locations(_Bare().visit(tree))
@@ -31,11 +32,11 @@ def free_names(text: str) -> Names:
     hard: set[str] = set()
     soft: set[str] = set()
     _collect(symtable.symtable(bare, "<bundle>", "exec"), hard, soft)
-    return Names(frozenset(hard), frozenset((annotations | soft) - hard), frozenset(eager), frozenset(annotations))
+    return FreeNames(frozenset(hard), frozenset((annotations | soft) - hard), frozenset(eager), frozenset(annotations))
 
 
 class _Bare(ast.NodeTransformer):
-    """Takes the annotations away."""
+    """Remove the annotations from a tree."""
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         node.annotation = None
@@ -93,7 +94,7 @@ def _names_in(annotation: ast.expr) -> Iterator[str]:
 
 
 def _eager_names(body: list[ast.stmt]) -> Iterator[str]:
-    """Names read while these statements run, bodies of functions left out."""
+    """Yield the names that are read while these statements run; bodies of functions are left out."""
     todo: list[ast.AST] = list(body)
     while todo:
         node = todo.pop()
@@ -108,7 +109,7 @@ def _eager_names(body: list[ast.stmt]) -> Iterator[str]:
 
 
 def imported_modules(text: str) -> Iterator[tuple[str, int]]:
-    """(module, level) of every import statement in the source, those in functions too."""
+    """Yield (module, level) of every import statement in the source, those in functions too."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, 0) for alias in node.names)

@@ -1,4 +1,4 @@
-"""What can be imported elsewhere too, and with which line; what is the user's own and must travel as source."""
+"""Tell what can be imported elsewhere too, and by which line, from the user's own code, which travels as source."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ABSENT = object()
 
 @lru_cache(maxsize=1024)
 def is_installed(module: str) -> bool:
-    """Whether a module can be imported on any machine that has the package: stdlib, site-packages, Emerge itself."""
+    """Tell whether any machine with the package can import a module: stdlib, site-packages, Emerge itself."""
     top = module.partition(".")[0]
     if top == OURS or top in sys.builtin_module_names or top in sys.stdlib_module_names - {"__main__"}:
         return True
@@ -33,7 +33,7 @@ def is_installed(module: str) -> bool:
 
 
 def _namespace_file(top: str) -> str:
-    """A directory of a namespace package (which has no file), else ""."""
+    """Return a directory of a namespace package (which has no file), else ""."""
     return next(iter(getattr(sys.modules.get(top), "__path__", ())), "")
 
 
@@ -49,21 +49,21 @@ def _library(name: str) -> str:
 
 
 def third_party(module: str) -> bool:
-    """Whether that is a package from an index, not the standard library nor Emerge."""
+    """Tell whether a module is from a package index, not the standard library nor Emerge."""
     top = module.partition(".")[0]
     return top not in sys.stdlib_module_names and top != OURS
 
 
 def needs_node(module: str) -> bool:
-    """Whether a browser tab cannot import it: threads, sockets, processes, a package it is not served."""
+    """Tell whether a browser tab cannot import a module: threads, sockets, processes, a package it is not served."""
     top = module.partition(".")[0]
     return top in _NODE_ONLY or (third_party(module) and top not in _SERVED)
 
 
-def import_line(name: str, value: Any, unit: Unit | None, namespace: dict[str, Any]) -> str | None:
-    """The line that binds `name` to this very object elsewhere: the one written, else one made from its module.
+def import_line(name: str, value: object, unit: Unit | None, namespace: dict[str, Any]) -> str | None:
+    """Return the line that binds `name` to this very object elsewhere: the one written, else one made from its module.
 
-    None when the object is not from an installed module (a plain constant found by no written line included).
+    None when the object is not from an installed module, or is a constant that no written line imports.
     """
     lines = list(_written_lines(name, value, unit, namespace)) if unit else []
     if lines:
@@ -79,7 +79,7 @@ def _import(module: str, name: str) -> str:
     return f"import {module}" if module == name else f"import {module} as {name}"
 
 
-def _written_lines(name: str, value: Any, unit: Unit, namespace: dict[str, Any]) -> Iterator[str]:
+def _written_lines(name: str, value: object, unit: Unit, namespace: dict[str, Any]) -> Iterator[str]:
     for node in ast.walk(unit.tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -99,7 +99,7 @@ def _written_lines(name: str, value: Any, unit: Unit, namespace: dict[str, Any])
 
 
 def absolute(module: str, level: int, namespace: dict[str, Any]) -> str:
-    """The full name of a module that an import statement names, relative or not; "" when that cannot be told."""
+    """Return the full name of a module in an import statement, relative or not; "" when it cannot be told."""
     if not level:
         return module
     try:
@@ -112,13 +112,13 @@ def from_import(module: str, original: str, name: str) -> str:
     return f"from {module} import {original}" + ("" if original == name else f" as {name}")
 
 
-def _member(module: str, name: str) -> Any:
-    found = getattr(sys.modules.get(module), name, _ABSENT)
+def _member(module: str, name: str) -> object:
+    found: object = getattr(sys.modules.get(module), name, _ABSENT)
     return sys.modules.get(f"{module}.{name}", _ABSENT) if found is _ABSENT else found
 
 
-def _made_lines(name: str, value: Any) -> Iterator[str]:
-    """From what the object says of itself, by the shortest module that has it."""
+def _made_lines(name: str, value: object) -> Iterator[str]:
+    """Yield import lines made from the module and name that an object states, the shortest module first."""
     module = getattr(value, "__module__", None)
     original = getattr(value, "__qualname__", None) or getattr(value, "__name__", None) or getattr(value, "_name", None)
     if isinstance(value, type | typing.TypeVar) is False and isinstance(module, str) and module == "typing":
@@ -132,6 +132,6 @@ def _made_lines(name: str, value: Any) -> Iterator[str]:
             yield from_import(public, original, name)
 
 
-def is_builtin(name: str, value: Any) -> bool:
-    """Whether every Python has it under that name."""
+def is_builtin(name: str, value: object) -> bool:
+    """Tell whether every Python has this value under that name."""
     return getattr(builtins, name, _ABSENT) is value

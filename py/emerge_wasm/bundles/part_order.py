@@ -1,17 +1,17 @@
-"""The order in which the parts of a bundle must run: what a part reads while it is defined comes before it."""
+"""Order the parts of a bundle: what a part reads while it is defined runs before it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from .bundle import Part
-from .collector import Draft
+from .collector import Collector
 
 Graph = dict[str, set[str]]
 
 
-def in_order(parts: dict[str, Part], group: list[Draft]) -> Iterator[Part]:
-    """The parts, each after those it needs at once; else functions first, then as they were written."""
+def in_order(parts: dict[str, Part], group: list[Collector]) -> Iterator[Part]:
+    """Yield the parts, each after those it needs while it is defined; else functions first, then as written."""
     must, may, place = _graphs(parts, group)
     done: set[str] = set()
 
@@ -29,29 +29,32 @@ def in_order(parts: dict[str, Part], group: list[Draft]) -> Iterator[Part]:
         yield from visit(name, ())
 
 
-def _graphs(parts: dict[str, Part], group: list[Draft]) -> tuple[Graph, Graph, dict[str, tuple[bool, int, str]]]:
-    """What each part must have before it (bases, decorators, defaults), what it may also use at once (annotations,
-    and all that the functions use which it may call then), and where it stood."""
+def _graphs(parts: dict[str, Part], group: list[Collector]) -> tuple[Graph, Graph, dict[str, tuple[bool, int, str]]]:
+    """Return which parts each part must have before it, which it may also use while it is defined, and its place.
+
+    It must have its bases, decorators and defaults; it may use annotations, and whatever the functions use that it
+    may call.
+    """
     eager: Graph = {}
     every: Graph = {}
     annotated: Graph = {}
     place = {}
-    for draft in group:
-        for name, names in draft.names.items():
-            eager[name] = _targets(names.eager, draft, parts) - {name}
-            every[name] = _targets(names.hard | names.soft, draft, parts) - {name}
-            annotated[name] = set() if parts[name].future else _targets(names.annotations, draft, parts) - {name}
-            place[name] = (parts[name].kind == "class", draft.lines[name], name)
+    for collector in group:
+        for name, names in collector.names.items():
+            eager[name] = _targets(names.eager, collector, parts) - {name}
+            every[name] = _targets(names.hard | names.soft, collector, parts) - {name}
+            annotated[name] = set() if parts[name].future else _targets(names.annotations, collector, parts) - {name}
+            place[name] = (parts[name].kind == "class", collector.lines[name], name)
     must = {name: _closure(eager[name], eager) for name in parts}
     may = {name: _closure(eager[name], every) | annotated[name] for name in parts}
     return must, may, place
 
 
-def _targets(names: Iterable[str], draft: Draft, parts: dict[str, Part]) -> set[str]:
-    """The parts that these names stand for."""
+def _targets(names: Iterable[str], collector: Collector, parts: dict[str, Part]) -> set[str]:
+    """Return the parts that these names stand for."""
     found = set()
     for name in names:
-        target = draft.classes[name].__name__ if name in draft.classes else draft.aliases.get(name, name)
+        target = collector.classes[name].__name__ if name in collector.classes else collector.aliases.get(name, name)
         if target in parts:
             found.add(target)
     return found

@@ -1,4 +1,4 @@
-"""What this process knows of classes and bundles: each class once by its hash, each bundle once by its class."""
+"""The classes and bundles that this process knows: each class by its hash, each bundle by its class."""
 
 from __future__ import annotations
 
@@ -13,21 +13,28 @@ _BY_HASH: dict[str, Bundle] = {}
 _HASHES: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 
 
+def forget() -> None:
+    """Forget every class and bundle, as a new process has none."""
+    CLASSES.clear()
+    _BY_HASH.clear()
+    _HASHES.clear()
+
+
 def register(cls: type, bundle: Bundle) -> None:
-    """From now on that hash is this class, and this class that bundle."""
+    """Make this class the one of that bundle's hash, and that bundle the one of this class."""
     CLASSES[bundle.hash] = cls
     _BY_HASH[bundle.hash] = bundle
     _HASHES[cls] = bundle.hash
 
 
 def bundle_of(cls: type) -> Bundle | None:
-    """The bundle of a class that was captured or loaded, else None."""
+    """Return the bundle of a class that was captured or loaded, else None."""
     hash = _HASHES.get(cls)
     return None if hash is None else _BY_HASH[hash]
 
 
 def with_requires(bundle: Bundle) -> list[Bundle]:
-    """A registered bundle with all it depends on, dependencies first."""
+    """Return a registered bundle with all it depends on, dependencies first."""
     ordered: dict[str, Bundle] = {}
 
     def add(one: Bundle) -> None:

@@ -1,7 +1,6 @@
-"""What was typed into a REPL that keeps no source (Python before 3.13): its line editor's history still has it.
+"""Find source that was typed into a REPL that keeps none (Python before 3.13), in the history of its line editor.
 
-The history may hold other sessions' lines too, and loses blank ones; whoever uses a text from here compares it with
-the code that runs.
+The history may hold other sessions' lines too, and loses blank ones: compare a text from here with the code that runs.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ _STARTS = ("class ", "def ", "async def ")
 
 
 def typed_definitions() -> Iterator[str]:
-    """The classes and functions that were typed at the prompt, decorators included, newest first."""
+    """Yield the classes and functions that were typed at the prompt, decorators included, newest first."""
     lines = _history()
     for number in range(len(lines) - 1, -1, -1):
         if lines[number].startswith(_STARTS):
@@ -30,8 +29,7 @@ def typed_definitions() -> Iterator[str]:
 
 
 def typed_statements(word: str) -> Iterator[str]:
-    """What was typed at the prompt with that word in it, newest first: each line of it with those that it takes to be
-    Python, up to MOST."""
+    """Yield the statements with that word that were typed at the prompt, newest first, of at most MOST lines each."""
     lines = _history()
     for number in range(len(lines) - 1, -1, -1):
         if word in lines[number]:
@@ -40,7 +38,7 @@ def typed_statements(word: str) -> Iterator[str]:
 
 
 def _complete(lines: list[str], least: int) -> Iterator[str]:
-    """The shortest text of these lines that can be compiled and has more than the `least` first of them."""
+    """Yield the shortest text of these lines that compiles and has more than the `least` first of them."""
     for last in range(least + 1, len(lines) + 1):
         text = "\n".join(lines[:last]) + "\n"
         try:

@@ -1,11 +1,11 @@
-"""How a name that a piece of source uses is looked up: its closure, the running functions around it, its globals."""
+"""Look up the names that a piece of source uses: in its closure, the running functions around it, its globals."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, is_dataclass
-from types import FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
 from ..codec import class_name_of
@@ -21,10 +21,10 @@ class Scope:
 
     unit: Unit
     namespace: dict[str, Any]
-    inner: list[dict[str, Any]] = field(default_factory=list)
+    inner: list[dict[str, object]] = field(default_factory=list)
 
-    def find(self, name: str) -> Any:
-        """The value of a name, or ABSENT."""
+    def find(self, name: str) -> object:
+        """Return the value of a name, or ABSENT."""
         for names in (*self.inner, self.namespace):
             if name in names:
                 return names[name]
@@ -32,11 +32,11 @@ class Scope:
 
 
 def class_scope(cls: type, unit: Unit) -> Scope:
-    """The scope of a class statement."""
+    """Make the scope of a class statement."""
     functions = [function for value in vars(cls).values() for function in functions_in(value)]
     own = [function for function in functions if function.__module__ == cls.__module__]
     module = sys.modules.get(cls.__module__)
-    inner: list[dict[str, Any]] = []
+    inner: list[dict[str, object]] = []
     if "<locals>" in cls.__qualname__:
         inner = [*(_cells(function) for function in own), *_frames(cls), _parts(cls)]
     # a method knows its globals; the module of that name may be another one by now
@@ -46,15 +46,15 @@ def class_scope(cls: type, unit: Unit) -> Scope:
 
 
 def function_scope(function: FunctionType, unit: Unit, outer: Scope) -> Scope:
-    """The scope of a function that a definition in `outer` uses."""
+    """Make the scope of a function that a definition in `outer` uses."""
     inner = [_cells(function)]
-    if "<locals>" in function.__qualname__ and outer.unit is unit:
+    if "<locals>" in function.__qualname__ and outer.unit.text == unit.text:
         inner += outer.inner
     return Scope(unit, function.__globals__, inner)
 
 
-def _cells(function: FunctionType) -> dict[str, Any]:
-    names = {}
+def _cells(function: FunctionType) -> dict[str, object]:
+    names: dict[str, object] = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
             names[name] = cell.cell_contents
@@ -64,9 +64,9 @@ def _cells(function: FunctionType) -> dict[str, Any]:
     return names
 
 
-def _frames(cls: type) -> Iterator[dict[str, Any]]:
-    """The local names of the functions around the class, where these are running now."""
-    frame: Any = sys._getframe()
+def _frames(cls: type) -> Iterator[dict[str, object]]:
+    """Yield the local names of the functions around the class, where these are running now."""
+    frame: FrameType | None = sys._getframe()
     while frame is not None:
         around = cls.__qualname__.startswith(frame.f_code.co_qualname + ".<locals>.")
         if around and frame.f_globals.get("__name__") == cls.__module__:
@@ -75,7 +75,7 @@ def _frames(cls: type) -> Iterator[dict[str, Any]]:
 
 
 def find_owner(cls: type) -> type | None:
-    """The class whose text has this class (for `Order.Line`: `Order`), None when it cannot be found."""
+    """Return the class whose text has this class (for `Order.Line`: `Order`), None when it cannot be found."""
     head, *steps = class_name_of(cls).split(".")
     module = sys.modules.get(cls.__module__)
     for names in [*_frames(cls), vars(module) if module else {}]:
@@ -87,9 +87,9 @@ def find_owner(cls: type) -> type | None:
     return None
 
 
-def _parts(cls: type) -> dict[str, Any]:
-    """What the class itself holds of names that its statement used: its bases and its fields' factories."""
-    names: dict[str, Any] = {base.__name__: base for base in cls.__mro__[1:]}
+def _parts(cls: type) -> dict[str, object]:
+    """Return the names of its statement that the class itself holds: its bases and its fields' factories."""
+    names: dict[str, object] = {base.__name__: base for base in cls.__mro__[1:]}
     if is_dataclass(cls):
         for item in cls.__dataclass_fields__.values():
             name = getattr(item.default_factory, "__name__", "")

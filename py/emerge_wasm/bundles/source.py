@@ -1,4 +1,4 @@
-"""Where the text of a class or function is: a file, a console cell, `python -c`; and the cutting of it.
+"""Find the text of a class or function, in a file, a console cell or `python -c`, and cut it out.
 
 Text is found through `linecache`, which also holds what has no file. Line numbers decide, never names alone:
 one file may define the same name twice.
@@ -11,17 +11,20 @@ import linecache
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import CodeType
 from typing import Any
 
 from . import repl
 
-Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-FunctionNode = (ast.FunctionDef, ast.AsyncFunctionDef)
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+DefinitionNode = ast.ClassDef | FunctionNode
+UNITS_KEPT = 512
+"""Parsed texts that are remembered; each may be a whole file with its tree."""
 
 
 def keep_source(filename: str, text: str) -> None:
-    """Remember the text that is about to be compiled under this (unique) filename, as a console must."""
+    """Remember a text that is compiled under this (unique) filename, so that its classes can be shipped."""
     linecache.cache.pop(filename, None)  # the newest is last
     linecache.cache[filename] = (len(text), None, [line + "\n" for line in text.split("\n")], filename)
 
@@ -43,18 +46,18 @@ class Unit:
             for node in self.tree.body
         )
 
-    def definitions(self) -> Iterator[tuple[str, Definition]]:
-        """Every class and function with its qualified name."""
+    def definitions(self) -> Iterator[tuple[str, DefinitionNode]]:
+        """Yield every class and function with its qualified name."""
         yield from _definitions(self.tree, "")
 
     def codes(self) -> list[CodeType]:
-        """The code objects that this text gives, to compare live ones with."""
+        """Compile the text, and return all code objects in it, to compare live ones with."""
         if self._codes is None:
             self._codes = list(_codes(compile(self.text, self.filename, "exec", dont_inherit=True)))
         return self._codes
 
     def cut(self, node: ast.stmt) -> str:
-        """The text of a statement with its decorators, dedented; lines within strings keep their spaces."""
+        """Return the text of a statement with its decorators, dedented; lines within strings keep their spaces."""
         first, last = first_line(node), node.end_lineno or node.lineno
         lines = self.text.split("\n")[first - 1 : last]
         indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
@@ -67,7 +70,7 @@ class Unit:
 
 
 def first_line(node: ast.AST) -> int:
-    """The first line of a statement, decorators included."""
+    """Return the first line of a statement, decorators included."""
     decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     own: int = getattr(node, "lineno", 0)
     return min([own, *(decorator.lineno for decorator in decorators)])
@@ -84,9 +87,9 @@ def _string_lines(node: ast.AST) -> set[int]:
     return inside
 
 
-def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, Definition]]:
+def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, DefinitionNode]]:
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(child, DefinitionNode):
             yield prefix + child.name, child
             step = "." if isinstance(child, ast.ClassDef) else ".<locals>."
             yield from _definitions(child, prefix + child.name + step)
@@ -102,7 +105,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def same_code(one: CodeType, other: CodeType) -> bool:
-    """Whether two code objects do the same at the same lines (filenames and flags aside)."""
+    """Tell whether two code objects do the same at the same lines (filenames and flags aside)."""
     if (one.co_firstlineno, one.co_code, one.co_names) != (other.co_firstlineno, other.co_code, other.co_names):
         return False
     if len(one.co_consts) != len(other.co_consts):
@@ -113,11 +116,8 @@ def same_code(one: CodeType, other: CodeType) -> bool:
     )
 
 
-_UNITS: dict[tuple[str, str], Unit | None] = {}
-
-
 def unit_of(filename: str, namespace: dict[str, Any] | None = None) -> Unit | None:
-    """The text known under that filename, None when there is none (or it is not Python)."""
+    """Return the text known under that filename, None when there is none (or it is not Python)."""
     if filename == "<string>":
         return _command_line()
     lines = linecache.getlines(filename, namespace)
@@ -128,20 +128,19 @@ def unit_of(filename: str, namespace: dict[str, Any] | None = None) -> Unit | No
     return _unit(filename, "".join(lines))
 
 
+@lru_cache(maxsize=UNITS_KEPT)
 def _unit(filename: str, text: str) -> Unit | None:
     if not text:
         return None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if (filename, text) not in _UNITS:
-        try:
-            _UNITS[filename, text] = Unit(filename, text, ast.parse(text))
-        except (SyntaxError, ValueError):
-            _UNITS[filename, text] = None
-    return _UNITS[filename, text]
+    try:
+        return Unit(filename, text, ast.parse(text))
+    except (SyntaxError, ValueError):
+        return None
 
 
 def _command_line() -> Unit | None:
-    """The program of `python -c`, which the interpreter keeps in its original arguments."""
+    """Return the program of `python -c`, which the interpreter keeps in its original arguments."""
     if not sys.argv or sys.argv[0] != "-c":
         return None
     index = len(sys.orig_argv) - len(sys.argv)
@@ -154,7 +153,7 @@ def _command_line() -> Unit | None:
 
 
 def typed_units() -> Iterator[Unit]:
-    """What was typed rather than read from a file (console cells, the REPL, `python -c`), newest first."""
+    """Yield the texts that were typed (console cells, the REPL, `python -c`), newest first."""
     for filename, text in reversed(list(_typed())):
         unit = _unit(filename, text)
         if unit:
@@ -169,8 +168,8 @@ def typed_units() -> Iterator[Unit]:
 
 
 def _typed() -> Iterator[tuple[str, str]]:
-    """(filename, text) of what has no file. Newer Pythons keep the REPL's by code object, several times over."""
-    kept: dict[Any, Any] = getattr(linecache, "_interactive_cache", {})
+    """Yield (filename, text) of what has no file. Newer Pythons keep the REPL's by code object, several times over."""
+    kept: dict[object, Any] = getattr(linecache, "_interactive_cache", {})
     seen = set()
     for key, entry in [*kept.items(), *linecache.cache.items()]:
         if len(entry) == 4 and entry[1] is None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..bundles import Bundle, describe, parse
-from ..bundles.bundle import Content
-from ..bundles.load_class import Find
+from ..bundles.bundle import Content, Find
 from ..codec import read_literal
 from ..codec.syntax_depth import check_nesting
 from ..errors import EmergeError, Invalid

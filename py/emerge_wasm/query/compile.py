@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Sized
 from typing import Any
 
-from ..bundles.builtin_modules import GIVEN
+from ..bundles.builtin_modules import BUILTIN_MODULES
 from .bound import BINARY, COMPARE, LENGTH, UNARY, shown
 from .call import compile_call
 from .clock import Clock
@@ -76,7 +76,7 @@ class Compiler:
         """`datetime.date` for what is given to every expression, `len` for a builtin; "" for anything else."""
         if isinstance(node, ast.Attribute):
             owner = self.dotted(node.value)
-            return f"{owner}.{node.attr}" if owner.partition(".")[0] in GIVEN else ""
+            return f"{owner}.{node.attr}" if owner.partition(".")[0] in BUILTIN_MODULES else ""
         if not isinstance(node, ast.Name) or node.id in self.values or node.id == self.argument:
             return ""
         return node.id

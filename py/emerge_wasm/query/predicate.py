@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..bundles.body import parse_expression
-from ..bundles.builtin_modules import GIVEN
+from ..bundles.builtin_modules import BUILTIN_MODULES
 from ..bundles.name import free_names
 from ..codec import decode
 from ..errors import Invalid
@@ -159,7 +159,7 @@ def _values(data: Any) -> tuple[dict[str, Any], str]:
 def _check_names(text: str, values: dict[str, Any]) -> None:
     names = free_names(text)
     for name in sorted(names.hard | names.soft):
-        if not (name in values or name in GIVEN or hasattr(builtins, name)):
+        if not (name in values or name in BUILTIN_MODULES or hasattr(builtins, name)):
             raise Invalid(f"the expression uses {name}, which did not come along", remedy="send its value, or a bundle")
 
 

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..bundles.bundle import Bundle
+from ..bundles.bundle import Bundle, Find, read_bundle
 from ..bundles.description import lineage
-from ..bundles.load_class import Find, read
 from ..errors import EmergeError
 from .statement import Kind, Names, Statement, read_class
 
@@ -77,7 +76,7 @@ def shape_of(bundle: str, find: Find, class_name: str = "") -> Shape:
         _SHAPES.move_to_end(bundle)
         return found
     try:
-        made = read(bundle, find)
+        made = read_bundle(bundle, find)
         shape = _look_at(made, find)
     except EmergeError as error:
         return Shape("", opaque=f"its class cannot be read: {error.message}")

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Self
 
-from ..bundles.bundle import Bundle
+from ..bundles.bundle import Bundle, Find, read_bundle
 from ..bundles.description import lineage, parsed
-from ..bundles.load_class import Find, read
 from ..codec import Record, decode
 
 _DATACLASS = frozenset({"dataclasses.dataclass", "emerge_wasm.dataclass"})
@@ -95,7 +94,7 @@ class Names:
         hash = dict(content.classes).get(name)
         if hash is None:
             return lineage(self.bundle, self.find, dict(content.aliases).get(name, name))
-        return lineage(read(hash, self.find), self.find) if self.find(hash) is not None else []
+        return lineage(read_bundle(hash, self.find), self.find) if self.find(hash) is not None else []
 
     def is_member(self, node: ast.expr) -> bool:
         """Whether that is a member of an Enum: `Status.OPEN`."""
