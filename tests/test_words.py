@@ -1,0 +1,87 @@
+"""The words of the package: a name for one thing, modules named by nouns and verbs, arguments by name, few `Any`.
+
+The lists of what is not so yet only shrink.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tests.imports import modules, tree_of
+
+TWICE_YET = set(
+    """
+    Answer Arguments Ask Caller Catalogue Change Changed Closed Condition Count Definition Edit Emit File Found
+    Function Gone Group Guest Handler Kept Key Kind Limits Listing Look Message Method Names Node Open Output
+    Overtaken Page Place Pool Predicate Read Record Refused Result Row Rows Running Searching Settings Shape
+    Table Target Touched Transaction Values Where Word Write Writer
+""".split()
+)
+"""Names of classes and public type aliases that several modules define."""
+
+GERUNDS_YET = set(
+    """
+    browser.guests.asking clients.running filesystem.indexes.redefining filesystem.objects.mixing
+    filesystem.searches.ranking filesystem.transactions.settling graphql.listing graphql.naming node.holding
+    relay.setting sandbox.setting
+""".split()
+)
+"""Modules whose name ends in -ing."""
+
+INDEXED_YET = set(
+    """
+    cluster.membership node.builtin node.directory node.locate node.paths node.router node.run node.search
+    rest.openapi wire.client wire.server
+""".split()
+)
+"""Modules that take an argument by its place in an operation's list, or slice one."""
+
+SYNTAX = {"bundles.body", "bundles.description", "query.call", "query.predicate"}
+"""Modules whose `args` are those of a function's syntax tree."""
+
+ANY_AT_MOST = 1464
+"""Occurrences of `Any`, imports among them."""
+
+
+def defined(tree: ast.Module) -> Iterator[str]:
+    """The public classes and type aliases of a module."""
+    for node in tree.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        names = [target.id for target in targets if isinstance(target, ast.Name)]
+        if isinstance(node, ast.ClassDef):
+            names = [node.name]
+        yield from (name for name in names if re.fullmatch(r"[A-Z]+[a-z]\w*", name))
+
+
+def takes_by_place(node: ast.AST) -> bool:
+    """Whether this is `args[3]`, `call.args[:2]` or the like."""
+    if not isinstance(node, ast.Subscript):
+        return False
+    name = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+    where = node.slice.operand if isinstance(node.slice, ast.UnaryOp) else node.slice
+    number = isinstance(where, ast.Constant) and isinstance(where.value, int)
+    return name == "args" and (number or isinstance(where, ast.Slice))
+
+
+def test_a_name_stands_for_one_thing() -> None:
+    places: dict[str, set[str]] = defaultdict(set)
+    for module, path in modules().items():
+        for name in defined(tree_of(path)):
+            places[name].add(module)
+    assert {name: sorted(where) for name, where in places.items() if len(where) > 1 and name not in TWICE_YET} == {}
+
+
+def test_no_module_is_named_by_a_gerund() -> None:
+    assert {name for name in modules() if name.endswith("ing")} - GERUNDS_YET == set()
+
+
+def test_arguments_have_names() -> None:
+    by_place = {name for name, path in modules().items() if any(map(takes_by_place, ast.walk(tree_of(path))))}
+    assert by_place - SYNTAX - INDEXED_YET == set()
+
+
+def test_any_is_rare() -> None:
+    assert sum(len(re.findall(r"\bAny\b", path.read_text())) for path in modules().values()) <= ANY_AT_MOST
