@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
 
 from emerge_wasm import codec
@@ -60,6 +63,31 @@ async def test_a_node_that_stops_is_seen_to_leave_at_once(start_node: StartNode)
     await eventually(lambda: not names(a.cluster), 0.3)
     assert seen == [("left", "b")]
     assert a.cluster.alone
+
+
+async def test_a_node_that_stood_still_blames_nobody(start_node: StartNode, connect: Connect) -> None:
+    """Its process got no processor for a while: what was said meanwhile waits in its sockets."""
+    a, b = await two(start_node)
+    await connect(b.endpoint).call("store", ["/s/x", state(n=1)])
+    seen: list[str] = []
+    a.cluster.on_change(lambda how, who: seen.append(how))
+    for _ in range(3):
+        asked = asyncio.create_task(connect(a.endpoint).call("cat", ["/s/x"]))
+        await asyncio.sleep(0.02)
+        time.sleep(2 * max(TIMES.silence, TIMES.patience))  # noqa: ASYNC251
+        assert await asked == {"n": 1}
+    assert seen == []
+
+
+async def test_a_node_that_no_longer_hears_this_one_is_missed(start_node: StartNode) -> None:
+    """It cannot be asked, and what it has may not be taken for absent."""
+    a, b = await two(start_node)
+    seen: list[tuple[str, list[str], bool]] = []
+    a.cluster.on_change(lambda how, who: seen.append((how, [lost.node for lost in a.cluster.lost()], a.cluster.alone)))
+    deaf = {"kind": "here", "self": b.cluster.identity.to_wire(), "hears": [], "peers": []}
+    b.cluster._broadcast.say(deaf)  # private: a node says so only when it has lost the other by itself
+    await eventually(lambda: len(seen) == 2)
+    assert seen == [("gone", ["b"], False), ("joined", [], False)]
 
 
 async def test_an_observer_sees_and_is_not_seen(start_node: StartNode) -> None:

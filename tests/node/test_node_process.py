@@ -20,7 +20,7 @@ from .conftest import Connect, StartNode, eventually
 SCRIPT = """
 import asyncio, sys
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.node.cluster import Times
+from emerge_wasm.cluster.membership import Times
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.stores import open_store

@@ -185,7 +185,8 @@ class Cluster:
             await asyncio.sleep(self._times.period)
             now = self._now()
             for uuid, peer in list(self._peers.items()):
-                if now - peer.heard > self._times.silence:
+                peer.missed += 1  # not by the clock: what was said while this process stood still waits to be read
+                if peer.missed * self._times.period > self._times.silence:
                     self._forget(uuid, "gone")
             self._lost = {uuid: row for uuid, row in self._lost.items() if now < row[1]}
             if not any(task.get_name() == "join" for task in self._tasks):
@@ -248,7 +249,7 @@ class Cluster:
         if identity.uuid == self.identity.uuid:
             return
         peer = self._meet(identity)
-        peer.heard = self._now()
+        peer.missed = 0
         if not peer.speaks:
             peer.speaks = True
             self._announce_soon()
@@ -292,7 +293,7 @@ class Cluster:
         for known in [known.identity for known in self._peers.values()]:
             if known.uuid == identity.uuid or known.rpc == identity.rpc:  # this one was started there after that one
                 self._forget(known.uuid, "gone")
-        peer = Peer(identity, self._now())
+        peer = Peer(identity)
         if identity.uuid != self.identity.uuid:
             self._peers[identity.uuid] = peer
             self._broadcast.follow(identity.pub)
@@ -336,6 +337,7 @@ class Cluster:
             how = "joined"
         elif how == "joined":  # it still speaks, but no longer hears this node
             how = "gone"
+            self._lost[identity.uuid] = (identity, self._now() + LOST_SECONDS)
         log.info("node %s (%s) %s", identity.node, identity.rpc, how)
         for callback in list(self._callbacks):
             callback(how, identity)

@@ -27,13 +27,13 @@ class Identity:
 
 @dataclass(slots=True)
 class Peer:
-    """Another node as seen from here. Times in seconds, monotonic.
+    """Another node as seen from here.
 
     It is a member once each hears the other, so that a question broadcast by one surely reaches the other.
     """
 
     identity: Identity
-    heard: float  # when it last announced itself; before that, when it was first told of
+    missed: int = 0  # this node's own periods since it announced itself; before that, since it was first told of
     speaks: bool = False  # it was heard itself
     hears: bool = False  # it says that it hears this node
 
