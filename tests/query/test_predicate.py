@@ -43,7 +43,7 @@ def test_what_it_says_of_itself() -> None:
     assert found.fields == {"price", "title"}
     assert (found.values, found.bundle, found.simple, found.reason) == ({"limit": 3.5}, "", True, "")
     assert found.test(row_of(ITEM)) is True
-    assert read_predicate(None).test(row_of(ITEM)) and read_predicate(None).want() == Everything()
+    assert read_predicate(None).test(row_of(ITEM)) and read_predicate(None).ranges() == Everything()
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_what_comes_before_the_code_decides() -> None:
     found = from_text("lambda o: o.price > 100 and o.total() > 5")
     assert not found.simple and "o.total" in found.reason
     assert found.test(row_of(ITEM)) is False
-    assert found.want() == Range("price", 100, ABSENT)
+    assert found.ranges() == Range("price", 100, ABSENT)
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_a_state_cannot_pretend_another_name() -> None:
     ],
 )
 def test_ranges(text: str, want: Any) -> None:
-    assert from_text(f"lambda o: {text}", limit=3).want() == want
+    assert from_text(f"lambda o: {text}", limit=3).ranges() == want
 
 
 NESTED_CHOICES = "o.price"
@@ -352,7 +352,7 @@ def test_no_expression_holds_up_the_node(text: str, values: dict[str, Any]) -> N
     row = row_of(Item(price=1, data=data, name="a"))
     started = time.perf_counter()
     found = from_text(f"lambda o: {text}", **values)
-    found.want()
+    found.ranges()
     try:
         found.test(row)
     except NeedsCode:
@@ -362,4 +362,4 @@ def test_no_expression_holds_up_the_node(text: str, values: dict[str, Any]) -> N
 
 def test_numbers_of_any_length_have_ranges() -> None:
     found = from_text("lambda o: o.price == v or o.count == 1 << 15000", v=1 << 20000)
-    assert isinstance(found.want(), Either) and not found.test(row_of(ITEM))
+    assert isinstance(found.ranges(), Either) and not found.test(row_of(ITEM))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from emerge_wasm.bundles.builtin_modules import BUILTIN_MODULES as MODULES
-from emerge_wasm.query.key_range import ABSENT, Both, Either, Everything, Nothing, Range, Want
+from emerge_wasm.query.key_range import ABSENT, Both, Either, Everything, Nothing, Range, RangeSet
 from emerge_wasm.query.nested import NeedsCode
 
 from .conftest import Address, Color, Item, Level, Point, again, from_text, row_of
@@ -179,7 +179,7 @@ def order(value: Any, end: Any) -> bool | None:
         return None
 
 
-def fits(want: Want, row: Any) -> bool:
+def fits(want: RangeSet, row: Any) -> bool:
     """Whether an index would give this row: by plain comparisons, what has no place always."""
     match want:
         case Everything():
@@ -226,7 +226,7 @@ def test_predicates_agree_with_the_lambda(body: str, item: Item) -> None:
         event("told here" if not isinstance(found, type) else "raised here")
         assert found == expected, f"{text} of {item}: {found}, not {expected}"
     if expected is True:
-        assert fits(predicate.want(), row), f"{text} wants {predicate.want()}, which leaves out {item}"
+        assert fits(predicate.ranges(), row), f"{text} wants {predicate.ranges()}, which leaves out {item}"
 
 
 FLAT = st.builds(Item, price=SCALARS, count=SCALARS, title=SCALARS, data=SCALARS, name=TEXTS.filter(bool))
@@ -262,4 +262,4 @@ def test_ranges_leave_out_nothing_that_fits(body: str, value: Any, item: Item) -
     predicate = from_text(text, value=value, **GIVEN)
     row = row_of(item)
     if outcome(predicate.test, row) is True:
-        assert fits(predicate.want(), row), f"{text} wants {predicate.want()}, which leaves out {item}"
+        assert fits(predicate.ranges(), row), f"{text} wants {predicate.ranges()}, which leaves out {item}"

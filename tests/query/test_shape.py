@@ -12,7 +12,7 @@ from emerge_wasm.bundles import capture
 from emerge_wasm.codec import pack_state
 from emerge_wasm.query.nested import NeedsCode
 from emerge_wasm.query.row import Row
-from emerge_wasm.query.shape import _SHAPES, Shape, known_shape, learn, shape_of
+from emerge_wasm.query.shape import Shape, forget, known_shape, learn, shape_of
 from tests.bundles.conftest import module
 
 from .conftest import Color, Item, bundle_of, bundles_of, pointer_of
@@ -33,9 +33,9 @@ from emerge_wasm import EmergeFile
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    _SHAPES.clear()
+    forget()
     yield
-    _SHAPES.clear()
+    forget()
 
 
 def shape(make: Make, text: str, name: str = "Thing") -> Shape:
@@ -173,7 +173,7 @@ def test_nested_classes_are_learnt_with_the_class(module: Make) -> None:
     shape_of(bundle_of(Item), bundles_of(Item).get)
     found = known_shape(bundle_of(Color))
     assert found is not None and found.enum and found.opaque
-    _SHAPES.clear()
+    forget()
     learn(bundles_of(Item))
     assert known_shape(bundle_of(Color)) is not None
 

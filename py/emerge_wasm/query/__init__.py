@@ -1,12 +1,12 @@
-"""Searching without running code: what of an expression is plain comparison and arithmetic, evaluated over data.
+"""Evaluate expressions over data without running code, as far as they are comparisons, arithmetic and plain calls.
 
-Layer 3: the codec and the bundles, nothing that waits. Nothing here runs what a bundle or an expression holds: a tree
-of known nodes is walked, and what is not known is told (NeedsCode), for a sandbox to run.
+Layer 3: imports the codec and the bundles, and waits for nothing. Nothing here runs the code of a bundle or an
+expression: a tree of known nodes is walked, and NeedsCode is raised for any other, so that a sandbox runs it.
 """
 
 from __future__ import annotations
 
-from .key_range import ABSENT, Both, Either, Everything, Nothing, Range, Want
+from .key_range import ABSENT, Both, Either, Everything, Nothing, Range, RangeSet
 from .nested import NeedsCode, Nested
 from .predicate import Predicate, read_predicate
 from .row import Row
@@ -22,9 +22,9 @@ __all__ = [
     "Nothing",
     "Predicate",
     "Range",
+    "RangeSet",
     "Row",
     "Shape",
-    "Want",
     "learn",
     "read_predicate",
     "shape_of",

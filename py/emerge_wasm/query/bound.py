@@ -1,7 +1,7 @@
-"""Operators on plain values that cannot take long or make much: what would, asks for code (and so for a sandbox).
+"""Operators on plain values that cannot take long or make much; what would raises NeedsCode, and a sandbox runs it.
 
-Plain values are of the codec's exact types, so that Python's own operators run no code of anybody's on them; a
-`Nested` one refuses by itself.
+Plain values are of the codec's exact types, so that Python's own operators run nobody's code on them; a `Nested` one
+refuses by itself.
 """
 
 from __future__ import annotations
@@ -9,44 +9,44 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sized
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from .nested import NeedsCode, Nested
-from .step import KEPT
+from .row import FOLD_LIMIT
 
 BITS = 1 << 14
-"""Of an integer that arithmetic takes or makes."""
+"""Bits of an integer that arithmetic takes or makes."""
 LENGTH = 1 << 17
-"""Of a text or sequence that arithmetic or a method makes."""
+"""Length of a text or sequence that arithmetic or a method makes."""
 WALK = 1 << 14
-"""Items that a function goes through."""
+"""Items that a function visits."""
 HASHED = 1 << 10
-"""Items that a set is made of: numbers can be chosen so that all of them have the same place in it."""
+"""Items that a set is made of: numbers can be chosen so that all of them have the same hash."""
 TEXT = 1 << 18
-"""Characters or bytes of a text that a method looks through."""
+"""Characters or bytes of a text that a method searches."""
 WORK = 1 << 22
 """Characters times characters that a method of text may have to compare."""
 
-Operate = Callable[[Any, Any], Any]
+T = TypeVar("T")
+Operate = Callable[[Any, Any], object]
 _SIZED = (str, bytes, list, tuple, dict, set, frozenset)
 _NUMBERS = frozenset({int, float, bool})
 _HASHED = (set, frozenset, dict)
 _TEXT = (str, bytes)
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
-_MADE_OF = (list, tuple, set, frozenset)
 
 
 def _too_much() -> NeedsCode:
     return NeedsCode("it makes more than is made outside a sandbox")
 
 
-def _check_numbers(left: Any, right: Any) -> None:
+def _check_numbers(left: object, right: object) -> None:
     for value in (left, right):
         if type(value) is int and value.bit_length() > BITS:
             raise _too_much()
 
 
-def _add(left: Any, right: Any) -> Any:
+def _add(left: Any, right: Any) -> object:
     if type(left) in _NUMBERS:
         return left + right
     if isinstance(left, _SIZED) and isinstance(right, _SIZED) and len(left) + len(right) > LENGTH:
@@ -54,7 +54,7 @@ def _add(left: Any, right: Any) -> Any:
     return left + right
 
 
-def _multiply(left: Any, right: Any) -> Any:
+def _multiply(left: Any, right: Any) -> object:
     if type(left) is float or type(right) is float:
         return left * right
     _check_numbers(left, right)
@@ -64,24 +64,26 @@ def _multiply(left: Any, right: Any) -> Any:
     return left * right
 
 
-def _weight(value: Any) -> int:
-    """What repeating it multiplies: also the texts in it, and more than may be made where it holds others, since
-    repeating what was repeated grows without end."""
-    if type(value) not in (list, tuple):
+def _weight(value: Sized) -> int:
+    """Return the length that repeating multiplies: that of the texts in a list too.
+
+    A list that holds containers weighs more than may be made, because repeating it again and again grows without end.
+    """
+    if not isinstance(value, list | tuple):
         return len(value)
     if len(value) > WALK or not _SCALARS.issuperset(map(type, value)):
         return LENGTH + 1
     return sum(len(item) if type(item) in _TEXT else 1 for item in value)
 
 
-def _modulo(left: Any, right: Any) -> Any:
+def _modulo(left: Any, right: Any) -> object:
     if isinstance(left, _TEXT):
         raise NeedsCode("% formats text, which is not done outside a sandbox")
     _check_numbers(left, right)
     return left % right
 
 
-def _power(left: Any, right: Any) -> Any:
+def _power(left: Any, right: Any) -> object:
     if isinstance(left, Decimal) or isinstance(right, Decimal):
         raise _too_much()
     _check_numbers(left, right)
@@ -90,14 +92,14 @@ def _power(left: Any, right: Any) -> Any:
     return left**right
 
 
-def _shift(left: Any, right: Any) -> Any:
+def _shift(left: Any, right: Any) -> object:
     if isinstance(left, int) and isinstance(right, int) and left.bit_length() + right > BITS:
         raise _too_much()
     return left << right
 
 
 def _within(operate: Operate) -> Operate:
-    def checked(left: Any, right: Any) -> Any:
+    def checked(left: Any, right: Any) -> object:
         if type(left) is float or type(right) is float:
             return operate(left, right)
         _check_numbers(left, right)
@@ -108,11 +110,11 @@ def _within(operate: Operate) -> Operate:
     return checked
 
 
-def contains(left: Any, right: Any) -> bool:
-    """`left in right`."""
+def contains(left: object, right: Any) -> bool:
+    """Return `left in right`."""
     kind = type(right)
     if kind is str and type(left) is str:
-        if len(left) > 1 and len(right) > KEPT:
+        if len(left) > 1 and len(right) > FOLD_LIMIT:
             check_search(right, len(left))
         return left in right
     if kind in (list, tuple):
@@ -121,41 +123,42 @@ def contains(left: Any, right: Any) -> bool:
     elif kind is range:
         if type(left) not in (int, bool):
             walked(right)
-    elif type(left) is Nested and kind in _TEXT:
+    elif isinstance(left, Nested) and kind in _TEXT:
         raise NeedsCode(f"whether {left.class_name} is text is up to its class")
     return left in right
 
 
-def excludes(left: Any, right: Any) -> bool:
-    """`left not in right`."""
+def excludes(left: object, right: object) -> bool:
+    """Return `left not in right`."""
     return not contains(left, right)
 
 
 def check_search(text: str | bytes, length: int) -> None:
-    """Before a text of so many characters is searched for in another."""
+    """Raise NeedsCode when searching for a text of `length` characters in this one could take long."""
     if len(text) > TEXT or len(text) * min(length, 128) > WORK:  # longer ones are searched for in another way
         raise _too_much()
 
 
-def shown(value: Any) -> Any:
-    """What is about to be written as text: not longer than LENGTH with all that is in it."""
+def shown(value: T) -> T:
+    """Return a value that is about to be written as text. Raises NeedsCode for more than LENGTH with all in it."""
     if type(value) is str:
         return value
-    left, ahead = LENGTH, [value]
+    left: int = LENGTH
+    ahead: list[object] = [value]
     while ahead and left >= 0:
         one = ahead.pop()
         left -= 1 + (len(one) if isinstance(one, _SIZED) else 0)
-        if type(one) in _MADE_OF and left >= 0:
+        if isinstance(one, list | tuple | set | frozenset) and left >= 0:
             ahead += one
-        elif type(one) is dict and left >= 0:
+        elif isinstance(one, dict) and left >= 0:
             ahead += [*one.keys(), *one.values()]
     if left < 0:
         raise _too_much()
     return value
 
 
-def walked(items: Any) -> Any:
-    """What a function is about to go through: not longer than WALK."""
+def walked(items: T) -> T:
+    """Return items that a function is about to visit. Raises NeedsCode for more than WALK of them."""
     try:
         if isinstance(items, Sized) and len(items) > WALK:
             raise _too_much()
@@ -190,7 +193,7 @@ COMPARE: dict[str, Operate] = {
     "Is": operator.is_,
     "IsNot": operator.is_not,
 }
-UNARY: dict[str, Callable[[Any], Any]] = {
+UNARY: dict[str, Callable[[Any], object]] = {
     "Not": operator.not_,
     "USub": operator.neg,
     "UAdd": operator.pos,

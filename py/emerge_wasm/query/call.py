@@ -1,29 +1,26 @@
-"""The calls in an expression: functions and constructors that are known, methods of plain values; all else is code."""
+"""Compile the calls in an expression: known functions and constructors, methods of plain values; all else is code."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
+from .compile import Compiler
 from .function import FUNCTIONS, TAKES_ANY, TYPES, call_function, is_instance, is_known
 from .method import call_method, find_method, is_short
-from .row import Row
-from .step import KEPT, Read, Step
+from .row import FOLD_LIMIT, Read, Row, Step
 
-if TYPE_CHECKING:
-    from .compile import Compiler
-
-Arguments = tuple[list[Any], dict[str, Any]]
+CallArguments = tuple[list[object], dict[str, object]]
+"""Positional and named arguments."""
 
 
 def compile_call(compiler: Compiler, node: ast.Call) -> Step:
-    """The step of a call."""
+    """Compile a call."""
     if any(isinstance(item, ast.Starred) for item in node.args) or any(item.arg is None for item in node.keywords):
         return compiler.code("* is code")
     dotted = compiler.dotted(node.func)
     if dotted in ("getattr", "hasattr", "isinstance") and not node.keywords:
-        return _asking(compiler, dotted, node.args)
+        return _compile_question(compiler, dotted, node.args)
     if is_known(dotted, len(node.args), [str(item.arg) for item in node.keywords]):
         return _function(compiler, dotted, node)
     of_object = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == compiler.argument
@@ -32,12 +29,12 @@ def compile_call(compiler: Compiler, node: ast.Call) -> Step:
     return _method(compiler, node.func, node)
 
 
-def _arguments(compiler: Compiler, node: ast.Call) -> tuple[list[Step], Callable[[Row], Arguments]]:
+def _arguments(compiler: Compiler, node: ast.Call) -> tuple[list[Step], Callable[[Row], CallArguments]]:
     steps = [compiler.step(item) for item in [*node.args, *(item.value for item in node.keywords)]]
     count, names = len(node.args), [str(item.arg) for item in node.keywords]
     reads = [step.read for step in steps]
 
-    def read(row: Row) -> Arguments:
+    def read(row: Row) -> CallArguments:
         values = [one(row) for one in reads]
         return values[:count], dict(zip(names, values[count:], strict=True))
 
@@ -61,9 +58,9 @@ def _method(compiler: Compiler, target: ast.Attribute, node: ast.Call) -> Step:
     direct = getattr(str, name) if short and not node.keywords else None
     given = [step.value for step in steps]
 
-    def read(row: Row) -> Any:
+    def read(row: Row) -> object:
         value = one(row)
-        if direct is not None and type(value) is str and len(value) < KEPT:
+        if direct is not None and type(value) is str and len(value) < FOLD_LIMIT:
             return direct(value, *given)
         bound = find_method(value, name)
         return call_method(value, bound, name, *arguments(row))
@@ -71,8 +68,8 @@ def _method(compiler: Compiler, target: ast.Attribute, node: ast.Call) -> Step:
     return compiler.fold(read, [owner, *steps])
 
 
-def _asking(compiler: Compiler, name: str, args: list[ast.expr]) -> Step:
-    """getattr and hasattr of the object by a fixed name, isinstance of a value and known types."""
+def _compile_question(compiler: Compiler, name: str, args: list[ast.expr]) -> Step:
+    """Compile getattr and hasattr of the object by a fixed name, and isinstance of a value and known types."""
     if name == "isinstance":
         kinds = _kinds(compiler, args[1]) if len(args) == 2 else ()
         if not kinds:
@@ -83,11 +80,11 @@ def _asking(compiler: Compiler, name: str, args: list[ast.expr]) -> Step:
     match args:
         case [ast.Name(id=owner), ast.Constant(value=str() as field), *more] if owner == compiler.argument:
             if not field.startswith("__") and len(more) == (name == "getattr" and len(more) == 1):
-                return _looking(compiler, name, compiler.field(field).read, [compiler.step(item) for item in more])
+                return _look_up(compiler, name, compiler.field(field).read, [compiler.step(item) for item in more])
     return compiler.code(f"it calls {name}")
 
 
-def _looking(compiler: Compiler, name: str, field: Read, more: list[Step]) -> Step:
+def _look_up(compiler: Compiler, name: str, field: Read, more: list[Step]) -> Step:
     other = more[0].read if more else None
 
     def has(row: Row) -> bool:
@@ -97,7 +94,7 @@ def _looking(compiler: Compiler, name: str, field: Read, more: list[Step]) -> St
             return False
         return True
 
-    def get(row: Row) -> Any:
+    def get(row: Row) -> object:
         instead = other(row) if other else None
         try:
             return field(row)
@@ -110,7 +107,7 @@ def _looking(compiler: Compiler, name: str, field: Read, more: list[Step]) -> St
 
 
 def _kinds(compiler: Compiler, node: ast.expr) -> tuple[type, ...]:
-    """The types that isinstance is asked for; () when one is not known."""
+    """Return the types in the second argument of isinstance; () when one is not known."""
     listed = node.elts if isinstance(node, ast.Tuple) else [node]
     found = [TYPES.get(compiler.dotted(item)) for item in listed]
     return tuple(kind for kind in found if kind) if all(found) else ()

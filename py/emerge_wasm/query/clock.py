@@ -1,21 +1,19 @@
-"""How long one object may take, for an expression of many parts: each is bounded, not all of them together."""
+"""Bound the time that an expression of many parts may take on one object: each part is bounded, but not their sum."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from .nested import NeedsCode
-from .row import Row
-from .step import Step
+from .row import Row, Step
 
 FEW = 16
-"""Parts that do something, which are not worth a look at the clock."""
+"""Working parts up to which an expression needs no clock."""
 SECONDS = 0.05
 
 
 class Clock:
-    """Started for each object; what goes on after its end asks for code, and so for a sandbox."""
+    """A time limit that starts for each object; after it every watched step raises NeedsCode, and a sandbox runs it."""
 
     __slots__ = ("_end",)
 
@@ -30,10 +28,10 @@ class Clock:
         return time.perf_counter() > self._end
 
     def watch(self, step: Step) -> Step:
-        """The same step, done only when there is time left."""
+        """Return the same step, which raises NeedsCode when no time is left."""
         read = step.read
 
-        def watched(row: Row) -> Any:
+        def watched(row: Row) -> object:
             if time.perf_counter() > self._end:
                 raise NeedsCode("it takes longer than is taken outside a sandbox")
             return read(row)

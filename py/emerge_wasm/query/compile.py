@@ -1,66 +1,79 @@
-"""An expression's tree to closures: one for each node, each a function of a row.
+"""Compile an expression's tree to closures: one for each node, each a function of a row.
 
-What is not known here becomes a closure that asks for code when it is reached, so that what comes before it can
+A node that is not known becomes a closure that raises NeedsCode when it is reached, so that what comes before it can
 still decide. Python's order of evaluation is kept.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sized
-from typing import Any
+from collections.abc import Callable, Mapping, Sized
+from typing import Any, cast
 
 from ..bundles.builtin_modules import BUILTIN_MODULES
 from .bound import BINARY, COMPARE, LENGTH, UNARY, shown
-from .call import compile_call
 from .clock import Clock
 from .function import VALUES
 from .method import attribute
 from .nested import NeedsCode, missing
-from .row import HIDDEN, Row
-from .step import KEPT, Read, Step, fixed
+from .row import FOLD_LIMIT, HIDDEN, Read, Row, Step, fixed
 
-_NOTHING: Any = None
+_NO_ROW = cast(Row, None)
+"""Given to steps that do not depend on the row."""
 WORKING = (ast.Call, ast.Compare, ast.BinOp, ast.JoinedStr, ast.Set, ast.Dict, ast.Subscript)
-"""The nodes that do something which takes time."""
+"""The nodes whose work takes time."""
+
+
+Makers = Mapping[type[ast.expr], Callable[["Compiler", Any], Step]]
+"""How each kind of node is compiled."""
+
+
+_MEMBERS = (str, set, frozenset, dict, tuple, list)
 
 
 class Compiler:
-    """One compilation. `reason` is why the expression is more than plain, "" when it is not.
+    """Compiles one expression. `reason` says why the expression is more than plain, "" when it is plain.
 
-    `checked`: every attribute is asked of the row, for classes that compute some. `clock`: bounds the time it takes.
+    `makers`: compiles each kind of node (see `maker.py`). `checked`: every attribute is asked of the row, for classes
+    that compute some. `clock`: bounds the time.
     """
 
     def __init__(
-        self, argument: str, values: dict[str, Any], *, checked: bool = False, clock: Clock | None = None
+        self,
+        makers: Makers,
+        argument: str,
+        values: dict[str, object],
+        *,
+        checked: bool = False,
+        clock: Clock | None = None,
     ) -> None:
-        self.argument, self.values, self.checked, self.clock = argument, values, checked, clock
+        self._makers, self.argument, self.values, self.checked, self.clock = makers, argument, values, checked, clock
         self.reason = ""
 
     def step(self, node: ast.expr) -> Step:
-        make = _MAKERS.get(type(node))
+        make = self._makers.get(type(node))
         if make is None:
             return self.code(f"{type(node).__name__} runs in a sandbox only")
         step = make(self, node)
         return self.clock.watch(step) if self.clock and isinstance(node, WORKING) else step
 
     def code(self, reason: str) -> Step:
-        """A step that only shipped code can do."""
+        """Make a step that only shipped code can do."""
         self.reason = self.reason or reason
 
-        def read(row: Row) -> Any:
+        def read(row: Row) -> object:
             raise NeedsCode(reason)
 
         return Step(read)
 
     def fold(self, read: Read, parts: list[Step]) -> Step:
-        """A step made of others; done now where none of them depends on the row."""
+        """Make a step of others, computed now where none of them depends on the row."""
         if all(part.fixed for part in parts) and not (self.clock and self.clock.late):
             try:
-                value = read(_NOTHING)
+                value = read(_NO_ROW)
             except Exception:  # raised again for each row, where it is reached
                 return Step(read)
-            if not (isinstance(value, Sized) and not isinstance(value, range) and len(value) > KEPT):
+            if not (isinstance(value, Sized) and not isinstance(value, range) and len(value) > FOLD_LIMIT):
                 return fixed(value)
         return Step(read)
 
@@ -73,7 +86,7 @@ class Compiler:
         return self.code(f"{what} is more than a plain value")
 
     def dotted(self, node: ast.expr) -> str:
-        """`datetime.date` for what is given to every expression, `len` for a builtin; "" for anything else."""
+        """Return `datetime.date` for what is in a builtin module, `len` for a builtin; "" for anything else."""
         if isinstance(node, ast.Attribute):
             owner = self.dotted(node.value)
             return f"{owner}.{node.attr}" if owner.partition(".")[0] in BUILTIN_MODULES else ""
@@ -97,7 +110,7 @@ class Compiler:
         return self.fold(lambda row: attribute(read(row), name), [owner])
 
     def _is_class(self, node: ast.expr) -> bool:
-        """Whether it is `type(o)`."""
+        """Tell whether a node is `type(o)`."""
         match node:
             case ast.Call(func=ast.Name() as function, args=[ast.Name(id=argument)], keywords=[]):
                 return self.dotted(function) == "type" and argument == self.argument
@@ -109,7 +122,7 @@ class Compiler:
         if name in HIDDEN:
             return Step(lambda row: row.pointer[name], field=name)
 
-        def read(row: Row) -> Any:
+        def read(row: Row) -> object:
             try:
                 return row.state[name]
             except KeyError:
@@ -145,18 +158,18 @@ class Compiler:
         return self.field_compared(names[0], left, right) or self.fold(_pair(names[0], left.read, right.read), sides)
 
     def is_state(self, step: Step) -> bool:
-        """Whether it is an attribute that is read from the state at once."""
+        """Tell whether a step only reads an attribute from the state."""
         return bool(step.field) and not self.checked and step.field not in HIDDEN
 
     def field_compared(self, name: str, left: Step, right: Step) -> Step | None:
-        """The commonest case in one closure: a field beside a fixed value."""
+        """Compile the commonest case, a field beside a fixed value, to one closure."""
         operate = COMPARE[name]
         if self.is_state(left) and right.fixed:
             field, value = left.field, right.value
-            if name == "In" and isinstance(value, str | set | frozenset | dict | tuple | list) and len(value) < KEPT:
+            if name == "In" and isinstance(value, _MEMBERS) and len(value) < FOLD_LIMIT:
                 operate = _is_in if type(value) is not str else operate
 
-            def read(row: Row) -> Any:
+            def read(row: Row) -> object:
                 try:
                     found = row.state[field]
                 except KeyError:
@@ -167,7 +180,7 @@ class Compiler:
         if self.is_state(right) and left.fixed:
             field, value = right.field, left.value
 
-            def mirrored(row: Row) -> Any:
+            def mirrored(row: Row) -> object:
                 try:
                     found = row.state[field]
                 except KeyError:
@@ -178,13 +191,13 @@ class Compiler:
         return None
 
     def between(self, names: list[str], sides: list[Step]) -> Step | None:
-        """`low < o.field < high` in one closure."""
+        """Compile `low < o.field < high` to one closure."""
         low, middle, high = sides if len(sides) == 3 else (sides[0], sides[0], sides[0])
         if not (self.is_state(middle) and low.fixed and high.fixed):
             return None
         below, above, field, first, last = COMPARE[names[0]], COMPARE[names[1]], middle.field, low.value, high.value
 
-        def read(row: Row) -> Any:
+        def read(row: Row) -> object:
             try:
                 found = row.state[field]
             except KeyError:
@@ -221,7 +234,7 @@ class Compiler:
             return self.code("* is code")
         steps = [self.step(item) for item in node.elts]
         reads = [step.read for step in steps]
-        kind: Callable[[Any], Any] = _SEQUENCES[type(node)]
+        kind = _SEQUENCES[type(node)]
         return self.fold(lambda row: kind([read(row) for read in reads]), steps)
 
     def mapping(self, node: ast.Dict) -> Step:
@@ -253,7 +266,7 @@ class Compiler:
 
 
 def _class_name(row: Row) -> str:
-    """`type(o).__name__`: a bundle has it, of a class within a class with those around it."""
+    """Return `type(o).__name__`. A bundle names a class within a class with those around it."""
     if row.shape.opaque:
         raise NeedsCode(row.shape.opaque)
     return row.shape.name.rpartition(".")[2]
@@ -263,7 +276,7 @@ def _is_single(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, bool))
 
 
-def _is_in(found: Any, values: Any) -> bool:
+def _is_in(found: object, values: Any) -> bool:
     return found in values
 
 
@@ -272,9 +285,9 @@ def _pair(name: str, one: Read, other: Read) -> Read:
     return lambda row: operate(one(row), other(row))
 
 
-def _chain(row: Row, sides: list[Step], names: list[str]) -> Any:
+def _chain(row: Row, sides: list[Step], names: list[str]) -> object:
     left = sides[0].read(row)
-    result: Any = True
+    result: object = True
     for side, name in zip(sides[1:], names, strict=True):
         right = side.read(row)
         result = COMPARE[name](left, right)
@@ -284,8 +297,8 @@ def _chain(row: Row, sides: list[Step], names: list[str]) -> Any:
     return result
 
 
-def _all(reads: list[Read], row: Row) -> Any:
-    value: Any = True
+def _all(reads: list[Read], row: Row) -> object:
+    value: object = True
     for read in reads:
         value = read(row)
         if not value:
@@ -293,8 +306,8 @@ def _all(reads: list[Read], row: Row) -> Any:
     return value
 
 
-def _any(reads: list[Read], row: Row) -> Any:
-    value: Any = False
+def _any(reads: list[Read], row: Row) -> object:
+    value: object = False
     for read in reads:
         value = read(row)
         if value:
@@ -308,23 +321,5 @@ def _joined(parts: list[str]) -> str:
     return "".join(parts)
 
 
-_SHOWS: dict[int, Callable[[Any], str]] = {-1: format, 115: str, 114: repr, 97: ascii}
-_SEQUENCES: dict[type[ast.expr], Callable[[Any], Any]] = {ast.List: list, ast.Tuple: tuple, ast.Set: set}
-_MAKERS: dict[type[ast.expr], Callable[[Compiler, Any], Step]] = {
-    ast.Constant: lambda _, node: fixed(node.value),
-    ast.Name: Compiler.name,
-    ast.Attribute: Compiler.attribute,
-    ast.BoolOp: Compiler.boolean,
-    ast.Compare: Compiler.compare,
-    ast.BinOp: Compiler.binary,
-    ast.UnaryOp: Compiler.unary,
-    ast.IfExp: Compiler.choice,
-    ast.List: Compiler.sequence,
-    ast.Tuple: Compiler.sequence,
-    ast.Set: Compiler.sequence,
-    ast.Dict: Compiler.mapping,
-    ast.Subscript: Compiler.subscript,
-    ast.Slice: Compiler.slice,
-    ast.JoinedStr: Compiler.joined,
-    ast.Call: compile_call,
-}
+_SHOWS: dict[int, Callable[[object], str]] = {-1: format, 115: str, 114: repr, 97: ascii}
+_SEQUENCES: dict[type[ast.expr], Callable[[list[object]], object]] = {ast.List: list, ast.Tuple: tuple, ast.Set: set}

@@ -1,7 +1,7 @@
-"""From an expression's tree to the ranges of fields in which it can be true.
+"""Derive the ranges of fields in which an expression can be true from its tree.
 
-Python's comparisons decide: what raises is not found, so only values of the other side's family matter; what has no
-place in an order (NaN, containers, instances) is never left out by a range.
+Python's comparisons decide: an object on which one raises is not found, so only values of the other side's family
+matter. A value that has no place in an order (NaN, containers, instances) is never left out by a range.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import math
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from .compile import Compiler
-from .key_range import ABSENT, Everything, Nothing, Range, Want, both, either
+from .key_range import ABSENT, Everything, Nothing, Range, RangeSet, both, either
 
 LISTED = 200
 """Values of an `in` that become ranges of their own."""
@@ -39,41 +38,41 @@ MIRRORED = {
 _HIGHEST = 0x10FFFF
 
 
-class Ranging:
-    """One derivation, with the compiler that knows which parts are fixed."""
+class RangeDeriver:
+    """Derives ranges from one tree; its compiler knows which parts are fixed."""
 
     def __init__(self, compiler: Compiler) -> None:
         self.compiler = compiler
 
-    def want(self, node: ast.expr, holds: bool = True) -> Want:
-        """Where the expression is true (or, with `holds` False, false)."""
+    def derive(self, node: ast.expr, holds: bool = True) -> RangeSet:
+        """Return where the expression can be true (or, with `holds` False, false)."""
         match node:
             case ast.BoolOp():
                 join = both if isinstance(node.op, ast.And) == holds else either
-                return join([self.want(item, holds) for item in node.values])
+                return join([self.derive(item, holds) for item in node.values])
             case ast.UnaryOp(op=ast.Not()):
-                return self.want(node.operand, not holds)
+                return self.derive(node.operand, not holds)
             case ast.Compare():
                 return self._compared(node, holds)
             case ast.IfExp() if not any(isinstance(one, ast.IfExp) for one in ast.walk(node.test)):  # else it doubles
                 return either(
                     [
-                        both([self.want(node.test), self.want(node.body, holds)]),
-                        both([self.want(node.test, False), self.want(node.orelse, holds)]),
+                        both([self.derive(node.test), self.derive(node.body, holds)]),
+                        both([self.derive(node.test, False), self.derive(node.orelse, holds)]),
                     ]
                 )
             case ast.Call(func=ast.Attribute(value=owner, attr="startswith"), args=[start], keywords=[]) if holds:
                 return self._started(owner, start)
         return self._constant(node, holds)
 
-    def _constant(self, node: ast.expr, holds: bool) -> Want:
+    def _constant(self, node: ast.expr, holds: bool) -> RangeSet:
         step = self.compiler.step(node)
         try:
             return Nothing() if step.fixed and bool(step.value) != holds else Everything()
         except Exception:  # an instance whose truth is up to its class
             return Everything()
 
-    def _compared(self, node: ast.Compare, holds: bool) -> Want:
+    def _compared(self, node: ast.Compare, holds: bool) -> RangeSet:
         sides = [node.left, *node.comparators]
         pairs = [
             self._pair(left, type(op).__name__, right, holds)
@@ -81,7 +80,7 @@ class Ranging:
         ]
         return both(pairs) if holds else either(pairs)
 
-    def _pair(self, left: ast.expr, name: str, right: ast.expr, holds: bool) -> Want:
+    def _pair(self, left: ast.expr, name: str, right: ast.expr, holds: bool) -> RangeSet:
         one, other = self.compiler.step(left), self.compiler.step(right)
         if not holds:
             name = _OPPOSITE[name]
@@ -91,7 +90,7 @@ class Ranging:
             return self._range(other.field, MIRRORED[name], one.value, holds)
         return Everything()
 
-    def _range(self, field: str, name: str, value: Any, holds: bool) -> Want:
+    def _range(self, field: str, name: str, value: object, holds: bool) -> RangeSet:
         if name == "In":
             return _listed(field, value)
         if name in ("Eq", "Is"):
@@ -99,7 +98,7 @@ class Ranging:
         make = _RANGES.get(name)
         return make(field, value) if make and is_ordered(value) else Everything()
 
-    def _started(self, owner: ast.expr, start: ast.expr) -> Want:
+    def _started(self, owner: ast.expr, start: ast.expr) -> RangeSet:
         field, prefix = self.compiler.step(owner).field, self.compiler.step(start)
         if not field or not prefix.fixed:
             return Everything()
@@ -107,7 +106,7 @@ class Ranging:
         return either([_prefixed(field, one) if isinstance(one, str) else Everything() for one in starts])
 
 
-_RANGES: dict[str, Callable[[str, Any], Range]] = {
+_RANGES: dict[str, Callable[[str, object], Range]] = {
     "Lt": lambda field, value: Range(field, ABSENT, value),
     "LtE": lambda field, value: Range(field, ABSENT, value),
     "Gt": lambda field, value: Range(field, value, ABSENT),
@@ -115,8 +114,8 @@ _RANGES: dict[str, Callable[[str, Any], Range]] = {
 }
 
 
-def is_ordered(value: Any) -> bool:
-    """Whether a value has a place among those of its family."""
+def is_ordered(value: object) -> bool:
+    """Tell whether a value has a place among those of its family."""
     if type(value) is float:
         return not math.isnan(value)
     if type(value) is Decimal:
@@ -124,7 +123,7 @@ def is_ordered(value: Any) -> bool:
     return isinstance(value, _ORDERED)
 
 
-def _listed(field: str, values: Any) -> Want:
+def _listed(field: str, values: object) -> RangeSet:
     if isinstance(values, range):
         return Range(field, min(values[0], values[-1]), max(values[0], values[-1])) if values else Nothing()
     if not isinstance(values, list | tuple | set | frozenset | dict) or len(values) > LISTED:
@@ -134,8 +133,8 @@ def _listed(field: str, values: Any) -> Want:
     return either([Range(field, value, value) for value in values])
 
 
-def _prefixed(field: str, prefix: str) -> Want:
-    """Texts from the prefix to the first text after all that begin with it."""
+def _prefixed(field: str, prefix: str) -> RangeSet:
+    """Return the range from the prefix to the first text after all that begin with it."""
     for count in range(len(prefix), 0, -1):
         last = ord(prefix[count - 1])
         if last < _HIGHEST:

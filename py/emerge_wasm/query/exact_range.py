@@ -1,15 +1,14 @@
-"""Which keys of an index tell by themselves that a predicate holds, so that the object need not be looked at.
+"""Derive the keys of an index for which a predicate is true, so that the object itself need not be read.
 
-Only for what is nothing but comparisons of fields with fixed values, joined by `and`. Keys sort as values do, so what
-has a key strictly between two others lies between their values; where the keys are the same the values are, unless
-they are cut or rounded. Pure; `range.py` derives the wider ranges that are scanned.
+Only for comparisons of fields with fixed values, joined by `and`. Keys sort as values do, so a key strictly between two
+others has a value between theirs; equal keys have equal values, unless these are cut or rounded. Pure; `derive.py`
+derives the wider ranges that are scanned.
 """
 
 from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from typing import Any
 
 from ..store import prefix_end
 from .compile import Compiler
@@ -21,31 +20,33 @@ _END = b"\xfe"
 
 
 @dataclass(frozen=True, slots=True)
-class Certain:
-    """The predicate is true of each object whose field has a key with low <= key < high. `whole`: and of no other that
-    has a place in the order."""
+class ExactRange:
+    """The predicate is true of each object whose field has a key with low <= key < high.
+
+    `whole`: and of no other that has a place in the order.
+    """
 
     low: bytes
     high: bytes
     whole: bool
 
-    def joined(self, other: Certain) -> Certain:
-        """Where both hold."""
-        return Certain(max(self.low, other.low), min(self.high, other.high), self.whole and other.whole)
+    def joined(self, other: ExactRange) -> ExactRange:
+        """Return the range in which both hold."""
+        return ExactRange(max(self.low, other.low), min(self.high, other.high), self.whole and other.whole)
 
 
-def certain_of(node: ast.expr, compiler: Compiler) -> dict[str, Certain] | None:
-    """By field, where an expression is certainly true; None when keys cannot tell."""
+def exact_ranges(node: ast.expr, compiler: Compiler) -> dict[str, ExactRange] | None:
+    """Return where an expression is certainly true, by field; None when keys cannot tell."""
     if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
-        parts = [certain_of(part, compiler) for part in node.values]
+        parts = [exact_ranges(part, compiler) for part in node.values]
     elif isinstance(node, ast.Compare):
         sides = [node.left, *node.comparators]
         pairs = zip(sides, node.ops, sides[1:], strict=False)
         parts = [_pair(left, type(op).__name__, right, compiler) for left, op, right in pairs]
     else:
         name = _asked_for(node, compiler)
-        return {name: Certain(b"", _END, True)} if name else None
-    found: dict[str, Certain] = {}
+        return {name: ExactRange(b"", _END, True)} if name else None
+    found: dict[str, ExactRange] = {}
     for part in parts:
         if part is None:
             return None
@@ -56,7 +57,7 @@ def certain_of(node: ast.expr, compiler: Compiler) -> dict[str, Certain] | None:
 
 
 def _asked_for(node: ast.expr, compiler: Compiler) -> str:
-    """The field of `hasattr(o, "field")`: whatever has a place in the order is there."""
+    """Return the field in `hasattr(o, "field")`, else "". An object with a key for the field has it."""
     match node:
         case ast.Call(func=function, args=[ast.Name(id=owner), ast.Constant(value=str() as name)], keywords=[]):
             asked = compiler.dotted(function) == "hasattr" and owner == compiler.argument
@@ -64,7 +65,7 @@ def _asked_for(node: ast.expr, compiler: Compiler) -> str:
     return ""
 
 
-def _pair(left: ast.expr, name: str, right: ast.expr, compiler: Compiler) -> dict[str, Certain] | None:
+def _pair(left: ast.expr, name: str, right: ast.expr, compiler: Compiler) -> dict[str, ExactRange] | None:
     one, other = compiler.step(left), compiler.step(right)
     if one.field and other.fixed:
         field, value = one.field, other.value
@@ -76,12 +77,12 @@ def _pair(left: ast.expr, name: str, right: ast.expr, compiler: Compiler) -> dic
     return None if found is None else {field: found}
 
 
-def _between(name: str, value: Any) -> Certain | None:
+def _between(name: str, value: object) -> ExactRange | None:
     if value is None:
         first, last = family_range(sort_key(None) or b"")  # the lowest of all families
         if name in ("NotEq", "IsNot"):
-            return Certain(last, _END, True)
-        return Certain(first, last, True) if name in ("Eq", "Is") else None
+            return ExactRange(last, _END, True)
+        return ExactRange(first, last, True) if name in ("Eq", "Is") else None
     key = sort_key(value) if is_ordered(value) else None
     if key is None:
         return None
@@ -90,13 +91,13 @@ def _between(name: str, value: Any) -> Certain | None:
     below, above = (key, after) if whole else (after, key)  # what has the same key is equal, or may be
     match name:
         case "Lt":
-            return Certain(first, key, whole)
+            return ExactRange(first, key, whole)
         case "LtE":
-            return Certain(first, above, whole)
+            return ExactRange(first, above, whole)
         case "Gt":
-            return Certain(after, last, whole)
+            return ExactRange(after, last, whole)
         case "GtE":
-            return Certain(below, last, whole)
+            return ExactRange(below, last, whole)
         case "Eq" if whole:
-            return Certain(key, after, True)
+            return ExactRange(key, after, True)
     return None

@@ -1,20 +1,21 @@
-"""The functions and constructors that an expression may call outside a sandbox, each bounded."""
+"""The functions and constructors that an expression may call outside a sandbox. Each of them is bounded."""
 
 from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterable, Sized
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from .bound import BINARY, BITS, HASHED, shown, walked
 from .method import refuse_nested
 from .nested import NeedsCode, Nested
 
-Function = Callable[..., Any]
+T = TypeVar("T")
+Function = Callable[..., object]
 TYPES: dict[str, type] = {
     name: getattr(builtins, name)
     for name in ("str", "int", "float", "bool", "bytes", "complex", "list", "tuple", "dict", "set", "frozenset")
@@ -26,9 +27,9 @@ TYPES: dict[str, type] = {
     "decimal.Decimal": Decimal,
     "uuid.UUID": UUID,
 }
-"""What isinstance may ask for."""
+"""The types that isinstance may ask for."""
 
-VALUES: dict[str, Any] = {
+VALUES: dict[str, object] = {
     "datetime.UTC": UTC,
     "datetime.timezone.utc": UTC,
     "datetime.datetime.max": datetime.max,
@@ -51,37 +52,37 @@ def _refuse(what: str) -> NeedsCode:
     return NeedsCode(f"{what} could take long")
 
 
-def _sum(items: Any, start: Any = 0) -> Any:
+def _sum(items: Iterable[Any], start: Any = 0) -> object:
     found = list(walked(items))
     if not _ADDED.issuperset({type(start), *map(type, found)}):
         raise _refuse("sum of what are not numbers")
     return sum(found, start)
 
 
-def _least(items: Any, *more: Any, **named: Any) -> Any:
+def _least(items: Any, *more: Any, **named: Any) -> object:
     return min(items, *more, **named) if more else min(walked(items), **named)
 
 
-def _most(items: Any, *more: Any, **named: Any) -> Any:
+def _most(items: Any, *more: Any, **named: Any) -> object:
     return max(items, *more, **named) if more else max(walked(items), **named)
 
 
 def _walking(function: Function) -> Function:
-    def call(items: Any, **named: Any) -> Any:
+    def call(items: object, **named: object) -> object:
         return function(walked(items), **named)
 
     return call
 
 
 def _making(kind: Function) -> Function:
-    def call(*items: Any) -> Any:
+    def call(*items: object) -> object:
         return kind(*map(walked, items))
 
     return call
 
 
 def _hashing(kind: Function) -> Function:
-    def call(*items: Any) -> Any:
+    def call(*items: object) -> object:
         for each in items:
             if isinstance(each, Sized) and len(walked(each)) > HASHED:
                 raise _refuse("a set of so many")
@@ -90,8 +91,8 @@ def _hashing(kind: Function) -> Function:
     return call
 
 
-def _number(value: Any) -> Any:
-    """A value that is about to be made a number."""
+def _number(value: T) -> T:
+    """Return a value that is about to be made a number. Raises NeedsCode for one of too many digits."""
     long_text = isinstance(value, str | bytes) and len(value) > _DIGITS
     long_number = isinstance(value, int) and value.bit_length() > BITS
     if long_text or long_number or (isinstance(value, Decimal) and abs(value.adjusted()) > _DIGITS):
@@ -100,26 +101,26 @@ def _number(value: Any) -> Any:
 
 
 def _of_number(function: Function) -> Function:
-    def call(*args: Any, **named: Any) -> Any:
+    def call(*args: object, **named: object) -> object:
         return function(*map(_number, args), **named)
 
     return call
 
 
-def _round(value: Any, ndigits: Any = None) -> Any:
+def _round(value: Any, ndigits: Any = None) -> object:
     if isinstance(ndigits, int) and abs(ndigits) > _DIGITS:
         raise _refuse("rounding to so many digits")
     return round(_number(value), ndigits)
 
 
-def _text(value: Any = "") -> str:
+def _text(value: object = "") -> str:
     return str(shown(value))
 
 
 def _of_float(function: Function) -> Function:
-    """A function of math, for the types of which it runs no code."""
+    """Make a function of math that takes only types on which it runs no code."""
 
-    def call(*args: Any) -> Any:
+    def call(*args: object) -> object:
         if not {int, float, bool}.issuperset(map(type, args)):
             raise NeedsCode("math of what are not numbers")
         return function(*map(_number, args))
@@ -179,29 +180,29 @@ KEYWORDS: dict[str, frozenset[str]] = {
     "datetime.timedelta": _SPAN,
     "datetime.datetime.now": frozenset({"tz"}),
 }
-"""The keyword arguments that a function may be given; none where nothing is said."""
+"""The keyword arguments that a function may be given; a function that is not listed takes none."""
 _MOST_ARGUMENTS = {"str": 1, "uuid.UUID": 1, "decimal.Decimal": 1}
 
 
 def is_known(name: str, positional: int, named: list[str]) -> bool:
-    """Whether this function can be called so outside a sandbox."""
+    """Tell whether this function can be called with these arguments outside a sandbox."""
     allowed = KEYWORDS.get(name, frozenset())
     return name in FUNCTIONS and positional <= _MOST_ARGUMENTS.get(name, 100) and allowed.issuperset(named)
 
 
 TAKES_ANY = frozenset({"len", "bool", "any", "all", "min", "max", "sorted", "list", "tuple", "set", "frozenset"})
-"""Functions that ask an instance itself, which refuses where it must."""
+"""Functions that take an instance too: they call its methods, which refuse where they must."""
 
 
-def call_function(name: str, function: Function, args: list[Any], named: dict[str, Any]) -> Any:
+def call_function(name: str, function: Function, args: list[object], named: dict[str, object]) -> object:
     """Call one of FUNCTIONS."""
     if name not in TAKES_ANY:
         refuse_nested([*args, *named.values()])
     return function(*args, **named)
 
 
-def is_instance(value: Any, kinds: tuple[type, ...]) -> bool:
-    """isinstance, for all but an instance of a class that may derive from one of them."""
-    if type(value) is Nested:
+def is_instance(value: object, kinds: tuple[type, ...]) -> bool:
+    """Return isinstance(value, kinds). Raises NeedsCode for an instance whose class may derive from one of them."""
+    if isinstance(value, Nested):
         raise NeedsCode(f"what {value.class_name} is derived from is up to it")
     return isinstance(value, kinds)

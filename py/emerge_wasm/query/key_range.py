@@ -1,6 +1,6 @@
-"""Which objects can fit a predicate at all, by ranges of single fields: what indexes are asked. Always a superset.
+"""The objects that can fit a predicate, as ranges of single fields that indexes can answer. Always a superset.
 
-Data only; `range.py` derives it.
+Data only; `derive.py` derives it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 
-class _Absent:
+class Absent:
+    """The type of ABSENT."""
+
     def __repr__(self) -> str:
         return "ABSENT"
 
 
-ABSENT: Final = _Absent()
+ABSENT: Final = Absent()
 """The open end of a range."""
 
 
@@ -30,9 +32,10 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Objects whose field is a value from `low` to `high`, both included, either may be ABSENT: values of one family
-    (those that can be compared with the ends). Objects whose field has no place in an order may fit as well, but
-    none that has no such attribute: the field is read."""
+    """Objects whose field is a value from `low` to `high`, both included, of the same family; either may be ABSENT.
+
+    Objects whose field has no place in an order may fit as well, but none without that attribute: the field is read.
+    """
 
     field: str
     low: Any = ABSENT
@@ -41,23 +44,23 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """What fits all of the parts."""
+    """Objects that fit all of the parts."""
 
-    parts: tuple[Want, ...]
+    parts: tuple[RangeSet, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """What fits at least one of the parts."""
+    """Objects that fit at least one of the parts."""
 
-    parts: tuple[Want, ...]
-
-
-Want = Everything | Nothing | Range | Both | Either
+    parts: tuple[RangeSet, ...]
 
 
-def both(parts: list[Want]) -> Want:
-    """The parts joined by and, as short as they can be said."""
+RangeSet = Everything | Nothing | Range | Both | Either
+
+
+def both(parts: list[RangeSet]) -> RangeSet:
+    """Join parts by `and`, simplified."""
     flat = _distinct([one for part in parts for one in (part.parts if isinstance(part, Both) else (part,))])
     kept = [part for part in flat if not isinstance(part, Everything)]
     if any(isinstance(part, Nothing) for part in kept):
@@ -65,8 +68,8 @@ def both(parts: list[Want]) -> Want:
     return Everything() if not kept else kept[0] if len(kept) == 1 else Both(tuple(kept))
 
 
-def either(parts: list[Want]) -> Want:
-    """The parts joined by or, as short as they can be said."""
+def either(parts: list[RangeSet]) -> RangeSet:
+    """Join parts by `or`, simplified."""
     flat = _distinct([one for part in parts for one in (part.parts if isinstance(part, Either) else (part,))])
     kept = [part for part in flat if not isinstance(part, Nothing)]
     if any(isinstance(part, Everything) for part in kept):
@@ -74,5 +77,5 @@ def either(parts: list[Want]) -> Want:
     return Nothing() if not kept else kept[0] if len(kept) == 1 else Either(tuple(kept))
 
 
-def _distinct(parts: list[Want]) -> list[Want]:
+def _distinct(parts: list[RangeSet]) -> list[RangeSet]:
     return list(dict.fromkeys(parts))

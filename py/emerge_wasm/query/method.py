@@ -1,13 +1,13 @@
-"""The attributes and methods of plain values that an expression may use: those that only look, and are bounded.
+"""The attributes and methods of plain values that an expression may use: they change nothing, and are bounded.
 
-No other attribute of a value is ever reached.
+No other attribute of a value is ever read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from ..codec import Reference
@@ -61,30 +61,34 @@ _WALKED = frozenset({list, tuple, set, frozenset})
 _WIDE = frozenset({"ljust", "rjust", "center", "zfill"})
 
 
-def attribute(value: Any, name: str) -> Any:
-    """The attribute of a plain value, as Python would give it."""
+def attribute(value: object, name: str) -> object:
+    """Return the attribute of a plain value, as Python would."""
     kind = type(value)
-    if kind is Nested:
+    if isinstance(value, Nested):
         return value.read(name)
     if name in ATTRIBUTES.get(kind, ()) or not hasattr(kind, name):
-        return getattr(value, name)  # the latter raises what Python raises
+        found: object = getattr(value, name)  # where there is none, Python's own error
+        return found
     raise NeedsCode(f"{kind.__name__}.{name} is not used outside a sandbox")
 
 
-def find_method(value: Any, name: str) -> Any:
-    """The bound method, before its arguments are looked at."""
+def find_method(value: object, name: str) -> Callable[..., object]:
+    """Return the bound method of a plain value."""
     kind = type(value)
-    if kind is Nested:
+    if isinstance(value, Nested):
         raise NeedsCode(f"{name} is a method of {value.class_name}")
     if name not in METHODS.get(kind, ()) and hasattr(kind, name):
         raise NeedsCode(f"{kind.__name__}.{name} is not used outside a sandbox")
-    return getattr(value, name)
+    method: Callable[..., object] = getattr(value, name)
+    return method
 
 
-def call_method(value: Any, bound: Any, name: str, args: list[Any], named: dict[str, Any]) -> Any:
-    """Call it, unless that could take long."""
+def call_method(
+    value: object, bound: Callable[..., object], name: str, args: list[object], named: dict[str, object]
+) -> object:
+    """Call a bound method. Raises NeedsCode when that could take long."""
     given = [*args, *named.values()]
-    if type(value) in (str, bytes):
+    if isinstance(value, str | bytes):
         for item in given if name == "join" else ():
             walked(item)
         _check_text(value, name, given)
@@ -95,21 +99,21 @@ def call_method(value: Any, bound: Any, name: str, args: list[Any], named: dict[
     return bound(*args, **named)
 
 
-def is_short(name: str, given: list[Any]) -> bool:
-    """Whether this method of a short text, with these arguments, needs no look at what it makes."""
+def is_short(name: str, given: list[object]) -> bool:
+    """Tell whether a method of a short text, with these arguments, makes only short results."""
     plain = name in METHODS[str] and name not in _WIDE and name not in ("join", "replace")
-    return plain and all(type(item) in (str, int) and (type(item) is int or len(item) < 64) for item in given)
+    return plain and all(type(item) is int or (type(item) is str and len(item) < 64) for item in given)
 
 
-def refuse_nested(values: list[Any]) -> None:
-    """Built-in functions look at the class of what they are given: an instance may be text, or a number."""
+def refuse_nested(values: list[object]) -> None:
+    """Raise NeedsCode for an instance: a built-in function depends on its class, which may be text, or a number."""
     for value in values:
-        inner = value if type(value) in (list, tuple) else ()
+        inner = value if isinstance(value, list | tuple) else ()
         if type(value) is Nested or any(type(item) is Nested for item in inner):
             raise NeedsCode("what an instance is for a function is up to its class")
 
 
-def _check_text(value: Any, name: str, given: list[Any]) -> None:
+def _check_text(value: str | bytes, name: str, given: list[object]) -> None:
     texts = [item for item in given if isinstance(item, str | bytes)]
     longest = max(map(len, texts), default=0)
     numbers = [item for item in given if isinstance(item, int)]

@@ -1,11 +1,11 @@
-"""An instance within a state, as data: its attributes can be read where its class is plain; all else asks for code.
+"""An instance within a state, as data: its attributes can be read where its class is plain; all else needs code.
 
 Python's own algorithms (`in`, `==` of lists, `sorted`) meet it deep within containers, so it refuses by itself.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from ..codec import Record, Reference
 from ..errors import EmergeError
@@ -13,15 +13,15 @@ from .shape import Shape, known_shape
 
 
 class NeedsCode(EmergeError):
-    """Only shipped code can tell: the answer depends on a class, or the expression is more than comparisons.
+    """Only shipped code knows the answer: it depends on a class, or the expression is more than comparisons.
 
-    Never crosses a wire. (An EmergeError, so that the codec lets it through.)
+    Never crosses a wire. It is an EmergeError so that the codec lets it through.
     """
 
     code = "NeedsCode"
 
 
-def _refuse(self: Any, *args: Any, **kwargs: Any) -> Any:
+def _refuse(self: Nested, *args: object, **kwargs: object) -> NoReturn:
     raise NeedsCode(f"what {self.class_name} does is up to its class")
 
 
@@ -39,7 +39,7 @@ class Nested(_Closed):  # type: ignore[misc]  # its base is made from a table
 
     __slots__ = ("bundle", "class_name", "fields")
 
-    def __init__(self, class_name: str, bundle: str, fields: dict[str, Any]) -> None:
+    def __init__(self, class_name: str, bundle: str, fields: dict[str, object]) -> None:
         self.class_name, self.bundle, self.fields = class_name, bundle, fields
 
     @property
@@ -49,8 +49,8 @@ class Nested(_Closed):  # type: ignore[misc]  # its base is made from a table
             raise NeedsCode(f"the class {self.class_name} is not known here")
         return found
 
-    def read(self, name: str) -> Any:
-        """The attribute that an instance would have."""
+    def read(self, name: str) -> object:
+        """Return the attribute that an instance would have."""
         shape = self.shape
         if shape.opaque or name in shape.computed or (shape.closed and name not in shape.defaults):
             raise NeedsCode(shape.opaque or f"{name} is computed by {self.class_name}")
@@ -82,8 +82,13 @@ class Nested(_Closed):  # type: ignore[misc]  # its base is made from a table
             raise NeedsCode(f"whether two {self.class_name} are equal is up to their class")
 
 
-def missing(shape: Shape, name: str) -> Any:
-    """What an instance has under a name that its state lacks; AttributeError when it has nothing."""
+def missing(shape: Shape, name: str) -> object:
+    """Return the attribute of an instance whose state lacks it.
+
+    Raises:
+        AttributeError: it has no such attribute.
+        NeedsCode: its class decides.
+    """
     if name in shape.defaults:
         return shape.defaults[name]()
     if name in shape.others or shape.dynamic or name.startswith("__"):
@@ -94,13 +99,13 @@ def missing(shape: Shape, name: str) -> Any:
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, Reference})
 
 
-def nest(value: Any) -> Any:
-    """A decoded value with its records as Nested ones."""
+def nest(value: object) -> object:
+    """Return a decoded value with its records as Nested ones."""
     kind = type(value)
     if kind in _PLAIN:
         return value
-    if kind is Record:
+    if isinstance(value, Record):
         return Nested(value.class_name, value.bundle, {key: nest(item) for key, item in value.fields.items()})
-    if kind is dict:
+    if isinstance(value, dict):
         return {nest(key): nest(item) for key, item in value.items()}
-    return kind(map(nest, value)) if kind in (list, tuple, set, frozenset) else value
+    return type(value)(map(nest, value)) if isinstance(value, list | tuple | set | frozenset) else value

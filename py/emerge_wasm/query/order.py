@@ -1,6 +1,6 @@
-"""Values as bytes that sort as the values do: the keys of indexes. Pure; imports nothing but the standard library.
+"""Write values as bytes that sort as the values do: the keys of indexes. Imports only the standard library.
 
-A key tells its family (a byte) and its end, so that keys of several values can be joined and still sort field by field.
+A key begins with its family (a byte) and marks its end, so that joined keys of several values sort field by field.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import UUID
 
 TEXT_BYTES = 240
-"""Bytes of a str or bytes that count; what is the same up to there has the same key."""
+"""Bytes of a str or bytes in a key; values that are the same up to there have the same key."""
 
 _NONE, _NUMBER, _TEXT, _BYTES = b"\x08", b"\x10", b"\x18", b"\x20"
 _DATETIME, _AWARE, _DATE, _TIME, _AWARE_TIME, _TIMEDELTA, _UUID = (bytes([0x28 + 8 * step]) for step in range(7))
@@ -28,32 +28,32 @@ _DIGITS = Context(prec=1000, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[])
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def sort_key(value: Any) -> bytes | None:
-    """At most 243 bytes that sort as the values of one family do; None for a value that has no place.
+def sort_key(value: object) -> bytes | None:
+    """Return at most 243 bytes that sort as the values of one family do; None for a value that has no place.
 
     Families: None; int, float, bool and Decimal; str; bytes; naive and aware datetime, date, naive and aware time,
     timedelta; UUID. Equal values of one family have the same key, whatever their types. Different ones have the same
     only where they are cut (texts after TEXT_BYTES) or rounded (numbers of more than some 30 digits). NaN, containers,
-    records and what is of any other type have no place.
+    records and values of any other type have no place.
     """
     make = _MAKERS.get(type(value))
     return None if make is None else make(value)
 
 
 def is_whole(key: bytes) -> bool:
-    """Whether all values with that key are equal: it is neither cut nor rounded."""
+    """Tell whether all values with that key are equal: it is neither cut nor rounded."""
     if key[:1] == _NUMBER:
         return key[9:] == _EXACT
     return len(key) < TEXT_BYTES or key[:1] not in (_TEXT, _BYTES)
 
 
 def family_range(key: bytes) -> tuple[bytes, bytes]:
-    """The keys (low <= key < high) of the values that can be compared with the one that has this key."""
+    """Return the range (low <= key < high) of all values that can be compared with the one of this key."""
     return key[:1], bytes([key[0] + 1])
 
 
 def split_keys(joined: bytes) -> Iterator[bytes]:
-    """The keys of which joined ones consist."""
+    """Yield the keys in joined keys."""
     start = 0
     while start < len(joined):
         end = _end_of(joined, start)
@@ -108,7 +108,7 @@ def _decimal(value: Decimal) -> bytes | None:
 
 
 def _beyond(positive: bool) -> bytes:
-    """A number outside the range of floats, but not infinite."""
+    """Return the key of a finite number outside the range of floats."""
     sign = 1 if positive else -1
     return _near(math.copysign(_LARGEST, sign), sign, math.inf)
 
@@ -121,7 +121,7 @@ def _near(nearest: float, rest: int | Fraction, size: float | None = None) -> by
 
 
 def _ordered(value: float) -> bytes:
-    """Eight bytes that sort as floats do; both zeros have the same."""
+    """Return eight bytes that sort as floats do; both zeros have the same."""
     (bits,) = struct.unpack(">Q", struct.pack(">d", value + 0.0))
     return struct.pack(">Q", bits ^ (0xFFFF_FFFF_FFFF_FFFF if bits >> 63 else 1 << 63))
 

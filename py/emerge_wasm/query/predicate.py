@@ -1,4 +1,4 @@
-"""An expression from the wire, as what a search asks of each object. Hostile input: nothing of it is run here."""
+"""Read an expression from the wire as the predicate of a search. The input is hostile: nothing of it is run here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ast
 import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..bundles.body import parse_expression
 from ..bundles.builtin_modules import BUILTIN_MODULES
@@ -16,13 +15,13 @@ from ..errors import Invalid
 from ..operations import Wire
 from .clock import FEW, Clock
 from .compile import WORKING, Compiler
-from .derive import Ranging
-from .exact_range import Certain, certain_of
-from .key_range import Everything, Want
+from .derive import RangeDeriver
+from .exact_range import ExactRange, exact_ranges
+from .key_range import Everything, RangeSet
+from .maker import MAKERS
 from .nested import NeedsCode, Nested
-from .row import Row
+from .row import Read, Row
 from .shape import Shape, learn
-from .step import Read
 
 NODES = 1000
 """Nodes of a tree that is evaluated outside a sandbox."""
@@ -30,13 +29,15 @@ NODES = 1000
 
 @dataclass(slots=True)
 class Predicate:
-    """One expression. `fields` are the attributes of the object that it reads, `values` what it captured, `bundle` the
-    hash of what else it uses, `reason` why it is more than comparisons, arithmetic, text and membership, if it is.
+    """One expression.
+
+    `fields` are the attributes of the object that it reads, `values` is what it captured, `bundle` the hash of what
+    else it uses. `reason` says why it is more than comparisons, arithmetic, text and membership; "" when it is not.
     """
 
     text: str
     fields: frozenset[str]
-    values: dict[str, Any]
+    values: dict[str, object]
     bundle: str
     reason: str
     _tree: ast.Lambda
@@ -44,18 +45,19 @@ class Predicate:
     _read: Read
     _checked: Read | None = None
     _plain: Shape | None = None
-    _want: Want | None = None
-    _certain: list[dict[str, Certain] | None] = field(default_factory=list)  # once it is known
+    _ranges: RangeSet | None = None
+    _exact: list[dict[str, ExactRange] | None] = field(default_factory=list)  # once it is known
 
     @property
     def simple(self) -> bool:
-        """Whether it has no code of its own."""
+        """Whether it needs no code of its own."""
         return not self.reason
 
     def test(self, row: Row) -> bool:
-        """Whether it is true of an object: what bool(expression(object)) is, or raises.
+        """Return bool(expression(object)), or raise what that raises.
 
-        NeedsCode when only shipped code can tell, of this row or (where not `simple`) of any.
+        Raises:
+            NeedsCode: only shipped code can tell, for this row or (unless `simple`) for any.
         """
         if self._compiler.clock is not None:
             self._compiler.clock.start()
@@ -63,48 +65,51 @@ class Predicate:
             return True if self._read(row) else False  # bool() is slower
         return bool(self._by_asking(row))
 
-    def value(self, row: Row) -> Any:
-        """The same, as the value that the expression has: plain data, or a Nested instance."""
+    def value(self, row: Row) -> object:
+        """Return the value of the expression: plain data, or a Nested instance. Raises as `test` does."""
         if self._compiler.clock is not None:
             self._compiler.clock.start()
         return self._read(row) if self._is_plain(row.shape) else self._by_asking(row)
 
     def _is_plain(self, shape: Shape) -> bool:
-        """Whether what it reads of objects of that class is their state."""
+        """Tell whether all that it reads of objects of that class is their state."""
         if shape.opaque or not shape.computed.isdisjoint(self.fields):
             return False
         self._plain = shape
         return True
 
-    def _by_asking(self, row: Row) -> Any:
+    def _by_asking(self, row: Row) -> object:
         if self._checked is None:
-            compiler = Compiler(self._compiler.argument, self.values, checked=True, clock=self._compiler.clock)
+            compiler = Compiler(MAKERS, self._compiler.argument, self.values, checked=True, clock=self._compiler.clock)
             self._checked = _compiled(self._tree, compiler)
         return self._checked(row)
 
-    def want(self) -> Want:
-        """Which objects can fit at all, by ranges of fields."""
-        if self._want is None:
+    def ranges(self) -> RangeSet:
+        """Return which objects can fit, by ranges of fields."""
+        if self._ranges is None:
             if self._compiler.clock is not None:
                 self._compiler.clock.start()
             large = self.reason == _LARGE
-            self._want = Everything() if large else Ranging(self._compiler).want(self._tree.body)
-        return self._want
+            self._ranges = Everything() if large else RangeDeriver(self._compiler).derive(self._tree.body)
+        return self._ranges
 
-    def certain(self) -> dict[str, Certain] | None:
-        """By field, the keys of which it is certainly true; None when it is up to more than keys."""
-        if not self._certain:
-            self._certain.append(None if self.reason else certain_of(self._tree.body, self._compiler))
-        return self._certain[0]
+    def exact_ranges(self) -> dict[str, ExactRange] | None:
+        """Return the keys for which it is certainly true, by field; None when keys cannot tell."""
+        if not self._exact:
+            self._exact.append(None if self.reason else exact_ranges(self._tree.body, self._compiler))
+        return self._exact[0]
 
 
 _LARGE = f"it has more than {NODES} parts"
 
 
 def read_predicate(wire: Wire | None, bundles: Mapping[str, bytes] | None = None) -> Predicate:
-    """The predicate in {"text", "values", "bundle"}; None gives one that is true of all.
+    """Read the predicate in {"text", "values", "bundle"}; None gives one that is true of all objects.
 
-    `bundles` (hash: bytes) tell the classes of instances among its values. Raises Invalid, naming what and why.
+    `bundles` (hash: bytes) describe the classes of instances among its values.
+
+    Raises:
+        Invalid: it is no expression, or uses a name that did not come along.
     """
     if wire is None:
         wire = {"text": "lambda o: True", "values": b"\x80", "bundle": ""}
@@ -119,7 +124,7 @@ def read_predicate(wire: Wire | None, bundles: Mapping[str, bytes] | None = None
     if not bundle and not reason:
         _check_names(text, values)
     many = sum(isinstance(node, WORKING) for node in ast.walk(tree)) > FEW
-    compiler = Compiler(argument, values, clock=Clock() if many else None)
+    compiler = Compiler(MAKERS, argument, values, clock=Clock() if many else None)
     compiler.reason = reason
     return Predicate(
         text,
@@ -143,8 +148,8 @@ def _compiled(tree: ast.Lambda, compiler: Compiler) -> Read:
     return compiler.step(tree.body).read
 
 
-def _values(data: Any) -> tuple[dict[str, Any], str]:
-    """What was captured, and why that cannot be read without its classes, "" when it can."""
+def _values(data: object) -> tuple[dict[str, object], str]:
+    """Decode the captured values, and say why they cannot be read without their classes, "" when they can."""
     if type(data) is not bytes:
         raise Invalid("the values of an expression are not encoded", remedy="send what the codec writes")
     try:
@@ -156,7 +161,7 @@ def _values(data: Any) -> tuple[dict[str, Any], str]:
     return values, ""
 
 
-def _check_names(text: str, values: dict[str, Any]) -> None:
+def _check_names(text: str, values: dict[str, object]) -> None:
     names = free_names(text)
     for name in sorted(names.hard | names.soft):
         if not (name in values or name in BUILTIN_MODULES or hasattr(builtins, name)):

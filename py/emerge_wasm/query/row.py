@@ -1,7 +1,9 @@
-"""One object as an expression sees it: its state and its metadata, without an instance being made."""
+"""Rows and steps: an object as an expression sees it, without an instance being made, and what is computed on it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ..codec import decode
@@ -12,15 +14,18 @@ from .nested import NeedsCode, Nested, missing, nest
 from .shape import Shape
 
 HIDDEN = frozenset(METADATA)
-"""What an object has from its pointer, whatever its state holds under these names."""
+"""Attributes that come from the pointer, whatever the state holds under these names."""
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 _UNREADABLE = Shape("", opaque="its state holds a set or map of instances")
 
 
 class Row:
-    """`pointer` is the wire map of a Pointer, `state` encoded or decoded, `shape` that of the object's class.
+    """One object: the wire map of its pointer, its state (encoded or decoded), and the shape of its class.
 
-    A decoded state must be left alone as long as the row is used. Raises what `decode` does.
+    A decoded state must not be changed while the row is used.
+
+    Raises:
+        Invalid, LimitExceeded: the encoded state cannot be decoded.
     """
 
     __slots__ = ("pointer", "shape", "state")
@@ -33,7 +38,12 @@ class Row:
             self.state, self.shape = {}, _UNREADABLE
 
     def get(self, name: str) -> Any:
-        """The attribute of that name. AttributeError when the object has none; NeedsCode when its class makes it."""
+        """Return the attribute of that name.
+
+        Raises:
+            AttributeError: the object has none.
+            NeedsCode: its class computes it.
+        """
         shape = self.shape
         if shape.opaque or name in shape.computed:
             raise NeedsCode(shape.opaque or f"{name} is computed by {shape.name}")
@@ -51,3 +61,26 @@ def _decoded(state: bytes | dict[str, Any]) -> dict[str, Any]:
     if _SCALARS.issuperset(map(type, state.values())):
         return state
     return {name: nest(value) for name, value in state.items()}
+
+
+Read = Callable[[Row], Any]
+FOLD_LIMIT = 4096
+"""Length of a value that is computed once, when an expression is compiled, and kept."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One node of an expression, compiled. `read` gives its value on a row.
+
+    `fixed`: it is `value` on every row. `field`: it is only that attribute of the object.
+    """
+
+    read: Read
+    fixed: bool = False
+    value: Any = None
+    field: str = ""
+
+
+def fixed(value: Any) -> Step:
+    """Make a step that has the same value on every row."""
+    return Step(lambda row: value, fixed=True, value=value)

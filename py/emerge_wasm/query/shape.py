@@ -1,19 +1,19 @@
-"""What of a class decides whether its instances' attributes are their state: read from the bundle, never run.
+"""Read from a bundle which attributes of a class's instances are simply their state. Nothing is run.
 
-Where anything is not plainly seen, the class is opaque or the name computed: then only shipped code can tell.
+Where this is not plain to see, the class is opaque or the name computed: then only shipped code can tell.
 """
 
 from __future__ import annotations
 
+import ast
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..bundles.bundle import Bundle, Find, read_bundle
 from ..bundles.description import lineage
 from ..errors import EmergeError
-from .statement import Kind, Names, Statement, read_class
+from .statement import Attribute, NameResolver, Statement, read_class
 
 KEPT = 4096
 """Shapes that are remembered; they are small."""
@@ -27,23 +27,25 @@ _BASES = {
     "typing.Generic": (),
     "object": (),
 }
-_GIVEN: dict[str, Callable[[], Any]] = {"id": str, "data": lambda: None}
+_OWN_FIELDS: dict[str, Callable[[], object]] = {"id": str, "data": lambda: None}
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """`opaque`: why nothing of it is plain ("": it is); `computed`: names whose value the class decides even where
-    the state has one; `others`: those where it decides when the state has none; `defaults`: what is then there.
+    """How the attributes of a class's instances follow from their state.
 
-    `dynamic`: it has __getattr__; `closed`: instances hold their fields only; `truth`: they are true; `enum`: members
-    of a plain Enum, which are equal when they are the same.
+    `opaque` says why nothing is known ("": something is). `computed` names are the class's even where the state has a
+    value, `others` where it has none; `defaults` gives the value where the state has none.
+
+    `dynamic`: the class has __getattr__. `closed`: instances hold their fields only. `truth`: they are true.
+    `enum`: they are members of a plain Enum, which are equal when they are the same.
     """
 
     name: str
     opaque: str = ""
     computed: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
-    defaults: Mapping[str, Callable[[], Any]] = field(default_factory=dict)
+    defaults: Mapping[str, Callable[[], object]] = field(default_factory=dict)
     dynamic: bool = False
     closed: bool = False
     truth: bool = True
@@ -53,21 +55,26 @@ class Shape:
 _SHAPES: OrderedDict[str, Shape] = OrderedDict()
 
 
+def forget() -> None:
+    """Forget every shape, as a new process has none."""
+    _SHAPES.clear()
+
+
 def known_shape(bundle: str) -> Shape | None:
-    """The shape of a class that was looked at before."""
+    """Return the shape of a class that was read before, else None."""
     return _SHAPES.get(bundle)
 
 
 def learn(bundles: Mapping[str, bytes]) -> None:
-    """Look at all these classes, so that nested instances of them can be read."""
+    """Read the shapes of all these classes, so that nested instances of them can be read."""
     for hash in bundles:
         shape_of(hash, bundles.get)
 
 
 def shape_of(bundle: str, find: Find, class_name: str = "") -> Shape:
-    """The shape of the class with that bundle hash ("": plain state, by its pointer's class name), cached.
+    """Return the shape of the class with that bundle hash ("": plain state, by its pointer's class name), cached.
 
-    `find` gives the bytes of a bundle by its hash. A bundle that is missing or not right makes it opaque.
+    A bundle that is missing or not right makes the shape opaque.
     """
     if not bundle:
         return _PLAIN_OBJECT if class_name == "EmergeObject" else _PLAIN_FILE
@@ -98,16 +105,16 @@ _GONE = "a class that it derives from is missing"
 def _look_at(bundle: Bundle, find: Find) -> Shape:
     if not bundle.content.parts and not bundle.content.within:
         return _installed(bundle)
-    names: dict[str, Kind] = {}
+    names: dict[str, Attribute] = {}
     shape = _Drawn(bundle.class_name)
     rows = lineage(bundle, find)
     if not rows:
         return Shape(bundle.class_name, opaque=_GONE)
     for outer, node in reversed(rows):
-        statement = read_class(node, Names(outer, find))
+        statement = read_class(node, NameResolver(outer, find))
         shape.add(statement)
         for name in _given(statement):
-            names.setdefault(name, Kind.default(_GIVEN[name]))
+            names.setdefault(name, Attribute.default(_OWN_FIELDS[name]))
         for name, kind in statement.names.items():
             names[name] = kind.after(names.get(name))
     shape.opaque = shape.opaque or _opaque_base(rows, find)
@@ -116,7 +123,7 @@ def _look_at(bundle: Bundle, find: Find) -> Shape:
 
 @dataclass(slots=True)
 class _Drawn:
-    """A shape while the classes of a lineage are gone through."""
+    """A shape in the making, while the classes of a lineage are read."""
 
     name: str
     opaque: str = ""
@@ -132,7 +139,7 @@ class _Drawn:
         self.truth &= statement.truth
         self.enum = statement.bases == ["enum.Enum"] and statement.natural and not statement.opaque
 
-    def finish(self, names: Mapping[str, Kind]) -> Shape:
+    def finish(self, names: Mapping[str, Attribute]) -> Shape:
         return Shape(
             self.name,
             self.opaque,
@@ -151,9 +158,9 @@ def _given(statement: Statement) -> Iterator[str]:
         yield from _BASES.get(base, ())
 
 
-def _opaque_base(rows: list[tuple[Bundle, Any]], find: Find) -> str:
+def _opaque_base(rows: list[tuple[Bundle, ast.ClassDef]], find: Find) -> str:
     for outer, node in rows:
-        names = Names(outer, find)
+        names = NameResolver(outer, find)
         for base in node.bases:
             full = names.full(base)
             if full in _BASES:
@@ -166,12 +173,12 @@ def _opaque_base(rows: list[tuple[Bundle, Any]], find: Find) -> str:
 
 
 def _installed(bundle: Bundle) -> Shape:
-    """A class that is imported: plain only when it is Emerge's own."""
+    """Return the shape of an imported class, which is plain only when it is Emerge's own."""
     line = next(iter(bundle.content.imports), "")
     if line in ("from emerge_wasm import EmergeFile", "from emerge_wasm.objects import EmergeFile"):
         return _PLAIN_FILE
     return Shape(bundle.class_name, opaque=f"{bundle.class_name} is not shipped as source")
 
 
-_PLAIN_FILE = Shape("EmergeFile", defaults=_GIVEN)
+_PLAIN_FILE = Shape("EmergeFile", defaults=_OWN_FIELDS)
 _PLAIN_OBJECT = Shape("EmergeObject", defaults={"id": str})

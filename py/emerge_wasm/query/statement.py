@@ -1,4 +1,4 @@
-"""One class statement, read for what it makes of its instances' attributes. Pure: nothing is run or imported."""
+"""Read one class statement for what it makes of its instances' attributes. Nothing is run or imported."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Self
+from typing import Self
 
 from ..bundles.bundle import Bundle, Find, read_bundle
 from ..bundles.description import lineage, parsed
@@ -17,7 +17,7 @@ _DECORATORS = _DATACLASS | {"functools.total_ordering", "typing.final", "enum.un
 _METHODS = frozenset(
     {"staticmethod", "classmethod", "functools.cached_property", "abc.abstractmethod", "typing.override"}
 )
-_FACTORIES: dict[str, Callable[[], Any]] = {
+_FACTORIES: dict[str, Callable[[], object]] = {
     kind.__name__: kind for kind in (list, dict, set, tuple, frozenset, str, int, float, bool, bytes)
 }
 _VALUES = frozenset(
@@ -31,30 +31,32 @@ _ENUMS = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "e
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What a class has under a name: `computed` whatever the state holds; else `make` gives what is there when the
-    state has nothing (None: only the class can tell)."""
+class Attribute:
+    """What a class has under a name. `computed`: the class decides, whatever the state holds.
+
+    Otherwise `make` gives the value where the state has none (None: only the class can tell).
+    """
 
     computed: bool = False
-    make: Callable[[], Any] | None = None
+    make: Callable[[], object] | None = None
 
     @classmethod
-    def default(cls, make: Callable[[], Any]) -> Self:
+    def default(cls, make: Callable[[], object]) -> Self:
         return cls(make=make)
 
-    def after(self, base: Kind | None) -> Kind:
-        """What holds when a base has the name too: which of them is asked is left to the class."""
-        return self if base is None else Kind(self.computed or base.computed)
+    def after(self, base: Attribute | None) -> Attribute:
+        """Return the attribute when a base has the name too: which of them counts is left to the class."""
+        return self if base is None else Attribute(self.computed or base.computed)
 
 
-COMPUTED, OTHER = Kind(computed=True), Kind()
+COMPUTED, OTHER = Attribute(computed=True), Attribute()
 
 
 @dataclass(slots=True)
 class Statement:
-    """See `shape.Shape`. `bases` by their full names; `natural`: it does not define equality."""
+    """What a class statement says; see `shape.Shape`. `bases`: full names; `natural`: it defines no equality."""
 
-    names: dict[str, Kind] = field(default_factory=dict)
+    names: dict[str, Attribute] = field(default_factory=dict)
     bases: list[str] = field(default_factory=list)
     opaque: str = ""
     dynamic: bool = False
@@ -64,15 +66,15 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """What the names in a bundle's text stand for."""
+class NameResolver:
+    """Resolves the names in a bundle's text."""
 
     bundle: Bundle
     find: Find
 
     def full(self, node: ast.expr) -> str:
-        """`dataclasses.field` for an imported thing, `list` for a builtin one, `.Item` for one of the bundle's own;
-        "" for what is no name."""
+        """Return `dataclasses.field` for an imported thing, `list` for a builtin one, `.Item` for one of the bundle's
+        own; "" for what is no name."""
         node = node.value if isinstance(node, ast.Subscript) else node
         if isinstance(node, ast.Attribute):
             owner = self.full(node.value)
@@ -86,7 +88,7 @@ class Names:
         return _imported(content.imports).get(name, name)
 
     def is_there(self, full: str) -> bool:
-        """Whether the class of the bundle's own can be read."""
+        """Tell whether a class of the bundle's own can be read."""
         return bool(self._classes(full))
 
     def _classes(self, full: str) -> list[tuple[Bundle, ast.ClassDef]]:
@@ -97,25 +99,25 @@ class Names:
         return lineage(read_bundle(hash, self.find), self.find) if self.find(hash) is not None else []
 
     def is_member(self, node: ast.expr) -> bool:
-        """Whether that is a member of an Enum: `Status.OPEN`."""
+        """Tell whether a node is a member of an Enum: `Status.OPEN`."""
         full = self.full(node.value) if isinstance(node, ast.Attribute) else ""
         rows = self._classes(full) if full.startswith(".") else []
-        return bool(rows) and any(Names(rows[0][0], self.find).full(base) in _ENUMS for base in rows[0][1].bases)
+        return bool(rows) and any(NameResolver(rows[0][0], self.find).full(base) in _ENUMS for base in rows[0][1].bases)
 
-    def constant(self, name: str) -> Kind | None:
-        """The plain constant of that name."""
+    def constant(self, name: str) -> Attribute | None:
+        """Return the attribute that a constant of that name makes, None when there is no such constant."""
         data = dict(self.bundle.content.constants).get(name)
         if data is None:
             return None
         value = decode(data)
         if type(value) is Record:
             return COMPUTED
-        return Kind.default(lambda: value) if type(value) in _SCALARS else OTHER
+        return Attribute.default(lambda: value) if type(value) in _SCALARS else OTHER
 
 
 @lru_cache(maxsize=256)
 def _imported(lines: tuple[str, ...]) -> dict[str, str]:
-    """What import lines bind, by name, with the full name of each."""
+    """Return the names that import lines bind, with the full name of each."""
     found: dict[str, str] = {}
     for node in ast.walk(parsed("\n".join(lines))):
         if isinstance(node, ast.Import):
@@ -125,8 +127,8 @@ def _imported(lines: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def read_class(node: ast.ClassDef, names: Names) -> Statement:
-    """What one class statement says."""
+def read_class(node: ast.ClassDef, names: NameResolver) -> Statement:
+    """Read one class statement."""
     found = Statement(bases=[names.full(base) for base in node.bases])
     marks = [names.full(mark.func if isinstance(mark, ast.Call) else mark) for mark in node.decorator_list]
     if node.keywords or not _DECORATORS.issuperset(marks):
@@ -142,8 +144,8 @@ def read_class(node: ast.ClassDef, names: Names) -> Statement:
     return found
 
 
-def _add(found: Statement, item: ast.stmt, names: Names, is_dataclass: bool) -> bool:
-    """Take in one statement of the body; whether it is of a known kind."""
+def _add(found: Statement, item: ast.stmt, names: NameResolver, is_dataclass: bool) -> bool:
+    """Add one statement of the body; return whether it is of a known kind."""
     match item:
         case ast.Pass() | ast.Expr(value=ast.Constant()):
             return True
@@ -162,7 +164,7 @@ def _add(found: Statement, item: ast.stmt, names: Names, is_dataclass: bool) -> 
     return False
 
 
-def _add_assigned(found: Statement, target: ast.expr, value: ast.expr, names: Names) -> bool:
+def _add_assigned(found: Statement, target: ast.expr, value: ast.expr, names: NameResolver) -> bool:
     if not isinstance(target, ast.Name) or (target.id.startswith("__") and target.id not in _HARMLESS):
         return False
     if target.id in _HARMLESS:
@@ -172,7 +174,7 @@ def _add_assigned(found: Statement, target: ast.expr, value: ast.expr, names: Na
     return True
 
 
-def _add_function(found: Statement, item: ast.FunctionDef | ast.AsyncFunctionDef, names: Names) -> bool:
+def _add_function(found: Statement, item: ast.FunctionDef | ast.AsyncFunctionDef, names: NameResolver) -> bool:
     name = item.name
     if name in ("__bool__", "__len__"):
         found.truth = False
@@ -186,37 +188,37 @@ def _add_function(found: Statement, item: ast.FunctionDef | ast.AsyncFunctionDef
     return name not in _OPAQUE
 
 
-def _field(item: ast.AnnAssign, names: Names, is_dataclass: bool) -> Kind | None:
-    """What an annotated name is; None for one that only has an annotation."""
+def _field(item: ast.AnnAssign, names: NameResolver, is_dataclass: bool) -> Attribute | None:
+    """Return the attribute of an annotated name; None for one that only has an annotation."""
     annotation = ast.unparse(item.annotation)
     if any(word in annotation for word in ("ClassVar", "InitVar", "KW_ONLY")):
         is_dataclass = False
         if "ClassVar" not in annotation:
             return OTHER
     if item.value is None:
-        return Kind.default(lambda: None) if is_dataclass else None
+        return Attribute.default(lambda: None) if is_dataclass else None
     if isinstance(item.value, ast.Call) and names.full(item.value.func) == "dataclasses.field":
         return _declared(item.value, names) if is_dataclass else OTHER
     return _value(item.value, names)
 
 
-def _declared(call: ast.Call, names: Names) -> Kind:
-    """What `field(…)` says of the default."""
+def _declared(call: ast.Call, names: NameResolver) -> Attribute:
+    """Return the attribute with the default that `field(…)` states."""
     given = {keyword.arg: keyword.value for keyword in call.keywords}
     if None in given or call.args:
         return COMPUTED
     if "default" in given:
         return _value(given["default"], names)
     if "default_factory" in given:
-        return Kind(make=_FACTORIES.get(names.full(given["default_factory"])))
-    return Kind.default(lambda: None)
+        return Attribute(make=_FACTORIES.get(names.full(given["default_factory"])))
+    return Attribute.default(lambda: None)
 
 
-def _value(node: ast.expr, names: Names) -> Kind:
-    """What an assigned value is: known, unknown but plain, or perhaps a descriptor."""
+def _value(node: ast.expr, names: NameResolver) -> Attribute:
+    """Return the attribute of an assigned value: known, unknown but plain, or perhaps a descriptor."""
     try:
         value = ast.literal_eval(node)
-        return Kind.default(lambda: value)
+        return Attribute.default(lambda: value)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         pass
     if isinstance(node, ast.Name):
@@ -229,6 +231,6 @@ def _value(node: ast.expr, names: Names) -> Kind:
 
 
 def _is_sum(node: ast.expr) -> bool:
-    """Whether it is arithmetic of literals."""
+    """Tell whether a node is arithmetic of literals."""
     kinds = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
     return all(isinstance(child, kinds) for child in ast.walk(node))

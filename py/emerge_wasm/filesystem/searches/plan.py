@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import Invalid
-from ...query.exact_range import Certain
-from ...query.key_range import ABSENT, Both, Either, Nothing, Range, Want
+from ...query.exact_range import ExactRange
+from ...query.key_range import ABSENT, Both, Either, Nothing, Range, RangeSet
 from ...query.order import family_range, sort_key
 from ...query.row import HIDDEN
 from ...query.shape import Shape
@@ -73,7 +73,7 @@ class Branch:
     def admits(self, shape: Shape, entry: Entry, state: dict[str, Any]) -> bool:
         return all(span.admits(shape, entry, state) for span in self.spans)
 
-    def sure(self, certain: dict[str, Certain] | None) -> Certain | None:
+    def sure(self, certain: dict[str, ExactRange] | None) -> ExactRange | None:
         """The part of its rows whose keys alone say that a predicate holds; None: keys do not tell."""
         if certain is None or certain.keys() != {span.field for span in self.spans}:
             return None
@@ -86,7 +86,7 @@ class Branch:
         if last.low >= last.high and not whole:
             return None
         prefix = b"".join(one.low for one in above)
-        return Certain(prefix + last.low, prefix + last.high, whole)
+        return ExactRange(prefix + last.low, prefix + last.high, whole)
 
 
 Way = tuple[Branch, ...]
@@ -137,14 +137,14 @@ class Planner:
         self._choices = choices
         self._walk = walk
 
-    async def plan(self, want: Want) -> Way | None:
+    async def plan(self, want: RangeSet) -> Way | None:
         """The way; None: walk."""
         way = await self._way(want)
         if way and self._walk is not None:
             return await self._choices.choose([way, None], self.probe)
         return way
 
-    async def _way(self, want: Want) -> Way | None:
+    async def _way(self, want: RangeSet) -> Way | None:
         if isinstance(want, Nothing):
             return ()
         if isinstance(want, Range):
@@ -199,7 +199,7 @@ class Planner:
         return len(await scan_rest(self._core, index, limit=most, lacking=lacking))
 
 
-def flatten(want: Both) -> Iterator[Want]:
+def flatten(want: Both) -> Iterator[RangeSet]:
     """The parts of a conjunction, those of conjunctions within it too."""
     for part in want.parts:
         if isinstance(part, Both):
@@ -208,7 +208,7 @@ def flatten(want: Both) -> Iterator[Want]:
             yield part
 
 
-def spans_of(want: Want) -> dict[str, tuple[Span, str]]:
+def spans_of(want: RangeSet) -> dict[str, tuple[Span, str]]:
     """By field: the span that a want asks of every object, and how it reads."""
     parts = flatten(want) if isinstance(want, Both) else [want]
     return join_spans(part for part in parts if isinstance(part, Range))

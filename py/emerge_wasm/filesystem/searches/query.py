@@ -62,29 +62,29 @@ class Search:
 
     def spans(self) -> dict[str, Span]:
         """By field, the keys that all objects that can fit have in it."""
-        return {name: span for name, (span, _) in spans_of(self.predicate.want()).items()}
+        return {name: span for name, (span, _) in spans_of(self.predicate.ranges()).items()}
 
     async def plan(self) -> Way | None:
         """The way to all that can fit; None: a walk."""
-        return await self.planner.plan(self.predicate.want()) if self.indexes else None
+        return await self.planner.plan(self.predicate.ranges()) if self.indexes else None
 
     def sure_in(self, index: Index, way: Way | None) -> Keys | None:
         """The keys in the one index of a plan that alone say that the predicate holds."""
         if not way or len(way) > 1 or way[0].index != index or not self.expression:
             return None
-        sure = way[0].sure(self.predicate.certain())
+        sure = way[0].sure(self.predicate.exact_ranges())
         return None if sure is None else (sure.low, sure.high)
 
     def fitting(self, way: Way | None, mark: Any = None, first: int = 500) -> Candidates:
         """The objects that a plan gives and for which the predicate is true, page by page."""
-        certain = self.predicate.certain() if way and self.expression else None
+        certain = self.predicate.exact_ranges() if way and self.expression else None
         return self.judge.fitting(self.scanner.scan(way, mark, first, certain))
 
     async def counted(self, way: Way | None) -> tuple[int, Candidates]:
         """How many of what a plan gives fit without being looked at, and those of the others that do."""
         if not way or not self.context.superuser or not self.expression:
             return 0, self.fitting(way)
-        sure, others = await self.scanner.count_sure(way, self.predicate.certain())
+        sure, others = await self.scanner.count_sure(way, self.predicate.exact_ranges())
         self.judge.scanned += sure
         return sure, self.judge.fitting(others)
 

@@ -14,7 +14,7 @@ from typing import Any
 from ...context import Context
 from ...errors import Invalid
 from ...paths import DEPTH_LIMIT
-from ...query.exact_range import Certain
+from ...query.exact_range import ExactRange
 from ...query.shape import Shape
 from ..core import PAGE, Core
 from ..indexes.class_shape import shapes_of
@@ -41,7 +41,7 @@ class Scan:
     sure: Keys | None = None  # keys of objects that need not be looked at
 
 
-def scans_of(way: Way, certain: dict[str, Certain] | None = None) -> list[Scan]:
+def scans_of(way: Way, certain: dict[str, ExactRange] | None = None) -> list[Scan]:
     """The scans of a union: its ranges, and then the rest of each of its indexes. `certain`: what holds by keys."""
     if len(way) == 1 and (sure := way[0].sure(certain)) is not None:
         keys = sure.low, sure.high
@@ -76,7 +76,7 @@ class Scanner:
     moment: str = ""
 
     async def scan(
-        self, way: Way | None, mark: Any = None, first: int = PAGE, certain: dict[str, Certain] | None = None
+        self, way: Way | None, mark: Any = None, first: int = PAGE, certain: dict[str, ExactRange] | None = None
     ) -> Candidates:
         """What the plan gives (None: a walk over everything), after a mark; in pages that grow from `first`.
 
@@ -105,7 +105,7 @@ class Scanner:
         shapes = await shapes_of(self.core.store, (each.entry.bundle for each in page))
         return [each for each in page if _owner(way, each, shapes[each.entry.bundle]) in owners]
 
-    async def count_sure(self, way: Way, certain: dict[str, Certain] | None) -> tuple[int, Candidates]:
+    async def count_sure(self, way: Way, certain: dict[str, ExactRange] | None) -> tuple[int, Candidates]:
         """How many objects of a plan fit as their keys say, without reading any: for who may read all. And the others,
         which must be looked at."""
         scan, *rest = scans_of(way, certain)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...context import Context
 from ...errors import EmergeError
 from ...operations import Rows
-from ...query.key_range import ABSENT, Both, Either, Range, Want
+from ...query.key_range import ABSENT, Both, Either, Range, RangeSet
 from ..core import Core
 from ..indexes.index import FAILED, indexes_over
 from ..tree.find import find
@@ -43,13 +43,13 @@ def suggest(asked: Search, order_by: str = "") -> str:
     if asked.moment or not asked.top.entry.is_directory:
         return ""
     there = {index.fields[0] for index in asked.indexes if not index.text and index.state != FAILED}
-    best = help_for(asked.predicate.want(), there)
+    best = help_for(asked.predicate.ranges(), there)
     if not best.rank and order_by and order_by not in there and "." not in order_by:
         return order_by
     return "" if best.served else best.field
 
 
-def help_for(want: Want, there: Collection[str]) -> Help:
+def help_for(want: RangeSet, there: Collection[str]) -> Help:
     """The comparison that an index would make the most of, by the fields that have one."""
     if isinstance(want, Range):
         ends = (want.low is not ABSENT) + (want.high is not ABSENT)

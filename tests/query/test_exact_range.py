@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emerge_wasm import EmergeFile
 from emerge_wasm.codec import encode
-from emerge_wasm.query.exact_range import Certain
+from emerge_wasm.query.exact_range import ExactRange
 from emerge_wasm.query.nested import NeedsCode
 from emerge_wasm.query.order import TEXT_BYTES, family_range, is_whole, sort_key
 from emerge_wasm.query.predicate import Predicate, read_predicate
@@ -42,7 +42,7 @@ def asked(text: str, **values: Any) -> Predicate:
 @example((2**200 + 1, 2**200), "<=")
 def test_keys_decide_as_values_do(pair: tuple[Any, Any], name: str) -> None:
     try:
-        certain = asked(f"o.a {name} v", v=pair[1]).certain()
+        certain = asked(f"o.a {name} v", v=pair[1]).exact_ranges()
     except UnicodeEncodeError:  # half a character: no codec takes it
         return
     key = sort_key(pair[0])
@@ -67,7 +67,7 @@ def test_whatever_has_a_key_is_there_and_perhaps_none(value: Any) -> None:
         ("o.a is not None", value is not None),
         ("o.a != None", value is not None),
     ):
-        found = (asked(text).certain() or {})["a"]
+        found = (asked(text).exact_ranges() or {})["a"]
         assert key is None or (found.low <= key < found.high) == holds
 
 
@@ -83,17 +83,17 @@ def test_what_keys_can_tell() -> None:
     three, five = sort_key(3) or b"", sort_key(5) or b""
     after = three[:-1] + bytes([three[-1] + 1])
     for text, expected in {
-        "o.a < 5": {"a": Certain(low, five, True)},
-        "5 > o.a": {"a": Certain(low, five, True)},
-        "o.a > 3": {"a": Certain(after, high, True)},
-        "3 <= o.a < 5": {"a": Certain(three, five, True)},
-        "o.a >= 3 and o.a < 5": {"a": Certain(three, five, True)},
-        "o.a == 3 and o.b < 5": {"a": Certain(three, after, True), "b": Certain(low, five, True)},
-        "hasattr(o, 'a') and o.a < 5": {"a": Certain(low, five, True)},
-        "o.a is not None and o.a < 5": {"a": Certain(low, five, True)},
-        "o.a is None": {"a": Certain(*family_range(sort_key(None) or b""), True)},
+        "o.a < 5": {"a": ExactRange(low, five, True)},
+        "5 > o.a": {"a": ExactRange(low, five, True)},
+        "o.a > 3": {"a": ExactRange(after, high, True)},
+        "3 <= o.a < 5": {"a": ExactRange(three, five, True)},
+        "o.a >= 3 and o.a < 5": {"a": ExactRange(three, five, True)},
+        "o.a == 3 and o.b < 5": {"a": ExactRange(three, after, True), "b": ExactRange(low, five, True)},
+        "hasattr(o, 'a') and o.a < 5": {"a": ExactRange(low, five, True)},
+        "o.a is not None and o.a < 5": {"a": ExactRange(low, five, True)},
+        "o.a is None": {"a": ExactRange(*family_range(sort_key(None) or b""), True)},
     }.items():
-        assert asked(text).certain() == expected, text
+        assert asked(text).exact_ranges() == expected, text
     for text in (
         *("o.a != 3", "o.a < 5 or o.a > 7", "not o.a < 5", "o.a + 1 < 5", "o.a < o.b", "o.a", "o.a is True"),
         *(
@@ -106,9 +106,9 @@ def test_what_keys_can_tell() -> None:
             "o.a in (1, 2)",
         ),
     ):
-        assert asked(text).certain() is None, text
-    assert asked("o.a == v", v="x" * TEXT_BYTES * 2).certain() is None, "it is cut"
-    assert asked("o.a < v", v="x" * TEXT_BYTES * 2).certain() is not None
+        assert asked(text).exact_ranges() is None, text
+    assert asked("o.a == v", v="x" * TEXT_BYTES * 2).exact_ranges() is None, "it is cut"
+    assert asked("o.a < v", v="x" * TEXT_BYTES * 2).exact_ranges() is not None
 
 
 # --- classes
