@@ -67,7 +67,6 @@ CIRCLES_YET = set(
     filesystem.indexes.redefining filesystem.indexes.unique filesystem.transactions.settling
     filesystem.transactions.transaction filesystem.tree.find filesystem.tree.links
     filesystem.runs.inside.evaluate filesystem.runs.inside.execute
-    query.call query.compile
     """.split()
 )
 """Modules that import each other in a circle."""

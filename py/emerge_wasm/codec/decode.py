@@ -18,7 +18,7 @@ from ..errors import EmergeError, Invalid, LimitExceeded
 from .msgpack_engine import engine
 from .value import DEPTH_LIMIT, SIZE_LIMIT, Ext, Record, Reference
 
-Read = Callable[["Decoder", bytes], object]
+ReadExtension = Callable[["Decoder", bytes], object]
 MakeRecord = Callable[[str, str, dict[str, Any]], object]
 """Makes the value of a nested record from its class name, bundle hash and fields."""
 
@@ -163,14 +163,14 @@ def _decimal(decoder: Decoder, data: bytes) -> Decimal:
     return value
 
 
-def _iso(kind: type[datetime] | type[date] | type[time]) -> Read:
+def _iso(kind: type[datetime] | type[date] | type[time]) -> ReadExtension:
     def read(decoder: Decoder, data: bytes) -> date | time:
         return kind.fromisoformat(data.decode("ascii"))
 
     return read
 
 
-_READ: dict[int, Read] = {
+_READ: dict[int, ReadExtension] = {
     Ext.BIG_INT: lambda d, data: int.from_bytes(data, "big", signed=True),
     Ext.TUPLE: lambda d, data: tuple(d.items(data)),
     Ext.SET: lambda d, data: set(d.spread(d.items(data))),
