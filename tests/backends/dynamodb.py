@@ -12,13 +12,15 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emerge_wasm.stores.dynamodb import table as dynamodb_table
 from emerge_wasm.stores.dynamodb import write as dynamodb_write
+from emerge_wasm.stores.dynamodb.row import Item, StoreHead
+from emerge_wasm.stores.dynamodb.table import DynamoDBTable
+from emerge_wasm.stores.dynamodb.write import TransactionPlan
 
 from . import Urls
 
@@ -177,8 +179,7 @@ def kill_at(point: str, count: int) -> None:
 
     Every value is moved out of its row, so that `between` the pieces have reached DynamoDB, but not the transaction.
     """
-    original: Any = dynamodb_write.Writer._try
-    transact: Any = dynamodb_table.Table.transact
+    make, transact = TransactionPlan.make, DynamoDBTable.transact
     dynamodb_write.SMALL = dynamodb_write.LARGE = 100
     done = 0
 
@@ -186,16 +187,16 @@ def kill_at(point: str, count: int) -> None:
         if here == point and done >= count:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    async def attempt(self: Any, plan: Any) -> Any:
+    async def made(self: TransactionPlan, head: StoreHead) -> tuple[StoreHead, list[Item]]:
         nonlocal done
         done += 1
         die("before")
-        return await original(self, plan)
+        return await make(self, head)
 
-    async def transacted(self: Any, items: Any) -> None:
+    async def transacted(self: DynamoDBTable, items: Sequence[Item]) -> None:
         die("between")
         await transact(self, items)
         die("after")
 
-    dynamodb_write.Writer._try = attempt  # type: ignore[method-assign]
-    dynamodb_table.Table.transact = transacted  # type: ignore[method-assign]
+    TransactionPlan.make = made  # type: ignore[method-assign]
+    DynamoDBTable.transact = transacted  # type: ignore[method-assign]

@@ -12,12 +12,12 @@ import signal
 import socket
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emerge_wasm.stores.postgresql import write as postgresql_write
+import asyncpg
 
 from . import Urls
 
@@ -31,9 +31,13 @@ SETTINGS = {"listen_addresses": "'127.0.0.1'", "unix_socket_directories": "''", 
 
 
 class Server:
-    """One PostgreSQL server on 127.0.0.1, with fsync as it comes: started and stopped as often as a test wants."""
+    """One PostgreSQL server on 127.0.0.1: started and stopped as often as a test wants.
 
-    def __init__(self, folder: Path) -> None:
+    It syncs to the disk, as it comes, unless `settings` say otherwise: then what it answered outlives its own crash, and
+    that of its clients, but not one of the machine, which no test makes.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.data = folder / "data"
         self.data.mkdir()
         with socket.socket() as free:
@@ -49,7 +53,7 @@ class Server:
             user=self._user,
         )
         with (self.data / "postgresql.conf").open("a") as file:
-            file.writelines(f"{name} = {value}\n" for name, value in SETTINGS.items())
+            file.writelines(f"{name} = {value}\n" for name, value in {**SETTINGS, **settings}.items())
 
     def start(self) -> None:
         options = ["-w", "-o", f"-p {self.port}", "-l", str(self.data / "log"), "start"]
@@ -65,11 +69,11 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """A running server, in a folder of its own that is gone afterwards."""
+def server(**settings: str) -> Iterator[Server]:
+    """A running server with these settings, in a folder of its own that is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="emerge-postgresql-"))
     try:
-        made = Server(folder)
+        made = Server(folder, settings)
         made.start()
         try:
             yield made
@@ -88,25 +92,27 @@ def serve_postgresql(folder: Path) -> Iterator[Urls]:
 
 def kill_at(point: str, count: int) -> None:
     """End this process at a point of its commit of that number, or of the next that gets there (see `crash.POINTS`)."""
-    original: Any = postgresql_write.Writer._call
+    fetchrow = asyncpg.Connection.fetchrow
     done = 0
 
     def die(here: str) -> None:
         if here == point and done >= count:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    async def call(self: Any, connection: Any, *args: Any) -> Any:
+    async def fetched(self: asyncpg.Connection, query: str, *args: Any) -> asyncpg.Record | None:
         nonlocal done
+        if "commit_rows" not in query:
+            return await fetchrow(self, query, *args)
         done += 1
         die("before")
         if point == "between" and done >= count:
-            await connection.execute("BEGIN")
-        answer = await original(self, connection, *args)
+            await self.execute("BEGIN")
+        answer = await fetchrow(self, query, *args)
         die("between")
         die("after")
         return answer
 
-    postgresql_write.Writer._call = call  # type: ignore[method-assign]
+    asyncpg.Connection.fetchrow = fetched
 
 
 def _unprivileged(*folders: Path) -> str | None:

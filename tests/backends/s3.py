@@ -12,13 +12,11 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import obstore
 from obstore.store import S3Store as Client
-
-from emerge_wasm.stores.s3.database import Database
+from slatedb.uniffi import Db, FlushOptions, WriteBatch, WriteHandle
 
 from . import Urls
 
@@ -94,24 +92,22 @@ def free_port() -> int:
 
 def kill_at(point: str, count: int) -> None:
     """End this process at a point of its commit of that number, or of the next that gets there (see `crash.POINTS`)."""
-    write: Any = Database._write
-    flush: Any = Database._flush
+    write, flush = Db.write, Db.flush_with_options
     done = 0
 
     def die(here: str) -> None:
         if here == point and done >= count:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    async def written(self: Any, rows: Any) -> None:
+    async def written(self: Db, batch: WriteBatch) -> WriteHandle:
         nonlocal done
         done += 1
         die("before")
-        await write(self, rows)
+        return await write(self, batch)
+
+    async def flushed(self: Db, options: FlushOptions) -> None:
+        die("between")
+        await flush(self, options)
         die("after")
 
-    async def flushed(self: Any, db: Any) -> None:
-        die("between")
-        await flush(self, db)
-
-    Database._write = written  # type: ignore[method-assign]
-    Database._flush = flushed  # type: ignore[method-assign]
+    Db.write, Db.flush_with_options = written, flushed

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from emerge_wasm.stores.sqlite import write as sqlite_write
+from emerge_wasm.store import Batch
+from emerge_wasm.stores.group_commit import CommitResult
+from emerge_wasm.stores.sqlite.write import SQLiteWriter
 
 from . import Urls
 
@@ -21,26 +22,25 @@ def serve_sqlite(folder: Path) -> Iterator[Urls]:
 
 def kill_at(point: str, count: int) -> None:
     """End this process at a point of its commit of that number, or of the next that gets there (see `crash.POINTS`)."""
-    original: Any = sqlite_write.Writer._fill
-    finish: Any = sqlite_write.Writer.finish
+    apply, finish = SQLiteWriter.apply, SQLiteWriter.finish
     done = 0
 
     def die(here: str) -> None:
         if here == point and done >= count:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def fill(self: Any, group: Any) -> Any:
+    def applied(self: SQLiteWriter, group: Sequence[Batch]) -> list[CommitResult] | None:
         nonlocal done
         done += 1
         die("before")
-        answers = original(self, group)
+        answers = apply(self, group)
+        assert answers is not None, "the group is not a small one"
         die("between")
         return answers
 
-    def finished(self: Any, group: Any, answers: Any) -> Any:
+    def finished(self: SQLiteWriter, group: Sequence[Batch], answers: list[CommitResult]) -> list[CommitResult]:
         result = finish(self, group, answers)
         die("after")
         return result
 
-    sqlite_write.Writer._fill = fill  # type: ignore[method-assign]
-    sqlite_write.Writer.finish = finished  # type: ignore[method-assign]
+    SQLiteWriter.apply, SQLiteWriter.finish = applied, finished  # type: ignore[method-assign]

@@ -12,20 +12,20 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import psycopg2
 
-from emerge_wasm.stores.zodb import location as zodb_place
 from emerge_wasm.stores.zodb import relstorage as zodb_sql
-from emerge_wasm.stores.zodb import write as zodb_write
-from emerge_wasm.stores.zodb.location import place_of
+from emerge_wasm.stores.zodb.connection import ZODBConnection
+from emerge_wasm.stores.zodb.location import location_of
+from emerge_wasm.stores.zodb.write import VoteObserver
 
 from . import Urls
 from .postgresql import Server, server
 
 STORAGES = 60  # of one server: they are fixed when it starts
+QUICK = {"fsync": "off", "full_page_writes": "off", "wal_level": "minimal", "max_wal_senders": "0"}
 TABLES = "tables"  # the database that has RelStorage's tables and no store: to make them takes longer than to copy it
 
 
@@ -107,9 +107,9 @@ def _more_storages(servers: ExitStack, folder: Path) -> list[str]:
 
 @contextmanager
 def serve_relstorage(folder: Path) -> Iterator[Urls]:
-    with server() as postgresql:
+    with server(**QUICK) as postgresql:
         relstorage_url(postgresql, TABLES)
-        zodb_sql.open_storage(place_of("", {"relstorage": _address(postgresql, TABLES)})).close()
+        zodb_sql.open_storage(location_of("", {"relstorage": _address(postgresql, TABLES)})).close()
         yield lambda name: relstorage_url(postgresql, name, TABLES)
 
 
@@ -133,24 +133,23 @@ def _address(postgresql: Server, database: str) -> str:
 
 def kill_at(point: str, count: int) -> None:
     """End this process at a point of its commit of that number, or of the next that gets there (see `crash.POINTS`)."""
-    commit: Any = zodb_place.View.commit
-    vote: Any = zodb_write._Voted.tpc_vote
+    commit, vote = ZODBConnection.commit, VoteObserver.tpc_vote
     done = 0
 
     def die(here: str) -> None:
         if here == point and done >= count:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def committed(self: Any, participant: Any) -> None:
+    def committed(self: ZODBConnection, participant: object) -> None:
         nonlocal done
         done += 1
         die("before")
         commit(self, participant)
         die("after")
 
-    def voted(self: Any, transaction: Any) -> None:
+    def voted(self: VoteObserver, transaction: object) -> None:
         vote(self, transaction)
         die("between")
 
-    zodb_place.View.commit = committed  # type: ignore[method-assign]
-    zodb_write._Voted.tpc_vote = voted  # type: ignore[method-assign]
+    ZODBConnection.commit = committed  # type: ignore[method-assign]
+    VoteObserver.tpc_vote = voted  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""The engines that hold a filesystem's keys and values, one file each, chosen by URL.
+"""The engines that hold a filesystem's keys and values, one folder or file each, chosen by URL.
 
 Importing this imports no engine: each is imported when a URL first names it.
 """

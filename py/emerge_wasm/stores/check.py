@@ -1,4 +1,4 @@
-"""What every engine refuses before it touches anything, so that all refuse the same. Must not import an engine."""
+"""Checks that every engine makes before it touches anything, so that all refuse the same. Must not import an engine."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def check_options(engine: str, options: Mapping[str, str], known: Sequence[str])
 
 
 def changed(space: str, key: bytes) -> Conflict:
-    """The error of an expectation that failed: of a key's value, or of a count from this key on."""
+    """Return the error of an expectation that failed: of a key's value, or of a count from this key on."""
     return Conflict(f"the key {key.hex()} of {space} was changed meanwhile", space=space, key=key)
 
 
 def closed(name: str) -> Unavailable:
-    """The error of a store that is used after its close."""
+    """Return the error of a store that is used after its close."""
     return Unavailable(f"the store {name} is closed", remedy="open it again")
 
 

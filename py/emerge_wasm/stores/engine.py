@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Protocol
 from urllib.parse import parse_qsl, unquote
 
 from ..errors import Invalid, Unavailable
@@ -14,43 +15,53 @@ from ..store import Store
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Where an engine lives. `await getattr(import_module(module), name).open(location, options)` gives a Store."""
+    """Where an engine lives: the class `name` of `module`, which may be relative to this package."""
 
     module: str
     name: str
     example: str
-    hint: str  # what to do when the module, or what it needs, cannot be imported
+    hint: str = ""  # what to do when the module, or a package that it needs, cannot be imported
+
+
+class StoreOpener(Protocol):
+    """What the registry needs of an engine's class."""
+
+    async def open(self, location: str, options: Mapping[str, str]) -> Store:
+        """Open the store at a location, making it if it does not exist yet. Both are percent-decoded parts of a URL.
+
+        Raises:
+            Invalid: the location or an option makes no sense to this engine.
+            Unavailable: the engine cannot be reached.
+            PermissionDenied: the engine refuses these credentials.
+        """
+        ...
+
+
+def _pip(extra: str) -> str:
+    return f"pip install 'emerge-wasm[{extra}]'"
 
 
 ENGINES: dict[str, Engine] = {
-    "memory": Engine("emerge_wasm.stores.memory", "MemoryStore", "memory:", ""),
-    "sqlite": Engine(
-        "emerge_wasm.stores.sqlite.store", "SQLiteStore", "sqlite:///file.db", "use a Python built with sqlite3"
-    ),
-    "postgresql": Engine(
-        "emerge_wasm.stores.postgresql.store",
-        "PostgreSQLStore",
-        "postgresql://user@host/database",
-        "pip install 'emerge-wasm[postgresql]'",
-    ),
-    "zodb": Engine("emerge_wasm.stores.zodb.store", "ZODBStore", "zodb:///file.fs", "pip install 'emerge-wasm[zodb]'"),
-    "s3": Engine("emerge_wasm.stores.s3.store", "S3Store", "s3://bucket/prefix", "pip install 'emerge-wasm[s3]'"),
-    "dynamodb": Engine(
-        "emerge_wasm.stores.dynamodb.store", "DynamoDBStore", "dynamodb://table", "pip install 'emerge-wasm[dynamodb]'"
-    ),
-    "indexeddb": Engine(
-        "emerge_wasm.stores.indexeddb", "IndexedDBStore", "indexeddb://name", "IndexedDB is there in a browser only"
-    ),
+    "memory": Engine(".memory", "MemoryStore", "memory:"),
+    "sqlite": Engine(".sqlite.store", "SQLiteStore", "sqlite:///file.db", "use a Python built with sqlite3"),
+    "postgresql": Engine(".postgresql.store", "PostgreSQLStore", "postgresql://user@host/database", _pip("postgresql")),
+    "zodb": Engine(".zodb.store", "ZODBStore", "zodb:///file.fs", _pip("zodb")),
+    "s3": Engine(".s3.store", "S3Store", "s3://bucket/prefix", _pip("s3")),
+    "dynamodb": Engine(".dynamodb.store", "DynamoDBStore", "dynamodb://table", _pip("dynamodb")),
+    "indexeddb": Engine(".indexeddb", "IndexedDBStore", "indexeddb://name", "IndexedDB exists in a browser only"),
 }
 
 
 async def open_store(url: str) -> Store:
-    """Open the store that a URL names, making it where it is not yet.
+    """Open the store that a URL names, making it if it does not exist yet.
 
     `memory:` · `sqlite:///relative.db` · `sqlite:////absolute.db` · `indexeddb://name`, then `?option=value&…`.
-    Raises Invalid for a URL or option that no engine knows, Unavailable for an engine that cannot be had here.
+
+    Raises:
+        Invalid: no engine knows this URL or one of its options.
+        Unavailable: the engine, or a package that it needs, is missing or does not answer.
     """
-    scheme, location, options = _split(url)
+    scheme, location, options = split_url(url)
     engine = ENGINES.get(scheme)
     if engine is None:
         raise Invalid(
@@ -58,20 +69,19 @@ async def open_store(url: str) -> Store:
             remedy="use one of " + ", ".join(each.example for each in ENGINES.values()),
         )
     try:
-        kind: Any = getattr(import_module(engine.module), engine.name)
-        store: Store = await kind.open(location, options)
+        opener: StoreOpener = getattr(import_module(engine.module, __package__), engine.name)
+        return await opener.open(location, options)
     except ImportError as error:
         raise Unavailable(f"{scheme}: stores need {error.name or error}", remedy=engine.hint) from error
-    return store
 
 
 def public_url(url: str) -> str:
-    """The URL without its password, to be shown."""
+    """Return the URL without its password, to be shown."""
     return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", url)
 
 
-def _split(url: str) -> tuple[str, str, dict[str, str]]:
-    """(scheme, location, options): `sqlite:///a%20b.db?x=1` is ("sqlite", "/a b.db", {"x": "1"})."""
+def split_url(url: str) -> tuple[str, str, dict[str, str]]:
+    """Return (scheme, location, options): `sqlite:///a%20b.db?x=1` gives ("sqlite", "/a b.db", {"x": "1"})."""
     scheme, colon, rest = url.partition(":")
     if not colon:
         raise Invalid(

@@ -7,9 +7,9 @@ Imports nothing of the browser before `open`, so that it can be imported anywher
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import accumulate, chain
-from typing import Any
+from typing import Protocol, TypeVar
 
 from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from ..store import SPACES, Batch, Capabilities, Key
@@ -19,11 +19,31 @@ _ABSENT = 0xFFFFFFFF
 _INDEX = {space: index for index, space in enumerate(SPACES)}
 _DURABILITY = {"disk": "strict", "relaxed": "relaxed"}
 
+T = TypeVar("T")
+
+
+class _Reply(Protocol):
+    """A JavaScript buffer."""
+
+    def to_bytes(self) -> bytes: ...
+
+
+class _Database(Protocol):
+    """An opened database of web/indexeddb.ts; each call takes and gives one buffer."""
+
+    def get(self, buffer: object, /) -> Awaitable[_Reply]: ...
+
+    def scan(self, buffer: object, /) -> Awaitable[_Reply]: ...
+
+    def commit(self, buffer: object, /) -> Awaitable[_Reply]: ...
+
+    def close(self) -> Awaitable[object]: ...
+
 
 class IndexedDBStore:
-    """A store of URL `indexeddb://name`. Several tabs of one origin may have it open, and write to it."""
+    """A store of URL `indexeddb://name`. Several tabs of one origin may open it and write to it."""
 
-    def __init__(self, name: str, durability: str, database: Any) -> None:
+    def __init__(self, name: str, durability: str, database: _Database) -> None:
         self.capabilities = Capabilities(
             durability=durability,
             reopens=True,
@@ -40,7 +60,12 @@ class IndexedDBStore:
     async def open(cls, location: str, options: Mapping[str, str]) -> IndexedDBStore:
         """Open or make the database called `location`.
 
-        Option: `durability` = disk (the default) or relaxed. Raises Invalid, Unavailable or LimitExceeded.
+        Option: `durability` = disk (the default) or relaxed.
+
+        Raises:
+            Invalid: the location or an option is wrong, or another program's database has that name.
+            Unavailable: the browser allows no database, or another tab holds it in an older version.
+            LimitExceeded: the browser gives the database no room.
         """
         check_options("indexeddb", options, ("durability",))
         durability = options.get("durability", "disk")
@@ -79,7 +104,7 @@ class IndexedDBStore:
             return []
         head = [_INDEX[space], len(start), _length(end), min(limit, _ABSENT), int(reverse)]
         reply, lengths = await self._call(self._database.scan, head, (start, end or b""))
-        parts: list[Any] = _cut(reply, lengths)
+        parts = [part for part in _cut(reply, lengths) if part is not None]
         return list(zip(parts[::2], parts[1::2], strict=True))
 
     async def commit(self, batch: Batch) -> list[int]:
@@ -103,26 +128,26 @@ class IndexedDBStore:
             raise closed(f"indexeddb://{self._name}")
 
     async def _call(
-        self, method: Callable[[Any], Any], head: list[int], parts: Iterable[bytes]
+        self, method: Callable[[object], Awaitable[_Reply]], head: list[int], parts: Iterable[bytes]
     ) -> tuple[bytes, list[int]]:
-        """(the whole reply, the words of its head) of one call."""
+        """Call a method of the database; return (the whole reply, the words of its head)."""
         from js import Uint8Array
 
         packed = pack(head, parts)
         buffer = Uint8Array.new(len(packed))
         buffer.assign(packed)
-        reply: bytes = (await _mapped(self._name, method(buffer))).to_bytes()
+        reply = (await _mapped(self._name, method(buffer))).to_bytes()
         words = array("I", reply[: 4 * int.from_bytes(reply[:4], "little")])
         return reply, words.tolist()[1:]
 
 
 def pack(head: list[int], parts: Iterable[bytes]) -> bytes:
-    """One buffer, as web/packing.ts reads it: the number of words, the words, the bytes."""
+    """Return one buffer as web/packing.ts reads it: the number of words, the words, the bytes."""
     return array("I", [len(head) + 1, *head]).tobytes() + b"".join(parts)
 
 
 def pack_batch(batch: Batch) -> tuple[list[int], list[bytes]]:
-    """The head and the bytes of a commit."""
+    """Return the head and the parts of a commit, for `pack`."""
     head = [len(batch.expects), len(batch.deletes), len(batch.puts), len(batch.appends), len(batch.counts)]
     parts: list[bytes] = []
     for space, key, expected in batch.expects:
@@ -148,7 +173,7 @@ def _length(value: bytes | None) -> int:
 
 
 def _cut(reply: bytes, lengths: list[int]) -> list[bytes | None]:
-    """The parts of these lengths that follow the head, None for each that is absent."""
+    """Cut the parts of these lengths out of a reply, None for each that is absent."""
     sizes = [0 if length == _ABSENT else length for length in lengths]
     ends = list(accumulate(sizes, initial=4 * (len(lengths) + 1)))
     return [
@@ -157,18 +182,18 @@ def _cut(reply: bytes, lengths: list[int]) -> list[bytes | None]:
     ]
 
 
-async def _mapped(name: str, promise: Any) -> Any:
-    """What the promise gives; what it throws, as an EmergeError."""
+async def _mapped(name: str, promise: Awaitable[T]) -> T:
+    """Await a promise; raise what it throws as an EmergeError."""
     from pyodide.ffi import JsException
 
     try:
         return await promise
     except JsException as error:
-        raise _meaning(name, str(error.name), str(error.message)) from error
+        raise _to_emerge_error(name, str(error.name), str(error.message)) from error
 
 
-def _meaning(name: str, kind: str, message: str) -> EmergeError:
-    """The EmergeError for what IndexedDB says about a database."""
+def _to_emerge_error(name: str, kind: str, message: str) -> EmergeError:
+    """Return the EmergeError for a DOMException that IndexedDB threw."""
     what = f"indexeddb://{name}"
     match kind:
         case "QuotaExceededError":

@@ -35,7 +35,7 @@ class _Space:
                 insort(self.keys, key)
 
     def span(self, start: bytes, end: bytes | None) -> tuple[int, int]:
-        """Where in `keys` the range begins and ends."""
+        """Return where in `keys` the range begins and ends."""
         first = bisect_left(self.keys, start)
         return first, len(self.keys) if end is None else max(first, bisect_left(self.keys, end))
 
@@ -61,7 +61,7 @@ class MemoryStore:
 
     @classmethod
     async def open(cls, location: str, options: Mapping[str, str]) -> MemoryStore:
-        """A new, empty store. Raises Invalid for any option."""
+        """Make a new, empty store. Raises Invalid for any option."""
         check_options("memory", options, ())
         return cls()
 

@@ -1,4 +1,4 @@
-"""What DynamoDB and the way to it answer when they do not: what it means, and whether it passes. Asks for nothing."""
+"""The errors of DynamoDB and of the network: what they mean, and whether they may pass. Sends no request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...errors import Conflict, EmergeError, Invalid, LimitExceeded, PermissionD
 from .row import Item
 
 FAILURES = (boto.ClientError, boto.BotoCoreError, boto.HTTPClientError, TransportError, OSError, TimeoutError)
-"""All that a request can fail with."""
+"""Everything that a request can fail with."""
 
 _BUSY = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded", "TransactionConflict"})  # as reasons
 _THROTTLED = frozenset(  # as codes and as reasons
@@ -52,10 +52,10 @@ class TableMissing(Unavailable):
     """There is no such table."""
 
 
-def meaning(error: BaseException, name: str) -> EmergeError:
-    """The EmergeError for what a request to the table `name` failed with."""
+def to_emerge_error(error: BaseException, name: str) -> EmergeError:
+    """Return the EmergeError for what a request to the table `name` failed with."""
     if not isinstance(error, boto.ClientError):
-        return _meaning_of_transport(error, name)
+        return _from_transport(error, name)
     code = _code(error)
     said = error.response.get("Error", {}).get("Message") or code
     said = " ".join([said, *(str(each["Message"]) for each in reasons_of(error) if each.get("Message"))])
@@ -82,7 +82,7 @@ def meaning(error: BaseException, name: str) -> EmergeError:
     return Invalid(f"DynamoDB refuses a request to the table {name}: {code}: {said}", remedy="report this")
 
 
-def _meaning_of_transport(error: BaseException, name: str) -> EmergeError:
+def _from_transport(error: BaseException, name: str) -> EmergeError:
     kind = type(error).__name__
     if isinstance(error, boto.NoRegionError | boto.InvalidRegionError):
         return Invalid(
@@ -104,13 +104,13 @@ def _code(error: BaseException) -> str:
 
 
 def reasons_of(error: BaseException) -> Sequence[Item]:
-    """What a cancelled transaction says of each of its items."""
+    """Return what a cancelled transaction says of each of its items."""
     found: Sequence[Item] = error.response.get("CancellationReasons", ()) if isinstance(error, boto.ClientError) else ()
     return found
 
 
 def passing(error: BaseException) -> bool:
-    """Whether the same request may succeed a little later."""
+    """Return whether the same request may succeed a little later."""
     if not isinstance(error, boto.ClientError):
         lasting = (boto.NoRegionError, boto.NoCredentialsError, boto.PartialCredentialsError, boto.ProfileNotFound)
         return not isinstance(error, lasting)
@@ -122,7 +122,7 @@ def passing(error: BaseException) -> bool:
 
 
 def certain(error: BaseException) -> bool:
-    """Whether a request that failed so has certainly not been done."""
+    """Return whether a request that failed so has certainly not been done."""
     if isinstance(error, boto.EndpointConnectionError | boto.ConnectTimeoutError):
         return True
     return bool(reasons_of(error)) or _code(error) in _REFUSED

@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 from ...errors import Invalid, Unavailable
 from ..check import check_options
 from .error import TableMissing
-from .row import Item, Layout
-from .table import Table, connect
+from .row import Item, TableLayout
+from .table import DynamoDBTable, connect
 
 OPTIONS = ("create", "endpoint", "prefix", "region", "wait")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What a URL asks for."""
+class DynamoDBLocation:
+    """What a URL names."""
 
     table: str
     prefix: str
@@ -28,21 +28,21 @@ class Settings:
     wait: float  # seconds
 
 
-async def open_table(location: str, options: Mapping[str, str]) -> tuple[Table, Layout]:
-    """A table that holds the store. Raises Invalid, PermissionDenied or Unavailable."""
-    asked = settings(location, options)
-    table = await connect(asked.table, asked.region, asked.endpoint, asked.wait)
-    layout = Layout(asked.table, asked.prefix)
+async def open_table(location: str, options: Mapping[str, str]) -> tuple[DynamoDBTable, TableLayout]:
+    """Connect to the table that holds the store, making either. Raises Invalid, PermissionDenied or Unavailable."""
+    named = location_of(location, options)
+    table = await connect(named.table, named.region, named.endpoint, named.wait)
+    layout = TableLayout(named.table, named.prefix)
     try:
-        await _prepare(table, layout, asked.create)
+        await _prepare(table, layout, named.create)
     except BaseException:
         await table.close()
         raise
     return table, layout
 
 
-def settings(location: str, options: Mapping[str, str]) -> Settings:
-    """Raises Invalid for what cannot be meant."""
+def location_of(location: str, options: Mapping[str, str]) -> DynamoDBLocation:
+    """Read a URL's parts. Raises Invalid."""
     check_options("dynamodb", options, OPTIONS)
     if not re.fullmatch(r"[A-Za-z0-9_.-]{3,255}", location):
         raise Invalid(
@@ -57,7 +57,7 @@ def settings(location: str, options: Mapping[str, str]) -> Settings:
     wait = options.get("wait", "15")
     if not re.fullmatch(r"\d{1,3}(\.\d*)?", wait):
         raise Invalid(f"wait={wait} is not a number of seconds", remedy="write for example wait=15")
-    return Settings(location, prefix, options.get("region"), _endpoint(options), create == "yes", float(wait))
+    return DynamoDBLocation(location, prefix, options.get("region"), _endpoint(options), create == "yes", float(wait))
 
 
 def _endpoint(options: Mapping[str, str]) -> str | None:
@@ -73,8 +73,8 @@ def _endpoint(options: Mapping[str, str]) -> str | None:
     return endpoint
 
 
-async def _prepare(table: Table, layout: Layout, create: bool) -> None:
-    """Make the store, and the table, unless they are there."""
+async def _prepare(table: DynamoDBTable, layout: TableLayout, create: bool) -> None:
+    """Make the store, and the table, unless they exist."""
     try:
         if await table.get(layout.head()) is None:
             await table.attempt("put_item", layout.new_head())
@@ -86,7 +86,7 @@ async def _prepare(table: Table, layout: Layout, create: bool) -> None:
     await table.attempt("put_item", layout.new_head())
 
 
-async def _make_table(table: Table) -> None:
+async def _make_table(table: DynamoDBTable) -> None:
     request: Item = {
         "TableName": table.name,
         "BillingMode": "PAY_PER_REQUEST",
@@ -100,7 +100,7 @@ async def _make_table(table: Table) -> None:
         ],
     }
     await table.attempt("create_table", request)
-    patience = table.patience()
+    backoff = table.backoff()
     while True:
         try:
             answer = await table.ask("describe_table", {"TableName": table.name})
@@ -108,5 +108,5 @@ async def _make_table(table: Table) -> None:
                 return
         except TableMissing:
             pass
-        if not await patience.pause():
+        if not await backoff.pause():
             raise Unavailable(f"the DynamoDB table {table.name} is not ready", remedy="try again in a minute")

@@ -1,4 +1,4 @@
-"""How a store lies in a DynamoDB table: partitions, sort keys, items. Pure functions; must not import a client library.
+"""The layout of a store in a DynamoDB table: partitions, sort keys, items. Pure functions, without a client library.
 
 One table holds many stores, each under a prefix. Its primary key is `pk` (text) and `sk` (bytes):
 
@@ -31,31 +31,30 @@ HEAD = b"\x01"
 """Sort key of the store's head."""
 
 Item = dict[str, Any]
-"""Attributes, or a request, as the client library takes them."""
+"""Attributes, a request or an answer: JSON as the client library has it, of whatever shape."""
 
-
-Condition = tuple[str, bytes | None]
+RowCondition = tuple[str, bytes | None]
 """An expression, and the value that it calls :e."""
 
 
-class Moved(NamedTuple):
-    """Where a value lies that is not in its row."""
+class MovedValue(NamedTuple):
+    """The place of a value that is not in its row."""
 
     id: bytes
     size: int  # bytes
     pieces: int
 
 
-class Row(NamedTuple):
+class DynamoDBRow(NamedTuple):
     """A row as read. `value` is None for a deleted one, of which a mark is left for a while."""
 
     key: bytes
-    value: bytes | Moved | None
+    value: bytes | MovedValue | None
     stamp: int  # the commit that wrote it last
     created: int  # the commit that first wrote it
 
 
-class Touched(NamedTuple):
+class TouchedKey(NamedTuple):
     """A key that a commit put or deleted."""
 
     space: str
@@ -64,16 +63,16 @@ class Touched(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class StoreHead:
     """The item that every commit of a store changes: on condition that it is still the last one's."""
 
     seq: int
     counters: dict[str, int]
-    touched: Sequence[Touched] = ()
+    touched: Sequence[TouchedKey] = ()
     format: int = FORMAT
 
 
-class Changed(Exception):
+class RowChanged(Exception):
     """A row was written after the moment as of which it is asked for."""
 
 
@@ -82,7 +81,7 @@ def sort_key(key: bytes) -> bytes:
 
 
 def span(start: bytes, end: bytes | None) -> tuple[bytes, bytes] | None:
-    """The first and the last sort key that start <= key < end can have, both inclusive; None when there is none.
+    """Return the first and the last sort key of start <= key < end, both inclusive; None when there is none.
 
     BETWEEN is the only range that a query takes, hence the greatest possible key before `end`.
     """
@@ -96,7 +95,7 @@ def span(start: bytes, end: bytes | None) -> tuple[bytes, bytes] | None:
 
 
 def _before(end: bytes) -> bytes:
-    """The greatest key before `end`."""
+    """Return the greatest key before `end`."""
     if len(end) > KEY_LIMIT:
         return end[:KEY_LIMIT]
     if end[-1] == 0:
@@ -105,7 +104,7 @@ def _before(end: bytes) -> bytes:
 
 
 def check_lengths(batch: Batch) -> None:
-    """Raise LimitExceeded for a key that no row can have."""
+    """Raise LimitExceeded for a key too long for a row."""
     for key in (key for _, key, _ in batch.puts):
         if len(key) > KEY_LIMIT:
             raise LimitExceeded(
@@ -115,51 +114,51 @@ def check_lengths(batch: Batch) -> None:
             )
 
 
-def read_row(item: Item) -> Row:
-    value: bytes | Moved | None = _bytes(item["v"]) if "v" in item else None
+def read_row(item: Item) -> DynamoDBRow:
+    value: bytes | MovedValue | None = _bytes(item["v"]) if "v" in item else None
     if "x" in item:
         value = unpack_moved(_bytes(item["x"]))
-    return Row(_bytes(item["sk"])[1:], value, int(item["s"]["N"]), int(item["c"]["N"]))
+    return DynamoDBRow(_bytes(item["sk"])[1:], value, int(item["s"]["N"]), int(item["c"]["N"]))
 
 
-def as_of(rows: Iterable[Row], seq: int) -> list[Row]:
-    """Those of the rows that were there when commit `seq` was the last; Changed when that cannot be told.
+def as_of(rows: Iterable[DynamoDBRow], seq: int) -> list[DynamoDBRow]:
+    """Return those of the rows that existed when commit `seq` was the last.
 
-    A row made later is left out. One written later that was there before, in whatever way, is `Changed`.
+    A row made later is left out. Raises RowChanged for one that existed before and was written later.
     """
     there = []
     for row in rows:
         if row.stamp > seq and row.created <= seq:
-            raise Changed
+            raise RowChanged
         if row.stamp <= seq and row.value is not None:
             there.append(row)
     return there
 
 
-def read_head(item: Item) -> Head:
-    return Head(
+def read_head(item: Item) -> StoreHead:
+    return StoreHead(
         int(item["q"]["N"]),
         {space: int(number["N"]) for space, number in item["n"]["M"].items()},
-        [Touched(*each) for each in msgpack.unpackb(_bytes(item["t"]))] if "t" in item else (),
+        [TouchedKey(*each) for each in msgpack.unpackb(_bytes(item["t"]))] if "t" in item else (),
         int(item["f"]["N"]),
     )
 
 
-def pack_moved(moved: Moved) -> bytes:
+def pack_moved(moved: MovedValue) -> bytes:
     packed: bytes = msgpack.packb(moved)
     return packed
 
 
-def unpack_moved(packed: bytes) -> Moved:
-    return Moved(*msgpack.unpackb(packed))
+def unpack_moved(packed: bytes) -> MovedValue:
+    return MovedValue(*msgpack.unpackb(packed))
 
 
-def _bytes(attribute: Any) -> bytes:
+def _bytes(attribute: Item) -> bytes:
     return bytes(attribute["B"])
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TableLayout:
     """Names and requests of one store in a table."""
 
     table: str
@@ -178,7 +177,7 @@ class Layout:
         return _key(f"{self.prefix}:doomed", name)
 
     def between(self, partition: str, first: bytes, last: bytes) -> Item:
-        """The query for a range of sort keys, both inclusive."""
+        """Return the query for a range of sort keys, both inclusive."""
         return {
             "TableName": self.table,
             "ConsistentRead": True,
@@ -190,8 +189,8 @@ class Layout:
             },
         }
 
-    def advance(self, old: Head, new: Head) -> Item:
-        """Of a transaction: the head goes from the old commit to the new one."""
+    def advance(self, old: StoreHead, new: StoreHead) -> Item:
+        """Return the item of a transaction that moves the head from the old commit to the new one."""
         return {
             "Update": {
                 "TableName": self.table,
@@ -209,14 +208,14 @@ class Layout:
         }
 
     def new_head(self) -> Item:
-        """The request that makes an empty store, unless it is there."""
+        """Return the request that makes an empty store, unless it exists."""
         item = self.head() | {"f": _number(FORMAT), "q": _number(0), "n": _numbers({})}
         return {"TableName": self.table, "Item": item, "ConditionExpression": "attribute_not_exists(pk)"}
 
-    def write(self, place: Key, value: bytes | Moved | None, seq: int, condition: Condition | None) -> Item:
-        """Of a transaction: a row gets this value, or (None) a mark that it was deleted."""
-        name, other = ("x", "v") if isinstance(value, Moved) else ("v", "x")
-        content = pack_moved(value) if isinstance(value, Moved) else value
+    def write(self, place: Key, value: bytes | MovedValue | None, seq: int, condition: RowCondition | None) -> Item:
+        """Return the item of a transaction that gives a row this value, or (None) a mark that it was deleted."""
+        name, other = ("x", "v") if isinstance(value, MovedValue) else ("v", "x")
+        content = pack_moved(value) if isinstance(value, MovedValue) else value
         values: Item = {":s": _number(seq)}
         if content is None:
             change = "SET s = :s, c = if_not_exists(c, :s) REMOVE v, x"
@@ -226,19 +225,19 @@ class Layout:
         update: Item = {"TableName": self.table, "Key": self.row(*place), "UpdateExpression": change}
         return {"Update": update | _conditional(values, condition)}
 
-    def check(self, place: Key, condition: Condition | None) -> Item:
-        """Of a transaction: a row that must be so."""
+    def check(self, place: Key, condition: RowCondition | None) -> Item:
+        """Return the item of a transaction that requires something of a row."""
         check: Item = {"TableName": self.table, "Key": self.row(*place)}
         return {"ConditionCheck": check | _conditional({}, condition)}
 
 
 def place_of(item: Item) -> Key:
-    """The space and key of a row."""
+    """Return the space and key of a row."""
     return item["pk"]["S"].rpartition(":")[2], _bytes(item["sk"])[1:]
 
 
-def _conditional(values: Item, condition: Condition | None) -> Item:
-    """The part of a request that holds its values and its condition."""
+def _conditional(values: Item, condition: RowCondition | None) -> Item:
+    """Return the part of a request that holds its values and its condition."""
     found: Item = {}
     if condition is not None:
         found["ConditionExpression"], expected = condition

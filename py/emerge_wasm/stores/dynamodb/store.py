@@ -1,14 +1,14 @@
 """A store in a DynamoDB table: `dynamodb://table?endpoint=…&region=…`, for many nodes at once.
 
-How it lies there is said in `row`. A commit is one TransactWriteItems, and all commits of a store form one
-sequence: each changes the store's head on condition that it is the last one's (`write`). So numbers have no
-gaps, and what a commit expects or counts holds when it is done. Commits that wait together share a transaction.
+`row` describes the layout. A commit is one TransactWriteItems, and all commits of a store form one sequence: each
+changes the store's head on condition that it is the last one's (`write`). So numbers have no gaps, and what a commit
+expects or counts holds when it is done. Commits that wait together share a transaction.
 
 Reads of one key, and of up to 100 at once, are as of one moment by DynamoDB's own promise (a consistent GetItem,
 TransactGetItems). Larger ones, and scans, are not, and so are made as of a commit: first the head is read and its
-commit waited for (`head`), then the rows. Each row says which commit wrote it last, and which first: one made
-later is left out, one changed or deleted later (it leaves a mark for ten minutes) means: once more. Whoever has tried
-twice in vain keeps this process's own commits waiting meanwhile.
+commit waited for (`head`), then the rows. Each row names the commit that wrote it last, and the first one: a row made
+later is left out; for a row changed or deleted later (it leaves a mark for ten minutes) the read is made again. From
+the third attempt on, this process's own commits wait for it.
 
 Limits: a partition of DynamoDB takes about 1,000 units of writing a second, and a head is in one: a few hundred
 transactions a second, of up to 97 rows each, are the most of one store, and fewer in practice, as they follow each
@@ -18,33 +18,47 @@ other. A space is one partition key, which DynamoDB splits by sort key when it i
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext
 from typing import TypeVar
 
 from ...errors import EmergeError, LimitExceeded, Unavailable
 from ...store import Batch, Capabilities, Key
 from ..check import check_batch, check_keys, check_scan, closed
-from ..group import Group
-from .head import Commits
+from ..group_commit import GroupCommit
+from .head import CommitSequence
 from .open import open_table
-from .row import KEY_LIMIT, Changed, Item, Layout, Moved, Row, as_of, check_lengths, place_of, read_row, span
-from .table import Table
+from .row import (
+    KEY_LIMIT,
+    DynamoDBRow,
+    Item,
+    MovedValue,
+    RowChanged,
+    TableLayout,
+    as_of,
+    check_lengths,
+    place_of,
+    read_row,
+    span,
+)
+from .table import DynamoDBTable
 from .value import Sweeper, read_moved
-from .write import ROWS, Writer, weigh
+from .write import ROWS, DynamoDBWriter, weigh
 
 T = TypeVar("T")
 
 AT_ONCE = 100  # keys that one transaction reads
 PATIENT = 2  # attempts of a read after which commits of this process wait for it
 SWEEPS = (30.0, 600.0)  # seconds from the opening to the first sweep, and from one to the next
+_log = logging.getLogger("emerge.stores.dynamodb")
 
 
 class DynamoDBStore:
     """A store of URL `dynamodb://table`. It belongs to the event loop that opened it."""
 
-    def __init__(self, table: Table, layout: Layout) -> None:
+    def __init__(self, table: DynamoDBTable, layout: TableLayout) -> None:
         self.capabilities = Capabilities(
             durability="disk",
             reopens=True,
@@ -55,8 +69,8 @@ class DynamoDBStore:
         )
         self._table = table
         self._layout = layout
-        self._commits = Commits(table, layout)
-        self._group = Group(Writer(table, layout, self._commits).write, ROWS, weigh)
+        self._commits = CommitSequence(table, layout)
+        self._group = GroupCommit(DynamoDBWriter(table, layout, self._commits).write, ROWS, weigh)
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
         self._reading = 0
         self._idle = asyncio.Event()
@@ -70,7 +84,12 @@ class DynamoDBStore:
         Options: `endpoint` = URL of another DynamoDB than Amazon's; `region`; `prefix` = letters under which several
         stores share a table; `create` = no when a missing table is an error; `wait` = seconds to go on trying while
         there is trouble that may pass. Credentials come from where AWS tools look for them (AWS_ACCESS_KEY_ID and
-        AWS_SECRET_ACCESS_KEY, …). Raises Invalid, PermissionDenied or Unavailable.
+        AWS_SECRET_ACCESS_KEY, …).
+
+        Raises:
+            Invalid: the location or an option is wrong, or the table is not of Emerge stores.
+            PermissionDenied: DynamoDB refuses these credentials.
+            Unavailable: DynamoDB does not answer.
         """
         table, layout = await open_table(location, options)
         store = cls(table, layout)
@@ -116,8 +135,8 @@ class DynamoDBStore:
         await asyncio.shield(self._closing)
 
     async def _get_few(self, places: Sequence[Key]) -> dict[Key, bytes]:
-        """Up to 100 keys, as of one moment."""
-        patience = self._table.patience()
+        """Read up to 100 keys, as of one moment."""
+        backoff = self._table.backoff()
         keys = [self._layout.row(*place) for place in places]
         while True:
             try:
@@ -128,8 +147,8 @@ class DynamoDBStore:
                 return await self._found([item for item in items if item is not None])
             except LimitExceeded:
                 return await self._get_many(places)
-            except Changed:
-                if not await patience.pause():
+            except RowChanged:
+                if not await backoff.pause():
                     raise self._busy() from None
 
     async def _get_many(self, places: Sequence[Key]) -> dict[Key, bytes]:
@@ -141,7 +160,7 @@ class DynamoDBStore:
         return await self._as_of(rows)
 
     async def _found(self, items: Sequence[Item], seq: int | None = None) -> dict[Key, bytes]:
-        """The values of items as of a commit; (None) as they are, once the commits that they are from are complete."""
+        """Return the values of items as of a commit; (None) as they are, once the commits that wrote them are done."""
         rows = [(place_of(item), read_row(item)) for item in items]
         if seq is None:
             seq = max((row.stamp for _, row in rows), default=0)
@@ -149,9 +168,9 @@ class DynamoDBStore:
         there = [(place, row) for place, row in rows if as_of([row], seq)]
         return dict(zip([place for place, _ in there], await self._values(row for _, row in there), strict=True))
 
-    async def _query(self, query: Item, limit: int, seq: int) -> list[Row]:
-        """At most `limit` rows of a range as of a commit."""
-        rows: list[Row] = []
+    async def _query(self, query: Item, limit: int, seq: int) -> list[DynamoDBRow]:
+        """Return at most `limit` rows of a range as of a commit."""
+        rows: list[DynamoDBRow] = []
         query = dict(query)
         while True:
             page = await self._table.query(query | {"Limit": limit - len(rows)})
@@ -161,37 +180,39 @@ class DynamoDBStore:
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     async def _as_of(self, read: Callable[[int], Awaitable[T]]) -> T:
-        """What `read` answers when told the last commit's number; again, while it raises Changed."""
-        patience = self._table.patience()
+        """Return `read` of the last commit's number; made again while it raises RowChanged."""
+        backoff = self._table.backoff()
         attempts = 0
         while True:
             async with self._commits.turn if attempts >= PATIENT else nullcontext():
                 try:
                     return await read((await self._commits.now()).seq)
-                except Changed:
+                except RowChanged:
                     attempts += 1
-            if not await patience.pause():
+            if not await backoff.pause():
                 raise self._busy()
 
-    async def _values(self, rows: Iterable[Row]) -> list[bytes]:
-        """The rows' values. Raises Changed when the pieces of one are gone."""
+    async def _values(self, rows: Iterable[DynamoDBRow]) -> list[bytes]:
+        """Return the rows' values. Raises RowChanged when the pieces of one are gone."""
         values: list[bytes] = []
         for row in rows:
             value = row.value
-            if isinstance(value, Moved):
+            if isinstance(value, MovedValue):
                 value = await read_moved(self._table, self._layout, value)
             if value is None:
-                raise Changed
+                raise RowChanged
             values.append(value)
         return values
 
     async def _sweep(self) -> None:
-        """Delete what is doomed, now and then; trouble with it is of no concern: there is a next time."""
+        """Delete what is doomed, now and then; a sweep that fails is made up for by the next one."""
         sweeper = Sweeper(self._table, self._layout)
         await asyncio.sleep(SWEEPS[0])
         while True:
-            with suppress(EmergeError):
+            try:
                 await sweeper.sweep(time.time())
+            except EmergeError as error:
+                _log.warning("%s: a sweep failed, the next is in %d s: %s", self._table.name, SWEEPS[1], error)
             await asyncio.sleep(SWEEPS[1])
 
     async def _close(self) -> None:
@@ -203,7 +224,7 @@ class DynamoDBStore:
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[None]:
-        """A read, for which a close waits."""
+        """Count a read, for which a close waits."""
         self._check_open()
         self._reading += 1
         self._idle.clear()

@@ -1,8 +1,8 @@
-"""Values too large for their rows, in pieces of their own; and the sweeping of what nobody points to any more.
+"""Values too large for their rows, in pieces of their own; and the sweeping of pieces that no row points to any more.
 
 Pieces are written before the transaction whose row points to them, and never changed. Before them a record is written
-that dooms them in an hour; the transaction deletes that record, and makes one for the pieces (and the marks of deleted
-keys) that it leaves behind. So a process that dies leaves nothing that is not swept by whoever opens the store next.
+that dooms them in an hour. The transaction deletes that record, and makes one for the pieces (and the marks of deleted
+keys) that it leaves behind. So whatever a killed process leaves is swept by whoever opens the store next.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 import msgpack
 
 from ...store import Key
-from .row import Item, Layout, Moved
-from .table import Table
+from .row import Item, MovedValue, TableLayout
+from .table import DynamoDBTable
 
 PIECE = 350 << 10  # bytes: an item has at most 400 KiB
 UPLOAD = 3600.0  # seconds in which a commit must have come that points to pieces
@@ -24,26 +24,26 @@ KEEP = 600.0  # seconds for which what was left behind stays, for those who are 
 _PART = 25  # pieces asked for at once: at most 16 MB are answered
 
 
-class Upload:
+class ValueUpload:
     """The large values of one commit, written ahead of it."""
 
-    def __init__(self, table: Table, layout: Layout) -> None:
+    def __init__(self, table: DynamoDBTable, layout: TableLayout) -> None:
         self._table = table
         self._layout = layout
         self.name = b""  # sort key of the record that dooms them; none until there is one
-        self.written: list[Moved] = []
-        self._of: dict[int, list[Moved]] = {}  # by the value's id(), which lives as long as the commit
+        self.written: list[MovedValue] = []
+        self._of: dict[int, list[MovedValue]] = {}  # by the value's id(), which lives as long as the commit
 
-    async def move(self, values: Sequence[bytes]) -> list[Moved]:
-        """Where each of these lies now (a value asked for twice lies in two places); none is written again."""
+    async def move(self, values: Sequence[bytes]) -> list[MovedValue]:
+        """Write these values, unless written before, and return their places (a value that stands twice has two)."""
         taken = {each: list(moved) for each, moved in self._of.items()}
         found = [taken[id(value)].pop() if taken.get(id(value)) else None for value in values]
         missing = [value for value, moved in zip(values, found, strict=True) if moved is None]
         fresh = iter(await self._write(missing) if missing else ())
         return [moved or next(fresh) for moved in found]
 
-    async def _write(self, values: Sequence[bytes]) -> list[Moved]:
-        moved = [Moved(os.urandom(16), len(value), max(1, -(-len(value) // PIECE))) for value in values]
+    async def _write(self, values: Sequence[bytes]) -> list[MovedValue]:
+        moved = [MovedValue(os.urandom(16), len(value), max(1, -(-len(value) // PIECE))) for value in values]
         self.written += moved
         self.name = self.name or doom_name(UPLOAD)
         await self._table.put_each([doomed(self._layout, self.name, self.written, (), 0)])
@@ -56,8 +56,8 @@ class Upload:
         return moved
 
 
-async def read_moved(table: Table, layout: Layout, moved: Moved) -> bytes | None:
-    """The value, None when its pieces were swept."""
+async def read_moved(table: DynamoDBTable, layout: TableLayout, moved: MovedValue) -> bytes | None:
+    """Read a value; returns None when its pieces were swept."""
     keys = [layout.piece(moved.id, number) for number in range(moved.pieces)]
     parts = [keys[first : first + _PART] for first in range(0, len(keys), _PART)]
     pieces = {}
@@ -69,24 +69,24 @@ async def read_moved(table: Table, layout: Layout, moved: Moved) -> bytes | None
 
 
 def doom_name(delay: float) -> bytes:
-    """A sort key for a record of what is to be deleted in so many seconds: by time, then chance."""
+    """Make a sort key for a record of what is to be deleted in so many seconds: by time, then chance."""
     return round((time.time() + delay) * 1000).to_bytes(8, "big") + os.urandom(8)
 
 
-def doomed(layout: Layout, name: bytes, values: Iterable[Moved], marks: Iterable[Key], seq: int) -> Item:
-    """The record: of pieces, and of the marks that commit `seq` left of the keys it deleted."""
+def doomed(layout: TableLayout, name: bytes, values: Iterable[MovedValue], marks: Iterable[Key], seq: int) -> Item:
+    """Make the record that dooms pieces, and the marks that commit `seq` left of the keys it deleted."""
     return layout.doomed(name) | {"d": {"B": msgpack.packb([list(values), list(marks), seq])}}
 
 
 class Sweeper:
     """Deletes, now and then, what is doomed."""
 
-    def __init__(self, table: Table, layout: Layout) -> None:
+    def __init__(self, table: DynamoDBTable, layout: TableLayout) -> None:
         self._table = table
         self._layout = layout
 
     async def sweep(self, now: float) -> int:
-        """Delete all that was doomed until `now` (seconds since 1970); how many records of it there were."""
+        """Delete all that was doomed until `now` (seconds since 1970); return the number of its records."""
         count = 0
         query = self._layout.between("doomed", b"\0", round(now * 1000).to_bytes(8, "big"))
         while True:
@@ -98,13 +98,13 @@ class Sweeper:
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     async def _sweep_record(self, item: Item) -> bool:
-        """From the claim on, no commit can point to the pieces any more: it expects an unclaimed record."""
+        """Claim a record and delete what it dooms: no commit can point to that any more, as it expects no claim."""
         key = {"pk": item["pk"], "sk": item["sk"]}
         claim = {"TableName": self._table.name, "Key": key, "ConditionExpression": "attribute_exists(d)"}
         if not await self._table.attempt("update_item", claim | {"UpdateExpression": "SET claimed = d"}):
             return False
         values, marks, seq = msgpack.unpackb(bytes(item["d"]["B"]))
-        for moved in (Moved(*each) for each in values):
+        for moved in (MovedValue(*each) for each in values):
             await self._table.delete_each([self._layout.piece(moved.id, number) for number in range(moved.pieces)])
         await asyncio.gather(*[self._sweep_mark((space, place), seq) for space, place in marks])
         await self._table.delete_each([key])

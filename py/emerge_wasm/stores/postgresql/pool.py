@@ -1,13 +1,14 @@
-"""Connections to a PostgreSQL database: where a URL says it is, a few connections, and what their errors mean."""
+"""Connections to a PostgreSQL database: where a URL says it is, a pool of them, and the meaning of their errors."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import asyncpg
@@ -15,7 +16,7 @@ import asyncpg
 from ...errors import EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable
 from ..check import check_options
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 _OURS = ("schema", "pool", "durability", "timeout")
 _LIBPQ = (
@@ -37,6 +38,7 @@ _LIBPQ = (
 _FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 _ENDED = ("57P01", "57P02", "57P03", "57P05")  # the server ends the session
 _AGAIN = 3  # attempts at a read whose connection is lost
+_log = logging.getLogger("emerge.stores.postgresql")
 
 # Every statement of ours looks rows up by their key. The plan is made once, perhaps while the tables are empty, and
 # must do when they are large: so nothing but the index is considered.
@@ -51,7 +53,7 @@ _PLANS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PostgreSQLLocation:
     """Where a store is, and how to talk to it."""
 
     name: str  # for messages: without the password
@@ -63,7 +65,7 @@ class Place:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What a session of ours is set to."""
+        """The settings of a session of ours."""
         wait = str(round(self.timeout * 1000))
         return {
             "application_name": "emerge",
@@ -76,8 +78,8 @@ class Place:
         }
 
 
-def place_of(location: str, options: Mapping[str, str]) -> Place:
-    """What a URL's parts say. Raises Invalid."""
+def location_of(location: str, options: Mapping[str, str]) -> PostgreSQLLocation:
+    """Read a URL's parts. Raises Invalid."""
     check_options("postgresql", options, (*_OURS, *_LIBPQ))
     auth, at, rest = location.rpartition("@")
     hosts, _, database = rest.partition("/")
@@ -99,7 +101,7 @@ def place_of(location: str, options: Mapping[str, str]) -> Place:
         raise Invalid(f"durability={durability} is unknown", remedy="use disk or relaxed")
     secret = quote(user, safe="") + (colon and ":" + quote(password, safe="")) + at
     query = urlencode({name: options[name] for name in _LIBPQ if name in options})
-    return Place(
+    return PostgreSQLLocation(
         name=f"postgresql://{hosts or options.get('host', '')}/{database}?schema={schema}",
         dsn=f"postgresql://{secret}{hosts}/{quote(database, safe='')}" + (query and f"?{query}"),
         schema=schema,
@@ -116,41 +118,41 @@ def _number(options: Mapping[str, str], name: str, pattern: str, default: str, m
     return float(text)
 
 
-class Lost(Exception):
-    """The connection broke, or fell silent, while a statement was under way: nobody knows what became of it."""
+class ConnectionLost(Exception):
+    """The connection broke, or fell silent, while a statement was under way: its outcome is unknown."""
 
     def __init__(self, meaning: EmergeError) -> None:
         super().__init__(str(meaning))
         self.meaning = meaning
 
 
-class Undone(Lost):
-    """The server took the statement back for another's sake: nothing became of it, and it can be made again."""
+class TransactionUndone(ConnectionLost):
+    """The server rolled the statement back in favour of another: it can be made again."""
 
 
-class Pool:
-    """Up to `size` connections, made when needed and kept. What is raised is an EmergeError, or Lost."""
+class PostgreSQLPool:
+    """Up to `size` connections, made when needed and kept. Its methods raise EmergeError, or ConnectionLost."""
 
-    def __init__(self, place: Place, size: int) -> None:
-        self.place = place
-        self.free = size  # less those who have one or wait for one
+    def __init__(self, location: PostgreSQLLocation, size: int) -> None:
+        self.location = location
+        self.free = size  # less the callers that have one or wait for one
         self._size = size
-        self._places = asyncio.Semaphore(size)
-        self._idle: list[Any] = []
+        self._slots = asyncio.Semaphore(size)
+        self.idle: list[asyncpg.Connection] = []  # made, and lent to nobody now
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
-        """A connection for one statement after the other; those who wait get theirs in turn."""
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Lend a connection for one statement after the other; those who wait get theirs in turn."""
         self.free -= 1
         try:
-            async with self._places, self._held() as connection:
+            async with self._slots, self._held() as connection:
                 yield connection
         finally:
             self.free += 1
 
     @asynccontextmanager
-    async def _held(self) -> AsyncIterator[Any]:
-        connection = self._pop() or await connect(self.place)
+    async def _held(self) -> AsyncIterator[asyncpg.Connection]:
+        connection = self._pop() or await connect(self.location)
         try:
             yield connection
         except _FOREIGN as error:
@@ -160,61 +162,64 @@ class Pool:
             raise
         finally:
             if not connection.is_closed():
-                self._idle.append(connection)
+                self.idle.append(connection)
 
-    async def read(self, work: Callable[[Any], Awaitable[Result]]) -> Result:
-        """What `work` gives for a connection; when that is lost, for another: it must change nothing."""
+    async def read(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Return the result of `work` on a connection; when that is lost, on another: it must change nothing."""
         for _ in range(_AGAIN):
             try:
                 async with self.connection() as connection:
                     return await work(connection)
-            except Lost as error:
+            except ConnectionLost as error:
                 lost = error
         raise lost.meaning from lost
 
     async def close(self) -> None:
-        """Wait for what is under way and close all; nothing can be done with it afterwards."""
+        """Wait for what is under way and close all connections; the pool cannot be used afterwards."""
         for _ in range(self._size):
-            await self._places.acquire()
-        for connection in self._idle:
+            await self._slots.acquire()
+        for connection in self.idle:
             try:
                 await connection.close(timeout=1)
             except _FOREIGN:
                 connection.terminate()
-        self._idle.clear()
+        self.idle.clear()
 
-    def _trouble(self, connection: Any, error: BaseException) -> Exception:
-        """What to raise for a foreign error; what may be broken is given up."""
+    def _trouble(self, connection: asyncpg.Connection, error: BaseException) -> Exception:
+        """Return the error to raise for the driver's; close the connections that may be broken."""
         state = str(getattr(error, "sqlstate", None))
         if state in ("40001", "40P01"):  # a conflict of isolation, a deadlock
-            return Undone(meaning(error, self.place))
+            return TransactionUndone(to_emerge_error(error, self.location))
         if isinstance(error, asyncpg.PostgresError) and state[:2] != "08" and state not in _ENDED:
-            return meaning(error, self.place)
-        for each in (connection, *self._idle):  # the others are likely as lost
+            return to_emerge_error(error, self.location)
+        _log.warning(
+            "%s: a connection is lost, and %d idle ones with it: %r", self.location.name, len(self.idle), error
+        )
+        for each in (connection, *self.idle):  # the others are likely as lost
             each.terminate()
-        self._idle.clear()
-        return Lost(meaning(error, self.place))
+        self.idle.clear()
+        return ConnectionLost(to_emerge_error(error, self.location))
 
-    def _pop(self) -> Any:
-        while self._idle:
-            connection = self._idle.pop()
+    def _pop(self) -> asyncpg.Connection | None:
+        while self.idle:
+            connection = self.idle.pop()
             if not connection.is_closed():
                 return connection
         return None
 
 
-async def connect(place: Place) -> Any:
-    """A new connection, set up for the store. Raises EmergeError."""
+async def connect(location: PostgreSQLLocation) -> asyncpg.Connection:
+    """Open a connection, set up for the store. Raises EmergeError."""
     try:
         connection = await asyncpg.connect(
-            place.dsn,
-            timeout=place.timeout,
-            command_timeout=1.5 * place.timeout + 0.1,  # the server's own limit comes first, and tells more
-            server_settings=place.settings,
+            location.dsn,
+            timeout=location.timeout,
+            command_timeout=1.5 * location.timeout + 0.1,  # the server's own limit comes first, and tells more
+            server_settings=location.settings,
             max_cached_statement_lifetime=0,
         )
         try:
-            if place.durability == "disk":  # whatever the database is set to; stricter levels are left alone
+            if location.durability == "disk":  # whatever the database is set to; stricter levels are left alone
                 await connection.execute(
                     "SELECT set_config('synchronous_commit', 'on', false)"
                     " WHERE current_setting('synchronous_commit') = 'off'"
@@ -223,7 +228,7 @@ async def connect(place: Place) -> Any:
             connection.terminate()
             raise
     except (*_FOREIGN, ValueError) as error:
-        raise meaning(error, place) from error
+        raise to_emerge_error(error, location) from error
     return connection
 
 
@@ -254,16 +259,16 @@ _MEANINGS: list[tuple[str, type[EmergeError], str, str]] = [
 ]
 
 
-def meaning(error: BaseException, place: Place) -> EmergeError:
-    """The EmergeError for what the driver, or the operating system, says."""
+def to_emerge_error(error: BaseException, location: PostgreSQLLocation) -> EmergeError:
+    """Return the EmergeError for an error of the driver, or of the operating system."""
     state = getattr(error, "sqlstate", None) or ""
     said = next(iter(str(error).splitlines()), type(error).__name__)
     for start, kind, what, remedy in _MEANINGS:
         if state.startswith(start):
             details = {"limit": "disk space" if state == "53100" else "server"} if kind is LimitExceeded else {}
-            return kind(f"{place.name}: {what}: {said}", remedy=remedy, **details)
+            return kind(f"{location.name}: {what}: {said}", remedy=remedy, **details)
     if isinstance(error, TimeoutError):
-        return Unavailable(f"{place.name} did not answer within {place.timeout:g} s", remedy=_LATER)
+        return Unavailable(f"{location.name} did not answer within {location.timeout:g} s", remedy=_LATER)
     if isinstance(error, ValueError) and not state:
-        return Invalid(f"{place.name}: {said}", remedy="correct the store's URL")
-    return Unavailable(f"{place.name}: {said}", remedy=_LATER)
+        return Invalid(f"{location.name}: {said}", remedy="correct the store's URL")
+    return Unavailable(f"{location.name}: {said}", remedy=_LATER)

@@ -1,4 +1,4 @@
-"""What a PostgreSQL store has in its schema: tables, functions, the number of their format. SQL and nothing else.
+"""The schema of a PostgreSQL store: tables, functions, the number of their format. SQL and nothing else.
 
 A commit is one call of `commit_rows`: one round trip, one transaction, and no lock is ever held while a client is
 waited for. An advisory lock lets one commit of a store at a time through, whatever process it comes from; every
@@ -8,7 +8,7 @@ commits are serial, cannot deadlock, and a number of an append is taken and made
 
 from __future__ import annotations
 
-from typing import Any
+import asyncpg
 
 from ...errors import Invalid, PermissionDenied
 
@@ -128,10 +128,13 @@ END $$;
 _OURS = ("rows", "counters", "writers")
 
 
-async def prepare(connection: Any, schema: str, name: str) -> None:
+async def prepare(connection: asyncpg.Connection, schema: str, name: str) -> None:
     """Check that the schema is of a format we know; make it when it is new. `schema` is a checked name.
 
-    Raises Invalid, or what the driver raises.
+    Raises:
+        Invalid: the schema holds other tables, or a store of a newer format.
+        PermissionDenied: the user may not make tables there.
+        asyncpg.PostgresError: what else the server says.
     """
     if not await _there(connection, schema, "emerge"):
         async with connection.transaction(isolation="read_committed"):
@@ -143,7 +146,7 @@ async def prepare(connection: Any, schema: str, name: str) -> None:
         raise Invalid(f"{name} has format {version}, this Emerge reads up to {FORMAT}", remedy="upgrade Emerge")
 
 
-async def _make(connection: Any, schema: str, name: str) -> None:
+async def _make(connection: asyncpg.Connection, schema: str, name: str) -> None:
     for table in _OURS:
         if await _there(connection, schema, table):
             raise Invalid(
@@ -158,7 +161,7 @@ async def _make(connection: Any, schema: str, name: str) -> None:
     await connection.execute(_TABLES + _COMMIT + _SETTLE + f"INSERT INTO emerge VALUES ({FORMAT})")
 
 
-async def _there(connection: Any, schema: str, table: str) -> bool:
+async def _there(connection: asyncpg.Connection, schema: str, table: str) -> bool:
     # Not to_regclass: in a transaction that waited for a lock it answers from before the wait.
     query = (
         "SELECT true FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = $1 AND relname = $2"

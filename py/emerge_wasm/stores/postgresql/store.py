@@ -10,28 +10,29 @@ Several processes may have it open and write to it at once. Each schema is one s
   connection was lost.
 - `emerge (format)`: the number of this layout.
 
-asyncpg and not SQLAlchemy, because the whole of it is two statements to read and two functions to write
-(`schema`): there is nothing to generate or to map. asyncpg speaks the binary protocol with prepared
-statements and arrays as parameters, so a batch of any size is one round trip. It wants PostgreSQL 12 or later, and a
-connection of its own for a session: a pooler in between must be in session mode.
+asyncpg and not SQLAlchemy, because there are only two statements to read and two functions to write (`schema`): nothing
+to generate or to map. asyncpg speaks the binary protocol with prepared statements and arrays as parameters, so a batch
+of any size is one round trip. It needs PostgreSQL 12 or later, and a connection of its own for a session: a pooler in
+between must be in session mode.
 
-Commits that wait at the same moment are one transaction (`group.py`), and so are reads of keys one statement while
-all connections are busy. Must not be imported in a browser.
+Commits that wait at the same moment share one transaction (`group_commit`); reads of keys share one statement while all
+connections are busy. Must not be imported in a browser.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+import asyncpg
 
 from ...errors import LimitExceeded
 from ...store import Batch, Capabilities, Key
 from ..check import check_batch, check_keys, check_scan, closed
-from ..group import Group
-from .pool import Place, Pool, place_of
+from ..group_commit import GroupCommit
+from .pool import PostgreSQLLocation, PostgreSQLPool, location_of
 from .schema import prepare
-from .write import LARGEST, Writer, size_of
+from .write import LARGEST, PostgreSQLWriter, size_of
 
 LARGEST_KEY = 2600  # bytes: a row of an index fits into a third of a page
 
@@ -45,7 +46,9 @@ _MOST = 2**31 - 1  # rows of a page
 class PostgreSQLStore:
     """A store of URL `postgresql://…`. It belongs to the event loop that opened it."""
 
-    def __init__(self, place: Place, pool: Pool, writing: Pool, durability: str) -> None:
+    def __init__(
+        self, pool: PostgreSQLPool, writing: PostgreSQLPool, writer: PostgreSQLWriter, durability: str
+    ) -> None:
         self.capabilities = Capabilities(
             durability=durability,
             reopens=True,
@@ -54,11 +57,11 @@ class PostgreSQLStore:
             largest_batch=100_000,
             largest_value=64 << 20,
         )
-        self._name = place.name
-        self._pool = pool
-        self._writing = writing
-        self._writer = Writer(writing)
-        self._group = Group(self._writer.write)
+        self.location = pool.location
+        self.reading = pool
+        self.writing = writing
+        self._writer = writer
+        self._group = GroupCommit(self._writer.write)
         self._asked: list[tuple[Sequence[Key], asyncio.Future[list[bytes | None]]]] = []
         self._serving: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -71,13 +74,21 @@ class PostgreSQLStore:
         disk, or relaxed (synchronous_commit=off: a crash of the server may lose the last commits, never tear one);
         `timeout` = seconds that a statement may take, or wait for other writers (30); sslmode and its like as in libpq.
         What the URL leaves out is taken from PGHOST, PGUSER, PGPASSWORD, ~/.pgpass and the like, as libpq does.
-        Raises Invalid, PermissionDenied or Unavailable.
-        """
-        place = place_of(location, options)
-        writing = Pool(place, 1)
 
-        async def prepared(connection: Any) -> str:
-            await prepare(connection, place.schema, place.name)
+        Raises:
+            Invalid: the location or an option is wrong, or the schema is not an Emerge store.
+            PermissionDenied: the server refuses these credentials, or the user lacks a right.
+            Unavailable: the server does not answer.
+        """
+        return await cls.open_at(location_of(location, options))
+
+    @classmethod
+    async def open_at(cls, location: PostgreSQLLocation, patience: float = 5.0) -> PostgreSQLStore:
+        """Open the store at a location, as `open`; `patience` is that of `PostgreSQLWriter`."""
+        writing = PostgreSQLPool(location, 1)
+
+        async def prepared(connection: asyncpg.Connection) -> str:
+            await prepare(connection, location.schema, location.name)
             return str(await connection.fetchval("SELECT current_setting('fsync')"))
 
         try:
@@ -85,15 +96,16 @@ class PostgreSQLStore:
         except BaseException:
             await writing.close()
             raise
-        return cls(place, Pool(place, place.pool), writing, place.durability if fsync == "on" else "relaxed")
+        durability = location.durability if fsync == "on" else "relaxed"
+        return cls(PostgreSQLPool(location, location.pool), writing, PostgreSQLWriter(writing, patience), durability)
 
     async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
         self._check_open()
         check_keys(keys)
         if not keys:
             return []
-        if self._pool.free > 0:
-            return await self._pool.read(lambda connection: _values(connection, keys))
+        if self.reading.free > 0:
+            return await self.reading.read(lambda connection: _values(connection, keys))
         answer: asyncio.Future[list[bytes | None]] = asyncio.get_running_loop().create_future()
         self._asked.append((keys, answer))
         if len(self._asked) == 1:
@@ -110,7 +122,7 @@ class PostgreSQLStore:
             f"SELECT key, value FROM rows WHERE space = $1 AND key >= $3{below}"
             f" ORDER BY key {'DESC' if reverse else 'ASC'} LIMIT $2"
         )
-        rows = await self._pool.read(lambda connection: connection.fetch(query, space, min(limit, _MOST), *bounds))
+        rows = await self.reading.read(lambda connection: connection.fetch(query, space, min(limit, _MOST), *bounds))
         return [(key, value) for key, value in rows]
 
     async def commit(self, batch: Batch) -> list[int]:
@@ -130,16 +142,16 @@ class PostgreSQLStore:
         task.add_done_callback(self._serving.discard)
 
     async def _answer(self) -> None:
-        """Get, in one statement, what was asked for until a connection came free."""
+        """Read, in one statement, what was asked for until a connection came free."""
         group: list[tuple[Sequence[Key], asyncio.Future[list[bytes | None]]]] = []
 
-        async def work(connection: Any) -> list[bytes | None]:
+        async def work(connection: asyncpg.Connection) -> list[bytes | None]:
             if not group:
                 group.extend(self._take())
             return await _values(connection, [key for keys, _ in group for key in keys])
 
         try:
-            values = await self._pool.read(work)
+            values = await self.reading.read(work)
         except Exception as error:
             for _, answer in group or self._take():
                 if not answer.done():
@@ -152,7 +164,7 @@ class PostgreSQLStore:
             first += len(keys)
 
     def _take(self) -> list[tuple[Sequence[Key], asyncio.Future[list[bytes | None]]]]:
-        """Those asked first, up to a reasonable statement; the others are served by the next one."""
+        """Take the reads asked for first, up to a reasonable statement; the others are served by the next one."""
         count = size = 0
         while count < len(self._asked) and (not count or size + len(self._asked[count][0]) <= _MANY):
             size += len(self._asked[count][0])
@@ -167,14 +179,14 @@ class PostgreSQLStore:
         while self._serving:
             await asyncio.wait(self._serving)
         await self._writer.close()
-        await asyncio.gather(self._pool.close(), self._writing.close())
+        await asyncio.gather(self.reading.close(), self.writing.close())
 
     def _check_open(self) -> None:
         if self._closing is not None:
-            raise closed(self._name)
+            raise closed(self.location.name)
 
 
-async def _values(connection: Any, keys: Sequence[Key]) -> list[bytes | None]:
+async def _values(connection: asyncpg.Connection, keys: Sequence[Key]) -> list[bytes | None]:
     if len(keys) == 1:
         return [await connection.fetchval(_ONE, *keys[0])]
     spaces: dict[str, list[bytes]] = {}
@@ -187,7 +199,7 @@ async def _values(connection: Any, keys: Sequence[Key]) -> list[bytes | None]:
 
 
 def _check_sizes(batch: Batch) -> None:
-    """Raise LimitExceeded for what the server would refuse."""
+    """Raise LimitExceeded for a key or a batch that the server would refuse."""
     for space, key, _ in batch.puts:
         if len(key) > LARGEST_KEY:
             raise LimitExceeded(

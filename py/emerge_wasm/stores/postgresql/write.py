@@ -1,32 +1,34 @@
-"""How a PostgreSQL store writes: a group of batches becomes one call of `commit_rows` (see `schema`).
+"""Write groups of batches to PostgreSQL: a group becomes one call of `commit_rows` (see `schema`).
 
 What the batches expect is not read first: it is presumed to be so, and the call says where it is not; then the group
 is put together again with what the keys do hold. That costs one round trip where nobody else changed anything, and
 one more where somebody did.
 
 Each call has a number, kept in the row of its writer in the same transaction. When a connection is lost, a new one
-asks whether that number was applied; if not, it is crossed out, so that the call can never be applied later, and is
-made again under another number. Must not import the driver.
+asks whether that number was applied; if not, the number is crossed out, so that the call can never be applied later,
+and the call is made again under another number.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+import asyncpg
 
 from ...errors import Conflict, EmergeError, LimitExceeded, Unavailable
 from ...store import Batch, Key
 from ..check import changed
-from ..group import Answer
-from .pool import Lost, Pool, Undone
+from ..group_commit import CommitResult
+from .pool import ConnectionLost, PostgreSQLPool, TransactionUndone
 
 LARGEST = 512 << 20  # bytes of one batch: PostgreSQL takes messages below 1 GiB
 _GROUP = 32 << 20  # bytes of one call above which no further batch joins it
 _TRIES = 3
-_PATIENCE = 5.0  # seconds to find out what became of a commit
+_log = logging.getLogger("emerge.stores.postgresql")
 
 _COMMIT = "SELECT * FROM commit_rows(" + ", ".join(f"${number}" for number in range(1, 20)) + ")"
 _LEAVE = "DELETE FROM writers WHERE id = $1 OR seen < now() - interval '30 days'"
@@ -34,18 +36,18 @@ _SETTLE = "SELECT * FROM settle_commit($1, $2)"
 
 
 @dataclass
-class _Known:
-    """What the server said about the conditions of a group that did not hold."""
+class _FailedConditions:
+    """The conditions of a group that did not hold, as the server reported them."""
 
     held: dict[Key, bytes | None] = field(default_factory=dict)
     miscounted: dict[int, Conflict] = field(default_factory=dict)  # by the batch's place in the group
-    failed: dict[int, Conflict] = field(default_factory=dict)  # what was true once, and so is the batch's answer
+    failed: dict[int, Conflict] = field(default_factory=dict)  # decided: the batch's result
 
 
-class Change:
-    """What the batches at the beginning of a group come down to, each seeing those before it."""
+class CommitCall:
+    """One call of `commit_rows`, for the first batches of a group, each seeing those before it."""
 
-    def __init__(self, known: _Known) -> None:
+    def __init__(self, known: _FailedConditions) -> None:
         self._known = known
         self._size = 0
         self.used: dict[Key, bytes | None] = {}
@@ -56,7 +58,7 @@ class Change:
         self._answers: list[list[tuple[str, int]] | Conflict] = []
 
     def take(self, batches: Sequence[Batch]) -> None:
-        """Take in as many as go into one call: at least one."""
+        """Take in as many batches as fit into one call, at least one."""
         for place, batch in enumerate(batches):
             size = size_of(batch)
             if place and (self._size + size > _GROUP or self._meets(batch)):
@@ -64,8 +66,8 @@ class Change:
             self._size += size
             self._answers.append(self._add(place, batch))
 
-    def answers(self, bases: Sequence[int]) -> list[Answer]:
-        """Of the batches taken, when those of `appends` were numbered from these bases on, space by space."""
+    def answers(self, bases: Sequence[int]) -> list[CommitResult]:
+        """Return the results of the batches taken, their appends being numbered from these bases on, space by space."""
         base = dict(zip(self.appends, bases, strict=True))
         return [
             answer if isinstance(answer, Conflict) else [base[space] + number for space, number in answer]
@@ -76,8 +78,8 @@ class Change:
         """Whether there is anything to ask or to write."""
         return bool(self.used or self.counts or self.rows or self.appends)
 
-    def arguments(self) -> list[list[Any]]:
-        """The lists that `commit_rows` takes."""
+    def arguments(self) -> list[list[object]]:
+        """Return the lists that `commit_rows` takes."""
         gone = [key for key, value in self.rows.items() if value is None]
         rows = [(*key, value) for key, value in self.rows.items() if value is not None]
         new = [
@@ -93,11 +95,11 @@ class Change:
             *_columns(gone, 2),
             *_columns(rows, 3),
             list(self.appends),
-            many,
+            list(many),
             *_columns(new, 3),
         ]
 
-    def learn(self, reply: Any) -> None:
+    def learn(self, reply: asyncpg.Record) -> None:
         """Remember what the server says of the conditions that do not hold."""
         used = list(self.used)
         for place, value in zip(reply["wrong"] or (), reply["held"] or (), strict=True):
@@ -107,9 +109,9 @@ class Change:
             self._known.miscounted.setdefault(self.counting[place], changed(space, start))
 
     def _meets(self, batch: Batch) -> bool:
-        """Whether it depends on rows of this change in a way that only the server can tell.
+        """Return whether a batch depends on rows of this call in a way that only the server can tell.
 
-        On a key that an append gets, or on how many of the keys written are new.
+        That is, on a key that an append gets, or on how many of the keys written are new.
         """
         for space in self.appends:
             if any(
@@ -156,79 +158,83 @@ class Change:
         return known.miscounted.get(place)
 
 
-class Writer:
+class PostgreSQLWriter:
     """Writes groups of batches, one after the other. `id` is the key of its row in `writers`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: PostgreSQLPool, patience: float = 5.0) -> None:
+        """`patience`: seconds to find out what became of a commit whose connection is lost."""
         self._pool = pool
+        self._patience = patience
         self._number = 0
         self._barring = False  # whether our row keeps a lost call from being applied
         self.id = os.urandom(16)
 
-    async def write(self, group: list[Batch]) -> list[Answer]:
-        """The answers of these batches, in their order. A batch that fails leaves the others alone."""
-        answers: list[Answer] = []
+    async def write(self, group: list[Batch]) -> list[CommitResult]:
+        """Write these batches; a result for each. A batch that fails leaves the others alone."""
+        answers: list[CommitResult] = []
         while len(answers) < len(group):
             answers += await self._write_some(group[len(answers) :])
         return answers
 
     async def close(self) -> None:
-        """Give up the row in `writers`, unless it bars a lost call; and those of processes that ended long ago."""
+        """Delete the row in `writers`, unless it bars a lost call, and the rows of processes that ended long ago."""
         if self._number:
             try:
                 async with self._pool.connection() as connection:
                     await connection.execute(_LEAVE, None if self._barring else self.id)
-            except (EmergeError, Lost):  # who closes a store after us does it, in time
-                pass
+            except (EmergeError, ConnectionLost) as error:  # who closes a store after us does it, in time
+                _log.info("%s: the row of this writer stays for now: %s", self._pool.location.name, error)
 
-    async def _write_some(self, batches: Sequence[Batch]) -> list[Answer]:
-        """The answers of some batches, from the first on."""
-        known = _Known()
+    async def _write_some(self, batches: Sequence[Batch]) -> list[CommitResult]:
+        """Write some of these batches, from the first on; returns their results."""
+        known = _FailedConditions()
         while True:
-            change = Change(known)
-            change.take(batches)
-            taken = len(change.answers([0] * len(change.appends)))
+            call = CommitCall(known)
+            call.take(batches)
+            taken = len(call.answers([0] * len(call.appends)))
             try:
-                reply = await self._apply(change) if change else None
+                reply = await self._apply(call) if call else None
             except LimitExceeded as error:
                 return [error] if taken == 1 else await self._write_some(batches[:1])
             except EmergeError as error:
                 return [error] * taken
             if reply is None or reply["applied"]:
-                return change.answers(reply["bases"] or () if reply else ())
-            change.learn(reply)
+                return call.answers(reply["bases"] or () if reply else ())
+            call.learn(reply)
 
-    async def _apply(self, change: Change) -> Any:
-        """The reply to this change; made again, as often as needed, when it is known not to have been applied."""
+    async def _apply(self, call: CommitCall) -> asyncpg.Record:
+        """Return the reply to this call; makes it again when it is known not to have been applied."""
         for _ in range(_TRIES):
             self._number += 1
             try:
                 async with self._pool.connection() as connection:
-                    return await self._call(connection, change)
-            except Undone as error:
-                lost: Lost = error
-            except Lost as error:
+                    return await self._call(connection, call)
+            except TransactionUndone as error:
+                lost: ConnectionLost = error
+            except ConnectionLost as error:
                 lost = error
+                _log.warning("%s: the answer to a commit is lost: %s", self._pool.location.name, error)
                 reply = await self._settle(error)
                 if reply["applied"]:
                     return reply
+            _log.warning("%s: a commit was not applied and is made again: %s", self._pool.location.name, lost)
         raise Unavailable(f"{lost.meaning.message}; a commit was not applied", remedy="try again later") from lost
 
-    async def _call(self, connection: Any, change: Change) -> Any:
-        writer = self.id if change.rows or change.appends else None
-        return await connection.fetchrow(_COMMIT, writer, self._number, *change.arguments())
+    async def _call(self, connection: asyncpg.Connection, call: CommitCall) -> asyncpg.Record:
+        writer = self.id if call.rows or call.appends else None
+        return await connection.fetchrow(_COMMIT, writer, self._number, *call.arguments())
 
-    async def _settle(self, lost: Lost) -> Any:
-        """What became of the call under the last number, whose connection is lost."""
+    async def _settle(self, lost: ConnectionLost) -> asyncpg.Record:
+        """Find out what became of the call under the last number, whose connection is lost."""
         loop = asyncio.get_running_loop()
-        end, pause = loop.time() + _PATIENCE, 0.02
+        end, pause = loop.time() + self._patience, 0.02
         while True:
             try:
                 async with self._pool.connection() as connection:
                     reply = await connection.fetchrow(_SETTLE, self.id, self._number)
                 self._barring |= not reply["applied"]
                 return reply
-            except (Lost, EmergeError) as error:
+            except (ConnectionLost, EmergeError) as error:
                 if loop.time() + pause > end:
                     self._barring = True
                     raise Unavailable(
@@ -241,7 +247,7 @@ class Writer:
 
 
 def size_of(batch: Batch) -> int:
-    """Its bytes on the way to the server."""
+    """Return the bytes of a batch on the way to the server."""
     size = 0
     for _, key, value in batch.puts:
         size += len(key) + len(value)
@@ -252,5 +258,5 @@ def size_of(batch: Batch) -> int:
     return size
 
 
-def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]

@@ -10,39 +10,41 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable
-from typing import Any
 
 from slatedb.uniffi import WriteBatch
 
 _length = struct.Struct(">i").pack
 _Chars = ctypes.POINTER(ctypes.c_char)
 
-Put = Callable[[WriteBatch, bytes, bytes], None]
+PutRow = Callable[[WriteBatch, bytes, bytes], None]
 
 
-def _by_binding(batch: WriteBatch, key: bytes, value: bytes) -> None:
+def put_by_binding(batch: WriteBatch, key: bytes, value: bytes) -> None:
+    """Add a row to a batch, in the published binding's own way."""
     batch.put(key, value)
 
 
-def _quick() -> Put:
-    """A put through the library's own calls. Raises AttributeError or ImportError where they are not as known."""
+def _quick() -> PutRow:
+    """Return a put through the library's own calls. Raises AttributeError or ImportError if they have changed."""
     from slatedb.uniffi._slatedb_uniffi import slatedb as binding
 
-    library: Any = binding._UniffiLib
-    Status: Any = binding._UniffiRustCallStatus
-    Foreign: Any = binding._UniffiForeignBytes
-    check: Any = binding._uniffi_check_call_status
-    errors: Any = binding._UniffiFfiConverterTypeError
+    library = binding._UniffiLib
+    Status = binding._UniffiRustCallStatus
+    Foreign = binding._UniffiForeignBytes
+    check = binding._uniffi_check_call_status
+    errors = binding._UniffiFfiConverterTypeError
     whole = library.ffi_slatedb_uniffi_rustbuffer_from_bytes
     clone = library.uniffi_slatedb_uniffi_fn_clone_writebatch
     put = library.uniffi_slatedb_uniffi_fn_method_writebatch_put
     if [name for name, _ in Foreign._fields_] != ["len", "data"] or len(put.argtypes) != 4:
         raise AttributeError("the binding has changed")
 
-    def buffer(data: bytes, status: Any) -> Any:
-        """The data as the library's own buffer: its length, then itself."""
+    def buffer(data: bytes, status: ctypes.Structure) -> ctypes.Structure:
+        """Copy the data into a buffer of the library: its length, then itself."""
         framed = _length(len(data)) + data
-        made = whole(Foreign(len(framed), ctypes.cast(ctypes.c_char_p(framed), _Chars)), ctypes.byref(status))
+        made: ctypes.Structure = whole(
+            Foreign(len(framed), ctypes.cast(ctypes.c_char_p(framed), _Chars)), ctypes.byref(status)
+        )
         check(None, status)
         return made
 
@@ -55,14 +57,14 @@ def _quick() -> Put:
     return quick
 
 
-def _checked() -> Put:
+def _checked() -> PutRow:
     try:
         quick = _quick()
         quick(WriteBatch(), b"key", b"value")
     except (AttributeError, ImportError, TypeError, ctypes.ArgumentError):
-        return _by_binding
+        return put_by_binding
     return quick
 
 
-put: Put = _checked()
+put: PutRow = _checked()
 """Add a row to a batch; the key is not empty."""

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from obstore.store import S3Store as Client
 from slatedb.uniffi import ObjectStore
@@ -37,7 +36,7 @@ _ENVIRONMENT = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class S3Location:
     """The parts of a URL; `wait` is how long (s) S3 may take to answer before that is an error."""
 
     bucket: str
@@ -53,12 +52,12 @@ class Place:
 
     @property
     def rows(self) -> str:
-        """Where slatedb has its objects."""
+        """Where slatedb keeps its objects."""
         return f"{self.prefix}/rows".lstrip("/")
 
 
-def place_of(location: str, options: Mapping[str, str]) -> Place:
-    """The place that a URL names. Raises Invalid."""
+def location_of(location: str, options: Mapping[str, str]) -> S3Location:
+    """Read a URL's parts. Raises Invalid."""
     check_options("s3", options, ("endpoint", "region", "style", "wait"))
     if "@" in location:  # not shown: it may hold a secret
         raise Invalid("an s3: URL takes no credentials", remedy=KEYS)
@@ -78,25 +77,25 @@ def place_of(location: str, options: Mapping[str, str]) -> Place:
     wait = options.get("wait", "30")
     if not re.fullmatch(r"\d{1,4}(\.\d*)?", wait) or not float(wait):
         raise Invalid(f"wait={wait} is not a number of seconds", remedy="write for example wait=10")
-    return Place(bucket, prefix, endpoint.rstrip("/"), region, style, float(wait))
+    return S3Location(bucket, prefix, endpoint.rstrip("/"), region, style, float(wait))
 
 
-def object_store(place: Place) -> ObjectStore:
-    """The bucket as slatedb sees it."""
+def object_store(location: S3Location) -> ObjectStore:
+    """Return the bucket as slatedb sees it."""
     wanted = {
-        "AWS_REGION": place.region,
-        "AWS_ALLOW_HTTP": str(place.endpoint.startswith("http://")).lower(),
-        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": _STYLES[place.style],
-        "AWS_TIMEOUT": f"{round(place.wait * 500)}ms",  # so that a second try fits in
-        "AWS_CONNECT_TIMEOUT": f"{round(place.wait * 250)}ms",
+        "AWS_REGION": location.region,
+        "AWS_ALLOW_HTTP": str(location.endpoint.startswith("http://")).lower(),
+        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": _STYLES[location.style],
+        "AWS_TIMEOUT": f"{round(location.wait * 500)}ms",  # so that a second try fits in
+        "AWS_CONNECT_TIMEOUT": f"{round(location.wait * 250)}ms",
     }
-    if place.endpoint:
-        wanted["AWS_ENDPOINT"] = place.endpoint
+    if location.endpoint:
+        wanted["AWS_ENDPOINT"] = location.endpoint
     with _ENVIRONMENT:
         held = {name: value for name, value in os.environ.items() if name.lower() in _HIDDEN}
         try:
             _show(held, wanted)
-            return ObjectStore.resolve(f"s3://{place.bucket}")
+            return ObjectStore.resolve(f"s3://{location.bucket}")
         finally:
             _show(wanted, held)
 
@@ -109,22 +108,22 @@ def _show(old: Mapping[str, str], new: Mapping[str, str]) -> None:
             os.environ[name] = value
 
 
-def make_client(place: Place, retries: int) -> Client:
-    options: dict[str, Any] = {"endpoint": place.endpoint} if place.endpoint else {}
+def make_client(location: S3Location, retries: int) -> Client:
+    """Return a client of the objects under the location's prefix."""
     return Client(
-        place.bucket,
-        prefix=place.prefix or None,
-        region=place.region,
-        virtual_hosted_style_request=place.style == "virtual",
+        location.bucket,
+        prefix=location.prefix or None,
+        region=location.region,
+        virtual_hosted_style_request=location.style == "virtual",
         client_options={
-            "allow_http": place.endpoint.startswith("http://"),
-            "timeout": timedelta(seconds=place.wait / 2),
-            "connect_timeout": timedelta(seconds=place.wait / 4),
+            "allow_http": location.endpoint.startswith("http://"),
+            "timeout": timedelta(seconds=location.wait / 2),
+            "connect_timeout": timedelta(seconds=location.wait / 4),
         },
         retry_config={
             "max_retries": retries,
-            "retry_timeout": timedelta(seconds=place.wait),
+            "retry_timeout": timedelta(seconds=location.wait),
             "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=1), "base": 2},
         },
-        **options,
+        config={"endpoint": location.endpoint} if location.endpoint else {},
     )

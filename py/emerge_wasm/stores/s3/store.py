@@ -10,27 +10,28 @@ Values above 1 MiB are objects beside it (`<prefix>/values/`, see `value`); `<pr
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 
 from ...errors import EmergeError, Invalid
 from ...store import Batch, Capabilities, Key
 from ..check import check_batch, check_keys, check_scan, closed
-from ..group import Group
-from .bucket import Bucket
-from .database import Database
-from .location import place_of
-from .value import LARGE, Large, Values, from_row, is_large, large
-from .write import Writer, row_key, space_end
+from ..group_commit import GroupCommit
+from .bucket import S3Bucket
+from .database import SlateDatabase, SlateTuning
+from .location import S3Location, location_of
+from .value import LARGE, LargeValue, LargeValues, from_row, is_large
+from .write import S3Writer, row_key, space_end
 
 _SWEEP = 3600.0  # seconds from one sweep to the next
+_log = logging.getLogger("emerge.stores.s3")
 
 
 class S3Store:
     """A store of URL `s3://bucket/prefix`. It belongs to the event loop that opened it."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: S3Bucket, tuning: SlateTuning) -> None:
         self.capabilities = Capabilities(
             durability="disk",
             reopens=True,
@@ -40,9 +41,9 @@ class S3Store:
             largest_value=64 << 20,
         )
         self._bucket = bucket
-        self._database = Database(bucket)
-        self._values = Values(bucket)
-        self._group = Group(Writer(self._database).write, limit=5000)
+        self._database = SlateDatabase(bucket, tuning)
+        self._values = LargeValues(bucket)
+        self._group = GroupCommit(S3Writer(self._database).write, limit=5000)
         self._large: set[asyncio.Task[list[int]]] = set()  # commits that have large values
         self._sweeping: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -53,9 +54,18 @@ class S3Store:
 
         Options: `endpoint` (its URL; Amazon's own unless given), `region`, `style` = path (the default) or virtual,
         `wait` = seconds to wait for S3's answer. Credentials are AWS_ACCESS_KEY_ID and the like in the environment.
-        Raises Invalid, PermissionDenied or Unavailable.
+
+        Raises:
+            Invalid: the location or an option is wrong, or the prefix holds something else.
+            PermissionDenied: S3 refuses these credentials.
+            Unavailable: S3 does not answer.
         """
-        store = cls(Bucket(place_of(location, options)))
+        return await cls.open_at(location_of(location, options), SlateTuning())
+
+    @classmethod
+    async def open_at(cls, location: S3Location, tuning: SlateTuning) -> S3Store:
+        """Open or make the store at a location, as `open`."""
+        store = cls(S3Bucket(location), tuning)
         try:
             await store._bucket.claim()
             await store._database.open()
@@ -102,7 +112,7 @@ class S3Store:
         return await asyncio.shield(work)
 
     async def sweep(self) -> int:
-        """Delete what interrupted commits and overwritten large values left behind; how many objects."""
+        """Delete what interrupted commits and overwritten large values left behind; return how many objects."""
         self._check_open()
         return await self._values.sweep(self._database)
 
@@ -112,12 +122,12 @@ class S3Store:
         await asyncio.shield(self._closing)
 
     async def _whole(self, names: Sequence[bytes], rows: Sequence[bytes | None]) -> list[bytes | None]:
-        """The values of these rows, large ones fetched. Raises FileNotFoundError when one was swept."""
-        values: list[Any] = [row if row is None else from_row(row) for row in rows]
-        places = [place for place, value in enumerate(values) if isinstance(value, Large)]
-        if places:
-            fetched = await asyncio.gather(*[self._values.get(names[place], values[place]) for place in places])
-            for place, value in zip(places, fetched, strict=True):
+        """Return the values of these rows, fetching large ones. Raises FileNotFoundError when one was swept."""
+        values = [row if row is None else from_row(row) for row in rows]
+        large = [(place, value) for place, value in enumerate(values) if isinstance(value, LargeValue)]
+        if large:
+            fetched = await asyncio.gather(*[self._values.get(names[place], value) for place, value in large])
+            for (place, _), value in zip(large, fetched, strict=True):
                 values[place] = value
         return values
 
@@ -128,7 +138,7 @@ class S3Store:
         news: dict[bytes, bytes] = {row_key(space, key): value for space, key, value in batch.puts}  # the last of each
         bigs = {name: value for name, value in news.items() if is_large(name, value)}
         made = await self._put_large(bigs)
-        plain.puts = [(space, key, _as_bytes(made.get(row_key(space, key), value))) for space, key, value in batch.puts]
+        plain.puts = [(space, key, made.get(row_key(space, key), value)) for space, key, value in batch.puts]
         try:
             answer = await self._group.commit(plain)
         except EmergeError as error:
@@ -139,29 +149,31 @@ class S3Store:
             self._values.keep(each.name)
         return answer
 
-    async def _put_large(self, values: dict[bytes, bytes]) -> dict[bytes, Large]:
-        """All of these, or (when it raises) none of them, to be swept if not now."""
+    async def _put_large(self, values: dict[bytes, bytes]) -> dict[bytes, LargeValue]:
+        """Write all of these, or (when it raises) none of them: what is left of them is swept later."""
         news = await asyncio.gather(*[self._values.put(*each) for each in values.items()], return_exceptions=True)
-        made = {name: each for name, each in zip(values, news, strict=True) if isinstance(each, Large)}
+        made = {name: each for name, each in zip(values, news, strict=True) if isinstance(each, LargeValue)}
         for each in news:
             if isinstance(each, BaseException):
                 await self._drop_large(made)
                 raise each
         return made
 
-    async def _drop_large(self, made: dict[bytes, Large]) -> None:
+    async def _drop_large(self, made: dict[bytes, LargeValue]) -> None:
         drops = [self._values.drop(name, each.name) for name, each in made.items()]
         await asyncio.gather(*drops, return_exceptions=True)  # a sweep finds what is left
 
     async def _compared(self, space: str, key: bytes, value: bytes | None) -> tuple[str, bytes, bytes | None]:
         if value is None or not is_large(row_key(space, key), value):
             return space, key, value
-        return space, key, _as_bytes(await asyncio.to_thread(large, value))
+        return space, key, await asyncio.to_thread(LargeValue.of, value)
 
     async def _sweep_at_times(self) -> None:
         while True:
-            with suppress(EmergeError, FileNotFoundError):
+            try:
                 await self._values.sweep(self._database)
+            except (EmergeError, FileNotFoundError) as error:
+                _log.warning("%s: a sweep failed, the next is in %d s: %s", self._bucket.location.name, _SWEEP, error)
             await asyncio.sleep(_SWEEP)
 
     async def _close(self) -> None:
@@ -176,17 +188,12 @@ class S3Store:
 
     def _damaged(self) -> Invalid:
         return Invalid(
-            f"{self._bucket.place.name} is damaged: a large value is gone", remedy="restore it from a backup"
+            f"{self._bucket.location.name} is damaged: a large value is gone", remedy="restore it from a backup"
         )
 
     def _check_open(self) -> None:
         if self._closing is not None:
-            raise closed(self._bucket.place.name)
-
-
-def _as_bytes(value: Any) -> bytes:
-    """A value as the group of commits knows it: it compares values and hands them on, and needs no bytes of them."""
-    return value  # type: ignore[no-any-return]  # see above
+            raise closed(self._bucket.location.name)
 
 
 def _has_large(batch: Batch) -> bool:

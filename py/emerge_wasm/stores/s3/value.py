@@ -1,74 +1,84 @@
 """Large values of an S3 store: objects of their own, written before the row that names them, swept when none does.
 
-An object's name is its row's key and a random part, both in hex, and is never used twice: so whoever finds an object
-can look up the one row that may name it, and what no row names will never be named again. The row keeps the value's
-size and digest, which is what conditions compare and what a read is checked against. Knows nothing of groups.
+An object's name is its row's key and a random part, both in hex, and is never used twice. So whoever finds an object
+can look up the one row that may name it, and an object that no row names will never be named again. The row keeps the
+value's size and digest, which conditions compare and against which a read is checked. Knows nothing of groups.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Self
 
 import obstore
+from obstore.store import S3Store as Client
 
 from ...errors import Invalid
-from .bucket import Bucket
-from .database import Database
+from .bucket import S3Bucket
+from .database import SlateDatabase
 
 LARGE = 1 << 20  # bytes above which a value has an object of its own
 _LONGEST = 300  # bytes of a key that fits into an object's name
 _ROOT = "values"
-_SMALL, _NAMED = b"\0", b"\1"  # how a row begins: its value follows, or what `Large` holds
+_SMALL, _NAMED = b"\0", b"\1"  # how a row begins: its value follows, or a `LargeValue`
+_NAME = 16  # random bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Large:
-    """What a row holds of a large value. Equal to another one of the same value."""
+class LargeValue(bytes):
+    """What stands for a large value in its row and in a batch: size (8 bytes), digest (sha256, 32) and object's name.
 
-    size: int
-    digest: bytes  # sha256
-    name: bytes = field(compare=False)  # 16 random bytes
+    Equal to another one of the same value, whatever the names, and never to a value itself.
+    """
 
+    @classmethod
+    def of(cls, value: bytes) -> Self:
+        """Name an object for this value. Takes a millisecond a megabyte."""
+        return cls(len(value).to_bytes(8, "big") + hashlib.sha256(value).digest() + os.urandom(_NAME))
 
-Value = bytes | Large
+    @property
+    def name(self) -> bytes:
+        return self[-_NAME:]
+
+    def measures(self, value: bytes) -> bool:
+        """Return whether this stands for that value."""
+        return self == LargeValue.of(value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LargeValue) and self[:-_NAME] == other[:-_NAME]
+
+    def __ne__(self, other: object) -> bool:  # else that of bytes, which looks at the names
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:-_NAME])
 
 
 def is_large(key: bytes, value: bytes) -> bool:
-    """Whether this row's value has an object of its own."""
+    """Return whether this row's value has an object of its own."""
     return len(value) > LARGE and len(key) <= _LONGEST
 
 
-def large(value: bytes) -> Large:
-    """What a row holds of this value. Takes a millisecond a megabyte."""
-    return Large(len(value), hashlib.sha256(value).digest(), os.urandom(16))
+def to_row(value: bytes) -> bytes:
+    """Return the row of a value, which may be a `LargeValue`; `from_row` is its inverse."""
+    return (_NAMED if isinstance(value, LargeValue) else _SMALL) + value
 
 
-def to_row(value: Value) -> bytes:
-    """The row of a value; `from_row` is its inverse."""
-    if isinstance(value, Large):
-        return _NAMED + value.size.to_bytes(8, "big") + value.digest + value.name
-    return _SMALL + value
+def from_row(row: bytes) -> bytes:
+    """Return the value of a row, or the `LargeValue` that stands for it."""
+    return LargeValue(row[1:]) if row[:1] == _NAMED else row[1:]
 
 
-def from_row(row: bytes) -> Value:
-    if row[:1] == _NAMED:
-        return Large(int.from_bytes(row[1:9], "big"), row[9:41], row[41:])
-    return row[1:]
-
-
-class Values:
+class LargeValues:
     """The large values of one store."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: S3Bucket) -> None:
         self._bucket = bucket
-        self._coming: set[bytes] = set()  # names whose rows may be on their way
+        self._coming: set[bytes] = set()  # names whose rows may yet be written
 
-    async def put(self, key: bytes, value: bytes) -> Large:
-        """Write the object for a row to come; `keep` or `drop` it when it has come, or will not."""
+    async def put(self, key: bytes, value: bytes) -> LargeValue:
+        """Write the object for a row to come; then `keep` it when the row is written, or `drop` it."""
         made = await self._bucket.call(_measured, value)
         self._coming.add(made.name)
         try:
@@ -85,20 +95,25 @@ class Values:
         self._coming.discard(name)
         await self._bucket.call(obstore.delete, _path(key, name))
 
-    async def get(self, key: bytes, wanted: Large) -> bytes:
-        """Raises FileNotFoundError when the object was swept, Invalid when it is not what was written."""
+    async def get(self, key: bytes, wanted: LargeValue) -> bytes:
+        """Read a large value.
+
+        Raises:
+            FileNotFoundError: the object was swept.
+            Invalid: the object is not what was written.
+        """
         value = await self._bucket.call(_get, _path(key, wanted.name))
-        if len(value) != wanted.size or (await self._bucket.call(_measured, value)).digest != wanted.digest:
+        if not await self._bucket.call(_measures, wanted, value):
             raise Invalid(
-                f"an object of {self._bucket.place.name} is damaged: {_path(key, wanted.name)}",
+                f"an object of {self._bucket.location.name} is damaged: {_path(key, wanted.name)}",
                 remedy="restore it from a backup",
             )
         return value
 
-    async def sweep(self, database: Database) -> int:
-        """Delete the objects that no row names; how many.
+    async def sweep(self, database: SlateDatabase) -> int:
+        """Delete the objects that no row names; return how many.
 
-        They are looked for first, then it is seen by a write that the store is still ours: what another owner writes
+        A write between looking and deleting shows that the store is still ours, so that what another owner writes
         cannot be among them.
         """
         swept = 0
@@ -111,14 +126,14 @@ class Values:
                 swept += len(orphans)
         return swept
 
-    async def _orphans(self, database: Database, paths: Sequence[str]) -> list[str]:
+    async def _orphans(self, database: SlateDatabase, paths: Sequence[str]) -> list[str]:
         names = {path: found for path in paths if (found := _named(path)) and found[1] not in self._coming}
         rows = await database.get([key for key, _ in names.values()])
         held = [from_row(row) if row else b"" for row in rows]
         return [
             path
             for (path, (_, name)), value in zip(names.items(), held, strict=True)
-            if not isinstance(value, Large) or value.name != name
+            if not isinstance(value, LargeValue) or value.name != name
         ]
 
 
@@ -127,29 +142,34 @@ def _path(key: bytes, name: bytes) -> str:
 
 
 def _named(path: str) -> tuple[bytes, bytes] | None:
-    """(key, name) of an object's path."""
+    """Return (key, name) of an object's path, None for an object that is not ours."""
     try:
         _, key, name = path.split("/")
         return bytes.fromhex(key), bytes.fromhex(name)
-    except ValueError:  # not ours
+    except ValueError:
         return None
 
 
-def _measured(_client: Any, value: bytes) -> Large:
-    return large(value)
+def _measured(_client: Client, value: bytes) -> LargeValue:
+    return LargeValue.of(value)
 
 
-def _put(client: Any, path: str, value: bytes) -> None:
+def _measures(_client: Client, wanted: LargeValue, value: bytes) -> bool:
+    return wanted.measures(value)
+
+
+def _put(client: Client, path: str, value: bytes) -> None:
     obstore.put(client, path, value)
 
 
-def _get(client: Any, path: str) -> bytes:
+def _get(client: Client, path: str) -> bytes:
     return bytes(obstore.get(client, path).bytes())
 
 
-def _pages(client: Any) -> Any:
-    return iter(obstore.list(client, _ROOT, chunk_size=1000))
+def _pages(client: Client) -> Iterator[list[str]]:
+    for page in obstore.list(client, _ROOT, chunk_size=1000):
+        yield [meta["path"] for meta in page]
 
 
-def _next(_client: Any, pages: Any) -> list[str]:
-    return [meta["path"] for meta in next(pages, [])]
+def _next(_client: Client, pages: Iterator[list[str]]) -> list[str]:
+    return next(pages, [])

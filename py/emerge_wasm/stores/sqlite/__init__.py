@@ -1,1 +1,1 @@
-"""The SQLite engine."""
+"""The SQLite engine: one file, one writing process. Must not be imported in a browser."""

@@ -1,6 +1,6 @@
-"""One SQLite file as a store holds it: its owner, its format, its two connections, and what its errors mean.
+"""One SQLite file as a store holds it: its owner, its format, its two connections, the meaning of its errors.
 
-Synchronous; `sqlite.py` decides which thread calls. Must not import asyncio.
+Synchronous; `store` decides which thread calls. Must not import asyncio.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _READER_WAIT = 0.25  # seconds: reads run in the event loop, and only another pr
 
 
 @dataclass(slots=True)
-class File:
+class SQLiteFile:
     """An opened, owned file. `reader` sees what `writer` has committed, and never waits for it.
 
-    `writer` waits for nobody unless told to; `wait` says how long (s) it may then.
+    `writer` waits for nobody's lock unless asked to, and then at most `wait` seconds.
     """
 
     path: str
@@ -49,10 +49,15 @@ class File:
             self.owner.close()
 
 
-def open_file(path: str, synchronous: str, wait: float) -> File:
-    """Own and open `path`, making it and its directory; `wait` is in seconds. Raises EmergeError."""
+def open_file(path: str, synchronous: str, wait: float) -> SQLiteFile:
+    """Own and open `path`, making it and its directory; `wait` is in seconds.
+
+    Raises:
+        Invalid: the path is a directory, or its file is not an Emerge store of a format that this version reads.
+        Unavailable: another process owns the file, or it cannot be read or written.
+    """
     path = os.path.realpath(path)
-    with mapped(path):
+    with mapped_errors(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         if os.path.isdir(path):
             raise Invalid(f"{path} is a directory, not a file", remedy="name a file in it")
@@ -70,24 +75,24 @@ def open_file(path: str, synchronous: str, wait: float) -> File:
             for connection in reversed(made):
                 connection.close()
             raise
-    return File(path, wait, *made)
+    return SQLiteFile(path, wait, *made)
 
 
 @contextmanager
-def mapped(path: str) -> Iterator[None]:
+def mapped_errors(path: str) -> Iterator[None]:
     """Raise what SQLite or the operating system says about `path` as an EmergeError."""
     try:
         yield
     except sqlite3.Error as error:
-        raise meaning(error, path) from error
+        raise to_emerge_error(error, path) from error
     except OSError as error:
         raise Unavailable(
             f"{path}: {error.strerror or error}", remedy="choose a place that can be written", file=path
         ) from error
 
 
-def meaning(error: sqlite3.Error, path: str) -> EmergeError:
-    """The EmergeError for what SQLite says about `path`."""
+def to_emerge_error(error: sqlite3.Error, path: str) -> EmergeError:
+    """Return the EmergeError for an error of SQLite about `path`."""
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return Unavailable(
@@ -121,9 +126,9 @@ def _connect(path: str, wait: float) -> sqlite3.Connection:
 
 
 def _claim(path: str) -> sqlite3.Connection:
-    """A write lock on `path`.owner, kept while the connection is open: the kernel drops it when this process dies.
+    """Take a write lock on `path`.owner, kept while the connection is open: it ends with this process.
 
-    It holds our process id, so that the next one can say who has the file.
+    The file holds our process id, so that the next one can say who has the store.
     """
     owner = sqlite3.connect(f"{path}.owner", timeout=0.1, isolation_level=None, check_same_thread=False)
     try:

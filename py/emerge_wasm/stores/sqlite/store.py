@@ -1,7 +1,7 @@
 """A store in one SQLite file: `sqlite:///file.db`, the default engine of a node.
 
-Reads, and the rows of small commits, are done right here in the event loop (some microseconds, less than a hop to a
-thread); commits that wait at the same moment share one transaction, and so one fsync, which a thread waits for. Must
+Reads, and the rows of small commits, run right here in the event loop (some microseconds, less than a hop to a
+thread). Commits that wait at the same moment share one transaction, and so one fsync, which a thread waits for. Must
 not be imported in a browser.
 """
 
@@ -16,8 +16,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from ...errors import Invalid
 from ...store import Batch, Capabilities, Key
 from ..check import check_batch, check_keys, check_options, check_scan, closed
-from .file import File, mapped, meaning, open_file
-from .write import Answer, Writer
+from ..group_commit import CommitResult, resolve
+from .file import SQLiteFile, mapped_errors, open_file, to_emerge_error
+from .write import SQLiteWriter
 
 _SYNCHRONOUS = {"disk": "FULL", "relaxed": "NORMAL"}
 _ONE = "SELECT value FROM rows WHERE space = ? AND key = ?"
@@ -33,7 +34,7 @@ _MANY = {
 class SQLiteStore:
     """A store of URL `sqlite:///file`. It belongs to the event loop that opened it."""
 
-    def __init__(self, file: File, executor: ThreadPoolExecutor, durability: str) -> None:
+    def __init__(self, file: SQLiteFile, executor: ThreadPoolExecutor, durability: str) -> None:
         self.capabilities = Capabilities(
             durability=durability,
             reopens=True,
@@ -42,10 +43,10 @@ class SQLiteStore:
             largest_batch=100_000,
             largest_value=64 << 20,
         )
-        self._file = file
+        self.file = file
         self._select = file.reader.execute
         self._executor = executor
-        self._writer = Writer(file)
+        self._writer = SQLiteWriter(file)
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[Batch, asyncio.Future[list[int]]]] = []
         self._writing: list[tuple[Batch, asyncio.Future[list[int]]]] = []
@@ -57,7 +58,11 @@ class SQLiteStore:
         """Open or make a file; location is "/relative.db" or "//absolute.db".
 
         Options: `durability` = disk (the default) or relaxed (a power cut may lose the last commits, never tear one);
-        `wait` = seconds to wait for another program's lock. Raises Invalid or Unavailable.
+        `wait` = seconds to wait for another program's lock.
+
+        Raises:
+            Invalid: the location or an option is wrong, or the file is not an Emerge store.
+            Unavailable: another process has the file, or it cannot be read or written.
         """
         check_options("sqlite", options, ("durability", "wait"))
         path, durability, wait = _settings(location, options)
@@ -80,7 +85,7 @@ class SQLiteStore:
                 return self._get_few(keys) if keys else []
             return self._get_many(keys)
         except sqlite3.Error as error:
-            raise meaning(error, self._file.path) from error
+            raise to_emerge_error(error, self.file.path) from error
 
     async def scan(
         self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
@@ -89,7 +94,7 @@ class SQLiteStore:
         check_scan(space, start, end, limit)
         below, bounds = ("", (space, start)) if end is None else (" AND key < ?", (space, start, end))
         order = "DESC" if reverse else "ASC"
-        with mapped(self._file.path):
+        with mapped_errors(self.file.path):
             self._look()
             return self._select(
                 f"SELECT key, value FROM rows WHERE space = ? AND key >= ?{below} ORDER BY key {order} LIMIT ?",
@@ -128,7 +133,7 @@ class SQLiteStore:
         return found
 
     def _look(self) -> None:
-        """Begin a read of one moment, shared by all reads up to the loop's next turn or the next commit.
+        """Begin a read transaction, shared by all reads up to the loop's next turn or the next commit.
 
         To begin one costs more than to look up a key: it takes locks in the file's shared memory.
         """
@@ -143,9 +148,9 @@ class SQLiteStore:
             self._select("COMMIT")
 
     def _write(self) -> None:
-        """Write all that wait: small groups here, to be made durable in the thread, large ones there altogether.
+        """Write all that wait: a small group here, to be made durable in the thread, a large one in the thread.
 
-        A waiter cancelled by now has written nothing.
+        A caller cancelled by now has written nothing.
         """
         self._writing = [each for each in self._waiting if not each[1].done()]
         self._waiting = []
@@ -158,22 +163,16 @@ class SQLiteStore:
                 work = self._executor.submit(self._writer.finish, group, answers)
             work.add_done_callback(self._written_in_thread)
 
-    def _written_in_thread(self, work: Future[list[Answer]]) -> None:
+    def _written_in_thread(self, work: Future[list[CommitResult]]) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._written, work)
 
-    def _written(self, work: Future[list[Answer]]) -> None:
+    def _written(self, work: Future[list[CommitResult]]) -> None:
         group, self._writing = self._writing, []
         self._look_away()  # whoever reads from now on sees these commits
         failure = work.exception()
-        answers = [failure] * len(group) if failure else work.result()
-        for (_, waiter), answer in zip(group, answers, strict=True):
-            if waiter.done():
-                continue
-            if isinstance(answer, BaseException):
-                waiter.set_exception(answer)
-            else:
-                waiter.set_result(answer)
+        answers: list[CommitResult] = [failure] * len(group) if failure else work.result()
+        resolve([waiter for _, waiter in group], answers)
         if self._waiting:
             self._write()
 
@@ -181,19 +180,19 @@ class SQLiteStore:
         while waiters := [waiter for _, waiter in self._writing + self._waiting if not waiter.done()]:
             await asyncio.wait(waiters)
         try:
-            with mapped(self._file.path):
+            with mapped_errors(self.file.path):
                 self._look_away()
-                await self._loop.run_in_executor(self._executor, self._file.close)
+                await self._loop.run_in_executor(self._executor, self.file.close)
         finally:
             self._executor.shutdown(wait=False)
 
     def _check_open(self) -> None:
         if self._closing is not None:
-            raise closed(self._file.path)
+            raise closed(self.file.path)
 
 
 def _settings(location: str, options: Mapping[str, str]) -> tuple[str, str, float]:
-    """(path, durability, seconds to wait) of a URL's parts."""
+    """Return (path, durability, seconds to wait) of a URL's parts. Raises Invalid."""
     path = location[1:]
     if not location.startswith("/") or not path or path == ":memory:" or "\0" in path:
         raise Invalid(f"sqlite://{location} names no file", remedy="write sqlite:///file.db or sqlite:////dir/file.db")

@@ -1,18 +1,17 @@
-"""How an SQLite store writes: many batches, one transaction. Knows of no threads; must not import asyncio."""
+"""Write groups of batches to an SQLite file, one transaction each. Knows no threads; must not import asyncio."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Sequence
 
-from ...errors import EmergeError
 from ...store import Batch, Key
 from ..check import changed
-from .file import File, meaning
+from ..group_commit import CommitResult
+from .file import SQLiteFile, to_emerge_error
 
-Answer = list[int] | EmergeError
-"""Of one batch: the numbers of its appends, or why nothing of it was applied."""
-
+_log = logging.getLogger("emerge.stores.sqlite")
 _VALUE = "SELECT value FROM rows WHERE space = ? AND key = ?"
 _DELETE = "DELETE FROM rows WHERE space = ? AND key = ?"
 _PUT = (
@@ -22,51 +21,51 @@ _PUT = (
 _KEYS = "SELECT count(*) FROM rows WHERE space = ? AND key >= ? AND (? IS NULL OR key < ?)"
 _COUNT = "INSERT OR REPLACE INTO counters (space, last) VALUES (?, ?)"
 
-
 SMALL = 1000
 """Rows of a group up to which they are written at once, in the loop's thread: the threads would only wait in turn."""
 
 
-class Writer:
+class SQLiteWriter:
     """Applies groups of batches to a file, one after the other, in the order given."""
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: SQLiteFile) -> None:
         self._path = file.path
         self._file = file.writer
         self._wait = round(file.wait * 1000)
 
-    def apply(self, group: Sequence[Batch]) -> list[Answer] | None:
-        """Write a small group's rows, all but making them durable (`finish`): takes microseconds and waits for nobody.
+    def apply(self, group: Sequence[Batch]) -> list[CommitResult] | None:
+        """Write a small group's rows, all but making them durable (`finish`): takes microseconds and never waits.
 
-        None, with nothing written, when the group is large or anything stands in its way: it is `write`'s then.
+        Returns None, with nothing written, when the group is large or anything stands in its way: then use `write`.
         """
         if sum(map(len, group)) > SMALL:
             return None
         try:
             return self._fill(group)
-        except Exception:  # `write` meets it again, and tells those who wait
+        except Exception:  # `write` meets it again, and reports it to the callers
             return None
 
-    def finish(self, group: Sequence[Batch], answers: list[Answer]) -> list[Answer]:
-        """Make durable what `apply` wrote; its answers."""
+    def finish(self, group: Sequence[Batch], answers: list[CommitResult]) -> list[CommitResult]:
+        """Make durable what `apply` wrote; returns the same results."""
         try:
             self._file.execute("COMMIT")
-        except sqlite3.Error:
+        except sqlite3.Error as error:
+            _log.warning("%s: a commit failed and is made again: %s", self._path, error)
             self._abandon()
             return self.write(group)
         return answers
 
-    def write(self, group: Sequence[Batch]) -> list[Answer]:
-        """One transaction for the group; the answers in its order. A batch that fails leaves the others alone."""
+    def write(self, group: Sequence[Batch]) -> list[CommitResult]:
+        """Write the group in one transaction; a result for each batch. One that fails leaves the others alone."""
         try:
             return self._write(group)
         except sqlite3.Error as error:
             full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
             if full and len(group) > 1:  # a smaller one may still fit
                 return [self.write([batch])[0] for batch in group]
-            return [meaning(error, self._path) for _ in group]
+            return [to_emerge_error(error, self._path) for _ in group]
 
-    def _write(self, group: Sequence[Batch]) -> list[Answer]:
+    def _write(self, group: Sequence[Batch]) -> list[CommitResult]:
         self._file.execute(f"PRAGMA busy_timeout = {self._wait}")
         try:
             answers = self._fill(group)
@@ -79,11 +78,11 @@ class Writer:
             self._file.execute("PRAGMA busy_timeout = 0")
         return answers
 
-    def _fill(self, group: Sequence[Batch]) -> list[Answer]:
+    def _fill(self, group: Sequence[Batch]) -> list[CommitResult]:
         """Begin a transaction and write the group's rows in it."""
         self._file.execute("BEGIN IMMEDIATE")
         try:
-            change = _Change(self._file)
+            change = _WriteSet(self._file)
             answers = [change.add(batch) for batch in group]
             change.flush()
         except BaseException:
@@ -96,16 +95,16 @@ class Writer:
             self._file.execute("ROLLBACK")
 
 
-class _Change:
-    """The rows that a group of batches comes down to, later batches seeing the earlier ones."""
+class _WriteSet:
+    """The rows that a group of batches writes, later batches seeing the earlier ones."""
 
     def __init__(self, file: sqlite3.Connection) -> None:
         self._file = file
         self._rows: dict[Key, bytes | None] = {}
-        self._held: dict[Key, bytes | None] = {}  # what the file holds, as far as it was looked up: nobody else writes
+        self._held: dict[Key, bytes | None] = {}  # a cache of the file: nobody else writes it
         self._counters: dict[str, int] = {}
 
-    def add(self, batch: Batch) -> Answer:
+    def add(self, batch: Batch) -> CommitResult:
         """Take in one batch, or nothing of it when an expectation fails."""
         for space, key, expected in batch.expects:
             if self._value((space, key)) != expected:

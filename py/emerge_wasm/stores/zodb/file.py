@@ -9,40 +9,43 @@ import errno
 import os
 import pickle
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import BinaryIO, NoReturn
 
 from zc.lockfile import LockError, LockFile
 from ZODB.FileStorage import FileStorage
 from ZODB.FileStorage.FileStorage import CorruptedError, FileStorageFormatError, FileStorageQuotaError, TempFormatter
 
 from ...errors import EmergeError, Invalid, LimitExceeded, Unavailable
-from .location import Place
+from .location import ZODBLocation
 
 _MAGIC = (b"FS21", b"FS30")
 _TEMPORARY = 1 << 20  # bytes that the file of a commit's records may keep
+FAILURES: tuple[type[Exception], ...] = (OSError, ValueError)  # the latter of a file that closed itself
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class File(FileStorage):  # type: ignore[misc]  # ZODB has no types
+class DurableFileStorage(FileStorage):  # type: ignore[misc]  # ZODB has no types
     """A FileStorage whose packed file is on disk before it takes the place of the old one.
 
-    And that survives a full disk: what was refused leaves nothing behind, neither in its files nor in their buffers.
+    It also survives a full disk: what was refused leaves nothing behind, neither in its files nor in their buffers.
     """
 
-    _file: Any
-    _tfile: Any
+    _file: BinaryIO
+    _tfile: BinaryIO
 
     def is_closed(self) -> bool:
-        """Whether it closed itself, as it does when the disk fails at the end of a commit."""
-        return bool(self._file.closed)
+        """Return whether it closed itself, as it does when the disk fails at the end of a commit."""
+        return self._file.closed
 
     def let_go(self) -> None:
         """Close what was opened so far: FileStorage does not when it cannot open the rest."""
         for name in ("_tfile", "_file", "_files", "_lock_file"):
-            with suppress(Exception):
-                vars(self)[name].close()
+            part = vars(self).get(name)
+            if part is not None:
+                with suppress(OSError):  # the disk is full, and a buffer cannot be written
+                    part.close()
 
-    def tpc_vote(self, transaction: Any) -> Any:
+    def tpc_vote(self, transaction: object) -> object:
         try:
             return super().tpc_vote(transaction)
         except OSError:
@@ -72,30 +75,30 @@ class File(FileStorage):  # type: ignore[misc]  # ZODB has no types
         self._tfmt = TempFormatter(self._tfile)
 
     @staticmethod
-    def packer(storage: Any, references: Any, stop: bytes, gc: bool) -> Any:
+    def packer(storage: FileStorage, references: object, stop: bytes, gc: bool) -> object:
         packed = FileStorage.packer(storage, references, stop, gc)
         if packed is not None:
             _sync(storage.getName() + ".pack")
         return packed
 
-    def _restore_index(self) -> Any:
-        """The index beside the file is a pickle: it is made anew when it could run code."""
+    def _restore_index(self) -> object:
+        """Read the index beside the file, a pickle; it is made anew when loading it could run code."""
         index = f"{self.getName()}.index"
-        if os.path.exists(index) and not _is_plain(index):
+        if os.path.exists(index) and not is_plain(index):
             os.remove(index)
         return super()._restore_index()
 
 
-def open_storage(place: Place) -> File:
+def open_storage(location: ZODBLocation) -> DurableFileStorage:
     """Own and open a file, making it and its directory."""
-    path = os.path.realpath(place.address)
+    path = os.path.realpath(location.address)
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     if os.path.isdir(path):
         raise Invalid(f"{path} is a directory, not a file", remedy="name a file in it")
     _check(path)
     _take_back(path)
-    storage = File.__new__(File)
+    storage = DurableFileStorage.__new__(DurableFileStorage)
     try:
         storage.__init__(path, pack_keep_old=False)  # type: ignore[misc]
     except BaseException:
@@ -106,7 +109,10 @@ def open_storage(place: Place) -> File:
 
 
 def _take_back(path: str) -> None:
-    """The old file, when whoever packed it was killed while the packed one took its place: not when he is at it."""
+    """Restore the old file when whoever packed it was killed while the packed one took its place.
+
+    Raises LockError when its owner is alive, and just about to rename the packed one.
+    """
     if os.path.exists(path) or not os.path.exists(f"{path}.old"):
         return
     lock = LockFile(f"{path}.lock")
@@ -117,36 +123,43 @@ def _take_back(path: str) -> None:
         lock.close()
 
 
-def meaning(error: Exception, place: Place) -> EmergeError | None:
-    """The EmergeError for what a file has: its owner, its format, its disk."""
+def refused(error: Exception) -> bool:
+    """Return False: a file cannot tell whether a commit that failed late is in it."""
+    return False
+
+
+def to_emerge_error(error: Exception, location: ZODBLocation) -> EmergeError | None:
+    """Return the EmergeError for a file's own errors: of its owner, its format, its disk."""
     match error:
         case LockError():
-            return _owned(os.path.realpath(place.address))
+            return _owned(os.path.realpath(location.address))
         case FileStorageFormatError():
-            return Invalid(f"{place.name} is not an Emerge store", remedy="name another file")
+            return Invalid(f"{location.name} is not an Emerge store", remedy="name another file")
         case CorruptedError():
-            return Invalid(f"{place.name} is damaged: {error}", remedy="restore it from a backup")
+            return Invalid(f"{location.name} is damaged: {error}", remedy="restore it from a backup")
         case ValueError() if "closed file" not in str(error):
-            return Invalid(f"{place.name} is damaged: {error}", remedy="restore it from a backup")
+            return Invalid(f"{location.name} is damaged: {error}", remedy="restore it from a backup")
         case FileStorageQuotaError():
-            return _full(place)
+            return _full(location)
         case OSError() if error.errno in _NO_ROOM:
-            return _full(place)
+            return _full(location)
         case OSError():
             return Unavailable(
-                f"{place.name}: {error.strerror or error}", remedy="choose a place that can be written", file=place.name
+                f"{location.name}: {error.strerror or error}",
+                remedy="choose a place that can be written",
+                file=location.name,
             )
     return None
 
 
-def _full(place: Place) -> EmergeError:
+def _full(location: ZODBLocation) -> EmergeError:
     return LimitExceeded(
-        f"no room is left for {place.name}", remedy="free some disk space, then try again", limit="disk space"
+        f"no room is left for {location.name}", remedy="free some disk space, then try again", limit="disk space"
     )
 
 
 def _owned(path: str) -> EmergeError:
-    """The error of a file that another process (or another store of this one) has open."""
+    """Return the error of a file that another process (or another store of this one) has open."""
     with open(f"{path}.lock", "rb") as file:
         pid = file.read(20).strip().decode("ascii", "replace")
     return Unavailable(
@@ -158,26 +171,26 @@ def _owned(path: str) -> EmergeError:
 
 
 def _check(path: str) -> None:
-    """Refuse what is no FileStorage before anything is made beside it."""
+    """Refuse a file that is not a FileStorage before anything is made beside it."""
     if os.path.exists(path):
         with open(path, "rb") as file:
             if file.read(4) not in (b"", *_MAGIC):
                 raise Invalid(f"{path} is not an Emerge store", remedy="name another file")
 
 
-class _Plain(pickle.Unpickler):
+class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"{module}.{name}")
 
 
-def _is_plain(path: str) -> bool:
-    """Whether this file's pickles hold plain data only."""
+def is_plain(path: str) -> bool:
+    """Return whether this file's pickles hold plain data only."""
     try:
         with open(path, "rb") as file:
-            while _Plain(file).load():
+            while _PlainUnpickler(file).load():
                 pass
         return True
-    except Exception:
+    except Exception:  # a class, or damage of whatever kind
         return False
 
 

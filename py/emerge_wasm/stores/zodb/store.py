@@ -1,9 +1,9 @@
 """A store in a ZODB: a file (`zodb:///file.fs`), behind a ZEO server (`zodb://host:port/storage`) or in PostgreSQL by
 RelStorage (`zodb://?relstorage=postgresql%3A//user@host/database`, percent-encoded).
 
-`tree` says how rows lie in it: BTrees of bytes, and that no other class is ever loaded. One thread writes; commits
-that wait at the same moment share one transaction (`write`). A file is read here in the event loop, what is behind
-a server by a second thread; both through a connection of their own, which sees one moment and waits for no commit.
+`tree` describes the layout: BTrees of bytes, and no other class is ever loaded. One thread writes; commits that wait at
+the same moment share one transaction (`write`). A file is read here in the event loop, what is behind a server by a
+second thread; both through a connection of their own, which sees one moment and waits for no commit.
 Option `wait`: seconds to wait for a server that is away (5); four times that for one that is there and silent.
 Must not be imported in a browser.
 """
@@ -17,11 +17,12 @@ from typing import TypeVar
 
 from ...store import Batch, Capabilities, Key
 from ..check import check_batch, check_keys, check_scan, closed
-from ..group import Answer, Group
-from .base import Base
-from .location import Place, place_of
-from .thread import Reads, Silent, Thread
-from .tree import Rows
+from ..group_commit import CommitResult, GroupCommit
+from .location import ZODBLocation, location_of
+from .pack import PackPolicy
+from .session import ZODBSession
+from .thread import ReadQueue, ServerSilent, WorkerThread
+from .tree import ZODBRows
 from .write import unknown
 
 T = TypeVar("T")
@@ -31,40 +32,51 @@ _OPENING = 30.0  # seconds, and four times the wait, that a server may take to o
 class ZODBStore:
     """A store of URL `zodb:`. It belongs to the event loop that opened it."""
 
-    def __init__(self, base: Base, thread: Thread) -> None:
-        place = base.place
+    def __init__(self, session: ZODBSession, thread: WorkerThread) -> None:
+        location = session.location
         self.capabilities = Capabilities(
             durability="disk",
             reopens=True,
-            many_writers=place.remote,
+            many_writers=location.remote,
             isolation="serializable",
             largest_batch=100_000,
             largest_value=64 << 20,
         )
-        self._base = base
+        self.session = session
         self._thread = thread
-        self._patience = 4 * place.wait + 1 if place.remote else None
-        self._group = Group(self._write)
+        self._patience = 4 * location.wait + 1 if location.remote else None
+        self._group = GroupCommit(self._write)
         self._loop = asyncio.get_running_loop()
         self._looking = False
-        self._reads: Reads | None = None
+        self._reads: ReadQueue[ZODBRows] | None = None
         if self._patience is not None:
-            self._reads = Reads(Thread("emerge-zodb-read", place.name), self._patience, base.read)
+            self._reads = ReadQueue(WorkerThread("emerge-zodb-read", location.name), self._patience, session.read)
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, location: str, options: Mapping[str, str]) -> ZODBStore:
-        """Open or make a store; see the module for locations and options. Raises Invalid, Unavailable and the like."""
-        place = place_of(location, options)
-        thread = Thread("emerge-zodb", place.name)
+        """Open or make a store; see the module for locations and options.
+
+        Raises:
+            Invalid: the location or an option is wrong, or it is not an Emerge store of a format that this one reads.
+            Unavailable: another process has the file, or the server does not answer.
+            PermissionDenied: the server refuses these credentials.
+        """
+        return await cls.open_at(location_of(location, options))
+
+    @classmethod
+    async def open_at(cls, location: ZODBLocation, policy: PackPolicy | None = None) -> ZODBStore:
+        """Open or make the store at a location, as `open`; `policy` says when a file is packed."""
+        thread = WorkerThread("emerge-zodb", location.name)
         given_up = threading.Event()
+        seconds = _OPENING + 4 * location.wait if location.remote else None
         try:
-            base = await thread.run(_OPENING + 4 * place.wait if place.remote else None, _base, place, given_up)
+            session = await thread.run(seconds, _open_session, location, policy, given_up)
         except BaseException:
             given_up.set()
             thread.end()
             raise
-        return cls(base, thread)
+        return cls(session, thread)
 
     async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
         self._check_open()
@@ -88,25 +100,25 @@ class ZODBStore:
             self._closing = self._loop.create_task(self._close())
         await asyncio.shield(self._closing)
 
-    async def _read(self, look: Callable[[Rows], T]) -> T:
+    async def _read(self, look: Callable[[ZODBRows], T]) -> T:
         if self._reads is not None:
             return await self._reads.read(look)
         if not self._looking:
             self._looking = True
             self._loop.call_soon(self._look_away)
-        return self._base.look(look)
+        return self.session.look(look)
 
     def _look_away(self) -> None:
         """The next read sees what is committed by then."""
         if self._looking:
             self._looking = False
-            self._base.look_away()
+            self.session.look_away()
 
-    async def _write(self, batches: list[Batch]) -> list[Answer]:
+    async def _write(self, batches: list[Batch]) -> list[CommitResult]:
         seconds = self._patience and self._patience + sum(map(_effort, batches))
         try:
-            return await self._thread.run(seconds, self._base.write, batches)
-        except Silent as error:
+            return await self._thread.run(seconds, self.session.write, batches)
+        except ServerSilent as error:
             raise unknown(error) if error.details["begun"] else error from None
         finally:
             self._look_away()  # whoever reads from now on sees these commits
@@ -117,26 +129,26 @@ class ZODBStore:
             await self._reads.close()
         self._look_away()
         try:
-            await self._thread.run(self._patience, self._base.close)
-        except Silent:
-            self._base.abandon()
+            await self._thread.run(self._patience, self.session.close)
+        except ServerSilent:
+            self.session.abandon()
         finally:
             self._thread.end()
 
     def _check_open(self) -> None:
         if self._closing is not None:
-            raise closed(self._base.place.name)
+            raise closed(self.session.location.name)
 
 
-def _base(place: Place, given_up: threading.Event) -> Base:
-    """What is opened for nobody, since the opening was given up, is closed again."""
-    base = Base(place)
+def _open_session(location: ZODBLocation, policy: PackPolicy | None, given_up: threading.Event) -> ZODBSession:
+    """Open a session; close it again when the opening was given up meanwhile."""
+    session = ZODBSession(location, policy)
     if given_up.is_set():
-        base.close()
-    return base
+        session.close()
+    return session
 
 
 def _effort(batch: Batch) -> float:
-    """Seconds that a slow server may take for a batch."""
+    """Return the seconds that a slow server may take for a batch."""
     size = sum(len(value) for _, _, value in batch.puts) + sum(len(value) for _, value in batch.appends)
     return len(batch) / 1000 + size / 1e6

@@ -8,26 +8,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 from ...errors import Unavailable
+from ..group_commit import resolve
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
-class Silent(Unavailable):
-    """A server that is connected did not answer in time; `details["begun"]`: what it was asked may still be done."""
+class ServerSilent(Unavailable):
+    """A connected server did not answer in time; `details["begun"]`: what it was asked to do may still happen."""
 
 
-class Thread:
-    """One thread; what is asked of it is done in order."""
+class WorkerThread:
+    """One thread, which does its work in the order asked for."""
 
-    def __init__(self, name: str, place: str) -> None:
+    def __init__(self, name: str, server: str) -> None:
+        """`server`: what the work waits for, for error messages."""
         self._executor = ThreadPoolExecutor(1, name)
-        self._place = place
+        self._server = server
 
     async def run(self, seconds: float | None, work: Callable[..., T], *args: object) -> T:
-        """What the work comes to. Raises Silent when it takes longer: what had not begun by then is never done."""
+        """Return the result of `work(*args)`, called in the thread.
+
+        Raises:
+            ServerSilent: it takes longer than this. Work that has not begun by then is never done.
+        """
         begun = False
 
         def begin() -> T:
@@ -39,34 +46,41 @@ class Thread:
         try:
             return await asyncio.wait_for(future, seconds)
         except TimeoutError:
-            raise Silent(f"{self._place} is silent", remedy="look at the server, then try again", begun=begun) from None
+            raise ServerSilent(
+                f"{self._server} is silent", remedy="look at the server, then try again", begun=begun
+            ) from None
 
     def end(self) -> None:
         """End the thread after what it does now."""
         self._executor.shutdown(wait=False)
 
 
-Look = Callable[[Any], Any]
+class ReadQueue(Generic[R]):
+    """Reads of rows R that wait at the same moment are made together: one hop to a thread, one moment of the server."""
 
-
-class Reads:
-    """Reads that wait at the same moment are done together: one hop to a thread, one look at the server."""
-
-    def __init__(self, thread: Thread, seconds: float, read: Callable[[Sequence[Look]], list[Any]]) -> None:
-        """`read` (in the thread) gives what each of some looks sees, all of one moment."""
+    def __init__(
+        self, thread: WorkerThread, seconds: float, read: Callable[[Sequence[Callable[[R], None]]], None]
+    ) -> None:
+        """`read` (in the thread) lets each of some callables look, all at one moment; perhaps several times."""
         self._thread = thread
         self._seconds = seconds
         self._read = read
-        self._waiting: list[tuple[Look, asyncio.Future[Any]]] = []
+        self._waiting: list[tuple[Callable[[R], None], asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def read(self, look: Callable[[Any], T]) -> T:
-        """What this sees."""
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append((look, answer))
+    async def read(self, look: Callable[[R], T]) -> T:
+        """Return what `look` sees."""
+        seen: list[T] = []
+
+        def keep(rows: R) -> None:
+            seen[:] = [look(rows)]
+
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((keep, done))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
-        return await answer
+        await done
+        return seen[0]
 
     async def close(self) -> None:
         """Wait for all that was asked for, and end the thread."""
@@ -82,15 +96,10 @@ class Reads:
         finally:
             self._task = None
 
-    async def _look(self, some: list[tuple[Look, asyncio.Future[Any]]]) -> None:
+    async def _look(self, some: list[tuple[Callable[[R], None], asyncio.Future[None]]]) -> None:
+        failure: Exception | None = None
         try:
-            answers = await self._thread.run(self._seconds, self._read, [look for look, _ in some])
+            await self._thread.run(self._seconds, self._read, [look for look, _ in some])
         except Exception as error:
-            answers = [error] * len(some)
-        for (_, waiter), answer in zip(some, answers, strict=True):
-            if waiter.done():
-                continue
-            if isinstance(answer, Exception):
-                waiter.set_exception(answer)
-            else:
-                waiter.set_result(answer)
+            failure = error
+        resolve([done for _, done in some], [failure] * len(some))

@@ -1,4 +1,4 @@
-"""How rows lie in a ZODB: trees of bytes, and the only classes that may be loaded from one.
+"""The layout of rows in a ZODB: trees of bytes, and the only classes that may be loaded from one.
 
 The database's root holds, as "emerge", one `Leaf` (the head):
 
@@ -9,18 +9,19 @@ The database's root holds, as "emerge", one `Leaf` (the head):
   that an append got; b"writer/" + id, the last commit of that writer (see `write`); b"packed", the file's size
   after it was packed last. All 8 bytes big-endian.
 
-Leaves and trees are BTrees of smaller nodes, since a ZODB writes whole nodes, and of nodes whose conflicts are never
-resolved: of two commits at once, one is refused, because both change the turn, and looks again at what it expects.
+Leaves and trees are BTrees of smaller nodes, since a ZODB writes whole nodes. Conflicts of nodes are never resolved: of
+two commits at once, one is refused, because both change the turn, and looks again at what it expects.
 Keys and values are bytes, and nothing but bytes, these two classes and the root's own is ever loaded: a ZODB's records
 are pickles, and those of a stranger must not run code. Must not import asyncio, nor a storage.
 """
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Protocol
 
 from BTrees.OOBTree import OOBTree, OOBucket
 from persistent.mapping import PersistentMapping
@@ -32,9 +33,13 @@ FORMAT = 1
 ROOT = "emerge"
 INLINE = 1024  # bytes of a value above which it is an object of its own
 
+_RECORDED = "emerge_wasm.stores.zodb_tree"
+"""The module that stored records name for our classes, wherever these are defined: ZODB imports it when it writes."""
+sys.modules[_RECORDED] = sys.modules[__name__]
+
 
 class _Unresolved:
-    """What has no `_p_resolveConflict`, neither here nor in a server that does not know our classes."""
+    """A class without `_p_resolveConflict`, both here and in a server that does not know it."""
 
     __slots__ = ()
 
@@ -46,12 +51,14 @@ class _Unresolved:
 class Leaf(_Unresolved, OOBucket):  # type: ignore[misc]  # BTrees has no types
     """Some rows: written as a whole when one of them changes."""
 
+    __module__ = _RECORDED
     __slots__ = ()
 
 
 class Tree(_Unresolved, OOBTree):  # type: ignore[misc]  # BTrees has no types
     """The rows of one space."""
 
+    __module__ = _RECORDED
     __slots__ = ()
     max_leaf_size = 12  # of 12, 16 and 30: 8.7, 10.7 and 18.9 KB a small commit, 14, 12 and 8 % more than the rows
     max_internal_size = 64
@@ -63,59 +70,69 @@ _CLASSES: dict[tuple[str, str], type] = {
 }
 
 
-class Foreign(Exception):
-    """A record names a class that is none of ours."""
+class ForeignClass(Exception):
+    """A record names a class that is not one of ours."""
 
 
 def only_ours(connection: object, module: str, name: str) -> type:
-    """The class factory of our databases: raises Foreign for all but our classes, without importing anything."""
+    """Return one of our classes by name: the class factory of our databases, which imports nothing.
+
+    Raises ForeignClass for any other class.
+    """
     try:
         return _CLASSES[module, name]
     except KeyError:
-        raise Foreign(f"{module}.{name}") from None
+        raise ForeignClass(f"{module}.{name}") from None
 
 
-Fetch = Callable[[list[Any]], None]
-"""Get the records of these objects, that will be needed next, in one round trip; or do nothing."""
+Node = Leaf | Tree
+Prefetch = Callable[[Sequence[Node]], None]
+"""Get the records of these nodes, which will be needed next, in one round trip; or do nothing."""
 
 
-class Rows:
+class Connection(Protocol):
+    """What is needed of a connection of ZODB."""
+
+    def root(self) -> MutableMapping[str, Leaf]: ...
+
+
+class ZODBRows:
     """The rows as one connection sees them, in the transaction it has begun."""
 
-    def __init__(self, connection: Any, fetch: Fetch) -> None:
+    def __init__(self, connection: Connection, prefetch: Prefetch) -> None:
         head = connection.root()[ROOT]
         self.turn = head[b"turn"]
         self._trees = {space: head[b"space/" + space.encode()] for space in SPACES}
-        self._fetch = fetch
+        self._prefetch = prefetch
 
     def get(self, keys: Sequence[Key]) -> list[bytes | None]:
-        """The values of these keys."""
+        """Return the values of these keys, None where absent."""
         trees = self._trees
         values = [trees[space].get(key) for space, key in keys]
         large = [value for value in values if type(value) is Leaf]
         if large:
-            self._fetch(large)
+            self._prefetch(large)
             return [value[b""] if type(value) is Leaf else value for value in values]
         return values
 
     def expect(self, keys: Iterable[Key]) -> None:
-        """Fetch what `get` of these keys will look at, level by level."""
-        level: list[tuple[Any, list[bytes]]] = []
+        """Prefetch what `get` of these keys will look at, level by level."""
+        level: list[tuple[Node, list[bytes]]] = []
         for space, tree in self._trees.items():
             if wanted := sorted({key for of, key in keys if of == space}):
                 level.append((tree, wanted))
         while level:
-            self._fetch([node for node, _ in level])
+            self._prefetch([node for node, _ in level])
             level = [below for node, wanted in level for below in _below(node, wanted)]
 
     def scan(self, space: str, start: bytes, end: bytes | None, limit: int, reverse: bool) -> list[tuple[bytes, bytes]]:
-        """At most `limit` rows of a range, from its beginning or (reverse) its end."""
+        """Return at most `limit` rows of a range, from its beginning or (reverse) its end."""
         rows = list(islice(self._walk(space, start, end, limit, reverse), limit))
-        self._fetch([value for _, value in rows if type(value) is Leaf])
+        self._prefetch([value for _, value in rows if type(value) is Leaf])
         return [(key, value[b""] if type(value) is Leaf else value) for key, value in rows]
 
     def count(self, space: str, start: bytes, end: bytes | None, most: int) -> int:
-        """How many keys are in a range; `most` when there are more."""
+        """Return the number of keys in a range, or `most` when there are more."""
         return sum(1 for _ in islice(self._walk(space, start, end, most, False), most))
 
     def put(self, space: str, key: bytes, value: bytes) -> None:
@@ -125,7 +142,7 @@ class Rows:
         self._trees[space].pop(key, None)
 
     def number(self, name: bytes) -> int:
-        """A number of the turn, 0 where there is none."""
+        """Return a number of the turn, 0 if it has none of that name."""
         return int.from_bytes(self.turn.get(name, b""), "big")
 
     def set_number(self, name: bytes, value: int) -> None:
@@ -133,14 +150,14 @@ class Rows:
 
     def _walk(
         self, space: str, start: bytes, end: bytes | None, limit: int, reverse: bool
-    ) -> Iterator[tuple[bytes, Any]]:
-        """The items of a range, in order, of leaf after leaf."""
+    ) -> Iterator[tuple[bytes, bytes | Leaf]]:
+        """Yield the items of a range, in order, of leaf after leaf."""
         for node in self._leaves(self._trees[space], start, end, limit, reverse):
             items = node.items(start, end, excludemax=end is not None)
             yield from reversed(list(items)) if reverse else items
 
-    def _leaves(self, node: Any, start: bytes, end: bytes | None, limit: int, reverse: bool) -> Iterator[Any]:
-        """The leaves (or the tree itself, when it has none of its own) that hold a range, in order."""
+    def _leaves(self, node: Node, start: bytes, end: bytes | None, limit: int, reverse: bool) -> Iterator[Node]:
+        """Yield the leaves (or the tree itself, when it has none of its own) that hold a range, in order."""
         children, keys = _children(node)
         if not children:
             yield node
@@ -155,7 +172,7 @@ class Rows:
             ahead = 1 + ahead // (Tree.max_internal_size // 2)
         for at in range(0, len(wanted), ahead):
             part = wanted[at : at + ahead]
-            self._fetch(part)
+            self._prefetch(part)
             for child in part:
                 if leaves:
                     yield child
@@ -163,8 +180,11 @@ class Rows:
                     yield from self._leaves(child, start, end, limit, reverse)
 
 
-def prepare(connection: Any) -> bool:
-    """Make what a new store needs, or is missing; whether anything was made. Raises Invalid for what is not ours."""
+def prepare(connection: Connection) -> bool:
+    """Make what a new store needs, or an older one lacks; return whether anything was made.
+
+    Raises Invalid for a ZODB that is not an Emerge store, or of a newer format.
+    """
     root = connection.root()
     if ROOT not in root:
         if len(root):
@@ -180,16 +200,16 @@ def prepare(connection: Any) -> bool:
     return bool(missing)
 
 
-def _children(node: Any) -> tuple[list[Any], list[bytes]]:
-    """A tree's children, and the keys between them; nothing when its rows are in its own record."""
-    state = node.__getstate__()
+def _children(node: Node) -> tuple[list[Node], list[bytes]]:
+    """Return a tree's children, and the keys between them; nothing when its rows are in its own record."""
+    state = OOBTree.__getstate__(node)
     if state is None or len(state) == 1:
         return [], []
     return list(state[0][::2]), list(state[0][1::2])
 
 
-def _below(node: Any, wanted: list[bytes]) -> list[tuple[Any, list[bytes]]]:
-    """The children of a node that hold these (sorted) keys, each with its own."""
+def _below(node: Node, wanted: list[bytes]) -> list[tuple[Node, list[bytes]]]:
+    """Return the children of a node that hold these (sorted) keys, each with its own keys."""
     if type(node) is Leaf:
         return []
     children, keys = _children(node)

@@ -1,15 +1,16 @@
-"""How a ZODB store writes: a group of batches, one transaction, and never twice.
+"""Write groups of batches to a ZODB, one transaction each, and never twice.
 
 Every commit changes the turn (see `tree`), so of two at once one conflicts and is made again, on what the other
-left: that is what keeps conditions true and the log without a gap among many writers. The turn also names the last
-commit of each writer: when a server is lost before it answers, the next attempt finds out there whether the one before
-it was applied. Attempts of the same number were made on the same turn, so they are the same commit; and one cannot be
-applied after a later one was, since it conflicts then.
+left. That keeps conditions true and the log without a gap among many writers. The turn also names the last commit of
+each writer: when a server is lost before it answers, the next attempt finds out there whether the one before it was
+applied. Attempts of the same number were made on the same turn, so they are the same commit; and one cannot be applied
+after a later one was, since it conflicts then.
 Synchronous; must not import asyncio.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -21,31 +22,39 @@ from ZODB.POSException import ConflictError, POSKeyError
 from ...errors import EmergeError, LimitExceeded, Unavailable
 from ...store import Batch, Key
 from ..check import changed
-from ..group import Answer
-from .location import Place, View, meaning, refused
-from .tree import Rows
+from ..group_commit import CommitResult
+from .connection import ZODBConnection
+from .location import ZODBLocation
+from .source import source_of, to_emerge_error
+from .tree import ZODBRows
 
 WRITERS = 32  # of which the turn remembers the last commit
 _AGAIN = 0.02  # seconds, at most, before the next attempt among many writers; doubled up to
 _MOST = 0.2
 _PATIENCE = 3  # times the wait for a server: how long a commit is made again after conflicts
 _BRIEFLY = 0.2  # seconds: the same of a file, which nobody else writes to
+_log = logging.getLogger("emerge.stores.zodb")
 
 
-class Writer:
+class ZODBWriter:
     """Writes groups of batches through one connection, in the order given."""
 
-    def __init__(self, place: Place, view: View, replace: Callable[[View], View]) -> None:
+    def __init__(
+        self,
+        location: ZODBLocation,
+        connection: ZODBConnection,
+        replace: Callable[[ZODBConnection], ZODBConnection],
+    ) -> None:
         """`replace` gives a new connection in place of one that failed."""
-        self._place = place
-        self.view = view
+        self._location = location
+        self.connection = connection
         self._replace = replace
-        self._name = b"writer/" + os.urandom(8) if place.remote else b"commit"  # in the turn: our last commit
+        self._name = b"writer/" + os.urandom(8) if location.remote else b"commit"  # in the turn: our last commit
         self._number = 0
         self.packed = 0  # the size to write down in the turn; 0: nothing new
 
-    def write(self, batches: Sequence[Batch]) -> list[Answer]:
-        """Answers in the order of the batches; durable. A batch that fails leaves the others alone."""
+    def write(self, batches: Sequence[Batch]) -> list[CommitResult]:
+        """Write the batches durably; a result for each. A batch that fails leaves the others alone."""
         try:
             return self._write(batches)
         except LimitExceeded as error:
@@ -55,53 +64,57 @@ class Writer:
         except EmergeError as error:
             return [error] * len(batches)
 
-    def _write(self, batches: Sequence[Batch]) -> list[Answer]:
-        doubtful: dict[int, list[Answer]] = {}  # commit -> the answers, of attempts that may or may not be applied
+    def _write(self, batches: Sequence[Batch]) -> list[CommitResult]:
+        doubtful: dict[
+            int, list[CommitResult]
+        ] = {}  # commit -> the answers, of attempts that may or may not be applied
         began, lag = time.monotonic(), _AGAIN
-        patience = _PATIENCE * self._place.wait if self._place.remote else _BRIEFLY
+        patience = _PATIENCE * self._location.wait if self._location.remote else _BRIEFLY
         while True:
-            voted = _Voted()
+            voted = VoteObserver()
             try:
-                if not self.view.is_open:
-                    self.view = self._replace(self.view)
-                rows = self.view.rows()
+                if not self.connection.is_open:
+                    self.connection = self._replace(self.connection)
+                rows = self.connection.rows()
                 if doubtful and (done := doubtful.get(rows.number(self._name))) is not None:
                     return done
                 answers = self._apply(rows, batches)
                 if self._sign(rows):
-                    self.view.commit(voted)
+                    self.connection.commit(voted)
                 return answers
             except (ConflictError, POSKeyError) as error:  # of a key: somebody else removed it meanwhile
                 if time.monotonic() - began > patience:
-                    raise meaning(error, self._place) from error
+                    raise to_emerge_error(error, self._location) from error
             except Exception as error:
-                if voted.yes and not refused(error, self._place):
+                if voted.yes and not source_of(self._location).refused(error):
                     doubtful[self._number] = answers
                 self._check(error, bool(doubtful), time.monotonic() - began)
             finally:
-                self.view.end()
+                self.connection.end()
             time.sleep(random.random() * lag)
             lag = min(lag * 2, _MOST)
 
     def _check(self, error: Exception, doubtful: bool, since: float) -> None:
         """Take a new connection for the next attempt, or raise when there shall be none."""
-        told = meaning(error, self._place)
+        meaning = to_emerge_error(error, self._location)
         with suppress(EmergeError):  # else the next attempt, or commit, begins with it
-            self.view = self._replace(self.view)
-        if not doubtful and not isinstance(told, Unavailable):
-            raise told from error
-        if since > self._place.wait or not self._place.remote:  # a file is not tried again: its disk is ill
+            self.connection = self._replace(self.connection)
+        if not doubtful and not isinstance(meaning, Unavailable):
+            raise meaning from error
+        if since > self._location.wait or not self._location.remote:  # a file is not tried again: its disk is ill
             if doubtful:
-                told = unknown(told)
-            raise told from error
+                meaning = unknown(meaning)
+            raise meaning from error
+        fate = "was not answered and is looked for" if doubtful else "failed and is made again"
+        _log.warning("%s: a commit %s: %r", self._location.name, fate, error)
 
-    def _apply(self, rows: Rows, batches: Sequence[Batch]) -> list[Answer]:
-        if self._place.remote:
+    def _apply(self, rows: ZODBRows, batches: Sequence[Batch]) -> list[CommitResult]:
+        if self._location.remote:
             rows.expect(_keys(rows, batches))
         self._changed = False
         return [self._add(rows, batch) for batch in batches]
 
-    def _add(self, rows: Rows, batch: Batch) -> Answer:
+    def _add(self, rows: ZODBRows, batch: Batch) -> CommitResult:
         """Apply one batch, or nothing of it when an expectation fails."""
         if batch.expects:
             held = rows.get([(space, key) for space, key, _ in batch.expects])
@@ -118,22 +131,22 @@ class Writer:
             rows.put(space, key, value)
         return [_append(rows, space, value) for space, value in batch.appends]
 
-    def _sign(self, rows: Rows) -> bool:
-        """Change the turn for what was applied; whether there is anything to commit."""
+    def _sign(self, rows: ZODBRows) -> bool:
+        """Change the turn for what was applied; return whether there is anything to commit."""
         if not self._changed:
             return False
         self._number = count = rows.number(b"commit") + 1
         rows.set_number(b"commit", count)
         if self.packed:
             rows.set_number(b"packed", self.packed)
-        if self._place.remote:
+        if self._location.remote:
             rows.set_number(self._name, count)
             _forget(rows)
         return True
 
 
 def unknown(error: EmergeError) -> Unavailable:
-    """The error of a commit of which nobody can tell for now whether it was applied."""
+    """Return the error of a commit of which nobody can tell for now whether it was applied."""
     return Unavailable(
         f"{error.message}, and whether this was committed is unknown",
         remedy="see what is there, then go on",
@@ -141,8 +154,8 @@ def unknown(error: EmergeError) -> Unavailable:
     )
 
 
-class _Voted:
-    """Takes part in a transaction, after the database, to tell whether that has all of it and is to make it final."""
+class VoteObserver:
+    """A data manager that sorts after the database, and so knows whether that has voted for the commit."""
 
     transaction_manager = None
 
@@ -161,7 +174,7 @@ class _Voted:
     abort = tpc_begin = commit = tpc_finish = tpc_abort = _nothing
 
 
-def _append(rows: Rows, space: str, value: bytes) -> int:
+def _append(rows: ZODBRows, space: str, value: bytes) -> int:
     name = b"counter/" + space.encode()
     number = rows.number(name) + 1
     rows.set_number(name, number)
@@ -169,8 +182,8 @@ def _append(rows: Rows, space: str, value: bytes) -> int:
     return number
 
 
-def _keys(rows: Rows, batches: Iterable[Batch]) -> list[Key]:
-    """The keys that these batches look at or change, as far as they are known before."""
+def _keys(rows: ZODBRows, batches: Iterable[Batch]) -> list[Key]:
+    """Return the keys that these batches look at or change, as far as they are known before."""
     keys: list[Key] = []
     for batch in batches:
         keys += [(space, key) for space, key, _ in batch.expects + batch.puts]
@@ -180,8 +193,8 @@ def _keys(rows: Rows, batches: Iterable[Batch]) -> list[Key]:
     return keys
 
 
-def _forget(rows: Rows) -> None:
-    """Of too many writers, forget the one that has been silent for the longest time."""
+def _forget(rows: ZODBRows) -> None:
+    """Forget, of too many writers, the one that has been silent for the longest time."""
     writers = [(rows.number(name), name) for name in rows.turn.keys(b"writer/", b"writer0")]
     if len(writers) > WRITERS:
         del rows.turn[min(writers)[1]]

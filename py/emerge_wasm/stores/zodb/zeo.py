@@ -4,49 +4,54 @@ from __future__ import annotations
 
 import errno
 import re
-from typing import Any
 
 from ZEO.ClientStorage import ClientStorage
 from ZEO.Exceptions import ClientDisconnected, ServerException
 
 from ...errors import EmergeError, Invalid, LimitExceeded, Unavailable
-from .location import Place
+from .location import ZODBLocation
 
 _ADDRESS = re.compile(r"(?P<host>\[[^]/]+\]|[^:/]+):(?P<port>\d{1,5})(/(?P<storage>[^/]+)?)?")
+FAILURES: tuple[type[Exception], ...] = (OSError,)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def open_storage(place: Place) -> Any:
-    """Connect to a server, which is waited for."""
-    match = _ADDRESS.fullmatch(place.address)
+def open_storage(location: ZODBLocation) -> ClientStorage:
+    """Connect to a server, waiting for one that is away."""
+    match = _ADDRESS.fullmatch(location.address)
     if match is None or int(match["port"]) > 65535:
-        raise Invalid(f"zodb://{place.address} names no ZEO server", remedy="write zodb://host:port/storage")
+        raise Invalid(f"zodb://{location.address} names no ZEO server", remedy="write zodb://host:port/storage")
     return ClientStorage(
         (match["host"].strip("[]"), int(match["port"])),
         storage=match["storage"] or "1",
-        wait_timeout=place.wait,
+        wait_timeout=location.wait,
         server_sync=True,  # what another process was told is committed, is seen
     )
 
 
-def meaning(error: Exception, place: Place) -> EmergeError | None:
-    """The EmergeError for what a connection, or the server, has."""
+def refused(error: Exception) -> bool:
+    """Return False: a ZEO server does not tell at which step a commit failed."""
+    return False
+
+
+def to_emerge_error(error: Exception, location: ZODBLocation) -> EmergeError | None:
+    """Return the EmergeError for an error of the connection, or of the server."""
     if isinstance(error, ServerException):
-        return _meaning_there(error, place)
+        return _error_there(error, location)
     if isinstance(error, ClientDisconnected | OSError):
         return Unavailable(
-            f"{place.name} does not answer",
+            f"{location.name} does not answer",
             remedy="start it, and see that it serves a storage of that name, for writing",
         )
     return None
 
 
-def _meaning_there(error: ServerException, place: Place) -> EmergeError | None:
-    """Of an error that the server met: its class by name, and its arguments."""
+def _error_there(error: ServerException, location: ZODBLocation) -> EmergeError | None:
+    """Return the EmergeError for an error that the server met, of which it tells class name and arguments."""
     match error.args:
         case [str(kind), [int(number), *_]] if kind.endswith("OSError") and number in _NO_ROOM:
             return LimitExceeded(
-                f"no room is left for {place.name}",
+                f"no room is left for {location.name}",
                 remedy="free some disk space there, then try again",
                 limit="disk space",
             )

@@ -12,7 +12,8 @@ import pytest
 from emerge_wasm.errors import Conflict, LimitExceeded, Unavailable
 from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store
-from emerge_wasm.stores.postgresql import write as postgresql_write
+from emerge_wasm.stores.engine import split_url
+from emerge_wasm.stores.postgresql.pool import location_of
 from emerge_wasm.stores.postgresql.schema import LOCK
 from emerge_wasm.stores.postgresql.store import PostgreSQLStore
 from tests.backends import Started
@@ -113,6 +114,12 @@ async def opened(url: str) -> PostgreSQLStore:
     return store
 
 
+async def impatient(url: str, patience: float) -> PostgreSQLStore:
+    """Open a store that soon gives up to find out what became of a commit."""
+    _, location, options = split_url(url)
+    return await PostgreSQLStore.open_at(location_of(location, options), patience)
+
+
 @pytest.mark.parametrize("lose", ["request", "answer"])
 async def test_connection_lost_during_a_commit(way: Any, lose: str) -> None:
     """Applied or not, it is found out: the commit is there once, and its numbers are right."""
@@ -144,10 +151,9 @@ async def test_request_that_comes_late_is_refused(way: Any) -> None:
     await store.close()
 
 
-async def test_outcome_that_cannot_be_found_out(way: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_outcome_that_cannot_be_found_out(way: Any) -> None:
     """The way is gone and stays so: the error says that the outcome is unknown, and soon; then on it goes."""
-    monkeypatch.setattr(postgresql_write, "_PATIENCE", 0.6)
-    store = await opened(way.url + "&timeout=0.5")
+    store = await impatient(way.url + "&timeout=0.5", 0.6)
     way.lose = "answer"
     commit = asyncio.ensure_future(store.commit(mine()))
     await way.cut.wait()
@@ -161,9 +167,8 @@ async def test_outcome_that_cannot_be_found_out(way: Any, monkeypatch: pytest.Mo
     await store.close()
 
 
-async def test_silent_server(way: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(postgresql_write, "_PATIENCE", 0.3)
-    store = await opened(way.url + "&timeout=0.3")
+async def test_silent_server(way: Any) -> None:
+    store = await impatient(way.url + "&timeout=0.3", 0.3)
     await store.commit(mine())
     assert await store.get([("states", b"k")]) == [b"MINE"]
     way.still = True
@@ -255,7 +260,7 @@ async def test_deadlock_with_another_program(owner: tuple[str, Any]) -> None:
     await connection.execute("SET deadlock_timeout = '20ms'")
     store = await opened(url)
     await store.commit(mine())
-    async with store._writing.connection() as ours:
+    async with store.writing.connection() as ours:
         await ours.execute("SET deadlock_timeout = '20ms'")
     for turn in range(2, 5):
         try:
@@ -297,7 +302,7 @@ async def test_full_disk(owner: tuple[str, Any]) -> None:
 async def gone(store: PostgreSQLStore) -> None:
     """Wait until the store has heard that its session for writing is over."""
     for _ in range(200):
-        if all(each.is_closed() for each in store._writing._idle):
+        if all(each.is_closed() for each in store.writing.idle):
             return
         await asyncio.sleep(0.01)
 

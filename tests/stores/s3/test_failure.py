@@ -13,14 +13,16 @@ import pytest
 from emerge_wasm.errors import EmergeError, LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
-from emerge_wasm.stores.s3 import database as s3_database
-from emerge_wasm.stores.s3.bucket import meaning
-from emerge_wasm.stores.s3.location import place_of
+from emerge_wasm.stores.s3.bucket import to_emerge_error
+from emerge_wasm.stores.s3.database import SlateTuning
+from emerge_wasm.stores.s3.location import location_of
 from emerge_wasm.stores.s3.store import S3Store
 from tests.backends import Started
 from tests.backends.s3 import BUCKET, client_of, paths
 from tests.backends.s3_proxy import DENIED, FULL, QUOTA, Proxy, proxied
 from tests.contracts.store import LOG, STATES, puts, scan_all
+
+from .test_store import tuned
 
 BIG = bytes(1_200_000)
 BROKEN = ("refuse", "cut", "hang", "stop")
@@ -40,6 +42,14 @@ async def proxy(backends: Started) -> AsyncIterator[Proxy]:
 
 def url(proxy: Proxy, name: str, wait: float = 5) -> str:
     return f"s3://{BUCKET}/{name}?endpoint=http://127.0.0.1:{proxy.port}&wait={wait}"
+
+
+async def opened(url: str) -> Store:
+    """Open a store whose wait is short for what comes later: on a busy machine it may take more than one attempt."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(Unavailable):
+                return await open_store(url)
 
 
 async def broken(proxy: Proxy, how: str) -> None:
@@ -107,7 +117,7 @@ async def test_short_trouble_goes_unnoticed(proxy: Proxy, name: str, how: str) -
 @pytest.mark.parametrize("how", BROKEN)
 async def test_long_trouble_is_told(proxy: Proxy, name: str, how: str) -> None:
     """An error within the bound; one commit may be unknown, later ones are not there; the same store then goes on."""
-    store = await open_store(url(proxy, name, 0.5))
+    store = await opened(url(proxy, name, 0.5))
     await store.commit(entry(b"before"))
     await broken(proxy, how)
     wanted = "503" if how == "refuse" else "S3 has not answered|cannot be reached"
@@ -150,7 +160,7 @@ async def test_no_room_or_right_to_write(
     proxy: Proxy, name: str, refusal: tuple[str, str], kind: type[EmergeError], says: str
 ) -> None:
     """Reading goes on; one commit may be unknown, the others are not there; when there is room the store goes on."""
-    store = await open_store(url(proxy, name, 0.3))
+    store = await opened(url(proxy, name, 0.3))
     await store.commit(entry(b"before", big=True))
     proxy.refusal = refusal
     proxy.set("refuse", b"PUT ")
@@ -177,7 +187,7 @@ async def test_no_room_or_right_to_write(
 
 async def test_large_values_of_what_was_refused(proxy: Proxy, name: str) -> None:
     """Take no room: they are deleted, and what cannot be deleted is swept without a restart."""
-    store = await open_store(url(proxy, name, 0.3))
+    store = await opened(url(proxy, name, 0.3))
     assert isinstance(store, S3Store)
     there = client_of(url(proxy, name))
     await store.commit(entry(b"before"))
@@ -236,7 +246,7 @@ async def test_lost_answers_while_it_is_made(proxy: Proxy, name: str, lost: byte
 
 @pytest.mark.parametrize("how", ["refuse", "stop"])
 async def test_reads_of_what_is_not_at_hand(proxy: Proxy, name: str, how: str) -> None:
-    store = await open_store(url(proxy, name, 0.3))
+    store = await opened(url(proxy, name, 0.3))
     await store.commit(entry(b"big", big=True))
     await broken(proxy, how)
     with pytest.raises(Unavailable):
@@ -279,7 +289,7 @@ async def test_gone_while_it_opens(proxy: Proxy, name: str, how: str) -> None:
 @pytest.mark.parametrize("how", ["refuse", "hang"])
 async def test_close_while_it_is_gone(proxy: Proxy, name: str, how: str) -> None:
     """It lets go within the bound; what was acknowledged is there afterwards."""
-    store = await open_store(url(proxy, name, 0.5))
+    store = await opened(url(proxy, name, 0.5))
     await store.commit(entry(b"a"))
     await broken(proxy, how)
     with pytest.raises(Unavailable, match="not known yet"):
@@ -295,7 +305,7 @@ async def test_close_while_it_is_gone(proxy: Proxy, name: str, how: str) -> None
 
 async def test_messages() -> None:
     """What S3 and those who look for credentials say, as errors."""
-    place = place_of("bucket/prefix", {"region": "eu-west-1"})
+    place = location_of("bucket/prefix", {"region": "eu-west-1"})
     said: list[tuple[str, type[EmergeError], str]] = [
         ("Error performing PUT http://169.254.169.254/latest/api/token", PermissionDenied, "AWS_ACCESS_KEY_ID"),
         ("Received redirect without LOCATION", EmergeError, "region eu-west-1"),
@@ -303,15 +313,14 @@ async def test_messages() -> None:
         ("non-2xx status code: 503 Slow Down: <xml>", Unavailable, "Amazon S3 answers 503 Slow Down"),
     ]
     for text, kind, wanted in said:
-        error = meaning(text, place)
+        error = to_emerge_error(text, place)
         assert isinstance(error, kind)
         assert wanted in str(error)
 
 
-async def test_database_that_gives_up(proxy: Proxy, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_database_that_gives_up(proxy: Proxy, name: str) -> None:
     """slatedb closes itself when its retries are used up: it is opened again, and knows what became of the commit."""
-    monkeypatch.setitem(s3_database._SETTINGS, "object_store_max_retries", "0")
-    store = await open_store(url(proxy, name, 0.5))
+    store = await tuned(url(proxy, name, 0.5), SlateTuning(retries=0))
     await store.commit(entry(b"before"))
     proxy.set("refuse")
     with pytest.raises(Unavailable, match=r"503.*not known yet"):

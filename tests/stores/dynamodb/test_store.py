@@ -17,13 +17,17 @@ from emerge_wasm.store import Batch, Key
 from emerge_wasm.stores import open_store
 from emerge_wasm.stores.dynamodb import row as dynamodb_row
 from emerge_wasm.stores.dynamodb import value as dynamodb_value
-from emerge_wasm.stores.dynamodb.row import Item, Touched
+from emerge_wasm.stores.dynamodb.open import open_table
+from emerge_wasm.stores.dynamodb.row import Item, TableLayout, TouchedKey, read_head
 from emerge_wasm.stores.dynamodb.store import DynamoDBStore
-from emerge_wasm.stores.dynamodb.table import Table
+from emerge_wasm.stores.dynamodb.table import DynamoDBTable
 from emerge_wasm.stores.dynamodb.value import KEEP, UPLOAD, Sweeper
 from emerge_wasm.stores.dynamodb.write import LARGE, ROWS, SMALL
+from emerge_wasm.stores.engine import split_url
 from tests.backends import Started
 from tests.contracts.store import puts, scan_all
+
+from .conftest import Through
 
 Open = Callable[..., Any]
 
@@ -46,26 +50,43 @@ async def store(url: str) -> AsyncIterator[DynamoDBStore]:
     await store.close()
 
 
-async def everything(store: DynamoDBStore) -> list[Item]:
+Beside = tuple[DynamoDBTable, TableLayout]
+
+
+@pytest.fixture
+async def beside(url: str) -> AsyncIterator[Beside]:
+    """The store's table, and where it lies there, as another process has them."""
+    table, layout = await table_of(url)
+    yield table, layout
+    await table.close()
+
+
+async def table_of(url: str) -> Beside:
+    _, location, options = split_url(url)
+    return await open_table(location, options)
+
+
+async def everything(beside: Beside) -> list[Item]:
     """All items of this store but its head."""
+    table, layout = beside
     request: Item = {"TableName": "stores"}
     found: list[Item] = []
     while True:
-        answer = await store._table.ask("scan", request)
-        found += [item for item in answer["Items"] if item["pk"]["S"].startswith(f"{store._layout.prefix}:")]
+        answer = await table.ask("scan", request)
+        found += [item for item in answer["Items"] if item["pk"]["S"].startswith(f"{layout.prefix}:")]
         if "LastEvaluatedKey" not in answer:
             return [item for item in found if "q" not in item]
         request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-async def items(store: DynamoDBStore) -> list[Item]:
+async def items(beside: Beside) -> list[Item]:
     """All items of this store that are not rows."""
-    return [item for item in await everything(store) if "s" not in item]
+    return [item for item in await everything(beside) if "s" not in item]
 
 
-async def marks(store: DynamoDBStore) -> int:
+async def marks(beside: Beside) -> int:
     """How many rows are marks of deleted keys."""
-    return sum("s" in item and "v" not in item and "x" not in item for item in await everything(store))
+    return sum("s" in item and "v" not in item and "x" not in item for item in await everything(beside))
 
 
 # --- limits
@@ -84,8 +105,10 @@ async def test_largest_batch_of_the_largest_rows(url: str) -> None:
     assert [len(value) for _, value in await store.scan("states")] == [LARGE + 1] * (ROWS - 1)
     values = await store.get([("states", b"%d" % number) for number in range(ROWS - 1)])
     assert values == [bytes([number]) * (LARGE + 1) for number in range(ROWS - 1)]
-    await store._table.ask("delete_table", {"TableName": "large"})
     await store.close()
+    table, _ = await table_of(url)
+    await table.ask("delete_table", {"TableName": "large"})
+    await table.close()
 
 
 async def test_longest_key(store: DynamoDBStore) -> None:
@@ -116,60 +139,63 @@ async def test_many_keys_at_once(store: DynamoDBStore) -> None:
 # --- what is left behind
 
 
-async def test_large_values_are_swept_when_replaced(store: DynamoDBStore) -> None:
+async def test_large_values_are_swept_when_replaced(store: DynamoDBStore, beside: Beside) -> None:
     big = bytes(range(256)) * 4000
     await store.commit(puts((b"a", big), (b"b", big)))
-    assert len(await items(store)) == 6
+    assert len(await items(beside)) == 6
     await store.commit(puts((b"a", b"small")))
     await store.commit(Batch(deletes=[("states", b"b")], expects=[("states", b"b", big)]))
     assert await store.scan("states") == [(b"a", b"small")]
-    sweeper = Sweeper(store._table, store._layout)
+    sweeper = Sweeper(*beside)
     assert await sweeper.sweep(time.time() + KEEP / 2) == 0
     assert await sweeper.sweep(time.time() + KEEP + 1) == 2
-    assert await items(store) == [] and await marks(store) == 0
+    assert await items(beside) == [] and await marks(beside) == 0
     assert await store.scan("states") == [(b"a", b"small")]
 
 
-async def test_same_large_value_in_two_rows(store: DynamoDBStore) -> None:
+async def test_same_large_value_in_two_rows(store: DynamoDBStore, beside: Beside) -> None:
     big = bytes(LARGE + 1)
     await store.commit(puts((b"a", big), (b"b", big)))
     await store.commit(puts((b"a", b"")))
-    await Sweeper(store._table, store._layout).sweep(time.time() + KEEP + 1)
+    await Sweeper(*beside).sweep(time.time() + KEEP + 1)
     assert await store.get([("states", b"b"), ("states", b"a")]) == [big, b""]
 
 
-async def test_pieces_without_a_commit_are_swept(store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def die(self: Table, items: Any) -> None:
-        raise Unavailable("as if it had died here")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Table, "transact", die)
-        with pytest.raises(Unavailable):
-            await store.commit(puts((b"a", bytes(LARGE + 1))))
-    assert len(await items(store)) == 2
-    sweeper = Sweeper(store._table, store._layout)
+async def test_pieces_without_a_commit_are_swept(through: Through) -> None:
+    store = await through.open(wait=0.2)
+    through.proxy.fault = lambda operation: "cut" if operation == "TransactWriteItems" else None
+    with pytest.raises(Unavailable):
+        await store.commit(puts((b"a", bytes(LARGE + 1))))
+    through.proxy.fault = lambda operation: None
+    beside = await table_of(through.url(wait=5))
+    assert len(await items(beside)) == 2
+    sweeper = Sweeper(*beside)
     assert await sweeper.sweep(time.time() + UPLOAD / 2) == 0
     assert await sweeper.sweep(time.time() + UPLOAD + 1) == 1
-    assert await items(store) == []
+    assert await items(beside) == []
+    await beside[0].close()
 
 
-async def test_commit_does_not_point_to_swept_pieces(store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_commit_does_not_point_to_swept_pieces(url: str, beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the sweep was first, the commit is refused as a whole."""
-    transact: Any = Table.transact
+    store = await opened(url + "&wait=0.2")
+    transact: Any = DynamoDBTable.transact
 
-    async def sweep_first(self: Table, items: Any) -> None:
-        await Sweeper(store._table, store._layout).sweep(time.time() + UPLOAD + 1)
+    async def sweep_first(self: DynamoDBTable, items: Any) -> None:
+        await Sweeper(*beside).sweep(time.time() + UPLOAD + 1)
         await transact(self, items)
 
-    store._table.wait = 0.2
     with monkeypatch.context() as patch:
-        patch.setattr(Table, "transact", sweep_first)
+        patch.setattr(DynamoDBTable, "transact", sweep_first)  # patched: a race of milliseconds
         with pytest.raises(Unavailable):
             await store.commit(puts((b"a", bytes(LARGE + 1)), (b"b", b"")))
     assert await store.scan("states") == []
+    await store.close()
 
 
-async def test_reader_overtaken_by_a_sweep(store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reader_overtaken_by_a_sweep(
+    store: DynamoDBStore, beside: Beside, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A row is read, and before its pieces are, it is replaced and they are gone: the new value is what is read."""
     await store.commit(puts((b"a", bytes(LARGE + 1))))
     read: Any = dynamodb_value.read_moved
@@ -178,23 +204,23 @@ async def test_reader_overtaken_by_a_sweep(store: DynamoDBStore, monkeypatch: py
     async def late(*args: Any) -> Any:
         if once.pop() if once else False:
             await store.commit(puts((b"a", b"new")))
-            await Sweeper(store._table, store._layout).sweep(time.time() + KEEP + 1)
+            await Sweeper(*beside).sweep(time.time() + KEEP + 1)
         return await read(*args)
 
-    monkeypatch.setattr("emerge_wasm.stores.dynamodb.store.read_moved", late)
+    monkeypatch.setattr("emerge_wasm.stores.dynamodb.store.read_moved", late)  # patched: a race of milliseconds
     assert await store.get([("states", b"a")]) == [b"new"]
 
 
-async def test_marks_of_deleted_keys(store: DynamoDBStore) -> None:
+async def test_marks_of_deleted_keys(store: DynamoDBStore, beside: Beside) -> None:
     """They are neither seen nor counted; a key that came back stays when its old mark is swept."""
     await store.commit(puts(*[(b"%02d" % number, b"") for number in range(40)]))
     await store.commit(Batch(deletes=[("states", b"%02d" % number) for number in range(1, 40)]))
-    assert await marks(store) == 39
+    assert await marks(beside) == 39
     assert await store.scan("states", limit=2) == [(b"00", b"")]
     assert await store.scan("states", limit=1, reverse=True) == [(b"00", b"")]
     await store.commit(Batch(counts=[("states", b"", None, 1)], puts=[("states", b"05", b"back")]))
-    await Sweeper(store._table, store._layout).sweep(time.time() + KEEP + 1)
-    assert await marks(store) == 0
+    await Sweeper(*beside).sweep(time.time() + KEEP + 1)
+    assert await marks(beside) == 0
     assert await store.scan("states") == [(b"00", b""), (b"05", b"back")]
 
 
@@ -204,13 +230,13 @@ async def test_marks_of_deleted_keys(store: DynamoDBStore) -> None:
 async def test_waiting_commits_share_transactions(store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """64 at once, every eighth failing: each has its own answer."""
     sizes: list[int] = []
-    transact: Any = Table.transact
+    transact: Any = DynamoDBTable.transact
 
-    async def counted(self: Table, items: Any) -> None:
+    async def counted(self: DynamoDBTable, items: Any) -> None:
         sizes.append(len(items))
         await transact(self, items)
 
-    monkeypatch.setattr(Table, "transact", counted)
+    monkeypatch.setattr(DynamoDBTable, "transact", counted)  # patched: the server does not tell their sizes
     batches = [puts((b"%d" % number, b"x")) for number in range(64)]
     for batch in batches[::8]:
         batch.expect("states", b"none", b"never")
@@ -220,27 +246,21 @@ async def test_waiting_commits_share_transactions(store: DynamoDBStore, monkeypa
     assert len(sizes) <= 4 and max(sizes) > 30
 
 
-async def test_usual_commit_reads_nothing(store: DynamoDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_usual_commit_reads_nothing(through: Through) -> None:
+    store = await through.open(wait=5)
     await store.commit(puts((b"a", b"1")))
-    asked: list[str] = []
-    call: Any = Table._call
-
-    async def noted(self: Table, operation: str, request: Item) -> Any:
-        asked.append(operation)
-        return await call(self, operation, request)
-
-    monkeypatch.setattr(Table, "_call", noted)
+    through.proxy.asked.clear()
     batch = puts((b"a", b"2"), (b"new", b""))
     batch.expects = [("states", b"a", b"1"), ("states", b"new", None), ("entries", b"other", None)]
     batch.append("log", b"")
     await store.commit(batch)
-    assert asked == ["transact_write_items"]
+    assert through.proxy.asked == {"TransactWriteItems": 1}
     await store.get([("states", b"a"), ("states", b"new")])
     await store.scan("states")
-    assert asked[1:] == ["transact_get_items", "get_item", "query"]
-    del asked[:]
+    assert through.proxy.asked == {"TransactWriteItems": 1, "TransactGetItems": 1, "GetItem": 1, "Query": 1}
+    through.proxy.asked.clear()
     await asyncio.gather(*[store.get([("states", b"%d" % (number % 80))]) for number in range(100)])
-    assert asked == ["batch_get_item"], "what is asked for at once shares a request"
+    assert through.proxy.asked == {"BatchGetItem": 1}, "what is asked for at once shares a request"
 
 
 WRITER = """
@@ -322,15 +342,15 @@ async def test_page_of_several_queries(store: DynamoDBStore, url: str, monkeypat
     stranger = await opened(url)
     await store.commit(puts(*[(b"%d" % number, b"old") for number in range(1, 7)]))
     between: list[Batch] = []
-    query: Any = Table.query
+    query: Any = DynamoDBTable.query
 
-    async def by_two(self: Table, request: Item) -> Any:
+    async def by_two(self: DynamoDBTable, request: Item) -> Any:
         answer = await query(self, request | {"Limit": 2})
         if between:
             await stranger.commit(between.pop())
         return answer
 
-    monkeypatch.setattr(Table, "query", by_two)
+    monkeypatch.setattr(DynamoDBTable, "query", by_two)  # patched: else a page has a megabyte
     between.append(puts((b"0", b"new"), (b"9", b"new")))
     assert [key for key, _ in await store.scan("states")] == [b"1", b"2", b"3", b"4", b"5", b"6"]
     between.append(puts((b"1", b"new"), (b"6", b"new")))
@@ -340,24 +360,29 @@ async def test_page_of_several_queries(store: DynamoDBStore, url: str, monkeypat
     await stranger.close()
 
 
-async def test_half_seen_commit_is_waited_for(store: DynamoDBStore, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_half_seen_commit_is_waited_for(
+    store: DynamoDBStore, beside: Beside, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The head shows a commit some of whose rows consistent reads do not show yet: no page is made without them."""
     stranger = await opened(url)
     await store.commit(puts((b"a", b"old")))
-    get_each: Any = Table.get_each
-    before = await get_each(store._table, [store._layout.row("states", b"a")])
+    get_each: Any = DynamoDBTable.get_each
+    table, layout = beside
+    before = await table.get_each([layout.row("states", b"a")])
     await stranger.commit(puts((b"a", b"new"), (b"b", b"new")))
     looks: list[int] = []
 
-    async def behind(self: Table, keys: Any) -> Any:
+    async def behind(self: DynamoDBTable, keys: Any) -> Any:
         looks.append(len(keys))
         return before if len(looks) < 3 else await get_each(self, keys)
 
-    monkeypatch.setattr(Table, "get_each", behind)
+    monkeypatch.setattr(DynamoDBTable, "get_each", behind)  # patched: no server of ours shows half a commit
     assert await store.scan("states") == [(b"a", b"new"), (b"b", b"new")]
     assert looks == [2, 2, 2]
-    head = await store._commits.read()
-    assert set(head.touched) == {Touched("states", b"a", True), Touched("states", b"b", True)}
+    item = await table.get(layout.head())
+    assert item is not None
+    head = read_head(item)
+    assert set(head.touched) == {TouchedKey("states", b"a", True), TouchedKey("states", b"b", True)}
     await store.scan("states")
     assert len(looks) == 3, "a commit is waited for once"
     await stranger.close()
@@ -366,13 +391,14 @@ async def test_half_seen_commit_is_waited_for(store: DynamoDBStore, url: str, mo
 # --- what it opens
 
 
-async def test_newer_format(url: str) -> None:
+async def test_newer_format(url: str, beside: Beside) -> None:
     store = await opened(url)
-    await store._table.ask(
+    table, layout = beside
+    await table.ask(
         "update_item",
         {
             "TableName": "stores",
-            "Key": store._layout.head(),
+            "Key": layout.head(),
             "UpdateExpression": "SET f = :f",
             "ExpressionAttributeValues": {":f": {"N": "99"}},
         },
@@ -391,24 +417,27 @@ async def test_table_is_made_or_not(url: str, backends: Started) -> None:
     first, second = await asyncio.gather(opened(fresh), opened(fresh))
     await first.commit(puts((b"k", b"v")))
     assert await second.get([("states", b"k")]) == [b"v"]
-    await first._table.ask("delete_table", {"TableName": "fresh"})
+    table, _ = await table_of(fresh)
+    await table.ask("delete_table", {"TableName": "fresh"})
+    await table.close()
     with pytest.raises(Unavailable, match="no DynamoDB table fresh"):
         await first.commit(puts((b"k", b"v")))
     await first.close()
     await second.close()
 
 
-async def test_table_of_others(store: DynamoDBStore, url: str) -> None:
+async def test_table_of_others(beside: Beside, url: str) -> None:
     schema = {"KeySchema": [{"AttributeName": "song", "KeyType": "HASH"}], "BillingMode": "PAY_PER_REQUEST"}
     attributes = [{"AttributeName": "song", "AttributeType": "S"}]
-    await store._table.ask("create_table", {"TableName": "songs", "AttributeDefinitions": attributes, **schema})
+    await beside[0].ask("create_table", {"TableName": "songs", "AttributeDefinitions": attributes, **schema})
     with pytest.raises(Invalid, match="not of Emerge stores"):
         await opened(url.replace("://stores?", "://songs?"))
 
 
-async def test_store_is_gone(store: DynamoDBStore, url: str) -> None:
+async def test_store_is_gone(store: DynamoDBStore, beside: Beside) -> None:
+    table, layout = beside
     await store.commit(puts((b"k", b"v")))
-    await store._table.delete_each([store._layout.head()])
+    await table.delete_each([layout.head()])
     for attempt in (store.commit(puts((b"k", b"w"))), store.scan("states")):
         with pytest.raises(Unavailable, match=r"is gone.*open it again"):
             await attempt

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from emerge_wasm.errors import Conflict, LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch
-from emerge_wasm.stores import open_store
+from emerge_wasm.stores.dynamodb.open import open_table
 from emerge_wasm.stores.dynamodb.store import DynamoDBStore
-from tests.backends import Started
-from tests.backends.dynamodb import Fault, Proxy
+from emerge_wasm.stores.engine import split_url
+from tests.backends.dynamodb import Fault
 from tests.contracts.store import puts
+
+from .conftest import Through
 
 WRITE = "TransactWriteItems"
 ALL: list[Fault] = [
@@ -32,34 +34,6 @@ OF_TRANSACTIONS: list[Fault] = [
     (400, "TransactionCanceledException:ThrottlingError,None"),
     (400, "TransactionInProgressException"),
 ]
-
-
-class Through:
-    """A store and the proxy between it and its server."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._port = int(url.partition("127.0.0.1:")[2].partition("&")[0])
-        self.proxy = Proxy(self._port)
-        self._stores: list[DynamoDBStore] = []
-
-    async def open(self, wait: float) -> DynamoDBStore:
-        store = await open_store(self._url.replace(str(self._port), str(self.proxy.port)) + f"&wait={wait}")
-        assert isinstance(store, DynamoDBStore)
-        self._stores.append(store)
-        return store
-
-    async def close(self) -> None:
-        await asyncio.gather(*[store.close() for store in self._stores])
-        await self.proxy.stop()
-
-
-@pytest.fixture
-async def through(backends: Started) -> AsyncIterator[Through]:
-    through = Through(backends.url("dynamodb"))
-    await through.proxy.start()
-    yield through
-    await through.close()
 
 
 def every(number: int, *faults: Fault, of: str = "") -> Callable[[str], Fault | None]:
@@ -279,7 +253,8 @@ async def test_part_of_a_batch_is_not_done(through: Through) -> None:
 
 
 async def test_throttled_batches_are_given_up(through: Through) -> None:
-    store = await through.open(wait=0.2)
+    _, location, options = split_url(through.url(wait=0.2))
+    table, layout = await open_table(location, options)
 
     def none(answer: Any) -> Any:
         return {
@@ -288,7 +263,8 @@ async def test_throttled_batches_are_given_up(through: Through) -> None:
 
     through.proxy.fault = lambda operation: none if operation == "BatchWriteItem" else None
     with pytest.raises(Unavailable, match="no more for now"):
-        await store._table.delete_each([store._layout.head(), store._layout.row("states", b"")])
+        await table.delete_each([layout.head(), layout.row("states", b"")])
+    await table.close()
 
 
 async def test_more_than_a_transaction_may_read(through: Through) -> None:

@@ -202,8 +202,8 @@ async def test_full_disk(path: Path) -> None:
     store = await opened(path)
     assert isinstance(store, SQLiteStore)
     await store.commit(puts((b"before", b"1")))
-    (pages,) = store._file.writer.execute("PRAGMA page_count").fetchone()
-    store._file.writer.execute(f"PRAGMA max_page_count = {pages + 20}")
+    (pages,) = store.file.writer.execute("PRAGMA page_count").fetchone()
+    store.file.writer.execute(f"PRAGMA max_page_count = {pages + 20}")
     batches = [puts((b"a", b"1")), puts((b"big", bytes(1 << 20)), (b"half", b"1")), puts((b"b", b"2"))]
     small, big, other = await asyncio.gather(*[store.commit(batch) for batch in batches], return_exceptions=True)
     assert (small, other) == ([], [])

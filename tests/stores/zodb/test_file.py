@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import re
 import resource
 import signal
 import subprocess
@@ -25,8 +26,9 @@ from emerge_wasm.errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
 from emerge_wasm.stores.zodb import file as zodb_file
-from emerge_wasm.stores.zodb import pack as zodb_pack
 from emerge_wasm.stores.zodb import tree as zodb_tree
+from emerge_wasm.stores.zodb.location import location_of
+from emerge_wasm.stores.zodb.pack import Packer, PackPolicy
 from emerge_wasm.stores.zodb.store import ZODBStore
 from tests.contracts.store import puts, scan_all
 
@@ -50,6 +52,19 @@ def path(tmp_path: Path) -> Path:
 
 def opened(path: Path, options: str = "") -> asyncio.Task[Store]:
     return asyncio.ensure_future(open_store(f"zodb:///{path}{options}"))
+
+
+EARLY = PackPolicy(small=300_000, margin=0.01)
+
+
+def packed_early(path: Path) -> asyncio.Task[ZODBStore]:
+    """Open a store whose file is packed while it is still small."""
+    return asyncio.ensure_future(ZODBStore.open_at(location_of(f"/{path}", {}), EARLY))
+
+
+def packer_of(store: ZODBStore) -> Packer:
+    assert store.session.packer is not None
+    return store.session.packer
 
 
 @contextmanager
@@ -136,7 +151,7 @@ async def test_every_commit_is_synced(path: Path, monkeypatch: pytest.MonkeyPatc
         synced.append((os.readlink(f"/proc/self/fd/{descriptor}"), size_of(path)))
         original(descriptor)
 
-    monkeypatch.setattr(sys.modules[FileStorage.__module__], "fsync", fsync)
+    monkeypatch.setattr(sys.modules[FileStorage.__module__], "fsync", fsync)  # patched: nothing else shows a sync
     for turn in range(3):
         await store.commit(puts((b"k", b"%d" % turn)))
         assert len(synced) == turn + 1 and synced[-1] == (str(path), size_of(path))
@@ -208,12 +223,26 @@ async def test_stranger_s_index_is_not_loaded(path: Path) -> None:
     await store.commit(puts((b"k", b"v")))
     await store.close()
     sprung, index = path.with_name("sprung"), Path(f"{path}.index")
-    assert zodb_file._is_plain(str(index)), "a real index is used"
+    assert zodb_file.is_plain(str(index)), "a real index is used"
     write(index, pickle.dumps(Trap(sprung)))
     store = await opened(path)
     assert await store.get([("states", b"k")]) == [b"v"]
     await store.close()
-    assert not sprung.exists() and zodb_file._is_plain(str(index))
+    assert not sprung.exists() and zodb_file.is_plain(str(index))
+
+
+async def test_file_of_an_older_emerge(path: Path) -> None:
+    """tests/data/format1.fs: of the time when our classes were in another module, whose name its records bear."""
+    write(path, (Path(__file__).parents[2] / "data" / "format1.fs").read_bytes())
+    store = await opened(path)
+    assert await store.get([("entries", b"a"), ("states", b"b")]) == [b"small", b"L" * 5000]
+    assert len(await store.scan("entries")) == 41
+    assert await store.commit(Batch(puts=[("entries", b"a", b"x" * 5000)], appends=[("log", b"third")])) == [3]
+    await store.close()
+    assert set(re.findall(rb"cemerge_wasm[.\w]+\n\w+", read(path))) == {
+        b"cemerge_wasm.stores.zodb_tree\nLeaf",
+        b"cemerge_wasm.stores.zodb_tree\nTree",
+    }, "an older Emerge can read what this one writes"
 
 
 async def test_newer_format(path: Path) -> None:
@@ -345,7 +374,7 @@ async def test_disk_that_fails_to_sync(path: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules[FileStorage.__module__], "fsync", fsync)
+        patch.setattr(sys.modules[FileStorage.__module__], "fsync", fsync)  # patched: no disk fails at will
         with pytest.raises(Unavailable, match=r"Input/output error.*unknown") as caught:
             await store.commit(puts((b"a", b"1"), (b"b", b"1")))
     assert caught.value.details["unknown"]
@@ -383,13 +412,7 @@ async def test_read_only_place(path: Path) -> None:
         path.parent.chmod(0o755)
 
 
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zodb_pack, "SMALL", 300_000)
-    monkeypatch.setattr(zodb_pack, "_MARGIN", 0.01)
-
-
-async def churn(store: Store, rounds: int) -> int:
+async def churn(store: Store, path: Path, rounds: int) -> int:
     """Overwrite the same rows again and again, and look at them meanwhile; the size of the largest file seen."""
     largest = 0
     for turn in range(rounds):
@@ -401,68 +424,58 @@ async def churn(store: Store, rounds: int) -> int:
         )
         page = await store.scan("states")
         assert {value for _, value in page} == {b"%d" % turn * 50}
-        assert isinstance(store, ZODBStore)
-        largest = max(largest, store._base._database.storage.getSize())
+        largest = max(largest, size_of(path))
     return largest
 
 
-async def test_file_is_packed_while_it_is_used(path: Path, small: None) -> None:
-    store = await opened(path)
-    largest = await churn(store, 800)
-    assert isinstance(store, ZODBStore) and store._base._packing is not None
-    thread = store._base._packing._thread
-    assert thread is not None
-    await asyncio.to_thread(thread.join, 5)
-    packed = store._base._packing.size
+async def test_file_is_packed_while_it_is_used(path: Path) -> None:
+    store = await packed_early(path)
+    largest = await churn(store, path, 800)
+    assert await asyncio.to_thread(packer_of(store).wait, 5)
+    packed = packer_of(store).size
     assert 0 < packed < largest
     assert [value for _, value in await scan_all(store, "log", 1000)] == [b"%d" % turn for turn in range(800)]
     await store.commit(puts((b"last", b"1"), space="meta"))
     await store.close()
     assert {each.name for each in path.parent.iterdir()} <= {path.name + end for end in ("", ".lock", ".tmp", ".index")}
-    store = await opened(path)
-    assert isinstance(store, ZODBStore) and store._base._packing is not None
-    assert store._base._packing.size == packed, "it knows how large the file was after it was packed"
+    store = await packed_early(path)
+    assert packer_of(store).size == packed, "it knows how large the file was after it was packed"
     assert await store.commit(Batch(appends=[("log", b"more")])) == [801]
     await store.close()
 
 
-async def test_packed_file_is_on_disk_before_it_takes_the_place(
-    path: Path, small: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = await opened(path)
-    await churn(store, 30)
+async def test_packed_file_is_on_disk_before_it_takes_the_place(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = await packed_early(path)
+    await churn(store, path, 30)
     synced: list[str] = []
-    monkeypatch.setattr(zodb_file, "_sync", lambda name: synced.append(name))
-    assert isinstance(store, ZODBStore)
-    packing = zodb_pack.Packing(store._base._database.storage, store._base._database.references, 0)
-    packing._pack()
-    assert synced == [f"{path}.pack"] and packing.size == size_of(path)
+    named = "/proc/self/fd/{}".format
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.readlink(named(fd))))  # patched: nothing else shows it
+    packer_of(store).pack()
+    assert synced == [f"{path}.pack"] and packer_of(store).size == size_of(path)
     await store.close()
 
 
-async def test_close_stops_a_pack(path: Path, small: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = await opened(path)
-    await churn(store, 30)
-    assert isinstance(store, ZODBStore) and store._base._packing is not None
-    packing, reached, go = store._base._packing, threading.Event(), threading.Event()
-    refer = packing._references
+async def test_close_stops_a_pack(path: Path) -> None:
+    store: Store = await packed_early(path)
+    assert isinstance(store, ZODBStore)
+    await churn(store, path, 30)
+    database, reached, go = store.session.database, threading.Event(), threading.Event()
 
     def slowly(*args: Any) -> Any:
         reached.set()
         go.wait(5)
-        return refer(*args)
+        return database.references(*args)
 
-    packing._references = slowly
-    monkeypatch.setattr(zodb_pack, "SMALL", 0)
+    packer = store.session.packer = Packer(database.storage, slowly, 0, PackPolicy(small=0, margin=0.01))
     await store.commit(puts((b"k", b"v")))
     assert await asyncio.to_thread(reached.wait, 5)
-    stopping, stop = threading.Event(), packing.stop
-    monkeypatch.setattr(packing, "stop", lambda: (setattr(packing, "_stopped", True), stopping.set(), stop()))
     closing = asyncio.ensure_future(store.close())
-    await asyncio.to_thread(stopping.wait, 5)
-    go.set()
-    await asyncio.wait_for(closing, 5)
-    assert packing._thread is not None and not packing._thread.is_alive() and packing.size == 0
+    async with asyncio.timeout(5):
+        while not packer.stopped:
+            await asyncio.sleep(0.01)
+        go.set()
+        await closing
+    assert packer.wait(0) and packer.size == 0
     store = await opened(path)
     assert await store.get([("states", b"k")]) == [b"v"]
     await store.close()
@@ -481,7 +494,7 @@ async def test_killed_while_the_packed_file_took_the_place(path: Path, lost: str
     store = await opened(path)
     assert await store.get([("states", b"k")]) == [b"v"]
     assert isinstance(store, ZODBStore)
-    zodb_pack.Packing(store._base._database.storage, store._base._database.references, 0)._pack()
+    packer_of(store).pack()
     await store.commit(puts((b"l", b"w")))
     await store.close()
     store = await opened(path)
@@ -496,7 +509,7 @@ async def test_any_zodb_program_can_read_it(path: Path) -> None:
     await store.close()
     with plain(path) as root:
         tree = root[zodb_tree.ROOT][b"space/states"]
-        tree._check()
+        tree._check()  # private: it is BTrees' own, and has no other name
         assert list(tree.keys(b"0990")) == [b"%04d" % number for number in range(990, 1000)]
     storage = FileStorage(str(path), read_only=True)
     assert len(storage) > 80

@@ -1,4 +1,4 @@
-"""Commits that wait at the same moment are written together: one round trip, or one fsync, for all of them.
+"""Group commit: commits that wait at the same moment are written together, in one round trip or with one fsync.
 
 For engines whose commit is slow beside Python. Must not import an engine.
 """
@@ -7,31 +7,38 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
+from ..errors import Conflict
 from ..store import Batch, Key
 from .check import changed
 
-Answer = list[int] | BaseException
-"""What a commit comes to: the numbers of its appends, or the error it fails with."""
+T = TypeVar("T")
 
-Write = Callable[[list[Batch]], Awaitable[list[Answer]]]
-"""Write these batches, one after the other in effect, and durable when it returns: an answer for each. A batch that
-fails leaves the others alone; an exception is the answer to all of them."""
+CommitResult = list[int] | BaseException
+"""The outcome of one batch: the numbers of its appends, or the error it fails with."""
+
+WriteGroup = Callable[[list[Batch]], Awaitable[list[CommitResult]]]
+"""Write these batches, one after the other in effect, and durably: returns a result for each batch.
+
+A batch that fails leaves the others alone; an exception is the result of all of them."""
+
+_Waiter = tuple[Batch, asyncio.Future[list[int]]]
 
 
-class Group:
-    """The commits that wait, written in groups, one group at a time, in the order they came."""
+class GroupCommit:
+    """Collect the commits that wait and write them in groups, one group at a time, in the order they came."""
 
-    def __init__(self, write: Write, limit: int = 1000, weigh: Callable[[Batch], int] | None = None) -> None:
-        """`limit`: rows and conditions (together) above which a group takes no further batch, or what `weigh` says."""
+    def __init__(self, write: WriteGroup, limit: int = 1000, weigh: Callable[[Batch], int] | None = None) -> None:
+        """`limit`: the weight of a group above which no further batch joins; `weigh` defaults to `weight`."""
         self._write = write
         self._limit = limit
         self._weigh = weigh or weight
-        self._waiting: list[tuple[Batch, asyncio.Future[list[int]]]] = []
+        self._waiting: list[_Waiter] = []
         self._task: asyncio.Task[None] | None = None
 
     async def commit(self, batch: Batch) -> list[int]:
-        """As `Store.commit`. A waiter cancelled before its batch is taken has written nothing."""
+        """Commit as `Store.commit` does. A caller cancelled before its batch is taken has written nothing."""
         answer: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
         self._waiting.append((batch, answer))
         if self._task is None:
@@ -39,7 +46,7 @@ class Group:
         return await answer
 
     async def drain(self) -> None:
-        """Wait until all that was asked for is written."""
+        """Wait until every commit asked for is written."""
         while self._task is not None:
             await asyncio.wait([self._task])
 
@@ -50,8 +57,8 @@ class Group:
         finally:
             self._task = None
 
-    def _take(self) -> list[tuple[Batch, asyncio.Future[list[int]]]]:
-        group: list[tuple[Batch, asyncio.Future[list[int]]]] = []
+    def _take(self) -> list[_Waiter]:
+        group: list[_Waiter] = []
         size = 0
         while self._waiting:
             batch, answer = self._waiting[0]
@@ -63,27 +70,32 @@ class Group:
                 group.append((batch, answer))
         return group
 
-    async def _write_group(self, group: list[tuple[Batch, asyncio.Future[list[int]]]]) -> None:
+    async def _write_group(self, group: list[_Waiter]) -> None:
         try:
-            answers: Sequence[Answer] = await self._write([batch for batch, _ in group]) if group else []
+            results: Sequence[CommitResult] = await self._write([batch for batch, _ in group]) if group else []
         except Exception as error:
-            answers = [error] * len(group)
-        for (_, waiter), answer in zip(group, answers, strict=True):
-            if waiter.done():
-                continue
-            if isinstance(answer, BaseException):
-                waiter.set_exception(answer)
-            else:
-                waiter.set_result(answer)
+            results = [error] * len(group)
+        resolve([waiter for _, waiter in group], results)
+
+
+def resolve(waiters: Iterable[asyncio.Future[T]], results: Iterable[T | BaseException]) -> None:
+    """Give each waiter its result; one that was cancelled meanwhile gets none."""
+    for waiter, result in zip(waiters, results, strict=True):
+        if waiter.done():
+            continue
+        if isinstance(result, BaseException):
+            waiter.set_exception(result)
+        else:
+            waiter.set_result(result)
 
 
 def weight(batch: Batch) -> int:
-    """Its rows and conditions."""
+    """Return the number of a batch's rows and conditions."""
     return len(batch) + len(batch.expects) + len(batch.counts)
 
 
-class Merged:
-    """What a group of batches without counts comes down to, each batch seeing those before it.
+class MergedBatches:
+    """Merge a group of batches without counts into one set of rows, each batch seeing those before it.
 
     `held` is what the store holds at the keys of `needed`, `counters` the last number given in each space of
     `appended`, both read in the transaction (or under the condition) in which `rows` are written.
@@ -93,9 +105,9 @@ class Merged:
         self._held = held
         self.counters = dict(counters)
         self.rows: dict[Key, bytes | None] = {}  # to put, or (None) to delete
-        self.used: dict[Key, bytes | None] = {}  # of what is held: what the batches rely on
+        self.used: dict[Key, bytes | None] = {}  # the part of `held` that the batches rely on
 
-    def add(self, batch: Batch) -> Answer:
+    def add(self, batch: Batch) -> list[int] | Conflict:
         """Take in one batch, or nothing of it when an expectation fails."""
         for space, key, expected in batch.expects:
             value = self.rows[space, key] if (space, key) in self.rows else self._hold((space, key))
@@ -118,10 +130,10 @@ class Merged:
 
 
 def needed(batches: Iterable[Batch]) -> list[Key]:
-    """The keys on which these batches set conditions, each once."""
+    """Return the keys on which these batches set conditions, each once."""
     return list(dict.fromkeys((space, key) for batch in batches for space, key, _ in batch.expects))
 
 
 def appended(batches: Iterable[Batch]) -> list[str]:
-    """The spaces in which these batches append, each once."""
+    """Return the spaces to which these batches append, each once."""
     return list(dict.fromkeys(space for batch in batches for space, _ in batch.appends))

@@ -10,7 +10,7 @@ import resource
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,25 @@ from ZODB.POSException import POSKeyError, StorageError
 
 from emerge_wasm.errors import Invalid, LimitExceeded, Unavailable
 from emerge_wasm.store import Batch
-from emerge_wasm.stores.zodb import base as zodb_base
 from emerge_wasm.stores.zodb import file as zodb_file
-from emerge_wasm.stores.zodb import pack as zodb_pack
+from emerge_wasm.stores.zodb import session as zodb_session
 from emerge_wasm.stores.zodb import tree as zodb_tree
+from emerge_wasm.stores.zodb.pack import Packer
 from emerge_wasm.stores.zodb.store import ZODBStore
 from tests.contracts.store import puts
 
-from .test_zodb import another_owner, churn, opened, read, rename, size_of, unprivileged, write
+from .test_file import (
+    another_owner,
+    churn,
+    opened,
+    packed_early,
+    packer_of,
+    read,
+    rename,
+    size_of,
+    unprivileged,
+    write,
+)
 
 
 @pytest.fixture
@@ -36,13 +47,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(path: Path, monkeypatch: pytest.MonkeyPatch) -> ZODBStore:
-    """One that is packed early."""
-    monkeypatch.setattr(zodb_pack, "SMALL", 300_000)
-    monkeypatch.setattr(zodb_pack, "_MARGIN", 0.01)
-    store = await opened(path)
-    assert isinstance(store, ZODBStore)
-    return store
+async def store(path: Path) -> ZODBStore:
+    return await packed_early(path)
 
 
 @contextmanager
@@ -56,12 +62,10 @@ def largest_file(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-async def packed(store: ZODBStore) -> zodb_pack.Packing:
-    """Its packing, when what was under way has ended."""
-    packing = store._base._packing
-    assert packing is not None and packing._thread is not None
-    await asyncio.to_thread(packing._thread.join, 5)
-    return packing
+async def packed(store: ZODBStore) -> Packer:
+    """Its packer, when what was under way has ended."""
+    assert await asyncio.to_thread(packer_of(store).wait, 5)
+    return packer_of(store)
 
 
 def fail_to_sync(descriptor: int) -> None:
@@ -80,7 +84,7 @@ async def test_what_was_refused_is_not_in_the_file(store: ZODBStore, path: Path)
             await store.commit(puts((b"k", os.urandom(900))))
         assert await store.scan("states") == [(b"before", b"1")]
     await store.commit(puts((b"k", b"short")))
-    assert size_of(path) == store._base._database.storage.getSize()
+    assert size_of(path) == store.session.database.storage.getSize()
     copy = path.with_name("copy.fs")
     write(copy, read(path))
     other = await opened(copy)  # as it is found when the process is killed now
@@ -99,19 +103,19 @@ async def test_what_was_refused_takes_no_room(store: ZODBStore, path: Path) -> N
     await store.close()
 
 
-async def test_file_that_was_opened_anew(store: ZODBStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_file_that_was_opened_anew(store: ZODBStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read before is read again, and the file goes on being packed."""
     await store.commit(Batch(puts=[("states", b"k", b"1"), ("meta", b"m", b"1")]))
     assert await store.get([("meta", b"m"), ("entries", b"e")]) == [b"1", None]
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules[FileStorage.__module__], "fsync", fail_to_sync)
+        patch.setattr(sys.modules[FileStorage.__module__], "fsync", fail_to_sync)  # patched: no disk fails at will
         with pytest.raises(Unavailable):
             await store.commit(puts((b"k", b"2")))
     for turn in range(3):
         await store.commit(Batch(puts=[("meta", b"m", b"%d" % turn), ("entries", b"e", b"%d" % turn)]))
         assert await store.get([("meta", b"m"), ("entries", b"e")]) == [b"%d" % turn] * 2
     await store.commit(Batch(deletes=[("states", b"k")]))
-    largest = await churn(store, 200)
+    largest = await churn(store, path, 200)
     assert 0 < (await packed(store)).size < largest
     await store.close()
 
@@ -124,8 +128,8 @@ async def test_file_that_cannot_be_opened_anew(store: ZODBStore, monkeypatch: py
         raise Unavailable("the disk is gone", remedy="bring it back")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules[FileStorage.__module__], "fsync", fail_to_sync)
-        patch.setattr(zodb_base, "open_database", gone)
+        patch.setattr(sys.modules[FileStorage.__module__], "fsync", fail_to_sync)  # patched: no disk fails at will
+        patch.setattr(zodb_session, "open_database", gone)  # patched: no disk goes away at will
         with pytest.raises(Unavailable, match="unknown") as caught:
             await store.commit(puts((b"doubtful", b"1")))
         assert caught.value.details["unknown"]
@@ -149,9 +153,9 @@ async def test_connection_that_was_given_back_is_not_used(store: ZODBStore, monk
         raise StorageError("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store._base._database, "open", fail)
+        patch.setattr(store.session.database, "open", fail)  # patched: no connection fails at will
         with pytest.raises(Unavailable):
-            store._base.look(fail)
+            store.session.look(fail)
         with pytest.raises(Unavailable):
             await store.get([("states", b"k")])
     await store.commit(puts((b"k", b"2")))
@@ -163,7 +167,7 @@ async def test_damage_is_told_at_once(store: ZODBStore, monkeypatch: pytest.Monk
     """To who commits, as to who reads: nobody else could have removed what is missing."""
     await store.commit(puts((b"k", b"1")))
     with monkeypatch.context() as patch:
-        patch.setattr(zodb_tree.Rows, "get", missing)
+        patch.setattr(zodb_tree.ZODBRows, "get", missing)  # patched: damage that the file was opened with
         async with asyncio.timeout(2):
             with pytest.raises(Invalid, match=r"damaged.*backup"):
                 await store.commit(Batch(expects=[("states", b"k", b"1")]))
@@ -176,15 +180,15 @@ async def test_damage_is_told_at_once(store: ZODBStore, monkeypatch: pytest.Monk
 async def test_damage_found_while_it_is_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Is told, and the file is let go of."""
     with monkeypatch.context() as patch:
-        patch.setattr(zodb_tree.Rows, "number", missing)
+        patch.setattr(zodb_tree.ZODBRows, "number", missing)  # patched: damage at just this place
         with pytest.raises(Invalid, match=r"damaged.*backup"):
             await opened(path)
     await (await opened(path)).close()
 
 
 async def test_opening_that_is_given_up_lets_go_of_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started, go, closed = threading.Event(), threading.Event(), threading.Event()
-    real, close = zodb_base.open_database, zodb_base.Base.close
+    started, go = threading.Event(), threading.Event()
+    real = zodb_session.open_database
 
     def slowly(place: Any) -> Any:
         started.set()
@@ -192,16 +196,19 @@ async def test_opening_that_is_given_up_lets_go_of_the_file(path: Path, monkeypa
         return real(place)
 
     with monkeypatch.context() as patch:
-        patch.setattr(zodb_base, "open_database", slowly)
+        patch.setattr(zodb_session, "open_database", slowly)  # patched: no file takes long to open
         opening = opened(path)
         assert await asyncio.to_thread(started.wait, 5)
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-        monkeypatch.setattr(zodb_base.Base, "close", lambda base: (close(base), closed.set()))
         go.set()
-    assert await asyncio.to_thread(closed.wait, 5)
-    await (await opened(path)).close()
+    async with asyncio.timeout(5):
+        while True:
+            with suppress(Unavailable):  # in use still
+                await (await opened(path)).close()
+                return
+            await asyncio.sleep(0.02)
 
 
 async def test_read_only_file(store: ZODBStore, path: Path) -> None:
@@ -232,19 +239,18 @@ async def test_packing_that_fails(store: ZODBStore, path: Path, monkeypatch: pyt
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(zodb_file.File, "packer", full)
-        await churn(store, 200)
+        patch.setattr(zodb_file.DurableFileStorage, "packer", full)  # patched: room for commits, none to pack
+        await churn(store, path, 200)
         assert (await packed(store)).size == 0
     assert 3 < len(sizes) < 30
     assert all(1.09 < later / before < 1.5 for before, later in itertools.pairwise(sizes))
-    await churn(store, 100)
+    await churn(store, path, 100)
     size = (await packed(store)).size
     assert 0 < size < sizes[0]
     await store.commit(puts((b"k", b"v")))
     await store.close()
-    again = await opened(path)
-    assert isinstance(again, ZODBStore) and again._base._packing is not None
-    assert again._base._packing.size == size, "the next commit did not write it down"
+    again = await packed_early(path)
+    assert packer_of(again).size == size, "the next commit did not write it down"
     await again.close()
 
 

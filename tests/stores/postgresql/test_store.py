@@ -15,7 +15,7 @@ from emerge_wasm.errors import Conflict, Invalid, LimitExceeded, PermissionDenie
 from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store
 from emerge_wasm.stores.postgresql import store as postgresql
-from emerge_wasm.stores.postgresql.pool import place_of
+from emerge_wasm.stores.postgresql.pool import location_of
 from emerge_wasm.stores.postgresql.store import PostgreSQLStore
 from tests.backends import Started
 from tests.contracts.store import puts, scan_all
@@ -78,11 +78,11 @@ async def test_wrong_option(options: dict[str, str]) -> None:
 
 
 def test_url_is_read_from_its_ends() -> None:
-    place = place_of("some@one:p@ss/w:rd?@host:5433/data base", {"sslmode": "require"})
+    place = location_of("some@one:p@ss/w:rd?@host:5433/data base", {"sslmode": "require"})
     assert place.dsn == "postgresql://some%40one:p%40ss%2Fw%3Ard%3F@host:5433/data%20base?sslmode=require"
     assert place.name == "postgresql://host:5433/data base?schema=emerge"
-    assert place_of("/base", {}).dsn == "postgresql:///base"
-    assert place_of("[::1],b:2/base", {}).dsn == "postgresql://[::1],b:2/base"
+    assert location_of("/base", {}).dsn == "postgresql:///base"
+    assert location_of("[::1],b:2/base", {}).dsn == "postgresql://[::1],b:2/base"
 
 
 async def test_wrong_credentials_and_places(url: str) -> None:
@@ -100,7 +100,7 @@ async def test_wrong_credentials_and_places(url: str) -> None:
 
 
 async def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in [name for name in sys.modules if name.startswith("emerge_wasm.stores.postgresql.store")]:
+    for module in [name for name in sys.modules if name.startswith("emerge_wasm.stores.postgresql")]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "asyncpg", None)
     with pytest.raises(Unavailable, match=r"asyncpg.*pip install 'emerge-wasm\[postgresql\]'"):
@@ -108,7 +108,7 @@ async def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_user_without_rights(url: str, server: Any, store: PostgreSQLStore) -> None:
-    name = store._name.rpartition("=")[2]
+    name = store.location.name.rpartition("=")[2]
     await server.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x'")
     stranger = url.replace("emerge:", f"{name}:", 1).replace(url.split(":")[2].split("@")[0], "x", 1)
     with pytest.raises(PermissionDenied, match="right"):
@@ -166,7 +166,7 @@ async def test_durability(url: str, server: Any, option: str, default: str, sett
     try:
         store = await opened(url + option)
         assert store.capabilities.durability == ("relaxed" if option else "disk")
-        async with store._writing.connection() as connection:
+        async with store.writing.connection() as connection:
             assert await connection.fetchval("SHOW synchronous_commit") == setting
             assert await connection.fetchval("SHOW transaction_isolation") == "read committed"
         assert await store.commit(Batch(appends=[("log", b"x")])) == [1]
@@ -190,10 +190,11 @@ async def test_close_leaves_nothing(url: str, server: Any) -> None:
     assert await server.fetchval(ours) == 0
 
 
-async def test_waiting_commits_share_a_call(store: PostgreSQLStore) -> None:
+async def test_waiting_commits_share_a_call(store: PostgreSQLStore, server: Any) -> None:
     """64 at once are one call, or (every eighth is stale) two, and each has its own answer."""
     await store.commit(puts((b"there", b"1")))
-    before = store._writer._number
+    number_of_call = "SELECT number FROM writers"
+    before = await server.fetchval(number_of_call)
 
     def batches() -> list[Batch]:
         return [Batch(puts=[("states", b"%d" % number, b"x")], appends=[("log", b"x")]) for number in range(64)]
@@ -204,12 +205,12 @@ async def test_waiting_commits_share_a_call(store: PostgreSQLStore) -> None:
         batch.expect("states", b"none", None)
     given = await asyncio.gather(*[store.commit(batch) for batch in good])
     assert given == [[number] for number in range(1, 65)]
-    assert store._writer._number == before + 1
+    assert await server.fetchval(number_of_call) == before + 1
     stale = batches()
     for batch in stale[::8]:
         batch.expect("states", b"there", b"2")
     answers = await asyncio.gather(*[store.commit(batch) for batch in stale], return_exceptions=True)
-    assert store._writer._number == before + 3
+    assert await server.fetchval(number_of_call) == before + 3
     assert all(isinstance(answer, Conflict) for answer in answers[::8])
     numbers = [answer for answer in answers if not isinstance(answer, Conflict)]
     assert numbers == [[number] for number in range(65, 65 + 56)]
@@ -218,25 +219,25 @@ async def test_waiting_commits_share_a_call(store: PostgreSQLStore) -> None:
 async def test_waiting_reads_share_a_statement(store: PostgreSQLStore, monkeypatch: pytest.MonkeyPatch) -> None:
     await store.commit(puts(*[(b"%d" % number, b"value %d" % number) for number in range(200)]))
     statements: list[int] = []
-    original = postgresql._values
+    fetch = asyncpg.Connection.fetch
 
-    async def values(connection: Any, keys: Any) -> Any:
-        statements.append(len(keys))
-        return await original(connection, keys)
+    async def counted(self: asyncpg.Connection, query: str, *args: Any, **options: Any) -> list[asyncpg.Record]:
+        statements.append(sum(len(keys) for keys in args[1::2]))
+        return await fetch(self, query, *args, **options)
 
-    monkeypatch.setattr(postgresql, "_values", values)
+    monkeypatch.setattr(asyncpg.Connection, "fetch", counted)  # patched: the server does not tell a statement's keys
     asked = [[("states", b"%d" % number), ("states", b"none")] for number in range(200)]
     found = await asyncio.gather(*[store.get(keys) for keys in asked])
     assert found == [[b"value %d" % number, None] for number in range(200)]
     assert len(statements) <= 6 and sum(statements) == 400
     statements.clear()
-    monkeypatch.setattr(postgresql, "_MANY", 20)
-    tasks = [asyncio.ensure_future(store.get(keys)) for keys in asked]
+    absent = [("states", b"absent %d" % number) for number in range(98)]
+    tasks = [asyncio.ensure_future(store.get(keys + absent)) for keys in asked]
     await asyncio.sleep(0)
     for task in tasks[::2]:
         task.cancel()
-    assert (await asyncio.gather(*tasks[1::2])) == found[1::2]
-    assert max(statements) <= 20
+    assert [values[:2] for values in await asyncio.gather(*tasks[1::2])] == found[1::2]
+    assert max(statements) <= 5000 < sum(statements)
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -290,7 +291,7 @@ async def test_too_large(store: PostgreSQLStore, monkeypatch: pytest.MonkeyPatch
         assert caught.value.details["limit"] == limit
     await store.commit(Batch(puts=[("versions", random_key, b"fits")], expects=[("states", b"k" * 5000, None)]))
     assert await store.get([("versions", random_key), ("states", b"k" * 5000)]) == [b"fits", None]
-    monkeypatch.setattr(postgresql, "LARGEST", 1000)
+    monkeypatch.setattr(postgresql, "LARGEST", 1000)  # patched: half a GiB would take long
     with pytest.raises(LimitExceeded) as caught:
         await store.commit(puts((b"a", bytes(500)), (b"b", bytes(500))))
     assert caught.value.details["limit"] == "largest_commit"
@@ -305,7 +306,7 @@ async def test_plans_use_the_index_however_large(store: PostgreSQLStore, server:
     await server.execute("SET synchronous_commit = off; INSERT INTO rows " + many)
     read = "SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'rows' AND schemaname = $1"
     await server.execute("SELECT pg_stat_force_next_flush()")
-    schema = store._name.rpartition("=")[2]
+    schema = store.location.name.rpartition("=")[2]
     before = await server.fetchrow(read, schema)
     for number in range(20):
         batch = Batch(puts=[("states", b"k", b"%d" % number)], deletes=[("states", b"x")], appends=[("log", b"")])
@@ -314,7 +315,7 @@ async def test_plans_use_the_index_however_large(store: PostgreSQLStore, server:
         await store.commit(batch)
         await store.get([("entries", number.to_bytes(8, "big")), ("states", b"k")])
         assert len(await store.scan("entries", (100).to_bytes(8, "big"), limit=3, reverse=bool(number % 2))) == 3
-    for pool in (store._pool, store._writing):
+    for pool in (store.reading, store.writing):
         async with pool.connection() as connection:
             await connection.execute("SELECT pg_stat_force_next_flush()")
     after = await server.fetchrow(read, schema)

@@ -109,12 +109,13 @@ async def test_orphans_of_a_crash_are_swept(url: str, bucket: Client) -> None:
         [
             "import asyncio, os, signal, sys",
             "from emerge_wasm.store import Batch",
-            "from emerge_wasm.stores import open_store, s3_database",
+            "from emerge_wasm.stores import open_store",
+            "from slatedb.uniffi import Db",
             "async def main():",
             "    store = await open_store(sys.argv[1])",
             "    await store.commit(Batch(puts=[('states', b'kept', bytes(2000000))]))",
             "    async def die(*_): os.kill(os.getpid(), signal.SIGKILL)",
-            "    s3_database.Database._write = die",
+            "    Db.write = die",
             "    await store.commit(Batch(puts=[('states', b'orphan', bytes(2000000))]))",
             "asyncio.run(main())",
         ]

@@ -10,17 +10,20 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import obstore
 import pytest
 from obstore.store import S3Store as Client
+from slatedb.uniffi import CloseOptions, Db, DbBuilder, Error
 
 from emerge_wasm.errors import Conflict, Invalid, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store
+from emerge_wasm.stores.engine import split_url
 from emerge_wasm.stores.s3 import batch as s3_batch
 from emerge_wasm.stores.s3 import database as s3_database
+from emerge_wasm.stores.s3.database import SlateTuning
+from emerge_wasm.stores.s3.location import location_of
 from emerge_wasm.stores.s3.store import S3Store
 from tests.backends import Started
 from tests.backends.s3 import BUCKET, client_of, environment, paths, serve_bucket
@@ -76,23 +79,20 @@ async def opened(url: str) -> S3Store:
     return store
 
 
-async def test_waiting_commits_are_one_write(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def tuned(url: str, tuning: SlateTuning) -> S3Store:
+    _, location, options = split_url(url)
+    return await S3Store.open_at(location_of(location, options), tuning)
+
+
+async def test_waiting_commits_are_one_write(url: str, bucket: Client) -> None:
     """64 at once, every eighth failing: two writes at most, and each has its own answer."""
     store = await opened(url)
-    writes = 0
-    flush = s3_database.Database._flush
-
-    async def counted(self: Any, db: Any) -> None:
-        nonlocal writes
-        writes += 1
-        await flush(self, db)
-
-    monkeypatch.setattr(s3_database.Database, "_flush", counted)
+    before = len(paths(bucket, "rows/wal"))
     batches = [puts((b"%d" % number, b"x")) for number in range(64)]
     for batch in batches[::8]:
         batch.expect(STATES, b"none", b"never")
     answers = await asyncio.gather(*[store.commit(batch) for batch in batches], return_exceptions=True)
-    assert 1 <= writes <= 2
+    assert 1 <= len(paths(bucket, "rows/wal")) - before <= 2
     assert all(isinstance(answer, Conflict) for answer in answers[::8])
     assert [answer for answer in answers if not isinstance(answer, Conflict)] == [[]] * 56
     assert len(await store.scan(STATES)) == 56
@@ -164,23 +164,36 @@ async def test_two_processes_lose_no_update(url: str) -> None:
     await store.close()
 
 
-async def test_database_that_closed_itself_is_opened_again(url: str) -> None:
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Db]:
+    """The databases that slatedb opens from now on, so that a test can close one as slatedb does by itself."""
+    databases: list[Db] = []
+    build = DbBuilder.build
+
+    async def built(self: DbBuilder) -> Db:
+        databases.append(await build(self))
+        return databases[-1]
+
+    monkeypatch.setattr(DbBuilder, "build", built)  # patched: slatedb closes itself for reasons that no test can give
+    return databases
+
+
+async def test_database_that_closed_itself_is_opened_again(made: list[Db], url: str) -> None:
     store = await opened(url)
     await store.commit(puts((b"k", b"1")))
     for round_ in range(2):
-        assert store._database._db is not None
-        await store._database._db.shutdown()
+        await made[-1].shutdown()
         if round_:
             assert await store.get([(STATES, b"k")]) == [b"1"]
         await store.commit(Batch(puts=[(STATES, b"k", b"1")], appends=[(LOG, b"a")], expects=[(STATES, b"k", b"1")]))
     assert len(await store.scan(LOG)) == 2
+    assert len(made) == 3
     await store.close()
 
 
-async def test_database_that_closed_itself_is_not_taken_back(url: str) -> None:
+async def test_database_that_closed_itself_is_not_taken_back(made: list[Db], url: str) -> None:
     first, second = await opened(url), await opened(url)
-    assert first._database._db is not None
-    await first._database._shut()
+    await made[0].shutdown()
     with pytest.raises(Unavailable, match="was opened by process"):
         await first.commit(puts((b"k", b"1")))
     await second.commit(puts((b"k", b"2")))
@@ -192,26 +205,20 @@ async def test_failure_inside_a_write_is_looked_into(url: str, kept: bool, monke
     """The database fails after, or before, the write was durable: the commit is acknowledged once, or not there."""
     store = await opened(url)
     await store.commit(Batch(appends=[(LOG, b"first")]))
-    flush = s3_database.Database._flush
+    step = "flush_with_options" if kept else "write"  # the one makes durable what the other has written
+    original = getattr(Db, step)
 
-    async def failing(self: Any, db: Any) -> None:
-        monkeypatch.setattr(s3_database.Database, "_flush", flush)
-        if kept:
-            await flush(self, db)
-            raise s3_database.Error.Internal("something broke")
-        raise s3_database.Error.Internal("something broke")
-
-    async def not_written(batch: Any) -> Any:
+    async def failing(self: Db, argument: object) -> None:
         monkeypatch.undo()
-        raise s3_database.Error.Internal("something broke")
+        if kept:
+            await original(self, argument)
+        raise Error.Internal("something broke")
 
-    monkeypatch.setattr(s3_database.Database, "_flush", failing)
+    monkeypatch.setattr(Db, step, failing)  # patched: slatedb fails inside a write for reasons that no test can give
     batch = Batch(puts=[(STATES, b"k", b"v")], appends=[(LOG, b"second")])
     if kept:
         assert await store.commit(batch) == [2]
     else:
-        assert store._database._db is not None
-        monkeypatch.setattr(s3_database, "_batch", not_written)
         with pytest.raises(Unavailable) as caught:
             await store.commit(batch)
         assert "unknown" not in caught.value.details
@@ -221,27 +228,25 @@ async def test_failure_inside_a_write_is_looked_into(url: str, kept: bool, monke
     await store.close()
 
 
-async def test_log_becomes_a_table(url: str, bucket: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3_database, "_LOG", 5)
-    store = await opened(url)
+async def test_log_becomes_a_table(made: list[Db], url: str, bucket: Client) -> None:
+    store = await tuned(url, SlateTuning(log=5))
     for number in range(12):
         await store.commit(Batch(appends=[(LOG, b"%d" % number)]))
-    assert store._database._making is not None
-    await store._database._making
-    assert store._database._logged < 6
-    assert paths(bucket, "rows/compacted")
-    await store._database._shut()  # no orderly end
+    async with asyncio.timeout(5):
+        while not paths(bucket, "rows/compacted"):
+            await asyncio.sleep(0.01)
+    await made[-1].shutdown_with_options(CloseOptions(flush_type=None))  # no orderly end
     assert len(await store.scan(LOG)) == 12
     await store.close()
 
 
 async def test_quick_batches_are_in_use() -> None:
     """Where they are not, commits take ten times as long."""
-    assert s3_batch.put is not s3_batch._by_binding
+    assert s3_batch.put is not s3_batch.put_by_binding
 
 
 async def test_batches_without_the_quick_way(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3_database, "put", s3_batch._by_binding)
+    monkeypatch.setattr(s3_database, "put", s3_batch.put_by_binding)  # patched: other releases of slatedb have no other
     store = await opened(url)
     await store.commit(puts((b"", b""), (b"\0\xff", b"v" * 300)))
     assert await store.scan(STATES) == [(b"", b""), (b"\0\xff", b"v" * 300)]

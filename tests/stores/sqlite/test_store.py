@@ -27,14 +27,14 @@ async def test_durable_by_default(path: Path) -> None:
     store = await opened(path)
     assert isinstance(store, SQLiteStore)
     assert store.capabilities.durability == "disk"
-    writer = store._file.writer
+    writer = store.file.writer
     assert writer.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
     assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     await store.close()
     store = await opened(path, "?durability=relaxed")
     assert isinstance(store, SQLiteStore)
     assert store.capabilities.durability == "relaxed"
-    assert store._file.writer.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
+    assert store.file.writer.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
     await store.close()
 
 
@@ -43,12 +43,12 @@ async def test_waiting_commits_share_a_transaction(path: Path) -> None:
     store = await opened(path)
     assert isinstance(store, SQLiteStore)
     statements: list[str] = []
-    store._file.writer.set_trace_callback(statements.append)
+    store.file.writer.set_trace_callback(statements.append)
     batches = [puts((b"%d" % number, b"x")) for number in range(64)]
     for batch in batches[::8]:
         batch.expect("states", b"none", b"never")
     answers = await asyncio.gather(*[store.commit(batch) for batch in batches], return_exceptions=True)
-    store._file.writer.set_trace_callback(None)
+    store.file.writer.set_trace_callback(None)
     assert 1 <= statements.count("COMMIT") <= 2
     assert all(isinstance(answer, Conflict) for answer in answers[::8])
     assert [answer for answer in answers if not isinstance(answer, Conflict)] == [[]] * 56
