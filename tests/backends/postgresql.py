@@ -33,7 +33,7 @@ SETTINGS = {"listen_addresses": "'127.0.0.1'", "unix_socket_directories": "''", 
 class Server:
     """One PostgreSQL server on 127.0.0.1: started and stopped as often as a test wants.
 
-    It syncs to the disk, as it comes, unless `settings` say otherwise: then what it answered outlives its own crash, and
+    It syncs to the disk, as it comes, unless `settings` say otherwise: then what it answered outlives its own crash and
     that of its clients, but not one of the machine, which no test makes.
     """
 

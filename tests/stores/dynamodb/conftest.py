@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
+from emerge_wasm.errors import Unavailable
 from emerge_wasm.stores import open_store
 from emerge_wasm.stores.dynamodb.store import DynamoDBStore
 from tests.backends import Started
@@ -26,7 +28,12 @@ class Through:
         return self._url.replace(str(self._port), str(self.proxy.port)) + f"&wait={wait}"
 
     async def open(self, wait: float) -> DynamoDBStore:
-        store = await open_store(self.url(wait))
+        """Open a store that gives up after so many seconds; on a busy machine that may take more than one attempt."""
+        async with asyncio.timeout(20):
+            while True:
+                with suppress(Unavailable):
+                    store = await open_store(self.url(wait))
+                    break
         assert isinstance(store, DynamoDBStore)
         self._stores.append(store)
         return store

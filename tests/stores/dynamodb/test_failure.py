@@ -11,6 +11,7 @@ import pytest
 
 from emerge_wasm.errors import Conflict, LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch
+from emerge_wasm.stores import open_store
 from emerge_wasm.stores.dynamodb.open import open_table
 from emerge_wasm.stores.dynamodb.store import DynamoDBStore
 from emerge_wasm.stores.engine import split_url
@@ -178,7 +179,7 @@ async def test_server_gone_and_back(through: Through) -> None:
             await attempt
         assert "unknown" not in caught.value.details
     with pytest.raises(Unavailable, match="out of reach"):
-        await through.open(wait=0.1)
+        await open_store(through.url(wait=0.1))
     await through.proxy.start()
     assert await store.scan("states") == [(b"k", b"v")]
     await store.commit(puts((b"k", b"new")))
