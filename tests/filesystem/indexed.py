@@ -55,8 +55,7 @@ class Hands:
 
     async def settle(self) -> None:
         """Wait until all indexes are built, and what was dropped is gone."""
-        assert self.filesystem.core.builder is not None
-        await asyncio.wait_for(self.filesystem.core.builder.settle(), 30)
+        await asyncio.wait_for(self.filesystem.builder.settle(), 30)
 
 
 async def rows_there(filesystem: Filesystem) -> Rows:

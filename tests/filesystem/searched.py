@@ -36,7 +36,7 @@ class Searched:
 
     async def index(self, path: str, *fields: str, text: bool = False) -> None:
         await self.call("index", path, list(fields), False, text)
-        builder = self.filesystem.core.builder
+        builder = self.filesystem.builder
         assert builder is not None
         await asyncio.wait_for(builder.settle(), 30)
 

@@ -30,6 +30,7 @@ from emerge_wasm.filesystem.indexes.text import count_words
 from emerge_wasm.filesystem.layout.catalogue import CATALOGUE
 from emerge_wasm.filesystem.layout.record import version_key
 from emerge_wasm.filesystem.searches import define_index as defining
+from emerge_wasm.filesystem.tree.find import find_place
 from emerge_wasm.query.order import family_range, sort_key
 from emerge_wasm.store import Batch, prefix_end
 
@@ -85,7 +86,7 @@ async def hands(filesystem: Filesystem) -> Hands:
 
 
 async def the_index(hands: Hands, path: str = "/inv") -> Index:
-    place = await hands.filesystem.core.find(tuple(path[1:].split("/")))
+    place = await find_place(hands.filesystem.core, tuple(path[1:].split("/")))
     (index,) = await indexes_over(hands.filesystem.core, place.chain)
     return index
 
@@ -291,7 +292,7 @@ async def test_what_a_class_computes_has_no_place(filesystem: Filesystem) -> Non
     await client.store(Odd(name="odd", path="/inv", price=1.0))
     await hands.settle()
     await client.storeall([Dear(name="dear", path="/inv", price=2.0), Plain(name="other", path="/inv", price=2.0)])
-    price, size = await indexes_over(filesystem.core, (await filesystem.core.find(("inv", "x"))).chain)
+    price, size = await indexes_over(filesystem.core, (await find_place(filesystem.core, ("inv", "x"))).chain)
     assert names(await scan_index(filesystem.core, price)) == ["plain", "other"]
     assert sorted(names(await scan_rest(filesystem.core, price))) == ["before", "dear", "odd"]
     assert names(await scan_index(filesystem.core, size))[:2] == ["other", "plain"], "their own size, not the entry's"

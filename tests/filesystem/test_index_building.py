@@ -18,6 +18,7 @@ from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.indexes.build import builder as building
 from emerge_wasm.filesystem.indexes.build.builder import Builder
+from emerge_wasm.filesystem.indexes.definitions import read_catalogue
 from emerge_wasm.filesystem.layout.catalogue import DROPPED
 from emerge_wasm.store import Batch, prefix_end
 from emerge_wasm.stores import open_store
@@ -30,7 +31,7 @@ from .indexed import Hands, check, definitions, opened, rows_there
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that writers come between."""
     monkeypatch.setattr(building, "AT_ONCE", 8)
-    monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.walk.PAGE", 16)
+    monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.walk.PAGE_ROWS", 16)
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -213,7 +214,7 @@ async def test_goes_on_after_a_restart(tmp_path: Path, monkeypatch: pytest.Monke
         await settled(filesystem)
         assert counted == [], "it began anew"
     async with opened(url) as filesystem:
-        builder = filesystem.core.builder
+        builder = filesystem.builder
         assert builder is not None and builder._task is None, "there is nothing to do"
         await Hands(filesystem)("index", "/inv", ["price"], False, False, True)
     async with opened(url) as filesystem:
@@ -247,8 +248,7 @@ async def test_a_store_that_fails_is_asked_again(filesystem: Filesystem, monkeyp
         return await scan(*args, **kwargs)
 
     monkeypatch.setattr(filesystem.core.store, "scan", fail)
-    assert filesystem.core.builder is not None
-    await filesystem.core.read_catalogue()
+    await read_catalogue(filesystem.core)
     with suppress(Unavailable):
         await hands("index", "/inv", ["price"])
     left[0] = 0
@@ -298,8 +298,8 @@ async def test_two_filesystems_over_one_store(backend: str, backends: Started) -
             stack.push_async_callback(store.close)
         both = [await Filesystem.open(store) for store in stores]
         for each in both:
-            assert isinstance(each.core.builder, Builder)
-            stack.push_async_callback(each.core.builder.close)
+            assert isinstance(each.builder, Builder)
+            stack.push_async_callback(each.builder.close)
         one, other = (Hands(each) for each in both)
         await one.put_all("/inv", stock(40))
         await one.put_all("/inv/d1", stock(40))
@@ -320,7 +320,7 @@ async def test_two_filesystems_over_one_store(backend: str, backends: Started) -
         await other.put("/inv/last", price=1)
         for _ in range(3):
             for hands in (one, other):
-                await hands.filesystem.core.read_catalogue()
+                await read_catalogue(hands.filesystem.core)
                 await hands.settle()
         assert len(await definitions(both[0])) == 2
         for each in both:

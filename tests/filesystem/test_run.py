@@ -21,6 +21,7 @@ from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
 from emerge_wasm.filesystem.runner import Host
 from emerge_wasm.filesystem.runs import host as hosting
 from emerge_wasm.filesystem.runs.inside.execute import Here, execute
+from emerge_wasm.filesystem.runs.invoke import OBJECT_LOCKS
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused
 
@@ -157,7 +158,7 @@ async def test_those_of_several_go_together(filesystem: Filesystem, client: Clie
             finally:
                 running -= 1
 
-    filesystem.core.runner = Counting()
+    filesystem.runner = Counting()
     await asyncio.gather(*(client.run(f"/c/{name}", "add_slowly") for name in "abcd"))
     assert (most, await counts(client)) == (4, [1, 1, 1, 1])
 
@@ -172,7 +173,7 @@ async def test_it_runs_again_from_what_others_stored_meanwhile(filesystem: Files
                 await client.update("/c/a", count=10 * len(ran))
             return await super().run(call, host)
 
-    filesystem.core.runner = Interfering()
+    filesystem.runner = Interfering()
     assert await client.run("/c/a", "add") == 21
     assert ran == [1, 2, 3] and await client.cat("/c/a.count") == 21
     assert len(await client.receipts("/c/a")) == 1, "of the run that counted"
@@ -187,7 +188,7 @@ async def test_another_field_is_merged_without_running_again(filesystem: Filesys
             await client.update("/c/a", note="theirs")
             return await super().run(call, host)
 
-    filesystem.core.runner = Interfering()
+    filesystem.runner = Interfering()
     done = await client.run_with_receipt("/c/a", "add")
     assert len(ran) == 1 and (done["receipt"]["version"], done["receipt"]["made"]) == (1, 3)
     assert (await client.cat("/c/a"))["note"] == "theirs" and await client.cat("/c/a.count") == 1
@@ -202,7 +203,7 @@ async def test_it_gives_up_when_others_always_come_between(filesystem: Filesyste
             await client.update("/c/a", count=1000 * len(ran))
             return await super().run(call, host)
 
-    filesystem.core.runner = Interfering()
+    filesystem.runner = Interfering()
     await refused(client.run("/c/a", "add"), Conflict, "/c/a", "count")
     assert len(ran) == 5 and await client.cat("/c/a.count") == 5000
 
@@ -213,7 +214,7 @@ async def test_an_object_that_is_replaced_or_removed_meanwhile(filesystem: Files
             await client.rm("/c/a")
             return await super().run(call, host)
 
-    filesystem.core.runner = Removing()
+    filesystem.runner = Removing()
     await refused(client.run("/c/a", "add"), Conflict, "/c/a", "moved or removed")
     await refused(client.run("/c/a", "add"), NotFound, "/c/a")
 
@@ -267,13 +268,13 @@ async def test_two_that_wait_for_each_other(filesystem: Filesystem, client: Clie
             await both.wait()
             return await super().run(call, host)
 
-    filesystem.core.runner = Meeting(given=give_filesystem)
+    filesystem.runner = Meeting(given=give_filesystem)
     works = client.run("/c/a", "ask", "/c/b"), client.run("/c/b", "ask", "/c/a")
     ended = await asyncio.wait_for(asyncio.gather(*works, return_exceptions=True), 5)
     failed = [each for each in ended if isinstance(each, ExecutionFailed)]
     assert len(failed) == 1 and "Conflict" in str(failed[0]) and 1 in ended
     assert sorted(await counts(client)) == [0, 0, 0, 1]
-    assert filesystem.core.turns._locks == {} and filesystem.core.turns._calls == {}
+    assert OBJECT_LOCKS.of(filesystem.core).is_idle
 
 
 async def test_nobody_makes_up_runs_from_afar(client: Client) -> None:
@@ -308,7 +309,7 @@ async def test_what_goes_on_when_its_run_is_over_is_refused(filesystem: Filesyst
             hosts.append(host)
             return await super().run(call, host)
 
-    filesystem.core.runner = Keeping()
+    filesystem.runner = Keeping()
     await client.run("/c/a", "look")
     await refused(hosts[0].call("get", ["/c/a"]), Unavailable, "over")
 
@@ -398,7 +399,7 @@ async def test_a_run_that_is_cancelled_in_a_transaction_leaves_no_trace(filesyst
                 await asyncio.Event().wait()
             return await super().run(call, host)
 
-    filesystem.core.runner = Stopping(given=give_filesystem)
+    filesystem.runner = Stopping(given=give_filesystem)
     async with client.transaction() as tx:
         await tx.update("/c/b", count=1)
         task = asyncio.ensure_future(tx.run("/c/a", "pass_on", "/c/b", "/c/d"))
@@ -408,7 +409,7 @@ async def test_a_run_that_is_cancelled_in_a_transaction_leaves_no_trace(filesyst
         assert await tx.cat("/c/b.count") == 1
         await tx.update("/c/c", count=3)
     assert await counts(client) == [0, 1, 3, 0]
-    assert filesystem.core.turns._locks == {}
+    assert OBJECT_LOCKS.of(filesystem.core).is_idle
 
 
 @pytest.mark.parametrize("state", [b"garbage", b"\x91\x01", b"\xa3abc", b"\x81\xa1a" + b"\x91" * 2000 + b"\xc0"])
@@ -419,7 +420,7 @@ async def test_what_is_no_state_is_not_stored(filesystem: Filesystem, client: Cl
         async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
             return RunOutcome(None, state, "", 1.0)
 
-    filesystem.core.runner = Liar()
+    filesystem.runner = Liar()
     with pytest.raises((Invalid, LimitExceeded)):
         await client.run("/c/a", "add")
     assert (await client.get("/c/a")).version == 1 and await client.cat("/c/a.count") == 0

@@ -17,6 +17,7 @@ from emerge_wasm.filesystem.runner import Host
 from emerge_wasm.filesystem.runs import capacity
 from emerge_wasm.filesystem.runs.capacity import Capacity, Seat
 from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.invoke import CAPACITY
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused
 from tests.node.conftest import eventually
@@ -66,17 +67,17 @@ async def filesystem() -> Filesystem:
 async def test_so_many_compute_at_once(filesystem: Filesystem) -> None:
     client = Client(LocalTransport(filesystem))
     assert await asyncio.gather(*(client.run(f"/t/{name}", "add") for name in "abcdef")) == [1] * 6
-    assert filesystem.core.runner.most == 2  # type: ignore[union-attr]
+    assert filesystem.runner.most == 2  # type: ignore[union-attr]
 
 
 async def test_those_that_wait_for_an_object_do_not_keep_it_from_running(filesystem: Filesystem) -> None:
     """Both seats are taken by runs that will want /t/c, which somebody runs meanwhile, and waits for a seat."""
     client = Client(LocalTransport(filesystem))
     works = [asyncio.ensure_future(client.run(f"/t/{name}", "pass_on", "/t/c")) for name in "ab"]
-    await eventually(lambda: filesystem.core.capacity._taken == 2)
+    await eventually(lambda: CAPACITY.of(filesystem.core).taken == 2)
     works.append(asyncio.ensure_future(client.run("/t/c", "add")))
     assert sorted(await asyncio.wait_for(asyncio.gather(*works), 5)) == [1, 2, 3]
-    assert (filesystem.core.capacity._taken, filesystem.core.capacity.lent) == (0, 0)
+    assert (CAPACITY.of(filesystem.core).taken, CAPACITY.of(filesystem.core).lent) == (0, 0)
 
 
 async def test_a_cancelled_run_hands_its_seat_on(filesystem: Filesystem) -> None:
@@ -84,12 +85,12 @@ async def test_a_cancelled_run_hands_its_seat_on(filesystem: Filesystem) -> None
     works = [asyncio.ensure_future(client.run(f"/t/{name}", "add")) for name in "abcdef"]
     for _ in range(10):  # two run, four wait
         await asyncio.sleep(0)
-    assert len(filesystem.core.capacity._beginning) == 4
+    assert CAPACITY.of(filesystem.core).waiting == 4
     for work in works[:4]:
         work.cancel()
     ended = await asyncio.gather(*works, return_exceptions=True)
     assert [isinstance(each, asyncio.CancelledError) for each in ended] == [True] * 4 + [False] * 2
-    assert filesystem.core.capacity._taken == 0
+    assert CAPACITY.of(filesystem.core).taken == 0
 
 
 async def test_who_comes_back_goes_first() -> None:

@@ -18,6 +18,7 @@ from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
 from emerge_wasm.filesystem.runner import Host
 from emerge_wasm.filesystem.runs.event_queue import ROOM, Feed
 from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.invoke import OBJECT_LOCKS
 from tests.contracts.filesystem import refused
 from tests.node.conftest import eventually
 
@@ -120,7 +121,7 @@ async def test_they_run_in_parallel_but_not_without_bound(filesystem: Filesystem
             finally:
                 running -= 1
 
-    filesystem.core.runner = Counting()
+    filesystem.runner = Counting()
     await client.storeall([Field(name=f"{number}", path="/many") for number in range(50)])
     assert len(await client.run("/many", "grow")) == 50
     assert most == 2
@@ -172,13 +173,13 @@ async def test_closing_the_stream_ends_the_run(filesystem: Filesystem, client: C
                 break
     assert len(asyncio.all_tasks()) == before
     assert await client.run("/f/a", "grow") == 4, "nothing is held"
-    assert filesystem.core.turns._locks == {}
+    assert OBJECT_LOCKS.of(filesystem.core).is_idle
 
 
 async def test_cancelling_a_run_of_a_directory(filesystem: Filesystem, client: Client) -> None:
     before = len(asyncio.all_tasks())
     task = asyncio.ensure_future(client.run("/f", "wait"))
-    await eventually(lambda: len(filesystem.core.turns._locks) == 4)
+    await eventually(lambda: len(OBJECT_LOCKS.of(filesystem.core)) == 4)
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled() and len(asyncio.all_tasks()) == before
@@ -190,10 +191,10 @@ async def test_a_store_that_fails_in_the_middle_is_told(filesystem: Filesystem, 
         async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
             raise RuntimeError("a fault of the runner")
 
-    filesystem.core.runner = Closing()
+    filesystem.runner = Closing()
     with pytest.raises(RuntimeError, match="a fault"):
         await client.run("/f", "grow")
-    assert filesystem.core.turns._locks == {}
+    assert OBJECT_LOCKS.of(filesystem.core).is_idle
 
 
 async def test_who_runs_waits_for_a_slow_reader() -> None:

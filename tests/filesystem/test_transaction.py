@@ -22,7 +22,7 @@ from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.runner import Host
 from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.filesystem.transactions import transaction as module
-from emerge_wasm.filesystem.transactions.transaction import Transactions, transactions_of
+from emerge_wasm.filesystem.transactions.transaction import TRANSACTIONS, Transactions
 from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import item, refused
@@ -190,7 +190,7 @@ async def test_a_failing_operation_leaves_the_rest(client: Client, monkeypatch: 
         await tx.update("/inventory/a", quantity=1)
         await refused(tx.get("/nothing"), NotFound)
         await refused(tx.rm("/many"), Invalid, "not empty")
-        open_ones = transactions_of(tx.transport.filesystem.core)  # type: ignore[attr-defined]  # a LocalTransport
+        open_ones = TRANSACTIONS.of(tx.transport.filesystem.core)  # type: ignore[attr-defined]  # a LocalTransport
         overlay = open_ones.find(Context(superuser=True), tx.context["transaction"]).overlay
         before = overlay.settle()
         monkeypatch.setattr(overlay, "limit", 150)
@@ -378,7 +378,7 @@ async def test_what_waits_for_its_turn_when_it_ends_is_refused(filesystem: Files
             await go_on.wait()
             return await super().run(call, host)
 
-    filesystem.core.runner = Slow()
+    filesystem.runner = Slow()
     name = (await client.begin())["transaction"]
     tx = client.within(transaction=name)
     works = (tx.run("/inventory/a", "sell", 1), client.commit(name), tx.update("/inventory/a", quantity=99))
@@ -396,7 +396,7 @@ async def test_what_waits_for_its_turn_when_it_ends_is_refused(filesystem: Files
 def time(filesystem: Filesystem) -> list[float]:
     """The clock by which transactions expire."""
     now = [1000.0]
-    filesystem.core.transactions = Transactions(clock=lambda: now[0])
+    TRANSACTIONS.set(filesystem.core, Transactions(clock=lambda: now[0]))
     return now
 
 
@@ -418,10 +418,10 @@ async def test_it_does_not_expire_while_it_works(filesystem: Filesystem, client:
     class Slow(Here):
         async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
             time[0] += 1000
-            transactions_of(filesystem.core).sweep()
+            TRANSACTIONS.of(filesystem.core).sweep()
             return await super().run(call, host)
 
-    filesystem.core.runner = Slow()
+    filesystem.runner = Slow()
     async with client.transaction(seconds=10) as tx:
         assert await tx.run("/inventory/a", "sell", 1) == 9
         await tx.update("/inventory/b", quantity=1)
@@ -430,7 +430,7 @@ async def test_it_does_not_expire_while_it_works(filesystem: Filesystem, client:
 
 async def test_those_left_alone_are_dropped_by_themselves(filesystem: Filesystem, client: Client) -> None:
     await client.begin("left", 1)
-    opened = transactions_of(filesystem.core)
+    opened = TRANSACTIONS.of(filesystem.core)
     assert len(opened) == 1
     opened._clock = lambda: float("inf")
     loop, called = asyncio.get_running_loop(), asyncio.Event()
@@ -491,7 +491,7 @@ async def test_all_of_them_together_are_limited(client: Client, monkeypatch: pyt
 async def test_a_closed_filesystem_keeps_none() -> None:
     filesystem = await Filesystem.open(await open_store("memory:"))
     await Client(LocalTransport(filesystem)).begin()
-    opened = transactions_of(filesystem.core)
+    opened = TRANSACTIONS.of(filesystem.core)
     await filesystem.close()
     assert len(opened) == 0 and opened._timer is None
 

@@ -14,6 +14,7 @@ from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.host import give_filesystem
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.invoke import OBJECT_LOCKS
 from emerge_wasm.node.locate import read_context
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
@@ -93,11 +94,11 @@ async def test_what_happens_on_all_nodes_is_one_stream(nodes: list[Node], client
 
 
 async def test_leaving_the_stream_ends_the_run_on_the_other_node(nodes: list[Node], clients: list[Client]) -> None:
-    turns = nodes[1].filesystem.core.turns
+    locks = OBJECT_LOCKS.of(nodes[1].filesystem.core)
     async with aclosing(clients[0].runstream("/farm", "wait")) as stream:
         await anext(stream)
-        await eventually(lambda: turns._locks)
-    await eventually(lambda: not turns._locks)
+        await eventually(lambda: len(locks))
+    await eventually(lambda: not len(locks))
 
 
 async def test_query_and_receipts_follow_the_object(nodes: list[Node], clients: list[Client]) -> None:
@@ -141,7 +142,7 @@ async def test_a_node_that_goes_loses_no_results_of_the_others(nodes: list[Node]
 
 
 async def test_a_node_without_a_runner_says_so_of_its_own(nodes: list[Node], clients: list[Client]) -> None:
-    nodes[1].filesystem.core.runner = None
+    nodes[1].filesystem.runner = None
     await refused(clients[0].run("/farm", "grow"), Exception, "runs no code")
     assert await clients[1].run("/farm/x", "grow") == 2
     hello = [await client.hello() for client in clients]

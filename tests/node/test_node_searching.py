@@ -364,7 +364,7 @@ async def test_a_subscription_hears_all_nodes(nodes: list[Node], connect: Connec
 
 async def test_a_search_that_fails_on_one_node_fails(client: Client, nodes: list[Node]) -> None:
     await plant(client)
-    nodes[1].filesystem.core.runner = None
+    nodes[1].filesystem.runner = None
     for ask in (client.search, client.count):
         await refused(ask("o.kilos > 1", "/farm"), Unavailable, "runs no code")
     with pytest.raises(EmergeError, match="runs no code"):

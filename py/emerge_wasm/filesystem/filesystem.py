@@ -13,9 +13,10 @@ from ..operations import Answer, Context, Wire, find_operation
 from ..store import Batch, Store
 from .archives import archive, export_load
 from .core import Core
+from .execution import EXECUTION, Execution
 from .indexes.build import builder
 from .layout.migration import migrate
-from .layout.moment import utc_now
+from .layout.moment import Dates, utc_now
 from .objects import code, compose, mixing, read, reference, retention, write
 from .runner import Runner
 from .runs import operations, receipt
@@ -37,6 +38,8 @@ class Filesystem:
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        self.builder = builder.Builder(core)
+        core.on_catalogue = self.builder.wake
         core.dispatch = self.dispatch
 
     @classmethod
@@ -54,17 +57,27 @@ class Filesystem:
         """The filesystem in an opened store, made there when the store is empty. `run_timeout` is in seconds, as is
         `poll`: how often a watch looks for what other processes wrote to the store."""
         uuid = await _identify(store)
-        core = Core(store, node, uuid, runner, run_timeout, url, clock, poll)
+        core = Core(store, node, uuid, url, Dates(clock), poll)
+        EXECUTION.set(core, Execution(runner, run_timeout))
         core.position = await log.newest_position(core)
         busy = await builder.has_work(core)
-        core.builder = builder.Builder(core)
+        filesystem = cls(core)
         if busy:
-            core.builder.wake()
-        return cls(core)
+            filesystem.builder.wake()
+        return filesystem
 
     @property
     def node(self) -> str:
         return self.core.node
+
+    @property
+    def runner(self) -> Runner | None:
+        """What runs shipped code; None where none is run."""
+        return EXECUTION.of(self.core).runner
+
+    @runner.setter
+    def runner(self, runner: Runner | None) -> None:
+        EXECUTION.of(self.core).runner = runner
 
     @property
     def uuid(self) -> str:
@@ -86,11 +99,9 @@ class Filesystem:
         return answer
 
     async def close(self) -> None:
-        await self.core.behind.flush(self.core.store)
-        if self.core.transactions is not None:
-            self.core.transactions.close()
-        if self.core.builder is not None:
-            await self.core.builder.close()
+        await receipt.BEHIND.of(self.core).flush(self.core.store)
+        transaction.TRANSACTIONS.of(self.core).close()
+        await self.builder.close()
         await self.core.store.close()
 
 
@@ -121,6 +132,7 @@ async def _identify(store: Store) -> str:
 
 
 async def hello(core: Core, context: Context) -> Wire:
+    runner = EXECUTION.of(core).runner
     return {
         "node": core.node,
         "uuid": core.uuid,
@@ -130,7 +142,7 @@ async def hello(core: Core, context: Context) -> Wire:
         "largest_batch": core.store.capabilities.largest_batch,
         "isolation": core.store.capabilities.isolation,
         "position": core.position,
-        "runs": "" if core.runner is None else core.runner.kind,
+        "runs": "" if runner is None else runner.kind,
         "principal": context.principal,
     }
 

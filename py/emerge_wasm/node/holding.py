@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..errors import Invalid, NotFound
 from ..filesystem import Filesystem
-from ..filesystem.tree.find import locate, name
+from ..filesystem.tree.find import find_place, find_places, locate, name
 
 Names = tuple[str, ...]
 
@@ -22,7 +22,7 @@ async def held(filesystem: Filesystem, paths: list[str], uuids: list[str]) -> tu
 
 async def _existing(filesystem: Filesystem, many: list[Names]) -> set[Names]:
     below = [names for names in many if names]
-    found = await filesystem.core.find_all(below) if below else []
+    found = await find_places(filesystem.core, below) if below else []
     return {(), *(place.names for place in found if place.raw is not None)}
 
 
@@ -34,7 +34,7 @@ async def _is_here(filesystem: Filesystem, uuid: str) -> bool:
         names = await locate(filesystem.core, key)
     except (ValueError, NotFound):
         return False
-    raw = (await filesystem.core.find(names)).raw
+    raw = (await find_place(filesystem.core, names)).raw
     return raw is not None and raw[:16] == key
 
 

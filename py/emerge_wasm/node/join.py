@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import Invalid
-from ..filesystem.objects.read import PAGE_BYTES
 from ..filesystem.searches.cursor import AGAIN, read_cursor, write_cursor
 from ..filesystem.searches.judge import TOLD
+from ..filesystem.tree.load import PAGE_BYTES
 from ..operations import Rows, Wire
 
 JOINT = "~"

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import EmergeError, NotFound, PermissionDenied
 from ..filesystem.runs.event_queue import Feed, together
+from ..filesystem.tree.find import find_place
 from ..objects import DIRECTORY
 from ..operations import Context, Rows, Wire
 from ..paths import split_path
@@ -74,7 +75,7 @@ class Running:
         names = split_path(path)
         if names[:1] == (REGISTRY,):
             return [await self._reach.where(path)]
-        entry = (await self._reach.filesystem.core.find(names)).entry
+        entry = (await find_place(self._reach.filesystem.core, names)).entry
         if entry is not None and not entry.is_directory:
             return [None]
         if entry is None:

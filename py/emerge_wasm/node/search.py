@@ -11,11 +11,11 @@ from contextlib import aclosing
 from typing import Any
 
 from ..errors import EmergeError, Unavailable
-from ..filesystem.objects.read import PAGE_BYTES, check_limit
 from ..filesystem.runs.event_queue import together
 from ..filesystem.searches.aggregate import Table, make_table
 from ..filesystem.searches.cursor import AGAIN, fingerprint
 from ..filesystem.searches.judge import TOLD
+from ..filesystem.tree.load import PAGE_BYTES, check_limit
 from ..operations import Context, Names, Rows, Wire
 from ..paths import split_path
 from .join import (

@@ -19,12 +19,12 @@ from ...paths import child_path
 from ...store import prefix_end
 from ..core import Core
 from ..layout.record import Entry, VersionRecord, version_key
-from ..objects.read import PAGE_BYTES, load_state
 from ..tree.directory import walk_tree
 from ..tree.find import REMOVED, find
+from ..tree.load import PAGE_BYTES, load_state
 from .archive_record import OF_ENTRY, OF_VERSION
 
-PAGE = 50
+PAGE_RECORDS = 50
 
 
 async def export(core: Core, context: Context, path: str, versions: bool) -> AsyncIterator[Wire]:
@@ -65,10 +65,10 @@ async def _versions(core: Core, entry: Entry, versions: bool) -> AsyncIterator[V
     """Every version of an object that is kept, or the newest only."""
     start = version_key(entry.uuid, 0 if versions else entry.version)
     while True:
-        page = await core.store.scan("versions", start, prefix_end(entry.uuid), limit=PAGE)
+        page = await core.store.scan("versions", start, prefix_end(entry.uuid), limit=PAGE_RECORDS)
         for _, raw in page:
             yield VersionRecord.unpack(raw)
-        if len(page) < PAGE:
+        if len(page) < PAGE_RECORDS:
             return
         start = page[-1][0] + b"\0"
 

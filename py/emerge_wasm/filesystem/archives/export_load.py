@@ -13,13 +13,15 @@ from ...context import Context
 from ...errors import Conflict, Invalid
 from ...operations import Values, Wire
 from ...paths import child_path, join_path
-from ..core import Change, Core, retry
+from ..change import Change
+from ..commit import commit, retry
+from ..core import Core
 from ..layout import access
 from ..layout.locality import fresh_uuid
 from ..layout.place import ROOT_KEY, ROOT_RAW, Names, Place
 from ..layout.record import INLINE_LIMIT, ROOT, Entry, VersionRecord, link_key, link_value, version_key
 from ..objects.write import check_bundles
-from ..tree.find import REMOVED, may_see, name
+from ..tree.find import REMOVED, find_place, may_see, name
 from ..tree.links import newest_record
 from .archive_record import OF_ENTRY, Record, read_record
 
@@ -34,10 +36,10 @@ async def load(core: Core, context: Context, path: str, records: Values, bundles
     puts = await check_bundles(core, hashes, bundles or {}, "these objects")
 
     async def attempt() -> int:
-        loading = _Loading(core, context, Change(puts=list(puts), context=context))
+        loading = _Loading(core, context, Change(puts=list(puts), dates=core.dates, context=context))
         for record in parsed.values():
             await loading.add(record)
-        await core.commit(loading.change)
+        await commit(core, loading.change)
         return len(parsed) - (() in parsed)
 
     return await retry(path, attempt)
@@ -79,11 +81,13 @@ class _Loading:
         if wrong or names in self.change.directories:
             raise Invalid(f"{join_path(*names)} is in the wrong place in this archive", path=join_path(*names))
         above = self.made.get(names[:-1])
-        return await self.core.find(names) if above is None else replace(above, names=names, raws=list(above.raws))
+        return (
+            await find_place(self.core, names) if above is None else replace(above, names=names, raws=list(above.raws))
+        )
 
     async def _add_root(self, record: Record) -> None:
         """What `/` was, unless it was given rights and the like here too; they are its owner's to give."""
-        root = (await self.core.find(())).root
+        root = (await find_place(self.core, ())).root
         if record.uuid == ROOT and root == ROOT_RAW and access.owns(self.context, root):
             entry = self._put_versions(record, "", ROOT, "/")
             self.change.expect("entries", ROOT_KEY, None)
@@ -91,18 +95,18 @@ class _Loading:
 
     async def _add_new(self, record: Record, place: Place) -> None:
         """An object that is not there: its versions as they were, or, where it was removed, its newest as one more."""
-        core, change = self.core, self.change
+        change = self.change
         if record.names[:-1] not in self.made:
             access.check_inside(self.context, place)
         known = await self._known(record, place)
-        place = core.make_directories(change, place, self.context)
+        place = change.make_directories(place)
         first = record.versions[0]
         if known is not None:
             then = known.entry
             entry = self._entry(record.uuid, record.names[-1], record.newest)
             entry = entry._replace(version=then.version, revision=then.revision, date=then.date, content=then.content)
-            entry = core.record(change, entry, place.parent, place.directory, "load", self.context, state=record.state)
-            core.link(change, place.above, entry, None)
+            entry = change.record(entry, place.parent, place.directory, "load", state=record.state)
+            change.link(place.above, entry, None)
         else:
             entry = self._put_versions(record, record.names[-1], place.parent, place.directory)
             change.expect("entries", place.key, None)
@@ -135,7 +139,7 @@ class _Loading:
             raise Conflict(f"{place.path} is there already", path=place.path, remedy="load it into another directory")
         access.check_owner(self.context, place, "versions")
         entry = self._put_versions(record, before.name, place.parent, place.directory)
-        self.core.link(self.change, place.above, entry, place.raw)
+        self.change.link(place.above, entry, place.raw)
 
     def _made(self, place: Place, entry: Entry) -> None:
         raws = [*place.raws[: len(place.names) - 1], entry.pack()]

@@ -13,10 +13,11 @@ from ...bundles import parse
 from ...errors import Invalid
 from ...store import Store, keys_of, prefix_end
 from ..indexes.maintain import REFERENCE
+from ..layout.locality import PAGE_VERSIONS
 from ..layout.place import ROOT_KEY
 from ..layout.record import ROOT, VERSION_KEY_SIZE, VersionRecord, is_directory, micros_of
 from ..tree.find import REMOVED
-from .history import PAGE, History, Row, check_history, histories
+from .history import History, Row, check_history, histories
 from .index import index_faults
 
 FAULTS_LIMIT = 1000
@@ -63,7 +64,7 @@ async def audit(store: Store) -> Report:
 
 
 async def rows_of(
-    store: Store, space: str, start: bytes = b"", end: bytes | None = None, page: int = PAGE
+    store: Store, space: str, start: bytes = b"", end: bytes | None = None, page: int = PAGE_VERSIONS
 ) -> AsyncIterator[list[Row]]:
     """All rows of a range, in pages."""
     while True:
@@ -257,8 +258,8 @@ async def _check_logged(store: Store, report: Report, position: int, row: bytes)
     """How many of the versions that an entry of the log names are there."""
     there = 0
     keys = _cut(row)
-    for begin in range(0, len(keys), PAGE):
-        some = keys[begin : begin + PAGE]
+    for begin in range(0, len(keys), PAGE_VERSIONS):
+        some = keys[begin : begin + PAGE_VERSIONS]
         for key, raw in zip(some, await store.get(keys_of("versions", some)), strict=True):
             if raw is not None:
                 there += 1

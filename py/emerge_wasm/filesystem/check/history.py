@@ -11,11 +11,10 @@ from ...errors import EmergeError
 from ...paths import child_path
 from ...store import Store, prefix_end
 from ..indexes.maintain import reference_key
+from ..layout.locality import PAGE_VERSIONS
 from ..layout.place import ROOT_KEY
 from ..layout.record import ROOT, Entry, VersionRecord, entry_key, link_key, link_value, version_key
 from ..tree.find import REMOVED
-
-PAGE = 200
 
 Row = tuple[bytes, bytes]
 
@@ -72,7 +71,7 @@ async def histories(store: Store) -> AsyncIterator[History]:
     start, current = b"", History(b"")
     broken: list[str] = []
     while True:
-        rows = await store.scan("versions", start, limit=PAGE)
+        rows = await store.scan("versions", start, limit=PAGE_VERSIONS)
         for key, raw in rows:
             if key[:16] != current.uuid:
                 if current.kept:
@@ -83,7 +82,7 @@ async def histories(store: Store) -> AsyncIterator[History]:
                 current.kept[int.from_bytes(key[16:], "big")] = _kept(raw)
             except (EmergeError, ValueError, TypeError, LookupError) as error:
                 (current.faults if current.kept else broken).append(f"the version {key.hex()} cannot be read: {error}")
-        if len(rows) < PAGE:
+        if len(rows) < PAGE_VERSIONS:
             break
         start = rows[-1][0] + b"\0"
     current.faults += broken

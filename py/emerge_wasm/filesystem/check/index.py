@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 
 from ...store import Store, keys_of, prefix_end
-from ..indexes.build.walk import PAGE, Found, Walk
+from ..indexes.build.walk import Found, Walk
 from ..indexes.class_shape import shapes_of
 from ..indexes.index_row import KINDS, UNIQUE, prefixes_of, read_state, rows_of
 from ..indexes.maintain import load_states, most_rows
 from ..layout.ancestry import Gone, ancestry
 from ..layout.catalogue import CATALOGUE, NONE, Definition, dropped_key, parse, ready_key
+from ..layout.locality import PAGE_ROWS
 from ..layout.record import ROOT, Entry, version_key
 
 Rows = dict[bytes, bytes]
@@ -47,7 +48,7 @@ async def _faults(store: Store, definition: Definition) -> AsyncIterator[str]:
     ready = (await store.get([("meta", ready_key(definition.id))]))[0] is not None
     expected = 0
     walk = Walk(store, above[-1])
-    while (found := await walk.next(PAGE)) is not None:
+    while (found := await walk.next(PAGE_ROWS)) is not None:
         rows = await _expected(store, definition, found)
         expected += len(rows)
         values = dict(zip(rows, await store.get(keys_of("indexes", rows)), strict=True))
@@ -74,7 +75,7 @@ async def _expected(store: Store, definition: Definition, found: Iterable[Found]
 async def _pages(store: Store, definition: Definition) -> AsyncIterator[list[tuple[bytes, bytes]]]:
     for prefix in prefixes_of(definition.id):
         start = prefix
-        while rows := await store.scan("indexes", start, prefix_end(prefix), limit=PAGE):
+        while rows := await store.scan("indexes", start, prefix_end(prefix), limit=PAGE_ROWS):
             yield rows
             start = rows[-1][0] + b"\0"
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from ...store import prefix_end
 from ..core import Core
 from ..layout.catalogue import CATALOGUE, NONE, Definition, parse, progress_key, ready_key
-from .build.progress import Progress, read_progress
 from .index_row import NOWHERE, REST, index_prefix, read_count, text_prefix
+from .progress import Progress, read_progress
 
 BUILDING, READY, FAILED = "building", "ready", "failed"
 

@@ -1,19 +1,20 @@
 """Keeping references and indexes: the rows of `indexes` that follow from what a change does to objects.
 
-`Core.commit` asks for them, so nothing that changes an object can leave them out. The rows of an object are those of
-its old state, which go, and those of its new one, which come. Must not import `core.py`, which needs it.
+`commit` asks for them, so nothing that changes an object can leave them out. The rows of an object are those of its old
+state, which go, and those of its new one, which come. Must not import `commit.py`, which needs it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ...codec import references_in
 from ...errors import NotFound
 from ...query.shape import Shape
 from ...store import Batch, Store, keys_of
+from ..change import Change
+from ..core import Core
 from ..layout.ancestry import ancestry
 from ..layout.catalogue import CATALOGUE, Catalogue, Definition, parse
 from ..layout.locality import get_versions
@@ -21,11 +22,8 @@ from ..layout.place import Above
 from ..layout.record import ROOT, Entry, VersionRecord, is_directory, version_key
 from ..layout.touched import Following, Taken, Touched
 from .class_shape import shapes_of
+from .definitions import add_definitions, follow_directories
 from .index_row import UNIQUE, read_state, rows_of
-from .redefining import add_definitions, follow_directories
-
-if TYPE_CHECKING:
-    from ..core import Change, Core
 
 SPARE = 16
 """Rows of a commit that are left for other things than indexes."""

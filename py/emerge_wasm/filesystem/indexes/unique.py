@@ -1,19 +1,19 @@
-"""What to say when a unique index has the values of an object already. Must not import `core.py`, which needs it."""
+"""What to say when a unique index has the values of an object already. Must not import `commit.py`, which needs it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import takewhile
 
 from ...context import Context
 from ...errors import Conflict, PermissionDenied
 from ...paths import join_path
+from ..core import Core
 from ..layout import access
 from ..layout.ancestry import Gone, ancestry
 from ..layout.catalogue import parse
+from ..layout.place import ROOT_KEY, ROOT_RAW, Place
+from ..layout.record import ROOT, entry_key
 from ..layout.touched import Taken
-
-if TYPE_CHECKING:
-    from ..core import Core
 
 
 async def path_in(core: Core, parent: bytes, name: str) -> str:
@@ -21,7 +21,7 @@ async def path_in(core: Core, parent: bytes, name: str) -> str:
     return join_path(*(each for _, each in await ancestry(core.store, parent)), name)
 
 
-async def taken_by(core: Core, context: Context | None, taken: Taken) -> Conflict:
+async def taken_by(core: Core, context: Context, taken: Taken) -> Conflict:
     """The Conflict that names the object which has the values, to whoever may read it, and the fields."""
     id = int.from_bytes(taken.key[3:7], "big")
     fields = next((each.fields for each in parse(core.catalogue).definitions if each.id == id), ())
@@ -34,13 +34,20 @@ async def taken_by(core: Core, context: Context | None, taken: Taken) -> Conflic
     )
 
 
-async def _seen_path(core: Core, context: Context | None, holder: bytes) -> str:
+async def _seen_path(core: Core, context: Context, holder: bytes) -> str:
     """The path of the object that has a row of a unique index; "" for whoever may not read it."""
     try:
-        path = await path_in(core, holder[16:32], holder[32:].decode())
-        place = await core.find(tuple(path[1:].split("/")))
-        if place.raw is not None and context is not None:
-            access.check(context, place, "r")
-    except (Gone, PermissionDenied):
+        above = await ancestry(core.store, holder[16:32])
+    except Gone:
         return ""
-    return path
+    parents = [ROOT, *[uuid for uuid, _ in above]]
+    names = (*[name for _, name in above], holder[32:].decode())
+    keys = [("entries", entry_key(parent, name)) for parent, name in zip(parents, names, strict=True)]
+    root, *raws = await core.store.get([("entries", ROOT_KEY), *keys])
+    place = Place(names, [raw for raw in takewhile(bool, raws) if raw], root or ROOT_RAW)
+    try:
+        if place.raw is not None:
+            access.check(context, place, "r")
+    except PermissionDenied:
+        return ""
+    return place.path

@@ -9,6 +9,12 @@ from itertools import groupby
 
 from ...store import Store, keys_of
 
+PAGE_ROWS = 500
+"""Rows of a space that are read at a time."""
+
+PAGE_VERSIONS = 200
+"""Rows of `versions` that are read at a time: small states are in them."""
+
 FEW = 16
 """Keys up to which it is not worth a range."""
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from ...errors import Conflict, Invalid
 from ...store import Batch, Store
+from .locality import PAGE_VERSIONS
 from .record import ROOT, VersionRecord, entry_key, link_key, link_value
-
-PAGE = 200
 
 
 async def migrate(store: Store) -> None:
@@ -25,13 +24,13 @@ async def migrate(store: Store) -> None:
     here: tuple[bytes, bytes, str] | None = None  # uuid, directory and name of the version before
     most = store.capabilities.largest_batch
     while True:
-        rows = await store.scan("versions", start, limit=min(PAGE, most // 2))
+        rows = await store.scan("versions", start, limit=min(PAGE_VERSIONS, most // 2))
         batch = Batch()
         for _, raw in rows:
             here = _add_links(batch, VersionRecord.unpack(raw), here)
         if batch:
             await store.commit(batch)
-        if len(rows) < min(PAGE, most // 2):
+        if len(rows) < min(PAGE_VERSIONS, most // 2):
             break
         start = rows[-1][0] + b"\0"
     done = Batch()

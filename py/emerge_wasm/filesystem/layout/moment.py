@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from ...errors import Invalid
@@ -21,6 +22,19 @@ def utc_now() -> str:
 def after(date: str) -> str:
     """The date one microsecond later."""
     return format_date(datetime.fromisoformat(date) + _TICK)
+
+
+class Dates:
+    """The dates of commits: each later than every one before it in this process."""
+
+    def __init__(self, clock: Callable[[], str] = utc_now) -> None:
+        self.clock = clock
+        self._last = ""
+
+    def next(self) -> str:
+        date = self.clock()
+        self._last = date if date > self._last else after(self._last)
+        return self._last
 
 
 def read_moment(as_of: str) -> str:

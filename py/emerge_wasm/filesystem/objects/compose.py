@@ -8,9 +8,9 @@ from ...codec import Record, decode, encode
 from ...context import Context
 from ...errors import Invalid, NotFound
 from ...operations import Wire
-from ..core import Core, not_found
+from ..core import Core
 from ..layout.record import Entry
-from ..tree.find import name
+from ..tree.find import name, not_found
 from .write import Write, change_objects, check_bundles
 
 

@@ -15,11 +15,13 @@ from ...codec import decode, encode
 from ...context import Context
 from ...errors import Conflict, Unavailable
 from ..core import Core
+from ..execution import EXECUTION
 from ..layout.place import Place
 from ..layout.record import Entry, VersionRecord, version_key
 from ..runner import MERGE, RunCall
 from ..runs.host import asker
-from .read import load_bundles, load_state
+from ..tree.load import load_state
+from .read import load_bundles
 
 Edit = Callable[[Entry, bytes | None], tuple[Entry, bytes]]
 """Given the entry that is there (or a fresh one) and its state: the entry with its new class and so on, and state."""
@@ -133,7 +135,8 @@ async def _by_rule(
         except TypeError:
             kinds = ", ".join(type(side).__name__ for side in (base, theirs, mine))
             raise Conflict(f"{place.path}.{name} cannot be merged by {rule}: {kinds}", path=place.path) from None
-    if core.runner is None:
+    execution = EXECUTION.of(core)
+    if execution.runner is None:
         raise Unavailable(f"{name} is merged by code of its class, and nothing runs code here", path=place.path)
     pointer = entry.wire(place.directory, core.node)
     bundles = await load_bundles(core, entry.bundle, state)
@@ -145,11 +148,11 @@ async def _by_rule(
         MERGE + name,
         [base, theirs, mine],
         {},
-        core.run_timeout,
+        execution.timeout,
         asker(context),
         True,
     )
-    return (await core.runner.run(call)).result
+    return (await execution.runner.run(call)).result
 
 
 def _sum(base: Any, theirs: Any, mine: Any) -> Any:

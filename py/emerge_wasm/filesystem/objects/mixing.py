@@ -11,14 +11,15 @@ from ...errors import Conflict, NotFound
 from ...operations import Wire
 from ...paths import check_name, child_path, join_path, split_path
 from ..core import Core
-from ..tree.find import Found, find
-from .read import load_bundles, load_state
+from ..tree.find import Found, find, find_place
+from ..tree.load import load_state
+from .read import load_bundles
 from .write import store
 
 
 async def mixin(core: Core, context: Context, first: str, second: str, class_name: str, name: str, path: str) -> Wire:
     target = child_path(join_path(*split_path(path)), check_name(name))
-    if (await core.find(split_path(target))).raw is not None:
+    if (await find_place(core, split_path(target))).raw is not None:
         raise Conflict(f"{target} is there already", path=target, remedy="choose another name")
     found = [await find(core, context, each, "r") for each in (first, second)]
     bundles: dict[str, bytes] = {}

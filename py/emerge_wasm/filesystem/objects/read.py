@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...bundles import parse
 from ...codec import Record, Reference, bundles_in, decode
@@ -12,59 +12,13 @@ from ...errors import Invalid, NotFound
 from ...operations import Context, Rows, Wire
 from ...paths import child_path, join_path, split_path
 from ...store import keys_of, prefix_end
-from ..core import Core, children, not_found
-from ..layout.access import may
+from ..core import Core
 from ..layout.locality import get_versions
 from ..layout.moment import read_moment
 from ..layout.record import Entry, VersionRecord, version_key
-from ..tree.find import REGISTRY, find, find_directory, name
-from ..tree.links import children_at, find_at, newest_record
-
-PAGE_LIMIT = 10_000
-PAGE_BYTES = 4 << 20
-"""Bytes of states at which a page of objects ends, so that it fits into any transport's message."""
-
-
-def check_limit(limit: int) -> int:
-    if not 1 <= limit <= PAGE_LIMIT:
-        raise Invalid(f"a limit of {limit} is not between 1 and {PAGE_LIMIT}", remedy="ask page by page")
-    return limit
-
-
-class Page(NamedTuple):
-    """Entries of one directory that the caller may see; `last` is the name to go on from."""
-
-    directory: str
-    entries: list[Entry]
-    last: str
-
-
-async def page_of(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> tuple[Page, bool]:
-    """A page of a directory, and whether there may be more."""
-    check_limit(limit)
-    found = await find_directory(core, context, path, "r", as_of)
-    moment = read_moment(as_of)
-    if moment:
-        raws = await children_at(core, found.uuid, moment, cursor, limit)
-    else:
-        raws = await children(core, found.uuid, cursor, limit)
-    seen = [Entry.unpack(raw) for raw in raws if may(context, raw, "r")]
-    last = Entry.unpack(raws[-1]).name if raws else ""
-    return Page(found.path, seen, last), len(raws) == limit
-
-
-async def load_state(core: Core, entry: Entry, path: str) -> bytes:
-    """The encoded state of an entry; Invalid for a directory, which has none."""
-    if entry.is_directory:
-        raise Invalid(f"{path} is a directory and has no state", path=path, remedy="list it, or name an object in it")
-    key = version_key(entry.uuid, entry.content)
-    raw = (await core.store.get([("versions", key)]))[0]
-    state = VersionRecord.unpack(raw).state if raw is not None else None
-    if state is None:
-        state = (await core.store.get([("states", key)]))[0]
-    if state is None:
-        raise NotFound(f"the state of {path} at version {entry.version} is gone from the store", path=path)
-    return state
+from ..tree.find import REGISTRY, find, find_place, name, not_found
+from ..tree.links import find_at, newest_record
+from ..tree.load import PAGE_BYTES, check_limit, load_state, page_of, wire_version
 
 
 async def get(core: Core, context: Context, path: str, version: int, as_of: str) -> Wire:
@@ -124,7 +78,7 @@ async def _is_there(core: Core, path: str, as_of: str) -> bool:
         names = await name(core, path, moment)
     except Invalid:  # no uuid of the registry
         return False
-    return (await (find_at(core, names, moment) if moment else core.find(names))).raw is not None
+    return (await (find_at(core, names, moment) if moment else find_place(core, names))).raw is not None
 
 
 def readings(path: str) -> list[tuple[str, list[str]]]:
@@ -173,12 +127,6 @@ async def versions(core: Core, context: Context, path: str, before: int, limit: 
     until = version_key(uuid, before) if 0 < before <= last else prefix_end(uuid)
     rows = await core.store.scan("versions", uuid, until, limit=check_limit(limit), reverse=True)
     return [wire_version(core, VersionRecord.unpack(raw)) for _, raw in rows]
-
-
-def wire_version(core: Core, record: VersionRecord) -> Wire:
-    """A version as operations return it: its pointer, author and operation."""
-    pointer = record.entry.wire(record.directory, core.node)
-    return {**pointer, "author": record.author, "operation": record.operation}
 
 
 async def load_bundles(core: Core, bundle: str, state: bytes = b"") -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from ...store import prefix_end
 from ..core import Core
 from ..indexes.maintain import REFERENCE
 from ..tree.find import REGISTRY, find
-from .read import check_limit, load_state
+from ..tree.load import check_limit, load_state
 
 
 async def references(core: Core, context: Context, path: str, back: bool, cursor: str, limit: int) -> Wire:

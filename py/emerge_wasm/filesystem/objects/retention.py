@@ -13,13 +13,15 @@ from functools import lru_cache
 from ...context import Context
 from ...errors import Invalid
 from ...paths import child_path
-from ..core import Change, Core, retry
+from ..change import Change
+from ..commit import commit, retry
+from ..core import Core
 from ..layout import access
 from ..layout.moment import format_date
 from ..layout.place import Place
 from ..layout.record import Entry, VersionRecord, is_directory, version_key
 from ..tree.directory import walk_tree
-from ..tree.find import find_directory, name
+from ..tree.find import find_directory, find_place, name
 
 ALL = "all"
 AT_ONCE = 100
@@ -84,14 +86,14 @@ async def retain(core: Core, context: Context, path: str, keep: str | None) -> s
     names = await name(core, path)
 
     async def attempt() -> str:
-        place = await core.find(names)
+        place = await find_place(core, names)
         access.check(context, place, "w")
         old = Entry.unpack(place.chain[-1])
-        change = Change()
-        entry = core.record(change, old._replace(keep=kept), place.parent, place.directory, "retain", context)
-        core.replace(change, place, entry)
-        await core.commit(change)
-        return rule_of(await core.find(names))
+        change = Change(dates=core.dates, context=context)
+        entry = change.record(old._replace(keep=kept), place.parent, place.directory, "retain")
+        change.replace(place, entry)
+        await commit(core, change)
+        return rule_of(await find_place(core, names))
 
     rule = await retry(path, attempt)
     await _prune_below(core, context, found.path)
@@ -104,8 +106,8 @@ async def _prune_below(core: Core, context: Context, path: str) -> None:
     paths = [child_path(at, child.name) async for child, at in walk_tree(core, everything, path)]
     for each in paths:
         while True:
-            place = await core.find(await name(core, each))
-            change = Change()
+            place = await find_place(core, await name(core, each))
+            change = Change(dates=core.dates, context=context)
             if place.entry is not None:
                 await prune(core, change, place.entry, rule_of(place))
             if not change.deletes:

@@ -11,13 +11,15 @@ from ...codec import decode, encode
 from ...errors import Conflict, Invalid, NotFound
 from ...operations import Context, Rows, Values, Wire, find_operation
 from ...paths import join_path
-from ..core import Change, Core, not_found, retry
+from ..change import Change
+from ..commit import commit, retry
+from ..core import Core
 from ..layout import access
 from ..layout.place import Names, Place
 from ..layout.record import Entry
-from ..tree.find import name
+from ..tree.find import find_places, name, not_found
+from ..tree.load import load_state
 from .merge import Edit, merge
-from .read import load_state
 from .retention import prune, rule_of
 
 Puts = list[tuple[str, bytes, bytes]]
@@ -161,17 +163,17 @@ async def change_objects(
     """Read, edit and write objects as one commit, again when somebody else's commit came between."""
 
     async def attempt() -> Rows:
-        change = Change(puts=list(puts))
-        places = await core.find_all([write.names for write in writes])
+        change = Change(puts=list(puts), dates=core.dates, context=context)
+        places = await find_places(core, [write.names for write in writes])
         rows = [
             await _write_one(core, context, change, write, place, operation)
             for write, place in zip(writes, places, strict=True)
         ]
-        await core.commit(change)
+        await commit(core, change)
         core.known_bundles.update(key.decode() for _, key, _ in puts)
         return rows
 
-    async with core.alone(writes[0].names if len(writes) == 1 else ()):
+    async with core.writers.hold(writes[0].names if len(writes) == 1 else ()):
         return await retry(join_path(*writes[0].names), attempt)
 
 
@@ -181,7 +183,7 @@ async def _write_one(core: Core, context: Context, change: Change, write: Write,
     if old is None:
         access.check_inside(context, place)
         _check_gone(place, write)
-        entry, state = write.edit(core.make_entry(write.names[-1], "file", context, write.perms), None)
+        entry, state = write.edit(change.make_entry(write.names[-1], "file", write.perms), None)
     else:
         access.check(context, place, "w")
         perms = write.perms
@@ -191,11 +193,11 @@ async def _write_one(core: Core, context: Context, change: Change, write: Write,
         else:
             entry, state = write.edit(old, await load_state(core, old, place.path) if write.needs else None)
         entry = entry._replace(perms=_kept_perms(context, place, old, perms, write.version))
-    place = core.make_directories(change, place, context)
-    entry = core.record(change, entry, place.parent, place.directory, operation, context, state=state)
+    place = change.make_directories(place)
+    entry = change.record(entry, place.parent, place.directory, operation, state=state)
     if old is not None:
         await prune(core, change, entry, rule_of(place))
-    core.link(change, place.above, entry, raw)
+    change.link(place.above, entry, raw)
     if write.also is not None:
         await write.also(change, entry)
     pointer = entry.wire(place.directory, core.node)

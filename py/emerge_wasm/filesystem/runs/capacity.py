@@ -23,15 +23,20 @@ class Capacity:
     """The seats of one filesystem's runner. Those who come back to theirs go before those who begin."""
 
     def __init__(self) -> None:
-        self._taken = 0
+        self.taken = 0
         self.lent = 0
         self._returning: deque[asyncio.Future[None]] = deque()
         self._beginning: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait to begin."""
+        return len(self._beginning)
+
     async def take(self, size: int, *, back: bool = False) -> None:
         """One of `size` seats (0: there is no bound). LimitExceeded when too many wait to begin."""
-        if not size or self._taken < size:
-            self._taken += 1
+        if not size or self.taken < size:
+            self.taken += 1
             return
         queue = self._returning if back else self._beginning
         if len(self._beginning) >= WAITING and not back:
@@ -55,7 +60,7 @@ class Capacity:
                 if not seat.done():
                     seat.set_result(None)
                     return
-        self._taken -= 1
+        self.taken -= 1
 
 
 class Seat:

@@ -8,15 +8,22 @@ from typing import Any
 
 from ...errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
 from ...operations import Context, Wire
-from ..core import Change, Core
+from ..change import Change
+from ..core import Core, Part
+from ..execution import EXECUTION
 from ..layout.record import Entry
-from ..objects.read import load_bundles, load_state
+from ..objects.read import load_bundles
 from ..objects.write import save_run
 from ..runner import KEEP, RunCall, Runner, RunOutcome
 from ..tree.find import Found, find
-from .capacity import Seat
+from ..tree.load import load_state
+from .capacity import Capacity, Seat
 from .host import Caller, asker, inside
+from .object_lock import ObjectLocks
 from .receipt import digest, make_receipt
+
+OBJECT_LOCKS = Part(ObjectLocks)
+CAPACITY = Part(Capacity)
 
 ATTEMPTS = 5
 """Times that a method is run on what is newest by then, when others change meanwhile what it changes."""
@@ -46,9 +53,10 @@ def make_ask(path: str, method: str, args: list[Any], kwargs: dict[str, Any], op
 
 
 def runner_of(core: Core, path: str) -> Runner:
-    if core.runner is None:
+    runner = EXECUTION.of(core).runner
+    if runner is None:
         raise Unavailable("this filesystem runs no code", path=path, remedy="get the object and run its method there")
-    return core.runner
+    return runner
 
 
 async def invoke(
@@ -65,7 +73,7 @@ async def invoke(
     found = found or await find(core, context, path, "x")
     if found.entry.is_directory:
         raise Invalid(f"{found.path} is a directory", path=found.path, remedy="name an object in it")
-    async with core.turns.take(found.uuid.hex(), context.runs, found.path) as waited:
+    async with OBJECT_LOCKS.of(core).take(found.uuid.hex(), context.runs, found.path) as waited:
         for left in reversed(range(ATTEMPTS)):
             if waited or left < ATTEMPTS - 1:
                 found = await _find_again(core, context, path, found)
@@ -124,13 +132,13 @@ async def _run(core: Core, context: Context, found: Found, ask: Ask, tell: Calla
         ask.call,
         list(ask.args),
         dict(ask.kwargs),
-        core.run_timeout,
+        EXECUTION.of(core).timeout,
         asker(context),
         True,
     )
     assert core.dispatch is not None
     runner = runner_of(core, path)
-    seat = Seat(core.capacity, runner.size)
+    seat = Seat(CAPACITY.of(core), runner.size)
     host = Caller(core.dispatch, inside(context, entry.uuid.hex()), path, seat, tell)
     try:
         async with seat.held():

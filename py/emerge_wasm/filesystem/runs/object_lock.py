@@ -6,22 +6,30 @@ and names, nothing else; works for one process.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ...errors import Conflict, LimitExceeded
+from ..keyed_lock import KeyedLock
 
 DEPTH = 16
 """Runs inside one another."""
 
 
-class Turns:
-    """The objects that are running, by uuid."""
+class ObjectLocks:
+    """The locks of the objects that run, by uuid. `len` counts those that run or wait to."""
 
     def __init__(self) -> None:
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._locks = KeyedLock[str]()
         self._calls: dict[str, list[str]] = {}  # a running object -> those whose methods it called, and waits for
+
+    def __len__(self) -> int:
+        return len(self._locks)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no object runs and none waits for another."""
+        return not (self._locks or self._calls)
 
     @asynccontextmanager
     async def take(self, uuid: str, runs: tuple[str, ...], path: str) -> AsyncIterator[bool]:
@@ -42,14 +50,10 @@ class Turns:
         if runs:
             self._check_circle(uuid, runs, path)
             self._calls.setdefault(runs[-1], []).append(uuid)
-        lock = self._locks.setdefault(uuid, asyncio.Lock())
-        waited = lock.locked()
         try:
-            async with lock:
+            async with self._locks.hold(uuid) as waited:
                 yield waited
         finally:
-            if not lock.locked() and not getattr(lock, "_waiters", None):
-                self._locks.pop(uuid, None)
             if runs:
                 self._leave(runs[-1], uuid)
 

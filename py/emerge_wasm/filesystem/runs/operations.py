@@ -11,10 +11,11 @@ from typing import Any
 from ...errors import EmergeError
 from ...operations import Context, Values, Wire
 from ...paths import child_path
-from ..core import Core, children
+from ..core import Core
 from ..layout.access import may
 from ..layout.record import Entry, is_directory
 from ..tree.find import Found, find
+from ..tree.load import children
 from .event_queue import Feed, together
 from .invoke import Ask, invoke, make_ask, runner_of
 

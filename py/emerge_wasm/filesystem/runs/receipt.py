@@ -17,13 +17,16 @@ from ...codec.msgpack_engine import engine
 from ...errors import Invalid
 from ...operations import Context, Rows, Wire
 from ...store import Batch, prefix_end
-from ..core import Core
+from ..core import Core, Part
 from ..layout.record import Entry, micros_of
-from ..objects.read import check_limit
 from ..tree.find import find
+from ..tree.load import check_limit
+from .behind import Behind
 
 KEPT = 100
 """Receipts of an object; older ones go, some now and then."""
+
+BEHIND = Part(Behind)
 
 _SEEN = 300
 _AT_ONCE = 24
@@ -63,14 +66,14 @@ class Receipt:
         if context.transaction:  # it is part of it
             await core.store.commit(batch)
         else:
-            core.behind.add(core.store, batch)
+            BEHIND.of(core).add(core.store, batch)
 
 
 def make_receipt(
     core: Core, context: Context, entry: Entry, method: str, arguments: str, result: str, milliseconds: float
 ) -> Receipt:
     """The receipt of a run on this version of an object. `arguments` and `result` are digests."""
-    date = core.clock()
+    date = core.dates.clock()
     stamp = micros_of(date).to_bytes(8, "big") + os.urandom(8)
     wire = {
         "id": stamp.hex(),
@@ -95,7 +98,7 @@ def digest(value: Any) -> str:
 async def receipts(core: Core, context: Context, path: str, before: str, limit: int) -> Rows:
     found = await find(core, context, path, "r")
     check_limit(limit)
-    await core.behind.flush(core.store)
+    await BEHIND.of(core).flush(core.store)
     rows = await core.store.scan("receipts", found.uuid, prefix_end(found.uuid), limit=KEPT, reverse=True)
     told: Rows = [engine.unpackb(raw) for _, raw in rows]
     if before:

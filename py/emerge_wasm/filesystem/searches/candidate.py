@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Iterable
 from typing import Any, NamedTuple
 
 from ...store import keys_of
-from ..core import PAGE, Core
-from ..layout.locality import get_versions
+from ..core import Core
+from ..layout.locality import PAGE_ROWS, get_versions
 from ..layout.record import Entry, VersionRecord, version_key
-from ..objects.read import PAGE_BYTES
+from ..tree.load import PAGE_BYTES
 
 
 class Spot(NamedTuple):
@@ -39,12 +39,12 @@ Spots = AsyncGenerator[list[Spot], None]
 Candidates = AsyncGenerator[list[Candidate], None]
 
 
-async def with_states(core: Core, pages: Spots, first: int = PAGE, *, near: bool = True) -> Candidates:
-    """The spots with their states, in pages that grow from `first` and stay below PAGE and some 4 MiB.
+async def with_states(core: Core, pages: Spots, first: int = PAGE_ROWS, *, near: bool = True) -> Candidates:
+    """The spots with their states, in pages that grow from `first` and stay below PAGE_ROWS and some 4 MiB.
 
     `near`: the objects lie as they were made, so that their states do too.
     """
-    size = min(max(first, 16), PAGE)
+    size = min(max(first, 16), PAGE_ROWS)
     async for page in pages:
         start = 0
         while start < len(page):
@@ -52,7 +52,7 @@ async def with_states(core: Core, pages: Spots, first: int = PAGE, *, near: bool
             states = await load_states(core, [spot.entry for spot in part], near=near)
             yield [Candidate(*spot, state) for spot, state in zip(part, states, strict=True)]
             start += len(part)
-            size = min(size * 4, PAGE)
+            size = min(size * 4, PAGE_ROWS)
 
 
 def _fitting(spots: list[Spot]) -> list[Spot]:

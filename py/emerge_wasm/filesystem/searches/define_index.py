@@ -7,14 +7,16 @@ from ...errors import Conflict, Invalid, LimitExceeded, NotFound, PermissionDeni
 from ...operations import Names, Rows, Wire
 from ...paths import join_path
 from ...store import Batch, prefix_end
-from ..core import Core, Stale, children, retry
+from ..commit import Stale, retry
+from ..core import Core
+from ..indexes.definitions import add_definitions, read_catalogue
 from ..indexes.index import Index, all_indexes
-from ..indexes.redefining import add_definitions
 from ..layout import access
 from ..layout.ancestry import Gone, ancestry
 from ..layout.catalogue import CATALOGUE, Catalogue, Definition, parse, ready_key
 from ..layout.place import ROOT_KEY, ROOT_RAW, Place
-from ..tree.find import Found, find_directory, name
+from ..tree.find import Found, find_directory, find_place, name
+from ..tree.load import children
 from .suggestion import suggestions
 
 FIELDS_LIMIT = 4
@@ -31,14 +33,13 @@ async def index(
     found = await find_directory(core, context, path, "w" if fields else "r")
     if fields:
         checked = _check_fields(fields, unique, text)
-        if core.builder is None:
+        if context.transaction:
             raise Invalid("indexes are not part of transactions", path=path, remedy="define or drop it outside of one")
         names = await name(core, path)
         if drop:
             await retry(path, lambda: _drop(core, context, names, checked, text))
         else:
             await retry(path, lambda: _define(core, context, names, checked, unique, text))
-        core.builder.wake()
     elif drop:
         raise Invalid("which index shall go?", path=path, remedy="name its fields")
     return [*await _list(core, context, found), *await suggestions(core, context, found.path)]
@@ -60,7 +61,7 @@ def _check_fields(fields: Names, unique: bool, text: bool) -> tuple[str, ...]:
 
 
 async def _directory(core: Core, context: Context, names: tuple[str, ...]) -> Place:
-    place = await core.find(names)
+    place = await find_place(core, names)
     if place.entry is None or not place.entry.is_directory:
         raise NotFound(f"no directory is at {join_path(*names)}", path=join_path(*names))
     access.check(context, place, "w")
@@ -78,7 +79,7 @@ async def _define(
     if unique:  # its conflicts tell values of all that is below, also to who may not read it, and keep others from them
         access.check_owner(context, place, "unique indexes")
     uuid, path = place.chain[-1][:16], place.path
-    raw = await core.read_catalogue()
+    raw = await read_catalogue(core)
     catalogue = parse(raw)
     same = _same(catalogue, uuid, fields, text)
     if same is not None and same.unique != unique:
@@ -104,7 +105,7 @@ async def _define(
 
 async def _drop(core: Core, context: Context, names: tuple[str, ...], fields: tuple[str, ...], text: bool) -> None:
     place = await _directory(core, context, names)
-    raw = await core.read_catalogue()
+    raw = await read_catalogue(core)
     same = _same(parse(raw), place.chain[-1][:16], fields, text)
     if same is None:
         what = f"{'text ' if text else ''}index over {', '.join(fields)}"
@@ -132,7 +133,7 @@ async def _commit(core: Core, batch: Batch) -> None:
         await core.store.commit(batch)
     except Conflict as error:
         raise Stale from error
-    await core.read_catalogue()
+    await read_catalogue(core)
 
 
 # --- those there
@@ -142,7 +143,7 @@ async def _list(core: Core, context: Context, found: Found) -> Rows:
     for each in await all_indexes(core):
         try:
             names = [name for _, name in await ancestry(core.store, each.directory)]
-            place = await core.find(tuple(names))
+            place = await find_place(core, tuple(names))
             access.check(context, place, "r")
         except (Gone, PermissionDenied):
             continue

@@ -15,6 +15,7 @@ from ...errors import NotFound, Unavailable
 from ...operations import Wire
 from ...query.shape import Shape, known_shape, shape_of
 from ..core import Core
+from ..execution import EXECUTION
 from ..runner import EvaluateCall, EvaluateOutcome
 from ..runs.host import asker
 from .candidate import Candidate
@@ -33,7 +34,8 @@ class Evaluation:
 
     async def values(self, expression: Wire, rows: Sequence[Candidate], why: str) -> EvaluateOutcome:
         """An expression's value for each row. Unavailable, saying why code is needed, where none runs."""
-        if self._core.runner is None:
+        execution = EXECUTION.of(self._core)
+        if execution.runner is None:
             raise Unavailable(
                 f"this filesystem runs no code, which this search needs: {why}",
                 remedy="search by what the objects' fields hold, or get the objects and look through them there",
@@ -50,8 +52,8 @@ class Evaluation:
                 for each in map(rows.__getitem__, numbers)
             ]
             bundles = {**await self.find(set(hashes) - {""}), **own}
-            call = EvaluateCall(expression, known, bundles, self._core.run_timeout, asker(self._context))
-            part = await self._core.runner.evaluate(call)
+            call = EvaluateCall(expression, known, bundles, execution.timeout, asker(self._context))
+            part = await execution.runner.evaluate(call)
             for number, value in zip(numbers, part.values, strict=True):
                 outcome.values[number] = value
             outcome.errors.update({numbers[row]: error for row, error in part.errors.items()})

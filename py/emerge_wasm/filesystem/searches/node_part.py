@@ -17,8 +17,8 @@ from ...paths import child_path
 from ...query.order import sort_key
 from ..core import Core
 from ..indexes.index_row import ABSENT
-from ..objects.read import check_limit
 from ..objects.reference import back_references
+from ..tree.load import check_limit
 from .column import Columns, check_field
 from .cursor import read_cursor, write_cursor
 from .judge import Errors

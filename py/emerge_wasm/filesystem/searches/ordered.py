@@ -13,8 +13,9 @@ from operator import itemgetter
 
 from ...query.order import sort_key
 from ...store import prefix_end
+from ..core import Part
 from ..indexes.index import Index, scan_rest
-from ..objects.read import PAGE_BYTES
+from ..tree.load import PAGE_BYTES
 from ..versions.log import newest_position
 from .candidate import Candidate, Candidates, load_states
 from .column import Columns, check_field
@@ -35,6 +36,9 @@ KEPT = 20_000
 
 ORDERS = 4
 """Searches whose next pages are kept."""
+
+_NEXT_PAGES = Part(dict[tuple[bytes, str, tuple[str, ...], bool], tuple[int, tuple[bytes, bytes], list[Placed], bool]])
+"""By search and caller: the position of the log, after what they come, the objects, and whether these are all."""
 
 
 @dataclass(slots=True)
@@ -177,7 +181,7 @@ async def _remembered(
 ) -> tuple[list[Placed], bool]:
     """The next of all that fit; when there are more, those after them are kept for the pages to come, as long as
     nothing changes. (Each page of an order without an index would look at everything again.)"""
-    context, kept = asked.context, asked.core.orders
+    context, kept = asked.context, _NEXT_PAGES.of(asked.core)
     if context.transaction:
         return await _best_of(asked, way, order_by, best)
     position = await newest_position(asked.core)

@@ -16,10 +16,11 @@ from ...errors import Invalid
 from ...paths import DEPTH_LIMIT
 from ...query.exact_range import ExactRange
 from ...query.shape import Shape
-from ..core import PAGE, Core
+from ..core import Core
 from ..indexes.class_shape import shapes_of
 from ..indexes.index import Hit, Index, scan_index, scan_rest
 from ..indexes.index_row import read_state
+from ..layout.locality import PAGE_ROWS
 from ..layout.place import Names
 from ..tree.find import Found
 from .candidate import Candidate, Candidates, with_states
@@ -76,7 +77,7 @@ class Scanner:
     moment: str = ""
 
     async def scan(
-        self, way: Way | None, mark: Any = None, first: int = PAGE, certain: dict[str, ExactRange] | None = None
+        self, way: Way | None, mark: Any = None, first: int = PAGE_ROWS, certain: dict[str, ExactRange] | None = None
     ) -> Candidates:
         """What the plan gives (None: a walk over everything), after a mark; in pages that grow from `first`.
 
@@ -89,7 +90,7 @@ class Scanner:
         async for page in self._scan(scans_of(way, certain), way, mark, first):
             yield page
 
-    async def _scan(self, scans: list[Scan], way: Way, mark: Any = None, first: int = PAGE) -> Candidates:
+    async def _scan(self, scans: list[Scan], way: Way, mark: Any = None, first: int = PAGE_ROWS) -> Candidates:
         number, key = _read_mark(mark, len(scans)) if mark is not None else (0, b"")
         whereabouts = Whereabouts(self.core, self.context, self.top)
         for each in range(number, len(scans)):
@@ -121,7 +122,7 @@ class Scanner:
         beside = [Scan(scan.index, bounds) for bounds in around if bounds[0] < bounds[1]]
         return total, self._scan([*beside, *rest], way)
 
-    async def walk(self, mark: Any = None, first: int = PAGE) -> Candidates:
+    async def walk(self, mark: Any = None, first: int = PAGE_ROWS) -> Candidates:
         names = _read_names(mark) if mark is not None else ()
         spots = walk_objects(self.core, self.context, self.top, self.moment, names)
         async for page in with_states(self.core, spots, first):
@@ -168,12 +169,12 @@ async def hits_of(
     bounds: tuple[bytes, bytes | None] | None,
     *,
     after: bytes = b"",
-    first: int = PAGE,
+    first: int = PAGE_ROWS,
     reverse: bool = False,
     lacking: bool = False,
 ) -> AsyncGenerator[list[Hit], None]:
     """The rows of a range of an index, or of its rest, in pages that grow from `first`."""
-    size = min(max(first, 16), PAGE)
+    size = min(max(first, 16), PAGE_ROWS)
     while True:
         if bounds is None:
             hits = await scan_rest(core, index, after=after, limit=size, lacking=lacking)
@@ -183,7 +184,7 @@ async def hits_of(
             yield hits
         if len(hits) < size:
             return
-        after, size = hits[-1].key, min(size * 4, PAGE)
+        after, size = hits[-1].key, min(size * 4, PAGE_ROWS)
 
 
 def _owner(way: Way, candidate: Candidate, shape: Shape) -> int:

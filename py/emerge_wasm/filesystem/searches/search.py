@@ -9,7 +9,7 @@ from typing import Any
 from ...context import Context
 from ...operations import Rows, Wire
 from ..core import Core
-from ..objects.read import PAGE_BYTES, check_limit
+from ..tree.load import PAGE_BYTES, check_limit
 from .candidate import Candidate
 from .cursor import read_cursor, write_cursor
 from .ordered import ordered_page

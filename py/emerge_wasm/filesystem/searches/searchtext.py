@@ -15,11 +15,12 @@ from itertools import accumulate
 from ...context import Context
 from ...errors import Invalid, LimitExceeded
 from ...operations import Wire
-from ..core import PAGE, Core
+from ..core import Core
 from ..indexes.index import READY, Index, WordHit, scan_word
 from ..indexes.index_row import read_state, value_of
 from ..indexes.text import count_words, words_of
-from ..objects.read import PAGE_BYTES, check_limit
+from ..layout.locality import PAGE_ROWS
+from ..tree.load import PAGE_BYTES, check_limit
 from .candidate import Spot, load_states
 from .column import check_field
 from .cursor import read_cursor, write_cursor
@@ -149,10 +150,10 @@ class _Text:
     async def _hits(self, index: Index, word: Word) -> AsyncGenerator[list[WordHit], None]:
         after = b""
         while True:
-            hits = await scan_word(self._core, index, word.text, word.prefix, after=after, limit=PAGE)
+            hits = await scan_word(self._core, index, word.text, word.prefix, after=after, limit=PAGE_ROWS)
             if hits:
                 yield hits
-            if len(hits) < PAGE:
+            if len(hits) < PAGE_ROWS:
                 return
             after = hits[-1].key
 
@@ -161,8 +162,8 @@ class _Text:
         if self._asked.context.superuser:
             return
         places = [place for place in self.matches.places.values() if isinstance(place, WordHit)]
-        for start in range(0, len(places), PAGE):
-            part = places[start : start + PAGE]
+        for start in range(0, len(places), PAGE_ROWS):
+            part = places[start : start + PAGE_ROWS]
             seen = {spot.entry.uuid for spot in await self._seek(part)}
             for hit in part:
                 if hit.uuid not in seen:

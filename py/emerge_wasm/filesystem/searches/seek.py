@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from ...codec.msgpack_engine import engine
 from ...context import Context
 from ...store import keys_of
-from ..core import PAGE, Core
+from ..core import Core
 from ..indexes.index import Hit, WordHit
 from ..layout.access import may
+from ..layout.locality import PAGE_ROWS
 from ..layout.record import INLINE_LIMIT, Entry, entry_key, is_directory
-from ..objects.read import PAGE_BYTES
+from ..tree.load import PAGE_BYTES
 from .candidate import Candidate, Candidates, Spot, load_states
 from .directories import Whereabouts
 
@@ -65,7 +66,7 @@ async def read_hits(
         raws, page = await _read(core, context, whereabouts, part, scan, sure or _NONE)
         yield page
         start += size
-        size = min(max(size * PAGE_BYTES // (raws + 1), 16), PAGE)
+        size = min(max(size * PAGE_BYTES // (raws + 1), 16), PAGE_ROWS)
 
 
 async def _read(

@@ -9,7 +9,7 @@ from ...context import Context
 from ...errors import EmergeError
 from ...operations import Rows
 from ...query.key_range import ABSENT, Both, Either, Range, RangeSet
-from ..core import Core
+from ..core import Core, Part
 from ..indexes.index import FAILED, indexes_over
 from ..tree.find import find
 from .plan import flatten
@@ -25,6 +25,10 @@ OFTEN = 3
 
 KEPT = 1000
 """Indexes thought of at a time, for one filesystem."""
+
+
+_SLOW_SEARCHES = Part(dict[tuple[str, str], int])
+"""How often each slow search was made: by the path and the field that an index would help."""
 
 
 class Help(NamedTuple):
@@ -68,7 +72,7 @@ def note_search(asked: Search, order_by: str, seconds: float) -> None:
     """Remember a search that was slow, and that an index would have helped."""
     field = suggest(asked, order_by) if seconds >= SLOW else ""
     if field:
-        slow = asked.core.slow
+        slow = _SLOW_SEARCHES.of(asked.core)
         key = asked.top.path, field
         slow[key] = slow.pop(key, 0) + 1  # the newest last
         if len(slow) > KEPT:
@@ -79,7 +83,7 @@ async def suggestions(core: Core, context: Context, path: str) -> Rows:
     """The indexes that would have helped slow searches at or below a path, as the operation `index` tells of them."""
     top = path.rstrip("/") + "/"
     rows: Rows = []
-    for (directory, field), count in list(core.slow.items()):
+    for (directory, field), count in list(_SLOW_SEARCHES.of(core).items()):
         if count < OFTEN or not f"{directory}/".startswith(top):
             continue
         if await _is_missing(core, context, directory, field):

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 
 from ...context import Context
 from ...paths import child_path
-from ..core import PAGE, Core, children
+from ..core import Core
 from ..layout.access import may
+from ..layout.locality import PAGE_ROWS
 from ..layout.place import Names
 from ..layout.record import Entry, is_directory
-from ..tree.find import Found
+from ..tree.find import Found, find_place
 from ..tree.links import children_at, find_at
+from ..tree.load import children
 from .candidate import Spot, Spots
 
 
@@ -55,7 +57,7 @@ async def walk_objects(core: Core, context: Context, top: Found, moment: str = "
                 levels.append(_Level(entry.uuid, child_path(level.path, entry.name), names))
                 break
         else:
-            if len(spots) >= PAGE:
+            if len(spots) >= PAGE_ROWS:
                 yield spots
                 spots = []
             if level.more:
@@ -68,10 +70,10 @@ async def walk_objects(core: Core, context: Context, top: Found, moment: str = "
 
 async def _next_page(core: Core, level: _Level, moment: str) -> None:
     if moment:
-        raws = await children_at(core, level.uuid, moment, level.after, PAGE)
+        raws = await children_at(core, level.uuid, moment, level.after, PAGE_ROWS)
     else:
-        raws = await children(core, level.uuid, level.after, PAGE)
-    level.more = len(raws) == PAGE
+        raws = await children(core, level.uuid, level.after, PAGE_ROWS)
+    level.more = len(raws) == PAGE_ROWS
     level.rest = iter(raws)
     if raws:
         level.after = Entry.unpack(raws[-1]).name
@@ -83,7 +85,7 @@ async def _go_on(core: Core, context: Context, top: Found, levels: list[_Level],
         return
     levels[0].after = after[0]
     names = (*top.place.names, *after[:-1])
-    place = await (find_at(core, names, moment) if moment else core.find(names))
+    place = await (find_at(core, names, moment) if moment else find_place(core, names))
     below = place.raws[len(top.place.names) :]
     for raw, name, next in zip(below, after, after[1:], strict=False):
         level = levels[-1]

@@ -19,7 +19,7 @@ LASTING = frozenset(("versions", "states", "bundles"))
 """Spaces whose rows do not change once they are there."""
 
 Row = tuple[bytes, bytes]
-PAGE = 1000
+BASE_ROWS = 1000
 
 
 class Overlay:
@@ -140,9 +140,9 @@ class Overlay:
     async def _see_keys(self, space: str, start: bytes, end: bytes | None) -> None:
         """See which keys are in a range, whatever their values."""
         page: list[Row] | None = None
-        while page is None or len(page) == PAGE:
-            page = await self.base.scan(space, start, end, limit=PAGE)
-            after = page[-1][0] + b"\0" if len(page) == PAGE else end
+        while page is None or len(page) == BASE_ROWS:
+            page = await self.base.scan(space, start, end, limit=BASE_ROWS)
+            after = page[-1][0] + b"\0" if len(page) == BASE_ROWS else end
             self._see_range(space, start, after, page, bare=True)
             start = after or b""
 

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from inspect import isasyncgenfunction
 from typing import Any
 from uuid import uuid4
@@ -19,12 +19,15 @@ from ...context import Context
 from ...errors import Conflict, Invalid, LimitExceeded, NotFound, PermissionDenied
 from ...operations import Wire
 from ...paths import check_name
-from ..core import Core
+from ...store import Store
+from ..core import Core, Part
+from ..indexes.definitions import read_catalogue
 from ..layout.catalogue import parse
+from ..layout.moment import Dates
 from ..layout.record import VERSION_KEY_SIZE
 from .overlay import Overlay
 from .seen import Overtaken
-from .settling import overtaken, restamp
+from .settle import overtaken, restamp
 
 OPEN_LIMIT = 1000
 OWN_LIMIT = 100
@@ -43,15 +46,17 @@ WHOLE = frozenset(("runstream",))
 Handler = Callable[..., Any]
 
 
-@dataclass
-class Inside(Core):
-    """A filesystem as a transaction has it: over its overlay, with the dates that it gave, to be changed at the end."""
+class GivenDates(Dates):
+    """The dates that one transaction gave, each later than every other of the process: to be changed at the end."""
 
-    dates: set[str] = field(default_factory=set)
+    def __init__(self, dates: Dates) -> None:
+        super().__init__(dates.clock)
+        self._dates = dates
+        self.given: set[str] = set()
 
-    def now(self) -> str:
-        date = super().now()
-        self.dates.add(date)
+    def next(self) -> str:
+        date = self._dates.next()
+        self.given.add(date)
         return date
 
 
@@ -64,7 +69,8 @@ class Transaction:
     owner: str | None
     seconds: int
     overlay: Overlay
-    core: Inside
+    core: Core
+    dates: GivenDates
     expires: float
     turns: list[asyncio.Lock] = field(default_factory=lambda: [asyncio.Lock()])
     """One operation at a time; and one at a time of those that a running method calls within it, and so on."""
@@ -103,7 +109,9 @@ class Transactions:
                 f"{OWN_LIMIT} transactions of yours are open", remedy="commit or roll back some", limit="transactions"
             )
         overlay = Overlay(core.store)
-        made = Transaction(name, owner, seconds, overlay, _inside(core, overlay), self._clock() + seconds)
+        dates = GivenDates(core.dates)
+        inside = _inside(core, overlay, dates)
+        made = Transaction(name, owner, seconds, overlay, inside, dates, self._clock() + seconds)
         self._open[name] = made
         self.sweep()
         return made
@@ -164,17 +172,25 @@ class Transactions:
             self._timer = asyncio.get_running_loop().call_later(wait, self.sweep)
 
 
-def _inside(core: Core, overlay: Overlay) -> Inside:
-    own = {"store": overlay, "changed": asyncio.Event(), "known_bundles": set(core.known_bundles)}
-    own |= {"transactions": None, "builder": None, "_directories": {}, "_locks": {}}
-    return Inside(**{each.name: getattr(core, each.name) for each in fields(Core)} | own)
+def _inside(core: Core, store: Store, dates: Dates) -> Core:
+    """The filesystem as a transaction has it: over its overlay, and nobody hears of what it does."""
+    return Core(
+        store,
+        core.node,
+        core.uuid,
+        core.url,
+        dates,
+        core.poll,
+        core.position,
+        core.catalogue,
+        dispatch=core.dispatch,
+        known_bundles=set(core.known_bundles),
+        parts=core.parts,
+    )
 
 
-def transactions_of(core: Core) -> Transactions:
-    """The open transactions of a filesystem."""
-    if core.transactions is None:
-        core.transactions = Transactions()
-    return core.transactions
+TRANSACTIONS = Part(Transactions)
+"""The open transactions of a filesystem."""
 
 
 # --- operations in a transaction
@@ -190,7 +206,7 @@ def call_inside(
 
 
 async def _await_inside(core: Core, context: Context, handler: Handler, args: Sequence[Any]) -> Any:
-    async with transactions_of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
+    async with TRANSACTIONS.of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
         return await handler(found.core, context, *args)
 
 
@@ -198,10 +214,10 @@ async def _stream_inside(
     core: Core, context: Context, handler: Handler, args: Sequence[Any]
 ) -> AsyncGenerator[Any, None]:
     """A stream takes a turn for each item, so that other operations can come between."""
-    begun = transactions_of(core).find(context, context.transaction)
+    begun = TRANSACTIONS.of(core).find(context, context.transaction)
     async with aclosing(handler(begun.core, context, *args)) as items:
         while True:
-            async with transactions_of(core).turn(context, begun.name) as found, _attempt(core, context, found):
+            async with TRANSACTIONS.of(core).turn(context, begun.name) as found, _attempt(core, context, found):
                 try:
                     item = await anext(items)
                 except StopAsyncIteration:
@@ -212,7 +228,7 @@ async def _stream_inside(
 async def _whole_inside(
     core: Core, context: Context, handler: Handler, args: Sequence[Any]
 ) -> AsyncGenerator[Any, None]:
-    async with transactions_of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
+    async with TRANSACTIONS.of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
         async with aclosing(handler(found.core, context, *args)) as items:
             async for item in items:
                 yield item
@@ -225,7 +241,7 @@ async def _attempt(core: Core, context: Context, found: Transaction) -> AsyncIte
         with found.overlay.attempt():
             yield
             if found.overlay.size > before:
-                transactions_of(core).check_room()
+                TRANSACTIONS.of(core).check_room()
     except Overtaken as error:
         raise await overtaken(core, context, error.space, error.key) from None
     except BaseException:
@@ -235,25 +251,25 @@ async def _attempt(core: Core, context: Context, found: Transaction) -> AsyncIte
 
 # --- the operations that begin and end one
 async def begin(core: Core, context: Context, name: str, seconds: int) -> Wire:
-    made = transactions_of(core).add(core, context, name, seconds)
+    made = TRANSACTIONS.of(core).add(core, context, name, seconds)
     return {"transaction": made.name, "seconds": seconds, "isolation": core.store.capabilities.isolation}
 
 
 async def commit(core: Core, context: Context, transaction: str) -> Wire:
-    opened = transactions_of(core)
+    opened = TRANSACTIONS.of(core)
     _check_outside(context, transaction)
     async with opened.turn(context, transaction) as found:
         opened.remove(found)
         try:
-            batch = restamp(found.overlay.settle(), found.core.dates, core.now(), parse(found.core.catalogue))
+            batch = restamp(found.overlay.settle(), found.dates.given, core.dates.next(), parse(found.core.catalogue))
             positions = await core.store.commit(batch)
         except Conflict as error:
-            await core.read_catalogue()
+            await read_catalogue(core)
             raise await overtaken(core, context, error.details["space"], error.details["key"]) from None
         finally:
             await found.overlay.close()
     if found.core.catalogue != core.catalogue:
-        await core.read_catalogue()
+        await read_catalogue(core)
     if positions:
         core.notify(positions[-1])
     changes = sum(len(value) // VERSION_KEY_SIZE for _, value in batch.appends)
@@ -261,7 +277,7 @@ async def commit(core: Core, context: Context, transaction: str) -> Wire:
 
 
 async def rollback(core: Core, context: Context, transaction: str) -> bool:
-    opened = transactions_of(core)
+    opened = TRANSACTIONS.of(core)
     _check_outside(context, transaction)
     try:
         async with opened.turn(context, transaction) as found:

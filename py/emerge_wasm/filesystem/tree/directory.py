@@ -8,11 +8,14 @@ from ...errors import Invalid
 from ...objects import DIRECTORY
 from ...operations import Context, Wire
 from ...paths import child_path, split_path
-from ..core import PAGE, Change, Core, retry
+from ..change import Change
+from ..commit import commit, retry
+from ..core import Core
 from ..layout import access
+from ..layout.locality import PAGE_ROWS
 from ..layout.record import Entry
-from ..objects.read import page_of
-from .find import REGISTRY, find_directory, name
+from .find import REGISTRY, find_directory, find_place, name
+from .load import page_of
 from .registry import list_registry
 
 
@@ -20,7 +23,7 @@ async def mkdir(core: Core, context: Context, path: str) -> Wire:
     names = await name(core, path)
 
     async def attempt() -> Wire:
-        place = await core.find(names)
+        place = await find_place(core, names)
         entry = place.entry
         if entry is not None:
             access.check(context, place, "")
@@ -28,12 +31,12 @@ async def mkdir(core: Core, context: Context, path: str) -> Wire:
                 raise Invalid(f"{path} is there and is not a directory", path=path)
             return entry.wire(place.directory, core.node)
         access.check_inside(context, place)
-        change = Change()
-        place = core.make_directories(change, place, context)
-        entry = core.make_entry(names[-1], DIRECTORY, context)
-        entry = core.record(change, entry, place.parent, place.directory, "mkdir", context)
-        core.link(change, place.above, entry, None)
-        await core.commit(change)
+        change = Change(dates=core.dates, context=context)
+        place = change.make_directories(place)
+        entry = change.make_entry(names[-1], DIRECTORY)
+        entry = change.record(entry, place.parent, place.directory, "mkdir")
+        change.link(place.above, entry, None)
+        await commit(core, change)
         return entry.wire(place.directory, core.node)
 
     return await retry(path, attempt)
@@ -51,7 +54,7 @@ async def walk(core: Core, context: Context, path: str, as_of: str = "") -> Asyn
     """Every entry directly in a directory that the caller may see, with the directory's path, page by page."""
     cursor = ""
     while True:
-        page, more = await page_of(core, context, path, cursor, PAGE, as_of)
+        page, more = await page_of(core, context, path, cursor, PAGE_ROWS, as_of)
         for child in page.entries:
             yield child, page.directory
         if not more:

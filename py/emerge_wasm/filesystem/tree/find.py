@@ -2,21 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ...context import Context
 from ...errors import Invalid, NotFound, PermissionDenied
 from ...paths import DEPTH_LIMIT, join_path, split_path
-from ..core import Core, not_found
+from ..core import Core
 from ..layout import access
+from ..layout.locality import get_entries
 from ..layout.moment import read_moment
-from ..layout.place import Names, Place
-from ..layout.record import ROOT, Entry, VersionRecord, version_key
+from ..layout.place import ROOT_KEY, ROOT_RAW, Names, Place
+from ..layout.record import ROOT, Entry, VersionRecord, entry_key, is_directory, version_key
 from .links import find_at, newest_record, record_at
 
 REGISTRY = "registry"
 REMOVED = "rm"
 """The operation whose version says that an object is no more."""
+
+
+CACHE_LIMIT = 10_000
+"""Directories whose uuids are remembered."""
+
+
+# --- where paths lead
+async def find_place(core: Core, names: Names) -> Place:
+    """Resolve a path: in one batch when its directories were seen before, name by name otherwise.
+
+    What was seen before is only a hint for which keys to ask; the answers say whether it still holds.
+    """
+    place = await _find_by_hint(core, names)
+    return place if place is not None else await _find_by_name(core, names)
+
+
+async def _find_by_hint(core: Core, names: Names) -> Place | None:
+    parents = [ROOT]
+    for depth in range(1, len(names)):
+        hint = core.directories.get(names[:depth])
+        if hint is None:
+            return None
+        parents.append(hint)
+    keys = [("entries", entry_key(parent, name)) for parent, name in zip(parents, names, strict=False)]
+    catalogue = core.catalogue
+    root, *raws = await core.store.get([("entries", ROOT_KEY), *keys])
+    for parent, raw in zip(parents[1:], raws, strict=False):
+        if raw is None or raw[:16] != parent:
+            core.directories.clear()
+            return None
+    return Place(names, [raw for raw in raws if raw is not None], root or ROOT_RAW, catalogue)
+
+
+async def _find_by_name(core: Core, names: Names) -> Place:
+    parent, catalogue = ROOT, core.catalogue
+    raws: list[bytes] = []
+    root = ROOT_RAW
+    for depth, name in enumerate(names, 1):
+        raw, held = await core.store.get([("entries", entry_key(parent, name)), ("entries", ROOT_KEY)])
+        root = held or ROOT_RAW
+        if raw is None:
+            break
+        raws.append(raw)
+        if not is_directory(raw):
+            break
+        parent = raw[:16]
+        if len(core.directories) > CACHE_LIMIT:
+            core.directories.clear()
+        core.directories[names[:depth]] = parent
+    return Place(names, raws, root, catalogue)
+
+
+async def find_places(core: Core, many: Sequence[Names]) -> list[Place]:
+    """Resolve many paths: each of their directories once, then all of them in one batch."""
+    if len(many) == 1:
+        return [await find_place(core, many[0])]
+    directories = {names: await find_place(core, names) for names in {names[:-1] for names in many}}
+    above = [directories[names[:-1]] for names in many]
+    places = [Place(names, list(at.raws), at.root, at.catalogue) for names, at in zip(many, above, strict=True)]
+    there = [place for place in places if len(place.raws) == len(place.names) - 1]
+    raws = await get_entries(core.store, [place.key for place in there])
+    for place, raw in zip(there, raws, strict=True):
+        if raw is not None:
+            place.raws.append(raw)
+    return places
+
+
+# --- what is there, for a caller
+def not_found(path: str) -> NotFound:
+    return NotFound(f"nothing is at {path}", path=path)
 
 
 class Found(NamedTuple):
@@ -40,7 +112,7 @@ async def find(core: Core, context: Context, path: str, rights: str = "r", versi
     """What is at a path. Raises NotFound, and PermissionDenied when the caller lacks one of the rights ("r", "rx")."""
     moment = read_moment(as_of)
     names = await name(core, path, moment)
-    place = await (find_at(core, names, moment) if moment else core.find(names))
+    place = await (find_at(core, names, moment) if moment else find_place(core, names))
     entry = place.entry
     if entry is None:
         raise not_found(f"{join_path(*names)} at {as_of}" if moment else join_path(*names))
@@ -111,7 +183,7 @@ async def _today(core: Core, then: Place, entry: Entry, context: Context) -> Pla
     if newest is None or newest.operation == REMOVED:
         return then
     try:
-        return await core.find(await locate(core, entry.uuid))
+        return await find_place(core, await locate(core, entry.uuid))
     except NotFound:  # a directory above it was removed with it
         return then
 
@@ -123,9 +195,9 @@ async def may_see(core: Core, context: Context, record: VersionRecord) -> bool:
     if not access.may(context, record.raw, "r"):
         return False
     try:
-        access.check(context, await core.find(await locate(core, record.raw[:16])), "r")
+        access.check(context, await find_place(core, await locate(core, record.raw[:16])), "r")
     except NotFound:  # it was removed since
-        return access.passes(context, await core.find(split_path(record.directory)))
+        return access.passes(context, await find_place(core, split_path(record.directory)))
     except PermissionDenied:
         return False
     return True

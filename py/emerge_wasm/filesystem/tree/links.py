@@ -8,8 +8,8 @@ from itertools import groupby
 
 from ...errors import NotFound
 from ...store import prefix_end
-from ..core import PAGE, Core
-from ..layout.locality import get_entries
+from ..core import Core
+from ..layout.locality import PAGE_ROWS, get_entries
 from ..layout.place import ROOT_RAW, Names, Place
 from ..layout.record import ROOT, Entry, VersionRecord, entry_key, is_directory, micros_of, version_key
 
@@ -59,14 +59,14 @@ async def find_at(core: Core, names: Names, moment: str) -> Place:
     return place
 
 
-async def children_at(core: Core, parent: bytes, moment: str, after: str = "", limit: int = PAGE) -> list[bytes]:
+async def children_at(core: Core, parent: bytes, moment: str, after: str = "", limit: int = PAGE_ROWS) -> list[bytes]:
     """At most `limit` packed entries of what a directory held at a moment, by name, those after a name."""
     found: list[tuple[str, bytes]] = []
     start = entry_key(parent, after) + b"\1" if after else parent
     micros, end = micros_of(moment), prefix_end(parent)
     while len(found) < limit:
-        rows = await core.store.scan("links", start, end, limit=PAGE)
-        more = len(rows) == PAGE
+        rows = await core.store.scan("links", start, end, limit=PAGE_ROWS)
+        more = len(rows) == PAGE_ROWS
         if more:  # the last name may go on in the next page
             last = rows[-1][0][:-_TAIL]
             whole = [row for row in rows if row[0][:-_TAIL] != last]
@@ -83,9 +83,9 @@ async def children_at(core: Core, parent: bytes, moment: str, after: str = "", l
 async def _scan_all(core: Core, start: bytes, end: bytes | None) -> list[Row]:
     rows: list[Row] = []
     while True:
-        page = await core.store.scan("links", start, end, limit=PAGE)
+        page = await core.store.scan("links", start, end, limit=PAGE_ROWS)
         rows += page
-        if len(page) < PAGE:
+        if len(page) < PAGE_ROWS:
             return rows
         start = page[-1][0] + b"\0"
 

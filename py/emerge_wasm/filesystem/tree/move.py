@@ -10,13 +10,15 @@ from ...errors import Conflict, Invalid
 from ...operations import Context, Wire
 from ...paths import child_path, split_path
 from ...store import prefix_end
-from ..core import Change, Core, not_found, retry
+from ..change import Change
+from ..commit import commit, is_full, retry
+from ..core import Core
 from ..layout import access
 from ..layout.place import Above, Place
 from ..layout.record import ROOT, Entry, entry_key
-from ..objects.read import load_state
 from .directory import walk_tree
-from .find import REMOVED, Found, find, name
+from .find import REMOVED, Found, find, find_place, name, not_found
+from .load import load_state
 
 
 async def cp(core: Core, context: Context, source: str, target: str, recursive: bool) -> Wire:
@@ -40,15 +42,15 @@ async def _copy_object(core: Core, context: Context, found: Found, place: Place)
         access.check_inside(context, place)
     else:
         access.check(context, place, "w")
-    base = old or core.make_entry(place.names[-1], entry.type, context, entry.perms)
+    change = Change(dates=core.dates, context=context)
+    base = old or change.make_entry(place.names[-1], entry.type, entry.perms)
     base = base._replace(type=entry.type, class_name=entry.class_name, bundle=entry.bundle)
-    change = Change()
     raw = place.raw
-    place = core.make_directories(change, place, context)
+    place = change.make_directories(place)
     state = await load_state(core, entry, found.path)
-    copy = core.record(change, base, place.parent, place.directory, "cp", context, state=state, origin=found.path)
-    core.link(change, place.above, copy, raw)
-    await core.commit(change)
+    copy = change.record(base, place.parent, place.directory, "cp", state=state, origin=found.path)
+    change.link(place.above, copy, raw)
+    await commit(core, change)
     return copy.wire(place.directory, core.node)
 
 
@@ -60,34 +62,34 @@ async def _copy_tree(core: Core, context: Context, found: Found, place: Place) -
     if place.path.startswith(source.rstrip("/") + "/"):
         raise Invalid(f"{source} cannot be copied into itself", path=source)
     access.check_inside(context, place)
-    change = Change()
-    place = core.make_directories(change, place, context)
-    top = core.make_entry(place.names[-1], "directory", context, found.entry.perms)._replace(keep=found.entry.keep)
-    top = core.record(change, top, place.parent, place.directory, "cp", context, origin=source)
-    core.link(change, place.above, top, None)
+    change = Change(dates=core.dates, context=context)
+    place = change.make_directories(place)
+    top = change.make_entry(place.names[-1], "directory", found.entry.perms)._replace(keep=found.entry.keep)
+    top = change.record(top, place.parent, place.directory, "cp", origin=source)
+    change.link(place.above, top, None)
     copies = {source: (place.above.inside(top.uuid), place.path)}
     async for child, directory in walk_tree(core, context, source):
         above, path = copies[directory]
         origin = child_path(directory, child.name)
-        copy = core.make_entry(child.name, child.type, context, child.perms)
+        copy = change.make_entry(child.name, child.type, child.perms)
         copy = copy._replace(class_name=child.class_name, bundle=child.bundle, keep=child.keep)
         state = None if child.is_directory else await load_state(core, child, origin)
-        copy = core.record(change, copy, above.parent, path, "cp", context, state=state, origin=origin)
-        core.link(change, above, copy, None)
+        copy = change.record(copy, above.parent, path, "cp", state=state, origin=origin)
+        change.link(above, copy, None)
         copies[origin] = (above.inside(copy.uuid), child_path(path, child.name))
-        if await core.is_full(change, min(core.store.capabilities.largest_batch, 1000)):
-            await core.commit(change)
-            change = Change()
-    await core.commit(change)
+        if await is_full(core, change, min(core.store.capabilities.largest_batch, 1000)):
+            await commit(core, change)
+            change = Change(dates=core.dates, context=context)
+    await commit(core, change)
     return top.wire(place.directory, core.node)
 
 
 async def _landing(core: Core, entry: Entry, target: str) -> Place:
     """Where a thing put at `target` lands: in it under its own name, when it is a directory."""
     names = await name(core, target)
-    place = await core.find(names)
+    place = await find_place(core, names)
     if place.entry is not None and place.entry.is_directory:
-        return await core.find((*names, entry.name))
+        return await find_place(core, (*names, entry.name))
     return place
 
 
@@ -97,7 +99,7 @@ async def mv(core: Core, context: Context, source: str, target: str) -> Wire:
         raise Invalid("/ cannot be moved", path="/")
 
     async def attempt() -> Wire:
-        origin = await core.find(names)
+        origin = await find_place(core, names)
         entry = origin.entry
         if entry is None:
             raise not_found(source)
@@ -116,17 +118,17 @@ async def mv(core: Core, context: Context, source: str, target: str) -> Wire:
 
 
 async def _move(core: Core, context: Context, origin: Place, entry: Entry, place: Place) -> Wire:
-    change = Change()
+    change = Change(dates=core.dates, context=context)
     parent = ROOT
     for step, raw in zip(place.names, place.raws, strict=False):  # no directory above the target may move meanwhile
         change.expect("entries", entry_key(parent, step), raw)
         parent = raw[:16]
-    place = core.make_directories(change, place, context)
+    place = change.make_directories(place)
     renamed = entry._replace(name=place.names[-1])
-    moved = core.record(change, renamed, place.parent, place.directory, "mv", context, origin=origin.path)
-    core.unlink(change, origin.above, entry.name, origin.chain[-1], moved)
-    core.link(change, place.above, moved, None)
-    await core.commit(change)
+    moved = change.record(renamed, place.parent, place.directory, "mv", origin=origin.path)
+    change.unlink(origin.above, entry.name, origin.chain[-1], moved)
+    change.link(place.above, moved, None)
+    await commit(core, change)
     return moved.wire(place.directory, core.node)
 
 
@@ -142,7 +144,7 @@ async def rm(core: Core, context: Context, path: str, recursive: bool) -> int:
 
     async def attempt() -> int:
         nonlocal removed
-        place = await core.find(names)
+        place = await find_place(core, names)
         if place.entry is None:
             raise not_found(path)
         access.check_inside(context, place)
@@ -166,7 +168,7 @@ async def _gather(core: Core, context: Context, place: Place, recursive: bool) -
         if not recursive:
             raise Invalid(f"{place.path} is not empty", path=place.path, remedy="remove it recursively (rm -r)")
         if directory not in checked:
-            access.check(context, await core.find(split_path(directory)), "rwx")
+            access.check(context, await find_place(core, split_path(directory)), "rwx")
             checked.add(directory)
         gone.append((above[directory], child, directory))
         if child.is_directory:
@@ -181,17 +183,17 @@ async def _remove(core: Core, context: Context, gone: list[_Gone], top: str) -> 
     directory goes only while it holds no more than what goes with it.
     """
     most = core.store.capabilities.largest_batch
-    change, inside, count = Change(), Counter[bytes](), 0
+    change, inside, count = Change(dates=core.dates, context=context), Counter[bytes](), 0
     for above, entry, directory in reversed(gone):
-        if await core.is_full(change, most):
-            await core.commit(change)
+        if await is_full(core, change, most):
+            await commit(core, change)
             yield count
-            change, inside, count = Change(), Counter(), 0
-        left = core.record(change, entry, above.parent, directory, REMOVED, context, origin=top)
-        core.unlink(change, above, entry.name, entry.pack(), left)
+            change, inside, count = Change(dates=core.dates, context=context), Counter(), 0
+        left = change.record(entry, above.parent, directory, REMOVED, origin=top)
+        change.unlink(above, entry.name, entry.pack(), left)
         inside[above.parent] += 1
         count += 1
         if entry.is_directory:
             change.expect_count("entries", entry.uuid, prefix_end(entry.uuid), inside.pop(entry.uuid, 0))
-    await core.commit(change)
+    await commit(core, change)
     yield count

@@ -9,12 +9,14 @@ from ...context import Context
 from ...errors import Invalid, PermissionDenied
 from ...operations import Wire
 from ...paths import child_path
-from ..core import Change, Core, not_found, retry
+from ..change import Change
+from ..commit import commit, retry
+from ..core import Core
 from ..layout import access
 from ..layout.place import Place
 from ..layout.record import Entry
 from .directory import walk_tree
-from .find import name
+from .find import find_place, name, not_found
 
 Edit = Callable[[Place, Entry], Entry]
 """Check that the caller may, and give the entry as it shall be."""
@@ -49,7 +51,7 @@ async def chown(core: Core, context: Context, path: str, owner: str, group: str 
 async def _change(core: Core, context: Context, path: str, edit: Edit, operation: str, recursive: bool) -> Wire:
     """Change an entry, and when asked to all below it, each in a commit of its own: what is below first."""
     names = await name(core, path)
-    place = await core.find(names)
+    place = await find_place(core, names)
     if place.entry is None:
         raise not_found(path)
     edit(place, place.entry)
@@ -62,17 +64,17 @@ async def _change(core: Core, context: Context, path: str, edit: Edit, operation
             await _change(core, context, child, edit, operation, False)
 
     async def attempt() -> Wire:
-        place = await core.find(names)
+        place = await find_place(core, names)
         old = place.entry
         if old is None:
             raise not_found(path)
         entry = edit(place, old)
         if entry == old:
             return entry.wire(place.directory, core.node)
-        change = Change()
-        entry = core.record(change, entry, place.parent, place.directory, operation, context)
-        core.replace(change, place, entry)
-        await core.commit(change)
+        change = Change(dates=core.dates, context=context)
+        entry = change.record(entry, place.parent, place.directory, operation)
+        change.replace(place, entry)
+        await commit(core, change)
         return entry.wire(place.directory, core.node)
 
     return await retry(path, attempt)

@@ -6,11 +6,10 @@ from ...context import Context
 from ...errors import Invalid
 from ...operations import Wire
 from ..core import Core
+from ..layout.locality import PAGE_VERSIONS
 from ..layout.record import VersionRecord
-from ..objects.read import check_limit, wire_version
 from .find import REMOVED, may_see
-
-PAGE = 200
+from .load import check_limit, wire_version
 
 
 async def list_registry(core: Core, context: Context, cursor: str, limit: int) -> Wire:
@@ -33,9 +32,9 @@ async def list_registry(core: Core, context: Context, cursor: str, limit: int) -
 
 async def _newest_after(core: Core, after: bytes) -> list[VersionRecord]:
     """The newest versions of the next uuids; of one whose versions go beyond a page, found by itself."""
-    rows = await core.store.scan("versions", after + b"\0" if after else b"", limit=PAGE)
+    rows = await core.store.scan("versions", after + b"\0" if after else b"", limit=PAGE_VERSIONS)
     newest = {key[:16]: raw for key, raw in rows}
-    if len(rows) == PAGE:
+    if len(rows) == PAGE_VERSIONS:
         last = rows[-1][0][:16]
         rest = await core.store.scan("versions", rows[-1][0], last + b"\xff" * 9, limit=1, reverse=True)
         newest[last] = rest[0][1]

@@ -11,15 +11,18 @@ from ...errors import Conflict, Invalid, NotFound
 from ...operations import Wire
 from ...paths import child_path
 from ...store import prefix_end
-from ..core import PAGE, Change, Core, retry
+from ..change import Change
+from ..commit import commit, is_full, retry
+from ..core import Core
 from ..layout import access
+from ..layout.locality import PAGE_ROWS
 from ..layout.moment import read_moment
 from ..layout.place import Above, Names, Place
 from ..layout.record import ROOT, Entry, VersionRecord, entry_key
-from ..objects.read import load_state
 from ..objects.write import Write, change_objects
-from ..tree.find import REMOVED, find, find_version, name
+from ..tree.find import REMOVED, find, find_place, find_version, name
 from ..tree.links import newest_record
+from ..tree.load import load_state
 
 
 async def diff(core: Core, context: Context, path: str, before: int, after: int) -> Wire:
@@ -41,7 +44,7 @@ async def restore(core: Core, context: Context, path: str, version: int, as_of: 
     if version and moment:
         raise Invalid("restore takes a version or a moment, not both", path=path)
     names = await name(core, path, moment if path.startswith("/registry/") else "")
-    place = await core.find(names)
+    place = await find_place(core, names)
     if place.entry is None:
         return await retry(path, lambda: _bring_back(core, context, names, version, moment))
     if not (version or moment):
@@ -62,7 +65,7 @@ async def restore(core: Core, context: Context, path: str, version: int, as_of: 
 async def _bring_back(core: Core, context: Context, names: Names, version: int, moment: str) -> Wire:
     """Make again what was last at a path (or was at a moment), with all that was removed with it, and with the
     directories above it that were removed too."""
-    place = await core.find(names)
+    place = await find_place(core, names)
     if place.raw is not None:
         raise Conflict(f"{place.path} is there again", path=place.path)
     access.check_inside(context, place)
@@ -71,8 +74,8 @@ async def _bring_back(core: Core, context: Context, names: Names, version: int, 
         entry = (await find_version(core, place, gone.entry, version)).entry
         older = {key: getattr(entry, key) for key in ("type", "class_name", "bundle", "size", "content")}
         gone = gone._replace(raw=gone.entry._replace(**older).pack())
-    change = Change()
-    place = core.make_directories(change, replace(place, names=names[: len(place.raws) + 1]), context)
+    change = Change(dates=core.dates, context=context)
+    place = change.make_directories(replace(place, names=names[: len(place.raws) + 1]))
     at, directory = place.above, place.directory
     for record in above:
         entry = await _link_again(core, context, change, record, at, directory)
@@ -80,9 +83,9 @@ async def _bring_back(core: Core, context: Context, names: Names, version: int, 
     pointer: Wire = {}
     pending = [(gone, at, directory)]
     while pending:  # a directory before what is in it, in as many commits as the store's largest batch asks for
-        if await core.is_full(change, core.store.capabilities.largest_batch):
-            await core.commit(change)
-            change = Change()
+        if await is_full(core, change, core.store.capabilities.largest_batch):
+            await commit(core, change)
+            change = Change(dates=core.dates, context=context)
         record, at, directory = pending.pop(0)
         entry = await _link_again(core, context, change, record, at, directory)
         pointer = pointer or entry.wire(directory, core.node)
@@ -91,7 +94,7 @@ async def _bring_back(core: Core, context: Context, names: Names, version: int, 
             pending += [
                 (child, at.inside(entry.uuid), inside) for child in await _left_with(core, entry.uuid, gone.origin)
             ]
-    await core.commit(change)
+    await commit(core, change)
     return pointer
 
 
@@ -101,8 +104,8 @@ async def _link_again(
     entry = gone.entry
     if not entry.is_directory:
         entry = entry._replace(refs=len(references_in(await load_state(core, entry, entry.name))))
-    entry = core.record(change, entry, above.parent, directory, "restore", context)
-    core.link(change, above, entry, None)
+    entry = change.record(entry, above.parent, directory, "restore")
+    change.link(above, entry, None)
     return entry
 
 
@@ -142,13 +145,13 @@ async def _left_with(core: Core, parent: bytes, top: str) -> list[VersionRecord]
     found: dict[bytes, VersionRecord] = {}
     start, end = parent, prefix_end(parent)
     while True:
-        rows = await core.store.scan("links", start, end, limit=PAGE)
+        rows = await core.store.scan("links", start, end, limit=PAGE_ROWS)
         for key, value in rows:
             if value[:1] == b"-" and (raw := (await core.store.get([("versions", key[-24:])]))[0]) is not None:
                 record = VersionRecord.unpack(raw)
                 newest = await newest_record(core, key[-24:-8])
                 if record.operation == REMOVED and record.origin == top and newest == record:
                     found[record.raw[:16]] = record
-        if len(rows) < PAGE:
+        if len(rows) < PAGE_ROWS:
             return list(found.values())
         start = rows[-1][0] + b"\0"

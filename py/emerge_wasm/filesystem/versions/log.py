@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 
 from ...operations import Context, Wire
 from ...paths import child_path, join_path, split_path
-from ..core import PAGE, Core
-from ..layout.locality import get_versions
+from ..core import Core
+from ..layout.locality import PAGE_ROWS, get_versions
 from ..layout.record import VERSION_KEY_SIZE, VersionRecord, log_key
-from ..objects.read import check_limit, wire_version
 from ..tree.find import REMOVED, may_see
+from ..tree.load import check_limit, wire_version
 
 
 async def newest_position(core: Core) -> int:
@@ -58,7 +58,7 @@ async def watch(core: Core, context: Context, path: str, since: int) -> AsyncIte
     position = await newest_position(core) if since < 0 else since
     while True:
         changed, before = core.changed, position
-        page = await changes(core, context, position, PAGE)
+        page = await changes(core, context, position, PAGE_ROWS)
         position = page["position"]
         for change in page["changes"]:
             if _is_below(change["path"], top) or _is_below(change["from"], top):

@@ -11,16 +11,16 @@ import asyncio
 
 from ....errors import Conflict, EmergeError
 from ....store import Batch, keys_of, prefix_end
-from ...core import PAGE, Core
+from ...core import Core
 from ...layout.ancestry import Gone
 from ...layout.catalogue import CATALOGUE, DROPPED, Definition, dropped_key, parse, progress_key, ready_key
-from ...layout.locality import get_entries
+from ...layout.locality import PAGE_ROWS, get_entries
 from ...layout.record import entry_key
+from ..definitions import add_definitions, read_catalogue
 from ..index_row import prefixes_of
 from ..maintain import SPARE
-from ..redefining import add_definitions
+from ..progress import Progress, read_progress
 from .page import Page, fill_page, name_pair
-from .progress import Progress, read_progress
 from .walk import Found, Walk, count_objects
 
 AT_ONCE = 256
@@ -76,7 +76,7 @@ class Builder:
 
 async def has_work(core: Core) -> bool:
     """Whether an index is to be built, or rows are to go."""
-    definitions = parse(await core.read_catalogue()).definitions
+    definitions = parse(await read_catalogue(core)).definitions
     ready = await core.store.get([("meta", ready_key(each.id)) for each in definitions]) if definitions else []
     unbuilt = any(raw is None and not each.error for each, raw in zip(definitions, ready, strict=True))
     return unbuilt or bool(await core.store.scan("meta", DROPPED, prefix_end(DROPPED), limit=1))
@@ -84,7 +84,7 @@ async def has_work(core: Core) -> bool:
 
 async def work(core: Core) -> None:
     """Build and drop all that there is to. Raises Overtaken when that has changed meanwhile."""
-    raw = await core.read_catalogue()
+    raw = await read_catalogue(core)
     for definition in parse(raw).definitions:
         if not definition.error and (await core.store.get([("meta", ready_key(definition.id))]))[0] is None:
             await _Build(core, raw, definition).run()
@@ -94,7 +94,7 @@ async def work(core: Core) -> None:
 
 async def _sweep(core: Core, id: int) -> None:
     """Remove the rows of an index that is no more, page by page; nobody makes any since."""
-    most = min(core.store.capabilities.largest_batch, PAGE)
+    most = min(core.store.capabilities.largest_batch, PAGE_ROWS)
     for prefix in prefixes_of(id):
         while rows := await core.store.scan("indexes", prefix, prefix_end(prefix), limit=most):
             await core.store.commit(Batch(deletes=keys_of("indexes", (key for key, _ in rows))))
@@ -182,7 +182,7 @@ class _Build:
             await self._core.store.commit(batch)
         except Conflict as error:
             raise Overtaken from error
-        await self._core.read_catalogue()
+        await read_catalogue(self._core)
         raise Overtaken
 
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ....store import Store, prefix_end
+from ...layout.locality import PAGE_ROWS
 from ...layout.record import Entry, entry_key, is_directory
-from .progress import Cursor
-
-PAGE = 500
+from ..progress import Cursor
 
 
 class Found(NamedTuple):
@@ -58,9 +57,9 @@ class Walk:
                 self._levels.pop()
             else:
                 start = entry_key(level.uuid, level.after) + b"\0" if level.after else level.uuid
-                page = await self._store.scan("entries", start, prefix_end(level.uuid), limit=PAGE)
+                page = await self._store.scan("entries", start, prefix_end(level.uuid), limit=PAGE_ROWS)
                 level.read.extend(raw for _, raw in page)
-                level.whole = len(page) < PAGE
+                level.whole = len(page) < PAGE_ROWS
         return found if found or self._levels else None
 
 
@@ -68,6 +67,6 @@ async def count_objects(store: Store, top: bytes) -> int:
     """How many objects are at or below a directory."""
     walk = Walk(store, top)
     total = 0
-    while (found := await walk.next(PAGE)) is not None:
+    while (found := await walk.next(PAGE_ROWS)) is not None:
         total += len(found)
     return total

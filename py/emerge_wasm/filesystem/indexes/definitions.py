@@ -1,20 +1,23 @@
-"""What becomes of the definitions of indexes: as a row of a commit, and when directories go or move.
-
-Must not import `core.py`, which needs it.
-"""
+"""The definitions of indexes: read, put into a commit, and changed when directories go or move."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from ...store import Batch, Key
-from ..layout.catalogue import CATALOGUE, Catalogue, dropped_key, progress_key, ready_key
+from ..core import Core
+from ..layout.catalogue import CATALOGUE, NONE, Catalogue, dropped_key, progress_key, ready_key
 from ..layout.record import is_directory
 from ..layout.touched import Following, Touched
 
-if TYPE_CHECKING:
-    from ..core import Core
+
+async def read_catalogue(core: Core) -> bytes:
+    """The catalogue of indexes as it is now, known from here on; who builds indexes hears when it is another one."""
+    raw = (await core.store.get([CATALOGUE]))[0] or NONE
+    if raw != core.catalogue:
+        core.catalogue = raw
+        core.on_catalogue()
+    return raw
 
 
 def add_definitions(batch: Batch, catalogue: Catalogue, dropped: Iterable[int]) -> None:

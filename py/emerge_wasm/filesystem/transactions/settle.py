@@ -13,7 +13,7 @@ from ..indexes.maintain import REFERENCE
 from ..layout import access
 from ..layout.catalogue import CATALOGUE, Catalogue
 from ..layout.record import Entry, VersionRecord, micros_of
-from ..tree.find import locate
+from ..tree.find import find_place, locate
 from ..tree.links import newest_record
 
 _AGAIN = "begin another transaction and do it again from what is there now"
@@ -65,7 +65,7 @@ async def overtaken(core: Core, context: Context, space: str, key: bytes) -> Con
     path = await _path_of(core, space, key)
     if path is None:
         return Conflict("something that the transaction saw was changed by others since", remedy=_AGAIN, pointer=None)
-    place = await core.find(split_path(path))
+    place = await find_place(core, split_path(path))
     entry = place.entry
     pointer = None
     if entry is not None and access.may(context, place.chain[-1], "r"):

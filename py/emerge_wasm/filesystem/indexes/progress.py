@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ....codec.msgpack_engine import engine
+from ...codec.msgpack_engine import engine
 
 Cursor = tuple[tuple[bytes, str], ...]
 """Directories from the top of an index to where its building is, each with the last name that was done in it."""

@@ -1,0 +1,157 @@
+"""A change in the making: the rows of a commit, with the log and whatever else must follow from them. Awaits nothing.
+
+Must not import `core.py`: it needs the dates and the caller only.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+
+from ..codec import references_in
+from ..context import Context
+from ..errors import Invalid
+from ..objects import DIRECTORY
+from ..paths import join_path
+from ..store import Batch
+from .layout.access import new_perms
+from .layout.locality import fresh_uuid
+from .layout.moment import Dates
+from .layout.place import ROOT_KEY, ROOT_RAW, Above, Names, Place
+from .layout.record import (
+    INLINE_LIMIT,
+    ROOT,
+    Entry,
+    VersionRecord,
+    entry_key,
+    is_directory,
+    is_plain,
+    link_key,
+    link_value,
+    version_key,
+)
+from .layout.touched import Following, Touched
+
+
+@dataclass(slots=True, kw_only=True)
+class Change(Batch):
+    """A batch for one caller: what it logs, the directories that it makes or relies on, and its one date.
+
+    `touched`: what was and will be at which place; from this follow the rows of references and indexes, which `commit`
+    adds. `states`: those that it makes, by uuid and version.
+    """
+
+    dates: Dates
+    context: Context
+    log: list[bytes] = field(default_factory=list)
+    touched: dict[bytes, Touched] = field(default_factory=dict)
+    states: dict[bytes, bytes] = field(default_factory=dict)
+    refers: bool = False  # something touched may have references
+    following: Following | None = None
+    directories: dict[Names, bytes] = field(default_factory=dict)
+    date: str = ""
+
+    def touch(self, above: Above, old: bytes | None, new: bytes | None) -> None:
+        """Note what was at a place and what will be; what moves is noted twice."""
+        raw = new or old or b""
+        touched = self.touched.get(raw[:16])
+        if touched is None:
+            touched = self.touched[raw[:16]] = Touched(None if old is None else (old, above))
+        if new is not None:
+            touched.new = new, above
+        if not is_plain(raw) or (old is not None and not is_plain(old)):
+            self.refers = True
+
+    def make_entry(self, name: str, type: str, perms: str = "") -> Entry:
+        """A fresh entry at version 0, owned by the caller, with these permissions ("": all) less the umask."""
+        context = self.context
+        return Entry(
+            fresh_uuid(), name, type, "", "", new_perms(context, perms), context.principal, "", 0, 0, "", "", 0
+        )
+
+    def record(
+        self,
+        entry: Entry,
+        parent: bytes,
+        directory: str,
+        operation: str,
+        *,
+        state: bytes | None = None,
+        origin: str = "",
+    ) -> Entry:
+        """Add the next version of an entry (not the entry itself); the entry at that version."""
+        version = entry.version + 1
+        key = version_key(entry.uuid, version)
+        if state is not None:
+            self.states[key] = state
+            entry = entry if (refs := len(references_in(state))) == entry.refs else entry._replace(refs=refs)
+        content, size = (entry.content, entry.size) if state is None else (version, len(state))
+        revision = os.urandom(16).hex()
+        self.date = self.date or self.dates.next()
+        date = max(self.date, entry.date)  # where clocks of several machines differ
+        stamped = entry._replace(version=version, revision=revision, date=date, content=content, size=size)
+        if state is not None and len(state) > INLINE_LIMIT:
+            self.put("states", key, state)
+            state = None
+        row = VersionRecord(
+            stamped.pack(), parent, directory, self.context.principal, operation, entry.revision, origin, state
+        )
+        self.put("versions", key, row.pack())
+        self.log.append(key)
+        return stamped
+
+    def link(self, above: Above, entry: Entry, old: bytes | None) -> None:
+        """Put an entry into a directory, expecting what is there now."""
+        key = entry_key(above.parent, entry.name)
+        raw = entry.pack()
+        self.expect("entries", key, old)
+        self.put("entries", key, raw)
+        if old is None:
+            since = link_key(above.parent, entry.name, entry.uuid, entry.version)
+            self.put("links", since, link_value(True, entry.date))
+        self.touch(above, old, raw)
+
+    def replace(self, place: Place, entry: Entry) -> None:
+        """Put the next version of what is at a place (the root perhaps) in its stead."""
+        if place.names:
+            self.link(place.above, entry, place.chain[-1])
+        else:
+            self.expect("entries", ROOT_KEY, None if place.root == ROOT_RAW else place.root)
+            self.put("entries", ROOT_KEY, entry.pack())
+
+    def unlink(self, above: Above, name: str, raw: bytes, left: Entry) -> None:
+        """Take an entry out of a directory, expecting it there; `left` is the entry as it is recorded after that."""
+        key = entry_key(above.parent, name)
+        self.expect("entries", key, raw)
+        self.delete("entries", key)
+        self.put("links", link_key(above.parent, name, left.uuid, left.version), link_value(False, left.date))
+        self.touch(above, raw, None)
+
+    def make_directories(self, place: Place) -> Place:
+        """Add the directories missing above the place's last name; the place with them there.
+
+        The lowest existing one is expected to stay as it is, so that nothing lands in a removed directory.
+        """
+        above = len(place.names) - 1
+        raws = place.raws[:above]
+        if raws and not is_directory(raws[-1]):
+            path = join_path(*place.names[: len(raws)])
+            raise Invalid(f"{path} is not a directory", path=path, remedy="choose a path that does not go through it")
+        if raws and place.names[: len(raws)] not in self.directories:
+            parent = raws[-2][:16] if len(raws) > 1 else ROOT
+            self.expect("entries", entry_key(parent, place.names[len(raws) - 1]), raws[-1])
+            self.directories[place.names[: len(raws)]] = raws[-1]
+        if len(raws) == above:
+            return place
+        while len(raws) < above:
+            names = place.names[: len(raws) + 1]
+            raw = self.directories.get(names)
+            if raw is None:
+                parent = raws[-1][:16] if raws else ROOT
+                entry = self.make_entry(names[-1], DIRECTORY)
+                entry = self.record(entry, parent, join_path(*names[:-1]), "mkdir")
+                uuids = (ROOT, *[held[:16] for held in raws])
+                self.link(Above(uuids, place.catalogue), entry, None)
+                raw = self.directories[names] = entry.pack()
+            raws.append(raw)
+        return replace(place, raws=raws + place.raws[above:])

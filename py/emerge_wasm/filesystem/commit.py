@@ -1,0 +1,75 @@
+"""Commits: a change with the rows of references and indexes that follow, made again when it is stale."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from ..errors import Conflict
+from .change import Change
+from .core import Core
+from .indexes.definitions import read_catalogue
+from .indexes.maintain import finish, follow, reserve
+from .indexes.unique import taken_by
+from .layout.ancestry import Gone
+from .layout.catalogue import CATALOGUE, parse
+from .layout.touched import Taken
+
+T = TypeVar("T")
+
+ATTEMPTS = 20
+SPARE = 16
+"""Rows left free in a commit for what one more object may come to."""
+
+
+class Stale(Exception):
+    """What a change was made from is no longer there; it can be made again (see `retry`)."""
+
+
+async def commit(core: Core, change: Change) -> None:
+    """Commit a change as one entry of the log, and tell the watchers.
+
+    Raises:
+        Stale: what it was made from has changed.
+        Conflict: a unique index has the values of an object already.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            batch = await finish(core, change)
+        except Gone as error:
+            raise Stale from error
+        except Taken as error:
+            raise await taken_by(core, change.context, error) from None
+        try:
+            positions = await core.store.commit(batch)
+            break
+        except Conflict as error:
+            if (error.details.get("space"), error.details.get("key")) != CATALOGUE:
+                raise Stale from error
+            await read_catalogue(core)
+    else:
+        raise Stale
+    if positions:
+        core.notify(positions[-1])
+    if change.following is not None and change.following.defined is not None:
+        await read_catalogue(core)
+
+
+async def is_full(core: Core, change: Change, most: int) -> bool:
+    """Whether a change of many objects had better be committed before one more is added; `most`: so many rows."""
+    try:
+        rows = len(change) + await follow(core, change)
+    except (Gone, Taken):
+        return True  # `commit` says what is wrong
+    return rows > max(most - SPARE - reserve(core, parse(core.catalogue)), 0)
+
+
+async def retry(path: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Make a change; again, from what is there now, when somebody else's commit came between."""
+    for _ in range(ATTEMPTS):
+        try:
+            return await attempt()
+        except Stale:
+            await asyncio.sleep(0)
+    raise Conflict(f"{path} is being changed by too many at once", path=path, remedy="try again")

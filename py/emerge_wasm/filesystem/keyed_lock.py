@@ -1,0 +1,43 @@
+"""Locks by key: one for each object, path or whatever else a key names. Imports nothing of ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(slots=True)
+class _Counted:
+    """A lock, and how many hold it or wait for it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
+class KeyedLock(Generic[K]):
+    """A lock for every key; it is kept only while somebody holds it or waits for it. `len` counts those kept."""
+
+    def __init__(self) -> None:
+        self._locks: dict[K, _Counted] = {}
+
+    def __len__(self) -> int:
+        return len(self._locks)
+
+    @asynccontextmanager
+    async def hold(self, key: K) -> AsyncIterator[bool]:
+        """Hold the lock of a key; yields whether it had to be waited for."""
+        counted = self._locks.setdefault(key, _Counted())
+        waited = counted.users > 0
+        counted.users += 1
+        try:
+            async with counted.lock:
+                yield waited
+        finally:
+            counted.users -= 1
+            if not counted.users:
+                del self._locks[key]

@@ -1,0 +1,74 @@
+"""Loading what lies in the tree: pages of directories, states, and versions as operations answer them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...errors import Invalid, NotFound
+from ...operations import Context, Wire
+from ...store import prefix_end
+from ..core import Core
+from ..layout.access import may
+from ..layout.locality import PAGE_ROWS
+from ..layout.moment import read_moment
+from ..layout.record import Entry, VersionRecord, entry_key, version_key
+from .find import find_directory
+from .links import children_at
+
+PAGE_LIMIT = 10_000
+PAGE_BYTES = 4 << 20
+"""Bytes of states at which a page of objects ends, so that it fits into any transport's message."""
+
+
+def check_limit(limit: int) -> int:
+    if not 1 <= limit <= PAGE_LIMIT:
+        raise Invalid(f"a limit of {limit} is not between 1 and {PAGE_LIMIT}", remedy="ask page by page")
+    return limit
+
+
+class Page(NamedTuple):
+    """Entries of one directory that the caller may see; `last` is the name to go on from."""
+
+    directory: str
+    entries: list[Entry]
+    last: str
+
+
+async def children(core: Core, parent: bytes, after: str = "", limit: int = PAGE_ROWS) -> list[bytes]:
+    """At most `limit` packed entries of a directory, by name, those after a name."""
+    start = entry_key(parent, after) + b"\0" if after else parent
+    return [raw for _, raw in await core.store.scan("entries", start, prefix_end(parent), limit=limit)]
+
+
+async def page_of(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> tuple[Page, bool]:
+    """A page of a directory, and whether there may be more."""
+    check_limit(limit)
+    found = await find_directory(core, context, path, "r", as_of)
+    moment = read_moment(as_of)
+    if moment:
+        raws = await children_at(core, found.uuid, moment, cursor, limit)
+    else:
+        raws = await children(core, found.uuid, cursor, limit)
+    seen = [Entry.unpack(raw) for raw in raws if may(context, raw, "r")]
+    last = Entry.unpack(raws[-1]).name if raws else ""
+    return Page(found.path, seen, last), len(raws) == limit
+
+
+async def load_state(core: Core, entry: Entry, path: str) -> bytes:
+    """The encoded state of an entry; Invalid for a directory, which has none."""
+    if entry.is_directory:
+        raise Invalid(f"{path} is a directory and has no state", path=path, remedy="list it, or name an object in it")
+    key = version_key(entry.uuid, entry.content)
+    raw = (await core.store.get([("versions", key)]))[0]
+    state = VersionRecord.unpack(raw).state if raw is not None else None
+    if state is None:
+        state = (await core.store.get([("states", key)]))[0]
+    if state is None:
+        raise NotFound(f"the state of {path} at version {entry.version} is gone from the store", path=path)
+    return state
+
+
+def wire_version(core: Core, record: VersionRecord) -> Wire:
+    """A version as operations return it: its pointer, author and operation."""
+    pointer = record.entry.wire(record.directory, core.node)
+    return {**pointer, "author": record.author, "operation": record.operation}
