@@ -50,6 +50,11 @@ class Context:
         return replace(context, principal=who, groups=tuple(wanted.get("groups", ())), superuser=False)
 
 
+def asker(context: Context) -> str:
+    """Name the caller to processes that run code: the same principal with other rights is another caller."""
+    return "\0".join([context.principal, "superuser" if context.superuser else "", *sorted(context.groups)])
+
+
 def _changes(wanted: Wire) -> Wire:
     """The fields of a context that anybody may set; Invalid, by name, for what is malformed."""
     for name, value in wanted.items():

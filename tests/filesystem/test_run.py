@@ -15,7 +15,7 @@ from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.host import give_filesystem
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import Reference
-from emerge_wasm.context import Context
+from emerge_wasm.context import Context, asker
 from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
 from emerge_wasm.filesystem.runner import Host
@@ -429,4 +429,4 @@ async def test_what_is_no_state_is_not_stored(filesystem: Filesystem, client: Cl
 def test_a_superuser_is_nobody_else_of_the_same_name() -> None:
     """Their code runs in processes of their own: what one leaves there would have the other's rights."""
     who = [Context("ann"), Context("ann", superuser=True), Context(""), Context("", superuser=True), Context("*")]
-    assert len({hosting.asker(context) for context in who}) == len(who)
+    assert len({asker(context) for context in who}) == len(who)

@@ -46,12 +46,15 @@ class Two(Here):
     def __init__(self) -> None:
         super().__init__(given=give_filesystem)
         self.most = self.running = 0
+        self.go = asyncio.Event()
+        self.go.set()
 
     async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
         assert call.nested
         self.running += 1
         self.most = max(self.most, self.running)
         try:
+            await self.go.wait()
             return await super().run(call, host)
         finally:
             self.running -= 1
@@ -67,7 +70,7 @@ async def filesystem() -> Filesystem:
 async def test_so_many_compute_at_once(filesystem: Filesystem) -> None:
     client = Client(LocalTransport(filesystem))
     assert await asyncio.gather(*(client.run(f"/t/{name}", "add") for name in "abcdef")) == [1] * 6
-    assert filesystem.runner.most == 2  # type: ignore[union-attr]
+    assert isinstance(filesystem.runner, Two) and filesystem.runner.most == 2
 
 
 async def test_those_that_wait_for_an_object_do_not_keep_it_from_running(filesystem: Filesystem) -> None:
@@ -82,12 +85,13 @@ async def test_those_that_wait_for_an_object_do_not_keep_it_from_running(filesys
 
 async def test_a_cancelled_run_hands_its_seat_on(filesystem: Filesystem) -> None:
     client = Client(LocalTransport(filesystem))
+    assert isinstance(filesystem.runner, Two)
+    filesystem.runner.go.clear()
     works = [asyncio.ensure_future(client.run(f"/t/{name}", "add")) for name in "abcdef"]
-    for _ in range(10):  # two run, four wait
-        await asyncio.sleep(0)
-    assert CAPACITY.of(filesystem.core).waiting == 4
+    await eventually(lambda: CAPACITY.of(filesystem.core).waiting == 4)
     for work in works[:4]:
         work.cancel()
+    filesystem.runner.go.set()
     ended = await asyncio.gather(*works, return_exceptions=True)
     assert [isinstance(each, asyncio.CancelledError) for each in ended] == [True] * 4 + [False] * 2
     assert CAPACITY.of(filesystem.core).taken == 0

@@ -12,14 +12,13 @@ from typing import Any
 
 from ...bundles import merge_rules, parse
 from ...codec import decode, encode
-from ...context import Context
+from ...context import Context, asker
 from ...errors import Conflict, Unavailable
 from ..core import Core
 from ..execution import EXECUTION
 from ..layout.place import Place
 from ..layout.record import Entry, VersionRecord, version_key
 from ..runner import MERGE, RunCall
-from ..runs.host import asker
 from ..tree.load import load_state
 from .read import load_bundles
 

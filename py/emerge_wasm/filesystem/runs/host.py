@@ -129,11 +129,6 @@ class Caller:
         return LimitExceeded(limited.message, path=limited.path, remedy=limited.remedy, **details)
 
 
-def asker(context: Context) -> str:
-    """For whom a process runs code: whoever has other rights is somebody else, under the same name too."""
-    return "\0".join([context.principal, "superuser" if context.superuser else "", *sorted(context.groups)])
-
-
 def inside(context: Context, uuid: str) -> Context:
     """The context of what a run of this object calls: the caller's, and what it is inside of."""
     held = (*context.held, context.transaction) if context.transaction else context.held

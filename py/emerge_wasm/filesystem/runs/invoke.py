@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ...context import asker
 from ...errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
 from ...operations import Context, Wire
 from ..change import Change
@@ -18,7 +19,7 @@ from ..runner import KEEP, RunCall, Runner, RunOutcome
 from ..tree.find import Found, find
 from ..tree.load import load_state
 from .capacity import Capacity, Seat
-from .host import Caller, asker, inside
+from .host import Caller, inside
 from .object_lock import ObjectLocks
 from .receipt import digest, make_receipt
 

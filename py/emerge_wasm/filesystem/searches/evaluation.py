@@ -10,14 +10,13 @@ from collections.abc import Sequence
 
 from ...bundles import Bundle, parse
 from ...codec import bundles_in, encode
-from ...context import Context
+from ...context import Context, asker
 from ...errors import NotFound, Unavailable
 from ...operations import Wire
 from ...query.shape import Shape, known_shape, shape_of
 from ..core import Core
 from ..execution import EXECUTION
 from ..runner import EvaluateCall, EvaluateOutcome
-from ..runs.host import asker
 from .candidate import Candidate
 
 NO_VALUES = encode({})
