@@ -118,7 +118,7 @@ async def test_who_comes_back_goes_first() -> None:
     await wait_inside()
     await asyncio.gather(*others)
     assert order == ["first", "back", "second"]
-    assert (places._taken, places.lent) == (0, 0)
+    assert (places.taken, places.lent) == (0, 0)
 
 
 async def test_there_is_an_end_to_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,7 @@ async def test_there_is_an_end_to_waiting(monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(3):
         places.leave()
     await asyncio.gather(*waiting)
-    assert places._taken == 0
+    assert places.taken == 0
 
 
 async def test_those_that_wait_are_not_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,5 +141,5 @@ async def test_those_that_wait_are_not_without_bound(monkeypatch: pytest.MonkeyP
     first, second = Seat(places, 2), Seat(places, 2)
     async with first.held(), second.held():
         async with first.lent(), second.lent():
-            assert places._taken == 1, "the second one keeps its seat"
-        assert (places._taken, places.lent) == (2, 0)
+            assert places.taken == 1, "the second one keeps its seat"
+        assert (places.taken, places.lent) == (2, 0)
