@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.backends import Started
+
+settings.register_profile("emerge", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine is busy
+settings.load_profile("emerge")
 
 ROOT = Path(__file__).parents[1]
 

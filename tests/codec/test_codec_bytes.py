@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 
 from emerge_wasm.codec import decode, encode, show
 from emerge_wasm.errors import Invalid, LimitExceeded
+from tests.scale import examples
 
 from .test_codec_values import VALUES
 
-per_engine = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+per_engine = settings(
+    max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 
 
 def settle(data: bytes) -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from emerge_wasm.codec import DEPTH_LIMIT, Record, Reference, decode, encode, plain, read_literal, show
 from emerge_wasm.errors import CannotShip, Invalid, LimitExceeded
+from tests.scale import examples
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ZONES = st.integers(-86399, 86399).map(lambda seconds: timezone(timedelta(seconds=seconds)))
@@ -57,7 +58,9 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.builds(Record, TEXT, TEXT, st.dictionaries(TEXT, inner, max_size=3)),
     max_leaves=6,
 )
-per_engine = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+per_engine = settings(
+    max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
 
 
 def same(one: Any, other: Any) -> bool:

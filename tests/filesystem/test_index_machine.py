@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +19,7 @@ from emerge_wasm.codec import encode
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.stores import open_store
+from tests.scale import examples
 
 from .indexed import CONTEXT, Hands, check
 
@@ -186,16 +186,13 @@ class IndexedInSQLite(Indexed):
     kind = "sqlite"
 
 
-LONG = int(os.environ.get("EMERGE_TEST_STEPS", "1"))
-"""How many times as many runs as usual."""
-
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 TestIndexed = Indexed.TestCase
 TestIndexed.settings = settings(
-    max_examples=40 * LONG, stateful_step_count=30, deadline=None, suppress_health_check=CHECKS
+    max_examples=examples(15), stateful_step_count=30, deadline=None, suppress_health_check=CHECKS
 )
 TestIndexedInSQLite = IndexedInSQLite.TestCase
 TestIndexedInSQLite.settings = settings(
-    max_examples=5 * LONG, stateful_step_count=25, deadline=None, suppress_health_check=CHECKS
+    max_examples=examples(3), stateful_step_count=25, deadline=None, suppress_health_check=CHECKS
 )

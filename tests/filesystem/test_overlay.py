@@ -17,6 +17,7 @@ from emerge_wasm.stores import open_store
 from emerge_wasm.stores.memory import MemoryStore
 from tests.contracts.store import SCENARIOS, Scenario, failure, puts, scan_all
 from tests.contracts.store_model import KEYS, VALUES, Model
+from tests.scale import examples
 
 ELSEWHERE = {
     "malformed_is_refused": "the filesystem makes the batches; the store below refuses what is malformed",
@@ -83,7 +84,7 @@ def log_of(batch: Batch) -> bytes:
 
 
 @given(begin=batches, steps=steps)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(60))
 def test_settled_is_like_a_dict(begin: Batch, steps: list[object]) -> None:
     async def run() -> None:
         base, model, log = MemoryStore(), Model(), b""

@@ -21,6 +21,7 @@ from emerge_wasm.filesystem.searches.cursor import write_cursor
 from emerge_wasm.filesystem.searches.suggestion import suggestions
 from emerge_wasm.query.order import sort_key
 from tests.filesystem.searched import Searched, fits, longest_stall, path_of, predicate, searched, states_of
+from tests.scale import examples
 
 FIELDS = ("a", "a", "b", "c")
 CONSTANTS = st.sampled_from([None, True, False, 0, 1, 2, 3, -1, 1.5, 2.0, 1e300, "", "x", "xy", "y", b"x"])
@@ -102,7 +103,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return "memory:" if request.param == "memory" else f"sqlite:///{tmp_path}/s.db"
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
 @given(OBJECTS, INDEXES, PREDICATES, st.integers(1, 7), st.sampled_from([*FIELDS, "name", "date"]), st.booleans())
 def test_finds_what_a_loop_finds(
     objects: Any, indexes: Any, text: str, limit: int, order_by: str, descending: bool
@@ -354,7 +355,7 @@ async def test_cursors_are_of_one_search() -> None:
         assert (await there.call("search", *asked, "price", False, 3, ordered))["objects"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.one_of(st.lists(st.one_of(st.integers(), st.text(), st.binary())), st.integers(), st.binary())))
 def test_forged_cursors_are_harmless(position: Any) -> None:
     async def work() -> None:

@@ -25,6 +25,7 @@ from emerge_wasm.store import Key
 from tests.filesystem.indexed import check
 from tests.filesystem.searched import Searched, path_of, predicate, searched, states_of
 from tests.filesystem.test_search import right
+from tests.scale import examples
 
 LONG = "x" * 240
 NASTY = st.sampled_from(
@@ -42,7 +43,7 @@ BEFORE = st.sampled_from(["", "", "hasattr(o, 'a') and ", "o.b is not None and "
 FIELDS = st.sampled_from([("a",), ("b",), ("a", "b"), ("b", "a")])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=list(HealthCheck))
 @example([{"a": LONG + "a"}, {"a": LONG + "b"}, {"a": LONG}], [("a", "==", LONG + "b")], "and", [("a",)], "")
 @example([{"a": LONG + "a"}, {"a": LONG + "c"}, {"a": "x"}], [("a", "<=", LONG + "b")], "and", [("a",)], "")
 @example([{"a": LONG + "a", "b": 1}, {"a": "x", "b": 2}], [("a", ">", LONG), ("b", "==", 1)], "and", [("b", "a")], "")

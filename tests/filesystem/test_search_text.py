@@ -16,13 +16,14 @@ from emerge_wasm.filesystem.searches import searchtext
 from emerge_wasm.filesystem.searches.ranking import rank
 from emerge_wasm.filesystem.searches.searchtext import Word, read_words
 from tests.filesystem.searched import Searched, searched
+from tests.scale import examples
 
 WORDS = st.sampled_from(["red", "Red", "reddish", "blue", "BLUE", "straße", "STRASSE", "a", "été"])
 TEXTS = st.one_of(st.lists(WORDS, max_size=6).map(" ".join), st.sampled_from([None, 3, ["red", "blue blue", 4], {}]))
 QUERIES = st.lists(st.sampled_from(["red", "red*", "blue", "strasse", "r*", "été", "green"]), min_size=1, max_size=3)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(TEXTS, max_size=20), QUERIES.map(" ".join), st.integers(1, 5), st.booleans())
 def test_an_index_makes_no_difference(texts: list[Any], words: str, limit: int, closed: bool) -> None:
     async def work() -> None:

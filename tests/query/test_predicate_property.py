@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from emerge_wasm.bundles.builtin_modules import BUILTIN_MODULES as MODULES
 from emerge_wasm.query.key_range import ABSENT, Both, Either, Everything, Nothing, Range, RangeSet
 from emerge_wasm.query.nested import NeedsCode
+from tests.scale import examples
 
 from .conftest import Address, Color, Item, Level, Point, again, from_text, row_of
 
@@ -206,7 +207,7 @@ def fits(want: RangeSet, row: Any) -> bool:
     return bool(low and high)
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(BODIES, ITEMS)
 @example("(not (o.price < 3))", Item(price=float("nan"), name="a"))
 @example("o.title.startswith('a')", Item(title="a\U0010ffff", name="a"))
@@ -253,7 +254,7 @@ JOINED = st.recursive(
 )
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     JOINED, SCALARS, st.builds(Item, price=SCALARS, count=SCALARS, title=SCALARS, data=SCALARS, name=TEXTS.filter(bool))
 )

@@ -17,6 +17,7 @@ from emerge_wasm.stores import open_store
 from tests.backends import BACKENDS, Started
 from tests.contracts.store import scan_all
 from tests.contracts.store_model import KEYS, USED, VALUES, Model
+from tests.scale import examples
 
 spaces = st.sampled_from(USED)
 keys = st.sampled_from(KEYS) | st.binary(max_size=9)
@@ -30,7 +31,7 @@ batches = st.builds(
 )
 
 
-EXAMPLES = {"memory": 40, "sqlite": 40, "dynamodb": 4, "relstorage": 6}
+EXAMPLES = {"memory": 15, "sqlite": 15, "dynamodb": 3, "relstorage": 3}
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -111,7 +112,7 @@ def test_store_is_like_a_dict(backend: str, backends: Started) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=EXAMPLES.get(backend, 15),
+            max_examples=examples(EXAMPLES.get(backend, 6)),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
