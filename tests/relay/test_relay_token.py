@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from emerge_wasm.errors import Invalid, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.session import OPERATOR, Caller
-from emerge_wasm.relay.setting import Settings
+from emerge_wasm.relay.settings import RelaySettings
 from emerge_wasm.relay.token import FILE_NAME, Tokens
 from emerge_wasm.wire.event import MORE, Event, encode
 
@@ -24,7 +24,7 @@ from .test_relay_socket import error_of, refused
 
 
 @pytest.fixture
-def tokens(settings: Settings) -> Tokens:
+def tokens(settings: RelaySettings) -> Tokens:
     """As the command line has them: the relay has its own, over the same file."""
     return Tokens(settings.data)
 
