@@ -31,7 +31,9 @@ def admit(connection: HTTPConnection, sessions: Sessions, host: str, origins: It
     if caller is None and origin is not None:
         caller = sessions.by_cookie(connection.cookies.get(cookie_name(connection)))
     if caller is None:
-        raise WebSocketRefused("no session: open the link that the relay printed, or send Authorization: Bearer with its token")
+        raise WebSocketRefused(
+            "no session: open the link that the relay printed, or send Authorization: Bearer with its token"
+        )
     if SUBPROTOCOL not in connection.scope.get("subprotocols", ()):
         raise WebSocketRefused(f"this relay speaks the subprotocol {SUBPROTOCOL} only")
     return caller

@@ -50,7 +50,9 @@ class Pipe:
     `ask_caller` tells who is there, None when their session is over.
     """
 
-    def __init__(self, uplink: Uplink, limits: BrowserLimits, deliver: Callable[[bytes], None], ask_caller: FindCaller) -> None:
+    def __init__(
+        self, uplink: Uplink, limits: BrowserLimits, deliver: Callable[[bytes], None], ask_caller: FindCaller
+    ) -> None:
         self.uplink = uplink
         self.limits = limits
         self.requests: dict[Id, int] = {}  # those under way: channel, bytes of the request

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from ..clients.transports.endpoint import is_loopback
 from ..errors import Invalid
-from ..node.server import is_loopback
 from ..rest.server import HttpServer
 from .app import Relay, make_app
 from .browser import ABORT

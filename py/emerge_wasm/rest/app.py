@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from ..operations import Context, Dispatch, Operation, find_operation
-from .exchange import Exchange, ClientGone
+from .exchange import ClientGone, Exchange
 from .form import JSON, MSGPACK, bind, choose_form, read_body, read_context, read_query, write_json
 from .gate import RequestRefused
 from .openapi import describe
@@ -132,7 +132,9 @@ class Rest:
                 async with asyncio.timeout(self._limits.patience):
                     piece = await anext(stream, None)
             except TimeoutError:
-                raise RequestRefused(408, Unavailable("the request's body did not come", remedy="send it again")) from None
+                raise RequestRefused(
+                    408, Unavailable("the request's body did not come", remedy="send it again")
+                ) from None
             if piece is None:
                 return b"".join(pieces)
             pieces.append(piece)

@@ -66,7 +66,7 @@ class Exchange:
             self._work.cancel()
 
     async def answer(self, asked: Answer) -> None:
-        """Send what an operation answers. Raises its error when that can still be sent, ClientGone when nobody listens."""
+        """Send what an operation answers; raise its error if it can still be sent, ClientGone if nobody listens."""
         if isinstance(asked, AsyncIterator):
             await self._stream(asked)
         else:

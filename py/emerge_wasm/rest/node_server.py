@@ -8,8 +8,8 @@ from typing import Protocol, Self
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from ..clients.transports.endpoint import is_loopback
 from ..errors import Invalid
-from ..node.server import is_loopback
 from ..operations import Context, Dispatch
 from .app import PREFIX, RequestLimits, Rest
 from .gate import Gate
