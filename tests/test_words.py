@@ -25,15 +25,13 @@ TWICE_YET = set(
 GERUNDS_YET = set(
     """
     browser.guests.asking clients.running filesystem.indexes.redefining filesystem.objects.mixing
-    filesystem.searches.ranking filesystem.transactions.settling graphql.listing graphql.naming node.holding
-    relay.setting sandbox.setting
+    filesystem.searches.ranking filesystem.transactions.settling graphql.listing graphql.naming sandbox.setting
 """.split()
 )
 """Modules whose name ends in -ing."""
 
 INDEXED_YET = set(
     """
-    cluster.membership node.builtin node.directory node.locate node.paths node.router node.run node.search
     rest.openapi wire.client wire.server
 """.split()
 )

@@ -168,5 +168,6 @@ def _forwarded(name: str, args: Sequence[object], context: Context) -> list[obje
 
 
 def _out_of_reach(to: Identity, args: Sequence[object], error: Unavailable) -> Unavailable:
-    path = args[0] if args and isinstance(args[0], str) else None
+    first = next(iter(args), None)
+    path = first if isinstance(first, str) else None
     return Unavailable(f"node {to.node} ({to.rpc}) is out of reach: {error.message}", path=path, remedy=error.remedy)

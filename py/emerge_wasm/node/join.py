@@ -17,8 +17,10 @@ from ..results import IndexRow, ObjectRow, PlanInfo, PlanStep, Searched, SearchE
 JOINT = "~"
 """What cursors of searches over several nodes begin with."""
 
-Position = Sequence[Any]  # (sort key, uuid) in the order of a field, (score, uuid) of a text search
-SortKey = Callable[[Position], Any]
+PartPosition = Sequence[Any]
+"""(sort key, uuid) in the order of a field, (score, uuid) in a text search."""
+
+SortKey = Callable[[PartPosition], Any]
 """A position -> what sorts as the rows are to come."""
 
 _INVERTED = bytes(range(255, -1, -1))
@@ -27,7 +29,7 @@ _INVERTED = bytes(range(255, -1, -1))
 class PartRow(TypedDict):
     """One row of a part, and its position in the order of the search."""
 
-    position: Position
+    position: PartPosition
     row: ObjectRow
 
 
@@ -35,13 +37,13 @@ class SearchPart(TypedDict):
     """The next rows of one node; `next` is the position that it continues after, None at the end."""
 
     rows: list[PartRow]
-    next: Position | None
+    next: PartPosition | None
 
 
 def by_field(descending: bool) -> SortKey:
     """The order of a field: keys, then uuids; what has no key comes last, either way."""
 
-    def key_of(position: Position) -> tuple[bool, bytes, bytes]:
+    def key_of(position: PartPosition) -> tuple[bool, bytes, bytes]:
         key, uuid = position
         if descending and key:  # keys end themselves: none is the beginning of another
             key, uuid = key.translate(_INVERTED), uuid.translate(_INVERTED)
@@ -50,13 +52,15 @@ def by_field(descending: bool) -> SortKey:
     return key_of
 
 
-def by_score(position: Position) -> tuple[float, bytes]:
+def by_score(position: PartPosition) -> tuple[float, bytes]:
     """The order of a full text search: the best first, then by uuid."""
     score, uuid = position
     return -score, uuid
 
 
-def join_parts(parts: Sequence[SearchPart], sort_key: SortKey, limit: int) -> tuple[list[ObjectRow], Position | None]:
+def join_parts(
+    parts: Sequence[SearchPart], sort_key: SortKey, limit: int
+) -> tuple[list[ObjectRow], PartPosition | None]:
     """The next `limit` rows of all parts, and the position that the search continues after, None at the end."""
     rows = sorted((row for part in parts for row in part["rows"]), key=lambda row: sort_key(row["position"]))
     ends = [part["next"] for part in parts if part["next"] is not None]

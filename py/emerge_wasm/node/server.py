@@ -187,7 +187,8 @@ def answer_builtin(server: str, name: str, args: Values) -> object:
     if name in plain and not args:
         return plain[name]()
     if name in of_method and len(args) == 1:
-        return of_method[name](find_operation(args[0]))
+        (method,) = args
+        return of_method[name](find_operation(method))
     raise Invalid(f"{name[:80]} cannot be called like this", remedy="see _zerorpc_list for what can be called")
 
 

@@ -21,13 +21,13 @@ from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from ..operations import Context, Dispatch, Operation, find_operation
 from .exchange import ClientGone, Exchange
 from .form import JSON, MSGPACK, bind, choose_form, read_body, read_context, read_query, write_json
-from .gate import RequestRefused
+from .gate import HTTPRefused
 from .openapi import describe
 
 PREFIX = "/api/v1"
 
 Admit = Callable[[HTTPConnection], Context]
-"""Who asks. Raises RequestRefused for those who may not."""
+"""Who asks. Raises HTTPRefused for those who may not."""
 
 RouteHandler = Callable[[Request, Exchange], Awaitable[None]]
 MakeExchange = Callable[[Request, Receive, Send], Exchange]
@@ -132,9 +132,7 @@ class Rest:
                 async with asyncio.timeout(self._limits.patience):
                     piece = await anext(stream, None)
             except TimeoutError:
-                raise RequestRefused(
-                    408, Unavailable("the request's body did not come", remedy="send it again")
-                ) from None
+                raise HTTPRefused(408, Unavailable("the request's body did not come", remedy="send it again")) from None
             if piece is None:
                 return b"".join(pieces)
             pieces.append(piece)
@@ -165,18 +163,18 @@ class Endpoint:
             await self._handler(request, exchange)
         except (ClientGone, ClientDisconnect):
             pass
-        except RequestRefused as refused:
+        except HTTPRefused as refused:
             await exchange.fail(refused.error, refused.status, refused.headers)
         except Exception as error:
             await exchange.fail(error)
 
 
 def find_row(request: Request) -> Operation:
-    """The operation that the URL names; RequestRefused with 404 for an unknown one."""
+    """The operation that the URL names; HTTPRefused with 404 for an unknown one."""
     try:
         return find_operation(request.path_params["operation"])
     except EmergeError as error:
-        raise RequestRefused(404, error) from None
+        raise HTTPRefused(404, error) from None
 
 
 def check_method(request: Request, allowed: set[str]) -> None:
@@ -184,7 +182,7 @@ def check_method(request: Request, allowed: set[str]) -> None:
     if request.method not in allowed:
         names = ", ".join(sorted(allowed))
         error = Invalid(f"this is not done by {request.method[:20]}", remedy=f"use {names}")
-        raise RequestRefused(405, error, allow=names)
+        raise HTTPRefused(405, error, allow=names)
 
 
 def given_arguments(row: Operation, request: Request, body: bytes) -> dict[str, Any]:
@@ -206,9 +204,9 @@ def given_arguments(row: Operation, request: Request, body: bytes) -> dict[str, 
 
 
 def media_type(request: Request) -> str:
-    """What the body is: JSON or msgpack; RequestRefused with 415 for anything else."""
+    """What the body is: JSON or msgpack; HTTPRefused with 415 for anything else."""
     found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if found not in (JSON, MSGPACK):
         error = Invalid(f"the body is {found[:80] or 'of no type'}", remedy=f"send Content-Type: {JSON} (curl --json)")
-        raise RequestRefused(415, error)
+        raise HTTPRefused(415, error)
     return found

@@ -16,7 +16,7 @@ from starlette.types import Receive, Send
 from ..errors import EmergeError, Unavailable
 from ..operations import Answer
 from .form import Form, write_error, write_stream_error
-from .gate import RequestRefused
+from .gate import HTTPRefused
 
 log = logging.getLogger("emerge.rest")
 
@@ -47,7 +47,7 @@ class ClientGone(Exception):
 class Exchange:
     """The answer to one request. `beat` is after how many seconds of silence a stream gives a sign of life.
 
-    As often a stream calls `check`, which raises RequestRefused when its asker may stay no longer.
+    As often a stream calls `check`, which raises HTTPRefused when its asker may stay no longer.
     """
 
     def __init__(self, form: Form, receive: Receive, send: Send, beat: float) -> None:
@@ -130,7 +130,7 @@ class Exchange:
             await self._follow(pump)
             last = self._form.end if pump.error is None else write_stream_error(self._form, pump.error)
             await self._finish(last)
-        except RequestRefused as refused:
+        except HTTPRefused as refused:
             await self._finish(write_stream_error(self._form, refused.error))
         except asyncio.CancelledError:
             if begun and self._stopping:

@@ -20,7 +20,7 @@ from ..operations import Answer, Dispatch, Wire
 from .app import Admit, RequestLimits, Rest, check_method, media_type
 from .exchange import Exchange
 from .form import JSON, Form, read_context, write_json
-from .gate import RequestRefused
+from .gate import HTTPRefused
 
 PREFIX = "/graphql"
 RESPONSE, EVENTS = "application/graphql-response+json", "text/event-stream"
@@ -52,7 +52,7 @@ class GraphQL(Rest):
         context = context.narrowed(read_context(request.headers.get("emerge-context")))
         with self._room(exchange):
             if media_type(request) != JSON:
-                raise RequestRefused(415, Invalid("the body is not JSON", remedy=f"send Content-Type: {JSON}"))
+                raise HTTPRefused(415, Invalid("the body is not JSON", remedy=f"send Content-Type: {JSON}"))
             asked = read_request(await self._body(request, exchange))
             operation = "subscribe" if _wants_events(request) else "graphql"
             path = "/" + request.path_params.get("path", "").strip("/")
