@@ -9,7 +9,7 @@ import pytest
 from graphql import get_introspection_query
 
 from emerge_wasm.graphql import limit
-from emerge_wasm.graphql.condition import CONDITIONS_LIMIT
+from emerge_wasm.graphql.filter_predicate import CONDITIONS_LIMIT
 
 from .conftest import Place
 from .thing import Supplier, Widget

@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from emerge_wasm.graphql import limit, node
-from emerge_wasm.graphql.catalogue import CLASSES_LIMIT
-from emerge_wasm.graphql.condition import CONDITIONS_LIMIT, VALUES_LIMIT
-from emerge_wasm.graphql.listing import LIMIT
+from emerge_wasm.graphql import limit, request
+from emerge_wasm.graphql.class_catalogue import CLASSES_LIMIT
+from emerge_wasm.graphql.filter_predicate import CONDITIONS_LIMIT, VALUES_LIMIT
+from emerge_wasm.graphql.object_list import LIMIT
 from tests.conftest import ROOT
 
 from .conftest import ANNA, Place
@@ -102,7 +102,7 @@ def test_the_documentation_tells_the_limits() -> None:
         f"({limit.LIST} unless said; {LIMIT:,} at most)",
         f"{CONDITIONS_LIMIT} in a filter, {VALUES_LIMIT:,} values, ",
         f"{limit.VARIABLES:,} values in {limit.VARIABLES_DEPTH} levels",
-        f"{node.VALUES_LIMIT:,} objects and list items",
+        f"{request.VALUES_LIMIT:,} objects and list items",
         f"{CLASSES_LIMIT:,} class bundles",
     ):
         assert fact in text, fact

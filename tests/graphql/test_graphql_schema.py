@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from emerge_wasm import EmergeFile
-from emerge_wasm.graphql.kind import JSON, Kind, read_kind, unite
-from emerge_wasm.graphql.naming import name_types, plural, singular
+from emerge_wasm.graphql.field_kind import JSON, FieldKind, read_kind, unite
+from emerge_wasm.graphql.type_name import name_types, plural, singular
 
 from .conftest import Place
 from .test_graphql_query import Counting
@@ -172,26 +172,26 @@ async def test_a_class_that_cannot_be_read_has_no_type_of_its_own(place: Place) 
 @pytest.mark.parametrize(
     ("annotation", "kind"),
     [
-        ("int", Kind("BigInt")),
-        ("float | None", Kind("Float")),
-        ("Optional[str]", Kind("String")),
-        ("'Optional[datetime.datetime]'", Kind("DateTime")),
-        ("Union[int, float, None]", Kind("Float")),
+        ("int", FieldKind("BigInt")),
+        ("float | None", FieldKind("Float")),
+        ("Optional[str]", FieldKind("String")),
+        ("'Optional[datetime.datetime]'", FieldKind("DateTime")),
+        ("Union[int, float, None]", FieldKind("Float")),
         ("int | str", JSON),
-        ("list[int] | None", Kind("List", Kind("BigInt"), "list")),
-        ("typing.List[list[str]]", Kind("List", Kind("List", Kind("String"), "list"), "list")),
-        ("tuple[int, ...]", Kind("List", Kind("BigInt"), "tuple")),
-        ("tuple[int, str]", Kind("List", JSON, "tuple")),
-        ("list", Kind("List", JSON, "list")),
+        ("list[int] | None", FieldKind("List", FieldKind("BigInt"), "list")),
+        ("typing.List[list[str]]", FieldKind("List", FieldKind("List", FieldKind("String"), "list"), "list")),
+        ("tuple[int, ...]", FieldKind("List", FieldKind("BigInt"), "tuple")),
+        ("tuple[int, str]", FieldKind("List", JSON, "tuple")),
+        ("list", FieldKind("List", JSON, "list")),
         ("dict[str, int]", JSON),
         ("Any", JSON),
         ("None", JSON),
-        ("Literal['a', 'b']", Kind("String")),
+        ("Literal['a', 'b']", FieldKind("String")),
         ("Literal[1]", JSON),
-        ("Annotated[int, 'x']", Kind("BigInt")),
-        ("Reference", Kind("Reference")),
-        ("Known", Kind("Nested", target="Known")),
-        ("list['Known']", Kind("List", Kind("Nested", target="Known"), "list")),
+        ("Annotated[int, 'x']", FieldKind("BigInt")),
+        ("Reference", FieldKind("Reference")),
+        ("Known", FieldKind("Nested", target="Known")),
+        ("list['Known']", FieldKind("List", FieldKind("Nested", target="Known"), "list")),
         ("Unknown[int]", JSON),
         ("((", JSON),
         ("'" * 2, JSON),
@@ -199,15 +199,15 @@ async def test_a_class_that_cannot_be_read_has_no_type_of_its_own(place: Place) 
         ("list[" * 50 + "int" + "]" * 50, None),
     ],
 )
-def test_annotations(annotation: str, kind: Kind | None) -> None:
-    found = read_kind(annotation, lambda name: Kind("Nested", target=name) if name == "Known" else None)
+def test_annotations(annotation: str, kind: FieldKind | None) -> None:
+    found = read_kind(annotation, lambda name: FieldKind("Nested", target=name) if name == "Known" else None)
     assert kind is None or found == kind
 
 
 def test_united_lists() -> None:
-    assert unite(Kind("List", Kind("BigInt"), "list"), Kind("List", Kind("Float"), "set")) == Kind(
-        "List", Kind("Float"), "list"
-    )
+    assert unite(
+        FieldKind("List", FieldKind("BigInt"), "list"), FieldKind("List", FieldKind("Float"), "set")
+    ) == FieldKind("List", FieldKind("Float"), "list")
 
 
 def test_names() -> None:

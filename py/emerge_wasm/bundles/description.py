@@ -127,7 +127,7 @@ def _add(bundle: Bundle, name: str, find: Find, found: dict[str, Ancestor], leve
     if level > CHAIN_LIMIT:
         raise Invalid(f"the class {bundle.class_name} has too many bases")
     outer = _text_bundle(bundle, find)
-    node = _class_node(outer, name)
+    node = class_node(outer, name)
     if node is None:
         return
     found.pop(f"{outer.hash}:{name}", None)  # a base common to several is looked up last
@@ -145,7 +145,8 @@ def _add(bundle: Bundle, name: str, find: Find, found: dict[str, Ancestor], leve
             _add(inner, inner.class_name, find, found, level + 1)
 
 
-def _class_node(bundle: Bundle, name: str) -> ast.ClassDef | None:
+def class_node(bundle: Bundle, name: str) -> ast.ClassDef | None:
+    """Find the class statement of a (dotted) name in a bundle's own text."""
     body: list[ast.stmt] = parsed(bundle.source).body
     found = None
     for step in name.split("."):

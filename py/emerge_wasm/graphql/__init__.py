@@ -1,8 +1,8 @@
 """GraphQL over the objects at or below a path, with types made from their class bundles.
 
 It reaches objects only through the `dispatch` that it is given, so it is the same on a node, behind a relay and in a
-browser tab. graphql-core is imported at the first call, for it is optional; nothing else here may import it at the top
-but what `asking` imports.
+browser tab. graphql-core is optional, so it is imported at the first call: only `execute` and the modules that it
+imports may import it at the top.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import Unavailable
 from ..operations import Context, Dispatch, Wire
-from .caller import Caller
+from ..results import GraphQLAnswer
+from .caller import GraphQLCaller
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -23,23 +24,28 @@ __all__ = ["answer", "follow"]
 
 async def answer(
     dispatch: Dispatch, context: Context, place: object, path: str, query: str, variables: Wire | None, name: str
-) -> Wire:
-    """{"data", "errors", "extensions"}: the answer to a document's query or mutation.
+) -> GraphQLAnswer:
+    """Answer the query or mutation in a document. "errors" in the answer says what is wrong with the document.
 
-    What classes there are is remembered for as long as `place` (a store, say) lives. What is wrong with the document
-    is told in "errors"; raises NotFound and PermissionDenied for the path itself, Unavailable without graphql-core.
+    The classes that were found are remembered for as long as `place` (a store, say) lives.
+
+    Raises:
+        NotFound, PermissionDenied: the path itself cannot be read.
+        Unavailable: graphql-core is not installed.
     """
     execute = _execute()
-    return dict(await execute.answer(Caller(dispatch, context), place, path, query, variables or {}, name))
+    caller = GraphQLCaller(dispatch, context)
+    found: GraphQLAnswer = await execute.answer(caller, place, path, query, variables or {}, name)
+    return found
 
 
 async def follow(
     dispatch: Dispatch, context: Context, place: object, path: str, query: str, variables: Wire | None, name: str
-) -> AsyncGenerator[Wire, None]:
-    """The answers to a document's subscription, one for each change; otherwise as `answer`."""
+) -> AsyncGenerator[GraphQLAnswer, None]:
+    """Yield the answers to the subscription in a document, one for each change; otherwise as `answer`."""
     execute = _execute()
     async with aclosing(
-        execute.follow(Caller(dispatch, context), place, path, query, variables or {}, name)
+        execute.follow(GraphQLCaller(dispatch, context), place, path, query, variables or {}, name)
     ) as answers:
         async for each in answers:
             yield each

@@ -1,4 +1,4 @@
-"""From a document to its answer: limits, the schema of the path, validation, cost, and then it is run."""
+"""Answer a document: check its limits, find the schema of the path, validate it, check its cost, and run it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import cast
 from weakref import WeakKeyDictionary
 
 from graphql import (
@@ -28,66 +28,79 @@ from graphql.validation.specified_rules import recommended_rules
 from ..errors import EmergeError, Invalid, LimitExceeded
 from ..operations import Wire
 from ..paths import join_path, split_path
-from .caller import Caller
-from .catalogue import Catalogue
-from .class_schema import Book
-from .failure import write_error
+from ..results import GraphQLAnswer
+from .caller import GraphQLCaller
+from .class_catalogue import ClassCatalogue
+from .class_schema import ClassSchema
+from .error_format import write_error
 from .limit import Cost, check_form, check_text, check_variables, fragments_of
-from .node import Request
-from .schema import make_book
+from .request import GraphQLRequest
+from .schema import make_schema
 
 RENEW_SECONDS = 1.0
-"""Between two times that everything is listed again for the sake of a document that does not fit the classes."""
+"""Least time before everything is listed again because a document does not fit the classes."""
 
 KEPT = 64
-"""Schemas that are kept for one place: each path and caller has its own, for each sees other classes."""
+"""Schemas that are kept for one place. Each path and caller has its own, because each sees other classes."""
 
 ERRORS = 5
-"""Errors of validation that are told."""
+"""Errors of validation that are reported."""
+
+SchemaKey = tuple[str, str, tuple[str, ...], bool]
+"""Path, principal, groups, superuser."""
 
 RULES = list(dict.fromkeys((*specified_rules, *recommended_rules)))
 
 
 @dataclass
-class Kept:
+class CachedSchema:
     """The classes at a path for a caller, and the schema of one edition of them."""
 
-    catalogue: Catalogue
+    catalogue: ClassCatalogue
     edition: int = 0
-    book: Book | None = None
+    class_schema: ClassSchema | None = None
     renewed: float = 0.0
 
 
 @dataclass
-class Books:
-    """The schemas of one place, those used last kept."""
+class SchemaCache:
+    """The schemas of one place that were used last."""
 
-    kept: OrderedDict[tuple[Any, ...], Kept] = field(default_factory=OrderedDict)
+    kept: OrderedDict[SchemaKey, CachedSchema] = field(default_factory=OrderedDict)
 
-    async def find(self, caller: Caller, path: str) -> Book:
-        """The schema of the objects at or below a path, as this caller may see them; in a transaction it is made anew,
-        for nobody else sees what is there."""
+    async def find(self, caller: GraphQLCaller, path: str) -> ClassSchema:
+        """Return the schema of the objects at or below a path that this caller may see.
+
+        In a transaction it is made anew, because nobody else sees its objects.
+        """
         context = caller.context
         if context.transaction:
-            catalogue = Catalogue(path)
+            catalogue = ClassCatalogue(path)
             await catalogue.refresh(caller)
-            return make_book(await catalogue.shapes(caller), catalogue.others, catalogue.bundles)
+            return make_schema(await catalogue.classes(caller), catalogue.others, catalogue.bundles)
         key = (path, context.principal, context.groups, context.superuser)
-        kept = self.kept.setdefault(key, Kept(Catalogue(path)))
+        kept = self.kept.setdefault(key, CachedSchema(ClassCatalogue(path)))
         self.kept.move_to_end(key)
         while len(self.kept) > KEPT:
             self.kept.popitem(last=False)
         found = kept.catalogue
-        found.stale |= kept.book is not None and kept.book.stale
+        found.stale |= kept.class_schema is not None and kept.class_schema.stale
         edition = await found.refresh(caller)
-        if kept.book is None or kept.book.stale or kept.edition != edition or kept.book.others != found.others:
-            kept.book = make_book(await found.shapes(caller), found.others, found.bundles)
+        if (
+            kept.class_schema is None
+            or kept.class_schema.stale
+            or kept.edition != edition
+            or kept.class_schema.others != found.others
+        ):
+            kept.class_schema = make_schema(await found.classes(caller), found.others, found.bundles)
             kept.edition = edition
-        return kept.book
+        return kept.class_schema
 
-    async def renew(self, caller: Caller, path: str) -> bool:
-        """Whether classes may have come that the schema lacks: the log tells of those on this node only. Then the next
-        `find` lists everything again."""
+    async def renew(self, caller: GraphQLCaller, path: str) -> bool:
+        """Make the next `find` list everything again, when other nodes may have classes that the schema lacks.
+
+        The log has the changes of this node only. Returns whether it will.
+        """
         context = caller.context
         kept = self.kept.get((path, context.principal, context.groups, context.superuser))
         now = time.monotonic()
@@ -98,64 +111,67 @@ class Books:
         return True
 
 
-async def _has_others(caller: Caller) -> bool:
+async def _has_others(caller: GraphQLCaller) -> bool:
     try:
         return len(await caller.call("nodes")) > 1
     except Invalid:  # a filesystem without a cluster
         return False
 
 
-_PLACES: WeakKeyDictionary[Any, Books] = WeakKeyDictionary()
+_CACHES: WeakKeyDictionary[object, SchemaCache] = WeakKeyDictionary()
 
 
 @dataclass
-class Asked:
+class CheckedDocument:
     """A document that may be run: one of its operations, with its variables."""
 
-    request: Request
+    request: GraphQLRequest
     document: DocumentNode
     operation: OperationDefinitionNode
     variables: Wire
     cost: int
 
 
-async def answer(caller: Caller, place: Any, path: str, query: str, variables: Wire, name: str) -> Wire:
-    """{"data", "errors", "extensions"} of a query or mutation."""
-    asked = await _ask(caller, place, path, query, variables, name)
-    if not isinstance(asked, Asked):
-        return asked
-    if asked.operation.operation is OperationType.SUBSCRIPTION:
+async def answer(
+    caller: GraphQLCaller, place: object, path: str, query: str, variables: Wire, name: str
+) -> GraphQLAnswer:
+    """Answer a query or mutation."""
+    checked = await _prepare(caller, place, path, query, variables, name)
+    if not isinstance(checked, CheckedDocument):
+        return checked
+    if checked.operation.operation is OperationType.SUBSCRIPTION:
         return _refused(Invalid("a subscription has many answers", remedy="ask for it with `subscribe`"))
-    return await _run(asked, None)
+    return await _run(checked, None)
 
 
 async def follow(
-    caller: Caller, place: Any, path: str, query: str, variables: Wire, name: str
-) -> AsyncGenerator[Wire, None]:
-    """The answers to a subscription; one alone, with errors, when there is something wrong with it."""
-    asked = await _ask(caller, place, path, query, variables, name)
-    if not isinstance(asked, Asked):
-        yield asked
+    caller: GraphQLCaller, place: object, path: str, query: str, variables: Wire, name: str
+) -> AsyncGenerator[GraphQLAnswer, None]:
+    """Yield the answers to a subscription; a single one, with errors, when something is wrong with it."""
+    checked = await _prepare(caller, place, path, query, variables, name)
+    if not isinstance(checked, CheckedDocument):
+        yield checked
         return
-    if asked.operation.operation is not OperationType.SUBSCRIPTION:
+    if checked.operation.operation is not OperationType.SUBSCRIPTION:
         yield _refused(Invalid("this is no subscription", remedy="ask for it with `graphql`"))
         return
-    request = asked.request
+    request = checked.request
     events = await create_source_event_stream(
-        request.book.schema, asked.document, None, request, asked.variables, name or None
+        request.class_schema.schema, checked.document, None, request, checked.variables, name or None
     )
     if isinstance(events, ExecutionResult):
         yield _refused(*(events.errors or []))
         return
-    generator: Any = events  # that of `follow_changes`
-    async with aclosing(generator) as changes:
+    async with aclosing(cast(AsyncGenerator[Wire, None], events)) as changes:  # the one of `follow_changes`
         async for change in changes:
-            asked.request = Request(caller, request.root, request.book)
-            yield await _run(asked, change)
+            checked.request = GraphQLRequest(caller, request.root, request.class_schema)
+            yield await _run(checked, change)
 
 
-async def _ask(caller: Caller, place: Any, path: str, query: str, variables: Wire, name: str) -> Asked | Wire:
-    """The document, checked; or the answer that says what is wrong with it."""
+async def _prepare(
+    caller: GraphQLCaller, place: object, path: str, query: str, variables: Wire, name: str
+) -> CheckedDocument | GraphQLAnswer:
+    """Check a document; return it, or the answer that says what is wrong with it."""
     try:
         check_text(query)
         check_variables(variables)
@@ -166,14 +182,16 @@ async def _ask(caller: Caller, place: Any, path: str, query: str, variables: Wir
     except RecursionError:
         return _refused(LimitExceeded("the document nests too deep", limit="depth"))
     root = join_path(*split_path(path))
-    books = _PLACES.setdefault(place, Books())
-    asked = _checked(Request(caller, root, await books.find(caller, root)), document, variables, name)
-    if not isinstance(asked, Asked) and await books.renew(caller, root):
-        asked = _checked(Request(caller, root, await books.find(caller, root)), document, variables, name)
-    return asked
+    cache = _CACHES.setdefault(place, SchemaCache())
+    checked = _checked(GraphQLRequest(caller, root, await cache.find(caller, root)), document, variables, name)
+    if not isinstance(checked, CheckedDocument) and await cache.renew(caller, root):
+        checked = _checked(GraphQLRequest(caller, root, await cache.find(caller, root)), document, variables, name)
+    return checked
 
 
-def _checked(request: Request, document: DocumentNode, variables: Wire, name: str) -> Asked | Wire:
+def _checked(
+    request: GraphQLRequest, document: DocumentNode, variables: Wire, name: str
+) -> CheckedDocument | GraphQLAnswer:
     try:
         return _check(request, document, variables, name)
     except (GraphQLError, EmergeError) as error:
@@ -182,8 +200,10 @@ def _checked(request: Request, document: DocumentNode, variables: Wire, name: st
         return _refused(LimitExceeded("the document nests too deep", limit="depth"))
 
 
-def _check(request: Request, document: DocumentNode, variables: Wire, name: str) -> Asked | Wire:
-    schema = request.book.schema
+def _check(
+    request: GraphQLRequest, document: DocumentNode, variables: Wire, name: str
+) -> CheckedDocument | GraphQLAnswer:
+    schema = request.class_schema.schema
     errors = validate(schema, document, RULES, max_errors=ERRORS)
     if errors:
         return _refused(*errors)
@@ -192,11 +212,11 @@ def _check(request: Request, document: DocumentNode, variables: Wire, name: str)
     if isinstance(values, list):
         return _refused(*values)
     cost = Cost(schema, fragments_of(document), values).check(operation)
-    return Asked(request, document, operation, variables, cost)
+    return CheckedDocument(request, document, operation, variables, cost)
 
 
 def _operation(document: DocumentNode, name: str) -> OperationDefinitionNode:
-    """The operation to run. Invalid when the name does not say which."""
+    """Find the operation to run. Raises Invalid when the name does not say which."""
     found = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
     if name:
         found = [each for each in found if each.name and each.name.value == name]
@@ -207,23 +227,22 @@ def _operation(document: DocumentNode, name: str) -> OperationDefinitionNode:
     return found[0]
 
 
-async def _run(asked: Asked, root: Any) -> Wire:
-    request = asked.request
-    name = asked.operation.name.value if asked.operation.name else None
+async def _run(checked: CheckedDocument, root: Wire | None) -> GraphQLAnswer:
+    request = checked.request
+    name = checked.operation.name.value if checked.operation.name else None
     try:
-        result: Any = execute(request.book.schema, asked.document, root, request, asked.variables, name)
-        if not isinstance(result, ExecutionResult):
-            result = await result
+        running = execute(request.class_schema.schema, checked.document, root, request, checked.variables, name)
+        result = running if isinstance(running, ExecutionResult) else await running
     finally:
         await request.close()
     errors = [write_error(error) for error in result.errors or ()]
     errors += [{**write_error(error), "path": place} for place, error in request.notes]
-    return _answer(result.data, errors, asked.cost)
+    return _answer(result.data, errors, checked.cost)
 
 
-def _answer(data: Any, errors: list[Wire], cost: int) -> Wire:
+def _answer(data: Wire | None, errors: list[Wire], cost: int) -> GraphQLAnswer:
     return {"data": data, "errors": errors, "extensions": {"cost": cost}}
 
 
-def _refused(*errors: GraphQLError | EmergeError) -> Wire:
+def _refused(*errors: GraphQLError | EmergeError) -> GraphQLAnswer:
     return _answer(None, [write_error(error) for error in errors], 0)

@@ -1,4 +1,4 @@
-"""The input types of a schema: filters, orders and the fields of objects to be made; and their values as Python's."""
+"""Make the input types of a schema (filters, orders, fields of new objects), and convert their values to Python's."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from graphql import (
 from ..codec import Record, Reference
 from ..errors import Invalid
 from ..operations import Wire
-from .kind import Kind
-from .naming import fits
+from .field_kind import FieldKind
 from .scalar import JSON, SCALARS
-from .shape import NOTHING, Field, Shape, Shapes
+from .schema_class import NOTHING, SchemaClass, SchemaClasses, SchemaField
+from .type_name import fits
 
 METADATA = ("uuid", "name", "path", "type", "perms", "owner", "group", "node", "date")
-"""What every object has beside its state, and may be filtered and ordered by, as text; and `version`."""
+"""The text attributes beside the state that every object may be filtered and ordered by; and `version`."""
 
 COMPARED = ("eq", "ne", "lt", "le", "gt", "ge")
 TEXTUAL = ("contains", "startswith", "endswith")
@@ -39,7 +39,7 @@ _MAKE = {"tuple": tuple, "set": set, "frozenset": frozenset}
 
 
 def filter_types() -> dict[str, GraphQLInputObjectType]:
-    """What may be asked of a field, by its scalar; and of a list of a scalar, by `[scalar]`."""
+    """Make the filter of a field by its scalar; that of a list of a scalar has the name `[scalar]`."""
     types = {}
     for name, scalar in SCALARS.items():
         if name != "ID":
@@ -62,14 +62,14 @@ def _filter_type(name: str, scalar: GraphQLInputType, operators: tuple[str, ...]
 class Inputs:
     """Makes the input types of the classes of one schema. `names`: type names by (class name, nested)."""
 
-    def __init__(self, shapes: Shapes, names: dict[tuple[str, bool], str]) -> None:
-        self._shapes = shapes
+    def __init__(self, classes: SchemaClasses, names: dict[tuple[str, bool], str]) -> None:
+        self._shapes = classes
         self._names = names
         self._filters = filter_types()
         self._nested: dict[str, GraphQLInputObjectType] = {}
 
-    def filter(self, type_name: str, fields: dict[str, Field]) -> GraphQLInputObjectType:
-        """The filter of a type with these fields (by their names in GraphQL)."""
+    def filter(self, type_name: str, fields: dict[str, SchemaField]) -> GraphQLInputObjectType:
+        """Make the filter of a type with these fields (by their names in GraphQL)."""
 
         def make() -> dict[str, GraphQLInputField]:
             found = {name: GraphQLInputField(self._filters["String"]) for name in METADATA}
@@ -84,16 +84,16 @@ class Inputs:
         made = GraphQLInputObjectType(f"{type_name}Filter", make)
         return made
 
-    def order(self, type_name: str, fields: dict[str, Field]) -> GraphQLEnumType:
-        """The fields that a type's objects can be ordered by; the values are Python's names."""
+    def order(self, type_name: str, fields: dict[str, SchemaField]) -> GraphQLEnumType:
+        """Make the fields that a type's objects can be ordered by; the values are Python's names."""
         names = {name: name for name in (*METADATA, "version")}
         names |= {
             name: field.name for name, field in fields.items() if field.kind.name in ORDERED and name not in _WORDS
         }
         return GraphQLEnumType(f"{type_name}Order", names)
 
-    def fields(self, type_name: str, fields: dict[str, Field]) -> GraphQLInputObjectType | None:
-        """What an object of a type is made of; None when that is nothing."""
+    def fields(self, type_name: str, fields: dict[str, SchemaField]) -> GraphQLInputObjectType | None:
+        """Make the fields that an object of a type is made of; None when there are none."""
         if not fields:
             return None
         return GraphQLInputObjectType(
@@ -104,7 +104,7 @@ class Inputs:
             },
         )
 
-    def _input(self, kind: Kind) -> GraphQLInputType:
+    def _input(self, kind: FieldKind) -> GraphQLInputType:
         if kind.of:
             return GraphQLList(self._input(kind.of))
         if kind.name == "Reference":
@@ -113,19 +113,19 @@ class Inputs:
             return self._nested_input(self._shapes.nested[kind.target])
         return SCALARS.get(kind.name, GraphQLString)
 
-    def _nested_input(self, shape: Shape) -> GraphQLInputType:
-        known = self._nested.get(shape.class_name)
+    def _nested_input(self, schema_class: SchemaClass) -> GraphQLInputType:
+        known = self._nested.get(schema_class.class_name)
         if known is None:
-            named = {field.name: field for field in shape.fields.values() if fits(field.name)}
-            made = self.fields(self._names[shape.class_name, True], named)
+            named = {field.name: field for field in schema_class.fields.values() if fits(field.name)}
+            made = self.fields(self._names[schema_class.class_name, True], named)
             if made is None:
                 return JSON
-            known = self._nested[shape.class_name] = made
+            known = self._nested[schema_class.class_name] = made
         return known
 
     # --- given values as Python's
-    def value(self, given: Any, kind: Kind) -> Any:
-        """What a given value is in a state."""
+    def value(self, given: Any, kind: FieldKind) -> object:
+        """Convert a given value to that of a state."""
         if given is None:
             return None
         if kind.of:
@@ -136,28 +136,34 @@ class Inputs:
         if kind.name == "Enum":
             return Record(kind.target, self._shapes.nested[kind.target].bundles[-1], {"name": given})
         if kind.name == "Nested":
-            shape = self._shapes.nested[kind.target]
-            if not shape.fields:
+            schema_class = self._shapes.nested[kind.target]
+            if not schema_class.fields:
                 return given
-            return Record(kind.target, shape.bundles[-1], self.state(given, shape, whole=True))
+            return Record(kind.target, schema_class.bundles[-1], self.state(given, schema_class, whole=True))
         return given
 
-    def state(self, given: Wire, shape: Shape, *, whole: bool) -> Wire:
-        """The given fields as a state's; `whole`: with the defaults of the others. Invalid names what is missing."""
-        state = {name: self.value(value, shape.fields[name].kind) for name, value in given.items()}
+    def state(self, given: Wire, schema_class: SchemaClass, *, whole: bool) -> Wire:
+        """Convert the given fields to those of a state; `whole`: with the defaults of the others.
+
+        Raises:
+            Invalid: a field without a default is missing; the error names it.
+        """
+        state = {name: self.value(value, schema_class.fields[name].kind) for name, value in given.items()}
         if not whole:
             return state
-        newest = shape.bundles[-1] if shape.bundles else ""
-        own = {field.name: field for field in shape.fields.values() if newest in field.defaults}
+        newest = schema_class.bundles[-1] if schema_class.bundles else ""
+        own = {field.name: field for field in schema_class.fields.values() if newest in field.defaults}
         missing = [field.name for field in own.values() if field.required and field.name not in state]
         if missing:
-            raise Invalid(f"a {shape.class_name} needs {', '.join(missing)}", remedy="give them among its fields")
+            raise Invalid(
+                f"a {schema_class.class_name} needs {', '.join(missing)}", remedy="give them among its fields"
+            )
         defaults = {name: field.defaults[newest] for name, field in own.items()}
         return {name: value for name, value in defaults.items() if value is not NOTHING} | state
 
 
-def _filtered(kind: Kind) -> str:
-    """The filter of a kind; none ("") for what has fields of its own."""
+def _filtered(kind: FieldKind) -> str:
+    """Return the name of the filter of a kind; "" for a class with fields of its own."""
     if kind.of:
         return f"[{kind.of.name}]" if kind.of.name in ORDERED else ""
     return kind.name if kind.name in ORDERED else ""

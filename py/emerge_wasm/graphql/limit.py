@@ -1,13 +1,14 @@
-"""What a document may ask for, checked before anything of it runs.
+"""Limit what a document may ask for, before anything of it runs.
 
-Three looks: at its tokens before it is parsed (the parser recurses), at its form before it is validated (validation
-compares fields of one name pairwise), and at its cost with the variables' values before it is run.
+It is checked three times: its tokens before it is parsed (the parser recurses), its form before it is validated
+(validation compares fields of one name pairwise), and its cost with the variables' values before it is run. The parser
+can count tokens too, but brackets and digits must be counted before it recurses.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Iterable
 
 from graphql import (
     DocumentNode,
@@ -17,8 +18,10 @@ from graphql import (
     GraphQLError,
     GraphQLField,
     GraphQLSchema,
+    GraphQLType,
     InlineFragmentNode,
     OperationDefinitionNode,
+    SelectionNode,
     SelectionSetNode,
     Source,
     TokenKind,
@@ -35,13 +38,13 @@ SIZE = 64 * 1024
 """Characters of a document."""
 TOKENS = 2000
 DIGITS = 1000
-"""Of one number."""
+"""Digits of one number."""
 BRACKETS = 40
 """Brackets within brackets."""
 FRAGMENTS = 50
 ALIASES = 50
 SAME = 100
-"""Fields of one name in the answer that a document mentions."""
+"""Fields of one name in a document."""
 DEPTH = 12
 INTROSPECTION_DEPTH = 20
 COST = 20_000
@@ -49,9 +52,9 @@ VARIABLES = 10_000
 """Values in the variables."""
 VARIABLES_DEPTH = 32
 LIST = 100
-"""Objects of a list whose `limit` is not said."""
+"""Objects of a list without a `limit`."""
 REFERENCES = 20
-"""Of `references` likewise; and what a list that has no `limit` is taken to have."""
+"""Objects of `references` without a `limit`; and the length that a plain list is taken to have."""
 PAGED = "paged"
 """Marks a field whose list is as long as the `limit` of the field around it."""
 
@@ -71,7 +74,12 @@ def exceeded(limit: str, found: int | str, most: int, what: str) -> LimitExceede
 
 
 def check_text(text: str) -> None:
-    """Size, tokens and brackets of a document that is not parsed yet. Raises LimitExceeded, GraphQLSyntaxError."""
+    """Check the size, tokens and brackets of a document before it is parsed.
+
+    Raises:
+        LimitExceeded: there are too many.
+        GraphQLSyntaxError: the text is no GraphQL.
+    """
     if len(text) > SIZE:
         raise exceeded("size", len(text), SIZE, "characters")
     lexer = Lexer(Source(text))
@@ -88,9 +96,9 @@ def check_text(text: str) -> None:
 
 
 def check_variables(variables: Wire) -> None:
-    """How much the variables hold, and how deep."""
+    """Check how much the variables hold, and how deep. Raises LimitExceeded."""
     count, depth = 0, 0
-    level: list[Any] = [variables]
+    level: list[object] = [variables]
     while level:
         depth += 1
         level = [item for each in level if isinstance(each, (dict, list, tuple)) for item in _items(each)]
@@ -101,12 +109,12 @@ def check_variables(variables: Wire) -> None:
             raise exceeded("variables", f"more than {VARIABLES_DEPTH}", VARIABLES_DEPTH, "levels in its variables")
 
 
-def _items(value: Any) -> Any:
+def _items(value: dict[str, object] | list[object] | tuple[object, ...]) -> Iterable[object]:
     return value.values() if isinstance(value, dict) else value
 
 
 def check_form(document: DocumentNode) -> None:
-    """Depth, aliases, fragments and repeated fields, whatever the schema is."""
+    """Check depth, aliases, fragments and repeated fields, whatever the schema is. Raises LimitExceeded."""
     fragments = fragments_of(document)
     if len(fragments) > FRAGMENTS:
         raise exceeded("fragments", len(fragments), FRAGMENTS, "fragments")
@@ -137,7 +145,7 @@ def fragments_of(document: DocumentNode) -> Fragments:
 
 
 def _fields(selections: SelectionSetNode) -> list[FieldNode]:
-    """Every field that is written in a selection, at any depth, fragments' not followed."""
+    """Return every field that is written in a selection, at any depth; fragments are not followed."""
     found: list[FieldNode] = []
     todo = [selections]
     while todo:
@@ -150,7 +158,7 @@ def _fields(selections: SelectionSetNode) -> list[FieldNode]:
 
 
 class _Walk:
-    """Goes through fragments, each looked at once."""
+    """Walks through fragments, each once."""
 
     def __init__(self, fragments: Fragments) -> None:
         self.fragments = fragments
@@ -164,7 +172,7 @@ class _Walk:
 
 
 class _Depths(_Walk):
-    """(levels of fields, levels of introspection) of selections."""
+    """Counts (levels of fields, levels of introspection) of selections."""
 
     def __init__(self, fragments: Fragments) -> None:
         super().__init__(fragments)
@@ -177,14 +185,14 @@ class _Depths(_Walk):
             plain, introspection = max(plain, one), max(introspection, two)
         return plain, introspection
 
-    def _of_node(self, node: Any) -> tuple[int, int]:
+    def _of_node(self, node: SelectionNode) -> tuple[int, int]:
         if isinstance(node, FieldNode):
             plain, introspection = self.of(node.selection_set)
             if node.name.value.startswith("__"):
                 return 1, 1 + max(plain, introspection)
             return 1 + plain, introspection
-        if isinstance(node, InlineFragmentNode):
-            return self.of(node.selection_set)
+        if not isinstance(node, FragmentSpreadNode):
+            return self.of(getattr(node, "selection_set", None))
         name = node.name.value
         if name not in self.known:
             fragment = self.enter(node)
@@ -195,7 +203,7 @@ class _Depths(_Walk):
 
 
 class Cost(_Walk):
-    """What a valid operation comes to: each field one, those of a list once for each object that it may have."""
+    """Computes the cost of a valid operation: one for each field, for each object that the list around it may have."""
 
     def __init__(self, schema: GraphQLSchema, fragments: Fragments, variables: Wire) -> None:
         super().__init__(fragments)
@@ -213,10 +221,10 @@ class Cost(_Walk):
             )
         return cost
 
-    def _of(self, selections: SelectionSetNode | None, parent: Any) -> int:
+    def _of(self, selections: SelectionSetNode | None, parent: GraphQLType | None) -> int:
         return sum(self._of_node(node, parent) for node in selections.selections) if selections else 0
 
-    def _of_node(self, node: Any, parent: Any) -> int:
+    def _of_node(self, node: SelectionNode, parent: GraphQLType | None) -> int:
         if isinstance(node, FieldNode):
             if node.name.value.startswith("__"):
                 return 1
@@ -226,6 +234,7 @@ class Cost(_Walk):
         if isinstance(node, InlineFragmentNode):
             on = type_from_ast(self._schema, node.type_condition) if node.type_condition else parent
             return self._of(node.selection_set, on)
+        assert isinstance(node, FragmentSpreadNode)
         name = node.name.value
         if name not in self._known:
             fragment = self.enter(node)
@@ -234,11 +243,11 @@ class Cost(_Walk):
         return self._known[name]
 
     def _objects(self, field: GraphQLField, node: FieldNode) -> int:
-        """How many objects a field may have."""
+        """Return how many objects a field may have."""
         if "limit" not in field.args:
             return 1 if PAGED in field.extensions or "[" not in str(field.type) else REFERENCES
         try:
             limit = get_argument_values(field, node, self._variables).get("limit")
-        except GraphQLError:  # which running it will tell
+        except GraphQLError:  # running the document reports it
             limit = None
         return max(1, limit if isinstance(limit, int) else LIST)

@@ -1,68 +1,82 @@
-"""What mutations do: objects made, changed and removed, methods run; each by the operation of the table."""
+"""Mutations: make, change and remove objects, run methods, each by an operation of the table."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..codec import encode
 from ..errors import Conflict, Invalid, NotFound
-from ..operations import Wire
-from .caller import Caller
+from ..operations import Values, Wire
+from ..results import PointerRow
+from .caller import GraphQLCaller
 from .inputs import Inputs
-from .listing import within
-from .node import Node, Request
-from .shape import Shape
+from .object_list import within
+from .request import GraphQLRequest, ObjectNode
+from .schema_class import SchemaClass
 
 
-async def create(request: Request, inputs: Inputs, shape: Shape, path: str, fields: Wire, perms: str) -> Node:
-    """A new object of a class, by its newest bundle. Conflict when something is there already."""
+async def create(
+    request: GraphQLRequest, inputs: Inputs, schema_class: SchemaClass, path: str, fields: Wire, perms: str
+) -> ObjectNode:
+    """Make an object of a class, by its newest bundle.
+
+    Raises:
+        Conflict: something is at the path already.
+    """
     path = within(request, path)
-    state = encode(inputs.state(fields, shape, whole=True))
-    bundle = shape.bundles[-1] if shape.bundles else ""
-    members = {hash: member.data for hash, member in request.book.shapes.members.items()}
+    state = encode(inputs.state(fields, schema_class, whole=True))
+    bundle = schema_class.bundles[-1] if schema_class.bundles else ""
+    members = {hash: member.data for hash, member in request.class_schema.classes.members.items()}
 
-    async def make(caller: Caller) -> Wire:
+    async def make(caller: GraphQLCaller) -> PointerRow:
         if await is_there(caller, path):
             raise Conflict(f"something is at {path} already", path=path, remedy="update it, or choose another name")
-        simple = shape.class_name.rpartition(".")[2]
-        made: Wire = await caller.call("store", path, state, simple, bundle, 0, "file", perms, members)
+        simple = schema_class.class_name.rpartition(".")[2]
+        made: PointerRow = await caller.call(
+            "store", path=path, state=state, class_name=simple, bundle=bundle, perms=perms, bundles=members
+        )
         return made
 
     request.forget()
-    return _changed(await request.caller.at_once(make))
+    return _changed(await request.caller.in_transaction(make))
 
 
-async def is_there(caller: Caller, path: str) -> bool:
+async def is_there(caller: GraphQLCaller, path: str) -> bool:
     try:
-        await caller.call("get", path)
+        await caller.call("get", path=path)
     except NotFound:
         return False
     return True
 
 
-async def update(request: Request, inputs: Inputs, shape: Shape, path: str, fields: Wire, version: int) -> Node:
-    """Set the given fields. Conflict as in the operation `update`; Invalid for an object of another class."""
+async def update(
+    request: GraphQLRequest, inputs: Inputs, schema_class: SchemaClass, path: str, fields: Wire, version: int
+) -> ObjectNode:
+    """Set the given fields of an object.
+
+    Raises:
+        Conflict: see the operation `update`.
+        Invalid: the object is of another class.
+    """
     path = within(request, path)
     request.forget()
-    pointer = await request.caller.call("get", path)
-    if request.book.class_of(pointer) != shape.class_name:
-        raise Invalid(f"{path} is no {shape.class_name}", path=path, remedy=f"it is a {pointer['class_name']}")
-    state = encode(inputs.state(fields, shape, whole=False))
-    return _changed(await request.caller.call("update", path, state, version))
+    pointer: PointerRow = await request.caller.call("get", path=path)
+    if request.class_schema.class_of(pointer) != schema_class.class_name:
+        raise Invalid(f"{path} is no {schema_class.class_name}", path=path, remedy=f"it is a {pointer['class_name']}")
+    state = encode(inputs.state(fields, schema_class, whole=False))
+    return _changed(await request.caller.call("update", path=path, changes=state, version=version))
 
 
-async def remove(request: Request, path: str, recursive: bool) -> int:
+async def remove(request: GraphQLRequest, path: str, recursive: bool) -> int:
     request.forget()
-    return int(await request.caller.call("rm", within(request, path), recursive))
+    return int(await request.caller.call("rm", path=within(request, path), recursive=recursive))
 
 
-async def run(request: Request, path: str, method: str, args: list[Any], kwargs: Wire) -> Any:
-    """Run a method of an object; its result."""
+async def run(request: GraphQLRequest, path: str, method: str, args: Values, kwargs: Wire) -> object:
+    """Run a method of an object, and return its result."""
     request.forget()
     if not isinstance(kwargs, dict):
         raise Invalid("kwargs are a map of names to values")
-    return await request.caller.call("run", within(request, path), method, args, kwargs)
+    return await request.caller.call("run", path=within(request, path), method=method, args=args, kwargs=kwargs)
 
 
-def _changed(pointer: Wire) -> Node:
-    return Node(pointer, pointer.get("merged"), pointer["version"])
+def _changed(pointer: PointerRow) -> ObjectNode:
+    return ObjectNode(pointer, pointer.get("merged"), pointer["version"])

@@ -1,4 +1,4 @@
-"""The scalars beyond GraphQL's own: how Python's values are written in JSON, and read from it and from documents."""
+"""The scalars of a schema: write Python's values in JSON, and read them from JSON and from documents."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import binascii
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
 from uuid import UUID
 
 from graphql import (
@@ -27,6 +26,8 @@ from graphql import (
 
 from ..codec import plain
 
+Convert = Callable[[object], object]
+
 SAFE = 2**53 - 1
 """Integers that every JSON reader holds exactly."""
 
@@ -34,24 +35,24 @@ TEXT_LIMIT = 4000
 """Characters of a number."""
 
 
-def _big_int(value: Any) -> Any:
-    if type(value) is not int:
+def _big_int(value: object) -> object:
+    if not isinstance(value, int) or isinstance(value, bool):
         raise GraphQLError(f"{_shown(value)} is no integer")
     return value if -SAFE <= value <= SAFE else str(plain(value)) if value.bit_length() < 8192 else hex(value)
 
 
-def _read_big_int(value: Any) -> int:
-    if type(value) is float and value.is_integer() and abs(value) <= SAFE:
+def _read_big_int(value: object) -> int:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= SAFE:
         return int(value)
-    if type(value) is str and len(value) <= TEXT_LIMIT:
+    if isinstance(value, str) and len(value) <= TEXT_LIMIT:
         return int(value)
-    if type(value) is not int:
+    if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError
     return value
 
 
-def _exactly(*kinds: type) -> Callable[[Any], Any]:
-    def write(value: Any) -> Any:
+def _exactly(*kinds: type) -> Convert:
+    def write(value: object) -> object:
         if type(value) not in kinds:
             raise GraphQLError(f"{_shown(value)} is no {kinds[0].__name__}")
         return plain(value)
@@ -59,39 +60,39 @@ def _exactly(*kinds: type) -> Callable[[Any], Any]:
     return write
 
 
-def _text(read: Callable[[str], Any]) -> Callable[[Any], Any]:
-    def parse(value: Any) -> Any:
-        if type(value) is not str:
+def _text(read: Callable[[str], object]) -> Convert:
+    def parse(value: object) -> object:
+        if not isinstance(value, str):
             raise ValueError
         return read(value)
 
     return parse
 
 
-def _decimal(value: Any) -> Decimal:
+def _decimal(value: object) -> Decimal:
     if type(value) not in (str, int, float) or len(str(value)) > TEXT_LIMIT:
         raise ValueError
     return Decimal(str(value))
 
 
-def _duration(value: Any) -> timedelta:
-    if type(value) not in (int, float):
+def _duration(value: object) -> timedelta:
+    if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError
     return timedelta(seconds=value)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return f"a {type(value).__name__}"
 
 
-def _scalar(name: str, doc: str, write: Callable[[Any], Any], read: Callable[[Any], Any]) -> GraphQLScalarType:
-    def parse_value(value: Any) -> Any:
+def _scalar(name: str, doc: str, write: Convert, read: Convert) -> GraphQLScalarType:
+    def parse_value(value: object) -> object:
         try:
             return read(value)
         except (ValueError, TypeError, OverflowError, InvalidOperation, binascii.Error):
             raise GraphQLError(f"{str(value)[:80]!r} is no {name}: {doc}") from None
 
-    def parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+    def parse_literal(node: ValueNode, variables: dict[str, object] | None = None) -> object:
         if isinstance(node, StringValueNode):
             return parse_value(node.value)
         if isinstance(node, IntValueNode):
@@ -103,7 +104,7 @@ def _scalar(name: str, doc: str, write: Callable[[Any], Any], read: Callable[[An
     )
 
 
-def _literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+def _literal(node: ValueNode, variables: dict[str, object] | None = None) -> object:
     return value_from_ast_untyped(node, variables)
 
 

@@ -1,4 +1,4 @@
-"""Changes as a subscription's answers have them. No graphql-core."""
+"""Follow changes for subscriptions. Imports no graphql-core."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from ..operations import Wire
-from .node import Node, Request
+from .request import GraphQLRequest, ObjectNode
 
 REMOVED = "rm"
 
 
-async def follow_changes(request: Request, path: str, since: int, class_name: str | None) -> AsyncGenerator[Wire, None]:
-    """The changes at or below a path, of objects of one class where one is named."""
-    async with aclosing(request.caller.stream("watch", path, since)) as changes:
+async def follow_changes(
+    request: GraphQLRequest, path: str, since: int, class_name: str | None
+) -> AsyncGenerator[Wire, None]:
+    """Yield the changes at or below a path, of objects of one class where one is named."""
+    async with aclosing(request.caller.stream("watch", path=path, since=since)) as changes:
         async for change in changes:
             pointer = change["pointer"]
-            if class_name is None or request.book.class_of(pointer) == class_name:
+            if class_name is None or request.class_schema.class_of(pointer) == class_name:
                 gone = change["operation"] == REMOVED
-                yield {**change, "object": None if gone else Node(pointer, as_of=pointer["date"])}
+                yield {**change, "object": None if gone else ObjectNode(pointer, as_of=pointer["date"])}

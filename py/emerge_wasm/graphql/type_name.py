@@ -1,4 +1,4 @@
-"""Names as GraphQL can hold them: of types, of fields, of lists. Pure."""
+"""Make names that GraphQL allows for types, fields and lists. Pure."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import re
 from collections.abc import Iterable
 
 SUFFIXES = ("", "Page", "Filter", "Order", "Input", "Change")
-"""Names that are made from a type's."""
+"""Endings of the names that are made from a type's name."""
 
 NAME = re.compile(r"(?!__)[_A-Za-z][_0-9A-Za-z]*")
 _BAD = re.compile(r"[^_0-9A-Za-z]")
 
 
 def fits(name: str) -> bool:
-    """Whether GraphQL can hold this name of a field as it is."""
+    """Tell whether GraphQL allows this name of a field."""
     return NAME.fullmatch(name) is not None
 
 
 def name_types(class_names: Iterable[str], reserved: Iterable[str]) -> dict[str, str]:
-    """A type's name for each class: `Order.Line` is Order_Line, and any other sign that GraphQL has not is `_`.
+    """Name a type for each class: `Order.Line` becomes Order_Line, and so does any character that GraphQL lacks.
 
-    One that is taken, or would make a taken one, gets a `_` behind it.
+    A name that is taken, or from which a taken one would be made, gets a `_` at its end.
     """
     taken = set(reserved)
     names: dict[str, str] = {}
@@ -35,20 +35,20 @@ def name_types(class_names: Iterable[str], reserved: Iterable[str]) -> dict[str,
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:
-    """The name, with a `_` behind it for each time that it is taken."""
+    """Return the name, with as many `_` at its end as make it free."""
     while name in taken:
         name += "_"
     return name
 
 
 def singular(type_name: str) -> str:
-    """`Widget` is widget, `HTTPServer` is httpServer, `_X` stays."""
+    """Return the name of one: `Widget` gives widget, `HTTPServer` httpServer, `_X` stays."""
     head = re.match(r"[A-Z]+(?![a-z])|[A-Z]", type_name)
     return type_name if head is None else head[0].lower() + type_name[head.end() :]
 
 
 def plural(name: str) -> str:
-    """`widget` is widgets, `box` boxes, `story` stories."""
+    """Return the name of many: `widget` gives widgets, `box` boxes, `story` stories."""
     if re.search(r"[^aeiou]y$", name):
         return name[:-1] + "ies"
     return name + ("es" if re.search(r"(s|x|z|ch|sh)$", name) else "s")

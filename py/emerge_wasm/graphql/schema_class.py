@@ -1,93 +1,92 @@
-"""What is known of classes: the fields of one name's classes, united over all bundles that define it. Pure."""
+"""The classes of a schema: the fields of each name, united over all bundles that define it. Pure."""
 
 from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..bundles import Bundle, describe, parse
 from ..bundles.bundle import Content, Find
+from ..bundles.description import class_node
 from ..codec import read_literal
-from ..codec.syntax_depth import check_nesting
 from ..errors import EmergeError, Invalid
 from ..objects import METADATA
-from .kind import JSON, Kind, read_kind, unite
+from .field_kind import JSON, FieldKind, read_kind, unite
 
 NOTHING = object()
-"""The default of a field that has none, or one that only its code knows."""
+"""Stands for the default of a field that has none, or one that only its code knows."""
 
 BASES = {"EmergeObject", "EmergeFile", "EmergeDirectory"}
 ENUMS = {"Enum", "StrEnum", "IntEnum"}
 _FLAGS = {"Flag", "IntFlag"}
-_FACTORIES: dict[str, Any] = {"list": [], "dict": {}, "set": set(), "tuple": (), "frozenset": frozenset(), "str": ""}
+_FACTORIES: dict[str, object] = {"list": [], "dict": {}, "set": set(), "tuple": (), "frozenset": frozenset(), "str": ""}
 
 
 @dataclass(slots=True)
-class Field:
-    """One field of a class. `defaults`: by the hash of each bundle that has it."""
+class SchemaField:
+    """One field of a class. `defaults`: by the hash of each bundle that has the field."""
 
     name: str
-    kind: Kind
+    kind: FieldKind
     annotation: str
     required: bool = False
-    defaults: dict[str, Any] = field(default_factory=dict)
+    defaults: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
-class Shape:
+class SchemaClass:
     """The classes of one name. `bundles`: their hashes, the newest last. `nested`: a value within objects."""
 
     class_name: str
     nested: bool = False
     doc: str = ""
-    fields: dict[str, Field] = field(default_factory=dict)
+    fields: dict[str, SchemaField] = field(default_factory=dict)
     bundles: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Shapes:
+class SchemaClasses:
     """All classes of a schema, by name: those of objects, and those of values within them.
 
-    `members` are bundles of classes within another's text, by hash: they may be in no store yet.
+    `members`: bundles of classes within another's text, by hash, which may be in no store yet.
     """
 
-    objects: dict[str, Shape] = field(default_factory=dict)
-    nested: dict[str, Shape] = field(default_factory=dict)
+    objects: dict[str, SchemaClass] = field(default_factory=dict)
+    nested: dict[str, SchemaClass] = field(default_factory=dict)
     members: dict[str, Bundle] = field(default_factory=dict)
 
     def add(self, hash: str, find: Find) -> None:
         """Add the class of a bundle. Raises Invalid for one that cannot be read."""
         bundle = parse(_found(hash, find), hash)
-        shape = self.objects.setdefault(bundle.class_name, Shape(bundle.class_name))
-        self._fill(shape, bundle, find)
+        schema_class = self.objects.setdefault(bundle.class_name, SchemaClass(bundle.class_name))
+        self._fill(schema_class, bundle, find)
 
-    def _fill(self, shape: Shape, bundle: Bundle, find: Find) -> None:
-        if bundle.hash in shape.bundles:
+    def _fill(self, schema_class: SchemaClass, bundle: Bundle, find: Find) -> None:
+        if bundle.hash in schema_class.bundles:
             return
-        shape.bundles.append(bundle.hash)
+        schema_class.bundles.append(bundle.hash)
         about = describe(bundle, find)
-        shape.doc = about["doc"] or shape.doc
+        schema_class.doc = about["doc"] or schema_class.doc
         own = [
-            Field(row["name"], self._kind(row["annotation"], bundle, find), row["annotation"])
+            SchemaField(row["name"], self._kind(row["annotation"], bundle, find), row["annotation"])
             for row in about["fields"]
         ]
         texts = {row["name"]: row["default"] for row in about["fields"]}
-        if not shape.nested:
-            own += [Field("id", Kind("String"), "str"), Field("data", JSON, "Any")]
+        if not schema_class.nested:
+            own += [SchemaField("id", FieldKind("String"), "str"), SchemaField("data", JSON, "Any")]
             texts |= {"id": "''", "data": "None"}
         for each in own:
-            if each.name in METADATA and not shape.nested:
+            if each.name in METADATA and not schema_class.nested:
                 continue
-            known = shape.fields.setdefault(each.name, each)
+            known = schema_class.fields.setdefault(each.name, each)
             known.kind = unite(known.kind, each.kind)
             known.required = not texts[each.name]
             known.defaults[bundle.hash] = _default(texts[each.name])
 
-    def _kind(self, annotation: str, bundle: Bundle, find: Find) -> Kind:
+    def _kind(self, annotation: str, bundle: Bundle, find: Find) -> FieldKind:
         return read_kind(annotation, lambda name: self._class_kind(name, bundle, find))
 
-    def _class_kind(self, name: str, bundle: Bundle, find: Find) -> Kind | None:
+    def _class_kind(self, name: str, bundle: Bundle, find: Find) -> FieldKind | None:
         found = _find_class(name, bundle, find)
         if found is None:
             return None
@@ -96,12 +95,12 @@ class Shapes:
         if bases & _FLAGS:
             return JSON
         self.members[inner.hash] = inner
-        shape = self.nested.setdefault(inner.class_name, Shape(inner.class_name, nested=True))
+        schema_class = self.nested.setdefault(inner.class_name, SchemaClass(inner.class_name, nested=True))
         if bases & ENUMS:
-            shape.bundles += [inner.hash] if inner.hash not in shape.bundles else []
-            return Kind("Enum", target=inner.class_name)
-        self._fill(shape, inner, find)
-        return Kind("Nested", target=inner.class_name)
+            schema_class.bundles += [inner.hash] if inner.hash not in schema_class.bundles else []
+            return FieldKind("Enum", target=inner.class_name)
+        self._fill(schema_class, inner, find)
+        return FieldKind("Nested", target=inner.class_name)
 
 
 def _found(hash: str, find: Find) -> bytes:
@@ -112,7 +111,7 @@ def _found(hash: str, find: Find) -> bytes:
 
 
 def _find_class(name: str, bundle: Bundle, find: Find) -> tuple[Bundle, ast.ClassDef] | None:
-    """The class that a name in the text of a bundle, or of one that it requires, means."""
+    """Find the class that a name means in the text of a bundle, or of one that it requires."""
     todo, seen = [bundle], {bundle.hash}
     while todo:
         each = todo.pop(0)
@@ -136,21 +135,13 @@ def _find_class(name: str, bundle: Bundle, find: Find) -> tuple[Bundle, ast.Clas
 
 def _class_node(bundle: Bundle, name: str) -> ast.ClassDef | None:
     try:
-        check_nesting(bundle.source)
-        body: list[ast.stmt] = ast.parse(bundle.source).body
-    except Exception:  # whatever the tokenizer and the parser raise: then it says nothing
+        return class_node(bundle, name)
+    except Exception:  # whatever the tokenizer and the parser raise: then it has none
         return None
-    found = None
-    for step in name.split("."):
-        found = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == step), None)
-        if found is None:
-            return None
-        body = found.body
-    return found
 
 
-def _default(text: str) -> Any:
-    """The value of a field's default, where its text says it."""
+def _default(text: str) -> object:
+    """Read the default of a field from its text, NOTHING where only its code knows it."""
     if not text:
         return NOTHING
     try:
@@ -159,8 +150,8 @@ def _default(text: str) -> Any:
         return _from_field(text)
 
 
-def _from_field(text: str) -> Any:
-    """What `field(default=…)` or `field(default_factory=list)` gives."""
+def _from_field(text: str) -> object:
+    """Read the default in `field(default=…)` or `field(default_factory=list)`."""
     call = ast.parse(text, mode="eval").body
     if not isinstance(call, ast.Call) or ast.unparse(call.func).rpartition(".")[2] != "field":
         return NOTHING

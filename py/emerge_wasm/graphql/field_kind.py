@@ -1,4 +1,4 @@
-"""What a field holds, read off its annotation. Pure: no graphql-core, and no code of a class is run."""
+"""Read from a field's annotation what it holds. Pure: no graphql-core, and no code of a class is run."""
 
 from __future__ import annotations
 
@@ -39,25 +39,27 @@ DEPTH_LIMIT = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """`name`: a scalar's, or List (`of` what, held in which `container`), Nested or Enum (`target`: its class's name),
-    Reference, JSON (anything)."""
+class FieldKind:
+    """What a field holds. `name` is that of a scalar, or one of List, Nested, Enum, Reference, JSON (anything).
+
+    A List has items `of` a kind in a `container`; a Nested or Enum is of the class named `target`.
+    """
 
     name: str
-    of: Kind | None = None
+    of: FieldKind | None = None
     container: str = ""
     target: str = ""
 
 
-JSON = Kind("JSON")
-NONE = Kind("None")
+JSON = FieldKind("JSON")
+NONE = FieldKind("None")
 
-ClassKind = Callable[[str], Kind | None]
-"""What a class is by its name in the annotation's text: Nested, Enum, or None when it is not known."""
+ClassFieldKind = Callable[[str], FieldKind | None]
+"""Gives the kind of a class by its name in an annotation: Nested, Enum, or None for an unknown name."""
 
 
-def read_kind(annotation: str, class_kind: ClassKind) -> Kind:
-    """The kind of a field with this annotation. `X | None` is as X: everything may be null."""
+def read_kind(annotation: str, class_kind: ClassFieldKind) -> FieldKind:
+    """Read the kind of a field from its annotation. `X | None` is the same as X: everything may be null."""
     try:
         kind = _kind(ast.parse(annotation, mode="eval").body, class_kind, 0)
     except (SyntaxError, ValueError, RecursionError):
@@ -65,21 +67,21 @@ def read_kind(annotation: str, class_kind: ClassKind) -> Kind:
     return JSON if kind == NONE else kind
 
 
-def unite(first: Kind, second: Kind) -> Kind:
-    """The kind of what is either; JSON where they have nothing in common."""
+def unite(first: FieldKind, second: FieldKind) -> FieldKind:
+    """Return the kind of a value of either kind; JSON where they have nothing in common."""
     if first == second or second == NONE:
         return first
     if first == NONE:
         return second
     if {first.name, second.name} == {"BigInt", "Float"}:
-        return Kind("Float")
+        return FieldKind("Float")
     if first.of and second.of:
         container = first.container if first.container == second.container else "list"
-        return Kind("List", unite(first.of, second.of), container)
+        return FieldKind("List", unite(first.of, second.of), container)
     return JSON
 
 
-def _kind(node: ast.expr, class_kind: ClassKind, depth: int) -> Kind:
+def _kind(node: ast.expr, class_kind: ClassFieldKind, depth: int) -> FieldKind:
     if depth > DEPTH_LIMIT:
         return JSON
     match node:
@@ -97,27 +99,27 @@ def _kind(node: ast.expr, class_kind: ClassKind, depth: int) -> Kind:
     return JSON
 
 
-def _named(name: str, class_kind: ClassKind) -> Kind:
+def _named(name: str, class_kind: ClassFieldKind) -> FieldKind:
     found = class_kind(name)
     if found is not None:
         return found
     last = name.rpartition(".")[2]
     if last in LISTS:
-        return Kind("List", JSON, LISTS[last])
-    return Kind(SCALARS[last]) if last in SCALARS else JSON
+        return FieldKind("List", JSON, LISTS[last])
+    return FieldKind(SCALARS[last]) if last in SCALARS else JSON
 
 
-def _generic(node: ast.Subscript, class_kind: ClassKind, depth: int) -> Kind:
+def _generic(node: ast.Subscript, class_kind: ClassFieldKind, depth: int) -> FieldKind:
     name = ast.unparse(node.value).rpartition(".")[2]
     inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     if name == "Literal":
         return (
-            Kind("String")
+            FieldKind("String")
             if all(isinstance(each, ast.Constant) and type(each.value) is str for each in inner)
             else JSON
         )
     if name in ("Annotated", "Final", "Required", "Reference"):
-        return Kind("Reference") if name == "Reference" else _kind(inner[0], class_kind, depth + 1)
+        return FieldKind("Reference") if name == "Reference" else _kind(inner[0], class_kind, depth + 1)
     kinds = [
         _kind(each, class_kind, depth + 1)
         for each in inner
@@ -129,5 +131,5 @@ def _generic(node: ast.Subscript, class_kind: ClassKind, depth: int) -> Kind:
     for kind in kinds[1:]:
         joined = unite(joined, kind)
     if name in LISTS:
-        return Kind("List", JSON if joined == NONE else joined, LISTS[name])
+        return FieldKind("List", JSON if joined == NONE else joined, LISTS[name])
     return joined

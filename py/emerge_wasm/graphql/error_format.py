@@ -1,9 +1,8 @@
-"""Errors as GraphQL tells them: the code, the object's path, remedy and details in `extensions`."""
+"""Write errors as GraphQL has them: the code, the object's path, remedy and details are in `extensions`."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from graphql import GraphQLError
 
@@ -11,11 +10,11 @@ from ..codec import plain
 from ..errors import EmergeError
 from ..operations import Wire
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("emerge.graphql")
 
 
 def write_error(error: GraphQLError | EmergeError) -> Wire:
-    """{"message", "locations", "path", "extensions"} of an error. What is none of ours is logged and not told."""
+    """Write an error as {"message", "locations", "path", "extensions"}. An unexpected error is logged, not shown."""
     if isinstance(error, EmergeError):
         return {"message": error.message, "extensions": _extensions(error)}
     formatted: Wire = dict(error.formatted)
@@ -35,7 +34,7 @@ def write_error(error: GraphQLError | EmergeError) -> Wire:
 
 
 def original(error: GraphQLError) -> BaseException | None:
-    """What a field raised, when that was no GraphQLError."""
+    """Return the error that a field raised, None when it was GraphQL's own."""
     cause: BaseException | None = error
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
@@ -43,20 +42,19 @@ def original(error: GraphQLError) -> BaseException | None:
 
 
 def _extensions(error: EmergeError) -> Wire:
-    told: Wire = {"code": error.code}
+    found: Wire = {"code": error.code}
     if error.path:
-        told["path"] = error.path
+        found["path"] = error.path
     if error.remedy:
-        told["remedy"] = error.remedy
-    limit: Any = error.details.get("limit")
-    if limit:
-        told["limit"] = limit
+        found["remedy"] = error.remedy
+    if error.details.get("limit"):
+        found["limit"] = error.details["limit"]
     details = {name: plain(_read(value)) for name, value in error.details.items() if name != "limit"}
-    return {**told, "details": details} if details else told
+    return {**found, "details": details} if details else found
 
 
-def _read(value: Any) -> Any:
-    """States travel encoded; here they are read."""
+def _read(value: object) -> object:
+    """Decode the states among an error's details."""
     if isinstance(value, bytes):
         from ..codec import decode
 

@@ -1,7 +1,7 @@
-"""A filter as the text of a predicate over objects, and the values that it captures. Pure.
+"""Write a filter as the text of a predicate over objects, with the values that it captures. Pure.
 
-What is null has no order and contains nothing: `lt`, `contains` and the like are false for it, as in SQL; `eq`, `ne`
-and `in` take null as any other value. What an object has not is null.
+Null has no order and contains nothing: `lt`, `contains` and the like are false for it, as in SQL; `eq`, `ne` and `in`
+take null as any other value. A field that an object lacks is null.
 """
 
 from __future__ import annotations
@@ -22,30 +22,32 @@ METHODS = ("startswith", "endswith")
 
 
 @dataclass
-class Condition:
-    """A predicate in the making. `sure`: the fields that every object has; others are asked after first, in a way that
-    leaves an index of theirs usable. `values`: what is captured, by name."""
+class FilterPredicate:
+    """Builds a predicate. `values`: what it captures, by name.
+
+    `sure`: the fields that every object has. Others are tested with hasattr first, so that an index on them is usable.
+    """
 
     sure: frozenset[str] = frozenset()
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, object] = field(default_factory=dict)
     count: int = 0
 
     def wire(self, *texts: str) -> Wire | None:
-        """The predicate that is true where all these texts are; None when it would be true for all."""
+        """Return the predicate that is true where all these texts are; None when it is true of all objects."""
         text = self.all(list(texts))
         return None if text == "True" else {"text": f"lambda o: {text}", "values": encode(self.values), "bundle": ""}
 
     def all(self, texts: list[str]) -> str:
         return " and ".join(text for text in texts if text != "True") or "True"
 
-    def value(self, value: Any) -> str:
-        """The name under which a value is captured."""
+    def value(self, value: object) -> str:
+        """Capture a value, and return the name for it."""
         name = f"v{len(self.values)}"
         self.values[name] = value
         return name
 
     def read(self, filter: Wire) -> str:
-        """The text of a filter's conditions, all of which must hold."""
+        """Write the conditions of a filter, all of which must hold."""
         texts: list[str] = []
         for name, wanted in filter.items():
             if name == "and":
@@ -65,7 +67,7 @@ class Condition:
         return self.all([text if text.isidentifier() or text.startswith("(") else f"({text})" for text in texts])
 
     def test(self, name: str, operator: str, value: Any) -> str:
-        """The text of one condition on one field."""
+        """Write one condition on one field."""
         if operator in ("eq", "ne") and value is None:
             return f"{self._null(name)} is {'' if operator == 'eq' else 'not '}None"
         if operator == "ne":
@@ -78,7 +80,7 @@ class Condition:
             return self._among(name, value)
         return self._there(name, f"o.{name} is not None and {self._compare(f'o.{name}', operator, self.value(value))}")
 
-    def _among(self, name: str, values: list[Any]) -> str:
+    def _among(self, name: str, values: list[object]) -> str:
         if len(values) > VALUES_LIMIT:
             raise LimitExceeded(
                 f"{name}: in has {len(values)} values", remedy=f"the limit is {VALUES_LIMIT}", limit="in"
@@ -90,11 +92,11 @@ class Condition:
         return self._there(name, f"o.{name} in {self.value(values)}")
 
     def _there(self, name: str, test: str) -> str:
-        """A test that is false for what has not the field."""
+        """Make a test false for objects without the field."""
         return test if name in self.sure else f"hasattr(o, {name!r}) and {test}"
 
     def _null(self, name: str) -> str:
-        """The field, None for what has it not."""
+        """Write the field's value, None for objects without it."""
         return f"o.{name}" if name in self.sure else f"getattr(o, {name!r}, None)"
 
     def _compare(self, place: str, operator: str, value: str) -> str:
