@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from emerge_wasm.bundles import capture, describe, help_of, source_of
-from emerge_wasm.bundles.bundle import Bundle, Content, Part
+from emerge_wasm.bundles.bundle import Bundle, Content, SourcePart
 from emerge_wasm.errors import Invalid, LimitExceeded, NotFound
 
 from .conftest import pack
@@ -144,18 +144,18 @@ def test_help(source: ModuleType) -> None:
 
 
 def test_bundles_that_make_no_sense() -> None:
-    loop = Bundle.of(Content("A", parts=(Part("class", "A", "class A(B): pass\nclass B(A): pass", True),)))
+    loop = Bundle.of(Content("A", parts=(SourcePart("class", "A", "class A(B): pass\nclass B(A): pass", True),)))
     with pytest.raises(Invalid):
         describe(loop, lambda hash: None)
     with pytest.raises(Invalid):
-        describe(Bundle.of(Content("A", parts=(Part("class", "A", "class A(", True),))), lambda hash: None)
+        describe(Bundle.of(Content("A", parts=(SourcePart("class", "A", "class A(", True),))), lambda hash: None)
     assert describe(Bundle.of(Content("A")), lambda hash: None) == {"doc": "", "fields": [], "methods": []}
 
 
 @pytest.mark.parametrize("deep", ["-" * 5000 + "1", "1+" * 5000 + "1", "f" + "(0)" * 5000])
 def test_source_that_nests_too_deep(deep: str) -> None:
     """Looking at it must not end a browser tab's interpreter."""
-    bundle = Bundle.of(Content("A", parts=(Part("class", "A", f"class A:\n    x = {deep}", True),)))
+    bundle = Bundle.of(Content("A", parts=(SourcePart("class", "A", f"class A:\n    x = {deep}", True),)))
     with pytest.raises(LimitExceeded, match="line 2 of the text nests deeper"):
         describe(bundle, lambda hash: None)
 
@@ -163,4 +163,4 @@ def test_source_that_nests_too_deep(deep: str) -> None:
 def test_many_branches() -> None:
     text = "class A:\n    def f(self, a):\n        if a: pass\n" + "        elif a: pass\n" * 2000
     with pytest.raises(LimitExceeded):
-        describe(Bundle.of(Content("A", parts=(Part("class", "A", text, True),))), lambda hash: None)
+        describe(Bundle.of(Content("A", parts=(SourcePart("class", "A", text, True),))), lambda hash: None)

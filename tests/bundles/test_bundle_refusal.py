@@ -14,7 +14,7 @@ import pytest
 
 from emerge_wasm import EmergeFile
 from emerge_wasm.bundles import capture, load, parse
-from emerge_wasm.bundles.bundle import Bundle, Content, Part
+from emerge_wasm.bundles.bundle import Bundle, Content, SourcePart
 from emerge_wasm.codec import decode, encode
 from emerge_wasm.errors import CannotShip, ExecutionFailed, Invalid, LimitExceeded, NotFound
 
@@ -201,7 +201,7 @@ def test_a_bundle_with_another_hash() -> None:
 
 
 def made(text: str, **more: Any) -> tuple[str, Callable[[str], bytes | None]]:
-    bundle = Bundle.of(Content("Item", parts=(Part("class", "Item", text, False),), **more))
+    bundle = Bundle.of(Content("Item", parts=(SourcePart("class", "Item", text, False),), **more))
     return bundle.hash, {bundle.hash: bundle.data}.get
 
 
@@ -241,7 +241,7 @@ def test_a_long_chain_of_bundles() -> None:
     last: tuple[str, ...] = ()
     for number in range(200):
         bundle = Bundle.of(
-            Content("Item", requires=last, parts=(Part("class", "Item", f"class Item: n = {number}", True),))
+            Content("Item", requires=last, parts=(SourcePart("class", "Item", f"class Item: n = {number}", True),))
         )
         table[bundle.hash] = bundle.data
         last = (bundle.hash,)

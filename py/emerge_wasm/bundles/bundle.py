@@ -26,7 +26,7 @@ _SHOWN = 2000  # characters of a constant in the text that people read
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SourcePart:
     """One piece of source: a function, an assignment or a class. Parts run in order.
 
     `future`: it was written under `from __future__ import annotations`.
@@ -53,7 +53,7 @@ class Content:
     constants: tuple[tuple[str, bytes], ...] = ()
     classes: tuple[tuple[str, str], ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
-    parts: tuple[Part, ...] = ()
+    parts: tuple[SourcePart, ...] = ()
     requires: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     where: Placement = "anywhere"
@@ -203,10 +203,10 @@ def _content(rows: Any) -> Content:
     )
 
 
-def _part(kind: object, name: object, text: object, future: object) -> Part:
+def _part(kind: object, name: object, text: object, future: object) -> SourcePart:
     if kind not in ("function", "assignment", "class") or type(future) is not bool:
         raise Invalid("it has a part of an unknown kind")
-    return Part(str(kind), _identifier(name), _text(text), future)
+    return SourcePart(str(kind), _identifier(name), _text(text), future)
 
 
 def _text(value: object) -> str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ..codec import class_name_of, encode
 from ..errors import CannotShip
-from .bundle import BUNDLE_LIMIT, Bundle, Content, Part, Placement
+from .bundle import BUNDLE_LIMIT, Bundle, Content, Placement, SourcePart
 from .collector import Collector
 from .name import imported_modules
 from .origin import from_import, is_installed, needs_node, third_party
@@ -192,7 +192,7 @@ class _Tables:
     classes: dict[str, type] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     constants: dict[str, bytes] = field(default_factory=dict)
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[str, SourcePart] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, object] = field(default_factory=dict)
 

@@ -21,7 +21,7 @@ from types import FunctionType, ModuleType
 
 from ..codec import class_name_of, encode
 from ..errors import CannotShip, EmergeError
-from .bundle import Part
+from .bundle import SourcePart
 from .locate import find_assignment, find_class, find_decorated, find_function
 from .name import FreeNames, free_names, imported_modules
 from .origin import absolute, import_line, is_builtin, is_installed
@@ -57,7 +57,7 @@ class Collector:
     constants: dict[str, object] = field(default_factory=dict)
     classes: dict[str, type] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[str, SourcePart] = field(default_factory=dict)
     names: dict[str, FreeNames] = field(default_factory=dict)
     inner: set[str] = field(default_factory=set)  # modules imported within functions
     lines: dict[str, int] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Collector:
 
     def _add_part(self, kind: str, name: str, unit: Unit, node: ast.stmt, scope: Scope, future: bool) -> None:
         text = unit.cut(node)
-        self.parts[name] = Part(kind, name, text, future)
+        self.parts[name] = SourcePart(kind, name, text, future)
         self.names[name] = names = free_names(text)
         self.lines[name] = node.lineno
         self._check_imports(name, text, scope)
@@ -229,7 +229,7 @@ class Collector:
             return False
         self._values[module] = sys.modules[module]
         self.imports[module] = f"import {module}"
-        self.parts[name] = Part("assignment", name, text, False)
+        self.parts[name] = SourcePart("assignment", name, text, False)
         self.names[name] = free_names(text)
         self.lines[name] = 0
         return True

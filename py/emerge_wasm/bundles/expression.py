@@ -19,7 +19,7 @@ from ..codec import encode
 from ..errors import CannotShip, EmergeError, Invalid
 from .body import argument_of, check_body, parse_expression
 from .builtin_modules import BUILTIN_MODULES, builtin_name
-from .bundle import Part
+from .bundle import SourcePart
 from .capture_class import capture, capture_collected
 from .collector import Collector
 from .locate import find_function
@@ -115,7 +115,7 @@ class _ExpressionCollector(Collector):
     """Collects what an expression uses, as if it were a class."""
 
     def start(self) -> None:
-        self.parts[OWN] = Part("class", OWN, f"class {OWN}:\n    pass", False)
+        self.parts[OWN] = SourcePart("class", OWN, f"class {OWN}:\n    pass", False)
         self.names[OWN] = free_names("")
         self.lines[OWN] = 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 
 from ..errors import Invalid
-from .bundle import Bundle, Content, Find, Part
+from .bundle import Bundle, Content, Find, SourcePart
 from .description import describe
 
 BASE = "EmergeFile"
@@ -48,7 +48,7 @@ def mix(first: Bundle | None, second: Bundle | None, name: str, find: Find) -> B
             class_name=name,
             imports=imports,
             classes=tuple(sorted((local, bundle.hash) for local, bundle in zip(names, bases, strict=True))),
-            parts=(Part("class", name, text, True),),
+            parts=(SourcePart("class", name, text, True),),
             requires=tuple(sorted(bundle.hash for bundle in bases)),
             needs=tuple(sorted({need for bundle in bases for need in bundle.needs})),
             where="node" if any(bundle.where == "node" for bundle in bases) else "anywhere",

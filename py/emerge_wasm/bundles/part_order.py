@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .bundle import Part
+from .bundle import SourcePart
 from .collector import Collector
 
 Graph = dict[str, set[str]]
 
 
-def in_order(parts: dict[str, Part], group: list[Collector]) -> Iterator[Part]:
+def in_order(parts: dict[str, SourcePart], group: list[Collector]) -> Iterator[SourcePart]:
     """Yield the parts, each after those it needs while it is defined; else functions first, then as written."""
     must, may, place = _graphs(parts, group)
     done: set[str] = set()
 
-    def visit(name: str, path: tuple[str, ...]) -> Iterator[Part]:
+    def visit(name: str, path: tuple[str, ...]) -> Iterator[SourcePart]:
         if name in done or name in path:
             return
         for need in sorted(may[name], key=place.__getitem__):
@@ -29,7 +29,9 @@ def in_order(parts: dict[str, Part], group: list[Collector]) -> Iterator[Part]:
         yield from visit(name, ())
 
 
-def _graphs(parts: dict[str, Part], group: list[Collector]) -> tuple[Graph, Graph, dict[str, tuple[bool, int, str]]]:
+def _graphs(
+    parts: dict[str, SourcePart], group: list[Collector]
+) -> tuple[Graph, Graph, dict[str, tuple[bool, int, str]]]:
     """Return which parts each part must have before it, which it may also use while it is defined, and its place.
 
     It must have its bases, decorators and defaults; it may use annotations, and whatever the functions use that it
@@ -50,7 +52,7 @@ def _graphs(parts: dict[str, Part], group: list[Collector]) -> tuple[Graph, Grap
     return must, may, place
 
 
-def _targets(names: Iterable[str], collector: Collector, parts: dict[str, Part]) -> set[str]:
+def _targets(names: Iterable[str], collector: Collector, parts: dict[str, SourcePart]) -> set[str]:
     """Return the parts that these names stand for."""
     found = set()
     for name in names:

@@ -10,6 +10,7 @@ from uuid import uuid4
 from .. import graphql
 from ..errors import Conflict, Invalid
 from ..operations import Answer, Context, Wire, find_operation
+from ..results import GraphQLAnswer
 from ..store import Batch, Store
 from .archives import archive, export_load
 from .core import Core
@@ -147,14 +148,16 @@ async def hello(core: Core, context: Context) -> Wire:
     }
 
 
-async def ask_graphql(core: Core, context: Context, path: str, query: str, variables: Wire | None, name: str) -> Wire:
+async def ask_graphql(
+    core: Core, context: Context, path: str, query: str, variables: Wire | None, name: str
+) -> GraphQLAnswer:
     assert core.dispatch is not None
     return await graphql.answer(core.dispatch, context, core.store, path, query, variables, name)
 
 
 async def follow_graphql(
     core: Core, context: Context, path: str, query: str, variables: Wire | None, name: str
-) -> AsyncGenerator[Wire, None]:
+) -> AsyncGenerator[GraphQLAnswer, None]:
     assert core.dispatch is not None
     async with aclosing(graphql.follow(core.dispatch, context, core.store, path, query, variables, name)) as answers:
         async for each in answers:
