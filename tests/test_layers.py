@@ -48,9 +48,6 @@ FILESYSTEM = [
 ]
 """The folders of the filesystem and its own modules, from the bottom."""
 
-UPWARD_YET = {}
-"""Arrows between those that run upward."""
-
 CIRCLES_YET = set(
     """
     browser.requests.objects browser.requests.run browser.requests.search browser.tab
