@@ -19,7 +19,7 @@ from emerge_wasm.context import Context
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.runs.inside.execute import Here
-from emerge_wasm.filesystem.runs.receipt import BEHIND, KEPT
+from emerge_wasm.filesystem.runs.receipt import KEPT, RECEIPT_WRITER
 from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused
@@ -145,7 +145,7 @@ async def test_the_newest_hundred_are_kept(
     monkeypatch.setattr(os, "urandom", lambda size: bytes(size))
     for method in ("grow", "look", "grow"):
         await client.run("/t/a", method)
-        await BEHIND.of(filesystem.core).flush(filesystem.core.store)
+        await RECEIPT_WRITER.of(filesystem.core).flush(filesystem.core.store)
     assert len(await filesystem.core.store.scan("receipts")) == KEPT
 
 

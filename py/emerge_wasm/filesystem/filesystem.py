@@ -100,7 +100,7 @@ class Filesystem:
         return answer
 
     async def close(self) -> None:
-        await receipt.BEHIND.of(self.core).flush(self.core.store)
+        await receipt.RECEIPT_WRITER.of(self.core).close(self.core.store)
         transaction.TRANSACTIONS.of(self.core).close()
         await self.builder.close()
         await self.core.store.close()

@@ -2,11 +2,13 @@
 repeated.
 
 Space receipts: uuid + microseconds (8) + random (8) -> the receipt. That of a run that made a version is in its commit;
-the others are written behind.
+the others are gathered and written together a moment later. When the process dies in that moment they are lost.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,20 +18,96 @@ from ...codec import encode
 from ...codec.msgpack_engine import engine
 from ...errors import Invalid
 from ...operations import Context, Rows, Wire
-from ...store import Batch, prefix_end
+from ...store import Batch, Store, prefix_end
 from ..core import Core, Part
 from ..layout.record import Entry, micros_of
 from ..tree.find import find
 from ..tree.load import check_limit
-from .behind import Behind
 
 KEPT = 100
 """Receipts of an object; older ones go, some now and then."""
 
-BEHIND = Part(Behind)
+_AT_ONCE = 500
+"""Rows of one commit, where the store takes so many."""
+
+_PRUNED = 24
+"""Old receipts that one run removes at most."""
 
 _SEEN = 300
-_AT_ONCE = 24
+
+_log = logging.getLogger("emerge.filesystem")
+
+
+class ReceiptWriter:
+    """Writes receipts behind the runs that made them: many in one commit, and again when the store refuses them.
+
+    `pause` is in seconds: how long receipts are gathered; it grows up to `longest` while the store refuses. `most` rows
+    wait at most; the oldest are dropped beyond that.
+    """
+
+    def __init__(self, pause: float = 0.1, longest: float = 30.0, most: int = 10_000) -> None:
+        self._pause = pause
+        self._longest = longest
+        self._most = most
+        self._waiting = Batch()
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, store: Store, batch: Batch) -> None:
+        """Write these puts and deletes soon."""
+        self._waiting.puts += batch.puts
+        self._waiting.deletes += batch.deletes
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._work(store))
+
+    async def flush(self, store: Store) -> bool:
+        """Write now what waits; whether the store took all of it. What it refuses waits on."""
+        return await self._write(store)
+
+    async def close(self, store: Store) -> None:
+        """Write what waits, and stop."""
+        await self._write(store)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._waiting.puts:
+            _log.warning("%d receipts are lost: the store refused them to the end", len(self._waiting.puts))
+
+    async def _work(self, store: Store) -> None:
+        pause = self._pause
+        while self._waiting:
+            await asyncio.sleep(pause)
+            pause = self._pause if await self._write(store) else min(2 * pause, self._longest)
+
+    async def _write(self, store: Store) -> bool:
+        """Whether all of it could be written."""
+        async with self._lock:
+            self._drop()
+            waiting = self._waiting
+            while waiting:
+                some = _first_of(waiting, min(_AT_ONCE, store.capabilities.largest_batch))
+                try:
+                    await store.commit(some)
+                except Exception as error:  # of any kind: nobody else hears of it
+                    _log.warning("%d receipts cannot be written yet: %s", len(waiting.puts), error)
+                    return False
+                del waiting.puts[: len(some.puts)], waiting.deletes[: len(some.deletes)]
+            return True
+
+    def _drop(self) -> None:
+        """Forget the oldest of too many."""
+        lost = len(self._waiting.puts) - self._most
+        if lost > 0:
+            _log.warning("%d receipts are lost: more than %d wait to be written", lost, self._most)
+            del self._waiting.puts[:lost]
+
+
+def _first_of(batch: Batch, limit: int) -> Batch:
+    puts = batch.puts[:limit]
+    return Batch(puts, batch.deletes[: limit - len(puts)])
+
+
+RECEIPT_WRITER = Part(ReceiptWriter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +134,7 @@ class Receipt:
         """
         if self.stamp[-1] % 16 == 0 and not context.transaction:
             rows = await core.store.scan("receipts", self.uuid, prefix_end(self.uuid), limit=_SEEN)
-            batch.deletes += [("receipts", key) for key, _ in rows[: -(KEPT - 1)][:_AT_ONCE]]
+            batch.deletes += [("receipts", key) for key, _ in rows[: -(KEPT - 1)][:_PRUNED]]
 
     async def write(self, core: Core, context: Context) -> None:
         """Keep that of a run that made no version."""
@@ -66,7 +144,7 @@ class Receipt:
         if context.transaction:  # it is part of it
             await core.store.commit(batch)
         else:
-            BEHIND.of(core).add(core.store, batch)
+            RECEIPT_WRITER.of(core).add(core.store, batch)
 
 
 def make_receipt(
@@ -98,7 +176,7 @@ def digest(value: Any) -> str:
 async def receipts(core: Core, context: Context, path: str, before: str, limit: int) -> Rows:
     found = await find(core, context, path, "r")
     check_limit(limit)
-    await BEHIND.of(core).flush(core.store)
+    await RECEIPT_WRITER.of(core).flush(core.store)
     rows = await core.store.scan("receipts", found.uuid, prefix_end(found.uuid), limit=KEPT, reverse=True)
     told: Rows = [engine.unpackb(raw) for _, raw in rows]
     if before:
