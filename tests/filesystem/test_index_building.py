@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from emerge_wasm import Conflict, EmergeError, Unavailable
+from emerge_wasm import Conflict, EmergeError, LimitExceeded, Unavailable
 from emerge_wasm.codec import encode
 from emerge_wasm.context import Context
 from emerge_wasm.filesystem import Filesystem
@@ -19,9 +20,10 @@ from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.indexes.build import builder as building
 from emerge_wasm.filesystem.indexes.build.builder import Builder
 from emerge_wasm.filesystem.indexes.definitions import read_catalogue
-from emerge_wasm.filesystem.layout.catalogue import DROPPED
+from emerge_wasm.filesystem.layout.catalogue import CATALOGUE, DROPPED
 from emerge_wasm.store import Batch, prefix_end
 from emerge_wasm.stores import open_store
+from emerge_wasm.stores.memory import MemoryStore
 from tests.backends import Started
 
 from .indexed import Hands, check, definitions, opened, rows_there
@@ -235,29 +237,95 @@ async def test_dropped_while_it_is_built(filesystem: Filesystem) -> None:
     assert await rows_there(filesystem) == {}
 
 
-async def test_a_store_that_fails_is_asked_again(filesystem: Filesystem, monkeypatch: pytest.MonkeyPatch) -> None:
+class Failing(MemoryStore):
+    """A store whose scans of a space end with these errors, one each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.space = "entries"
+        self.errors: list[Exception] = []
+
+    async def scan(
+        self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        if space == self.space and self.errors:
+            raise self.errors.pop(0)
+        return await super().scan(space, start, end, limit=limit, reverse=reverse)
+
+
+@pytest.fixture
+async def failing() -> AsyncIterator[tuple[Filesystem, Failing, Hands]]:
+    """A filesystem with thirty objects, whose store is to fail; its builder asks again soon."""
+    store = Failing()
+    filesystem = await Filesystem.open(store)
+    filesystem.builder.pause, filesystem.builder.longest = 0.005, 0.01
     hands = Hands(filesystem)
     await hands.put_all("/inv", stock(30))
-    monkeypatch.setattr(building, "PAUSES", (0.01,))
-    scan, left = filesystem.core.store.scan, [3]
+    yield filesystem, store, hands
+    assert store.errors == []
+    await settled(filesystem)
+    await filesystem.close()
 
-    async def fail(*args: Any, **kwargs: Any) -> Any:
-        if left[0]:
-            left[0] -= 1
-            raise Unavailable("the store is away")
-        return await scan(*args, **kwargs)
 
-    monkeypatch.setattr(filesystem.core.store, "scan", fail)
-    await read_catalogue(filesystem.core)
-    with suppress(Unavailable):
-        await hands("index", "/inv", ["price"])
-    left[0] = 0
+async def test_a_store_that_fails_is_asked_again(
+    failing: tuple[Filesystem, Failing, Hands], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, store, hands = failing
     await hands("index", "/inv", ["price"])
-    left[0] = 2
-    await hands.settle()
-    assert left == [0]
+    store.errors = [Unavailable("the store is away"), Conflict("somebody was first"), Unavailable("the store is away")]
+    with caplog.at_level(logging.WARNING, "emerge.filesystem"):
+        await hands.settle()
     (row,) = await hands("index", "/inv")
-    assert row["state"] == "ready"
+    assert (row["state"], row["error"]) == ("ready", "")
+    waits = [record.getMessage() for record in caplog.records]
+    assert len(waits) == 3 and "the store is away" in waits[0] and "somebody was first" in waits[1]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a fault"), LimitExceeded("the disk is full", limit="disk")])
+async def test_an_index_that_cannot_be_built_fails_and_the_others_go_on(
+    failing: tuple[Filesystem, Failing, Hands], caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    filesystem, store, hands = failing
+    await hands("chmod", "/inv", "rwxr-xr-x")
+    await hands("index", "/inv", ["price"])
+    await hands("index", "/inv", ["text"], False, True)
+    store.errors = [error]
+    with caplog.at_level(logging.WARNING, "emerge.filesystem"):
+        await hands.settle()
+    price, text = await hands("index", "/inv")
+    assert (price["state"], price["error"]) == ("failed", f"{type(error).__name__}: {error}")
+    assert text["state"] == "ready"
+    assert "the index 1 over price of local failed" in caplog.text and str(error) in caplog.text
+    theirs = await Hands(filesystem, Context("bob"))("index", "/inv")
+    assert [row["error"] for row in theirs] == ["it could not be built", ""], "what it says is its owner's"
+    await hands("index", "/inv", ["price"])
+    await hands.settle()
+    assert [row["state"] for row in await hands("index", "/inv")] == ["ready", "ready"], "defined anew, it is built"
+
+
+async def test_a_failure_that_cannot_be_noted_does_not_end_the_builder(
+    failing: tuple[Filesystem, Failing, Hands], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, store, hands = failing
+    await hands("index", "/inv", ["price"])
+    await hands("index", "/inv", ["sku"])
+    commit = store.commit
+
+    async def refuse(batch: Batch) -> list[int]:
+        if any(key == CATALOGUE[1] for _, key, _ in batch.puts):
+            raise LimitExceeded("the disk is full", limit="disk")
+        return await commit(batch)
+
+    store.errors = [RuntimeError("a fault")]
+    store.commit = refuse  # type: ignore[method-assign]
+    await hands.settle()
+    assert {row["fields"][0]: row["state"] for row in await hands("index", "/inv")} == {
+        "price": "building",
+        "sku": "ready",
+    }
+    assert "cannot be noted" in caplog.text
+    store.commit = commit  # type: ignore[method-assign]
+    await hands("index", "/inv", ["price"], False, False, True)
 
 
 async def test_a_directory_far_above_moves_into_a_new_index_just_before_a_commit(

@@ -159,7 +159,10 @@ def _on_the_way(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 def _row(each: Index, place: Place, whole: bool) -> Wire:
     """What is told of an index; the paths in its error only to the owner of what is there."""
-    error = each.error if whole or not each.error else f"two objects have the same {' and '.join(each.fields)}"
+    error = each.error
+    if error and not whole:
+        same = f"have the same {' and '.join(each.fields)}"
+        error = f"two objects {same}" if error.endswith(same) else "it could not be built"
     return {
         "path": place.path,
         "fields": list(each.fields),

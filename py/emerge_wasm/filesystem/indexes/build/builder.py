@@ -8,8 +8,10 @@ two processes build the same index, each goes on from where the other is.
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Sequence
 
-from ....errors import Conflict, EmergeError
+from ....errors import Conflict, EmergeError, Unavailable
 from ....store import Batch, keys_of, prefix_end
 from ...core import Core
 from ...layout.ancestry import Gone
@@ -23,11 +25,16 @@ from ..progress import Progress, read_progress
 from .page import Page, fill_page, name_pair
 from .walk import Found, Walk, count_objects
 
+ERROR_LENGTH = 500
+"""Characters of an error that are kept."""
+
 AT_ONCE = 256
 """Objects of a commit, while no writer comes between."""
 
-PAUSES = (0.1, 1.0, 10.0)
-"""Seconds to wait when the store fails, before it is asked again."""
+TRANSIENT = (Unavailable, Conflict)
+"""Errors of a store that is to be asked again."""
+
+_log = logging.getLogger("emerge.filesystem")
 
 
 class Overtaken(Exception):
@@ -35,10 +42,17 @@ class Overtaken(Exception):
 
 
 class Builder:
-    """The task of one filesystem that builds and drops, while there is something to do."""
+    """The task of one filesystem that builds and drops indexes, while there is something to do.
 
-    def __init__(self, core: Core) -> None:
+    It asks a store that fails again after `pause` seconds, then after twice as many, up to `longest`. An index that
+    cannot be built for any other reason is marked as failed, and the others go on.
+    """
+
+    def __init__(self, core: Core, pause: float = 0.1, longest: float = 30.0) -> None:
+        self.pause = pause
+        self.longest = longest
         self._core = core
+        self._skipped: set[int] = set()  # failed, and even that could not be noted in the store
         self._task: asyncio.Task[None] | None = None
         self._again = False
 
@@ -60,18 +74,67 @@ class Builder:
             self._task = None
 
     async def _run(self) -> None:
-        failures = 0
+        pause = self.pause
         while self._again:
             self._again = False
             try:
-                await work(self._core)
-                failures = 0
+                await self._work()
+                pause = self.pause
             except Overtaken:
                 self._again = True
-            except EmergeError:
+            except TRANSIENT as error:
                 self._again = True
-                await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
-                failures += 1
+                _log.warning("the indexes of %s wait for its store, %.1f s: %s", self._core.node, pause, error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, self.longest)
+            except Exception:
+                _log.exception("the indexes of %s are built no further", self._core.node)
+
+    async def _work(self) -> None:
+        """Build and drop all that there is to, whatever fails.
+
+        Raises:
+            Overtaken: that has changed meanwhile.
+            Unavailable, Conflict: some of it is to be tried again.
+        """
+        core = self._core
+        raw = await read_catalogue(core)
+        late: EmergeError | None = None
+        for definition in parse(raw).definitions:
+            if definition.error or definition.id in self._skipped:
+                continue
+            try:
+                if (await core.store.get([("meta", ready_key(definition.id))]))[0] is None:
+                    await _Build(core, raw, definition).run()
+            except Overtaken:
+                raise
+            except TRANSIENT as error:
+                late = error
+            except Exception as error:
+                await self._fail(raw, definition, error)
+        for key, _ in await core.store.scan("meta", DROPPED, prefix_end(DROPPED)):
+            id = int.from_bytes(key[len(DROPPED) :], "big")
+            try:
+                await _sweep(core, id)
+            except TRANSIENT as error:
+                late = error
+            except Exception:
+                _log.exception("the rows of the dropped index %d of %s stay", id, core.node)
+        if late is not None:
+            raise late
+
+    async def _fail(self, raw: bytes, definition: Definition, error: Exception) -> None:
+        """Mark an index as failed, with what it failed by. Raises Overtaken once that is noted."""
+        what = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
+        name = f"{definition.id} over {', '.join(definition.fields)} of {self._core.node}"
+        _log.warning("the index %s failed", name, exc_info=error)
+        try:
+            await _commit_failure(self._core, raw, definition, what)
+        except (Overtaken, *TRANSIENT):
+            raise
+        except Exception:
+            _log.exception("that the index %s failed cannot be noted", name)
+            self._skipped.add(definition.id)
 
 
 async def has_work(core: Core) -> bool:
@@ -82,14 +145,18 @@ async def has_work(core: Core) -> bool:
     return unbuilt or bool(await core.store.scan("meta", DROPPED, prefix_end(DROPPED), limit=1))
 
 
-async def work(core: Core) -> None:
-    """Build and drop all that there is to. Raises Overtaken when that has changed meanwhile."""
-    raw = await read_catalogue(core)
-    for definition in parse(raw).definitions:
-        if not definition.error and (await core.store.get([("meta", ready_key(definition.id))]))[0] is None:
-            await _Build(core, raw, definition).run()
-    for key, _ in await core.store.scan("meta", DROPPED, prefix_end(DROPPED)):
-        await _sweep(core, int.from_bytes(key[len(DROPPED) :], "big"))
+async def _commit_failure(
+    core: Core, raw: bytes, definition: Definition, error: str, expects: Sequence[tuple[str, bytes, bytes | None]] = ()
+) -> None:
+    """Mark an index as failed, on the condition that no index came or went. Raises Overtaken in any case."""
+    batch = Batch(expects=[(*CATALOGUE, raw), *expects])
+    add_definitions(batch, parse(raw).give_up(definition.id, error), [definition.id])
+    try:
+        await core.store.commit(batch)
+    except Conflict as conflict:
+        raise Overtaken from conflict
+    await read_catalogue(core)
+    raise Overtaken
 
 
 async def _sweep(core: Core, id: int) -> None:
@@ -176,14 +243,7 @@ class _Build:
             said = await name_pair(self._core, self._definition, page.clash)
         except Gone:
             raise Overtaken from None
-        batch = Batch(expects=[(*CATALOGUE, self._catalogue), *page.clash.conditions])
-        add_definitions(batch, parse(self._catalogue).give_up(self._definition.id, said), [self._definition.id])
-        try:
-            await self._core.store.commit(batch)
-        except Conflict as error:
-            raise Overtaken from error
-        await read_catalogue(self._core)
-        raise Overtaken
+        await _commit_failure(self._core, self._catalogue, self._definition, said, page.clash.conditions)
 
 
 async def _refreshed(core: Core, found: list[Found]) -> list[Found]:
