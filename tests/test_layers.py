@@ -27,6 +27,9 @@ ALLOWED = {
     ("node", "cluster"),
     ("relay", "cluster"),
     ("relay", "rest"),
+    ("relay", "node"),
+    ("rest", "node"),
+    ("cluster", "node"),  # its server: to be injected
     ("browser", "clients"),
 }
 FRONT = {"", "classic"}
@@ -51,7 +54,6 @@ FILESYSTEM = [
 CIRCLES_YET = set(
     """
     browser.requests.objects browser.requests.run browser.requests.search browser.tab
-    clients.archive clients.client clients.exchange clients.proxy clients.transaction
     filesystem.runs.inside.evaluate filesystem.runs.inside.execute
     """.split()
 )

@@ -23,7 +23,7 @@ TWICE_YET = set(
 
 GERUNDS_YET = set(
     """
-    browser.guests.asking clients.running filesystem.objects.mixing filesystem.searches.ranking graphql.listing
+    browser.guests.asking filesystem.objects.mixing filesystem.searches.ranking graphql.listing
     graphql.naming  sandbox.setting
     """.split()
 )

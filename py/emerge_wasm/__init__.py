@@ -7,7 +7,7 @@ filesystem that the switch on the console says.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .errors import (
     CannotShip,
@@ -23,6 +23,14 @@ from .errors import (
 from .objects import EmergeDirectory, EmergeFile, EmergeObject, Pointer
 
 if TYPE_CHECKING:
+    from .classic import DynamoDBFileSystem as DynamoDBFileSystem
+    from .classic import IndexedDBFileSystem as IndexedDBFileSystem
+    from .classic import RESTClient as RESTClient
+    from .classic import RESTNodeServer as RESTNodeServer
+    from .classic import S3FileSystem as S3FileSystem
+    from .classic import SQLFileSystem as SQLFileSystem
+    from .classic import Z0DBFileSystem as Z0DBFileSystem
+    from .classic import Z0RPCClient as Z0RPCClient
     from .clients import SyncClient
 
     fs: SyncClient
@@ -59,27 +67,27 @@ CLASSIC = (
 """Names of `classic.py`, which is imported when one of them is asked for; so they are no part of `import *`."""
 
 
-def connect(host: str | None = None) -> SyncClient:
-    """A client of a node (`host:port`), or of the one that the environment names. Connects at the first call."""
-    from .clients import Client, SyncClient
-    from .clients.transports.address import find_endpoint
+def connect(host: str | None = None, token: str | None = None) -> SyncClient:
+    """A client of a node (`host:port`), or of the one that the environment names. Connects at the first call.
 
-    endpoint = find_endpoint(host)
+    A relay is called by its address, `ws://host:port` or `http://host:port`, with a `token` where it wants one.
+    """
+    from .clients import SyncClient
+    from .clients.connection import opener
+    from .clients.transports.address import find_address
 
-    async def open_client() -> Client:
-        from .clients.transports.zeromq import ZeroMQTransport
-
-        return Client(ZeroMQTransport(endpoint))
-
-    return SyncClient(open_client, f"fs on {endpoint}")
+    address = find_address(host)
+    return SyncClient(opener(address, token), f"fs on {address}")
 
 
-def __getattr__(name: str) -> Any:
-    if name == "fs":
-        globals()["fs"] = client = connect()
-        return client
-    if name in CLASSIC:
-        from . import classic
+if not TYPE_CHECKING:  # a type checker knows the names, and says which is misspelt
 
-        return getattr(classic, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name):
+        if name == "fs":
+            globals()["fs"] = client = connect()
+            return client
+        if name in CLASSIC:
+            from . import classic
+
+            return getattr(classic, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

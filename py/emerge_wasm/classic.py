@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from .clients import Client, SyncClient
+from .clients.connection import opener
 from .clients.transports.address import DEFAULT_PORT, endpoint_of
 from .errors import Invalid
 
@@ -26,25 +27,16 @@ class Z0RPCClient(SyncClient):
 
     def __init__(self, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> None:
         endpoint = endpoint_of(f"{host}:{port}")
-
-        async def open_client() -> Client:
-            from .clients.transports.zeromq import ZeroMQTransport
-
-            return Client(ZeroMQTransport(endpoint))
-
-        super().__init__(open_client, f"fs on {endpoint}")
+        super().__init__(opener(endpoint), f"fs on {endpoint}")
 
 
 class RESTClient(SyncClient):
     """A node or relay, called over HTTP, at the http:// address `url`. Connects at the first call."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
-        from .clients.transports.rest import RESTTransport, rest_url
+        from .clients.transports.rest import rest_url
 
-        async def open_client() -> Client:
-            return Client(RESTTransport(url, token))
-
-        super().__init__(open_client, f"fs on {rest_url(url)}")
+        super().__init__(opener(url, token), f"fs on {rest_url(url)}")
 
 
 class _FileSystem(SyncClient):
@@ -166,9 +158,11 @@ def _user() -> str:
         return ""
 
 
-def __getattr__(name: str) -> Any:
-    if name == "RESTNodeServer":
-        from .rest.node_server import RESTNodeServer
+if not TYPE_CHECKING:
 
-        return RESTNodeServer
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name):
+        if name == "RESTNodeServer":
+            from .rest.node_server import RESTNodeServer
+
+            return RESTNodeServer
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

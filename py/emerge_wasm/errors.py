@@ -1,11 +1,15 @@
 """The one tree of errors: each keeps its code across every wire, names the path and says what to do.
 
-Imports nothing of ours: every layer raises these.
+Imports nothing of ours but a type: every layer raises these.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from .results import ErrorRow
 
 __all__ = [
     "CannotShip",
@@ -40,7 +44,7 @@ class EmergeError(Exception):
     def __str__(self) -> str:
         return f"{self.message} ({self.remedy})" if self.remedy else self.message
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> ErrorRow:
         """Plain data from which `error_from_wire` makes the same error again."""
         return {
             "code": self.code,
@@ -118,7 +122,7 @@ _BY_CODE: dict[str, type[EmergeError]] = {
 }
 
 
-def error_from_wire(data: dict[str, Any]) -> EmergeError:
+def error_from_wire(data: Mapping[str, Any]) -> EmergeError:
     """The error that `to_wire` described; an unknown code becomes a plain EmergeError."""
     kind = _BY_CODE.get(str(data.get("code")), EmergeError)
     details = data.get("details")

@@ -6,6 +6,7 @@ its *state* is everything else it holds (see `codec`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -99,7 +100,7 @@ class Pointer:
         return wire if self.removed else {name: wire[name] for name in _ALWAYS}
 
     @classmethod
-    def from_wire(cls, data: dict[str, Any]) -> Self:
+    def from_wire(cls, data: Mapping[str, Any]) -> Self:
         """The pointer in such a map; keys unknown here (from a newer node) are dropped."""
         return cls(**{name: data[name] for name in _ALWAYS}, removed=data.get("removed", False))
 

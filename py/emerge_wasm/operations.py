@@ -69,8 +69,6 @@ if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any: ...
         def _replace(self, **changes: object) -> Self: ...
-else:
-    Arguments = tuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -521,9 +519,8 @@ class Operations(Protocol):
         ...
 
 
-def make_table(declared: type) -> dict[str, Operation]:
-    """Make the rows of a class that declares operations: its marked methods, by name."""
-    return {name: _row(name, function) for name, function in vars(declared).items() if hasattr(function, "row")}
+def _table() -> dict[str, Operation]:
+    return {name: _row(name, function) for name, function in vars(Operations).items() if hasattr(function, "row")}
 
 
 def _row(name: str, function: Callable[..., object]) -> Operation:
@@ -545,7 +542,7 @@ def _row(name: str, function: Callable[..., object]) -> Operation:
     )
 
 
-TABLE: dict[str, Operation] = make_table(Operations)
+TABLE: dict[str, Operation] = _table()
 
 
 def find_operation(name: Any) -> Operation:

@@ -7,26 +7,33 @@ the Python stack; in a sandbox's worker, whose transport blocks, it simply runs.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from typing import Any, Protocol, TypeVar
 
-from .errors import Unavailable
+from .errors import Invalid, Unavailable
 
 T = TypeVar("T")
+
+AsyncWork = Coroutine[Any, Any, T]
 
 IN_PYODIDE = sys.platform == "emscripten"
 
 
-def wait(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine, waited for here. Unavailable where this browser cannot wait."""
-    value: T = drive(work)
-    return value
+def wait(work: AsyncWork[T]) -> T:
+    """Wait here for the result of a coroutine.
+
+    Raises:
+        Invalid: this code runs inside the event loop that it would wait for.
+        Unavailable: this browser cannot wait.
+    """
+    return drive(work)
 
 
-def run_straight(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never suspends. RuntimeError when it does."""
+def run_straight(work: AsyncWork[T]) -> T:
+    """Run a coroutine that never suspends. Raises RuntimeError when it does."""
     try:
         work.send(None)
     except StopIteration as done:
@@ -36,28 +43,33 @@ def run_straight(work: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("it waits for something else than the filesystem: use afs, and await it")
 
 
-def iterate(items: AsyncIterator[T]) -> Iterator[T]:
-    """The items of an async iterator, one by one; leaving the loop early closes it."""
+def iterate(items: AsyncIterator[T]) -> Generator[T, None, None]:
+    """The items of an async iterator, one by one; leaving the loop early closes it.
 
-    async def step() -> tuple[bool, Any]:
+    Raises:
+        Unavailable: it is used in a process that was forked after it began.
+    """
+
+    async def step() -> list[T]:
+        """The next item; none at the end."""
         try:
-            return True, await anext(items)
+            return [await anext(items)]
         except StopAsyncIteration:
-            return False, None
+            return []
 
+    process = os.getpid()
     try:
-        while True:
-            more, item = wait(step())
-            if not more:
-                return
-            yield item
+        while taken := wait(step()):
+            yield taken[0]
+            if os.getpid() != process:
+                raise Unavailable("this stream belongs to the parent process", remedy="begin another one here")
     finally:
-        close = getattr(items, "aclose", None)
-        if close is not None:
-            wait(close())
+        close: Callable[[], AsyncWork[None]] | None = getattr(items, "aclose", None)
+        if close is not None and os.getpid() == process:
+            _finish(close())
 
 
-def _wait_in_pyodide(work: Coroutine[Any, Any, T]) -> T:
+def _wait_in_pyodide(work: AsyncWork[T]) -> T:
     from pyodide.ffi import can_run_sync, run_sync
 
     if not can_run_sync():
@@ -70,21 +82,22 @@ def _wait_in_pyodide(work: Coroutine[Any, Any, T]) -> T:
     async def keep() -> None:
         # JavaScript is in between: a float that passes through it comes back an int, an error prints itself
         try:
-            kept.append((await work, None))
+            results.append(await work)
         except BaseException as error:
-            kept.append((None, error))
+            errors.append(error)
 
-    kept: list[tuple[Any, BaseException | None]] = []
+    results: list[T] = []
+    errors: list[BaseException] = []
     run_sync(keep())
-    result, error = kept[0]
-    if error is not None:
+    for error in errors:
         raise error
-    value: T = result
-    return value
+    return results[0]
 
 
 _loop: asyncio.AbstractEventLoop | None = None
 _lock = threading.Lock()
+_of_the_parent: list[object] = []  # kept, so that no finalizer closes what the parent process uses
+_closing: set[asyncio.Task[None]] = set()
 
 
 def background_loop() -> asyncio.AbstractEventLoop:
@@ -97,9 +110,33 @@ def background_loop() -> asyncio.AbstractEventLoop:
         return _loop
 
 
-def _wait_on_thread(work: Coroutine[Any, Any, T]) -> T:
-    loop = background_loop()
-    future = asyncio.run_coroutine_threadsafe(work, loop)
+def _begin_anew() -> None:
+    """In a forked child: neither the loop's thread nor whoever held the lock came along."""
+    global _loop, _lock
+    _of_the_parent.extend([_loop, list(_closing)])
+    _closing.clear()
+    _loop, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # neither Windows nor a browser forks
+    os.register_at_fork(after_in_child=_begin_anew)
+
+
+def _is_inside_loop() -> bool:
+    try:
+        return asyncio.get_running_loop() is _loop
+    except RuntimeError:
+        return False
+
+
+def _wait_on_thread(work: AsyncWork[T]) -> T:
+    if _is_inside_loop():
+        work.close()
+        raise Invalid(
+            "this runs inside the event loop that it would wait for, so the wait would never end",
+            remedy="await the async client here: emerge_wasm.clients.Client, or afs",
+        )
+    future = asyncio.run_coroutine_threadsafe(work, background_loop())
     try:
         return future.result()
     except KeyboardInterrupt:
@@ -107,5 +144,25 @@ def _wait_on_thread(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-drive: Callable[[Coroutine[Any, Any, Any]], Any] = _wait_in_pyodide if IN_PYODIDE else _wait_on_thread
+def _finish(work: AsyncWork[None]) -> None:
+    """Wait for the end of a stream. It ends later inside the loop itself, where the garbage collector may find one, and
+    with the process when that ends: its threads are gone by then."""
+    if sys.is_finalizing():
+        work.close()
+        return
+    if not _is_inside_loop():
+        wait(work)
+        return
+    task = asyncio.get_running_loop().create_task(work)
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)
+
+
+class Drive(Protocol):
+    """A way to wait for a coroutine."""
+
+    def __call__(self, work: AsyncWork[T], /) -> T: ...
+
+
+drive: Drive = _wait_in_pyodide if IN_PYODIDE else _wait_on_thread
 """How this process waits for a coroutine: a sandbox's worker sets it to `run_straight`."""

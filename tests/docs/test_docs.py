@@ -20,8 +20,7 @@ from emerge_wasm import codec
 from emerge_wasm.browser.console.cell import compile_cell
 from emerge_wasm.bundles import body, expression
 from emerge_wasm.cli.main import EXIT_CODES, main
-from emerge_wasm.clients import archive
-from emerge_wasm.clients import operations as calling
+from emerge_wasm.clients import archive, remote
 from emerge_wasm.clients import writes as writing
 from emerge_wasm.clients.transports import websocket
 from emerge_wasm.clients.transports.address import DEFAULT_HOST
@@ -152,7 +151,7 @@ RELAY, RUN = relay_setting.Limits(), execute.Limits()
 FACTS = {
     "cli.md": [f"| {code} | {name}" for name, code in EXIT_CODES.items()],
     "client.md": [
-        f"{calling.AT_ONCE} calls at a time",
+        f"{remote.AT_ONCE} calls at a time",
         f"{writing.BATCH:,} objects in one commit",
         f"{transaction.OPEN_LIMIT:,} may be open at once,\n"
         f"of {overlay.ROWS_LIMIT:,} rows and {mebi(overlay.BYTES_LIMIT)} each",

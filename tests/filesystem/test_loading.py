@@ -45,7 +45,7 @@ async def elsewhere() -> Client:
 
 
 async def records_of(client: Client, path: str = "/tree") -> list[Row]:
-    return [record async for record in client._stream("export", path)]
+    return [record async for record in client.remote.export(path)]
 
 
 async def archive_of(client: Client, path: str) -> io.BytesIO:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import closing, suppress
 from itertools import islice
-from typing import Any
 
 import click
 
 from ..objects import Pointer
+from ..results import ChangeRow
 from .session import Session, pass_session
 from .show import date_text, path_text, print_json
 
@@ -39,7 +39,7 @@ def watch(session: Session, path: str, since: int, number: int | None) -> None:
             print_json(change) if session.json else click.echo(change_text(change))
 
 
-def change_text(change: dict[str, Any]) -> str:
+def change_text(change: ChangeRow) -> str:
     """A change on one line: position, date, author, operation, path and version."""
     pointer = Pointer.from_wire(change["pointer"])
     author = change["pointer"]["author"] or "-"

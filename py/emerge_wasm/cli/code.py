@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from ..codec import read_literal
@@ -52,10 +50,10 @@ def help_command(session: Session, path: str, method: str, version: int, as_of: 
     print_json(text) if session.json else click.echo(text.rstrip("\n"))
 
 
-def read_arguments(arguments: tuple[str, ...]) -> tuple[list[Any], dict[str, Any]]:
+def read_arguments(arguments: tuple[str, ...]) -> tuple[list[object], dict[str, object]]:
     """Positional and named arguments from the words of a command line."""
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
+    args: list[object] = []
+    kwargs: dict[str, object] = {}
     for text in arguments:
         name, sign, value = text.partition("=")
         if sign and name.isidentifier():
@@ -67,9 +65,11 @@ def read_arguments(arguments: tuple[str, ...]) -> tuple[list[Any], dict[str, Any
     return args, kwargs
 
 
-def read_word(text: str) -> Any:
+def read_word(text: str) -> object:
+    """A Python literal, or else the word as it is."""
     try:
-        return read_literal(text)
+        value: object = read_literal(text)
+        return value
     except Invalid:
         return text
 

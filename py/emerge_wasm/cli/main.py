@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
@@ -18,7 +17,7 @@ EXIT_CODES = {"NotFound": 4, "Conflict": 5, "PermissionDenied": 6, "Invalid": 2,
 class EmergeGroup(click.Group):
     """A group that shows Emerge's own errors as one line with the remedy, and exits with a code for each kind."""
 
-    def invoke(self, context: click.Context) -> Any:
+    def invoke(self, context: click.Context) -> object:
         try:
             return super().invoke(context)
         except EmergeError as error:

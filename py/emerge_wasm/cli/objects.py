@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -134,7 +133,7 @@ def add(session: Session, path: str, field: str, values: tuple[str, ...]) -> Non
     print_json(pointer.to_wire()) if session.json else click.echo(f"v{pointer.version}")
 
 
-def _read_value(session: Session, text: str) -> Any:
+def _read_value(session: Session, text: str) -> object:
     return session.fs.reference(text[1:]) if text.startswith("@/") else read_word(text)
 
 

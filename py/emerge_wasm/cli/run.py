@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import click
 
 from ..clients import SyncClient
 from ..codec import show
 from ..errors import EmergeError, ExecutionFailed, Invalid, NotFound, PermissionDenied, error_from_wire
-from ..objects import EmergeDirectory, object_path
-from ..operations import Wire
+from ..objects import EmergeDirectory, EmergeObject, object_path
+from ..results import RunEvent, RunReceipt
 from .code import read_arguments
 from .session import Session, pass_session
 from .show import counted, date_text, print_json, print_table, print_value
@@ -44,7 +43,7 @@ def call(session: Session, path: str, method: str, arguments: tuple[str, ...], l
         sys.exit(1)
 
 
-def _show_event(session: Session, event: dict[str, Any], many: bool, receipt: bool) -> bool:
+def _show_event(session: Session, event: RunEvent, many: bool, receipt: bool) -> bool:
     """Print what happened; whether it is a failure. The failure of a single object is raised as it is."""
     kind = event["event"]
     if session.json and (many or receipt):
@@ -67,16 +66,18 @@ def _show_event(session: Session, event: dict[str, Any], many: bool, receipt: bo
     return bool(kind == "error")
 
 
-def _print_result(session: Session, result: Any) -> None:
+def _print_result(session: Session, result: object) -> None:
     print_json(result) if session.json else print_value(result)
 
 
-def _print_receipt(receipt: dict[str, Any]) -> None:
+def _print_receipt(receipt: RunReceipt) -> None:
     for name, value in receipt.items():
         click.echo(f"  {name:12} {value}", err=True)
 
 
-def _run_here(fs: SyncClient, path: str, method: str, args: list[Any], kwargs: dict[str, Any]) -> Iterator[Wire]:
+def _run_here(
+    fs: SyncClient, path: str, method: str, args: list[object], kwargs: dict[str, object]
+) -> Iterator[RunEvent]:
     """The events of a run in this process: of an object, or of all in a directory."""
     if method.startswith("_"):
         raise PermissionDenied(f"{method} is private", path=path, remedy="see emerge methods")
@@ -97,7 +98,7 @@ def _run_here(fs: SyncClient, path: str, method: str, args: list[Any], kwargs: d
         yield {"event": "progress", "done": done, "failed": failed, "total": done}
 
 
-def _called(found: Any, method: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+def _called(found: EmergeObject, method: str, args: list[object], kwargs: dict[str, object]) -> object:
     target = getattr(found, method, None)
     if not callable(target):
         raise NotFound(f"{object_path(found)} has no method {method!r}", remedy="see emerge methods")

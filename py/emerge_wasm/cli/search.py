@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import NamedTuple
 
 import click
 
-from ..clients.searches import Looked
+from ..clients.searches import Aggregation, SearchStatistics
 from ..codec import decode, plain
 from ..errors import Invalid
 from ..objects import Pointer
 from ..operations import Wire
+from ..results import IndexRow, ScoredPage, SearchPage
 from .code import read_word
 from .session import Session, as_of_option, pass_session
 from .show import counted, path_text, pointer_row, print_json, print_table, show_value
@@ -50,37 +51,55 @@ def search(
         print_json(int(number)) if session.json else click.echo(number)
         _tell_errors(number)
         return
-    looked = Looked()
-    rows = _rows(session.fs.search_pages(expression or None, path, order_by, descending, limit, "", as_of), looked)
+    statistics = SearchStatistics()
+    rows = _rows(session.fs.search_pages(expression or None, path, order_by, descending, limit, "", as_of), statistics)
     fields = [name.strip() for name in show.split(",") if name.strip()]
     if session.json:
         for row in rows:
-            print_json({**row, "pointer": row["pointer"].to_wire()})
+            print_json(row.plain())
     elif long:
-        print_table([pointer_row(row["pointer"], path_text(row["pointer"])) for row in rows], right=(2, 3))
+        print_table([pointer_row(row.pointer, path_text(row.pointer)) for row in rows], right=(2, 3))
     elif fields:
-        print_table([[path_text(row["pointer"]), *(_field(row["state"], name) for name in fields)] for row in rows])
+        print_table([[path_text(row.pointer), *(_field(row.state, name) for name in fields)] for row in rows])
     else:
         for row in rows:
-            click.echo(path_text(row["pointer"]))
-    _tell_errors(looked)
+            click.echo(path_text(row.pointer))
+    _tell_errors(statistics)
 
 
-def _rows(pages: Iterable[Wire], looked: Looked) -> Iterator[Wire]:
-    """What was found, with pointers and plain states."""
+class FoundRow(NamedTuple):
+    """An object that was found: its state as plain data; its score, where words were searched for."""
+
+    pointer: Pointer
+    state: dict[str, object]
+    score: float | None = None
+
+    def plain(self) -> dict[str, object]:
+        """What is printed as JSON."""
+        row: dict[str, object] = {"pointer": self.pointer.to_wire(), "state": self.state}
+        return row if self.score is None else {**row, "score": self.score}
+
+
+def _rows(pages: Iterable[SearchPage], statistics: SearchStatistics) -> Iterator[FoundRow]:
     for page in pages:
-        looked.look(page)
+        statistics.add_statistics(page)
         for row in page["objects"]:
-            yield {**row, "pointer": Pointer.from_wire(row["pointer"]), "state": decode(row["state"])}
+            yield FoundRow(Pointer.from_wire(row["pointer"]), decode(row["state"]))
 
 
-def _tell_errors(looked: Looked) -> None:
-    if number := looked.errors["count"]:
-        first = looked.errors["first"][0]
+def _scored_rows(pages: Iterable[ScoredPage]) -> Iterator[FoundRow]:
+    for page in pages:
+        for row in page["objects"]:
+            yield FoundRow(Pointer.from_wire(row["pointer"]), decode(row["state"]), row["score"])
+
+
+def _tell_errors(statistics: SearchStatistics) -> None:
+    if number := statistics.errors["count"]:
+        first = statistics.errors["first"][0]
         click.secho(f"{counted(number, 'object')} not judged; {first['path']}: {first['error']}", fg="yellow", err=True)
 
 
-def _field(state: dict[str, Any], name: str) -> str:
+def _field(state: dict[str, object], name: str) -> str:
     return show_value(state[name]) if name in state else "-"
 
 
@@ -92,12 +111,12 @@ def _field(state: dict[str, Any], name: str) -> str:
 @pass_session
 def searchtext(session: Session, path: str, field: str, words: tuple[str, ...], limit: int) -> None:
     """Find objects at or below PATH whose FIELD has all WORDS (`wor*`: all that begin so), the best first."""
-    rows = _rows(session.fs.text_pages(field, " ".join(words), path, limit), Looked())
+    rows = _scored_rows(session.fs.text_pages(field, " ".join(words), path, limit))
     if session.json:
         for row in rows:
-            print_json({**row, "pointer": row["pointer"].to_wire()})
+            print_json(row.plain())
         return
-    print_table([[f"{row['score']:.2f}", path_text(row["pointer"])] for row in rows], right=(0,))
+    print_table([[f"{row.score:.2f}", path_text(row.pointer)] for row in rows], right=(0,))
 
 
 @click.command()
@@ -122,10 +141,10 @@ def aggregate(session: Session, path: str, figures: tuple[str, ...], by: str, wh
     )
 
 
-def _figure(text: str) -> tuple[str, list[Any]]:
+def _figure(text: str) -> tuple[str, Aggregation]:
     """`total=sum:revenue` as its name and what it is made of."""
     name, sign, value = text.partition("=")
-    parts: list[Any] = (value if sign else text).split(":")
+    parts = (value if sign else text).split(":")
     if not all(parts) or (sign and not name.isidentifier()):
         raise Invalid(
             f"{text!r} is not a figure", remedy="write for example count, mean:price, top=percentile:price:95"
@@ -164,14 +183,14 @@ def index(
     print_table([[row["path"], ", ".join(row["fields"]), _kind(row), _progress(row)] for row in rows])
 
 
-def _kind(row: dict[str, Any]) -> str:
+def _kind(row: IndexRow) -> str:
     return "text" if row["text"] else "unique" if row["unique"] else "-"
 
 
-def _progress(row: dict[str, Any]) -> str:
+def _progress(row: IndexRow) -> str:
     if row["state"] == "building" and row["total"]:
         return f"building, {row['done']} of {counted(row['total'], 'object')}"
-    return f"failed: {row['error']}" if row["state"] == "failed" else str(row["state"])
+    return f"failed: {row['error']}" if row["state"] == "failed" else row["state"]
 
 
 def graphql_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -210,7 +229,7 @@ def _document(text: str) -> str:
     return sys.stdin.read() if text == "-" else text
 
 
-def _variables(text: str) -> dict[str, Any]:
+def _variables(text: str) -> Wire:
     try:
         found = json.loads(text or "{}")
     except ValueError as error:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import click
 
@@ -15,22 +14,22 @@ from ..objects import Pointer
 UNITS = "BKMGTP"
 
 
-def print_json(value: Any, *, err: bool = False) -> None:
+def print_json(value: object, *, err: bool = False) -> None:
     """One line of JSON; what JSON has no word for is written as `codec.plain` says."""
     click.echo(json.dumps(plain(value), ensure_ascii=False), err=err)
 
 
-def print_value(value: Any) -> None:
+def print_value(value: object) -> None:
     """A result as Python would show it; text as it is."""
     click.echo(value if isinstance(value, str) else show(value))
 
 
-def show_value(value: Any) -> str:
+def show_value(value: object) -> str:
     """A value as Python would write it, on one line."""
     return show(value)
 
 
-def print_fields(fields: dict[str, Any]) -> None:
+def print_fields(fields: Mapping[str, object]) -> None:
     """A state, one field a line, names aligned."""
     width = max(map(len, fields), default=0)
     for name, value in fields.items():

@@ -37,9 +37,10 @@ def diff(session: Session, path: str, before: int, after: int) -> None:
         print_json(found)
         return
     for row in found["fields"]:
-        for sign, side in (("-", "before"), ("+", "after")):
-            if side in row:
-                click.echo(f"{sign} {row['field']}  {show_value(row[side])}")
+        if "before" in row:
+            click.echo(f"- {row['field']}  {show_value(row['before'])}")
+        if "after" in row:
+            click.echo(f"+ {row['field']}  {show_value(row['after'])}")
 
 
 @click.command()

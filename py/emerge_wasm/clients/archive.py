@@ -17,16 +17,17 @@ import zipfile
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TypedDict
 
 from ..bundles import parse
 from ..codec import decode, encode
 from ..errors import Invalid
+from ..operations import Values, Wire
+from .class_loader import Bundles, ClassLoader
+from .writes import WriteOperations
 
-if TYPE_CHECKING:
-    from .client import Client
-
-File = str | os.PathLike[str] | IO[bytes]
+ArchiveFile = str | os.PathLike[str] | IO[bytes]
+"""The path of a file, or a binary file that can be read or written."""
 
 FORMAT = "emerge archive 1"
 MANIFEST = "manifest.json"
@@ -39,7 +40,16 @@ MEMBER_BYTES = 4 << 20
 _CHUNK = 1 << 20
 
 
-class _Writer:
+class Manifest(TypedDict):
+    """What an archive holds: how many records, and the SHA-256 of each member."""
+
+    format: str
+    root: str
+    records: int
+    members: dict[str, str]
+
+
+class _MemberWriter:
     """Puts records, and the bundles that they need, into members of a zip file."""
 
     def __init__(self, zip: zipfile.ZipFile) -> None:
@@ -50,7 +60,7 @@ class _Writer:
         self._size = 0
         self._number = 0
 
-    def add(self, record: dict[str, Any]) -> None:
+    def add(self, record: Wire) -> None:
         data = encode(record)
         if self._batch and (len(self._batch) >= MEMBER_RECORDS or self._size + len(data) > MEMBER_BYTES):
             self.flush()
@@ -69,17 +79,17 @@ class _Writer:
         self.zip.writestr(name, data)
 
 
-async def write(client: Client, file: File, root: str, records: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
+async def write(client: ClassLoader, file: ArchiveFile, root: str, records: AsyncIterator[Wire]) -> Manifest:
     """Write an archive of these records; its manifest. A file that was named by its path is removed on failure."""
     try:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zip:
-            writer = _Writer(zip)
+            writer = _MemberWriter(zip)
             async for record in records:
                 for hash in record["bundles"]:
                     await _put_bundle(client, writer, hash)
                 writer.add(record)
             writer.flush()
-            manifest = {"format": FORMAT, "root": root, "records": writer.records, "members": writer.members}
+            manifest: Manifest = {"format": FORMAT, "root": root, "records": writer.records, "members": writer.members}
             zip.writestr(MANIFEST, json.dumps(manifest, indent=1))
     except OSError as error:
         _remove(file)
@@ -90,14 +100,14 @@ async def write(client: Client, file: File, root: str, records: AsyncIterator[di
     return manifest
 
 
-async def _put_bundle(client: Client, writer: _Writer, hash: str) -> None:
+async def _put_bundle(client: ClassLoader, writer: _MemberWriter, hash: str) -> None:
     if BUNDLES + hash not in writer.members:
         for needed, data in (await client.fetch_bundles(hash)).items():
             if BUNDLES + needed not in writer.members:
                 writer.put(BUNDLES + needed, data)
 
 
-async def read(client: Client, file: File, path: str) -> int:
+async def read(client: WriteOperations, file: ArchiveFile, path: str) -> int:
     """Verify an archive, then load its records below a directory, a member in a commit; how many objects."""
     try:
         zip = zipfile.ZipFile(file)
@@ -112,10 +122,10 @@ async def read(client: Client, file: File, path: str) -> int:
         return count
 
 
-def _bundles_of(zip: zipfile.ZipFile, records: list[Any]) -> dict[str, bytes]:
+def _bundles_of(zip: zipfile.ZipFile, records: Values) -> Bundles:
     """The bundles that records need, with all that these require."""
     wanted = [hash for record in records for hash in record["bundles"]]
-    found: dict[str, bytes] = {}
+    found: Bundles = {}
     while wanted:
         hash = wanted.pop()
         if hash not in found:
@@ -127,10 +137,10 @@ def _bundles_of(zip: zipfile.ZipFile, records: list[Any]) -> dict[str, bytes]:
     return found
 
 
-def verify(zip: zipfile.ZipFile, shown: str) -> dict[str, Any]:
+def verify(zip: zipfile.ZipFile, shown: str) -> Manifest:
     """The manifest of an archive whose every member is what the manifest says; else Invalid, naming the member."""
     try:
-        manifest: dict[str, Any] = json.loads(zip.read(MANIFEST))
+        manifest: Manifest = json.loads(zip.read(MANIFEST))
         format, members = manifest["format"], dict(manifest["members"])
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise Invalid(f"{shown} has no manifest that can be read: {error}", remedy="export it again") from None
@@ -159,11 +169,11 @@ def _chunks(zip: zipfile.ZipFile, name: str) -> Iterator[bytes]:
             yield chunk
 
 
-def _remove(file: File) -> None:
+def _remove(file: ArchiveFile) -> None:
     if isinstance(file, (str, os.PathLike)):
         with suppress(OSError):
             os.remove(file)
 
 
-def _name(file: File) -> str:
+def _name(file: ArchiveFile) -> str:
     return str(file) if isinstance(file, (str, os.PathLike)) else str(getattr(file, "name", "the file"))

@@ -1,43 +1,59 @@
-"""The classes of objects that come and go: captured and sent with them, fetched and loaded for them."""
+"""The classes of objects that come and go, and what an instance knows of where it is.
+
+Classes are captured and sent with the objects that are stored, fetched and loaded for those that are read.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from operator import attrgetter
+from typing import TypeVar
 
 from ..bundles import capture, load, parse
 from ..codec import unpack_state
+from ..codec.attributes import state_of
 from ..codec.encode import BundleOf
 from ..errors import NotFound
-from ..objects import EmergeFile, EmergeObject, Pointer
-from ..operations import Transport, Values, Wire
-from .operations import Calling
+from ..objects import METADATA, EmergeFile, EmergeObject, Pointer
+from ..operations import Transport, Wire
+from .operations import ClientOperations
 
-PLAIN_CLASSES: dict[str, type] = {"EmergeObject": EmergeObject, "EmergeFile": EmergeFile}
+T = TypeVar("T")
+
+Bundles = dict[str, bytes]
+"""Class bundles by their hashes."""
+
+Metadata = tuple[object, ...]
+"""What an instance knows of where it is, in the order of METADATA."""
+
+PLAIN_CLASSES: dict[str, type[EmergeObject]] = {"EmergeObject": EmergeObject, "EmergeFile": EmergeFile}
 """Classes that every Emerge has, so that their objects need no bundle."""
 
+_read_metadata = attrgetter(*METADATA)
 
-class ClassLoader(Calling):
+
+class ClassLoader(ClientOperations):
     """Knows which class bundles are here, and which the other side has."""
 
     def __init__(self, transport: Transport, context: Wire | None = None) -> None:
         super().__init__(transport, context)
         self._sent: set[str] = set()  # bundles that the other side is known to have
-        self._bundles: dict[str, bytes] = {}
+        self._bundles: Bundles = {}
         self._loadable: set[str] = set()  # bundles that are here with all they require
 
-    async def _send(self, operation: str, args: Values, bundles: dict[str, bytes]) -> Any:
+    async def _send(self, send: Callable[[Bundles], Awaitable[T]], bundles: Bundles) -> T:
         """Send along only the bundles that the other side may lack; when it says that it lacks others, all."""
         fresh = {hash: b"" if hash in self._sent else data for hash, data in bundles.items()}
         try:
-            wire = await self._call(operation, *args, fresh)
+            answer = await send(fresh)
         except NotFound as error:
             if not error.details.get("bundles") or fresh == bundles:
                 raise
-            wire = await self._call(operation, *args, bundles)
+            answer = await send(bundles)
         self._sent.update(bundles)
-        return wire
+        return answer
 
-    async def unpack(self, state: bytes, pointer: Pointer) -> Any:
+    async def unpack(self, state: bytes, pointer: Pointer) -> EmergeObject:
         """An instance with this state, its classes (nested ones too) fetched and loaded as needed."""
         cls = await self.load_class(pointer)
         missing: list[str] = []
@@ -49,7 +65,8 @@ class ClassLoader(Calling):
 
         while True:
             try:
-                return unpack_state(state, cls, class_of)
+                obj: EmergeObject = unpack_state(state, cls, class_of)
+                return obj
             except NotFound:
                 if not missing:
                     raise
@@ -64,14 +81,14 @@ class ClassLoader(Calling):
             self._loadable.add(pointer.bundle)
         return load(pointer.bundle, self._bundles.get)
 
-    async def fetch_bundles(self, hash: str) -> dict[str, bytes]:
-        """A bundle and all it requires, by hash, here afterwards."""
+    async def fetch_bundles(self, hash: str) -> Bundles:
+        """A bundle and all it requires, by hash; this client has them afterwards."""
         wanted = [hash]
-        needed: dict[str, bytes] = {}
+        needed: Bundles = {}
         while wanted:
             absent = [hash for hash in wanted if hash not in self._bundles]
             if absent:
-                self._bundles |= await self._call("classes", absent)
+                self._bundles |= await self.remote.classes(absent)
             for hash in wanted:
                 if hash not in self._bundles:
                     raise NotFound(f"the class bundle {hash[:12]}… is nowhere to be found")
@@ -80,7 +97,7 @@ class ClassLoader(Calling):
         return needed
 
 
-def capturing(bundles: dict[str, bytes]) -> BundleOf:
+def capturing(bundles: Bundles) -> BundleOf:
     """A function that gives a class's bundle hash, and adds all that the class needs to `bundles`."""
 
     def bundle_of(cls: type) -> str:
@@ -89,3 +106,39 @@ def capturing(bundles: dict[str, bytes]) -> BundleOf:
         return captured[-1].hash
 
     return bundle_of
+
+
+def metadata_of(obj: EmergeObject | Pointer) -> Metadata:
+    """The metadata of an instance, or of a pointer."""
+    metadata: Metadata = _read_metadata(obj)
+    return metadata
+
+
+def set_metadata(obj: EmergeObject, metadata: Metadata) -> None:
+    """Make an instance, frozen or not, know where it is."""
+    for name, value in zip(METADATA, metadata, strict=True):
+        object.__setattr__(obj, name, value)
+
+
+def set_state(obj: EmergeObject, other: EmergeObject) -> None:
+    """Make an instance hold what another one does."""
+    for name, value in state_of(other).items():
+        object.__setattr__(obj, name, value)
+    for name in set(vars(obj)) - set(vars(other)):
+        object.__delattr__(obj, name)
+
+
+class MetadataJournal:
+    """The metadata that objects had before a transaction changed it, to be given back when that is dropped."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, tuple[EmergeObject, Metadata]] = {}
+
+    def keep(self, obj: EmergeObject) -> None:
+        """Remember what an object knows now, unless something older is remembered."""
+        self._before.setdefault(id(obj), (obj, metadata_of(obj)))
+
+    def restore(self) -> None:
+        """Give all objects what they knew."""
+        for obj, metadata in self._before.values():
+            set_metadata(obj, metadata)

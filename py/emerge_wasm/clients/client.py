@@ -1,84 +1,47 @@
 """Client: the operation table as a Python programmer calls it, with objects in place of encoded states.
 
-Async; `sync.py` gives the same without `await`. Talks through any `Transport`. What it asks for stands in `reading.py`
-and `searching.py`, what it changes in `writing.py`, what it runs in `running.py`; here is on whose behalf, all or
-nothing, and what files and clusters are for.
+Async; `sync.py` gives the same without `await`. It talks through any `Transport`. Its operations stand in `reads.py`,
+`searches.py`, `writes.py` and `operations.py`; here is what is made of several of them, and the cluster.
 """
 
 from __future__ import annotations
 
-from contextlib import aclosing
-from copy import copy
-from typing import Any
+from typing import Self
 
 from ..errors import Invalid
-from ..operations import Transport, Wire
+from ..results import MemberRows, NodeInfo, PrincipalInfo
 from . import archive, exchange
-from .proxy import Proxy
-from .running import Running
-from .searches import Searching
-from .transaction import Transaction
-from .writes import Writing
+from .proxy import Proxy, open_proxy
+from .remote import ending
+from .searches import SearchOperations
+from .transaction import ClientTransaction
+from .writes import WriteOperations
 
 
-class Client(Searching, Running, Writing):
+class Client(SearchOperations, WriteOperations):
     """A filesystem, wherever it is. Every method raises the errors of `errors.py`."""
 
-    def __init__(self, transport: Transport, context: Wire | None = None) -> None:
-        super().__init__(transport, context)
-        self._parent: Client | None = None
-
-    async def __aenter__(self) -> Client:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Let go of the transport; a client made from another leaves that to it."""
-        if self._parent is None:
-            await self.transport.close()
-
     # --- on whose behalf
-    def within(self, **context: Any) -> Client:
-        """A client of the same transport whose calls have this context too (see `context.Context.narrowed`)."""
-        client = copy(self)  # what is known of classes is shared, and the turns are
-        client.context = {**self.context, **context}
-        client._parent = self
-        return client
-
-    def as_user(self, name: str, *groups: str) -> Client:
+    def as_user(self, name: str, *groups: str) -> Self:
         """A client whose calls are made as that user, in these groups; only a superuser may."""
         return self.within(**{"as": name, "groups": list(groups)})
 
-    def with_umask(self, umask: int | str) -> Client:
+    def with_umask(self, umask: int | str) -> Self:
         """A client whose new things lack these rights: 0o022, or "----w--w-"."""
         return self.within(umask=read_umask(umask))
 
-    async def whoami(self) -> Any:
+    async def whoami(self) -> PrincipalInfo:
         """{"principal", "groups", "superuser", "umask", "via"}: who the other side takes this client for."""
-        return await self._call("whoami")
+        return await self.remote.whoami()
 
     # --- transactions
-    def transaction(self, name: str = "", seconds: int = 60, join: str = "") -> Transaction:
+    def transaction(self, name: str = "", seconds: int = 60, join: str = "") -> ClientTransaction[Self]:
         """A transaction: `async with client.transaction() as tx:`; tx is a client whose changes are made at the end,
         all or none. When the block raises, or is left alone for so many `seconds`, none is made.
 
         `join` names an open one to take part in; whoever began it ends it. The sync face: `with fs.transaction()`.
         """
-        return Transaction(self, name, seconds, join)
-
-    async def begin(self, name: str = "", seconds: int = 60) -> Any:
-        """Open a transaction: {"transaction", "seconds", "isolation"}; `transaction(join=name)` takes part in it."""
-        return await self._call("begin", name, seconds)
-
-    async def commit(self, transaction: str) -> Any:
-        """Make all changes of a transaction at once: {"position", "changes"}. Conflict: none was made."""
-        return await self._call("commit", transaction)
-
-    async def rollback(self, transaction: str) -> bool:
-        """Drop a transaction with all its changes; whether there was one."""
-        return bool(await self._call("rollback", transaction))
+        return ClientTransaction(self, name, seconds, join)
 
     # --- objects where they live
     async def proxy(self, path: str) -> Proxy:
@@ -87,18 +50,15 @@ class Client(Searching, Running, Writing):
         `await proxy.price`, `await proxy.sell(3)`; in the sync face `proxy.price`, `proxy.sell(3)`, and
         `proxy.price = 2.0` is an update.
         """
-        pointer = await self.get(path)
-        methods = await self.methods(path) if pointer.bundle else []
-        fields = await self.cat(path) if not pointer.is_directory else {}
-        return Proxy(self, pointer, methods, list(fields))
+        return await open_proxy(self, path, Proxy)
 
     # --- archives
-    async def export(self, path: str, file: archive.File, versions: bool = True) -> Any:
+    async def export(self, path: str, file: archive.ArchiveFile, versions: bool = True) -> archive.Manifest:
         """Write a tree to one archive: a file's path, or a binary file. Its manifest."""
-        async with aclosing(self._stream("export", path, versions)) as records:
+        async with ending(self.remote.export(path, versions)) as records:
             return await archive.write(self, file, path, records)
 
-    async def load(self, file: archive.File, path: str = "/") -> int:
+    async def load(self, file: archive.ArchiveFile, path: str = "/") -> int:
         """Make a tree again below a directory, from an archive, verified before anything is stored; how many."""
         return await archive.read(self, file, path)
 
@@ -119,17 +79,17 @@ class Client(Searching, Running, Writing):
         return await exchange.load_csv(self, file, path)
 
     # --- cluster
-    async def hello(self) -> Any:
+    async def hello(self) -> NodeInfo:
         """Who answers: node, store, durability, log position."""
-        return await self._call("hello")
+        return await self.remote.hello()
 
-    async def nodes(self) -> Any:
+    async def nodes(self) -> MemberRows:
         """The nodes of the cluster that are here now."""
-        return await self._call("nodes")
+        return await self.remote.nodes()
 
-    async def whohas(self, *paths: str) -> Any:
+    async def whohas(self, *paths: str) -> dict[str, str]:
         """Which nodes hold these paths: {path: node}."""
-        return (await self._call("whohas", list(paths)))["paths"]
+        return (await self.remote.whohas([*paths]))["paths"]
 
 
 def read_umask(umask: int | str) -> int:

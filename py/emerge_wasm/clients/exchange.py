@@ -8,26 +8,30 @@ import os
 import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from ..codec import decode, plain
 from ..errors import EmergeError, Invalid
 from ..objects import EmergeFile
 from ..paths import check_name, child_path, split_path
+from .reads import ReadOperations
+from .writes import WriteOperations
 
 if TYPE_CHECKING:
-    from .client import Client
+    from _csv import Reader as CSVReader
 
 TextFile = str | os.PathLike[str] | IO[str]
 
-PAGE = 1000
 PLACE = ("path", "name")
 """Columns that say where an object is: its directory, below the one that is exported, and its name."""
+
+JSONRow = dict[str, object]
+"""One object: field to value, as JSON data."""
 
 _OF_THE_FILESYSTEM = frozenset({"type", "perms", "owner", "group", "uuid", "node", "version", "date"})
 
 
-async def export_json(client: Client, path: str, file: TextFile) -> int:
+async def export_json(client: ReadOperations, path: str, file: TextFile) -> int:
     """Write the objects at or below a path as a JSON list; how many. Values are written as `codec.plain` says."""
     count = 0
     with _opened(file, "w") as out:
@@ -39,7 +43,7 @@ async def export_json(client: Client, path: str, file: TextFile) -> int:
     return count
 
 
-async def export_csv(client: Client, path: str, file: TextFile) -> int:
+async def export_csv(client: ReadOperations, path: str, file: TextFile) -> int:
     """Write the objects at or below a path as CSV, a column for each field that any of them has; how many.
 
     A cell is text, or JSON where it is something else, or would read as such.
@@ -61,7 +65,7 @@ async def export_csv(client: Client, path: str, file: TextFile) -> int:
     return count
 
 
-async def load_json(client: Client, file: TextFile, path: str) -> int:
+async def load_json(client: WriteOperations, file: TextFile, path: str) -> int:
     """Store an EmergeFile for each map of a JSON list; how many. Invalid, naming the row, before anything is stored."""
     with _opened(file, "r") as source:
         try:
@@ -73,7 +77,7 @@ async def load_json(client: Client, file: TextFile, path: str) -> int:
     return await _store(client, [_file(row, path, f"row {number}") for number, row in enumerate(rows, 1)])
 
 
-async def load_csv(client: Client, file: TextFile, path: str) -> int:
+async def load_csv(client: WriteOperations, file: TextFile, path: str) -> int:
     """Store an EmergeFile for each row of a CSV file with a header; how many. Invalid, naming the line, before
     anything is stored. A cell that is JSON (a number, true, null, a list, a quoted text) is that; an empty one is
     left out."""
@@ -85,7 +89,7 @@ async def load_csv(client: Client, file: TextFile, path: str) -> int:
             raise Invalid(f"line {reader.line_num} of {_name(file)} is not CSV: {error}") from None
 
 
-def _read_csv(reader: Any, path: str, shown: str) -> Iterator[EmergeFile]:
+def _read_csv(reader: CSVReader, path: str, shown: str) -> Iterator[EmergeFile]:
     header: list[str] = next(reader, [])
     if "name" not in header:
         raise Invalid(f"{shown} has no column 'name'", remedy=f"its first line must name the columns: {header[:10]}")
@@ -102,7 +106,7 @@ def _read_csv(reader: Any, path: str, shown: str) -> Iterator[EmergeFile]:
         yield _file(row, path, where)
 
 
-def _file(row: Any, path: str, where: str) -> EmergeFile:
+def _file(row: object, path: str, where: str) -> EmergeFile:
     """The object of a row; Invalid that says which row and column do not fit."""
     if not isinstance(row, dict):
         raise Invalid(f"{where} is a {type(row).__name__}", remedy="each row is a map of field to value")
@@ -121,11 +125,11 @@ def _file(row: Any, path: str, where: str) -> EmergeFile:
     return obj
 
 
-async def _store(client: Client, files: Iterable[EmergeFile]) -> int:
+async def _store(client: WriteOperations, files: Iterable[EmergeFile]) -> int:
     return len(await client.storeall(files))
 
 
-async def _rows(client: Client, path: str) -> AsyncIterator[dict[str, Any]]:
+async def _rows(client: ReadOperations, path: str) -> AsyncIterator[JSONRow]:
     """The fields of each object at or below a path, as JSON data, with its place."""
     pointer = await client.get(path)
     if not pointer.is_directory:
@@ -142,21 +146,21 @@ async def _rows(client: Client, path: str) -> AsyncIterator[dict[str, Any]]:
         directories += reversed(below)
 
 
-def _row(place: dict[str, Any], state: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = plain(state)
+def _row(place: JSONRow, state: object) -> JSONRow:
+    fields: JSONRow = plain(state)
     return {**place, **{name: value for name, value in fields.items() if name not in PLACE}}
 
 
-def _cell(name: str, row: dict[str, Any]) -> str:
+def _cell(name: str, row: JSONRow) -> str:
     value = row.get(name)
     if name not in row or name in PLACE:
-        return value or ""
+        return str(value or "")
     if isinstance(value, str) and value and _value(value) == value:
         return value
     return json.dumps(value, ensure_ascii=False)
 
 
-def _value(cell: str) -> Any:
+def _value(cell: str) -> object:
     try:
         return json.loads(cell)
     except (ValueError, RecursionError):

@@ -1,52 +1,122 @@
-"""How a client calls: by a transport, on somebody's behalf, so many calls at a time. Names no operation."""
+"""What every piece of a client may use: its calls, on whose behalf they are made, transactions, runs and updates.
+
+Proxies and transactions stand on this, and on nothing above it.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncIterator
+from copy import copy
+from datetime import datetime
+from typing import Any, Self
 
+from ..codec import encode
 from ..errors import Invalid
-from ..operations import Transport, Wire, find_operation
-from ..paths import split_path
-
-AT_ONCE = 192
-"""Calls of one client that are under way; more wait here, for a relay refuses those beyond 256 (streams count too)."""
+from ..objects import Pointer
+from ..operations import Transport, Wire
+from ..results import CommitInfo, RunEvent, RunReceipts, RunResult, TransactionInfo
+from .remote import Turns, ending, remote_operations
 
 PAGE = 1000
+"""Entries or objects that are asked for at a time."""
+
+AsOf = datetime | str | None
+"""A moment: with its timezone, or as ISO 8601 text (UTC unless it says otherwise); None is now."""
 
 
-class Calling:
-    """Calls and streams of one transport, in one context."""
+class ClientOperations:
+    """Calls over one transport, in one context."""
 
     def __init__(self, transport: Transport, context: Wire | None = None) -> None:
         self.transport = transport
         self.context = context or {}  # on whose behalf, see `Context.narrowed`
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = Turns()
+        self.remote = remote_operations(transport, self.context, self._turns)
+        self._derived = False
 
-    async def _call(self, operation: str, *args: Any) -> Any:
-        try:
-            async with self._turns:
-                return await self.transport.call(operation, list(args), self.context or None)
-        except Invalid:
-            _check_paths(operation, args)
-            raise
+    async def __aenter__(self) -> Self:
+        return self
 
-    async def _stream(self, operation: str, *args: Any) -> AsyncGenerator[Any, None]:
-        items = self.transport.stream(operation, list(args), self.context or None)
-        try:
-            async for item in items:
-                yield item
-        except Invalid:
-            _check_paths(operation, args)
-            raise
-        finally:  # now, not when the garbage collector finds it: it holds a place on the other side
-            if isinstance(items, AsyncGenerator):
-                await items.aclose()
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the transport; a client made from another leaves that to it."""
+        if not self._derived:
+            await self.transport.close()
+
+    # --- on whose behalf
+    def within(self, **context: object) -> Self:
+        """A client of the same transport whose calls have this context too (see `context.Context.narrowed`)."""
+        client = copy(self)  # what is known of classes is shared, and the turns are
+        client.context = {**self.context, **context}
+        client.remote = remote_operations(self.transport, client.context, self._turns)
+        client._derived = True
+        return client
+
+    # --- transactions
+    async def begin(self, name: str = "", seconds: int = 60) -> TransactionInfo:
+        """Open a transaction: {"transaction", "seconds", "isolation"}; `transaction(join=name)` takes part in it."""
+        return await self.remote.begin(name, seconds)
+
+    async def commit(self, transaction: str) -> CommitInfo:
+        """Make all changes of a transaction at once: {"position", "changes"}. Conflict: none was made."""
+        return await self.remote.commit(transaction)
+
+    async def rollback(self, transaction: str) -> bool:
+        """Drop a transaction with all its changes; whether there was one."""
+        return await self.remote.rollback(transaction)
+
+    # --- fields, without the class
+    async def cat(self, path: str, version: int = 0, as_of: AsOf = None) -> Any:
+        """The state at a path as plain data, or one property of it (`/a/b.field.0`), also of an object that it refers
+        to. No code is loaded."""
+        return await self.remote.cat(path, version, moment_text(as_of))
+
+    async def update(self, path: str, version: int = 0, /, **changes: object) -> Pointer:
+        """Set fields of an object without loading its class; its new pointer."""
+        return Pointer.from_wire(await self.remote.update(path, encode(changes), version))
+
+    # --- runs
+    async def run(self, path: str, method: str, /, *args: object, **kwargs: object) -> Any:
+        """Run a method where the object lives; its result. A changed state becomes a version.
+
+        On a directory it runs on all objects in it: [{"path", "result"} or {"path", "error"}…], by name. The method's
+        own errors come as ExecutionFailed, with its traceback and what it printed.
+        """
+        return await self.remote.run(path, method, list(args), kwargs)
+
+    async def runstream(self, path: str, method: str, /, *args: object, **kwargs: object) -> AsyncIterator[RunEvent]:
+        """The same as a stream of what happens: "output", "result", "error" and "progress" events, as they come.
+        Leaving the loop ends the run."""
+        async with ending(self.remote.runstream(path, method, list(args), kwargs)) as events:
+            async for event in events:
+                yield event
+
+    async def run_with_receipt(self, path: str, method: str, /, *args: object, **kwargs: object) -> RunResult:
+        """{"result", "output", "milliseconds", "pointer" (None: nothing changed), "receipt"} of a run."""
+        result: RunResult = await self.remote.run(path, method, list(args), kwargs, True)
+        return result
+
+    async def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
+        """The last runs of an object's methods, newest first: who ran what, on which version and code, with which
+        arguments and result (their SHA-256), where, and how long."""
+        return await self.remote.receipts(path, before, limit)
+
+    async def query(self, path: str) -> Any:
+        """Run a query object, `query(self, fs)`, where it lives; its results, which it keeps in `results`."""
+        return await self.remote.query(path)
 
 
-def _check_paths(operation: str, args: tuple[Any, ...]) -> None:
-    """Refuse, by name, a path that could not even be written; the transport knows it only as a place in a message."""
-    for parameter, value in zip(find_operation(operation).parameters, args, strict=False):
-        if parameter.name in ("path", "source", "target", "first", "second"):
-            split_path(value)
+def moment_text(as_of: AsOf) -> str:
+    """`as_of` as operations take it; Invalid for a datetime that does not say of which timezone it is."""
+    if as_of is None or isinstance(as_of, str):
+        return as_of or ""
+    if not isinstance(as_of, datetime):
+        raise Invalid(f"as_of cannot be {type(as_of).__name__}", remedy="give a datetime, or ISO 8601 text")
+    if as_of.utcoffset() is None:
+        raise Invalid(
+            f"{as_of.isoformat()} does not say of which timezone it is",
+            remedy="give it a timezone: datetime.now(UTC), or .astimezone() for local time",
+        )
+    return as_of.isoformat()

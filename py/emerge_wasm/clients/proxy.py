@@ -1,53 +1,57 @@
-"""Proxies: an object used where it lives. Fields are read from there, methods run there; no code is loaded here."""
+"""Proxies: an object used where it lives. Fields are read from there, methods run there; no code is loaded here.
+
+What a field holds and a method returns has any type, so `Any` is what a proxy gives.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from ..errors import Invalid
 from ..objects import Pointer
+from ..results import MethodRow, MethodRows
 from ..sync import wait
+from .operations import ClientOperations
+from .reads import ReadOperations
 
-if TYPE_CHECKING:
-    from .client import Client
+P = TypeVar("P", bound="Proxy")
 
 
-class Method:
-    """A method of an object far away: called, it gives what is to be awaited."""
+class RemoteMethod:
+    """A method of an object far away; calling it gives what is to be awaited."""
 
-    def __init__(self, client: Client, path: str, row: dict[str, Any]) -> None:
+    def __init__(self, client: ClientOperations, path: str, row: MethodRow) -> None:
         self._client = client
         self._path = path
         self.__name__ = row["name"]
         self.__doc__ = row["doc"]
         self._usage = f"{row['name']}{row['signature']}"
 
-    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        return self._run(args, kwargs)
+
+    async def _run(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         return await self._client.run(self._path, self.__name__, *args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<{self._usage} of {self._path}>"
 
 
-class SyncMethod(Method):
+class SyncRemoteMethod(RemoteMethod):
     """The same, waiting for the result."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return wait(super().__call__(*args, **kwargs))
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        return wait(self._run(args, kwargs))
 
 
 class Proxy:
     """`await proxy.price` reads a field, `await proxy.sell(3)` runs a method; to set fields use the client's update."""
 
-    _method: type[Method] = Method
+    _method: type[RemoteMethod] = RemoteMethod
 
-    def __init__(self, client: Client, pointer: Pointer, methods: list[dict[str, Any]], fields: list[str]) -> None:
+    def __init__(self, client: ClientOperations, pointer: Pointer, methods: MethodRows, fields: list[str]) -> None:
         rows = {row["name"]: self._method(client, pointer.full_path, row) for row in methods}
         vars(self).update(_client=client, _pointer=pointer, _rows=methods, _methods=rows, _fields=fields)
-
-    def _made_of(self) -> tuple[Client, Pointer, list[dict[str, Any]], list[str]]:
-        """The arguments of which another proxy of the same object can be made."""
-        return self._client, self._pointer, self._rows, self._fields
 
     @property
     def _path(self) -> str:
@@ -62,7 +66,7 @@ class Proxy:
     def _read(self, name: str) -> Any:
         return self._client.cat(f"{self._path}.{name}")
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         raise Invalid(
             f"{name} of {self._path} cannot be set without waiting",
             path=self._path,
@@ -81,12 +85,20 @@ class Proxy:
 class SyncProxy(Proxy):
     """`proxy.price` reads a field, `proxy.price = 2.0` sets it, `proxy.sell(3)` runs a method."""
 
-    _method = SyncMethod
+    _method = SyncRemoteMethod
 
     def _read(self, name: str) -> Any:
-        return wait(super()._read(name))
+        return wait(self._client.cat(f"{self._path}.{name}"))
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if name.startswith("_") or name in self._methods:
             raise Invalid(f"{name} of {self._path} is no field", path=self._path, remedy="set a field")
         wait(self._client.update(self._path, **{name: value}))
+
+
+async def open_proxy(client: ReadOperations, path: str, kind: type[P]) -> P:
+    """A proxy of the object at a path."""
+    pointer = await client.get(path)
+    methods = await client.methods(path) if pointer.bundle else []
+    fields = await client.cat(path) if not pointer.is_directory else {}
+    return kind(client, pointer, methods, list(fields))

@@ -1,136 +1,410 @@
-"""SyncClient: `Client` without `await`, on CPython and in a console cell alike. Made from it, method by method."""
+"""SyncClient: `Client` without `await`, on CPython and in a console cell alike.
+
+Written by `python -m buildtools.sync_client` from `Client`: change that, then run it.
+"""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from types import TracebackType
+from collections.abc import Generator, Iterable
 from typing import Any
 
-from ..sync import iterate, wait
-from .client import Client
-from .proxy import Proxy, SyncProxy
-from .transaction import Transaction
-
-Opener = Callable[[], Awaitable[Client]]
-
-
-class SyncClient:
-    """The methods of `Client`, waiting for their results; streams become plain iterators.
-
-    `open_client` is awaited at the first call, so that making one connects to nothing.
-    """
-
-    def __init__(self, open_client: Opener, name: str = "fs") -> None:
-        self._open = open_client
-        self._name = name
-        self._client: Client | None = None
-
-    async def _ready(self) -> Client:
-        if self._client is None:
-            self._client = await self._open()
-        return self._client
-
-    def close(self) -> None:
-        """Let go of the connection; the next call makes a new one."""
-        client, self._client = self._client, None
-        if client is not None:
-            wait(client.close())
-
-    def __enter__(self) -> SyncClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<{self._name}>"
-
-    def __getattr__(self, name: str) -> Any:  # for type checkers and misspellings: the real ones are set below
-        known = ", ".join(n for n in dir(Client) if not n.startswith("_"))
-        raise AttributeError(f"a client has no {name!r}; it has: {known}")
+from ..codec import Reference
+from ..objects import EmergeObject, Pointer
+from ..operations import Values, Wire
+from ..results import (
+    ChangePage,
+    ChangeRow,
+    CommitInfo,
+    GraphQLAnswer,
+    IndexRows,
+    MemberRows,
+    MethodRows,
+    NodeInfo,
+    PrincipalInfo,
+    RunEvent,
+    RunReceipts,
+    RunResult,
+    ScoredPage,
+    SearchPage,
+    TransactionInfo,
+    VersionDiff,
+    VersionRows,
+)
+from . import archive, exchange
+from .class_loader import Bundles
+from .operations import AsOf
+from .proxy import SyncProxy, open_proxy
+from .reads import Listing
+from .searches import Aggregation, Explanation, FieldNames, GroupRows, ObjectCount, SearchPredicate, SearchResult
+from .sync_session import SyncSession, SyncTransaction
 
 
-class SyncTransaction:
-    """`with` gives a client whose changes are made at the end of the block, all or none."""
+class SyncClient(SyncSession):
+    """The methods of `Client`, waiting for their results; streams become plain generators."""
 
-    def __init__(self, owner: SyncClient, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._owner = owner
-        self._arguments = args, kwargs
-        self._transaction: Transaction | None = None
+    def within(self, **context: object) -> SyncClient:
+        """A client of the same transport whose calls have this context too (see `context.Context.narrowed`)."""
+        return SyncClient(self._derive(lambda client: client.within(**context)), self._name)
 
-    def __enter__(self) -> SyncClient:
-        inside = wait(self._begin())
+    def begin(self, name: str = "", seconds: int = 60) -> TransactionInfo:
+        """Open a transaction: {"transaction", "seconds", "isolation"}; `transaction(join=name)` takes part in it."""
+        return self._wait(lambda client: client.begin(name, seconds))
 
-        async def opened() -> Client:
-            return inside
+    def commit(self, transaction: str) -> CommitInfo:
+        """Make all changes of a transaction at once: {"position", "changes"}. Conflict: none was made."""
+        return self._wait(lambda client: client.commit(transaction))
 
-        return SyncClient(opened, f"{self._owner._name} in {inside.context['transaction']}")
+    def rollback(self, transaction: str) -> bool:
+        """Drop a transaction with all its changes; whether there was one."""
+        return self._wait(lambda client: client.rollback(transaction))
 
-    async def _begin(self) -> Client:
-        args, kwargs = self._arguments
-        self._transaction = (await self._owner._ready()).transaction(*args, **kwargs)
-        return await self._transaction.__aenter__()
+    def cat(self, path: str, version: int = 0, as_of: AsOf = None) -> Any:
+        """The state at a path as plain data, or one property of it (`/a/b.field.0`), also of an object that it refers
+        to. No code is loaded."""
+        return self._wait(lambda client: client.cat(path, version, as_of))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._transaction is not None:
-            wait(self._transaction.__aexit__(kind, error, trace))
+    def update(self, path: str, version: int = 0, /, **changes: object) -> Pointer:
+        """Set fields of an object without loading its class; its new pointer."""
+        return self._wait(lambda client: client.update(path, version, **changes))
 
+    def run(self, path: str, method: str, /, *args: object, **kwargs: object) -> Any:
+        """Run a method where the object lives; its result. A changed state becomes a version.
 
-def _waiting(function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def call(self: SyncClient, *args: Any, **kwargs: Any) -> Any:
-        async def work() -> Any:
-            return await function(await self._ready(), *args, **kwargs)
+        On a directory it runs on all objects in it: [{"path", "result"} or {"path", "error"}…], by name. The method's
+        own errors come as ExecutionFailed, with its traceback and what it printed.
+        """
+        return self._wait(lambda client: client.run(path, method, *args, **kwargs))
 
-        result = wait(work())
-        return SyncProxy(*result._made_of()) if isinstance(result, Proxy) else result
+    def runstream(self, path: str, method: str, /, *args: object, **kwargs: object) -> Generator[RunEvent, None, None]:
+        """The same as a stream of what happens: "output", "result", "error" and "progress" events, as they come.
+        Leaving the loop ends the run."""
+        return self._iterate(lambda client: client.runstream(path, method, *args, **kwargs))
 
-    return call
+    def run_with_receipt(self, path: str, method: str, /, *args: object, **kwargs: object) -> RunResult:
+        """{"result", "output", "milliseconds", "pointer" (None: nothing changed), "receipt"} of a run."""
+        return self._wait(lambda client: client.run_with_receipt(path, method, *args, **kwargs))
 
+    def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
+        """The last runs of an object's methods, newest first: who ran what, on which version and code, with which
+        arguments and result (their SHA-256), where, and how long."""
+        return self._wait(lambda client: client.receipts(path, before, limit))
 
-def _iterating(function: Callable[..., AsyncIterator[Any]]) -> Callable[..., Iterator[Any]]:
-    @functools.wraps(function)
-    def call(self: SyncClient, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        async def work() -> AsyncIterator[Any]:
-            async for item in function(await self._ready(), *args, **kwargs):
-                yield item
+    def query(self, path: str) -> Any:
+        """Run a query object, `query(self, fs)`, where it lives; its results, which it keeps in `results`."""
+        return self._wait(lambda client: client.query(path))
 
-        return iterate(work())
+    def unpack(self, state: bytes, pointer: Pointer) -> EmergeObject:
+        """An instance with this state, its classes (nested ones too) fetched and loaded as needed."""
+        return self._wait(lambda client: client.unpack(state, pointer))
 
-    return call
+    def load_class(self, pointer: Pointer) -> type:
+        """The class of an object, loaded here from its bundle (fetched when it is not here yet)."""
+        return self._wait(lambda client: client.load_class(pointer))
 
+    def fetch_bundles(self, hash: str) -> Bundles:
+        """A bundle and all it requires, by hash; this client has them afterwards."""
+        return self._wait(lambda client: client.fetch_bundles(hash))
 
-def _deriving(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Another client, or a transaction, made when it is first used: making one connects to nothing."""
+    def store(self, obj: EmergeObject) -> Pointer:
+        """Store an object at its `path` and `name` (or `id`); it then knows its uuid, version and date.
 
-    @functools.wraps(function)
-    def call(self: SyncClient, *args: Any, **kwargs: Any) -> Any:
-        async def open_client() -> Client:
-            client: Client = function(await self._ready(), *args, **kwargs)
-            return client
+        An object that was read (or stored) before carries the version it was read at. When there is a newer one,
+        what was changed on either side only is merged, and the object is what was stored; otherwise: Conflict, with
+        the states in its details. CannotShip names what of its class or state cannot travel.
+        """
+        return self._wait(lambda client: client.store(obj))
 
-        return SyncClient(open_client, self._name)
+    def storeall(self, objects: Iterable[EmergeObject]) -> Listing:
+        """Store many objects, each batch (1,000, some 4 MiB) in one commit, all or none of it; their pointers.
 
-    return call
+        A store whose commits are smaller (`hello` says how large) gets them in as many as it needs. Much quicker than
+        one by one. Errors are those of `store`; earlier batches stay stored.
+        """
+        return self._wait(lambda client: client.storeall(objects))
 
+    def load_records(self, path: str, records: Values, bundles: Bundles) -> int:
+        """Make objects again below a directory from records of the operation `export`, in one commit where the store's
+        are large enough; how many."""
+        return self._wait(lambda client: client.load_records(path, records, bundles))
 
-@functools.wraps(Client.transaction)
-def _transaction(self: SyncClient, *args: Any, **kwargs: Any) -> SyncTransaction:
-    inspect.signature(Client.transaction).bind(self, *args, **kwargs)
-    return SyncTransaction(self, args, kwargs)
+    def add(self, path: str, field: str, *values: object) -> Pointer:
+        """Append values to the list that a field of an object is; its new pointer.
 
+        Objects among them are kept inside this one; References (see `reference`) lead to objects of their own.
+        """
+        return self._wait(lambda client: client.add(path, field, *values))
 
-for _name, _function in inspect.getmembers(Client, inspect.isfunction):
-    if _name.startswith("_") or _name == "close":
-        continue
-    if inspect.iscoroutinefunction(_function):
-        setattr(SyncClient, _name, _waiting(_function))
-    elif inspect.isasyncgenfunction(_function):
-        setattr(SyncClient, _name, _iterating(_function))
-    elif _name in ("within", "as_user", "with_umask"):
-        setattr(SyncClient, _name, _deriving(_function))
-setattr(SyncClient, "transaction", _transaction)  # noqa: B010 - as the others are
+    def mixin(
+        self, first: str | EmergeObject, second: str | EmergeObject, class_name: str, name: str, path: str = "/"
+    ) -> Pointer:
+        """Store, as `name` in `path`, an object of a new class that derives from the classes of two stored objects,
+        with the state of both (the first's where both have a field); its pointer."""
+        return self._wait(lambda client: client.mixin(first, second, class_name, name, path))
+
+    def mkdir(self, path: str) -> Pointer:
+        """Make a directory and those above it."""
+        return self._wait(lambda client: client.mkdir(path))
+
+    def cp(self, source: str, target: str, recursive: bool = False) -> Pointer:
+        """Copy an object, or (recursive) a directory, to a path or into a directory."""
+        return self._wait(lambda client: client.cp(source, target, recursive))
+
+    def mv(self, source: str, target: str) -> Pointer:
+        """Move an object or a directory to a path or into a directory; uuid and versions stay."""
+        return self._wait(lambda client: client.mv(source, target))
+
+    def rm(self, path: str, recursive: bool = False) -> int:
+        """Remove an object or a directory; how many entries went."""
+        return self._wait(lambda client: client.rm(path, recursive))
+
+    def restore(self, path: str, version: int = 0, as_of: AsOf = None) -> Pointer:
+        """Make an older version the newest one, by number or moment; or bring back what was removed from a path."""
+        return self._wait(lambda client: client.restore(path, version, as_of))
+
+    def retain(self, path: str, keep: str | None = None) -> str:
+        """How many versions of the objects in a directory are kept; with `keep` say so: "all", "10", "30 days", or ""
+        to go by the directory above."""
+        return self._wait(lambda client: client.retain(path, keep))
+
+    def chmod(self, path: str, perms: str, recursive: bool = False) -> Pointer:
+        """Set who may do what: "rwxr-x---", "750" or changes such as "g+w,o-r". Its owner may."""
+        return self._wait(lambda client: client.chmod(path, perms, recursive))
+
+    def chown(self, path: str, owner: str = "", group: str | None = None, recursive: bool = False) -> Pointer:
+        """Set the owner ("": leave it) and the group (None: leave it)."""
+        return self._wait(lambda client: client.chown(path, owner, group, recursive))
+
+    def getobject(self, path: str, version: int = 0, as_of: AsOf = None) -> Any:
+        """The object at a path, an instance of the class it was stored with; its code is loaded here.
+
+        A directory is an EmergeDirectory. Without loading code: see `cat` and `get`.
+        """
+        return self._wait(lambda client: client.getobject(path, version, as_of))
+
+    def objects(self, path: str = "/", as_of: AsOf = None) -> Generator[Any, None, None]:
+        """Every object in a directory, as instances, fetched by the page."""
+        return self._iterate(lambda client: client.objects(path, as_of))
+
+    def states(self, path: str = "/") -> Generator[tuple[str, bytes], None, None]:
+        """The name and the encoded state of every object in a directory; no code is loaded."""
+        return self._iterate(lambda client: client.states(path))
+
+    def get(self, path: str, version: int = 0, as_of: AsOf = None) -> Pointer:
+        """The pointer at a path; of an older version, or a moment, when one is given."""
+        return self._wait(lambda client: client.get(path, version, as_of))
+
+    def reference(self, target: str | EmergeObject | Pointer | Reference) -> Reference:
+        """A reference to a stored object (or what is at a path), to be kept in fields of others; it survives moves."""
+        return self._wait(lambda client: client.reference(target))
+
+    def resolve(self, reference: Reference | str, as_of: AsOf = None) -> Any:
+        """The object that a reference (or uuid) leads to, wherever it is now. NotFound says where it was removed."""
+        return self._wait(lambda client: client.resolve(reference, as_of))
+
+    def references(self, path: str, back: bool = False) -> Listing:
+        """The objects that this one refers to, or (`back`) that refer to this one."""
+        return self._wait(lambda client: client.references(path, back))
+
+    def list(self, path: str = "/", cursor: str = "", limit: int | None = None, as_of: AsOf = None) -> Listing:
+        """What is in a directory, by name: all of it, or with `limit` one page, continued from its `cursor`.
+
+        What may not be read is left out. `/registry` lists every object by uuid, removed ones too.
+        """
+        return self._wait(lambda client: client.list(path, cursor, limit, as_of))
+
+    def dir(self, path: str = "/", as_of: AsOf = None) -> Generator[Pointer, None, None]:
+        """Every pointer in a directory, as a stream."""
+        return self._iterate(lambda client: client.dir(path, as_of))
+
+    def tree(self, path: str = "/", as_of: AsOf = None) -> Generator[Pointer, None, None]:
+        """Every pointer below a directory, as a stream, depth first."""
+        return self._iterate(lambda client: client.tree(path, as_of))
+
+    def methods(self, path: str, version: int = 0, as_of: AsOf = None) -> MethodRows:
+        """[{"name", "signature", "doc", "kind"}…] of an object's class."""
+        return self._wait(lambda client: client.methods(path, version, as_of))
+
+    def help(self, path: str, method: str = "", version: int = 0, as_of: AsOf = None) -> str:
+        """The documentation of an object's class, or of one method."""
+        return self._wait(lambda client: client.help(path, method, version, as_of))
+
+    def code(self, path: str, method: str = "", version: int = 0, as_of: AsOf = None) -> str:
+        """The source of an object's class, or of one method."""
+        return self._wait(lambda client: client.code(path, method, version, as_of))
+
+    def versions(self, path: str, before: int = 0, limit: int = 100, as_of: AsOf = None) -> VersionRows:
+        """The versions of an object, newest first: pointers' maps with `author` and `operation`."""
+        return self._wait(lambda client: client.versions(path, before, limit, as_of))
+
+    def diff(self, path: str, before: int, after: int = 0) -> VersionDiff:
+        """{"before", "after", "fields": [{"field", "before", "after"}…]}: what differs between two versions (0: the
+        newest); a field that a version lacks has no such key."""
+        return self._wait(lambda client: client.diff(path, before, after))
+
+    def changes(self, since: int = -1, limit: int = 1000) -> ChangePage:
+        """{"changes", "position"}: the log after a position; -1: only the newest position."""
+        return self._wait(lambda client: client.changes(since, limit))
+
+    def watch(self, path: str = "/", since: int = -1) -> Generator[ChangeRow, None, None]:
+        """The changes at or below a path as they come."""
+        return self._iterate(lambda client: client.watch(path, since))
+
+    def search(
+        self,
+        predicate: SearchPredicate = None,
+        path: str = "/",
+        *,
+        order_by: str = "",
+        descending: bool = False,
+        limit: int | None = None,
+        cursor: str = "",
+        as_of: AsOf = None,
+    ) -> SearchResult:
+        """The objects at or below a path for which a predicate is true: `search(lambda o: o.unit_price < 3.5)`.
+
+        All of them, or with `limit` one page, continued from its `cursor`; in the order of a field, or in none that is
+        promised. An object on which the predicate raises is not found, and counted in `errors`. CannotShip says what of
+        the predicate cannot travel.
+        """
+        return self._wait(
+            lambda client: client.search(
+                predicate, path, order_by=order_by, descending=descending, limit=limit, cursor=cursor, as_of=as_of
+            )
+        )
+
+    def search_pages(
+        self,
+        predicate: SearchPredicate = None,
+        path: str = "/",
+        order_by: str = "",
+        descending: bool = False,
+        limit: int | None = None,
+        cursor: str = "",
+        as_of: AsOf = None,
+    ) -> Generator[SearchPage, None, None]:
+        """The same page by page, as the operation gives them: pointers' maps and encoded states; no class is loaded."""
+        return self._iterate(
+            lambda client: client.search_pages(predicate, path, order_by, descending, limit, cursor, as_of)
+        )
+
+    def count(self, predicate: SearchPredicate = None, path: str = "/", *, as_of: AsOf = None) -> ObjectCount:
+        """How many objects a search finds, without fetching them."""
+        return self._wait(lambda client: client.count(predicate, path, as_of=as_of))
+
+    def searchtext(
+        self, field: str, words: str, path: str = "/", *, limit: int | None = None, cursor: str = ""
+    ) -> SearchResult:
+        """The objects at or below a path whose field has all of the words (`wor*`: all that begin so), best first."""
+        return self._wait(lambda client: client.searchtext(field, words, path, limit=limit, cursor=cursor))
+
+    def text_pages(
+        self, field: str, words: str, path: str = "/", limit: int | None = None, cursor: str = ""
+    ) -> Generator[ScoredPage, None, None]:
+        """The same page by page, as the operation gives them; no class is loaded."""
+        return self._iterate(lambda client: client.text_pages(field, words, path, limit, cursor))
+
+    def aggregate(
+        self,
+        path: str = "/",
+        by: FieldNames | None = None,
+        where: SearchPredicate = None,
+        as_of: AsOf = None,
+        **values: Aggregation,
+    ) -> GroupRows:
+        """Figures over the objects at or below a path, without fetching them; a row for each group:
+        `aggregate("/customers", by="country", n="count", sales=("sum", "revenue"), p95=("percentile", "revenue", 95))`.
+
+        Functions: count, sum, mean, min, max, std (of a sample), median, distinct, percentile.
+        """
+        return self._wait(lambda client: client.aggregate(path, by, where, as_of, **values))
+
+    def explain(
+        self, predicate: SearchPredicate = None, path: str = "/", *, order_by: str = "", as_of: AsOf = None
+    ) -> Explanation:
+        """How a search would be answered: the plan, about how much is scanned, which index would help. Print it."""
+        return self._wait(lambda client: client.explain(predicate, path, order_by=order_by, as_of=as_of))
+
+    def index(
+        self, path: str, *fields: str, unique: bool = False, text: bool = False, drop: bool = False, wait: bool = True
+    ) -> IndexRows:
+        """Keep an index over fields of the objects at or below a directory, or `drop` it; the indexes there.
+
+        It is built in the background; with `wait` this returns when it is ready. Invalid when it cannot be built (a
+        unique one over objects that already agree, by name). Without fields: only the indexes there.
+        """
+        return self._wait(lambda client: client.index(path, *fields, unique=unique, text=text, drop=drop, wait=wait))
+
+    def graphql(self, document: str, path: str = "/", variables: Wire | None = None, name: str = "") -> GraphQLAnswer:
+        """{"data", "errors"…}: the answer to a GraphQL document over the objects at or below a path. `name`: which of
+        its operations."""
+        return self._wait(lambda client: client.graphql(document, path, variables, name))
+
+    def subscribe(
+        self, document: str, path: str = "/", variables: Wire | None = None, name: str = ""
+    ) -> Generator[GraphQLAnswer, None, None]:
+        """The answers to a GraphQL subscription, as they come."""
+        return self._iterate(lambda client: client.subscribe(document, path, variables, name))
+
+    def as_user(self, name: str, *groups: str) -> SyncClient:
+        """A client whose calls are made as that user, in these groups; only a superuser may."""
+        return SyncClient(self._derive(lambda client: client.as_user(name, *groups)), self._name)
+
+    def with_umask(self, umask: int | str) -> SyncClient:
+        """A client whose new things lack these rights: 0o022, or "----w--w-"."""
+        return SyncClient(self._derive(lambda client: client.with_umask(umask)), self._name)
+
+    def whoami(self) -> PrincipalInfo:
+        """{"principal", "groups", "superuser", "umask", "via"}: who the other side takes this client for."""
+        return self._wait(lambda client: client.whoami())
+
+    def transaction(self, name: str = "", seconds: int = 60, join: str = "") -> SyncTransaction[SyncClient]:
+        """A transaction: `async with client.transaction() as tx:`; tx is a client whose changes are made at the end,
+        all or none. When the block raises, or is left alone for so many `seconds`, none is made.
+
+        `join` names an open one to take part in; whoever began it ends it. The sync face: `with fs.transaction()`.
+        """
+        return SyncTransaction(self, SyncClient, name, seconds, join)
+
+    def proxy(self, path: str) -> SyncProxy:
+        """The object at a path, where it lives: its fields are read from there, its methods run there.
+
+        `await proxy.price`, `await proxy.sell(3)`; in the sync face `proxy.price`, `proxy.sell(3)`, and
+        `proxy.price = 2.0` is an update.
+        """
+        return self._wait(lambda client: open_proxy(client, path, SyncProxy))
+
+    def export(self, path: str, file: archive.ArchiveFile, versions: bool = True) -> archive.Manifest:
+        """Write a tree to one archive: a file's path, or a binary file. Its manifest."""
+        return self._wait(lambda client: client.export(path, file, versions))
+
+    def load(self, file: archive.ArchiveFile, path: str = "/") -> int:
+        """Make a tree again below a directory, from an archive, verified before anything is stored; how many."""
+        return self._wait(lambda client: client.load(file, path))
+
+    def export_json(self, path: str, file: exchange.TextFile) -> int:
+        """Write the objects at or below a path as a JSON list of their fields, for other programs; how many."""
+        return self._wait(lambda client: client.export_json(path, file))
+
+    def export_csv(self, path: str, file: exchange.TextFile) -> int:
+        """Write the objects at or below a path as CSV, a field a column; how many."""
+        return self._wait(lambda client: client.export_csv(path, file))
+
+    def load_json(self, file: exchange.TextFile, path: str = "/") -> int:
+        """Store an EmergeFile for each map of a JSON list, with its fields; `name` is needed. How many."""
+        return self._wait(lambda client: client.load_json(file, path))
+
+    def load_csv(self, file: exchange.TextFile, path: str = "/") -> int:
+        """Store an EmergeFile for each row of a CSV file, its columns as fields; `name` is needed. How many."""
+        return self._wait(lambda client: client.load_csv(file, path))
+
+    def hello(self) -> NodeInfo:
+        """Who answers: node, store, durability, log position."""
+        return self._wait(lambda client: client.hello())
+
+    def nodes(self) -> MemberRows:
+        """The nodes of the cluster that are here now."""
+        return self._wait(lambda client: client.nodes())
+
+    def whohas(self, *paths: str) -> dict[str, str]:
+        """Which nodes hold these paths: {path: node}."""
+        return self._wait(lambda client: client.whohas(*paths))

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 from ..errors import EmergeError
+from .class_loader import MetadataJournal
+from .writes import WriteOperations
 
-if TYPE_CHECKING:
-    from .client import Client
+log = logging.getLogger("emerge.clients")
+
+C = TypeVar("C", bound=WriteOperations)
 
 
-class Transaction:
+class ClientTransaction(Generic[C]):
     """`async with` gives a client whose calls are part of it. Commit at the end of the block, rollback when it raises.
 
     One that was joined is ended by whoever began it.
     """
 
-    def __init__(self, client: Client, name: str = "", seconds: int = 60, join: str = "") -> None:
+    def __init__(self, client: C, name: str = "", seconds: int = 60, join: str = "") -> None:
         self._client = client
         self._name = name
         self._seconds = seconds
         self._join = join
-        self._inside: Client | None = None
+        self._inside: C | None = None
 
-    async def __aenter__(self) -> Client:
+    async def __aenter__(self) -> C:
         name = self._join or (await self._client.begin(self._name, self._seconds))["transaction"]
         self._inside = inside = self._client.within(transaction=name)
-        inside.kept = {}
+        inside.journal = MetadataJournal()
         return inside
 
     async def __aexit__(
@@ -46,8 +49,12 @@ class Transaction:
             await self._drop(inside)
             raise
 
-    async def _drop(self, inside: Client) -> None:
-        """Roll back; what went wrong before matters more than whether that works: it expires by itself."""
-        inside._forget()
-        with suppress(EmergeError):
-            await self._client.rollback(inside.context["transaction"])
+    async def _drop(self, inside: C) -> None:
+        """Roll back. What went wrong before matters more than whether that works: the transaction expires by itself."""
+        if inside.journal is not None:
+            inside.journal.restore()
+        name = inside.context["transaction"]
+        try:
+            await self._client.rollback(name)
+        except EmergeError as error:
+            log.warning("transaction %s could not be rolled back, and is left to expire: %s", name, error)

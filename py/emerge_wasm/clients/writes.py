@@ -1,28 +1,40 @@
-"""The client's operations that change: objects, directories, versions, and who may do what."""
+"""The client's operations that change objects, directories and versions, and who may do what."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from ..codec import encode, pack_state
 from ..errors import Invalid, LimitExceeded
 from ..objects import DEFAULT_PERMS, EmergeDirectory, EmergeObject, Pointer, object_path
 from ..operations import Transport, Values, Wire
-from .class_loader import PLAIN_CLASSES, ClassLoader, capturing
-from .metadata import metadata_of, set_metadata, set_state
-from .reads import AsOf, Listing, moment_text
+from ..results import PointerRow
+from .class_loader import (
+    PLAIN_CLASSES,
+    Bundles,
+    ClassLoader,
+    MetadataJournal,
+    capturing,
+    metadata_of,
+    set_metadata,
+    set_state,
+)
+from .operations import AsOf, moment_text
+from .reads import Listing
+
+PackedObject = tuple[str, bytes, str, str, int, str, str]
+"""The arguments of `store` for one object, but for its bundles."""
 
 BATCH = 1000
 BATCH_BYTES = 4 << 20  # of states: a batch must fit into any transport's message
 
 
-class Writing(ClassLoader):
-    """What can be changed. In a transaction, `kept` is the metadata that objects had before it."""
+class WriteOperations(ClassLoader):
+    """The operations that change. In a transaction, `journal` keeps what objects knew before it."""
 
     def __init__(self, transport: Transport, context: Wire | None = None) -> None:
         super().__init__(transport, context)
-        self.kept: dict[int, tuple[Any, tuple[Any, ...]]] | None = None
+        self.journal: MetadataJournal | None = None
 
     # --- objects
     async def store(self, obj: EmergeObject) -> Pointer:
@@ -34,9 +46,10 @@ class Writing(ClassLoader):
         """
         if isinstance(obj, EmergeDirectory):
             return await self._store_directory(obj)
-        bundles: dict[str, bytes] = {}
-        wire = await self._send("store", _pack(obj, bundles), bundles)
-        return await self._stored(obj, wire)
+        bundles: Bundles = {}
+        packed = _pack(obj, bundles)
+        row = await self._send(lambda fresh: self.remote.store(*packed, fresh), bundles)
+        return await self._stored(obj, row)
 
     async def _store_directory(self, obj: EmergeDirectory) -> Pointer:
         path = object_path(obj)
@@ -46,23 +59,18 @@ class Writing(ClassLoader):
         self._set_metadata(obj, pointer)
         return pointer
 
-    async def _stored(self, obj: EmergeObject, wire: Wire) -> Pointer:
+    async def _stored(self, obj: EmergeObject, row: PointerRow) -> Pointer:
         """Let an object know where it is, and what it is when it was merged."""
-        pointer = Pointer.from_wire(wire)
-        if "merged" in wire:
-            set_state(obj, await self.unpack(wire["merged"], pointer))
+        pointer = Pointer.from_wire(row)
+        if "merged" in row:
+            set_state(obj, await self.unpack(row["merged"], pointer))
         self._set_metadata(obj, pointer)
         return pointer
 
-    def _set_metadata(self, obj: Any, pointer: Pointer) -> None:
-        if self.kept is not None:
-            self.kept.setdefault(id(obj), (obj, metadata_of(obj)))
+    def _set_metadata(self, obj: EmergeObject, pointer: Pointer) -> None:
+        if self.journal is not None:
+            self.journal.keep(obj)
         set_metadata(obj, metadata_of(pointer))
-
-    def _forget(self) -> None:
-        """Give all objects that this client's transaction stored the metadata that they had before it."""
-        for obj, metadata in (self.kept or {}).values():
-            set_metadata(obj, metadata)
 
     async def storeall(self, objects: Iterable[EmergeObject]) -> Listing:
         """Store many objects, each batch (1,000, some 4 MiB) in one commit, all or none of it; their pointers.
@@ -72,8 +80,8 @@ class Writing(ClassLoader):
         """
         pointers = Listing([])
         batch: list[EmergeObject] = []
-        rows: list[Values] = []
-        bundles: dict[str, bytes] = {}
+        rows: list[PackedObject] = []
+        bundles: Bundles = {}
         size = 0
         for obj in objects:
             rows.append(_pack(obj, bundles))
@@ -87,23 +95,24 @@ class Writing(ClassLoader):
         return pointers
 
     async def _store_batch(
-        self, batch: list[EmergeObject], rows: list[Values], bundles: dict[str, bytes]
+        self, batch: list[EmergeObject], rows: list[PackedObject], bundles: Bundles
     ) -> list[Pointer]:
+        lists = [list(row) for row in rows]  # a tuple would arrive as one
         try:
-            wires = await self._send("storeall", [rows], bundles)
+            stored = await self._send(lambda fresh: self.remote.storeall(lists, fresh), bundles)
         except LimitExceeded as error:  # a store of smaller commits
             if error.details.get("limit") != "largest_batch" or len(batch) == 1:
                 raise
             half = len(batch) // 2
             first = await self._store_batch(batch[:half], rows[:half], bundles)
             return first + await self._store_batch(batch[half:], rows[half:], bundles)
-        return [await self._stored(obj, wire) for obj, wire in zip(batch, wires, strict=True)]
+        return [await self._stored(obj, row) for obj, row in zip(batch, stored, strict=True)]
 
-    async def load_records(self, path: str, records: Values, bundles: dict[str, bytes]) -> int:
+    async def load_records(self, path: str, records: Values, bundles: Bundles) -> int:
         """Make objects again below a directory from records of the operation `export`, in one commit where the store's
         are large enough; how many."""
         try:
-            return int(await self._send("load", [path, records], bundles))
+            return await self._send(lambda fresh: self.remote.load(path, records, fresh), bundles)
         except LimitExceeded as error:  # a store of smaller commits
             if error.details.get("limit") != "largest_batch" or len(records) == 1:
                 raise
@@ -111,65 +120,62 @@ class Writing(ClassLoader):
             first = await self.load_records(path, records[:half], bundles)
             return first + await self.load_records(path, records[half:], bundles)
 
-    async def update(self, path: str, version: int = 0, /, **changes: Any) -> Pointer:
-        """Set fields of an object without loading its class; its new pointer."""
-        return Pointer.from_wire(await self._call("update", path, encode(changes), version))
-
-    async def add(self, path: str, field: str, *values: Any) -> Pointer:
+    async def add(self, path: str, field: str, *values: object) -> Pointer:
         """Append values to the list that a field of an object is; its new pointer.
 
         Objects among them are kept inside this one; References (see `reference`) lead to objects of their own.
         """
-        bundles: dict[str, bytes] = {}
+        bundles: Bundles = {}
         data = encode(list(values), bundle_of=capturing(bundles))
-        return Pointer.from_wire(await self._send("add", [path, field, data], bundles))
+        return Pointer.from_wire(await self._send(lambda fresh: self.remote.add(path, field, data, fresh), bundles))
 
     async def mixin(
         self, first: str | EmergeObject, second: str | EmergeObject, class_name: str, name: str, path: str = "/"
     ) -> Pointer:
         """Store, as `name` in `path`, an object of a new class that derives from the classes of two stored objects,
         with the state of both (the first's where both have a field); its pointer."""
-        wire = await self._call("mixin", _stored_path(first), _stored_path(second), class_name, name, path)
-        return Pointer.from_wire(wire)
+        return Pointer.from_wire(
+            await self.remote.mixin(_stored_path(first), _stored_path(second), class_name, name, path)
+        )
 
     # --- places
     async def mkdir(self, path: str) -> Pointer:
         """Make a directory and those above it."""
-        return Pointer.from_wire(await self._call("mkdir", path))
+        return Pointer.from_wire(await self.remote.mkdir(path))
 
     async def cp(self, source: str, target: str, recursive: bool = False) -> Pointer:
         """Copy an object, or (recursive) a directory, to a path or into a directory."""
-        return Pointer.from_wire(await self._call("cp", source, target, recursive))
+        return Pointer.from_wire(await self.remote.cp(source, target, recursive))
 
     async def mv(self, source: str, target: str) -> Pointer:
         """Move an object or a directory to a path or into a directory; uuid and versions stay."""
-        return Pointer.from_wire(await self._call("mv", source, target))
+        return Pointer.from_wire(await self.remote.mv(source, target))
 
     async def rm(self, path: str, recursive: bool = False) -> int:
         """Remove an object or a directory; how many entries went."""
-        return int(await self._call("rm", path, recursive))
+        return await self.remote.rm(path, recursive)
 
     # --- versions
     async def restore(self, path: str, version: int = 0, as_of: AsOf = None) -> Pointer:
         """Make an older version the newest one, by number or moment; or bring back what was removed from a path."""
-        return Pointer.from_wire(await self._call("restore", path, version, moment_text(as_of)))
+        return Pointer.from_wire(await self.remote.restore(path, version, moment_text(as_of)))
 
     async def retain(self, path: str, keep: str | None = None) -> str:
         """How many versions of the objects in a directory are kept; with `keep` say so: "all", "10", "30 days", or ""
         to go by the directory above."""
-        return str(await self._call("retain", path, keep))
+        return await self.remote.retain(path, keep)
 
     # --- access
     async def chmod(self, path: str, perms: str, recursive: bool = False) -> Pointer:
         """Set who may do what: "rwxr-x---", "750" or changes such as "g+w,o-r". Its owner may."""
-        return Pointer.from_wire(await self._call("chmod", path, perms, recursive))
+        return Pointer.from_wire(await self.remote.chmod(path, perms, recursive))
 
     async def chown(self, path: str, owner: str = "", group: str | None = None, recursive: bool = False) -> Pointer:
         """Set the owner ("": leave it) and the group (None: leave it)."""
-        return Pointer.from_wire(await self._call("chown", path, owner, group, recursive))
+        return Pointer.from_wire(await self.remote.chown(path, owner, group, recursive))
 
 
-def _pack(obj: EmergeObject, bundles: dict[str, bytes]) -> Values:
+def _pack(obj: EmergeObject, bundles: Bundles) -> PackedObject:
     """The arguments of `store` for an object but for its bundles, which are added to `bundles`."""
     if not isinstance(obj, EmergeObject):
         raise Invalid(
@@ -182,7 +188,7 @@ def _pack(obj: EmergeObject, bundles: dict[str, bytes]) -> Values:
     state = pack_state(obj, bundle_of)
     bundle = "" if type(obj) in PLAIN_CLASSES.values() else bundle_of(type(obj))
     perms = "" if obj.version == 0 and obj.perms == DEFAULT_PERMS else obj.perms  # "": as the umask says
-    return [object_path(obj), state, type(obj).__name__, bundle, obj.version, obj.type, perms]
+    return object_path(obj), state, type(obj).__name__, bundle, obj.version, obj.type, perms
 
 
 def _stored_path(target: str | EmergeObject) -> str:

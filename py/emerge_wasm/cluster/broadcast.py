@@ -1,32 +1,31 @@
-"""Sending to all peers at once: one XPUB socket to speak, one SUB socket to listen.
+"""Saying something to all peers at once: one XPUB socket to speak, one SUB socket to hear.
 
-It moves messages (maps, in the codec's bytes) and does not know what they mean.
+Moves messages (maps, in the codec's bytes) and knows nothing of what they mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import zmq
 
 from .. import codec
-from ..clients.transports.endpoint import bind_socket, check_endpoint
 from ..clients.transports.zeromq import DrainedSocket
 from ..errors import EmergeError
-from ..operations import Wire
+from ..node.server import bind_socket, check_endpoint
 
 MESSAGE_LIMIT = 4 * 1024 * 1024
-"""Bytes; ZeroMQ disconnects a peer that sends more."""
+"""Bytes; a peer that says more is cut off."""
 
 
 class Broadcast:
-    """Send maps to all who listen, and listen to peers.
+    """`hear(message)` is called for each map heard; `greet()` when somebody new began to listen.
 
-    `hear(message)` is called for each map received; `greet()` when somebody new began to listen. `malformed` counts
-    what was received and is no map.
+    `malformed` counts what was heard and is no map.
     """
 
-    def __init__(self, hear: Callable[[Wire], None], greet: Callable[[], None]) -> None:
+    def __init__(self, hear: Callable[[dict[str, Any]], None], greet: Callable[[], None]) -> None:
         self.malformed = 0
         self.endpoint = ""
         self._hear = hear
@@ -36,7 +35,7 @@ class Broadcast:
         self._heard_at: set[str] = set()
 
     def open(self, bind: str | None) -> None:
-        """Begin to listen, and to speak at an endpoint unless it is None."""
+        """Listen; and speak at an endpoint, unless it is None."""
         if bind is not None:
             speaker = self._socket(zmq.XPUB)
             speaker.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -46,13 +45,13 @@ class Broadcast:
         listener.setsockopt(zmq.SUBSCRIBE, b"")
         self._listener = DrainedSocket(listener, self._receive)
 
-    def say(self, message: Wire) -> None:
+    def say(self, message: dict[str, Any]) -> None:
         """Send to all who listen now."""
         if self._speaker is not None and not self._speaker.closed:
             self._speaker.send([codec.encode(message)])
 
     def follow(self, endpoint: str) -> None:
-        """Listen to a peer; an endpoint that cannot be one is counted as malformed."""
+        """Listen to a peer; one that cannot be an endpoint is counted as malformed."""
         if self._listener is None or endpoint in self._heard_at:
             return
         try:
@@ -63,7 +62,7 @@ class Broadcast:
         self._listener.drain_soon()  # connecting may use up the descriptor's wake-up
 
     def leave(self, endpoint: str) -> None:
-        """Stop listening to a peer."""
+        """Listen to a peer no more."""
         if self._listener is not None and endpoint in self._heard_at:
             self._heard_at.discard(endpoint)
             self._listener.socket.disconnect(endpoint)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
+from ...clients.class_loader import Bundles
 from ...clients.client import Client
 from ...objects import Pointer
-from ...operations import Transport, Values
+from ...operations import Transport
 from .consent import HERE, Consent
+
+T = TypeVar("T")
 
 
 class AskingClient(Client):
@@ -32,7 +36,7 @@ class AskingClient(Client):
         self._bundles |= found
         return found
 
-    async def _send(self, operation: str, args: Values, bundles: dict[str, bytes]) -> Any:
+    async def _send(self, send: Callable[[Bundles], Awaitable[T]], bundles: Bundles) -> T:
         """What is sent from here was written or loaded here."""
         self._consent.know(bundles)
-        return await super()._send(operation, args, bundles)
+        return await super()._send(send, bundles)

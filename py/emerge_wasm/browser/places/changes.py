@@ -25,7 +25,7 @@ async def watch_changes(client: Client, emit: Emit) -> None:
     gathering = asyncio.create_task(_gather(changes, arrived, emit))
     try:
         async for change in client.watch("/"):
-            changes.append(change)
+            changes.append({**change})
             arrived.set()
     except (EmergeError, OSError):
         return

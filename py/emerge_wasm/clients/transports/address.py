@@ -8,11 +8,20 @@ import re
 from pathlib import Path
 
 from ...errors import Invalid
+from .registry import NODE, TRANSPORTS
 
 DEFAULT_PORT = 5558
 DEFAULT_HOST = f"127.0.0.1:{DEFAULT_PORT}"
 FILE_NAME = "emerge.ini"
 ADDRESS = re.compile(r"(?:tcp://)?(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
+
+
+def find_address(host: str | None = None) -> str:
+    """What a program connects to: `host` where it names a transport by its scheme, else the endpoint of a node."""
+    scheme = (host or "").partition("://")[0].lower()
+    if host and scheme in TRANSPORTS and TRANSPORTS[scheme] is not NODE:
+        return host
+    return find_endpoint(host)
 
 
 def find_endpoint(host: str | None = None) -> str:

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 from ...filesystem.runner import Host
-from ...operations import Wire
+from ...operations import Values, Wire
 from ..client import Client
 from ..sync import SyncClient
 
@@ -23,10 +23,10 @@ class HostTransport:
         self._host = host
         self._loop = loop
 
-    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         return await self._there(self._host.call(name, args, context))
 
-    async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncGenerator[Any, None]:
+    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[Any, None]:
         items: Any = self._host.stream(name, args, context)
         if asyncio.get_running_loop() is self._loop:
             async with aclosing(items):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import Any, cast
 
 from ...filesystem import Filesystem
-from ...operations import Context, Wire
+from ...operations import Answer, Context, Values, Wire
 
 
 class LocalTransport:
@@ -16,14 +16,14 @@ class LocalTransport:
         self.filesystem = filesystem
         self.context = context or Context(superuser=True, via="local")
 
-    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         return await cast("Awaitable[Any]", self._dispatch(name, args, context))
 
-    def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncIterator[Any]:
+    def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[Any]:
         return cast("AsyncIterator[Any]", self._dispatch(name, args, context))
 
     async def close(self) -> None:
         await self.filesystem.close()
 
-    def _dispatch(self, name: str, args: list[Any], wanted: Wire | None) -> Awaitable[Any] | AsyncIterator[Any]:
+    def _dispatch(self, name: str, args: Values, wanted: Wire | None) -> Answer:
         return self.filesystem.dispatch(name, args, self.context.narrowed(wanted))

@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 
 from ...codec import decode, encode
 from ...errors import EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable, error_from_wire
-from ...operations import Wire, find_operation
+from ...operations import Values, Wire, find_operation
 from ...wire.event import SIZE_LIMIT
 from ...wire.frame import END, ERROR, ITEM, MEDIA_TYPE, FrameReader
+from ..fork import leave_behind, renew_in_child
+from .registry import missing_package
 from .rest_http import CutOff, Http, Response, Unanswered, make_http
 
 PREFIX = "/api/v1"
@@ -43,12 +45,21 @@ class RESTTransport:
         self.url = rest_url(url)
         self._patience = patience
         self._timeout = timeout
-        self._http: Http | None = None
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._under_way: set[asyncio.Task[Any]] = set()
+        self._begin()
+        renew_in_child(self)
         self._headers = {"Content-Type": MSGPACK, "Accept": f"{MSGPACK}, {MEDIA_TYPE}"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
+
+    def _begin(self) -> None:
+        self._http: Http | None = None
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._under_way: set[asyncio.Task[object]] = set()
+
+    def renew(self) -> None:
+        """In a forked child: the next call connects anew."""
+        leave_behind(self._http, self._turns, self._under_way)
+        self._begin()
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,7 +67,7 @@ class RESTTransport:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
         task = asyncio.ensure_future(self._call(name, args, context))
         self._under_way.add(task)
@@ -69,7 +80,7 @@ class RESTTransport:
         finally:
             self._under_way.discard(task)
 
-    async def _call(self, name: str, args: list[Any], context: Wire | None) -> Any:
+    async def _call(self, name: str, args: Values, context: Wire | None) -> Any:
         try:
             async with self._turns, self._post(name, args, context, self._timeout) as answer:
                 body = await self._read_whole(answer)
@@ -78,7 +89,7 @@ class RESTTransport:
         self._check(answer, MSGPACK, body)
         return decode(body, limit=SIZE_LIMIT)
 
-    async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncIterator[Any]:
+    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[Any]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         try:
             async with self._post(name, args, context, SILENCE) as answer:
@@ -101,7 +112,7 @@ class RESTTransport:
             await http.close()
 
     def _post(
-        self, name: str, args: list[Any], context: Wire | None, silence: float | None
+        self, name: str, args: Values, context: Wire | None, silence: float | None
     ) -> AbstractAsyncContextManager[Response]:
         row = find_operation(name)
         row.bind(args)
@@ -179,9 +190,7 @@ def _make_http(patience: float) -> Http:
     try:
         return make_http(patience)
     except ImportError as error:
-        raise Unavailable(
-            f"the package {error.name} is not installed", remedy="pip install 'emerge-wasm[rest]'"
-        ) from None
+        raise missing_package(error, "rest") from None
 
 
 def _error(body: bytes) -> EmergeError | None:

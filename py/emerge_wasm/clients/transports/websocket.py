@@ -1,26 +1,30 @@
 """The transport to a relay over a WebSocket, in Pyodide (the browser's own) and on CPython (`websockets`).
 
-Importable where neither is: `js` and `websockets` are imported when a connection is made. It reconnects by itself,
-and never repeats a call: only the caller can know whether that is harmless.
+Importable where neither is, see `relay_socket.py`. It reconnects by itself, and never repeats a call: only the caller
+can know whether that is harmless.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
-import sys
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any, Protocol, Self
+from logging import INFO, WARNING
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from ...errors import EmergeError, Invalid, LimitExceeded, Unavailable
+from ...errors import EmergeError, Invalid, Unavailable
+from ...operations import Values, Wire
 from ...wire.call import Calls
 from ...wire.client import ClientProtocol
 from ...wire.event import decode
+from ..fork import leave_behind, renew_in_child
+from .relay_socket import EVENT_LIMIT, RelayRefused, RelaySocket, check_package, open_socket
+from .relay_socket import SUBPROTOCOL as SUBPROTOCOL
 
-SUBPROTOCOL = "emerge.v1"
+log = logging.getLogger("emerge.clients")
 
 STATUS = "_emerge_status"
 """The event that a relay sends unasked, on connecting, on each change and each BEAT:
@@ -28,10 +32,6 @@ args [{"node": name, "state": "up" or "down"}]."""
 
 BEAT = 5.0
 """Seconds between signs of life from a relay; after three times that without any, it counts as gone."""
-
-EVENT_LIMIT = 16 << 20
-QUEUE_LIMIT = 64 << 20
-"""Bytes of one event, and of those that wait to be sent."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 OFFLINE, CONNECTING, NO_NODE, ONLINE, REFUSED, CLOSED = (
@@ -48,18 +48,6 @@ OnStatus = Callable[[str, str], None]
 """(state, detail): one of the states above, and the node's name or the reason."""
 
 
-class Refused(Exception):
-    """The relay answered, and let us not in."""
-
-
-class Socket(Protocol):
-    """One open connection. `send` does not wait; `run` feeds what arrives until the end and tells the reason."""
-
-    def send(self, data: bytes) -> None: ...
-    async def run(self, receive: Callable[[bytes], None]) -> str: ...
-    def close(self) -> None: ...
-
-
 class WebSocketTransport:
     """A relay's node, called from afar (an `operations.Transport`).
 
@@ -72,16 +60,25 @@ class WebSocketTransport:
         self, url: str, *, token: str | None = None, on_status: OnStatus | None = None, patience: float = 5.0
     ) -> None:
         self.url = relay_url(url)
-        self.state, self.detail = CONNECTING, ""
         self._token = token
         self._on_status = on_status
         self._patience = patience
-        self._calls = Calls(self._send)
-        self._calls.protocol = ClientProtocol(heartbeat=0, limit=EVENT_LIMIT)  # the relay's signs of life do
-        self._socket: Socket | None = None
+        self._begin()
+        renew_in_child(self)
+
+    def _begin(self) -> None:
+        self.state, self.detail = CONNECTING, ""
+        self._calls = Calls(self._send, ClientProtocol(heartbeat=0, limit=EVENT_LIMIT))  # the relay's beats do
+        self._socket: RelaySocket | None = None
         self._task: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()  # the first attempt is over
         self._silent = 0
+
+    def renew(self) -> None:
+        """In a forked child: the next call connects anew."""
+        leave_behind(self._calls, self._socket, self._task, self._tried)
+        if self.state != CLOSED:
+            self._begin()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -94,13 +91,13 @@ class WebSocketTransport:
         await self._ready()
         return self
 
-    async def call(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
         if self._socket is None:
             await self._ready()
         return await self._calls.call(name, args, context)
 
-    async def stream(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> AsyncIterator[Any]:
+    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[Any]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         if self._socket is None:
             await self._ready()
@@ -120,6 +117,7 @@ class WebSocketTransport:
 
     async def _ready(self) -> None:
         if self._task is None and self.state != CLOSED:
+            check_package()
             self._task = asyncio.get_running_loop().create_task(self._keep_connected())
         if self.state == CONNECTING and not self._tried.is_set():
             try:
@@ -137,7 +135,7 @@ class WebSocketTransport:
                 reason = await self._connection()
                 pause = FIRST_PAUSE
                 self._set(OFFLINE, reason)
-            except Refused as error:
+            except RelayRefused as error:
                 self._set(REFUSED, str(error))
             except OSError as error:
                 self._set(OFFLINE, str(error))
@@ -146,8 +144,8 @@ class WebSocketTransport:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _connection(self) -> str:
-        """Connect and stay so until the connection ends; why it did. OSError or Refused when there was none."""
-        socket = await _connect(self.url, self._token)
+        """Connect and stay so until the connection ends; why it did. OSError or RelayRefused when there was none."""
+        socket = await open_socket(self.url, self._token)
         beating = asyncio.ensure_future(self._listen(socket))
         self._socket = socket
         self._silent = 0
@@ -161,7 +159,7 @@ class WebSocketTransport:
             self._lose("the connection to the relay was lost")
         return reason
 
-    async def _listen(self, socket: Socket) -> None:
+    async def _listen(self, socket: RelaySocket) -> None:
         """Give up a relay that has fallen silent. Counted in turns, so that a kernel that was busy blames itself."""
         while self._silent < 3:
             await asyncio.sleep(BEAT)
@@ -197,6 +195,7 @@ class WebSocketTransport:
     def _set(self, state: str, detail: str) -> None:
         if (state, detail) != (self.state, self.detail):
             self.state, self.detail = state, detail
+            log.log(WARNING if state in (OFFLINE, REFUSED) else INFO, "%s: %s %s", self.url, state, detail)
             if self._on_status is not None:
                 self._on_status(state, detail)
 
@@ -215,174 +214,3 @@ def relay_url(url: str) -> str:
     if scheme is None or not parts.netloc:
         raise Invalid(f"{url!r} is no address of a relay", remedy="write ws://host:port")
     return f"{scheme}://{parts.netloc}{parts.path.rstrip('/') or '/ws'}"
-
-
-def _too_full() -> LimitExceeded:
-    return LimitExceeded(
-        f"{QUEUE_LIMIT} bytes wait to be sent", remedy="wait for some calls to end", limit="bytes to send"
-    )
-
-
-async def _connect(url: str, token: str | None) -> Socket:
-    if sys.platform == "emscripten":
-        return await _BrowserSocket.open(url)
-    return await _ProgramSocket.open(url, token)
-
-
-class _ProgramSocket:
-    """By `websockets`, on CPython."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-        self._queue: deque[bytes] = deque()
-        self._queued = 0
-        self._filled = asyncio.Event()
-
-    @classmethod
-    async def open(cls, url: str, token: str | None) -> Self:
-        from websockets.asyncio.client import connect
-        from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus
-        from websockets.typing import Subprotocol
-
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        options: dict[str, Any] = {"compression": None, "max_size": EVENT_LIMIT, "proxy": None}
-        try:
-            return cls(
-                await connect(url, subprotocols=[Subprotocol(SUBPROTOCOL)], additional_headers=headers, **options)
-            )
-        except InvalidStatus as error:
-            body = (error.response.body or b"").decode("utf-8", "replace").strip()
-            raise Refused(body[:300] or f"it answered {error.response.status_code}") from None
-        except (InvalidMessage, EOFError) as error:
-            raise OSError(f"it is no relay: {error}") from None
-        except InvalidHandshake as error:
-            raise Refused(str(error)) from None
-
-    def send(self, data: bytes) -> None:
-        if self._queued > QUEUE_LIMIT:
-            raise _too_full()
-        self._queue.append(data)
-        self._queued += len(data)
-        self._filled.set()
-
-    async def run(self, receive: Callable[[bytes], None]) -> str:
-        from websockets.exceptions import ConnectionClosed
-
-        writing = asyncio.ensure_future(self._write())
-        try:
-            while True:
-                data = await self._connection.recv()
-                if isinstance(data, bytes):
-                    receive(data)
-        except ConnectionClosed as closed:
-            frame = closed.rcvd or closed.sent
-            return f"{frame.code} {frame.reason}".strip() if frame else "it went away"
-        finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
-            await self._connection.close()
-
-    async def _write(self) -> None:
-        while True:
-            while self._queue:
-                data = self._queue.popleft()
-                await self._connection.send(data)
-                self._queued -= len(data)
-            self._filled.clear()
-            await self._filled.wait()
-
-    def close(self) -> None:
-        self._connection.transport.abort()
-
-
-class _BrowserSocket:
-    """By the browser's WebSocket, in Pyodide; no proxy is left behind."""
-
-    def __init__(self, socket: Any) -> None:
-        self._socket = socket
-        loop = asyncio.get_running_loop()
-        self._opened: asyncio.Future[bool] = loop.create_future()
-        self._closed: asyncio.Future[str] = loop.create_future()
-        self._receive: Callable[[bytes], None] = lambda data: None
-        self._early: list[bytes] = []
-        self._proxies: list[Any] = []
-
-    @classmethod
-    async def open(cls, url: str) -> Self:
-        import js
-
-        socket = js.WebSocket.new(url, SUBPROTOCOL)
-        socket.binaryType = "arraybuffer"
-        self = cls(socket)
-        self._attach()
-        try:
-            if not await self._opened:
-                raise await _why_not(url)
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def send(self, data: bytes) -> None:
-        import js
-
-        if self._socket.bufferedAmount > QUEUE_LIMIT:
-            raise _too_full()
-        array = js.Uint8Array.new(len(data))
-        array.assign(data)
-        self._socket.send(array)
-
-    async def run(self, receive: Callable[[bytes], None]) -> str:
-        self._receive = receive
-        early, self._early = self._early, []
-        for data in early:
-            receive(data)
-        return await self._closed
-
-    def close(self) -> None:
-        """Close, and let go of what JavaScript holds of ours."""
-        for name in ("onopen", "onmessage", "onclose"):
-            setattr(self._socket, name, None)
-        self._socket.close()
-        for proxy in self._proxies:
-            proxy.destroy()
-        self._proxies = []
-        self._on_close_reason("it was closed")
-
-    def _attach(self) -> None:
-        from pyodide.ffi import create_proxy
-
-        self._receive = self._early.append
-        handlers: dict[str, Callable[[Any], None]] = {
-            "onopen": self._on_open,
-            "onmessage": lambda event: self._receive(event.data.to_bytes()),
-            "onclose": lambda event: self._on_close_reason(f"{event.code} {event.reason}".strip()),
-        }
-        for name, handler in handlers.items():
-            proxy = create_proxy(handler)
-            self._proxies.append(proxy)
-            setattr(self._socket, name, proxy)
-
-    def _on_open(self, event: Any) -> None:
-        if not self._opened.done():
-            self._opened.set_result(True)
-
-    def _on_close_reason(self, reason: str) -> None:
-        if not self._opened.done():
-            self._opened.set_result(False)
-        if not self._closed.done():
-            self._closed.set_result(reason)
-
-
-async def _why_not(url: str) -> Exception:
-    """A browser does not tell why a WebSocket was refused; the relay's /session does."""
-    import js
-    from pyodide.ffi import JsException
-
-    try:
-        answer = await js.fetch(url.replace("ws", "http", 1).removesuffix("/ws") + "/session")
-    except JsException:
-        return OSError("the relay does not answer")
-    if answer.status == 403:
-        return Refused("this browser is not signed in; open the link that the relay printed")
-    return OSError("it closed the connection")

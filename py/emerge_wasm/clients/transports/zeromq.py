@@ -7,17 +7,24 @@ through `wire`, and nothing of operations.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from ...errors import EmergeError, Invalid, Unavailable
+from ...operations import Values, Wire
 from ...wire.call import Calls
 from ...wire.client import ClientProtocol
 from ...wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
+from ..fork import leave_behind, renew_in_child
+from .registry import missing_package
 
 if TYPE_CHECKING:
     import zmq
+
+log = logging.getLogger("emerge.clients")
 
 BATCH = 256
 """Messages taken from a socket before the loop gets a turn."""
@@ -107,11 +114,21 @@ class ZeroMQTransport:
     ) -> None:
         self.endpoint = endpoint
         self._patience = patience
-        self._calls = Calls(self._send, ClientProtocol(heartbeat=heartbeat, limit=limit))
+        self._make_protocol = partial(ClientProtocol, heartbeat=heartbeat, limit=limit)
+        self._begin()
+        renew_in_child(self)
+
+    def _begin(self) -> None:
+        self._calls = Calls(self._send, self._make_protocol())
         self._socket: DrainedSocket | None = None
         self._monitor: DrainedSocket | None = None
         self._connected = False
         self._waiting: list[asyncio.Future[None]] = []
+
+    def renew(self) -> None:
+        """In a forked child: the next call connects anew. ZeroMQ's sockets cannot be used there."""
+        leave_behind(self._calls, self._socket, self._monitor, self._waiting)
+        self._begin()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -133,13 +150,13 @@ class ZeroMQTransport:
         """Whether the node is connected now."""
         return self._connected
 
-    async def call(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
         if not self._connected:
             await self.connect()
         return await self._calls.call(name, args, context)
 
-    async def stream(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> AsyncIterator[Any]:
+    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[Any]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         if not self._connected:
             await self.connect()
@@ -175,7 +192,10 @@ class ZeroMQTransport:
                 self._waiting.remove(future)
 
     def _open_sockets(self) -> None:
-        import zmq
+        try:
+            import zmq
+        except ImportError as error:
+            raise missing_package(error, "node") from None
 
         socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         # IMMEDIATE: a request is never kept back and sent to a node that comes later, after its caller gave up.
@@ -214,11 +234,13 @@ class ZeroMQTransport:
         seen = int.from_bytes(frames[0][:2], "little")
         if seen == zmq.Event.HANDSHAKE_SUCCEEDED:
             self._connected = True
+            log.info("connected to the node at %s", self.endpoint)
             self._wake(None)
         elif seen == zmq.Event.CONNECT_RETRIED:
             self._wake(self._unanswered())
         elif seen == zmq.Event.DISCONNECTED:
             self._connected = False
+            log.warning("the node at %s went away; a new connection is tried by itself", self.endpoint)
             self._calls.lose(
                 Unavailable(
                     f"the node at {self.endpoint} went away while this was under way",

@@ -1,0 +1,106 @@
+"""The operation table as typed calls of a transport: what crosses the wire is checked against `operations.Operations`.
+
+Names no operation: each becomes a method here by its row in the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
+
+from ..errors import Invalid
+from ..operations import TABLE, Operation, Operations, Transport, Wire
+from ..paths import split_path
+from .fork import renew_in_child
+
+T = TypeVar("T")
+
+AT_ONCE = 192
+"""Calls of one client that are under way; more wait here, for a relay refuses those beyond 256 (streams count too)."""
+
+_PATHS = frozenset({"path", "source", "target", "first", "second"})
+
+
+class Turns:
+    """Bounds how many calls of a client, and of those made from it, are under way."""
+
+    def __init__(self) -> None:
+        self.renew()
+        renew_in_child(self)
+
+    def renew(self) -> None:
+        """In a forked child no call is under way."""
+        self.semaphore = asyncio.Semaphore(AT_ONCE)
+
+
+class Remote:
+    """Every operation of the table, as a method that takes its arguments by position.
+
+    `context` says on whose behalf (see `Context.narrowed`).
+    """
+
+    def __init__(self, transport: Transport, context: Wire, turns: Turns) -> None:
+        self._transport = transport
+        self._context = context or None
+        self._turns = turns
+
+    async def _call(self, row: Operation, args: tuple[object, ...]) -> object:
+        try:
+            async with self._turns.semaphore:
+                return await self._transport.call(row.name, list(args), self._context)
+        except Invalid:
+            _check_paths(row, args)
+            raise
+
+    async def _stream(self, row: Operation, args: tuple[object, ...]) -> AsyncGenerator[object, None]:
+        items = self._transport.stream(row.name, list(args), self._context)
+        try:
+            async for item in items:
+                yield item
+        except Invalid:
+            _check_paths(row, args)
+            raise
+        finally:
+            if isinstance(items, AsyncGenerator):
+                await items.aclose()
+
+
+def _method(row: Operation) -> Callable[..., object]:
+    """The method of `Remote` that is this operation."""
+
+    def call(self: Remote, *args: object) -> object:
+        return self._call(row, args)
+
+    def stream(self: Remote, *args: object) -> object:
+        return self._stream(row, args)
+
+    return stream if row.streams else call
+
+
+for _row in TABLE.values():
+    setattr(Remote, _row.name, _method(_row))
+
+
+def remote_operations(transport: Transport, context: Wire, turns: Turns) -> Operations:
+    """The operations of a transport, typed as the table declares them."""
+    return cast(Operations, Remote(transport, context, turns))  # its methods are made from the table's rows
+
+
+def ending(items: AsyncIterator[T]) -> aclosing[AsyncGenerator[T, Any]]:
+    """A block over an operation's stream that ends it when it is left.
+
+    The garbage collector would do so later, and a stream holds a place on the other side until then.
+    """
+    return aclosing(cast("AsyncGenerator[T, Any]", items))  # as every stream of `Remote`
+
+
+def _check_paths(row: Operation, args: tuple[Any, ...]) -> None:
+    """Raise Invalid, by name, for a path that could not even be written.
+
+    The transport knows it only as a place in a message.
+    """
+    for parameter, value in zip(row.parameters, args, strict=False):
+        if parameter.name in _PATHS:
+            split_path(value)

@@ -1,0 +1,124 @@
+"""What the sync client stands on: it opens an async client when one is needed, and waits for what that does.
+
+`sync.py`, written out from `Client`, adds the operations.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
+
+from ..errors import Invalid
+from ..sync import iterate, wait
+from .client import Client
+from .fork import leave_behind, renew_in_child
+from .transaction import ClientTransaction
+
+T = TypeVar("T")
+S = TypeVar("S", bound="SyncSession")
+
+Opener = Callable[[], Awaitable[Client]]
+
+
+class SyncSession:
+    """A connection that is made at the first call: `open_client` is awaited then. `name` is shown by `repr`."""
+
+    def __init__(self, open_client: Opener, name: str = "fs") -> None:
+        self._open = open_client
+        self._name = name
+        self._client: Client | None = None
+        renew_in_child(self)
+
+    def renew(self) -> None:
+        """In a forked child: the next call connects anew."""
+        leave_behind(self._client)
+        self._client = None
+
+    async def _ready(self) -> Client:
+        if self._client is None:
+            self._client = await self._open()
+        return self._client
+
+    def close(self) -> None:
+        """Let go of the connection; the next call makes a new one."""
+        client, self._client = self._client, None
+        if client is not None:
+            wait(client.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{self._name}>"
+
+    if not TYPE_CHECKING:  # a type checker knows the methods, and names a misspelt one
+
+        def __getattr__(self, name):
+            known = ", ".join(n for n in dir(type(self)) if not n.startswith("_"))
+            raise AttributeError(f"a client has no {name!r}; it has: {known}")
+
+    def _wait(self, ask: Callable[[Client], Awaitable[T]]) -> T:
+        """What the async client answers."""
+
+        async def work() -> T:
+            return await ask(await self._ready())
+
+        return wait(work())
+
+    def _iterate(self, ask: Callable[[Client], AsyncIterator[T]]) -> Generator[T, None, None]:
+        """What the async client streams. Closing the generator ends the stream on the other side."""
+
+        async def work() -> AsyncIterator[T]:
+            async for item in ask(await self._ready()):
+                yield item
+
+        return iterate(work())
+
+    def _derive(self, derive: Callable[[Client], Client]) -> Opener:
+        """Opens a client that is made from this one's, when it is first used."""
+
+        async def open_client() -> Client:
+            return derive(await self._ready())
+
+        return open_client
+
+
+class SyncTransaction(Generic[S]):
+    """`with` gives a client whose changes are made at the end of the block, all or none."""
+
+    def __init__(
+        self, owner: S, make: Callable[[Opener, str], S], name: str = "", seconds: int = 60, join: str = ""
+    ) -> None:
+        self._owner = owner
+        self._make = make
+        self._arguments = name, seconds, join
+        self._transaction: ClientTransaction[Client] | None = None
+        self._process = os.getpid()
+
+    def __enter__(self) -> S:
+        inside = wait(self._begin())
+
+        async def opened() -> Client:
+            if os.getpid() != self._process:
+                raise Invalid(
+                    "this transaction belongs to the parent process",
+                    remedy="begin one here, or join it by its name: fs.transaction(join=…)",
+                )
+            return inside
+
+        return self._make(opened, f"{self._owner._name} in {inside.context['transaction']}")
+
+    async def _begin(self) -> Client:
+        self._transaction = (await self._owner._ready()).transaction(*self._arguments)
+        return await self._transaction.__aenter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._transaction is not None and os.getpid() == self._process:
+            wait(self._transaction.__aexit__(kind, error, trace))
