@@ -27,9 +27,6 @@ ALLOWED = {
     ("node", "cluster"),
     ("relay", "cluster"),
     ("relay", "rest"),
-    ("relay", "node"),
-    ("rest", "node"),
-    ("cluster", "node"),  # its server: to be injected
     ("browser", "clients"),
 }
 FRONT = {"", "classic"}

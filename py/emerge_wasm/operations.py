@@ -69,6 +69,8 @@ if TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any: ...
         def _replace(self, **changes: object) -> Self: ...
+else:
+    Arguments = tuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -519,8 +521,9 @@ class Operations(Protocol):
         ...
 
 
-def _table() -> dict[str, Operation]:
-    return {name: _row(name, function) for name, function in vars(Operations).items() if hasattr(function, "row")}
+def make_table(declared: type) -> dict[str, Operation]:
+    """Make the rows of a class that declares operations: its marked methods, by name."""
+    return {name: _row(name, function) for name, function in vars(declared).items() if hasattr(function, "row")}
 
 
 def _row(name: str, function: Callable[..., object]) -> Operation:
@@ -542,7 +545,7 @@ def _row(name: str, function: Callable[..., object]) -> Operation:
     )
 
 
-TABLE: dict[str, Operation] = _table()
+TABLE: dict[str, Operation] = make_table(Operations)
 
 
 def find_operation(name: Any) -> Operation:

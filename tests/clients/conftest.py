@@ -13,7 +13,7 @@ from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer
-from emerge_wasm.relay.setting import Settings
+from emerge_wasm.relay.settings import RelaySettings
 from emerge_wasm.stores.memory import MemoryStore
 from emerge_wasm.sync import wait
 from tests.relay.conftest import node_is
@@ -39,7 +39,7 @@ async def start(stack: AsyncExitStack, folder: Path) -> Servers:
     node = await stack.enter_async_context(
         Node(filesystem, "tcp://127.0.0.1:0", context=Context("tester", superuser=True))
     )
-    settings = Settings(folder, nodes=(node.endpoint,), port=0, token=TOKEN, beat=0.5)
+    settings = RelaySettings(folder, nodes=(node.endpoint,), port=0, token=TOKEN, beat=0.5)
     relay = await stack.enter_async_context(RelayServer(settings))
     await node_is(relay, "afar")
     return Servers(node, relay)

@@ -38,7 +38,7 @@ from emerge_wasm.filesystem.searches import aggregate, searchtext
 from emerge_wasm.filesystem.searches import define_index as defining
 from emerge_wasm.filesystem.transactions import overlay, transaction
 from emerge_wasm.query import order
-from emerge_wasm.relay import setting as relay_setting
+from emerge_wasm.relay.settings import BrowserLimits
 from emerge_wasm.stores.dynamodb import open as dynamodb_open
 from emerge_wasm.stores.dynamodb import write as dynamodb_write
 from emerge_wasm.stores.engine import ENGINES
@@ -147,7 +147,7 @@ def mebi(size: int) -> str:
     return f"{size >> 20} MiB"
 
 
-RELAY, RUN = relay_setting.Limits(), execute.Limits()
+RELAY, RUN = BrowserLimits(), execute.Limits()
 FACTS = {
     "cli.md": [f"| {code} | {name}" for name, code in EXIT_CODES.items()],
     "client.md": [

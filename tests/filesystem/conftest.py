@@ -24,7 +24,7 @@ from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer
-from emerge_wasm.relay.setting import Settings
+from emerge_wasm.relay.settings import RelaySettings
 from emerge_wasm.sandbox import Pool
 from emerge_wasm.stores import open_store
 
@@ -75,7 +75,7 @@ async def by_zeromq(pool: Pool) -> AsyncIterator[Client]:
 @asynccontextmanager
 async def by_relay(pool: Pool, folder: Path) -> AsyncIterator[Client]:
     async with served(pool) as node:
-        settings = Settings(folder, nodes=(node.endpoint,), port=0, token=TOKEN, beat=0.1)
+        settings = RelaySettings(folder, nodes=(node.endpoint,), port=0, token=TOKEN, beat=0.1)
         async with RelayServer(settings) as relay:
             online = asyncio.Event()
             transport = WebSocketTransport(

@@ -9,7 +9,7 @@ import pytest
 from emerge_wasm.cli.main import main
 from emerge_wasm.clients import Client, SyncClient
 from emerge_wasm.filesystem.filesystem import HANDLERS
-from emerge_wasm.node.builtin import answer_builtin
+from emerge_wasm.node.server import answer_builtin
 from emerge_wasm.operations import TABLE, Operation
 from emerge_wasm.rest.openapi import describe
 

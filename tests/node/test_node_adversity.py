@@ -23,7 +23,7 @@ from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context, Transport
 from emerge_wasm.relay.server import RelayServer
-from emerge_wasm.relay.setting import Settings
+from emerge_wasm.relay.settings import RelaySettings
 from emerge_wasm.rest.node_server import RESTNodeServer
 from emerge_wasm.sandbox import Pool
 from emerge_wasm.stores.memory import MemoryStore
@@ -90,7 +90,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
             nodes.append(await enter(Node(filesystem, "tcp://127.0.0.1:0", join=join, times=TIMES, context=OPERATOR)))
         await eventually(lambda: all(node.cluster.peers() for node in nodes))
         rest = await enter(RESTNodeServer(nodes[0].dispatch, port=0, context=OPERATOR))
-        settings = Settings(tmp_path_factory.mktemp("relay"), nodes=(nodes[0].endpoint,), port=0, token=TOKEN)
+        settings = RelaySettings(tmp_path_factory.mktemp("relay"), nodes=(nodes[0].endpoint,), port=0, token=TOKEN)
         relay = await enter(RelayServer(settings))
         await node_is(relay, "a")
         ways: dict[str, Transport] = {

@@ -11,7 +11,7 @@ from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.errors import Invalid, NotFound, PermissionDenied
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.node.locate import read_context, write_context
+from emerge_wasm.node.forward import read_context, write_context
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.stores.memory import MemoryStore

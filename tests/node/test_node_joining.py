@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emerge_wasm.node.join import Place, join_indexes, join_parts, place_ordered, place_scored
+from emerge_wasm.node.join import SortKey, by_field, by_score, join_indexes, join_parts
 from emerge_wasm.query.order import sort_key
 
 KEYS = st.one_of(st.integers(-3, 3), st.text("ab\0", max_size=3), st.floats(), st.just([])).map(
@@ -16,7 +16,7 @@ KEYS = st.one_of(st.integers(-3, 3), st.text("ab\0", max_size=3), st.floats(), s
 SCORES = st.floats(0, 2, allow_nan=False)
 
 
-def parts_of(nodes: list[list[list[Any]]], place: Place, limit: int, after: Any) -> list[Any]:
+def parts_of(nodes: list[list[list[Any]]], place: SortKey, limit: int, after: Any) -> list[Any]:
     """What nodes with these positions would answer."""
     parts = []
     for positions in nodes:
@@ -26,7 +26,7 @@ def parts_of(nodes: list[list[list[Any]]], place: Place, limit: int, after: Any)
     return parts
 
 
-def check(nodes: list[list[Any]], place: Place, limit: int, own_limit: int) -> None:
+def check(nodes: list[list[Any]], place: SortKey, limit: int, own_limit: int) -> None:
     numbered = iter(range(10_000))
     several = [[[key, next(numbered).to_bytes(16, "big")] for key in keys] for keys in nodes]
     found: list[Any] = []
@@ -42,17 +42,17 @@ def check(nodes: list[list[Any]], place: Place, limit: int, own_limit: int) -> N
 
 @given(st.lists(st.lists(KEYS, max_size=9), max_size=4), st.integers(1, 9), st.integers(1, 9), st.booleans())
 def test_an_order(nodes: list[list[bytes]], limit: int, own_limit: int, descending: bool) -> None:
-    check(nodes, place_ordered(descending), limit, own_limit)
+    check(nodes, by_field(descending), limit, own_limit)
 
 
 @given(st.lists(st.lists(SCORES, max_size=9), max_size=4), st.integers(1, 9), st.integers(1, 9))
 def test_scores(nodes: list[list[float]], limit: int, own_limit: int) -> None:
-    check(nodes, place_scored, limit, own_limit)
+    check(nodes, by_score, limit, own_limit)
 
 
 @given(st.lists(st.tuples(KEYS, st.binary(min_size=16, max_size=16)), max_size=12, unique=True))
 def test_descending_is_the_reverse_but_for_what_has_no_place(positions: list[tuple[bytes, bytes]]) -> None:
-    up, down = (sorted(positions, key=place_ordered(descending)) for descending in (False, True))
+    up, down = (sorted(positions, key=by_field(descending)) for descending in (False, True))
     placed = [each for each in up if each[0]]
     assert down == placed[::-1] + up[len(placed) :]
     assert placed == sorted(placed)
@@ -60,7 +60,7 @@ def test_descending_is_the_reverse_but_for_what_has_no_place(positions: list[tup
 
 def test_a_page_has_some_4_mib_at_most() -> None:
     rows = [{"position": [b"\x08", bytes([number]) * 16], "row": {"state": b"x" * (3 << 20)}} for number in range(3)]
-    page, after = join_parts([{"rows": rows, "next": None}], place_ordered(False), 10)
+    page, after = join_parts([{"rows": rows, "next": None}], by_field(False), 10)
     assert (len(page), after) == (1, rows[0]["position"])
 
 

@@ -15,7 +15,7 @@ from emerge_wasm.clients.transports.host import give_filesystem
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.filesystem.runs.invoke import OBJECT_LOCKS
-from emerge_wasm.node.locate import read_context
+from emerge_wasm.node.forward import read_context
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from tests.contracts.filesystem import refused

@@ -17,7 +17,7 @@ from emerge_wasm.errors import NotFound
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer
-from emerge_wasm.relay.setting import Limits, Settings
+from emerge_wasm.relay.settings import BrowserLimits, RelaySettings
 from emerge_wasm.wire.event import Event, decode, encode
 
 TOKEN = "a-token-for-programs"
@@ -95,19 +95,19 @@ def dist(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, dist: Path, node: RpcServer) -> Settings:
-    return Settings(tmp_path / "data", dist, (node.endpoint,), port=0, token=TOKEN, beat=0.1)
+def settings(tmp_path: Path, dist: Path, node: RpcServer) -> RelaySettings:
+    return RelaySettings(tmp_path / "data", dist, (node.endpoint,), port=0, token=TOKEN, beat=0.1)
 
 
 Start = Callable[..., Awaitable[RelayServer]]
 
 
 @pytest.fixture
-async def start(settings: Settings) -> AsyncIterator[Start]:
+async def start(settings: RelaySettings) -> AsyncIterator[Start]:
     """Start a relay, with other limits or settings if need be."""
     servers: list[RelayServer] = []
 
-    async def begin(limits: Limits | None = None, **changes: Any) -> RelayServer:
+    async def begin(limits: BrowserLimits | None = None, **changes: Any) -> RelayServer:
         server = RelayServer(replace(settings, limits=limits or settings.limits, **changes))
         servers.append(server)
         await server.start()

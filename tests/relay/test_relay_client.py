@@ -13,7 +13,7 @@ from emerge_wasm.clients.transports.websocket import WebSocketTransport, relay_u
 from emerge_wasm.errors import Invalid, LimitExceeded, NotFound, Unavailable
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.relay.server import RelayServer
-from emerge_wasm.relay.setting import Limits
+from emerge_wasm.relay.settings import BrowserLimits
 
 from .conftest import TOKEN, Service, Start, node_is, until
 
@@ -125,7 +125,7 @@ async def test_wrong_token(relay: RelayServer, seen: Seen) -> None:
 
 
 async def test_too_many_in_flight(start: Start) -> None:
-    server = await start(Limits(requests=2))
+    server = await start(BrowserLimits(requests=2))
     await node_is(server, "alpha")
     async with WebSocketTransport(server.url, token=TOKEN) as transport:
         hanging = [asyncio.ensure_future(transport.call("hang", [])) for _ in range(2)]

@@ -19,7 +19,7 @@ from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer
-from emerge_wasm.relay.setting import Settings
+from emerge_wasm.relay.settings import RelaySettings
 from emerge_wasm.rest.graphql import BODY, EVENTS, RESPONSE
 from emerge_wasm.stores import open_store
 
@@ -48,7 +48,7 @@ async def relay(client: Client, tmp_path: Path) -> AsyncIterator[RelayServer]:
     transport: Any = client.transport
     node = RpcServer(transport.filesystem.dispatch, "tcp://127.0.0.1:*", name="alpha", context=OPERATOR)
     await node.start()
-    async with RelayServer(Settings(tmp_path, None, (node.endpoint,), port=0, token=TOKEN, beat=0.1)) as relay:
+    async with RelayServer(RelaySettings(tmp_path, None, (node.endpoint,), port=0, token=TOKEN, beat=0.1)) as relay:
         await node_is(relay, "alpha")
         yield relay
     await node.stop()

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from emerge_wasm.relay.server import RelayServer
-from emerge_wasm.relay.setting import Settings
+from emerge_wasm.relay.settings import RelaySettings
 
 from .conftest import Start
 
@@ -123,7 +123,7 @@ async def test_wrong_token_and_forged_cookie(relay: RelayServer) -> None:
     assert forged.status_code == 403
 
 
-async def test_cookie_survives_a_restart(start: Start, settings: Settings) -> None:
+async def test_cookie_survives_a_restart(start: Start, settings: RelaySettings) -> None:
     first = await start()
     port = int(first.url.rpartition(":")[2])
     async with client(first) as http:

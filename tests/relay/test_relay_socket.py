@@ -17,7 +17,7 @@ from emerge_wasm.cluster.membership import Cluster, Times
 from emerge_wasm.errors import error_from_wire
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.relay.server import RelayServer
-from emerge_wasm.relay.setting import Limits
+from emerge_wasm.relay.settings import BrowserLimits
 from emerge_wasm.wire.event import END, MORE, Event, encode
 
 from .conftest import TOKEN, Service, Start, Wire, connected, node_is, until, ws_url
@@ -97,7 +97,7 @@ async def test_cookie_and_own_origin(relay: RelayServer) -> None:
 
 
 async def test_too_many_browsers(start: Start) -> None:
-    server = await start(Limits(browsers=1))
+    server = await start(BrowserLimits(browsers=1))
     async with connected(server) as wire:
         await wire.status()
         with pytest.raises(InvalidStatus) as caught:
@@ -156,7 +156,7 @@ async def test_inner_names_of_the_node_are_out_of_reach(relay: RelayServer) -> N
 
 
 async def test_too_many_in_flight(start: Start, service: Service) -> None:
-    server = await start(Limits(requests=3))
+    server = await start(BrowserLimits(requests=3))
     await node_is(server, "alpha")
     async with connected(server) as wire:
         for channel in (b"1", b"2", b"3", b"4"):
@@ -170,7 +170,7 @@ async def test_too_many_in_flight(start: Start, service: Service) -> None:
 
 
 async def test_too_many_bytes_in_flight(start: Start) -> None:
-    server = await start(Limits(request_bytes=1000))
+    server = await start(BrowserLimits(request_bytes=1000))
     await node_is(server, "alpha")
     async with connected(server) as wire:
         await wire.ask(b"1", "echo", b"x" * 2000)
@@ -180,7 +180,7 @@ async def test_too_many_bytes_in_flight(start: Start) -> None:
 
 
 async def test_oversized_message(start: Start) -> None:
-    server = await start(Limits(message=10_000))
+    server = await start(BrowserLimits(message=10_000))
     async with connected(server) as wire:
         await wire.ask(b"1", "echo", b"x" * 20_000)
         assert (await closed(wire))[0] == 1009
@@ -188,7 +188,7 @@ async def test_oversized_message(start: Start) -> None:
 
 
 async def test_oversized_answer(start: Start) -> None:
-    server = await start(Limits(message=10_000))
+    server = await start(BrowserLimits(message=10_000))
     await node_is(server, "alpha")
     async with connected(server) as wire:
         await wire.ask(b"1", "blob", 20_000)
@@ -235,7 +235,7 @@ async def test_malformed_arguments_are_answered_on_their_channel(relay: RelaySer
 
 
 async def test_slow_reader(start: Start) -> None:
-    server = await start(Limits(queue_bytes=4 << 20, patience=0.1))
+    server = await start(BrowserLimits(queue_bytes=4 << 20, patience=0.1))
     await node_is(server, "alpha")
     _, writer = await raw_socket(server)
     for number in range(40):
@@ -247,7 +247,7 @@ async def test_slow_reader(start: Start) -> None:
 
 
 async def test_slow_reader_is_told_why(start: Start) -> None:
-    server = await start(Limits(queue=10))
+    server = await start(BrowserLimits(queue=10))
     await node_is(server, "alpha")
     async with connected(server) as wire:
         for number in range(40):
@@ -324,7 +324,7 @@ async def member(service: Service, name: str, *join: str) -> tuple[RpcServer, Cl
 
     server = RpcServer(service.dispatch, "tcp://127.0.0.1:*", name=name)
     cluster = Cluster(name, f"uuid-of-{name}", join=join, times=Times(period=0.1))
-    cluster.serve(server, held)
+    cluster.serve(server.register, held)
     await cluster.start(await server.start())
     return server, cluster
 

@@ -14,8 +14,8 @@ from websockets.exceptions import ConnectionClosed
 
 from emerge_wasm.errors import Invalid, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.relay.server import RelayServer
-from emerge_wasm.relay.session import OPERATOR, Caller
-from emerge_wasm.relay.setting import Settings
+from emerge_wasm.relay.session import OPERATOR, RelayCaller
+from emerge_wasm.relay.settings import RelaySettings
 from emerge_wasm.relay.token import FILE_NAME, Tokens
 from emerge_wasm.wire.event import MORE, Event, encode
 
@@ -24,7 +24,7 @@ from .test_relay_socket import error_of, refused
 
 
 @pytest.fixture
-def tokens(settings: Settings) -> Tokens:
+def tokens(settings: RelaySettings) -> Tokens:
     """As the command line has them: the relay has its own, over the same file."""
     return Tokens(settings.data)
 
@@ -231,7 +231,7 @@ async def test_the_operator_has_no_token_that_could_be_removed(relay: RelayServe
 
 def test_what_other_routes_are_told_of_a_caller(tmp_path: Path) -> None:
     tokens = Tokens(tmp_path)
-    caller = Caller(tokens.shown(tokens.add("ann", ["staff"])))
+    caller = RelayCaller(tokens.shown(tokens.add("ann", ["staff"])))
     assert (caller.context.principal, caller.context.groups, caller.context.superuser) == ("ann", ("staff",), False)
     assert OPERATOR.context.superuser
     assert OPERATOR.stamp({"as": "bob"}) == {"as": "bob"} and OPERATOR.stamp(None) is None

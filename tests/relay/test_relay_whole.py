@@ -15,7 +15,7 @@ from emerge_wasm.filesystem.runs.inside.execute import Limits
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer
-from emerge_wasm.relay.setting import Settings
+from emerge_wasm.relay.settings import RelaySettings
 from emerge_wasm.sandbox import Pool
 from emerge_wasm.stores.memory import MemoryStore
 
@@ -30,7 +30,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
         context = Context("operator", superuser=True)
         node = RpcServer(filesystem.dispatch, "tcp://127.0.0.1:*", name="alpha", context=context)
         await node.start()
-        settings = Settings(tmp_path, None, (node.endpoint,), port=0, token=TOKEN, beat=0.1)
+        settings = RelaySettings(tmp_path, None, (node.endpoint,), port=0, token=TOKEN, beat=0.1)
         async with RelayServer(settings) as server:
             await node_is(server, "alpha")
             async with Client(WebSocketTransport(server.url, token=TOKEN)) as made:

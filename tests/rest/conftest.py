@@ -16,8 +16,8 @@ from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer
-from emerge_wasm.relay.setting import Settings
-from emerge_wasm.rest.app import PREFIX, Limits
+from emerge_wasm.relay.settings import RelaySettings
+from emerge_wasm.rest.app import PREFIX, RequestLimits
 from emerge_wasm.rest.node_server import RESTNodeServer
 from emerge_wasm.sandbox import Pool
 from emerge_wasm.stores import open_store
@@ -50,7 +50,7 @@ async def by_relay_rest(pool: Pool, folder: Path) -> AsyncIterator[Client]:
     async with AsyncExitStack() as stack:
         filesystem = await stack.enter_async_context(opened(pool))
         node = await stack.enter_async_context(Node(filesystem, "tcp://127.0.0.1:0", context=TESTER))
-        settings = Settings(folder, nodes=(node.endpoint,), port=0, token=TOKEN, beat=0.5)
+        settings = RelaySettings(folder, nodes=(node.endpoint,), port=0, token=TOKEN, beat=0.5)
         relay = await stack.enter_async_context(RelayServer(settings))
         await node_is(relay, "afar")
         yield await stack.enter_async_context(Client(RESTTransport(relay.url, TOKEN)))
@@ -69,7 +69,7 @@ async def start(service: Service) -> AsyncIterator[Start]:
     """Start a server of the service, with other settings or limits if need be."""
     servers: list[RESTNodeServer] = []
 
-    async def begin(limits: Limits | None = None, **settings: Any) -> RESTNodeServer:
+    async def begin(limits: RequestLimits | None = None, **settings: Any) -> RESTNodeServer:
         given = {"port": 0, "context": TESTER, **settings}
         servers.append(RESTNodeServer(service.dispatch, limits=limits, **given))
         return await servers[-1].start()

@@ -17,7 +17,7 @@ from emerge_wasm.errors import LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import TABLE, Context
 from emerge_wasm.relay.server import RelayServer
-from emerge_wasm.relay.setting import Limits, Settings
+from emerge_wasm.relay.settings import BrowserLimits, RelaySettings
 from emerge_wasm.relay.token import Tokens
 from tests.relay.conftest import node_is, until
 
@@ -38,9 +38,9 @@ async def node(service: Service) -> AsyncIterator[RpcServer]:
 
 @pytest.fixture
 async def relay(node: RpcServer, tmp_path: Path) -> AsyncIterator[RelayServer]:
-    limits = replace(Limits(), message=100_000)
+    limits = replace(BrowserLimits(), message=100_000)
     async with RelayServer(
-        Settings(tmp_path, None, (node.endpoint,), port=0, token=TOKEN, beat=0.1, limits=limits)
+        RelaySettings(tmp_path, None, (node.endpoint,), port=0, token=TOKEN, beat=0.1, limits=limits)
     ) as relay:
         await node_is(relay, "alpha")
         yield relay

@@ -27,7 +27,7 @@ from emerge_wasm.errors import (
     Unavailable,
 )
 from emerge_wasm.operations import TABLE, Context
-from emerge_wasm.rest.app import Limits
+from emerge_wasm.rest.app import RequestLimits
 from emerge_wasm.rest.node_server import RESTNodeServer
 from emerge_wasm.rest.openapi import describe
 
@@ -356,7 +356,7 @@ async def test_a_taken_port_is_named(start: Start) -> None:
 
 async def test_a_body_has_a_limit(start: Start, service: Service) -> None:
     service.answers["cat"] = 1
-    server = await start(Limits(body=1000))
+    server = await start(RequestLimits(body=1000))
     async with talk(server.url) as http:
         answer = await http.post("/cat", json={"path": "/" + 2000 * "a"})
         assert (answer.status_code, answer.json()["details"]) == (413, {"limit": "body"})
@@ -372,7 +372,7 @@ async def test_a_body_has_a_limit(start: Start, service: Service) -> None:
 
 async def test_requests_under_way_have_a_limit(start: Start, service: Service) -> None:
     service.answers["cat"] = asyncio.get_running_loop().create_future()
-    server = await start(Limits(requests=1))
+    server = await start(RequestLimits(requests=1))
     async with talk(server.url) as http:
         first = asyncio.ensure_future(http.get("/cat/a"))
         await soon(service.begun)
@@ -385,7 +385,7 @@ async def test_requests_under_way_have_a_limit(start: Start, service: Service) -
 
 
 async def test_a_body_that_does_not_come(start: Start, service: Service) -> None:
-    server = await start(Limits(patience=0.05))
+    server = await start(RequestLimits(patience=0.05))
     port = int(server.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"POST /api/v1/hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{")

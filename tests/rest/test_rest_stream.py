@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from emerge_wasm.clients.transports.rest import RESTTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import Invalid, LimitExceeded, NotFound, Unavailable
-from emerge_wasm.rest.app import Limits
+from emerge_wasm.rest.app import RequestLimits
 from emerge_wasm.wire.frame import BEAT, END, ERROR, ITEM, Frame, FrameReader, write_frame
 
 from .conftest import Start, talk
@@ -92,7 +92,7 @@ async def test_many_items_share_a_piece_and_wait_for_a_slow_reader(start: Start,
 async def test_silence_is_told_from_a_loss(start: Start, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emerge_wasm.clients.transports.rest.SILENCE", 0.2)
     service.answers["watch"] = [{"n": 1}, ...]
-    beating, silent = await start(Limits(beat=0.05)), await start(Limits(beat=60))
+    beating, silent = await start(RequestLimits(beat=0.05)), await start(RequestLimits(beat=60))
     for server, ends in ((beating, False), (silent, True)):
         async with RESTTransport(server.url) as transport:
             items = transport.stream("watch", ["/"])
@@ -107,7 +107,7 @@ async def test_silence_is_told_from_a_loss(start: Start, service: Service, monke
 
 async def test_lines_beat_too(start: Start, service: Service) -> None:
     service.answers["watch"] = [...]
-    server = await start(Limits(beat=0.02))
+    server = await start(RequestLimits(beat=0.02))
     async with talk(server.url) as http, http.stream("GET", "/watch") as answer:
         assert answer.status_code == 200
         assert await anext(answer.aiter_bytes()) == b"\n"

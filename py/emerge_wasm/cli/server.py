@@ -121,10 +121,10 @@ async def start_relay(
 ) -> RelayServer:
     try:
         from ..relay.server import RelayServer
-        from ..relay.setting import Settings
+        from ..relay.settings import RelaySettings
     except ImportError as error:
         raise _missing(error, "relay") from None
-    settings = Settings(
+    settings = RelaySettings(
         data=folder, dist=dist, nodes=(node,), host=host, port=port, token=program_token(folder), origins=origins
     )
     return await stack.enter_async_context(RelayServer(settings))

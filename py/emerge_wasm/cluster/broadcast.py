@@ -1,31 +1,32 @@
-"""Saying something to all peers at once: one XPUB socket to speak, one SUB socket to hear.
+"""Sending to all peers at once: one XPUB socket to speak, one SUB socket to listen.
 
-Moves messages (maps, in the codec's bytes) and knows nothing of what they mean.
+It moves messages (maps, in the codec's bytes) and does not know what they mean.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import zmq
 
 from .. import codec
+from ..clients.transports.endpoint import bind_socket, check_endpoint
 from ..clients.transports.zeromq import DrainedSocket
 from ..errors import EmergeError
-from ..node.server import bind_socket, check_endpoint
+from ..operations import Wire
 
 MESSAGE_LIMIT = 4 * 1024 * 1024
-"""Bytes; a peer that says more is cut off."""
+"""Bytes; ZeroMQ disconnects a peer that sends more."""
 
 
 class Broadcast:
-    """`hear(message)` is called for each map heard; `greet()` when somebody new began to listen.
+    """Send maps to all who listen, and listen to peers.
 
-    `malformed` counts what was heard and is no map.
+    `hear(message)` is called for each map received; `greet()` when somebody new began to listen. `malformed` counts
+    what was received and is no map.
     """
 
-    def __init__(self, hear: Callable[[dict[str, Any]], None], greet: Callable[[], None]) -> None:
+    def __init__(self, hear: Callable[[Wire], None], greet: Callable[[], None]) -> None:
         self.malformed = 0
         self.endpoint = ""
         self._hear = hear
@@ -35,7 +36,7 @@ class Broadcast:
         self._heard_at: set[str] = set()
 
     def open(self, bind: str | None) -> None:
-        """Listen; and speak at an endpoint, unless it is None."""
+        """Begin to listen, and to speak at an endpoint unless it is None."""
         if bind is not None:
             speaker = self._socket(zmq.XPUB)
             speaker.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -45,13 +46,13 @@ class Broadcast:
         listener.setsockopt(zmq.SUBSCRIBE, b"")
         self._listener = DrainedSocket(listener, self._receive)
 
-    def say(self, message: dict[str, Any]) -> None:
+    def say(self, message: Wire) -> None:
         """Send to all who listen now."""
         if self._speaker is not None and not self._speaker.closed:
             self._speaker.send([codec.encode(message)])
 
     def follow(self, endpoint: str) -> None:
-        """Listen to a peer; one that cannot be an endpoint is counted as malformed."""
+        """Listen to a peer; an endpoint that cannot be one is counted as malformed."""
         if self._listener is None or endpoint in self._heard_at:
             return
         try:
@@ -62,7 +63,7 @@ class Broadcast:
         self._listener.drain_soon()  # connecting may use up the descriptor's wake-up
 
     def leave(self, endpoint: str) -> None:
-        """Listen to a peer no more."""
+        """Stop listening to a peer."""
         if self._listener is not None and endpoint in self._heard_at:
             self._heard_at.discard(endpoint)
             self._listener.socket.disconnect(endpoint)

@@ -1,24 +1,25 @@
 """Membership: which nodes are here, found by asking one of them and kept by announcements over PUB/SUB.
 
-Each node announces itself every period, with whom it hears; so everybody meets everybody. One that says that it
-leaves, or is silent for too long, is gone; one that comes back is met again. Of a filesystem it knows the uuid only:
-several nodes may serve one, hold the same things then, and need not ask each other.
+Each node announces itself every period, with the nodes that it hears; so everybody meets everybody. A node that leaves
+says so, one that is silent for too long is gone, and one that comes back is met again. Of a filesystem only the uuid is
+known: several nodes may serve one, hold the same things then, and need not ask each other. The server that carries
+their calls is injected; nothing of a node is imported here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from secrets import token_bytes
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
 from ..clients.transports.zeromq import ZeroMQTransport
-from ..errors import EmergeError, Invalid
-from ..node.server import RpcServer
-from ..operations import Context
+from ..errors import EmergeError
+from ..operations import Context, Dispatch, Values, Wire
 from .broadcast import Broadcast
+from .calls import CALLS
 from .peer import Identity, Peer, read_identity, read_texts
 from .whohas import Holdings, Question
 
@@ -27,17 +28,20 @@ log = logging.getLogger("emerge.cluster")
 Held = Callable[[list[str], list[str]], Awaitable[tuple[list[str], list[str]]]]
 """(paths, uuids) -> those of them that this node holds."""
 
-Changed = Callable[[str, Identity], None]
+MemberChange = Callable[[str, Identity], None]
 """("joined" | "left" | "gone", who)."""
+
+Register = Callable[[str, Dispatch], None]
+"""Let a server answer a name outside the users' table."""
 
 ASK_LIMIT = 10_000
 PEERS_LIMIT = 1000
 LOST_SECONDS = 600.0
-"""How long a node that fell silent is looked for where it was."""
+"""How long a node that fell silent is looked for at its old endpoint."""
 
 
 class Times(NamedTuple):
-    """In seconds: between announcements, of silence until a node is gone, and for answers to a question."""
+    """In seconds: the time between announcements, of silence until a node is gone, and for answers to a question."""
 
     period: float = 1.0
     silence: float = 3.5
@@ -50,8 +54,9 @@ TIMES = Times()
 class Cluster:
     """The nodes that are here now, as this one sees them.
 
-    `join` are RPC endpoints of nodes to meet, asked again until they answer. An observer (the relay) sees the
-    others and is not seen: it needs no name and serves nothing. `filesystem` is the uuid of what the node serves.
+    `join` are RPC endpoints of nodes to meet, asked again until they answer. An observer (the relay) sees the others
+    and is not seen: it needs no name and serves nothing. `filesystem` is the uuid of the filesystem that the node
+    serves.
     """
 
     def __init__(
@@ -76,15 +81,16 @@ class Cluster:
         self._joined: dict[str, str] = {}  # endpoint of `join` -> uuid found there
         self._links: dict[str, ZeroMQTransport] = {}
         self._questions: dict[bytes, Question] = {}
-        self._callbacks: list[Changed] = []
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._callbacks: list[MemberChange] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unreachable: set[str] = set()  # endpoints to join that do not answer
         self._announcing = False
         self._malformed = 0
         self._held: Held | None = None
 
     @property
     def malformed(self) -> int:
-        """How many announcements could not be understood, and were ignored."""
+        """How many announcements were malformed and ignored."""
         return self._malformed + self._broadcast.malformed
 
     def peers(self) -> list[Identity]:
@@ -101,25 +107,25 @@ class Cluster:
         return next((member for member in same if member.uuid != identity.uuid), None)
 
     def lost(self) -> list[Identity]:
-        """The nodes that fell silent without saying that they leave, and whose filesystem nobody else here serves."""
+        """The nodes that fell silent without leaving, and whose filesystem nobody else here serves."""
         served = {self.identity.filesystem, *(member.filesystem for member in self._members)}
         return [identity for identity, _ in self._lost.values() if identity.filesystem not in served]
 
     @property
     def alone(self) -> bool:
-        """There is no other filesystem, and none is missed."""
+        """Whether there is no other filesystem, and none is missed."""
         return not self._others and not (self._lost and self.lost())
 
-    def on_change(self, callback: Changed) -> Callable[[], None]:
-        """Call this whenever a node joins, leaves or is gone. The result, called, ends that."""
+    def on_change(self, callback: MemberChange) -> Callable[[], None]:
+        """Call `callback` whenever a node joins, leaves or is gone. Calling the result ends that."""
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
-    def serve(self, server: RpcServer, held: Held) -> None:
-        """Answer on this server the questions of other nodes, by `held`. Call it before the server starts."""
+    def serve(self, register: Register, held: Held) -> None:
+        """Answer the calls and questions of other nodes, by `held`. Call it before the server starts."""
         self._held = held
-        server.register("_cluster_join", self._on_join)
-        server.register("_cluster_answer", self._on_answer)
+        register("_cluster_join", self._on_join)
+        register("_cluster_answer", self._on_answer)
 
     async def start(self, rpc: str = "") -> None:
         """Announce this node, serving at `rpc`, and meet the others. Returns after the first try to join."""
@@ -127,7 +133,7 @@ class Cluster:
         own = self.identity
         self.identity = Identity(own.node, own.uuid, own.filesystem, rpc, self._broadcast.endpoint)
         await self._join_all()
-        self._spawn(self._keep())
+        self._spawn(self._keep(), "keep")
 
     async def stop(self) -> None:
         """Say that this node leaves, and close everything; a second call does nothing."""
@@ -144,19 +150,21 @@ class Cluster:
         self._members, self._others = [], []
 
     def link(self, identity: Identity) -> ZeroMQTransport:
-        """The one connection to a node, made when first asked for."""
+        """Return the one connection to a node; it is made at the first call."""
         found = self._links.get(identity.rpc)
         if found is None:
             found = self._links[identity.rpc] = ZeroMQTransport(identity.rpc, patience=1.0)
         return found
 
     def suspect(self, identity: Identity) -> None:
-        """A node refuses connections: it is gone, until it is heard again."""
+        """Take a node that refuses connections for gone, until it is heard again."""
         self._forget(identity.uuid, "gone")
 
     async def whohas(self, paths: list[str], uuids: list[str] | None = None, *, first: bool = False) -> Holdings:
-        """Ask a node of each other filesystem, and another one when it does not answer; with `first`, the first one
-        that has anything will do."""
+        """Ask a node of each other filesystem, and another of the same when it does not answer.
+
+        With `first`, the first answer of a node that has anything will do.
+        """
         if not paths and not uuids:
             return Holdings()
         found = await self._ask(self._others, paths, uuids or [], first)
@@ -222,28 +230,28 @@ class Cluster:
             self._joined[endpoint] = found.uuid
             self._meet(found)
             self._hear_of(map(read_identity, answer["peers"][:PEERS_LIMIT]))
+            self._unreachable.discard(endpoint)
         except (EmergeError, TimeoutError, LookupError, TypeError) as error:
-            log.info("%s cannot be joined now: %s", endpoint, error)
+            if endpoint not in self._unreachable:  # once, not at every attempt
+                self._unreachable.add(endpoint)
+                log.warning("%s cannot be joined now, and is tried again: %s", endpoint, error or "it does not answer")
 
-    def _on_join(self, name: str, args: list[Any], context: Context) -> Awaitable[Any]:
-        async def answer() -> Any:
-            if args != [None]:
-                self._meet(read_identity(args[0] if args else None))
-            peers = [identity.to_wire() for identity in self._members]
-            return {"self": self.identity.to_wire(), "peers": peers}
-
-        return answer()
+    async def _on_join(self, name: str, args: Values, context: Context) -> Wire:
+        call = CALLS[name].bind(args)
+        if call.identity is not None:
+            self._meet(read_identity(call.identity))
+        return {"self": self.identity.to_wire(), "peers": [identity.to_wire() for identity in self._members]}
 
     # --- hearing
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _hear(self, message: Wire) -> None:
         kinds = {"here": self._on_here, "leaving": self._on_leaving, "whohas": self._on_whohas}
         try:
             kinds[message["kind"]](message)
         except (EmergeError, LookupError, TypeError, AttributeError) as error:
             self._malformed += 1
-            log.info("an announcement is ignored: %s", error)
+            log.warning("an announcement is malformed and ignored: %s: %s", type(error).__name__, error)
 
-    def _on_here(self, message: dict[str, Any]) -> None:
+    def _on_here(self, message: Wire) -> None:
         identity = read_identity(message["self"])
         hears, others = read_texts(message["hears"], PEERS_LIMIT), message["peers"][:PEERS_LIMIT]
         if identity.uuid == self.identity.uuid:
@@ -257,36 +265,32 @@ class Cluster:
         self._hear_of(map(read_identity, others))
         self._review("joined", identity)
 
-    def _on_leaving(self, message: dict[str, Any]) -> None:
+    def _on_leaving(self, message: Wire) -> None:
         self._forget(str(message["uuid"]), "left")
 
-    def _on_whohas(self, message: dict[str, Any]) -> None:
+    def _on_whohas(self, message: Wire) -> None:
         paths, uuids = read_texts(message["paths"], ASK_LIMIT), read_texts(message["uuids"], ASK_LIMIT)
         asker = self._peers.get(message["uuid"])
         asked = self.identity.uuid in read_texts(message["asked"], ASK_LIMIT)
         if asked and asker is not None and self._held is not None:
-            self._spawn(self._reply(self._held, asker.identity, message["id"], paths, uuids))
+            self._spawn(self._reply(self._held, asker.identity, message["id"], paths, uuids), "reply")
 
-    async def _reply(self, held: Held, asker: Identity, key: Any, paths: list[str], uuids: list[str]) -> None:
+    async def _reply(self, held: Held, asker: Identity, key: bytes, paths: list[str], uuids: list[str]) -> None:
         try:
             mine = await held(paths, uuids)
             await self.link(asker).call("_cluster_answer", [key, self.identity.uuid, *mine])
         except EmergeError as error:
-            log.info("a question of %s stays unanswered: %s", asker.node, error)
+            log.warning("node %s asked who has something, and gets no answer: %s", asker.node, error)
 
-    def _on_answer(self, name: str, args: list[Any], context: Context) -> Awaitable[Any]:
-        async def take() -> None:
-            if len(args) != 4 or not isinstance(args[0], bytes) or not isinstance(args[1], str):
-                raise Invalid("an answer is a question's id, a node's uuid, paths and uuids")
-            question = self._questions.get(args[0])
-            if question is not None:  # else it comes too late
-                question.answer(args[1], read_texts(args[2], ASK_LIMIT), read_texts(args[3], ASK_LIMIT))
-
-        return take()
+    async def _on_answer(self, name: str, args: Values, context: Context) -> None:
+        call = CALLS[name].bind(args)
+        paths, uuids = read_texts(call.paths, ASK_LIMIT), read_texts(call.uuids, ASK_LIMIT)
+        if (question := self._questions.get(call.question)) is not None:  # else it comes too late
+            question.answer(call.node, paths, uuids)
 
     # --- who is here
     def _meet(self, identity: Identity) -> Peer:
-        """Listen to a node that told of itself; it becomes a member when it is heard and hears this one."""
+        """Listen to a node that introduced itself; it becomes a member when each hears the other."""
         peer = self._peers.get(identity.uuid)
         if peer is not None and peer.identity == identity:
             return peer
@@ -300,7 +304,7 @@ class Cluster:
         return peer
 
     def _hear_of(self, others: Iterable[Identity]) -> None:
-        """Listen to the nodes that another tells of, but for those of old, whose endpoint is taken."""
+        """Listen to the nodes that another one knows, unless their endpoint belongs to a newer one by now."""
         known = [self.identity, *(peer.identity for peer in self._peers.values())]
         taken = {identity.uuid for identity in known} | {identity.rpc for identity in known}
         for identity in others:
@@ -320,7 +324,7 @@ class Cluster:
         self._review(how, peer.identity)
 
     def _review(self, how: str, identity: Identity) -> None:
-        """Recount the members after something was learnt of one, and tell of the difference."""
+        """Recount the members after news of one, and call the callbacks when it joined or went."""
         before = set(self._members)
         members = [peer.identity for peer in self._peers.values() if peer.is_member]
         self._members = sorted(members, key=lambda member: (member.node, member.uuid))
@@ -338,13 +342,16 @@ class Cluster:
         elif how == "joined":  # it still speaks, but no longer hears this node
             how = "gone"
             self._lost[identity.uuid] = (identity, self._now() + LOST_SECONDS)
-        log.info("node %s (%s) %s", identity.node, identity.rpc, how)
+        level = logging.WARNING if how == "gone" else logging.INFO
+        log.log(level, "node %s (%s) %s", identity.node, identity.rpc, _IN_WORDS[how])
         for callback in list(self._callbacks):
             callback(how, identity)
 
     def _choose(self) -> list[Identity]:
-        """A member for each other filesystem: the same as before while it is here; different nodes choose different
-        ones, to share the work."""
+        """Choose a member for each other filesystem: the same as before while it is here.
+
+        Different nodes choose different ones, to share the work.
+        """
         serving: dict[str, list[Identity]] = {}
         for member in self._members:
             if member.filesystem != self.identity.filesystem:
@@ -355,10 +362,18 @@ class Cluster:
             for members in serving.values()
         ]
 
-    def _spawn(self, work: Any, name: str | None = None) -> None:
+    def _spawn(self, work: Coroutine[object, object, None], name: str | None = None) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the cluster died: %s", task.get_name(), exc_info=error)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+_IN_WORDS = {"joined": "joined", "left": "left", "gone": "is gone: it fell silent or refuses calls"}

@@ -1,9 +1,8 @@
-"""Who is in a cluster: what a node says of itself, and what another knows of it. Plain data, no sockets."""
+"""Who is in a cluster: how a node introduces itself, and what another knows of it. Plain data, no sockets."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from ..errors import Invalid
 
@@ -12,8 +11,10 @@ TEXT_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A node: its name, its own uuid (of this life of it), the uuid of the filesystem that it serves, and the
-    endpoints where it serves (`rpc`) and announces (`pub`). Several nodes may serve one filesystem."""
+    """A node: its name, the uuid of this process, and the uuid of the filesystem that it serves.
+
+    It serves at the endpoint `rpc` and announces at `pub`. Several nodes may serve one filesystem.
+    """
 
     node: str
     uuid: str
@@ -21,7 +22,7 @@ class Identity:
     rpc: str
     pub: str
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> dict[str, str]:
         return asdict(self)
 
 
@@ -29,12 +30,12 @@ class Identity:
 class Peer:
     """Another node as seen from here.
 
-    It is a member once each hears the other, so that a question broadcast by one surely reaches the other.
+    It is a member once each hears the other: a question that one broadcasts then surely reaches the other.
     """
 
     identity: Identity
-    missed: int = 0  # this node's own periods since it announced itself; before that, since it was first told of
-    speaks: bool = False  # it was heard itself
+    missed: int = 0  # this node's own periods since it announced itself; before that, since it was first heard of
+    speaks: bool = False  # it was heard
     hears: bool = False  # it says that it hears this node
 
     @property
@@ -42,8 +43,12 @@ class Peer:
         return self.speaks and self.hears
 
 
-def read_identity(data: Any) -> Identity:
-    """The identity in a map from the wire; Invalid when it is none."""
+def read_identity(data: object) -> Identity:
+    """Read an identity from the wire.
+
+    Raises:
+        Invalid: it is none.
+    """
     if not isinstance(data, dict):
         raise Invalid("a node's identity is a map")
     texts = [data.get(name) for name in Identity.__slots__]
@@ -55,8 +60,12 @@ def read_identity(data: Any) -> Identity:
     return Identity(*map(str, texts))
 
 
-def read_texts(data: Any, limit: int) -> list[str]:
-    """A list of at most `limit` texts from the wire; Invalid otherwise."""
+def read_texts(data: object, limit: int) -> list[str]:
+    """Read a list of at most `limit` texts from the wire.
+
+    Raises:
+        Invalid: it is none.
+    """
     if not isinstance(data, (list, tuple)) or len(data) > limit or not all(isinstance(text, str) for text in data):
         raise Invalid(f"this is not a list of at most {limit} texts")
     return list(data)

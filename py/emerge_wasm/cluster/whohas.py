@@ -1,4 +1,4 @@
-"""Who has these paths and uuids: questions under way, and their answers as they come in. No sockets."""
+"""Questions to the cluster, who has these paths and uuids, and their answers as they come in. No sockets."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PARTS = 5
 
 @dataclass(slots=True)
 class Holdings:
-    """For each path and uuid found, the nodes that hold it; `silent` are those that did not answer."""
+    """The nodes that hold each path and uuid that was found; `silent` are those that did not answer."""
 
     paths: dict[str, list[Identity]] = field(default_factory=dict)
     uuids: dict[str, list[Identity]] = field(default_factory=dict)
     silent: list[Identity] = field(default_factory=list)
 
     def add(self, other: Holdings) -> None:
-        """Take in what others answered, who were asked instead of those that were silent."""
+        """Add the answers of nodes that were asked instead of the silent ones."""
         for found, more in ((self.paths, other.paths), (self.uuids, other.uuids)):
             for name, holders in more.items():
                 found.setdefault(name, []).extend(holders)
@@ -31,7 +31,7 @@ class Holdings:
 
 
 class Question:
-    """One question, put to some nodes. With `first`, it is settled as soon as anyone has anything."""
+    """A question to some nodes. With `first`, it is settled as soon as one of them has anything."""
 
     def __init__(self, asked: Sequence[Identity], first: bool) -> None:
         self.holdings = Holdings()
@@ -45,7 +45,7 @@ class Question:
         return list(self._waiting)
 
     def answer(self, uuid: str, paths: list[str], uuids: list[str]) -> None:
-        """What one node has. A second answer, or one that nobody asked for, does not count."""
+        """Count the answer of one node, but no second answer and none that nobody asked for."""
         identity = self._waiting.pop(uuid, None)
         if identity is None:
             return
@@ -56,7 +56,7 @@ class Question:
             self._settled.set()
 
     def excuse(self, uuid: str) -> None:
-        """A node is gone: its answer is not waited for."""
+        """Wait no longer for the answer of a node that is gone."""
         identity = self._waiting.get(uuid)
         if identity is not None:
             self.holdings.silent.append(identity)

@@ -6,55 +6,73 @@ Positions, and so the cursors made of them, mean the same on every node; nobody 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from ..errors import Invalid
 from ..filesystem.searches.cursor import AGAIN, read_cursor, write_cursor
 from ..filesystem.searches.judge import TOLD
 from ..filesystem.tree.load import PAGE_BYTES
-from ..operations import Rows, Wire
+from ..results import IndexRow, ObjectRow, PlanInfo, PlanStep, Searched, SearchErrors
 
 JOINT = "~"
 """What cursors of searches over several nodes begin with."""
 
-Place = Callable[[Sequence[Any]], Any]
+PartPosition = Sequence[Any]
+"""(sort key, uuid) in the order of a field, (score, uuid) in a text search."""
+
+SortKey = Callable[[PartPosition], Any]
 """A position -> what sorts as the rows are to come."""
 
 _INVERTED = bytes(range(255, -1, -1))
 
 
-def place_ordered(descending: bool) -> Place:
+class PartRow(TypedDict):
+    """One row of a part, and its position in the order of the search."""
+
+    position: PartPosition
+    row: ObjectRow
+
+
+class SearchPart(TypedDict):
+    """The next rows of one node; `next` is the position that it continues after, None at the end."""
+
+    rows: list[PartRow]
+    next: PartPosition | None
+
+
+def by_field(descending: bool) -> SortKey:
     """The order of a field: keys, then uuids; what has no key comes last, either way."""
 
-    def place(position: Sequence[Any]) -> Any:
+    def key_of(position: PartPosition) -> tuple[bool, bytes, bytes]:
         key, uuid = position
         if descending and key:  # keys end themselves: none is the beginning of another
             key, uuid = key.translate(_INVERTED), uuid.translate(_INVERTED)
         return not key, key, uuid
 
-    return place
+    return key_of
 
 
-def place_scored(position: Sequence[Any]) -> Any:
+def by_score(position: PartPosition) -> tuple[float, bytes]:
     """The order of a full text search: the best first, then by uuid."""
     score, uuid = position
     return -score, uuid
 
 
-def join_parts(parts: Sequence[Wire], place: Place, limit: int) -> tuple[list[Any], Sequence[Any] | None]:
-    """The next `limit` rows of parts ({"rows": [{"position", "row"}…], "next"}, see `searches/node_part.py`), and
-    the position that it goes on after; None: there are no more."""
-    rows = sorted((row for part in parts for row in part["rows"]), key=lambda row: place(row["position"]))
+def join_parts(
+    parts: Sequence[SearchPart], sort_key: SortKey, limit: int
+) -> tuple[list[ObjectRow], PartPosition | None]:
+    """The next `limit` rows of all parts, and the position that the search continues after, None at the end."""
+    rows = sorted((row for part in parts for row in part["rows"]), key=lambda row: sort_key(row["position"]))
     ends = [part["next"] for part in parts if part["next"] is not None]
-    end = min(ends, key=place, default=None)  # beyond it some node has not told its rows yet
-    told = [row for row in rows if end is None or place(row["position"]) <= place(end)]
-    taken = _take(told, limit)
-    if len(taken) < len(told):
-        return [row["row"] for row in taken], taken[-1]["position"]
+    end = min(ends, key=sort_key, default=None)  # beyond it rows of some node are missing
+    known = [row for row in rows if end is None or sort_key(row["position"]) <= sort_key(end)]
+    taken = _take(known, limit)
+    if len(taken) < len(known):
+        end = taken[-1]["position"]
     return [row["row"] for row in taken], end
 
 
-def _take(rows: Sequence[Wire], limit: int) -> Sequence[Wire]:
+def _take(rows: Sequence[PartRow], limit: int) -> Sequence[PartRow]:
     size = 0
     for count, row in enumerate(rows[:limit]):
         size += len(row["row"]["state"])
@@ -63,41 +81,41 @@ def _take(rows: Sequence[Wire], limit: int) -> Sequence[Wire]:
     return rows[:limit]
 
 
-def sum_errors(answers: Sequence[Wire]) -> Wire:
-    """{"scanned", "errors"} of all together."""
+def sum_scanned(answers: Sequence[Searched]) -> int:
+    """How many objects all nodes together looked at."""
+    return sum(answer["scanned"] for answer in answers)
+
+
+def sum_errors(answers: Sequence[Searched]) -> SearchErrors:
+    """The errors of all nodes together."""
     errors = [answer["errors"] for answer in answers]
-    return {
-        "scanned": sum(answer["scanned"] for answer in answers),
-        "errors": {
-            "count": sum(each["count"] for each in errors),
-            "first": [row for each in errors for row in each["first"]][:TOLD],
-        },
-    }
+    first = [row for each in errors for row in each["first"]][:TOLD]
+    return {"count": sum(each["count"] for each in errors), "first": first}
 
 
-def join_indexes(answers: Sequence[tuple[str, Rows]]) -> Rows:
-    """The rows that `index` told on several nodes, by name, each index once: as far as the one that is least so."""
-    found: dict[tuple[Any, ...], Wire] = {}
+def join_indexes(answers: Sequence[tuple[str, Sequence[IndexRow]]]) -> list[IndexRow]:
+    """The indexes of several nodes, by name, each once: as far as on the node where it is least so."""
+    found: dict[tuple[bool, str, tuple[str, ...], bool], IndexRow] = {}
     for node, rows in answers:
         for row in rows:
             suggested = row["state"] == "suggested"
             key = (suggested, row["path"], tuple(row["fields"]), row["text"])
             error = f"on node {node}: {row['error']}" if row["error"] else ""
-            held = found.setdefault(key, {**row, "done": 0, "total": 0, "error": ""})
-            held["done"] += row["done"]
-            held["total"] += row["total"]
-            held["unique"] = held["unique"] or row["unique"]
-            held["state"] = max(held["state"], row["state"], key=_STATES.index)
-            held["error"] = held["error"] or error
+            joined = found.setdefault(key, {**row, "done": 0, "total": 0, "error": ""})
+            joined["done"] += row["done"]
+            joined["total"] += row["total"]
+            joined["unique"] = joined["unique"] or row["unique"]
+            joined["state"] = max(joined["state"], row["state"], key=_STATES.index)
+            joined["error"] = joined["error"] or error
     return [found[key] for key in sorted(found)]
 
 
 _STATES = ["suggested", "ready", "building", "failed"]
 
 
-def join_plans(plans: Sequence[tuple[str, Wire]]) -> Wire:
-    """What `explain` told on several nodes, under one step."""
-    inputs = [{"step": "node", "text": node, "inputs": [plan["plan"]]} for node, plan in plans]
+def join_plans(plans: Sequence[tuple[str, PlanInfo]]) -> PlanInfo:
+    """The plans of several nodes, by name, under one step."""
+    inputs: list[PlanStep] = [{"step": "node", "text": node, "inputs": [plan["plan"]]} for node, plan in plans]
     texts = [f"node {node}:\n" + _indented(plan["text"]) for node, plan in plans]
     return {
         "plan": {"step": "nodes", "text": "what each node finds, put together", "inputs": inputs},
@@ -114,13 +132,17 @@ def _indented(text: str) -> str:
 
 
 # --- cursors
-def write_joint(mark: bytes, filesystems: Sequence[str], rest: Any) -> str:
-    """The cursor of a search over these filesystems, by uuid."""
+def write_joint(mark: bytes, filesystems: Sequence[str], rest: object) -> str:
+    """Write the cursor of a search over these filesystems, by uuid."""
     return JOINT + write_cursor(mark, list(filesystems), rest)
 
 
 def read_joint(cursor: str, mark: bytes, kind: type) -> tuple[list[str], Any]:
-    """The filesystems of a cursor, each once, and the rest of it; Invalid when it is of another search, or of none."""
+    """Read the filesystems of a cursor, each once, and the rest of it, of this kind.
+
+    Raises:
+        Invalid: it is the cursor of another search, or none.
+    """
     filesystems, rest = read_cursor(cursor.removeprefix(JOINT), mark, list, kind)
     known = all(type(each) is str for each in filesystems) and len(set(filesystems)) == len(filesystems) > 0
     if not known:
@@ -129,7 +151,7 @@ def read_joint(cursor: str, mark: bytes, kind: type) -> tuple[list[str], Any]:
 
 
 def check_position(position: list[Any], first: type) -> list[Any]:
-    """A position as a cursor has it; Invalid for anything else."""
+    """Return the position that a cursor has; Invalid when its parts are not of these types."""
     if [type(part) for part in position] != [first, bytes]:
         raise Invalid("this cursor is of another search", remedy=AGAIN)
     return position

@@ -1,21 +1,21 @@
-"""A node: a filesystem served over ZeroMQ, in the cluster it joins. Starts and stops the parts together."""
+"""A node: a filesystem served over ZeroMQ, in the cluster that it joins. Its parts start and stop together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Self
 
 from ..cluster.membership import TIMES, Cluster, Times
 from ..filesystem import Filesystem
 from ..operations import Context
 from ..wire.event import HEARTBEAT_SECONDS
-from .holding import held
+from .paths import held
 from .router import Router
 from .server import RpcServer
 
 
 class Node:
-    """Serves a filesystem, which stays its caller's to close.
+    """Serve a filesystem, which the caller closes.
 
     `bind` is where clients and other nodes call (port 0: a free one, see `endpoint`), `pub` where the node
     announces; `join` are endpoints of nodes to meet. `limits` are those of RpcServer; `context` says who its
@@ -41,8 +41,8 @@ class Node:
         self.server = RpcServer(
             router.dispatch, bind, name=filesystem.node, heartbeat=heartbeat, context=context, **(limits or {})
         )
-        router.register(self.server)
-        self.cluster.serve(self.server, self._held)
+        router.register(self.server.register)
+        self.cluster.serve(self.server.register, self._held)
 
     @property
     def endpoint(self) -> str:
@@ -50,7 +50,11 @@ class Node:
         return self.server.endpoint
 
     async def start(self) -> Self:
-        """Serve, and join the cluster. Invalid when the port is taken or may not be bound."""
+        """Serve, and join the cluster.
+
+        Raises:
+            Invalid: the port is taken or may not be bound.
+        """
         await self.server.start()
         try:
             await self.cluster.start(self.server.endpoint)
@@ -67,7 +71,7 @@ class Node:
     async def __aenter__(self) -> Self:
         return await self.start()
 
-    async def __aexit__(self, *_: Any) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     async def _held(self, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:

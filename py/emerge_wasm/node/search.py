@@ -1,14 +1,14 @@
-"""Searching the cluster: each node looks through what it has, and the answers become one.
+"""Searching the cluster: each node searches what it has, and the answers become one.
 
-A search in the order of a field, or of scores, takes the first rows of all nodes; one in no order that is promised goes
-through one node after the other. Which nodes it goes over is settled when it begins and stands in its cursor.
+A search in the order of a field, or of scores, takes the first rows of all nodes; one without a promised order goes
+through one node after the other. The nodes are chosen when the search begins, and stand in its cursor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import EmergeError, Unavailable
 from ..filesystem.runs.event_queue import together
@@ -16,108 +16,131 @@ from ..filesystem.searches.aggregate import Table, make_table
 from ..filesystem.searches.cursor import AGAIN, fingerprint
 from ..filesystem.searches.judge import TOLD
 from ..filesystem.tree.load import PAGE_BYTES, check_limit
-from ..operations import Context, Names, Rows, Wire
+from ..operations import Arguments, Context, Wire, find_operation
 from ..paths import split_path
+from ..results import (
+    GroupTable,
+    IndexRow,
+    ObjectRow,
+    PlanInfo,
+    ScoredPage,
+    SearchCount,
+    Searched,
+    SearchError,
+    SearchPage,
+)
+from .calls import CALLS
+from .forward import Holder
 from .join import (
     JOINT,
-    Place,
+    SortKey,
+    by_field,
+    by_score,
     check_position,
     join_indexes,
     join_parts,
     join_plans,
-    place_ordered,
-    place_scored,
     read_joint,
     sum_errors,
+    sum_scanned,
     write_joint,
 )
-from .locate import Reach, Where, is_hidden
+from .locate import Locator, is_hidden
 
-CURSORS = {"search": 5, "searchtext": 4}
-"""Which argument is the cursor."""
-
-
-def goes_on(name: str, args: Sequence[Any]) -> bool:
-    """Whether it continues a search that began over several nodes, which may have gone."""
-    cursor = args[CURSORS[name]] if name in CURSORS and len(args) > CURSORS[name] else ""
-    return isinstance(cursor, str) and cursor.startswith(JOINT)
+PAGED = frozenset({"search", "searchtext"})
+"""The operations whose cursor may name several nodes."""
 
 
-class Searching:
+def continues(name: str, args: Sequence[object]) -> bool:
+    """Tell whether a call continues a search over several nodes, some of which may be gone."""
+    return name in PAGED and bool(find_operation(name).bind(args).cursor.startswith(JOINT))
+
+
+class JointSearch(NamedTuple):
+    """A search whose pages take the first rows of all nodes: the part that each of them is asked for.
+
+    `mark` tells searches apart, `kind` is the type of the first value of a position.
+    """
+
+    part: str
+    args: Arguments
+    mark: bytes
+    sort_key: SortKey
+    kind: type
+
+
+class SearchRoutes:
     """The routes of the operations that search."""
 
-    def __init__(self, reach: Reach) -> None:
-        self._reach = reach
+    def __init__(self, locator: Locator) -> None:
+        self._locator = locator
+        self._forwarder = locator.forwarder
 
     # --- pages
-    async def search(self, args: list[Any], context: Context) -> Any:
-        path, predicate, order_by, descending, limit, cursor, as_of, bundles = args
-        check_limit(limit)
-        if cursor and not cursor.startswith(JOINT):  # it began when this node was alone
-            return await self._reach.local("search", args, context)
-        asked = predicate or {}
+    async def search(self, args: Arguments, context: Context) -> SearchPage:
+        check_limit(args.limit)
+        if args.cursor and not args.cursor.startswith(JOINT):  # it began when this node was alone
+            alone: SearchPage = await self._forwarder.local("search", args, context)
+            return alone
+        asked = args.predicate or {}
         expression = [asked.get("text"), asked.get("values"), asked.get("bundle")]
-        mark = fingerprint(path, *expression, order_by, descending, as_of)
-        if not order_by:
+        mark = fingerprint(args.path, *expression, args.order_by, args.descending, args.as_of)
+        if not args.order_by:
             return await self._one_by_one(args, context, mark)
-
-        def part(after: Any) -> list[Any]:
-            return [path, predicate, order_by, descending, limit, after, as_of, bundles]
-
-        rows, cursor, answers = await self._joined(
-            "_ordered", part, (path, limit, cursor), context, mark, place_ordered(descending), bytes
+        part = CALLS["_ordered"].bind(
+            [
+                *(args.path, args.predicate, args.order_by, args.descending, args.limit),
+                *(None, args.as_of, args.bundles),
+            ]
         )
-        return {"objects": rows, "cursor": cursor, **sum_errors(answers)}
+        search = JointSearch("_ordered", part, mark, by_field(args.descending), bytes)
+        rows, cursor, answers = await self._joined(search, args.cursor, context)
+        return {"objects": rows, "cursor": cursor, "scanned": sum_scanned(answers), "errors": sum_errors(answers)}
 
-    async def searchtext(self, args: list[Any], context: Context) -> Any:
-        path, field, words, limit, cursor = args
-        check_limit(limit)
-        if cursor and not cursor.startswith(JOINT):
-            return await self._reach.local("searchtext", args, context)
-        mark = fingerprint(path, field, words)
-
-        def part(after: Any) -> list[Any]:
-            return [path, field, words, limit, after]
-
-        rows, cursor, _ = await self._joined("_text", part, (path, limit, cursor), context, mark, place_scored, float)
+    async def searchtext(self, args: Arguments, context: Context) -> ScoredPage:
+        check_limit(args.limit)
+        if args.cursor and not args.cursor.startswith(JOINT):
+            alone: ScoredPage = await self._forwarder.local("searchtext", args, context)
+            return alone
+        mark = fingerprint(args.path, args.field, args.words)
+        part = CALLS["_text"].bind([args.path, args.field, args.words, args.limit, None])
+        rows, cursor, _ = await self._joined(JointSearch("_text", part, mark, by_score, float), args.cursor, context)
         return {"objects": rows, "cursor": cursor}
 
-    async def _joined(
-        self, name: str, part: Any, page: tuple[str, int, str], context: Context, mark: bytes, place: Place, kind: type
-    ) -> tuple[list[Any], str, list[Wire]]:
-        """The next rows of all nodes, the cursor after them, and what each node told."""
-        path, limit, cursor = page
-        after = None
+    async def _joined(self, search: JointSearch, cursor: str, context: Context) -> tuple[list[Any], str, Sequence[Any]]:
+        """The next rows of all nodes, the cursor after them, and the answer of each node."""
+        path = search.args.path
         if cursor:
-            filesystems, after = read_joint(cursor, mark, list)
-            args = part(check_position(after, kind))
-            tried = await self._reach.try_all(self._places(path, filesystems), name, args, context)
-            for _, answer in tried:
+            filesystems, after = read_joint(cursor, search.mark, list)
+            args = search.args._replace(after=check_position(after, search.kind))
+            asked = await self._forwarder.ask_each(self._present(path, filesystems), search.part, args, context)
+            for _, answer in asked:
                 if isinstance(answer, BaseException) and not is_hidden(answer):
                     raise answer
-            told = [(where, answer) for where, answer in tried if isinstance(answer, dict)]
+            answered = [(holder, answer) for holder, answer in asked if not isinstance(answer, BaseException)]
         else:
-            told = await self._reach.ask_all(name, part(None), context)
-        answers = [answer for _, answer in told]
-        rows, end = join_parts(answers, place, limit)
+            answered = await self._locator.ask_all(search.part, search.args, path, context)
+        answers = [answer for _, answer in answered]
+        rows, end = join_parts(answers, search.sort_key, search.args.limit)
         if end is None:
             return rows, "", answers
-        return rows, write_joint(mark, [self._filesystem(where) for where, _ in told], list(end)), answers
+        filesystems = [self._forwarder.uuid(holder) for holder, _ in answered]
+        return rows, write_joint(search.mark, filesystems, list(end)), answers
 
-    async def _one_by_one(self, args: list[Any], context: Context, mark: bytes) -> Wire:
+    async def _one_by_one(self, args: Arguments, context: Context, mark: bytes) -> SearchPage:
         """The next objects of one node after the other."""
-        path, limit, cursor, begun = args[0], args[4], args[5], bool(args[5])
-        if begun:
-            filesystems, inner = read_joint(cursor, mark, str)
+        if args.cursor:
+            filesystems, inner = read_joint(args.cursor, mark, str)
         else:
-            filesystems, inner = [self._filesystem(where) for where in (None, *self._reach.cluster.others())], ""
-        places = self._places(path, filesystems)
-        rows: list[Any] = []
-        answers: list[Wire] = []
+            everybody = (None, *self._locator.cluster.others())
+            filesystems, inner = [self._forwarder.uuid(holder) for holder in everybody], ""
+        rows: list[ObjectRow] = []
+        answers: list[SearchPage] = []
         hidden: list[BaseException] = []
-        for number, where in enumerate(places):
+        for number, holder in enumerate(self._present(args.path, filesystems)):
+            asked = args._replace(limit=args.limit - len(rows), cursor=inner)
             try:
-                page = await self._reach.ask(where, "search", [*args[:4], limit - len(rows), inner, *args[6:]], context)
+                page: SearchPage = await self._forwarder.ask(holder, "search", asked, context)
             except EmergeError as error:
                 if not is_hidden(error):
                     raise
@@ -126,26 +149,26 @@ class Searching:
                 continue
             answers.append(page)
             rows += page["objects"]
-            inner, rest = page["cursor"], filesystems[number:]
-            if not inner:
-                rest = rest[1:]
-            if inner or len(rows) >= limit or sum(len(row["state"]) for row in rows) > PAGE_BYTES:
-                after = write_joint(mark, rest, inner) if rest else ""
-                return {"objects": rows, "cursor": after, **sum_errors(answers)}
-        if not answers and not begun:
-            raise self._reach.nothing(path, hidden)
-        return {"objects": rows, "cursor": "", **sum_errors(answers)}
+            inner = page["cursor"]
+            rest = filesystems[number if inner else number + 1 :]
+            if inner or len(rows) >= args.limit or sum(len(row["state"]) for row in rows) > PAGE_BYTES:
+                return _page(rows, write_joint(mark, rest, inner) if rest else "", answers)
+        if not answers and not args.cursor:
+            raise self._locator.nothing(args.path, hidden)
+        return _page(rows, "", answers)
 
-    def _filesystem(self, where: Where) -> str:
-        return self._reach.filesystem.uuid if where is None else where.filesystem
+    def _present(self, path: str, filesystems: Sequence[str]) -> list[Holder]:
+        """The nodes that serve these filesystems now.
 
-    def _places(self, path: str, filesystems: Sequence[str]) -> list[Where]:
-        """Where these are now; Unavailable when one is gone: what it had would be missing."""
-        here: dict[str, Where] = {each.filesystem: each for each in self._reach.cluster.others()}
-        here[self._reach.filesystem.uuid] = None
+        Raises:
+            Unavailable: one is gone, and what it had would be missing.
+        """
+        cluster = self._locator.cluster
+        here: dict[str, Holder] = {each.filesystem: each for each in cluster.others()}
+        here[self._forwarder.uuid(None)] = None
         for each in filesystems:
             if each not in here:
-                lost = [identity.node for identity in self._reach.cluster.lost() if identity.filesystem == each]
+                lost = [identity.node for identity in cluster.lost() if identity.filesystem == each]
                 raise Unavailable(
                     f"node {lost[0]} is gone" if lost else "one of the nodes that are searched left",
                     path=path,
@@ -154,57 +177,55 @@ class Searching:
         return [here[each] for each in filesystems]
 
     # --- all at once
-    async def count(self, args: list[Any], context: Context) -> Wire:
-        answers = [answer for _, answer in await self._reach.ask_all("count", args, context)]
-        return {"count": sum(answer["count"] for answer in answers), **sum_errors(answers)}
+    async def count(self, args: Arguments, context: Context) -> SearchCount:
+        answers = [answer for _, answer in await self._locator.ask_all("count", args, args.path, context)]
+        total = sum(answer["count"] for answer in answers)
+        return {"count": total, "scanned": sum_scanned(answers), "errors": sum_errors(answers)}
 
-    async def explain(self, args: list[Any], context: Context) -> Wire:
-        answers = await self._reach.ask_all("explain", args, context)
-        if len(answers) == 1:
-            only: Wire = answers[0][1]
-            return only
-        return join_plans([(self._reach.name(where), answer) for where, answer in answers])
+    async def explain(self, args: Arguments, context: Context) -> PlanInfo:
+        answers = await self._locator.ask_all("explain", args, args.path, context)
+        plans: list[tuple[str, PlanInfo]] = [(self._forwarder.name(holder), plan) for holder, plan in answers]
+        return plans[0][1] if len(plans) == 1 else join_plans(plans)
 
-    async def aggregate(self, args: list[Any], context: Context) -> Any:
-        """Where all is, when that is one node; else here, from the fields that are needed of all objects."""
-        path, values, by, predicate, as_of, bundles = args
-        table = make_table(values, by)
-        places = [None, *self._reach.cluster.others()] if as_of else await self._holders(path)
-        if len(places) == 1:
-            return await self._reach.ask(places[0], "aggregate", args, context)
-        asked = [path, table.fields, predicate, as_of, bundles]
-        columns = [_Columns(self._reach, where, asked, context, table) for where in places]
-        await together(each.read() for each in columns)
-        told = [each.told for each in columns if each.hidden is None]
-        if not told:
-            raise self._reach.nothing(path, [each.hidden for each in columns if each.hidden is not None])
-        return {"groups": table.rows(), **sum_errors(told)}
+    async def aggregate(self, args: Arguments, context: Context) -> GroupTable:
+        """Aggregate where all objects are, when that is one node; else here, from the fields that are needed."""
+        table = make_table(args.values, args.by)
+        holders = [None, *self._locator.cluster.others()] if args.as_of else await self._holders(args.path)
+        if len(holders) == 1:
+            groups: GroupTable = await self._forwarder.ask(holders[0], "aggregate", args, context)
+            return groups
+        part = CALLS["_columns"].bind([args.path, table.fields, args.predicate, args.as_of, args.bundles])
+        readers = [ColumnReader(self._forwarder.stream(holder, "_columns", part, context), table) for holder in holders]
+        await together(each.read() for each in readers)
+        answers = [each.searched for each in readers if each.hidden is None]
+        if not answers:
+            hidden = [each.hidden for each in readers if each.hidden is not None]
+            raise self._locator.nothing(args.path, hidden)
+        return {"groups": table.rows(), "scanned": sum_scanned(answers), "errors": sum_errors(answers)}
 
-    async def _holders(self, path: str) -> Sequence[Where]:
-        """The nodes that have it, the own last."""
+    async def _holders(self, path: str) -> list[Holder]:
+        """All who have what is at a path, the own filesystem last, and alone when nobody has."""
         split_path(path)
-        return (await self._reach.find([path], everywhere=True)).get(path) or [None]
+        return await self._locator.find_one(path) or [None]
 
     # --- indexes
-    async def index(self, args: list[Any], context: Context) -> Rows:
-        """Those of all nodes; one is defined, or dropped, on every node that has the directory."""
-        path, fields = args[:2]
-        if fields:
-            answers = await self._define(path, fields, args, context)
+    async def index(self, args: Arguments, context: Context) -> list[IndexRow]:
+        """The indexes of all nodes; one is defined, or dropped, on every node that has the directory."""
+        if args.fields:
+            answers = await self._define(args, context)
         else:
-            answers = await self._reach.ask_all("index", args, context)
-        return join_indexes([(self._reach.name(where), rows) for where, rows in answers])
+            answers = await self._locator.ask_all("index", args, args.path, context)
+        return join_indexes([(self._forwarder.name(holder), rows) for holder, rows in answers])
 
-    async def _define(self, path: str, fields: Names, args: list[Any], context: Context) -> list[tuple[Where, Rows]]:
-        """One node after the other. To drop it where it is, is enough."""
-        drop = args[4]
-        answers: list[tuple[Where, Rows]] = []
+    async def _define(self, args: Arguments, context: Context) -> list[tuple[Holder, Any]]:
+        """Define an index on one node after the other. Dropping it need not succeed where there is none."""
+        answers: list[tuple[Holder, Any]] = []
         absent: EmergeError | None = None
-        for where in await self._holders(path):
+        for holder in await self._holders(args.path):
             try:
-                answers.append((where, await self._reach.ask(where, "index", args, context)))
+                answers.append((holder, await self._forwarder.ask(holder, "index", args, context)))
             except EmergeError as error:
-                if not drop or not is_hidden(error):
+                if not args.drop or not is_hidden(error):
                     raise
                 absent = error
         if absent is not None and not answers:
@@ -212,16 +233,19 @@ class Searching:
         return answers
 
 
-class _Columns:
-    """The fields of what one node has, on their way into a table."""
+class ColumnReader:
+    """Adds the fields of one node's objects to a table.
 
-    def __init__(self, reach: Reach, where: Where, args: list[Any], context: Context, table: Table) -> None:
-        self.told: Wire = {"scanned": 0, "errors": {"count": 0, "first": []}}
+    `searched` is what the node's search tells in the end, `hidden` the error when the caller may see nothing there.
+    """
+
+    def __init__(self, pages: AsyncGenerator[Wire, None], table: Table) -> None:
+        self.searched: Searched = {"scanned": 0, "errors": {"count": 0, "first": []}}
         self.hidden: EmergeError | None = None
-        self._pages = reach.stream(where, "_columns", args, context)
+        self._pages = pages
         self._table = table
-        self._unfit: Rows = []
-        self._count = 0
+        self._unfit: list[SearchError] = []  # the first objects whose values the table refused
+        self._count = 0  # of all such objects
 
     async def read(self) -> None:
         try:
@@ -235,15 +259,18 @@ class _Columns:
 
     def _take(self, page: Wire) -> None:
         if "columns" in page:
-            self._table.add(
-                len(page["paths"]), page["columns"], lambda row, error: self._note(page["paths"][row], error)
-            )
+            paths = page["paths"]
+            self._table.add(len(paths), page["columns"], lambda row, error: self._note(paths[row], error))
             return
         errors = page["errors"]
         first = [*errors["first"], *self._unfit][:TOLD]
-        self.told = {"scanned": page["scanned"], "errors": {"count": errors["count"] + self._count, "first": first}}
+        self.searched = {"scanned": page["scanned"], "errors": {"count": errors["count"] + self._count, "first": first}}
 
     def _note(self, path: str, error: str) -> None:
         self._count += 1
         if len(self._unfit) < TOLD:
             self._unfit.append({"path": path, "error": error})
+
+
+def _page(rows: list[ObjectRow], cursor: str, answers: Sequence[SearchPage]) -> SearchPage:
+    return {"objects": rows, "cursor": cursor, "scanned": sum_scanned(answers), "errors": sum_errors(answers)}

@@ -1,28 +1,25 @@
 """The node's server: a ROUTER socket that speaks zerorpc's events, in front of any dispatch.
 
-Only bytes, limits and names here; what an operation does is the dispatch's. Handlers are async and short on the
-loop (shipped code runs in other processes), so one never holds up the heartbeats of another.
+It knows bytes, limits and names; the dispatch knows what an operation does. Handlers are async and short on the loop
+(shipped code runs in other processes), so one never delays the heartbeats of another.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections import deque
-from collections.abc import Hashable
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Callable, Hashable
 
 import zmq
 
+from ..clients.transports.endpoint import bind_socket, check_endpoint
 from ..clients.transports.zeromq import DrainedSocket
 from ..errors import Invalid
-from ..operations import Answer, Context, Dispatch
+from ..operations import TABLE, Answer, Context, Dispatch, Operation, Values, find_operation
 from ..wire.answer import Answers
 from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
 from ..wire.server import ServerChannels, ServerRequest
-from .builtin import answer_builtin
 
 log = logging.getLogger("emerge.node")
 
@@ -33,7 +30,7 @@ RETRY_SECONDS = 0.005
 
 
 class RpcServer:
-    """Serves a dispatch over ZeroMQ.
+    """Serve a dispatch over ZeroMQ.
 
     `bind` is an endpoint; port 0 or * takes a free one (see `endpoint` after `start`). `limit` is the largest
     event in bytes (a longer one closes its sender's connection); `per_client` and `total` bound the requests
@@ -64,11 +61,15 @@ class RpcServer:
         self._answers: Answers | None = None
 
     def register(self, name: str, handler: Dispatch) -> None:
-        """Answer this name, which is outside the users' table (it begins with _), by a handler of the node's own."""
+        """Answer a name outside the users' table, which begins with _, by a handler of the node's own."""
         self._inner[name] = handler
 
     async def start(self) -> str:
-        """Bind and serve; the endpoint that clients connect to. Invalid when the port is taken."""
+        """Bind and serve; return the endpoint that clients connect to.
+
+        Raises:
+            Invalid: the port is taken.
+        """
         socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
         options = {
             zmq.ROUTER_MANDATORY: 1,
@@ -121,7 +122,11 @@ class RpcServer:
             self._hold(peer, payload)
 
     def _try_send(self, peer: Hashable, payload: bytes) -> None:
-        """Send now; zmq.Again when the peer reads too slowly. One that is gone loses what it asked for."""
+        """Send now. A peer that is gone loses what it asked for.
+
+        Raises:
+            zmq.Again: the peer reads too slowly.
+        """
         if self._socket is None or self._socket.closed:
             return
         try:
@@ -158,50 +163,41 @@ class RpcServer:
             self._answers.lose(peer)
 
 
-async def _at_once(value: Any) -> Any:
+async def _at_once(value: object) -> object:
     return value
 
 
-def check_endpoint(endpoint: str) -> str:
-    """The endpoint as ZeroMQ binds it; Invalid for a malformed one, or one that others than this machine reach."""
-    remedy = "bind tcp://127.0.0.1:PORT (0 for a free port)"
-    try:
-        parts = urlsplit(endpoint)
-        if parts.scheme in ("ipc", "inproc"):
-            return endpoint
-        port = endpoint.rpartition(":")[2]
-        host = parts.hostname or ""
-        if parts.scheme != "tcp" or not (port == "*" or 0 <= int(port) < 65536):
-            raise ValueError
-    except ValueError:
-        raise Invalid(f"{endpoint!r} is no endpoint to bind", remedy=remedy) from None
-    if not is_loopback(host):
-        raise Invalid(
-            f"{endpoint} can be reached from other machines, and this version has no keys to tell who may",
-            remedy=remedy,
-        )
-    return f"tcp://{'[::1]' if ':' in host else host}:{'*' if port in ('*', '0') else port}"
+# --- what zerorpc's own command line and monitors ask of any server
+def answer_builtin(server: str, name: str, args: Values) -> object:
+    """Answer a built-in of zerorpc for the server of that name: `_zerorpc_ping`, `_zerorpc_list`…
+
+    Raises:
+        Invalid: there is no such built-in, or it takes other arguments.
+    """
+    plain: dict[str, Callable[[], object]] = {
+        "_zerorpc_ping": lambda: ["pong", server],
+        "_zerorpc_name": lambda: server,
+        "_zerorpc_list": lambda: list(TABLE),
+        "_zerorpc_inspect": lambda: {"name": server, "methods": {row.name: _inspect(row) for row in TABLE.values()}},
+    }
+    of_method: dict[str, Callable[[Operation], object]] = {
+        "_zerorpc_help": lambda row: row.doc,
+        "_zerorpc_args": _argspec,
+    }
+    if name in plain and not args:
+        return plain[name]()
+    if name in of_method and len(args) == 1:
+        (method,) = args
+        return of_method[name](find_operation(method))
+    raise Invalid(f"{name[:80]} cannot be called like this", remedy="see _zerorpc_list for what can be called")
 
 
-def bind_socket(socket: zmq.Socket[bytes], endpoint: str) -> str:
-    """Bind, and the endpoint with its real port; Invalid (and the socket closed) when it is taken."""
-    try:
-        socket.bind(endpoint.replace("//localhost:", "//127.0.0.1:"))
-    except zmq.ZMQError as error:
-        socket.close(0)
-        if error.errno == zmq.EADDRINUSE:
-            raise Invalid(
-                f"{endpoint} is taken: another process listens there",
-                remedy="stop it (a node, perhaps), or bind another port; 0 takes a free one",
-            ) from None
-        raise Invalid(f"{endpoint} cannot be bound: {error}", remedy="bind tcp://127.0.0.1:PORT") from None
-    bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-    return bound.rstrip("\0")
+def _inspect(row: Operation) -> dict[str, object]:
+    parameters = row.parameters
+    shown = [{"name": p.name} if p.default is p.empty else {"name": p.name, "default": p.default} for p in parameters]
+    return {"args": shown, "doc": row.doc}
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own, out of reach for others."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _argspec(row: Operation) -> list[object]:
+    """The arguments as zerorpc tells them: [names, varargs, keywords, defaults]."""
+    return [[parameter.name for parameter in row.parameters], None, None, row.defaults]

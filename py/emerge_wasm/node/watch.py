@@ -1,37 +1,40 @@
-"""One watch over all nodes: the own changes and those of every other filesystem that is here, as they come.
+"""One watch over all nodes: the own changes and those of every other filesystem in the cluster, as they come.
 
-Only from now on: positions count each filesystem's own log, so a watch from a position is that of the asked node.
+It begins now. A watch from a log position is that of the asked node: positions count each filesystem's own log.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, suppress
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 
 from ..cluster.membership import Cluster
 from ..cluster.peer import Identity
 from ..errors import EmergeError
-from ..operations import Wire
+from ..results import ChangeRow
+
+log = logging.getLogger("emerge.node")
 
 WAITING = 1000
 """Changes kept for a watcher that is slow; then the nodes wait for it."""
 
-AGAIN_SECONDS = 0.5
-"""Until a node whose stream ended is asked again, when it is here still."""
+RETRY_SECONDS = 0.5
+"""Until a node whose stream ended is asked again, if it is still here."""
 
-Changes = AsyncIterator[Wire]
-Ask = Callable[[Identity, int], Changes]
+Changes = AsyncGenerator[ChangeRow, None]
+ChangesOf = Callable[[Identity, int], Changes]
 """(node, log position or -1 for from now on) -> its changes."""
 
 
-async def watch_all(own: Changes, cluster: Cluster, ask: Ask) -> Changes:
-    """Every change of `own`, and of one node of each other filesystem (`ask`), those that join later included.
+async def watch_all(own: AsyncIterator[ChangeRow], cluster: Cluster, changes_of: ChangesOf) -> Changes:
+    """Yield the changes of `own`, and of one node of each other filesystem, those that join later included.
 
-    A node that goes takes its stream with it; another one of the same filesystem goes on where it ended. An error of
+    When a node goes, its stream ends, and another node of the same filesystem continues where it ended. An error of
     `own` is raised.
     """
-    waiting: asyncio.Queue[Wire | BaseException] = asyncio.Queue(WAITING)
+    waiting: asyncio.Queue[ChangeRow | BaseException] = asyncio.Queue(WAITING)
     following: dict[str, tuple[Identity, asyncio.Task[None]]] = {}
     positions: dict[str, int] = {}
 
@@ -44,13 +47,18 @@ async def watch_all(own: Changes, cluster: Cluster, ask: Ask) -> Changes:
             await waiting.put(error)
 
     async def pass_peer(peer: Identity) -> None:
+        logged = ""
         while True:
-            with suppress(EmergeError):  # it is gone, or did not understand
-                async with aclosing(ask(peer, positions.get(peer.filesystem, -1))) as changes:  # type: ignore[type-var]
+            try:
+                async with aclosing(changes_of(peer, positions.get(peer.filesystem, -1))) as changes:
                     async for change in changes:
                         await waiting.put(change)
                         positions[peer.filesystem] = change["position"]
-            await asyncio.sleep(AGAIN_SECONDS)
+            except EmergeError as error:
+                if logged != error.message:  # once, not at every attempt
+                    logged = error.message
+                    log.warning("node %s gives no changes, and is asked again: %s", peer.node, error)
+            await asyncio.sleep(RETRY_SECONDS)
 
     def follow(*_: object) -> None:
         others = {peer.filesystem: peer for peer in cluster.others()}

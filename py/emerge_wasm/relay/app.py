@@ -21,20 +21,20 @@ from ..cluster.peer import Identity
 from ..rest.app import PREFIX
 from ..rest.graphql import GraphQL
 from .browser import RESTART, Browser
-from .gate import Refused, admit, cookie_name
+from .gate import WebSocketRefused, admit, cookie_name
 from .guest import guest
 from .header import SecurityHeaders
 from .rest import RestRelay
 from .session import Sessions
-from .setting import Settings
-from .static import Page
+from .settings import RelaySettings
+from .static import StaticPage
 from .uplink import Uplink
 
 
 class Relay:
     """What the routes share: settings, sessions, the way to the node, the browsers that are here."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RelaySettings) -> None:
         self.settings = settings
         self.sessions = Sessions(settings.data, settings.token, settings.session)
         self.uplink = Uplink(settings.nodes, settings.beat)
@@ -43,7 +43,7 @@ class Relay:
         self.browsers: set[Browser] = set()
         self.rest = RestRelay(settings, self.sessions, self.uplink)
         self.graphql = GraphQL(self.rest.dispatch, self.rest.admit, self.rest.limits)
-        self.page: Page | None = Page(settings.dist, settings.immutable) if settings.dist else None
+        self.page: StaticPage | None = StaticPage(settings.dist, settings.immutable) if settings.dist else None
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -78,7 +78,7 @@ class Relay:
         settings = self.settings
         try:
             caller = admit(websocket, self.sessions, settings.host, settings.origins)
-        except Refused as refused:
+        except WebSocketRefused as refused:
             await websocket.send_denial_response(PlainTextResponse(f"{refused}\n", 403))
             return
         if len(self.browsers) >= settings.limits.browsers:
@@ -134,7 +134,7 @@ class Relay:
         )
 
 
-def make_app(settings: Settings) -> Starlette:
+def make_app(settings: RelaySettings) -> Starlette:
     """The application; `app.state.relay` is its Relay (`sessions.invite()` gives a one-time token)."""
     relay = Relay(settings)
     routes: list[Route | WebSocketRoute | Mount] = [

@@ -11,8 +11,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..clients.transports.websocket import SUBPROTOCOL
 from ..errors import EmergeError
-from .pipe import AskCaller, Pipe
-from .setting import Limits
+from .pipe import FindCaller, Pipe
+from .settings import BrowserLimits
 from .uplink import Uplink
 
 UNSUPPORTED, MALFORMED, POLICY, TRY_LATER, RESTART = 1003, 1007, 1008, 1013, 1012
@@ -24,7 +24,7 @@ ABORT = "emerge.abort"
 class Browser:
     """Whoever is at the other end of one accepted WebSocket; a program is one too."""
 
-    def __init__(self, websocket: WebSocket, uplink: Uplink, limits: Limits, ask_caller: AskCaller) -> None:
+    def __init__(self, websocket: WebSocket, uplink: Uplink, limits: BrowserLimits, ask_caller: FindCaller) -> None:
         self.pipe = Pipe(uplink, limits, self.deliver, ask_caller)
         self._websocket = websocket
         self._uplink = uplink

@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 
 from ..clients.transports.websocket import SUBPROTOCOL
 from ..rest.gate import own_origins
-from .session import Caller, Sessions
+from .session import RelayCaller, Sessions
 
 
 def cookie_name(connection: HTTPConnection) -> str:
@@ -17,23 +17,25 @@ def cookie_name(connection: HTTPConnection) -> str:
     return f"emerge-{_port(connection)}"
 
 
-class Refused(Exception):
+class WebSocketRefused(Exception):
     """Why a WebSocket may not come in."""
 
 
-def admit(connection: HTTPConnection, sessions: Sessions, host: str, origins: Iterable[str]) -> Caller:
-    """Who this WebSocket is from; Refused when it may not come in."""
+def admit(connection: HTTPConnection, sessions: Sessions, host: str, origins: Iterable[str]) -> RelayCaller:
+    """Who this WebSocket is from; WebSocketRefused when it may not come in."""
     headers: Headers = connection.headers
     origin = headers.get("origin")
     if origin is not None and origin not in own_origins(connection, host, origins):
-        raise Refused(f"pages from {origin[:100]} may not use this relay")
+        raise WebSocketRefused(f"pages from {origin[:100]} may not use this relay")
     caller = sessions.by_bearer(headers.get("authorization"))
     if caller is None and origin is not None:
         caller = sessions.by_cookie(connection.cookies.get(cookie_name(connection)))
     if caller is None:
-        raise Refused("no session: open the link that the relay printed, or send Authorization: Bearer with its token")
+        raise WebSocketRefused(
+            "no session: open the link that the relay printed, or send Authorization: Bearer with its token"
+        )
     if SUBPROTOCOL not in connection.scope.get("subprotocols", ()):
-        raise Refused(f"this relay speaks the subprotocol {SUBPROTOCOL} only")
+        raise WebSocketRefused(f"this relay speaks the subprotocol {SUBPROTOCOL} only")
     return caller
 
 

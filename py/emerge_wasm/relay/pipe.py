@@ -30,9 +30,9 @@ from ..wire.event import (
     peek,
     replace_header,
 )
-from .session import Caller
-from .setting import Limits
-from .uplink import Place, Uplink, open_dealer
+from .session import RelayCaller
+from .settings import BrowserLimits
+from .uplink import LiveNode, Uplink, open_dealer
 
 FOLLOWING = frozenset((HEARTBEAT, MORE, END))
 LAST = frozenset((OK, ERR, STREAM_DONE))
@@ -41,7 +41,7 @@ UNKNOWN = "it is unknown whether a change was made: look before you repeat it; t
 SIGN_IN = "ask the relay's operator for a new one: emerge token add"
 RECONNECTS = "the relay reconnects by itself; try again then"
 
-AskCaller = Callable[[], Caller | None]
+FindCaller = Callable[[], RelayCaller | None]
 
 
 class Pipe:
@@ -50,7 +50,9 @@ class Pipe:
     `ask_caller` tells who is there, None when their session is over.
     """
 
-    def __init__(self, uplink: Uplink, limits: Limits, deliver: Callable[[bytes], None], ask_caller: AskCaller) -> None:
+    def __init__(
+        self, uplink: Uplink, limits: BrowserLimits, deliver: Callable[[bytes], None], ask_caller: FindCaller
+    ) -> None:
         self.uplink = uplink
         self.limits = limits
         self.requests: dict[Id, int] = {}  # those under way: channel, bytes of the request
@@ -58,7 +60,7 @@ class Pipe:
         self._deliver = deliver
         self._ask_caller = ask_caller
         self._ids = Ids()
-        self._place: Place | None = None
+        self._place: LiveNode | None = None
         self._node = ""  # the last one's name
         self._socket: DrainedSocket | None = None
         self._connect()
@@ -184,7 +186,7 @@ class Pipe:
             self._socket = None
 
 
-def _unavailable(message: str, remedy: str, place: Place | None) -> Unavailable:
+def _unavailable(message: str, remedy: str, place: LiveNode | None) -> Unavailable:
     return Unavailable(message, remedy=remedy, node=place.node if place else "")
 
 

@@ -15,24 +15,24 @@ from ..clients.transports.zeromq import ZeroMQTransport
 from ..context import UMASK
 from ..errors import Unavailable
 from ..operations import Answer, Context, Wire, find_operation
-from ..rest.app import Limits, Rest
+from ..rest.app import RequestLimits, Rest
 from ..rest.gate import check_origin, unknown
 from .gate import cookie_name
 from .session import Sessions
-from .setting import Settings
+from .settings import RelaySettings
 from .uplink import Uplink
 
 
 class RestRelay:
     """The application to mount, and its connection to the node that is here now."""
 
-    def __init__(self, settings: Settings, sessions: Sessions, uplink: Uplink) -> None:
+    def __init__(self, settings: RelaySettings, sessions: Sessions, uplink: Uplink) -> None:
         self._settings = settings
         self._sessions = sessions
         self._uplink = uplink
         self._transport: ZeroMQTransport | None = None
         self._closing: set[asyncio.Future[None]] = set()
-        self.limits = Limits(body=settings.limits.message, beat=5 * settings.beat)
+        self.limits = RequestLimits(body=settings.limits.message, beat=5 * settings.beat)
         self.app = Rest(self.dispatch, self.admit, self.limits)
 
     def admit(self, connection: HTTPConnection) -> Context:

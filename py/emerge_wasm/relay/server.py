@@ -6,12 +6,12 @@ from typing import Any, Self
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from ..clients.transports.endpoint import is_loopback
 from ..errors import Invalid
-from ..node.server import is_loopback
 from ..rest.server import HttpServer
 from .app import Relay, make_app
 from .browser import ABORT
-from .setting import Settings
+from .settings import RelaySettings
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -32,7 +32,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 class RelayServer:
     """A relay in the running loop. `async with` it, or `start` and `stop` it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: RelaySettings) -> None:
         self.settings = settings
         self.app = make_app(settings)
         self.relay: Relay = self.app.state.relay

@@ -24,7 +24,7 @@ INVITATIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class RelayCaller:
     """Who is at the other end of a session: a principal by their token, or (`token` None) the operator."""
 
     token: Token | None = None
@@ -51,7 +51,7 @@ class Caller:
         return {**kept, "as": who.principal, "groups": list(who.groups)}
 
 
-OPERATOR = Caller()
+OPERATOR = RelayCaller()
 _OPERATORS = "operator"  # what a cookie of theirs begins with
 
 
@@ -82,7 +82,7 @@ class Sessions:
         found = self._tokens.shown(token)
         return None if found is None else self._sign(found.id)
 
-    def by_cookie(self, value: str | None) -> Caller | None:
+    def by_cookie(self, value: str | None) -> RelayCaller | None:
         """Whose session it is; None for a cookie that this relay (in this or an earlier life) did not sign, that is
         too old, or whose token is no more."""
         if not value:
@@ -95,7 +95,7 @@ class Sessions:
             return None
         return OPERATOR if whose[0] == _OPERATORS else _caller(self._tokens.known(str(whose[0])))
 
-    def by_bearer(self, header: str | None) -> Caller | None:
+    def by_bearer(self, header: str | None) -> RelayCaller | None:
         """Who shows this Authorization header: a program of the operator's, or a principal."""
         scheme, _, shown = (header or "").partition(" ")
         if scheme.lower() != "bearer":
@@ -105,7 +105,7 @@ class Sessions:
             return OPERATOR
         return _caller(self._tokens.shown(shown))
 
-    def renew(self, caller: Caller) -> Caller | None:
+    def renew(self, caller: RelayCaller) -> RelayCaller | None:
         """The caller as the tokens are now; None when theirs was removed or has expired."""
         return caller if caller.token is None else _caller(self._tokens.known(caller.token.id))
 
@@ -113,8 +113,8 @@ class Sessions:
         return str(self._signer.dumps([whose, secrets.token_urlsafe(12)]))
 
 
-def _caller(token: Token | None) -> Caller | None:
-    return None if token is None else Caller(token)
+def _caller(token: Token | None) -> RelayCaller | None:
+    return None if token is None else RelayCaller(token)
 
 
 def _secret(data: Path) -> bytes:

@@ -40,7 +40,7 @@ class LargeFileResponse(FileResponse):
     chunk_size = 1 << 20
 
 
-class Page(StaticFiles):
+class StaticPage(StaticFiles):
     """The files of `dist`. `immutable`: the beginnings of paths that browsers may keep for good."""
 
     def __init__(self, dist: Path, immutable: tuple[str, ...]) -> None:

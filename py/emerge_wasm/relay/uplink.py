@@ -21,7 +21,7 @@ LATE = 3  # beats without an answer after which a node counts as gone
 RECONNECT = 100  # milliseconds between ZeroMQ's own attempts
 
 
-class Place(NamedTuple):
+class LiveNode(NamedTuple):
     """A node that is there: its name and its endpoint."""
 
     node: str
@@ -33,7 +33,7 @@ class Probe:
 
     def __init__(self, endpoint: str, beat: float, changed: Callable[[Probe], None]) -> None:
         self.endpoint = endpoint
-        self.place: Place | None = None
+        self.place: LiveNode | None = None
         self._beat = beat
         self._changed = changed
         self._calls = Calls(self._send)
@@ -76,7 +76,7 @@ class Probe:
             self._set(None)
         else:
             name = answer[1] if isinstance(answer, list) and len(answer) == 2 else self.endpoint
-            self._set(Place(str(name), self.endpoint))
+            self._set(LiveNode(str(name), self.endpoint))
 
     def _observe(self, frames: list[bytes]) -> None:
         event = int.from_bytes(frames[0][:2], "little")
@@ -86,7 +86,7 @@ class Probe:
             self._set(None)
         self._wake.set()
 
-    def _set(self, place: Place | None) -> None:
+    def _set(self, place: LiveNode | None) -> None:
         if place is not None and not self._connected:
             return
         if place != self.place:
@@ -104,7 +104,7 @@ class Uplink:
     """The node in use (`place`), chosen among endpoints: the first in order that lives, kept while it does."""
 
     def __init__(self, endpoints: Iterable[str], beat: float) -> None:
-        self.place: Place | None = None
+        self.place: LiveNode | None = None
         self._endpoints = list(endpoints)
         self._beat = beat
         self._probes: dict[str, Probe] = {}

@@ -19,17 +19,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from ..operations import Context, Dispatch, Operation, find_operation
-from .exchange import Exchange, Gone
+from .exchange import ClientGone, Exchange
 from .form import JSON, MSGPACK, bind, choose_form, read_body, read_context, read_query, write_json
-from .gate import Refused
+from .gate import HTTPRefused
 from .openapi import describe
 
 PREFIX = "/api/v1"
 
 Admit = Callable[[HTTPConnection], Context]
-"""Who asks. Raises Refused for those who may not."""
+"""Who asks. Raises HTTPRefused for those who may not."""
 
-Handler = Callable[[Request, Exchange], Awaitable[None]]
+RouteHandler = Callable[[Request, Exchange], Awaitable[None]]
 MakeExchange = Callable[[Request, Receive, Send], Exchange]
 
 HEADERS = {
@@ -42,7 +42,7 @@ HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RequestLimits:
     """Sizes in bytes, times in seconds. `requests` under way together hold at most `total` bytes of bodies.
 
     `patience` is how long the next piece of a body may take, `beat` how long a stream is silent at most.
@@ -58,7 +58,7 @@ class Limits:
 class Rest:
     """The application. `dispatch` answers, `admit` says who asks."""
 
-    def __init__(self, dispatch: Dispatch, admit: Admit, limits: Limits) -> None:
+    def __init__(self, dispatch: Dispatch, admit: Admit, limits: RequestLimits) -> None:
         self._dispatch = dispatch
         self._admit = admit
         self._limits = limits
@@ -85,7 +85,7 @@ class Rest:
         for exchange in list(self._under_way):
             exchange.stop()
 
-    def _endpoint(self, handler: Handler) -> ASGIApp:
+    def _endpoint(self, handler: RouteHandler) -> ASGIApp:
         """The handler as an ASGI application that answers its errors; starlette leaves every method to such a one."""
         return Endpoint(handler, self._exchange)
 
@@ -132,7 +132,7 @@ class Rest:
                 async with asyncio.timeout(self._limits.patience):
                     piece = await anext(stream, None)
             except TimeoutError:
-                raise Refused(408, Unavailable("the request's body did not come", remedy="send it again")) from None
+                raise HTTPRefused(408, Unavailable("the request's body did not come", remedy="send it again")) from None
             if piece is None:
                 return b"".join(pieces)
             pieces.append(piece)
@@ -152,7 +152,7 @@ class Rest:
 class Endpoint:
     """One route: makes the exchange and answers what goes wrong."""
 
-    def __init__(self, handler: Handler, make: MakeExchange) -> None:
+    def __init__(self, handler: RouteHandler, make: MakeExchange) -> None:
         self._handler = handler
         self._make = make
 
@@ -161,20 +161,20 @@ class Endpoint:
         exchange = self._make(request, receive, send)
         try:
             await self._handler(request, exchange)
-        except (Gone, ClientDisconnect):
+        except (ClientGone, ClientDisconnect):
             pass
-        except Refused as refused:
+        except HTTPRefused as refused:
             await exchange.fail(refused.error, refused.status, refused.headers)
         except Exception as error:
             await exchange.fail(error)
 
 
 def find_row(request: Request) -> Operation:
-    """The operation that the URL names; Refused with 404 for an unknown one."""
+    """The operation that the URL names; HTTPRefused with 404 for an unknown one."""
     try:
         return find_operation(request.path_params["operation"])
     except EmergeError as error:
-        raise Refused(404, error) from None
+        raise HTTPRefused(404, error) from None
 
 
 def check_method(request: Request, allowed: set[str]) -> None:
@@ -182,7 +182,7 @@ def check_method(request: Request, allowed: set[str]) -> None:
     if request.method not in allowed:
         names = ", ".join(sorted(allowed))
         error = Invalid(f"this is not done by {request.method[:20]}", remedy=f"use {names}")
-        raise Refused(405, error, allow=names)
+        raise HTTPRefused(405, error, allow=names)
 
 
 def given_arguments(row: Operation, request: Request, body: bytes) -> dict[str, Any]:
@@ -204,9 +204,9 @@ def given_arguments(row: Operation, request: Request, body: bytes) -> dict[str, 
 
 
 def media_type(request: Request) -> str:
-    """What the body is: JSON or msgpack; Refused with 415 for anything else."""
+    """What the body is: JSON or msgpack; HTTPRefused with 415 for anything else."""
     found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if found not in (JSON, MSGPACK):
         error = Invalid(f"the body is {found[:80] or 'of no type'}", remedy=f"send Content-Type: {JSON} (curl --json)")
-        raise Refused(415, error)
+        raise HTTPRefused(415, error)
     return found

@@ -16,7 +16,7 @@ from starlette.types import Receive, Send
 from ..errors import EmergeError, Unavailable
 from ..operations import Answer
 from .form import Form, write_error, write_stream_error
-from .gate import Refused
+from .gate import HTTPRefused
 
 log = logging.getLogger("emerge.rest")
 
@@ -40,14 +40,14 @@ TOO_MANY = frozenset({"requests under way", "request bytes under way", "waiting 
 """Limits that are there no more when one comes again later."""
 
 
-class Gone(Exception):
+class ClientGone(Exception):
     """The asker went away."""
 
 
 class Exchange:
     """The answer to one request. `beat` is after how many seconds of silence a stream gives a sign of life.
 
-    As often a stream calls `check`, which raises Refused when its asker may stay no longer.
+    As often a stream calls `check`, which raises HTTPRefused when its asker may stay no longer.
     """
 
     def __init__(self, form: Form, receive: Receive, send: Send, beat: float) -> None:
@@ -66,7 +66,7 @@ class Exchange:
             self._work.cancel()
 
     async def answer(self, asked: Answer) -> None:
-        """Send what an operation answers. Raises its error when that can still be sent, Gone when nobody listens."""
+        """Send what an operation answers; raise its error if it can still be sent, ClientGone if nobody listens."""
         if isinstance(asked, AsyncIterator):
             await self._stream(asked)
         else:
@@ -100,7 +100,7 @@ class Exchange:
         try:
             await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                raise Gone
+                raise ClientGone
             if task.cancelled():
                 raise stops()
             return task.result()
@@ -130,7 +130,7 @@ class Exchange:
             await self._follow(pump)
             last = self._form.end if pump.error is None else write_stream_error(self._form, pump.error)
             await self._finish(last)
-        except Refused as refused:
+        except HTTPRefused as refused:
             await self._finish(write_stream_error(self._form, refused.error))
         except asyncio.CancelledError:
             if begun and self._stopping:

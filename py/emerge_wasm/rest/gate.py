@@ -17,7 +17,7 @@ from ..operations import Context
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-class Refused(Exception):
+class HTTPRefused(Exception):
     """An answer whose status is not that of its error's code."""
 
     def __init__(self, status: int, error: EmergeError, **headers: str) -> None:
@@ -37,21 +37,21 @@ class Gate:
         self._names = LOOPBACK | {host, *names}
 
     def admit(self, connection: HTTPConnection) -> Context:
-        """Who asks; Refused for a foreign page or without the token."""
+        """Who asks; HTTPRefused for a foreign page or without the token."""
         check_origin(connection, self._host, self._origins)
         if self._token:
             shown = bearer(connection)
             if shown is None or not hmac.compare_digest(shown.encode("utf-8", "replace"), self._token):
                 raise unknown("the node's token")
         elif host_name(connection) not in self._names:  # a page whose name was turned to this machine's address
-            raise Refused(403, PermissionDenied("this node has another name", remedy="call it by 127.0.0.1"))
+            raise HTTPRefused(403, PermissionDenied("this node has another name", remedy="call it by 127.0.0.1"))
         return self._context
 
 
-def unknown(what: str) -> Refused:
+def unknown(what: str) -> HTTPRefused:
     """The refusal of one who shows nothing that is known here."""
     error = PermissionDenied("who asks is not known", remedy=f"send Authorization: Bearer with {what}")
-    return Refused(401, error, **{"www-authenticate": "Bearer"})
+    return HTTPRefused(401, error, **{"www-authenticate": "Bearer"})
 
 
 def check_origin(connection: HTTPConnection, host: str, more: Iterable[str]) -> None:
@@ -60,7 +60,7 @@ def check_origin(connection: HTTPConnection, host: str, more: Iterable[str]) -> 
     foreign = origin is not None and origin not in own_origins(connection, host, more)
     if foreign or not _fetched_here(connection, origin):
         whose = (origin or "elsewhere")[:100]
-        raise Refused(403, PermissionDenied(f"pages from {whose} may not ask here", remedy="ask from a program"))
+        raise HTTPRefused(403, PermissionDenied(f"pages from {whose} may not ask here", remedy="ask from a program"))
 
 
 def own_origins(connection: HTTPConnection, host: str, more: Iterable[str]) -> set[str]:

@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Receive, Send
 
 from ..errors import Invalid
 from ..operations import Answer, Dispatch, Wire
-from .app import Admit, Limits, Rest, check_method, media_type
+from .app import Admit, RequestLimits, Rest, check_method, media_type
 from .exchange import Exchange
 from .form import JSON, Form, read_context, write_json
-from .gate import Refused
+from .gate import HTTPRefused
 
 PREFIX = "/graphql"
 RESPONSE, EVENTS = "application/graphql-response+json", "text/event-stream"
@@ -33,7 +33,7 @@ _COMPLETE = b"event: complete\ndata:\n\n"
 class GraphQL(Rest):
     """The application. `dispatch` answers `graphql` and `subscribe`, `admit` says who asks."""
 
-    def __init__(self, dispatch: Dispatch, admit: Admit, limits: Limits) -> None:
+    def __init__(self, dispatch: Dispatch, admit: Admit, limits: RequestLimits) -> None:
         super().__init__(dispatch, admit, replace(limits, body=min(limits.body, BODY)))
         self._router = Router(self.routes(self._endpoint(self._answer)))
 
@@ -52,7 +52,7 @@ class GraphQL(Rest):
         context = context.narrowed(read_context(request.headers.get("emerge-context")))
         with self._room(exchange):
             if media_type(request) != JSON:
-                raise Refused(415, Invalid("the body is not JSON", remedy=f"send Content-Type: {JSON}"))
+                raise HTTPRefused(415, Invalid("the body is not JSON", remedy=f"send Content-Type: {JSON}"))
             asked = read_request(await self._body(request, exchange))
             operation = "subscribe" if _wants_events(request) else "graphql"
             path = "/" + request.path_params.get("path", "").strip("/")

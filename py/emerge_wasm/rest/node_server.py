@@ -8,10 +8,10 @@ from typing import Protocol, Self
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from ..clients.transports.endpoint import is_loopback
 from ..errors import Invalid
-from ..node.server import is_loopback
 from ..operations import Context, Dispatch
-from .app import PREFIX, Limits, Rest
+from .app import PREFIX, RequestLimits, Rest
 from .gate import Gate
 from .server import HttpServer
 
@@ -42,13 +42,13 @@ class RESTNodeServer:
         token: str = "",
         context: Context | None = None,
         origins: Iterable[str] = (),
-        limits: Limits | None = None,
+        limits: RequestLimits | None = None,
     ) -> None:
         proxies = tuple(origins)
         check_address(host, token, proxies)
         dispatch = served if callable(served) else served.dispatch
         gate = Gate(context or Context(via="rest"), token, host, proxies)
-        self.rest = Rest(dispatch, gate.admit, limits or Limits())
+        self.rest = Rest(dispatch, gate.admit, limits or RequestLimits())
         self._server = HttpServer(Starlette(routes=[Mount(PREFIX, self.rest)]), host, port, ws="none", lifespan="off")
 
     @property

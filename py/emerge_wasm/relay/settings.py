@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BrowserLimits:
     """Bounds per browser, but for `browsers`, their number. Sizes in bytes, times in seconds.
 
     `requests` under way together hold at most `request_bytes`; `queue` messages of at most `queue_bytes` wait for a
@@ -24,7 +24,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class RelaySettings:
     """`data` is where the secret that signs sessions is kept, `dist` the built page, `nodes` endpoints to try in order.
 
     `token` is what programs show ("" lets none in), `origins` more addresses under which browsers see this relay,
@@ -41,4 +41,4 @@ class Settings:
     immutable: tuple[str, ...] = ("/assets/", "/pyodide-")
     session: float = 30 * 24 * 3600.0
     beat: float = 1.0
-    limits: Limits = field(default_factory=Limits)
+    limits: BrowserLimits = field(default_factory=BrowserLimits)

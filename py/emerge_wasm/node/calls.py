@@ -1,0 +1,55 @@
+"""The calls that nodes make to each other, outside the users' operation table. Declarations, no behaviour.
+
+A forwarded call carries an operation, or one node's part of an operation that goes over several nodes; what the parts
+do is in `filesystem.searches.node_part`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..operations import Names, Values, Wire, make_table, operation
+
+
+class NodeCalls(Protocol):
+    """What one node asks of another."""
+
+    @operation("node")
+    async def _cluster_forward(self, name: str, args: Values, who: Wire) -> object:
+        """Run an operation or a part on the asked node's own filesystem, for the caller that `who` describes."""
+        ...
+
+    @operation("node")
+    async def _ordered(
+        self,
+        path: str,
+        predicate: Wire | None,
+        order_by: str,
+        descending: bool,
+        limit: int,
+        after: Values | None,
+        as_of: str,
+        bundles: dict[str, bytes] | None,
+    ) -> Wire:
+        """The rows of a search in the order of a field that come after a position."""
+        ...
+
+    @operation("node")
+    async def _text(self, path: str, field: str, words: str, limit: int, after: Values | None) -> Wire:
+        """The rows of a text search that come after a position."""
+        ...
+
+    @operation("node")
+    async def _columns(
+        self, path: str, fields: Names, predicate: Wire | None, as_of: str, bundles: dict[str, bytes] | None
+    ) -> Wire:
+        """A stream of the values of some fields of the objects that fit."""
+        ...
+
+    @operation("node")
+    async def _back(self, uuid: str, cursor: str, limit: int) -> Wire:
+        """A page of the objects that refer to the one with this uuid."""
+        ...
+
+
+CALLS = make_table(NodeCalls)

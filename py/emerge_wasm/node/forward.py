@@ -1,0 +1,173 @@
+"""Running an operation on the filesystem of this node, or of the node that holds its path.
+
+A forwarded operation goes straight to the filesystem of the asked node, never to its router, so nothing is forwarded
+twice. Which node holds a path is found in `locate`; what an operation means is not known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from contextlib import aclosing
+from typing import Any
+
+from ..clients.transports.zeromq import ZeroMQTransport
+from ..cluster.membership import Cluster, Register
+from ..cluster.peer import Identity
+from ..context import UMASK
+from ..errors import Invalid, PermissionDenied, Unavailable
+from ..filesystem import Filesystem
+from ..filesystem.searches.node_part import PARTS
+from ..operations import Answer, Context, Values, Wire, find_operation
+from .calls import CALLS
+
+log = logging.getLogger("emerge.node")
+
+Holder = Identity | None
+"""Who holds something: a node of another filesystem, or None for this node's own filesystem."""
+
+
+class Forwarder:
+    """Runs operations on the own filesystem and on those of other nodes."""
+
+    def __init__(self, filesystem: Filesystem, cluster: Cluster) -> None:
+        self._filesystem = filesystem
+        self._cluster = cluster
+
+    def register(self, register: Register) -> None:
+        """Let other nodes forward operations to this one's filesystem."""
+        register("_cluster_forward", self._on_forward)
+
+    async def ask(self, holder: Holder, name: str, args: Sequence[object], context: Context) -> Any:
+        """Run an operation that does not stream on the holder's filesystem.
+
+        When a node refuses the connection, another node of the same filesystem is asked instead, unless the operation
+        may have been done already.
+
+        Raises:
+            Unavailable: the node is out of reach; the message names it.
+        """
+        if holder is None:
+            return await self.local(name, args, context)
+        link, to = await self._connect(holder, args)
+        try:
+            return await link.call("_cluster_forward", _forwarded(name, args, context))
+        except Unavailable as error:
+            if link.connected:
+                raise
+            instead = self._replace(to, error)
+            if instead is None or (name not in PARTS and find_operation(name).changes):
+                raise _out_of_reach(to, args, error) from None
+        return await self.ask(instead, name, args, context)
+
+    async def ask_each(
+        self, holders: Sequence[Holder], name: str, args: Sequence[object], context: Context
+    ) -> list[tuple[Holder, Any]]:
+        """Run an operation on all of these at once; what each answers or raises."""
+        asked = (self.ask(holder, name, args, context) for holder in holders)
+        return list(zip(holders, await asyncio.gather(*asked, return_exceptions=True), strict=True))
+
+    async def stream(
+        self, holder: Holder, name: str, args: Sequence[object], context: Context
+    ) -> AsyncGenerator[Any, None]:
+        """Yield the items of an operation that streams, from the holder's filesystem."""
+        if holder is None:
+            items: Any = self._run(name, args, context)  # a generator, as that of a link is
+        else:
+            link, _ = await self._connect(holder, args)
+            items = link.stream("_cluster_forward", _forwarded(name, args, context))
+        async with aclosing(items):
+            async for item in items:
+                yield item
+
+    def local(self, name: str, args: Sequence[object], context: Context) -> Awaitable[Any]:
+        """Run an operation that does not stream on the own filesystem."""
+        answer = self._run(name, args, context)
+        assert not isinstance(answer, AsyncIterator)
+        return answer
+
+    def name(self, holder: Holder) -> str:
+        """The name of the node."""
+        return self._filesystem.node if holder is None else holder.node
+
+    def uuid(self, holder: Holder) -> str:
+        """The uuid of the filesystem."""
+        return self._filesystem.uuid if holder is None else holder.filesystem
+
+    def _run(self, name: str, args: Sequence[object], context: Context) -> Answer:
+        """Run an operation, or a part of one that goes over several nodes, on the own filesystem."""
+        part = PARTS.get(name)
+        if part is None:
+            return self._filesystem.dispatch(name, args, context)
+        answer: Answer = part(self._filesystem.core, context, *CALLS[name].bind(args))
+        return answer
+
+    async def _connect(self, to: Identity, args: Sequence[object]) -> tuple[ZeroMQTransport, Identity]:
+        """Connect to a node or, when it is out of reach, to another one of the same filesystem."""
+        while True:
+            link = self._cluster.link(to)
+            try:
+                if not link.connected:
+                    await link.connect()
+                return link, to
+            except Unavailable as error:
+                instead = self._replace(to, error)
+                if instead is None:
+                    raise _out_of_reach(to, args, error) from None
+                to = instead
+
+    def _replace(self, to: Identity, error: Unavailable) -> Identity | None:
+        """Take a node for gone; another one of the same filesystem, if there is one."""
+        instead = self._cluster.another(to)
+        log.warning(
+            "a call cannot be forwarded to node %s (%s): %s; %s",
+            *(to.node, to.rpc, error.message),
+            f"node {instead.node} is asked instead" if instead else "no other node has its filesystem",
+        )
+        self._cluster.suspect(to)
+        return instead
+
+    def _on_forward(self, name: str, args: Values, context: Context) -> Answer:
+        call = CALLS[name].bind(args)
+        if not context.superuser:
+            raise PermissionDenied("only a node may forward the calls of others", remedy="ask in your own name")
+        return self._run(call.name, call.args, read_context(call.who))
+
+
+def write_context(context: Context) -> Wire:
+    """Describe the caller for another node, which trusts this one. Transactions stay within one node."""
+    who: Wire = {"principal": context.principal, "groups": list(context.groups), "superuser": context.superuser}
+    if context.runs:
+        who["runs"] = list(context.runs)
+    return who if context.umask == UMASK else {**who, "umask": context.umask}
+
+
+def read_context(who: object) -> Context:
+    """Read the caller as another node describes them.
+
+    Raises:
+        Invalid: it is no such description.
+    """
+    if not isinstance(who, dict) or type(who.get("superuser")) is not bool:
+        raise Invalid("who asks is a map of principal, groups, superuser and umask")
+    trusting = Context(superuser=True, via="cluster")
+    caller = trusting.narrowed(
+        {"as": who.get("principal"), "groups": who.get("groups"), "umask": who.get("umask", UMASK)}
+    )
+    runs = who.get("runs", [])
+    if not isinstance(runs, (list, tuple)) or not all(isinstance(uuid, str) for uuid in runs):
+        raise Invalid("the runs that a call is inside of are uuids")
+    return Context(
+        caller.principal, tuple(caller.groups), who["superuser"], caller.umask, via="cluster", runs=tuple(runs)
+    )
+
+
+def _forwarded(name: str, args: Sequence[object], context: Context) -> list[object]:
+    return [name, list(args), write_context(context)]  # named tuples stay on this side
+
+
+def _out_of_reach(to: Identity, args: Sequence[object], error: Unavailable) -> Unavailable:
+    first = next(iter(args), None)
+    path = first if isinstance(first, str) else None
+    return Unavailable(f"node {to.node} ({to.rpc}) is out of reach: {error.message}", path=path, remedy=error.remedy)

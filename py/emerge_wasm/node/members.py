@@ -1,0 +1,83 @@
+"""Operations that ask about the cluster itself: its nodes, who holds what, the classes and changes of all nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+from ..errors import EmergeError, Invalid
+from ..operations import Arguments, Context, find_operation
+from ..results import ChangeRow, HolderMap, MemberRow
+from .locate import Locator
+from .objects import REGISTRY, OneAnswer
+from .paths import held
+from .watch import watch_all
+
+log = logging.getLogger("emerge.node")
+
+
+class MemberRoutes:
+    """The routes of `nodes`, `whohas`, `classes` and `watch`. `get` answers the operation of that name."""
+
+    def __init__(self, locator: Locator, get: OneAnswer) -> None:
+        self._locator = locator
+        self._forwarder = locator.forwarder
+        self._cluster = locator.cluster
+        self._filesystem = locator.filesystem
+        self._get = get
+
+    async def nodes(self, args: Arguments, context: Context) -> list[MemberRow]:
+        own = self._cluster.identity
+        return [
+            {"node": who.node, "uuid": who.uuid, "filesystem": who.filesystem, "rpc": who.rpc, "self": who is own}
+            for who in (own, *self._cluster.peers())
+        ]
+
+    async def whohas(self, args: Arguments, context: Context) -> HolderMap:
+        paths, uuids = list(args.paths), list(args.uuids or [])
+        if not all(isinstance(text, str) for text in [*paths, *uuids]):
+            raise Invalid("whohas wants lists of paths and uuids", remedy="both are text")
+        found = await self._cluster.whohas(paths, uuids)
+        own_paths, own_uuids = await held(self._filesystem, paths, uuids)
+        node = self._filesystem.node
+        by_path = {path: holders[0].node for path, holders in found.paths.items()} | dict.fromkeys(own_paths, node)
+        by_uuid = {uuid: holders[0].node for uuid, holders in found.uuids.items()} | dict.fromkeys(own_uuids, node)
+        return {
+            "paths": await self._readable(context, by_path, ""),
+            "uuids": await self._readable(context, by_uuid, REGISTRY),
+        }
+
+    async def _readable(self, context: Context, found: dict[str, str], prefix: str) -> dict[str, str]:
+        """What of it the caller may read."""
+        if context.superuser:
+            return found
+        get = find_operation("get")
+        asked = [self._get(get.bind([prefix + name]), context) for name in found]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return {name: node for (name, node), seen in zip(found.items(), answers, strict=True) if isinstance(seen, dict)}
+
+    async def classes(self, args: Arguments, context: Context) -> dict[str, bytes]:
+        """The bundles from here, and the rest from whoever has them."""
+        found: dict[str, bytes] = dict(await self._forwarder.local("classes", args, context))
+        for peer in self._cluster.others():
+            missing = [hash for hash in args.hashes if hash not in found]
+            if not missing:
+                break
+            try:
+                found.update(await self._forwarder.ask(peer, "classes", [missing], context))
+            except EmergeError as error:
+                log.warning("node %s does not give class bundles: %s", peer.node, error)
+        return found
+
+    def watch(self, args: Arguments, context: Context) -> AsyncIterator[ChangeRow]:
+        """The changes of all nodes from now on; from a position on, those of this node's own log."""
+        own = self._filesystem.dispatch("watch", args, context)
+        assert isinstance(own, AsyncIterator)
+        if args.since >= 0:
+            return own
+        return watch_all(
+            own,
+            self._cluster,
+            lambda peer, since: self._forwarder.stream(peer, "watch", args._replace(since=since), context),
+        )
