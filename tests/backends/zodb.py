@@ -73,7 +73,7 @@ def zeo_server(folder: Path, *names: str) -> Iterator[ZEOServer]:
     try:
         yield zeo
     finally:
-        zeo.stop()
+        zeo.stop(signal.SIGKILL)  # nobody opens its files again
 
 
 @contextmanager

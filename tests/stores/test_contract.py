@@ -10,8 +10,11 @@ from tests.backends import BACKENDS, Started
 from tests.contracts import store as contract
 from tests.contracts.store import SCENARIOS, Scenario
 from tests.contracts.store_model import run_random
+from tests.scale import examples
 
 BROWSER_ONLY = {"indexeddb"}
+STEPS = {"memory": 400, "sqlite": 400, "postgresql": 200, "zodb": 200}
+FEW = 100  # on the others, which are slow
 OF_ENGINE = {"zeo": "zodb", "relstorage": "zodb"}  # backends that are other storages of one engine
 
 
@@ -44,5 +47,5 @@ async def test_random_operations(backend: str, backends: Started) -> None:
     async def reopen() -> Store:
         return await open_store(url)
 
-    done = await run_random(reopen, seed=20, steps=400)
+    done = await run_random(reopen, seed=20, steps=examples(STEPS.get(backend, FEW)))
     assert min(done.values()) > 0

@@ -13,7 +13,7 @@ from tests.backends import BACKENDS, Started
 from tests.contracts.crash import POINTS, check, killed_writer
 
 DURABLE = [backend for backend in BACKENDS if backend != "memory"]
-SLOW = {"s3": 10, "dynamodb": 4}  # how many times fewer commits to wait for
+SLOW = {"s3": 10, "dynamodb": 4, "relstorage": 4, "zeo": 2, "postgresql": 2}  # how many times fewer commits to wait for
 
 
 @pytest.mark.parametrize("backend", DURABLE)

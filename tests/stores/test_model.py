@@ -31,7 +31,7 @@ batches = st.builds(
 )
 
 
-EXAMPLES = {"memory": 15, "sqlite": 15, "dynamodb": 3, "relstorage": 3}
+EXAMPLES = {"memory": 15, "sqlite": 15, "s3": 3, "dynamodb": 3, "relstorage": 3}
 
 
 class StoreMachine(RuleBasedStateMachine):

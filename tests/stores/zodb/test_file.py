@@ -430,17 +430,17 @@ async def churn(store: Store, path: Path, rounds: int) -> int:
 
 async def test_file_is_packed_while_it_is_used(path: Path) -> None:
     store = await packed_early(path)
-    largest = await churn(store, path, 800)
+    largest = await churn(store, path, 300)
     assert await asyncio.to_thread(packer_of(store).wait, 5)
     packed = packer_of(store).size
     assert 0 < packed < largest
-    assert [value for _, value in await scan_all(store, "log", 1000)] == [b"%d" % turn for turn in range(800)]
+    assert [value for _, value in await scan_all(store, "log", 1000)] == [b"%d" % turn for turn in range(300)]
     await store.commit(puts((b"last", b"1"), space="meta"))
     await store.close()
     assert {each.name for each in path.parent.iterdir()} <= {path.name + end for end in ("", ".lock", ".tmp", ".index")}
     store = await packed_early(path)
     assert packer_of(store).size == packed, "it knows how large the file was after it was packed"
-    assert await store.commit(Batch(appends=[("log", b"more")])) == [801]
+    assert await store.commit(Batch(appends=[("log", b"more")])) == [301]
     await store.close()
 
 
