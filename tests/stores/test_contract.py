@@ -15,11 +15,10 @@ from tests.scale import examples
 BROWSER_ONLY = {"indexeddb"}
 STEPS = {"memory": 400, "sqlite": 400, "postgresql": 200, "zodb": 200}
 FEW = 100  # on the others, which are slow
-OF_ENGINE = {"zeo": "zodb", "relstorage": "zodb"}  # backends that are other storages of one engine
 
 
 def test_every_engine_is_under_contract() -> None:
-    assert {OF_ENGINE.get(name, name) for name in BACKENDS} | BROWSER_ONLY == set(ENGINES)
+    assert {backend.module for backend in BACKENDS.values()} | BROWSER_ONLY == set(ENGINES)
 
 
 def test_every_scenario_is_listed() -> None:

@@ -9,10 +9,9 @@ import pytest
 
 from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store
-from tests.backends import BACKENDS, Started
+from tests.backends import BACKENDS, DURABLE, Started
 from tests.contracts.crash import POINTS, check, killed_writer
 
-DURABLE = [backend for backend in BACKENDS if backend != "memory"]
 SLOW = {"s3": 10, "dynamodb": 4, "relstorage": 4, "zeo": 2, "postgresql": 2}  # how many times fewer commits to wait for
 
 
@@ -22,7 +21,7 @@ async def test_killed_under_load(backend: str, backends: Started) -> None:
     acknowledged: set[bytes] = set()
     for run in range(2):
         count = random.randrange(50, 400) // SLOW.get(backend, 1)
-        acknowledged |= await asyncio.to_thread(killed_writer, url, str(run), BACKENDS[backend], "", count)
+        acknowledged |= await asyncio.to_thread(killed_writer, url, str(run), BACKENDS[backend].module, "", count)
         store = await open_store(url)
         assert len(await check(store, acknowledged)) >= len(acknowledged) >= 5 * (run + 1)
         await store.close()
@@ -32,7 +31,7 @@ async def test_killed_under_load(backend: str, backends: Started) -> None:
 @pytest.mark.parametrize("backend", DURABLE)
 async def test_killed_at_a_point(backend: str, point: str, backends: Started) -> None:
     url = backends.url(backend)
-    acknowledged = await asyncio.to_thread(killed_writer, url, "a", BACKENDS[backend], point, 3)
+    acknowledged = await asyncio.to_thread(killed_writer, url, "a", BACKENDS[backend].module, point, 3)
     store = await open_store(url)
     held = await check(store, acknowledged)
     assert (len(held) > len(acknowledged)) == (point == "after")

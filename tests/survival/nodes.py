@@ -30,7 +30,7 @@ def node(backend: str, url: str, *more: str, name: str = "node", point: str = ""
 
     It is killed in the end, whatever it does.
     """
-    command = [sys.executable, "-c", START, BACKENDS[backend], point, str(count), "--json"]
+    command = [sys.executable, "-c", START, BACKENDS[backend].module, point, str(count), "--json"]
     command += ["node", "start", "--name", name, "--port", "0", "--store", url, *more]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:

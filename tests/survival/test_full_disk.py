@@ -6,8 +6,8 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -19,7 +19,7 @@ from emerge_wasm.errors import LimitExceeded
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.stores import open_store
-from tests.backends import BACKENDS
+from tests.backends import BACKENDS, serve_of
 from tests.backends.disk import Disk, small_disk
 from tests.backends.postgresql import Server, server
 from tests.backends.zodb import relstorage_url, zeo_server
@@ -27,18 +27,6 @@ from tests.backends.zodb import relstorage_url, zeo_server
 from .load import Note
 
 Where = Iterator[tuple[str, Disk]]
-
-
-@contextmanager
-def sqlite(folder: Path) -> Where:
-    with small_disk(folder) as disk:
-        yield f"sqlite:///{folder}/full.db", disk
-
-
-@contextmanager
-def zodb(folder: Path) -> Where:
-    with small_disk(folder) as disk:
-        yield f"zodb:///{folder}/full.fs", disk
 
 
 @contextmanager
@@ -84,7 +72,18 @@ def relstorage(folder: Path) -> Where:
         yield relstorage_url(running, "filled"), disk
 
 
-DISKS: list[Callable[[Path], AbstractContextManager[tuple[str, Disk]]]] = [sqlite, zodb, zeo, postgresql, relstorage]
+SERVERS = {"zeo": zeo, "postgresql": postgresql, "relstorage": relstorage}
+
+
+@contextmanager
+def on_small_disk(backend: str, folder: Path) -> Where:
+    """The URL of a store on a disk with little room, and the disk."""
+    if backend in SERVERS:
+        with SERVERS[backend](folder) as made:
+            yield made
+    else:
+        with small_disk(folder) as disk, serve_of(backend)(folder) as urls:
+            yield urls("full"), disk
 
 
 @asynccontextmanager
@@ -141,12 +140,12 @@ class Filling:
 
 def test_every_engine_is_filled() -> None:
     """But those that have no disk of ours: what their services refuse is tested with the stores."""
-    assert {where.__name__ for where in DISKS} == {*BACKENDS} - {"memory", "s3", "dynamodb"}
+    assert {name for name, backend in BACKENDS.items() if backend.disk == "server"} == set(SERVERS)
 
 
-@pytest.mark.parametrize("where", DISKS)
-async def test_full_disk(where: Callable[[Path], AbstractContextManager[tuple[str, Disk]]], tmp_path: Path) -> None:
-    with where(tmp_path) as (url, disk):
+@pytest.mark.parametrize("backend", [name for name, backend in BACKENDS.items() if backend.disk])
+async def test_full_disk(backend: str, tmp_path: Path) -> None:
+    with on_small_disk(backend, tmp_path) as (url, disk):
         async with opened(url) as client:
             filling = Filling(client)
             await filling.fill(8)

@@ -13,7 +13,7 @@ from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.stores import open_store
-from tests.backends import BACKENDS, Started
+from tests.backends import DURABLE, Started
 from tests.conftest import Server
 from tests.contracts.crash import POINTS
 from tests.contracts.store import scan_all
@@ -21,7 +21,6 @@ from tests.contracts.store import scan_all
 from .load import Worker, check, note, under_load
 from .nodes import node
 
-DURABLE = [backend for backend in BACKENDS if backend != "memory"]
 WORKERS = 6
 COMMITS = 60  # the one in which the node dies
 SLOW = {"s3": 45, "dynamodb": 20}  # where a commit takes longer
