@@ -1,15 +1,14 @@
-"""The one tree of errors: each keeps its code across every wire, names the path and says what to do.
+"""The one tree of errors. Each keeps its code across every wire, names the path and says what to do.
 
-Imports nothing of ours but a type: every layer raises these.
+Every layer raises these, so this imports nothing of ours but the types of results.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-if TYPE_CHECKING:
-    from .results import ErrorRow
+from .results import ErrorRow
 
 __all__ = [
     "CannotShip",
@@ -34,18 +33,18 @@ class EmergeError(Exception):
 
     code: ClassVar[str] = "Error"
 
-    def __init__(self, message: str, *, path: str | None = None, remedy: str | None = None, **details: Any) -> None:
+    def __init__(self, message: str, *, path: str | None = None, remedy: str | None = None, **details: object) -> None:
         super().__init__(message)
         self.message = message
         self.path = path
         self.remedy = remedy
-        self.details = details
+        self.details: dict[str, Any] = details
 
     def __str__(self) -> str:
         return f"{self.message} ({self.remedy})" if self.remedy else self.message
 
     def to_wire(self) -> ErrorRow:
-        """Plain data from which `error_from_wire` makes the same error again."""
+        """Return plain data from which `error_from_wire` makes the same error again."""
         return {
             "code": self.code,
             "message": self.message,
@@ -62,7 +61,7 @@ class NotFound(EmergeError, LookupError):
 
 
 class Conflict(EmergeError):
-    """Somebody changed it since it was read. `details` may hold `theirs`, `mine` (states) and `version`."""
+    """Somebody else changed it since it was read. `details` may hold `theirs`, `mine` (states) and `version`."""
 
     code = "Conflict"
 
@@ -96,7 +95,7 @@ class ExecutionFailed(EmergeError):
 
 
 class Unavailable(EmergeError):
-    """The place asked is out of reach now; trying again later may help."""
+    """What was asked cannot be reached now; trying again later may help."""
 
     code = "Unavailable"
 
@@ -123,7 +122,7 @@ _BY_CODE: dict[str, type[EmergeError]] = {
 
 
 def error_from_wire(data: Mapping[str, Any]) -> EmergeError:
-    """The error that `to_wire` described; an unknown code becomes a plain EmergeError."""
+    """Make the error that `to_wire` described; an unknown code becomes a plain EmergeError."""
     kind = _BY_CODE.get(str(data.get("code")), EmergeError)
     details = data.get("details")
     return kind(

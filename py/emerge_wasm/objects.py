@@ -1,4 +1,4 @@
-"""What users derive from: EmergeObject, EmergeFile; and the pointer that a listing returns for one entry.
+"""The classes that users derive from, EmergeObject and EmergeFile; and the pointer that a listing has for one entry.
 
 Plain data: no I/O, no clock, no environment. An object's *metadata* says where it is and which version;
 its *state* is everything else it holds (see `codec`).
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from .paths import child_path
+from .results import PointerRow
 
 DIRECTORY = "directory"
 DEFAULT_PERMS = "rwxr-x---"
@@ -47,7 +48,7 @@ class EmergeFile(EmergeObject):
 
 @dataclass(kw_only=True)
 class EmergeDirectory(EmergeObject):
-    """A directory, as `getobject` gives it. Storing one makes it."""
+    """A directory, as `getobject` returns it. Storing one makes it."""
 
     type: str = field(default=DIRECTORY, repr=False)
 
@@ -57,7 +58,7 @@ METADATA = tuple(f.name for f in fields(EmergeObject) if f.name != "id")
 
 
 def object_path(obj: EmergeObject) -> str:
-    """Where an object is (or will be stored): its directory and its name, which falls back to its id."""
+    """Return where an object is, or will be stored: its directory and its name, which falls back to its id."""
     return child_path(obj.path, obj.name or obj.id)
 
 
@@ -66,8 +67,7 @@ class Pointer:
     """One entry of a directory: no state, no code.
 
     `class_name` and `bundle` (a hash) are empty for directories and plain state; `size` is the state's bytes;
-    `revision` is globally unique per change; `parent` is the revision before it ("" for the first).
-    `removed`: it is no more, as only a listing of /registry tells.
+    `revision` is globally unique per change. `removed`: the object was removed; only a listing of /registry has such.
     """
 
     uuid: str
@@ -94,14 +94,16 @@ class Pointer:
     def is_directory(self) -> bool:
         return self.type == DIRECTORY
 
-    def to_wire(self) -> dict[str, Any]:
-        """A plain map with these fields, as operations return it: `removed` only where it is so."""
+    def to_wire(self) -> PointerRow:
+        """Return a plain map with these fields, as operations have it: `removed` only where it is true."""
         wire = asdict(self)
-        return wire if self.removed else {name: wire[name] for name in _ALWAYS}
+        if not self.removed:
+            del wire["removed"]
+        return cast(PointerRow, wire)
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> Self:
-        """The pointer in such a map; keys unknown here (from a newer node) are dropped."""
+        """Make the pointer in such a map; keys unknown here (from a newer node) are dropped."""
         return cls(**{name: data[name] for name in _ALWAYS}, removed=data.get("removed", False))
 
 

@@ -1,4 +1,4 @@
-"""Paths: what is a valid one, and how it splits. Pure functions on strings.
+"""Check and split paths. Pure functions on strings.
 
 Names are any Unicode text in NFC, 1 to 255 characters and at most 960 bytes in UTF-8, without `/`, control characters
 or lone surrogates; `.` and `..` are refused rather than resolved, so that a path always says where it points.
@@ -18,7 +18,7 @@ DEPTH_LIMIT = 64
 
 
 def check_name(name: str) -> str:
-    """The name in NFC; Invalid, naming the fault, when it cannot be a name."""
+    """Return the name in NFC. Raises Invalid, naming the fault, when it cannot be a name."""
     if not isinstance(name, str):
         raise Invalid(f"a name must be text, not {type(name).__name__}")
     shown = name if len(name) <= 40 else name[:37] + "…"
@@ -43,7 +43,7 @@ def check_name(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def split_path(path: str) -> tuple[str, ...]:
-    """The names of an absolute path: `/` is (), `/a/b` is ("a", "b"). One trailing slash is allowed."""
+    """Split an absolute path into names: `/` is (), `/a/b` is ("a", "b"). One trailing slash is allowed."""
     if not isinstance(path, str):
         raise Invalid(f"a path must be text, not {type(path).__name__}")
     if not path.startswith("/"):
@@ -60,10 +60,10 @@ def split_path(path: str) -> tuple[str, ...]:
 
 
 def join_path(*names: str) -> str:
-    """The absolute path of these (already checked) names."""
+    """Return the absolute path of these (already checked) names."""
     return "/" + "/".join(names)
 
 
 def child_path(directory: str, name: str) -> str:
-    """The path of `name` in `directory`."""
+    """Return the path of `name` in `directory`."""
     return directory.rstrip("/") + "/" + name

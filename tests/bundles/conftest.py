@@ -52,7 +52,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Mod
         spec = importlib.util.spec_from_file_location(name, path)
         assert spec and spec.loader
         found = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, found)
+        monkeypatch.setitem(sys.modules, name, found)  # patched: a module of the user's is there by name
         spec.loader.exec_module(found)
         return found
 

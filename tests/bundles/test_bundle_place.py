@@ -152,7 +152,7 @@ class Console:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.module = ModuleType("cells")
-        monkeypatch.setitem(sys.modules, "cells", self.module)
+        monkeypatch.setitem(sys.modules, "cells", self.module)  # patched: as a console's module is there
         self.count = 0
 
     def run(self, text: str, flags: int = 0) -> None:
@@ -261,7 +261,7 @@ def test_a_module_whose_name_another_took(tmp_path: Path, monkeypatch: pytest.Mo
         spec = importlib.util.spec_from_file_location("twin_module", path)
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, "twin_module", module)
+        monkeypatch.setitem(sys.modules, "twin_module", module)  # patched: as a test runner puts it there
         spec.loader.exec_module(module)
         made.append(module.Twin)
     assert ["FACTOR = 2" in capture(made[0])[-1].preamble, "FACTOR = 3" in capture(made[1])[-1].preamble] == [

@@ -147,7 +147,8 @@ async def _rows(client: ReadOperations, path: str) -> AsyncIterator[JSONRow]:
 
 
 def _row(place: JSONRow, state: object) -> JSONRow:
-    fields: JSONRow = plain(state)
+    fields = plain(state)
+    assert isinstance(fields, dict)  # a state is a map
     return {**place, **{name: value for name, value in fields.items() if name not in PLACE}}
 
 

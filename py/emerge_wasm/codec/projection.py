@@ -16,15 +16,17 @@ from .attributes import state_of
 from .literal import show
 from .value import Record, Reference, class_name_of
 
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
-def plain(value: object) -> Any:
+
+def plain(value: object) -> JsonValue:
     """Convert a value to JSON data: dates in ISO 8601, bytes in base64, time spans in seconds, sets as lists.
 
     Decimal, UUID and complex become text, as do nan and the infinities; a record or dataclass is its fields with
     "$class", a reference {"$ref": uuid}. Keys other than text are written as Python shows them.
     """
     kind = type(value)
-    if kind in (str, int, bool, type(None)):
+    if value is None or (kind in (str, int, bool) and isinstance(value, str | int)):
         return value
     convert = _CONVERT.get(kind)
     if convert:
@@ -38,19 +40,19 @@ def plain(value: object) -> Any:
     return show(value)
 
 
-def _list(value: Iterable[object]) -> list[object]:
+def _list(value: Iterable[object]) -> list[JsonValue]:
     return [plain(item) for item in value]
 
 
-def _set(value: Iterable[object]) -> list[object]:
+def _set(value: Iterable[object]) -> list[JsonValue]:
     return [plain(item) for item in sorted(value, key=show)]
 
 
-def _map(value: Mapping[Any, object]) -> dict[str, object]:
+def _map(value: Mapping[Any, object]) -> dict[str, JsonValue]:
     return {key if type(key) is str else show(key): plain(item) for key, item in value.items()}
 
 
-_CONVERT: dict[type, Callable[[Any], object]] = {
+_CONVERT: dict[type, Callable[[Any], JsonValue]] = {
     list: _list,
     tuple: _list,
     set: _set,

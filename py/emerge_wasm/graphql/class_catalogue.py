@@ -9,6 +9,7 @@ more has changed than is worth following. Imports no graphql-core.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -18,6 +19,8 @@ from ..objects import DIRECTORY
 from ..results import ChangePage, PointerRow
 from .caller import GraphQLCaller
 from .schema_class import SchemaClasses
+
+log = logging.getLogger("emerge.graphql")
 
 CLASSES_LIMIT = 1000
 """Class bundles of one schema."""
@@ -111,8 +114,8 @@ class ClassCatalogue:
         for hash in sorted(self.bundles, key=lambda hash: (self.bundles[hash], hash)):
             try:
                 classes.add(hash, found.get)
-            except EmergeError:
-                continue
+            except EmergeError as error:
+                log.warning("the class bundle %s below %s has no type: %s", hash[:12], self.path, error.message)
         return classes
 
 

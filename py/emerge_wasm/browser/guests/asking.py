@@ -25,7 +25,7 @@ class AskingClient(Client):
         self._about: dict[str, Any] = {}  # the pointer of the object that is being unpacked
 
     async def load_class(self, pointer: Pointer) -> type:
-        self._about = pointer.to_wire()
+        self._about = {**pointer.to_wire()}
         return await super().load_class(pointer)
 
     async def fetch_bundles(self, hash: str) -> dict[str, bytes]:
