@@ -28,7 +28,7 @@ from emerge_wasm.cluster.membership import TIMES
 from emerge_wasm.context import UMASK
 from emerge_wasm.filesystem.filesystem import FORMAT
 from emerge_wasm.filesystem.indexes import text
-from emerge_wasm.filesystem.objects import read
+from emerge_wasm.filesystem.tree import load
 from emerge_wasm.filesystem.runs import host as hosting
 from emerge_wasm.filesystem.runs import invoke as invocation
 from emerge_wasm.filesystem.runs import object_lock as turn
@@ -185,7 +185,7 @@ FACTS = {
     ],
     "search.md": [
         f"| {body.TEXT_LIMIT:,} characters, nested {body.DEPTH_LIMIT} deep; {mebi(expression.VALUES_LIMIT)} captured",
-        f"| {read.PAGE_LIMIT:,} objects",
+        f"| {load.PAGE_LIMIT:,} objects",
         f"| {defining.FIELDS_LIMIT}, {defining.INDEXES_LIMIT} |",
         f"its first {order.TEXT_BYTES} bytes",
         f"| {searchtext.WORDS_LIMIT}, of {text.WORD_LENGTH} characters each",
