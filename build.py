@@ -13,6 +13,11 @@ import signal
 import subprocess
 import sys
 
+if __name__ == "__main__" and __spec__ is not None:  # `python -m build` means the packaging tool of that name
+    from buildtools.packaging import run_build_package
+
+    sys.exit(run_build_package())
+
 from buildtools import check, distribution, environment, page
 from buildtools.step import ROOT, BuildError, say
 

@@ -28,7 +28,6 @@ from emerge_wasm.cluster.membership import TIMES
 from emerge_wasm.context import UMASK
 from emerge_wasm.filesystem.filesystem import FORMAT
 from emerge_wasm.filesystem.indexes import text
-from emerge_wasm.filesystem.tree import load
 from emerge_wasm.filesystem.runs import host as hosting
 from emerge_wasm.filesystem.runs import invoke as invocation
 from emerge_wasm.filesystem.runs import object_lock as turn
@@ -37,6 +36,7 @@ from emerge_wasm.filesystem.runs.inside import execute
 from emerge_wasm.filesystem.searches import aggregate, searchtext
 from emerge_wasm.filesystem.searches import define_index as defining
 from emerge_wasm.filesystem.transactions import overlay, transaction
+from emerge_wasm.filesystem.tree import load
 from emerge_wasm.query import order
 from emerge_wasm.relay.settings import BrowserLimits
 from emerge_wasm.stores.dynamodb import open as dynamodb_open

@@ -1,5 +1,20 @@
-"""`python -m emerge_wasm.cli` is `emerge`."""
+"""`emerge`, and `python -m emerge_wasm.cli`. Says which extra is missing where the command line is not installed."""
 
-from .main import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def main() -> None:
+    """Run the command line, or exit with what to install for it."""
+    try:
+        from .main import main as emerge
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        sys.exit("emerge needs the package click: pip install 'emerge-wasm[cli,node]'")
+    emerge()
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ from ..errors import Conflict, Invalid
 from ..operations import Answer, Context, Wire, find_operation
 from ..results import GraphQLAnswer
 from ..store import Batch, Store
+from ..version import package_version
 from .archives import archive, export_load
 from .core import Core
 from .execution import EXECUTION, Execution
@@ -29,7 +30,6 @@ from .versions import compare, log
 FORMAT = b"2"
 """The layout of records in a store (see `record.py`); a store of another format is refused by name."""
 
-VERSION = "0.1.0"
 
 Handler = Callable[..., Any]
 
@@ -137,7 +137,7 @@ async def hello(core: Core, context: Context) -> Wire:
     return {
         "node": core.node,
         "uuid": core.uuid,
-        "version": VERSION,
+        "version": package_version(),
         "store": core.url.split(":", 1)[0],
         "durability": core.store.capabilities.durability,
         "largest_batch": core.store.capabilities.largest_batch,
