@@ -29,7 +29,7 @@ _MALFORMED = (EmergeError, ValueError, TypeError, LookupError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ArchiveRecord:
     """Versions of one object, oldest first, and where it shall be: below what it is loaded into."""
 
     names: Names
@@ -50,7 +50,7 @@ class Record:
         states = {row["content"]: row["state"] for row in self.versions if row["state"] is not None}
         return states.get(self.newest["content"])
 
-    def joined(self, other: Record) -> Record:
+    def joined(self, other: ArchiveRecord) -> ArchiveRecord:
         """This and the next record of the same object as one; Conflict when that is no such record."""
         if self.uuid != other.uuid or self.newest["version"] >= other.versions[0]["version"] or self.is_directory:
             path = join_path(*self.names)
@@ -64,11 +64,11 @@ class Record:
         return {row["bundle"] for row in self.versions}.union(*states)
 
 
-def read_record(record: Any) -> Record:
+def read_record(record: Any) -> ArchiveRecord:
     """A record that says nothing impossible; Invalid, naming its path, for anything else."""
     path = record.get("path") if isinstance(record, dict) else None
     try:
-        read = Record(split_path(path), bytes.fromhex(record["uuid"]), list(record["versions"]))
+        read = ArchiveRecord(split_path(path), bytes.fromhex(record["uuid"]), list(record["versions"]))
         _check(read)
     except _MALFORMED as error:
         said = f": {error}" if str(error) else ""
@@ -76,7 +76,7 @@ def read_record(record: Any) -> Record:
     return read
 
 
-def _check(record: Record) -> None:
+def _check(record: ArchiveRecord) -> None:
     if len(record.uuid) != 16 or not record.versions:
         raise ValueError("it has no uuid, or no versions")
     last, held = 0, set[int]()

@@ -23,12 +23,12 @@ from ..layout.record import INLINE_LIMIT, ROOT, Entry, VersionRecord, link_key, 
 from ..objects.write import check_bundles
 from ..tree.find import REMOVED, find_place, may_see, name
 from ..tree.links import newest_record
-from .archive_record import OF_ENTRY, Record, read_record
+from .archive_record import OF_ENTRY, ArchiveRecord, read_record
 
 
 async def load(core: Core, context: Context, path: str, records: Values, bundles: dict[str, bytes] | None) -> int:
     target = await name(core, path)
-    parsed: dict[Names, Record] = {}
+    parsed: dict[Names, ArchiveRecord] = {}
     for each in records:
         record = _below(target, read_record(each))
         parsed[record.names] = parsed[record.names].joined(record) if record.names in parsed else record
@@ -45,7 +45,7 @@ async def load(core: Core, context: Context, path: str, records: Values, bundles
     return await retry(path, attempt)
 
 
-def _below(target: Names, record: Record) -> Record:
+def _below(target: Names, record: ArchiveRecord) -> ArchiveRecord:
     """A record at its place. The root of elsewhere, loaded into a directory, is one of its own, as it was at last."""
     if record.uuid == ROOT and target:
         newest = {**record.newest, "version": 1, "content": 0, "parent_revision": ""}
@@ -63,7 +63,7 @@ class _Loading:
     made: dict[Names, Place] = field(default_factory=dict)  # what is in the change already
     uuids: set[bytes] = field(default_factory=set)
 
-    async def add(self, record: Record) -> None:
+    async def add(self, record: ArchiveRecord) -> None:
         if not record.names:
             return await self._add_root(record)
         place = await self._find(record)
@@ -73,7 +73,7 @@ class _Loading:
         elif not (record.is_directory and before.is_directory):
             await self._add_more(record, place, before)
 
-    async def _find(self, record: Record) -> Place:
+    async def _find(self, record: ArchiveRecord) -> Place:
         """Where it shall be, with what was made of the way to it."""
         names = record.names
         way = [self.made[names[:depth]] for depth in range(1, len(names)) if names[:depth] in self.made]
@@ -85,7 +85,7 @@ class _Loading:
             await find_place(self.core, names) if above is None else replace(above, names=names, raws=list(above.raws))
         )
 
-    async def _add_root(self, record: Record) -> None:
+    async def _add_root(self, record: ArchiveRecord) -> None:
         """What `/` was, unless it was given rights and the like here too; they are its owner's to give."""
         root = (await find_place(self.core, ())).root
         if record.uuid == ROOT and root == ROOT_RAW and access.owns(self.context, root):
@@ -93,7 +93,7 @@ class _Loading:
             self.change.expect("entries", ROOT_KEY, None)
             self.change.put("entries", ROOT_KEY, entry.pack())
 
-    async def _add_new(self, record: Record, place: Place) -> None:
+    async def _add_new(self, record: ArchiveRecord, place: Place) -> None:
         """An object that is not there: its versions as they were, or, where it was removed, its newest as one more."""
         change = self.change
         if record.names[:-1] not in self.made:
@@ -116,7 +116,7 @@ class _Loading:
             change.touch(place.above, None, entry.pack())
         self._made(place, entry)
 
-    async def _known(self, record: Record, place: Place) -> VersionRecord | None:
+    async def _known(self, record: ArchiveRecord, place: Place) -> VersionRecord | None:
         """The removal of an object that was here; Conflict when it is here, or was and is not the caller's."""
         known = await newest_record(self.core, record.uuid)
         if record.uuid in self.uuids:
@@ -131,7 +131,7 @@ class _Loading:
             remedy="copy it there (cp), or load into another filesystem",
         )
 
-    async def _add_more(self, record: Record, place: Place, before: Entry) -> None:
+    async def _add_more(self, record: ArchiveRecord, place: Place, before: Entry) -> None:
         """The versions that come after those that are there: records before this one had them."""
         first = record.versions[0]
         fits = before.uuid == record.uuid and not (before.is_directory or record.is_directory)
@@ -155,7 +155,7 @@ class _Loading:
             values |= {"owner": self.context.principal, "group": ""}
         return Entry(uuid=uuid, size=len(row["state"] or b""), content=row["content"], **values)
 
-    def _put_versions(self, record: Record, name: str, parent: bytes, directory: str) -> Entry:
+    def _put_versions(self, record: ArchiveRecord, name: str, parent: bytes, directory: str) -> Entry:
         """All versions of a record; the entry of the newest."""
         change, held = self.change, dict[int, tuple[int, int, int]]()  # content there -> (content here, size, refs)
         for row in record.versions:
