@@ -22,20 +22,20 @@ _DURABILITY = {"disk": "strict", "relaxed": "relaxed"}
 T = TypeVar("T")
 
 
-class _Reply(Protocol):
+class _Buffer(Protocol):
     """A JavaScript buffer."""
 
     def to_bytes(self) -> bytes: ...
 
 
-class _Database(Protocol):
+class _JSDatabase(Protocol):
     """An opened database of web/indexeddb.ts; each call takes and gives one buffer."""
 
-    def get(self, buffer: object, /) -> Awaitable[_Reply]: ...
+    def get(self, buffer: object, /) -> Awaitable[_Buffer]: ...
 
-    def scan(self, buffer: object, /) -> Awaitable[_Reply]: ...
+    def scan(self, buffer: object, /) -> Awaitable[_Buffer]: ...
 
-    def commit(self, buffer: object, /) -> Awaitable[_Reply]: ...
+    def commit(self, buffer: object, /) -> Awaitable[_Buffer]: ...
 
     def close(self) -> Awaitable[object]: ...
 
@@ -43,7 +43,7 @@ class _Database(Protocol):
 class IndexedDBStore:
     """A store of URL `indexeddb://name`. Several tabs of one origin may open it and write to it."""
 
-    def __init__(self, name: str, durability: str, database: _Database) -> None:
+    def __init__(self, name: str, durability: str, database: _JSDatabase) -> None:
         self.capabilities = Capabilities(
             durability=durability,
             reopens=True,
@@ -128,7 +128,7 @@ class IndexedDBStore:
             raise closed(f"indexeddb://{self._name}")
 
     async def _call(
-        self, method: Callable[[object], Awaitable[_Reply]], head: list[int], parts: Iterable[bytes]
+        self, method: Callable[[object], Awaitable[_Buffer]], head: list[int], parts: Iterable[bytes]
     ) -> tuple[bytes, list[int]]:
         """Call a method of the database; return (the whole reply, the words of its head)."""
         from js import Uint8Array

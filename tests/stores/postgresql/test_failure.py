@@ -121,7 +121,7 @@ async def impatient(url: str, patience: float) -> PostgreSQLStore:
 
 
 @pytest.mark.parametrize("lose", ["request", "answer"])
-async def test_connection_lost_during_a_commit(way: Any, lose: str) -> None:
+async def test_connection_lost_during_a_commit(way: Any, lose: str, caplog: pytest.LogCaptureFixture) -> None:
     """Applied or not, it is found out: the commit is there once, and its numbers are right."""
     store = await opened(way.url)
     assert await store.commit(Batch(appends=[("log", b"first"), ("meta", b"")])) == [1, 1]
@@ -130,6 +130,7 @@ async def test_connection_lost_during_a_commit(way: Any, lose: str) -> None:
     answers = await asyncio.gather(*[store.commit(batch) for batch in batches], return_exceptions=True)
     assert answers[:2] == [[2], [3]] and isinstance(answers[2], Conflict)
     assert way.lose == "" and bool(way.late) == (lose == "answer")
+    assert "the answer to a commit is lost" in caplog.text
     assert [value for _, value in await scan_all(store, "log", 10)] == [b"first", b"MINE", b"beside"]
     assert await store.commit(mine(b"next")) == [4]
     await store.close()

@@ -178,7 +178,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Db]:
     return databases
 
 
-async def test_database_that_closed_itself_is_opened_again(made: list[Db], url: str) -> None:
+async def test_database_that_closed_itself_is_opened_again(
+    made: list[Db], url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     store = await opened(url)
     await store.commit(puts((b"k", b"1")))
     for round_ in range(2):
@@ -188,6 +190,7 @@ async def test_database_that_closed_itself_is_opened_again(made: list[Db], url: 
         await store.commit(Batch(puts=[(STATES, b"k", b"1")], appends=[(LOG, b"a")], expects=[(STATES, b"k", b"1")]))
     assert len(await store.scan(LOG)) == 2
     assert len(made) == 3
+    assert caplog.text.count("the database failed and is opened anew") == 2
     await store.close()
 
 

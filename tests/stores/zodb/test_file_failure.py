@@ -230,7 +230,9 @@ async def test_read_only_file(store: ZODBStore, path: Path) -> None:
         await again.close()
 
 
-async def test_packing_that_fails(store: ZODBStore, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_packing_that_fails(
+    store: ZODBStore, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """It is tried again when the file has grown: not with every commit, and long before it is three times as large."""
     sizes: list[int] = []
 
@@ -243,6 +245,7 @@ async def test_packing_that_fails(store: ZODBStore, path: Path, monkeypatch: pyt
         await churn(store, path, 200)
         assert (await packed(store)).size == 0
     assert 3 < len(sizes) < 30
+    assert caplog.text.count("packing failed") == len(sizes) and str(path) in caplog.text
     assert all(1.09 < later / before < 1.5 for before, later in itertools.pairwise(sizes))
     await churn(store, path, 100)
     size = (await packed(store)).size

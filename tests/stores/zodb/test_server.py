@@ -238,7 +238,9 @@ async def test_three_make_a_store_at_once(served: Served) -> None:
 
 
 @pytest.mark.parametrize("lose", ["request", "answer"])
-async def test_connection_lost_while_a_commit_becomes_final(way: tuple[Way, str], backend: str, lose: str) -> None:
+async def test_connection_lost_while_a_commit_becomes_final(
+    way: tuple[Way, str], backend: str, lose: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """Applied or not, it is found out: it is there once, and its numbers are right."""
     line, url = way
     store = await opened(url)
@@ -251,6 +253,7 @@ async def test_connection_lost_while_a_commit_becomes_final(way: tuple[Way, str]
     ]
     answers = await asyncio.gather(*[store.commit(batch) for batch in batches], return_exceptions=True)
     assert line.lose is None
+    assert "a commit was not answered and is looked for" in caplog.text
     assert answers[:2] == [[2], [3]] and isinstance(answers[2], Conflict)
     assert [value for _, value in await scan_all(store, "log", 10)] == [b"first", b"mine", b"beside"]
     assert await store.commit(Batch(appends=[("log", b"next")])) == [4]

@@ -17,7 +17,7 @@ from ZODB.POSException import ConflictError, StorageError
 
 from .location import ZODBLocation
 from .source import failures_of, mapped_errors, source_of
-from .tree import Node, ZODBRows, only_ours, prepare
+from .tree import TreeNode, ZODBRows, only_ours, prepare
 
 _log = logging.getLogger("emerge.stores.zodb")
 _CACHE = 32 << 20  # bytes of rows that each connection keeps in memory
@@ -71,7 +71,7 @@ class ZODBConnection:
         except failures_of(self._location) as error:
             _log.info("%s: a connection could not be closed in order: %r", self._location.name, error)
 
-    def _prefetch(self, nodes: Sequence[Node]) -> None:
+    def _prefetch(self, nodes: Sequence[TreeNode]) -> None:
         if self._location.remote:
             missing = [each._p_oid for each in nodes if each._p_changed is None]
             if len(missing) > 1:

@@ -85,12 +85,12 @@ def only_ours(connection: object, module: str, name: str) -> type:
         raise ForeignClass(f"{module}.{name}") from None
 
 
-Node = Leaf | Tree
-Prefetch = Callable[[Sequence[Node]], None]
+TreeNode = Leaf | Tree
+Prefetch = Callable[[Sequence[TreeNode]], None]
 """Get the records of these nodes, which will be needed next, in one round trip; or do nothing."""
 
 
-class Connection(Protocol):
+class RootConnection(Protocol):
     """What is needed of a connection of ZODB."""
 
     def root(self) -> MutableMapping[str, Leaf]: ...
@@ -99,7 +99,7 @@ class Connection(Protocol):
 class ZODBRows:
     """The rows as one connection sees them, in the transaction it has begun."""
 
-    def __init__(self, connection: Connection, prefetch: Prefetch) -> None:
+    def __init__(self, connection: RootConnection, prefetch: Prefetch) -> None:
         head = connection.root()[ROOT]
         self.turn = head[b"turn"]
         self._trees = {space: head[b"space/" + space.encode()] for space in SPACES}
@@ -117,7 +117,7 @@ class ZODBRows:
 
     def expect(self, keys: Iterable[Key]) -> None:
         """Prefetch what `get` of these keys will look at, level by level."""
-        level: list[tuple[Node, list[bytes]]] = []
+        level: list[tuple[TreeNode, list[bytes]]] = []
         for space, tree in self._trees.items():
             if wanted := sorted({key for of, key in keys if of == space}):
                 level.append((tree, wanted))
@@ -156,7 +156,7 @@ class ZODBRows:
             items = node.items(start, end, excludemax=end is not None)
             yield from reversed(list(items)) if reverse else items
 
-    def _leaves(self, node: Node, start: bytes, end: bytes | None, limit: int, reverse: bool) -> Iterator[Node]:
+    def _leaves(self, node: TreeNode, start: bytes, end: bytes | None, limit: int, reverse: bool) -> Iterator[TreeNode]:
         """Yield the leaves (or the tree itself, when it has none of its own) that hold a range, in order."""
         children, keys = _children(node)
         if not children:
@@ -180,7 +180,7 @@ class ZODBRows:
                     yield from self._leaves(child, start, end, limit, reverse)
 
 
-def prepare(connection: Connection) -> bool:
+def prepare(connection: RootConnection) -> bool:
     """Make what a new store needs, or an older one lacks; return whether anything was made.
 
     Raises Invalid for a ZODB that is not an Emerge store, or of a newer format.
@@ -200,7 +200,7 @@ def prepare(connection: Connection) -> bool:
     return bool(missing)
 
 
-def _children(node: Node) -> tuple[list[Node], list[bytes]]:
+def _children(node: TreeNode) -> tuple[list[TreeNode], list[bytes]]:
     """Return a tree's children, and the keys between them; nothing when its rows are in its own record."""
     state = OOBTree.__getstate__(node)
     if state is None or len(state) == 1:
@@ -208,7 +208,7 @@ def _children(node: Node) -> tuple[list[Node], list[bytes]]:
     return list(state[0][::2]), list(state[0][1::2])
 
 
-def _below(node: Node, wanted: list[bytes]) -> list[tuple[Node, list[bytes]]]:
+def _below(node: TreeNode, wanted: list[bytes]) -> list[tuple[TreeNode, list[bytes]]]:
     """Return the children of a node that hold these (sorted) keys, each with its own keys."""
     if type(node) is Leaf:
         return []
