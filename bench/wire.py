@@ -31,7 +31,7 @@ def zeromq_rate(endpoint: str, events: list[bytes], in_flight: int, *, checked: 
     """Events a second through a bare DEALER, with so many under way."""
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.connect(endpoint)
-        return _rate(
+        return measure_rate(
             events,
             in_flight,
             lambda payload: socket.send_multipart([b"", payload]),
@@ -96,10 +96,12 @@ def websocket_rate(url: str, token: str, events: list[bytes], in_flight: int) ->
                 if msgpack.unpackb(payload, raw=False, strict_map_key=False)[1] in ("OK", "ERR"):
                     return payload
 
-        return _rate(events, in_flight, socket.send, receive, True)
+        return measure_rate(events, in_flight, socket.send, receive, True)
 
 
-def _rate(events: list[bytes], in_flight: int, send: Exchange, receive: Callable[[], bytes], checked: bool) -> float:
+def measure_rate(
+    events: list[bytes], in_flight: int, send: Exchange, receive: Callable[[], bytes], checked: bool
+) -> float:
     pending: Iterator[bytes] = iter(events)
     for _ in range(min(in_flight, len(events))):
         send(next(pending))

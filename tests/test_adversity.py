@@ -70,7 +70,7 @@ class Misbehaving(EmergeFile):
     def die(self) -> None:
         import os
 
-        os._exit(3)
+        os._exit(3)  # private: the way of the standard library to die at once
 
     def recurse(self) -> int:
         return self.recurse()

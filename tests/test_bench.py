@@ -11,7 +11,7 @@ import pytest
 import zmq
 
 from bench.measure import Row, in_turn, print_rows
-from bench.wire import _rate, make_event, zeromq_rate
+from bench.wire import make_event, measure_rate, zeromq_rate
 
 ANSWER = msgpack.packb([{"message_id": "a", "v": 3}, "OK", [None]])
 FAILURE = msgpack.packb([{"message_id": "a", "v": 3}, "ERR", ["NotFound", "nothing is at /x", ""]])
@@ -46,15 +46,15 @@ def test_a_rate_counts_every_event_and_keeps_so_many_in_flight() -> None:
         return ANSWER
 
     events = [make_event("get", [f"/{number}"]) for number in range(10)]
-    assert _rate(events, 4, sent.append, receive, True) > 0
+    assert measure_rate(events, 4, sent.append, receive, True) > 0
     assert sent == events
     assert received == [4] * 7 + [3, 2, 1]
 
 
 def test_a_failing_call_has_no_rate() -> None:
     with pytest.raises(RuntimeError, match="nothing is at /x"):
-        _rate([b"one", b"two"], 1, lambda _: None, lambda: FAILURE, True)
-    assert _rate([b"one", b"two"], 1, lambda _: None, lambda: FAILURE, False) > 0
+        measure_rate([b"one", b"two"], 1, lambda _: None, lambda: FAILURE, True)
+    assert measure_rate([b"one", b"two"], 1, lambda _: None, lambda: FAILURE, False) > 0
 
 
 @contextmanager
