@@ -43,19 +43,19 @@ class Remote:
 
     def __init__(self, transport: Transport, context: Wire, turns: Turns) -> None:
         self._transport = transport
-        self._context = context or None
+        self._context = context
         self._turns = turns
 
     async def _call(self, row: Operation, args: tuple[object, ...]) -> object:
         try:
             async with self._turns.semaphore:
-                return await self._transport.call(row.name, list(args), self._context)
+                return await self._transport.call(row.name, list(args), self._context or None)
         except Invalid:
             _check_paths(row, args)
             raise
 
     async def _stream(self, row: Operation, args: tuple[object, ...]) -> AsyncGenerator[object, None]:
-        items = self._transport.stream(row.name, list(args), self._context)
+        items = self._transport.stream(row.name, list(args), self._context or None)
         try:
             async for item in items:
                 yield item

@@ -6,14 +6,17 @@ Not for a sandbox's worker, which has a Host only at the other end of a socket.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import aclosing
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import TypeVar
 
 from ...filesystem.runner import Host
 from ...operations import Values, Wire
+from ...sync import AsyncWork
 from ..client import Client
+from ..remote import ending
 from ..sync import SyncClient
+
+T = TypeVar("T")
 
 
 class HostTransport:
@@ -23,39 +26,44 @@ class HostTransport:
         self._host = host
         self._loop = loop
 
-    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> object:
         return await self._there(self._host.call(name, args, context))
 
-    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[Any, None]:
-        items: Any = self._host.stream(name, args, context)
+    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[object, None]:
+        items = self._host.stream(name, args, context)
         if asyncio.get_running_loop() is self._loop:
-            async with aclosing(items):
+            async with ending(items):
                 async for item in items:
                     yield item
             return
         try:
-            while (step := await self._there(_step(items))) is not None:
+            while step := await self._there(_step(items)):
                 yield step[0]
         finally:
-            await self._there(items.aclose())
+            await self._there(_close(items))
 
     async def close(self) -> None: ...
 
-    async def _there(self, work: Coroutine[Any, Any, Any]) -> Any:
+    async def _there(self, work: AsyncWork[T]) -> T:
         if asyncio.get_running_loop() is self._loop:
             return await work
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
 
-async def _step(items: Any) -> tuple[Any] | None:
-    """The next item, None at the end."""
+async def _step(items: AsyncIterator[object]) -> list[object]:
+    """The next item; none at the end."""
     try:
-        return (await anext(items),)
+        return [await anext(items)]
     except StopAsyncIteration:
-        return None
+        return []
 
 
-def give_filesystem(host: Host) -> dict[str, Callable[[], Any]]:
+async def _close(items: AsyncIterator[object]) -> None:
+    async with ending(items):
+        pass
+
+
+def give_filesystem(host: Host) -> dict[str, Callable[[], object]]:
     """What a method is handed for its parameters `fs` and `afs`. To be called in the loop of its Host."""
     transport = HostTransport(host, asyncio.get_running_loop())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
-from typing import Any, cast
+from typing import cast
 
 from ...filesystem import Filesystem
 from ...operations import Answer, Context, Values, Wire
@@ -16,11 +16,11 @@ class LocalTransport:
         self.filesystem = filesystem
         self.context = context or Context(superuser=True, via="local")
 
-    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
-        return await cast("Awaitable[Any]", self._dispatch(name, args, context))
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> object:
+        return await cast("Awaitable[object]", self._dispatch(name, args, context))
 
-    def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[Any]:
-        return cast("AsyncIterator[Any]", self._dispatch(name, args, context))
+    def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[object]:
+        return cast("AsyncIterator[object]", self._dispatch(name, args, context))
 
     async def close(self) -> None:
         await self.filesystem.close()

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from ...codec import decode, encode
@@ -67,7 +67,7 @@ class RESTTransport:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> object:
         """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
         task = asyncio.ensure_future(self._call(name, args, context))
         self._under_way.add(task)
@@ -80,7 +80,7 @@ class RESTTransport:
         finally:
             self._under_way.discard(task)
 
-    async def _call(self, name: str, args: Values, context: Wire | None) -> Any:
+    async def _call(self, name: str, args: Values, context: Wire | None) -> object:
         try:
             async with self._turns, self._post(name, args, context, self._timeout) as answer:
                 body = await self._read_whole(answer)
@@ -89,7 +89,7 @@ class RESTTransport:
         self._check(answer, MSGPACK, body)
         return decode(body, limit=SIZE_LIMIT)
 
-    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[Any]:
+    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[object]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         try:
             async with self._post(name, args, context, SILENCE) as answer:
@@ -135,7 +135,7 @@ class RESTTransport:
                 raise LimitExceeded("the answer is too long", remedy=f"the limit is {SIZE_LIMIT}", limit="event size")
         return bytes(body)
 
-    async def _items(self, answer: Response) -> AsyncGenerator[Any, None]:
+    async def _items(self, answer: Response) -> AsyncGenerator[object, None]:
         """The items, read to the body's very end, so that the connection can be used again."""
         reader = FrameReader(SIZE_LIMIT)
         ended = False

@@ -97,7 +97,7 @@ class WebSocketTransport:
             await self._ready()
         return await self._calls.call(name, args, context)
 
-    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[Any]:
+    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[object]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         if self._socket is None:
             await self._ready()

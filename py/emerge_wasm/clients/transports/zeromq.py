@@ -156,7 +156,7 @@ class ZeroMQTransport:
             await self.connect()
         return await self._calls.call(name, args, context)
 
-    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[Any]:
+    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[object]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         if not self._connected:
             await self.connect()
