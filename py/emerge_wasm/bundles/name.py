@@ -26,7 +26,7 @@ def free_names(text: str) -> FreeNames:
     """Find the free names in the (dedented) source of a class, function or assignment."""
     tree = ast.parse(text)
     annotations = set(_annotation_names(tree))
-    bare_tree = ast.fix_missing_locations(_Bare().visit(tree))
+    bare_tree = ast.fix_missing_locations(_AnnotationRemover().visit(tree))
     eager = set(_eager_names(bare_tree.body))
     bare = ast.unparse(bare_tree)
     hard: set[str] = set()
@@ -35,8 +35,8 @@ def free_names(text: str) -> FreeNames:
     return FreeNames(frozenset(hard), frozenset((annotations | soft) - hard), frozenset(eager), frozenset(annotations))
 
 
-class _Bare(ast.NodeTransformer):
-    """Remove the annotations from a tree."""
+class _AnnotationRemover(ast.NodeTransformer):
+    """Removes the annotations from a tree."""
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         node.annotation = None

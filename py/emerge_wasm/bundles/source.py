@@ -77,7 +77,7 @@ def first_line(node: ast.AST) -> int:
 
 
 def _string_lines(node: ast.AST) -> set[int]:
-    """The lines that begin within a string."""
+    """Return the lines that begin within a string."""
     inside: set[int] = set()
     for child in ast.walk(node):
         if isinstance(child, ast.JoinedStr) or (

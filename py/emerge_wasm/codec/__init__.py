@@ -1,4 +1,4 @@
-"""Bytes <-> values: what a state is written as, and how values are shown and typed in.
+"""Encode values as bytes and decode them; show values as text and read what people type.
 
 Layer 2: msgpack and the standard library only. Reading never runs code and imports no class by name; a nested
 dataclass whose class is not at hand is a `Record`.

@@ -1,4 +1,4 @@
-"""Which attributes the instances of a class have: slots, defaults, and those that are only caches.
+"""Find the attributes that the instances of a class have: slots, defaults, and those that are only caches.
 
 Each class is looked at once. Imports nothing but the standard library.
 """
@@ -13,7 +13,10 @@ from weakref import WeakKeyDictionary
 
 @dataclass(frozen=True, slots=True)
 class ClassAttributes:
-    """`caches`: names of functools.cached_property; `defaults`: (field, default, factory or None)."""
+    """The attributes of a class's instances.
+
+    `caches`: names of functools.cached_property. `defaults`: (field, default, factory or None).
+    """
 
     slots: tuple[str, ...]
     caches: frozenset[str]

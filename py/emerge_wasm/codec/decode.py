@@ -34,7 +34,7 @@ _CONTAINER_SET = frozenset(_CONTAINERS)
 
 
 class Decoder:
-    """Decode one message. `make_record` makes the value of a nested record."""
+    """Decodes one message. `make_record` makes the value of a nested record."""
 
     def __init__(self, make_record: MakeRecord = Record) -> None:
         self.make_record = make_record

@@ -55,7 +55,7 @@ class Refusal(Exception):
 
 
 class Encoder:
-    """Lower values to the types that msgpack writes. `careful` also checks each integer and string."""
+    """Lowers values to the types that msgpack writes. `careful` also checks each integer and string."""
 
     def __init__(self, bundle_of: BundleOf | None = None, careful: bool = False) -> None:
         self.bundle_of = bundle_of

@@ -18,7 +18,7 @@ def fits(name: str) -> bool:
 
 
 def name_types(class_names: Iterable[str], reserved: Iterable[str]) -> dict[str, str]:
-    """Name a type for each class: `Order.Line` becomes Order_Line, and so does any character that GraphQL lacks.
+    """Name a type for each class: `Order.Line` becomes Order_Line, as does any sign that GraphQL forbids.
 
     A name that is taken, or from which a taken one would be made, gets a `_` at its end.
     """

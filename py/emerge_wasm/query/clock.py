@@ -1,4 +1,4 @@
-"""Bound the time that an expression of many parts may take on one object: each part is bounded, but not their sum."""
+"""Bound the time of an expression of many parts on one object: each part is bounded alone, not all together."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def _look_at(bundle: Bundle, find: Find) -> Shape:
     if not bundle.content.parts and not bundle.content.within:
         return _installed(bundle)
     names: dict[str, Attribute] = {}
-    shape = _Drawn(bundle.class_name)
+    shape = _ShapeBuilder(bundle.class_name)
     rows = lineage(bundle, find)
     if not rows:
         return Shape(bundle.class_name, opaque=_GONE)
@@ -122,8 +122,8 @@ def _look_at(bundle: Bundle, find: Find) -> Shape:
 
 
 @dataclass(slots=True)
-class _Drawn:
-    """A shape in the making, while the classes of a lineage are read."""
+class _ShapeBuilder:
+    """Builds a shape from the classes of a lineage."""
 
     name: str
     opaque: str = ""
