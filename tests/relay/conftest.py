@@ -127,7 +127,7 @@ async def relay(start: Start) -> RelayServer:
 
 async def node_is(server: RelayServer, name: str | None) -> None:
     """Wait until the relay knows that node (None: that there is none)."""
-    await until(lambda: (server.relay.uplink.place.node if server.relay.uplink.place else None) == name)
+    await until(lambda: (server.relay.uplink.node.name if server.relay.uplink.node else None) == name)
 
 
 async def until(condition: Callable[[], object]) -> None:

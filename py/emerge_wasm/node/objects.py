@@ -37,7 +37,7 @@ class ObjectRoutes:
     def follow(self, name: str) -> OneAnswer:
         """Make the route of an operation that runs here, or where its path is."""
 
-        async def follow(args: Arguments, context: Context) -> Any:
+        async def follow(args: Arguments, context: Context) -> object:
             past = bool(getattr(args, "as_of", ""))
             try:
                 return await self._forwarder.local(name, args, context)
@@ -91,7 +91,7 @@ class ObjectRoutes:
     def place(self, name: str) -> OneAnswer:
         """Make the route of an operation whose path may be new."""
 
-        async def place(args: Arguments, context: Context) -> Any:
+        async def place(args: Arguments, context: Context) -> object:
             return await self._forwarder.ask(await self._home(args.path, context), name, args, context)
 
         return place
@@ -112,7 +112,7 @@ class ObjectRoutes:
     def place_all(self, name: str) -> OneAnswer:
         """Make the route of an operation with many paths, all of one node (see `_home`)."""
 
-        async def place(args: Arguments, context: Context) -> Any:
+        async def place(args: Arguments, context: Context) -> object:
             paths = paths_of(name, args)
             holders = await self._locator.find(paths)
             new: dict[str, list[Holder]] = {}  # directory -> who gets what is new in it
@@ -147,7 +147,7 @@ class ObjectRoutes:
     def change_all(self, name: str) -> OneAnswer:
         """Make the route of an operation that every holder of the path does; the own answer counts."""
 
-        async def change(args: Arguments, context: Context) -> Any:
+        async def change(args: Arguments, context: Context) -> object:
             split_path(args.path)
             holders = await self._locator.find_one(args.path) or [None]
             return [await self._forwarder.ask(holder, name, args, context) for holder in holders][-1]
@@ -169,7 +169,7 @@ class ObjectRoutes:
     def carry(self, name: str) -> OneAnswer:
         """Make the route of an operation from a source to a target on the same node."""
 
-        async def carry(args: Arguments, context: Context) -> Any:
+        async def carry(args: Arguments, context: Context) -> object:
             split_path(args.source), split_path(args.target)
             holders = await self._locator.find_one(args.source) or [None]
             if len(holders) > 1:  # a directory, each has a part of

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
 
 from ..errors import EmergeError, NotFound, PermissionDenied
 from ..filesystem.runs.event_queue import Feed, together
@@ -29,7 +28,7 @@ class RunRoutes:
         self._locator = locator
         self._forwarder = locator.forwarder
 
-    async def run(self, args: Arguments, context: Context) -> Any:
+    async def run(self, args: Arguments, context: Context) -> object:
         holders = await self._holders(args.path)
         if len(holders) == 1:
             return await self._forwarder.ask(holders[0], "run", args, context)

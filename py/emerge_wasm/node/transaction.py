@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
 from ..errors import Invalid
 from ..operations import Arguments, Context, find_operation
@@ -23,11 +22,11 @@ class TransactionRoutes:
     def inside(self, name: str) -> Route:
         """Make the route of an operation that runs here and nowhere else."""
 
-        async def answer(args: Arguments, context: Context) -> Any:
+        async def answer(args: Arguments, context: Context) -> object:
             await self._check(name, args, context)
             return await self._forwarder.local(name, args, context)
 
-        async def stream(args: Arguments, context: Context) -> AsyncGenerator[Any, None]:
+        async def stream(args: Arguments, context: Context) -> AsyncGenerator[object, None]:
             await self._check(name, args, context)
             async with aclosing(self._forwarder.stream(None, name, args, context)) as items:
                 async for item in items:

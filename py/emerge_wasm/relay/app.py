@@ -1,4 +1,4 @@
-"""The relay as an ASGI application: the page, its one-time link, the WebSocket, and a look at its health."""
+"""The relay as an ASGI application: the page, its one-time link, the WebSocket, REST, GraphQL and its health."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ..clients.transports.websocket import BEAT
 from ..cluster.membership import Cluster
 from ..cluster.peer import Identity
 from ..rest.app import PREFIX
-from ..rest.graphql import GraphQL
+from ..rest.graphql import GraphQLApp
 from .browser import RESTART, Browser
 from .gate import WebSocketRefused, admit, cookie_name
 from .guest import guest
 from .header import SecurityHeaders
-from .rest import RestRelay
+from .rest import RESTRelay
 from .session import Sessions
 from .settings import RelaySettings
 from .static import StaticPage
@@ -32,7 +32,7 @@ from .uplink import Uplink
 
 
 class Relay:
-    """What the routes share: settings, sessions, the way to the node, the browsers that are here."""
+    """What the routes share: settings, sessions, the uplink to the node, the connected browsers."""
 
     def __init__(self, settings: RelaySettings) -> None:
         self.settings = settings
@@ -41,8 +41,8 @@ class Relay:
         self.cluster = Cluster(join=settings.nodes, observer=True)
         self.cluster.on_change(self._members_changed)
         self.browsers: set[Browser] = set()
-        self.rest = RestRelay(settings, self.sessions, self.uplink)
-        self.graphql = GraphQL(self.rest.dispatch, self.rest.admit, self.rest.limits)
+        self.rest = RESTRelay(settings, self.sessions, self.uplink)
+        self.graphql = GraphQLApp(self.rest.dispatch, self.rest.admit, self.rest.limits)
         self.page: StaticPage | None = StaticPage(settings.dist, settings.immutable) if settings.dist else None
 
     @asynccontextmanager
@@ -64,7 +64,7 @@ class Relay:
             await self.uplink.close()
 
     def _members_changed(self, how: str, identity: Identity) -> None:
-        """Nodes that joined can take over from those that the settings name."""
+        """Let nodes that joined take over from those that the settings name."""
         self.uplink.look_at([*self.settings.nodes, *(member.rpc for member in self.cluster.peers())])
 
     async def _beat(self) -> None:
@@ -74,7 +74,7 @@ class Relay:
                 browser.beat()
 
     async def socket(self, websocket: WebSocket) -> None:
-        """`/ws`: admit, or refuse before it is accepted."""
+        """`/ws`: admit a WebSocket, or refuse it before it is accepted."""
         settings = self.settings
         try:
             caller = admit(websocket, self.sessions, settings.host, settings.origins)
@@ -92,7 +92,7 @@ class Relay:
             self.browsers.discard(browser)
 
     async def index(self, request: Request) -> Response:
-        """`/`: the page, or with `?token=` the session that it stands for: the operator's, or a principal's."""
+        """`/`: the page, or with `?token=` a new session: the operator's, or a principal's."""
         token = request.query_params.get("token")
         if token is None:
             return await self._index(request)
@@ -110,9 +110,9 @@ class Relay:
         return Response(None, status, {"Cache-Control": "no-store"})
 
     async def health(self, request: Request) -> Response:
-        """`/healthz`: the relay lives; whether its node does; how many browsers are here."""
-        place = self.uplink.place
-        body = {"relay": "up", "node": place.node if place else None, "browsers": len(self.browsers)}
+        """`/healthz`: the relay is up; the name of its node; the number of its browsers."""
+        node = self.uplink.node
+        body = {"relay": "up", "node": node.name if node else None, "browsers": len(self.browsers)}
         return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
     async def _index(self, request: Request) -> Response:
@@ -144,7 +144,7 @@ def make_app(settings: RelaySettings) -> Starlette:
         Route("/guest", guest),
         WebSocketRoute("/ws", relay.socket),
         Mount(PREFIX, relay.rest.app),
-        *GraphQL.routes(relay.graphql),
+        *GraphQLApp.routes(relay.graphql),
     ]
     if relay.page is not None:
         page: ASGIApp = relay.page

@@ -1,11 +1,10 @@
-"""One WebSocket from its acceptance to its end: reads, a bounded queue out, and a closing code that says why."""
+"""One WebSocket from its acceptance to its end: reading, a bounded queue of events to send, a closing code."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from contextlib import suppress
-from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -22,10 +21,10 @@ ABORT = "emerge.abort"
 
 
 class Browser:
-    """Whoever is at the other end of one accepted WebSocket; a program is one too."""
+    """The other end of one accepted WebSocket: a browser, or a program."""
 
-    def __init__(self, websocket: WebSocket, uplink: Uplink, limits: BrowserLimits, ask_caller: FindCaller) -> None:
-        self.pipe = Pipe(uplink, limits, self.deliver, ask_caller)
+    def __init__(self, websocket: WebSocket, uplink: Uplink, limits: BrowserLimits, find_caller: FindCaller) -> None:
+        self.pipe = Pipe(uplink, limits, self.deliver, find_caller)
         self._websocket = websocket
         self._uplink = uplink
         self._limits = limits
@@ -41,7 +40,7 @@ class Browser:
         unsubscribe = self._uplink.subscribe(self._switch)
         self.deliver(self.pipe.status())
         tasks: list[asyncio.Future[None]] = [asyncio.ensure_future(self._read()), asyncio.ensure_future(self._write())]
-        ends: list[asyncio.Future[Any]] = [*tasks, self._ending]
+        ends: list[asyncio.Future[None] | asyncio.Future[tuple[int, str]]] = [*tasks, self._ending]
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -55,7 +54,7 @@ class Browser:
             await self._leave(*self._ending.result())
 
     def deliver(self, payload: bytes) -> None:
-        """Queue an event for the browser; one that reads too slowly is let go."""
+        """Queue an event for the browser, and disconnect one that reads too slowly."""
         if self._ending.done():
             return
         self._queue.append(payload)
@@ -65,7 +64,7 @@ class Browser:
         self._filled.set()
 
     def beat(self) -> None:
-        """A sign of life, to the browser and, for what it asked, to the node; a session that is over ends."""
+        """Send a heartbeat to the browser and, for its requests, to the node; end a session that is over."""
         if self.pipe.is_over:
             self.end(POLICY, OVER)
             return
@@ -86,7 +85,7 @@ class Browser:
             message = await self._websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            payload: Any = message.get("bytes")
+            payload = message.get("bytes")
             if payload is None:
                 self.end(UNSUPPORTED, "events are binary messages, not text")
                 return
@@ -110,7 +109,7 @@ class Browser:
                 await self._filled.wait()
 
     async def _leave(self, code: int, reason: str) -> None:
-        """Say why, and hang up on who does not listen even to that."""
+        """Close with a code and a reason, and drop the connection of one that does not read even that."""
         try:
             async with asyncio.timeout(self._limits.patience):
                 with suppress(WebSocketDisconnect, RuntimeError):

@@ -1,4 +1,4 @@
-"""Whether a WebSocket may come in: session, Origin, subprotocol, room. Decided before it is accepted."""
+"""Whether a WebSocket may connect: its session, Origin and subprotocol, checked before it is accepted."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from .session import RelayCaller, Sessions
 
 
 def cookie_name(connection: HTTPConnection) -> str:
-    """Cookies are not kept apart by port, so the name is."""
+    """The name of the session's cookie, with the port: browsers share cookies between ports."""
     return f"emerge-{_port(connection)}"
 
 
 class WebSocketRefused(Exception):
-    """Why a WebSocket may not come in."""
+    """A WebSocket may not connect; the message says why."""
 
 
 def admit(connection: HTTPConnection, sessions: Sessions, host: str, origins: Iterable[str]) -> RelayCaller:
-    """Who this WebSocket is from; WebSocketRefused when it may not come in."""
+    """Return who opens this WebSocket.
+
+    Raises:
+        WebSocketRefused: they may not.
+    """
     headers: Headers = connection.headers
     origin = headers.get("origin")
     if origin is not None and origin not in own_origins(connection, host, origins):

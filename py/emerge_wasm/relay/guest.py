@@ -1,7 +1,7 @@
-"""The empty document in which the page closes in the code of others: served from our origin, of no origin itself.
+"""The empty document in which the page confines the code of others: served from our origin, without one itself.
 
-`sandbox` without `allow-same-origin` takes cookies and storage away, the rest of the policy the network: what runs in
-there was handed over by the page, and can talk to nobody but it.
+`sandbox` without `allow-same-origin` takes cookies and storage away, the rest of the policy takes the network. What
+runs in there comes from the page, and can talk only to it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The headers that every answer of the relay carries: isolation, what the page may load, nothing to guess at."""
+"""The security headers of every answer of the relay: isolation, and what the page may load."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HEADERS = {
 
 
 class SecurityHeaders:
-    """Wraps an ASGI application."""
+    """Add the headers to the answers of an ASGI application."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,20 +1,20 @@
-"""One browser's way to the node: events pass both ways unopened but for their envelope.
+"""One browser's way to the node: events pass both ways, and only their envelopes are opened.
 
-The envelope of a principal's request says who asks; nothing that they write there themselves gets through. The pipe
-knows which requests are under way, so that they can be bounded, be answered at once when the node goes, and be
-ended when the browser goes. Knows nothing of WebSockets.
+The envelope of a principal's request gets a context that says who asks, in place of what they wrote there. The pipe
+knows the requests under way: it limits them, answers them at once when the node goes, and ends them when the browser
+goes. It does not know WebSockets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import zmq
 
 from ..clients.transports.websocket import STATUS
 from ..clients.transports.zeromq import LINGER, DrainedSocket
 from ..errors import EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable
+from ..operations import Wire
 from ..wire.event import (
     END,
     ERR,
@@ -45,28 +45,32 @@ FindCaller = Callable[[], RelayCaller | None]
 
 
 class Pipe:
-    """The requests of one browser. `deliver(payload)` takes what is for the browser, without waiting.
+    """Pass the requests of one browser to the node. `deliver(payload)` takes an event for the browser, without waiting.
 
-    `ask_caller` tells who is there, None when their session is over.
+    `find_caller` returns who is there now, None when their session is over.
     """
 
     def __init__(
-        self, uplink: Uplink, limits: BrowserLimits, deliver: Callable[[bytes], None], ask_caller: FindCaller
+        self, uplink: Uplink, limits: BrowserLimits, deliver: Callable[[bytes], None], find_caller: FindCaller
     ) -> None:
         self.uplink = uplink
         self.limits = limits
         self.requests: dict[Id, int] = {}  # those under way: channel, bytes of the request
         self._bytes = 0
         self._deliver = deliver
-        self._ask_caller = ask_caller
+        self._find_caller = find_caller
         self._ids = Ids()
-        self._place: LiveNode | None = None
-        self._node = ""  # the last one's name
+        self._node: LiveNode | None = None
+        self._name = ""  # of the last node
         self._socket: DrainedSocket | None = None
         self._connect()
 
     def from_browser(self, payload: bytes) -> None:
-        """Pass on what the browser sent; Invalid when it is no event (then there is no channel to say so on)."""
+        """Pass on what the browser sent.
+
+        Raises:
+            Invalid: it is no event, so there is no channel to answer it on.
+        """
         header, name = peek(payload)
         channel = header.get("response_to")
         if channel is None:
@@ -77,7 +81,7 @@ class Pipe:
                 self._forget(channel)
 
     def from_node(self, frames: list[bytes]) -> None:
-        """Pass on what the node sent; what belongs to no request under way is dropped."""
+        """Pass on what the node sent, and drop what belongs to no request under way."""
         payload = frames[-1]
         try:
             header, name = peek(payload)
@@ -94,30 +98,30 @@ class Pipe:
         self._deliver(payload)
 
     def switch(self) -> None:
-        """The node came, went or is another one: what is under way there is answered now, unless nothing changed."""
-        if self.uplink.place == self._place:
+        """Follow the uplink to its node; when that changed, answer now what is under way at the old one."""
+        if self.uplink.node == self._node:
             return
-        gone = self._place
+        gone = self._node
         self._disconnect()
         for channel in list(self.requests):
             self._forget(channel)
-            name = gone.node if gone else "the node"
+            name = gone.name if gone else "the node"
             self._deliver(encode_error(self._ids, channel, _unavailable(f"{name} went away", UNKNOWN, gone)))
         self._connect()
 
     def beat(self) -> None:
-        """Tell the node that the askers live, also while a browser's kernel is busy computing."""
+        """Send the node a heartbeat for each request, also while the browser's kernel is busy."""
         for channel in self.requests:
             self._send(encode({"message_id": self._ids(), "v": 3, "response_to": channel}, HEARTBEAT, [0]))
 
     def status(self) -> bytes:
-        """The unsolicited event that tells the browser whether the node is there."""
-        place = self.uplink.place
-        state = {"node": place.node, "state": "up"} if place else {"node": self._node, "state": "down"}
+        """Make the unsolicited event that tells the browser whether the node is there."""
+        node = self.uplink.node
+        state = {"node": node.name, "state": "up"} if node else {"node": self._name, "state": "down"}
         return encode({"message_id": self._ids(), "v": 3}, STATUS, [state])
 
     def close(self) -> None:
-        """The browser is gone: end what it asked for."""
+        """End the requests of a browser that is gone."""
         for channel in list(self.requests):
             self._send(encode_end(self._ids, channel))
             self._forget(channel)
@@ -125,10 +129,10 @@ class Pipe:
 
     @property
     def is_over(self) -> bool:
-        """The session has ended: the token that it is by was removed, or has expired."""
-        return self._ask_caller() is None
+        """Whether the session has ended: its token was removed, or has expired."""
+        return self._find_caller() is None
 
-    def _request(self, header: dict[str, Any], name: str, payload: bytes) -> None:
+    def _request(self, header: Wire, name: str, payload: bytes) -> None:
         channel = header.get("message_id")
         if not isinstance(channel, (bytes, str)) or len(channel) > ID_LIMIT or channel in self.requests:
             raise Invalid("the event opens no channel", remedy="give it a message_id of its own")
@@ -142,9 +146,9 @@ class Pipe:
         self._bytes += len(payload)
         self._send(payload)
 
-    def _stamped(self, channel: Id, header: dict[str, Any], payload: bytes) -> bytes:
-        """The request as the node gets it; the header of a principal's is made anew, with who they are."""
-        caller = self._ask_caller()
+    def _stamped(self, channel: Id, header: Wire, payload: bytes) -> bytes:
+        """Make the request for the node; the header of a principal's is replaced by one with who they are."""
+        caller = self._find_caller()
         if caller is None:
             raise PermissionDenied("your session has ended: its token was removed or has expired", remedy=SIGN_IN)
         if caller.token is None:
@@ -153,9 +157,9 @@ class Pipe:
         return replace_header(payload, {"message_id": channel, "v": 3, "context": context})
 
     def _check(self, name: str, size: int) -> None:
-        """Raise why a request of so many bytes cannot be passed on now."""
+        """Raise the reason why a request of so many bytes cannot be passed on now."""
         if self._socket is None:
-            raise _unavailable(self.uplink.missing(), RECONNECTS, self._place)
+            raise _unavailable(self.uplink.missing(), RECONNECTS, self._node)
         if name.startswith("_"):
             raise Invalid(f"{name[:80]!r} cannot be called", remedy="names that begin with _ are the node's own")
         if len(self.requests) >= self.limits.requests:
@@ -175,10 +179,10 @@ class Pipe:
             pass
 
     def _connect(self) -> None:
-        self._place = self.uplink.place
-        if self._place is not None:
-            self._node = self._place.node
-            self._socket = DrainedSocket(open_dealer(self._place.endpoint), self.from_node)
+        self._node = self.uplink.node
+        if self._node is not None:
+            self._name = self._node.name
+            self._socket = DrainedSocket(open_dealer(self._node.endpoint), self.from_node)
 
     def _disconnect(self, linger: int = 0) -> None:
         if self._socket is not None:
@@ -186,8 +190,8 @@ class Pipe:
             self._socket = None
 
 
-def _unavailable(message: str, remedy: str, place: LiveNode | None) -> Unavailable:
-    return Unavailable(message, remedy=remedy, node=place.node if place else "")
+def _unavailable(message: str, remedy: str, node: LiveNode | None) -> Unavailable:
+    return Unavailable(message, remedy=remedy, node=node.name if node else "")
 
 
 def _too_much(what: str, limit: str) -> LimitExceeded:

@@ -1,10 +1,11 @@
-"""The relay on uvicorn: in a loop that runs already; its caller owns signals and printing."""
+"""The relay on uvicorn, in the running loop; the caller owns signals and printing."""
 
 from __future__ import annotations
 
 from typing import Any, Self
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 from ..clients.transports.endpoint import is_loopback
 from ..errors import Invalid
@@ -15,11 +16,11 @@ from .settings import RelaySettings
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's own, which lets the application drop a connection whose other end does not read."""
+    """uvicorn's protocol, with a way for the application to drop a connection whose other end does not read."""
 
-    def handle_connect(self, event: Any) -> None:
+    def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        scope: Any = getattr(self, "scope", None)  # there is none when the handshake itself was refused
+        scope = getattr(self, "scope", None)  # there is none when the handshake itself was refused
         if scope is not None:
             scope["extensions"][ABORT] = {"call": self.transport.abort}
 
@@ -59,7 +60,12 @@ class RelayServer:
         return self._server.url
 
     async def start(self) -> str:
-        """Listen; the address. Invalid when the port is taken, Unavailable when the relay cannot start."""
+        """Listen, and return the address.
+
+        Raises:
+            Invalid: the port is taken, or other machines could reach the address.
+            Unavailable: the relay cannot start.
+        """
         if not is_loopback(self.settings.host):
             raise Invalid(
                 f"{self.settings.host}:{self.settings.port} can be reached from other machines,"
@@ -69,7 +75,7 @@ class RelayServer:
         return await self._server.start()
 
     def invite(self) -> str:
-        """An address with a fresh one-time token, for one browser."""
+        """Make an address with a one-time token, for one browser."""
         return f"{self.url}/?token={self.relay.sessions.invite()}"
 
     async def stop(self) -> None:

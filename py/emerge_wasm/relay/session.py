@@ -1,6 +1,6 @@
-"""Who may come in: by one-time links, the signed cookies they turn into, the token of programs, those of principals.
+"""Who may use the relay: by a one-time link and the signed cookie it turns into, or by a token.
 
-No web framework here: text in, verdicts out. The secret is kept in a file, so that sessions outlive a restart.
+No web framework: text in, callers out. The secret is kept in a file, so that sessions outlive a restart.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
@@ -25,22 +24,25 @@ INVITATIONS = 64
 
 @dataclass(frozen=True, slots=True)
 class RelayCaller:
-    """Who is at the other end of a session: a principal by their token, or (`token` None) the operator."""
+    """The user of a session: a principal by their token, or (`token` None) the operator."""
 
     token: Token | None = None
 
     @property
     def context(self) -> Context:
-        """Who asks, as the relay sees it."""
+        """The context of this caller's requests at the relay."""
         if self.token is None:
             return Context(superuser=True, via="relay")
         return Context(self.token.principal, self.token.groups, via="relay")
 
-    def stamp(self, wanted: Any) -> Wire | None:
-        """The context of a call of theirs, for the node, which takes the relay for its operator.
+    def stamp(self, wanted: object) -> Wire | None:
+        """Make the context of this caller's call for the node, which takes the relay for its operator.
 
-        The operator's stays as it is; of a principal's only `umask` and `transaction` do. Raises PermissionDenied for
-        a principal who asks to be somebody else, Invalid for what is malformed.
+        The operator's stays as it is; of a principal's only `umask` and `transaction` do.
+
+        Raises:
+            PermissionDenied: a principal asks to be somebody else.
+            Invalid: it is malformed.
         """
         if wanted is not None and not isinstance(wanted, dict):
             raise Invalid("the call's context is not a map")
@@ -66,7 +68,7 @@ class Sessions:
         self._invitations: dict[str, None] = {}
 
     def invite(self) -> str:
-        """A new one-time token; the oldest unused ones are forgotten when there are many."""
+        """Make a one-time token; of many unused ones the oldest is forgotten."""
         while len(self._invitations) >= INVITATIONS:
             del self._invitations[next(iter(self._invitations))]
         token = secrets.token_urlsafe(24)
@@ -74,8 +76,10 @@ class Sessions:
         return token
 
     def redeem(self, token: str) -> str | None:
-        """The cookie's value for an unused one-time token, which is used then, or for a principal's token, which opens
-        many; None for any other."""
+        """Return the value of a session's cookie for a token, None for an unknown one.
+
+        A one-time token is used up by this; a principal's opens many sessions.
+        """
         if token in self._invitations:
             del self._invitations[token]
             return self._sign(_OPERATORS)
@@ -106,7 +110,7 @@ class Sessions:
         return _caller(self._tokens.shown(shown))
 
     def renew(self, caller: RelayCaller) -> RelayCaller | None:
-        """The caller as the tokens are now; None when theirs was removed or has expired."""
+        """Look the caller up again; None when their token was removed or has expired."""
         return caller if caller.token is None else _caller(self._tokens.known(caller.token.id))
 
     def _sign(self, whose: str) -> str:
@@ -118,7 +122,7 @@ def _caller(token: Token | None) -> RelayCaller | None:
 
 
 def _secret(data: Path) -> bytes:
-    """The secret in the data directory, made when it is not there; only its owner may read it."""
+    """Read the secret in the data directory, or make it; only its owner may read it."""
     path = data / SECRET_FILE
     try:
         data.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a relay is told when it starts. Plain data; reads no environment and no file."""
+"""The settings of a relay. Plain data; reads no environment and no file."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class BrowserLimits:
-    """Bounds per browser, but for `browsers`, their number. Sizes in bytes, times in seconds.
+    """The limits of each browser, and `browsers`, of their number. Sizes in bytes, times in seconds.
 
     `requests` under way together hold at most `request_bytes`; `queue` messages of at most `queue_bytes` wait for a
-    reader that is slow, which then has `patience` to take its leave.
+    slow reader. One that exceeds them has `patience` to read why it is disconnected.
     """
 
     message: int = 16 << 20
@@ -25,10 +25,12 @@ class BrowserLimits:
 
 @dataclass(frozen=True, slots=True)
 class RelaySettings:
-    """`data` is where the secret that signs sessions is kept, `dist` the built page, `nodes` endpoints to try in order.
+    """How a relay runs.
 
-    `token` is what programs show ("" lets none in), `origins` more addresses under which browsers see this relay,
-    `immutable` the beginnings of paths whose contents never change. `beat` is how often (s) nodes are asked for life.
+    `data` is the folder of the secret that signs sessions, `dist` the built page, `nodes` endpoints to try in order.
+    `token` is for programs ("" admits none), `origins` are more addresses under which browsers see this relay,
+    `immutable` the beginnings of paths whose contents never change. Seconds: `session` is the lifetime of a cookie,
+    `beat` the time between pings to a node.
     """
 
     data: Path

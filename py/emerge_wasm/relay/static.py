@@ -1,4 +1,4 @@
-"""The built page: right types, caching for good where the name tells the content, compressed files as they are."""
+"""The built page: media types, caching for good of files named by their content, compressed files as they are."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ASK_AGAIN = "no-cache"
 
 
 class LargeFileResponse(FileResponse):
-    """Reads big files in few pieces."""
+    """Send large files in few pieces."""
 
     chunk_size = 1 << 20
 
@@ -48,7 +48,7 @@ class StaticPage(StaticFiles):
         self.immutable = immutable
 
     async def check_config(self) -> None:
-        """A page that is not built is told as 404, not as a crash."""
+        """Accept a missing folder: a page that is not built is a 404, not a crash."""
 
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
@@ -66,7 +66,7 @@ class StaticPage(StaticFiles):
 
 
 def _stored(path: str, raw: os.stat_result, accepted: str) -> tuple[str, os.stat_result, str]:
-    """The file to send: a compressed neighbour that is no older, when the browser takes that, else the file itself."""
+    """Choose the file to send: a compressed neighbour, if it is no older and the browser accepts it, or the file."""
     names = {
         part.partition(";")[0].strip() for part in accepted.lower().split(",") if ";q=0" not in part.replace(" ", "")
     }

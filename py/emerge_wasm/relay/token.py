@@ -1,6 +1,6 @@
-"""Who else than the operator may come in: principals by token, kept hashed in a file of the relay's data folder.
+"""The tokens of principals, kept hashed in a file of the relay's data folder.
 
-The command line writes the file and a running relay reads it again when it has changed. Only the standard library.
+The command line writes the file, and a running relay reads it again when it has changed. Only the standard library.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from ..errors import Invalid, NotFound, Unavailable
+from ..operations import Wire
 
 log = logging.getLogger("emerge.relay")
 
@@ -27,8 +27,10 @@ DAY = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What is kept of a token: `id` names it in sessions, `hash` is its text's; moments in seconds since 1970,
-    `expires` 0 for never."""
+    """What is kept of a token: `id` names it in sessions, `hash` is that of its text.
+
+    `made` and `expires` are in seconds since 1970; `expires` 0 means never.
+    """
 
     id: str
     principal: str
@@ -52,7 +54,11 @@ class Tokens:
         self._by_hash: dict[str, Token] = {}
 
     def add(self, principal: str, groups: Iterable[str] = (), days: float = 0.0) -> str:
-        """Make a token (of `days`, 0: for good); its text, which is not kept. Invalid for one who has one already."""
+        """Make a token for `days` (0: for good), and return its text, which is not kept.
+
+        Raises:
+            Invalid: the principal has a token already, or a name or the days make no sense.
+        """
         for name in (principal, *groups):
             if not 0 < len(name) <= NAME_LIMIT or not name.isprintable():
                 raise Invalid(f"{name[:40]!r} cannot be a principal or group", remedy="give it a printable name")
@@ -67,23 +73,27 @@ class Tokens:
         return text
 
     def remove(self, principal: str) -> None:
-        """Its sessions end at their next request. NotFound for one who has none."""
+        """Remove the token of a principal; its sessions end at their next request.
+
+        Raises:
+            NotFound: they have none.
+        """
         rest = [token for token in self.all() if token.principal != principal]
         if len(rest) == len(self.all()):
             raise NotFound(f"{principal} has no token", remedy="emerge token ls shows who has")
         self._write(rest)
 
     def all(self) -> list[Token]:
-        """Every token, expired ones too."""
+        """Return every token, expired ones too."""
         self._refresh()
         return list(self._by_id.values())
 
     def shown(self, text: str) -> Token | None:
-        """The valid token with that text."""
+        """Find the valid token with that text."""
         return self._valid(lambda: self._by_hash.get(_hash(text)))
 
     def known(self, id: str) -> Token | None:
-        """The valid token of that id, as it is now."""
+        """Find the valid token of that id, as it is now."""
         return self._valid(lambda: self._by_id.get(id))
 
     def _valid(self, look: Callable[[], Token | None]) -> Token | None:
@@ -121,12 +131,12 @@ class Tokens:
 
 def _read(path: Path) -> list[Token]:
     try:
-        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["tokens"]
+        rows: list[Wire] = json.loads(path.read_text(encoding="utf-8"))["tokens"]
         return [Token(**{**row, "groups": tuple(row["groups"])}) for row in rows]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise Unavailable(f"{path} cannot be read: {error}", remedy="remove it, and add the tokens anew") from None
 
 
 def _hash(text: str) -> str:
-    """Plain SHA-256 does: a token has 256 random bits, so there is nothing to guess."""
+    """Hash a token's text. Plain SHA-256 does: with 256 random bits there is nothing to guess."""
     return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

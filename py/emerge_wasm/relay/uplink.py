@@ -1,12 +1,13 @@
-"""Which node the relay speaks to, and whether it is there: seen at once when it goes, tried again until it is back.
+"""Which node the relay speaks to: a node that goes is noticed at once, and tried again until it is back.
 
-Holds a connection of its own to each known node: a connection that breaks tells at once, a ping that is not answered
-tells of a node that hangs.
+Each known node has a connection of its own here. When it breaks, the node is gone; when a ping is not answered, the
+node hangs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -17,23 +18,25 @@ from ..errors import EmergeError, Unavailable
 from ..wire.call import Calls
 from ..wire.client import ClientProtocol
 
+log = logging.getLogger("emerge.relay")
+
 LATE = 3  # beats without an answer after which a node counts as gone
 RECONNECT = 100  # milliseconds between ZeroMQ's own attempts
 
 
 class LiveNode(NamedTuple):
-    """A node that is there: its name and its endpoint."""
+    """A node that answers: its name and its endpoint."""
 
-    node: str
+    name: str
     endpoint: str
 
 
 class Probe:
-    """Watches one endpoint. `changed(self)` is called whenever `place` turns from None to a place or back."""
+    """Watch one endpoint. `changed()` is called whenever `node` turns from None to a node or back."""
 
-    def __init__(self, endpoint: str, beat: float, changed: Callable[[Probe], None]) -> None:
+    def __init__(self, endpoint: str, beat: float, changed: Callable[[], None]) -> None:
         self.endpoint = endpoint
-        self.place: LiveNode | None = None
+        self.node: LiveNode | None = None
         self._beat = beat
         self._changed = changed
         self._calls = Calls(self._send)
@@ -86,12 +89,12 @@ class Probe:
             self._set(None)
         self._wake.set()
 
-    def _set(self, place: LiveNode | None) -> None:
-        if place is not None and not self._connected:
+    def _set(self, node: LiveNode | None) -> None:
+        if node is not None and not self._connected:
             return
-        if place != self.place:
-            self.place = place
-            self._changed(self)
+        if node != self.node:
+            self.node = node
+            self._changed()
 
     def _send(self, payload: bytes) -> None:
         try:
@@ -101,10 +104,10 @@ class Probe:
 
 
 class Uplink:
-    """The node in use (`place`), chosen among endpoints: the first in order that lives, kept while it does."""
+    """Choose the node to use (`node`) among endpoints: the first in order that answers, kept while it does."""
 
     def __init__(self, endpoints: Iterable[str], beat: float) -> None:
-        self.place: LiveNode | None = None
+        self.node: LiveNode | None = None
         self._endpoints = list(endpoints)
         self._beat = beat
         self._probes: dict[str, Probe] = {}
@@ -112,7 +115,7 @@ class Uplink:
         self._closing: set[asyncio.Future[None]] = set()
 
     def start(self) -> None:
-        """Begin to watch; needs a running loop."""
+        """Begin to watch, in the running loop."""
         self.look_at(self._endpoints)
 
     async def close(self) -> None:
@@ -120,11 +123,11 @@ class Uplink:
         await asyncio.gather(*self._closing)
 
     def look_at(self, endpoints: Iterable[str]) -> None:
-        """From now on choose among these (the cluster's members, say), in this order."""
+        """Choose among these from now on, in this order: the cluster's members, for example."""
         self._endpoints = list(dict.fromkeys(endpoints))
         for endpoint in self._endpoints:
             if endpoint not in self._probes:
-                self._probes[endpoint] = Probe(endpoint, self._beat, self._changed)
+                self._probes[endpoint] = Probe(endpoint, self._beat, self._choose)
         for endpoint in [endpoint for endpoint in self._probes if endpoint not in self._endpoints]:
             closing = asyncio.ensure_future(self._probes.pop(endpoint).close())
             self._closing.add(closing)
@@ -132,28 +135,29 @@ class Uplink:
         self._choose()
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener` whenever `place` changes; the result ends that."""
+        """Call `listener` whenever `node` changes. Calling the result ends that."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
     def missing(self) -> str:
-        """Which node is out of reach, in words."""
+        """Say which node is out of reach."""
         return f"no node answers at {' or '.join(self._endpoints) or 'any known address'}"
 
-    def _changed(self, probe: Probe) -> None:
-        self._choose()
-
     def _choose(self) -> None:
-        here = [probe.place for name in self._endpoints if (probe := self._probes.get(name)) and probe.place]
-        place = self.place if self.place in here else next(iter(here), None)
-        if place != self.place:
-            self.place = place
+        here = [probe.node for name in self._endpoints if (probe := self._probes.get(name)) and probe.node]
+        node = self.node if self.node in here else next(iter(here), None)
+        if node != self.node:
+            if node is not None:
+                log.info("the relay uses node %s at %s", node.name, node.endpoint)
+            elif self._endpoints:  # none are left when the relay stops
+                log.warning("%s; trying again", self.missing())
+            self.node = node
             for listener in list(self._listeners):
                 listener()
 
 
 def open_dealer(endpoint: str, *, connect: bool = True) -> zmq.Socket[bytes]:
-    """A DEALER for this endpoint. What bounds its queues is the bound on requests under way."""
+    """Make a DEALER for this endpoint. The limit of requests under way bounds its queues."""
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
     options = {zmq.SNDHWM: 0, zmq.LINGER: 0, zmq.RECONNECT_IVL: RECONNECT, zmq.IPV6: 1}
     for option, value in options.items():

@@ -1,7 +1,7 @@
 """The operation table as HTTP routes: one ASGI application for the node and for the relay, over any dispatch.
 
-`POST /<operation>` with the arguments as an object; what changes nothing also by `GET` with a query. An operation
-that takes a path has it from the rest of the URL, too. No operation is named here.
+`POST /<operation>` with the arguments as an object; an operation that changes nothing also by `GET` with a query. The
+rest of the URL may give the path. No operation is named here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
@@ -27,7 +26,7 @@ from .openapi import describe
 PREFIX = "/api/v1"
 
 Admit = Callable[[HTTPConnection], Context]
-"""Who asks. Raises HTTPRefused for those who may not."""
+"""Return who asks, or raise HTTPRefused for those who may not."""
 
 RouteHandler = Callable[[Request, Exchange], Awaitable[None]]
 MakeExchange = Callable[[Request, Receive, Send], Exchange]
@@ -45,7 +44,7 @@ HEADERS = {
 class RequestLimits:
     """Sizes in bytes, times in seconds. `requests` under way together hold at most `total` bytes of bodies.
 
-    `patience` is how long the next piece of a body may take, `beat` how long a stream is silent at most.
+    `patience` is how long the next piece of a body may take, `beat` the longest silence of a stream.
     """
 
     body: int = 64 << 20
@@ -55,8 +54,8 @@ class RequestLimits:
     beat: float = 5.0
 
 
-class Rest:
-    """The application. `dispatch` answers, `admit` says who asks."""
+class RESTApp:
+    """Answer the operation table over HTTP. `dispatch` runs operations, `admit` says who asks."""
 
     def __init__(self, dispatch: Dispatch, admit: Admit, limits: RequestLimits) -> None:
         self._dispatch = dispatch
@@ -77,16 +76,16 @@ class Rest:
         await self._router(scope, receive, send_with_headers)
 
     def __len__(self) -> int:
-        """How many requests are under way."""
+        """The number of requests under way."""
         return len(self._under_way)
 
     def stop(self) -> None:
-        """Tell all whose requests are under way that this place stops."""
+        """End the requests under way: their callers read that the server stops."""
         for exchange in list(self._under_way):
             exchange.stop()
 
     def _endpoint(self, handler: RouteHandler) -> ASGIApp:
-        """The handler as an ASGI application that answers its errors; starlette leaves every method to such a one."""
+        """Make an ASGI application of a handler: Starlette leaves every method to such a one."""
         return Endpoint(handler, self._exchange)
 
     def _exchange(self, request: Request, receive: Receive, send: Send) -> Exchange:
@@ -110,7 +109,11 @@ class Rest:
 
     @contextmanager
     def _room(self, exchange: Exchange) -> Iterator[None]:
-        """Count the exchange among those under way; LimitExceeded when there are too many."""
+        """Count the exchange among those under way.
+
+        Raises:
+            LimitExceeded: there are too many.
+        """
         limit = self._limits.requests
         if len(self._under_way) >= limit:
             raise LimitExceeded(
@@ -123,7 +126,12 @@ class Rest:
             del self._under_way[exchange]
 
     async def _body(self, request: Request, exchange: Exchange) -> bytes:
-        """The request's body; LimitExceeded as soon as it is known to be too long."""
+        """Read the request's body.
+
+        Raises:
+            LimitExceeded: it is too long, as soon as that is known.
+            HTTPRefused: it does not come.
+        """
         self._check_size(exchange, int(request.headers.get("content-length") or 0))
         pieces: list[bytes] = []
         stream = aiter(request.stream())
@@ -150,7 +158,7 @@ class Rest:
 
 
 class Endpoint:
-    """One route: makes the exchange and answers what goes wrong."""
+    """One route: run a handler and answer its errors."""
 
     def __init__(self, handler: RouteHandler, make: MakeExchange) -> None:
         self._handler = handler
@@ -170,7 +178,7 @@ class Endpoint:
 
 
 def find_row(request: Request) -> Operation:
-    """The operation that the URL names; HTTPRefused with 404 for an unknown one."""
+    """Find the operation that the URL names; HTTPRefused with 404 for an unknown one."""
     try:
         return find_operation(request.path_params["operation"])
     except EmergeError as error:
@@ -178,15 +186,15 @@ def find_row(request: Request) -> Operation:
 
 
 def check_method(request: Request, allowed: set[str]) -> None:
-    """Refused with 405 for another method."""
+    """Raise HTTPRefused with 405 for any other method."""
     if request.method not in allowed:
         names = ", ".join(sorted(allowed))
         error = Invalid(f"this is not done by {request.method[:20]}", remedy=f"use {names}")
         raise HTTPRefused(405, error, allow=names)
 
 
-def given_arguments(row: Operation, request: Request, body: bytes) -> dict[str, Any]:
-    """The arguments by name: in the body of a POST, in the query of a GET, and a path in the URL's rest."""
+def given_arguments(row: Operation, request: Request, body: bytes) -> dict[str, object]:
+    """Read the arguments, by name: from the body of a POST or the query of a GET, the path also from the URL."""
     query = {name: request.query_params.getlist(name) for name in request.query_params}
     if request.method == "GET":
         if body:
@@ -204,7 +212,7 @@ def given_arguments(row: Operation, request: Request, body: bytes) -> dict[str, 
 
 
 def media_type(request: Request) -> str:
-    """What the body is: JSON or msgpack; HTTPRefused with 415 for anything else."""
+    """Tell whether the body is JSON or msgpack; HTTPRefused with 415 for anything else."""
     found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if found not in (JSON, MSGPACK):
         error = Invalid(f"the body is {found[:80] or 'of no type'}", remedy=f"send Content-Type: {JSON} (curl --json)")

@@ -1,6 +1,7 @@
-"""One HTTP exchange: runs what was asked for until it has an answer or the asker is gone, and writes the answer.
+"""One HTTP exchange: await an answer while the client is there, and send it.
 
-Knows ASGI's messages, and nothing of routes or operations.
+Starlette's responses do not serve here: an answer that takes long must end when its client goes, and a stream must end
+with an error item when the server stops. Knows ASGI's messages, and nothing of routes or operations.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any
+from typing import TypeVar
 
 from starlette.types import Receive, Send
 
@@ -20,11 +21,13 @@ from .gate import HTTPRefused
 
 log = logging.getLogger("emerge.rest")
 
+Result = TypeVar("Result")
+
 FIRST = 0.1
 """Seconds that a stream has to fail in before its answer begins with a 200; afterwards the error is its last item."""
 
 BUFFER = 256 << 10
-"""Bytes of items that are taken ahead of the asker."""
+"""Bytes of items that are taken from a stream ahead of the client."""
 
 STATUS = {
     "NotFound": 404,
@@ -37,17 +40,17 @@ STATUS = {
     "LimitExceeded": 413,
 }
 TOO_MANY = frozenset({"requests under way", "request bytes under way", "waiting calls"})
-"""Limits that are there no more when one comes again later."""
+"""Limits of the moment: the same request may fit later."""
 
 
 class ClientGone(Exception):
-    """The asker went away."""
+    """The client went away."""
 
 
 class Exchange:
-    """The answer to one request. `beat` is after how many seconds of silence a stream gives a sign of life.
+    """The answer to one request. `beat` is the longest silence of a stream, in seconds; then it sends a heartbeat.
 
-    As often a stream calls `check`, which raises HTTPRefused when its asker may stay no longer.
+    As often, a stream calls `check`, which raises HTTPRefused when its client may stay no longer.
     """
 
     def __init__(self, form: Form, receive: Receive, send: Send, beat: float) -> None:
@@ -56,17 +59,21 @@ class Exchange:
         self._receive = receive
         self._send = send
         self._beat = beat
-        self._work: asyncio.Task[None] | None = None
+        self._cancel: Callable[[], object] = lambda: None
         self._stopping = False
 
     def stop(self) -> None:
-        """End what is under way: the asker is told that the place stops."""
+        """End what is under way: the client reads that the server stops."""
         self._stopping = True
-        if self._work is not None:
-            self._work.cancel()
+        self._cancel()
 
     async def answer(self, asked: Answer) -> None:
-        """Send what an operation answers; raise its error if it can still be sent, ClientGone if nobody listens."""
+        """Send what an operation answers.
+
+        Raises:
+            Exception: the operation's own error, while it can still be sent.
+            ClientGone: nobody is there to read it.
+        """
         if isinstance(asked, AsyncIterator):
             await self._stream(asked)
         else:
@@ -82,7 +89,7 @@ class Exchange:
         await self.send(status, self._form.media_type, write_error(self._form, error), {**more, **(headers or {})})
 
     async def send(self, status: int, media_type: str, body: bytes, more: dict[str, str] | None = None) -> None:
-        """Send a whole answer, its length told beforehand."""
+        """Send a whole answer, with its length."""
         await self._begin(status, {"content-type": media_type, "content-length": str(len(body)), **(more or {})})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -90,12 +97,13 @@ class Exchange:
         lines = [(name.encode(), value.encode()) for name, value in {**headers, "cache-control": "no-store"}.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": lines})
 
-    async def _result(self, asked: Awaitable[Any]) -> Any:
+    async def _result(self, asked: Awaitable[Result]) -> Result:
         return await asked
 
-    async def _attended(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """The result of some work, which ends when the asker goes or the place stops."""
-        task = self._work = asyncio.ensure_future(work)
+    async def _attended(self, work: Coroutine[object, object, Result]) -> Result:
+        """Await some work, and cancel it when the client goes or the server stops."""
+        task = asyncio.ensure_future(work)
+        self._cancel = task.cancel
         gone = asyncio.ensure_future(self._leaving())
         try:
             await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -113,7 +121,7 @@ class Exchange:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def _stream(self, items: AsyncIterator[Any]) -> None:
+    async def _stream(self, items: AsyncIterator[object]) -> None:
         pump = Pump(items, self._form.item)
         await self._attended(self._pour(pump))
 
@@ -142,7 +150,7 @@ class Exchange:
             await asyncio.gather(filling, return_exceptions=True)
 
     async def _follow(self, pump: Pump) -> None:
-        """Pass on all that comes, or signs of life."""
+        """Pass on the items as they come, with heartbeats between them."""
         loop = asyncio.get_running_loop()
         checked = loop.time()
         while not pump.done or pump.waiting:
@@ -161,9 +169,9 @@ class Exchange:
 
 
 class Pump:
-    """A stream's items, written and kept until they are taken: many at once when they come faster than they go."""
+    """Take the items of a stream ahead of the client, so that many are sent at once."""
 
-    def __init__(self, items: AsyncIterator[Any], write: Callable[[Any], bytes]) -> None:
+    def __init__(self, items: AsyncIterator[object], write: Callable[[object], bytes]) -> None:
         self.error: BaseException | None = None
         self.done = False
         self.waiting = 0  # bytes
@@ -174,7 +182,7 @@ class Pump:
         self._emptied = asyncio.Event()
 
     async def run(self) -> None:
-        """Take all items; `done` afterwards, and `error` when the stream failed."""
+        """Take all items, then set `done`, and `error` if the stream failed."""
         try:
             async for item in self._items:
                 await self._keep(self._write(item))
@@ -189,7 +197,7 @@ class Pump:
                 await close()
 
     async def take(self, seconds: float) -> bytes:
-        """What there is, waited for at most so long; b"" when nothing came, or no more comes."""
+        """Return the bytes that are there, after waiting at most so long; b"" when nothing came."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._filled.wait()
@@ -214,7 +222,7 @@ def stops() -> Unavailable:
 
 
 def status_of(error: BaseException) -> int:
-    """The HTTP status of an error."""
+    """Map an error to its HTTP status."""
     if not isinstance(error, EmergeError):
         return 500
     if error.code == "LimitExceeded" and error.details.get("limit") in TOO_MANY:

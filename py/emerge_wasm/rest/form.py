@@ -1,13 +1,11 @@
-"""The two forms of an HTTP call: JSON for people with curl, msgpack (the codec's) for programs. Sans-I/O.
+"""The two forms of an HTTP call: JSON for people with curl, msgpack (the codec's) for programs. No I/O.
 
-Arguments are read by the types that the operation table gives them, a predicate as people write one; no operation is
-named here.
+Arguments are read by their types in the operation table, predicates as people write them. No operation is named here.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,12 +19,12 @@ from ..wire.frame import BEAT, END, ERROR, ITEM, MEDIA_TYPE, write_frame
 JSON, MSGPACK, LINES = "application/json", "application/msgpack", "application/x-ndjson"
 
 PREDICATE = "predicate"
-"""The name of arguments that are one."""
+"""The name of arguments that are predicates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How answers are written: whole ones by `write`; a stream's items, errors, end and signs of life."""
+    """How answers are written: whole ones by `write`; a stream's items, errors, end and heartbeats."""
 
     media_type: str
     write: Callable[[Any], bytes]
@@ -37,8 +35,8 @@ class Form:
     beat: bytes
 
 
-def write_json(value: Any) -> bytes:
-    """A value as JSON (see `codec.plain`); Invalid for one that JSON cannot have."""
+def write_json(value: object) -> bytes:
+    """Write a value as JSON (see `codec.plain`); Invalid for one that JSON cannot express."""
     try:
         return json.dumps(codec.plain(value), ensure_ascii=False, allow_nan=False).encode()
     except ValueError as error:
@@ -66,27 +64,27 @@ IN_MSGPACK = Form(
 
 
 def choose_form(headers: Mapping[str, str]) -> Form:
-    """The form that the caller wants: msgpack where Accept names it, else JSON."""
+    """Choose the form that the caller accepts: msgpack where Accept names it, else JSON."""
     return IN_MSGPACK if MSGPACK in headers.get("accept", "").lower() else IN_JSON
 
 
-def read_body(row: Operation, media_type: str, body: bytes) -> dict[str, Any]:
-    """The arguments, by name, in a request's body; Invalid when it is no map of them."""
+def read_body(row: Operation, media_type: str, body: bytes) -> dict[str, object]:
+    """Read the arguments, by name, from a request's body; Invalid when it is no map."""
     given = codec.decode(body) if media_type == MSGPACK else _parse(body)
-    if type(given) is not dict or not all(type(name) is str for name in given):
+    if not isinstance(given, dict) or not all(type(name) is str for name in given):
         raise Invalid("the body is not an object", remedy=_usage(row))
     if media_type == MSGPACK:
         return given
     return {name: _argument(row, name, value) for name, value in given.items()}
 
 
-def read_query(row: Operation, query: Mapping[str, list[str]]) -> dict[str, Any]:
-    """The arguments, by name, in a URL's query; a list is its name repeated."""
+def read_query(row: Operation, query: Mapping[str, list[str]]) -> dict[str, object]:
+    """Read the arguments, by name, from a URL's query, where a list repeats its name."""
     return {name: _from_text(row, name, texts) for name, texts in query.items()}
 
 
-def bind(row: Operation, given: dict[str, Any]) -> list[Any]:
-    """Named arguments in the table's order, defaults filled in; Invalid names what is missing, unknown or of no use."""
+def bind(row: Operation, given: dict[str, object]) -> list[object]:
+    """Put named arguments in the table's order, with the defaults; Invalid names what is missing, unknown or wrong."""
     names = [parameter.name for parameter in row.parameters]
     if unknown := [name[:80] for name in given if name not in names]:
         raise Invalid(f"{row.name} has no {unknown[0]!r}", remedy=_usage(row))
@@ -96,11 +94,11 @@ def bind(row: Operation, given: dict[str, Any]) -> list[Any]:
 
 
 def read_context(text: str | None) -> Wire | None:
-    """What the header Emerge-Context says, for `Context.narrowed`."""
+    """Read the header Emerge-Context, for `Context.narrowed`."""
     if text is None:
         return None
     found = _parse(text.encode("latin-1", "replace"))
-    if type(found) is not dict:
+    if not isinstance(found, dict):
         raise Invalid("Emerge-Context is not a JSON object", remedy='send {"transaction": …}, {"umask": …}')
     return found
 
@@ -109,8 +107,8 @@ def _usage(row: Operation) -> str:
     return f"it is {row.name}{row.usage()}"
 
 
-def _parse(body: bytes) -> Any:
-    def refuse(name: str) -> Any:
+def _parse(body: bytes) -> object:
+    def refuse(name: str) -> object:
         raise ValueError(f"{name} is not JSON")
 
     try:
@@ -122,7 +120,7 @@ def _parse(body: bytes) -> Any:
         raise Invalid(f"this is not JSON: {str(error)[:200]}", remedy="send one JSON object") from None
 
 
-def _argument(row: Operation, name: str, value: Any) -> Any:
+def _argument(row: Operation, name: str, value: object) -> object:
     kinds, annotation = _kinds(row, name)
     if name == PREDICATE and value is not None:
         return _predicate(value)
@@ -134,8 +132,8 @@ def _argument(row: Operation, name: str, value: Any) -> Any:
     return _value(value)
 
 
-def _predicate(value: Any) -> Any:
-    """A predicate as it is for programs: what is missing filled in, its values encoded; or the text of one over `o`."""
+def _predicate(value: object) -> object:
+    """Complete a predicate, whose values may be unencoded, or make one of a text over `o`."""
     if isinstance(value, str):
         value = {"text": value if value.lstrip().startswith("lambda") else f"lambda o: {value}"}
     if not isinstance(value, dict):
@@ -146,7 +144,7 @@ def _predicate(value: Any) -> Any:
     return {"bundle": "", **value, "values": encoded}
 
 
-def _from_text(row: Operation, name: str, texts: list[str]) -> Any:
+def _from_text(row: Operation, name: str, texts: list[str]) -> object:
     kinds, _ = _kinds(row, name)
     if name == PREDICATE and len(texts) == 1:
         return _predicate(_parse(texts[0].encode()) if texts[0].lstrip().startswith("{") else texts[0])
@@ -163,7 +161,7 @@ def _from_text(row: Operation, name: str, texts: list[str]) -> Any:
         raise Invalid(f"{row.name}: {name} cannot be {texts[0][:80]!r}", remedy=_usage(row)) from None
 
 
-_TEXT: dict[type, Callable[[str], Any]] = {
+_TEXT: dict[type, Callable[[str], object]] = {
     int: int,
     bool: lambda text: {"true": True, "1": True, "": True, "false": False, "0": False}[text.lower()],
 }
@@ -176,8 +174,8 @@ def _kinds(row: Operation, name: str) -> tuple[tuple[type, ...], str]:
     return (), ""  # unknown, which `bind` tells
 
 
-def _value(value: Any) -> Any:
-    """JSON data as values: {"$bytes": base64}, {"$ref": uuid} and {"$value": Python text} are what they say."""
+def _value(value: object) -> object:
+    """Read JSON data: {"$bytes": base64}, {"$ref": uuid} and {"$value": Python text} stand for what JSON lacks."""
     if isinstance(value, list):
         return [_value(item) for item in value]
     if not isinstance(value, dict):
@@ -189,33 +187,35 @@ def _value(value: Any) -> Any:
     return {key: _value(item) for key, item in value.items()}
 
 
-_FORMS: dict[str, Callable[[str], Any]] = {
+_FORMS: dict[str, Callable[[str], object]] = {
     "$bytes": lambda text: _bytes("$bytes", text),
     "$ref": codec.Reference,
     "$value": codec.read_literal,
 }
 
 
-def _bytes(name: str, text: Any) -> bytes:
+def _bytes(name: str, text: object) -> bytes:
     if isinstance(text, dict) and list(text) == ["$bytes"]:
         text = text["$bytes"]
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError, TypeError):
-        raise Invalid(f"{name} is not base64 text", remedy="write bytes in base64") from None
+        if isinstance(text, str):
+            return base64.b64decode(text, validate=True)
+    except ValueError:
+        pass
+    raise Invalid(f"{name} is not base64 text", remedy="write bytes in base64")
 
 
 def write_error(form: Form, error: BaseException) -> bytes:
-    """The whole error in a form; its details are left out when they cannot be written."""
-    return _told(error, form.write)
+    """Write an error as a whole answer, without its details if they cannot be written."""
+    return _written(error, form.write)
 
 
 def write_stream_error(form: Form, error: BaseException) -> bytes:
-    """The error as the last item of a stream."""
-    return _told(error, form.error)
+    """Write an error as the last item of a stream."""
+    return _written(error, form.error)
 
 
-def _told(error: BaseException, write: Callable[[Any], bytes]) -> bytes:
+def _written(error: BaseException, write: Callable[[Wire], bytes]) -> bytes:
     known = error if isinstance(error, EmergeError) else EmergeError(f"{type(error).__name__}: {error}")
     wire = known.to_wire()
     try:
@@ -226,5 +226,5 @@ def _told(error: BaseException, write: Callable[[Any], bytes]) -> bytes:
 
 
 def _whole(text: str) -> str:
-    """The text without halves of characters, which shipped code may have put into its error."""
+    """Replace half characters (surrogates), which shipped code may have put into its error."""
     return text.encode("utf-8", "replace").decode()

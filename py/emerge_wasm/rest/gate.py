@@ -1,6 +1,6 @@
-"""Which HTTP requests may come in: by Origin, by token, by the name under which this place was called.
+"""Which HTTP requests are admitted: by Origin, by token, by the host name that was called.
 
-A browser lets any page call 127.0.0.1, so that being on this machine is not enough.
+A browser lets any page call 127.0.0.1, so being on this machine is not enough.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class HTTPRefused(Exception):
-    """An answer whose status is not that of its error's code."""
+    """A request is refused with a status that its error's code does not give."""
 
     def __init__(self, status: int, error: EmergeError, **headers: str) -> None:
         super().__init__(str(error))
@@ -26,7 +26,7 @@ class HTTPRefused(Exception):
 
 
 class Gate:
-    """Who a request to a node comes from. `token` "" lets in whoever reaches the address, pages of others excepted."""
+    """Tell who sent a request to a node. `token` "" admits whoever reaches the address, but no foreign pages."""
 
     def __init__(self, context: Context, token: str, host: str, origins: Iterable[str]) -> None:
         self._context = context
@@ -37,7 +37,7 @@ class Gate:
         self._names = LOOPBACK | {host, *names}
 
     def admit(self, connection: HTTPConnection) -> Context:
-        """Who asks; HTTPRefused for a foreign page or without the token."""
+        """Return who asks; HTTPRefused for a foreign page or without the token."""
         check_origin(connection, self._host, self._origins)
         if self._token:
             shown = bearer(connection)
@@ -49,13 +49,13 @@ class Gate:
 
 
 def unknown(what: str) -> HTTPRefused:
-    """The refusal of one who shows nothing that is known here."""
+    """Make the refusal of a caller without valid credentials."""
     error = PermissionDenied("who asks is not known", remedy=f"send Authorization: Bearer with {what}")
     return HTTPRefused(401, error, **{"www-authenticate": "Bearer"})
 
 
 def check_origin(connection: HTTPConnection, host: str, more: Iterable[str]) -> None:
-    """Refused for what a page of another origin has asked for; programs send no Origin."""
+    """Refuse the requests of pages of another origin; programs send no Origin."""
     origin = connection.headers.get("origin")
     foreign = origin is not None and origin not in own_origins(connection, host, more)
     if foreign or not _fetched_here(connection, origin):
@@ -64,7 +64,7 @@ def check_origin(connection: HTTPConnection, host: str, more: Iterable[str]) -> 
 
 
 def own_origins(connection: HTTPConnection, host: str, more: Iterable[str]) -> set[str]:
-    """The addresses under which a browser can have got our page: never taken from what the browser says."""
+    """The addresses at which a browser can have loaded our page, never taken from what the browser says."""
     server = connection.scope.get("server")
     port = int(server[1]) if server and server[1] else 80
     hosts = {"127.0.0.1", "localhost", "[::1]", f"[{host}]" if ":" in host else host}
@@ -73,13 +73,13 @@ def own_origins(connection: HTTPConnection, host: str, more: Iterable[str]) -> s
 
 
 def bearer(connection: HTTPConnection) -> str | None:
-    """The token of an Authorization header."""
+    """Read the token of an Authorization header."""
     scheme, _, shown = connection.headers.get("authorization", "").partition(" ")
     return shown.strip() if scheme.lower() == "bearer" else None
 
 
 def host_name(connection: HTTPConnection) -> str:
-    """The name by which the request calls this place."""
+    """Read the host name that the request calls."""
     try:
         return urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
     except ValueError:
@@ -87,6 +87,6 @@ def host_name(connection: HTTPConnection) -> str:
 
 
 def _fetched_here(connection: HTTPConnection, origin: str | None) -> bool:
-    """Whether a browser says that its own page asks (which a GET without an Origin leaves open), or is no browser."""
+    """Whether our own page asks, as a browser says also of a GET without Origin, or a program."""
     site = connection.headers.get("sec-fetch-site")
     return origin is not None or site in (None, "same-origin", "none")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable
 from dataclasses import replace
-from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import Route, Router
@@ -17,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Send
 
 from ..errors import Invalid
 from ..operations import Answer, Dispatch, Wire
-from .app import Admit, RequestLimits, Rest, check_method, media_type
+from .app import Admit, RequestLimits, RESTApp, check_method, media_type
 from .exchange import Exchange
 from .form import JSON, Form, read_context, write_json
 from .gate import HTTPRefused
@@ -30,8 +29,8 @@ BODY = 1 << 20
 _COMPLETE = b"event: complete\ndata:\n\n"
 
 
-class GraphQL(Rest):
-    """The application. `dispatch` answers `graphql` and `subscribe`, `admit` says who asks."""
+class GraphQLApp(RESTApp):
+    """Answer GraphQL over HTTP. `dispatch` runs `graphql` and `subscribe`, `admit` says who asks."""
 
     def __init__(self, dispatch: Dispatch, admit: Admit, limits: RequestLimits) -> None:
         super().__init__(dispatch, admit, replace(limits, body=min(limits.body, BODY)))
@@ -39,7 +38,7 @@ class GraphQL(Rest):
 
     @staticmethod
     def routes(endpoint: ASGIApp) -> list[Route]:
-        """The addresses of such an application."""
+        """The routes that lead to such an application."""
         return [Route(path, endpoint) for path in (PREFIX, PREFIX + "/{path:path}")]
 
     def _exchange(self, request: Request, receive: Receive, send: Send) -> Exchange:
@@ -73,7 +72,7 @@ class _Exchange(Exchange):
 
 
 def read_request(body: bytes) -> tuple[str, Wire | None, str]:
-    """(document, variables, name of the operation) of a request's body; Invalid when it is none."""
+    """Read (document, variables, name of the operation) from a request's body; Invalid when it is none."""
     try:
         asked = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -100,8 +99,8 @@ def _form(request: Request) -> Form:
     return Form(kind, _write, EVENTS, _event, lambda wire: _event(wire) + _COMPLETE, _COMPLETE, b":\n\n")
 
 
-def _write(answer: Any) -> bytes:
-    """An answer as the specification has it: without an empty `errors`; without `data` where nothing was run."""
+def _write(answer: Wire) -> bytes:
+    """Write an answer as the specification says: no empty `errors`, and no `data` where nothing was run."""
     if "data" not in answer:  # an error of ours, on its way by `fail`
         told = {key: answer[key] for key in ("code", "path", "remedy", "details") if answer.get(key)}
         return write_json({"errors": [{"message": answer["message"], "extensions": told}]}) + b"\n"
@@ -111,5 +110,5 @@ def _write(answer: Any) -> bytes:
     return write_json(kept) + b"\n"
 
 
-def _event(answer: Any) -> bytes:
+def _event(answer: Wire) -> bytes:
     return b"event: next\ndata: " + _write(answer) + b"\n"

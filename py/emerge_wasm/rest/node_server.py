@@ -1,4 +1,4 @@
-"""RESTNodeServer: a node's operations over HTTP, on this machine. See `rest_app` for the routes."""
+"""A node's operations over HTTP, on this machine. The routes are in `app`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.routing import Mount
 from ..clients.transports.endpoint import is_loopback
 from ..errors import Invalid
 from ..operations import Context, Dispatch
-from .app import PREFIX, RequestLimits, Rest
+from .app import PREFIX, RequestLimits, RESTApp
 from .gate import Gate
 from .server import HttpServer
 
@@ -19,17 +19,17 @@ DEFAULT_PORT = 8081
 
 
 class Served(Protocol):
-    """A Filesystem, a Node: whatever answers operations."""
+    """A Filesystem, a Node: whatever dispatches operations."""
 
     @property
     def dispatch(self) -> Dispatch: ...
 
 
 class RESTNodeServer:
-    """Serves a filesystem, a node, or any dispatch at `http://host:port/api/v1`; what it serves stays its caller's.
+    """Serve a filesystem, a node, or any dispatch at `http://host:port/api/v1`; the caller closes what is served.
 
-    `token` is what callers show ("": whoever reaches the address may call). `context` says who they are; a call may
-    narrow it. Beyond loopback it listens only with a token and with `origins`, the https:// addresses of the TLS
+    `token` is what callers must show ("": whoever reaches the address may call). `context` says who they are; a call
+    may narrow it. Beyond loopback it listens only with a token and with `origins`, the https:// addresses of the TLS
     proxy in front. Port 0 takes a free one, see `url` after `start`.
     """
 
@@ -48,7 +48,7 @@ class RESTNodeServer:
         check_address(host, token, proxies)
         dispatch = served if callable(served) else served.dispatch
         gate = Gate(context or Context(via="rest"), token, host, proxies)
-        self.rest = Rest(dispatch, gate.admit, limits or RequestLimits())
+        self.rest = RESTApp(dispatch, gate.admit, limits or RequestLimits())
         self._server = HttpServer(Starlette(routes=[Mount(PREFIX, self.rest)]), host, port, ws="none", lifespan="off")
 
     @property
@@ -57,12 +57,16 @@ class RESTNodeServer:
         return self._server.url
 
     async def start(self) -> Self:
-        """Serve. Invalid when the port is taken."""
+        """Serve.
+
+        Raises:
+            Invalid: the port is taken.
+        """
         await self._server.start()
         return self
 
     async def stop(self) -> None:
-        """Tell those whose requests are under way, and close; a second call does nothing."""
+        """End the requests under way, and close; a second call does nothing."""
         await self._server.stop(self.rest.stop)
 
     async def __aenter__(self) -> Self:
@@ -73,7 +77,11 @@ class RESTNodeServer:
 
 
 def check_address(host: str, token: str, proxies: tuple[str, ...]) -> None:
-    """Invalid for an address that other machines reach, unless only a TLS proxy with a token is meant to."""
+    """Check that only this machine reaches the address, or a TLS proxy with a token.
+
+    Raises:
+        Invalid: other machines could reach it.
+    """
     if is_loopback(host):
         return
     if not token or not proxies or not all(proxy.startswith("https://") for proxy in proxies):

@@ -126,10 +126,10 @@ def _result_of(row: Operation, schemas: dict[str, Wire]) -> Wire:
     return _schema_of(get_args(kind)[0] if row.streams else kind, schemas)
 
 
-def _schema_of(kind: Any, schemas: dict[str, Wire]) -> Wire:
+def _schema_of(kind: object, schemas: dict[str, Wire]) -> Wire:
     """The schema of a type: of `results`, or made of such and of plain ones."""
     origin, args = get_origin(kind), get_args(kind)
-    if is_typeddict(kind):
+    if isinstance(kind, type) and is_typeddict(kind):
         return _named(kind, schemas)
     if origin is NotRequired:
         return _schema_of(args[0], schemas)

@@ -1,4 +1,4 @@
-"""An ASGI application on uvicorn, in a loop that runs already; its caller owns signals and printing."""
+"""An ASGI application on uvicorn, in the running loop; the caller owns signals and printing."""
 
 from __future__ import annotations
 
@@ -10,39 +10,27 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ..errors import Invalid, Unavailable
 
 STOP_SECONDS = 2
 BACKLOG = 512
 IDLE = 75
-"""Seconds that an idle connection is kept: longer than a client keeps it, who would else send on one just closed."""
+"""Seconds that an idle connection is kept: longer than clients keep it, or they would send on one just closed."""
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ending = asyncio.Event()
-
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals belong to whoever runs the loop."""
+        """Leave the signals to whoever runs the loop."""
         yield
-
-    async def main_loop(self) -> None:
-        """As uvicorn's own, but ends at once when told to."""
-        counter = 0
-        while not await self.on_tick(counter):
-            counter += 1
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await self.ending.wait()
 
 
 class HttpServer:
-    """Serves `app` at host and port (0: a free one). `options` are uvicorn's."""
+    """Serve `app` at host and port (0: a free one). `options` are uvicorn's."""
 
-    def __init__(self, app: Any, host: str, port: int, **options: Any) -> None:
+    def __init__(self, app: ASGIApp, host: str, port: int, **options: Any) -> None:
         self.url = ""
         self._app = app
         self._host, self._port = host, port
@@ -51,7 +39,12 @@ class HttpServer:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
-        """Listen; the address. Invalid when the port is taken, Unavailable when the application cannot start."""
+        """Listen, and return the address.
+
+        Raises:
+            Invalid: the port is taken.
+            Unavailable: the application cannot start.
+        """
         sock = listen(self._host, self._port)
         self._server = _Server(self._config())
         self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[sock]))
@@ -65,11 +58,10 @@ class HttpServer:
         return self.url
 
     async def stop(self, before: Callable[[], None] | None = None) -> None:
-        """Listen no more, end what is under way (told by `before`), and close; a second call does nothing."""
+        """Stop listening, call `before` to end the requests under way, and close; a second call does nothing."""
         if self._server is None or self._task is None:
             return
         self._server.should_exit = True
-        self._server.ending.set()
         if before is not None:
             before()
         await self._task
@@ -88,7 +80,11 @@ class HttpServer:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; Invalid when the port is taken or the address is not this machine's."""
+    """Make a listening socket.
+
+    Raises:
+        Invalid: the port is taken, or the address is not this machine's.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's delay off only where the protocol is named; without, small answers wait 40 ms
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
