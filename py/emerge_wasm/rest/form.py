@@ -14,6 +14,7 @@ from typing import Any
 from .. import codec
 from ..errors import EmergeError, Invalid
 from ..operations import Operation, Wire
+from ..results import ErrorRow
 from ..wire.frame import BEAT, END, ERROR, ITEM, MEDIA_TYPE, write_frame
 
 JSON, MSGPACK, LINES = "application/json", "application/msgpack", "application/x-ndjson"
@@ -30,7 +31,7 @@ class Form:
     write: Callable[[Any], bytes]
     stream_type: str
     item: Callable[[Any], bytes]
-    error: Callable[[Wire], bytes]
+    error: Callable[[ErrorRow], bytes]
     end: bytes
     beat: bytes
 
@@ -215,14 +216,22 @@ def write_stream_error(form: Form, error: BaseException) -> bytes:
     return _written(error, form.error)
 
 
-def _written(error: BaseException, write: Callable[[Wire], bytes]) -> bytes:
+def _written(error: BaseException, write: Callable[[ErrorRow], bytes]) -> bytes:
     known = error if isinstance(error, EmergeError) else EmergeError(f"{type(error).__name__}: {error}")
     wire = known.to_wire()
     try:
         return write(wire)
     except EmergeError:
-        bare = {**wire, "details": {}}
-        return write({key: _whole(text) if isinstance(text, str) else text for key, text in bare.items()})
+        path, remedy = wire["path"], wire["remedy"]
+        return write(
+            {
+                "code": wire["code"],
+                "message": _whole(wire["message"]),
+                "path": path and _whole(path),
+                "remedy": remedy and _whole(remedy),
+                "details": {},
+            }
+        )
 
 
 def _whole(text: str) -> str:

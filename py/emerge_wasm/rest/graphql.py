@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable
 from dataclasses import replace
+from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import Route, Router
@@ -99,7 +100,7 @@ def _form(request: Request) -> Form:
     return Form(kind, _write, EVENTS, _event, lambda wire: _event(wire) + _COMPLETE, _COMPLETE, b":\n\n")
 
 
-def _write(answer: Wire) -> bytes:
+def _write(answer: Any) -> bytes:
     """Write an answer as the specification says: no empty `errors`, and no `data` where nothing was run."""
     if "data" not in answer:  # an error of ours, on its way by `fail`
         told = {key: answer[key] for key in ("code", "path", "remedy", "details") if answer.get(key)}
@@ -110,5 +111,5 @@ def _write(answer: Wire) -> bytes:
     return write_json(kept) + b"\n"
 
 
-def _event(answer: Wire) -> bytes:
+def _event(answer: Any) -> bytes:
     return b"event: next\ndata: " + _write(answer) + b"\n"
