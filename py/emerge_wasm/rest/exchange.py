@@ -21,7 +21,7 @@ from .gate import HTTPRefused
 
 log = logging.getLogger("emerge.rest")
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 FIRST = 0.1
 """Seconds that a stream has to fail in before its answer begins with a 200; afterwards the error is its last item."""
@@ -97,10 +97,10 @@ class Exchange:
         lines = [(name.encode(), value.encode()) for name, value in {**headers, "cache-control": "no-store"}.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": lines})
 
-    async def _result(self, asked: Awaitable[Result]) -> Result:
+    async def _result(self, asked: Awaitable[T]) -> T:
         return await asked
 
-    async def _attended(self, work: Coroutine[object, object, Result]) -> Result:
+    async def _attended(self, work: Coroutine[object, object, T]) -> T:
         """Await some work, and cancel it when the client goes or the server stops."""
         task = asyncio.ensure_future(work)
         self._cancel = task.cancel
