@@ -17,8 +17,6 @@ WebAssembly.Suspending ??= function (imported) {
 WebAssembly.promising ??= (exported) => exported;
 
 const { loadPyodide } = await import(pathToFileURL(`${base}pyodide.mjs`).href);
-const HEAP = 31_457_280; // bytes of a new heap: a snapshot of a larger one does not fit into it
-
 /** Put the kernel's libraries where the worker will put them, so that modules know their files. */
 function unpack(py) {
   const extractDir = py.runPython("import sys; sys.path[-1]");
@@ -34,8 +32,16 @@ async function make() {
   return py.makeMemorySnapshot();
 }
 
+/** Restore it as the page does (web/snapshot.ts): a new heap is smaller than that of the snapshot. */
 async function check(snapshot) {
-  const py = await loadPyodide({ indexURL: base, _loadSnapshot: snapshot });
+  const { default: createCore } = await import(pathToFileURL(`${base}pyodide.asm.mjs`).href);
+  const createPyodideModule = async (settings) => {
+    const core = await createCore(settings);
+    const heap = snapshot.length - new DataView(snapshot.buffer).getUint32(4, true);
+    if (core.HEAP8.length < heap && !core._emscripten_resize_heap(heap)) throw new Error(`no ${heap} bytes of memory`);
+    return core;
+  };
+  const py = await loadPyodide({ indexURL: base, _loadSnapshot: snapshot, createPyodideModule });
   unpack(py);
   const found = py.runPython(
     "from emerge_wasm.browser import native; native.use_native_msgpack(); import msgpack; msgpack.Packer.__module__",
@@ -45,7 +51,6 @@ async function check(snapshot) {
 
 try {
   const snapshot = await make();
-  if (snapshot.length > HEAP + 65_536) throw new Error(`its heap of ${snapshot.length} bytes is too large to restore`);
   await check(new Uint8Array(snapshot));
   writeFileSync(base + name, snapshot);
 } catch (error) {

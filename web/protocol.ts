@@ -1,4 +1,5 @@
 /** The only vocabulary between the page and the kernel worker. Plain data both ways; no proxies.
+ *  py/emerge_wasm/browser/protocol.py is its counterpart; tests/browser/test_protocol.py holds them together.
  *
  * The page sends `Request`s; the worker answers each with one `Reply` of the same id, and sends `Event`s whenever
  * something happens. Names are those of the operation table (py/emerge_wasm/operations.py). Field values travel as
@@ -38,7 +39,6 @@ export interface Field {
   annotation: string; // as written in the class; "" for an attribute that is not a field
   kind: "bool" | "int" | "float" | "str" | "text" | "date" | "datetime" | "literal" | "fixed"; // "fixed" is shown, not edited
   text: string; // Python literal text of the value; for "str"/"text" the string itself
-  doc: string;
 }
 
 export interface Method {
@@ -202,6 +202,20 @@ export interface Start {
   /** The script of a guest worker, in which code of others is closed in. */
   guest: string;
   /** What the user has let run before: keys of Questions. */
+  allowed: string[];
+}
+
+/** What the worker starts Python's side with (py/emerge_wasm/browser/kernel.py). */
+export interface Options {
+  relay: string;
+  /** Whether Python can wait for a result (JSPI). */
+  sync: boolean;
+  /** Whether a running loop can be stopped. */
+  interrupt: boolean;
+  /** The depth of Python's calls. */
+  recursion: number;
+  /** Whether Python came out of a memory snapshot. */
+  restored: boolean;
   allowed: string[];
 }
 

@@ -4,7 +4,7 @@
 import type { PyodideAPI, PyodideConfig } from "pyodide";
 import * as guests from "./guests";
 import * as indexeddb from "./indexeddb";
-import type { Event as KernelEvent, Line, Request, Start, ToPage, ToWorker } from "./protocol";
+import type { Event as KernelEvent, Line, Options, Request, Start, ToPage, ToWorker } from "./protocol";
 import { adapted, type CreateCore, fetchLibraries, fetchSnapshot, unpackTar } from "./snapshot";
 
 interface Entry {
@@ -72,8 +72,9 @@ async function boot(start: Start): Promise<void> {
   py.registerJsModule("emerge_guests", guests);
   const kernel = py.pyimport("emerge_wasm.browser.kernel");
   const post = (text: string): void => send(JSON.parse(text) as ToPage);
-  const options = { relay: start.relay, sync, interrupt: interrupt !== null, recursion: RECURSION, allowed: start.allowed };
-  kernel.start(post, JSON.stringify({ ...options, restored: Boolean(restored) }));
+  const { relay, allowed } = start;
+  const options: Options = { relay, sync, interrupt: interrupt !== null, recursion: RECURSION, restored: Boolean(restored), allowed };
+  kernel.start(post, JSON.stringify(options));
   entry = { submit: kernel.submit, pulse: kernel.pulse, stop: kernel.stop };
   for (const request of waiting.splice(0)) submit(request);
 }

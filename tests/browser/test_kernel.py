@@ -1,4 +1,4 @@
-"""The kernel: its parts on CPython, then the built worker in a real Chromium, spoken to as the page speaks to it."""
+"""The kernel: the built worker in a real Chromium, spoken to as the page speaks to it."""
 
 from __future__ import annotations
 
@@ -17,115 +17,8 @@ from playwright.sync_api import BrowserContext, sync_playwright
 from playwright.sync_api import Page as BrowserPage
 
 from buildtools.browser import FLAGS
-from emerge_wasm.browser.console.cell import Console
-from emerge_wasm.browser.console.output import Output
-from emerge_wasm.browser.failure import failure_of
-from emerge_wasm.browser.places.changes import common_directory, summarize
-from emerge_wasm.browser.requests.arguments import read_arguments
-from emerge_wasm.browser.requests.library import missing_libraries
-from emerge_wasm.browser.requests.view import make_fields
-from emerge_wasm.errors import Invalid
 
 DIST = Path(__file__).parents[2] / "dist"
-
-
-# --- parts, on CPython
-
-
-async def test_console_keeps_names_and_gives_the_last_value() -> None:
-    console = Console({})
-    await console.run(1, "x = 3")
-    result = await console.run(2, "import asyncio\nawait asyncio.sleep(0)\nx * 2")
-    assert result.text == "6"
-
-
-@pytest.mark.parametrize("code", ["", "# nothing", "x = 1", "1;", "None", "1;  # quiet? no\n# yes\nNone"])
-async def test_console_without_a_value(code: str) -> None:
-    assert (await Console({}).run(1, code)).text is None
-
-
-async def test_a_cell_does_not_inherit_our_future_imports() -> None:
-    result = await Console({}).run(1, "def f(a: int): ...\nf.__annotations__['a'] is int")
-    assert result.text == "True"
-
-
-async def test_cells_of_one_number_have_texts_of_their_own() -> None:
-    console = Console({})
-    await console.run(1, "def first(): return 1 / 0")
-    await console.run(1, "second = 2")
-    with pytest.raises(ZeroDivisionError) as caught:
-        await console.run(2, "first()")
-    trace = failure_of(caught.value)["traceback"]
-    assert 'File "<cell 2>", line 1' in trace
-    assert "def first(): return 1 / 0" in trace
-    assert "cell.py" not in trace
-
-
-def test_output_is_batched_in_order_and_cut() -> None:
-    sent: list[tuple[int, str, str]] = []
-    output = Output(lambda *piece: sent.append(piece), limit=10)
-    output.begin(1)
-    output._sent = time.monotonic()
-    for stream, text in [("stdout", "abc"), ("stdout", "def"), ("stderr", "!"), ("stdout", "ghijkl"), ("stdout", "m")]:
-        output.write(stream, text)
-    output.flush()
-    assert sent[:3] == [(1, "stdout", "abcdef"), (1, "stderr", "!"), (1, "stdout", "ghi")]
-    assert "more than 10 characters" in sent[3][2]
-    assert len(sent) == 4
-    output.begin(2)
-    output.write("stdout", "again")
-    output.flush()
-    assert sent[-1] == (2, "stdout", "again")
-
-
-def test_arguments_are_values_not_code() -> None:
-    assert read_arguments("2, 'a, b', rate=-0.1,") == ([2, "a, b"], {"rate": -0.1})
-    assert read_arguments("") == ([], {})
-
-
-@pytest.mark.parametrize("text", ["open('x')", "*[1]", "**{}", "a.b", "1)(2", "__import__('os')", "1 +", "x := 1"])
-def test_arguments_refused(text: str) -> None:
-    with pytest.raises(Invalid):
-        read_arguments(text)
-
-
-def test_changes_are_summarized() -> None:
-    def change(path: str, operation: str = "store", origin: str = "") -> dict[str, Any]:
-        return {"operation": operation, "path": path, "from": origin, "pointer": {"name": path}}
-
-    assert summarize([change("/a/x"), change("/a/x", "rm")]) == [("rm", "/a/x", {"name": "/a/x"})]
-    assert [event[1] for event in summarize([change("/b", "mv", "/a")])] == ["/a", "/b"]
-    assert summarize([change(f"/a/{i}/x") for i in range(1000)]) == [("many", "/a", None)]
-
-
-@pytest.mark.parametrize(
-    ("paths", "expected"),
-    [(["/a/b", "/a/c"], "/a"), (["/a", "/a/b"], "/"), (["/a/b/c", "/a/b/d/e"], "/a/b"), (["/x", "/y"], "/")],
-)
-def test_common_directory(paths: list[str], expected: str) -> None:
-    assert common_directory(paths) == expected
-
-
-def test_libraries_that_a_cell_imports() -> None:
-    assert missing_libraries("import json\nfrom pyodide_http import patch_all") == ["pyodide-http"]
-    assert missing_libraries("import = 3") == []
-
-
-def test_fields_say_how_they_are_edited() -> None:
-    described = {"fields": [{"name": "price", "annotation": "float"}, {"name": "new", "annotation": "int"}]}
-    state = {"id": "a", "price": 3, "extra": (1, 2), "note": "two\nlines", "flag": True, "name": "hidden"}
-    rows = {row["name"]: (row["kind"], row["text"]) for row in make_fields(described, state)}
-    assert rows == {
-        "price": ("float", "3"),
-        "new": ("literal", "None"),
-        "extra": ("literal", "(1, 2)"),
-        "note": ("text", "two\nlines"),
-        "flag": ("bool", "True"),
-        "id": ("str", "a"),
-    }
-
-
-# --- the worker, in Chromium
 
 DRIVER = """() => {
 window.events = []; window.waiting = {}; let next = 0;
@@ -138,7 +31,7 @@ window.begin = (worker, base) => {
     if (data.event === "question") window.ask("answer", { question: data.question.id, run: true });
   };
   base = new URL(base, location.href).href;
-  window.worker.postMessage({ start: true, relay: "", base, interrupt: window.flag });
+  window.worker.postMessage({ start: true, relay: "", base, interrupt: window.flag, guest: "", allowed: [] });
 };
 window.ask = (kind, args) => new Promise((resolve) => {
   const id = ++next;
@@ -415,9 +308,9 @@ def test_an_object_is_viewed_edited_and_run(tab: Tab) -> None:
     assert [{f["name"]: f["text"] for f in late[side]}["unit_price"] for side in ("theirs", "mine")] == ["4.0", "5.5"]
     assert late["pointer"]["version"] == 2
 
-    ran = tab.ask("run", **item, method="total", args="rate=0.5", place="here")
+    ran = tab.ask("run", **item, method="total", args="rate=0.5", place="here", run=1)
     assert (ran["text"], ran["output"], ran["pointer"]) == ("20.0", "adding up\n", None)
-    sold = tab.ask("run", **item, method="sell", args="", place="there")
+    sold = tab.ask("run", **item, method="sell", args="", place="there", run=1)
     assert (sold["text"], sold["pointer"]["version"]) == ("9", 3)
     assert [v["version"] for v in tab.ask("versions", **item, before=0)["versions"]] == [3, 2, 1]
     old = tab.ask("open", **item, version=1)
@@ -430,7 +323,7 @@ def test_results_keep_their_type_through_a_synchronous_call(tab: Tab) -> None:
 
 
 def test_a_method_that_raises_shows_the_shipped_line(tab: Tab) -> None:
-    failure = tab.ask("run", **store(tab, "broken"), method="fail", args="", place="here")["failure"]
+    failure = tab.ask("run", **store(tab, "broken"), method="fail", args="", place="here", run=1)["failure"]
     assert failure["code"] == "ExecutionFailed"
     assert 'raise ValueError("never " + self.name)' in failure["traceback"]
     assert "never broken" in failure["message"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import re
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from emerge_wasm import connect
+from emerge_wasm import EmergeFile, connect
 from tests.conftest import ROOT
 from tests.page.conftest import SLOW, Site, Tab
 
@@ -165,6 +168,28 @@ def test_the_tree_follows_changes_made_elsewhere(site: Site, tab: Tab) -> None:
     with connect(site.node.host) as fs:
         fs.mkdir("/made/elsewhere")
     expect(tab.find("tree-cluster").get_by_text("made")).to_be_visible()
+
+
+def test_what_is_changed_at_any_moment_while_a_tab_opens_is_shown(site: Site, open_tab: Callable[[str], Tab]) -> None:
+    moments, shown = random.Random(9), threading.Event()
+
+    def change() -> int:
+        """Store objects at odd moments until the tab shows them; how many."""
+        count = 0
+        with connect(site.node.host) as fs:
+            while count < 400 and not (shown.is_set() and count % 10 == 0):
+                fs.store(EmergeFile(name=f"o{count:03}", path="/moving"))
+                count += 1
+                shown.wait(moments.uniform(0, 0.3))
+        return count
+
+    with ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(change)
+        tab = open_tab(site.relay.found["page"] + "#/cluster/moving")
+        expect(tab.find("directory-count")).to_contain_text("entries", timeout=SLOW)
+        shown.set()
+        expect(tab.find("directory-count")).to_have_text(f"{changing.result(timeout=30)} entries", timeout=SLOW)
+    expect(tab.find("tree-cluster").locator('[data-path="/moving"]')).to_be_visible()
 
 
 def test_two_tabs_share_this_browsers_filesystem(site: Site, tab: Tab, open_tab: Callable[[str], Tab]) -> None:

@@ -1,19 +1,19 @@
-"""What went wrong, as the page's protocol says it: the map `Failure` of web/protocol.ts. Pure."""
+"""Errors as the page shows them. Pure."""
 
 from __future__ import annotations
 
 import asyncio
 import traceback
-from typing import Any
 
 from ..errors import EmergeError
 from ..filesystem.runs.inside.failure import describe, format_trace
+from .protocol import FailureView
 
 STOPPED = (KeyboardInterrupt, asyncio.CancelledError)
 
 
-def failure_of(error: BaseException, *, traced: bool = False) -> dict[str, Any]:
-    """The failure of a request; `traced` adds the traceback of an Emerge error too (for cells)."""
+def failure_of(error: BaseException, *, traced: bool = False) -> FailureView:
+    """Describe an error; `traced` adds the traceback of an Emerge error too (for cells)."""
     if isinstance(error, STOPPED):
         shown = KeyboardInterrupt().with_traceback(error.__traceback__)
         return _failure("Error", "stopped", traceback=format_trace(shown))
@@ -29,5 +29,5 @@ def failure_of(error: BaseException, *, traced: bool = False) -> dict[str, Any]:
 
 def _failure(
     code: str, message: str, *, path: str | None = None, remedy: str | None = None, traceback: str | None = None
-) -> dict[str, Any]:
+) -> FailureView:
     return {"code": code, "message": message, "path": path, "remedy": remedy, "traceback": traceback}

@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import random
 import sys
 from collections.abc import Callable
 
+from .log import log_to_console
 from .native import use_native_msgpack
+from .protocol import Options
+from .requests.handlers import HANDLERS
 from .tab import Tab
 
 NATIVE_DELAY = 0.5
@@ -21,15 +25,15 @@ _tab: Tab | None = None
 
 
 def start(post: Callable[[str], object], options: str) -> None:
-    """Begin. `post(text)` sends JSON to the page. Options: relay (URL), sync, interrupt, restored (bool),
-    recursion (int), allowed (what the user has let run before)."""
+    """Begin. `post` sends JSON to the page; `options` is the JSON of `protocol.Options`."""
     global _tab
-    given = json.loads(options)
+    given: Options = json.loads(options)
+    log_to_console()
     if given["restored"]:
         random.seed()  # a snapshot repeats its random numbers
         asyncio.get_event_loop().call_later(NATIVE_DELAY, use_native_msgpack)
     sys.setrecursionlimit(given["recursion"])
-    _tab = Tab(lambda message: post(json.dumps(message)), given)
+    _tab = Tab(lambda message: post(json.dumps(message)), given, HANDLERS)
     _tab.begin()
 
 
@@ -39,7 +43,7 @@ def submit(id: int, kind: str, args: str) -> None:
 
 
 def pulse() -> None:
-    """A heartbeat: that this returns is the answer."""
+    """Answer a heartbeat, by returning."""
 
 
 def stop() -> None:
@@ -54,8 +58,6 @@ def _running() -> Tab:
 
 def warm() -> None:
     """Import what is otherwise imported late: called before the memory snapshot is made."""
-    import importlib
-
     for name in LATE:
         importlib.import_module(name)
 

@@ -1,51 +1,61 @@
-"""What a tab holds together: its two filesystems, its console, and the requests under way."""
+"""What a tab holds: its two filesystems, its console and the requests under way. It is given their handlers."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, Literal, NoReturn, TypeVar
 
 from ..errors import Invalid
 from ..objects import EmergeFile, EmergeObject
+from ..results import PointerRow
 from .console.cell import RUNNING, Console, cell_of
-from .console.output import Output, capture_streams
+from .console.output import Output, StreamName, capture_streams
 from .failure import STOPPED, failure_of
 from .guests.channel import open_guest
 from .guests.consent import Consent
-from .guests.pool import Closed
+from .guests.pool import GuestPool
 from .guests.runner import TabRunner
-from .places.changes import watch_changes
 from .places.cluster import Connection
 from .places.local import open_local
 from .places.place import FollowingAsync, Place, Switch
-from .requests import objects
+from .protocol import Event, Options, PlaceArgs, Reply
 
-Message = dict[str, Any]
+LOG = logging.getLogger("emerge.browser")
+
+FLUSH_DELAY = 0.05  # seconds until what a cell printed goes out
+
+T = TypeVar("T")
+Work = Coroutine[Any, Any, T]
+Handler = Callable[["Tab", Any], Awaitable[object]]
+"""Answers one kind of request: its second argument is the request's map in `protocol`."""
 
 
 class Tab:
     """One page's Python. `send` takes replies and events, maps that JSON can hold."""
 
-    def __init__(self, send: Callable[[Message], object], options: dict[str, Any]) -> None:
+    def __init__(self, send: Callable[[Reply | Event], object], options: Options, handlers: dict[str, Handler]) -> None:
         self.send = send
         self.options = options
-        self.consent = Consent(self.event, options.get("allowed", ()))
+        self.handlers = handlers
+        self.consent = Consent(send, options["allowed"])
         self.local = Place("local", "use `cluster`, or set the console's switch to the cluster", self.consent)
         self.cluster = Place("cluster", "use `local`, or set the console's switch to this browser", self.consent)
-        self.closed = Closed(open_guest)
+        self.guests = GuestPool(open_guest)
         self.runners = {
-            place.name: TabRunner(place.name, self.consent, self.closed, place.is_mine)
+            place.name: TabRunner(place.name, self.consent, self.guests, place.is_mine)
             for place in (self.local, self.cluster)
         }
         self.switch = Switch(self.local, self.cluster)
         self.output = Output(self._print)
         self.console = Console(sys.modules["__main__"].__dict__)
-        self.alone = asyncio.Lock()  # one cell at a time
-        self._running: asyncio.Task[Any] | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self.works: dict[int, asyncio.Future[Any]] = {}  # runs under way, by the page's number
+        self._cells = asyncio.Lock()  # one at a time
+        self._running: asyncio.Task[Callable[[], object]] | None = None
+        self._tasks: set[asyncio.Future[object]] = set()
+        self._cancel: dict[int, Callable[[], object]] = {}  # by the page's number of what is under way
         self._flushing = False
 
     # --- beginning
@@ -55,12 +65,12 @@ class Tab:
         capture_streams(self.output)
         self._prepare()
         asyncio.get_event_loop().set_exception_handler(self._report)
-        self.state("ready")
+        self._state("ready")
         self.spawn(self._open_local())
-        self.spawn(self._keep_cluster())
+        self.spawn(self._open_cluster())
 
     def _prepare(self) -> None:
-        """The names that a cell finds. `from emerge_wasm import fs` gives the same object."""
+        """Give cells their names. `from emerge_wasm import fs` gives the same object."""
         import builtins
 
         import emerge_wasm
@@ -81,36 +91,40 @@ class Tab:
 
     async def _open_local(self) -> None:
         engine = await open_local(self.local, self.runners["local"])
-        self.local.opened.set()
-        self.event(
-            "features",
-            sync=self.options["sync"],
-            interrupt=self.options["interrupt"],
-            storage=engine,
-            persisted=await _persisted(),
+        self.send(
+            {
+                "event": "features",
+                "sync": self.options["sync"],
+                "interrupt": self.options["interrupt"],
+                "storage": engine,
+                "persisted": await _persisted(),
+            }
         )
-        await watch_changes(self.local.client, lambda *change: self._changed("local", *change))
+        await self.local.follow(partial(self._changed, self.local))
 
-    async def _keep_cluster(self) -> None:
+    async def _open_cluster(self) -> None:
         if not self.options["relay"]:
             self.cluster.opened.set()
             return
         connection = Connection(
-            self.cluster, self.options["relay"], lambda told: self.event("connection", connection=told)
+            self.cluster, self.options["relay"], lambda state: self.send({"event": "connection", "connection": state})
         )
         await connection.open()
-        while True:
-            await connection.online.wait()
-            await watch_changes(self.cluster.client, lambda *change: self._changed("cluster", *change))
-            await asyncio.sleep(0.5)  # the watch may end before the loss is known
+        await self.cluster.follow(partial(self._changed, self.cluster))
 
     # --- requests
-    def submit(self, id: int, kind: str, args: dict[str, Any]) -> None:
+    def find(self, args: PlaceArgs) -> Place:
+        """The filesystem that a request is about."""
+        return self.switch.find(args["where"])
+
+    def submit(self, id: int, kind: str, args: object) -> None:
+        """Take a request; its reply is sent later."""
         self.spawn(self._answer(id, kind, args))
 
-    async def _answer(self, id: int, kind: str, args: dict[str, Any]) -> None:
+    async def _answer(self, id: int, kind: str, args: object) -> None:
+        reply: Reply
         try:
-            handler = objects.HANDLERS.get(kind)
+            handler = self.handlers.get(kind)
             if handler is None:
                 raise Invalid(f"the page asked for {kind!r}, which this kernel does not know", remedy="reload the page")
             reply = {"id": id, "result": await handler(self, args)}
@@ -119,30 +133,32 @@ class Tab:
         self.output.flush()
         self.send(reply)
 
-    async def run_alone(self, work: Coroutine[Any, Any, Any]) -> Any:
+    async def run_alone(self, work: Work[T]) -> T:
         """Run something of the user's, one at a time; Stop reaches it."""
-        async with self.alone:
-            self.state("busy")
-            self._running = asyncio.create_task(_guarded(work))
+        async with self._cells:
+            self._state("busy")
+            self._running = task = asyncio.create_task(_guarded(work))
             try:
-                result, error = await self._running
+                outcome = await task
             finally:
                 self._running = None
-                self.state("idle")
-        if error is not None:
-            raise error
-        return result
+                self._state("idle")
+        return outcome()
 
-    async def under_way(self, number: int, work: Coroutine[Any, Any, Any]) -> Any:
-        """Do what the page calls by this number, so that it can end it."""
-        task = self.works[number] = asyncio.ensure_future(_guarded(work))
+    async def under_way(self, number: int, work: Work[T]) -> T:
+        """Run what the page calls by this number, so that it can cancel it."""
+        task = asyncio.ensure_future(_guarded(work))
+        self._cancel[number] = task.cancel
         try:
-            result, error = await task
+            outcome = await task
         finally:
-            del self.works[number]
-        if error is not None:
-            raise error
-        return result
+            del self._cancel[number]
+        return outcome()
+
+    def cancel(self, number: int) -> None:
+        """End a run where it waits; nothing when it has ended."""
+        if number in self._cancel:
+            self._cancel[number]()
 
     def stop(self) -> None:
         """Cancel what runs, where it waits: at an `await`, or inside a call that waits for its result."""
@@ -156,50 +172,69 @@ class Tab:
             for task in inner:
                 task.cancel()
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def spawn(self, work: Work[Any]) -> None:
+        """Run something in the background; an error of it is the event loop's to report."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     # --- events
-    def event(self, name: str, **fields: Any) -> None:
-        self.send({"event": name, **fields})
+    def printer(self, number: int) -> Callable[[str], None]:
+        """What sends on the text that the run with this number prints."""
 
-    def state(self, state: str, detail: str = "") -> None:
-        self.event("kernel", state=state, detail=detail)
+        def write(text: str) -> None:
+            self.send({"event": "printed", "run": number, "text": text})
 
-    def _print(self, cell: int, stream: str, text: str) -> None:
-        self.event("output", cell=cell, stream=stream, text=text)
+        return write
+
+    def _state(self, state: Literal["ready", "busy", "idle"]) -> None:
+        self.send({"event": "kernel", "state": state, "detail": ""})
+
+    def _print(self, cell: int, stream: StreamName, text: str) -> None:
+        self.send({"event": "output", "cell": cell, "stream": stream, "text": text})
 
     def _flush_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
-            asyncio.get_event_loop().call_later(0.05, self._flush)
+            asyncio.get_event_loop().call_later(FLUSH_DELAY, self._flush)
 
     def _flush(self) -> None:
         self._flushing = False
         self.output.flush()
 
-    def _changed(self, where: str, operation: str, path: str, pointer: Message | None) -> None:
-        self.event("change", where=where, operation=operation, path=path, pointer=pointer)
+    def _changed(self, place: Place, operation: str, path: str, pointer: PointerRow | None) -> None:
+        self.send({"event": "change", "where": place.name, "operation": operation, "path": path, "pointer": pointer})
 
-    def _report(self, loop: Any, context: Message) -> None:
-        """What a cell's task raised when nobody awaited it."""
+    def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Tell the page what a task raised when nobody awaited it."""
         error = context.get("exception")
-        if error is not None and not isinstance(error, STOPPED):
-            self.event("failure", cell=cell_of(error), failure=failure_of(error, traced=True))
+        if isinstance(error, STOPPED):
+            return
+        cell = cell_of(error) if error is not None else 0
+        if cell == 0:
+            LOG.error("in the background: %s", context.get("message"), exc_info=error)
+        if error is not None:
+            self.send({"event": "failure", "cell": cell, "failure": failure_of(error, traced=True)})
 
 
 def _no_input(prompt: object = "") -> str:
     raise Invalid("a cell cannot ask for input", remedy="write the value into the cell")
 
 
-async def _guarded(work: Coroutine[Any, Any, Any]) -> tuple[Any, BaseException | None]:
-    """Its result or its error: a KeyboardInterrupt that leaves a task would end the event loop."""
+async def _guarded(work: Work[T]) -> Callable[[], T]:
+    """Run it and return what gives its result or raises its error.
+
+    A KeyboardInterrupt that leaves a task would end the event loop.
+    """
     try:
-        return await work, None
+        result = await work
     except BaseException as error:
-        return None, error
+        return partial(_throw, error)
+    return lambda: result
+
+
+def _throw(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _belongs(task: asyncio.Task[Any], running: asyncio.Task[Any]) -> bool:
@@ -207,9 +242,11 @@ def _belongs(task: asyncio.Task[Any], running: asyncio.Task[Any]) -> bool:
 
 
 async def _persisted() -> bool:
+    """Whether the browser keeps what is stored until the user removes it."""
     try:
         from js import navigator  # type: ignore[import-not-found,unused-ignore]
 
         return bool(await navigator.storage.persisted())
-    except Exception:  # a browser without it, or one that refuses
+    except Exception as error:  # a browser without it, or one that refuses
+        LOG.info("whether storage is persistent is unknown: %s", error)
         return False

@@ -7,7 +7,6 @@ const field = (name: string, text: string, kind: Field["kind"] = "float"): Field
   text,
   kind,
   annotation: kind,
-  doc: "",
 });
 const base = [field("price", "3.0"), field("count", "10", "int"), field("note", "old", "str")];
 

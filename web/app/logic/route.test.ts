@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { formatRoute, parseRoute, type Route } from "./route";
 
 const routes: Route[] = [
-  { where: "local", path: "/", version: 0, tab: "state" },
+  { where: "local", path: "/", version: 0, tab: "" },
   { where: "cluster", path: "/inventory/widget1", version: 0, tab: "methods" },
   { where: "local", path: "/a b/50% #?&/größe", version: 12, tab: "source" },
 ];
@@ -17,7 +17,7 @@ test("the plain form is as people write it", () => {
     where: "local",
     path: "/inventory/widget1",
     version: 0,
-    tab: "state",
+    tab: "",
   });
 });
 
@@ -25,6 +25,6 @@ test("nonsense names nothing", () => {
   for (const hash of ["", "#", "#/elsewhere/x", "#/local/%E0%A4%A", "local/x"]) expect(parseRoute(hash)).toBeNull();
 });
 
-test("odd versions and tabs fall back", () => {
-  expect(parseRoute("#/local/x?version=-2&tab=nope")).toMatchObject({ version: 0, tab: "state" });
+test("an odd version falls back", () => {
+  expect(parseRoute("#/local/x?version=-2")).toMatchObject({ version: 0 });
 });

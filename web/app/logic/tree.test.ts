@@ -141,3 +141,84 @@ describe("changes", () => {
     expect(followMove("/ab", "/a", "/z")).toBeNull();
   });
 });
+
+/** The same numbers every time, from 0 to below `below`. */
+function generator(seed: number): (below: number) => number {
+  let state = seed * 2 + 1;
+  return (below) => {
+    state = (state * 48271) % 2147483647;
+    return state % below;
+  };
+}
+
+/** A filesystem with two directories, and the page that lists it: what is asked is read at once and arrives later. */
+class Pair {
+  readonly tree = new Tree();
+  stored = new Map<string, Pointer>([["/d", pointer("/", "d", "directory")]]);
+  #told: Change[] = [];
+  #lists: (() => void)[] = [];
+  #dirty = new Set<string>(["/"]);
+
+  change(path: string, remove: boolean): void {
+    const [directory, name] = path.startsWith("/d/") ? ["/d", path.slice(3)] : ["/", path.slice(1)];
+    const version = (this.stored.get(path)?.version ?? 0) + 1;
+    if (remove) this.stored.delete(path);
+    else this.stored.set(path, { ...pointer(directory, name), version });
+    this.#told.push(change(remove ? "rm" : "store", path, { ...pointer(directory, name), version }));
+  }
+
+  /** The next change arrives at the page; whether there was one. */
+  hear(): boolean {
+    const next = this.#told.shift();
+    if (next !== undefined) this.#mark(this.tree.apply(next));
+    return next !== undefined;
+  }
+
+  open(path: string): void {
+    this.#dirty.add(path);
+  }
+
+  /** Whether there was a directory to list. */
+  ask(): boolean {
+    const [path] = this.#dirty;
+    if (path === undefined) return false;
+    this.#dirty.delete(path);
+    const takenOver = this.tree.read();
+    const entries = [...this.stored.values()].filter((each) => each.path === path);
+    this.#lists.push(() => {
+      this.tree.replace(path, entries, "");
+      this.#mark(takenOver());
+    });
+    return true;
+  }
+
+  /** The list that was asked for first arrives; whether there was one. */
+  list(): boolean {
+    const next = this.#lists.shift();
+    next?.();
+    return next !== undefined;
+  }
+
+  shown(): [string, number][] {
+    const children = ["/", "/d"].flatMap((path) => this.tree.find(path)?.children ?? []);
+    return children.map((child): [string, number] => [child.path, child.pointer?.version ?? 0]).sort();
+  }
+
+  #mark(paths: string[]): void {
+    for (const path of paths) this.#dirty.add(path);
+  }
+}
+
+test("what is changed at any moment around listing is shown in the end", () => {
+  for (let seed = 0; seed < 500; seed += 1) {
+    const next = generator(seed);
+    const pair = new Pair();
+    for (let step = 0; step < 40; step += 1) {
+      const path = `${next(2) === 0 ? "/" : "/d/"}${"xyz"[next(3)]}`;
+      [() => pair.change(path, next(3) === 0), () => pair.hear(), () => pair.ask(), () => pair.list(), () => pair.open("/d")][next(5)]?.();
+    }
+    if (pair.tree.find("/d")?.children == null) pair.open("/d");
+    while (pair.hear() || pair.list() || pair.ask());
+    expect(pair.shown(), `seed ${seed}`).toEqual([...pair.stored].map(([path, { version }]) => [path, version]).sort());
+  }
+});

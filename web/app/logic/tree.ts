@@ -45,6 +45,8 @@ export type Row = EntryRow | MoreRow | EmptyRow;
 export class Tree {
   readonly root: Branch = makeBranch("/", null, true);
   #index = new Map<string, Branch>([["/", this.root]]);
+  #reading = 0;
+  #meanwhile: Change[] = [];
 
   constructor() {
     this.root.expanded = true;
@@ -89,13 +91,31 @@ export class Tree {
     this.root.cursor = "";
   }
 
+  /** Begin to read a list. Call the returned function when the list is taken over: it may be older than what changed
+   *  meanwhile, so that is applied again. It returns the directories that must be listed again. */
+  read(): () => string[] {
+    const start = this.#meanwhile.length;
+    this.#reading += 1;
+    return () => {
+      const missed = this.#meanwhile.slice(start);
+      this.#reading -= 1;
+      if (this.#reading === 0) this.#meanwhile = [];
+      return [...new Set(missed.flatMap((change) => this.#take(change)))];
+    };
+  }
+
   /** Take over a change. The directories that must be listed again for it, which may be none. */
   apply(change: Change): string[] {
+    if (this.#reading > 0) this.#meanwhile.push(change);
+    return this.#take(change);
+  }
+
+  #take(change: Change): string[] {
     if (change.operation === "many") return this.#below(change.path);
     const known = this.find(change.path);
     if (known !== undefined && change.operation !== "rm" && change.operation !== "mv" && change.pointer !== null) {
       if (fullPath(change.pointer) === change.path && isDirectory(change.pointer) === known.directory) {
-        known.pointer = change.pointer;
+        if (!isOlder(change.pointer, known.pointer)) known.pointer = change.pointer;
         return [];
       }
     }
@@ -155,6 +175,11 @@ export class Tree {
       .filter((branch) => branch.children?.some((child) => child.pointer?.uuid === uuid))
       .map((branch) => branch.path);
   }
+}
+
+/** Whether a pointer is to an older version of what another one points to. */
+function isOlder(pointer: Pointer, than: Pointer | null): boolean {
+  return than !== null && pointer.uuid === than.uuid && pointer.version < than.version;
 }
 
 export function isDirectory(pointer: Pointer): boolean {

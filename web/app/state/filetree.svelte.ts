@@ -108,9 +108,13 @@ export class FileTree {
   }
 
   #follow(change: Change): void {
-    for (const path of this.#tree.apply(change)) this.#dirty.add(path);
-    if (this.#dirty.size > 0 && this.#timer === undefined) this.#timer = setTimeout(() => void this.#settle(), SETTLE);
+    this.#relistSoon(this.#tree.apply(change));
     this.#drawSoon();
+  }
+
+  #relistSoon(paths: string[]): void {
+    for (const path of paths) this.#dirty.add(path);
+    if (this.#dirty.size > 0 && this.#timer === undefined) this.#timer = setTimeout(() => void this.#settle(), SETTLE);
   }
 
   async #settle(): Promise<void> {
@@ -154,12 +158,14 @@ export class FileTree {
       const branch = this.#tree.find(directory);
       if (branch === undefined) return;
       this.busy += 1;
+      const takenOver = this.#tree.read();
       try {
         await job(branch);
       } catch (error) {
         branch.failure = toFailure(error);
       }
       this.busy -= 1;
+      this.#relistSoon(takenOver());
       this.#draw();
     });
     this.#jobs.set(directory, mine);

@@ -1,7 +1,7 @@
 /** What is selected, as the address says it; and which pane a narrow screen shows. */
 
 import type { Where } from "../../protocol";
-import { formatRoute, parseRoute, type DirectoryTab, type Route, type Tab } from "../logic/route";
+import { formatRoute, parseRoute, type Route } from "../logic/route";
 
 export type Pane = "local" | "cluster" | "object" | "console";
 
@@ -15,7 +15,7 @@ export class Navigation {
     addEventListener("hashchange", () => (this.route = parseRoute(location.hash)));
   }
 
-  open(where: Where, path: string, version = 0, tab: Tab | DirectoryTab = this.route?.tab ?? "state"): void {
+  open(where: Where, path: string, version = 0, tab = this.route?.tab ?? ""): void {
     this.#go({ where, path, version, tab });
     this.pane = "object";
   }
@@ -27,7 +27,7 @@ export class Navigation {
   }
 
   /** Tabs change the address but make no step of their own. */
-  show(tab: Tab | DirectoryTab): void {
+  show(tab: string): void {
     if (this.route !== null) this.replace({ ...this.route, tab });
   }
 

@@ -23,8 +23,8 @@ SHOWN = 100_000  # characters of the last expression's repr
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """`text` is the last expression's repr, None when there is none (or it is None)."""
+class CellOutcome:
+    """How a cell ended. `text` is the repr of its last expression, None without one (or when it is None)."""
 
     text: str | None
     milliseconds: float
@@ -33,23 +33,23 @@ class Result:
 class Console:
     """One namespace that persists from cell to cell."""
 
-    def __init__(self, namespace: dict[str, Any]) -> None:
+    def __init__(self, namespace: dict[str, object]) -> None:
         self.namespace = namespace
         self._used: set[str] = set()
 
-    async def run(self, cell: int, code: str) -> Result:
+    async def run(self, cell: int, code: str) -> CellOutcome:
         """Run a cell, top-level await allowed. Whatever it raises comes through."""
         filename = self._remember(cell, code)
         RUNNING.set(cell)
         started = time.perf_counter()
-        value = None
+        value: Any = None
         for part in compile_cell(code, filename):
             value = eval(part, self.namespace)  # it is the user's own code, run at the user's word
             if part.co_flags & inspect.CO_COROUTINE:
                 value = await value
         if value is not None:
             self.namespace["_"] = value
-        return Result(None if value is None else show(value), (time.perf_counter() - started) * 1000)
+        return CellOutcome(None if value is None else show(value), (time.perf_counter() - started) * 1000)
 
     def _remember(self, cell: int, code: str) -> str:
         """A filename that no cell had before, with the text behind it."""
@@ -90,7 +90,7 @@ def _ends_silent(code: str) -> bool:
     return bool(lines) and lines[-1].rstrip().endswith(";")
 
 
-def show(value: Any) -> str:
+def show(value: object) -> str:
     """The repr of a value, cut at a limit; a repr that fails is the cell's error."""
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text):,} characters)"

@@ -1,4 +1,4 @@
-"""What cells print, on its way to the page: batched, and cut at a limit. No I/O but the `send` it is given."""
+"""What cells print, on its way to the page: batched, and cut at a limit. No I/O but the `send` that is given."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import io
 import sys
 import time
 from collections.abc import Callable
+from typing import Literal
 
-Send = Callable[[int, str, str], None]
-"""send(cell, stream, text)"""
+StreamName = Literal["stdout", "stderr"]
+SendOutput = Callable[[int, StreamName, str], None]
+"""(cell, stream, text)"""
 
 LIMIT = 1_000_000
 """Characters that one cell may print; what comes after is dropped, with one notice."""
@@ -20,12 +22,13 @@ DELAY = 0.05  # seconds
 class Output:
     """Both streams of the cell that runs now (or ran last: its tasks may still print)."""
 
-    def __init__(self, send: Send, limit: int = LIMIT) -> None:
+    def __init__(self, send: SendOutput, limit: int = LIMIT, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._send = send
         self._limit = limit
         self._room = limit
         self._cell = 0
-        self._parts: list[tuple[str, str]] = []
+        self._parts: list[tuple[StreamName, str]] = []
         self._size = 0
         self._sent = 0.0
         self.soon: Callable[[], None] | None = None  # asks for a flush when the loop runs again
@@ -36,26 +39,26 @@ class Output:
         self._cell = cell
         self._room = self._limit
 
-    def write(self, stream: str, text: str) -> None:
+    def write(self, stream: StreamName, text: str) -> None:
         if not text or self._room < 0:
             return
         self._add(stream, text[: self._room])
         self._room -= len(text)
         if self._room < 0:
             self._add("stderr", f"\n… cut here: this cell printed more than {self._limit:,} characters\n")
-        if self._size > BATCH or time.monotonic() - self._sent > DELAY:
+        if self._size > BATCH or self._clock() - self._sent > DELAY:
             self.flush()
         elif self.soon is not None:
             self.soon()
 
-    def _add(self, stream: str, text: str) -> None:
+    def _add(self, stream: StreamName, text: str) -> None:
         self._parts.append((stream, text))
         self._size += len(text)
 
     def flush(self) -> None:
         """Send what was collected, neighbours of one stream as one piece."""
         parts, self._parts, self._size = self._parts, [], 0
-        self._sent = time.monotonic()
+        self._sent = self._clock()
         while parts:
             stream = parts[0][0]
             count = next((i for i, part in enumerate(parts) if part[0] != stream), len(parts))
@@ -63,8 +66,8 @@ class Output:
             parts = parts[count:]
 
 
-class _Stream(io.TextIOBase):
-    def __init__(self, output: Output, name: str) -> None:
+class CapturedStream(io.TextIOBase):
+    def __init__(self, output: Output, name: StreamName) -> None:
         self._output = output
         self._name = name
 
@@ -87,5 +90,5 @@ class _Stream(io.TextIOBase):
 
 def capture_streams(output: Output) -> None:
     """Let everything printed go to this output."""
-    sys.stdout = _Stream(output, "stdout")
-    sys.stderr = _Stream(output, "stderr")
+    sys.stdout = CapturedStream(output, "stdout")
+    sys.stderr = CapturedStream(output, "stderr")

@@ -1,111 +1,130 @@
 """Asking before code runs here that this browser has not run before: once for each class version, with its source.
 
 Looking at an object never comes here. The page remembers answers (web/app/state/consent.svelte.ts) and answers for the
-user what they allowed before. No I/O but the `emit` it is given.
+user what they allowed before.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 from ...bundles import parse, source_of
+from ...clients.class_loader import Bundles
+from ...clients.client import Client
 from ...errors import EmergeError, PermissionDenied
+from ...objects import Pointer
+from ...operations import Transport
+from ..protocol import AnsweredEvent, KnownEvent, PlaceName, Question, QuestionEvent
 
-Emit = Callable[..., None]
-"""emit(event, **fields)"""
+T = TypeVar("T")
 
-HERE, CLOSED = "tab", "worker"
+HERE: Literal["tab"] = "tab"
+CLOSED: Literal["worker"] = "worker"
+CodePlace = Literal["tab", "worker"]
+"""Where code runs: in the tab itself, or closed in."""
+
+Told = Mapping[str, object]
+"""A pointer as it travels, or as much of it as is known."""
+
+
+@dataclass(slots=True)
+class OpenQuestion:
+    """A question that some wait for."""
+
+    number: int
+    answer: asyncio.Future[bool]
+    waiting: int = 0
 
 
 class Consent:
     """What may run here: bundles, by hash. `always` are those that the page remembers: `+hash` for those that may run
     in the tab itself, `hash` for those that may run closed in only."""
 
-    def __init__(self, emit: Emit, always: Iterable[str] = ()) -> None:
-        self._emit = emit
+    def __init__(
+        self, send: Callable[[QuestionEvent | AnsweredEvent | KnownEvent], object], always: Iterable[str] = ()
+    ) -> None:
+        self._send = send
         always = list(always)
-        self._known: dict[str, set[str]] = {
+        self._known: dict[CodePlace, set[str]] = {
             CLOSED: {key.removeprefix("+") for key in always},
             HERE: {key.removeprefix("+") for key in always if key.startswith("+")},
         }
-        self._questions: dict[int, asyncio.Future[bool]] = {}
-        self._asked: dict[tuple[str, frozenset[str]], tuple[asyncio.Future[bool], list[None]]] = {}
-        self._next = 1
+        self._questions: dict[tuple[CodePlace, frozenset[str]], OpenQuestion] = {}
+        self._last = 0
 
     def know(self, hashes: Iterable[str]) -> None:
-        """Code that was written in this tab."""
+        """Allow code that was written in this tab."""
         fresh = set(hashes) - self._known[HERE]
         if fresh:
             self.allow(fresh, HERE)
-            self._emit("known", bundles=[f"+{hash}" for hash in sorted(fresh)])
+            self._send({"event": "known", "bundles": [f"+{hash}" for hash in sorted(fresh)]})
 
-    def allow(self, hashes: Iterable[str], place: str) -> None:
-        """What may run in the tab may run closed in, too; not the other way round."""
+    def allow(self, hashes: Iterable[str], place: CodePlace) -> None:
+        """Allow code at a place. What may run in the tab may run closed in, too; not the other way round."""
         self._known[CLOSED].update(hashes)
         if place == HERE:
             self._known[HERE].update(hashes)
 
-    def allows(self, hash: str, place: str) -> bool:
+    def allows(self, hash: str, place: CodePlace) -> bool:
         return hash in self._known[place]
 
-    async def ask(self, pointer: dict[str, Any], bundles: dict[str, bytes], place: str, where: str) -> None:
-        """Returns when all these bundles may run. PermissionDenied when the user said no."""
-        unknown = {hash: data for hash, data in bundles.items() if not self.allows(hash, place)}
+    async def ask(self, pointer: Told, bundles: dict[str, bytes], place: CodePlace, where: PlaceName) -> None:
+        """Return when all these bundles may run.
+
+        Raises:
+            PermissionDenied: the user said no.
+        """
+        unknown = {hash for hash in bundles if not self.allows(hash, place)}
         if not unknown:
             return
         asked = (place, frozenset(unknown))
-        if asked not in self._asked:
-            self._asked[asked] = self._put(pointer, unknown, bundles, place, where)
-        answer, waiting = self._asked[asked]
-        waiting.append(None)
+        if asked not in self._questions:
+            self._questions[asked] = self._put(pointer, unknown, bundles, place, where)
+        question = self._questions[asked]
+        question.waiting += 1
         try:
-            if not await asyncio.shield(answer):
+            if not await asyncio.shield(question.answer):
                 raise PermissionDenied(
                     f"you did not let {_name(pointer)} run here",
                     path=_path(pointer),
                     remedy="run it again and answer Run; run(path, method) runs it where it lives",
                 )
         finally:
-            waiting.pop()
-            if not waiting:
-                self._take_back(asked, answer)
+            question.waiting -= 1
+            if not question.waiting:  # nobody waits for it any more
+                self._questions.pop(asked, None)
+                self._send({"event": "answered", "question": question.number})
         self.allow(unknown, place)
 
     def _put(
-        self, pointer: dict[str, Any], unknown: dict[str, bytes], bundles: dict[str, bytes], place: str, where: str
-    ) -> tuple[asyncio.Future[bool], list[None]]:
-        number, self._next = self._next, self._next + 1
-        answer = self._questions[number] = asyncio.get_running_loop().create_future()
-        self._emit("question", question=_question(number, pointer, unknown, bundles, place, where))
-        return answer, []
-
-    def _take_back(self, asked: tuple[str, frozenset[str]], answer: asyncio.Future[bool]) -> None:
-        """Nobody waits for it any more."""
-        self._asked.pop(asked, None)
-        for number in [number for number, known in self._questions.items() if known is answer]:
-            del self._questions[number]
-            self._emit("answered", question=number)
+        self, pointer: Told, unknown: set[str], bundles: dict[str, bytes], place: CodePlace, where: PlaceName
+    ) -> OpenQuestion:
+        self._last += 1
+        question = _question(self._last, pointer, unknown, bundles, place, where)
+        self._send({"event": "question", "question": question})
+        return OpenQuestion(self._last, asyncio.get_running_loop().create_future())
 
     def answer(self, number: int, run: bool) -> None:
-        """The user's answer; nothing when nobody waits for it any more."""
-        answer = self._questions.get(number)
-        if answer is not None and not answer.done():
-            answer.set_result(run)
+        """Take the user's answer; nothing when nobody waits for it any more."""
+        for question in self._questions.values():
+            if question.number == number and not question.answer.done():
+                question.answer.set_result(run)
 
 
 def _question(
-    number: int, pointer: dict[str, Any], unknown: dict[str, bytes], bundles: dict[str, bytes], place: str, where: str
-) -> dict[str, Any]:
-    main = pointer.get("bundle", "")
+    number: int, pointer: Told, unknown: set[str], bundles: dict[str, bytes], place: CodePlace, where: PlaceName
+) -> Question:
+    main = str(pointer.get("bundle", ""))
     order = sorted(unknown, key=lambda hash: hash != main)
     return {
         "id": number,
         "class_name": _name(pointer),
         "bundle": main if main in unknown else order[0],
         "keys": sorted(f"+{hash}" if place == HERE else hash for hash in unknown),
-        "owner": pointer.get("owner", ""),
+        "owner": str(pointer.get("owner", "")),
         "path": _path(pointer),
         "where": where,
         "place": place,
@@ -120,10 +139,38 @@ def _source(hash: str, bundles: dict[str, bytes]) -> str:
         return f"# its source cannot be shown: {error.message}"
 
 
-def _name(pointer: dict[str, Any]) -> str:
+def _name(pointer: Told) -> str:
     return str(pointer.get("class_name", "")).rpartition(".")[2] or "an expression"
 
 
-def _path(pointer: dict[str, Any]) -> str:
+def _path(pointer: Told) -> str:
     directory, name = str(pointer.get("path", "")), str(pointer.get("name", ""))
     return f"{directory.rstrip('/')}/{name}" if name else directory
+
+
+class AskingClient(Client):
+    """A Client that loads no class into this tab unasked. `reader` fetches bundles for it."""
+
+    def __init__(self, transport: Transport, consent: Consent, reader: Client, where: PlaceName) -> None:
+        super().__init__(transport)
+        self._consent = consent
+        self._reader = reader
+        self._where: PlaceName = where
+        self._about: Told = {}  # the pointer of the object that is being unpacked
+
+    async def load_class(self, pointer: Pointer) -> type:
+        self._about = pointer.to_wire()
+        return await super().load_class(pointer)
+
+    async def fetch_bundles(self, hash: str) -> dict[str, bytes]:
+        """A bundle and all it requires, asked for first, so that it is not known to this client before."""
+        about = self._about or {"bundle": hash}
+        found = await self._reader.fetch_bundles(hash)
+        await self._consent.ask(about, found, HERE, self._where)
+        self._bundles |= found
+        return found
+
+    async def _send(self, send: Callable[[Bundles], Awaitable[T]], bundles: Bundles) -> T:
+        """What is sent from here was written or loaded here."""
+        self._consent.know(bundles)
+        return await super()._send(send, bundles)

@@ -2,22 +2,27 @@
 are given, call by call, with the caller's rights.
 
 A guest serves one author at a time and one call at a time. A call that is cancelled or late ends its guest; the next
-one starts anew. What a guest says is distrusted.
+one starts anew. What a guest sends is distrusted.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, NoReturn
+from dataclasses import fields
 
-from ...errors import EmergeError, ExecutionFailed, LimitExceeded, error_from_wire
+from ...errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
 from ...filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 from ...filesystem.runs.inside.execute import Limits
-from . import talk
-from .channel import Line, Open
-from .service import Service
+from ...operations import Answer, Values, find_operation
+from ...wire.duplex import Duplex
+from ...wire.link import Link
+from ...wire.server import ServerRequest
+from .channel import EVENT_LIMIT, GuestChannel, OpenGuest
+
+LOG = logging.getLogger("emerge.browser")
 
 LIMITS = Limits()
 SIZE = 2
@@ -25,87 +30,92 @@ SIZE = 2
 KEPT = 4
 """Guests that are kept. Calls that others wait for get one at once, so that there can be more for a while."""
 MOST = 16
+REQUESTS = 1024
+"""Operations that the code of one call may have under way."""
+FORBIDDEN = "it sent what it must not"
 
 
 class Guest:
-    """One worker, and the call that it is at."""
+    """One worker, and the call that it runs."""
 
     def __init__(self, author: str) -> None:
         self.author = author
-        self.line: Line | None = None
-        self.dead = ""
-        self._said: asyncio.Queue[list[Any] | None] = asyncio.Queue()
+        self.ended = ""  # why
+        self._channel: GuestChannel | None = None
+        self._link = Link(Duplex.of_host(requests=REQUESTS, limit=EVENT_LIMIT), self._send, self._serve)
+        self._loop = asyncio.get_running_loop()
+        self._host: Host | None = None
 
-    async def start(self, open: Open) -> None:
-        self.line = await open(self._hear, self._lose)
+    async def start(self, open: OpenGuest) -> None:
+        if self._channel is None:
+            self._channel = await open(self._hear, self.end)
+
+    async def call(self, name: str, args: Values, host: Host | None) -> object:
+        """Have a call run; its result. Meanwhile what it asks for is answered by `host`."""
+        if self.ended:
+            raise ExecutionFailed(f"the worker that it was to run in ended: {self.ended}")
+        self._host = host
+        room = LIMITS.output
+
+        def hear(text: object) -> None:
+            nonlocal room
+            if not isinstance(text, str):
+                raise self.distrust()
+            room -= len(text)
+            if room < 0:
+                raise LimitExceeded(f"it printed more than {LIMITS.output} characters", limit="output")
+            if host is not None:
+                host.write(text)
+
+        try:
+            return await self._link.call(name, args, hear)
+        finally:
+            self._host = None
+            await self._link.cancel()
+
+    def distrust(self) -> ExecutionFailed:
+        """Never use it again for what it sent; the error to raise."""
+        self.ended = self.ended or FORBIDDEN
+        return ExecutionFailed(f"the worker that it ran in was ended: {FORBIDDEN}")
+
+    def end(self, reason: str) -> None:
+        """End it, whatever it does."""
+        self.ended = self.ended or reason or "it ended"
+        self._link.lose(ExecutionFailed(f"the worker that it ran in ended: {self.ended}"))
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+
+    def _send(self, data: bytes) -> None:
+        if self._channel is not None:
+            self._channel.send(data)
 
     def _hear(self, data: bytes) -> None:
+        self._loop.call_soon(self._receive, data)  # in a callback of the loop, where Python may wait (JSPI)
+
+    def _receive(self, data: bytes) -> None:
         try:
-            self._said.put_nowait(talk.unpack(data))
-        except EmergeError as error:
-            self._lose(error.message)
+            self._link.receive(data)
+        except Invalid as error:
+            LOG.warning("a guest worker was ended: %s", error.message)
+            self.end(FORBIDDEN)
 
-    def _lose(self, detail: str) -> None:
-        self.dead = self.dead or detail or "it ended"
-        self._said.put_nowait(None)
-
-    def close(self) -> None:
-        self.dead = self.dead or "it was ended"
-        if self.line is not None:
-            self.line.close()
-            self.line = None
-
-    async def ask(self, data: bytes, host: Host | None) -> list[Any]:
-        """Send a call; what it came to. Meanwhile its questions are answered by `host`."""
-        assert self.line is not None
-        service = Service(self.line.send, host)
-        room = LIMITS.output
-        self.line.send(data)
-        try:
-            while True:
-                message = await self._said.get()
-                match message:
-                    case None:
-                        raise ExecutionFailed(f"the worker that it ran in ended: {self.dead}")
-                    case [talk.TEXT, str() as text]:
-                        room -= len(text)
-                        if room < 0:
-                            raise LimitExceeded(f"it printed more than {LIMITS.output} characters", limit="output")
-                        if host is not None:
-                            host.write(text)
-                    case [talk.ASK, int() as number, str() as name, list() as args, (dict() | None) as context]:
-                        service.answer(number, name, args, context)
-                    case [talk.OPEN, int() as number, str() as name, list() as args, (dict() | None) as context]:
-                        service.stream(number, name, args, context)
-                    case [talk.SHUT, int() as number]:
-                        service.shut(number)
-                    case [talk.FAILED, dict() as wire]:
-                        raise self._error(wire)
-                    case [talk.DONE | talk.VALUES, *_]:
-                        return message
-                    case _:
-                        self._distrust()
-        finally:
-            service.close()
-
-    def _error(self, wire: dict[str, Any]) -> EmergeError:
-        try:
-            return error_from_wire(wire)
-        except TypeError:  # its details are none
-            self._distrust()
-
-    def _distrust(self) -> NoReturn:
-        self.dead = "it sent what it must not"
-        raise ExecutionFailed(f"the worker that it ran in was ended: {self.dead}")
+    def _serve(self, request: ServerRequest) -> Answer:
+        """Answer what the code of the call asks of the filesystem."""
+        if self._host is None:
+            raise Unavailable("this code was given no filesystem")
+        if find_operation(request.name).streams:
+            return self._host.stream(request.name, request.args, request.context)
+        return self._host.call(request.name, request.args, request.context)
 
 
-class Closed:
+class GuestPool:
     """The Runner of code of others. `busy`: whether such code is at work now."""
 
     kind = "browser"
     size = SIZE
 
-    def __init__(self, open: Open) -> None:
+    def __init__(self, open: OpenGuest) -> None:
         self._open = open
         self._idle: list[Guest] = []
         self._count = 0
@@ -116,37 +126,36 @@ class Closed:
         return self._count > len(self._idle)
 
     async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
-        fields = [getattr(call, name) for name in RunCall.__slots__]
-        said = await self._ask(_author(call.pointer), talk.pack(talk.RUN, *fields), host, call.timeout, call.nested)
-        match said:
-            case [
-                talk.DONE,
-                result,
-                (bytes() | None) as state,
-                str() as output,
-                (int() | float()) as taken,
-                str() as digest,
-            ]:
-                return RunOutcome(result, state, output[: LIMITS.output], float(taken), digest[:64])
-        raise ExecutionFailed("the worker that it ran in sent what it must not", path=call.path)
+        args = [getattr(call, field.name) for field in fields(call)]
+        async with self._take(_author(call.pointer), call.nested) as guest:
+            match await self._call(guest, "run", args, host, call.timeout):
+                case [
+                    result,
+                    (bytes() | None) as state,
+                    str() as output,
+                    (int() | float()) as taken,
+                    str() as digest,
+                ]:
+                    return RunOutcome(result, state, output[: LIMITS.output], float(taken), digest[:64])
+            raise guest.distrust()
 
     async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
         rows = [[pointer, state] for pointer, state in call.rows]
-        data = talk.pack(talk.EVALUATE, call.expression, rows, call.bundles, call.timeout, call.principal)
+        args = [call.expression, rows, call.bundles, call.timeout, call.principal]
         authors = sorted({_author(pointer) for pointer, _ in call.rows})
-        said = await self._ask("\0".join(["expression", *authors]), data, None, call.timeout, False)
-        match said:
-            case [talk.VALUES, list() as values, list() as errors] if len(values) == len(call.rows):
-                return EvaluateOutcome(values, {int(number): str(text) for number, text in errors})
-        raise ExecutionFailed("the worker that it ran in sent what it must not")
+        async with self._take("\0".join(["expression", *authors]), False) as guest:
+            match await self._call(guest, "evaluate", args, None, call.timeout):
+                case [list() as values, list() as errors] if len(values) == len(call.rows):
+                    if (texts := _texts(errors)) is not None:
+                        return EvaluateOutcome(values, texts)
+            raise guest.distrust()
 
-    async def _ask(self, author: str, data: bytes, host: Host | None, seconds: float, nested: bool) -> list[Any]:
-        async with self._take(author, nested) as guest:
-            try:
-                async with asyncio.timeout(seconds):
-                    return await guest.ask(data, host)
-            except TimeoutError:
-                raise LimitExceeded(f"it took longer than {seconds:g} s", limit="wall time") from None
+    async def _call(self, guest: Guest, name: str, args: Values, host: Host | None, seconds: float) -> object:
+        try:
+            async with asyncio.timeout(seconds):
+                return await guest.call(name, args, host)
+        except TimeoutError:
+            raise LimitExceeded(f"it took longer than {seconds:g} s", limit="wall time") from None
 
     @asynccontextmanager
     async def _take(self, author: str, nested: bool) -> AsyncIterator[Guest]:
@@ -154,20 +163,18 @@ class Closed:
         guest = await self._find(author, nested)
         whole = False
         try:
-            if guest.line is None:
-                await guest.start(self._open)
+            await guest.start(self._open)
             try:
                 yield guest
                 whole = True
             except EmergeError as error:
-                whole = error.code not in ("LimitExceeded",) and not guest.dead
+                whole = not isinstance(error, LimitExceeded)
                 raise
         finally:
-            if whole and not guest.dead and self._count <= KEPT:
+            if whole and not guest.ended and self._count <= KEPT:
                 self._idle.append(guest)
             else:
-                guest.close()
-                self._count -= 1
+                self._drop(guest)
             self._freed.set()
 
     async def _find(self, author: str, nested: bool) -> Guest:
@@ -181,7 +188,9 @@ class Closed:
             await self._freed.wait()
 
     def _idle_of(self, author: str) -> Guest | None:
-        self._drop_dead()
+        for guest in [guest for guest in self._idle if guest.ended]:
+            self._idle.remove(guest)
+            self._drop(guest)
         known = next((guest for guest in self._idle if guest.author == author), None)
         if known is not None:
             self._idle.remove(known)
@@ -190,19 +199,28 @@ class Closed:
     def _room_for(self, author: str, most: int) -> Guest | None:
         """A new one, in the place of one that idles for another author if need be."""
         if self._count >= KEPT and self._idle:
-            self._idle.pop(0).close()
-            self._count -= 1
+            self._drop(self._idle.pop(0))
         if self._count >= most:
             return None
         self._count += 1
         return Guest(author)
 
-    def _drop_dead(self) -> None:
-        for guest in [guest for guest in self._idle if guest.dead]:
-            self._idle.remove(guest)
-            guest.close()
-            self._count -= 1
+    def _drop(self, guest: Guest) -> None:
+        guest.end("it was ended")
+        self._count -= 1
 
 
-def _author(pointer: dict[str, Any]) -> str:
+def _author(pointer: Mapping[str, object]) -> str:
     return str(pointer.get("owner", ""))
+
+
+def _texts(errors: list[object]) -> dict[int, str] | None:
+    """What rows raised, by number; None where it is anything else."""
+    found: dict[int, str] = {}
+    for error in errors:
+        match error:
+            case [int() as number, str() as text]:
+                found[number] = text
+            case _:
+                return None
+    return found

@@ -5,45 +5,44 @@ The Runner of this browser's own filesystem, and of *Run here* on any.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from ...clients.transports.host import give_filesystem
 from ...filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 from ...filesystem.runs.inside.execute import Here
-from .consent import CLOSED, HERE, Consent
-from .pool import Closed
+from ..protocol import PlaceName
+from .consent import CLOSED, HERE, CodePlace, Consent
+from .pool import GuestPool
 
-Mine = Callable[[dict[str, Any]], bool]
+Owns = Callable[[Mapping[str, object]], bool]
 """Whether the object with this pointer is the user's own."""
 
 
 class TabRunner:
-    """Code that is called by code of others is closed in too, whosever it is."""
+    """Runs code in the tab or closed in. Code that code of others calls is closed in too, whosever it is."""
 
     kind = "browser"
 
-    def __init__(self, where: str, consent: Consent, closed: Closed, mine: Mine) -> None:
-        self.size = closed.size
-        self._where = where
+    def __init__(self, where: PlaceName, consent: Consent, guests: GuestPool, owns: Owns) -> None:
+        self.size = guests.size
+        self._where: PlaceName = where
         self._consent = consent
-        self._closed = closed
+        self._guests = guests
         self._here = Here(given=give_filesystem)
-        self._mine = mine
+        self._owns = owns
 
-    def place(self, pointer: dict[str, Any], nested: bool = False) -> str:
+    def place(self, pointer: Mapping[str, object], nested: bool = False) -> CodePlace:
         """Where the code of this object runs."""
-        return HERE if self._mine(pointer) and not (nested and self._closed.busy) else CLOSED
+        return HERE if self._owns(pointer) and not (nested and self._guests.busy) else CLOSED
 
     async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
         place = self.place(call.pointer, call.nested)
         await self._consent.ask(call.pointer, call.bundles, place, self._where)
-        return await (self._here if place == HERE else self._closed).run(call, host)
+        return await (self._here if place == HERE else self._guests).run(call, host)
 
     async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
         """An expression over objects of others is closed in with them."""
-        foreign = self._closed.busy or not all(self._mine(pointer) for pointer, _ in call.rows)
-        place = CLOSED if foreign else HERE
+        foreign = self._guests.busy or not all(self._owns(pointer) for pointer, _ in call.rows)
         about = next((pointer for pointer, _ in call.rows if pointer.get("bundle")), {})
-        await self._consent.ask(about, call.bundles, place, self._where)
-        return await (self._closed if foreign else self._here).evaluate(call)
+        await self._consent.ask(about, call.bundles, CLOSED if foreign else HERE, self._where)
+        return await (self._guests if foreign else self._here).evaluate(call)

@@ -1,52 +1,144 @@
-"""Changes on their way to the page: gathered for a moment, so that ten thousand stores are a few events."""
+"""Changes on their way to the page: none is lost between a listing and the watch, and ten thousand are a few events.
+
+Each filesystem counts its own log. A watch from a log position gives that log alone; a watch of all nodes begins at an
+unknown moment after it was asked for. So both are read until they overlap. Imports no js.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+import logging
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
 
-from ...clients.client import Client
 from ...errors import EmergeError
 from ...paths import join_path, split_path
+from ...results import ChangeRow, PointerRow
 
-Emit = Callable[[str, str, dict[str, Any] | None], None]
-"""emit(operation, path, pointer)"""
+LOG = logging.getLogger("emerge.browser")
 
 GATHER = 0.1  # seconds
 MANY = 50
-"""More changes than this in one go are told as one, at the directory they have in common."""
+"""More changes than this in one go are sent as one, at the directory they have in common."""
+
+ChangeEntry = tuple[str, str, PointerRow | None]
+"""(operation, path, pointer)"""
+EmitChange = Callable[[str, str, PointerRow | None], None]
 
 
-async def watch_changes(client: Client, emit: Emit) -> None:
-    """Tell every change of a filesystem; returns when the watch ends (the connection is gone)."""
-    changes: list[dict[str, Any]] = []
-    arrived = asyncio.Event()
-    gathering = asyncio.create_task(_gather(changes, arrived, emit))
+class Watcher(Protocol):
+    """The part of a Client that is needed here."""
+
+    def watch(self, path: str = "/", since: int = -1) -> AsyncIterator[ChangeRow]: ...
+
+
+async def watch_changes(client: Watcher, emit: EmitChange, since: int, node: str = "", gather: float = GATHER) -> None:
+    """Emit every change that a filesystem logs after position `since`; return when the watch ends.
+
+    With the name of a `node`, `since` is a position of its log, and the changes of all other nodes are emitted too:
+    those from the moment on at which the watch of all nodes begins there, for their positions are not known.
+    Whoever lists after that position, and hears these changes, has seen everything.
+    """
+    batch = Batch(emit, gather)
     try:
-        async for change in client.watch("/"):
-            changes.append({**change})
-            arrived.set()
-    except (EmergeError, OSError):
-        return
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(batch.send())
+            if node:
+                await _watch_all(client, Overlap(batch.add, since, node), since, tasks)
+            else:
+                await _watch_one(client, batch.add, since)
+            sending.cancel()
+    except* (EmergeError, OSError) as group:
+        LOG.warning("the watch of changes ended: %s", "; ".join(map(str, group.exceptions)))
+    batch.flush()
+
+
+async def _watch_one(client: Watcher, hear: Callable[[ChangeRow], None], since: int) -> None:
+    async for change in client.watch("/", since):
+        hear(change)
+
+
+async def _watch_all(client: Watcher, overlap: Overlap, since: int, tasks: asyncio.TaskGroup) -> None:
+    one = tasks.create_task(_watch_one(client, overlap.hear_one, since))
+    try:
+        async for change in client.watch("/"):  # asked for first: a task begins when this one waits
+            overlap.hear_all(change)
+            if overlap.found:
+                one.cancel()
     finally:
-        gathering.cancel()
+        one.cancel()
 
 
-async def _gather(changes: list[dict[str, Any]], arrived: asyncio.Event, emit: Emit) -> None:
-    while True:
-        await arrived.wait()
-        await asyncio.sleep(GATHER)
-        arrived.clear()
-        batch = changes.copy()
-        changes.clear()
+class Overlap:
+    """Makes one sequence of two: a node's log from a known position on, and all logs from an unknown moment on.
+
+    When both have told of the same change of that node, the second is enough. A change may be heard twice, and then
+    all that came after it is, too.
+    """
+
+    def __init__(self, hear: Callable[[ChangeRow], None], since: int, node: str) -> None:
+        self.found = False
+        self._hear = hear
+        self._node = node
+        self._reached = since
+        self._held: list[ChangeRow] = []  # changes of the node that its log may tell of yet
+
+    def hear_one(self, change: ChangeRow) -> None:
+        """A change from the node's log."""
+        if not self.found:
+            self._hear(change)
+            self._reached = change["position"]
+            self._join()
+
+    def hear_all(self, change: ChangeRow) -> None:
+        """A change from the watch of all nodes."""
+        if self.found or change["pointer"]["node"] != self._node:
+            self._hear(change)
+        else:
+            self._held.append(change)
+            self._join()
+
+    def _join(self) -> None:
+        if not self._held or self._reached < self._held[0]["position"]:
+            return
+        self.found = True
+        for change in self._held:
+            if change["position"] >= self._reached:  # at that position its log may have told of a part only
+                self._hear(change)
+        self._held.clear()
+
+
+class Batch:
+    """Gathers changes for a moment and emits what they come to."""
+
+    def __init__(self, emit: EmitChange, gather: float) -> None:
+        self._emit = emit
+        self._gather = gather
+        self._changes: list[ChangeRow] = []
+        self._arrived = asyncio.Event()
+
+    def add(self, change: ChangeRow) -> None:
+        self._changes.append(change)
+        self._arrived.set()
+
+    async def send(self) -> None:
+        """Emit what comes, until cancelled."""
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(self._gather)
+            self.flush()
+
+    def flush(self) -> None:
+        """Emit what is here now."""
+        self._arrived.clear()
+        batch, self._changes = self._changes, []
         for event in summarize(batch):
-            emit(*event)
+            self._emit(*event)
 
 
-def summarize(changes: list[dict[str, Any]]) -> list[tuple[str, str, dict[str, Any] | None]]:
+def summarize(changes: list[ChangeRow]) -> list[ChangeEntry]:
     """The events of a batch: the newest change of each path, where something was moved from, or one for all."""
-    newest: dict[str, tuple[str, str, dict[str, Any] | None]] = {}
+    newest: dict[str, ChangeEntry] = {}
     for change in changes:
         if change.get("from"):
             newest[change["from"]] = (change["operation"], change["from"], None)

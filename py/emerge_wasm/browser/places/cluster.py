@@ -1,33 +1,30 @@
-"""How the connection to the relay stands, told to the page. Reconnecting by itself is the transport's work."""
+"""The relay's node behind a place, and how the connection stands. Reconnecting by itself is the transport's work."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from ...clients.transports.websocket import CONNECTING, NO_NODE, ONLINE, WebSocketTransport
 from ...errors import EmergeError
+from ..protocol import ConnectionState
 from .place import Place
-
-Tell = Callable[[dict[str, Any]], None]
 
 SETTLE = 1.0
 """Seconds after a failed greeting until the next."""
 
 
 class Connection:
-    """Puts the relay's node behind a place while it is there."""
+    """Puts the relay's node behind a place while it is there, and tells the page."""
 
-    def __init__(self, place: Place, url: str, tell: Tell) -> None:
+    def __init__(self, place: Place, url: str, tell: Callable[[ConnectionState], object]) -> None:
         self.place = place
-        self.online = asyncio.Event()
         self.transport = WebSocketTransport(url, on_status=self._stands)
         self._tell = tell
         self._greeting: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Begin; failing is told like any other loss, and tried again."""
+        """Begin; a failure is told like any other loss, and tried again."""
         self._tell({"state": "connecting"})
         try:
             await self.transport.open()
@@ -51,23 +48,14 @@ class Connection:
         """Ask who is there, until it answers."""
         while True:
             try:
-                hello = await self.transport.call("hello", [])
+                hello = await self.place.gain(self.transport, alone=False)
             except EmergeError as error:
                 self._lose(error.message)
                 await asyncio.sleep(SETTLE)
             else:
-                return self._gain(hello)
-
-    def _gain(self, hello: dict[str, Any]) -> None:
-        self.place.behind = self.transport
-        self.place.principal = hello["principal"]
-        self.place.opened.set()
-        self.online.set()
-        self._tell({"state": "connected", "node": hello["node"], "durability": hello["durability"]})
+                self._tell({"state": "connected", "node": hello["node"], "durability": hello["durability"]})
+                return
 
     def _lose(self, reason: str) -> None:
-        self.place.behind = None
-        self.place.reason = reason
-        self.place.opened.set()
-        self.online.clear()
+        self.place.lose(reason)
         self._tell({"state": "offline", "reason": reason})

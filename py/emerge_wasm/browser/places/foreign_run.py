@@ -5,32 +5,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...context import Context
 from ...errors import Invalid, LimitExceeded, Unavailable
 from ...filesystem.runs.host import CALLS
-from ...operations import Wire, find_operation
-
-if TYPE_CHECKING:
-    from .place import Place
+from ...operations import Values, Wire, find_operation
+from .place import Place
 
 
-class Afar:
-    """Calls a place; over when its run is."""
+class PlaceHost:
+    """Calls a place for one run, until that is over."""
 
-    def __init__(self, place: Place, path: str, tell: Callable[[str], None]) -> None:
+    def __init__(self, place: Place, path: str, write: Callable[[str], None]) -> None:
         self._place = place
         self._path = path
-        self._tell = tell
+        self._write = write
         self._left = CALLS
         self._over = False
 
-    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         self._check(name, streams=False, context=context)
         return await self._place.call(name, args, context)
 
-    async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncGenerator[Any, None]:
+    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[Any, None]:
         self._check(name, streams=True, context=context)
         async with aclosing(self._place.stream(name, args, context)) as items:
             async for item in items:
@@ -38,7 +36,7 @@ class Afar:
 
     def write(self, text: str) -> None:
         if not self._over:
-            self._tell(text)
+            self._write(text)
 
     def close(self) -> None:
         """Refuse what comes later."""

@@ -1,16 +1,19 @@
-"""Opening this browser's own filesystem: IndexedDB, or memory where there is none; and telling the other tabs."""
+"""This browser's own filesystem: in IndexedDB, or in memory where there is none. Other tabs are told what changes."""
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Any, Literal
 
 from ...clients.transports.local import LocalTransport
 from ...filesystem import Filesystem
 from ...filesystem.runner import Runner
-from ...operations import Wire
+from ...operations import Values, Wire
 from ...stores import open_store
-from ..requests.library import load_graphql
+from ..library import load_graphql
 from .place import Place
+
+LOG = logging.getLogger("emerge.browser")
 
 URL = "indexeddb://emerge"
 CHANNEL = "emerge-local"
@@ -19,26 +22,25 @@ CHANNEL = "emerge-local"
 class TabTransport(LocalTransport):
     """Into the filesystem next door; the library for GraphQL is loaded with the first query."""
 
-    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         if name == "graphql":
             await load_graphql()
         return await super().call(name, args, context)
 
 
-async def open_local(place: Place, runner: Runner, url: str = URL) -> str:
+async def open_local(place: Place, runner: Runner, url: str = URL) -> Literal["indexeddb", "memory"]:
     """Put the filesystem behind the place; the name of its engine. A browser that refuses storage gets memory."""
     try:
         store = await open_store(url)
         filesystem = await Filesystem.open(store, node="this browser", url=url, runner=runner)
     except Exception as error:
-        place.reason = f"the browser's storage cannot be opened: {error}"
-        url = "memory:"
-        filesystem = await Filesystem.open(await open_store(url), node="this tab", url=url, runner=runner)
-    place.behind = TabTransport(filesystem)
-    place.principal = (await place.behind.call("hello", []))["principal"]
-    if not url.startswith("memory:"):
-        share_changes(place, filesystem)
-    return url.partition(":")[0]
+        LOG.warning("the browser's storage cannot be opened, so that objects are kept in memory only: %s", error)
+        filesystem = await Filesystem.open(await open_store("memory:"), node="this tab", url="memory:", runner=runner)
+        await place.gain(TabTransport(filesystem), alone=True)
+        return "memory"
+    share_changes(place, filesystem)
+    await place.gain(TabTransport(filesystem), alone=True)
+    return "indexeddb"
 
 
 def share_changes(place: Place, filesystem: Filesystem) -> None:
@@ -50,7 +52,7 @@ def share_changes(place: Place, filesystem: Filesystem) -> None:
         return
     channel = BroadcastChannel.new(CHANNEL)
 
-    def hear(_: Any) -> None:
+    def hear(_: object) -> None:
         filesystem.core.notify()
 
     channel.onmessage = create_proxy(hear)

@@ -1,22 +1,28 @@
 """The two filesystems of a tab: `local` (IndexedDB, here) and `cluster` (the relay), each with its clients.
 
-A place outlives its connection: its clients stay, and say `Unavailable` while nothing is behind them.
+A place outlives its connection: its clients stay, and raise `Unavailable` while nothing is behind them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from typing import Any, Literal
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any
 
 from ...clients.client import Client
 from ...clients.sync import SyncClient
-from ...errors import Invalid, Unavailable
-from ...operations import Transport, Wire, find_operation
-from ..guests.asking import AskingClient
-from ..guests.consent import Consent
+from ...errors import EmergeError, Invalid, Unavailable
+from ...operations import Transport, Values, Wire, find_operation
+from ...results import ChangePage, NodeInfo
+from ..guests.consent import AskingClient, Consent
+from ..protocol import PlaceName
+from .changes import EmitChange, watch_changes
 
-Where = Literal["local", "cluster"]
+LOG = logging.getLogger("emerge.browser")
+
+PAUSE = 0.5
+"""Seconds after a watch ended until the next: the end may be known before the loss of the connection is."""
 
 
 class Place:
@@ -26,51 +32,103 @@ class Place:
     the user is there, None while that is not known.
     """
 
-    def __init__(self, name: Where, remedy: str, consent: Consent) -> None:
-        self.name: Where = name
+    def __init__(self, name: PlaceName, remedy: str, consent: Consent) -> None:
+        self.name: PlaceName = name
         self.remedy = remedy
         self.reason = "it is not opened yet"
         self.behind: Transport | None = None
         self.opened = asyncio.Event()  # whether it is known by now what is behind it
+        self.online = asyncio.Event()  # whether something is
         self.on_change: Callable[[], None] = lambda: None  # after an operation that changes state
         self.principal: str | None = None
         self.reader = Client(self)
         self.client: Client = AskingClient(self, consent, self.reader, name)
         self.sync = SyncClient(self._open, name)
+        self._since = -1  # the position of its log that everything listed is as new as
+        self._node = ""
 
     async def _open(self) -> Client:
         return self.client
 
-    def is_mine(self, pointer: Wire) -> bool:
+    # --- what is behind it
+    async def gain(self, transport: Transport, *, alone: bool) -> NodeInfo:
+        """Put this behind it, and return who answers there. `alone`: there are no other nodes.
+
+        Nothing is listed before it is known where the log stands, so that no change after it is missed.
+        """
+        hello: NodeInfo = await transport.call("hello", [])
+        self._since = await _position(transport)
+        self._node = "" if alone else hello["node"]
+        self.principal = hello["principal"]
+        self.behind = transport
+        self.opened.set()
+        self.online.set()
+        return hello
+
+    def lose(self, reason: str) -> None:
+        """Say why nothing is behind it any more."""
+        if self.behind is not None:
+            LOG.warning("%s was lost: %s", self.name, reason)
+        self.behind = None
+        self.reason = reason
+        self.opened.set()
+        self.online.clear()
+
+    def is_mine(self, pointer: Mapping[str, object]) -> bool:
         """Whether the object with this pointer belongs to the user."""
         return self.principal is not None and pointer.get("owner") == self.principal
 
+    async def follow(self, emit: EmitChange) -> None:
+        """Emit every change that a listing does not show yet, for as long as the tab lives."""
+        while True:
+            await self.online.wait()
+            transport = self.behind
+            await watch_changes(self.client, emit, self._since, self._node)
+            await asyncio.sleep(PAUSE)
+            if self.behind is transport:  # otherwise everything is listed again when it is back
+                await self._list_again(emit)
+
+    async def _list_again(self, emit: EmitChange) -> None:
+        """Have everything listed again that is shown: the watch ended, and changes may have been missed."""
+        try:
+            self._since = await _position(self.now())
+        except EmergeError as error:
+            LOG.warning("%s does not tell what changes: %s", self.name, error)
+        else:
+            emit("many", "/", None)
+
+    # --- as a transport
     def now(self) -> Transport:
         """What is behind it; Unavailable, naming the other place, when there is nothing."""
         if self.behind is None:
             raise Unavailable(f"{self.name} is out of reach: {self.reason}", remedy=self.remedy)
         return self.behind
 
-    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         await self.opened.wait()
         result = await self.now().call(name, args, context)
         if find_operation(name).changes:
             self.on_change()
         return result
 
-    async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncGenerator[Any, None]:
+    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[Any, None]:
         await self.opened.wait()
         items = self.now().stream(name, args, context)
         try:
             async for item in items:
                 yield item
         finally:
-            close = getattr(items, "aclose", None)
-            if close is not None:
-                await close()
+            if isinstance(items, AsyncGenerator):
+                await items.aclose()
 
     async def close(self) -> None:
-        """Nothing: the connection is the tab's, not the caller's."""
+        """Do nothing: the connection is the tab's, not the caller's."""
+
+
+async def _position(transport: Transport) -> int:
+    """Where the log of a filesystem stands."""
+    page: ChangePage = await transport.call("changes", [-1])
+    return page["position"]
 
 
 class Switch:
@@ -78,7 +136,7 @@ class Switch:
 
     def __init__(self, local: Place, cluster: Place) -> None:
         self.places: dict[str, Place] = {"local": local, "cluster": cluster}
-        self.where: Where = "cluster"
+        self.where: PlaceName = "cluster"
         self.sync = FollowingClient(self)
 
     def find(self, where: str) -> Place:

@@ -1,138 +1,106 @@
-"""One handler for each kind of request of web/protocol.ts: arguments as it names them, results that JSON can hold."""
+"""Requests about one path: list, open, save, compare, move. No shipped code runs for them."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
+from ...bundles.description import FieldDescription
 from ...codec import decode, encode, show
 from ...errors import Conflict
-from . import run, search
-from .library import load_libraries
+from ...results import EntryPage, FieldDifference, PointerRow, VersionDiff
+from ..protocol import (
+    BeforeArgs,
+    DiffArgs,
+    DifferenceList,
+    DifferenceRow,
+    ListArgs,
+    ObjectView,
+    PathArgs,
+    RemoveArgs,
+    Removed,
+    SaveArgs,
+    SaveConflict,
+    SaveResult,
+    TargetArgs,
+    VersionArgs,
+    VersionList,
+)
+from ..tab import Tab
 from .view import make_fields, make_view, read_changes
-
-if TYPE_CHECKING:
-    from ..places.place import Place
-    from ..tab import Tab
-
-Message = dict[str, Any]
-Handler = Callable[["Tab", Message], Awaitable[Any]]
 
 SHOWN = 10_000  # characters of a value in a difference
 
 
-def place_of(tab: Tab, args: Message) -> Place:
-    """The filesystem that a request means."""
-    return tab.switch.find(args["where"])
+async def list_directory(tab: Tab, args: ListArgs) -> EntryPage:
+    page: EntryPage = await tab.find(args).call("list", [args["path"], args["cursor"], args["limit"]])
+    return page
 
 
-async def list_directory(tab: Tab, args: Message) -> Any:
-    place = place_of(tab, args)
-    return await place.call("list", [args["path"], args["cursor"], args["limit"]])
+async def open_object(tab: Tab, args: VersionArgs) -> ObjectView:
+    return await make_view(tab.find(args), args["path"], args["version"])
 
 
-async def open_object(tab: Tab, args: Message) -> Message:
-    place = place_of(tab, args)
-    return await make_view(place, args["path"], args["version"])
-
-
-async def save(tab: Tab, args: Message) -> Message:
+async def save(tab: Tab, args: SaveArgs) -> SaveResult:
     """Set fields from their texts. A stale version comes back with both states, not as an error."""
-    place = place_of(tab, args)
+    place = tab.find(args)
     path, version = args["path"], args["version"]
-    described, state = await read_changes(place, path, version, args["changes"])
+    declared, state = await read_changes(place, path, version, args["changes"])
     try:
-        pointer = await place.call("update", [path, encode(state), version])
+        pointer: PointerRow = await place.call("update", [path, encode(state), version])
     except Conflict as error:
-        return {"pointer": None, "conflict": _conflict(error, described, state)}
+        return {"pointer": None, "conflict": _conflict(error, declared, state)}
+    pointer.pop("merged", None)  # the page reads the object again
     return {"pointer": pointer, "conflict": None}
 
 
-def _conflict(error: Conflict, described: Message, changes: Message) -> Message:
+def _conflict(error: Conflict, declared: Sequence[FieldDescription], changes: dict[str, object]) -> SaveConflict:
     if not error.details.get("pointer"):
         raise error
     theirs = decode(error.details["theirs"])
     return {
-        "theirs": make_fields(described, theirs),
-        "mine": make_fields(described, {**theirs, **changes}),
+        "theirs": make_fields(declared, theirs),
+        "mine": make_fields(declared, {**theirs, **changes}),
         "pointer": error.details["pointer"],
     }
 
 
-async def versions(tab: Tab, args: Message) -> Message:
-    place = place_of(tab, args)
-    return {"versions": await place.call("versions", [args["path"], args["before"]])}
+async def versions(tab: Tab, args: BeforeArgs) -> VersionList:
+    return {"versions": await tab.find(args).call("versions", [args["path"], args["before"]])}
 
 
-async def diff(tab: Tab, args: Message) -> Message:
-    """What differs between two versions, as texts; null where a version lacks a field."""
-    found = await place_of(tab, args).call("diff", [args["path"], args["before"], args["after"]])
-    return {"fields": [{"field": row["field"], **_sides(row)} for row in found["fields"]]}
+async def diff(tab: Tab, args: DiffArgs) -> DifferenceList:
+    found: VersionDiff = await tab.find(args).call("diff", [args["path"], args["before"], args["after"]])
+    return {"fields": [_difference(row) for row in found["fields"]]}
 
 
-def _sides(row: Message) -> Message:
-    return {side: show(row[side])[:SHOWN] if side in row else None for side in ("before", "after")}
+def _difference(row: FieldDifference) -> DifferenceRow:
+    before = show(row["before"])[:SHOWN] if "before" in row else None
+    return {"field": row["field"], "before": before, "after": show(row["after"])[:SHOWN] if "after" in row else None}
 
 
-async def restore(tab: Tab, args: Message) -> Any:
-    """Make an older version the newest one; its pointer."""
-    return await place_of(tab, args).call("restore", [args["path"], args["version"]])
+async def restore(tab: Tab, args: VersionArgs) -> PointerRow:
+    """Make an older version the newest one."""
+    pointer: PointerRow = await tab.find(args).call("restore", [args["path"], args["version"]])
+    return pointer
 
 
-async def mkdir(tab: Tab, args: Message) -> Any:
-    return await place_of(tab, args).call("mkdir", [args["path"]])
+async def mkdir(tab: Tab, args: PathArgs) -> PointerRow:
+    pointer: PointerRow = await tab.find(args).call("mkdir", [args["path"]])
+    return pointer
 
 
-async def rm(tab: Tab, args: Message) -> Message:
-    return {"removed": await place_of(tab, args).call("rm", [args["path"], args["recursive"]])}
+async def rm(tab: Tab, args: RemoveArgs) -> Removed:
+    return {"removed": await tab.find(args).call("rm", [args["path"], args["recursive"]])}
 
 
-async def mv(tab: Tab, args: Message) -> Any:
-    return await place_of(tab, args).call("mv", [args["path"], args["target"]])
+async def mv(tab: Tab, args: TargetArgs) -> PointerRow:
+    pointer: PointerRow = await tab.find(args).call("mv", [args["path"], args["target"]])
+    return pointer
 
 
-async def cp(tab: Tab, args: Message) -> Any:
-    place = place_of(tab, args)
-    pointer = await place.call("get", [args["path"]])
-    return await place.call("cp", [args["path"], args["target"], pointer["type"] == "directory"])
-
-
-async def cell(tab: Tab, args: Message) -> Message:
-    """Run a console cell; what it prints goes out as events that carry its number."""
-
-    async def work() -> Message:
-        tab.output.begin(args["cell"])
-        await load_libraries(args["code"])
-        result = await tab.console.run(args["cell"], args["code"])
-        return {"text": result.text, "milliseconds": result.milliseconds}
-
-    result: Message = await tab.run_alone(work())
-    return result
-
-
-async def answer(tab: Tab, args: Message) -> None:
-    """The user's answer to a question whether code may run."""
-    tab.consent.answer(args["question"], args["run"])
-
-
-async def select(tab: Tab, args: Message) -> None:
-    tab.switch.where = place_of(tab, args).name
-
-
-HANDLERS: dict[str, Handler] = {
-    "list": list_directory,
-    "open": open_object,
-    "save": save,
-    "versions": versions,
-    "diff": diff,
-    "restore": restore,
-    "mkdir": mkdir,
-    "rm": rm,
-    "mv": mv,
-    "cp": cp,
-    "cell": cell,
-    "select": select,
-    "answer": answer,
-    **search.HANDLERS,
-    **run.HANDLERS,
-}
+async def cp(tab: Tab, args: TargetArgs) -> PointerRow:
+    """Copy an object, or a directory with all that is in it."""
+    place = tab.find(args)
+    source: PointerRow = await place.call("get", [args["path"]])
+    pointer: PointerRow = await place.call("cp", [args["path"], args["target"], source["type"] == "directory"])
+    return pointer

@@ -1,148 +1,164 @@
-"""Requests of the page that run methods: of one object, here or where it lives, or of all in a directory.
+"""Requests that run methods: of one object, here or where it lives, or of all objects in a directory.
 
-What they print and how far they are goes out as events with the number that the page gave the run.
+What a run prints and how far it is goes out as events with the number that the page gave it.
 """
 
 from __future__ import annotations
 
+import ast
 import time
 from collections.abc import Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
 
-from ...codec import show
-from ...errors import Unavailable, error_from_wire
+from ...codec import read_literal, show
+from ...errors import Invalid, Unavailable, error_from_wire
 from ...filesystem.runner import RunCall
-from ...objects import Pointer
+from ...operations import Values, Wire
 from ...paths import child_path
+from ...results import ObjectRow, PointerRow, RunEvent, RunResult
 from ..failure import failure_of
-from ..places.foreign_run import Afar
-from .arguments import read_arguments
-
-if TYPE_CHECKING:
-    from ..places.place import Place
-    from ..tab import Tab
-
-Message = dict[str, Any]
+from ..places.foreign_run import PlaceHost
+from ..places.place import Place
+from ..protocol import Progress, RanEvent, ReceiptList, ReceiptsArgs, RunAllArgs, RunArgs, RunView, Sweep
+from ..tab import Tab
 
 SHOWN = 100_000  # characters of a result's repr
 TIMEOUT = 3600.0  # seconds; in a tab the user stops a run
+RECEIPTS = 50  # shown at once
 KEPT = 500
-"""Results of a directory's run, and as many failures, that the page is told one by one."""
+"""Results of a directory's run, and as many failures, that are sent to the page one by one."""
 
 
-async def run(tab: Tab, args: Message) -> Message:
+async def run(tab: Tab, args: RunArgs) -> RunView:
     """Run a method of one object."""
-    place = tab.switch.find(args["where"])
-    positional, named = read_arguments(args["args"])
-    path, method, number = args["path"], args["method"], args.get("run", 0)
+    place, number = tab.find(args), args["run"]
+    asked = [args["path"], args["method"], *read_arguments(args["args"])]
     if place is tab.local:
-        work = place.call("run", [path, method, positional, named, True])
-        return shown(await tab.under_way(number, tab.run_alone(work)))
-    if args["place"] == "here":
-        here = _run_here(tab, place, path, method, positional, named, lambda text: _printed(tab, number, text))
-        return shown(await tab.under_way(number, tab.run_alone(here)))
-    return shown(await tab.under_way(number, _run_there(tab, place, [path, method, positional, named], number)))
+        return await tab.under_way(number, tab.run_alone(_run_in_place(place, asked)))
+    if args["place"] == "there":
+        return await tab.under_way(number, _run_there(place, asked, tab.printer(number)))
+    return await tab.under_way(number, tab.run_alone(_run_here(tab, place, asked, tab.printer(number))))
 
 
-async def _run_there(tab: Tab, place: Place, asked: list[Any], number: int) -> Message:
-    started = time.perf_counter()
-    async with aclosing(place.stream("runstream", asked)) as events:
-        async for event in events:
-            kind = event.pop("event")
-            if kind == "output":
-                _printed(tab, number, event["text"])
-            elif kind == "error":
-                raise error_from_wire(event["error"])
-            elif kind == "result":
-                return {**event, "milliseconds": (time.perf_counter() - started) * 1000}
-    raise Unavailable("the node ended the run without a result", path=asked[0])
-
-
-async def _run_here(
-    tab: Tab, place: Place, path: str, method: str, args: list[Any], kwargs: Message, tell: Callable[[str], None]
-) -> Message:
-    """Run a method in this browser; a changed state becomes a version where the object lives."""
-    wire = await place.call("getobject", [path])
-    pointer = Pointer.from_wire(wire["pointer"])
-    bundles = await place.reader.fetch_bundles(pointer.bundle) if pointer.bundle else {}
-    call = RunCall(path, wire["pointer"], wire["state"], bundles, method, args, kwargs, TIMEOUT)
-    host = Afar(place, path, tell)
-    try:
-        outcome = await tab.runners[place.name].run(call, host)
-    finally:
-        host.close()
-    changed = None
-    if outcome.state is not None:
-        where = child_path(pointer.path, pointer.name)
-        stored = [where, outcome.state, pointer.class_name, pointer.bundle, pointer.version, pointer.type]
-        changed = await place.call("store", stored)
+async def _run_in_place(place: Place, asked: Values) -> RunView:
+    done: RunResult = await place.call("run", [*asked, True])
     return {
-        "result": outcome.result,
-        "output": outcome.output,
-        "milliseconds": outcome.milliseconds,
-        "pointer": changed,
+        "text": _text(done["result"]),
+        "output": done["output"],
+        "milliseconds": done["milliseconds"],
+        "pointer": done["pointer"],
+        "receipt": done["receipt"],
     }
 
 
-def _printed(tab: Tab, number: int, text: str) -> None:
-    tab.event("printed", run=number, text=text)
+async def _run_there(place: Place, asked: Values, write: Callable[[str], None]) -> RunView:
+    """Run a method where the object lives."""
+    started = time.perf_counter()
+    async with aclosing(place.stream("runstream", asked)) as events:
+        async for event in events:
+            if event["event"] == "output":
+                write(event["text"])
+            elif event["event"] == "error":
+                raise error_from_wire({**event["error"]})
+            elif event["event"] == "result":
+                return {
+                    "text": _text(event["result"]),
+                    "output": event["output"],
+                    "milliseconds": (time.perf_counter() - started) * 1000,
+                    "pointer": event["pointer"],
+                    "receipt": event["receipt"],
+                }
+    raise Unavailable("the node ended the run without a result", path=asked[0])
 
 
-def shown(done: Message) -> Message:
-    """What the page is told of a run."""
-    told = {name: done.get(name) for name in ("output", "milliseconds", "pointer", "receipt")}
-    return {**told, "text": _text(done["result"])}
+async def _run_here(tab: Tab, place: Place, asked: Values, write: Callable[[str], None]) -> RunView:
+    """Run a method in this browser; a changed state becomes a version where the object lives."""
+    path, method, args, kwargs = asked
+    found: ObjectRow = await place.call("getobject", [path])
+    pointer = found["pointer"]
+    bundles = await place.reader.fetch_bundles(pointer["bundle"]) if pointer["bundle"] else {}
+    host = PlaceHost(place, path, write)
+    try:
+        call = RunCall(path, {**pointer}, found["state"], bundles, method, args, kwargs, TIMEOUT)
+        outcome = await tab.runners[place.name].run(call, host)
+    finally:
+        host.close()
+    return {
+        "text": _text(outcome.result),
+        "output": outcome.output,
+        "milliseconds": outcome.milliseconds,
+        "pointer": None if outcome.state is None else await _store(place, pointer, outcome.state),
+        "receipt": None,
+    }
 
 
-def _text(result: Any) -> str:
+async def _store(place: Place, pointer: PointerRow, state: bytes) -> PointerRow:
+    """Store what a run made of an object, unless that was changed meanwhile."""
+    where = child_path(pointer["path"], pointer["name"])
+    known = (pointer["class_name"], pointer["bundle"], pointer["version"], pointer["type"])
+    changed: PointerRow = await place.call("store", [where, state, *known])
+    changed.pop("merged", None)
+    return changed
+
+
+def _text(result: object) -> str:
     text = show(result)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text):,} characters)"
 
 
 # --- all objects of a directory
-async def run_all(tab: Tab, args: Message) -> Message:
-    """Run a method of every object in a directory, where they live; how many went well."""
-    place = tab.switch.find(args["where"])
-    positional, named = read_arguments(args["args"])
-    asked = [args["path"], args["method"], positional, named]
-    work = _sweep(tab, place, asked, args.get("run", 0))
-    result: Message = await tab.under_way(args.get("run", 0), tab.run_alone(work) if place is tab.local else work)
-    return result
+async def run_all(tab: Tab, args: RunAllArgs) -> Sweep:
+    """Run a method of every object in a directory, where they live."""
+    place = tab.find(args)
+    work = _sweep(tab, place, [args["path"], args["method"], *read_arguments(args["args"])], args["run"])
+    return await tab.under_way(args["run"], tab.run_alone(work) if place is tab.local else work)
 
 
-async def _sweep(tab: Tab, place: Place, asked: list[Any], number: int) -> Message:
+async def _sweep(tab: Tab, place: Place, asked: Values, number: int) -> Sweep:
     started = time.perf_counter()
-    told = {"result": 0, "error": 0}
-    progress = {"done": 0, "failed": 0, "total": 0}
+    room = {"result": KEPT, "error": KEPT}
+    progress: Progress = {"done": 0, "failed": 0, "total": 0}
     async with aclosing(place.stream("runstream", asked)) as events:
         async for event in events:
             kind = event["event"]
             if kind == "progress":
-                progress = {name: event[name] for name in progress}
-                tab.event("progress", run=number, **progress)
-            elif told.get(kind, KEPT) < KEPT:
-                told[kind] += 1
-                tab.event("ran", run=number, **_ran(event))
+                progress = {"done": event["done"], "failed": event["failed"], "total": event["total"]}
+                tab.send({"event": "progress", "run": number, **progress})
+            elif room.get(kind, 0) > 0:
+                room[kind] -= 1
+                tab.send(_ran(number, event))
     return {**progress, "milliseconds": (time.perf_counter() - started) * 1000}
 
 
-def _ran(event: Message) -> Message:
-    if event["event"] == "error":
-        return {"path": event["path"], "text": None, "failure": failure_of(error_from_wire(event["error"]))}
-    return {"path": event["path"], "text": _text(event["result"])[:1000], "failure": None}
+def _ran(number: int, event: RunEvent) -> RanEvent:
+    failed = event["event"] == "error"
+    return {
+        "event": "ran",
+        "run": number,
+        "path": event["path"],
+        "text": None if failed else _text(event["result"])[:1000],
+        "failure": failure_of(error_from_wire({**event["error"]})) if failed else None,
+    }
 
 
-async def cancel(tab: Tab, args: Message) -> None:
-    """End a run that is under way, where it waits."""
-    work = tab.works.get(args.get("run", 0))
-    if work is not None:
-        work.cancel()
+async def receipts(tab: Tab, args: ReceiptsArgs) -> ReceiptList:
+    return {"receipts": await tab.find(args).call("receipts", [args["path"], args["before"], RECEIPTS])}
 
 
-async def receipts(tab: Tab, args: Message) -> Message:
-    rows = await tab.switch.find(args["where"]).call("receipts", [args["path"], args["before"], 50])
-    return {"receipts": rows}
+# --- arguments
+def read_arguments(text: str) -> tuple[Values, Wire]:
+    """Read `2, rate=0.1` as positional and named values, without running code.
 
-
-HANDLERS = {"run": run, "runall": run_all, "cancel": cancel, "receipts": receipts}
+    Raises:
+        Invalid: the text is no list of values.
+    """
+    try:
+        call = ast.parse(f"f({text}\n)", mode="eval").body
+    except SyntaxError as error:
+        raise Invalid(f"the arguments {text[:80]!r} are not Python: {error.msg}", remedy="write 2, rate=0.1") from None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        raise Invalid(f"the arguments {text[:80]!r} are not a list of values", remedy="write 2, rate=0.1")
+    if any(isinstance(item, ast.Starred) for item in call.args) or any(item.arg is None for item in call.keywords):
+        raise Invalid("* and ** cannot be used in arguments", remedy="write each value")
+    positional = [read_literal(ast.unparse(item)) for item in call.args]
+    return positional, {str(item.arg): read_literal(ast.unparse(item.value)) for item in call.keywords}

@@ -1,34 +1,40 @@
-"""Requests of the page that find: by predicate and by GraphQL; how a search would be answered. Nothing runs but what a
-predicate names beyond comparisons, and that is asked for."""
+"""Requests that find objects: by predicate and by GraphQL. Code that a predicate names is asked for before it runs."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from typing import TYPE_CHECKING, Any
 
 from ...clients.searches import wire_predicate
 from ...codec import decode, show
 from ...errors import EmergeError, Invalid
 from ...objects import METADATA
-
-if TYPE_CHECKING:
-    from ..tab import Tab
-
-Message = dict[str, Any]
+from ...results import GraphQLAnswer, PlanInfo, SearchCount, SearchPage
+from ..protocol import (
+    CountArgs,
+    CountResult,
+    ExplainArgs,
+    FoundPage,
+    GraphQLArgs,
+    GraphQLText,
+    PlanView,
+    SearchArgs,
+)
+from ..tab import Tab
 
 SHOWN = 4  # fields of a row
 LONGEST = 80  # characters of a value in a row
+TEXT_LIMIT = 1_000_000  # characters of a GraphQL answer
 
 
-async def search(tab: Tab, args: Message) -> Message:
+async def search(tab: Tab, args: SearchArgs) -> FoundPage:
     """A page of the objects for which an expression over `o` is true, with the fields it names first."""
-    place, text = tab.switch.find(args["where"]), args["text"].strip()
+    text = args["text"].strip()
     predicate, _ = wire_predicate(text or None)
     started = time.perf_counter()
     asked = [args["path"], predicate, args["order"], args["descending"], args["limit"], args["cursor"]]
-    page = await place.call("search", asked)
+    page: SearchPage = await tab.find(args).call("search", asked)
     named = re.findall(r"\bo\.(\w+)", text)
     return {
         "rows": [{"pointer": row["pointer"], "fields": _fields(row["state"], named)} for row in page["objects"]],
@@ -39,47 +45,49 @@ async def search(tab: Tab, args: Message) -> Message:
     }
 
 
-def _fields(state: bytes | None, named: list[str]) -> list[list[str]]:
-    """[name, value as text] of the fields that say most about an object."""
+def _fields(state: bytes | None, named: list[str]) -> list[tuple[str, str]]:
+    """The fields that say most about an object."""
     try:
         values = decode(state) if state else {}
     except EmergeError:
         return []
     names = dict.fromkeys([*(name for name in named if name in values), *values])
     shown = [name for name in names if name not in METADATA and (name in named or name not in ("id", "data"))]
-    return [[name, _short(show(values[name]))] for name in shown[:SHOWN]]
+    return [(name, _short(show(values[name]))) for name in shown[:SHOWN]]
 
 
 def _short(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-async def count(tab: Tab, args: Message) -> Message:
+async def count(tab: Tab, args: CountArgs) -> CountResult:
     predicate, _ = wire_predicate(args["text"].strip() or None)
-    counted: Message = await tab.switch.find(args["where"]).call("count", [args["path"], predicate])
-    return counted
+    counted: SearchCount = await tab.find(args).call("count", [args["path"], predicate])
+    return {"count": counted["count"], "scanned": counted["scanned"], "errors": counted["errors"]}
 
 
-async def explain(tab: Tab, args: Message) -> Message:
+async def explain(tab: Tab, args: ExplainArgs) -> PlanView:
     predicate, _ = wire_predicate(args["text"].strip() or None)
-    plan = await tab.switch.find(args["where"]).call("explain", [args["path"], predicate, args["order"]])
-    return {name: plan[name] for name in ("text", "scans", "of", "code", "suggestion")}
+    plan: PlanInfo = await tab.find(args).call("explain", [args["path"], predicate, args["order"]])
+    return {
+        "text": plan["text"],
+        "scans": plan["scans"],
+        "of": plan["of"],
+        "code": plan["code"],
+        "suggestion": plan["suggestion"],
+    }
 
 
-async def graphql(tab: Tab, args: Message) -> Message:
-    """The answer to a GraphQL document, as JSON to read."""
+async def graphql(tab: Tab, args: GraphQLArgs) -> GraphQLText:
     try:
         variables = json.loads(args["variables"] or "{}")
     except ValueError as error:
         raise Invalid(f"the variables are not JSON: {error}", remedy='write {"name": "value"}') from None
     started = time.perf_counter()
-    answer = await tab.switch.find(args["where"]).call("graphql", [args["path"], args["query"], variables, ""])
+    answer: GraphQLAnswer = await tab.find(args).call("graphql", [args["path"], args["query"], variables, ""])
     text = json.dumps(answer, indent=2, ensure_ascii=False, default=str)
     return {
-        "text": text[:1_000_000],
+        "text": text[:TEXT_LIMIT],
         "failed": bool(answer.get("errors")),
         "milliseconds": (time.perf_counter() - started) * 1000,
     }
-
-
-HANDLERS = {"search": search, "count": count, "explain": explain, "graphql": graphql}

@@ -1,62 +1,95 @@
-"""What the page shows of one object, made from its state and its bundle's description; its code is never run."""
+"""An object as the page shows it, made from its state and its bundle's description; its code is never run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Literal, TypedDict
 
 from ...bundles import describe, parse, source_of
+from ...bundles.description import FieldDescription
 from ...codec import decode, read_literal, show
 from ...errors import Invalid
 from ...objects import METADATA
+from ...results import ObjectRow
+from ..places.place import Place
+from ..protocol import FieldKind, FieldView, MethodView, ObjectView
 
-if TYPE_CHECKING:
-    from ..places.place import Place
-
-Message = dict[str, Any]
-
-METHOD = ("name", "signature", "doc", "kind")
 TEXT_LONG = 60  # characters, from which on a text gets a field of several lines
 SHOWN = 100_000  # characters of a value; longer ones are shown cut, and not edited
-KINDS = {"bool": "bool", "int": "int", "float": "float", "str": "str", "date": "date", "datetime": "datetime"}
+KINDS: dict[str, FieldKind] = {
+    "bool": "bool",
+    "int": "int",
+    "float": "float",
+    "str": "str",
+    "date": "date",
+    "datetime": "datetime",
+}
+TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "date": date, "datetime": datetime}
 
 
-async def make_view(place: Place, path: str, version: int) -> Message:
-    """The ObjectView of web/protocol.ts."""
-    wire = await place.call("getobject", [path, version])
-    described = await describe_class(place, wire["pointer"]["bundle"])
+class ClassView(TypedDict):
+    """What is shown of a class."""
+
+    doc: str
+    fields: Sequence[FieldDescription]
+    methods: list[MethodView]
+    source: str
+    runs: Literal["anywhere", "node", "nowhere"]
+
+
+NO_CLASS: ClassView = {"doc": "", "fields": [], "methods": [], "source": "", "runs": "nowhere"}
+
+
+async def make_view(place: Place, path: str, version: int) -> ObjectView:
+    """All that the page shows of the object at a path; `version` 0 is the newest."""
+    found: ObjectRow = await place.call("getobject", [path, version])
+    described = await describe_class(place, found["pointer"]["bundle"])
     return {
         "where": place.name,
-        "pointer": wire["pointer"],
+        "pointer": found["pointer"],
         "doc": described["doc"],
-        "fields": make_fields(described, decode(wire["state"]) if wire["state"] else {}),
-        "methods": [{key: row[key] for key in METHOD} for row in described["methods"]],
+        "fields": make_fields(described["fields"], decode(found["state"]) if found["state"] else {}),
+        "methods": described["methods"],
         "source": described["source"],
         "runs": described["runs"],
     }
 
 
-async def describe_class(place: Place, bundle: str) -> Message:
-    """doc, fields, methods, source and where it runs, of the class with this bundle ("": plain state)."""
+async def describe_class(place: Place, bundle: str) -> ClassView:
+    """Describe the class with this bundle; "" stands for plain state without a class."""
     if not bundle:
-        return {"doc": "", "fields": [], "methods": [], "source": "", "runs": "nowhere"}
+        return NO_CLASS
     found = await place.reader.fetch_bundles(bundle)
     parsed = parse(found[bundle], bundle)
     described = describe(parsed, found.get)
-    return {**described, "source": source_of(parsed, found.get), "runs": parsed.content.where}
+    return {
+        "doc": described["doc"],
+        "fields": described["fields"],
+        "methods": [
+            {"name": row["name"], "signature": row["signature"], "doc": row["doc"], "kind": row["kind"]}
+            for row in described["methods"]
+        ],
+        "source": source_of(parsed, found.get),
+        "runs": parsed.where,
+    }
 
 
-async def read_changes(place: Place, path: str, version: int, texts: dict[str, str]) -> tuple[Message, dict[str, Any]]:
-    """The class's description, and the values that these texts stand for. Invalid names the field at fault."""
-    wire = await place.call("getobject", [path, version])
-    described = await describe_class(place, wire["pointer"]["bundle"])
-    fields = {field["name"]: field for field in make_fields(described, decode(wire["state"]))}
-    return described, {name: _read(fields.get(name), name, text) for name, text in texts.items()}
+async def read_changes(
+    place: Place, path: str, version: int, texts: dict[str, str]
+) -> tuple[Sequence[FieldDescription], dict[str, object]]:
+    """Read the values that the texts of fields stand for; they come with the fields of the class.
+
+    Raises:
+        Invalid: a text does not fit its field, which is named.
+    """
+    found: ObjectRow = await place.call("getobject", [path, version])
+    declared = (await describe_class(place, found["pointer"]["bundle"]))["fields"]
+    kinds = {field["name"]: field["kind"] for field in make_fields(declared, decode(found["state"]))}
+    return declared, {name: _read(kinds.get(name, "literal"), name, text) for name, text in texts.items()}
 
 
-def _read(field: Message | None, name: str, text: str) -> Any:
-    kind = field["kind"] if field else "literal"
+def _read(kind: FieldKind, name: str, text: str) -> object:
     if kind in ("str", "text"):
         return text
     if kind == "fixed":
@@ -68,18 +101,18 @@ def _read(field: Message | None, name: str, text: str) -> Any:
     return float(value) if kind == "float" and type(value) is int else _check(kind, name, value)
 
 
-def _check(kind: str, name: str, value: Any) -> Any:
-    wanted = {"bool": bool, "int": int, "float": float, "date": date, "datetime": datetime}.get(kind)
+def _check(kind: FieldKind, name: str, value: object) -> object:
+    wanted = TYPES.get(kind)
     if wanted is not None and value is not None and type(value) is not wanted:
         raise Invalid(f"{name} is {kind}, not {type(value).__name__}", remedy=f"write a {kind}")
     return value
 
 
-def make_fields(described: Message, state: dict[str, Any]) -> list[Message]:
+def make_fields(declared: Sequence[FieldDescription], state: dict[str, object]) -> list[FieldView]:
     """The fields in the class's order, then the state's other attributes."""
-    known = {field["name"]: field for field in described["fields"] if field["name"] not in METADATA}
+    known = {field["name"]: field for field in declared if field["name"] not in METADATA}
     names = [*known, *(name for name in state if name not in known and name not in METADATA)]
-    return [_field(name, known.get(name, {}), state) for name in _ordered(names)]
+    return [_field(name, known.get(name), state.get(name)) for name in _ordered(names)]
 
 
 BASE = ("id", "data")
@@ -90,27 +123,25 @@ def _ordered(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: BASE.index(name) + 1 if name in BASE else 0)
 
 
-def _field(name: str, known: Message, state: dict[str, Any]) -> Message:
-    annotation = str(known.get("annotation", ""))
-    value = state.get(name)
+def _field(name: str, declared: FieldDescription | None, value: object) -> FieldView:
+    annotation = declared["annotation"] if declared else ""
     kind = _kind(annotation, value)
     text = str(value) if kind in ("str", "text") else show(value)
     if len(text) > SHOWN:
         kind, text = "fixed", f"{text[:SHOWN]}… ({len(text):,} characters)"
-    return {"name": name, "annotation": annotation, "kind": kind, "text": text, "doc": str(known.get("doc", ""))}
+    return {"name": name, "annotation": annotation, "kind": kind, "text": text}
 
 
-def _kind(annotation: str, value: Any) -> str:
+def _kind(annotation: str, value: object) -> FieldKind:
     """How to edit a value: by what it is, and by its annotation where the two agree."""
-    actual = KINDS.get(type(value).__name__, "literal")
     if type(value) is int and annotation == "float":
         return "float"
-    if actual == "str":
+    if isinstance(value, str):
         return "text" if len(value) > TEXT_LONG or "\n" in value else "str"
-    return actual if actual != "literal" or _is_readable(value) else "fixed"
+    return KINDS.get(type(value).__name__) or ("literal" if _is_readable(value) else "fixed")
 
 
-def _is_readable(value: Any) -> bool:
+def _is_readable(value: object) -> bool:
     """Whether the literal text of a value stands for that value again."""
     text = show(value)
     if len(text) > SHOWN:

@@ -1,0 +1,429 @@
+"""What page and kernel say to each other: the types of web/protocol.ts, which a test holds these to.
+
+Each request has its arguments here; what it is answered with is what its handler returns. Everything is plain data that
+JSON can hold. Declarations only; imports no js.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+from ..results import PointerRow, RunReceipt, SearchErrors, VersionRow
+
+PlaceName = Literal["local", "cluster"]
+
+
+class Options(TypedDict):
+    """What the worker starts the kernel with.
+
+    `relay` is the relay's WebSocket address ("" without one), `sync` whether Python can wait for a result, `interrupt`
+    whether a running loop can be stopped, `recursion` the depth of calls, `restored` whether Python came out of a
+    memory snapshot, `allowed` the keys of code that the user has let run.
+    """
+
+    relay: str
+    sync: bool
+    interrupt: bool
+    recursion: int
+    restored: bool
+    allowed: list[str]
+
+
+# --- what is shown
+class FailureView(TypedDict):
+    """An error. `traceback` is None where it would say nothing."""
+
+    code: str
+    message: str
+    path: str | None
+    remedy: str | None
+    traceback: str | None
+
+
+FieldKind = Literal["bool", "int", "float", "str", "text", "date", "datetime", "literal", "fixed"]
+"""How a value is edited; a "fixed" one is not."""
+
+
+class FieldView(TypedDict):
+    """One field of an object. `text` is the Python literal of its value; of "str" and "text" the string itself."""
+
+    name: str
+    annotation: str
+    kind: FieldKind
+    text: str
+
+
+class MethodView(TypedDict):
+    """A method of an object. `kind` is method, property, classmethod or staticmethod."""
+
+    name: str
+    signature: str
+    doc: str
+    kind: str
+
+
+class ObjectView(TypedDict):
+    """All that the page shows of an object."""
+
+    where: PlaceName
+    pointer: PointerRow
+    doc: str
+    fields: list[FieldView]
+    methods: list[MethodView]
+    source: str
+    runs: Literal["anywhere", "node", "nowhere"]
+
+
+class SaveConflict(TypedDict):
+    """Both sides of a save that came too late, and what is there now."""
+
+    theirs: list[FieldView]
+    mine: list[FieldView]
+    pointer: PointerRow
+
+
+class SaveResult(TypedDict):
+    """The new pointer, or the conflict that prevented it."""
+
+    pointer: PointerRow | None
+    conflict: SaveConflict | None
+
+
+class RunView(TypedDict):
+    """How a run ended. `text` is the repr of its result; without `receipt` it ran here, on an object elsewhere."""
+
+    text: str
+    output: str
+    milliseconds: float
+    pointer: PointerRow | None
+    receipt: RunReceipt | None
+
+
+class Progress(TypedDict):
+    """How many objects of a directory's run are done, how many of them failed, and how many there are."""
+
+    done: int
+    failed: int
+    total: int
+
+
+class Sweep(Progress):
+    """How a run over a directory ended."""
+
+    milliseconds: float
+
+
+class FoundRow(TypedDict):
+    """An object that a search found; `fields` are pairs of name and text."""
+
+    pointer: PointerRow
+    fields: list[tuple[str, str]]
+
+
+class FoundPage(TypedDict):
+    """A page of a search."""
+
+    rows: list[FoundRow]
+    cursor: str
+    scanned: int
+    errors: SearchErrors
+    milliseconds: float
+
+
+class CountResult(TypedDict):
+    """How many objects a search finds."""
+
+    count: int
+    scanned: int
+    errors: SearchErrors
+
+
+class PlanView(TypedDict):
+    """How a search would be answered."""
+
+    text: str
+    scans: int
+    of: int
+    code: bool
+    suggestion: str
+
+
+class GraphQLText(TypedDict):
+    """The answer to a GraphQL document, as JSON to read."""
+
+    text: str
+    failed: bool
+    milliseconds: float
+
+
+class DifferenceRow(TypedDict):
+    """A field that differs between two versions, as texts; None where a version lacks it."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+class DifferenceList(TypedDict):
+    fields: list[DifferenceRow]
+
+
+class VersionList(TypedDict):
+    versions: list[VersionRow]
+
+
+class ReceiptList(TypedDict):
+    receipts: list[RunReceipt]
+
+
+class Removed(TypedDict):
+    removed: int
+
+
+class CellResult(TypedDict):
+    """How a cell ended. `text` is the repr of its last expression, None without one."""
+
+    text: str | None
+    milliseconds: float
+
+
+class Question(TypedDict):
+    """Code that this browser has not run before is about to run.
+
+    `keys` are what the page remembers: a bundle's hash, with "+" before it when it may run in the tab itself. `place`
+    is where it would run: in this tab, or closed in, in a worker that holds no token.
+    """
+
+    id: int
+    class_name: str
+    bundle: str
+    keys: list[str]
+    owner: str
+    path: str
+    where: PlaceName
+    place: Literal["tab", "worker"]
+    source: str
+
+
+# --- requests
+class PlaceArgs(TypedDict):
+    """A request about one of the two filesystems."""
+
+    where: PlaceName
+
+
+class PathArgs(PlaceArgs):
+    """A request about a path of it."""
+
+    path: str
+
+
+class ListArgs(PathArgs):
+    cursor: str
+    limit: int
+
+
+class VersionArgs(PathArgs):
+    version: int  # 0: the newest
+
+
+class SaveArgs(VersionArgs):
+    changes: dict[str, str]  # field: its text
+
+
+class RunAllArgs(PathArgs):
+    method: str
+    args: str  # as in a call: `2, rate=0.1`
+    run: int  # the page's number for it
+
+
+class RunArgs(RunAllArgs):
+    place: Literal["here", "there"]  # in this browser, or where the object lives
+
+
+class CancelArgs(TypedDict):
+    run: int
+
+
+class ReceiptsArgs(PathArgs):
+    before: str  # a receipt's id
+
+
+class CountArgs(PathArgs):
+    text: str  # an expression over `o`, "" for all objects
+
+
+class ExplainArgs(CountArgs):
+    order: str
+
+
+class SearchArgs(ExplainArgs):
+    descending: bool
+    cursor: str
+    limit: int
+
+
+class GraphQLArgs(PathArgs):
+    query: str
+    variables: str  # JSON, or ""
+
+
+class BeforeArgs(PathArgs):
+    before: int  # a version; 0: from the newest on
+
+
+class DiffArgs(PathArgs):
+    before: int
+    after: int
+
+
+class RemoveArgs(PathArgs):
+    recursive: bool
+
+
+class TargetArgs(PathArgs):
+    target: str
+
+
+class CellArgs(TypedDict):
+    cell: int
+    code: str
+
+
+class AnswerArgs(TypedDict):
+    question: int
+    run: bool
+
+
+# --- replies and events
+class ResultReply(TypedDict):
+    id: int
+    result: object
+
+
+class FailureReply(TypedDict):
+    id: int
+    failure: FailureView
+
+
+Reply = ResultReply | FailureReply
+
+
+class Connecting(TypedDict):
+    state: Literal["connecting"]
+
+
+class Connected(TypedDict):
+    state: Literal["connected"]
+    node: str
+    durability: str
+
+
+class Offline(TypedDict):
+    state: Literal["offline"]
+    reason: str
+
+
+ConnectionState = Connecting | Connected | Offline
+
+
+class KernelEvent(TypedDict):
+    event: Literal["kernel"]
+    state: Literal["ready", "busy", "idle"]
+    detail: str
+
+
+class FeaturesEvent(TypedDict):
+    event: Literal["features"]
+    sync: bool
+    interrupt: bool
+    storage: Literal["indexeddb", "memory"]
+    persisted: bool
+
+
+class ConnectionEvent(TypedDict):
+    event: Literal["connection"]
+    connection: ConnectionState
+
+
+class OutputEvent(TypedDict):
+    event: Literal["output"]
+    cell: int
+    stream: Literal["stdout", "stderr"]
+    text: str
+
+
+class FailureEvent(TypedDict):
+    """What a cell's task raised when nobody awaited it."""
+
+    event: Literal["failure"]
+    cell: int
+    failure: FailureView
+
+
+class PrintedEvent(TypedDict):
+    """What a run printed."""
+
+    event: Literal["printed"]
+    run: int
+    text: str
+
+
+class ProgressEvent(Progress):
+    event: Literal["progress"]
+    run: int
+
+
+class RanEvent(TypedDict):
+    """How the run of one object of a directory ended: with a result's text, or with a failure."""
+
+    event: Literal["ran"]
+    run: int
+    path: str
+    text: str | None
+    failure: FailureView | None
+
+
+class QuestionEvent(TypedDict):
+    event: Literal["question"]
+    question: Question
+
+
+class AnsweredEvent(TypedDict):
+    """Nobody waits for the answer any more."""
+
+    event: Literal["answered"]
+    question: int
+
+
+class KnownEvent(TypedDict):
+    """Code that was written in this tab: it needs no question."""
+
+    event: Literal["known"]
+    bundles: list[str]
+
+
+class ChangeEvent(TypedDict):
+    """Something changed at a path, or ("many") below it."""
+
+    event: Literal["change"]
+    where: PlaceName
+    operation: str
+    path: str
+    pointer: PointerRow | None
+
+
+Event = (
+    KernelEvent
+    | FeaturesEvent
+    | ConnectionEvent
+    | OutputEvent
+    | FailureEvent
+    | PrintedEvent
+    | ProgressEvent
+    | RanEvent
+    | QuestionEvent
+    | AnsweredEvent
+    | KnownEvent
+    | ChangeEvent
+)

@@ -1,0 +1,33 @@
+"""Requests of the console: cells, the filesystem that `fs` is in them, answers to questions, and ending a run."""
+
+from __future__ import annotations
+
+from ..library import load_libraries
+from ..protocol import AnswerArgs, CancelArgs, CellArgs, CellResult, PlaceArgs
+from ..tab import Tab
+
+
+async def cell(tab: Tab, args: CellArgs) -> CellResult:
+    """Run a cell; what it prints goes out as events that carry its number."""
+
+    async def work() -> CellResult:
+        tab.output.begin(args["cell"])
+        await load_libraries(args["code"])
+        result = await tab.console.run(args["cell"], args["code"])
+        return {"text": result.text, "milliseconds": result.milliseconds}
+
+    return await tab.run_alone(work())
+
+
+async def answer(tab: Tab, args: AnswerArgs) -> None:
+    """Take the user's answer to a question whether code may run."""
+    tab.consent.answer(args["question"], args["run"])
+
+
+async def select(tab: Tab, args: PlaceArgs) -> None:
+    tab.switch.where = tab.find(args).name
+
+
+async def cancel(tab: Tab, args: CancelArgs) -> None:
+    """End a run where it waits."""
+    tab.cancel(args["run"])

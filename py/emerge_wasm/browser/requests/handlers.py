@@ -1,0 +1,30 @@
+"""The table of requests: what the page may ask, by the names of web/protocol.ts."""
+
+from __future__ import annotations
+
+from ..tab import Handler
+from . import console, objects, run, search
+
+HANDLERS: dict[str, Handler] = {
+    "list": objects.list_directory,
+    "open": objects.open_object,
+    "save": objects.save,
+    "versions": objects.versions,
+    "diff": objects.diff,
+    "restore": objects.restore,
+    "mkdir": objects.mkdir,
+    "rm": objects.rm,
+    "mv": objects.mv,
+    "cp": objects.cp,
+    "run": run.run,
+    "runall": run.run_all,
+    "receipts": run.receipts,
+    "search": search.search,
+    "count": search.count,
+    "explain": search.explain,
+    "graphql": search.graphql,
+    "cell": console.cell,
+    "cancel": console.cancel,
+    "select": console.select,
+    "answer": console.answer,
+}

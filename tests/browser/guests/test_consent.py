@@ -1,0 +1,94 @@
+"""The questions before code runs here that this browser has not run before."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from emerge_wasm import EmergeFile
+from emerge_wasm.browser.guests.consent import CLOSED, HERE, CodePlace, Consent
+from emerge_wasm.bundles import capture
+from emerge_wasm.errors import PermissionDenied
+
+
+@dataclass
+class Item(EmergeFile):
+    count: int = 1
+
+
+BUNDLES = {bundle.hash: bundle.data for bundle in capture(Item)}
+POINTER = {"path": "/", "name": "x", "class_name": "Item", "owner": "mallory", "bundle": capture(Item)[-1].hash}
+
+
+class Asked:
+    """A page that notes what it is asked."""
+
+    def __init__(self, always: tuple[str, ...] = ()) -> None:
+        self.events: list[Any] = []
+        self.consent = Consent(self.events.append, always)
+
+    async def ask(self, answer: bool | None, place: CodePlace = CLOSED) -> asyncio.Task[None]:
+        task = asyncio.create_task(self.consent.ask(POINTER, BUNDLES, place, "cluster"))
+        await asyncio.sleep(0)
+        if answer is not None:
+            self.consent.answer(self.events[-1]["question"]["id"], answer)
+        return task
+
+    def names(self) -> list[str]:
+        return [each["event"] for each in self.events]
+
+
+async def test_it_is_asked_once() -> None:
+    page = Asked()
+    await (await page.ask(True))
+    question = page.events[0]["question"]
+    assert "class Item" in question["source"]
+    assert (question["owner"], question["place"], question["where"]) == ("mallory", CLOSED, "cluster")
+    await (await page.ask(None))
+    assert page.names() == ["question", "answered"]
+
+
+async def test_no_means_no_and_it_is_asked_again() -> None:
+    page = Asked()
+    for _ in range(2):
+        with pytest.raises(PermissionDenied, match="Item"):
+            await (await page.ask(False))
+    assert page.names().count("question") == 2
+
+
+async def test_to_run_closed_in_is_not_to_run_in_the_tab() -> None:
+    page = Asked()
+    await (await page.ask(True, CLOSED))
+    await (await page.ask(True, HERE))
+    await (await page.ask(None, CLOSED))
+    assert page.names().count("question") == 2
+    keys = [each["question"]["keys"] for each in page.events if each["event"] == "question"]
+    again = Asked(tuple(keys[1]))
+    await (await again.ask(None, CLOSED))
+    await (await again.ask(None, HERE))
+    assert not again.events
+
+
+async def test_many_who_wait_are_one_question_and_nobody_is_none() -> None:
+    page = Asked()
+    first = await page.ask(None)
+    second = await page.ask(None)
+    assert page.names() == ["question"]
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert page.names() == ["question"]
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    assert page.names() == ["question", "answered"]
+    await (await page.ask(True))
+
+
+async def test_what_was_written_here_is_not_asked() -> None:
+    page = Asked()
+    page.consent.know(BUNDLES)
+    assert page.names() == ["known"]
+    await (await page.ask(None, HERE))
+    assert page.names() == ["known"]

@@ -1,0 +1,51 @@
+/** The panels of an object and of a directory, in the order of their tabs. A new one is a component and its line here. */
+
+import type { Component } from "svelte";
+import type { ObjectView, Where } from "../../protocol";
+import type { Workspace } from "../state/workspace.svelte";
+import EntriesTab from "./EntriesTab.svelte";
+import GraphQLTab from "./GraphQLTab.svelte";
+import type { Listed } from "./listed";
+import MethodsTab from "./MethodsTab.svelte";
+import RunAllTab from "./RunAllTab.svelte";
+import SearchTab from "./SearchTab.svelte";
+import SourceTab from "./SourceTab.svelte";
+import StateTab from "./StateTab.svelte";
+import VersionsTab from "./VersionsTab.svelte";
+
+type Props = Record<string, any>;
+
+export interface Panel<P extends Props> {
+  /** In the address, and in the test ids `tab-NAME` and `panel-NAME`. */
+  name: string;
+  label: string;
+  component: Component<P>;
+  /** A number beside the label (0 shows none), and what it counts. */
+  count?: (workspace: Workspace, props: P) => number;
+  counted?: string;
+}
+/** The first one shows when the address names none of them. */
+export type Panels<P extends Props> = readonly [Panel<P>, ...Panel<P>[]];
+
+export interface ObjectProps {
+  view: ObjectView;
+}
+export interface DirectoryProps {
+  where: Where;
+  path: string;
+  shown: Listed;
+}
+
+export const OBJECT_PANELS: Panels<ObjectProps> = [
+  { name: "state", label: "State", component: StateTab, count: ({ desk }) => Object.keys(desk.edit?.draft ?? {}).length, counted: "unsaved edits" },
+  { name: "methods", label: "Methods", component: MethodsTab, count: ({ runs }, { view }) => runs.of(view).filter((run) => run.milliseconds === null).length, counted: "running" },
+  { name: "source", label: "Source", component: SourceTab },
+  { name: "versions", label: "Versions", component: VersionsTab },
+];
+
+export const DIRECTORY_PANELS: Panels<DirectoryProps> = [
+  { name: "entries", label: "Entries", component: EntriesTab },
+  { name: "search", label: "Search", component: SearchTab },
+  { name: "run", label: "Run on all", component: RunAllTab },
+  { name: "graphql", label: "GraphQL", component: GraphQLTab },
+];
