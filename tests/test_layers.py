@@ -27,7 +27,6 @@ ALLOWED = {
     ("node", "cluster"),
     ("relay", "cluster"),
     ("relay", "rest"),
-    ("browser", "clients"),
 }
 FRONT = {"", "classic"}
 """The front doors: they import what is asked for when it is."""
@@ -162,3 +161,9 @@ for name in {BROWSER!r}:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_command_line_starts_without_the_filesystem() -> None:
+    """Importing it takes as long as all else that a command does before it asks the node."""
+    code = "import sys, emerge_wasm.cli.main; sys.exit('emerge_wasm.filesystem' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

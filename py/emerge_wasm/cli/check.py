@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import NotFound
-from ..filesystem.check.audit import Report, audit
 from ..stores import open_store
 from .session import Session, pass_session
 from .show import counted, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..filesystem.check.audit import Report
 
 
 @click.command()
@@ -39,6 +42,8 @@ def check(session: Session, store: str) -> None:
 
 
 async def _audit(url: str) -> Report:
+    from ..filesystem.check.audit import audit  # the filesystem takes as long to import as the rest of the command line
+
     opened = await open_store(url)
     try:
         return await audit(opened)
