@@ -22,7 +22,7 @@ TWICE_YET = set(
 
 GERUNDS_YET = set(
     """
-    browser.guests.asking filesystem.objects.mixing filesystem.searches.ranking sandbox.setting
+    browser.guests.asking sandbox.setting
     """.split()
 )
 """Modules whose name ends in -ing."""

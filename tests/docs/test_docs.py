@@ -27,7 +27,7 @@ from emerge_wasm.clients.transports.address import DEFAULT_HOST
 from emerge_wasm.cluster.membership import TIMES
 from emerge_wasm.context import UMASK
 from emerge_wasm.filesystem.filesystem import FORMAT
-from emerge_wasm.filesystem.indexes import text
+from emerge_wasm.filesystem.indexes import index_row
 from emerge_wasm.filesystem.runs import host as hosting
 from emerge_wasm.filesystem.runs import invoke as invocation
 from emerge_wasm.filesystem.runs import object_lock as turn
@@ -188,7 +188,7 @@ FACTS = {
         f"| {load.PAGE_LIMIT:,} objects",
         f"| {defining.FIELDS_LIMIT}, {defining.INDEXES_LIMIT} |",
         f"its first {order.TEXT_BYTES} bytes",
-        f"| {searchtext.WORDS_LIMIT}, of {text.WORD_LENGTH} characters each",
+        f"| {searchtext.WORDS_LIMIT}, of {index_row.WORD_LENGTH} characters each",
         f"| {searchtext.OBJECTS_LIMIT:,} |",
         f"| {aggregate.GROUPS_LIMIT:,}, {aggregate.VALUES_LIMIT:,} |",
         f"| {aggregate.FIGURES_LIMIT} |",

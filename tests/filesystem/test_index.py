@@ -26,7 +26,7 @@ from emerge_wasm.filesystem.indexes.index import (
     scan_rest,
     scan_word,
 )
-from emerge_wasm.filesystem.indexes.text import count_words
+from emerge_wasm.filesystem.indexes.index_row import count_words
 from emerge_wasm.filesystem.layout.catalogue import CATALOGUE
 from emerge_wasm.filesystem.layout.record import version_key
 from emerge_wasm.filesystem.searches import define_index as defining

@@ -13,7 +13,7 @@ from emerge_wasm import Conflict, EmergeFile, Invalid, NotFound, PermissionDenie
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.archives import archive
+from emerge_wasm.filesystem.archives import export_load
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.layout.record import ROOT
 from emerge_wasm.stores import open_store
@@ -155,7 +155,7 @@ async def test_the_root_of_elsewhere_is_a_directory_here(client: Client, elsewhe
 
 # --- what goes over several records
 async def test_an_object_of_several_records(client: Client, elsewhere: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "PAGE_BYTES", 100)
+    monkeypatch.setattr(export_load, "PAGE_BYTES", 100)
     target = await elsewhere.store(EmergeFile(name="t"))
     big = await elsewhere.store(EmergeFile(name="big", data=["0" * 60, await elsewhere.reference(target)]))
     await elsewhere.mv("/big", "/large")

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import Invalid, LimitExceeded
 from emerge_wasm.filesystem.searches import searchtext
-from emerge_wasm.filesystem.searches.ranking import rank
-from emerge_wasm.filesystem.searches.searchtext import Word, read_words
+from emerge_wasm.filesystem.searches.searchtext import Word, rank, read_words
 from tests.filesystem.searched import Searched, searched
 from tests.scale import examples
 

@@ -13,13 +13,13 @@ from ..operations import Answer, Context, Wire, find_operation
 from ..results import GraphQLAnswer
 from ..store import Batch, Store
 from ..version import package_version
-from .archives import archive, export_load
+from .archives import export_load
 from .core import Core
 from .execution import EXECUTION, Execution
 from .indexes.build import builder
 from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
-from .objects import code, compose, mixing, read, reference, retention, write
+from .objects import code, compose, read, reference, retention, write
 from .runner import Runner
 from .runs import operations, receipt
 from .searches import aggregate, define_index, explain, search, searchtext
@@ -173,7 +173,7 @@ HANDLERS: dict[str, Handler] = {
     "cat": read.cat,
     "update": write.update,
     "add": compose.add,
-    "mixin": mixing.mixin,
+    "mixin": compose.mixin,
     "references": reference.references,
     "cp": move.cp,
     "mv": move.mv,
@@ -208,7 +208,7 @@ HANDLERS: dict[str, Handler] = {
     "chmod": owner.chmod,
     "chown": owner.chown,
     "whoami": owner.whoami,
-    "export": archive.export,
+    "export": export_load.export,
     "load": export_load.load,
     "changes": log.changes,
     "watch": log.watch,

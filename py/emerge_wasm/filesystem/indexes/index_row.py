@@ -13,7 +13,11 @@ The version is the newest, so that one read more gives the object: every version
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -24,7 +28,6 @@ from ...query.order import sort_key
 from ...query.shape import Shape
 from ..layout.catalogue import Definition
 from ..layout.record import Entry, entry_key
-from .text import count_words
 
 REST = b"\xff"
 NOWHERE = b"\xfe"
@@ -39,6 +42,11 @@ ABSENT: Any = object()
 UNREADABLE: dict[str, Any] = {}
 _LARGE = 4096  # bits above which an int is not compared with a Decimal
 _COUNTS = struct.Struct(">II")
+
+WORD_LENGTH = 64
+"""Characters of a word that count."""
+
+_WORD = re.compile(r"\w+")
 
 
 def index_prefix(id: int) -> bytes:
@@ -166,3 +174,26 @@ def _number(value: bool | int | float | Decimal) -> Any:
     text = "".join(map(str, digits)).lstrip("0")
     short = text.rstrip("0")
     return [sign, short, exponent + len(text) - len(short)] if short else []
+
+
+# --- words
+def fold(text: str) -> str:
+    """A text so that case and the ways to write a character make no difference."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+
+
+def words_of(value: Any) -> Iterator[str]:
+    """The words of a str, or of all str of a list, in their order; none of anything else."""
+    if isinstance(value, str):
+        for word in _WORD.findall(fold(value)):
+            yield word[:WORD_LENGTH]
+    elif isinstance(value, (list, tuple)):
+        for held in value:
+            if isinstance(held, str):
+                yield from words_of(held)
+
+
+def count_words(value: Any) -> tuple[dict[str, int], int]:
+    """How often each word is there, and how many words there are."""
+    counts = Counter(words_of(value))
+    return counts, counts.total()
