@@ -14,8 +14,7 @@ from tests.imports import modules, tree_of
 
 TWICE_YET = set(
     """
-    Ask Closed Connection Edit Emit Execution Found Gone Guest Handler Key Message Names Node Open Output
-    Overtaken Page Place Record Row Rows Target Values Word
+    Closed Connection Emit Guest Handler Key Message Node Open Output Place Row Target Values
     """.split()
 )
 """Names of classes and public type aliases that several modules define."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from emerge_wasm.errors import Conflict, LimitExceeded
 from emerge_wasm.filesystem.transactions.overlay import Overlay
-from emerge_wasm.filesystem.transactions.seen import Overtaken
+from emerge_wasm.filesystem.transactions.seen import TransactionOvertaken
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
 from emerge_wasm.stores.memory import MemoryStore
@@ -224,7 +224,7 @@ async def test_seeing_a_thing_twice_and_differently_is_noticed() -> None:
         overlay = Overlay(base)
         assert len(await overlay.scan("entries")) == 3
         await base.commit(change)
-        with pytest.raises(Overtaken) as caught:
+        with pytest.raises(TransactionOvertaken) as caught:
             await overlay.scan("entries", b"", b"d")
         assert (caught.value.space, caught.value.key) == (change.puts or change.deletes)[0][:2]
         assert await overlay.get([("entries", b"a"), ("entries", b"b")]) == [b"1", None], "a row is read once"
@@ -313,7 +313,7 @@ class Running:
             elif self.committed is None:
                 await self.base.commit(self.overlay.settle())
                 self.committed = True
-        except (Conflict, Overtaken):
+        except (Conflict, TransactionOvertaken):
             self.committed, self.steps = False, []
 
     async def do(self, kind: str, first: int, second: int) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import Invalid, LimitExceeded
 from emerge_wasm.filesystem.searches import searchtext
-from emerge_wasm.filesystem.searches.searchtext import Word, rank, read_words
+from emerge_wasm.filesystem.searches.searchtext import SearchWord, rank, read_words
 from tests.filesystem.searched import Searched, searched
 from tests.scale import examples
 
@@ -81,10 +81,10 @@ async def test_the_best_come_first(indexed: bool, engine: str, tmp_path: Path) -
 
 def test_words_are_read() -> None:
     assert read_words("Red re* foo-bar* red") == [
-        Word("red", False),
-        Word("re", True),
-        Word("foo", False),
-        Word("bar", True),
+        SearchWord("red", False),
+        SearchWord("re", True),
+        SearchWord("foo", False),
+        SearchWord("bar", True),
     ]
     for text in ("", " * ", "-", " ".join(f"w{n}" for n in range(33))):
         with pytest.raises(Invalid):

@@ -17,7 +17,7 @@ from ..store import Batch
 from .layout.access import new_perms
 from .layout.locality import fresh_uuid
 from .layout.moment import Dates
-from .layout.place import ROOT_KEY, ROOT_RAW, Above, Names, Place
+from .layout.place import ROOT_KEY, ROOT_RAW, Above, PathNames, Place
 from .layout.record import (
     INLINE_LIMIT,
     ROOT,
@@ -48,7 +48,7 @@ class Change(Batch):
     states: dict[bytes, bytes] = field(default_factory=dict)
     refers: bool = False  # something touched may have references
     following: Following | None = None
-    directories: dict[Names, bytes] = field(default_factory=dict)
+    directories: dict[PathNames, bytes] = field(default_factory=dict)
     date: str = ""
 
     def touch(self, above: Above, old: bytes | None, new: bytes | None) -> None:

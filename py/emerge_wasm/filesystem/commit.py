@@ -12,7 +12,7 @@ from .core import Core
 from .indexes.definitions import read_catalogue
 from .indexes.maintain import finish, follow, reserve
 from .indexes.unique import taken_by
-from .layout.ancestry import Gone
+from .layout.ancestry import DirectoryGone
 from .layout.catalogue import CATALOGUE, parse
 from .layout.touched import Taken
 
@@ -37,7 +37,7 @@ async def commit(core: Core, change: Change) -> None:
     for _ in range(ATTEMPTS):
         try:
             batch = await finish(core, change)
-        except Gone as error:
+        except DirectoryGone as error:
             raise Stale from error
         except Taken as error:
             raise await taken_by(core, change.context, error) from None
@@ -60,7 +60,7 @@ async def is_full(core: Core, change: Change, most: int) -> bool:
     """Whether a change of many objects had better be committed before one more is added; `most`: so many rows."""
     try:
         rows = len(change) + await follow(core, change)
-    except (Gone, Taken):
+    except (DirectoryGone, Taken):
         return True  # `commit` says what is wrong
     return rows > max(most - SPARE - reserve(core, parse(core.catalogue)), 0)
 

@@ -16,7 +16,7 @@ from ..store import Store
 from .keyed_lock import KeyedLock
 from .layout.catalogue import NONE
 from .layout.moment import Dates
-from .layout.place import Names
+from .layout.place import PathNames
 
 P = TypeVar("P")
 
@@ -42,9 +42,9 @@ class Core:
     """Runs the operations that methods and documents call: this filesystem's own, or the cluster's around it."""
     known_bundles: set[str] = field(default_factory=set)
     """Hashes of class bundles that are in the store for sure."""
-    directories: dict[Names, bytes] = field(default_factory=dict)
+    directories: dict[PathNames, bytes] = field(default_factory=dict)
     """The uuids that directories had when they were last seen: hints, to be checked."""
-    writers: KeyedLock[Names] = field(default_factory=KeyedLock)
+    writers: KeyedLock[PathNames] = field(default_factory=KeyedLock)
     """One writer of a path at a time in this process, so that writers wait rather than retry."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     parts: dict[object, Any] = field(default_factory=dict)

@@ -9,11 +9,11 @@ from .runner import Runner
 
 
 @dataclass(slots=True)
-class Execution:
+class CodeExecution:
     """The runner (None: this filesystem runs no code), and the seconds of wall time that one run may take."""
 
     runner: Runner | None = None
     timeout: float = 30.0
 
 
-EXECUTION = Part(Execution)
+EXECUTION = Part(CodeExecution)

@@ -15,7 +15,7 @@ from ..store import Batch, Store
 from ..version import package_version
 from .archives import export_load
 from .core import Core
-from .execution import EXECUTION, Execution
+from .execution import EXECUTION, CodeExecution
 from .indexes.build import builder
 from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
@@ -29,9 +29,6 @@ from .versions import compare, log
 
 FORMAT = b"2"
 """The layout of records in a store (see `record.py`); a store of another format is refused by name."""
-
-
-Handler = Callable[..., Any]
 
 
 class Filesystem:
@@ -59,7 +56,7 @@ class Filesystem:
         `poll`: how often a watch looks for what other processes wrote to the store."""
         uuid = await _identify(store)
         core = Core(store, node, uuid, url, Dates(clock), poll)
-        EXECUTION.set(core, Execution(runner, run_timeout))
+        EXECUTION.set(core, CodeExecution(runner, run_timeout))
         core.position = await log.newest_position(core)
         busy = await builder.has_work(core)
         filesystem = cls(core)
@@ -164,7 +161,7 @@ async def follow_graphql(
             yield each
 
 
-HANDLERS: dict[str, Handler] = {
+HANDLERS: dict[str, transaction.OperationHandler] = {
     "store": write.store,
     "storeall": write.storeall,
     "get": read.get,

@@ -16,7 +16,7 @@ from ...operations import Wire
 from ...paths import join_path, split_path
 from ..layout.access import mode_of
 from ..layout.moment import format_date
-from ..layout.place import Names
+from ..layout.place import PathNames
 from ..layout.record import ROOT, link_value
 from ..objects.retention import check_keep
 from ..tree.find import REMOVED
@@ -32,7 +32,7 @@ _MALFORMED = (EmergeError, ValueError, TypeError, LookupError, OverflowError)
 class ArchiveRecord:
     """Versions of one object, oldest first, and where it shall be: below what it is loaded into."""
 
-    names: Names
+    names: PathNames
     uuid: bytes
     versions: list[Wire]
 

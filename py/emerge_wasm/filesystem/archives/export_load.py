@@ -27,7 +27,7 @@ from ..commit import commit, retry
 from ..core import Core
 from ..layout import access
 from ..layout.locality import fresh_uuid
-from ..layout.place import ROOT_KEY, ROOT_RAW, Names, Place
+from ..layout.place import ROOT_KEY, ROOT_RAW, PathNames, Place
 from ..layout.record import INLINE_LIMIT, ROOT, Entry, VersionRecord, link_key, link_value, version_key
 from ..objects.write import check_bundles
 from ..tree.directory import walk_tree
@@ -105,7 +105,7 @@ def _record(entry: Entry, path: str, rows: list[Wire]) -> Wire:
 
 async def load(core: Core, context: Context, path: str, records: Values, bundles: dict[str, bytes] | None) -> int:
     target = await name(core, path)
-    parsed: dict[Names, ArchiveRecord] = {}
+    parsed: dict[PathNames, ArchiveRecord] = {}
     for each in records:
         record = _below(target, read_record(each))
         parsed[record.names] = parsed[record.names].joined(record) if record.names in parsed else record
@@ -122,7 +122,7 @@ async def load(core: Core, context: Context, path: str, records: Values, bundles
     return await retry(path, attempt)
 
 
-def _below(target: Names, record: ArchiveRecord) -> ArchiveRecord:
+def _below(target: PathNames, record: ArchiveRecord) -> ArchiveRecord:
     """A record at its place. The root of elsewhere, loaded into a directory, is one of its own, as it was at last."""
     if record.uuid == ROOT and target:
         newest = {**record.newest, "version": 1, "content": 0, "parent_revision": ""}
@@ -137,7 +137,7 @@ class _Loading:
     core: Core
     context: Context
     change: Change
-    made: dict[Names, Place] = field(default_factory=dict)  # what is in the change already
+    made: dict[PathNames, Place] = field(default_factory=dict)  # what is in the change already
     uuids: set[bytes] = field(default_factory=set)
 
     async def add(self, record: ArchiveRecord) -> None:

@@ -15,9 +15,9 @@ from ...store import Store, keys_of, prefix_end
 from ..indexes.maintain import REFERENCE
 from ..layout.locality import PAGE_VERSIONS
 from ..layout.place import ROOT_KEY
-from ..layout.record import ROOT, VERSION_KEY_SIZE, VersionRecord, is_directory, micros_of
+from ..layout.record import ROOT, VERSION_KEY_SIZE, KeyValue, VersionRecord, is_directory, micros_of
 from ..tree.find import REMOVED
-from .history import History, Row, check_history, histories
+from .history import History, check_history, histories
 from .index import index_faults
 
 FAULTS_LIMIT = 1000
@@ -65,7 +65,7 @@ async def audit(store: Store) -> Report:
 
 async def rows_of(
     store: Store, space: str, start: bytes = b"", end: bytes | None = None, page: int = PAGE_VERSIONS
-) -> AsyncIterator[list[Row]]:
+) -> AsyncIterator[list[KeyValue]]:
     """All rows of a range, in pages."""
     while True:
         rows = await store.scan(space, start, end, limit=page)

@@ -13,10 +13,8 @@ from ...store import Store, prefix_end
 from ..indexes.maintain import reference_key
 from ..layout.locality import PAGE_VERSIONS
 from ..layout.place import ROOT_KEY
-from ..layout.record import ROOT, Entry, VersionRecord, entry_key, link_key, link_value, version_key
+from ..layout.record import ROOT, Entry, KeyValue, VersionRecord, entry_key, link_key, link_value, version_key
 from ..tree.find import REMOVED
-
-Row = tuple[bytes, bytes]
 
 
 @dataclass(slots=True)
@@ -36,7 +34,7 @@ class Kept:
     def place(self) -> tuple[bytes, str]:
         return self.record.parent, self.entry.name
 
-    def link(self, other: Kept, appeared: bool) -> Row:
+    def link(self, other: Kept, appeared: bool) -> KeyValue:
         """The row that says that it appeared in (or left) the place of another version."""
         parent, name = other.place
         key = link_key(parent, name, self.entry.uuid, self.entry.version)
@@ -188,10 +186,10 @@ async def _check_links(store: Store, history: History) -> None:
         history.fault(f"its links say that it is {'not ' if history.living else ''}in its directory")
 
 
-def _expected(history: History) -> Iterator[list[Row]]:
+def _expected(history: History) -> Iterator[list[KeyValue]]:
     """The links that its versions tell of. Those of a removal that was undone go together."""
     before: Kept | None = None
-    gone: list[Row] = []
+    gone: list[KeyValue] = []
     for kept in history.kept.values():
         number = kept.entry.version
         if before is not None and before.entry.version != number - 1:

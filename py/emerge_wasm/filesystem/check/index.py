@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 
 from ...store import Store, keys_of, prefix_end
-from ..indexes.build.walk import Found, Walk
+from ..indexes.build.walk import Walk, WalkedEntry
 from ..indexes.class_shape import shapes_of
 from ..indexes.index_row import KINDS, UNIQUE, prefixes_of, read_state, rows_of
 from ..indexes.maintain import load_states, most_rows
-from ..layout.ancestry import Gone, ancestry
+from ..layout.ancestry import DirectoryGone, ancestry
 from ..layout.catalogue import CATALOGUE, NONE, Definition, dropped_key, parse, ready_key
 from ..layout.locality import PAGE_ROWS
 from ..layout.record import ROOT, Entry, version_key
-
-Rows = dict[bytes, bytes]
 
 
 async def index_faults(store: Store) -> AsyncIterator[str]:
@@ -42,7 +40,7 @@ async def _faults(store: Store, definition: Definition) -> AsyncIterator[str]:
     what = f"the index {definition.id} over {', '.join(definition.fields)}"
     try:
         above = (ROOT, *[uuid for uuid, _ in await ancestry(store, definition.directory)])
-    except Gone:
+    except DirectoryGone:
         yield f"{what} is over the directory {definition.directory.hex()}, which is not there"
         return
     ready = (await store.get([("meta", ready_key(definition.id))]))[0] is not None
@@ -60,12 +58,12 @@ async def _faults(store: Store, definition: Definition) -> AsyncIterator[str]:
             yield fault
 
 
-async def _expected(store: Store, definition: Definition, found: Iterable[Found]) -> Rows:
+async def _expected(store: Store, definition: Definition, found: Iterable[WalkedEntry]) -> dict[bytes, bytes]:
     entries = [(each.parent, Entry.unpack(each.raw)) for each in found]
     keys = {entry.uuid: version_key(entry.uuid, entry.content) for _, entry in entries}
     states = await load_states(store, list(keys.values()))
     shapes = await shapes_of(store, (entry.bundle for _, entry in entries))
-    rows: Rows = {}
+    rows: dict[bytes, bytes] = {}
     for parent, entry in entries:
         state, shape = read_state(states[keys[entry.uuid]]), shapes[entry.bundle]
         rows |= rows_of(definition, parent, entry, state, shape, most_rows(store))
@@ -92,7 +90,7 @@ async def _strays(store: Store, definition: Definition, what: str) -> AsyncItera
         found = {place: raw for (_, place), raw in zip(places, raws, strict=True) if raw is not None}
         inside = {place: raw for place, raw in found.items() if await _is_inside(store, definition, place[:16])}
         had = await _expected(
-            store, definition, [Found(place[:16], place[16:].decode(), raw) for place, raw in inside.items()]
+            store, definition, [WalkedEntry(place[:16], place[16:].decode(), raw) for place, raw in inside.items()]
         )
         for key, _ in rows:
             if key not in had:
@@ -109,6 +107,6 @@ def _place_of(key: bytes, value: bytes) -> bytes:
 async def _is_inside(store: Store, definition: Definition, parent: bytes) -> bool:
     try:
         above = await ancestry(store, parent)
-    except Gone:
+    except DirectoryGone:
         return False
     return definition.directory in (ROOT, *[uuid for uuid, _ in above])

@@ -9,7 +9,7 @@ from ...errors import Conflict, PermissionDenied
 from ...paths import join_path
 from ..core import Core
 from ..layout import access
-from ..layout.ancestry import Gone, ancestry
+from ..layout.ancestry import DirectoryGone, ancestry
 from ..layout.catalogue import parse
 from ..layout.place import ROOT_KEY, ROOT_RAW, Place
 from ..layout.record import ROOT, entry_key
@@ -17,7 +17,7 @@ from ..layout.touched import Taken
 
 
 async def path_in(core: Core, parent: bytes, name: str) -> str:
-    """The path of a name in the directory of a uuid. Raises Gone."""
+    """The path of a name in the directory of a uuid. Raises DirectoryGone."""
     return join_path(*(each for _, each in await ancestry(core.store, parent)), name)
 
 
@@ -38,7 +38,7 @@ async def _seen_path(core: Core, context: Context, holder: bytes) -> str:
     """The path of the object that has a row of a unique index; "" for whoever may not read it."""
     try:
         above = await ancestry(core.store, holder[16:32])
-    except Gone:
+    except DirectoryGone:
         return ""
     parents = [ROOT, *[uuid for uuid, _ in above]]
     names = (*[name for _, name in above], holder[32:].decode())

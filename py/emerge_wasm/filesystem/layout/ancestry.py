@@ -12,18 +12,22 @@ from .record import ROOT, VersionRecord
 REMOVED = "rm"
 
 
-class Gone(Exception):
+class DirectoryGone(Exception):
     """A directory is no more, or was removed from one that is no more."""
 
 
 async def ancestry(store: Store, uuid: bytes) -> list[tuple[bytes, str]]:
-    """(uuid, name) of every directory from the root's first child down to this one; none for the root. Raises Gone."""
+    """(uuid, name) of every directory from the root's first child down to this one; none for the root.
+
+    Raises:
+        DirectoryGone: one of them is no more.
+    """
     found: list[tuple[bytes, str]] = []
     while uuid != ROOT:
         rows = await store.scan("versions", uuid, prefix_end(uuid), limit=1, reverse=True)
         record = VersionRecord.unpack(rows[0][1]) if rows else None
         if record is None or record.operation == REMOVED or len(found) > DEPTH_LIMIT:
-            raise Gone
+            raise DirectoryGone
         found.append((uuid, record.entry.name))
         uuid = record.parent
     return found[::-1]

@@ -10,7 +10,7 @@ from ...paths import join_path
 from .catalogue import NONE
 from .record import ROOT, Entry, entry_key
 
-Names = tuple[str, ...]
+PathNames = tuple[str, ...]
 
 ROOT_ENTRY = Entry(ROOT, "", DIRECTORY, "", "", "rwxr-xr-x", "root", "", 0, 0, "", "", 0)
 ROOT_RAW = ROOT_ENTRY.pack()
@@ -38,7 +38,7 @@ class Above(NamedTuple):
 class Place:
     """Where a path leads: the packed entries of all its names that exist, from the top."""
 
-    names: Names
+    names: PathNames
     raws: list[bytes]
     root: bytes = ROOT_RAW
     catalogue: bytes = NONE  # as it was known before the entries were read

@@ -53,6 +53,9 @@ _MICROSECOND = timedelta(microseconds=1)
 INLINE_LIMIT = 64 << 10
 """Bytes of state up to which it stands in the version record, read with it in one go."""
 
+KeyValue = tuple[bytes, bytes]
+"""One row of a space."""
+
 VERSION_KEY_SIZE = 24
 
 

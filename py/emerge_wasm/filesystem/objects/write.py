@@ -15,7 +15,7 @@ from ..change import Change
 from ..commit import commit, retry
 from ..core import Core
 from ..layout import access
-from ..layout.place import Names, Place
+from ..layout.place import PathNames, Place
 from ..layout.record import Entry
 from ..tree.find import find_places, name, not_found
 from ..tree.load import load_state
@@ -34,7 +34,7 @@ class Write:
     that it shall have ("": those it has). `also` adds to the change what belongs to the version that was made.
     """
 
-    names: Names
+    names: PathNames
     edit: Edit
     version: int
     mine: bytes
@@ -62,7 +62,7 @@ async def store(
 
 
 async def storeall(core: Core, context: Context, objects: Values, bundles: dict[str, bytes] | None) -> Rows:
-    writes: dict[Names, Write] = {}
+    writes: dict[PathNames, Write] = {}
     needed: set[str] = set()
     for row in objects:
         if not isinstance(row, (list, tuple)):
@@ -109,7 +109,7 @@ async def update(core: Core, context: Context, path: str, changes: bytes, versio
 
 
 async def save_run(
-    core: Core, context: Context, names: Names, entry: Entry, state: bytes, operation: str, also: Also
+    core: Core, context: Context, names: PathNames, entry: Entry, state: bytes, operation: str, also: Also
 ) -> Wire:
     """The version that a run made of the version it began with. Invalid for what is no state: a process that ran
     shipped code may send anything."""

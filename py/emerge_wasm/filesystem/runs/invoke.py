@@ -31,7 +31,7 @@ ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class RunRequest:
     """What is to be run. `operation` is that of the version it makes; a `query` keeps its results."""
 
     method: str
@@ -46,11 +46,11 @@ class Ask:
         return KEEP + self.method if self.operation == "query" else self.method
 
 
-def make_ask(path: str, method: str, args: list[Any], kwargs: dict[str, Any], operation: str = "run") -> Ask:
+def make_request(path: str, method: str, args: list[Any], kwargs: dict[str, Any], operation: str = "run") -> RunRequest:
     """NotFound for what is no method's name."""
     if not method.isidentifier():
         raise NotFound(f"no method is called {method[:80]!r}", path=path, remedy="see methods(path)")
-    return Ask(method, args, kwargs, digest([args, kwargs]), operation)
+    return RunRequest(method, args, kwargs, digest([args, kwargs]), operation)
 
 
 def runner_of(core: Core, path: str) -> Runner:
@@ -64,7 +64,7 @@ async def invoke(
     core: Core,
     context: Context,
     path: str,
-    ask: Ask,
+    ask: RunRequest,
     tell: Callable[[str], None] | None = None,
     found: Found | None = None,
 ) -> Wire:
@@ -98,7 +98,9 @@ def _may_repeat(error: Conflict, found: Found) -> bool:
     return error.path == found.path and isinstance(error.details.get("theirs"), bytes) and "fields" in error.details
 
 
-async def _attempt(core: Core, context: Context, found: Found, ask: Ask, tell: Callable[[str], None] | None) -> Wire:
+async def _attempt(
+    core: Core, context: Context, found: Found, ask: RunRequest, tell: Callable[[str], None] | None
+) -> Wire:
     entry = found.entry
     outcome = await _run(core, context, found, ask, tell)
     receipt = make_receipt(core, context, entry, ask.method, ask.arguments, outcome.digest, outcome.milliseconds)
@@ -122,7 +124,9 @@ async def _attempt(core: Core, context: Context, found: Found, ask: Ask, tell: C
     }
 
 
-async def _run(core: Core, context: Context, found: Found, ask: Ask, tell: Callable[[str], None] | None) -> RunOutcome:
+async def _run(
+    core: Core, context: Context, found: Found, ask: RunRequest, tell: Callable[[str], None] | None
+) -> RunOutcome:
     entry, path = found.entry, found.path
     state = await load_state(core, entry, path)
     call = RunCall(

@@ -17,7 +17,7 @@ from ..layout.record import Entry, is_directory
 from ..tree.find import Found, find
 from ..tree.load import children
 from .event_queue import Feed, together
-from .invoke import Ask, invoke, make_ask, runner_of
+from .invoke import RunRequest, invoke, make_request, runner_of
 
 UNBOUND = 8
 """Runs at once in a directory, by a runner that has no bound."""
@@ -29,7 +29,7 @@ PROGRESS_SECONDS = 0.1
 async def run(
     core: Core, context: Context, path: str, method: str, args: Values | None, kwargs: Wire | None, receipt: bool
 ) -> Any:
-    ask = make_ask(path, method, list(args or []), dict(kwargs or {}))
+    ask = make_request(path, method, list(args or []), dict(kwargs or {}))
     runner_of(core, path)
     found = await find(core, context, path, "x")
     if found.entry.is_directory:
@@ -38,7 +38,7 @@ async def run(
     return done if receipt else done["result"]
 
 
-async def _run_all(core: Core, context: Context, path: str, ask: Ask, receipt: bool) -> list[Wire]:
+async def _run_all(core: Core, context: Context, path: str, ask: RunRequest, receipt: bool) -> list[Wire]:
     rows = []
     async with aclosing(_events(core, context, path, ask)) as events:
         async for event in events:
@@ -53,20 +53,20 @@ async def _run_all(core: Core, context: Context, path: str, ask: Ask, receipt: b
 async def runstream(
     core: Core, context: Context, path: str, method: str, args: Values | None, kwargs: Wire | None
 ) -> AsyncGenerator[Wire, None]:
-    ask = make_ask(path, method, list(args or []), dict(kwargs or {}))
+    ask = make_request(path, method, list(args or []), dict(kwargs or {}))
     async with aclosing(_events(core, context, path, ask, tell=True)) as events:
         async for event in events:
             yield event
 
 
 async def query(core: Core, context: Context, path: str) -> Any:
-    ask = make_ask(path, "query", [], {}, "query")
+    ask = make_request(path, "query", [], {}, "query")
     return (await invoke(core, context, path, ask))["result"]
 
 
 # --- as it happens
 async def _events(
-    core: Core, context: Context, path: str, ask: Ask, *, tell: bool = False
+    core: Core, context: Context, path: str, ask: RunRequest, *, tell: bool = False
 ) -> AsyncGenerator[Wire, None]:
     runner_of(core, path)
     found = await find(core, context, path, "x")
@@ -84,7 +84,7 @@ async def _events(
             yield event
 
 
-async def _one(core: Core, context: Context, path: str, shown: str, ask: Ask, feed: Feed | None) -> Wire:
+async def _one(core: Core, context: Context, path: str, shown: str, ask: RunRequest, feed: Feed | None) -> Wire:
     """The event of one object's run."""
     try:
         done = await invoke(core, context, path, ask, None if feed is None else lambda text: feed.write(shown, text))
@@ -96,7 +96,7 @@ async def _one(core: Core, context: Context, path: str, shown: str, ask: Ask, fe
 class _Sweep:
     """A run of all objects in a directory that the caller may run, as many at once as the runner is good for."""
 
-    def __init__(self, core: Core, context: Context, found: Found, ask: Ask, tell: bool) -> None:
+    def __init__(self, core: Core, context: Context, found: Found, ask: RunRequest, tell: bool) -> None:
         self.core = core
         self.context = context
         self.found = found

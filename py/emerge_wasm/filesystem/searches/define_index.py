@@ -12,7 +12,7 @@ from ..core import Core
 from ..indexes.definitions import add_definitions, read_catalogue
 from ..indexes.index import Index, all_indexes
 from ..layout import access
-from ..layout.ancestry import Gone, ancestry
+from ..layout.ancestry import DirectoryGone, ancestry
 from ..layout.catalogue import CATALOGUE, Catalogue, Definition, parse, ready_key
 from ..layout.place import ROOT_KEY, ROOT_RAW, Place
 from ..tree.find import Found, find_directory, find_place, name
@@ -145,7 +145,7 @@ async def _list(core: Core, context: Context, found: Found) -> Rows:
             names = [name for _, name in await ancestry(core.store, each.directory)]
             place = await find_place(core, tuple(names))
             access.check(context, place, "r")
-        except (Gone, PermissionDenied):
+        except (DirectoryGone, PermissionDenied):
             continue
         if place.raw is not None and _on_the_way(place.names, found.place.names):
             rows.append(_row(each, place, access.owns(context, place.raw)))

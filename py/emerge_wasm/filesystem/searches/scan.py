@@ -21,7 +21,7 @@ from ..indexes.class_shape import shapes_of
 from ..indexes.index import Hit, Index, scan_index, scan_rest
 from ..indexes.index_row import read_state
 from ..layout.locality import PAGE_ROWS
-from ..layout.place import Names
+from ..layout.place import PathNames
 from ..tree.find import Found
 from .candidate import Candidate, Candidates, with_states
 from .cursor import AGAIN
@@ -194,7 +194,7 @@ def _owner(way: Way, candidate: Candidate, shape: Shape) -> int:
     return next(admitted, -1)
 
 
-def _read_names(mark: Any) -> Names:
+def _read_names(mark: Any) -> PathNames:
     if type(mark) is not list or not 0 < len(mark) <= DEPTH_LIMIT or not all(type(name) is str for name in mark):
         raise Invalid("this cursor is of another plan", remedy=AGAIN)
     return tuple(mark)

@@ -42,7 +42,7 @@ OBJECTS_LIMIT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class SearchWord:
     """A word to look for, or (`prefix`) the beginning of words."""
 
     text: str
@@ -59,7 +59,7 @@ class Word:
 class Matches:
     """The objects with any of the words: how often each has each word, how long it is, and where it is."""
 
-    words: Sequence[Word]
+    words: Sequence[SearchWord]
     counts: dict[bytes, list[int]] = field(default_factory=dict)
     lengths: dict[bytes, int] = field(default_factory=dict)
     places: dict[bytes, Spot | WordHit] = field(default_factory=dict)
@@ -85,7 +85,7 @@ async def searchtext(core: Core, context: Context, path: str, field: str, words:
     asked = await open_search(core, context, path, None, "", None)
     fingerprint = asked.mark(check_field(field), [[word.text, word.prefix] for word in wanted])
     after = read_cursor(cursor, fingerprint, float, bytes) if cursor else None
-    text = _Text(asked, field, wanted)
+    text = _TextSearch(asked, field, wanted)
     index = next(
         (each for each in asked.indexes if each.text and each.fields == (field,) and each.state == READY), None
     )
@@ -98,22 +98,22 @@ async def searchtext(core: Core, context: Context, path: str, field: str, words:
     return {"objects": rows, "cursor": write_cursor(fingerprint, *last) if last is not None and more else ""}
 
 
-def read_words(text: str) -> list[Word]:
+def read_words(text: str) -> list[SearchWord]:
     """The words of a search; Invalid when there are none, or too many."""
-    found: dict[Word, None] = {}
+    found: dict[SearchWord, None] = {}
     for part in text.split():
         words = list(words_of(part))
         for number, word in enumerate(words, 1):
-            found[Word(word, part.endswith("*") and number == len(words))] = None
+            found[SearchWord(word, part.endswith("*") and number == len(words))] = None
     if not 1 <= len(found) <= WORDS_LIMIT:
         raise Invalid(f"{text[:80]!r} has {len(found)} words to search for", remedy=f"give 1 to {WORDS_LIMIT}")
     return list(found)
 
 
-class _Text:
+class _TextSearch:
     """One search for words in a field."""
 
-    def __init__(self, asked: Search, field: str, words: Sequence[Word]) -> None:
+    def __init__(self, asked: Search, field: str, words: Sequence[SearchWord]) -> None:
         self._asked = asked
         self._core = asked.core
         self._field = field
@@ -153,7 +153,7 @@ class _Text:
                 for spot, state in zip(spots, states, strict=True):
                     self._count(spot, state)
 
-    async def _hits(self, index: Index, word: Word) -> AsyncGenerator[list[WordHit], None]:
+    async def _hits(self, index: Index, word: SearchWord) -> AsyncGenerator[list[WordHit], None]:
         after = b""
         while True:
             hits = await scan_word(self._core, index, word.text, word.prefix, after=after, limit=PAGE_ROWS)

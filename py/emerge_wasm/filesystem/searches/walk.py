@@ -14,7 +14,7 @@ from ...paths import child_path
 from ..core import Core
 from ..layout.access import may
 from ..layout.locality import PAGE_ROWS
-from ..layout.place import Names
+from ..layout.place import PathNames
 from ..layout.record import Entry, is_directory
 from ..tree.find import Found, find_place
 from ..tree.links import children_at, find_at
@@ -23,25 +23,25 @@ from .candidate import Spot, Spots
 
 
 @dataclass(slots=True)
-class _Level:
+class _WalkedDirectory:
     """A directory that is being walked: what is left of the page in hand, and the name that it goes on after."""
 
     uuid: bytes
     path: str
-    names: Names  # below where the walk began
+    names: PathNames  # below where the walk began
     after: str = ""
     rest: Iterator[bytes] = field(default_factory=lambda: iter(()))
     more: bool = True
 
 
-async def walk_objects(core: Core, context: Context, top: Found, moment: str = "", after: Names = ()) -> Spots:
+async def walk_objects(core: Core, context: Context, top: Found, moment: str = "", after: PathNames = ()) -> Spots:
     """The objects at or below `top`, in pages; a spot's mark is its list of names below it. What may not be read is
     left out. `after`: the names that an earlier walk came to."""
     if not top.entry.is_directory:
         if not after:
             yield [Spot(top.entry, top.directory, [top.entry.name])]
         return
-    levels = [_Level(top.uuid, top.path, ())]
+    levels = [_WalkedDirectory(top.uuid, top.path, ())]
     await _go_on(core, context, top, levels, moment, after)
     spots: list[Spot] = []
     while levels:
@@ -54,7 +54,7 @@ async def walk_objects(core: Core, context: Context, top: Found, moment: str = "
             if not entry.is_directory:
                 spots.append(Spot(entry, level.path, list(names)))
             elif may(context, raw, "x"):
-                levels.append(_Level(entry.uuid, child_path(level.path, entry.name), names))
+                levels.append(_WalkedDirectory(entry.uuid, child_path(level.path, entry.name), names))
                 break
         else:
             if len(spots) >= PAGE_ROWS:
@@ -68,7 +68,7 @@ async def walk_objects(core: Core, context: Context, top: Found, moment: str = "
         yield spots
 
 
-async def _next_page(core: Core, level: _Level, moment: str) -> None:
+async def _next_page(core: Core, level: _WalkedDirectory, moment: str) -> None:
     if moment:
         raws = await children_at(core, level.uuid, moment, level.after, PAGE_ROWS)
     else:
@@ -79,7 +79,9 @@ async def _next_page(core: Core, level: _Level, moment: str) -> None:
         level.after = Entry.unpack(raws[-1]).name
 
 
-async def _go_on(core: Core, context: Context, top: Found, levels: list[_Level], moment: str, after: Names) -> None:
+async def _go_on(
+    core: Core, context: Context, top: Found, levels: list[_WalkedDirectory], moment: str, after: PathNames
+) -> None:
     """Set the levels to where a walk that came to these names goes on; as deep as they are still there."""
     if not after:
         return
@@ -91,4 +93,4 @@ async def _go_on(core: Core, context: Context, top: Found, levels: list[_Level],
         level = levels[-1]
         if not is_directory(raw) or not may(context, raw, "rx"):
             return
-        levels.append(_Level(raw[:16], child_path(level.path, name), (*level.names, name), next))
+        levels.append(_WalkedDirectory(raw[:16], child_path(level.path, name), (*level.names, name), next))

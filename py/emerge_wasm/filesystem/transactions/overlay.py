@@ -11,28 +11,31 @@ from dataclasses import replace
 
 from ...errors import Conflict, Invalid, LimitExceeded, Unavailable
 from ...store import SPACES, Batch, Capabilities, Key, Store
-from .seen import Rows, Seen
+from ..layout.record import KeyValue
+from .seen import RowMap, Seen
 
 ROWS_LIMIT = 100_000
 BYTES_LIMIT = 256 << 20
 LASTING = frozenset(("versions", "states", "bundles"))
 """Spaces whose rows do not change once they are there."""
 
-Row = tuple[bytes, bytes]
 BASE_ROWS = 1000
 
 
 class Overlay:
     """Reads see the store below with all that was committed here; nothing reaches it before `settle`.
 
-    Numbers of appends are given only then: `commit` returns none. Raises Overtaken (see `seen.py`) when a thing is
-    found to have changed below since it was first seen, LimitExceeded above `limit` rows seen and made.
+    Numbers of appends are given only then: `commit` returns none.
+
+    Raises:
+        TransactionOvertaken: a thing has changed below since it was first seen.
+        LimitExceeded: more than `limit` rows were seen and made.
     """
 
     def __init__(self, base: Store, limit: int = ROWS_LIMIT) -> None:
         self.base = base
         self.limit = limit
-        self._made = {space: Rows() for space in SPACES}  # None: deleted
+        self._made = {space: RowMap() for space in SPACES}  # None: deleted
         self._seen = {space: Seen(space, space in LASTING) for space in SPACES}
         self._appends: list[tuple[str, bytes]] = []
         self.size = 0  # bytes put and appended here
@@ -79,7 +82,7 @@ class Overlay:
 
     async def scan(
         self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
-    ) -> list[Row]:
+    ) -> list[KeyValue]:
         self._check_open()
         if limit == 0:
             return []
@@ -100,7 +103,7 @@ class Overlay:
         self._see_range(space, low, high, page)
         return rows
 
-    def _merge(self, space: str, start: bytes, end: bytes | None, rows: dict[bytes, bytes]) -> list[Row]:
+    def _merge(self, space: str, start: bytes, end: bytes | None, rows: dict[bytes, bytes]) -> list[KeyValue]:
         """The rows of a range, in order, when these are below."""
         made = self._made[space]
         for key in made.between(start, end):
@@ -112,7 +115,7 @@ class Overlay:
         return sorted(rows.items())
 
     def _see_range(
-        self, space: str, start: bytes, end: bytes | None, page: Sequence[Row], *, bare: bool = False
+        self, space: str, start: bytes, end: bytes | None, page: Sequence[KeyValue], *, bare: bool = False
     ) -> None:
         if end is None or start < end:
             rows = {key: value for key, value in page if key >= start and (end is None or key < end)}
@@ -139,7 +142,7 @@ class Overlay:
 
     async def _see_keys(self, space: str, start: bytes, end: bytes | None) -> None:
         """See which keys are in a range, whatever their values."""
-        page: list[Row] | None = None
+        page: list[KeyValue] | None = None
         while page is None or len(page) == BASE_ROWS:
             page = await self.base.scan(space, start, end, limit=BASE_ROWS)
             after = page[-1][0] + b"\0" if len(page) == BASE_ROWS else end
@@ -200,7 +203,7 @@ class Overlay:
         """Forget everything; the store below stays open."""
         self._closed = True
         for space in SPACES:
-            self._made[space], self._seen[space] = Rows(), Seen(space, space in LASTING)
+            self._made[space], self._seen[space] = RowMap(), Seen(space, space in LASTING)
         self._appends.clear()
 
     # --- limits
@@ -242,6 +245,6 @@ def _size(batch: Batch) -> int:
     return sum(len(value) for _, _, value in batch.puts) + sum(len(value) for _, value in batch.appends)
 
 
-def _reached(rows: Sequence[Row], start: bytes, end: bytes | None, reverse: bool) -> tuple[bytes, bytes | None]:
+def _reached(rows: Sequence[KeyValue], start: bytes, end: bytes | None, reverse: bool) -> tuple[bytes, bytes | None]:
     """The part of a range that a page of it, ended by its limit, goes over."""
     return (rows[-1][0], end) if reverse else (start, rows[-1][0] + b"\0")

@@ -14,7 +14,7 @@ Bound = tuple[bool, bytes]
 """An end of a range, made so that those without end come last."""
 
 
-class Overtaken(Exception):
+class TransactionOvertaken(Exception):
     """What a transaction read has been changed by others since: it can be committed no more."""
 
     def __init__(self, space: str, key: bytes) -> None:
@@ -23,7 +23,7 @@ class Overtaken(Exception):
         self.key = key
 
 
-class Rows:
+class RowMap:
     """Values by key, with the keys of a range to be had in order."""
 
     __slots__ = ("_added", "_keys", "values")
@@ -54,7 +54,7 @@ class Rows:
 
 
 class Seen:
-    """One space as a transaction saw it. Seeing a thing twice and differently raises Overtaken.
+    """One space as a transaction saw it. Seeing a thing twice and differently raises TransactionOvertaken.
 
     Rows of a `lasting` space do not change once they are there: that they were there is forgotten, unless a range
     held them; then they are `bare`, remembered without their value.
@@ -63,7 +63,7 @@ class Seen:
     def __init__(self, space: str, lasting: bool) -> None:
         self.space = space
         self.lasting = lasting
-        self.rows = Rows()
+        self.rows = RowMap()
         self.bare: set[bytes] = set()
         self._starts: list[Bound] = []  # of the ranges, which neither overlap nor touch
         self._ends: list[Bound] = []
@@ -109,7 +109,7 @@ class Seen:
         else:
             same = value is None or not self.covers(key)
         if not same:
-            raise Overtaken(self.space, key)
+            raise TransactionOvertaken(self.space, key)
 
     def _cover(self, start: Bound, end: Bound) -> None:
         first = bisect_left(self._ends, start)

@@ -26,7 +26,7 @@ from ..layout.catalogue import parse
 from ..layout.moment import Dates
 from ..layout.record import VERSION_KEY_SIZE
 from .overlay import Overlay
-from .seen import Overtaken
+from .seen import TransactionOvertaken
 from .settle import overtaken, restamp
 
 OPEN_LIMIT = 1000
@@ -43,7 +43,7 @@ OUTSIDE = frozenset(("begin", "commit", "rollback", "changes", "watch", "graphql
 WHOLE = frozenset(("runstream",))
 """Streams that work on while nobody asks for the next item: one turn for all of it."""
 
-Handler = Callable[..., Any]
+OperationHandler = Callable[..., Any]
 
 
 class GivenDates(Dates):
@@ -195,7 +195,7 @@ TRANSACTIONS = Part(Transactions)
 
 # --- operations in a transaction
 def call_inside(
-    core: Core, context: Context, handler: Handler, args: Sequence[Any], *, whole: bool = False
+    core: Core, context: Context, handler: OperationHandler, args: Sequence[Any], *, whole: bool = False
 ) -> Awaitable[Any] | AsyncIterator[Any]:
     """Run an operation in the transaction that the context names; it leaves no trace when it fails."""
     if whole:
@@ -205,13 +205,13 @@ def call_inside(
     return _await_inside(core, context, handler, args)
 
 
-async def _await_inside(core: Core, context: Context, handler: Handler, args: Sequence[Any]) -> Any:
+async def _await_inside(core: Core, context: Context, handler: OperationHandler, args: Sequence[Any]) -> Any:
     async with TRANSACTIONS.of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
         return await handler(found.core, context, *args)
 
 
 async def _stream_inside(
-    core: Core, context: Context, handler: Handler, args: Sequence[Any]
+    core: Core, context: Context, handler: OperationHandler, args: Sequence[Any]
 ) -> AsyncGenerator[Any, None]:
     """A stream takes a turn for each item, so that other operations can come between."""
     begun = TRANSACTIONS.of(core).find(context, context.transaction)
@@ -226,7 +226,7 @@ async def _stream_inside(
 
 
 async def _whole_inside(
-    core: Core, context: Context, handler: Handler, args: Sequence[Any]
+    core: Core, context: Context, handler: OperationHandler, args: Sequence[Any]
 ) -> AsyncGenerator[Any, None]:
     async with TRANSACTIONS.of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
         async with aclosing(handler(found.core, context, *args)) as items:
@@ -242,7 +242,7 @@ async def _attempt(core: Core, context: Context, found: Transaction) -> AsyncIte
             yield
             if found.overlay.size > before:
                 TRANSACTIONS.of(core).check_room()
-    except Overtaken as error:
+    except TransactionOvertaken as error:
         raise await overtaken(core, context, error.space, error.key) from None
     except BaseException:
         found.core.known_bundles = set(core.known_bundles)  # it may have put some, and they are gone

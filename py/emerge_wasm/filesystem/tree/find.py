@@ -12,7 +12,7 @@ from ..core import Core
 from ..layout import access
 from ..layout.locality import get_entries
 from ..layout.moment import read_moment
-from ..layout.place import ROOT_KEY, ROOT_RAW, Names, Place
+from ..layout.place import ROOT_KEY, ROOT_RAW, PathNames, Place
 from ..layout.record import ROOT, Entry, VersionRecord, entry_key, is_directory, version_key
 from .links import find_at, newest_record, record_at
 
@@ -26,7 +26,7 @@ CACHE_LIMIT = 10_000
 
 
 # --- where paths lead
-async def find_place(core: Core, names: Names) -> Place:
+async def find_place(core: Core, names: PathNames) -> Place:
     """Resolve a path: in one batch when its directories were seen before, name by name otherwise.
 
     What was seen before is only a hint for which keys to ask; the answers say whether it still holds.
@@ -35,7 +35,7 @@ async def find_place(core: Core, names: Names) -> Place:
     return place if place is not None else await _find_by_name(core, names)
 
 
-async def _find_by_hint(core: Core, names: Names) -> Place | None:
+async def _find_by_hint(core: Core, names: PathNames) -> Place | None:
     parents = [ROOT]
     for depth in range(1, len(names)):
         hint = core.directories.get(names[:depth])
@@ -52,7 +52,7 @@ async def _find_by_hint(core: Core, names: Names) -> Place | None:
     return Place(names, [raw for raw in raws if raw is not None], root or ROOT_RAW, catalogue)
 
 
-async def _find_by_name(core: Core, names: Names) -> Place:
+async def _find_by_name(core: Core, names: PathNames) -> Place:
     parent, catalogue = ROOT, core.catalogue
     raws: list[bytes] = []
     root = ROOT_RAW
@@ -71,7 +71,7 @@ async def _find_by_name(core: Core, names: Names) -> Place:
     return Place(names, raws, root, catalogue)
 
 
-async def find_places(core: Core, many: Sequence[Names]) -> list[Place]:
+async def find_places(core: Core, many: Sequence[PathNames]) -> list[Place]:
     """Resolve many paths: each of their directories once, then all of them in one batch."""
     if len(many) == 1:
         return [await find_place(core, many[0])]
@@ -131,7 +131,7 @@ async def find_directory(core: Core, context: Context, path: str, rights: str = 
     return found
 
 
-async def name(core: Core, path: str, moment: str = "") -> Names:
+async def name(core: Core, path: str, moment: str = "") -> PathNames:
     """The names of a path; those of where an object is for its path in the registry."""
     names = split_path(path)
     if not names or names[0] != REGISTRY:
@@ -147,7 +147,7 @@ async def name(core: Core, path: str, moment: str = "") -> Names:
     return (*await locate(core, uuid, moment), *names[2:])
 
 
-async def locate(core: Core, uuid: bytes, moment: str = "") -> Names:
+async def locate(core: Core, uuid: bytes, moment: str = "") -> PathNames:
     """Where the object of that uuid is; NotFound, saying which, when it never was or is no more."""
     names: list[str] = []
     sought = uuid

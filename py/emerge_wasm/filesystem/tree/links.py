@@ -10,10 +10,9 @@ from ...errors import NotFound
 from ...store import prefix_end
 from ..core import Core
 from ..layout.locality import PAGE_ROWS, get_entries
-from ..layout.place import ROOT_RAW, Names, Place
-from ..layout.record import ROOT, Entry, VersionRecord, entry_key, is_directory, micros_of, version_key
+from ..layout.place import ROOT_RAW, PathNames, Place
+from ..layout.record import ROOT, Entry, KeyValue, VersionRecord, entry_key, is_directory, micros_of, version_key
 
-Row = tuple[bytes, bytes]
 _TAIL = 24  # bytes of a link's key after its name and the zero: uuid and version
 
 
@@ -41,7 +40,7 @@ async def record_at(core: Core, uuid: bytes, moment: str) -> VersionRecord | Non
     return found
 
 
-async def find_at(core: Core, names: Names, moment: str) -> Place:
+async def find_at(core: Core, names: PathNames, moment: str) -> Place:
     """Where a path led at a moment."""
     root = (await core.store.get([("entries", b"")]))[0]
     place = Place(names, [], root or ROOT_RAW)
@@ -80,8 +79,8 @@ async def children_at(core: Core, parent: bytes, moment: str, after: str = "", l
     return await _entries_at(core, parent, found[:limit], moment)
 
 
-async def _scan_all(core: Core, start: bytes, end: bytes | None) -> list[Row]:
-    rows: list[Row] = []
+async def _scan_all(core: Core, start: bytes, end: bytes | None) -> list[KeyValue]:
+    rows: list[KeyValue] = []
     while True:
         page = await core.store.scan("links", start, end, limit=PAGE_ROWS)
         rows += page
@@ -90,7 +89,7 @@ async def _scan_all(core: Core, start: bytes, end: bytes | None) -> list[Row]:
         start = page[-1][0] + b"\0"
 
 
-def _present(rows: Iterable[Row], micros: int) -> bytes | None:
+def _present(rows: Iterable[KeyValue], micros: int) -> bytes | None:
     """The uuid that a name led to at a moment, by all the links of that name; None when it led nowhere."""
     for uuid, group in groupby(rows, _uuid_of):
         before = [value for _, value in group if int.from_bytes(value[1:], "big") <= micros]
@@ -99,7 +98,7 @@ def _present(rows: Iterable[Row], micros: int) -> bytes | None:
     return None
 
 
-def _uuid_of(row: Row) -> bytes:
+def _uuid_of(row: KeyValue) -> bytes:
     return row[0][-_TAIL:-8]
 
 

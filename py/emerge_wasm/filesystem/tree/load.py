@@ -26,7 +26,7 @@ def check_limit(limit: int) -> int:
     return limit
 
 
-class Page(NamedTuple):
+class DirectoryPage(NamedTuple):
     """Entries of one directory that the caller may see; `last` is the name to go on from."""
 
     directory: str
@@ -40,7 +40,9 @@ async def children(core: Core, parent: bytes, after: str = "", limit: int = PAGE
     return [raw for _, raw in await core.store.scan("entries", start, prefix_end(parent), limit=limit)]
 
 
-async def page_of(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> tuple[Page, bool]:
+async def page_of(
+    core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str
+) -> tuple[DirectoryPage, bool]:
     """A page of a directory, and whether there may be more."""
     check_limit(limit)
     found = await find_directory(core, context, path, "r", as_of)
@@ -51,7 +53,7 @@ async def page_of(core: Core, context: Context, path: str, cursor: str, limit: i
         raws = await children(core, found.uuid, cursor, limit)
     seen = [Entry.unpack(raw) for raw in raws if may(context, raw, "r")]
     last = Entry.unpack(raws[-1]).name if raws else ""
-    return Page(found.path, seen, last), len(raws) == limit
+    return DirectoryPage(found.path, seen, last), len(raws) == limit
 
 
 async def load_state(core: Core, entry: Entry, path: str) -> bytes:

@@ -18,7 +18,7 @@ from ..layout.record import Entry
 from .directory import walk_tree
 from .find import find_place, name, not_found
 
-Edit = Callable[[Place, Entry], Entry]
+EntryEdit = Callable[[Place, Entry], Entry]
 """Check that the caller may, and give the entry as it shall be."""
 
 
@@ -48,7 +48,7 @@ async def chown(core: Core, context: Context, path: str, owner: str, group: str 
     return await _change(core, context, path, edit, "chown", recursive)
 
 
-async def _change(core: Core, context: Context, path: str, edit: Edit, operation: str, recursive: bool) -> Wire:
+async def _change(core: Core, context: Context, path: str, edit: EntryEdit, operation: str, recursive: bool) -> Wire:
     """Change an entry, and when asked to all below it, each in a commit of its own: what is below first."""
     names = await name(core, path)
     place = await find_place(core, names)

@@ -17,7 +17,7 @@ from ..core import Core
 from ..layout import access
 from ..layout.locality import PAGE_ROWS
 from ..layout.moment import read_moment
-from ..layout.place import Above, Names, Place
+from ..layout.place import Above, PathNames, Place
 from ..layout.record import ROOT, Entry, VersionRecord, entry_key
 from ..objects.write import Write, change_objects
 from ..tree.find import REMOVED, find, find_place, find_version, name
@@ -62,7 +62,7 @@ async def restore(core: Core, context: Context, path: str, version: int, as_of: 
     return (await change_objects(core, context, [write], "restore"))[0]
 
 
-async def _bring_back(core: Core, context: Context, names: Names, version: int, moment: str) -> Wire:
+async def _bring_back(core: Core, context: Context, names: PathNames, version: int, moment: str) -> Wire:
     """Make again what was last at a path (or was at a moment), with all that was removed with it, and with the
     directories above it that were removed too."""
     place = await find_place(core, names)

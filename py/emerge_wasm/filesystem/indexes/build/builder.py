@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from ....errors import Conflict, EmergeError, Unavailable
 from ....store import Batch, keys_of, prefix_end
 from ...core import Core
-from ...layout.ancestry import Gone
+from ...layout.ancestry import DirectoryGone
 from ...layout.catalogue import CATALOGUE, DROPPED, Definition, dropped_key, parse, progress_key, ready_key
 from ...layout.locality import PAGE_ROWS, get_entries
 from ...layout.record import entry_key
@@ -22,8 +22,8 @@ from ..definitions import add_definitions, read_catalogue
 from ..index_row import prefixes_of
 from ..maintain import SPARE
 from ..progress import Progress, read_progress
-from .page import Page, fill_page, name_pair
-from .walk import Found, Walk, count_objects
+from .page import IndexPage, fill_page, name_pair
+from .walk import Walk, WalkedEntry, count_objects
 
 ERROR_LENGTH = 500
 """Characters of an error that are kept."""
@@ -37,7 +37,7 @@ TRANSIENT = (Unavailable, Conflict)
 _log = logging.getLogger("emerge.filesystem")
 
 
-class Overtaken(Exception):
+class BuildOvertaken(Exception):
     """Indexes came or went, or another process is building too: look again what there is to do."""
 
 
@@ -80,7 +80,7 @@ class Builder:
             try:
                 await self._work()
                 pause = self.pause
-            except Overtaken:
+            except BuildOvertaken:
                 self._again = True
             except TRANSIENT as error:
                 self._again = True
@@ -94,7 +94,7 @@ class Builder:
         """Build and drop all that there is to, whatever fails.
 
         Raises:
-            Overtaken: that has changed meanwhile.
+            BuildOvertaken: that has changed meanwhile.
             Unavailable, Conflict: some of it is to be tried again.
         """
         core = self._core
@@ -106,7 +106,7 @@ class Builder:
             try:
                 if (await core.store.get([("meta", ready_key(definition.id))]))[0] is None:
                     await _Build(core, raw, definition).run()
-            except Overtaken:
+            except BuildOvertaken:
                 raise
             except TRANSIENT as error:
                 late = error
@@ -124,13 +124,13 @@ class Builder:
             raise late
 
     async def _fail(self, raw: bytes, definition: Definition, error: Exception) -> None:
-        """Mark an index as failed, with what it failed by. Raises Overtaken once that is noted."""
+        """Mark an index as failed, with what it failed by. Raises BuildOvertaken once that is noted."""
         what = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
         name = f"{definition.id} over {', '.join(definition.fields)} of {self._core.node}"
         _log.warning("the index %s failed", name, exc_info=error)
         try:
             await _commit_failure(self._core, raw, definition, what)
-        except (Overtaken, *TRANSIENT):
+        except (BuildOvertaken, *TRANSIENT):
             raise
         except Exception:
             _log.exception("that the index %s failed cannot be noted", name)
@@ -148,15 +148,15 @@ async def has_work(core: Core) -> bool:
 async def _commit_failure(
     core: Core, raw: bytes, definition: Definition, error: str, expects: Sequence[tuple[str, bytes, bytes | None]] = ()
 ) -> None:
-    """Mark an index as failed, on the condition that no index came or went. Raises Overtaken in any case."""
+    """Mark an index as failed, on the condition that no index came or went. Raises BuildOvertaken in any case."""
     batch = Batch(expects=[(*CATALOGUE, raw), *expects])
     add_definitions(batch, parse(raw).give_up(definition.id, error), [definition.id])
     try:
         await core.store.commit(batch)
     except Conflict as conflict:
-        raise Overtaken from conflict
+        raise BuildOvertaken from conflict
     await read_catalogue(core)
-    raise Overtaken
+    raise BuildOvertaken
 
 
 async def _sweep(core: Core, id: int) -> None:
@@ -199,7 +199,7 @@ class _Build:
         self._held = (await self._core.store.get([("meta", self._key)]))[0]
         self._progress = read_progress(self._held)
 
-    async def _add(self, found: list[Found]) -> None:
+    async def _add(self, found: list[WalkedEntry]) -> None:
         """Put the rows of some objects: fewer at once, and as they are by then, while writers come between."""
         while found:
             page = await fill_page(self._core, self._definition, found[: self._at_once], self._room())
@@ -219,7 +219,7 @@ class _Build:
         return self._core.store.capabilities.largest_batch - SPARE
 
     async def _commit(self, batch: Batch, progress: Progress | None) -> None:
-        """Commit, while no index came or went and nobody else is building this one. Raises Overtaken, and Conflict
+        """Commit, while no index came or went and nobody else is building this one. Raises BuildOvertaken, and Conflict
         when an object was changed."""
         batch.expects[:0] = [(*CATALOGUE, self._catalogue), ("meta", self._key, self._held)]
         held = None if progress is None else progress.pack()
@@ -231,22 +231,22 @@ class _Build:
             await self._core.store.commit(batch)
         except Conflict as error:
             if error.details.get("space") == "meta":
-                raise Overtaken from error
+                raise BuildOvertaken from error
             raise
         self._held = held
         self._progress = progress or Progress()
 
-    async def _give_up(self, page: Page) -> None:
+    async def _give_up(self, page: IndexPage) -> None:
         """Two objects have what a unique index keeps apart: it is given up, if they still do."""
         assert page.clash is not None
         try:
             said = await name_pair(self._core, self._definition, page.clash)
-        except Gone:
-            raise Overtaken from None
+        except DirectoryGone:
+            raise BuildOvertaken from None
         await _commit_failure(self._core, self._catalogue, self._definition, said, page.clash.conditions)
 
 
-async def _refreshed(core: Core, found: list[Found]) -> list[Found]:
+async def _refreshed(core: Core, found: list[WalkedEntry]) -> list[WalkedEntry]:
     """These as they are now; who moved or removed one has seen to its rows."""
     raws = await get_entries(core.store, [entry_key(each.parent, each.name) for each in found])
-    return [Found(each.parent, each.name, raw) for each, raw in zip(found, raws, strict=True) if raw is not None]
+    return [WalkedEntry(each.parent, each.name, raw) for each, raw in zip(found, raws, strict=True) if raw is not None]

@@ -12,7 +12,7 @@ from ..class_shape import shapes_of
 from ..index_row import UNIQUE, read_state, rows_of
 from ..maintain import load_states, most_rows
 from ..unique import path_in
-from .walk import Found
+from .walk import WalkedEntry
 
 
 class Clash(NamedTuple):
@@ -23,7 +23,7 @@ class Clash(NamedTuple):
     conditions: list[tuple[str, bytes, bytes | None]]
 
 
-class Page(NamedTuple):
+class IndexPage(NamedTuple):
     """The rows of the first `objects` of those given, as many as there was room for."""
 
     batch: Batch
@@ -31,7 +31,7 @@ class Page(NamedTuple):
     clash: Clash | None = None
 
 
-async def fill_page(core: Core, definition: Definition, found: list[Found], room: int) -> Page:
+async def fill_page(core: Core, definition: Definition, found: list[WalkedEntry], room: int) -> IndexPage:
     """The rows of some objects, on the condition that they are as they were found."""
     entries = [Entry.unpack(each.raw) for each in found]
     keys = [version_key(entry.uuid, entry.content) for entry in entries]
@@ -54,13 +54,13 @@ async def fill_page(core: Core, definition: Definition, found: list[Found], room
                 if holder is not None and holder[:16] != value[:16]:
                     conditions = [condition, *_conditions(key, holder, batch)]
                     other = holder[16:32], holder[32:].decode()
-                    return Page(batch, done, Clash((each.parent, each.name), other, conditions))
+                    return IndexPage(batch, done, Clash((each.parent, each.name), other, conditions))
                 batch.expect("indexes", key, holder)
                 held[key] = value
             batch.put("indexes", key, value)
         batch.expects.append(condition)
         done += 1
-    return Page(batch, done)
+    return IndexPage(batch, done)
 
 
 async def _holders(core: Core, rows: list[dict[bytes, bytes]]) -> dict[bytes, bytes | None]:

@@ -12,7 +12,7 @@ from ...layout.record import Entry, entry_key, is_directory
 from ..progress import Cursor
 
 
-class Found(NamedTuple):
+class WalkedEntry(NamedTuple):
     """An object: the uuid of its directory, its name there, its packed entry."""
 
     parent: bytes
@@ -41,9 +41,9 @@ class Walk:
     def cursor(self) -> Cursor:
         return tuple((level.uuid, level.after) for level in self._levels)
 
-    async def next(self, limit: int) -> list[Found] | None:
+    async def next(self, limit: int) -> list[WalkedEntry] | None:
         """Some objects, at most `limit`, perhaps none; None at the end."""
-        found: list[Found] = []
+        found: list[WalkedEntry] = []
         while self._levels and len(found) < limit:
             level = self._levels[-1]
             if level.read:
@@ -52,7 +52,7 @@ class Walk:
                 if is_directory(raw):
                     self._levels.append(_Level(raw[:16]))
                 else:
-                    found.append(Found(level.uuid, level.after, raw))
+                    found.append(WalkedEntry(level.uuid, level.after, raw))
             elif level.whole:
                 self._levels.pop()
             else:
