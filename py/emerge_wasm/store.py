@@ -1,6 +1,6 @@
 """The contract of a store: an ordered, transactional key-value space. Data and a Protocol, no engine.
 
-Engines live in `stores/`, one file each; the contract suite in `tests/contracts/store.py` runs on all.
+Engines live in `stores/`, a folder or a file each; the contract suite in `tests/contracts/store.py` runs on all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SPACES = ("meta", "entries", "versions", "states", "bundles", "log", "indexes", 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What an engine declares; a contract test may be skipped only by one of these."""
+    """What an engine declares of itself; a contract test may be skipped only for one of these."""
 
     durability: str  # "none" | "process" (survives a crash of it) | "disk" (fsync) | "relaxed"
     reopens: bool  # a closed store can be opened again with its data
@@ -32,10 +32,10 @@ class Capabilities:
 class Batch:
     """One commit: all of it or nothing.
 
-    `expects` are compared first: the key must hold exactly this value, or be absent where it is None;
-    and `counts`: so many keys are in the range of that space (start <= key < end).
-    `appends` get the next 8-byte big-endian number of their space as key (1, 2, 3 …, without gaps; a number is
-    never given twice, not even after its row was deleted).
+    `expects` and `counts` are its conditions. An expected key must hold exactly this value, or be absent where it is
+    None; a count is the number of keys in a range of a space (start <= key < end).
+    `appends` get the next 8-byte big-endian number of their space as key: 1, 2, 3 …, without gaps. A number is never
+    given twice, not even after its row was deleted.
     """
 
     puts: list[tuple[str, bytes, bytes]] = field(default_factory=list)
@@ -70,13 +70,13 @@ class Store(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
-        """The values of these keys, None where absent, all as of one moment."""
+        """Return the values of these keys, None where absent, all as of one moment."""
         ...
 
     async def scan(
         self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
-        """One page of at most `limit` (key, value), start <= key < end, in byte order.
+        """Return one page of at most `limit` (key, value), start <= key < end, in byte order.
 
         `reverse` gives the same range from its end. Fewer than `limit` rows means there are no more;
         the next page starts at `last_key + b"\\0"` (or, reversed, has `end=last_key`).
@@ -84,12 +84,14 @@ class Store(Protocol):
         ...
 
     async def commit(self, batch: Batch) -> list[int]:
-        """Apply the batch, durable when this returns; the numbers given to its appends.
+        """Apply the batch, durably when this returns, and return the numbers given to its appends.
 
-        Raises Conflict with `details["space"]` and `details["key"]` of the first failed expectation (of a count: its
-        start),
-        LimitExceeded (`details["limit"]`) for a batch or value above the capabilities.
         The order is: expects, counts, deletes, puts, appends.
+
+        Raises:
+            Conflict: a condition failed; `details["space"]` and `details["key"]` name the first (a count by its start).
+            LimitExceeded: the batch or a value is above the capabilities; `details["limit"]` names which.
+            Unavailable: with `details["unknown"]`, nobody can tell for now whether it was applied; else it was not.
         """
         ...
 
@@ -99,11 +101,11 @@ class Store(Protocol):
 
 
 def prefix_end(prefix: bytes) -> bytes | None:
-    """The first key after all keys with this prefix (None: there is none), for `scan`'s `end`."""
+    """Return the first key after all keys with this prefix, None if there is none: the `end` of a scan."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else None
 
 
 def keys_of(space: str, keys: Iterable[bytes]) -> list[Key]:
-    """These keys, each with the space, as `Store.get` wants them."""
+    """Return these keys, each with the space, as `Store.get` takes them."""
     return [(space, key) for key in keys]

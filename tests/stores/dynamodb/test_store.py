@@ -162,8 +162,9 @@ async def test_same_large_value_in_two_rows(store: DynamoDBStore, beside: Beside
 
 
 async def test_pieces_without_a_commit_are_swept(through: Through) -> None:
-    store = await through.open(wait=0.2)
+    store = await through.open(wait=15)
     through.proxy.fault = lambda operation: "cut" if operation == "TransactWriteItems" else None
+    store.table.wait = 0.2
     with pytest.raises(Unavailable):
         await store.commit(puts((b"a", bytes(LARGE + 1))))
     through.proxy.fault = lambda operation: None
@@ -178,7 +179,8 @@ async def test_pieces_without_a_commit_are_swept(through: Through) -> None:
 
 async def test_commit_does_not_point_to_swept_pieces(url: str, beside: Beside, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the sweep was first, the commit is refused as a whole."""
-    store = await opened(url + "&wait=0.2")
+    store = await opened(url)
+    store.table.wait = 0.2
     transact: Any = DynamoDBTable.transact
 
     async def sweep_first(self: DynamoDBTable, items: Any) -> None:
@@ -189,6 +191,7 @@ async def test_commit_does_not_point_to_swept_pieces(url: str, beside: Beside, m
         patch.setattr(DynamoDBTable, "transact", sweep_first)  # patched: a race of milliseconds
         with pytest.raises(Unavailable):
             await store.commit(puts((b"a", bytes(LARGE + 1)), (b"b", b"")))
+    store.table.wait = 15
     assert await store.scan("states") == []
     await store.close()
 

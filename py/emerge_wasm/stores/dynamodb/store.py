@@ -67,7 +67,7 @@ class DynamoDBStore:
             largest_batch=ROWS,
             largest_value=64 << 20,
         )
-        self._table = table
+        self.table = table
         self._layout = layout
         self._commits = CommitSequence(table, layout)
         self._group = GroupCommit(DynamoDBWriter(table, layout, self._commits).write, ROWS, weigh)
@@ -136,14 +136,14 @@ class DynamoDBStore:
 
     async def _get_few(self, places: Sequence[Key]) -> dict[Key, bytes]:
         """Read up to 100 keys, as of one moment."""
-        backoff = self._table.backoff()
+        backoff = self.table.backoff()
         keys = [self._layout.row(*place) for place in places]
         while True:
             try:
                 if len(keys) == 1:
-                    items = [await self._table.get(keys[0])]
+                    items = [await self.table.get(keys[0])]
                 else:
-                    items = await self._table.get_at_once(keys) if keys else []
+                    items = await self.table.get_at_once(keys) if keys else []
                 return await self._found([item for item in items if item is not None])
             except LimitExceeded:
                 return await self._get_many(places)
@@ -155,7 +155,7 @@ class DynamoDBStore:
         keys = [self._layout.row(*place) for place in places]
 
         async def rows(seq: int) -> dict[Key, bytes]:
-            return await self._found(await self._table.get_each(keys), seq)
+            return await self._found(await self.table.get_each(keys), seq)
 
         return await self._as_of(rows)
 
@@ -173,7 +173,7 @@ class DynamoDBStore:
         rows: list[DynamoDBRow] = []
         query = dict(query)
         while True:
-            page = await self._table.query(query | {"Limit": limit - len(rows)})
+            page = await self.table.query(query | {"Limit": limit - len(rows)})
             rows += as_of(map(read_row, page["Items"]), seq)
             if len(rows) == limit or "LastEvaluatedKey" not in page:
                 return rows
@@ -181,7 +181,7 @@ class DynamoDBStore:
 
     async def _as_of(self, read: Callable[[int], Awaitable[T]]) -> T:
         """Return `read` of the last commit's number; made again while it raises RowChanged."""
-        backoff = self._table.backoff()
+        backoff = self.table.backoff()
         attempts = 0
         while True:
             async with self._commits.turn if attempts >= PATIENT else nullcontext():
@@ -198,7 +198,7 @@ class DynamoDBStore:
         for row in rows:
             value = row.value
             if isinstance(value, MovedValue):
-                value = await read_moved(self._table, self._layout, value)
+                value = await read_moved(self.table, self._layout, value)
             if value is None:
                 raise RowChanged
             values.append(value)
@@ -206,13 +206,13 @@ class DynamoDBStore:
 
     async def _sweep(self) -> None:
         """Delete what is doomed, now and then; a sweep that fails is made up for by the next one."""
-        sweeper = Sweeper(self._table, self._layout)
+        sweeper = Sweeper(self.table, self._layout)
         await asyncio.sleep(SWEEPS[0])
         while True:
             try:
                 await sweeper.sweep(time.time())
             except EmergeError as error:
-                _log.warning("%s: a sweep failed, the next is in %d s: %s", self._table.name, SWEEPS[1], error)
+                _log.warning("%s: a sweep failed, the next is in %d s: %s", self.table.name, SWEEPS[1], error)
             await asyncio.sleep(SWEEPS[1])
 
     async def _close(self) -> None:
@@ -220,7 +220,7 @@ class DynamoDBStore:
         await self._idle.wait()
         self._sweeping.cancel()
         await asyncio.wait([self._sweeping])
-        await self._table.close()
+        await self.table.close()
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[None]:
@@ -237,9 +237,9 @@ class DynamoDBStore:
 
     def _busy(self) -> Unavailable:
         return Unavailable(
-            f"what is read from the DynamoDB table {self._table.name} changes all the time", remedy="try again"
+            f"what is read from the DynamoDB table {self.table.name} changes all the time", remedy="try again"
         )
 
     def _check_open(self) -> None:
         if self._closing is not None:
-            raise closed(f"dynamodb://{self._table.name}")
+            raise closed(f"dynamodb://{self.table.name}")

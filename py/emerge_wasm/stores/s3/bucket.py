@@ -86,7 +86,7 @@ class S3Bucket:
 
     async def silent(self, outcome: str, *, writing: bool) -> EmergeError:
         """Return the error of an S3 that did not do its work in time, with what it says when asked once more."""
-        told: EmergeError = Unavailable(
+        failure: EmergeError = Unavailable(
             f"S3 has not answered for {self.location.wait:g} s",
             remedy="see that S3 is up and reachable; the store goes on when it is",
         )
@@ -96,14 +96,14 @@ class S3Bucket:
                 self._threads, _mapped, self.location, partial(_try_to_write if writing else _try_to_read, probe)
             )
         except (LimitExceeded, PermissionDenied) as error:
-            told = error
+            failure = error
         except EmergeError as error:
-            told.message = error.message
+            failure.message = error.message
         except FileNotFoundError:
-            told.message = f"the store {self.location.name} was deleted"
-        told.message += f"; {outcome}"
-        _log.warning("%s", told.message)
-        return told
+            failure.message = f"the store {self.location.name} was deleted"
+        failure.message += f"; {outcome}"
+        _log.warning("%s", failure.message)
+        return failure
 
     def close(self) -> None:
         self._closed = True

@@ -58,7 +58,7 @@ class SlateTuning:
     """How slatedb is run."""
 
     log: int = 1000  # writes after which the log is made a table: opening after a crash reads an object for each
-    retries: int | None = None  # of a request that fails; slatedb retries without end unless told otherwise
+    retries: int | None = None  # of a request that fails; None: without end
 
     def settings(self) -> dict[str, str]:
         """Return slatedb's settings, as it takes them: JSON."""
@@ -90,7 +90,7 @@ class SlateDatabase:
         self._ended: Unavailable | None = None  # why it is never opened again: fenced, or closed
 
     async def open(self) -> None:
-        """Raises EmergeError."""
+        """Open slatedb, making it if it does not exist yet. Raises EmergeError."""
         await self._opened()
 
     async def get(self, keys: Sequence[bytes]) -> list[bytes | None]:

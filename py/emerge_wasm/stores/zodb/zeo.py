@@ -25,7 +25,7 @@ def open_storage(location: ZODBLocation) -> ClientStorage:
         (match["host"].strip("[]"), int(match["port"])),
         storage=match["storage"] or "1",
         wait_timeout=location.wait,
-        server_sync=True,  # what another process was told is committed, is seen
+        server_sync=True,  # a read sees what another process has committed before
     )
 
 
@@ -47,7 +47,7 @@ def to_emerge_error(error: Exception, location: ZODBLocation) -> EmergeError | N
 
 
 def _error_there(error: ServerException, location: ZODBLocation) -> EmergeError | None:
-    """Return the EmergeError for an error that the server met, of which it tells class name and arguments."""
+    """Return the EmergeError for an error that the server met, of which it sends class name and arguments."""
     match error.args:
         case [str(kind), [int(number), *_]] if kind.endswith("OSError") and number in _NO_ROOM:
             return LimitExceeded(
