@@ -250,6 +250,8 @@ def test_native_msgpack_replaces_the_pure_one(tab: Tab) -> None:
     deadline = time.monotonic() + 10
     while "_cmsgpack" not in tab.value("import msgpack; msgpack.Packer.__module__ + msgpack.unpackb.__module__"):
         assert time.monotonic() < deadline
+    used = "from emerge_wasm.codec.msgpack_engine import engine\nengine.Packer.__module__ + engine.unpackb.__module__"
+    assert tab.value(used) == repr("msgpack._cmsgpack" * 2)
     assert tab.value("from emerge_wasm.codec import decode, encode\ndecode(encode([1, 'a', 2.5]))") == "[1, 'a', 2.5]"
 
 
