@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
-from emerge_wasm.cluster.membership import Times
+from emerge_wasm.cluster.broadcast import Broadcast
+from emerge_wasm.cluster.membership import Cluster, Times
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.runner import Runner
 from emerge_wasm.node.node import Node
@@ -63,3 +64,26 @@ def connect(stack: AsyncExitStack) -> Connect:
         return transport
 
     return make
+
+
+def names(cluster: Cluster) -> list[str]:
+    """The members that a node sees."""
+    return [peer.node for peer in cluster.peers()]
+
+
+async def two(start_node: StartNode) -> tuple[Node, Node]:
+    """Two nodes that know each other."""
+    a = await start_node("a")
+    b = await start_node("b", (a.endpoint,))
+    await eventually(lambda: names(a.cluster) == ["b"] and names(b.cluster) == ["a"])
+    return a, b
+
+
+def broadcast_of(node: Node) -> Broadcast:
+    """What a node speaks by, to say what it would not say by itself."""
+    return node.cluster._broadcast  # private: a healthy node says nothing malformed, and falls silent only when killed
+
+
+def fall_silent(node: Node) -> None:
+    """Cut a node off: it announces nothing more, and does not say that it leaves."""
+    broadcast_of(node).say = lambda message: None  # type: ignore[method-assign]

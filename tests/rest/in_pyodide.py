@@ -1,4 +1,4 @@
-"""What `test_rest_pyodide` runs in Pyodide, where the transport goes by fetch. `main` is awaited."""
+"""What `test_pyodide` runs in Pyodide, where the transport goes by fetch. `main` is awaited."""
 
 import asyncio
 import sys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,7 +81,7 @@ def _row(token: Token) -> dict[str, object]:
 def _until(token: Token) -> str:
     if not token.expires:
         return "for good"
-    return f"{'until' if token.is_valid else 'expired'} {_date(token.expires)}"
+    return f"{'until' if token.is_valid(time.time()) else 'expired'} {_date(token.expires)}"
 
 
 def _date(moment: float) -> str:

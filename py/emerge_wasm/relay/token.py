@@ -39,15 +39,15 @@ class Token:
     made: float
     expires: float = 0.0
 
-    @property
-    def is_valid(self) -> bool:
-        return not self.expires or time.time() < self.expires
+    def is_valid(self, now: float) -> bool:
+        return not self.expires or now < self.expires
 
 
 class Tokens:
-    """The tokens in a folder, one for each principal."""
+    """The tokens in a folder, one for each principal. `clock` gives the seconds since 1970."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._path = folder / FILE_NAME
         self._stamp: tuple[int, ...] | None = None
         self._by_id: dict[str, Token] = {}
@@ -67,7 +67,7 @@ class Tokens:
         if any(token.principal == principal for token in self.all()):
             raise Invalid(f"{principal} has a token", remedy=f"remove it first: emerge token rm {principal}")
         text = secrets.token_urlsafe(32)
-        now = time.time()
+        now = self._clock()
         fresh = Token(secrets.token_hex(8), principal, tuple(groups), _hash(text), now, days and now + days * DAY)
         self._write([*self.all(), fresh])
         return text
@@ -103,7 +103,7 @@ class Tokens:
             log.warning("nobody is let in by token: %s", error)
             return None
         token = look()
-        return token if token is not None and token.is_valid else None
+        return token if token is not None and token.is_valid(self._clock()) else None
 
     def _refresh(self) -> None:
         try:

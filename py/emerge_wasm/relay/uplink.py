@@ -72,14 +72,21 @@ class Probe:
                 pass
 
     async def _ping(self) -> None:
+        """Ask for a sign of life. When this process stands still and hears nobody, that costs one of the beats."""
+        asked = asyncio.ensure_future(self._calls.call("_zerorpc_ping", []))
         try:
-            async with asyncio.timeout(LATE * self._beat):
-                answer = await self._calls.call("_zerorpc_ping", [])
-        except (EmergeError, TimeoutError):
+            for _ in range(LATE):
+                await asyncio.wait([asked], timeout=self._beat)
+                if asked.done():
+                    break
+            answer = asked.result()
+        except (EmergeError, asyncio.InvalidStateError):  # it failed, or is not there yet
             self._set(None)
         else:
             name = answer[1] if isinstance(answer, list) and len(answer) == 2 else self.endpoint
             self._set(LiveNode(str(name), self.endpoint))
+        finally:
+            asked.cancel()
 
     def _observe(self, frames: list[bytes]) -> None:
         event = int.from_bytes(frames[0][:2], "little")

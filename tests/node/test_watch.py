@@ -53,7 +53,7 @@ async def test_changes_of_all_nodes(start_node: StartNode, connect: Connect) -> 
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
     await items.aclose()  # type: ignore[attr-defined]
-    await eventually(lambda: not a.cluster._callbacks)
+    await eventually(lambda: not a.cluster._callbacks)  # private: a watch that is left behind shows nowhere else
 
 
 async def test_a_watch_of_nonsense_fails(start_node: StartNode, connect: Connect) -> None:

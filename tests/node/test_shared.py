@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from emerge_wasm import codec
-from emerge_wasm.errors import Invalid, NotFound, Unavailable
+from emerge_wasm.errors import NotFound, Unavailable
+from emerge_wasm.node.forward import Forwarder
 from emerge_wasm.node.node import Node
+from emerge_wasm.node.paths import held
+from emerge_wasm.operations import Context, Dispatch
 from emerge_wasm.stores.memory import MemoryStore
 
-from .conftest import OPERATOR, Connect, StartNode, eventually
-from .test_node_cluster import names
+from .conftest import OPERATOR, Connect, StartNode, eventually, fall_silent, names
 
 Cluster3 = tuple[Node, Node, Node]
 
@@ -24,24 +25,30 @@ def state(**fields: object) -> bytes:
     return codec.encode(fields)
 
 
-def count_forwarded(node: Node) -> list[str]:
+def count_asked(node: Node) -> list[str]:
     """What other nodes ask this one for, from now on."""
     asked: list[str] = []
-    forward = node.server._inner["_cluster_forward"]
-    held = node.cluster._held
-    assert held is not None
 
-    def counted(name: str, args: list[Any], context: Any) -> Any:
-        asked.append(args[0])
-        return forward(name, args, context)
+    def register(name: str, handler: Dispatch) -> None:
+        def counted(name: str, args: list[Any], context: Context) -> Any:
+            asked.append(args[0])
+            return handler(name, args, context)
+
+        node.server.register(name, counted)
 
     async def counted_held(paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
         asked.append("held")
-        return await held(paths, uuids)
+        return await held(node.filesystem, paths, uuids)
 
-    node.server._inner["_cluster_forward"] = counted
-    node.cluster._held = counted_held
+    Forwarder(node.filesystem, node.cluster).register(register)
+    node.cluster.serve(node.server.register, counted_held)
     return asked
+
+
+async def never(paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
+    """Hear a question, and say nothing."""
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 @pytest.fixture
@@ -71,7 +78,7 @@ async def test_a_node_of_the_same_filesystem_is_not_asked(same: tuple[Node, Node
     assert one.cluster.identity.filesystem == other.cluster.identity.filesystem == one.filesystem.uuid
     assert one.cluster.identity.uuid != other.cluster.identity.uuid
     assert one.cluster.alone and other.cluster.alone
-    asked = count_forwarded(other)
+    asked = count_asked(other)
     await to_one.call("store", ["/s/x", state(n=1)])
     assert await to_other.call("cat", ["/s/x"]) == {"n": 1}
     assert [entry["name"] for entry in (await to_one.call("list", ["/s"]))["entries"]] == ["x"]
@@ -92,7 +99,7 @@ async def test_of_several_that_hold_the_same_one_is_asked(
     to_third = connect(third.endpoint)
     await connect(one.endpoint).call("store", ["/s/x", state(n=1)])
     await connect(third.endpoint).call("store", ["/s/y", state(n=1)])
-    asked = {node.filesystem.node: count_forwarded(node) for node in (one, other)}
+    asked = {node.filesystem.node: count_asked(node) for node in (one, other)}
     assert await to_third.call("cat", ["/s/x"]) == {"n": 1}
     listed = (await to_third.call("list", ["/s"]))["entries"]
     assert [entry["name"] for entry in listed] == ["x", "y"]
@@ -113,7 +120,7 @@ async def test_another_one_is_asked_when_it_fails(
     if how == "stopped":
         await chosen.server.stop()  # its announcements go on: nobody knows yet
     else:
-        chosen.cluster._on_whohas = lambda message: None  # type: ignore[method-assign]  # it hears, and says nothing
+        chosen.cluster.serve(chosen.server.register, never)
     assert await to_third.call("cat", ["/s/x"]) == {"n": 1}
     assert (await to_third.call("update", ["/s/x", state(n=2)]))["node"] in (rest.filesystem.node, "one", "other")
     assert [entry["name"] for entry in (await to_third.call("list", ["/s"]))["entries"]] == ["x"]
@@ -128,7 +135,7 @@ async def test_one_that_is_lost_is_not_missed_while_another_serves_the_same(
     await connect(one.endpoint).call("store", ["/s/x", state(n=1)])
     assert await to_third.call("cat", ["/s/x"]) == {"n": 1}
     for node, left in ((one, ["other"]), (other, [])):
-        node.cluster._broadcast.say = lambda message: None  # type: ignore[method-assign]
+        fall_silent(node)
         await node.server.stop()
         await eventually(lambda left=left: names(third.cluster) == left, 2.0)  # type: ignore[misc]
         if left:
@@ -168,22 +175,3 @@ async def test_each_change_is_watched_once_wherever_it_was_made(
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def test_a_node_started_again_takes_the_place_of_its_former_life(start_node: StartNode, connect: Connect) -> None:
-    a = await start_node("a")
-    store = MemoryStore()
-    first = await start_node("b", (a.endpoint,), store=store)
-    await eventually(lambda: names(a.cluster) == ["b"])
-    endpoint = first.endpoint
-    first.cluster._broadcast.say = lambda message: None  # type: ignore[method-assign]  # it is killed
-    await first.stop()
-    again = None
-    while again is None:
-        with suppress(Invalid):  # ZeroMQ lets go of a port a moment later
-            again = await start_node("b", (a.endpoint,), endpoint, store=store)
-        await asyncio.sleep(0.01)
-    await eventually(lambda: [peer.uuid for peer in a.cluster.peers()] == [again.cluster.identity.uuid])
-    await asyncio.sleep(0.2)
-    assert [peer.uuid for peer in a.cluster.peers()] == [again.cluster.identity.uuid]
-    assert a.cluster.lost() == [] and not a.cluster._lost

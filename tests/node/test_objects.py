@@ -15,8 +15,7 @@ from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.errors import Conflict, Invalid, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.node.node import Node
 
-from .conftest import OPERATOR, Connect, StartNode, eventually
-from .test_node_cluster import names, two
+from .conftest import OPERATOR, Connect, StartNode, eventually, fall_silent, names, two
 
 
 @dataclass
@@ -297,7 +296,7 @@ async def test_what_is_on_a_lost_node_is_unavailable_not_made_anew(nodes: Two) -
     await nodes.to_b.call("store", ["/l/x", state()])
     assert (await nodes.to_a.call("whohas", [["/l/x"]]))["paths"] == {"/l/x": "b"}
     await nodes.to_a.call("get", ["/l/x"])
-    nodes.b.cluster._broadcast.say = lambda message: None  # type: ignore[method-assign]  # it is cut off, not stopped
+    fall_silent(nodes.b)
     await nodes.b.server.stop()
     await eventually(lambda: not names(nodes.a.cluster), 2.0)
     for name, args in (("restore", ["/l/x"]), ("chmod", ["/l/x", "700"]), ("store", ["/l/x", state()])):

@@ -20,7 +20,7 @@ from emerge_wasm.relay.token import FILE_NAME, Tokens
 from emerge_wasm.wire.event import MORE, Event, encode
 
 from .conftest import TOKEN, Service, Wire, connected
-from .test_relay_socket import error_of, refused
+from .test_socket import error_of, refused
 
 
 @pytest.fixture
@@ -61,15 +61,14 @@ def test_changes_are_noticed(tmp_path: Path) -> None:
     assert here.shown(text) is None and here.known(found.id) is None
 
 
-def test_a_token_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_expires(tmp_path: Path) -> None:
     tokens = Tokens(tmp_path)
     text = tokens.add("ann", days=1)
     (found,) = tokens.all()
     assert found.expires - found.made == pytest.approx(86400)
-    monkeypatch.setattr("emerge_wasm.relay.token.time.time", lambda: found.made + 86399)
-    assert tokens.shown(text) == found
-    monkeypatch.setattr("emerge_wasm.relay.token.time.time", lambda: found.made + 86401)
-    assert tokens.shown(text) is None and tokens.all() == [found]
+    assert Tokens(tmp_path, lambda: found.made + 86399).shown(text) == found
+    later = Tokens(tmp_path, lambda: found.made + 86401)
+    assert later.shown(text) is None and later.all() == [found]
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "x" * 256])

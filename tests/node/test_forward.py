@@ -16,8 +16,7 @@ from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.stores.memory import MemoryStore
 
-from .conftest import OPERATOR, Connect, StartNode
-from .test_node_cluster import two
+from .conftest import OPERATOR, Connect, StartNode, two
 
 ANN = {"as": "ann", "groups": ["staff"]}
 BOB = {"as": "bob"}

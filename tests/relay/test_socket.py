@@ -20,7 +20,7 @@ from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.settings import BrowserLimits
 from emerge_wasm.wire.event import END, MORE, Event, encode
 
-from .conftest import TOKEN, Service, Start, Wire, connected, node_is, until, ws_url
+from .conftest import TOKEN, Service, Start, Wire, connected, kill, node_is, until, ws_url
 
 HOST = "127.0.0.1"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -260,8 +260,7 @@ async def test_node_killed_in_the_middle(relay: RelayServer, node: RpcServer, se
     async with connected(relay) as wire:
         await wire.ask(b"1", "hang")
         await asyncio.wait_for(service.begun.wait(), 2)
-        assert node._socket is not None
-        node._socket.close(0)  # no farewell: as when its process is killed
+        kill(node)
         event = await asyncio.wait_for(wire.next(), 1)
         code, text = error_of(event)
         assert code == "Unavailable" and "alpha" in text and "unknown whether a change was made" in text

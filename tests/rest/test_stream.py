@@ -10,11 +10,16 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+from starlette.routing import Mount
 
 from emerge_wasm.clients.transports.rest import RESTTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import Invalid, LimitExceeded, NotFound, Unavailable
-from emerge_wasm.rest.app import RequestLimits
+from emerge_wasm.operations import Context
+from emerge_wasm.rest.app import PREFIX, RequestLimits, RESTApp
+from emerge_wasm.rest.server import HttpServer
 from emerge_wasm.wire.frame import BEAT, END, ERROR, ITEM, Frame, FrameReader, write_frame
 
 from .conftest import Start, talk
@@ -90,7 +95,7 @@ async def test_many_items_share_a_piece_and_wait_for_a_slow_reader(start: Start,
 
 
 async def test_silence_is_told_from_a_loss(start: Start, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emerge_wasm.clients.transports.rest.SILENCE", 0.2)
+    monkeypatch.setattr("emerge_wasm.clients.transports.rest.SILENCE", 0.2)  # patched: nobody waits that long
     service.answers["watch"] = [{"n": 1}, ...]
     beating, silent = await start(RequestLimits(beat=0.05)), await start(RequestLimits(beat=60))
     for server, ends in ((beating, False), (silent, True)):
@@ -139,15 +144,23 @@ async def test_leaving_ends_it_on_the_other_side(start: Start, service: Service,
     await transport.close()
 
 
-async def test_a_connection_that_is_used_up_to_the_end_is_used_again(start: Start, service: Service) -> None:
+async def test_a_connection_that_is_used_up_to_the_end_is_used_again(service: Service) -> None:
     service.answers |= {"tree": [{"n": 1}], "hello": 1}
-    server = await start()
-    async with RESTTransport(server.url) as transport:
+    ports: set[int] = set()
+
+    def admit(connection: HTTPConnection) -> Context:
+        assert connection.client is not None
+        ports.add(connection.client.port)
+        return Context()
+
+    app = Starlette(routes=[Mount(PREFIX, RESTApp(service.dispatch, admit, RequestLimits()))])
+    server = HttpServer(app, "127.0.0.1", 0, ws="none", lifespan="off")
+    async with RESTTransport(await server.start()) as transport:
         for _ in range(3):
             assert [item async for item in transport.stream("tree", ["/"])] == [{"n": 1}]
             assert await transport.call("hello", []) == 1
-        pool = transport._http._client._transport._pool  # type: ignore[union-attr]
-        assert len(pool.connections) == 1
+    await server.stop()
+    assert len(ports) == 1
 
 
 # --- what is cut off, or is no Emerge

@@ -15,7 +15,7 @@ from emerge_wasm.node.server import RpcServer
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.settings import BrowserLimits
 
-from .conftest import TOKEN, Service, Start, node_is, until
+from .conftest import TOKEN, Service, Start, kill, node_is, until
 
 Seen = list[tuple[str, str]]
 
@@ -78,8 +78,7 @@ async def test_cancelling_a_call_ends_it_on_the_node(transport: WebSocketTranspo
 async def test_node_gone_and_back(transport: WebSocketTransport, node: RpcServer, service: Service, seen: Seen) -> None:
     call = asyncio.ensure_future(transport.call("hang", []))
     await asyncio.wait_for(service.begun.wait(), 2)
-    assert node._socket is not None
-    node._socket.close(0)
+    kill(node)
     with pytest.raises(Unavailable, match="unknown whether a change was made"):
         await asyncio.wait_for(call, 1)
     await until(lambda: seen[-1] == ("no-node", "alpha"))
@@ -149,7 +148,7 @@ async def test_closing_ends_calls(transport: WebSocketTransport, service: Servic
 
 
 async def test_silent_relay_is_given_up(relay: RelayServer, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "BEAT", 0.02)  # the relay goes on with its own, much slower beat
+    monkeypatch.setattr(websocket, "BEAT", 0.02)  # patched: the relay keeps its own, much slower beat
     transport = WebSocketTransport(relay.url, token=TOKEN, on_status=lambda *status: seen.append(status))
     await transport.open()
     await until(lambda: any(state == "offline" for state, _ in seen))

@@ -162,9 +162,10 @@ async def test_the_node_stays_connected_by_one_socket(relay: RelayServer, servic
     service.answers["hello"] = 1
     async with RESTTransport(relay.url, TOKEN) as transport:
         await transport.call("hello", [])
-        first = relay.relay.rest._transport
+        rest = relay.relay.rest
+        first = rest._transport  # private: a second connection to the node shows nowhere else
         await transport.call("hello", [])
-    assert isinstance(first, ZeroMQTransport) and relay.relay.rest._transport is first
+        assert isinstance(first, ZeroMQTransport) and rest._transport is first  # private: as above
 
 
 async def test_the_description_is_there(relay: RelayServer) -> None:

@@ -77,7 +77,7 @@ async def test_the_context_goes_along(start: Start, service: Service) -> None:
 
 async def test_requests_have_a_limit(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     server = await start()
-    monkeypatch.setattr("emerge_wasm.clients.transports.rest.SIZE_LIMIT", 1000)
+    monkeypatch.setattr("emerge_wasm.clients.transports.rest.SIZE_LIMIT", 1000)  # patched: it is 64 MiB
     async with RESTTransport(server.url) as transport:
         with pytest.raises(LimitExceeded):
             await transport.call("update", ["/a", b"x" * 1001])
