@@ -49,7 +49,6 @@ FILESYSTEM = [
 
 CIRCLES_YET = set(
     """
-    browser.requests.objects browser.requests.run browser.requests.search browser.tab
     filesystem.runs.inside.evaluate filesystem.runs.inside.execute
     """.split()
 )

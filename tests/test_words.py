@@ -14,14 +14,14 @@ from tests.imports import modules, tree_of
 
 TWICE_YET = set(
     """
-    Closed Connection Emit Guest Handler Key Message Node Open Output Place Row Target Values
+    Handler Key Row Target Values
     """.split()
 )
 """Names of classes and public type aliases that several modules define."""
 
 GERUNDS_YET = set(
     """
-    browser.guests.asking sandbox.setting
+    sandbox.setting
     """.split()
 )
 """Modules whose name ends in -ing."""

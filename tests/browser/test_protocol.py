@@ -14,7 +14,7 @@ from typing import Any, Literal, NotRequired, Union, get_args, get_origin, get_t
 
 import pytest
 
-from emerge_wasm.browser.protocol import Event, Options, Reply
+from emerge_wasm.browser.protocol import KernelReply, Options, PageEvent
 from emerge_wasm.browser.requests.handlers import HANDLERS
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +113,7 @@ def problems(types: dict[str, Spelt]) -> list[str]:
         *_unequal("request", types["Calls"]["fields"].keys(), HANDLERS.keys()),
         *_problems_of_requests(types["Calls"]["fields"]),
         *_problems_of_events(by_name(types["Event"])),
-        *misfits(spell(Reply), types["Reply"], "reply"),
+        *misfits(spell(KernelReply), types["Reply"], "reply"),
         *misfits(types["Options"], spell(Options), "options"),
     ]
 
@@ -133,7 +133,7 @@ def _problems_of_requests(calls: dict[str, Spelt]) -> Iterator[str]:
 
 def _problems_of_events(page: dict[str, Spelt]) -> Iterator[str]:
     kernel = {}
-    for each in get_args(Event):
+    for each in get_args(PageEvent):
         spelt = spell(each)
         (name,) = spelt["fields"]["event"]["type"]["union"]
         spelt["fields"]["event"]["type"] = name

@@ -40,7 +40,7 @@ class FailureView(TypedDict):
     traceback: str | None
 
 
-FieldKind = Literal["bool", "int", "float", "str", "text", "date", "datetime", "literal", "fixed"]
+EditKind = Literal["bool", "int", "float", "str", "text", "date", "datetime", "literal", "fixed"]
 """How a value is edited; a "fixed" one is not."""
 
 
@@ -49,7 +49,7 @@ class FieldView(TypedDict):
 
     name: str
     annotation: str
-    kind: FieldKind
+    kind: EditKind
     text: str
 
 
@@ -99,7 +99,7 @@ class RunView(TypedDict):
     receipt: RunReceipt | None
 
 
-class Progress(TypedDict):
+class RunProgress(TypedDict):
     """How many objects of a directory's run are done, how many of them failed, and how many there are."""
 
     done: int
@@ -107,13 +107,13 @@ class Progress(TypedDict):
     total: int
 
 
-class Sweep(Progress):
+class Sweep(RunProgress):
     """How a run over a directory ended."""
 
     milliseconds: float
 
 
-class FoundRow(TypedDict):
+class FoundObject(TypedDict):
     """An object that a search found; `fields` are pairs of name and text."""
 
     pointer: PointerRow
@@ -123,7 +123,7 @@ class FoundRow(TypedDict):
 class FoundPage(TypedDict):
     """A page of a search."""
 
-    rows: list[FoundRow]
+    rows: list[FoundObject]
     cursor: str
     scanned: int
     errors: SearchErrors
@@ -187,7 +187,7 @@ class CellResult(TypedDict):
     milliseconds: float
 
 
-class Question(TypedDict):
+class ConsentQuestion(TypedDict):
     """Code that this browser has not run before is about to run.
 
     `keys` are what the page remembers: a bundle's hash, with "+" before it when it may run in the tab itself. `place`
@@ -306,7 +306,7 @@ class FailureReply(TypedDict):
     failure: FailureView
 
 
-Reply = ResultReply | FailureReply
+KernelReply = ResultReply | FailureReply
 
 
 class Connecting(TypedDict):
@@ -369,7 +369,7 @@ class PrintedEvent(TypedDict):
     text: str
 
 
-class ProgressEvent(Progress):
+class ProgressEvent(RunProgress):
     event: Literal["progress"]
     run: int
 
@@ -386,7 +386,7 @@ class RanEvent(TypedDict):
 
 class QuestionEvent(TypedDict):
     event: Literal["question"]
-    question: Question
+    question: ConsentQuestion
 
 
 class AnsweredEvent(TypedDict):
@@ -413,7 +413,7 @@ class ChangeEvent(TypedDict):
     pointer: PointerRow | None
 
 
-Event = (
+PageEvent = (
     KernelEvent
     | FeaturesEvent
     | ConnectionEvent

@@ -13,7 +13,7 @@ from ..errors import Invalid
 from ..objects import EmergeFile, EmergeObject
 from ..results import PointerRow
 from .console.cell import RUNNING, Console, cell_of
-from .console.output import Output, StreamName, capture_streams
+from .console.output import ConsoleOutput, StreamName, capture_streams
 from .failure import STOPPED, failure_of
 from .guests.channel import open_guest
 from .guests.consent import Consent
@@ -21,36 +21,38 @@ from .guests.pool import GuestPool
 from .guests.runner import TabRunner
 from .places.cluster import Connection
 from .places.local import open_local
-from .places.place import FollowingAsync, Place, Switch
-from .protocol import Event, Options, PlaceArgs, Reply
+from .places.place import FollowingAsync, Switch, TabPlace
+from .protocol import KernelReply, Options, PageEvent, PlaceArgs
 
 LOG = logging.getLogger("emerge.browser")
 
 FLUSH_DELAY = 0.05  # seconds until what a cell printed goes out
 
 T = TypeVar("T")
-Work = Coroutine[Any, Any, T]
-Handler = Callable[["Tab", Any], Awaitable[object]]
+TabWork = Coroutine[Any, Any, T]
+PageHandler = Callable[["Tab", Any], Awaitable[object]]
 """Answers one kind of request: its second argument is the request's map in `protocol`."""
 
 
 class Tab:
     """One page's Python. `send` takes replies and events, maps that JSON can hold."""
 
-    def __init__(self, send: Callable[[Reply | Event], object], options: Options, handlers: dict[str, Handler]) -> None:
+    def __init__(
+        self, send: Callable[[KernelReply | PageEvent], object], options: Options, handlers: dict[str, PageHandler]
+    ) -> None:
         self.send = send
         self.options = options
         self.handlers = handlers
         self.consent = Consent(send, options["allowed"])
-        self.local = Place("local", "use `cluster`, or set the console's switch to the cluster", self.consent)
-        self.cluster = Place("cluster", "use `local`, or set the console's switch to this browser", self.consent)
+        self.local = TabPlace("local", "use `cluster`, or set the console's switch to the cluster", self.consent)
+        self.cluster = TabPlace("cluster", "use `local`, or set the console's switch to this browser", self.consent)
         self.guests = GuestPool(open_guest)
         self.runners = {
             place.name: TabRunner(place.name, self.consent, self.guests, place.is_mine)
             for place in (self.local, self.cluster)
         }
         self.switch = Switch(self.local, self.cluster)
-        self.output = Output(self._print)
+        self.output = ConsoleOutput(self._print)
         self.console = Console(sys.modules["__main__"].__dict__)
         self._cells = asyncio.Lock()  # one at a time
         self._running: asyncio.Task[Callable[[], object]] | None = None
@@ -113,7 +115,7 @@ class Tab:
         await self.cluster.follow(partial(self._changed, self.cluster))
 
     # --- requests
-    def find(self, args: PlaceArgs) -> Place:
+    def find(self, args: PlaceArgs) -> TabPlace:
         """The filesystem that a request is about."""
         return self.switch.find(args["where"])
 
@@ -122,7 +124,7 @@ class Tab:
         self.spawn(self._answer(id, kind, args))
 
     async def _answer(self, id: int, kind: str, args: object) -> None:
-        reply: Reply
+        reply: KernelReply
         try:
             handler = self.handlers.get(kind)
             if handler is None:
@@ -133,7 +135,7 @@ class Tab:
         self.output.flush()
         self.send(reply)
 
-    async def run_alone(self, work: Work[T]) -> T:
+    async def run_alone(self, work: TabWork[T]) -> T:
         """Run something of the user's, one at a time; Stop reaches it."""
         async with self._cells:
             self._state("busy")
@@ -145,7 +147,7 @@ class Tab:
                 self._state("idle")
         return outcome()
 
-    async def under_way(self, number: int, work: Work[T]) -> T:
+    async def under_way(self, number: int, work: TabWork[T]) -> T:
         """Run what the page calls by this number, so that it can cancel it."""
         task = asyncio.ensure_future(_guarded(work))
         self._cancel[number] = task.cancel
@@ -172,7 +174,7 @@ class Tab:
             for task in inner:
                 task.cancel()
 
-    def spawn(self, work: Work[Any]) -> None:
+    def spawn(self, work: TabWork[Any]) -> None:
         """Run something in the background; an error of it is the event loop's to report."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
@@ -202,7 +204,7 @@ class Tab:
         self._flushing = False
         self.output.flush()
 
-    def _changed(self, place: Place, operation: str, path: str, pointer: PointerRow | None) -> None:
+    def _changed(self, place: TabPlace, operation: str, path: str, pointer: PointerRow | None) -> None:
         self.send({"event": "change", "where": place.name, "operation": operation, "path": path, "pointer": pointer})
 
     def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -221,7 +223,7 @@ def _no_input(prompt: object = "") -> str:
     raise Invalid("a cell cannot ask for input", remedy="write the value into the cell")
 
 
-async def _guarded(work: Work[T]) -> Callable[[], T]:
+async def _guarded(work: TabWork[T]) -> Callable[[], T]:
     """Run it and return what gives its result or raises its error.
 
     A KeyboardInterrupt that leaves a task would end the event loop.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from emerge_wasm.browser.console.output import Output, StreamName
+from emerge_wasm.browser.console.output import ConsoleOutput, StreamName
 
 
 def test_output_is_batched_in_order_and_cut() -> None:
     sent: list[tuple[int, str, str]] = []
-    output = Output(lambda *piece: sent.append(piece), limit=10, clock=lambda: 0.0)
+    output = ConsoleOutput(lambda *piece: sent.append(piece), limit=10, clock=lambda: 0.0)
     output.begin(1)
     pieces: list[tuple[StreamName, str]] = [
         ("stdout", "abc"),

@@ -19,7 +19,7 @@ BATCH = 16_384  # characters
 DELAY = 0.05  # seconds
 
 
-class Output:
+class ConsoleOutput:
     """Both streams of the cell that runs now (or ran last: its tasks may still print)."""
 
     def __init__(self, send: SendOutput, limit: int = LIMIT, clock: Callable[[], float] = time.monotonic) -> None:
@@ -67,7 +67,7 @@ class Output:
 
 
 class CapturedStream(io.TextIOBase):
-    def __init__(self, output: Output, name: StreamName) -> None:
+    def __init__(self, output: ConsoleOutput, name: StreamName) -> None:
         self._output = output
         self._name = name
 
@@ -88,7 +88,7 @@ class CapturedStream(io.TextIOBase):
         return "utf-8"
 
 
-def capture_streams(output: Output) -> None:
+def capture_streams(output: ConsoleOutput) -> None:
     """Let everything printed go to this output."""
     sys.stdout = CapturedStream(output, "stdout")
     sys.stderr = CapturedStream(output, "stderr")

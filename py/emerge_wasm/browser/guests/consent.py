@@ -17,7 +17,7 @@ from ...clients.client import Client
 from ...errors import EmergeError, PermissionDenied
 from ...objects import Pointer
 from ...operations import Transport
-from ..protocol import AnsweredEvent, KnownEvent, PlaceName, Question, QuestionEvent
+from ..protocol import AnsweredEvent, ConsentQuestion, KnownEvent, PlaceName, QuestionEvent
 
 T = TypeVar("T")
 
@@ -116,7 +116,7 @@ class Consent:
 
 def _question(
     number: int, pointer: Told, unknown: set[str], bundles: dict[str, bytes], place: CodePlace, where: PlaceName
-) -> Question:
+) -> ConsentQuestion:
     main = str(pointer.get("bundle", ""))
     order = sorted(unknown, key=lambda hash: hash != main)
     return {

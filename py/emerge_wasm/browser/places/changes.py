@@ -39,7 +39,7 @@ async def watch_changes(client: Watcher, emit: EmitChange, since: int, node: str
     those from the moment on at which the watch of all nodes begins there, for their positions are not known.
     Whoever lists after that position, and hears these changes, has seen everything.
     """
-    batch = Batch(emit, gather)
+    batch = ChangeBatch(emit, gather)
     try:
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(batch.send())
@@ -108,7 +108,7 @@ class Overlap:
         self._held.clear()
 
 
-class Batch:
+class ChangeBatch:
     """Gathers changes for a moment and emits what they come to."""
 
     def __init__(self, emit: EmitChange, gather: float) -> None:

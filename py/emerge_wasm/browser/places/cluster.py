@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ...clients.transports.websocket import CONNECTING, NO_NODE, ONLINE, WebSocketTransport
 from ...errors import EmergeError
 from ..protocol import ConnectionState
-from .place import Place
+from .place import TabPlace
 
 SETTLE = 1.0
 """Seconds after a failed greeting until the next."""
@@ -17,7 +17,7 @@ SETTLE = 1.0
 class Connection:
     """Puts the relay's node behind a place while it is there, and tells the page."""
 
-    def __init__(self, place: Place, url: str, tell: Callable[[ConnectionState], object]) -> None:
+    def __init__(self, place: TabPlace, url: str, tell: Callable[[ConnectionState], object]) -> None:
         self.place = place
         self.transport = WebSocketTransport(url, on_status=self._stands)
         self._tell = tell

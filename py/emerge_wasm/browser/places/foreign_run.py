@@ -11,13 +11,13 @@ from ...context import Context
 from ...errors import Invalid, LimitExceeded, Unavailable
 from ...filesystem.runs.host import CALLS
 from ...operations import Values, Wire, find_operation
-from .place import Place
+from .place import TabPlace
 
 
 class PlaceHost:
     """Calls a place for one run, until that is over."""
 
-    def __init__(self, place: Place, path: str, write: Callable[[str], None]) -> None:
+    def __init__(self, place: TabPlace, path: str, write: Callable[[str], None]) -> None:
         self._place = place
         self._path = path
         self._write = write

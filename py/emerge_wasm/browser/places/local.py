@@ -11,7 +11,7 @@ from ...filesystem.runner import Runner
 from ...operations import Values, Wire
 from ...stores import open_store
 from ..library import load_graphql
-from .place import Place
+from .place import TabPlace
 
 LOG = logging.getLogger("emerge.browser")
 
@@ -28,7 +28,7 @@ class TabTransport(LocalTransport):
         return await super().call(name, args, context)
 
 
-async def open_local(place: Place, runner: Runner, url: str = URL) -> Literal["indexeddb", "memory"]:
+async def open_local(place: TabPlace, runner: Runner, url: str = URL) -> Literal["indexeddb", "memory"]:
     """Put the filesystem behind the place; the name of its engine. A browser that refuses storage gets memory."""
     try:
         store = await open_store(url)
@@ -43,7 +43,7 @@ async def open_local(place: Place, runner: Runner, url: str = URL) -> Literal["i
     return "indexeddb"
 
 
-def share_changes(place: Place, filesystem: Filesystem) -> None:
+def share_changes(place: TabPlace, filesystem: Filesystem) -> None:
     """Tabs of one browser share one store: after a change here, the others look at the log, and so do we."""
     try:
         from js import BroadcastChannel  # type: ignore[import-not-found,unused-ignore]  # there in a browser only

@@ -25,7 +25,7 @@ PAUSE = 0.5
 """Seconds after a watch ended until the next: the end may be known before the loss of the connection is."""
 
 
-class Place:
+class TabPlace:
     """A filesystem by its name in cells. It is a Transport: to what is behind it now.
 
     `client` is what cells use: it loads no class unasked. `reader` is for looking, and loads none. `principal` is who
@@ -134,19 +134,19 @@ async def _position(transport: Transport) -> int:
 class Switch:
     """Which of the places `fs` is: at any time the one that the console's switch says."""
 
-    def __init__(self, local: Place, cluster: Place) -> None:
-        self.places: dict[str, Place] = {"local": local, "cluster": cluster}
+    def __init__(self, local: TabPlace, cluster: TabPlace) -> None:
+        self.places: dict[str, TabPlace] = {"local": local, "cluster": cluster}
         self.where: PlaceName = "cluster"
         self.sync = FollowingClient(self)
 
-    def find(self, where: str) -> Place:
+    def find(self, where: str) -> TabPlace:
         """The place of that name; Invalid for another."""
         if where not in self.places:
             raise Invalid(f"there is no filesystem called {where!r}", remedy="local or cluster")
         return self.places[where]
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TabPlace:
         return self.places[self.where]
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..tab import Handler
+from ..tab import PageHandler
 from . import console, objects, run, search
 
-HANDLERS: dict[str, Handler] = {
+HANDLERS: dict[str, PageHandler] = {
     "list": objects.list_directory,
     "open": objects.open_object,
     "save": objects.save,

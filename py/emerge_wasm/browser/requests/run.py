@@ -18,8 +18,8 @@ from ...paths import child_path
 from ...results import ObjectRow, PointerRow, RunEvent, RunResult
 from ..failure import failure_of
 from ..places.foreign_run import PlaceHost
-from ..places.place import Place
-from ..protocol import Progress, RanEvent, ReceiptList, ReceiptsArgs, RunAllArgs, RunArgs, RunView, Sweep
+from ..places.place import TabPlace
+from ..protocol import RanEvent, ReceiptList, ReceiptsArgs, RunAllArgs, RunArgs, RunProgress, RunView, Sweep
 from ..tab import Tab
 
 SHOWN = 100_000  # characters of a result's repr
@@ -40,7 +40,7 @@ async def run(tab: Tab, args: RunArgs) -> RunView:
     return await tab.under_way(number, tab.run_alone(_run_here(tab, place, asked, tab.printer(number))))
 
 
-async def _run_in_place(place: Place, asked: Values) -> RunView:
+async def _run_in_place(place: TabPlace, asked: Values) -> RunView:
     done: RunResult = await place.call("run", [*asked, True])
     return {
         "text": _text(done["result"]),
@@ -51,7 +51,7 @@ async def _run_in_place(place: Place, asked: Values) -> RunView:
     }
 
 
-async def _run_there(place: Place, asked: Values, write: Callable[[str], None]) -> RunView:
+async def _run_there(place: TabPlace, asked: Values, write: Callable[[str], None]) -> RunView:
     """Run a method where the object lives."""
     started = time.perf_counter()
     async with aclosing(place.stream("runstream", asked)) as events:
@@ -71,7 +71,7 @@ async def _run_there(place: Place, asked: Values, write: Callable[[str], None]) 
     raise Unavailable("the node ended the run without a result", path=asked[0])
 
 
-async def _run_here(tab: Tab, place: Place, asked: Values, write: Callable[[str], None]) -> RunView:
+async def _run_here(tab: Tab, place: TabPlace, asked: Values, write: Callable[[str], None]) -> RunView:
     """Run a method in this browser; a changed state becomes a version where the object lives."""
     path, method, args, kwargs = asked
     found: ObjectRow = await place.call("getobject", [path])
@@ -92,7 +92,7 @@ async def _run_here(tab: Tab, place: Place, asked: Values, write: Callable[[str]
     }
 
 
-async def _store(place: Place, pointer: PointerRow, state: bytes) -> PointerRow:
+async def _store(place: TabPlace, pointer: PointerRow, state: bytes) -> PointerRow:
     """Store what a run made of an object, unless that was changed meanwhile."""
     where = child_path(pointer["path"], pointer["name"])
     known = (pointer["class_name"], pointer["bundle"], pointer["version"], pointer["type"])
@@ -114,10 +114,10 @@ async def run_all(tab: Tab, args: RunAllArgs) -> Sweep:
     return await tab.under_way(args["run"], tab.run_alone(work) if place is tab.local else work)
 
 
-async def _sweep(tab: Tab, place: Place, asked: Values, number: int) -> Sweep:
+async def _sweep(tab: Tab, place: TabPlace, asked: Values, number: int) -> Sweep:
     started = time.perf_counter()
     room = {"result": KEPT, "error": KEPT}
-    progress: Progress = {"done": 0, "failed": 0, "total": 0}
+    progress: RunProgress = {"done": 0, "failed": 0, "total": 0}
     async with aclosing(place.stream("runstream", asked)) as events:
         async for event in events:
             kind = event["event"]

@@ -12,12 +12,12 @@ from ...codec import decode, read_literal, show
 from ...errors import Invalid
 from ...objects import METADATA
 from ...results import ObjectRow
-from ..places.place import Place
-from ..protocol import FieldKind, FieldView, MethodView, ObjectView
+from ..places.place import TabPlace
+from ..protocol import EditKind, FieldView, MethodView, ObjectView
 
 TEXT_LONG = 60  # characters, from which on a text gets a field of several lines
 SHOWN = 100_000  # characters of a value; longer ones are shown cut, and not edited
-KINDS: dict[str, FieldKind] = {
+KINDS: dict[str, EditKind] = {
     "bool": "bool",
     "int": "int",
     "float": "float",
@@ -41,7 +41,7 @@ class ClassView(TypedDict):
 NO_CLASS: ClassView = {"doc": "", "fields": [], "methods": [], "source": "", "runs": "nowhere"}
 
 
-async def make_view(place: Place, path: str, version: int) -> ObjectView:
+async def make_view(place: TabPlace, path: str, version: int) -> ObjectView:
     """All that the page shows of the object at a path; `version` 0 is the newest."""
     found: ObjectRow = await place.call("getobject", [path, version])
     described = await describe_class(place, found["pointer"]["bundle"])
@@ -56,7 +56,7 @@ async def make_view(place: Place, path: str, version: int) -> ObjectView:
     }
 
 
-async def describe_class(place: Place, bundle: str) -> ClassView:
+async def describe_class(place: TabPlace, bundle: str) -> ClassView:
     """Describe the class with this bundle; "" stands for plain state without a class."""
     if not bundle:
         return NO_CLASS
@@ -76,7 +76,7 @@ async def describe_class(place: Place, bundle: str) -> ClassView:
 
 
 async def read_changes(
-    place: Place, path: str, version: int, texts: dict[str, str]
+    place: TabPlace, path: str, version: int, texts: dict[str, str]
 ) -> tuple[Sequence[FieldDescription], dict[str, object]]:
     """Read the values that the texts of fields stand for; they come with the fields of the class.
 
@@ -89,7 +89,7 @@ async def read_changes(
     return declared, {name: _read(kinds.get(name, "literal"), name, text) for name, text in texts.items()}
 
 
-def _read(kind: FieldKind, name: str, text: str) -> object:
+def _read(kind: EditKind, name: str, text: str) -> object:
     if kind in ("str", "text"):
         return text
     if kind == "fixed":
@@ -101,7 +101,7 @@ def _read(kind: FieldKind, name: str, text: str) -> object:
     return float(value) if kind == "float" and type(value) is int else _check(kind, name, value)
 
 
-def _check(kind: FieldKind, name: str, value: object) -> object:
+def _check(kind: EditKind, name: str, value: object) -> object:
     wanted = TYPES.get(kind)
     if wanted is not None and value is not None and type(value) is not wanted:
         raise Invalid(f"{name} is {kind}, not {type(value).__name__}", remedy=f"write a {kind}")
@@ -132,7 +132,7 @@ def _field(name: str, declared: FieldDescription | None, value: object) -> Field
     return {"name": name, "annotation": annotation, "kind": kind, "text": text}
 
 
-def _kind(annotation: str, value: object) -> FieldKind:
+def _kind(annotation: str, value: object) -> EditKind:
     """How to edit a value: by what it is, and by its annotation where the two agree."""
     if type(value) is int and annotation == "float":
         return "float"
