@@ -66,7 +66,7 @@ async def test_large_values_are_objects(url: str, bucket: Client) -> None:
 async def test_large_values_in_conditions(url: str, bucket: Client) -> None:
     store = await opened(url)
     await store.commit(puts((b"k", BIG)))
-    for wrong in (BIG[1:], BIG[:-1] + b"x", b"", None, s3_value.to_row(s3_value.large(BIG))[:41]):
+    for wrong in (BIG[1:], BIG[:-1] + b"x", b"", None, s3_value.to_row(s3_value.LargeValue.of(BIG))[:41]):
         with pytest.raises(Conflict):
             await store.commit(Batch(puts=[(STATES, b"k", BIG * 2)], expects=[(STATES, b"k", wrong)]))
     assert len(paths(bucket, "values")) == 1, "what a failed commit uploaded is dropped"
