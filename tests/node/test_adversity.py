@@ -131,8 +131,8 @@ async def end_while_it_runs(client: Client, place: Place, pid: Callable[[], int]
 
 async def test_a_worker_that_is_killed(client: Client, place: Place) -> None:
     def busy() -> int:
-        idle = {process.pid for _, process in place.pool.staff._idle}
-        fresh = place.pool.staff._fresh
+        idle = {process.pid for _, process in place.pool.staff._idle}  # private: which worker runs shows nowhere else
+        fresh = place.pool.staff._fresh  # private: as above
         (one,) = {each.pid for each in place.pool.staff.processes} - idle - {fresh.pid if fresh else 0}
         return one
 

@@ -21,7 +21,7 @@ from ..operations import Context, Dispatch, Values, Wire
 from .broadcast import Broadcast
 from .calls import CALLS
 from .peer import Identity, Peer, read_identity, read_texts
-from .whohas import Holdings, Question
+from .whohas import Holdings, HolderQuery
 
 log = logging.getLogger("emerge.cluster")
 
@@ -80,7 +80,7 @@ class Cluster:
         self._lost: dict[str, tuple[Identity, float]] = {}
         self._joined: dict[str, str] = {}  # endpoint of `join` -> uuid found there
         self._links: dict[str, ZeroMQTransport] = {}
-        self._questions: dict[bytes, Question] = {}
+        self._questions: dict[bytes, HolderQuery] = {}
         self._callbacks: list[MemberChange] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._unreachable: set[str] = set()  # endpoints to join that do not answer
@@ -178,7 +178,7 @@ class Cluster:
         if not whom:
             return Holdings()
         key = token_bytes(12)
-        question = self._questions[key] = Question(whom, first)
+        question = self._questions[key] = HolderQuery(whom, first)
         asked = {"kind": "whohas", "id": key, "uuid": self.identity.uuid, "paths": paths, "uuids": uuids}
         try:
             self._broadcast.say({**asked, "asked": question.asked})

@@ -30,7 +30,7 @@ class Holdings:
         self.silent = [identity for identity in self.silent if identity.filesystem in asked]
 
 
-class Question:
+class HolderQuery:
     """A question to some nodes. With `first`, it is settled as soon as one of them has anything."""
 
     def __init__(self, asked: Sequence[Identity], first: bool) -> None:

@@ -22,7 +22,7 @@ from .locate import Locator
 PAGE = 1000
 REGISTRY = ("registry",)
 
-Row = TypeVar("Row")
+T = TypeVar("T")
 
 
 class DirectoryRoutes:
@@ -93,14 +93,12 @@ class DirectoryRoutes:
         return not page["entries"]
 
 
-def merge_pages(
-    pages: Sequence[tuple[Sequence[Row], str]], key: Callable[[Row], str], limit: int
-) -> tuple[list[Row], str]:
+def merge_pages(pages: Sequence[tuple[Sequence[T], str]], key: Callable[[T], str], limit: int) -> tuple[list[T], str]:
     """Merge the pages of several nodes, each (rows sorted by their key, cursor), into one of at most `limit` rows.
 
     Of rows with the same key the earliest page's counts: put the own node first.
     """
-    rows: dict[str, Row] = {}
+    rows: dict[str, T] = {}
     for page, _ in pages:
         for row in page:
             rows.setdefault(key(row), row)

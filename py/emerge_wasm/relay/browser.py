@@ -103,7 +103,7 @@ class Browser:
                     payload = self._queue.popleft()
                     await self._websocket.send_bytes(payload)
                     self._queued -= len(payload)
-                if self._over:  # they were told why
+                if self._over:  # the reason was sent to them
                     self.end(POLICY, OVER)
                 self._filled.clear()
                 await self._filled.wait()

@@ -103,8 +103,8 @@ def _form(request: Request) -> Form:
 def _write(answer: Any) -> bytes:
     """Write an answer as the specification says: no empty `errors`, and no `data` where nothing was run."""
     if "data" not in answer:  # an error of ours, on its way by `fail`
-        told = {key: answer[key] for key in ("code", "path", "remedy", "details") if answer.get(key)}
-        return write_json({"errors": [{"message": answer["message"], "extensions": told}]}) + b"\n"
+        extensions = {key: answer[key] for key in ("code", "path", "remedy", "details") if answer.get(key)}
+        return write_json({"errors": [{"message": answer["message"], "extensions": extensions}]}) + b"\n"
     kept = {key: value for key, value in answer.items() if key != "errors" or value}
     if kept["data"] is None and not answer["extensions"].get("cost"):
         del kept["data"]

@@ -128,19 +128,19 @@ def _result_of(row: Operation, schemas: dict[str, Wire]) -> Wire:
 
 def _schema_of(kind: object, schemas: dict[str, Wire]) -> Wire:
     """The schema of a type: of `results`, or made of such and of plain ones."""
-    origin, args = get_origin(kind), get_args(kind)
+    origin, inner = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and is_typeddict(kind):
         return _named(kind, schemas)
     if origin is NotRequired:
-        return _schema_of(args[0], schemas)
+        return _schema_of(inner[0], schemas)
     if origin is Literal:
-        return {"enum": list(args)}
+        return {"enum": list(inner)}
     if origin is list:
-        return {"type": "array", "items": _schema_of(args[0], schemas)}
+        return {"type": "array", "items": _schema_of(inner[0], schemas)}
     if origin is dict:
-        return {"type": "object", "additionalProperties": _schema_of(args[1], schemas)}
-    if origin is UnionType or len(args) > 1:
-        return {"anyOf": [_schema_of(each, schemas) for each in args]}
+        return {"type": "object", "additionalProperties": _schema_of(inner[1], schemas)}
+    if origin is UnionType or len(inner) > 1:
+        return {"anyOf": [_schema_of(each, schemas) for each in inner]}
     return dict(_PLAIN[kind])
 
 
