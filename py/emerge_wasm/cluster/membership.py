@@ -21,7 +21,7 @@ from ..operations import Context, Dispatch, Values, Wire
 from .broadcast import Broadcast
 from .calls import CALLS
 from .peer import Identity, Peer, read_identity, read_texts
-from .whohas import Holdings, HolderQuery
+from .whohas import HolderQuery, Holdings
 
 log = logging.getLogger("emerge.cluster")
 
