@@ -1,6 +1,7 @@
-"""Writes the sync client from the async one: python -m buildtools.sync_client, whenever a method of `Client` changes.
+"""Writes what clients have of the operation table: python -m buildtools.sync_client, whenever that or `Client` changes.
 
-The file is checked in, so that editors and type checkers know every method; a test says when it is stale.
+`clients/plain.py` has the operations that need nothing of a client, `clients/sync.py` the methods of `Client` without
+`await`. Both are checked in, so that editors and type checkers know every method; a test says when they are stale.
 """
 
 from __future__ import annotations
@@ -14,10 +15,34 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+from emerge_wasm.operations import TABLE, Operations
+
 from . import environment
 from .step import ROOT
 
-FILE = ROOT / "py" / "emerge_wasm" / "clients" / "sync.py"
+CLIENTS = ROOT / "py" / "emerge_wasm" / "clients"
+PLAIN, SYNC = CLIENTS / "plain.py", CLIENTS / "sync.py"
+
+BY_HAND = ("operations.py", "class_loader.py", "reads.py", "writes.py", "searches.py", "client.py")
+"""Modules whose classes have the operations that do more than call."""
+
+OTHERWISE = {"classes"}
+"""Operations that no method of a client is named after."""
+
+PLAIN_HEAD = '''"""The operations that need nothing of a client: their arguments and results are those of the table.
+
+Written by `python -m buildtools.sync_client` from `operations.py`: change that, then run it.
+"""
+
+from __future__ import annotations
+
+'''
+
+PLAIN_CLASS = '''
+
+class PlainOperations(ClientOperations):
+    """The operations that clients call as the table declares them."""
+'''
 
 HEAD = '''"""SyncClient: `Client` without `await`, on CPython and in a console cell alike.
 
@@ -59,17 +84,44 @@ IMPORTS = {
 Method = Callable[..., object]
 
 
-def text() -> str:
-    """The whole file, formatted."""
+def plain_text() -> str:
+    """The whole of `plain.py`."""
+    trees = [ast.parse((CLIENTS / name).read_text()) for name in BY_HAND]
+    written = {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef)}
+    methods = [getattr(Operations, name) for name in TABLE if name not in written | OTHERWISE]
+    imports = {"from .operations import ClientOperations", *_imports(methods)}
+    if any(map(_streams, methods)):
+        imports |= {"from .remote import ending"}
+    return _formatted(PLAIN, PLAIN_HEAD + "\n".join(imports) + PLAIN_CLASS + "".join(map(_plain_method, methods)))
+
+
+def sync_text() -> str:
+    """The whole of `sync.py`."""
     methods = list(_methods())
-    names = {"SyncSession"}.union(*map(_names, methods))
-    imports = sorted({_import(name, methods) for name in names} - {""})
-    source = HEAD + "\n".join(imports) + CLASS + "".join(map(_method, methods))
+    imports = {IMPORTS["SyncSession"], *_imports(methods, _result)}
+    return _formatted(SYNC, HEAD + "\n".join(imports) + CLASS + "".join(map(_method, methods)))
+
+
+def _formatted(path: Path, source: str) -> str:
     ruff = str(environment.tool("ruff"))
     for command in (["check", "--select", "I", "--fix", "--quiet"], ["format"]):
-        command = [ruff, *command, "--stdin-filename", str(FILE), "-"]
+        command = [ruff, *command, "--stdin-filename", str(path), "-"]
         source = subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
     return source
+
+
+def _streams(function: Method) -> bool:
+    return not inspect.iscoroutinefunction(function)
+
+
+def _plain_method(function: Method) -> str:
+    """The source of a method that calls the operation."""
+    signature = inspect.signature(function)
+    call = f"self.remote.{function.__name__}({', '.join(list(signature.parameters)[1:])})"
+    body = f"return await {call}"
+    if _streams(function):
+        body = f"async with ending({call}) as items:\n            async for item in items:\n                yield item"
+    return _source("async def", function, str(signature.return_annotation), body)
 
 
 def _methods() -> Iterator[Method]:
@@ -85,11 +137,15 @@ def _methods() -> Iterator[Method]:
 def _method(function: Method) -> str:
     """The source of one method."""
     signature = inspect.signature(function)
-    result = _result(str(signature.return_annotation))
-    parameters = ", ".join(map(_parameter, _with_marks(list(signature.parameters.values()))))
     body = BODIES.get(function.__name__) or _body(function, list(signature.parameters.values())[1:])
+    return _source("def", function, _result(str(signature.return_annotation)), body)
+
+
+def _source(word: str, function: Method, result: str, body: str) -> str:
+    parameters = list(inspect.signature(function).parameters.values())
+    shown = ", ".join(map(_parameter, _with_marks(parameters)))
     doc = f'        """{function.__doc__}"""\n'
-    return f"\n    def {function.__name__}({parameters}) -> {result}:\n{doc}        {body}\n"
+    return f"\n    {word} {function.__name__}({shown}) -> {result}:\n{doc}        {body}\n"
 
 
 def _body(function: Method, parameters: list[inspect.Parameter]) -> str:
@@ -137,11 +193,17 @@ def _result(annotation: str) -> str:
     return ast.unparse(tree)
 
 
-def _names(function: Method) -> set[str]:
+def _imports(methods: list[Method], result: Callable[[str], str] = str) -> set[str]:
+    """The lines that import what the annotations of these methods need."""
+    names: set[str] = set().union(*(_names(function, result) for function in methods))
+    return {_import(name, methods) for name in names} - {""}
+
+
+def _names(function: Method, result: Callable[[str], str]) -> set[str]:
     """The names that the annotations of a method need, but for those of the language."""
     signature = inspect.signature(function)
     annotations = [str(p.annotation) for p in list(signature.parameters.values())[1:]]
-    trees = map(ast.parse, [*annotations, _result(str(signature.return_annotation))])
+    trees = map(ast.parse, [*annotations, result(str(signature.return_annotation))])
     found = {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
     return {name for name in found if not hasattr(builtins, name)}
 
@@ -154,19 +216,21 @@ def _import(name: str, methods: list[Method]) -> str:
         tree = ast.parse(Path(str(sys.modules[module].__file__)).read_text())
         for node in tree.body:
             if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
-                return f"from {'.' * node.level}{node.module or ''} import {name}"
+                dots = "." * (node.level + (module.count(".") == 1 and node.level > 0))  # as seen from clients/
+                return f"from {dots}{node.module or ''} import {name}"
             defined = node.targets[0] if isinstance(node, ast.Assign) else node
             if name == (defined.id if isinstance(defined, ast.Name) else getattr(defined, "name", "")):
-                return f"from .{module.rpartition('.')[2]} import {name}"
+                return f"from {'..' if module.count('.') == 1 else '.'}{module.rpartition('.')[2]} import {name}"
     raise LookupError(f"{name}, in an annotation of Client, is imported nowhere")
 
 
 def main() -> None:
-    """Write the file; the one that is there is not imported, for it may no longer fit."""
+    """Write both files; the sync client that is there is not imported, for it may no longer fit."""
     stub = ModuleType("emerge_wasm.clients.sync")
     vars(stub)["SyncClient"] = object
     sys.modules[stub.__name__] = stub
-    FILE.write_text(text())
+    PLAIN.write_text(plain_text())
+    SYNC.write_text(sync_text())
 
 
 if __name__ == "__main__":

@@ -96,8 +96,9 @@ def test_mistakes_are_found(check: Check) -> None:
         assert f"script.py:{number}: error: {words}" in said
 
 
-def test_the_sync_client_is_up_to_date() -> None:
-    assert sync_client.FILE.read_text() == sync_client.text(), "run python -m buildtools.sync_client"
+def test_what_is_written_from_the_table_is_up_to_date() -> None:
+    for file, text in ((sync_client.PLAIN, sync_client.plain_text()), (sync_client.SYNC, sync_client.sync_text())):
+        assert file.read_text() == text, "run python -m buildtools.sync_client"
 
 
 def test_completion_shows_the_operations_with_their_documentation() -> None:

@@ -7,6 +7,7 @@ import inspect
 import pytest
 
 from emerge_wasm.cli.main import main
+from emerge_wasm.cli.plain import MADE_BY, WITHOUT
 from emerge_wasm.clients import Client, SyncClient
 from emerge_wasm.filesystem.filesystem import HANDLERS
 from emerge_wasm.node.server import answer_builtin
@@ -23,31 +24,13 @@ EXTRA |= {"load_records", "export_json", "export_csv", "load_json", "load_csv"}
 """What a Client does beside the table; `fetch_bundles` stands for the operation `classes`."""
 
 
-TYPED = {
-    "get": "ls",
-    "getobject": "cat",
-    "objects": "export",
-    "list": "ls",
-    "dir": "ls",
-    "storeall": "import",
-    "load": "import",
-    "run": "call",
-    "runstream": "call",
-    "count": "search",
-    "classes": "code",
-}
-"""Operations that a command of another name makes."""
-
-UNTYPED = {"store": "an object with a class is made in Python; `import` stores plain ones from JSON or CSV"}
-"""Operations without a command, and why."""
-
 BY_OTHER_NAMES = {"classes": "fetch_bundles"}
 """Operations that a method of another name of Client makes."""
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_every_operation_can_be_typed(name: str) -> None:
-    assert (TYPED.get(name, name) in main.commands) != (name in UNTYPED)
+    assert (MADE_BY.get(name, name) in main.commands) != (name in WITHOUT)
 
 
 @pytest.mark.parametrize("name", TABLE)

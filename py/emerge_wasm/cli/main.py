@@ -8,6 +8,7 @@ import click
 
 from ..errors import EmergeError
 from . import access, archive, changes, check, cluster, code, objects, run, search, server, transaction, versions
+from .plain import plain_commands
 from .session import Session
 from .show import print_json
 
@@ -70,3 +71,5 @@ def main(
 for _module in (objects, code, run, search, versions, access, archive, transaction, changes, cluster, server, check):
     for _command in _module.COMMANDS:
         main.add_command(_command)
+for _command in plain_commands(list(main.commands)):
+    main.add_command(_command)

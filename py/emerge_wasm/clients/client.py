@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Self
 
 from ..errors import Invalid
-from ..results import MemberRows, NodeInfo, PrincipalInfo
 from . import archive, exchange
+from .plain import PlainOperations
 from .proxy import Proxy, open_proxy
 from .remote import ending
 from .searches import SearchOperations
@@ -18,7 +18,7 @@ from .transaction import ClientTransaction
 from .writes import WriteOperations
 
 
-class Client(SearchOperations, WriteOperations):
+class Client(SearchOperations, WriteOperations, PlainOperations):
     """A filesystem, wherever it is. Every method raises the errors of `errors.py`."""
 
     # --- on whose behalf
@@ -29,10 +29,6 @@ class Client(SearchOperations, WriteOperations):
     def with_umask(self, umask: int | str) -> Self:
         """A client whose new things lack these rights: 0o022, or "----w--w-"."""
         return self.within(umask=read_umask(umask))
-
-    async def whoami(self) -> PrincipalInfo:
-        """{"principal", "groups", "superuser", "umask", "via"}: who the other side takes this client for."""
-        return await self.remote.whoami()
 
     # --- transactions
     def transaction(self, name: str = "", seconds: int = 60, join: str = "") -> ClientTransaction[Self]:
@@ -79,13 +75,6 @@ class Client(SearchOperations, WriteOperations):
         return await exchange.load_csv(self, file, path)
 
     # --- cluster
-    async def hello(self) -> NodeInfo:
-        """Who answers: node, store, durability, log position."""
-        return await self.remote.hello()
-
-    async def nodes(self) -> MemberRows:
-        """The nodes of the cluster that are here now."""
-        return await self.remote.nodes()
 
     async def whohas(self, *paths: str) -> dict[str, str]:
         """Which nodes hold these paths: {path: node}."""

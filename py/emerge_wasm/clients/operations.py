@@ -14,7 +14,7 @@ from ..codec import encode
 from ..errors import Invalid
 from ..objects import Pointer
 from ..operations import Transport, Wire
-from ..results import CommitInfo, RunEvent, RunReceipts, RunResult, TransactionInfo
+from ..results import CommitInfo, RunEvent, RunResult, TransactionInfo
 from .remote import Turns, ending, remote_operations
 
 PAGE = 1000
@@ -97,15 +97,6 @@ class ClientOperations:
         """{"result", "output", "milliseconds", "pointer" (None: nothing changed), "receipt"} of a run."""
         result: RunResult = await self.remote.run(path, method, list(args), kwargs, True)
         return result
-
-    async def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
-        """The last runs of an object's methods, newest first: who ran what, on which version and code, with which
-        arguments and result (their SHA-256), where, and how long."""
-        return await self.remote.receipts(path, before, limit)
-
-    async def query(self, path: str) -> Any:
-        """Run a query object, `query(self, fs)`, where it lives; its results, which it keeps in `results`."""
-        return await self.remote.query(path)
 
 
 def moment_text(as_of: AsOf) -> str:

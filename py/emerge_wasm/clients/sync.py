@@ -84,14 +84,40 @@ class SyncClient(SyncSession):
         """{"result", "output", "milliseconds", "pointer" (None: nothing changed), "receipt"} of a run."""
         return self._wait(lambda client: client.run_with_receipt(path, method, *args, **kwargs))
 
+    def rm(self, path: str, recursive: bool = False) -> int:
+        """Remove an object or a directory (recursive when not empty); how many entries went."""
+        return self._wait(lambda client: client.rm(path, recursive))
+
+    def retain(self, path: str, keep: str | None = None) -> str:
+        """Say which versions of the objects in a directory (and below, unless one there says otherwise) are kept:
+        "all", so many ("10") or those of so many days ("30 days"); "" goes by the directory above. What is in force;
+        without `keep` nothing changes. The newest version always stays."""
+        return self._wait(lambda client: client.retain(path, keep))
+
     def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
-        """The last runs of an object's methods, newest first: who ran what, on which version and code, with which
-        arguments and result (their SHA-256), where, and how long."""
+        """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",
+        "principal", "method", "version" (that it ran on), "bundle", "arguments", "result" (SHA-256 of their encoded
+        bytes), "milliseconds", "made" (the version that it made, 0: none)}."""
         return self._wait(lambda client: client.receipts(path, before, limit))
 
     def query(self, path: str) -> Any:
-        """Run a query object, `query(self, fs)`, where it lives; its results, which it keeps in `results`."""
+        """Run a query object: its method `query(self, fs)`. The results are kept in its field `results`, to be read
+        later without running it again, and returned."""
         return self._wait(lambda client: client.query(path))
+
+    def whoami(self) -> PrincipalInfo:
+        """{"principal", "groups", "superuser", "umask", "via"} of who asks."""
+        return self._wait(lambda client: client.whoami())
+
+    def hello(self) -> NodeInfo:
+        """{"node", "uuid", "version", "store", "durability", "isolation", "largest_batch", "position", "runs",
+        "principal"} of who answers. `runs`: how shipped code runs there: "sandbox", "unsafe", "browser" or "" (not at
+        all)."""
+        return self._wait(lambda client: client.hello())
+
+    def nodes(self) -> MemberRows:
+        """[{"node", "uuid", "rpc", "self"}…]: the nodes that are here now."""
+        return self._wait(lambda client: client.nodes())
 
     def unpack(self, state: bytes, pointer: Pointer) -> EmergeObject:
         """An instance with this state, its classes (nested ones too) fetched and loaded as needed."""
@@ -153,18 +179,9 @@ class SyncClient(SyncSession):
         """Move an object or a directory to a path or into a directory; uuid and versions stay."""
         return self._wait(lambda client: client.mv(source, target))
 
-    def rm(self, path: str, recursive: bool = False) -> int:
-        """Remove an object or a directory; how many entries went."""
-        return self._wait(lambda client: client.rm(path, recursive))
-
     def restore(self, path: str, version: int = 0, as_of: AsOf = None) -> Pointer:
         """Make an older version the newest one, by number or moment; or bring back what was removed from a path."""
         return self._wait(lambda client: client.restore(path, version, as_of))
-
-    def retain(self, path: str, keep: str | None = None) -> str:
-        """How many versions of the objects in a directory are kept; with `keep` say so: "all", "10", "30 days", or ""
-        to go by the directory above."""
-        return self._wait(lambda client: client.retain(path, keep))
 
     def chmod(self, path: str, perms: str, recursive: bool = False) -> Pointer:
         """Set who may do what: "rwxr-x---", "750" or changes such as "g+w,o-r". Its owner may."""
@@ -353,10 +370,6 @@ class SyncClient(SyncSession):
         """A client whose new things lack these rights: 0o022, or "----w--w-"."""
         return SyncClient(self._derive(lambda client: client.with_umask(umask)), self._name)
 
-    def whoami(self) -> PrincipalInfo:
-        """{"principal", "groups", "superuser", "umask", "via"}: who the other side takes this client for."""
-        return self._wait(lambda client: client.whoami())
-
     def transaction(self, name: str = "", seconds: int = 60, join: str = "") -> SyncTransaction[SyncClient]:
         """A transaction: `async with client.transaction() as tx:`; tx is a client whose changes are made at the end,
         all or none. When the block raises, or is left alone for so many `seconds`, none is made.
@@ -396,14 +409,6 @@ class SyncClient(SyncSession):
     def load_csv(self, file: exchange.TextFile, path: str = "/") -> int:
         """Store an EmergeFile for each row of a CSV file, its columns as fields; `name` is needed. How many."""
         return self._wait(lambda client: client.load_csv(file, path))
-
-    def hello(self) -> NodeInfo:
-        """Who answers: node, store, durability, log position."""
-        return self._wait(lambda client: client.hello())
-
-    def nodes(self) -> MemberRows:
-        """The nodes of the cluster that are here now."""
-        return self._wait(lambda client: client.nodes())
 
     def whohas(self, *paths: str) -> dict[str, str]:
         """Which nodes hold these paths: {path: node}."""

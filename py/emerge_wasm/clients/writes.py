@@ -151,19 +151,10 @@ class WriteOperations(ClassLoader):
         """Move an object or a directory to a path or into a directory; uuid and versions stay."""
         return Pointer.from_wire(await self.remote.mv(source, target))
 
-    async def rm(self, path: str, recursive: bool = False) -> int:
-        """Remove an object or a directory; how many entries went."""
-        return await self.remote.rm(path, recursive)
-
     # --- versions
     async def restore(self, path: str, version: int = 0, as_of: AsOf = None) -> Pointer:
         """Make an older version the newest one, by number or moment; or bring back what was removed from a path."""
         return Pointer.from_wire(await self.remote.restore(path, version, moment_text(as_of)))
-
-    async def retain(self, path: str, keep: str | None = None) -> str:
-        """How many versions of the objects in a directory are kept; with `keep` say so: "all", "10", "30 days", or ""
-        to go by the directory above."""
-        return await self.remote.retain(path, keep)
 
     # --- access
     async def chmod(self, path: str, perms: str, recursive: bool = False) -> Pointer:

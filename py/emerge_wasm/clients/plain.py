@@ -1,0 +1,50 @@
+"""The operations that need nothing of a client: their arguments and results are those of the table.
+
+Written by `python -m buildtools.sync_client` from `operations.py`: change that, then run it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..results import MemberRows, NodeInfo, PrincipalInfo, RunReceipts
+from .operations import ClientOperations
+
+
+class PlainOperations(ClientOperations):
+    """The operations that clients call as the table declares them."""
+
+    async def rm(self, path: str, recursive: bool = False) -> int:
+        """Remove an object or a directory (recursive when not empty); how many entries went."""
+        return await self.remote.rm(path, recursive)
+
+    async def retain(self, path: str, keep: str | None = None) -> str:
+        """Say which versions of the objects in a directory (and below, unless one there says otherwise) are kept:
+        "all", so many ("10") or those of so many days ("30 days"); "" goes by the directory above. What is in force;
+        without `keep` nothing changes. The newest version always stays."""
+        return await self.remote.retain(path, keep)
+
+    async def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
+        """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",
+        "principal", "method", "version" (that it ran on), "bundle", "arguments", "result" (SHA-256 of their encoded
+        bytes), "milliseconds", "made" (the version that it made, 0: none)}."""
+        return await self.remote.receipts(path, before, limit)
+
+    async def query(self, path: str) -> Any:
+        """Run a query object: its method `query(self, fs)`. The results are kept in its field `results`, to be read
+        later without running it again, and returned."""
+        return await self.remote.query(path)
+
+    async def whoami(self) -> PrincipalInfo:
+        """{"principal", "groups", "superuser", "umask", "via"} of who asks."""
+        return await self.remote.whoami()
+
+    async def hello(self) -> NodeInfo:
+        """{"node", "uuid", "version", "store", "durability", "isolation", "largest_batch", "position", "runs",
+        "principal"} of who answers. `runs`: how shipped code runs there: "sandbox", "unsafe", "browser" or "" (not at
+        all)."""
+        return await self.remote.hello()
+
+    async def nodes(self) -> MemberRows:
+        """[{"node", "uuid", "rpc", "self"}…]: the nodes that are here now."""
+        return await self.remote.nodes()
