@@ -67,7 +67,7 @@ def search(
     _tell_errors(statistics)
 
 
-class FoundRow(NamedTuple):
+class FoundObject(NamedTuple):
     """An object that was found: its state as plain data; its score, where words were searched for."""
 
     pointer: Pointer
@@ -80,17 +80,17 @@ class FoundRow(NamedTuple):
         return row if self.score is None else {**row, "score": self.score}
 
 
-def _rows(pages: Iterable[SearchPage], statistics: SearchStatistics) -> Iterator[FoundRow]:
+def _rows(pages: Iterable[SearchPage], statistics: SearchStatistics) -> Iterator[FoundObject]:
     for page in pages:
         statistics.add_statistics(page)
         for row in page["objects"]:
-            yield FoundRow(Pointer.from_wire(row["pointer"]), decode(row["state"]))
+            yield FoundObject(Pointer.from_wire(row["pointer"]), decode(row["state"]))
 
 
-def _scored_rows(pages: Iterable[ScoredPage]) -> Iterator[FoundRow]:
+def _scored_rows(pages: Iterable[ScoredPage]) -> Iterator[FoundObject]:
     for page in pages:
         for row in page["objects"]:
-            yield FoundRow(Pointer.from_wire(row["pointer"]), decode(row["state"]), row["score"])
+            yield FoundObject(Pointer.from_wire(row["pointer"]), decode(row["state"]), row["score"])
 
 
 def _tell_errors(statistics: SearchStatistics) -> None:
