@@ -41,7 +41,7 @@ class Handler(DefaultHandler):
 class Page(SeleniumChromeRunner):
     """A page of this machine's Chromium."""
 
-    script_timeout = 30
+    script_timeout = 120  # seconds: a busy machine boots Python slowly
 
     def get_driver(self, jspi: bool = False) -> Chrome:
         os.environ.setdefault("SE_AVOID_STATS", "true")
