@@ -65,7 +65,7 @@ def test_a_proxy_reads_sets_and_runs(fs: SyncClient) -> None:
     with pytest.raises(NotFound, match="height"):
         _ = leaf.height
     with pytest.raises(AttributeError, match="private"):
-        _ = leaf._hidden
+        _ = leaf._hidden  # private: that it is refused
     with pytest.raises(Invalid, match="grow"):
         leaf.grow = 3
 
