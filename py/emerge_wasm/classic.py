@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import sys
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -15,6 +14,7 @@ from .clients import Client, SyncClient
 from .clients.connection import opener
 from .clients.transports.address import DEFAULT_PORT, endpoint_of
 from .errors import Invalid
+from .sync import IN_PYODIDE
 
 if TYPE_CHECKING:
     from .filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, Runner, RunOutcome
@@ -118,7 +118,7 @@ class _Sandbox:
         self._here: Runner | None = None
         self._pool: Pool | None = None
         self._turn = asyncio.Lock()
-        if sys.platform == "emscripten":
+        if IN_PYODIDE:
             from .clients.transports.host import give_filesystem
             from .filesystem.runs.inside.execute import Here
 

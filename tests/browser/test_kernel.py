@@ -319,6 +319,15 @@ def test_an_object_is_viewed_edited_and_run(tab: Tab) -> None:
     assert {f["name"]: f["text"] for f in old["fields"]}["unit_price"] == "3.0"
 
 
+def test_a_late_save_of_another_field_is_merged(tab: Tab) -> None:
+    item = store(tab, "late")
+    tab.ask("save", **item, version=1, changes={"unit_price": "4"})
+    saved = tab.ask("save", **item, version=1, changes={"quantity": "11"})
+    assert (saved["conflict"], saved["pointer"]["version"]) == (None, 3)
+    shown = {f["name"]: f["text"] for f in tab.ask("open", **item, version=0)["fields"]}
+    assert (shown["unit_price"], shown["quantity"]) == ("4.0", "11")
+
+
 def test_results_keep_their_type_through_a_synchronous_call(tab: Tab) -> None:
     store(tab, "typed")
     assert tab.value("local.run('/stock/typed', 'total'), local.getobject('/stock/typed').total()") == "(30.0, 30.0)"

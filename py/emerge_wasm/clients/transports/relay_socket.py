@@ -6,12 +6,12 @@ Both are imported when a connection is made, so that this can be imported where 
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ...errors import LimitExceeded
+from ...sync import IN_PYODIDE
 from .registry import missing_package
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _too_full() -> LimitExceeded:
 
 def check_package() -> None:
     """Raise Unavailable, naming the extra, when this Python has no WebSocket."""
-    if sys.platform != "emscripten":
+    if not IN_PYODIDE:
         try:
             import websockets  # noqa: F401
         except ImportError as error:
@@ -53,7 +53,7 @@ def check_package() -> None:
 
 async def open_socket(url: str, token: str | None) -> RelaySocket:
     """Connect. Raises RelayRefused, or OSError when no relay answers."""
-    if sys.platform == "emscripten":
+    if IN_PYODIDE:
         return await _BrowserSocket.open(url)
     return await _ProgramSocket.open(url, token)
 

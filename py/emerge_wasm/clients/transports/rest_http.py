@@ -6,10 +6,11 @@ Both are imported when a request is made, so that this can be imported where nei
 from __future__ import annotations
 
 import socket
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, NamedTuple, Protocol
+
+from ...sync import IN_PYODIDE
 
 KEEP_ALIVE = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """TCP asks for life itself: a call may take long, while a machine that is gone is noticed within half a minute."""
@@ -42,7 +43,7 @@ class Http(Protocol):
 
 def make_http(patience: float) -> Http:
     """Whatever this Python has. `patience` is how long (s) a connection may take."""
-    return BrowserHttp() if sys.platform == "emscripten" else ProgramHttp(patience)
+    return BrowserHttp() if IN_PYODIDE else ProgramHttp(patience)
 
 
 class ProgramHttp:

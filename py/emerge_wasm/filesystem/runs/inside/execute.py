@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, ItemsView, Iterator, KeysView, ValuesView
@@ -25,6 +24,7 @@ from ....bundles import load
 from ....codec import decode, encode, pack_state, unpack_state
 from ....errors import CannotShip, EmergeError, Invalid, LimitExceeded
 from ....objects import METADATA, EmergeFile, EmergeObject
+from ....sync import IN_PYODIDE
 from ...runner import KEEP, MERGE, EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 from .capture import Output, capture
 from .failure import fault, user_code
@@ -239,7 +239,7 @@ async def execute(
     """
     limits = limits or Limits()
     execution = Execution(call, limits, given or {})
-    if sys.platform != "emscripten" and execution.wants_given():
+    if not IN_PYODIDE and execution.wants_given():
         return _decoded(await _in_thread(call, limits, given, tell))
     started = time.perf_counter()
     with capture(limits.output, tell) as output:
