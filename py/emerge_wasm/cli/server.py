@@ -11,7 +11,7 @@ import webbrowser
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -301,7 +301,7 @@ def up(
     run_until_stopped(serve, lambda found: _announce(session, found, text(found)))
 
 
-def _announce(session: Session, found: dict[str, Any], text: str) -> None:
+def _announce(session: Session, found: dict[str, str], text: str) -> None:
     print_json(found) if session.json else click.echo(text)
 
 
