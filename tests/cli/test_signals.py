@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import IGNORE_SIGINT, ROOT, start_server
 
-INTERRUPTED = "tests/filesystem/test_sync.py::test_interrupting_a_stream_ends_it_on_the_node"
+INTERRUPTED = "tests/clients/test_sync.py::test_interrupting_a_stream_ends_it_on_the_node"
 SERVERS = {
     "up": ("up", "--no-open", "--port", "0", "--node-port", "0", "--dir"),
     "node": ("node", "start", "--port", "0", "--rest", "0", "--store"),
