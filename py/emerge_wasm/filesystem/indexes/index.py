@@ -13,7 +13,7 @@ from ...store import prefix_end
 from ..core import Core
 from ..layout.catalogue import CATALOGUE, NONE, Definition, parse, progress_key, ready_key
 from .index_row import NOWHERE, REST, index_prefix, read_count, text_prefix
-from .progress import Progress, read_progress
+from .progress import BuildProgress, read_progress
 
 BUILDING, READY, FAILED = "building", "ready", "failed"
 
@@ -98,7 +98,7 @@ async def _indexes(core: Core, definitions: Sequence[Definition], ready: Sequenc
     return [_index(each, progress.get(each.id)) for each in definitions]
 
 
-def _index(definition: Definition, progress: Progress | None) -> Index:
+def _index(definition: Definition, progress: BuildProgress | None) -> Index:
     d = definition
     state = FAILED if d.error else READY if progress is None else BUILDING
     done, total = (progress.done, progress.total) if progress is not None else (0, 0)

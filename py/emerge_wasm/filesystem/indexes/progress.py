@@ -10,7 +10,7 @@ Cursor = tuple[tuple[bytes, str], ...]
 """Directories from the top of an index to where its building is, each with the last name that was done in it."""
 
 
-class Progress(NamedTuple):
+class BuildProgress(NamedTuple):
     """So many of so many objects are in an index. `counted`: the total is known."""
 
     done: int = 0
@@ -22,8 +22,8 @@ class Progress(NamedTuple):
         return engine.packb(self)
 
 
-def read_progress(raw: bytes | None) -> Progress:
+def read_progress(raw: bytes | None) -> BuildProgress:
     if raw is None:
-        return Progress()
+        return BuildProgress()
     done, total, counted, cursor = engine.unpackb(raw)
-    return Progress(done, total, counted, tuple((uuid, name) for uuid, name in cursor))
+    return BuildProgress(done, total, counted, tuple((uuid, name) for uuid, name in cursor))

@@ -21,7 +21,7 @@ from ...layout.record import entry_key
 from ..definitions import add_definitions, read_catalogue
 from ..index_row import prefixes_of
 from ..maintain import SPARE
-from ..progress import Progress, read_progress
+from ..progress import BuildProgress, read_progress
 from .page import IndexPage, fill_page, name_pair
 from .walk import Walk, WalkedEntry, count_objects
 
@@ -178,7 +178,7 @@ class _Build:
         self._definition = definition
         self._key = progress_key(definition.id)
         self._held: bytes | None = None  # the row of the progress
-        self._progress = Progress()
+        self._progress = BuildProgress()
         self._at_once = AT_ONCE
 
     async def run(self) -> None:
@@ -218,7 +218,7 @@ class _Build:
     def _room(self) -> int:
         return self._core.store.capabilities.largest_batch - SPARE
 
-    async def _commit(self, batch: Batch, progress: Progress | None) -> None:
+    async def _commit(self, batch: Batch, progress: BuildProgress | None) -> None:
         """Commit, while no index came or went and nobody else is building this one. Raises BuildOvertaken, and Conflict
         when an object was changed."""
         batch.expects[:0] = [(*CATALOGUE, self._catalogue), ("meta", self._key, self._held)]
@@ -234,7 +234,7 @@ class _Build:
                 raise BuildOvertaken from error
             raise
         self._held = held
-        self._progress = progress or Progress()
+        self._progress = progress or BuildProgress()
 
     async def _give_up(self, page: IndexPage) -> None:
         """Two objects have what a unique index keeps apart: it is given up, if they still do."""
