@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
 from uuid import uuid4
 
 from .. import graphql
@@ -81,7 +80,7 @@ class Filesystem:
     def uuid(self) -> str:
         return self.core.uuid
 
-    def dispatch(self, name: str, args: Sequence[Any], context: Context | None = None) -> Answer:
+    def dispatch(self, name: str, args: Sequence[object], context: Context | None = None) -> Answer:
         """Run an operation by name with positional arguments: an awaitable, or an iterator of a stream's items.
 
         Raises Invalid for an unknown name or arguments that do not fit, before anything runs.

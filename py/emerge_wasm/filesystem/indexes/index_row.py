@@ -19,7 +19,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 from ...codec import Record, decode, encode
 from ...errors import EmergeError
@@ -38,8 +37,8 @@ METADATA = ("name", "type", "class_name", "bundle", "perms", "owner", "group", "
 
 _HIDDEN = frozenset(OF_OBJECTS)  # an object has these from its entry, whatever its state says
 
-ABSENT: Any = object()
-UNREADABLE: dict[str, Any] = {}
+ABSENT: object = object()
+UNREADABLE: dict[str, object] = {}
 _LARGE = 4096  # bits above which an int is not compared with a Decimal
 _COUNTS = struct.Struct(">II")
 
@@ -66,7 +65,7 @@ def prefixes_of(id: int) -> tuple[bytes, ...]:
     return index_prefix(id), unique_prefix(id), text_prefix(id)
 
 
-def read_state(raw: bytes | None) -> dict[str, Any]:
+def read_state(raw: bytes | None) -> dict[str, object]:
     """The fields of a state; none of one that cannot be read, so that its object is found in the rest."""
     try:
         state = decode(raw) if raw is not None else UNREADABLE
@@ -75,7 +74,7 @@ def read_state(raw: bytes | None) -> dict[str, Any]:
     return state if isinstance(state, dict) else UNREADABLE
 
 
-def value_of(entry: Entry, state: dict[str, Any], field: str) -> Any:
+def value_of(entry: Entry, state: dict[str, object], field: str) -> object:
     """What an object has at `price` or, in plain nested data, at `address.city`; ABSENT where there is nothing."""
     first, *rest = field.split(".")
     if first in _HIDDEN or (first not in state and not rest):
@@ -93,7 +92,7 @@ def is_hidden(shape: Shape, field: str) -> bool:
     return bool(shape.opaque) or field.split(".")[0] in shape.computed
 
 
-def is_lacking(shape: Shape, state: dict[str, Any], field: str) -> bool:
+def is_lacking(shape: Shape, state: dict[str, object], field: str) -> bool:
     """Whether an object has no such attribute at all: no predicate holds that must read it."""
     first = field.split(".")[0]
     if first in state or first in _HIDDEN or first in METADATA or shape.opaque or state is UNREADABLE:
@@ -103,7 +102,7 @@ def is_lacking(shape: Shape, state: dict[str, Any], field: str) -> bool:
 
 
 def rows_of(
-    definition: Definition, parent: bytes, entry: Entry, state: dict[str, Any], shape: Shape, most: int
+    definition: Definition, parent: bytes, entry: Entry, state: dict[str, object], shape: Shape, most: int
 ) -> dict[bytes, bytes]:
     """The rows that one index has of an object of a class of that shape; one in the rest when they would be more than
     `most`."""
@@ -124,13 +123,13 @@ def where_of(parent: bytes, entry: Entry) -> bytes:
     return parent + entry.version.to_bytes(8, "big") + entry.name.encode()
 
 
-def _place(values: list[Any]) -> bytes:
+def _place(values: list[object]) -> bytes:
     keys = [sort_key(value) for value in values]
     return REST if None in keys else b"".join(key for key in keys if key is not None)
 
 
 def _text_rows(
-    definition: Definition, parent: bytes, entry: Entry, state: dict[str, Any], most: int
+    definition: Definition, parent: bytes, entry: Entry, state: dict[str, object], most: int
 ) -> dict[bytes, bytes]:
     counts, length = count_words(value_of(entry, state, definition.fields[0]))
     if len(counts) > most:
@@ -147,7 +146,7 @@ def read_count(value: bytes) -> tuple[int, int, bytes]:
     return *_COUNTS.unpack_from(value), value[_COUNTS.size :]
 
 
-def exact_key(values: list[Any]) -> bytes | None:
+def exact_key(values: list[object]) -> bytes | None:
     """Sixteen bytes, the same for equal values only; None when one of them is absent, None or NaN."""
     parts = [_exact(value) for value in values]
     if None in parts:
@@ -155,7 +154,7 @@ def exact_key(values: list[Any]) -> bytes | None:
     return hashlib.sha256(encode(parts)).digest()[:16]
 
 
-def _exact(value: Any) -> list[Any] | None:
+def _exact(value: object) -> list[object] | None:
     if value is None or value is ABSENT or value != value:
         return None
     if isinstance(value, (bool, int, float, Decimal)):
@@ -164,7 +163,7 @@ def _exact(value: Any) -> list[Any] | None:
     return ["value", value] if key is None or type(value) in (str, bytes) else ["key", key]
 
 
-def _number(value: bool | int | float | Decimal) -> Any:
+def _number(value: bool | int | float | Decimal) -> object:
     """The same for equal numbers of different types."""
     if isinstance(value, int) and value.bit_length() > _LARGE:
         return int(value)
@@ -182,7 +181,7 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
-def words_of(value: Any) -> Iterator[str]:
+def words_of(value: object) -> Iterator[str]:
     """The words of a str, or of all str of a list, in their order; none of anything else."""
     if isinstance(value, str):
         for word in _WORD.findall(fold(value)):
@@ -193,7 +192,7 @@ def words_of(value: Any) -> Iterator[str]:
                 yield from words_of(held)
 
 
-def count_words(value: Any) -> tuple[dict[str, int], int]:
+def count_words(value: object) -> tuple[dict[str, int], int]:
     """How often each word is there, and how many words there are."""
     counts = Counter(words_of(value))
     return counts, counts.total()

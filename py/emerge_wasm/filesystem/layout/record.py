@@ -14,7 +14,7 @@ spaces   entries    parent uuid + name  -> entry (uuid, kind, pointer fields)
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from ...codec.msgpack_engine import engine
 from ...objects import DIRECTORY
@@ -100,7 +100,7 @@ class Entry(NamedTuple):
         fields = engine.unpackb(raw[17:])  # to make a tuple as such is quicker than by its names
         return tuple.__new__(cls, (raw[:16], *fields, 0, "") if len(fields) == _PLAIN - 1 else (raw[:16], *fields))
 
-    def wire(self, directory: str, node: str) -> dict[str, Any]:
+    def wire(self, directory: str, node: str) -> dict[str, object]:
         """The pointer (see `objects.Pointer`) as a plain map, which is what operations return."""
         return {
             "uuid": self.uuid.hex(),

@@ -37,7 +37,7 @@ async def add(
     return (await change_objects(core, context, [write], "add", puts))[0]
 
 
-def _list_in(state: Any, field: str, path: str) -> list[Any]:
+def _list_in(state: Any, field: str, path: str) -> list[object]:
     """The list that `field` (`orders`, `orders.0.lines`) leads to; an absent or empty last field becomes one."""
     value = state
     for step, part in enumerate(parts := field.split(".")):
@@ -66,7 +66,7 @@ async def mixin(core: Core, context: Context, first: str, second: str, class_nam
     found = [await find(core, context, each, "r") for each in (first, second)]
     bundles: dict[str, bytes] = {}
     classes = [await _class_of(core, each, bundles) for each in found]
-    states: list[dict[str, Any]] = [decode(await load_state(core, each.entry, each.path)) for each in found]
+    states: list[dict[str, object]] = [decode(await load_state(core, each.entry, each.path)) for each in found]
     mixed = mix(classes[0], classes[1], class_name, bundles.get)
     state = encode({**states[1], **states[0]})
     sent = {mixed.hash: mixed.data}

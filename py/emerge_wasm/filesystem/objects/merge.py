@@ -25,7 +25,12 @@ from .read import load_bundles
 Edit = Callable[[Entry, bytes | None], tuple[Entry, bytes]]
 """Given the entry that is there (or a fresh one) and its state: the entry with its new class and so on, and state."""
 
-_ABSENT: Any = object()
+_ABSENT = object()
+
+Sides = tuple[object, object, object]
+"""Base, theirs, mine."""
+
+_COLLECTIONS = (list, set, frozenset, tuple)
 _CLASS = ("type", "class_name", "bundle")
 
 
@@ -43,11 +48,12 @@ async def merge(
     base = VersionRecord.unpack(raw).entry
     base_state = await load_state(core, base, place.path)
     entry, mine = edit(base, base_state)
-    of_class = _pick(*([getattr(side, name) for name in _CLASS] for side in (base, old, entry)))
+    of_class = _pick(*([str(getattr(side, name)) for name in _CLASS] for side in (base, old, entry)))
     fields, overlapping = merge_fields(decode(base_state), decode(theirs), decode(mine))
-    if of_class is _ABSENT:
+    if of_class is None:
         raise conflict(core, place, old, version, theirs, mine, base_state, ["class"])
-    merged = old._replace(**dict(zip(_CLASS, of_class, strict=True)))
+    type, class_name, bundle = of_class
+    merged = old._replace(type=type, class_name=class_name, bundle=bundle)
     if overlapping:
         rules = await _rules(core, merged.bundle)
         apart = [name for name in overlapping if name not in rules]
@@ -59,11 +65,11 @@ async def merge(
 
 
 def merge_fields(
-    base: dict[str, Any], theirs: dict[str, Any], mine: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, tuple[Any, Any, Any]]]:
+    base: dict[str, object], theirs: dict[str, object], mine: dict[str, object]
+) -> tuple[dict[str, object], dict[str, Sides]]:
     """The merged fields, in the order of theirs, and (base, theirs, mine) of those that both sides changed."""
-    merged: dict[str, Any] = {}
-    overlapping: dict[str, tuple[Any, Any, Any]] = {}
+    merged: dict[str, object] = {}
+    overlapping: dict[str, Sides] = {}
     for name in {**theirs, **mine}:
         was, there, here = (side.get(name, _ABSENT) for side in (base, theirs, mine))
         if not _same(was, there) and not _same(was, here):
@@ -98,14 +104,14 @@ def conflict(
     )
 
 
-def _pick(base: Any, theirs: Any, mine: Any) -> Any:
-    """The side that changed, or what both say; absent when they differ (or it is absent there)."""
-    if _same(base, mine) or _same(theirs, mine):
+def _pick(base: list[str], theirs: list[str], mine: list[str]) -> list[str] | None:
+    """The side that changed, or what both say; None when they differ."""
+    if mine in (base, theirs):
         return theirs
-    return mine if _same(base, theirs) else _ABSENT
+    return mine if base == theirs else None
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: object, other: object) -> bool:
     if one is _ABSENT or other is _ABSENT:
         return one is other
     return one is other or encode(one) == encode(other)
@@ -124,8 +130,8 @@ async def _by_rule(
     state: bytes,
     name: str,
     rule: str,
-    sides: tuple[Any, Any, Any],
-) -> Any:
+    sides: Sides,
+) -> object:
     base, theirs, mine = (None if side is _ABSENT else side for side in sides)
     built_in = _RULES.get(rule)
     if built_in is not None:
@@ -154,11 +160,11 @@ async def _by_rule(
     return (await execution.runner.run(call)).result
 
 
-def _sum(base: Any, theirs: Any, mine: Any) -> Any:
+def _sum(base: Any, theirs: Any, mine: Any) -> object:
     return theirs + mine if base is None else theirs + (mine - base)
 
 
-def _union(base: Any, theirs: Any, mine: Any) -> Any:
+def _union(base: Any, theirs: object, mine: object) -> object:
     """What either side added, less what either removed, in the order of theirs; a key that both changed is mine."""
     if isinstance(theirs, dict) and isinstance(mine, dict):
         before = base or {}
@@ -168,7 +174,7 @@ def _union(base: Any, theirs: Any, mine: Any) -> Any:
             for key, value in mine.items()
             if key not in before or (key in theirs and not _same(value, before[key]))
         }
-    if not all(isinstance(side, (list, set, frozenset, tuple)) for side in (theirs, mine)):
+    if not (isinstance(theirs, _COLLECTIONS) and isinstance(mine, _COLLECTIONS)):
         raise TypeError
     was, here = ({encode(item) for item in side or ()} for side in (base, mine))
     there = {encode(item) for item in theirs}
@@ -177,7 +183,7 @@ def _union(base: Any, theirs: Any, mine: Any) -> Any:
     return type(theirs)(items)
 
 
-_RULES: dict[str, Callable[[Any, Any, Any], Any]] = {
+_RULES: dict[str, Callable[[object, object, object], object]] = {
     "sum": _sum,
     "union": _union,
     "last": lambda base, theirs, mine: mine,

@@ -58,16 +58,15 @@ def _fitting(entries: list[Entry]) -> list[Entry]:
     return [entry for entry, size in zip(entries, sizes, strict=True) if size <= PAGE_BYTES] or entries[:1]
 
 
-async def cat(core: Core, context: Context, path: str, version: int, as_of: str) -> Any:
+async def cat(core: Core, context: Context, path: str, version: int, as_of: str) -> object:
     """The state at `path`; when nothing is there, the longest prefix before a dot that exists, and a property of it."""
     ways = readings(path)
     for object_path, properties in ways:
         if len(ways) > 1 and not await _is_there(core, object_path, as_of):
             continue
         found = await find(core, context, object_path, "r", version, as_of)
-        value: Any = decode(await load_state(core, found.entry, found.path))
-        if properties:
-            value = {**found.entry.wire(found.directory, core.node), **value}
+        state = decode(await load_state(core, found.entry, found.path))
+        value = {**found.entry.wire(found.directory, core.node), **state} if properties else state
         return await _reach(core, context, value, properties, found.path, as_of)
     raise not_found(path)
 
@@ -92,7 +91,7 @@ def readings(path: str) -> list[tuple[str, list[str]]]:
     return [(join_path(*names[:-1], last), properties) for last, properties in ways if last and all(properties)]
 
 
-async def _reach(core: Core, context: Context, value: Any, properties: list[str], path: str, as_of: str) -> Any:
+async def _reach(core: Core, context: Context, value: object, properties: list[str], path: str, as_of: str) -> object:
     """What the properties lead to from a value, on into the objects that references name."""
     for number, property in enumerate(properties):
         if isinstance(value, Reference):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ...bundles import parse
 from ...codec import decode, encode
@@ -118,7 +117,7 @@ async def save_run(
     return (await change_objects(core, context, [write], operation))[0]
 
 
-def _check_state(state: bytes, path: str) -> dict[str, Any]:
+def _check_state(state: bytes, path: str) -> dict[str, object]:
     try:
         fields = decode(state)
     except Invalid as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable
-from typing import Any
 
 from ...operations import Wire
 
@@ -59,7 +58,7 @@ class Feed:
             await asyncio.gather(task, return_exceptions=True)
 
 
-async def together(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+async def together(works: Iterable[Coroutine[object, object, None]]) -> None:
     """Do all of it at once; when one fails, or this is cancelled, none goes on."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:

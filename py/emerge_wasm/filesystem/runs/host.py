@@ -14,7 +14,7 @@ from typing import Any
 
 from ...context import Context
 from ...errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
-from ...operations import Dispatch, Wire, find_operation
+from ...operations import Dispatch, Values, Wire, find_operation
 from .capacity import Seat
 
 CALLS = 10_000
@@ -41,10 +41,10 @@ class Caller:
         self._left = limit
         self._limit = limit
         self._limited: LimitExceeded | None = None  # the last limit that a call met
-        self._under_way: Counter[asyncio.Task[Any]] = Counter()
+        self._under_way: Counter[asyncio.Task[object]] = Counter()
         self._over = False
 
-    async def call(self, name: str, args: list[Any], context: Wire | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         if find_operation(name).streams:
             raise Invalid(f"{name} gives a stream", path=self._path)
         async with self._noted():
@@ -54,7 +54,7 @@ class Caller:
                 self._limited = error
                 raise
 
-    async def stream(self, name: str, args: list[Any], context: Wire | None = None) -> AsyncGenerator[Any, None]:
+    async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[Any, None]:
         if not find_operation(name).streams:
             raise Invalid(f"{name} gives no stream", path=self._path)
         async with aclosing(self._begin(name, args, context)) as items:
@@ -70,7 +70,7 @@ class Caller:
         if self._tell is not None and not self._over:
             self._tell(text)
 
-    def _begin(self, name: str, args: list[Any], wanted: Wire | None) -> Any:
+    def _begin(self, name: str, args: Values, wanted: Wire | None) -> Any:
         self._left -= 1
         if self._left < 0:
             self._limited = LimitExceeded(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from ...context import asker
 from ...errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
@@ -35,8 +34,8 @@ class RunRequest:
     """What is to be run. `operation` is that of the version it makes; a `query` keeps its results."""
 
     method: str
-    args: list[Any]
-    kwargs: dict[str, Any]
+    args: list[object]
+    kwargs: dict[str, object]
     arguments: str  # their digest
     operation: str = "run"
 
@@ -46,7 +45,9 @@ class RunRequest:
         return KEEP + self.method if self.operation == "query" else self.method
 
 
-def make_request(path: str, method: str, args: list[Any], kwargs: dict[str, Any], operation: str = "run") -> RunRequest:
+def make_request(
+    path: str, method: str, args: list[object], kwargs: dict[str, object], operation: str = "run"
+) -> RunRequest:
     """NotFound for what is no method's name."""
     if not method.isidentifier():
         raise NotFound(f"no method is called {method[:80]!r}", path=path, remedy="see methods(path)")

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
 from ...errors import EmergeError
 from ...operations import Context, Values, Wire
@@ -28,7 +27,7 @@ PROGRESS_SECONDS = 0.1
 
 async def run(
     core: Core, context: Context, path: str, method: str, args: Values | None, kwargs: Wire | None, receipt: bool
-) -> Any:
+) -> object:
     ask = make_request(path, method, list(args or []), dict(kwargs or {}))
     runner_of(core, path)
     found = await find(core, context, path, "x")
@@ -59,7 +58,7 @@ async def runstream(
             yield event
 
 
-async def query(core: Core, context: Context, path: str) -> Any:
+async def query(core: Core, context: Context, path: str) -> object:
     ask = make_request(path, "query", [], {}, "query")
     return (await invoke(core, context, path, ask))["result"]
 

@@ -12,7 +12,6 @@ import logging
 import os
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 from ...codec import encode
 from ...codec.msgpack_engine import engine
@@ -168,7 +167,7 @@ def make_receipt(
     return Receipt(entry.uuid, stamp, wire)
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """SHA-256 (hex) of an encoded value."""
     return sha256(encode(value)).hexdigest()
 

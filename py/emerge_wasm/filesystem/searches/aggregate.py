@@ -10,7 +10,6 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from ...codec import encode
 from ...context import Context
@@ -47,7 +46,7 @@ class Wanted:
 
 @dataclass(slots=True)
 class Group:
-    keys: list[Any]
+    keys: list[object]
     figures: list[Figure]
 
 
@@ -91,9 +90,9 @@ def make_table(values: Wire, by: Names | None) -> Table:
     return Table(names, wanted)
 
 
-def _read(name: Any, asked: Any) -> Wanted:
+def _read(name: object, asked: object) -> Wanted:
     """A figure as it is asked for: [function, field, …]. Raises Invalid."""
-    if type(name) is not str or type(asked) not in (list, tuple) or not asked or asked[0] not in FUNCTIONS:
+    if not isinstance(name, str) or not isinstance(asked, (list, tuple)) or not asked or asked[0] not in FUNCTIONS:
         raise Invalid(
             f"{name!r:.80} asks for no figure: {asked!r:.80}",
             remedy=f'write ["sum", "price"], ["count"] …: {", ".join(FUNCTIONS)}',
@@ -105,8 +104,8 @@ def _read(name: Any, asked: Any) -> Wanted:
     return Wanted(name, field, make_figure(function, list(arguments[1:])))
 
 
-def _text(field: Any) -> str:
-    if type(field) is not str:
+def _text(field: object) -> str:
+    if not isinstance(field, str):
         raise Invalid(f"{field!r:.80} is not the name of a field")
     return field
 
@@ -124,7 +123,7 @@ class Table:
         if not by:
             self._group([])
 
-    def add(self, size: int, columns: Sequence[Sequence[Any]], note: Note) -> None:
+    def add(self, size: int, columns: Sequence[Sequence[object]], note: Note) -> None:
         """So many objects, by the values that they have in each of the fields."""
         none = [ABSENT] * size
         keys = [columns[self._place[name]] for name in self._by]
@@ -141,7 +140,7 @@ class Table:
                 limit="values",
             )
 
-    def _count(self, wanted: Wanted, figure: Figure, value: Any, number: int, note: Note) -> None:
+    def _count(self, wanted: Wanted, figure: Figure, value: object, number: int, note: Note) -> None:
         before = figure.held
         try:
             figure.add(value)
@@ -149,7 +148,7 @@ class Table:
         except TypeError as error:
             note(number, f"TypeError: {wanted.name}: {error}")
 
-    def _group(self, keys: list[Any]) -> Group:
+    def _group(self, keys: list[object]) -> Group:
         mark = tuple(map(identity, keys))
         group = self._groups.get(mark)
         if group is None:

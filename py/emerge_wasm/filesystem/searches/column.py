@@ -36,7 +36,7 @@ class Columns:
         self._errors = errors
         self._fields = [check_field(field) for field in fields]
 
-    async def of(self, page: Sequence[Candidate]) -> list[list[Any]]:
+    async def of(self, page: Sequence[Candidate]) -> list[list[object]]:
         """For each field the values that these objects have in it; ABSENT where there is none."""
         shapes = await self._evaluation.shapes({each.kind for each in page})
         rows = []
@@ -52,8 +52,8 @@ class Columns:
         pointer = candidate.entry.wire(candidate.directory, self._core.node)
         return Row(pointer, candidate.state or b"\x80", shape)
 
-    async def _column(self, field: str, page: Sequence[Candidate], rows: Sequence[Row]) -> list[Any]:
-        values: list[Any] = []
+    async def _column(self, field: str, page: Sequence[Candidate], rows: Sequence[Row]) -> list[object]:
+        values: list[object] = []
         asked: list[int] = []
         why = ""
         for number, row in enumerate(rows):
@@ -74,7 +74,7 @@ class Columns:
         return values
 
 
-def _reach(row: Row, field: str) -> Any:
+def _reach(row: Row, field: str) -> object:
     """The value of a field; ABSENT where there is none. Raises NeedsCode."""
     first, *rest = field.split(".")
     try:
@@ -94,7 +94,7 @@ def _reach(row: Row, field: str) -> Any:
 _CONTAINERS = (list, tuple, set, frozenset)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> object:
     """A value as the codec reads and writes it, its instances as records."""
     kind = type(value)
     if kind is Nested:

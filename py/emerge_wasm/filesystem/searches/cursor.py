@@ -16,12 +16,12 @@ from ...errors import EmergeError, Invalid
 AGAIN = "search again, without the cursor"
 
 
-def fingerprint(*parts: Any) -> bytes:
+def fingerprint(*parts: object) -> bytes:
     """Eight bytes that tell searches apart."""
     return hashlib.sha256(encode(list(parts))).digest()[:8]
 
 
-def write_cursor(mark: bytes, *position: Any) -> str:
+def write_cursor(mark: bytes, *position: object) -> str:
     """The cursor of the search that has this fingerprint, at a position of plain values."""
     return base64.urlsafe_b64encode(encode([mark, *position])).decode()
 

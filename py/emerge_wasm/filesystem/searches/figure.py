@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
@@ -29,9 +29,9 @@ class Figure(Protocol):
 
     held: int
 
-    def add(self, value: Any) -> None: ...
+    def add(self, value: object) -> None: ...
 
-    def result(self) -> Any: ...
+    def result(self) -> object: ...
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Count:
     held: int = 0
     total: int = 0
 
-    def add(self, value: Any) -> None:
+    def add(self, value: object) -> None:
         self.total += 1
 
     def result(self) -> int:
@@ -59,7 +59,7 @@ class Sum:
     _decimals: Decimal = Decimal(0)
     _span: timedelta = timedelta(0)
 
-    def add(self, value: Any) -> None:
+    def add(self, value: object) -> None:
         kind = bool_as_int(type(value))
         if kind not in (int, float, Decimal, timedelta):
             raise TypeError(f"a {kind.__name__} is no number")
@@ -67,13 +67,13 @@ class Sum:
             raise TypeError("numbers and time spans cannot be added")
         self._kinds.add(kind)
         self.count += 1
-        if kind is int:
+        if isinstance(value, int):
             self._ints += value
-        elif kind is float:
+        elif isinstance(value, float):
             self._add_float(value)
-        elif kind is Decimal:
+        elif isinstance(value, Decimal):
             self._decimals = _EXACT.add(self._decimals, value)
-        else:
+        elif isinstance(value, timedelta):
             self._span += value
 
     def _add_float(self, value: float) -> None:
@@ -83,7 +83,7 @@ class Sum:
         else:
             self._odd = value if self._odd is None else self._odd + value
 
-    def result(self) -> Any:
+    def result(self) -> object:
         if timedelta in self._kinds:
             return self._span
         if Decimal in self._kinds:
@@ -92,7 +92,7 @@ class Sum:
             return self._ints
         return self._odd if self._odd is not None else nearest_float(self._fraction())
 
-    def mean(self) -> Any:
+    def mean(self) -> object:
         if not self.count:
             return None
         if timedelta in self._kinds:
@@ -114,7 +114,7 @@ class Sum:
 
 @dataclass(slots=True)
 class Mean(Sum):
-    def result(self) -> Any:
+    def result(self) -> object:
         return self.mean()
 
 
@@ -126,7 +126,7 @@ class Extreme:
     held: int = 1
     _found: tuple[bytes, Any] | None = None
 
-    def add(self, value: Any) -> None:
+    def add(self, value: object) -> None:
         key = sort_key(value)
         if key is None:
             raise TypeError(f"a {type(value).__name__} has no place in an order")
@@ -140,7 +140,7 @@ class Extreme:
             return (key > held) is self.greatest
         return bool(value > other if self.greatest else value < other)
 
-    def result(self) -> Any:
+    def result(self) -> object:
         return None if self._found is None else self._found[1]
 
 
@@ -151,7 +151,7 @@ class Distinct:
     held: int = 0
     _seen: set[Hashable] = field(default_factory=set)
 
-    def add(self, value: Any) -> None:
+    def add(self, value: object) -> None:
         self._seen.add(identity(value))
         self.held = len(self._seen)
 
@@ -163,19 +163,19 @@ class Distinct:
 class Sample:
     """What is known only once all values are there, by a function of them in order."""
 
-    measure: Callable[[list[Any]], Any]
+    measure: Callable[[list[Any]], object]
     held: int = 0
     _values: list[Any] = field(default_factory=list)
     _decimal: bool = False
 
-    def add(self, value: Any) -> None:
+    def add(self, value: object) -> None:
         if bool_as_int(type(value)) not in (int, float, Decimal):
             raise TypeError(f"a {type(value).__name__} is no number")
         self._decimal = self._decimal or type(value) is Decimal
         self._values.append(value)
         self.held += 1
 
-    def result(self) -> Any:
+    def result(self) -> object:
         values = [Decimal(value) for value in self._values] if self._decimal else self._values
         if not values:
             return None
@@ -184,14 +184,14 @@ class Sample:
         return self.measure(sorted(values))
 
 
-def deviation(values: list[Any]) -> Any:
+def deviation(values: list[Any]) -> object:
     """The standard deviation of a sample (n - 1), None of one value."""
     if len(values) < 2:
         return None
     return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
 
 
-def percentile(values: list[Any], percent: float) -> Any:
+def percentile(values: list[Any], percent: float) -> object:
     """Between the two nearest values, in proportion, as numpy does by default."""
     place = Fraction(percent) * (len(values) - 1) / 100
     low = math.floor(place)
@@ -206,11 +206,11 @@ def percentile(values: list[Any], percent: float) -> Any:
     return nearest_float(Fraction(first) + (Fraction(second) - Fraction(first)) * part)
 
 
-def make_figure(name: str, arguments: list[Any]) -> Callable[[], Figure]:
+def make_figure(name: str, arguments: Sequence[object]) -> Callable[[], Figure]:
     """What makes figures of a function; Invalid, naming it, for one that is not known or lacks its arguments."""
     if name == "percentile":
-        percent: Any = arguments[0] if len(arguments) == 1 else None
-        if type(percent) not in (int, float) or not 0 <= percent <= 100:
+        percent = arguments[0] if len(arguments) == 1 else None
+        if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not 0 <= percent <= 100:
             raise Invalid("percentile wants a field and a number from 0 to 100", remedy='["percentile", "price", 95]')
         return lambda: Sample(lambda values: percentile(values, percent))
     make = _MAKERS.get(name)
@@ -244,13 +244,14 @@ def nearest_float(value: Fraction) -> float:
 
 
 _OWN = frozenset({str, bytes, bool, type(None)})
+_NUMBERS = frozenset({int, float, Decimal})
 
 
-def identity(value: Any) -> Hashable:
+def identity(value: object) -> Hashable:
     """The same for values that are the same: equal numbers are (but not True and 1), and equal values of one type."""
     kind = type(value)
     if kind in _OWN:
         return kind.__name__, value
-    if kind in (int, float, Decimal) and not math.isnan(value):
+    if kind in _NUMBERS and isinstance(value, (int, float, Decimal)) and not math.isnan(value):
         return "number", value
     return kind.__name__, encode(value)

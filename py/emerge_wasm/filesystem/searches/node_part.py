@@ -12,7 +12,7 @@ from contextlib import aclosing
 from typing import Any
 
 from ...context import Context
-from ...operations import Wire
+from ...operations import Answer, Wire
 from ...paths import child_path
 from ...query.order import sort_key
 from ..core import Core
@@ -109,7 +109,7 @@ async def back_part(core: Core, context: Context, uuid: str, cursor: str, limit:
     return await back_references(core, context, bytes.fromhex(uuid), cursor, limit)
 
 
-PARTS: dict[str, Callable[..., Any]] = {
+PARTS: dict[str, Callable[..., Answer]] = {
     "_ordered": ordered_part,
     "_text": text_part,
     "_columns": columns_part,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...errors import Invalid
 from ...query.exact_range import ExactRange
@@ -43,7 +42,7 @@ class Span:
     low: bytes
     high: bytes
 
-    def admits(self, shape: Shape, entry: Entry, state: dict[str, Any]) -> bool:
+    def admits(self, shape: Shape, entry: Entry, state: dict[str, object]) -> bool:
         """Whether an object's value lies within, or has no place in the order."""
         if is_lacking(shape, state, self.field):
             return False
@@ -70,7 +69,7 @@ class Branch:
         prefix = b"".join(span.low for span in self.spans[:-1])
         return prefix + self.spans[-1].low, prefix + self.spans[-1].high
 
-    def admits(self, shape: Shape, entry: Entry, state: dict[str, Any]) -> bool:
+    def admits(self, shape: Shape, entry: Entry, state: dict[str, object]) -> bool:
         return all(span.admits(shape, entry, state) for span in self.spans)
 
     def sure(self, certain: dict[str, ExactRange] | None) -> ExactRange | None:
@@ -251,7 +250,7 @@ def text_of(want: Range) -> str:
     return f"{want.field} >= {_shown(want.low)}" if want.high is ABSENT else f"{want.field} <= {_shown(want.high)}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """A value as one writes it, when that is not too long (Python refuses to write integers of many digits)."""
     if isinstance(value, int) and value.bit_length() > 1000:
         return "a large number"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
 
 from ...context import Context
 from ...operations import Wire
@@ -46,7 +45,7 @@ class Search:
     judge: Judge
     choices: Choices = field(default_factory=Choices)
 
-    def mark(self, *parts: Any) -> bytes:
+    def mark(self, *parts: object) -> bytes:
         """What tells this search from others, for its cursor."""
         asked = self.expression or {}
         asks = [asked.get(part) for part in _PARTS]
@@ -75,7 +74,7 @@ class Search:
         sure = way[0].sure(self.predicate.exact_ranges())
         return None if sure is None else (sure.low, sure.high)
 
-    def fitting(self, way: Way | None, mark: Any = None, first: int = 500) -> Candidates:
+    def fitting(self, way: Way | None, mark: object = None, first: int = 500) -> Candidates:
         """The objects that a plan gives and for which the predicate is true, page by page."""
         certain = self.predicate.exact_ranges() if way and self.expression else None
         return self.judge.fitting(self.scanner.scan(way, mark, first, certain))
@@ -90,7 +89,7 @@ class Search:
 
 
 @lru_cache(maxsize=256)
-def _read_again(text: Any, values: Any, bundle: str) -> Predicate:
+def _read_again(text: object, values: object, bundle: str) -> Predicate:
     return read_predicate({"text": text, "values": values, "bundle": bundle})
 
 

@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
 
 from ...context import Context
 from ...errors import Invalid
@@ -77,7 +76,7 @@ class Scanner:
     moment: str = ""
 
     async def scan(
-        self, way: Way | None, mark: Any = None, first: int = PAGE_ROWS, certain: dict[str, ExactRange] | None = None
+        self, way: Way | None, mark: object = None, first: int = PAGE_ROWS, certain: dict[str, ExactRange] | None = None
     ) -> Candidates:
         """What the plan gives (None: a walk over everything), after a mark; in pages that grow from `first`.
 
@@ -90,7 +89,7 @@ class Scanner:
         async for page in self._scan(scans_of(way, certain), way, mark, first):
             yield page
 
-    async def _scan(self, scans: list[Scan], way: Way, mark: Any = None, first: int = PAGE_ROWS) -> Candidates:
+    async def _scan(self, scans: list[Scan], way: Way, mark: object = None, first: int = PAGE_ROWS) -> Candidates:
         number, key = _read_mark(mark, len(scans)) if mark is not None else (0, b"")
         whereabouts = Whereabouts(self.core, self.context, self.top)
         for each in range(number, len(scans)):
@@ -122,7 +121,7 @@ class Scanner:
         beside = [Scan(scan.index, bounds) for bounds in around if bounds[0] < bounds[1]]
         return total, self._scan([*beside, *rest], way)
 
-    async def walk(self, mark: Any = None, first: int = PAGE_ROWS) -> Candidates:
+    async def walk(self, mark: object = None, first: int = PAGE_ROWS) -> Candidates:
         names = _read_names(mark) if mark is not None else ()
         spots = walk_objects(self.core, self.context, self.top, self.moment, names)
         async for page in with_states(self.core, spots, first):
@@ -194,13 +193,13 @@ def _owner(way: Way, candidate: Candidate, shape: Shape) -> int:
     return next(admitted, -1)
 
 
-def _read_names(mark: Any) -> PathNames:
+def _read_names(mark: object) -> PathNames:
     if type(mark) is not list or not 0 < len(mark) <= DEPTH_LIMIT or not all(type(name) is str for name in mark):
         raise Invalid("this cursor is of another plan", remedy=AGAIN)
     return tuple(mark)
 
 
-def _read_mark(mark: Any, scans: int) -> tuple[int, bytes]:
+def _read_mark(mark: object, scans: int) -> tuple[int, bytes]:
     if type(mark) is not list or [type(part) for part in mark] != [int, bytes] or not 0 <= mark[0] < scans:
         raise Invalid("this cursor is of another plan", remedy=AGAIN)
     return mark[0], mark[1]

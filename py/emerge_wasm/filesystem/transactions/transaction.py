@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from inspect import isasyncgenfunction
@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from ...context import Context
 from ...errors import Conflict, Invalid, LimitExceeded, NotFound, PermissionDenied
-from ...operations import Wire
+from ...operations import Answer, Wire
 from ...paths import check_name
 from ...store import Store
 from ..core import Core, Part
@@ -195,8 +195,8 @@ TRANSACTIONS = Part(Transactions)
 
 # --- operations in a transaction
 def call_inside(
-    core: Core, context: Context, handler: OperationHandler, args: Sequence[Any], *, whole: bool = False
-) -> Awaitable[Any] | AsyncIterator[Any]:
+    core: Core, context: Context, handler: OperationHandler, args: Sequence[object], *, whole: bool = False
+) -> Answer:
     """Run an operation in the transaction that the context names; it leaves no trace when it fails."""
     if whole:
         return _whole_inside(core, context, handler, args)
@@ -205,14 +205,14 @@ def call_inside(
     return _await_inside(core, context, handler, args)
 
 
-async def _await_inside(core: Core, context: Context, handler: OperationHandler, args: Sequence[Any]) -> Any:
+async def _await_inside(core: Core, context: Context, handler: OperationHandler, args: Sequence[object]) -> object:
     async with TRANSACTIONS.of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
         return await handler(found.core, context, *args)
 
 
 async def _stream_inside(
-    core: Core, context: Context, handler: OperationHandler, args: Sequence[Any]
-) -> AsyncGenerator[Any, None]:
+    core: Core, context: Context, handler: OperationHandler, args: Sequence[object]
+) -> AsyncGenerator[object, None]:
     """A stream takes a turn for each item, so that other operations can come between."""
     begun = TRANSACTIONS.of(core).find(context, context.transaction)
     async with aclosing(handler(begun.core, context, *args)) as items:
@@ -226,8 +226,8 @@ async def _stream_inside(
 
 
 async def _whole_inside(
-    core: Core, context: Context, handler: OperationHandler, args: Sequence[Any]
-) -> AsyncGenerator[Any, None]:
+    core: Core, context: Context, handler: OperationHandler, args: Sequence[object]
+) -> AsyncGenerator[object, None]:
     async with TRANSACTIONS.of(core).turn(context, context.transaction) as found, _attempt(core, context, found):
         async with aclosing(handler(found.core, context, *args)) as items:
             async for item in items:

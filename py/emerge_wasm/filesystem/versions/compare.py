@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ...codec import decode, encode, references_in
 from ...context import Context
@@ -27,7 +26,7 @@ from ..tree.load import load_state
 
 async def diff(core: Core, context: Context, path: str, before: int, after: int) -> Wire:
     found = [await find(core, context, path, "r", version) for version in (before, after)]
-    states: list[dict[str, Any]] = [decode(await load_state(core, each.entry, each.path)) for each in found]
+    states: list[dict[str, object]] = [decode(await load_state(core, each.entry, each.path)) for each in found]
     old, new = states
     rows = []
     for field in {**old, **new}:
