@@ -97,10 +97,10 @@ def sandboxed(runner: asyncio.Runner, pool: Pool) -> list[Row]:
 
 def workers(runner: asyncio.Runner, pool: Pool) -> str:
     """What a worker costs: milliseconds to have one, and memory of its own before and after its calls."""
-    forks = [each_us(runner, pool.staff.hire, 1) / 1000 for _ in range(FORKS)]
+    forks = [each_us(runner, pool.workers.hire, 1) / 1000 for _ in range(FORKS)]
     runner.run(pool.run(call_of("double")))
-    fresh = [private_bytes(process.pid) for process in pool.staff.processes if not process.calls]
-    used = [private_bytes(process.pid) for process in pool.staff.processes if process.calls]
+    fresh = [private_bytes(process.pid) for process in pool.workers.processes if not process.calls]
+    used = [private_bytes(process.pid) for process in pool.workers.processes if process.calls]
     memory = f"{median(fresh) / 1e6:.1f} MB of its own, {median(used) / 1e6:.1f} MB after calls (aim 2.5)"
     return f"a worker: {median(forks):.1f} ms to fork and close in (aim 2); {memory}"
 

@@ -147,7 +147,7 @@ def mebi(size: int) -> str:
     return f"{size >> 20} MiB"
 
 
-RELAY, RUN = BrowserLimits(), execute.Limits()
+RELAY, RUN = BrowserLimits(), execute.RunLimits()
 FACTS = {
     "cli.md": [f"| {code} | {name}" for name, code in EXIT_CODES.items()],
     "client.md": [

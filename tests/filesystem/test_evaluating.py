@@ -14,7 +14,7 @@ from emerge_wasm.codec import Record, pack_state
 from emerge_wasm.errors import EmergeError, ExecutionFailed, LimitExceeded, NotFound
 from emerge_wasm.filesystem.runner import EvaluateCall, EvaluateOutcome
 from emerge_wasm.filesystem.runs.inside.evaluate import evaluate_rows
-from emerge_wasm.filesystem.runs.inside.execute import Limits
+from emerge_wasm.filesystem.runs.inside.execute import RunLimits
 from emerge_wasm.objects import METADATA
 from tests.bundles.conftest import forget, module
 
@@ -69,7 +69,7 @@ def fresh() -> Iterator[None]:
     forget()
 
 
-def evaluate(made: ModuleType, function: Any, *, limits: Limits | None = None, drop: int = 0) -> EvaluateOutcome:
+def evaluate(made: ModuleType, function: Any, *, limits: RunLimits | None = None, drop: int = 0) -> EvaluateOutcome:
     items = [made.Item(price, level, name=name) for price, level, name in ((2.0, 0, "a"), (8.0, 1, "b"))]
     for item in items:
         item.level = made.Level(item.level)
@@ -129,10 +129,10 @@ def test_a_row_whose_class_is_not_there(module: Make) -> None:
 def test_what_ends_the_whole_call(module: Make) -> None:
     made = module(TEXT)
     with pytest.raises(LimitExceeded) as caught:
-        evaluate(made, made.loud, limits=Limits(output=50))
+        evaluate(made, made.loud, limits=RunLimits(output=50))
     assert caught.value.details["limit"] == "output"
     with pytest.raises(LimitExceeded) as caught:
-        evaluate(made, made.large, limits=Limits(result=1500))
+        evaluate(made, made.large, limits=RunLimits(result=1500))
     assert caught.value.details["limit"] == "result"
     expression = capture_expression(made.dear)
     with pytest.raises(NotFound):

@@ -119,10 +119,10 @@ async def client(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[
 
 async def end_while_it_runs(client: Client, place: Place, pid: Callable[[], int]) -> EmergeError:
     """What a run fails with whose process, or the one that this names, is killed in the middle."""
-    before = {process.pid for process in place.pool.staff.processes if process.alive}
+    before = {process.pid for process in place.pool.workers.processes if process.alive}
     stream = client.runstream("/lamps/one", "burn")
     assert (await anext(stream))["text"] == "burning\n"
-    assert before or place.pool.staff.processes
+    assert before or place.pool.workers.processes
     os.kill(pid(), signal.SIGKILL)
     (event,) = [event async for event in stream]
     assert event["event"] == "error"
@@ -131,9 +131,9 @@ async def end_while_it_runs(client: Client, place: Place, pid: Callable[[], int]
 
 async def test_a_worker_that_is_killed(client: Client, place: Place) -> None:
     def busy() -> int:
-        idle = {process.pid for _, process in place.pool.staff._idle}  # private: which worker runs shows nowhere else
-        fresh = place.pool.staff._fresh  # private: as above
-        (one,) = {each.pid for each in place.pool.staff.processes} - idle - {fresh.pid if fresh else 0}
+        idle = {process.pid for _, process in place.pool.workers._idle}  # private: which worker runs shows nowhere else
+        fresh = place.pool.workers._fresh  # private: as above
+        (one,) = {each.pid for each in place.pool.workers.processes} - idle - {fresh.pid if fresh else 0}
         return one
 
     error = await end_while_it_runs(client, place, busy)
@@ -142,12 +142,12 @@ async def test_a_worker_that_is_killed(client: Client, place: Place) -> None:
 
 
 async def test_the_zygote_is_killed(client: Client, place: Place) -> None:
-    before = place.pool.nursery.pid
+    before = place.pool.forkserver.pid
     error = await end_while_it_runs(client, place, lambda: before)
     assert "died" in error.message
     assert (await client.get("/lamps/one")).version == 1
     assert await client.run("/lamps/one", "dim") == 4
-    assert place.pool.nursery.pid != before
+    assert place.pool.forkserver.pid != before
 
 
 async def test_a_method_without_end(client: Client) -> None:

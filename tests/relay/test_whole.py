@@ -11,7 +11,7 @@ from emerge_wasm.clients.client import Client
 from emerge_wasm.clients.transports.websocket import WebSocketTransport
 from emerge_wasm.errors import ExecutionFailed, LimitExceeded, NotFound
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.runs.inside.execute import Limits
+from emerge_wasm.filesystem.runs.inside.execute import RunLimits
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer
@@ -25,7 +25,7 @@ from .conftest import TOKEN, node_is
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[Client]:
-    async with Pool(1, limits=Limits(output=1000)) as pool:
+    async with Pool(1, limits=RunLimits(output=1000)) as pool:
         filesystem = await Filesystem.open(MemoryStore(), node="alpha", runner=pool)
         context = Context("operator", superuser=True)
         node = RpcServer(filesystem.dispatch, "tcp://127.0.0.1:*", name="alpha", context=context)

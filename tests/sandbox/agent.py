@@ -177,32 +177,38 @@ class Agent(EmergeFile):
     def method_of_mine(self) -> int:
         return self.count
 
-    def _channel(self) -> int:
-        """The descriptor of the channel: the one beyond the first three that is no end of the event loops' pair."""
+    def _descriptor(self) -> int:
+        """Of the socket to the node: the one beyond the first three that is no end of the event loops' pair."""
         import gc
 
-        from emerge_wasm.sandbox.worker.channel import Channel
+        from emerge_wasm.sandbox.worker.node_connection import NodeConnection
 
-        return next(each for each in gc.get_objects() if isinstance(each, Channel))._socket.fileno()
+        return next(each for each in gc.get_objects() if isinstance(each, NodeConnection)).fileno()
 
     def say_raw(self, kind: str, count: int) -> None:
         """What no worker of ours says."""
-        from emerge_wasm.codec import encode
-        from emerge_wasm.sandbox.frame import pack_message
-        from emerge_wasm.sandbox.message import Kind
+        from emerge_wasm.sandbox.frame import pack_frame
+        from emerge_wasm.wire import event
+        from emerge_wasm.wire.event import Ids
 
-        frame = {
-            "ask": pack_message(Kind.ASK, "whoami", encode([[], None])),
-            "both": pack_message(Kind.OPEN, 1, "watch", encode([["/"], None]))
-            + pack_message(Kind.NEXT, 1)
-            + pack_message(Kind.ASK, "whoami", encode([[], None])),
-            "shut": pack_message(Kind.SHUT, 1),
-            "open": pack_message(Kind.OPEN, 1, "dir", encode([["/"], None])),
-            "next": pack_message(Kind.NEXT, 1),
-            "text": pack_message(Kind.TEXT, "x" * 100),
-            "ready": pack_message(Kind.READY, {}, 1),
-            "long": b"\xff\xff\xff\xff",
+        ids = Ids()
+        ask = lambda name, *args: pack_frame(event.encode({"message_id": ids(), "v": 3}, name, list(args)))  # noqa: E731
+        say = lambda name, args: pack_frame(event.encode_on(ids, b"nobody", name, args))  # noqa: E731
+        make = {
+            "call": lambda: ask("whoami"),
+            "stream": lambda: ask("watch", "/"),
+            "long stream": lambda: ask("watch", "x" * (2 << 20)),
+            "end": lambda: say("_emerge_end", []),
+            "grant": lambda: say("_zpc_more", [5]),
+            "answer": lambda: say("OK", [[b"", None, 1.0]]),
+            "print": lambda: say("STREAM", "text"),
+            "beat": lambda: say("_zpc_hb", [0]),
+            "bytes": lambda: pack_frame(b"\xc1"),
+            "deep": lambda: pack_frame(b"\x91" * 5000),
+            "long": lambda: b"\xff\xff\xff\xff",
         }[kind]
-        channel = self._channel()
         for _ in range(count):
-            os.write(channel, frame)
+            data = make()
+            while data:
+                data = data[os.write(self._descriptor(), data) :]
+        time.sleep(0.3)  # its node ends it meanwhile

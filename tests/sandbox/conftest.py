@@ -12,11 +12,11 @@ import pytest_asyncio
 from emerge_wasm.bundles import capture
 from emerge_wasm.codec import pack_state
 from emerge_wasm.filesystem.runner import RunCall
-from emerge_wasm.filesystem.runs.inside.execute import Limits
+from emerge_wasm.filesystem.runs.inside.execute import RunLimits
 from emerge_wasm.objects import METADATA, EmergeFile
 from emerge_wasm.sandbox import Pool
 
-SMALL = Limits(output=10_000, result=100_000, items=1000)
+SMALL = RunLimits(output=10_000, result=100_000, items=1000)
 
 
 def call_of(

@@ -123,14 +123,16 @@ async def test_search_that_needs_code_inside_a_method_has_a_place(client: Client
 @pytest.mark.parametrize(
     ("kind", "count", "text"),
     [
-        ("ask", 5000, "it asked for too much at once"),
-        ("both", 1, "it asked for too much at once"),
-        ("shut", 5000, "it asked for too much at once"),
-        ("next", 1, "it asked for a stream that is not open"),
-        ("open", 2, "it opened a stream twice"),
-        ("ready", 1, "it says again that it is ready"),
+        ("call", 5000, "it asked for (too much|what it must not)"),
+        ("stream", 200, "more than 128 requests"),
+        ("end", 5000, "it sent what belongs to no request of its own"),
+        ("grant", 5000, "it sent what belongs to no request of its own"),
+        ("beat", 1, "it sent what belongs to no request of its own"),
+        ("answer", 1, "it answered what it was not asked"),
+        ("print", 1, "it answered what it was not asked"),
+        ("bytes", 1, "it sent what cannot be read"),
+        ("deep", 1, "it sent what cannot be read"),
         ("long", 1, "it sent 4294967295 bytes at once"),
-        ("text", 5000, "it printed more than it may"),
     ],
 )
 async def test_worker_that_breaks_the_rules_is_ended(client: Client, kind: str, count: int, text: str) -> None:

@@ -247,7 +247,7 @@ async def test_bundles_are_sent_once(pool: Pool) -> None:
     call = call_of(Thing(name="one"), "pid")
     first = (await pool.run(call)).result
     assert (await pool.run(call)).result == first  # the worker that has the class
-    known = [process.known for process in pool.staff.processes if process.pid == first]
+    known = [process.known for process in pool.workers.processes if process.pid == first]
     assert known == [set(call.bundles)]
 
 
@@ -275,7 +275,7 @@ async def test_close_ends_every_process() -> None:
     pool = await Pool(2).start()
     call = asyncio.ensure_future(run(pool, "spin", timeout=60))
     await run(pool, "total", 1)
-    pids = [process.pid for process in pool.staff.processes]
+    pids = [process.pid for process in pool.workers.processes]
     await asyncio.sleep(0.05)
     await pool.close()
     with pytest.raises((Unavailable, ExecutionFailed)):

@@ -12,7 +12,7 @@ from emerge_wasm.errors import Unavailable
 from emerge_wasm.sandbox import Pool, examine
 from emerge_wasm.sandbox.probe.attacks import ATTACKS, DEADLY
 from emerge_wasm.sandbox.probe.probe import probe
-from emerge_wasm.sandbox.setting import LAYERS
+from emerge_wasm.sandbox.settings import LAYERS
 
 from .conftest import call_of
 from .thing import Thing

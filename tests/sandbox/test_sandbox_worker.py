@@ -15,7 +15,7 @@ from emerge_wasm.bundles import capture
 from emerge_wasm.errors import ExecutionFailed, LimitExceeded, Unavailable
 from emerge_wasm.filesystem.runner import EvaluateCall
 from emerge_wasm.sandbox import Pool
-from emerge_wasm.sandbox.worker_pool import Keeping
+from emerge_wasm.sandbox.worker_pool import WorkerLifetime
 
 from .agent import Agent
 from .conftest import call_of, is_gone
@@ -47,10 +47,10 @@ async def test_nor_when_they_come_at_once() -> None:
 
 async def test_expressions_have_workers_of_their_own(pool: Pool) -> None:
     calls = [expression_call(text, who) for text in ("lambda o: o.count + 1", "lambda o: o.count") for who in "ab"]
-    before = pool.staff.processes
+    before = pool.workers.processes
     outcomes = [await pool.evaluate(call) for call in calls]
     assert [outcome.values for outcome in outcomes] == [[4], [4], [3], [3]]
-    assert len(pool.staff.processes - before) == 4
+    assert len(pool.workers.processes - before) == 4
 
 
 def expression_call(text: str, principal: str, seconds: float = 5.0) -> EvaluateCall:
@@ -76,13 +76,13 @@ async def test_one_object_that_does_not_end_is_an_error_of_its_own(pool: Pool) -
 
 # --- how long
 async def test_worker_is_replaced_after_so_many_calls() -> None:
-    async with Pool(1, keeping=Keeping(calls=3)) as pool:
+    async with Pool(1, lifetime=WorkerLifetime(calls=3)) as pool:
         pids = [await run(pool, "pid") for _ in range(7)]
     assert [pids.count(pid) for pid in dict.fromkeys(pids)] == [3, 3, 1]
 
 
 async def test_worker_that_has_grown_is_replaced() -> None:
-    async with Pool(1, keeping=Keeping(growth=32 << 20)) as pool:
+    async with Pool(1, lifetime=WorkerLifetime(growth=32 << 20)) as pool:
         first = await run(pool, "pid")
         assert await run(pool, "grow", 1 << 20) == first
         assert await run(pool, "grow", 64 << 20) == first
@@ -100,7 +100,7 @@ async def test_worker_that_left_a_thread_is_replaced(pool: Pool) -> None:
 
 
 async def test_idle_ones_are_few_and_end() -> None:
-    async with Pool(1, keeping=Keeping(idle=2, seconds=0.1)) as pool:
+    async with Pool(1, lifetime=WorkerLifetime(idle=2, seconds=0.1)) as pool:
         pids = [await run(pool, "pid", principal=str(number)) for number in range(4)]
         await is_gone(pids[0])
         await is_gone(pids[1])
@@ -114,14 +114,14 @@ async def test_another_zygote_when_it_dies() -> None:
     async with Pool(1) as pool:
         task = asyncio.ensure_future(run(pool, "work", timeout=30))
         await asyncio.sleep(0.1)
-        first, pids = pool.nursery.pid, [process.pid for process in pool.staff.processes]
+        first, pids = pool.forkserver.pid, [process.pid for process in pool.workers.processes]
         os.kill(first, signal.SIGKILL)
         with pytest.raises(ExecutionFailed, match="its sandbox died"):
             await task
         for pid in pids:
             await is_gone(pid)
         assert await run(pool, "pid") not in pids
-        assert pool.nursery.pid != first
+        assert pool.forkserver.pid != first
 
 
 async def test_what_cannot_be_preloaded_is_named() -> None:
@@ -215,7 +215,7 @@ async def test_processes_end_with_their_node() -> None:
         "from emerge_wasm.sandbox import Pool\n"
         "async def main():\n"
         "    pool = await Pool(1).start()\n"
-        "    print(pool.nursery.pid, *(process.pid for process in pool.staff.processes), flush=True)\n"
+        "    print(pool.forkserver.pid, *(process.pid for process in pool.workers.processes), flush=True)\n"
         "    await asyncio.sleep(60)\n"
         "asyncio.run(main())\n"
     )

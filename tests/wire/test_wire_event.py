@@ -137,3 +137,10 @@ def test_a_foreign_error_is_execution_failed(args: Any) -> None:
 @pytest.mark.parametrize("wire", [{}, {"code": 5}, {"details": {"message": 1}}, {"code": "Invalid", "details": {1: 2}}])
 def test_a_malformed_error_is_still_an_error(wire: Any) -> None:
     assert isinstance(event.read_error(event.Event({"error": wire}, "ERR", [])), EmergeError)
+
+
+@pytest.mark.parametrize("args", [[], ["/a", 1], [("a", 1), {"b": (2, 3)}], ("x",)])
+@pytest.mark.parametrize("context", [None, {}, {"umask": 7}])
+def test_a_request_is_laid_out_as_any_event(args: Any, context: dict[str, Any] | None) -> None:
+    header: dict[str, Any] = {"message_id": IDS(), "v": 3, **({"context": context} if context else {})}
+    assert event.encode_request(header["message_id"], "get", args, context) == event.encode(header, "get", args)

@@ -1,24 +1,33 @@
-"""One call with what bounds it, and what it comes to: a good end, or the error to tell."""
+"""One call of a worker within its limits. The clocks here cannot be reached by shipped code; its own alarm can."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from ..errors import EmergeError, ExecutionFailed, LimitExceeded
-from .deadline import BUSY, LATE, Deadline
 from .frame import BadFrame
-from .host_session import Conversation
-from .message import Done, Failed, Probed, Values
-from .process import Gone, Process
+from .host_session import HostSession
+from .process import WorkerGone, WorkerProcess
 
-End = TypeVar("End", Done, Values, Probed)
+GRACE = 0.25
+"""Seconds between the alarm inside a worker, which tells where it was, and its being killed."""
+_LATE, _BUSY = "it did not end in time", "it worked for too long"
+_CORES = os.cpu_count() or 1
+
+R = TypeVar("R")
 
 
 @dataclass(slots=True)
-class Errand:
-    """`what` it is called in messages; `wall` and `processor` seconds. `peak` is afterwards the most memory that its
-    worker says it had, -1 where it may have left something behind and is to end."""
+class WorkerCall:
+    """Run one call in a worker process within its limits.
+
+    `what` names it in messages; `wall` and `processor` are seconds. `peak` is afterwards the most bytes of memory that
+    its worker says it had, -1 where the call may have left something behind, so that the worker is to end.
+    """
 
     what: str
     path: str | None
@@ -26,48 +35,87 @@ class Errand:
     processor: float
     peak: int = 0
 
-    async def run(self, process: Process, talk: Conversation, request: bytes, kind: type[End]) -> End:
-        """The good end that this kind of call has. Raises what a Runner may."""
+    async def run(
+        self,
+        process: WorkerProcess,
+        name: str,
+        args: Sequence[object],
+        session: HostSession,
+        read: Callable[[object], R],
+    ) -> R:
+        """The answer, as `read` makes it of what the worker sends (BadFrame for what is none).
+
+        Raises:
+            LimitExceeded: it took too long or printed too much.
+            ExecutionFailed: the process died, or broke the rules and was ended; other calls are not affected.
+            EmergeError: whatever else the call ended with.
+        """
         self.peak = -1
         try:
             with Deadline(process, self.wall, self.processor):
-                end = await talk.hold(request)
-            if isinstance(end, kind):
-                self.peak = end.peak
-                return end
-            if isinstance(end, Failed):
-                raise self._failure(end)
-            raise BadFrame("it answered something else")
+                answer = read(await process.call(name, args, session))
         except LimitExceeded as error:
-            raise self._named(error, talk) from None
+            raise self._named(error, session) from None
         except BadFrame as fault:
             process.kill(str(fault))
-        except Gone:
+        except WorkerGone:
             pass
-        raise await self._death(process, talk)
+        except EmergeError:
+            self.peak = session.peak
+            raise
+        else:
+            self.peak = session.peak
+            return answer
+        raise await self._death(process, session)
 
-    def _failure(self, end: Failed) -> EmergeError:
-        if not isinstance(end.error, LimitExceeded):
-            self.peak = end.peak
-        return end.error
-
-    def _named(self, error: LimitExceeded, talk: Conversation) -> LimitExceeded:
+    def _named(self, error: LimitExceeded, session: HostSession) -> LimitExceeded:
         if self.what not in error.message:
             error.message = f"{self.what}: {error.message}"
         error.path = error.path or self.path
-        error.details.setdefault("output", talk.output)
+        error.details.setdefault("output", session.output)
         return error
 
-    async def _death(self, process: Process, talk: Conversation) -> EmergeError:
-        """The error to tell when a worker ended in the middle of a call."""
+    async def _death(self, process: WorkerProcess, session: HostSession) -> EmergeError:
+        """The error for a worker that ended in the middle of a call."""
         how = await process.epitaph()
-        told = {"output": talk.output, "traceback": ""}
-        if how == LATE:
+        details = {"output": session.output, "traceback": ""}
+        if how == _LATE:
             message = f"{self.what}: it took longer than {self.wall:g} s"
-            return LimitExceeded(message, path=self.path, limit="wall time", **told)
-        if how == BUSY:
+            return LimitExceeded(message, path=self.path, limit="wall time", **details)
+        if how == _BUSY:
             message = f"{self.what}: it used more than {self.processor:g} s of processor time"
-            return LimitExceeded(message, path=self.path, limit="processor time", **told)
+            return LimitExceeded(message, path=self.path, limit="processor time", **details)
         return ExecutionFailed(
-            f"{self.what}: its process died: {how}", path=self.path, remedy="other calls are not affected", **told
+            f"{self.what}: its process died: {how}", path=self.path, remedy="other calls are not affected", **details
         )
+
+
+class Deadline:
+    """Kills a worker that takes longer than `wall` seconds, or works for more than `processor` seconds. `with`."""
+
+    def __init__(self, process: WorkerProcess, wall: float, processor: float) -> None:
+        self._process = process
+        self._loop = asyncio.get_running_loop()
+        self._late = self._loop.time() + wall + GRACE
+        self._used_up = process.processor_time() + processor + GRACE
+        self._soonest = (processor + GRACE) / _CORES  # seconds until it can have used up its time, on all cores
+
+    def __enter__(self) -> Deadline:
+        self._wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _wait(self) -> None:
+        self._timer = self._loop.call_at(min(self._late, self._loop.time() + self._soonest), self._check)
+
+    def _check(self) -> None:
+        left = self._used_up - self._process.processor_time()
+        if self._loop.time() >= self._late:
+            self._process.kill(_LATE)
+        elif left <= 0:
+            self._process.kill(_BUSY)
+        else:
+            self._soonest = max(left / _CORES, 0.05)
+            self._wait()

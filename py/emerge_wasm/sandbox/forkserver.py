@@ -9,16 +9,15 @@ import socket
 import sys
 from contextlib import suppress
 from itertools import count
-from typing import Any
 
 from ..errors import Unavailable
 from .frame import BadFrame, Splitter, pack_message, parse_message
-from .process import Gone, Handle, Process
-from .setting import LARGEST, Setting, Word
+from .process import ProcessHandle, WorkerGone, WorkerProcess
+from .settings import LARGEST, WorkerSettings, ZygoteMessage
 
 _BOOT = (
-    "import json, sys; setting = json.loads(sys.argv[1]); sys.path[:] = setting['paths']; "
-    "from emerge_wasm.sandbox.worker.zygote import main; main(setting)"
+    "import json, sys; settings = json.loads(sys.argv[1]); sys.path[:] = settings['paths']; "
+    "from emerge_wasm.sandbox.worker.zygote import main; main(settings)"
 )
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
@@ -30,11 +29,11 @@ _PATIENCE = 60.0
 """Seconds that a zygote may take to import what it was told to."""
 
 
-class Nursery:
+class ForkServer:
     """Where workers come from. `packages` are those that its zygote has, once it is started."""
 
-    def __init__(self, setting: Setting, preload: tuple[str, ...], frame_limit: int) -> None:
-        self.setting = setting
+    def __init__(self, settings: WorkerSettings, preload: tuple[str, ...], frame_limit: int) -> None:
+        self.settings = settings
         self.preload = preload
         self.packages: frozenset[str] = frozenset()
         self.frame_limit = frame_limit
@@ -46,7 +45,7 @@ class Nursery:
         self._descriptors: list[int] = []
         self._started: asyncio.Future[list[str]] | None = None
         self._forking: dict[int, asyncio.Future[tuple[int, int]]] = {}
-        self._children: dict[int, Process] = {}
+        self._children: dict[int, WorkerProcess] = {}
         self._turn = asyncio.Lock()
 
     async def start(self) -> None:
@@ -59,7 +58,7 @@ class Nursery:
             try:
                 await self._spawn()
                 self.packages = frozenset(await asyncio.wait_for(self._started, _PATIENCE))
-            except (Gone, OSError, TimeoutError) as error:
+            except (WorkerGone, OSError, TimeoutError) as error:
                 why = await self._last_words() or error or "no sign of life"
                 await self._bury()
                 raise Unavailable(f"the sandbox does not start: {why}") from None
@@ -76,14 +75,14 @@ class Nursery:
     async def _spawn(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            setting = self.setting.to_wire() | {
+            settings = self.settings.to_wire() | {
                 "paths": [path for path in sys.path if path],
                 "preload": list(self.preload),
                 "descriptor": theirs.fileno(),
             }
             kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
             self._child = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-c", _BOOT, json.dumps(setting)),
+                *(sys.executable, "-I", "-c", _BOOT, json.dumps(settings)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,  # until it has begun: its workers get /dev/null
@@ -97,22 +96,22 @@ class Nursery:
         self._control, self._splitter = ours, Splitter(LARGEST)
         asyncio.get_running_loop().add_reader(ours, self._hear)
 
-    async def fork(self) -> Process:
+    async def fork(self) -> WorkerProcess:
         """A worker that has said that it is ready. Unavailable when none is to be had."""
         await self.start()
         number = next(self._numbers)
         ours, theirs = socket.socketpair()
         forked = self._forking[number] = asyncio.get_running_loop().create_future()
-        process: Process | None = None
+        process: WorkerProcess | None = None
         try:
             with theirs:
-                self._send([Word.FORK, number], theirs.fileno())
+                self._send([ZygoteMessage.FORK, number], theirs.fileno())
             pid, handle = await asyncio.wait_for(forked, _PATIENCE)
-            process = Process(pid, Handle(handle, lambda: self._kill(number)), self.frame_limit)
+            process = WorkerProcess(pid, ProcessHandle(handle, lambda: self._kill(number)), self.frame_limit)
             self._children[number] = process
             await process.connect(ours)
-        except (Gone, OSError, TimeoutError, BadFrame) as error:
-            how = await process.epitaph() if process is not None and isinstance(error, Gone) else error
+        except (WorkerGone, OSError, TimeoutError, BadFrame) as error:
+            how = await process.epitaph() if process is not None and isinstance(error, WorkerGone) else error
             raise Unavailable(f"a sandbox worker does not start: {how or 'no sign of life'}") from None
         finally:
             self._forking.pop(number, None)
@@ -122,15 +121,15 @@ class Nursery:
                     process.kill()
         return process
 
-    def _send(self, message: list[Any], *descriptors: int) -> None:
+    def _send(self, message: list[object], *descriptors: int) -> None:
         if self._control is None:
-            raise Gone("its zygote is gone")
+            raise WorkerGone("its zygote is gone")
         socket.send_fds(self._control, [pack_message(*message)], descriptors)
 
     def _kill(self, number: int) -> None:
         """Where the system has no handles for processes, their parent ends them."""
-        with suppress(Gone, OSError):
-            self._send([Word.KILL, number])
+        with suppress(WorkerGone, OSError):
+            self._send([ZygoteMessage.KILL, number])
 
     # --- what it says
     def _hear(self) -> None:
@@ -147,20 +146,20 @@ class Nursery:
         except (BadFrame, OSError) as error:
             self._lose(str(error))
 
-    def _take(self, message: list[Any]) -> None:
+    def _take(self, message: list[object]) -> None:
         match message:
-            case [Word.STARTED, list() as packages] if self._started is not None:
+            case [ZygoteMessage.STARTED, list() as packages] if self._started is not None:
                 self._started.set_result(packages)
-            case [Word.FAULT, str() as text]:
+            case [ZygoteMessage.FAULT, str() as text]:
                 self._lose(text)
-            case [Word.FORKED, int() as number, int() as pid]:
+            case [ZygoteMessage.FORKED, int() as number, int() as pid]:
                 handle = self._descriptors.pop(0) if sys.platform == "linux" else -1
                 forked = self._forking.get(number)
                 if forked is not None and not forked.done():
                     forked.set_result((pid, handle))
                 elif handle >= 0:  # nobody waits any more: its socket is closed, and so it ends
                     os.close(handle)
-            case [Word.ENDED, int() as number, int() as status]:
+            case [ZygoteMessage.ENDED, int() as number, int() as status]:
                 if (process := self._children.pop(number, None)) is not None:
                     process.ended(status)
 
@@ -173,7 +172,7 @@ class Nursery:
         self._control = None
         for waiting in (self._started, *self._forking.values()):
             if waiting is not None and not waiting.done():
-                waiting.set_exception(Gone(why))
+                waiting.set_exception(WorkerGone(why))
                 waiting.exception()  # seen, also when nobody waits for it
         for process in self._children.values():
             process.ended(None)

@@ -1,4 +1,4 @@
-"""The frames between a node and its workers: a length, then msgpack. Pure; nothing is ever unpickled.
+"""The frames in which events cross a worker's socket: a length, then the bytes. Pure; nothing is ever unpickled.
 
 A node distrusts what comes back: it caps a frame's length before reading it and checks the shape of what is inside.
 """
@@ -6,13 +6,10 @@ A node distrusts what comes back: it caps a frame's length before reading it and
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import msgpack
 
 HEADER = struct.Struct(">I")
-LONGEST = 1 << 30
-"""Bytes that a node may send to its worker at once."""
 
 
 class BadFrame(Exception):
@@ -20,18 +17,17 @@ class BadFrame(Exception):
 
 
 def pack_frame(data: bytes) -> bytes:
-    """The bytes to send for one message."""
+    """The bytes to send for one event."""
     return HEADER.pack(len(data)) + data
 
 
-def pack_message(*fields: Any) -> bytes:
-    """The frame of a message of plain fields; values inside it are encoded already."""
-    data: bytes = msgpack.packb(fields, use_bin_type=True)
-    return HEADER.pack(len(data)) + data
+def pack_message(*fields: object) -> bytes:
+    """The frame of a message between a node and its zygote: plain fields, the first says what it is."""
+    return pack_frame(msgpack.packb(fields, use_bin_type=True))
 
 
-def parse_message(data: bytes) -> list[Any]:
-    """The fields of a message, the first its kind; BadFrame for anything else."""
+def parse_message(data: bytes) -> list[object]:
+    """The fields of such a message. BadFrame for anything else."""
     try:
         fields = msgpack.unpackb(data, raw=False)
     except (ValueError, RecursionError) as error:
@@ -50,6 +46,9 @@ class Splitter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The frames that are complete now."""
+        if not self._buffer and len(data) >= HEADER.size and HEADER.unpack_from(data)[0] == len(data) - HEADER.size:
+            if len(data) - HEADER.size <= self.limit:  # one whole frame, as nearly always
+                return [data[HEADER.size :]]
         self._buffer += data
         frames = []
         while len(self._buffer) >= HEADER.size:

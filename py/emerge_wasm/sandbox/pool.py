@@ -15,17 +15,15 @@ from typing import Any, Self
 from ..codec import decode, encode
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
 from ..filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
-from ..filesystem.runs.inside.execute import Limits
-from .call import Errand
-from .deadline import GRACE
-from .forkserver import Nursery
-from .frame import LONGEST
-from .host_session import Conversation
-from .message import Done, Kind, Probed, Values
-from .process import Process
-from .setting import BASIC, LAYERS, Setting
-from .worker.need import Needs
-from .worker_pool import Keeping, Key, Staff, told
+from ..filesystem.runs.inside.execute import RunLimits
+from .call import GRACE, WorkerCall
+from .forkserver import ForkServer
+from .host_session import HostSession
+from .process import WorkerProcess
+from .reply import read_probe, read_run, read_values
+from .settings import BASIC, LAYERS, WorkerSettings
+from .worker.preload import PackageCheck
+from .worker_pool import Key, WorkerLifetime, WorkerPool, describe_missing
 
 LIFE = 3600
 """Seconds of processor time after which the kernel ends a worker, whatever its node does."""
@@ -46,31 +44,31 @@ class Pool:
         *,
         preload: tuple[str, ...] = (),
         unsafe: bool = False,
-        limits: Limits | None = None,
+        limits: RunLimits | None = None,
         memory: int = 1 << 30,
         processor: float | None = None,
         state_limit: int = 64 << 20,
         waiting: int = 1024,
-        keeping: Keeping | None = None,
+        lifetime: WorkerLifetime | None = None,
         layers: tuple[str, ...] = LAYERS,
     ) -> None:
         self.size = size
         self.unsafe = unsafe
-        self.limits = limits or Limits()
+        self.limits = limits or RunLimits()
         self.memory = memory
         self.processor = processor
         self.waiting = waiting
         self.refusal = "" if unsafe else _no_sandbox()
         """Why nothing runs here; "" when it does."""
-        setting = Setting(frozenset(BASIC if unsafe else layers), self.limits, memory, LIFE)
+        settings = WorkerSettings(frozenset(BASIC if unsafe else layers), self.limits, memory, LIFE)
         frame_limit = self.limits.result + state_limit + 4 * self.limits.output + SLACK
-        self.nursery = Nursery(setting, preload, frame_limit)
-        self.staff = Staff(self.nursery, keeping or Keeping(), confined=not unsafe)
+        self.forkserver = ForkServer(settings, preload, frame_limit)
+        self.workers = WorkerPool(self.forkserver, lifetime or WorkerLifetime(), confined=not unsafe)
         self._turn = asyncio.Semaphore(size)
         self._last_turn = asyncio.Semaphore(size)  # of calls that call nothing, so that they end for certain
         self._queued = 0
         self._closed = False
-        self._needs = Needs()
+        self._packages = PackageCheck()
 
     @property
     def kind(self) -> str:
@@ -91,7 +89,7 @@ class Pool:
         if not self.refusal:
             missing = await self.missing()
             if missing and not self.unsafe:
-                self.refusal = f"its sandbox is not closed: {told(missing)}"
+                self.refusal = f"its sandbox is not closed: {describe_missing(missing)}"
         return self
 
     async def __aenter__(self) -> Self:
@@ -103,37 +101,49 @@ class Pool:
     async def close(self) -> None:
         """End every worker; calls under way fail with Unavailable."""
         self._closed = True
-        await self.staff.close()
-        await self.nursery.close()
+        await self.workers.close()
+        await self.forkserver.close()
 
     # --- what a filesystem asks for
     async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
         """Run a call in a worker. Raises what `Runner.run` may raise; cancelling it ends the call."""
         self._check(call.bundles, call.path)
-        errand = self._errand(call.title, call.path, call.timeout)
-        first = [call.path, call.pointer, call.state]
-        more = [call.method, call.args, call.kwargs, errand.wall, errand.processor]
+        work = self._call(call.title, call.path, call.timeout)
+        session = HostSession(host, self.limits.output)
         async with (
             self._place(call.path, self._last_turn if host is None else self._turn, nested=call.nested),
-            self._worker((call.principal, str(call.pointer.get("bundle", ""))), errand) as process,
+            self._worker((call.principal, str(call.pointer.get("bundle", ""))), work) as process,
         ):
-            request = _pack(Kind.RUN, process, first, call.bundles, more)
-            talk = Conversation(process, host, self.limits.output)
-            done = await errand.run(process, talk, request, Done)
+            new = _unknown(process, call.bundles)
+            args: list[object] = [
+                call.path,
+                call.pointer,
+                call.state,
+                new,
+                list(call.bundles),
+                call.method,
+                call.kwargs,
+            ]
+            args += [work.wall, work.processor, *call.args]
+            done = await work.run(process, "run", args, session, read_run)
+            process.known.update(new)
         digest = sha256(done.result).hexdigest()
-        return RunOutcome(_decode(done.result, call), done.state, talk.output, done.milliseconds, digest)
+        return RunOutcome(_decode(done.result, call), done.state, session.output, done.milliseconds, digest)
 
     async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
         """An expression over rows. Raises what `Runner.run` may raise."""
         self._check(call.bundles, None)
-        errand = self._errand("the expression", None, call.timeout)
+        work = self._call("the expression", None, call.timeout)
+        session = HostSession(None, self.limits.output)
         code = [call.expression, sorted(call.bundles)]  # other classes run elsewhere
         key = (call.principal, "expression " + sha256(encode(code)).hexdigest())
-        first = [call.expression, [list(row) for row in call.rows]]
-        async with self._place(None, self._last_turn), self._worker(key, errand) as process:
-            request = _pack(Kind.EVALUATE, process, first, call.bundles, [errand.wall, errand.processor])
-            done = await errand.run(process, Conversation(process, None, self.limits.output), request, Values)
-        match decode(done.data):
+        async with self._place(None, self._last_turn), self._worker(key, work) as process:
+            new = _unknown(process, call.bundles)
+            rows = [list(row) for row in call.rows]
+            args = [call.expression, rows, new, list(call.bundles), work.wall, work.processor]
+            values = decode(await work.run(process, "evaluate", args, session, read_values))
+            process.known.update(new)
+        match values:
             case [list() as values, list() as errors] if len(values) == len(call.rows) and _are_errors(errors):
                 return EvaluateOutcome(values, dict(errors))
         raise ExecutionFailed("the expression: it answered something else")
@@ -141,19 +151,17 @@ class Pool:
     # --- what the probe asks for
     async def missing(self) -> dict[str, str]:
         """The layers that workers are not closed in by: why. Unavailable when there are none."""
-        return dict((await self.staff.warm()).missing)
+        return dict((await self.workers.warm()).missing)
 
-    async def probe(self, names: list[str], target: dict[str, Any], seconds: float) -> dict[str, list[str]]:
-        """What these attacks (see `attack`) came to in a fresh worker: [what they got, what stopped them].
+    async def probe(self, names: list[str], target: dict[str, Any], seconds: float) -> dict[str, tuple[str, str]]:
+        """What these attacks (see `attack`) came to in a fresh worker: (what they got, what stopped them).
         ExecutionFailed when it dies of them, LimitExceeded when it does not end."""
-        process = await self.staff.hire()
+        process = await self.workers.hire()
         try:
-            request = encode([Kind.PROBE, names, target])
-            errand = self._errand(", ".join(names), None, seconds)
-            talk = Conversation(process, None, self.limits.output)
-            return (await errand.run(process, talk, request, Probed)).outcomes
+            work = self._call(", ".join(names), None, seconds)
+            return await work.run(process, "probe", [names, target], HostSession(None, self.limits.output), read_probe)
         finally:
-            self.staff.dismiss(process)
+            self.workers.dismiss(process)
 
     # --- how it is done
     def _check(self, bundles: dict[str, bytes], path: str | None) -> None:
@@ -164,11 +172,11 @@ class Pool:
                 path=path,
                 remedy=f"{self.hint}get the object and run its method there",
             )
-        if not self.unsafe and self.nursery.packages:
-            self._needs.check(bundles, self.nursery.packages, path)
+        if not self.unsafe and self.forkserver.packages:
+            self._packages.check(bundles, self.forkserver.packages, path)
 
-    def _errand(self, what: str, path: str | None, wall: float) -> Errand:
-        return Errand(what, path, wall, wall + GRACE if self.processor is None else self.processor)
+    def _call(self, what: str, path: str | None, wall: float) -> WorkerCall:
+        return WorkerCall(what, path, wall, wall + GRACE if self.processor is None else self.processor)
 
     @asynccontextmanager
     async def _place(self, path: str | None, turn: asyncio.Semaphore, *, nested: bool = False) -> AsyncIterator[None]:
@@ -186,28 +194,25 @@ class Pool:
             self._queued -= 1
 
     @asynccontextmanager
-    async def _worker(self, key: Key, errand: Errand) -> AsyncIterator[Process]:
+    async def _worker(self, key: Key, work: WorkerCall) -> AsyncIterator[WorkerProcess]:
         """A worker for this code of this principal; put away afterwards when it may have left something behind."""
         if self._closed:
-            raise Unavailable("the sandbox is closed", path=errand.path)
-        process = await self.staff.take(key)
-        errand.peak = process.base  # until it hears of the call
+            raise Unavailable("the sandbox is closed", path=work.path)
+        process = await self.workers.take(key)
+        work.peak = process.base  # until it hears of the call
         try:
             yield process
         except ExecutionFailed:
             if self._closed:
-                raise Unavailable(f"{errand.what}: the sandbox was closed", path=errand.path) from None
+                raise Unavailable(f"{work.what}: the sandbox was closed", path=work.path) from None
             raise
         finally:
-            self.staff.give_back(key, process, errand.peak)
+            self.workers.give_back(key, process, work.peak)
 
 
-def _pack(kind: int, process: Process, first: list[Any], bundles: dict[str, bytes], more: list[Any]) -> bytes:
-    """A call without the bundles that this worker has seen already."""
-    new = {name: data for name, data in bundles.items() if name not in process.known}
-    data = encode([kind, *first, new, list(bundles), *more], limit=LONGEST)
-    process.known.update(new)
-    return data
+def _unknown(process: WorkerProcess, bundles: dict[str, bytes]) -> dict[str, bytes]:
+    """The bundles that this worker has not seen."""
+    return {name: data for name, data in bundles.items() if name not in process.known}
 
 
 def _decode(result: bytes, call: RunCall) -> Any:

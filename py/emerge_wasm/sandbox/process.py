@@ -1,4 +1,4 @@
-"""One worker process as its pool sees it: spoken to, killed. Trusts nothing that it sends."""
+"""One worker process as its pool sees it: called, killed. Trusts nothing that it sends."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
+from ..errors import EmergeError, Invalid, Unavailable
+from ..operations import Answer
+from ..wire.duplex import Duplex
+from ..wire.link import Link
+from ..wire.server import ServerRequest
 from .frame import BadFrame, Splitter, pack_frame
-from .message import Message, Ready, parse
+from .host_session import STREAMS, HostSession
+from .reply import read_ready
 
-_AHEAD = 1 << 20
-"""Bytes that it may be ahead of its node, and a message."""
-_COST = 100  # bytes of memory that a message takes besides
 _PATIENCE = 20.0
 
 
-class Gone(Exception):
+class WorkerGone(EmergeError):
     """The process ended, or had to be ended; its text says how."""
 
 
-class Handle:
+class ProcessHandle:
     """By which a process is killed, and never another one that got its number: a pidfd, else its parent's word."""
 
     def __init__(self, descriptor: int, otherwise: Callable[[], None]) -> None:
@@ -46,33 +48,34 @@ class Handle:
             self._descriptor = -1
 
 
-class Process(asyncio.Protocol):
+class WorkerProcess(asyncio.Protocol):
     """A worker process, and the pool's end of the socket to it. One call at a time."""
 
-    def __init__(self, pid: int, handle: Handle, frame_limit: int) -> None:
+    def __init__(self, pid: int, handle: ProcessHandle, frame_limit: int) -> None:
         self.pid = pid
         self.known: set[str] = set()  # hashes of the bundles it was sent
         self.missing: dict[str, str] = {}  # layers that it is not closed in by
         self.ready = False
         self.calls = 0
         self.base = 0  # bytes of memory that it began with
+        self.peak = 0  # bytes of memory that it has had at most
         self.used = time.monotonic()
         self._handle = handle
         self._splitter = Splitter(frame_limit)
+        self._link = Link(Duplex.of_host(requests=2 * STREAMS), self._send, self._answer)
+        self._session: HostSession | None = None
         self._transport: asyncio.Transport | None = None
-        self._messages: deque[bytes] = deque()
-        self._ahead = 0
-        self._waiter: asyncio.Future[None] | None = None
+        self._drained = asyncio.Event()
+        self._drained.set()
         self._fault = ""
         self._status: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
     async def connect(self, sock: socket.socket) -> None:
-        """Take the socket, and wait until it says that it is ready. Gone, BadFrame, TimeoutError when it does not."""
+        """Take the socket, and wait until it is ready. WorkerGone, BadFrame or TimeoutError when it does not get so."""
         await asyncio.get_running_loop().create_connection(lambda: self, sock=sock)
-        message = await asyncio.wait_for(self.receive(), _PATIENCE)
-        if not isinstance(message, Ready):
-            raise BadFrame("it is something else")
-        self.missing, self.base = message.missing, message.peak
+        async with asyncio.timeout(_PATIENCE):
+            self.missing, self.base = read_ready(await self.call("ready", [], HostSession(None, 0)))
+        self.peak = self.base
         self.ready = True
 
     # --- the socket's side
@@ -81,49 +84,63 @@ class Process(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            frames = self._splitter.feed(data)
+            for payload in self._splitter.feed(data):
+                if self._session is None:
+                    raise BadFrame("it spoke when nobody had called it")
+                self._link.receive(payload)
+        except Invalid as fault:
+            self.kill(fault.message)
         except BadFrame as fault:
             self.kill(str(fault))
-            frames = []
-        self._messages += frames
-        self._ahead += sum(len(frame) + _COST for frame in frames)
-        if self._ahead > _AHEAD and self._transport is not None:
-            self._transport.pause_reading()
-        self._wake()
+
+    def pause_writing(self) -> None:
+        self._drained.clear()
+
+    def resume_writing(self) -> None:
+        self._drained.set()
+
+    async def _wait_drained(self) -> None:
+        await self._drained.wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._wake()
+        self._drained.set()
+        self._link.lose(WorkerGone(self._fault))
 
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    def _send(self, payload: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(pack_frame(payload))
+
+    def _answer(self, request: ServerRequest) -> Answer:
+        try:
+            if self._session is None:
+                raise Unavailable("this call is over")
+            return self._session.answer(request, self._wait_drained)
+        except BadFrame as fault:
+            self.kill(str(fault))
+            raise WorkerGone(self._fault) from None
 
     # --- the pool's side
     @property
     def alive(self) -> bool:
-        """Whether it can take another call: it is there, and has nothing more to say."""
-        return self._transport is not None and not self._transport.is_closing() and not self._messages
+        """Whether it can take another call."""
+        return self._transport is not None and not self._transport.is_closing()
 
-    def send(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(pack_frame(data))
-
-    async def receive(self) -> Message:
-        """What it says next. Gone when it has ended; BadFrame when it says what it must not."""
-        while not self._messages:
-            if self._transport is None or self._transport.is_closing():
-                raise Gone(self._fault)
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        data = self._messages.popleft()
-        self._ahead -= len(data) + _COST
-        if self._ahead <= _AHEAD and self._transport is not None and not self._transport.is_reading():
-            self._transport.resume_reading()
-        return parse(data)
+    async def call(self, name: str, args: Sequence[object], session: HostSession) -> Any:
+        """What it answers to a call. Raises the error that it answers with, WorkerGone when it ended, what `session`
+        raises of its output."""
+        if not self.alive:
+            raise WorkerGone(self._fault)
+        self._session = session
+        session.peak = self.peak
+        try:
+            return await self._link.call(name, args, hear=session.hear)
+        finally:
+            if session.asked:
+                self.kill("it did not wait for an answer")
+            await self._link.cancel()
+            self._session = None
+            self.peak = session.peak
 
     def processor_time(self) -> float:
         """Seconds that it has worked in its life, by all its threads; 0 where the system does not tell."""

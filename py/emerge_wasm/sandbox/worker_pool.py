@@ -10,15 +10,15 @@ import time
 from dataclasses import dataclass
 
 from ..errors import Unavailable
-from .forkserver import Nursery
-from .process import Process
+from .forkserver import ForkServer
+from .process import WorkerProcess
 
 Key = tuple[str, str]
 """Whose code runs (the principal), and which (the hash of a bundle or an expression)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class WorkerLifetime:
     """When a worker is replaced: after `calls`, or `growth` bytes more than it began with. At most `idle` wait for
     more of their code, for `seconds`."""
 
@@ -28,36 +28,36 @@ class Keeping:
     seconds: float = 60.0
 
 
-class Staff:
+class WorkerPool:
     """Workers at work and waiting."""
 
-    def __init__(self, nursery: Nursery, keeping: Keeping, *, confined: bool) -> None:
-        self._nursery = nursery
-        self._keeping = keeping
+    def __init__(self, forkserver: ForkServer, lifetime: WorkerLifetime, *, confined: bool) -> None:
+        self._forkserver = forkserver
+        self._lifetime = lifetime
         self._confined = confined
-        self._idle: list[tuple[Key, Process]] = []  # the one that waits longest first
-        self._fresh: Process | None = None
-        self._live: set[Process] = set()
+        self._idle: list[tuple[Key, WorkerProcess]] = []  # the one that waits longest first
+        self._fresh: WorkerProcess | None = None
+        self._live: set[WorkerProcess] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
     @property
-    def processes(self) -> frozenset[Process]:
+    def processes(self) -> frozenset[WorkerProcess]:
         """All that are there."""
         return frozenset(self._live)
 
-    async def warm(self) -> Process:
+    async def warm(self) -> WorkerProcess:
         """Have one ready that nobody has used. Unavailable when none is to be had."""
         if self._fresh is None or not self._fresh.alive:
             self._fresh = await self.hire()
         return self._fresh
 
-    async def hire(self) -> Process:
+    async def hire(self) -> WorkerProcess:
         """A new one, however it is closed in. Unavailable when it cannot be had."""
-        process = await self._nursery.fork()
+        process = await self._forkserver.fork()
         self._live.add(process)
         return process
 
-    async def take(self, key: Key) -> Process:
+    async def take(self, key: Key) -> WorkerProcess:
         """One that has run this code for this principal, else one that has run none."""
         for at in range(len(self._idle) - 1, -1, -1):
             if self._idle[at][0] == key:
@@ -73,35 +73,35 @@ class Staff:
         process = await self.hire()
         if self._confined and process.missing:
             self.dismiss(process)
-            raise Unavailable(f"the sandbox is not closed: {told(process.missing)}")
+            raise Unavailable(f"the sandbox is not closed: {describe_missing(process.missing)}")
         return process
 
-    def give_back(self, key: Key, process: Process, peak: int) -> None:
+    def give_back(self, key: Key, process: WorkerProcess, peak: int) -> None:
         """After a call that ended well; `peak` is the most memory that it says it had (negative: it is to go)."""
         process.calls += 1
         process.used = time.monotonic()
-        worn = process.calls >= self._keeping.calls or peak - process.base > self._keeping.growth
-        old = process.processor_time() > self._nursery.setting.life / 2
+        worn = process.calls >= self._lifetime.calls or peak - process.base > self._lifetime.growth
+        old = process.processor_time() > self._forkserver.settings.life / 2
         if peak < 0 or worn or old or not process.alive:
             self.dismiss(process)
             return
         self._idle.append((key, process))
-        while len(self._idle) > self._keeping.idle:
+        while len(self._idle) > self._lifetime.idle:
             self.dismiss(self._idle.pop(0)[1])
         if self._sweeping is None:
             self._sweep_later()
 
-    def dismiss(self, process: Process) -> None:
+    def dismiss(self, process: WorkerProcess) -> None:
         """End it."""
         process.kill()
         self._live.discard(process)
 
     def _sweep_later(self) -> None:
-        self._sweeping = asyncio.get_running_loop().call_later(self._keeping.seconds / 2, self._sweep)
+        self._sweeping = asyncio.get_running_loop().call_later(self._lifetime.seconds / 2, self._sweep)
 
     def _sweep(self) -> None:
         self._sweeping = None
-        oldest = time.monotonic() - self._keeping.seconds
+        oldest = time.monotonic() - self._lifetime.seconds
         while self._idle and self._idle[0][1].used < oldest:
             self.dismiss(self._idle.pop(0)[1])
         if self._idle:
@@ -120,6 +120,6 @@ class Staff:
         self._fresh = None
 
 
-def told(missing: dict[str, str]) -> str:
+def describe_missing(missing: dict[str, str]) -> str:
     """Layers that are not there, as one reads them."""
     return ", ".join(f"{name} ({why})" for name, why in sorted(missing.items()))

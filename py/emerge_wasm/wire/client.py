@@ -12,9 +12,9 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from ..context import Wire
-from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable, error_from_wire
+from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from . import event
-from .event import ERR, HEARTBEAT, HEARTBEAT_SECONDS, MORE, OK, SIZE_LIMIT, STREAM, STREAM_DONE, Event, Header, Ids
+from .event import ERR, HEARTBEAT, HEARTBEAT_SECONDS, MORE, OK, SIZE_LIMIT, STREAM, STREAM_DONE, Event, Ids
 
 SLOTS = 100
 """Stream items granted ahead, as zerorpc does."""
@@ -84,10 +84,7 @@ class ClientProtocol:
         `context` is what the call says of itself (see `Context.narrowed`); without any, the header is zerorpc's.
         """
         channel = self.ids()
-        header: Header = {"message_id": channel, "v": 3}
-        if context:
-            header["context"] = context
-        payload = event.encode(header, name, args)
+        payload = event.encode_request(channel, name, args, context)
         event.check_size(payload, self.limit)
         self._channels[channel] = _ClientChannel(name, now, now + self.heartbeat, self.credit)
         return channel, payload
@@ -159,8 +156,7 @@ class ClientProtocol:
     def lose(self, error: EmergeError) -> list[Reply]:
         """The connection is gone: every open channel ends with this error (each with its own: whoever raises it adds
         to its traceback)."""
-        wire = error.to_wire()
-        return [self._close(channel, ReplyKind.ERROR, error_from_wire(wire)) for channel in list(self._channels)]
+        return [self._close(channel, ReplyKind.ERROR, _copy(error)) for channel in list(self._channels)]
 
     def _item(self, key: bytes, channel: _ClientChannel, item: object) -> Reply:
         channel.granted -= 1
@@ -179,3 +175,7 @@ class ClientProtocol:
             f"no sign of life for {3 * self.heartbeat:g} s while {state.name} was under way",
             remedy="it is unknown whether a change was made: look before you repeat it",
         )
+
+
+def _copy(error: EmergeError) -> EmergeError:
+    return type(error)(error.message, path=error.path, remedy=error.remedy, **error.details)

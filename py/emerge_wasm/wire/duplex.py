@@ -62,7 +62,7 @@ class Duplex:
             return self._reply(key, found)
         if found.name in _ANSWERS:
             raise Invalid("it answered what it was not asked")
-        return self._serve(found) if key is None else self._follow(found)
+        return self._serve(found, len(payload)) if key is None else self._follow(found)
 
     def _reply(self, key: bytes, found: Event) -> Reply:
         if found.name not in _ANSWERS or (found.name == OK and not _holds_one(found.args)):
@@ -74,10 +74,10 @@ class Duplex:
             raise Invalid("it sent more than it was granted")
         return reply
 
-    def _serve(self, found: Event) -> ServerRequest:
+    def _serve(self, found: Event, size: int) -> ServerRequest:
         if found.header.get("message_id") in self.client:
             raise Invalid("it took a channel that is not its own")
-        action = self.server.take("", found, 0)
+        action = self.server.take("", found, 0, size)
         if isinstance(action, RequestRefused):
             raise Invalid(f"it asked for what it must not: {action.reason.message}")
         if not isinstance(action, ServerRequest):

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgpack
 
 from .. import codec
 from ..codec.msgpack_engine import engine
+from ..context import Wire
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, error_from_wire
 
 HEARTBEAT = "_zpc_hb"
@@ -68,11 +70,11 @@ class Ids:
     """Fresh message ids in zerorpc's own form: 8 hex digits that count, 24 that are random, as bytes."""
 
     def __init__(self) -> None:
-        self._random = secrets.token_hex(12)
+        self._random = secrets.token_hex(12).encode()
         self._count = itertools.count(secrets.randbits(24))
 
     def __call__(self) -> bytes:
-        return b"%08x" % (next(self._count) & 0xFFFFFFFF) + self._random.encode()
+        return b"%08x" % (next(self._count) & 0xFFFFFFFF) + self._random
 
 
 def encode(header: Header, name: str, args: object) -> bytes:
@@ -83,6 +85,15 @@ def encode(header: Header, name: str, args: object) -> bytes:
     if type(args) is tuple or type(args) is list:
         args = [list(arg) if type(arg) is tuple else arg for arg in args]
     return codec.encode([header, name, args], limit=LARGEST)
+
+
+def encode_request(channel: bytes, name: str, args: Sequence[object], context: Wire | None = None) -> bytes:
+    """The bytes of a request that opens a channel: `encode` with zerorpc's header, and the call's context if any."""
+    if context:
+        return encode({"message_id": channel, "v": 3, "context": context}, name, args)
+    plain = [list(arg) if type(arg) is tuple else arg for arg in args]
+    head = b"\x93\x82\xaamessage_id%b\xa1v\x03%b" % (_packed(channel), _packed(name))
+    return head + codec.encode(plain, limit=LARGEST)
 
 
 def encode_on(ids: Ids, channel: Id, name: str, args: object) -> bytes:

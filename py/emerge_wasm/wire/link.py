@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 from ..context import Wire
@@ -36,16 +36,16 @@ class Link:
         elif action is not None:
             self._answers.act("", action)
 
-    async def call(
+    def call(
         self,
         name: str,
         args: Sequence[object],
         hear: Callable[[object], None] | None = None,
         context: Wire | None = None,
-    ) -> Any:
+    ) -> Awaitable[Any]:
         """The result of a call to the other side, or the error that it ended with; `hear` gets the items before it, and
         ends the call by what it raises."""
-        return await self._calls.call(name, args, context, hear)
+        return self._calls.call(name, args, context, hear)
 
     def stream(self, name: str, args: Sequence[object], context: Wire | None = None) -> AsyncGenerator[Any, None]:
         """The items of a call to the other side. Closing this iterator ends it there."""

@@ -34,13 +34,15 @@ class ServerChannel:
 class ServerRequest(NamedTuple):
     """A peer asks: answer on this channel with ok, or item… and done, or error.
 
-    `context` is what the call says of itself, as it came but surely a map; None when it says nothing.
+    `context` is what the call says of itself, as it came but surely a map; None when it says nothing. `size`: bytes of
+    the event.
     """
 
     channel: ServerChannel
     name: str
     args: list[Any]  # whatever the operation takes
     context: Wire | None = None
+    size: int = 0
 
 
 class CreditGranted(NamedTuple):
@@ -100,13 +102,13 @@ class ServerChannels:
             found = event.decode(payload, self.limit)
         except EmergeError as error:
             return self._unreadable(payload, error)
-        return self.take(peer, found, now)
+        return self.take(peer, found, now, len(payload))
 
-    def take(self, peer: Hashable, found: Event, now: float) -> ServerAction | None:
-        """What an event asks the shell to do; None for nothing."""
+    def take(self, peer: Hashable, found: Event, now: float, size: int = 0) -> ServerAction | None:
+        """What an event of `size` bytes asks the shell to do; None for nothing."""
         key = found.header.get("response_to")
         if key is None:
-            return self._open(peer, found, now)
+            return self._open(peer, found, now, size)
         channel = self._channels.get((peer, key)) if isinstance(key, (bytes, str)) else None
         if channel is None:
             self.dropped += 1
@@ -171,7 +173,7 @@ class ServerChannels:
                 ticked.send.append((channel.peer, event.encode_on(self.ids, channel.id, HEARTBEAT, [0])))
         return ticked
 
-    def _open(self, peer: Hashable, found: Event, now: float) -> ServerRequest | RequestRefused | None:
+    def _open(self, peer: Hashable, found: Event, now: float, size: int) -> ServerRequest | RequestRefused | None:
         key = found.header.get("message_id")
         if not isinstance(key, (bytes, str)) or (peer, key) in self._channels:
             self.dropped += 1
@@ -189,7 +191,7 @@ class ServerChannels:
         channel = ServerChannel(peer, key, now, now + self.heartbeat, self.credit)
         self._channels[peer, key] = channel
         self._load[peer] = load + 1
-        return ServerRequest(channel, found.name, list(found.args), context)
+        return ServerRequest(channel, found.name, list(found.args), context, size)
 
     def _follow(self, channel: ServerChannel, found: Event, now: float) -> CreditGranted | ChannelEnded | None:
         channel.last = max(channel.last, now)

@@ -15,7 +15,7 @@ from dataclasses import fields
 
 from ...errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
 from ...filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
-from ...filesystem.runs.inside.execute import Limits
+from ...filesystem.runs.inside.execute import RunLimits
 from ...operations import Answer, Values, find_operation
 from ...wire.duplex import Duplex
 from ...wire.link import Link
@@ -24,7 +24,7 @@ from .channel import EVENT_LIMIT, GuestChannel, OpenGuest
 
 LOG = logging.getLogger("emerge.browser")
 
-LIMITS = Limits()
+LIMITS = RunLimits()
 SIZE = 2
 """Calls that run at once: each guest is a Python of its own."""
 KEPT = 4

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..setting import LAYERS, THREADS
+from ..settings import LAYERS, THREADS
 from . import landlock, seccomp, syscall
 
 OPEN_FILES = 32

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...errors import ExecutionFailed, LimitExceeded
 from ..pool import Pool
-from ..setting import LAYERS, THREADS
+from ..settings import LAYERS, THREADS
 
 DESCRIPTORS = 6
 """What a worker has open: three times /dev/null, its channel, and the pair that its event loops wake up by."""

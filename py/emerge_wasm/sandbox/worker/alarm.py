@@ -26,6 +26,7 @@ class Alarm:
         self._soon: Callable[[], None] | None = None
         self._held = 0
         self._late = False
+        self._running = False
         self._rung: Stop | None = None
         signal.signal(signal.SIGALRM, self._ring)
         signal.signal(signal.SIGPROF, self._used_up)
@@ -33,6 +34,7 @@ class Alarm:
     def start(self, wall: float, processor: float) -> None:
         """Bound what comes next, in seconds."""
         self._rung = self._soon = None
+        self._running = True
         self._wall, self._processor = wall, processor
         self._end = self._last = time.monotonic() + wall
         signal.setitimer(signal.ITIMER_PROF, processor)
@@ -46,8 +48,10 @@ class Alarm:
 
     def stop(self) -> None:
         """No bounds any more."""
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        if self._running:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        self._running = False
         self._soon = None
 
     def call_soon(self, function: Callable[[], None]) -> None:

@@ -10,10 +10,13 @@ import pkgutil
 import sys
 import warnings
 import zoneinfo
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec
 from types import ModuleType
+
+from ...bundles import parse
+from ...errors import Unavailable
 
 OURS = "emerge_wasm"
 
@@ -86,7 +89,7 @@ def _zones() -> Iterator[zoneinfo.ZoneInfo]:
             yield zoneinfo.ZoneInfo(name)
 
 
-class _Absent:
+class _AbsentModules:
     """Says by name what is not here, and how it would be."""
 
     @staticmethod
@@ -100,5 +103,33 @@ class _Absent:
 
 def close_imports() -> None:
     """From here on only what is imported can be imported, with an error that says so for anything else."""
-    sys.meta_path[:] = [BuiltinImporter, FrozenImporter, _Absent]
+    sys.meta_path[:] = [BuiltinImporter, FrozenImporter, _AbsentModules]
     sys.path_importer_cache.clear()
+
+
+class PackageCheck:
+    """Whether what a class needs is here: a bundle says which packages it imports, and a zygote which it has."""
+
+    _MOST = 10_000  # bundles whose needs are remembered
+
+    def __init__(self) -> None:
+        self._needs: dict[str, tuple[str, ...]] = {}  # by hash
+
+    def check(self, bundles: dict[str, bytes], packages: Collection[str], path: str | None) -> None:
+        """Unavailable, naming the packages, when a bundle needs some that are not here."""
+        for hash, data in bundles.items():
+            absent = [name for name in self._of(hash, data) if name not in packages]
+            if absent:
+                raise Unavailable(
+                    f"{parse(data, hash).class_name} needs {', '.join(absent)}, which this node has not loaded",
+                    path=path,
+                    remedy=f"emerge node start --preload {','.join(absent)}",
+                    packages=absent,
+                )
+
+    def _of(self, hash: str, data: bytes) -> tuple[str, ...]:
+        if hash not in self._needs:
+            if len(self._needs) >= self._MOST:
+                self._needs.clear()
+            self._needs[hash] = parse(data, hash).needs
+        return self._needs[hash]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 
-from ..message import Kind
 from .alarm import SOON, Alarm
-from .channel import Channel
+from .node_connection import NodeConnection
 
 _MOST = 1 << 14
 """Characters that are gathered."""
 
 
 class Printer:
-    """Gathers text and sends it over a channel."""
+    """Gathers text and sends it to the node."""
 
-    def __init__(self, channel: Channel, alarm: Alarm) -> None:
-        self._channel = channel
+    def __init__(self, connection: NodeConnection, alarm: Alarm) -> None:
+        self._connection = connection
         self._alarm = alarm
         self._parts: list[str] = []
         self._size = 0
@@ -36,4 +35,4 @@ class Printer:
         self._alarm.forget()
         if parts:
             self._sent = time.monotonic()
-            self._channel.send(Kind.TEXT, "".join(parts))
+            self._connection.send_item("".join(parts))

@@ -11,50 +11,57 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import emerge_wasm
 
 from ... import sync
 from ...clients import Client, SyncClient
 from ...codec import encode
-from ...errors import EmergeError, LimitExceeded
+from ...errors import EmergeError, Invalid, LimitExceeded
 from ...filesystem.runner import EvaluateCall, RunCall
 from ...filesystem.runs.inside.capture import Stop
 from ...filesystem.runs.inside.evaluate import evaluate_rows
-from ...filesystem.runs.inside.execute import Limits, execute_encoded
+from ...filesystem.runs.inside.execute import RunLimits, execute_encoded
+from ...wire.server import ServerRequest
 from ..confine.confine import Fence, confine
-from ..frame import pack_message
-from ..message import Kind
 from ..probe import attacks
-from ..setting import Setting
+from ..settings import WorkerSettings
 from . import loop
 from .alarm import Alarm
-from .channel import Channel, ChannelTransport, Closed
+from .node_connection import NodeConnection, NodeGone, NodeTransport
 from .printer import Printer
 
-Handler = Callable[..., tuple[Any, ...]]
 PAGE = 1024 if sys.platform != "darwin" else 1
 """What the system counts the most memory that a process had in, in bytes."""
-
-
 ROW = 1.0
 """Seconds that an expression may take on one object: one endless property is not to end a whole search."""
+_SPARE = 1 << 16
+"""Bytes that are given up to say that there is no more memory."""
 
 
 class Worker:
-    """Runs the calls that come over its channel."""
+    """Runs the calls that the node makes."""
 
-    def __init__(self, channel: Channel, alarm: Alarm, limits: Limits) -> None:
-        self.channel = channel
+    def __init__(self, connection: NodeConnection, alarm: Alarm, limits: RunLimits) -> None:
+        self.connection = connection
         self.alarm = alarm
         self.limits = limits
+        self.missing: dict[str, str] = {}  # layers that do not close it in: why
         self.driver = loop.Driver()
-        self.printer = Printer(channel, alarm)
+        self.printer = Printer(connection, alarm)
         self.bundles: dict[str, bytes] = {}
-        self.client = Client(ChannelTransport(channel))
+        self.client = Client(NodeTransport(connection))
         self.fs = SyncClient(self._open, "fs")
-        self.given: dict[str, Callable[[], Any]] = {"fs": lambda: self.fs, "afs": lambda: self.client}
+        self.given: dict[str, Callable[[], object]] = {"fs": lambda: self.fs, "afs": lambda: self.client}
+        self._peak = 0  # as the node knows it
+        self._spare = bytearray(_SPARE)
+        self._calls: dict[str, Callable[..., object]] = {
+            "ready": self.ready,
+            "run": self.run,
+            "evaluate": self.evaluate,
+            "probe": self.probe,
+        }
         vars(emerge_wasm).update(fs=self.fs, afs=self.client)
         sync.drive = sync.run_straight
 
@@ -64,41 +71,77 @@ class Worker:
     def serve(self) -> None:
         """Answer calls, one after the other, until the node has gone."""
         while True:
-            kind, *fields = self.channel.receive()
-            if not self.try_to_answer(kind, fields):  # outside the handler, so that what filled the memory is gone
-                self.channel.send_packed(_NO_MEMORY)
+            request = self.connection.next_request()
+            if not self.try_to_answer(request):  # outside the handler, so that what filled the memory is gone
+                self._spare.clear()
+                self.connection.send_item(-1)
+                self.connection.send_error(LimitExceeded("it needs more memory than it may have", limit="memory"))
 
-    def try_to_answer(self, kind: int, fields: list[Any]) -> bool:
-        """False when there was not even memory to tell what went wrong."""
+    def try_to_answer(self, request: ServerRequest) -> bool:
+        """Answer a call. False when there was not even memory to tell what went wrong."""
         try:
-            self.channel.send(*self.answer(kind, fields))
+            self.answer(request)
         except MemoryError:
             return False
         return True
 
-    def answer(self, kind: int, fields: list[Any]) -> tuple[Any, ...]:
+    def answer(self, request: ServerRequest) -> None:
         try:
-            return self._HANDLERS[kind](self, *fields)
+            result = self._call(request)
         except EmergeError as error:
-            return Kind.FAILED, _packed(error), self.peak()
+            self.tell_peak()
+            self.connection.send_error(error)
+        else:
+            self.tell_peak()
+            self.connection.send_result(result)
+
+    def _call(self, request: ServerRequest) -> object:
+        call = self._calls.get(request.name)
+        if call is None:
+            raise Invalid(f"a worker has no call {request.name!r}")
+        try:
+            return call(*request.args)
         except Stop as late:  # the alarm rang while the call was being put away
-            return Kind.FAILED, _packed(LimitExceeded(late.message, limit=late.limit)), self.peak()
+            raise LimitExceeded(late.message, limit=late.limit) from None
         finally:
             self.alarm.stop()
 
-    def run(self, *fields: Any) -> tuple[Any, ...]:
-        path, pointer, state, new, hashes, method, args, kwargs, timeout, processor = fields
-        call = RunCall(path, pointer, state, self.learn(new, hashes), method, args, kwargs, timeout)
+    # --- the calls
+    def ready(self) -> list[object]:
+        self._peak = self.peak()
+        return [self.missing, self._peak]
+
+    def run(
+        self,
+        path: str,
+        pointer: dict[str, Any],
+        state: bytes,
+        new: dict[str, bytes],
+        hashes: list[str],
+        method: str,
+        kwargs: dict[str, Any],
+        timeout: float,
+        processor: float,
+        *args: object,
+    ) -> list[object]:
+        call = RunCall(path, pointer, state, self.learn(new, hashes), method, list(args), kwargs, timeout)
         try:
             self.alarm.start(timeout, processor)
             done = execute_encoded(call, self.driver.run, self.limits, self.given, self.printer.write)
         finally:
             self.alarm.stop()
             self.printer.flush()
-        return Kind.DONE, done.result, done.state, done.milliseconds, self.peak()
+        return [done.result, done.state, done.milliseconds]
 
-    def evaluate(self, *fields: Any) -> tuple[Any, ...]:
-        expression, rows, new, hashes, timeout, processor = fields
+    def evaluate(
+        self,
+        expression: dict[str, Any],
+        rows: list[list[Any]],
+        new: dict[str, bytes],
+        hashes: list[str],
+        timeout: float,
+        processor: float,
+    ) -> bytes:
         pairs = [(pointer, state) for pointer, state in rows]
         call = EvaluateCall(expression, pairs, self.learn(new, hashes), timeout)
         try:
@@ -106,55 +149,40 @@ class Worker:
             outcome = evaluate_rows(call, self.limits, lambda: self.alarm.start_part(ROW))
         except Stop as late:
             raise LimitExceeded(f"the expression: {late.message}", limit=late.limit) from None
-        errors = [[number, text] for number, text in outcome.errors.items()]
-        return Kind.VALUES, encode([outcome.values, errors]), self.peak()
+        return encode([outcome.values, [[number, text] for number, text in outcome.errors.items()]])
 
-    def probe(self, *fields: Any) -> tuple[Any, ...]:
-        names, target = fields
-        return Kind.PROBED, {name: list(attacks.make(name, target)) for name in names}
-
-    def peak(self) -> int:
-        """The most bytes of memory that this process had; -1 when it is to end: it left a thread behind, or it was
-        stopped while it waited for an answer."""
-        if threading.active_count() > 1 or self.channel.stopped:
-            return -1
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PAGE
+    def probe(self, names: list[str], target: dict[str, Any]) -> dict[str, list[str]]:
+        return {name: list(attacks.make(name, target)) for name in names}
 
     def learn(self, new: dict[str, bytes], hashes: list[str]) -> dict[str, bytes]:
         """The bundles of a call: those that came along, and those that came before."""
         self.bundles.update(new)
         return {name: self.bundles[name] for name in hashes}
 
-    _HANDLERS: ClassVar[dict[int, Handler]] = {
-        Kind.RUN: run,
-        Kind.EVALUATE: evaluate,
-        Kind.PROBE: probe,
-    }
+    # --- what it leaves behind
+    def tell_peak(self) -> None:
+        """Tell the node how much memory this has had at most, where it does not know."""
+        peak = self.peak()
+        if peak != self._peak:
+            self._peak = peak
+            self.connection.send_item(peak)
+
+    def peak(self) -> int:
+        """The most bytes of memory that this process had; -1 when it is to end, since a call left a thread behind."""
+        if threading.active_count() > 1:
+            return -1
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PAGE
 
 
-def _packed(error: EmergeError) -> bytes:
-    try:
-        return encode(error.to_wire())
-    except EmergeError:  # its details hold what cannot be written
-        return encode(type(error)(error.message, path=error.path, remedy=error.remedy).to_wire())
-
-
-_NO_MEMORY = pack_message(
-    Kind.FAILED, encode(LimitExceeded("it needs more memory than it may have", limit="memory").to_wire()), -1
-)
-
-
-def main(sock: socket.socket, setting: Setting, user: int, parent: int) -> None:
+def main(sock: socket.socket, settings: WorkerSettings, user: int, parent: int) -> None:
     """Close this process in and serve. Nothing is imported or opened from here on."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     alarm = Alarm()
     keep = frozenset({sock.fileno(), *loop.install()})
-    channel = Channel(sock, alarm)
-    worker = Worker(channel, alarm, setting.limits)
-    missing = confine(Fence(setting.memory, setting.life, user, keep, parent), setting.layers)
+    worker = Worker(NodeConnection(sock, alarm), alarm, settings.limits)
+    worker.missing = confine(Fence(settings.memory, settings.life, user, keep, parent), settings.layers)
     try:
-        channel.send(Kind.READY, missing, worker.peak())
         worker.serve()
-    except (Closed, OSError):
+    except (NodeGone, OSError):
         pass

@@ -1,5 +1,5 @@
 """The process that workers are forked from, so that one is there in two milliseconds: it has imported everything, and
-never runs shipped code itself. `nursery.py` starts it, and is at the other end.
+never runs shipped code itself. `forkserver.py` starts it, and is at the other end.
 
 One thread; speaks in frames over an inherited socket, along which the workers' own sockets travel.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 from ..confine.confine import FIRST_UID, UIDS
 from ..frame import BadFrame, Splitter, pack_message, parse_message
-from ..setting import LARGEST, Setting, Word
+from ..settings import LARGEST, WorkerSettings, ZygoteMessage
 from . import preload
 from .worker import main as work
 
@@ -27,9 +27,9 @@ from .worker import main as work
 class Zygote:
     """Forks workers and tells how each ended."""
 
-    def __init__(self, control: socket.socket, setting: Setting) -> None:
+    def __init__(self, control: socket.socket, settings: WorkerSettings) -> None:
         self.control = control
-        self.setting = setting
+        self.settings = settings
         self.numbers: dict[int, int] = {}  # process -> the node's number for it
         self.users: dict[int, int] = {}
         self._user = random.randrange(UIDS)
@@ -60,9 +60,9 @@ class Zygote:
 
     def _obey(self, message: list[Any]) -> None:
         match message:
-            case [Word.FORK, int() as number]:
+            case [ZygoteMessage.FORK, int() as number]:
                 self._fork(number)
-            case [Word.KILL, int() as number]:
+            case [ZygoteMessage.KILL, int() as number]:
                 for pid, known in self.numbers.items():
                     if known == number:
                         os.kill(pid, signal.SIGKILL)  # not reaped yet, so it is still that one
@@ -73,11 +73,11 @@ class Zygote:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _live(theirs, self.setting, user, parent)
+            _live(theirs, self.settings, user, parent)
         theirs.close()
         self.numbers[pid] = number
         self.users[pid] = user
-        self._tell(pid, Word.FORKED, number, pid)
+        self._tell(pid, ZygoteMessage.FORKED, number, pid)
 
     def _tell(self, pid: int, *fields: Any) -> None:
         """Say it, and hand over the handle by which that process, and never another, can be killed."""
@@ -101,17 +101,17 @@ class Zygote:
                 pid, status = ended
                 self.users.pop(pid, None)
                 self.control.sendall(
-                    pack_message(Word.ENDED, self.numbers.pop(pid, -1), os.waitstatus_to_exitcode(status))
+                    pack_message(ZygoteMessage.ENDED, self.numbers.pop(pid, -1), os.waitstatus_to_exitcode(status))
                 )
 
 
-def _live(theirs: socket.socket, setting: Setting, user: int, parent: int) -> None:
+def _live(theirs: socket.socket, settings: WorkerSettings, user: int, parent: int) -> None:
     """A worker's whole life."""
     status = 1
     try:
         if "numpy" in sys.modules:  # Python's own generator is seeded anew in each process; numpy's is not
             sys.modules["numpy"].random.seed()
-        work(theirs, setting, user, parent)
+        work(theirs, settings, user, parent)
         status = 0
     finally:
         os._exit(status)
@@ -122,20 +122,20 @@ def main(wire: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
     sys.dont_write_bytecode = True
-    setting = Setting.from_wire(wire)
+    settings = WorkerSettings.from_wire(wire)
     control = socket.socket(fileno=wire["descriptor"])
     try:
         preload.preload(wire["preload"])
     except Exception as error:  # whatever a package raises when it is imported
-        control.sendall(pack_message(Word.FAULT, f"{type(error).__name__}: {error}"[:1000]))
+        control.sendall(pack_message(ZygoteMessage.FAULT, f"{type(error).__name__}: {error}"[:1000]))
         return
     packages = preload.available()
-    if "seccomp" in setting.layers:
+    if "seccomp" in settings.layers:
         preload.close_imports()
-    zygote = Zygote(control, setting)
+    zygote = Zygote(control, settings)
     os.dup2(1, 2)  # /dev/null
     gc.collect()
     gc.freeze()
-    control.sendall(pack_message(Word.STARTED, packages))
+    control.sendall(pack_message(ZygoteMessage.STARTED, packages))
     with suppress(OSError, BadFrame):
         zygote.serve()

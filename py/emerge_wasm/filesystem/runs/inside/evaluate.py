@@ -18,7 +18,7 @@ from ....codec import decode, encode
 from ....errors import EmergeError, ExecutionFailed, LimitExceeded
 from ...runner import EvaluateCall, EvaluateOutcome, RunCall
 from .capture import PART, Stop, capture
-from .execute import Execution, Limits
+from .execute import Execution, RunLimits
 from .failure import Raised, describe, format_trace
 
 _SCALARS = frozenset({type(None), bool, int, float})
@@ -26,7 +26,7 @@ _EMPTY = frozenset({str, bytes, list, tuple, dict, set, frozenset, Decimal, comp
 
 
 def evaluate_rows(
-    call: EvaluateCall, limits: Limits | None = None, begin_row: Callable[[], None] | None = None
+    call: EvaluateCall, limits: RunLimits | None = None, begin_row: Callable[[], None] | None = None
 ) -> EvaluateOutcome:
     """The expression's value on each row, as data: instances as records (False when they are false), and what is no
     data (a match, a method) as its truth.
@@ -35,7 +35,7 @@ def evaluate_rows(
     what `load` does when the expression itself cannot be loaded, LimitExceeded for more than may be printed or
     returned.
     """
-    limits = limits or Limits()
+    limits = limits or RunLimits()
     outcome = EvaluateOutcome([])
     room = limits.result
     try:
@@ -80,7 +80,7 @@ def _function(call: EvaluateCall) -> Callable[[Any], Any]:
 
 
 def _applied(
-    function: Callable[[Any], Any], call: EvaluateCall, pointer: dict[str, Any], state: bytes, limits: Limits
+    function: Callable[[Any], Any], call: EvaluateCall, pointer: dict[str, Any], state: bytes, limits: RunLimits
 ) -> Any:
     row = RunCall(str(pointer.get("path", "")), pointer, state, call.bundles, "", [], {}, call.timeout, call.principal)
     execution = Execution(row, limits)

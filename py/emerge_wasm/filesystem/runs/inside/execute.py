@@ -37,7 +37,7 @@ _LISTED = (Iterator, KeysView, ValuesView, ItemsView, range)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RunLimits:
     """`output` characters printed, `result` bytes of the encoded result, `items` drained from an iterator."""
 
     output: int = 1 << 20
@@ -50,7 +50,7 @@ class Execution:
     """One call in its steps, so that a shell can decide how to wait for an awaitable in the middle."""
 
     call: RunCall
-    limits: Limits
+    limits: RunLimits
     given: Given = field(default_factory=dict)
     instance: Any = None
 
@@ -169,7 +169,7 @@ def _bundle_of(cls: type) -> str:
 class _Drain:
     """Collects the items of an iterator, and stops one that has no end before it fills the memory."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RunLimits) -> None:
         self.limits = limits
         self.items: list[Any] = []
         self.size = 0
@@ -183,7 +183,7 @@ class _Drain:
         self.items.append(item)
 
 
-def _too_large(limits: Limits) -> LimitExceeded:
+def _too_large(limits: RunLimits) -> LimitExceeded:
     return LimitExceeded(
         f"the result is larger than {limits.result} bytes", limit="result", remedy="return less, or a part at a time"
     )
@@ -207,7 +207,7 @@ class Encoded:
 def execute_encoded(
     call: RunCall,
     wait: Callable[[Coroutine[Any, Any, Any]], Any],
-    limits: Limits,
+    limits: RunLimits,
     given: Given | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Encoded:
@@ -229,7 +229,7 @@ def execute_encoded(
 
 async def execute(
     call: RunCall,
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
     given: Given | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> RunOutcome:
@@ -237,7 +237,7 @@ async def execute(
 
     A method that is handed a filesystem waits for it: on CPython in a thread of its own, which this loop serves.
     """
-    limits = limits or Limits()
+    limits = limits or RunLimits()
     execution = Execution(call, limits, given or {})
     if not IN_PYODIDE and execution.wants_given():
         return _decoded(await _in_thread(call, limits, given, tell))
@@ -267,7 +267,9 @@ def _decoded(done: Encoded) -> RunOutcome:
     return RunOutcome(decode(done.result), done.state, done.output, done.milliseconds, digest)
 
 
-async def _in_thread(call: RunCall, limits: Limits, given: Given | None, tell: Callable[[str], None] | None) -> Encoded:
+async def _in_thread(
+    call: RunCall, limits: RunLimits, given: Given | None, tell: Callable[[str], None] | None
+) -> Encoded:
     """Not one of the loop's own threads, of which there are few: a method may wait for another one that needs one."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Encoded] = loop.create_future()
@@ -304,8 +306,8 @@ class Here:
     kind = "browser"
     size = 0  # no bound
 
-    def __init__(self, limits: Limits | None = None, given: Callable[[Host], Given] | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(self, limits: RunLimits | None = None, given: Callable[[Host], Given] | None = None) -> None:
+        self.limits = limits or RunLimits()
         self._given = given
 
     async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:

@@ -6,10 +6,10 @@ import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..filesystem.runs.inside.execute import Limits
+from ..filesystem.runs.inside.execute import RunLimits
 
 
-class Word:
+class ZygoteMessage:
     """The first field of what a node and its zygote say. [FORK, number] with a socket, [KILL, number]; and
     [STARTED, packages], [FAULT, text], [FORKED, number, pid] with a pidfd, [ENDED, number, status]."""
 
@@ -32,7 +32,7 @@ LAYERS = (
     "Landlock",
     "seccomp",
 )
-"""What a sandbox is made of, in order; see `confinement.py`."""
+"""What a sandbox is made of, in order; see `confine.py`."""
 BASIC = ("descriptors", "environment", "memory") + (("parent",) if sys.platform == "linux" else ())
 """What a worker gets that is closed in by nothing: enough to keep its limits."""
 THREADS = 64
@@ -40,12 +40,12 @@ THREADS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class WorkerSettings:
     """Which layers close the workers in, and their limits: `memory` bytes beyond what the zygote has, and `life`
     seconds of processor time for all their calls together."""
 
     layers: frozenset[str]
-    limits: Limits
+    limits: RunLimits
     memory: int
     life: int
 
@@ -59,5 +59,5 @@ class Setting:
         }
 
     @classmethod
-    def from_wire(cls, wire: dict[str, Any]) -> Setting:
-        return cls(frozenset(wire["layers"]), Limits(**wire["limits"]), wire["memory"], wire["life"])
+    def from_wire(cls, wire: dict[str, Any]) -> WorkerSettings:
+        return cls(frozenset(wire["layers"]), RunLimits(**wire["limits"]), wire["memory"], wire["life"])
