@@ -196,7 +196,7 @@ async def test_memory_in_pieces() -> None:
 
 async def test_recursion_that_breaks_the_process(pool: Pool) -> None:
     with pytest.raises(ExecutionFailed, match=r"RecursionError|signal 11"):
-        await run(pool, "deep")
+        await run(pool, "deep", timeout=60.0)
     assert await run(pool, "run_loop") == 6
 
 
