@@ -9,7 +9,6 @@ import importlib
 import pkgutil
 import sys
 import warnings
-import zoneinfo
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec
@@ -79,11 +78,13 @@ def available() -> list[str]:
     return sorted(tops - sys.stdlib_module_names - {"__main__"})
 
 
-_ZONES: list[zoneinfo.ZoneInfo] = []
+_ZONES: list[object] = []
 """Every time zone: as long as they are kept, ZoneInfo(name) opens no file."""
 
 
-def _zones() -> Iterator[zoneinfo.ZoneInfo]:
+def _zones() -> Iterator[object]:
+    import zoneinfo  # here, for the node imports this module too, and does without
+
     for name in zoneinfo.available_timezones():
         with suppress(OSError, ValueError):
             yield zoneinfo.ZoneInfo(name)
