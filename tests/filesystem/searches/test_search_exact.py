@@ -22,9 +22,9 @@ from emerge_wasm.filesystem.indexes.index import all_indexes
 from emerge_wasm.filesystem.runs.inside.execute import Here
 from emerge_wasm.filesystem.searches.judge import Judge
 from emerge_wasm.store import Key
-from tests.filesystem.indexed import check
-from tests.filesystem.searched import Searched, path_of, predicate, searched, states_of
-from tests.filesystem.test_search import right
+from tests.filesystem.indexes.indexed import check
+from tests.filesystem.searches.searched import Searched, path_of, predicate, searched, states_of
+from tests.filesystem.searches.test_search import right
 from tests.scale import examples
 
 LONG = "x" * 240

@@ -24,7 +24,7 @@ from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused
 
-OLD = Path(__file__).parents[1] / "data" / "format2.db"
+OLD = Path(__file__).parents[2] / "data" / "format2.db"
 """Written by an Emerge without the space `receipts`: /inventory/w stored with 10, 3 sold by its method `sell`."""
 
 

@@ -14,7 +14,7 @@ from emerge_wasm.codec import encode
 from emerge_wasm.errors import Invalid, LimitExceeded
 from emerge_wasm.filesystem.searches import searchtext
 from emerge_wasm.filesystem.searches.searchtext import SearchWord, rank, read_words
-from tests.filesystem.searched import Searched, searched
+from tests.filesystem.searches.searched import Searched, searched
 from tests.scale import examples
 
 WORDS = st.sampled_from(["red", "Red", "reddish", "blue", "BLUE", "straße", "STRASSE", "a", "été"])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from emerge_wasm.errors import Invalid, LimitExceeded
 from emerge_wasm.filesystem.searches import aggregate as aggregating
 from emerge_wasm.filesystem.searches.figure import make_figure, percentile
-from tests.filesystem.searched import Searched, predicate, searched
+from tests.filesystem.searches.searched import Searched, predicate, searched
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 

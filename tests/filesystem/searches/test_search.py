@@ -20,7 +20,7 @@ from emerge_wasm.filesystem.searches import suggestion
 from emerge_wasm.filesystem.searches.cursor import write_cursor
 from emerge_wasm.filesystem.searches.suggestion import suggestions
 from emerge_wasm.query.order import sort_key
-from tests.filesystem.searched import Searched, fits, longest_stall, path_of, predicate, searched, states_of
+from tests.filesystem.searches.searched import Searched, fits, longest_stall, path_of, predicate, searched, states_of
 from tests.scale import examples
 
 FIELDS = ("a", "a", "b", "c")

@@ -444,7 +444,7 @@ async def test_too_many_words_for_a_commit_go_to_the_rest(
     hands = Hands(filesystem)
     monkeypatch.setattr("emerge_wasm.filesystem.indexes.maintain.most_rows", lambda core: 3)
     monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.page.most_rows", lambda core: 3)
-    monkeypatch.setattr("tests.filesystem.indexed.most_rows", lambda core: 3)
+    monkeypatch.setattr("tests.filesystem.indexes.indexed.most_rows", lambda core: 3)
     await hands.put("/doc/long", text="a b c d")
     await hands("index", "/doc", ["text"], False, True)
     await hands.settle()

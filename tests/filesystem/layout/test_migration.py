@@ -16,7 +16,7 @@ from emerge_wasm.filesystem.layout.record import ROOT, entry_key
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
 
-OLD = Path(__file__).parents[1] / "data" / "format1.db"
+OLD = Path(__file__).parents[2] / "data" / "format1.db"
 """Written by Emerge at format 1: /inventory/w stored, updated, moved to /shelf/a/v; /inventory/gone stored, removed;
 /inventory/plain stored; /shelf/a moved to /shelf/b."""
 
