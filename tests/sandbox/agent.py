@@ -207,8 +207,9 @@ class Agent(EmergeFile):
             "deep": lambda: pack_frame(b"\x91" * 5000),
             "long": lambda: b"\xff\xff\xff\xff",
         }[kind]
+        descriptor = self._descriptor()
         for _ in range(count):
             data = make()
             while data:
-                data = data[os.write(self._descriptor(), data) :]
+                data = data[os.write(descriptor, data) :]
         time.sleep(0.3)  # its node ends it meanwhile
