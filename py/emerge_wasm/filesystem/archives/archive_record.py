@@ -1,4 +1,4 @@
-"""One record of an archive (see `archive.py`), checked: whoever wrote it may mean ill, or know no better.
+"""One record of an archive (see `export_load.py`), checked: whoever wrote it may mean ill, or know no better.
 
 Pure: no I/O.
 """

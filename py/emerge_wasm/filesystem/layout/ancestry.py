@@ -1,6 +1,6 @@
 """What is above a directory, from its uuid alone: by the newest versions. Awaits a store and nothing else.
 
-Must not import `core.py`, which needs it.
+Must not import `core.py`, which is above it.
 """
 
 from __future__ import annotations

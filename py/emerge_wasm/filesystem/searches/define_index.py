@@ -1,4 +1,4 @@
-"""Defining and dropping indexes: the operation `index`. Building them is `building.py`'s."""
+"""Defining and dropping indexes: the operation `index`. `indexes/build/` builds them."""
 
 from __future__ import annotations
 
