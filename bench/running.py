@@ -23,7 +23,7 @@ from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import pack_state
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.runner import RunCall, Runner
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.objects import METADATA
 from emerge_wasm.sandbox import Pool
 from emerge_wasm.stores import open_store

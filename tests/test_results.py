@@ -18,7 +18,7 @@ from emerge_wasm.clients.transports.host import give_filesystem
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import TABLE, Context, Operations, Transport, Wire
 from emerge_wasm.stores import open_store

@@ -120,7 +120,7 @@ class _Sandbox:
         self._turn = asyncio.Lock()
         if IN_PYODIDE:
             from .clients.transports.host import give_filesystem
-            from .filesystem.runs.inside.execute import Here
+            from .filesystem.runs.inside.here import Here
 
             self._here = Here(given=give_filesystem)
 

@@ -17,7 +17,7 @@ from emerge_wasm import EmergeFile, Invalid, NotFound
 from emerge_wasm.clients import Client, SyncClient
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.operations import Context
 from emerge_wasm.stores.memory import MemoryStore
 

@@ -20,7 +20,7 @@ from emerge_wasm.clients.transports.websocket import ONLINE, WebSocketTransport
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer

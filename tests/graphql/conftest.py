@@ -11,7 +11,7 @@ import pytest
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.operations import Context
 from emerge_wasm.stores import open_store
 

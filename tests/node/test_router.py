@@ -8,7 +8,7 @@ from emerge_wasm import codec
 from emerge_wasm.errors import Conflict, Invalid, NotFound, Unavailable
 from emerge_wasm.filesystem import RunCall, RunOutcome
 from emerge_wasm.filesystem.runner import Host
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 
 from .conftest import OPERATOR, Connect, StartNode, eventually, fall_silent, names, two
 

@@ -13,7 +13,7 @@ from emerge_wasm import EmergeFile, ExecutionFailed, LimitExceeded, NotFound, Pe
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.host import give_filesystem
 from emerge_wasm.clients.transports.local import LocalTransport
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.filesystem.runs.invoke import OBJECT_LOCKS
 from emerge_wasm.node.forward import read_context
 from emerge_wasm.node.node import Node

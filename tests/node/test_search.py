@@ -19,7 +19,7 @@ from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.errors import EmergeError
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.filesystem.searches.cursor import write_cursor
 from emerge_wasm.node.join import JOINT
 from emerge_wasm.node.node import Node

@@ -17,7 +17,7 @@ from emerge_wasm.clients.transports.zeromq import DrainedSocket, ZeroMQTransport
 from emerge_wasm.errors import EmergeError, Invalid, LimitExceeded, NotFound, Unavailable
 from emerge_wasm.filesystem import RunCall, RunOutcome
 from emerge_wasm.filesystem.runner import Host
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.operations import TABLE, Answer, Context, find_operation
 from emerge_wasm.wire import event

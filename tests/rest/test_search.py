@@ -17,7 +17,7 @@ from emerge_wasm.clients.transports.host import give_filesystem
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import decode, encode
 from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.rest.node_server import RESTNodeServer
 from emerge_wasm.rest.openapi import describe
 from emerge_wasm.stores.memory import MemoryStore

@@ -30,7 +30,7 @@ from emerge_wasm.filesystem.layout.record import (
     log_key,
     version_key,
 )
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import Part, item

@@ -20,7 +20,8 @@ from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
 from emerge_wasm.filesystem.runner import Host
 from emerge_wasm.filesystem.runs import host as hosting
-from emerge_wasm.filesystem.runs.inside.execute import Here, execute
+from emerge_wasm.filesystem.runs.inside.execute import execute
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.filesystem.runs.invoke import OBJECT_LOCKS
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused

@@ -16,7 +16,7 @@ from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
 from emerge_wasm.filesystem.runner import Host
 from emerge_wasm.filesystem.runs import capacity
 from emerge_wasm.filesystem.runs.capacity import Capacity, Seat
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.filesystem.runs.invoke import CAPACITY
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import refused

@@ -17,7 +17,7 @@ from emerge_wasm.errors import error_from_wire
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
 from emerge_wasm.filesystem.runner import Host
 from emerge_wasm.filesystem.runs.event_queue import ROOM, Feed
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.filesystem.runs.invoke import OBJECT_LOCKS
 from tests.contracts.filesystem import refused
 from tests.node.conftest import eventually

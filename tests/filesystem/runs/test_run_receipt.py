@@ -18,7 +18,7 @@ from emerge_wasm.codec import encode
 from emerge_wasm.context import Context
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.filesystem.runs.receipt import KEPT, RECEIPT_WRITER
 from emerge_wasm.store import Batch
 from emerge_wasm.stores import open_store

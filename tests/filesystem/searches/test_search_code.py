@@ -17,7 +17,7 @@ from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import Invalid, NotFound, Unavailable
 from emerge_wasm.filesystem.runner import EvaluateCall, EvaluateOutcome
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from tests.filesystem.searches.searched import Searched, path_of, predicate, searched
 
 LIMIT = 50

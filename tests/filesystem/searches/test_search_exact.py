@@ -19,7 +19,7 @@ from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem.indexes.index import all_indexes
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.filesystem.searches.judge import Judge
 from emerge_wasm.store import Key
 from tests.filesystem.indexes.indexed import check

@@ -20,7 +20,7 @@ from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem import Filesystem, RunCall, RunOutcome
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.runner import Host
-from emerge_wasm.filesystem.runs.inside.execute import Here
+from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.filesystem.transactions import transaction as module
 from emerge_wasm.filesystem.transactions.transaction import TRANSACTIONS, Transactions
 from emerge_wasm.store import Batch

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from ...clients.transports.host import give_filesystem
 from ...filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
-from ...filesystem.runs.inside.execute import Here
+from ...filesystem.runs.inside.here import Here
 from ..protocol import PlaceName
 from .consent import CLOSED, HERE, CodePlace, Consent
 from .pool import GuestPool

@@ -25,7 +25,7 @@ from ....codec import decode, encode, pack_state, unpack_state
 from ....errors import CannotShip, EmergeError, Invalid, LimitExceeded
 from ....objects import METADATA, EmergeFile, EmergeObject
 from ....sync import IN_PYODIDE
-from ...runner import KEEP, MERGE, EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
+from ...runner import KEEP, MERGE, RunCall, RunOutcome
 from .capture import Output, capture
 from .failure import fault, user_code
 from .method import Given, find_method, takes
@@ -294,29 +294,3 @@ async def _in_thread(
 def _post(loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> None:
     with suppress(RuntimeError):  # the loop was closed: nobody waits any more
         loop.call_soon_threadsafe(work)
-
-
-class Here:
-    """The Runner of whoever holds the filesystem in their own process: a browser tab, a script. No more than
-    `execute`: there is no limit of time or memory, and what is cancelled ends where it next awaits.
-
-    `given` makes of the Host of a call what its method is handed.
-    """
-
-    kind = "browser"
-    size = 0  # no bound
-
-    def __init__(self, limits: RunLimits | None = None, given: Callable[[Host], Given] | None = None) -> None:
-        self.limits = limits or RunLimits()
-        self._given = given
-
-    async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
-        if host is None:
-            return await execute(call, self.limits)
-        given = self._given(host) if self._given is not None else None
-        return await execute(call, self.limits, given, host.write)
-
-    async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
-        from .evaluate import evaluate_rows
-
-        return evaluate_rows(call, self.limits)
