@@ -6,6 +6,7 @@ filesystem that the switch on the console says.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,8 @@ __all__ = [
     "dataclass",
     "fs",
 ]
+
+logging.getLogger("emerge").addHandler(logging.NullHandler())  # nothing is shown unless a program asks for it
 
 CLASSIC = (
     "DynamoDBFileSystem",

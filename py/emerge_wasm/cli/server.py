@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import logging
 import secrets
 import signal
 import socket
@@ -48,8 +49,16 @@ def run_until_stopped(serve: Serve, announce: Callable[[dict[str, str]], None]) 
             announce(await serve(stack))
             await stopped.wait()
 
+    _log_to_stderr()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main())
+
+
+def _log_to_stderr() -> None:
+    """Show what Emerge logs, from warnings up: what a server retries, loses or gives up concerns who started it."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger("emerge").addHandler(handler)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
