@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ...runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 from .evaluate import evaluate_rows
-from .execute import execute
+from .execute import RunLimits, execute
 from .method import Given
 
 
