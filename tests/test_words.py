@@ -1,7 +1,4 @@
-"""The words of the package: a name for one thing, modules named by nouns and verbs, arguments by name, few `Any`.
-
-The lists of what is not so yet only shrink.
-"""
+"""The words of the package: a name for one thing, modules named by nouns and verbs, arguments by name, few `Any`."""
 
 from __future__ import annotations
 
@@ -12,30 +9,13 @@ from collections.abc import Iterator
 
 from tests.imports import modules, tree_of
 
-TWICE_YET = set(
-    """
-    Key Target Values
-    """.split()
-)
-"""Names of classes and public type aliases that several modules define."""
-
 MIRRORS = {"browser.protocol"}
 """Modules whose names are those of another language's: web/protocol.ts."""
-
-GERUNDS_YET: set[str] = set()
-"""Modules whose name ends in -ing."""
-
-INDEXED_YET = set(
-    """
-    wire.client wire.server
-""".split()
-)
-"""Modules that take an argument by its place in an operation's list, or slice one."""
 
 SYNTAX = {"bundles.body", "bundles.description", "query.call", "query.predicate"}
 """Modules whose `args` are those of a function's syntax tree."""
 
-ANY_AT_MOST = 590
+ANY_AT_MOST = 450
 """Occurrences of `Any`, imports among them."""
 
 
@@ -64,16 +44,16 @@ def test_a_name_stands_for_one_thing() -> None:
     for module, path in modules().items():
         for name in defined(tree_of(path)) if module not in MIRRORS else ():
             places[name].add(module)
-    assert {name: sorted(where) for name, where in places.items() if len(where) > 1 and name not in TWICE_YET} == {}
+    assert {name: sorted(where) for name, where in places.items() if len(where) > 1} == {}
 
 
 def test_no_module_is_named_by_a_gerund() -> None:
-    assert {name for name in modules() if name.endswith("ing")} - GERUNDS_YET == set()
+    assert {name for name in modules() if name.endswith("ing")} == set()
 
 
 def test_arguments_have_names() -> None:
     by_place = {name for name, path in modules().items() if any(map(takes_by_place, ast.walk(tree_of(path))))}
-    assert by_place - SYNTAX - INDEXED_YET == set()
+    assert by_place - SYNTAX == set()
 
 
 def test_any_is_rare() -> None:

@@ -19,11 +19,12 @@ from ..filesystem.runs.inside.execute import RunLimits
 from .call import GRACE, WorkerCall
 from .forkserver import ForkServer
 from .host_session import HostSession
+from .probe.target import AttackTarget
 from .process import WorkerProcess
 from .reply import read_probe, read_run, read_values
 from .settings import BASIC, LAYERS, WorkerSettings
 from .worker.preload import PackageCheck
-from .worker_pool import Key, WorkerLifetime, WorkerPool, describe_missing
+from .worker_pool import WorkerKey, WorkerLifetime, WorkerPool, describe_missing
 
 LIFE = 3600
 """Seconds of processor time after which the kernel ends a worker, whatever its node does."""
@@ -153,7 +154,7 @@ class Pool:
         """The layers that workers are not closed in by: why. Unavailable when there are none."""
         return dict((await self.workers.warm()).missing)
 
-    async def probe(self, names: list[str], target: dict[str, Any], seconds: float) -> dict[str, tuple[str, str]]:
+    async def probe(self, names: list[str], target: AttackTarget, seconds: float) -> dict[str, tuple[str, str]]:
         """What these attacks (see `attack`) came to in a fresh worker: (what they got, what stopped them).
         ExecutionFailed when it dies of them, LimitExceeded when it does not end."""
         process = await self.workers.hire()
@@ -194,7 +195,7 @@ class Pool:
             self._queued -= 1
 
     @asynccontextmanager
-    async def _worker(self, key: Key, work: WorkerCall) -> AsyncIterator[WorkerProcess]:
+    async def _worker(self, key: WorkerKey, work: WorkerCall) -> AsyncIterator[WorkerProcess]:
         """A worker for this code of this principal; put away afterwards when it may have left something behind."""
         if self._closed:
             raise Unavailable("the sandbox is closed", path=work.path)

@@ -13,7 +13,7 @@ from ..errors import Unavailable
 from .forkserver import ForkServer
 from .process import WorkerProcess
 
-Key = tuple[str, str]
+WorkerKey = tuple[str, str]
 """Whose code runs (the principal), and which (the hash of a bundle or an expression)."""
 
 
@@ -35,7 +35,7 @@ class WorkerPool:
         self._forkserver = forkserver
         self._lifetime = lifetime
         self._confined = confined
-        self._idle: list[tuple[Key, WorkerProcess]] = []  # the one that waits longest first
+        self._idle: list[tuple[WorkerKey, WorkerProcess]] = []  # the one that waits longest first
         self._fresh: WorkerProcess | None = None
         self._live: set[WorkerProcess] = set()
         self._sweeping: asyncio.TimerHandle | None = None
@@ -57,7 +57,7 @@ class WorkerPool:
         self._live.add(process)
         return process
 
-    async def take(self, key: Key) -> WorkerProcess:
+    async def take(self, key: WorkerKey) -> WorkerProcess:
         """One that has run this code for this principal, else one that has run none."""
         for at in range(len(self._idle) - 1, -1, -1):
             if self._idle[at][0] == key:
@@ -76,7 +76,7 @@ class WorkerPool:
             raise Unavailable(f"the sandbox is not closed: {describe_missing(process.missing)}")
         return process
 
-    def give_back(self, key: Key, process: WorkerProcess, peak: int) -> None:
+    def give_back(self, key: WorkerKey, process: WorkerProcess, peak: int) -> None:
         """After a call that ended well; `peak` is the most memory that it says it had (negative: it is to go)."""
         process.calls += 1
         process.used = time.monotonic()

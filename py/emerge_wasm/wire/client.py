@@ -113,8 +113,9 @@ class ClientProtocol:
         """What an event on an open channel brings (not a heartbeat)."""
         channel = self._channels[key]
         channel.last = max(channel.last, now)
-        if found.name == OK and isinstance(found.args, list) and len(found.args) == 1:
-            return self._close(key, ReplyKind.RESULT, found.args[0])
+        match found.args:
+            case [result] if found.name == OK:
+                return self._close(key, ReplyKind.RESULT, result)
         if found.name == STREAM:
             return self._item(key, channel, found.args)
         if found.name == STREAM_DONE:

@@ -205,12 +205,12 @@ class ServerChannels:
         return None
 
     def _grant(self, channel: ServerChannel, args: object) -> CreditGranted | None:
-        count = args[0] if isinstance(args, (list, tuple)) and args else None
-        if type(count) is not int or not 0 < count <= CREDIT_LIMIT:
-            self.dropped += 1
-            return None
-        channel.credit = min(channel.credit + count, CREDIT_LIMIT)
-        return CreditGranted(channel)
+        match args:
+            case [int(count), *_] if type(count) is int and 0 < count <= CREDIT_LIMIT:
+                channel.credit = min(channel.credit + count, CREDIT_LIMIT)
+                return CreditGranted(channel)
+        self.dropped += 1
+        return None
 
     def _unreadable(self, payload: bytes, error: EmergeError) -> RequestRefused | None:
         """Tell whoever can be told: an event with a good envelope and bad args has a channel to answer on."""

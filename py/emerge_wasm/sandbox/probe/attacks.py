@@ -17,76 +17,73 @@ from collections.abc import Callable
 from typing import Any
 
 from ..confine.syscall import syscall
-
-Target = dict[str, Any]
-"""`file` that all may read, `folder` that all may write, `pid` of the node, `port` and `name` (abstract) of listening
-sockets, `memory` in bytes, the number of `descriptors` and of `threads` that a worker may have."""
+from .target import AttackTarget
 
 STOPPED = (errno.EPERM, errno.EACCES, errno.ENOSYS)
 
 
-def read_file(target: Target) -> str:
+def read_file(target: AttackTarget) -> str:
     with open(target["file"]) as file:
         return f"read {file.name}"
 
 
-def write_file(target: Target) -> str:
+def write_file(target: AttackTarget) -> str:
     with open(os.path.join(target["folder"], "written"), "w") as file:
         return f"wrote {file.name}"
 
 
-def read_proc(target: Target) -> str:
+def read_proc(target: AttackTarget) -> str:
     with open(f"/proc/{target['pid']}/cmdline") as file:
         return f"read {file.name}"
 
 
-def list_directory(target: Target) -> str:
+def list_directory(target: AttackTarget) -> str:
     return f"/ has {len(os.listdir('/'))} entries"
 
 
-def look_at_file(target: Target) -> str:
+def look_at_file(target: AttackTarget) -> str:
     return f"{target['file']} has {os.stat(target['file']).st_size} bytes"
 
 
-def internet(target: Target) -> str:
+def internet(target: AttackTarget) -> str:
     with socket.create_connection(("127.0.0.1", target["port"]), timeout=1):
         return "connected by TCP"
 
 
-def datagram(target: Target) -> str:
+def datagram(target: AttackTarget) -> str:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.sendto(b"", ("127.0.0.1", 9))
         return "sent by UDP"
 
 
-def unix_socket(target: Target) -> str:
+def unix_socket(target: AttackTarget) -> str:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect("\0" + target["name"])
         return "connected to another process's socket"
 
 
-def signal_node(target: Target) -> str:
+def signal_node(target: AttackTarget) -> str:
     os.kill(target["pid"], 0)
     return "could signal the node"
 
 
-def signal_parent(target: Target) -> str:
+def signal_parent(target: AttackTarget) -> str:
     os.kill(os.getppid(), 0)
     return "could signal its zygote"
 
 
-def fork(target: Target) -> str:
+def fork(target: AttackTarget) -> str:
     pid = os.fork()
     if pid == 0:
         os._exit(0)
     return f"forked process {pid}"
 
 
-def spawn(target: Target) -> str:
+def spawn(target: AttackTarget) -> str:
     return f"started process {os.posix_spawn('/bin/true', ['true'], {})}"
 
 
-def threads(target: Target) -> str:
+def threads(target: AttackTarget) -> str:
     """As many as it can get; they end with the worker."""
     wait = _thread.allocate_lock()
     wait.acquire()
@@ -95,14 +92,14 @@ def threads(target: Target) -> str:
     return f"started {target['threads'] + 1} threads"
 
 
-def environment(target: Target) -> str:
+def environment(target: AttackTarget) -> str:
     getenv = ctypes.CDLL(None).getenv
     getenv.restype = ctypes.c_char_p
     seen = sorted(os.environ) or [name for name in ("PATH", "HOME", "LANG") if getenv(name.encode())]
     return _unless_empty([f"saw {name}" for name in seen])
 
 
-def descriptors(target: Target) -> str:
+def descriptors(target: AttackTarget) -> str:
     found = []
     for number in range(1024):
         try:
@@ -113,16 +110,16 @@ def descriptors(target: Target) -> str:
     return f"has the descriptors {found}" if len(found) > target["descriptors"] else _unless_empty([])
 
 
-def identity(target: Target) -> str:
+def identity(target: AttackTarget) -> str:
     """Root may do what nobody thought of."""
     return _unless_empty(["is root"] if 0 in (*os.getresuid(), *os.getresgid(), *os.getgroups()) else [])
 
 
-def memory(target: Target) -> str:
+def memory(target: AttackTarget) -> str:
     return f"got {len(bytes(target['memory'] + (64 << 20)))} bytes"
 
 
-def raw_calls(target: Target) -> str:
+def raw_calls(target: AttackTarget) -> str:
     """System calls that Python has no function for, or by a way around Python. Refused even for what is harmless."""
     let_through = []
     for name, (numbers, arguments) in _raw(target).items():
@@ -136,7 +133,7 @@ def raw_calls(target: Target) -> str:
     return _unless_empty(let_through)
 
 
-def _raw(target: Target) -> dict[str, tuple[dict[str, int], tuple[Any, ...]]]:
+def _raw(target: AttackTarget) -> dict[str, tuple[dict[str, int], tuple[Any, ...]]]:
     path = target["file"].encode()
     page = 4096
 
@@ -179,18 +176,18 @@ _kept: list[Any] = []
 
 
 # --- these end the worker, one way or the other
-def execute(target: Target) -> str:
+def execute(target: AttackTarget) -> str:
     os.execv("/bin/true", ["true"])
 
 
-def foreign_calls(target: Target) -> str:
+def foreign_calls(target: AttackTarget) -> str:
     """A call by the other ABI of the machine (x32), whose numbers the filter does not know."""
     if platform.machine() != "x86_64":
         raise OSError(errno.ENOSYS, "there is no other ABI")
     return f"is process {syscall(0x40000000 + 39)}"
 
 
-def loop(target: Target) -> str:
+def loop(target: AttackTarget) -> str:
     """Without end, deaf to every signal."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -198,7 +195,7 @@ def loop(target: Target) -> str:
         pass
 
 
-ATTACKS: dict[str, Callable[[Target], str]] = {
+ATTACKS: dict[str, Callable[[AttackTarget], str]] = {
     function.__name__: function
     for function in (
         read_file,
@@ -223,7 +220,7 @@ ATTACKS: dict[str, Callable[[Target], str]] = {
 }
 """Those after which the worker goes on."""
 
-DEADLY: dict[str, Callable[[Target], str]] = {
+DEADLY: dict[str, Callable[[AttackTarget], str]] = {
     function.__name__: function for function in (execute, foreign_calls, loop)
 }
 """Those for which each needs a worker of its own."""
@@ -233,7 +230,7 @@ class Stopped(Exception):
     """There was nothing to be had."""
 
 
-def make(name: str, target: Target) -> tuple[str, str]:
+def make(name: str, target: AttackTarget) -> tuple[str, str]:
     """(what an attack got, or "" when it was stopped; and by what it was stopped)."""
     try:
         return (ATTACKS | DEADLY)[name](target), ""

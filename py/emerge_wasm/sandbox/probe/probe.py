@@ -13,18 +13,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from ...errors import ExecutionFailed, LimitExceeded
 from ..pool import Pool
 from ..settings import LAYERS, THREADS
+from .target import AttackTarget
 
 DESCRIPTORS = 6
 """What a worker has open: three times /dev/null, its channel, and the pair that its event loops wake up by."""
 LOOP_SECONDS = 0.05
-
-Target = dict[str, Any]
-"""What there is to attack, see `attack.py`."""
 
 Outcome = tuple[str, tuple[str, str]]
 """The name of an attack, what it got ("": nothing), and what stopped it."""
@@ -76,11 +73,11 @@ async def probe(pool: Pool) -> Findings:
     return findings
 
 
-async def _make_quiet(pool: Pool, names: list[str], target: Target) -> list[Outcome]:
+async def _make_quiet(pool: Pool, names: list[str], target: AttackTarget) -> list[Outcome]:
     return [(name, (got, how)) for name, (got, how) in (await pool.probe(names, target, 10.0)).items()]
 
 
-async def _make_deadly(pool: Pool, name: str, target: Target) -> list[Outcome]:
+async def _make_deadly(pool: Pool, name: str, target: AttackTarget) -> list[Outcome]:
     """What came of an attack that ends its worker, by how it ended."""
     try:
         done = await pool.probe([name], target, LOOP_SECONDS if name == "loop" else 10.0)
@@ -94,7 +91,7 @@ async def _make_deadly(pool: Pool, name: str, target: Target) -> list[Outcome]:
 
 
 @contextmanager
-def targets(memory: int) -> Iterator[Target]:
+def targets(memory: int) -> Iterator[AttackTarget]:
     """Things worth attacking, made for the purpose: what is not stopped by the sandbox is open to anybody."""
     name = f"emerge-{secrets.token_hex(8)}"
     with ExitStack() as stack:

@@ -26,6 +26,7 @@ from ...filesystem.runs.inside.execute import RunLimits, execute_encoded
 from ...wire.server import ServerRequest
 from ..confine.confine import Fence, confine
 from ..probe import attacks
+from ..probe.target import AttackTarget
 from ..settings import WorkerSettings
 from . import loop
 from .alarm import Alarm
@@ -151,7 +152,7 @@ class Worker:
             raise LimitExceeded(f"the expression: {late.message}", limit=late.limit) from None
         return encode([outcome.values, [[number, text] for number, text in outcome.errors.items()]])
 
-    def probe(self, names: list[str], target: dict[str, Any]) -> dict[str, list[str]]:
+    def probe(self, names: list[str], target: AttackTarget) -> dict[str, list[str]]:
         return {name: list(attacks.make(name, target)) for name in names}
 
     def learn(self, new: dict[str, bytes], hashes: list[str]) -> dict[str, bytes]:
