@@ -88,7 +88,7 @@ async def test_transaction_inside(client: Client) -> None:
 async def test_calls_without_end_are_counted(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     from emerge_wasm.filesystem.runs import host as hosting
 
-    monkeypatch.setattr(hosting.Caller.__init__, "__defaults__", (None, 100))
+    monkeypatch.setattr(hosting.Caller.__init__, "__defaults__", (None, 100))  # patched: a run may make 10,000 calls
     with pytest.raises(LimitExceeded) as caught:
         await client.run("/agents/a0", "flood")
     assert caught.value.details["limit"] == "filesystem calls"

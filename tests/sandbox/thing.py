@@ -157,7 +157,7 @@ class Thing(EmergeFile):
         return "slept"
 
     def die(self) -> None:
-        os._exit(7)
+        os._exit(7)  # private: the standard library's name
 
     def crash(self) -> None:
         ctypes.string_at(0)

@@ -23,7 +23,7 @@ async def test_unknown_scheme_names_those_there_are(url: str) -> None:
 
 async def test_missing_package_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine("no_such_package.store", "Store", "nowhere:", "pip install emerge-wasm[nowhere]")
-    monkeypatch.setitem(ENGINES, "nowhere", engine)
+    monkeypatch.setitem(ENGINES, "nowhere", engine)  # patched: an engine whose package nobody has
     with pytest.raises(Unavailable, match=r"pip install emerge-wasm\[nowhere\]"):
         await open_store("nowhere:")
 

@@ -155,7 +155,7 @@ async def test_the_root_of_elsewhere_is_a_directory_here(client: Client, elsewhe
 
 # --- what goes over several records
 async def test_an_object_of_several_records(client: Client, elsewhere: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export_load, "PAGE_BYTES", 100)
+    monkeypatch.setattr(export_load, "PAGE_BYTES", 100)  # patched: a page is 4 MiB of states
     target = await elsewhere.store(EmergeFile(name="t"))
     big = await elsewhere.store(EmergeFile(name="big", data=["0" * 60, await elsewhere.reference(target)]))
     await elsewhere.mv("/big", "/large")

@@ -161,7 +161,7 @@ async def test_refuses_places_and_too_many(hands: Hands, monkeypatch: pytest.Mon
     await hands("index", "/inv", ["price"])
     with pytest.raises(Conflict, match="not unique"):
         await hands("index", "/inv", ["price"], True)
-    monkeypatch.setattr(defining, "INDEXES_LIMIT", 1)
+    monkeypatch.setattr(defining, "INDEXES_LIMIT", 1)  # patched: the limit is 200 indexes
     with pytest.raises(LimitExceeded):
         await hands("index", "/inv", ["other"])
 
@@ -442,9 +442,10 @@ async def test_too_many_words_for_a_commit_go_to_the_rest(
     filesystem: Filesystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hands = Hands(filesystem)
+    # patched: a commit that holds three rows
     monkeypatch.setattr("emerge_wasm.filesystem.indexes.maintain.most_rows", lambda core: 3)
-    monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.page.most_rows", lambda core: 3)
-    monkeypatch.setattr("tests.filesystem.indexes.indexed.most_rows", lambda core: 3)
+    monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.page.most_rows", lambda core: 3)  # patched: as above
+    monkeypatch.setattr("tests.filesystem.indexes.indexed.most_rows", lambda core: 3)  # patched: as above
     await hands.put("/doc/long", text="a b c d")
     await hands("index", "/doc", ["text"], False, True)
     await hands.settle()
@@ -464,7 +465,7 @@ async def test_trees_larger_than_a_commit(tmp_path: Path, monkeypatch: pytest.Mo
     async with opened("memory:") as filesystem:
         hands = Hands(filesystem)
         small = replace(filesystem.core.store.capabilities, largest_batch=60)
-        monkeypatch.setattr(filesystem.core.store, "capabilities", small)
+        monkeypatch.setattr(filesystem.core.store, "capabilities", small)  # patched: a store of small commits
         for number in range(12):
             await hands.put(f"/tree/d{number % 3}/i{number}", x=number, text=f"w{number} red wine")
         await hands("index", "/", ["x"])

@@ -32,8 +32,8 @@ from .indexed import Hands, check, definitions, opened, rows_there
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that writers come between."""
-    monkeypatch.setattr(building, "AT_ONCE", 8)
-    monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.walk.PAGE_ROWS", 16)
+    monkeypatch.setattr(building, "AT_ONCE", 8)  # patched: many pages of few objects
+    monkeypatch.setattr("emerge_wasm.filesystem.indexes.build.walk.PAGE_ROWS", 16)  # patched: many pages of few objects
 
 
 @pytest.fixture(params=["memory", "sqlite"])
@@ -209,6 +209,7 @@ async def test_goes_on_after_a_restart(tmp_path: Path, monkeypatch: pytest.Monke
             done = row["done"]
         assert row["total"] == 120
     counted: list[Any] = []
+    # patched: whether it counts is what is tested
     monkeypatch.setattr(building, "count_objects", lambda *args: counted.append(args))
     async with opened(url) as filesystem:
         (row,) = await Hands(filesystem)("index", "/inv")
@@ -217,6 +218,7 @@ async def test_goes_on_after_a_restart(tmp_path: Path, monkeypatch: pytest.Monke
         assert counted == [], "it began anew"
     async with opened(url) as filesystem:
         builder = filesystem.builder
+        # private: nothing runs, which is seen nowhere else
         assert builder is not None and builder._task is None, "there is nothing to do"
         await Hands(filesystem)("index", "/inv", ["price"], False, False, True)
     async with opened(url) as filesystem:
@@ -348,7 +350,7 @@ async def test_a_directory_far_above_moves_into_a_new_index_just_before_a_commit
             await hands.settle()
         return await commit(batch)
 
-    monkeypatch.setattr(store, "commit", move_before)
+    monkeypatch.setattr(store, "commit", move_before)  # patched: somebody moves while it is built
     await hands("storeall", [["/a/b/d/new", encode({"price": 2})], ["/a/b/d/e/new", encode({"price": 3})]])
     assert (await hands("get", "/c/b/d/e/new"))["version"] == 1
     with pytest.raises(Conflict, match="/c/b/d/new"):

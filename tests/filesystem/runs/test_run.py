@@ -287,7 +287,7 @@ async def test_nobody_makes_up_runs_from_afar(client: Client) -> None:
 
 # --- limits
 async def test_a_method_that_stores_in_a_loop(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hosting.Caller.__init__, "__defaults__", (None, 20))
+    monkeypatch.setattr(hosting.Caller.__init__, "__defaults__", (None, 20))  # patched: a run may make 10,000 calls
     for method in ("fill", "fill_on"):
         error = await refused(client.run("/c/a", method, 50), LimitExceeded, "20 times", "storeall")
         assert error.details["limit"] == "filesystem calls"

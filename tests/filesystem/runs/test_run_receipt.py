@@ -142,7 +142,7 @@ async def test_the_newest_hundred_are_kept(
     for number in range(KEPT + 40):
         made.append((await client.run_with_receipt("/t/a", ("look", "grow")[number % 2]))["receipt"]["id"])
     assert [row["id"] for row in await client.receipts("/t/a")] == made[: -KEPT - 1 : -1]
-    monkeypatch.setattr(os, "urandom", lambda size: bytes(size))
+    monkeypatch.setattr(os, "urandom", lambda size: bytes(size))  # patched: one run in sixteen prunes, by chance
     for method in ("grow", "look", "grow"):
         await client.run("/t/a", method)
         await RECEIPT_WRITER.of(filesystem.core).flush(filesystem.core.store)

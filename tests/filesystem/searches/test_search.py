@@ -474,7 +474,7 @@ async def test_a_transaction_sees_its_own() -> None:
 
 # --- suggestions
 async def test_indexes_are_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suggestion, "SLOW", 0.0)
+    monkeypatch.setattr(suggestion, "SLOW", 0.0)  # patched: no search here takes long enough to be noted
     async with searched() as there:
         await inventory(there, 6)
         core, context = there.filesystem.core, there.context

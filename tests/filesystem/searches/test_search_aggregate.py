@@ -152,11 +152,11 @@ async def test_bad_figures_are_refused_by_name() -> None:
 async def test_groups_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     async with searched() as there:
         await there.put({f"/g/{number}": {"a": number} for number in range(6)})
-        monkeypatch.setattr(aggregating, "GROUPS_LIMIT", 5)
+        monkeypatch.setattr(aggregating, "GROUPS_LIMIT", 5)  # patched: the limit is 100,000 groups
         with pytest.raises(LimitExceeded) as refused:
             await there.call("aggregate", "/g", {"n": ["count"]}, ["a"])
         assert refused.value.details["limit"] == "groups"
-        monkeypatch.setattr(aggregating, "VALUES_LIMIT", 5)
+        monkeypatch.setattr(aggregating, "VALUES_LIMIT", 5)  # patched: the limit is 5,000,000 values
         with pytest.raises(LimitExceeded) as refused:
             await there.call("aggregate", "/g", {"m": ["median", "a"]})
         assert refused.value.details["limit"] == "values"

@@ -109,7 +109,7 @@ async def test_keys_decide_and_one_read_gives_an_object(url: str, monkeypatch: p
         asked: list[Key] = []
         tested: list[Any] = []
         store = there.filesystem.core.store
-        get, test = store.get, Judge._test
+        get, test = store.get, Judge._test  # private: what is evaluated is counted
 
         async def watched(keys: Any) -> Any:
             asked.extend(keys)
@@ -119,8 +119,8 @@ async def test_keys_decide_and_one_read_gives_an_object(url: str, monkeypatch: p
             tested.append(args)
             return test(self, page, *args)
 
-        monkeypatch.setattr(store, "get", watched)
-        monkeypatch.setattr(Judge, "_test", told)
+        monkeypatch.setattr(store, "get", watched)  # patched: what is read is counted
+        monkeypatch.setattr(Judge, "_test", told)  # patched: what is evaluated is counted
         for text in (
             "o.a < 5",
             "4 >= o.a",
@@ -211,7 +211,7 @@ async def test_a_version_that_goes_after_its_row_was_read(monkeypatch: pytest.Mo
                 await there.call("mv", "/s/d1/n03", "/s/elsewhere")
             return rows
 
-        monkeypatch.setattr(store, "scan", overtaken)
+        monkeypatch.setattr(store, "scan", overtaken)  # patched: somebody writes while it is read
         page = await there.call("search", "/s", predicate("o.a < 4"))
         assert done
         found = {path_of(row): state for row, state in zip(page["objects"], states_of(page["objects"]), strict=True)}

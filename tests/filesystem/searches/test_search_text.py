@@ -101,7 +101,7 @@ def test_rare_words_weigh_more() -> None:
 async def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     async with searched() as there:
         await library(there)
-        monkeypatch.setattr(searchtext, "OBJECTS_LIMIT", 3)
+        monkeypatch.setattr(searchtext, "OBJECTS_LIMIT", 3)  # patched: the limit is 1,000,000 objects
         with pytest.raises(LimitExceeded) as refused:
             await there.words("/books", "body", "dog")
         assert refused.value.details["limit"] == "objects"

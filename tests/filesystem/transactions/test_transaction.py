@@ -193,7 +193,7 @@ async def test_a_failing_operation_leaves_the_rest(client: Client, monkeypatch: 
         open_ones = TRANSACTIONS.of(tx.transport.filesystem.core)  # type: ignore[attr-defined]  # a LocalTransport
         overlay = open_ones.find(Context(superuser=True), tx.context["transaction"]).overlay
         before = overlay.settle()
-        monkeypatch.setattr(overlay, "limit", 150)
+        monkeypatch.setattr(overlay, "limit", 150)  # patched: the limit is 100,000 rows
         await refused(tx.cp("/many", "/copy", recursive=True), LimitExceeded)
         monkeypatch.undo()
         after = overlay.settle()
@@ -298,7 +298,7 @@ async def test_a_store_that_fails_at_the_commit(client: Client, filesystem: File
         raise Unavailable("the database is gone")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(filesystem.core.store, "commit", gone)
+        patch.setattr(filesystem.core.store, "commit", gone)  # patched: the store goes in the middle of a commit
         await refused(client.commit(name), Unavailable)
     assert await quantities(client) == [10, 10, 10]
     await refused(client.commit(name), NotFound)
@@ -432,13 +432,15 @@ async def test_those_left_alone_are_dropped_by_themselves(filesystem: Filesystem
     await client.begin("left", 1)
     opened = TRANSACTIONS.of(filesystem.core)
     assert len(opened) == 1
-    opened._clock = lambda: float("inf")
+    opened._clock = lambda: float("inf")  # private: time passes at once
     loop, called = asyncio.get_running_loop(), asyncio.Event()
+    # private: what waits is seen nowhere else
     assert opened._timer is not None and opened._timer.when() - loop.time() <= 1.01
+    # private: the moment at which the timer fires
     loop.call_at(opened._timer.when(), lambda: loop.call_soon(called.set))
-    opened._timer.cancel()
+    opened._timer.cancel()  # private: the timer never fires, as on a loop that stands still
     opened.sweep()
-    assert len(opened) == 0 and opened._timer is None
+    assert len(opened) == 0 and opened._timer is None  # private: nothing is left that would wake the loop
 
 
 async def test_it_belongs_to_who_began_it(client: Client) -> None:
@@ -466,7 +468,7 @@ async def test_a_guest_is_not_the_nameless_superuser(client: Client, filesystem:
 
 
 async def test_nobody_takes_all_the_places(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "OWN_LIMIT", 2)
+    monkeypatch.setattr(module, "OWN_LIMIT", 2)  # patched: the limit is 100 transactions
     ann = client.as_user("ann")
     await ann.begin("one")
     await ann.begin()
@@ -477,7 +479,7 @@ async def test_nobody_takes_all_the_places(client: Client, monkeypatch: pytest.M
 
 
 async def test_all_of_them_together_are_limited(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BYTES_LIMIT", 30_000)
+    monkeypatch.setattr(module, "BYTES_LIMIT", 30_000)  # patched: the limit is 1 GiB
     async with client.transaction() as first, client.transaction() as second:
         await first.store(EmergeFile(name="x", data="x" * 20_000))
         error = await refused(second.store(EmergeFile(name="y", data="y" * 20_000)), LimitExceeded, "open")
@@ -493,7 +495,7 @@ async def test_a_closed_filesystem_keeps_none() -> None:
     await Client(LocalTransport(filesystem)).begin()
     opened = TRANSACTIONS.of(filesystem.core)
     await filesystem.close()
-    assert len(opened) == 0 and opened._timer is None
+    assert len(opened) == 0 and opened._timer is None  # private: nothing is left that would wake the loop
 
 
 async def test_permissions_hold_inside(client: Client) -> None:
@@ -502,7 +504,7 @@ async def test_permissions_hold_inside(client: Client) -> None:
 
 
 async def test_limits(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "OPEN_LIMIT", 2)
+    monkeypatch.setattr(module, "OPEN_LIMIT", 2)  # patched: the limit is 1,000 transactions
     for seconds in (0, -1, 24 * 3600 + 1):
         await refused(client.begin("", seconds), Invalid, str(seconds))
     for name in ("a/b", "..", "\0", "x" * 256):

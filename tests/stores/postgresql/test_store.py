@@ -101,8 +101,8 @@ async def test_wrong_credentials_and_places(url: str) -> None:
 
 async def test_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in [name for name in sys.modules if name.startswith("emerge_wasm.stores.postgresql")]:
-        monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, "asyncpg", None)
+        monkeypatch.delitem(sys.modules, module)  # patched: as where asyncpg is not installed
+    monkeypatch.setitem(sys.modules, "asyncpg", None)  # patched: as where asyncpg is not installed
     with pytest.raises(Unavailable, match=r"asyncpg.*pip install 'emerge-wasm\[postgresql\]'"):
         await open_store("postgresql://host/database")
 
