@@ -83,10 +83,13 @@ def test_errors_name_the_thing(emerge: Emerge, widget: str, words: list[str], co
 
 
 def test_says_at_once_that_no_node_runs(emerge: Emerge) -> None:
+    """At once: what a busy machine needs to start Python is not counted."""
     start = time.monotonic()
+    emerge("--help")
+    started = time.monotonic()
     done = emerge("-h", "127.0.0.1:9", "ls")
     assert done.returncode == 7 and "emerge node start" in done.stderr
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - started < 5 + 3 * (started - start)
 
 
 def test_init_names_a_node(emerge: Emerge, place: Server, tmp_path: Path, widget: str) -> None:
