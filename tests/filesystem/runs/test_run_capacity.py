@@ -122,7 +122,7 @@ async def test_who_comes_back_goes_first() -> None:
 
 
 async def test_there_is_an_end_to_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity, "WAITING", 2)  # patched: 1,000 calls may wait
+    monkeypatch.setattr(capacity, "WAITING", 2)  # patched: 1,024 calls may wait
     places = Capacity()
     await places.take(1)
     waiting = [asyncio.ensure_future(places.take(1)) for _ in range(2)]
@@ -136,7 +136,7 @@ async def test_there_is_an_end_to_waiting(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_those_that_wait_are_not_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity, "LENT", 1)  # patched: many seats may be lent
+    monkeypatch.setattr(capacity, "LENT", 1)  # patched: 64 seats may be lent
     places = Capacity()
     first, second = Seat(places, 2), Seat(places, 2)
     async with first.held(), second.held():
