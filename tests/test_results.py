@@ -18,6 +18,7 @@ from emerge_wasm.clients.transports.host import give_filesystem
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.filesystem import HANDLERS
 from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import TABLE, Context, Operations, Transport, Wire
@@ -98,6 +99,18 @@ async def test_answers_are_as_declared(scenario: Scenario) -> None:
     transport = LocalTransport(filesystem, Context("tester", superuser=True))
     async with Client(CheckedTransport(transport)) as client:
         await scenario(client)
+
+
+FREE = {"cat", "export", "query", "run", "runstream"}
+"""Operations whose handlers answer what a class, a method or an archive makes of it."""
+
+
+@pytest.mark.parametrize("name", sorted(HANDLERS.keys() - FREE))
+def test_handlers_are_annotated_as_declared(name: str) -> None:
+    made = get_type_hints(HANDLERS[name])["return"]
+    assert (get_args(made)[0] if TABLE[name].streams else made) == (
+        get_args(RESULTS[name])[0] if TABLE[name].streams else RESULTS[name]
+    )
 
 
 async def test_a_node_answers_as_declared() -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from .. import graphql
 from ..errors import Conflict, Invalid
 from ..operations import Answer, Context, Wire, find_operation
-from ..results import GraphQLAnswer
+from ..results import GraphQLAnswer, NodeInfo
 from ..store import Batch, Store
 from ..version import package_version
 from .archives import export_load
@@ -128,7 +128,7 @@ async def _identify(store: Store) -> str:
     return uuid.decode()
 
 
-async def hello(core: Core, context: Context) -> Wire:
+async def hello(core: Core, context: Context) -> NodeInfo:
     runner = EXECUTION.of(core).runner
     return {
         "node": core.node,

@@ -5,7 +5,7 @@ Plain data and Protocols; imports nothing of ours.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -26,7 +26,7 @@ class RunCall:
     """
 
     path: str
-    pointer: dict[str, Any]
+    pointer: Mapping[str, Any]
     state: bytes
     bundles: dict[str, bytes]
     method: str
@@ -62,7 +62,7 @@ class EvaluateCall:
     """
 
     expression: dict[str, Any]
-    rows: list[tuple[dict[str, Any], bytes]]
+    rows: Sequence[tuple[Mapping[str, Any], bytes]]
     bundles: dict[str, bytes]
     timeout: float
     principal: str = ""

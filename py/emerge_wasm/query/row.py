@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..codec import decode
 from ..errors import Invalid
 from ..objects import METADATA
-from ..operations import Wire
 from .nested import NeedsCode, Nested, missing, nest
 from .shape import Shape
 
@@ -30,7 +29,7 @@ class Row:
 
     __slots__ = ("pointer", "shape", "state")
 
-    def __init__(self, pointer: Wire, state: bytes | dict[str, Any], shape: Shape) -> None:
+    def __init__(self, pointer: Mapping[str, object], state: bytes | dict[str, Any], shape: Shape) -> None:
         self.pointer, self.shape = pointer, shape
         try:
             self.state: dict[str, Any] = _decoded(state)

@@ -43,6 +43,6 @@ class TabRunner:
     async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
         """An expression over objects of others is closed in with them."""
         foreign = self._guests.busy or not all(self._owns(pointer) for pointer, _ in call.rows)
-        about = next((pointer for pointer, _ in call.rows if pointer.get("bundle")), {})
+        about: Mapping[str, object] = next((pointer for pointer, _ in call.rows if pointer.get("bundle")), {})
         await self._consent.ask(about, call.bundles, CLOSED if foreign else HERE, self._where)
         return await (self._guests if foreign else self._here).evaluate(call)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from ...store import prefix_end
 from ..core import Core
@@ -15,7 +15,10 @@ from ..layout.catalogue import CATALOGUE, NONE, Definition, parse, progress_key,
 from .index_row import NOWHERE, REST, index_prefix, read_count, text_prefix
 from .progress import BuildProgress, read_progress
 
-BUILDING, READY, FAILED = "building", "ready", "failed"
+BUILDING: Final = "building"
+READY: Final = "ready"
+FAILED: Final = "failed"
+IndexState = Literal["building", "ready", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Index:
     fields: tuple[str, ...]
     unique: bool
     text: bool
-    state: str
+    state: IndexState
     error: str = ""
     done: int = 0
     total: int = 0
@@ -100,7 +103,7 @@ async def _indexes(core: Core, definitions: Sequence[Definition], ready: Sequenc
 
 def _index(definition: Definition, progress: BuildProgress | None) -> Index:
     d = definition
-    state = FAILED if d.error else READY if progress is None else BUILDING
+    state: IndexState = FAILED if d.error else READY if progress is None else BUILDING
     done, total = (progress.done, progress.total) if progress is not None else (0, 0)
     return Index(d.id, d.directory, d.fields, d.unique, d.text, state, d.error, done, total)
 

@@ -18,6 +18,7 @@ from typing import NamedTuple, Self
 
 from ...codec.msgpack_engine import engine
 from ...objects import DIRECTORY
+from ...results import PointerRow
 
 ROOT = bytes(15) + b"\x01"
 """The uuid of every filesystem's root directory."""
@@ -100,7 +101,7 @@ class Entry(NamedTuple):
         fields = engine.unpackb(raw[17:])  # to make a tuple as such is quicker than by its names
         return tuple.__new__(cls, (raw[:16], *fields, 0, "") if len(fields) == _PLAIN - 1 else (raw[:16], *fields))
 
-    def wire(self, directory: str, node: str) -> dict[str, object]:
+    def wire(self, directory: str, node: str) -> PointerRow:
         """The pointer (see `objects.Pointer`) as a plain map, which is what operations return."""
         return {
             "uuid": self.uuid.hex(),

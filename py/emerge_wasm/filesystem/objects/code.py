@@ -6,7 +6,8 @@ from typing import Any
 
 from ...bundles import Bundle, describe, help_of, parse, source_of
 from ...errors import Invalid, LimitExceeded, NotFound
-from ...operations import Context, Names, Rows
+from ...operations import Context, Names
+from ...results import MethodRows
 from ...store import keys_of
 from ..core import Core
 from ..tree.find import find
@@ -27,7 +28,7 @@ async def _find_bundle(
     return parse(found[entry.bundle], entry.bundle), found
 
 
-async def methods(core: Core, context: Context, path: str, version: int, as_of: str) -> Rows:
+async def methods(core: Core, context: Context, path: str, version: int, as_of: str) -> MethodRows:
     bundle, found = await _find_bundle(core, context, path, version, as_of)
     described: Any = describe(bundle, found.get)["methods"]
     return list(described)

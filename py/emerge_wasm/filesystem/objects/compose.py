@@ -8,8 +8,8 @@ from ...bundles import Bundle, mix, parse
 from ...codec import Record, decode, encode
 from ...context import Context
 from ...errors import Conflict, Invalid, NotFound
-from ...operations import Wire
 from ...paths import check_name, child_path, join_path, split_path
+from ...results import PointerRow
 from ..core import Core
 from ..layout.record import Entry
 from ..tree.find import Found, find, find_place, name, not_found
@@ -20,7 +20,7 @@ from .write import Write, change_objects, check_bundles, store
 
 async def add(
     core: Core, context: Context, path: str, field: str, values: bytes, bundles: dict[str, bytes] | None
-) -> Wire:
+) -> PointerRow:
     added = decode(values)
     if not isinstance(added, list):
         raise Invalid("add wants an encoded list of values", path=path)
@@ -59,7 +59,9 @@ def _list_in(state: Any, field: str, path: str) -> list[object]:
     return value
 
 
-async def mixin(core: Core, context: Context, first: str, second: str, class_name: str, name: str, path: str) -> Wire:
+async def mixin(
+    core: Core, context: Context, first: str, second: str, class_name: str, name: str, path: str
+) -> PointerRow:
     target = child_path(join_path(*split_path(path)), check_name(name))
     if (await find_place(core, split_path(target))).raw is not None:
         raise Conflict(f"{target} is there already", path=target, remedy="choose another name")

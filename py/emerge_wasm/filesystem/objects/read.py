@@ -9,8 +9,9 @@ from typing import Any
 from ...bundles import parse
 from ...codec import Record, Reference, bundles_in, decode
 from ...errors import Invalid, NotFound
-from ...operations import Context, Rows, Wire
+from ...operations import Context
 from ...paths import child_path, join_path, split_path
+from ...results import ObjectPage, ObjectRow, PointerRow, VersionRows
 from ...store import keys_of, prefix_end
 from ..core import Core
 from ..layout.locality import get_versions
@@ -21,25 +22,25 @@ from ..tree.links import find_at, newest_record
 from ..tree.load import PAGE_BYTES, check_limit, load_state, page_of, wire_version
 
 
-async def get(core: Core, context: Context, path: str, version: int, as_of: str) -> Wire:
+async def get(core: Core, context: Context, path: str, version: int, as_of: str) -> PointerRow:
     found = await find(core, context, path, "r", version, as_of)
     return found.entry.wire(found.directory, core.node)
 
 
-async def getobject(core: Core, context: Context, path: str, version: int, as_of: str) -> Wire:
+async def getobject(core: Core, context: Context, path: str, version: int, as_of: str) -> ObjectRow:
     found = await find(core, context, path, "r", version, as_of)
     state = b"" if found.entry.is_directory else await load_state(core, found.entry, path)
     return {"pointer": found.entry.wire(found.directory, core.node), "state": state}
 
 
-async def objects(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> Wire:
+async def objects(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> ObjectPage:
     page, more = await page_of(core, context, path, cursor, limit, as_of)
     fitting = _fitting(page.entries)
     more = more or len(fitting) < len(page.entries)
     files = [entry for entry in fitting if not entry.is_directory]
     raws = await get_versions(core.store, [version_key(entry.uuid, entry.content) for entry in files])
     states = [VersionRecord.unpack(raw).state if raw is not None else None for raw in raws]
-    rows = [
+    rows: list[ObjectRow] = [
         {
             "pointer": entry.wire(page.directory, core.node),
             "state": state
@@ -119,7 +120,7 @@ def _member(value: Any, name: str, path: str) -> Any:
         raise NotFound(f"{path} has no {name!r}", path=path, remedy=remedy) from None
 
 
-async def versions(core: Core, context: Context, path: str, before: int, limit: int, as_of: str) -> Rows:
+async def versions(core: Core, context: Context, path: str, before: int, limit: int, as_of: str) -> VersionRows:
     uuid = (await find(core, context, path, "r", as_of=as_of)).uuid
     newest = await newest_record(core, uuid)
     last = newest.entry.version if newest is not None else 0

@@ -8,7 +8,7 @@ from typing import Any
 from ...codec import references_in
 from ...context import Context
 from ...errors import Invalid, NotFound, PermissionDenied
-from ...operations import Wire
+from ...results import EntryPage, PointerRow, PointerRows
 from ...store import prefix_end
 from ..core import Core
 from ..indexes.maintain import REFERENCE
@@ -16,7 +16,7 @@ from ..tree.find import REGISTRY, find
 from ..tree.load import check_limit, load_state
 
 
-async def references(core: Core, context: Context, path: str, back: bool, cursor: str, limit: int) -> Wire:
+async def references(core: Core, context: Context, path: str, back: bool, cursor: str, limit: int) -> EntryPage:
     found = await find(core, context, path, "r")
     if back:
         return await back_references(core, context, found.uuid, cursor, limit)
@@ -27,7 +27,7 @@ async def references(core: Core, context: Context, path: str, back: bool, cursor
     return await _page(core, context, uuids, limit)
 
 
-async def back_references(core: Core, context: Context, uuid: bytes, cursor: str, limit: int) -> Wire:
+async def back_references(core: Core, context: Context, uuid: bytes, cursor: str, limit: int) -> EntryPage:
     """The page of objects here that refer to the one with this uuid, wherever that is."""
     check_limit(limit)
     after = _after(cursor)
@@ -44,12 +44,12 @@ def _after(cursor: str) -> bytes:
         raise Invalid(f"{cursor[:40]!r} is no cursor of references", remedy="ask without one") from None
 
 
-async def _page(core: Core, context: Context, uuids: list[bytes], limit: int) -> Wire:
+async def _page(core: Core, context: Context, uuids: list[bytes], limit: int) -> EntryPage:
     entries = await _pointers(core, context, uuids)
     return {"entries": entries, "cursor": uuids[-1].hex() if len(uuids) == limit else ""}
 
 
-async def _pointers(core: Core, context: Context, uuids: Iterable[bytes]) -> list[Wire]:
+async def _pointers(core: Core, context: Context, uuids: Iterable[bytes]) -> PointerRows:
     """The pointers of those objects that are there and that the caller may read."""
     pointers = []
     for uuid in uuids:
@@ -60,7 +60,7 @@ async def _pointers(core: Core, context: Context, uuids: Iterable[bytes]) -> lis
     return pointers
 
 
-async def _pointer(core: Core, context: Context, path: str) -> Wire:
+async def _pointer(core: Core, context: Context, path: str) -> PointerRow:
     """Here, or (on a node) where it is."""
     try:
         found = await find(core, context, path)
@@ -68,5 +68,6 @@ async def _pointer(core: Core, context: Context, path: str) -> Wire:
         if core.dispatch is None or context.transaction:
             raise
         elsewhere: Any = core.dispatch("get", [path], context)
-        return dict(await elsewhere)
+        pointer: PointerRow = await elsewhere
+        return pointer
     return found.entry.wire(found.directory, core.node)

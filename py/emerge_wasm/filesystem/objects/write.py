@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from ...bundles import parse
 from ...codec import decode, encode
 from ...errors import Conflict, Invalid, NotFound
-from ...operations import Context, Rows, Values, Wire, find_operation
+from ...operations import Context, Values, find_operation
 from ...paths import join_path
+from ...results import PointerRow, PointerRows
 from ..change import Change
 from ..commit import commit, retry
 from ..core import Core
@@ -54,13 +55,13 @@ async def store(
     type: str,
     perms: str,
     bundles: dict[str, bytes] | None,
-) -> Wire:
+) -> PointerRow:
     write = await _store_write(core, path, state, class_name, bundle, version, type, perms)
     puts = await check_bundles(core, {bundle}, bundles or {}, path)
     return (await change_objects(core, context, [write], "store", puts))[0]
 
 
-async def storeall(core: Core, context: Context, objects: Values, bundles: dict[str, bytes] | None) -> Rows:
+async def storeall(core: Core, context: Context, objects: Values, bundles: dict[str, bytes] | None) -> PointerRows:
     writes: dict[PathNames, Write] = {}
     needed: set[str] = set()
     for row in objects:
@@ -95,7 +96,7 @@ async def _store_write(
     return Write(names, edit, version, state, perms=perms)
 
 
-async def update(core: Core, context: Context, path: str, changes: bytes, version: int) -> Wire:
+async def update(core: Core, context: Context, path: str, changes: bytes, version: int) -> PointerRow:
     fields = _check_state(changes, path)
 
     def edit(entry: Entry, old: bytes | None) -> tuple[Entry, bytes]:
@@ -109,7 +110,7 @@ async def update(core: Core, context: Context, path: str, changes: bytes, versio
 
 async def save_run(
     core: Core, context: Context, names: PathNames, entry: Entry, state: bytes, operation: str, also: Also
-) -> Wire:
+) -> PointerRow:
     """The version that a run made of the version it began with. Invalid for what is no state: a process that ran
     shipped code may send anything."""
     _check_state(state, join_path(*names))
@@ -158,10 +159,10 @@ async def check_bundles(core: Core, needed: set[str], sent: dict[str, bytes], pa
 
 async def change_objects(
     core: Core, context: Context, writes: list[Write], operation: str, puts: Sequence[tuple[str, bytes, bytes]] = ()
-) -> Rows:
+) -> PointerRows:
     """Read, edit and write objects as one commit, again when somebody else's commit came between."""
 
-    async def attempt() -> Rows:
+    async def attempt() -> PointerRows:
         change = Change(puts=list(puts), dates=core.dates, context=context)
         places = await find_places(core, [write.names for write in writes])
         rows = [
@@ -176,7 +177,9 @@ async def change_objects(
         return await retry(join_path(*writes[0].names), attempt)
 
 
-async def _write_one(core: Core, context: Context, change: Change, write: Write, place: Place, operation: str) -> Wire:
+async def _write_one(
+    core: Core, context: Context, change: Change, write: Write, place: Place, operation: str
+) -> PointerRow:
     raw, old = place.raw, place.entry
     merged = None
     if old is None:

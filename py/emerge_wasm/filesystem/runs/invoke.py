@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ...context import asker
 from ...errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
-from ...operations import Context, Wire
+from ...operations import Context
+from ...results import RunResult
 from ..change import Change
 from ..core import Core, Part
 from ..execution import EXECUTION
@@ -68,7 +69,7 @@ async def invoke(
     ask: RunRequest,
     tell: Callable[[str], None] | None = None,
     found: Found | None = None,
-) -> Wire:
+) -> RunResult:
     """{"result", "output", "milliseconds", "pointer", "receipt"} of a method of the object at a path; `tell` hears what
     it prints. `found` is what is there, for whoever has just looked."""
     runner_of(core, path)
@@ -101,7 +102,7 @@ def _may_repeat(error: Conflict, found: Found) -> bool:
 
 async def _attempt(
     core: Core, context: Context, found: Found, ask: RunRequest, tell: Callable[[str], None] | None
-) -> Wire:
+) -> RunResult:
     entry = found.entry
     outcome = await _run(core, context, found, ask, tell)
     receipt = make_receipt(core, context, entry, ask.method, ask.arguments, outcome.digest, outcome.milliseconds)

@@ -16,7 +16,8 @@ from hashlib import sha256
 from ...codec import encode
 from ...codec.msgpack_engine import engine
 from ...errors import Invalid
-from ...operations import Context, Rows, Wire
+from ...operations import Context
+from ...results import RunReceipt, RunReceipts
 from ...store import Batch, Store, prefix_end
 from ..core import Core, Part
 from ..layout.record import Entry, micros_of
@@ -111,13 +112,13 @@ RECEIPT_WRITER = Part(ReceiptWriter)
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Of one run; `wire` is what `receipts` tells, but for the version that was made."""
+    """Of one run; `wire` is what `receipts` returns, with no version made yet."""
 
     uuid: bytes
     stamp: bytes  # the key after the uuid
-    wire: Wire
+    wire: RunReceipt
 
-    def made(self, version: int) -> Wire:
+    def made(self, version: int) -> RunReceipt:
         """What `receipts` tells of it, once it is known which version it made (0: none)."""
         return {**self.wire, "made": version}
 
@@ -152,7 +153,7 @@ def make_receipt(
     """The receipt of a run on this version of an object. `arguments` and `result` are digests."""
     date = core.dates.clock()
     stamp = micros_of(date).to_bytes(8, "big") + os.urandom(8)
-    wire = {
+    wire: RunReceipt = {
         "id": stamp.hex(),
         "date": date,
         "node": core.node,
@@ -163,6 +164,7 @@ def make_receipt(
         "arguments": arguments,
         "result": result,
         "milliseconds": milliseconds,
+        "made": 0,
     }
     return Receipt(entry.uuid, stamp, wire)
 
@@ -172,12 +174,12 @@ def digest(value: object) -> str:
     return sha256(encode(value)).hexdigest()
 
 
-async def receipts(core: Core, context: Context, path: str, before: str, limit: int) -> Rows:
+async def receipts(core: Core, context: Context, path: str, before: str, limit: int) -> RunReceipts:
     found = await find(core, context, path, "r")
     check_limit(limit)
     await RECEIPT_WRITER.of(core).flush(core.store)
     rows = await core.store.scan("receipts", found.uuid, prefix_end(found.uuid), limit=KEPT, reverse=True)
-    told: Rows = [engine.unpackb(raw) for _, raw in rows]
+    told: RunReceipts = [engine.unpackb(raw) for _, raw in rows]
     if before:
         _check_id(before)
         told = [row for row in told if row["id"] < before]

@@ -16,6 +16,7 @@ from ...context import Context
 from ...errors import Invalid, LimitExceeded
 from ...operations import Names, Wire
 from ...query.order import sort_key
+from ...results import GroupTable
 from ..core import Core
 from ..indexes.index_row import ABSENT
 from .candidate import Candidate
@@ -59,7 +60,7 @@ async def aggregate(
     predicate: Wire | None,
     as_of: str,
     bundles: dict[str, bytes] | None,
-) -> Wire:
+) -> GroupTable:
     table = make_table(values, by)
     began = time.perf_counter()
     asked = await open_search(core, context, path, predicate, as_of, bundles)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ...context import Context
 from ...errors import Conflict, Invalid, LimitExceeded, NotFound, PermissionDenied
-from ...operations import Names, Rows, Wire
+from ...operations import Names
 from ...paths import join_path
+from ...results import IndexRow, IndexRows
 from ...store import Batch, prefix_end
 from ..commit import Stale, retry
 from ..core import Core
@@ -29,7 +30,7 @@ _NEVER = ("path", "node")
 
 async def index(
     core: Core, context: Context, path: str, fields: Names | None, unique: bool, text: bool, drop: bool
-) -> Rows:
+) -> IndexRows:
     found = await find_directory(core, context, path, "w" if fields else "r")
     if fields:
         checked = _check_fields(fields, unique, text)
@@ -137,7 +138,7 @@ async def _commit(core: Core, batch: Batch) -> None:
 
 
 # --- those there
-async def _list(core: Core, context: Context, found: Found) -> Rows:
+async def _list(core: Core, context: Context, found: Found) -> IndexRows:
     """The indexes at a directory, above it and below it that the caller may see."""
     rows = []
     for each in await all_indexes(core):
@@ -157,7 +158,7 @@ def _on_the_way(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return one[:common] == other[:common]
 
 
-def _row(each: Index, place: Place, whole: bool) -> Wire:
+def _row(each: Index, place: Place, whole: bool) -> IndexRow:
     """What is told of an index; the paths in its error only to the owner of what is there."""
     error = each.error
     if error and not whole:

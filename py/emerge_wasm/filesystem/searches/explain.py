@@ -11,6 +11,7 @@ from contextlib import aclosing
 from ...context import Context
 from ...operations import Wire
 from ...paths import join_path, split_path
+from ...results import PlanInfo, PlanStep
 from ..core import Core
 from ..indexes.index import Index
 from .column import check_field
@@ -36,7 +37,7 @@ async def explain(
     order_by: str,
     as_of: str,
     bundles: dict[str, bytes] | None,
-) -> Wire:
+) -> PlanInfo:
     asked = await open_search(core, context, path, predicate, as_of, bundles)
     of = await asked.scanner.count(COUNTED)
     along: Path | None = None
@@ -60,17 +61,22 @@ async def explain(
     }
 
 
-def _step(step: str, text: str, *inputs: Wire, **more: object) -> Wire:
-    return {"step": step, "text": text, **more, "inputs": list(inputs)}
+def _step(step: str, text: str, *inputs: PlanStep, scans: int | None = None, index: Index | None = None) -> PlanStep:
+    made: PlanStep = {"step": step, "text": text, "inputs": list(inputs)}
+    if index is not None:
+        made["fields"], made["directory"] = list(index.fields), index.directory.hex()
+    if scans is not None:
+        made["scans"] = scans
+    return made
 
 
-async def _access(asked: Search, way: Way | None, along: Path | None, of: int) -> tuple[Wire, int]:
+async def _access(asked: Search, way: Way | None, along: Path | None, of: int) -> tuple[PlanStep, int]:
     """How the objects are come by, and how many."""
     if along is not None:
         count = await _count(asked, along.index, (along.low, along.high)) + await _count(
             asked, along.index, None, along.lacking
         )
-        return _step("order", f"{_name(along.index)}, in its order", **_of(along.index), scans=count), count
+        return _step("order", f"{_name(along.index)}, in its order", index=along.index, scans=count), count
     if way is None:
         when = f" as of {asked.moment}" if asked.moment else ""
         return _step("walk", f"all objects at or below {asked.top.path}{when}", scans=of), of
@@ -78,16 +84,16 @@ async def _access(asked: Search, way: Way | None, along: Path | None, of: int) -
     for index in {branch.index: None for branch in way}:
         rest = await _count(asked, index, None)
         if rest:
-            scans.append(_step("rest", f"{_name(index)}: objects without a place in it", **_of(index), scans=rest))
+            scans.append(_step("rest", f"{_name(index)}: objects without a place in it", index=index, scans=rest))
     total = sum(int(scan["scans"]) for scan in scans)
     if len(scans) == 1:
         return scans[0], total
     return _step("union" if scans else "nothing", "any of" if scans else "no object can fit", *scans), total
 
 
-async def _range(asked: Search, branch: Branch) -> Wire:
+async def _range(asked: Search, branch: Branch) -> PlanStep:
     count = await _count(asked, branch.index, branch.bounds)
-    return _step("index", f"{_name(branch.index)}: {branch.text}", **_of(branch.index), scans=count)
+    return _step("index", f"{_name(branch.index)}: {branch.text}", index=branch.index, scans=count)
 
 
 async def _count(asked: Search, index: Index, bounds: tuple[bytes, bytes | None] | None, lacking: bool = False) -> int:
@@ -105,10 +111,6 @@ async def _count(asked: Search, index: Index, bounds: tuple[bytes, bytes | None]
     return min(total, COUNTED)
 
 
-def _of(index: Index) -> dict[str, object]:
-    return {"fields": list(index.fields), "directory": index.directory.hex()}
-
-
 def _name(index: Index) -> str:
     return f"{'unique ' if index.unique else ''}index on {', '.join(index.fields)}"
 
@@ -123,7 +125,7 @@ async def _needs_code(asked: Search, way: Way | None) -> bool:
     return False
 
 
-def _judged(asked: Search, plan: Wire, code: bool) -> Wire:
+def _judged(asked: Search, plan: PlanStep, code: bool) -> PlanStep:
     if asked.expression is None:
         return plan
     if code:
@@ -135,7 +137,7 @@ def _suggestion(asked: Search, field: str) -> str:
     return f"index {join_path(*split_path(asked.top.path))} {field}" if field else ""
 
 
-def _draw(plan: Wire, scans: int, of: int, suggestion: str) -> str:
+def _draw(plan: PlanStep, scans: int, of: int, suggestion: str) -> str:
     lines = _lines(plan, "")
     lines.append(f"looks at {_about(scans)} of {_about(of)} objects")
     if suggestion:
@@ -143,7 +145,7 @@ def _draw(plan: Wire, scans: int, of: int, suggestion: str) -> str:
     return "\n".join(lines)
 
 
-def _lines(plan: Wire, indent: str) -> list[str]:
+def _lines(plan: PlanStep, indent: str) -> list[str]:
     count = f" ({_about(plan['scans'])})" if "scans" in plan else ""
     head = f"{indent}{'-> ' if indent else ''}{plan['step']}: {plan['text']}{count}"
     return [head, *(line for each in plan["inputs"] for line in _lines(each, indent + "  "))]

@@ -18,6 +18,7 @@ from ...query.nested import NeedsCode
 from ...query.predicate import Predicate
 from ...query.row import HIDDEN, Row
 from ...query.shape import Shape
+from ...results import SearchError, SearchErrors
 from ..core import Core
 from ..runs.inside.failure import describe
 from .candidate import Candidate, Candidates
@@ -41,7 +42,7 @@ class Errors:
     """What went wrong on single objects: all counted, the first told."""
 
     count: int = 0
-    first: list[Wire] = field(default_factory=list)
+    first: list[SearchError] = field(default_factory=list)
 
     def add(self, candidate: Candidate, error: str) -> None:
         self.count += 1
@@ -49,7 +50,7 @@ class Errors:
             path = child_path(candidate.directory, candidate.entry.name)
             self.first.append({"path": path, "error": error})
 
-    def wire(self) -> Wire:
+    def wire(self) -> SearchErrors:
         return {"count": self.count, "first": self.first}
 
 

@@ -15,6 +15,7 @@ from ...context import Context
 from ...operations import Answer, Wire
 from ...paths import child_path
 from ...query.order import sort_key
+from ...results import EntryPage
 from ..core import Core
 from ..indexes.index_row import ABSENT
 from ..objects.reference import back_references
@@ -104,7 +105,7 @@ async def columns_part(
     yield {"scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}
 
 
-async def back_part(core: Core, context: Context, uuid: str, cursor: str, limit: int) -> Wire:
+async def back_part(core: Core, context: Context, uuid: str, cursor: str, limit: int) -> EntryPage:
     """As `references` back to the object with this uuid, which may be on another node: {"entries", "cursor"}."""
     return await back_references(core, context, bytes.fromhex(uuid), cursor, limit)
 

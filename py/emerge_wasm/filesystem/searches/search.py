@@ -7,7 +7,8 @@ from contextlib import aclosing
 from typing import Any
 
 from ...context import Context
-from ...operations import Rows, Wire
+from ...operations import Wire
+from ...results import ObjectRow, SearchCount, SearchPage
 from ..core import Core
 from ..tree.load import PAGE_BYTES, check_limit
 from .candidate import Candidate
@@ -28,7 +29,7 @@ async def search(
     cursor: str,
     as_of: str,
     bundles: dict[str, bytes] | None,
-) -> Wire:
+) -> SearchPage:
     check_limit(limit)
     began = time.perf_counter()
     asked = await open_search(core, context, path, predicate, as_of, bundles)
@@ -41,17 +42,17 @@ async def search(
     return {"objects": rows, "cursor": after, "scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}
 
 
-def _row(asked: Search, found: Candidate) -> Wire:
-    return {"pointer": found.entry.wire(found.directory, asked.core.node), "state": found.state}
+def _row(asked: Search, found: Candidate) -> ObjectRow:
+    return {"pointer": found.entry.wire(found.directory, asked.core.node), "state": found.state or b""}
 
 
-async def _page(asked: Search, limit: int, cursor: str) -> tuple[Rows, str]:
+async def _page(asked: Search, limit: int, cursor: str) -> tuple[list[ObjectRow], str]:
     """The next objects in the plan's own order, and the cursor after them."""
     mark = None
     if cursor:
         asked.choices.given, mark = read_cursor(cursor, asked.mark_of_plan(), list, list)
     way = await asked.plan()
-    found: Rows = []
+    found: list[ObjectRow] = []
     last: Any = None  # where the last one was found
     size = 0
     async with aclosing(asked.fitting(way, mark, limit)) as pages:
@@ -69,7 +70,7 @@ async def _page(asked: Search, limit: int, cursor: str) -> tuple[Rows, str]:
 
 async def count(
     core: Core, context: Context, path: str, predicate: Wire | None, as_of: str, bundles: dict[str, bytes] | None
-) -> Wire:
+) -> SearchCount:
     began = time.perf_counter()
     asked = await open_search(core, context, path, predicate, as_of, bundles)
     if predicate is None:

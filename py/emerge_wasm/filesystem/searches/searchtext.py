@@ -19,7 +19,7 @@ from itertools import accumulate
 
 from ...context import Context
 from ...errors import Invalid, LimitExceeded
-from ...operations import Wire
+from ...results import ScoredPage, ScoredRow
 from ..core import Core
 from ..indexes.index import READY, Index, WordHit, scan_word
 from ..indexes.index_row import count_words, read_state, value_of, words_of
@@ -79,7 +79,9 @@ class Matches:
         del self.counts[uuid], self.lengths[uuid], self.places[uuid]
 
 
-async def searchtext(core: Core, context: Context, path: str, field: str, words: str, limit: int, cursor: str) -> Wire:
+async def searchtext(
+    core: Core, context: Context, path: str, field: str, words: str, limit: int, cursor: str
+) -> ScoredPage:
     check_limit(limit)
     wanted = read_words(words)
     asked = await open_search(core, context, path, None, "", None)
@@ -180,7 +182,7 @@ class _TextSearch:
 
     async def page(
         self, ranked: Sequence[tuple[float, bytes]], limit: int
-    ) -> tuple[list[Wire], tuple[float, bytes] | None]:
+    ) -> tuple[list[ScoredRow], tuple[float, bytes] | None]:
         """The first of those ranked with their states, and the last that was looked at."""
         part = ranked[:limit]
         places = [self.matches.places[uuid] for _, uuid in part]
@@ -190,7 +192,7 @@ class _TextSearch:
         part = [row for row, size in zip(part, sizes, strict=True) if size <= PAGE_BYTES] or list(part[:1])
         spots = [(score, found[uuid]) for score, uuid in part if uuid in found]
         states = await load_states(self._core, [spot.entry for _, spot in spots], near=False)
-        rows = [
+        rows: list[ScoredRow] = [
             {"pointer": spot.entry.wire(spot.directory, self._core.node), "state": state, "score": score}
             for (score, spot), state in zip(spots, states, strict=True)
             if state is not None

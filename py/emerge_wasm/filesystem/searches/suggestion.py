@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...context import Context
 from ...errors import EmergeError
-from ...operations import Rows
 from ...query.key_range import ABSENT, Both, Either, Range, RangeSet
+from ...results import IndexRows
 from ..core import Core, Part
 from ..indexes.index import FAILED, indexes_over
 from ..tree.find import find
@@ -79,16 +79,27 @@ def note_search(asked: Search, order_by: str, seconds: float) -> None:
             del slow[next(iter(slow))]
 
 
-async def suggestions(core: Core, context: Context, path: str) -> Rows:
+async def suggestions(core: Core, context: Context, path: str) -> IndexRows:
     """The indexes that would have helped slow searches at or below a path, as the operation `index` tells of them."""
     top = path.rstrip("/") + "/"
-    rows: Rows = []
+    rows: IndexRows = []
     for (directory, field), count in list(_SLOW_SEARCHES.of(core).items()):
         if count < OFTEN or not f"{directory}/".startswith(top):
             continue
         if await _is_missing(core, context, directory, field):
-            rows.append({"path": directory, "fields": [field], "unique": False, "text": False, "state": "suggested"})
-    return [{**row, "done": 0, "total": 0, "error": ""} for row in rows]
+            rows.append(
+                {
+                    "path": directory,
+                    "fields": [field],
+                    "unique": False,
+                    "text": False,
+                    "state": "suggested",
+                    "done": 0,
+                    "total": 0,
+                    "error": "",
+                }
+            )
+    return rows
 
 
 async def _is_missing(core: Core, context: Context, directory: str, field: str) -> bool:

@@ -17,8 +17,9 @@ from uuid import uuid4
 
 from ...context import Context
 from ...errors import Conflict, Invalid, LimitExceeded, NotFound, PermissionDenied
-from ...operations import Answer, Wire
+from ...operations import Answer
 from ...paths import check_name
+from ...results import CommitInfo, TransactionInfo
 from ...store import Store
 from ..core import Core, Part
 from ..indexes.definitions import read_catalogue
@@ -250,12 +251,12 @@ async def _attempt(core: Core, context: Context, found: Transaction) -> AsyncIte
 
 
 # --- the operations that begin and end one
-async def begin(core: Core, context: Context, name: str, seconds: int) -> Wire:
+async def begin(core: Core, context: Context, name: str, seconds: int) -> TransactionInfo:
     made = TRANSACTIONS.of(core).add(core, context, name, seconds)
     return {"transaction": made.name, "seconds": seconds, "isolation": core.store.capabilities.isolation}
 
 
-async def commit(core: Core, context: Context, transaction: str) -> Wire:
+async def commit(core: Core, context: Context, transaction: str) -> CommitInfo:
     opened = TRANSACTIONS.of(core)
     _check_outside(context, transaction)
     async with opened.turn(context, transaction) as found:

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 
 from ...errors import Invalid
 from ...objects import DIRECTORY
-from ...operations import Context, Wire
+from ...operations import Context
 from ...paths import child_path, split_path
+from ...results import EntryPage, PointerRow
 from ..change import Change
 from ..commit import commit, retry
 from ..core import Core
@@ -19,10 +20,10 @@ from .load import page_of
 from .registry import list_registry
 
 
-async def mkdir(core: Core, context: Context, path: str) -> Wire:
+async def mkdir(core: Core, context: Context, path: str) -> PointerRow:
     names = await name(core, path)
 
-    async def attempt() -> Wire:
+    async def attempt() -> PointerRow:
         place = await find_place(core, names)
         entry = place.entry
         if entry is not None:
@@ -42,7 +43,7 @@ async def mkdir(core: Core, context: Context, path: str) -> Wire:
     return await retry(path, attempt)
 
 
-async def list_page(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> Wire:
+async def list_page(core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str) -> EntryPage:
     if split_path(path) == (REGISTRY,):
         return await list_registry(core, context, cursor, limit)
     page, more = await page_of(core, context, path, cursor, limit, as_of)
@@ -75,12 +76,12 @@ async def walk_tree(core: Core, context: Context, path: str, as_of: str = "") ->
             pending.pop()
 
 
-async def stream_dir(core: Core, context: Context, path: str, as_of: str) -> AsyncIterator[Wire]:
+async def stream_dir(core: Core, context: Context, path: str, as_of: str) -> AsyncIterator[PointerRow]:
     async for child, directory in walk(core, context, path, as_of):
         yield child.wire(directory, core.node)
 
 
-async def stream_tree(core: Core, context: Context, path: str, as_of: str) -> AsyncIterator[Wire]:
+async def stream_tree(core: Core, context: Context, path: str, as_of: str) -> AsyncIterator[PointerRow]:
     await find_directory(core, context, path, "r", as_of)
     async for child, directory in walk_tree(core, context, path, as_of):
         yield child.wire(directory, core.node)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...errors import Invalid, NotFound
-from ...operations import Context, Wire
+from ...operations import Context
+from ...results import VersionRow
 from ...store import prefix_end
 from ..core import Core
 from ..layout.access import may
@@ -70,7 +71,7 @@ async def load_state(core: Core, entry: Entry, path: str) -> bytes:
     return state
 
 
-def wire_version(core: Core, record: VersionRecord) -> Wire:
+def wire_version(core: Core, record: VersionRecord) -> VersionRow:
     """A version as operations return it: its pointer, author and operation."""
     pointer = record.entry.wire(record.directory, core.node)
     return {**pointer, "author": record.author, "operation": record.operation}

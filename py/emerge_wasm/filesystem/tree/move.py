@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from ...errors import Conflict, Invalid
-from ...operations import Context, Wire
+from ...operations import Context
 from ...paths import child_path, split_path
+from ...results import PointerRow
 from ...store import prefix_end
 from ..change import Change
 from ..commit import commit, is_full, retry
@@ -21,8 +22,8 @@ from .find import REMOVED, Found, find, find_place, name, not_found
 from .load import load_state
 
 
-async def cp(core: Core, context: Context, source: str, target: str, recursive: bool) -> Wire:
-    async def attempt() -> Wire:
+async def cp(core: Core, context: Context, source: str, target: str, recursive: bool) -> PointerRow:
+    async def attempt() -> PointerRow:
         found = await find(core, context, source, "r")
         place = await _landing(core, found.entry, target)
         if not found.entry.is_directory:
@@ -34,7 +35,7 @@ async def cp(core: Core, context: Context, source: str, target: str, recursive: 
     return await retry(target, attempt)
 
 
-async def _copy_object(core: Core, context: Context, found: Found, place: Place) -> Wire:
+async def _copy_object(core: Core, context: Context, found: Found, place: Place) -> PointerRow:
     entry, old = found.entry, place.entry
     if old is not None and old.is_directory:
         raise Invalid(f"{place.path} is a directory", path=place.path)
@@ -54,7 +55,7 @@ async def _copy_object(core: Core, context: Context, found: Found, place: Place)
     return copy.wire(place.directory, core.node)
 
 
-async def _copy_tree(core: Core, context: Context, found: Found, place: Place) -> Wire:
+async def _copy_tree(core: Core, context: Context, found: Found, place: Place) -> PointerRow:
     """Copy what may be read of a directory: parents first, in as many commits as the store's largest batch asks for."""
     source = found.path
     if place.raw is not None:
@@ -93,12 +94,12 @@ async def _landing(core: Core, entry: Entry, target: str) -> Place:
     return place
 
 
-async def mv(core: Core, context: Context, source: str, target: str) -> Wire:
+async def mv(core: Core, context: Context, source: str, target: str) -> PointerRow:
     names = await name(core, source)
     if not names:
         raise Invalid("/ cannot be moved", path="/")
 
-    async def attempt() -> Wire:
+    async def attempt() -> PointerRow:
         origin = await find_place(core, names)
         entry = origin.entry
         if entry is None:
@@ -117,7 +118,7 @@ async def mv(core: Core, context: Context, source: str, target: str) -> Wire:
     return await retry(source, attempt)
 
 
-async def _move(core: Core, context: Context, origin: Place, entry: Entry, place: Place) -> Wire:
+async def _move(core: Core, context: Context, origin: Place, entry: Entry, place: Place) -> PointerRow:
     change = Change(dates=core.dates, context=context)
     parent = ROOT
     for step, raw in zip(place.names, place.raws, strict=False):  # no directory above the target may move meanwhile

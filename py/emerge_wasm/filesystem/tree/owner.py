@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from ...context import Context
 from ...errors import Invalid, PermissionDenied
-from ...operations import Wire
 from ...paths import child_path
+from ...results import PointerRow, PrincipalInfo
 from ..change import Change
 from ..commit import commit, retry
 from ..core import Core
@@ -22,7 +22,7 @@ EntryEdit = Callable[[Place, Entry], Entry]
 """Check that the caller may, and give the entry as it shall be."""
 
 
-async def chmod(core: Core, context: Context, path: str, perms: str, recursive: bool) -> Wire:
+async def chmod(core: Core, context: Context, path: str, perms: str, recursive: bool) -> PointerRow:
     def edit(place: Place, entry: Entry) -> Entry:
         access.check_owner(context, place, "permissions")
         return entry._replace(perms=access.changed_perms(entry.perms, perms))
@@ -30,7 +30,7 @@ async def chmod(core: Core, context: Context, path: str, perms: str, recursive: 
     return await _change(core, context, path, edit, "chmod", recursive)
 
 
-async def chown(core: Core, context: Context, path: str, owner: str, group: str | None, recursive: bool) -> Wire:
+async def chown(core: Core, context: Context, path: str, owner: str, group: str | None, recursive: bool) -> PointerRow:
     for text in (owner, group or ""):
         if len(text) > 255 or any(not char.isprintable() or char in "/: " for char in text):
             raise Invalid(f"{text[:40]!r} is not the name of an owner or group", path=path)
@@ -48,7 +48,9 @@ async def chown(core: Core, context: Context, path: str, owner: str, group: str 
     return await _change(core, context, path, edit, "chown", recursive)
 
 
-async def _change(core: Core, context: Context, path: str, edit: EntryEdit, operation: str, recursive: bool) -> Wire:
+async def _change(
+    core: Core, context: Context, path: str, edit: EntryEdit, operation: str, recursive: bool
+) -> PointerRow:
     """Change an entry, and when asked to all below it, each in a commit of its own: what is below first."""
     names = await name(core, path)
     place = await find_place(core, names)
@@ -63,7 +65,7 @@ async def _change(core: Core, context: Context, path: str, edit: EntryEdit, oper
         for child in reversed(below):
             await _change(core, context, child, edit, operation, False)
 
-    async def attempt() -> Wire:
+    async def attempt() -> PointerRow:
         place = await find_place(core, names)
         old = place.entry
         if old is None:
@@ -80,7 +82,7 @@ async def _change(core: Core, context: Context, path: str, edit: EntryEdit, oper
     return await retry(path, attempt)
 
 
-async def whoami(core: Core, context: Context) -> Wire:
+async def whoami(core: Core, context: Context) -> PrincipalInfo:
     return {
         "principal": context.principal,
         "groups": list(context.groups),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...context import Context
 from ...errors import Invalid
-from ...operations import Wire
+from ...results import EntryPage, PointerRows
 from ..core import Core
 from ..layout.locality import PAGE_VERSIONS
 from ..layout.record import VersionRecord
@@ -12,17 +12,19 @@ from .find import REMOVED, may_see
 from .load import check_limit, wire_version
 
 
-async def list_registry(core: Core, context: Context, cursor: str, limit: int) -> Wire:
+async def list_registry(core: Core, context: Context, cursor: str, limit: int) -> EntryPage:
     """{"entries", "cursor"}: pointers of the newest version of each uuid, in the order of the uuids (of their making),
     with `operation`, `author` and `removed`; only those that the caller may read. The cursor is a uuid."""
     check_limit(limit)
-    entries: list[Wire] = []
+    entries: PointerRows = []
     after = _read_cursor(cursor)
     while True:
         found = await _newest_after(core, after)
         for record in found:
             if await may_see(core, context, record):
-                entries.append({**wire_version(core, record), "removed": record.operation == REMOVED})
+                version = wire_version(core, record)
+                version["removed"] = record.operation == REMOVED
+                entries.append(version)
                 if len(entries) == limit:
                     return {"entries": entries, "cursor": entries[-1]["uuid"]}
         if not found:

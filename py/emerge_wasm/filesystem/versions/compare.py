@@ -7,8 +7,8 @@ from dataclasses import replace
 from ...codec import decode, encode, references_in
 from ...context import Context
 from ...errors import Conflict, Invalid, NotFound
-from ...operations import Wire
 from ...paths import child_path
+from ...results import FieldDifference, PointerRow, VersionDiff
 from ...store import prefix_end
 from ..change import Change
 from ..commit import commit, is_full, retry
@@ -24,21 +24,25 @@ from ..tree.links import newest_record
 from ..tree.load import load_state
 
 
-async def diff(core: Core, context: Context, path: str, before: int, after: int) -> Wire:
+async def diff(core: Core, context: Context, path: str, before: int, after: int) -> VersionDiff:
     found = [await find(core, context, path, "r", version) for version in (before, after)]
     states: list[dict[str, object]] = [decode(await load_state(core, each.entry, each.path)) for each in found]
     old, new = states
-    rows = []
+    rows: list[FieldDifference] = []
     for field in {**old, **new}:
         if field in old and field in new and encode(old[field]) == encode(new[field]):
             continue
-        sides = (("before", old), ("after", new))
-        rows.append({"field": field, **{side: state[field] for side, state in sides if field in state}})
+        row: FieldDifference = {"field": field}
+        if field in old:
+            row["before"] = old[field]
+        if field in new:
+            row["after"] = new[field]
+        rows.append(row)
     pointers = [each.entry.wire(each.directory, core.node) for each in found]
     return {"before": pointers[0], "after": pointers[1], "fields": rows}
 
 
-async def restore(core: Core, context: Context, path: str, version: int, as_of: str) -> Wire:
+async def restore(core: Core, context: Context, path: str, version: int, as_of: str) -> PointerRow:
     moment = read_moment(as_of)
     if version and moment:
         raise Invalid("restore takes a version or a moment, not both", path=path)
@@ -61,7 +65,7 @@ async def restore(core: Core, context: Context, path: str, version: int, as_of: 
     return (await change_objects(core, context, [write], "restore"))[0]
 
 
-async def _bring_back(core: Core, context: Context, names: PathNames, version: int, moment: str) -> Wire:
+async def _bring_back(core: Core, context: Context, names: PathNames, version: int, moment: str) -> PointerRow:
     """Make again what was last at a path (or was at a moment), with all that was removed with it, and with the
     directories above it that were removed too."""
     place = await find_place(core, names)
@@ -79,7 +83,7 @@ async def _bring_back(core: Core, context: Context, names: PathNames, version: i
     for record in above:
         entry = await _link_again(core, context, change, record, at, directory)
         at, directory = at.inside(entry.uuid), child_path(directory, entry.name)
-    pointer: Wire = {}
+    pointer: PointerRow | None = None
     pending = [(gone, at, directory)]
     while pending:  # a directory before what is in it, in as many commits as the store's largest batch asks for
         if await is_full(core, change, core.store.capabilities.largest_batch):
@@ -94,6 +98,7 @@ async def _bring_back(core: Core, context: Context, names: PathNames, version: i
                 (child, at.inside(entry.uuid), inside) for child in await _left_with(core, entry.uuid, gone.origin)
             ]
     await commit(core, change)
+    assert pointer is not None
     return pointer
 
 

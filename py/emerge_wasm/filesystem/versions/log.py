@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from ...operations import Context, Wire
+from ...operations import Context
 from ...paths import child_path, join_path, split_path
+from ...results import ChangePage, ChangeRow
 from ..core import Core
 from ..layout.locality import PAGE_ROWS, get_versions
 from ..layout.record import VERSION_KEY_SIZE, VersionRecord, log_key
@@ -19,7 +20,7 @@ async def newest_position(core: Core) -> int:
     return int.from_bytes(rows[0][0], "big") if rows else 0
 
 
-async def changes(core: Core, context: Context, since: int, limit: int) -> Wire:
+async def changes(core: Core, context: Context, since: int, limit: int) -> ChangePage:
     if since < 0:
         return {"changes": [], "position": await newest_position(core)}
     rows = await core.store.scan("log", log_key(since + 1), limit=check_limit(limit))
@@ -42,7 +43,7 @@ async def changes(core: Core, context: Context, since: int, limit: int) -> Wire:
     return {"changes": found, "position": position}
 
 
-def _wire_change(core: Core, position: int, record: VersionRecord) -> Wire:
+def _wire_change(core: Core, position: int, record: VersionRecord) -> ChangeRow:
     pointer = wire_version(core, record)
     return {
         "position": position,
@@ -53,7 +54,7 @@ def _wire_change(core: Core, position: int, record: VersionRecord) -> Wire:
     }
 
 
-async def watch(core: Core, context: Context, path: str, since: int) -> AsyncIterator[Wire]:
+async def watch(core: Core, context: Context, path: str, since: int) -> AsyncIterator[ChangeRow]:
     top = join_path(*split_path(path))
     position = await newest_position(core) if since < 0 else since
     while True:

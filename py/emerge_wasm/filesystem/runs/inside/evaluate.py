@@ -7,7 +7,7 @@ caller. Pure: no processes, signals or sockets.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -80,7 +80,7 @@ def _function(call: EvaluateCall) -> Callable[[Any], Any]:
 
 
 def _applied(
-    function: Callable[[Any], Any], call: EvaluateCall, pointer: dict[str, Any], state: bytes, limits: RunLimits
+    function: Callable[[Any], Any], call: EvaluateCall, pointer: Mapping[str, Any], state: bytes, limits: RunLimits
 ) -> Any:
     row = RunCall(str(pointer.get("path", "")), pointer, state, call.bundles, "", [], {}, call.timeout, call.principal)
     execution = Execution(row, limits)
