@@ -1,1 +1,1 @@
-"""Whether all of a store agrees with itself."""
+"""Check that a whole store is consistent."""

@@ -1,6 +1,6 @@
-"""Whether all that a store of a filesystem holds agrees: objects, directories, links, references, classes, log.
+"""Check the consistency of a filesystem's store: objects, directories, links, references, classes and log.
 
-Reads everything, page by page, and changes nothing. Nobody else may write meanwhile.
+Reads everything, page by page, and changes nothing. Nothing else may write meanwhile.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ AT_ONCE = 32
 
 @dataclass(slots=True)
 class Report:
-    """What was found: how much there is of everything, and what is wrong, a line each (1,000 at most).
+    """The result of an audit: counts of everything stored, and faults, a line each (1,000 at most).
 
-    `indexed`: so many references of states are in the index.
+    `indexed`: how many references of states are in the index.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -66,7 +66,7 @@ async def audit(store: Store) -> Report:
 async def rows_of(
     store: Store, space: str, start: bytes = b"", end: bytes | None = None, page: int = PAGE_VERSIONS
 ) -> AsyncIterator[list[KeyValue]]:
-    """All rows of a range, in pages."""
+    """Yield all rows of a range, in pages."""
     while True:
         rows = await store.scan(space, start, end, limit=page)
         if rows:
@@ -78,7 +78,7 @@ async def rows_of(
 
 # --- objects
 async def _check_histories(store: Store, report: Report) -> dict[str, str]:
-    """Check every object; the classes that they need, each with one object that needs it."""
+    """Check every object; return the bundles of their classes, each with one object that needs it."""
     bundles: dict[str, str] = {}
     some: list[History] = []
     async for history in histories(store):
@@ -112,9 +112,9 @@ async def _newest(store: Store, uuid: bytes) -> VersionRecord | None:
 
 # --- directories
 async def _check_entries(store: Store, report: Report) -> None:
-    """No entry is there without an object, and every directory can be reached from the root."""
+    """Check that every entry has an object, and that every directory can be reached from the root."""
     parents: dict[bytes, bytes] = {}  # of the directories
-    used: dict[bytes, str] = {}  # directories that hold something, and one thing in each
+    used: dict[bytes, str] = {}  # directories that are not empty, each with one name in it
     entries = 0
     async for rows in rows_of(store, "entries"):
         for key, raw in rows:
@@ -163,9 +163,9 @@ def _check_cycles(report: Report, parents: dict[bytes, bytes]) -> None:
         safe.update(way)
 
 
-# --- what leads to objects
+# --- links, references, states, classes
 async def _check_links(store: Store, report: Report) -> None:
-    """Every link tells of a version that says the same, or of one that is kept no more."""
+    """Check that every link agrees with its version, unless that is no longer kept."""
     async for rows in rows_of(store, "links"):
         report.count("links", len(rows))
         raws = await store.get(keys_of("versions", (key[-VERSION_KEY_SIZE:] for key, _ in rows)))
@@ -185,7 +185,7 @@ async def _check_links(store: Store, report: Report) -> None:
 
 
 async def _check_index(store: Store, report: Report) -> None:
-    """No reference is in the index that no state has."""
+    """Check that the index has no reference that no state has."""
     number = 0
     async for rows in rows_of(store, "indexes", REFERENCE, prefix_end(REFERENCE)):
         number += len(rows)
@@ -205,7 +205,7 @@ async def _check_index(store: Store, report: Report) -> None:
 
 
 async def _check_states(store: Store, report: Report) -> None:
-    """No large state is there without its version."""
+    """Check that every large state has its version."""
     async for rows in rows_of(store, "states", page=8):
         raws = await store.get(keys_of("versions", (key for key, _ in rows)))
         for (key, _), raw in zip(rows, raws, strict=True):
@@ -214,7 +214,7 @@ async def _check_states(store: Store, report: Report) -> None:
 
 
 async def _check_bundles(store: Store, report: Report, needed: dict[str, str]) -> None:
-    """All classes, and those that they require, are there and are what their hashes say."""
+    """Check that all classes, and those that they require, exist and match their hashes."""
     wanted, seen = list(needed), set(needed)
     while wanted:
         hash = wanted.pop()
@@ -237,7 +237,7 @@ async def _check_bundles(store: Store, report: Report, needed: dict[str, str]) -
 
 # --- the log
 async def _check_log(store: Store, report: Report) -> None:
-    """Numbers without a gap; what is logged is there, or kept no more; and what is there is logged."""
+    """Check that the log has no gap, names no version that never was, and names every kept one."""
     position = logged = 0
     async for rows in rows_of(store, "log"):
         for key, row in rows:
@@ -255,7 +255,7 @@ async def _check_log(store: Store, report: Report) -> None:
 
 
 async def _check_logged(store: Store, report: Report, position: int, row: bytes) -> int:
-    """How many of the versions that an entry of the log names are there."""
+    """Count the versions named by an entry of the log that are kept; report those missing."""
     there = 0
     keys = _cut(row)
     for begin in range(0, len(keys), PAGE_VERSIONS):
@@ -278,7 +278,7 @@ def _cut(row: bytes) -> list[bytes]:
 
 
 async def _name_unlogged(store: Store, report: Report, part: int = 100_000) -> None:
-    """Name the versions that the log has not, or has twice: so many versions at a time against the whole log."""
+    """Report versions that are not in the log exactly once, comparing `part` at a time with the whole log."""
     start: bytes | None = b""
     while start is not None:
         times: dict[bytes, int] = {}

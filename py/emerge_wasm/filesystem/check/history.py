@@ -1,4 +1,4 @@
-"""Whether all the versions of one object agree with each other and with the rows that lead to them: see `audit.py`."""
+"""Check that the versions of one object agree with each other and with the rows that lead to them. See `audit.py`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..tree.find import REMOVED
 
 @dataclass(slots=True)
 class Kept:
-    """One version that is kept, without its state; `size` is that of the state in it, None when it has none."""
+    """A kept version, without its state; `size` is that of the state it contained, None if it had none."""
 
     record: VersionRecord
     entry: Entry
@@ -35,7 +35,7 @@ class Kept:
         return self.record.parent, self.entry.name
 
     def link(self, other: Kept, appeared: bool) -> KeyValue:
-        """The row that says that it appeared in (or left) the place of another version."""
+        """Return the link row that says that it appeared in (or left) the place of another version."""
         parent, name = other.place
         key = link_key(parent, name, self.entry.uuid, self.entry.version)
         return key, link_value(appeared, self.entry.date)
@@ -43,13 +43,13 @@ class Kept:
 
 @dataclass(slots=True)
 class History:
-    """What is kept of one uuid, by version, oldest first; and what is wrong with it."""
+    """The kept versions of one uuid, oldest first, and their faults."""
 
     uuid: bytes
     kept: dict[int, Kept] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
-    references: frozenset[bytes] = frozenset()  # of the state that it has now
-    indexed: int = 0  # so many of them are in the index
+    references: frozenset[bytes] = frozenset()  # of its current state
+    indexed: int = 0  # how many of them are in the index
 
     @property
     def newest(self) -> Kept:
@@ -65,7 +65,7 @@ class History:
 
 
 async def histories(store: Store) -> AsyncIterator[History]:
-    """Every uuid's history, in the order of the uuids. What cannot be read is left out of it, as a fault."""
+    """Yield the history of every uuid, in the order of the uuids. A version that cannot be read is a fault instead."""
     start, current = b"", History(b"")
     broken: list[str] = []
     while True:
@@ -96,7 +96,7 @@ def _kept(raw: bytes) -> Kept:
 
 
 async def check_history(store: Store, history: History) -> History:
-    """Add to a history what is wrong with it."""
+    """Check a history, and add the faults to it."""
     _check_versions(history)
     await _check_states(store, history)
     await _check_place(store, history)
@@ -130,7 +130,7 @@ def _check_versions(history: History) -> None:
 
 
 async def _check_states(store: Store, history: History) -> None:
-    """Every version's state is there; a large one in `states`, looked at one at a time."""
+    """Check that every version has its state; large ones, in `states`, are read one at a time."""
     sizes: dict[int, int | None] = {}
     for number, kept in history.kept.items():
         content = kept.entry.content
@@ -156,7 +156,7 @@ async def _large_state(store: Store, uuid: bytes, version: int) -> bytes | None:
 
 
 async def _check_place(store: Store, history: History) -> None:
-    """The entry that the newest version tells of is in its directory; that of a removed object is not."""
+    """Check that the entry of the newest version is in its directory, and that of a removed object is not."""
     newest = history.newest
     key = ROOT_KEY if history.uuid == ROOT else entry_key(*newest.place)
     raw = (await store.get([("entries", key)]))[0]
@@ -187,7 +187,7 @@ async def _check_links(store: Store, history: History) -> None:
 
 
 def _expected(history: History) -> Iterator[list[KeyValue]]:
-    """The links that its versions tell of. Those of a removal that was undone go together."""
+    """Yield the links that its versions imply. Those of a removal that was undone form one group."""
     before: Kept | None = None
     gone: list[KeyValue] = []
     for kept in history.kept.values():

@@ -1,4 +1,4 @@
-"""Whether the rows of indexes are those that the objects have, and no others: see `audit.py`. Awaits a store only."""
+"""Check that indexes hold exactly the rows that the objects have. See `audit.py`. Awaits a store only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..layout.record import ROOT, Entry, version_key
 
 
 async def index_faults(store: Store) -> AsyncIterator[str]:
-    """What is wrong, a line each. An index that is being built may lack rows, but has none too many."""
+    """Yield the faults, a line each. An index being built may lack rows, but must have none too many."""
     definitions = parse((await store.get([CATALOGUE]))[0] or NONE).definitions
     kept = {each.id: each for each in definitions if not each.error}
     for definition in kept.values():
@@ -28,7 +28,7 @@ async def index_faults(store: Store) -> AsyncIterator[str]:
 
 
 async def _ids(store: Store, kind: bytes) -> AsyncIterator[int]:
-    """The ids of all indexes that have rows of a kind."""
+    """Yield the ids of all indexes that have rows of a kind."""
     start: bytes | None = kind
     while start is not None and (rows := await store.scan("indexes", start, prefix_end(kind), limit=1)):
         id = rows[0][0][len(kind) : len(kind) + 4]
@@ -83,7 +83,7 @@ async def _count(store: Store, definition: Definition) -> int:
 
 
 async def _strays(store: Store, definition: Definition, what: str) -> AsyncIterator[str]:
-    """Rows that no object has. Each says where its object is; what is there must have the row."""
+    """Report rows that no object has. Each row says where its object is; the object there must have the row."""
     async for rows in _pages(store, definition):
         places = [(key, _place_of(key, value)) for key, value in rows]
         raws = await store.get(keys_of("entries", (place for _, place in places)))
@@ -98,7 +98,7 @@ async def _strays(store: Store, definition: Definition, what: str) -> AsyncItera
 
 
 def _place_of(key: bytes, value: bytes) -> bytes:
-    """The key of the entry that a row leads to."""
+    """Return the key of the entry that a row points to."""
     if key.startswith(b"idx"):
         return value[:16] + value[24:]
     return value[16:] if key.startswith(UNIQUE) else value[8:]

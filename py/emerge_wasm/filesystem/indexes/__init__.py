@@ -1,1 +1,1 @@
-"""Indexes: defined, built, kept with every change, read."""
+"""Indexes: definitions, rows, upkeep with every change, and reading."""

@@ -1,6 +1,6 @@
-"""The shapes of the classes of stored objects: which of their fields are what the state says. Awaits a store only.
+"""Read the shapes of stored classes: which of their fields come straight from the state. Awaits a store only.
 
-An object whose class decides otherwise has no place in the order of an index: searches must ask its code.
+An object whose class computes a field has no sort key in an index over it: searches must run its code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ...store import Batch, Store, keys_of
 
 
 async def shapes_of(store: Store, hashes: Iterable[str], making: Batch | None = None) -> dict[str, Shape]:
-    """The shapes of classes by the hashes of their bundles, which are in the store or about to be put there."""
+    """Return the shapes of classes by bundle hash; `making` is a batch that may put some of the bundles."""
     found: dict[str, Shape] = {}
     for hash in set(hashes):
         shape = known_shape(hash) if hash else None
@@ -26,7 +26,7 @@ async def shapes_of(store: Store, hashes: Iterable[str], making: Batch | None = 
 
 
 async def _bundles(store: Store, hash: str, making: Batch | None) -> dict[str, bytes]:
-    """A bundle and all that it requires, by hash; what is absent is left out."""
+    """Load a bundle and all that it requires, by hash; absent ones are left out."""
     fresh = {key.decode(): data for space, key, data in making.puts if space == "bundles"} if making else {}
     found: dict[str, bytes] = {}
     wanted = [hash]

@@ -1,4 +1,4 @@
-"""The definitions of indexes: read, put into a commit, and changed when directories go or move."""
+"""Index definitions: read them, put them into a commit, and update them when directories move or go."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..layout.touched import Following, Touched
 
 
 async def read_catalogue(core: Core) -> bytes:
-    """The catalogue of indexes as it is now, known from here on; who builds indexes hears when it is another one."""
+    """Read the catalogue of indexes and keep it in the core; call `on_catalogue` if it changed."""
     raw = (await core.store.get([CATALOGUE]))[0] or NONE
     if raw != core.catalogue:
         core.catalogue = raw
@@ -21,7 +21,7 @@ async def read_catalogue(core: Core) -> bytes:
 
 
 def add_definitions(batch: Batch, catalogue: Catalogue, dropped: Iterable[int]) -> None:
-    """Add to a batch that these are the definitions, and that the rows of those dropped are to go."""
+    """Add these definitions to a batch, and mark the rows of dropped indexes for removal."""
     batch.put(*CATALOGUE, catalogue.pack())
     for id in dropped:
         batch.delete("meta", ready_key(id))
@@ -30,7 +30,7 @@ def add_definitions(batch: Batch, catalogue: Catalogue, dropped: Iterable[int]) 
 
 
 async def follow_directories(core: Core, following: Following, catalogue: Catalogue, some: Iterable[Touched]) -> None:
-    """A directory takes its indexes along when it goes; one that moves in or out of an index has it built again."""
+    """Drop the indexes of removed directories; rebuild those that a moved directory enters or leaves."""
     before = following.defined or catalogue
     gone: set[int] = set()
     again: set[int] = set()
@@ -47,7 +47,7 @@ async def follow_directories(core: Core, following: Following, catalogue: Catalo
 
 
 async def _disturbed(core: Core, catalogue: Catalogue, old: tuple[bytes, ...], new: tuple[bytes, ...]) -> set[int]:
-    """Indexes that what is in a directory comes to or leaves as it moves; or that are being built, and may miss it."""
+    """Return the indexes that a moved directory enters or leaves, and those being built, which may miss its objects."""
     if old == new:
         return set()
     across = {each.id for each in catalogue.definitions if (each.directory in old) != (each.directory in new)}

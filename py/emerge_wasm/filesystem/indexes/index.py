@@ -1,6 +1,6 @@
-"""Reading indexes: which there are over a directory, and pages of their rows. Rights are not looked at here.
+"""Read indexes: those that cover a directory, and pages of their rows. Checks no rights.
 
-Whoever reads an object that a row leads to must check it: the row says where it was when the page was read.
+A caller must check the object that a row points to: the row says where it was when the page was read.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Index:
 
 
 class Hit(NamedTuple):
-    """A row of an index: `key` is what to go on after, and sorts as the rows do; `where` is what the row says."""
+    """A row of an index: `key` sorts as the rows do and is the position to resume after; `where` is its value."""
 
     key: bytes
     where: bytes
@@ -62,7 +62,7 @@ class Hit(NamedTuple):
 
 
 class WordHit(NamedTuple):
-    """A row of a text index: so many `times` is the word in that object, among `length` words."""
+    """A row of a text index: the object has the word so many `times`, among `length` words."""
 
     key: bytes
     uuid: bytes
@@ -73,7 +73,7 @@ class WordHit(NamedTuple):
     length: int
 
 
-# --- which there are
+# --- indexes
 async def all_indexes(core: Core) -> list[Index]:
     """Every index of the filesystem."""
     raw = (await core.store.get([CATALOGUE]))[0]
@@ -81,8 +81,10 @@ async def all_indexes(core: Core) -> list[Index]:
 
 
 async def indexes_over(core: Core, chain: Sequence[bytes]) -> list[Index]:
-    """The indexes that hold all that is below the last directory of a chain (its uuid, or its packed entry, with those
-    of the directories above it from the root on)."""
+    """Return the indexes that cover everything below the last directory of a chain.
+
+    The chain holds the uuids or packed entries of the directories from the root on.
+    """
     above = {each[:16] for each in chain}
     expected = [each for each in parse(core.catalogue).definitions if each.directory in above]
     raw, *ready = await core.store.get([CATALOGUE, *(("meta", ready_key(each.id)) for each in expected)])
@@ -108,7 +110,7 @@ def _index(definition: Definition, progress: BuildProgress | None) -> Index:
     return Index(d.id, d.directory, d.fields, d.unique, d.text, state, d.error, done, total)
 
 
-# --- their rows
+# --- rows
 async def scan_index(
     core: Core,
     index: Index,
@@ -119,10 +121,10 @@ async def scan_index(
     limit: int = 500,
     reverse: bool = False,
 ) -> list[Hit]:
-    """A page of the rows whose joined sort keys are in a range (low <= key < high), in order; without the rest.
+    """Read a page of the rows whose joined sort keys are in a range (low <= key < high), in order, without the rest.
 
-    `after` is the key of the last hit of the page before. Fewer than `limit`: there are no more.
-    For all with a key k in the first fields: low=k, high=prefix_end(k).
+    `after` is the key of the last hit of the page before. Fewer than `limit` hits mean that there are no more.
+    To read all rows with a key k in the first fields, give low=k and high=prefix_end(k).
     """
     prefix = index_prefix(index.id)
     end = prefix + (NOWHERE if high is None else min(high, NOWHERE))
@@ -138,8 +140,10 @@ async def scan_rest(
     reverse: bool = False,
     lacking: bool = False,
 ) -> list[Hit]:
-    """A page of the objects that have no place in the order of an index (or too many words for it), by uuid; before
-    them, if `lacking`, those that lack its first field."""
+    """Read a page of the objects without a sort key in an index (or with too many words for it), by uuid.
+
+    With `lacking`, those that lack its first field come before them.
+    """
     prefix = index_prefix(index.id)
     return await _scan(
         core, prefix, prefix + (NOWHERE if lacking else REST), prefix + REST + b"\xff" * 17, after, limit, reverse
@@ -157,15 +161,17 @@ async def _scan(
         return []
     rows = await core.store.scan("indexes", start, end, limit=limit, reverse=reverse)
     skip = len(prefix)
-    make = tuple.__new__  # quicker than by its names
+    make = tuple.__new__  # faster than calling Hit
     return [make(Hit, (key[skip:], where)) for key, where in rows]
 
 
 async def scan_word(
     core: Core, index: Index, word: str, prefix: bool = False, *, after: bytes = b"", limit: int = 500
 ) -> list[WordHit]:
-    """A page of the objects that have a word (as `text.words_of` gives it; with `prefix` all words that begin so), by
-    word and uuid. Those with too many words are in `scan_rest`."""
+    """Read a page of the objects that have a word, or with `prefix` any word that begins so, by word and uuid.
+
+    Give the word as `index_row.words_of` yields it. Objects with too many words are in `scan_rest`.
+    """
     words = text_prefix(index.id)
     start = words + word.encode() + (b"" if prefix else b"\0")
     end = prefix_end(start)

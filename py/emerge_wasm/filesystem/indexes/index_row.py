@@ -1,13 +1,13 @@
-"""The rows of indexes: which keys lie where in the space `indexes`, and which an object has. Pure.
+"""Index rows: the layout of their keys in the space `indexes`, and the rows of an object. Pure.
 
-b"idx" + id + sort keys of the fields + uuid -> parent uuid + version + name  an object that has a place in the order
-b"idx" + id + b"\\xff" + uuid               -> the same                        one that has none: searches look at these
+b"idx" + id + sort keys of the fields + uuid -> parent uuid + version + name  an object with sort keys
+b"idx" + id + b"\\xff" + uuid               -> the same                        one without: searches test these
 b"idx" + id + b"\\xfe" + uuid               -> the same                        one that lacks the first field
-b"unq" + id + hash of the values           -> uuid + parent uuid + name       who has these values
+b"unq" + id + hash of the values           -> uuid + parent uuid + name       the object with these values
 b"txt" + id + word + b"\\0" + uuid          -> count, length, parent uuid + name
 
-The version is the newest, so that one read more gives the object: every version of an object writes its rows again
-(those of words, which may be many, say only where it is).
+The version is the newest, so that one more read gives the object: every version of an object writes its rows again.
+Rows of words, which may be many, hold no version.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _LARGE = 4096  # bits above which an int is not compared with a Decimal
 _COUNTS = struct.Struct(">II")
 
 WORD_LENGTH = 64
-"""Characters of a word that count."""
+"""Characters of a word that are kept; the rest is cut off."""
 
 _WORD = re.compile(r"\w+")
 
@@ -61,12 +61,12 @@ def text_prefix(id: int) -> bytes:
 
 
 def prefixes_of(id: int) -> tuple[bytes, ...]:
-    """What the rows of an index begin with."""
+    """Return the prefixes of the keys of an index's rows."""
     return index_prefix(id), unique_prefix(id), text_prefix(id)
 
 
 def read_state(raw: bytes | None) -> dict[str, object]:
-    """The fields of a state; none of one that cannot be read, so that its object is found in the rest."""
+    """Decode the fields of a state; an unreadable one has none, so that its object goes to the rest."""
     try:
         state = decode(raw) if raw is not None else UNREADABLE
     except EmergeError:
@@ -75,7 +75,7 @@ def read_state(raw: bytes | None) -> dict[str, object]:
 
 
 def value_of(entry: Entry, state: dict[str, object], field: str) -> object:
-    """What an object has at `price` or, in plain nested data, at `address.city`; ABSENT where there is nothing."""
+    """Return an object's value at `price` or, in plain nested data, at `address.city`; ABSENT if there is none."""
     first, *rest = field.split(".")
     if first in _HIDDEN or (first not in state and not rest):
         value = entry.uuid.hex() if first == "uuid" else getattr(entry, first) if first in METADATA else ABSENT
@@ -88,12 +88,12 @@ def value_of(entry: Entry, state: dict[str, object], field: str) -> object:
 
 
 def is_hidden(shape: Shape, field: str) -> bool:
-    """Whether the class decides what the field is, whatever the state says."""
+    """Whether the class computes the field, whatever the state says."""
     return bool(shape.opaque) or field.split(".")[0] in shape.computed
 
 
 def is_lacking(shape: Shape, state: dict[str, object], field: str) -> bool:
-    """Whether an object has no such attribute at all: no predicate holds that must read it."""
+    """Whether an object has no such attribute at all, so that no predicate that must read it holds."""
     first = field.split(".")[0]
     if first in state or first in _HIDDEN or first in METADATA or shape.opaque or state is UNREADABLE:
         return False
@@ -104,8 +104,7 @@ def is_lacking(shape: Shape, state: dict[str, object], field: str) -> bool:
 def rows_of(
     definition: Definition, parent: bytes, entry: Entry, state: dict[str, object], shape: Shape, most: int
 ) -> dict[bytes, bytes]:
-    """The rows that one index has of an object of a class of that shape; one in the rest when they would be more than
-    `most`."""
+    """Return the rows of an object in one index; a single row in the rest if there would be more than `most`."""
     if definition.text:
         return _text_rows(definition, parent, entry, state, most)
     values = [value_of(entry, state, field) for field in definition.fields]
@@ -119,7 +118,7 @@ def rows_of(
 
 
 def where_of(parent: bytes, entry: Entry) -> bytes:
-    """Where an object is and which version is its newest, as a row says it."""
+    """Pack the directory, newest version and name of an object as a row holds them."""
     return parent + entry.version.to_bytes(8, "big") + entry.name.encode()
 
 
@@ -142,12 +141,12 @@ def _text_rows(
 
 
 def read_count(value: bytes) -> tuple[int, int, bytes]:
-    """(how often the word is there, how many words there are, parent uuid + name) of a row of a text index."""
+    """Unpack a row of a text index: (count of the word, number of words, parent uuid + name)."""
     return *_COUNTS.unpack_from(value), value[_COUNTS.size :]
 
 
 def exact_key(values: list[object]) -> bytes | None:
-    """Sixteen bytes, the same for equal values only; None when one of them is absent, None or NaN."""
+    """Hash values to sixteen bytes, the same for equal values only; None if one is absent, None or NaN."""
     parts = [_exact(value) for value in values]
     if None in parts:
         return None
@@ -164,7 +163,7 @@ def _exact(value: object) -> list[object] | None:
 
 
 def _number(value: bool | int | float | Decimal) -> object:
-    """The same for equal numbers of different types."""
+    """Return the same for equal numbers of different types."""
     if isinstance(value, int) and value.bit_length() > _LARGE:
         return int(value)
     sign, digits, exponent = Decimal(value).as_tuple()
@@ -177,12 +176,12 @@ def _number(value: bool | int | float | Decimal) -> object:
 
 # --- words
 def fold(text: str) -> str:
-    """A text so that case and the ways to write a character make no difference."""
+    """Normalize a text so that case and equivalent Unicode characters make no difference."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def words_of(value: object) -> Iterator[str]:
-    """The words of a str, or of all str of a list, in their order; none of anything else."""
+    """Yield the words of a str, or of all str in a list, in order; none for anything else."""
     if isinstance(value, str):
         for word in _WORD.findall(fold(value)):
             yield word[:WORD_LENGTH]
@@ -193,6 +192,6 @@ def words_of(value: object) -> Iterator[str]:
 
 
 def count_words(value: object) -> tuple[dict[str, int], int]:
-    """How often each word is there, and how many words there are."""
+    """Count each word of a value, and all its words."""
     counts = Counter(words_of(value))
     return counts, counts.total()

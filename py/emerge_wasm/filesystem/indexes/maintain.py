@@ -1,7 +1,7 @@
-"""Keeping references and indexes: the rows of `indexes` that follow from what a change does to objects.
+"""Maintain references and indexes: derive the rows of `indexes` that a change of objects puts and deletes.
 
-`commit` asks for them, so nothing that changes an object can leave them out. The rows of an object are those of its old
-state, which go, and those of its new one, which come. Must not import `commit.py`, which needs it.
+`commit` calls this, so nothing that changes an object can leave it out. The rows of an object's old state are deleted,
+those of its new state are put. Must not import `commit.py`, which imports this.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .definitions import add_definitions, follow_directories
 from .index_row import UNIQUE, read_state, rows_of
 
 SPARE = 16
-"""Rows of a commit that are left for other things than indexes."""
+"""Rows of a commit that are reserved for other things than indexes."""
 
 REFERENCE = b"ref"
 
@@ -36,17 +36,17 @@ def reference_key(target: bytes, source: bytes) -> bytes:
 
 
 def most_rows(store: Store) -> int:
-    """Rows that one index may have of one object, so that the old and the new ones fit into one commit."""
+    """Return the most rows of one object in one index, so that old and new ones fit into one commit."""
     return (store.capabilities.largest_batch - SPARE) // 4
 
 
 def reserve(core: Core, catalogue: Catalogue) -> int:
-    """Rows that the next object of a large change may come to, by indexes."""
+    """Return the most index rows that the next object of a large change may add."""
     return sum(2 * most_rows(core.store) if each.text else 4 for each in catalogue.definitions)
 
 
 async def follow(core: Core, change: Change) -> int:
-    """Look at what a change has touched since the last time; how many rows follow from all of it."""
+    """Derive the rows for what a change has touched since the last call; return how many rows it has now."""
     now = core.catalogue
     catalogue = parse(now)
     if not (catalogue.definitions or change.refers):
@@ -66,9 +66,11 @@ async def follow(core: Core, change: Change) -> int:
 
 
 async def finish(core: Core, change: Change) -> Batch:
-    """A change with all rows that follow from it, on the condition that no index came or went meanwhile.
+    """Return a change with all rows that follow from it, on the condition that no index came or went meanwhile.
 
-    Raises Taken, and Gone when something above what was touched is no more.
+    Raises:
+        Taken: another object has the values of a unique index.
+        DirectoryGone: a directory above what was touched is gone.
     """
     now = core.catalogue
     await follow(core, change)
@@ -76,7 +78,7 @@ async def finish(core: Core, change: Change) -> Batch:
     batch = Batch([*change.puts], [*change.deletes], change.expects, [*change.appends], change.counts)
     if change.log:
         batch.append("log", b"".join(change.log))
-    if change.touched:  # first, so that it is found out first
+    if change.touched:  # the first condition, so that a commit fails by it first
         batch.expects = [(*CATALOGUE, (now if following is None else following.catalogue) or None), *change.expects]
     if following is not None:
         await _add_following(core, batch, following)
@@ -95,7 +97,7 @@ async def _add_following(core: Core, batch: Batch, following: Following) -> None
 
 # --- where things are
 async def _look_again(core: Core, change: Change, touched: Touched, now: bytes) -> None:
-    """See anew what is above, where an index came or went since that was seen."""
+    """Read the directories above again if an index came or went since they were read."""
     if touched.old is not None and touched.old[1].catalogue != now:
         touched.old = touched.old[0], await _above_now(core, change, touched.old[1], now)
     if touched.new is not None and touched.new[1].catalogue != now:
@@ -111,7 +113,7 @@ async def _above_now(core: Core, change: Change, above: Above, now: bytes) -> Ab
 
 
 def _is_made(change: Change, uuid: bytes) -> bool:
-    """Whether a directory comes with the change itself."""
+    """Whether the change itself creates a directory."""
     touched = change.touched.get(uuid)
     return touched is not None and touched.old is None
 
@@ -119,7 +121,7 @@ def _is_made(change: Change, uuid: bytes) -> bool:
 # --- objects
 @dataclass(slots=True)
 class _Side:
-    """An object before or after a change, and the indexes that it is in there."""
+    """An object before or after a change, and the indexes that cover it there."""
 
     entry: Entry
     above: Above
@@ -127,7 +129,7 @@ class _Side:
 
     @property
     def key(self) -> bytes:
-        """Of the version that has its state."""
+        """The key of the version that holds its state."""
         return version_key(self.entry.uuid, self.entry.content)
 
     @property
@@ -177,7 +179,7 @@ def _side(there: tuple[bytes, Above] | None, catalogue: Catalogue) -> _Side | No
 def _rows(
     core: Core, side: _Side | None, states: dict[bytes, bytes | None], shapes: dict[str, Shape]
 ) -> dict[bytes, bytes]:
-    """All rows of an object on one side of a change."""
+    """Return all rows of an object on one side of a change."""
     if side is None or not side.matters:
         return {}
     raw = states[side.key]
@@ -192,7 +194,7 @@ def _rows(
 
 
 async def _load(core: Core, change: Change, sides: list[_Side]) -> dict[bytes, bytes | None]:
-    """The states of these, by the keys of their versions: those of the change itself, or of the store."""
+    """Load the states of these by the keys of their versions, from the change itself or from the store."""
     states: dict[bytes, bytes | None] = {
         side.key: change.states[side.key] for side in sides if side.key in change.states
     }
@@ -201,7 +203,7 @@ async def _load(core: Core, change: Change, sides: list[_Side]) -> dict[bytes, b
 
 
 async def load_states(store: Store, wanted: list[bytes]) -> dict[bytes, bytes | None]:
-    """The states at these versions, None for one that is gone."""
+    """Load the states at these versions; None for one that is gone."""
     if not wanted:
         return {}
     raws = await get_versions(store, wanted)
@@ -215,7 +217,7 @@ async def load_states(store: Store, wanted: list[bytes]) -> dict[bytes, bytes | 
 
 # --- unique indexes
 async def _add_unique(core: Core, batch: Batch, following: Following) -> None:
-    """Give up values that were the object's own, take those that nobody has; each on the condition that it is so."""
+    """Release values that the objects held and take free ones, on the condition that the holders stay the same."""
     keys = list({**following.left, **following.taken})
     if not keys:
         return

@@ -1,4 +1,4 @@
-"""How far the building of an index is, as a row of `meta`, so that it goes on where it was. Data; no I/O."""
+"""The progress of an index build, as a row of `meta`, so that it can resume. Data; no I/O."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import NamedTuple
 from ...codec.msgpack_engine import engine
 
 Cursor = tuple[tuple[bytes, str], ...]
-"""Directories from the top of an index to where its building is, each with the last name that was done in it."""
+"""The directories from the top of an index to the build's position, each with the last name done in it."""
 
 
 class BuildProgress(NamedTuple):
-    """So many of so many objects are in an index. `counted`: the total is known."""
+    """Objects `done` of the `total` of an index, and the position after them. `counted`: the total is known."""
 
     done: int = 0
     total: int = 0

@@ -1,4 +1,4 @@
-"""What to say when a unique index has the values of an object already. Must not import `commit.py`, which needs it."""
+"""Report which object has the values of a unique index. Must not import `commit.py`, which imports this."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ..layout.touched import Taken
 
 
 async def path_in(core: Core, parent: bytes, name: str) -> str:
-    """The path of a name in the directory of a uuid. Raises DirectoryGone."""
+    """Return the path of a name in the directory with this uuid. Raises DirectoryGone."""
     return join_path(*(each for _, each in await ancestry(core.store, parent)), name)
 
 
 async def taken_by(core: Core, context: Context, taken: Taken) -> Conflict:
-    """The Conflict that names the object which has the values, to whoever may read it, and the fields."""
+    """Make the Conflict that names the fields and, if the caller may read it, the object that has the values."""
     id = int.from_bytes(taken.key[3:7], "big")
     fields = next((each.fields for each in parse(core.catalogue).definitions if each.id == id), ())
     path = await _seen_path(core, context, taken.holder)
@@ -35,7 +35,7 @@ async def taken_by(core: Core, context: Context, taken: Taken) -> Conflict:
 
 
 async def _seen_path(core: Core, context: Context, holder: bytes) -> str:
-    """The path of the object that has a row of a unique index; "" for whoever may not read it."""
+    """Return the path of the object that holds a unique row; "" if the caller may not read it."""
     try:
         above = await ancestry(core.store, holder[16:32])
     except DirectoryGone:

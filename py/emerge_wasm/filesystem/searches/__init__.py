@@ -1,1 +1,1 @@
-"""Finding objects: plans and how they are carried out, orders, figures, words."""
+"""Find objects: query plans and their execution, ordering, aggregates and full text."""

@@ -1,6 +1,6 @@
-"""Figures over objects, by group: made where the objects are, as a search gives them, exact whatever their order.
+"""Aggregate the objects of a search by group, where they are stored; the results are exact in any order.
 
-A field that an object lacks, or that is None, counts for nothing, as in SQL; as what to group by it is None.
+A field that is absent or None is ignored, as in SQL; as a group key it is None.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from .suggestion import note_search
 
 GROUPS_LIMIT = 100_000
 FIGURES_LIMIT = 100
-"""Figures, and fields to group by, of one call."""
+"""Most figures, and most fields to group by, of one call."""
 VALUES_LIMIT = 5_000_000
-"""Values held at a time, for what cannot be told before all are there: medians, percentiles, deviations, distinct."""
+"""Most values held at a time, for figures that need all of them: medians, percentiles, deviations, distinct."""
 
 Note = Callable[[int, str], None]
-"""Told of each object (by number) whose value a figure cannot take, and why."""
+"""Called with the number of each object whose value a figure cannot take, and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One figure that is asked for: its name, its field ("": none), and what makes it."""
+    """A requested figure: its name, its field ("": none) and its factory."""
 
     name: str
     field: str
@@ -78,7 +78,12 @@ def _note(errors: Errors, page: Sequence[Candidate], number: int, error: str) ->
 
 
 def make_table(values: Wire, by: Names | None) -> Table:
-    """An empty table of the figures that are asked for. Raises Invalid."""
+    """Make an empty table of the requested figures.
+
+    Raises:
+        Invalid: a figure or a field cannot be read, or a name stands twice.
+        LimitExceeded: there are too many figures or fields.
+    """
     asked = max(len(values), len(by or []))
     if asked > FIGURES_LIMIT:
         raise LimitExceeded(
@@ -92,7 +97,7 @@ def make_table(values: Wire, by: Names | None) -> Table:
 
 
 def _read(name: object, asked: object) -> Wanted:
-    """A figure as it is asked for: [function, field, …]. Raises Invalid."""
+    """Parse a requested figure: [function, field, …]. Raises Invalid."""
     if not isinstance(name, str) or not isinstance(asked, (list, tuple)) or not asked or asked[0] not in FUNCTIONS:
         raise Invalid(
             f"{name!r:.80} asks for no figure: {asked!r:.80}",
@@ -112,7 +117,7 @@ def _text(field: object) -> str:
 
 
 class Table:
-    """The groups so far. `fields`: what is to be known of each object."""
+    """The groups so far. `fields`: the fields to read of each object."""
 
     def __init__(self, by: Sequence[str], wanted: Sequence[Wanted]) -> None:
         self._by = list(by)
@@ -125,7 +130,7 @@ class Table:
             self._group([])
 
     def add(self, size: int, columns: Sequence[Sequence[object]], note: Note) -> None:
-        """So many objects, by the values that they have in each of the fields."""
+        """Add `size` objects by their values in each of the fields."""
         none = [ABSENT] * size
         keys = [columns[self._place[name]] for name in self._by]
         fields = [columns[self._place[each.field]] if each.field else none for each in self._wanted]
@@ -161,7 +166,7 @@ class Table:
         return group
 
     def rows(self) -> list[Wire]:
-        """The groups in the order of their keys."""
+        """Return the groups in the order of their keys."""
         return [
             dict(zip(self._by, group.keys, strict=True))
             | {each.name: figure.result() for each, figure in zip(self._wanted, group.figures, strict=True)}

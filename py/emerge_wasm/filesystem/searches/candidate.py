@@ -1,4 +1,4 @@
-"""What a scan comes upon: entries in batches, and their states read many at a time. Awaits the store only."""
+"""Objects found by a scan: their entries in batches, and their states read in bulk. Awaits the store only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..tree.load import PAGE_BYTES
 
 
 class Spot(NamedTuple):
-    """One object that a scan came upon; `mark` is where the scan goes on after it."""
+    """An object that a scan found; `mark` is the position from which the scan resumes after it."""
 
     entry: Entry
     directory: str
@@ -21,7 +21,7 @@ class Spot(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A spot with the state that is there; None when the store has lost it. `sure`: it fits, the scan says."""
+    """A spot with its state, None if the store has lost it. `sure`: its index key proves that it matches."""
 
     entry: Entry
     directory: str
@@ -31,7 +31,7 @@ class Candidate(NamedTuple):
 
     @property
     def kind(self) -> tuple[str, str]:
-        """What its class is known by."""
+        """Its class, as (bundle hash, class name)."""
         return self.entry.bundle, self.entry.class_name
 
 
@@ -40,9 +40,9 @@ Candidates = AsyncGenerator[list[Candidate], None]
 
 
 async def with_states(core: Core, pages: Spots, first: int = PAGE_ROWS, *, near: bool = True) -> Candidates:
-    """The spots with their states, in pages that grow from `first` and stay below PAGE_ROWS and some 4 MiB.
+    """Read the states of spots, in pages that grow from `first` up to PAGE_ROWS and about 4 MiB.
 
-    `near`: the objects lie as they were made, so that their states do too.
+    `near`: the spots come in about the order of their creation, so their states lie together.
     """
     size = min(max(first, 16), PAGE_ROWS)
     async for page in pages:
@@ -56,7 +56,7 @@ async def with_states(core: Core, pages: Spots, first: int = PAGE_ROWS, *, near:
 
 
 def _fitting(spots: list[Spot]) -> list[Spot]:
-    """The first of these whose states fit into memory together; one at least."""
+    """Return the first spots whose states fit into memory together; at least one."""
     total = 0
     for count, spot in enumerate(spots):
         total += spot.entry.size
@@ -66,7 +66,7 @@ def _fitting(spots: list[Spot]) -> list[Spot]:
 
 
 async def load_states(core: Core, entries: Iterable[Entry], *, near: bool = True) -> list[bytes | None]:
-    """The encoded states of many entries of objects, as of their versions; None for what the store has lost."""
+    """Load the encoded states of many object entries at their versions; None for one that the store has lost."""
     keys = [version_key(entry.uuid, entry.content) for entry in entries]
     if near:
         raws = await get_versions(core.store, keys)

@@ -1,5 +1,5 @@
-"""The values that objects have in a field, as code would see them: read from their states, or, where the class makes
-them (a property), by the runner."""
+"""Read fields of many objects as code would see them: from their states or, for fields that a class computes (such as a
+property), by the runner."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .judge import TURN, Errors
 
 
 def check_field(field: str) -> str:
-    """A field's name, or several joined by dots; Invalid for anything else."""
+    """Return the name of a field, or several joined by dots. Raises Invalid for anything else."""
     if len(field) > 1000 or not all(part.isidentifier() for part in field.split(".")):
         raise Invalid(f"{field[:80]!r} is not the name of a field", remedy="such as unit_price, or address.city")
     return field
 
 
 class Columns:
-    """Some fields of many objects."""
+    """Reads some fields of many objects."""
 
     def __init__(self, core: Core, evaluation: Evaluation, errors: Errors, fields: Sequence[str]) -> None:
         self._core = core
@@ -37,13 +37,13 @@ class Columns:
         self._fields = [check_field(field) for field in fields]
 
     async def of(self, page: Sequence[Candidate]) -> list[list[object]]:
-        """For each field the values that these objects have in it; ABSENT where there is none."""
+        """Return for each field the values of these objects; ABSENT where an object has none."""
         shapes = await self._evaluation.shapes({each.kind for each in page})
         rows = []
         due = time.perf_counter() + TURN
         for each in page:
             if time.perf_counter() > due:
-                await asyncio.sleep(0)  # others have a turn
+                await asyncio.sleep(0)  # let other tasks run
                 due = time.perf_counter() + TURN
             rows.append(self._row(each, shapes[each.kind]))
         return [await self._column(field, page, rows) for field in self._fields]
@@ -75,7 +75,7 @@ class Columns:
 
 
 def _reach(row: Row, field: str) -> object:
-    """The value of a field; ABSENT where there is none. Raises NeedsCode."""
+    """Return the value of a field; ABSENT if there is none. Raises NeedsCode if its class computes it."""
     first, *rest = field.split(".")
     try:
         value = row.get(first)
@@ -95,7 +95,7 @@ _CONTAINERS = (list, tuple, set, frozenset)
 
 
 def _plain(value: Any) -> object:
-    """A value as the codec reads and writes it, its instances as records."""
+    """Convert a value to what the codec reads and writes: instances become records."""
     kind = type(value)
     if kind is Nested:
         return Record(value.class_name, value.bundle, {name: _plain(held) for name, held in value.fields.items()})

@@ -1,7 +1,6 @@
-"""Cursors of searches: where a walk goes on, as one text that the caller gives back unopened.
+"""Search cursors: the position of a search as an opaque text that the caller passes back.
 
-They come from outside, so what is read from one is checked; nothing in it is trusted to give more than the search
-itself may see. Pure.
+A cursor comes from outside, so its content is checked, and it can never reveal more than the search itself. Pure.
 """
 
 from __future__ import annotations
@@ -17,17 +16,21 @@ AGAIN = "search again, without the cursor"
 
 
 def fingerprint(*parts: object) -> bytes:
-    """Eight bytes that tell searches apart."""
+    """Return eight bytes that identify a search."""
     return hashlib.sha256(encode(list(parts))).digest()[:8]
 
 
 def write_cursor(mark: bytes, *position: object) -> str:
-    """The cursor of the search that has this fingerprint, at a position of plain values."""
+    """Return the cursor of the search with this fingerprint, at a position of plain values."""
     return base64.urlsafe_b64encode(encode([mark, *position])).decode()
 
 
 def read_cursor(cursor: str, mark: bytes, *kinds: type) -> list[Any]:
-    """The position in a cursor, its parts of these types; Invalid when it is of another search, or of none."""
+    """Read the position in a cursor, whose parts have these types.
+
+    Raises:
+        Invalid: the cursor is malformed or belongs to another search.
+    """
     try:
         found = decode(base64.urlsafe_b64decode(cursor.encode()))
     except (EmergeError, ValueError, TypeError, LookupError):

@@ -1,4 +1,4 @@
-"""Defining and dropping indexes: the operation `index`. `indexes/build/` builds them."""
+"""The operation `index`: define, drop and list indexes. `indexes/build/` builds them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .suggestion import suggestions
 FIELDS_LIMIT = 4
 FIELD_LENGTH = 200
 INDEXES_LIMIT = 200
-"""Indexes of one filesystem: every change of an object looks through their definitions."""
+"""Most indexes of one filesystem: every change of an object goes through their definitions."""
 
 _NEVER = ("path", "node")
 
@@ -77,7 +77,7 @@ async def _define(
     core: Core, context: Context, names: tuple[str, ...], fields: tuple[str, ...], unique: bool, text: bool
 ) -> None:
     place = await _directory(core, context, names)
-    if unique:  # its conflicts tell values of all that is below, also to who may not read it, and keep others from them
+    if unique:  # its conflicts reveal values to callers who may not read them, and block those values
         access.check_owner(context, place, "unique indexes")
     uuid, path = place.chain[-1][:16], place.path
     raw = await read_catalogue(core)
@@ -98,7 +98,7 @@ async def _define(
         add_definitions(batch, catalogue.renew([same.id]), [])
     else:
         add_definitions(batch, catalogue.add(uuid, fields, unique, text), [])
-    if not await children(core, uuid, limit=1):  # then it has all its rows
+    if not await children(core, uuid, limit=1):  # an empty directory's index is complete at once
         batch.expect_count("entries", uuid, prefix_end(uuid), 0)
         batch.put("meta", ready_key(catalogue.next), b"")
     await _commit(core, batch)
@@ -119,7 +119,7 @@ async def _drop(core: Core, context: Context, names: tuple[str, ...], fields: tu
 
 
 def _expecting(catalogue: bytes, place: Place) -> Batch:
-    """A commit on the condition that no other index came or went, and that the directory is there."""
+    """Make a commit that expects the index catalogue unchanged and the directory in place."""
     batch = Batch()
     batch.expect(*CATALOGUE, catalogue or None)
     if place.names:
@@ -137,9 +137,9 @@ async def _commit(core: Core, batch: Batch) -> None:
     await read_catalogue(core)
 
 
-# --- those there
+# --- listing
 async def _list(core: Core, context: Context, found: Found) -> IndexRows:
-    """The indexes at a directory, above it and below it that the caller may see."""
+    """List the indexes at, above and below a directory that the caller may see."""
     rows = []
     for each in await all_indexes(core):
         try:
@@ -159,7 +159,7 @@ def _on_the_way(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 
 def _row(each: Index, place: Place, whole: bool) -> IndexRow:
-    """What is told of an index; the paths in its error only to the owner of what is there."""
+    """Describe an index; only the owner of its directory sees the paths in its error."""
     error = each.error
     if error and not whole:
         same = f"have the same {' and '.join(each.fields)}"

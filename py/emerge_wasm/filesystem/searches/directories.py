@@ -1,7 +1,6 @@
-"""Where the directories are that index rows name by uuid, and whether a search that began at a path may look into them.
+"""Find the paths of the directories that index rows name by uuid, if the caller may search them.
 
-An index says only which directory an object is in; the way there is looked up once a directory, for one call. Awaits
-the store only.
+An index row holds only its directory's uuid; each path is looked up once for one call. Awaits the store only.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ..tree.links import newest_record
 
 
 class Whereabouts:
-    """The directories at or below `top`, by uuid. For one call: it does not see what moves meanwhile."""
+    """Paths of the directories at or below `top`, by uuid, for one call: it does not see later moves."""
 
     def __init__(self, core: Core, context: Context, top: Found) -> None:
         self._core = core
@@ -27,21 +26,21 @@ class Whereabouts:
         self._known[top.uuid] = top.path
 
     async def path_of(self, uuid: bytes) -> str | None:
-        """The path of a directory; None when it is elsewhere, gone, or not to be looked into by the caller."""
+        """Return the path of a directory; None if it is elsewhere, gone, or closed to the caller."""
         if uuid not in self._known:
             await self._find(uuid)
         return self._known[uuid]
 
     async def paths_of(self, uuids: Collection[bytes]) -> Mapping[bytes, str | None]:
-        """The same of many, by uuid; of others too that are known."""
+        """Return the paths of many directories, by uuid."""
         for uuid in uuids:
             if uuid not in self._known:
                 await self._find(uuid)
         return {uuid: self._known[uuid] for uuid in uuids}
 
     async def _find(self, uuid: bytes) -> None:
-        """Go up until a known one, then tell all below it where they are."""
-        below: list[tuple[bytes, str, bool]] = []  # uuid, name, whether it may be looked into
+        """Go up to a known directory, then record the paths of those below it."""
+        below: list[tuple[bytes, str, bool]] = []  # uuid, name, whether the caller may search it
         while uuid not in self._known and uuid != ROOT and len(below) <= DEPTH_LIMIT:
             record = await newest_record(self._core, uuid)
             if record is None or record.operation == REMOVED:

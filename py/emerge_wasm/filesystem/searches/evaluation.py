@@ -1,7 +1,6 @@
-"""The part of a search that needs shipped code: expressions over pages of objects, by the runner, with all bundles that
-these need; and the shapes of classes, which need none.
+"""Evaluate expressions over pages of objects in the runner, with all bundles that they need.
 
-Must not import shipped code: only the runner does.
+Also reads the shapes of classes, which takes no shipped code. Must not import shipped code: only the runner does.
 """
 
 from __future__ import annotations
@@ -23,16 +22,20 @@ NO_VALUES = encode({})
 
 
 class Evaluation:
-    """What one call evaluates, for one caller. `sent`: bundles that came along with the call, by hash."""
+    """Evaluates expressions for one call and one caller. `sent`: bundles that came with the call, by hash."""
 
     def __init__(self, core: Core, context: Context, sent: dict[str, bytes] | None) -> None:
-        """Raises Invalid for a bundle that is not what its hash says."""
+        """Parse the bundles. Raises Invalid for one that does not match its hash."""
         self._core = core
         self._context = context
         self._held: dict[str, Bundle | None] = {hash: parse(data, hash) for hash, data in (sent or {}).items() if data}
 
     async def values(self, expression: Wire, rows: Sequence[Candidate], why: str) -> EvaluateOutcome:
-        """An expression's value for each row. Unavailable, saying why code is needed, where none runs."""
+        """Evaluate an expression for each row.
+
+        Raises:
+            Unavailable: this filesystem runs no code; the message says `why` it is needed.
+        """
         execution = EXECUTION.of(self._core)
         if execution.runner is None:
             raise Unavailable(
@@ -45,7 +48,7 @@ class Evaluation:
         for number, each in enumerate(rows):
             groups.setdefault(frozenset({each.entry.bundle, *bundles_in(each.state or b"")}), []).append(number)
         outcome = EvaluateOutcome([None] * len(rows))
-        for hashes, numbers in groups.items():  # apart: what a class does in a process falsifies nothing of another
+        for hashes, numbers in groups.items():  # apart: no class can falsify another's results
             known = [
                 (each.entry.wire(each.directory, self._core.node), each.state or b"")
                 for each in map(rows.__getitem__, numbers)
@@ -59,7 +62,7 @@ class Evaluation:
         return outcome
 
     async def _own(self, hash: str) -> dict[str, bytes]:
-        """The bundles of an expression; NotFound naming those that are not here, so that they are sent along."""
+        """Load the bundles of an expression. Raises NotFound with the missing hashes, so that the client sends them."""
         found = await self.find({hash} - {""})
         needed = {hash, *(need for each in found for need in self._requires(each))} - {""}
         if missing := sorted(needed - set(found)):
@@ -71,7 +74,7 @@ class Evaluation:
         return () if bundle is None else bundle.requires
 
     async def find(self, hashes: set[str]) -> dict[str, bytes]:
-        """These bundles and all that they require, by hash; what is absent is left out."""
+        """Load these bundles and all that they require, by hash; absent ones are left out."""
         found: dict[str, bytes] = {}
         wanted = {*hashes}
         while wanted:
@@ -81,7 +84,7 @@ class Evaluation:
         return found
 
     async def shapes(self, classes: set[tuple[str, str]]) -> dict[tuple[str, str], Shape]:
-        """What is plain about these classes: (bundle, class name)s."""
+        """Return the shapes of these classes, which are given as (bundle hash, class name)."""
         found: dict[tuple[str, str], Shape] = {}
         for hash, name in classes:
             if not hash or known_shape(hash) is None:
@@ -92,7 +95,7 @@ class Evaluation:
         return found
 
     async def bundle(self, hash: str) -> Bundle | None:
-        """A bundle that came along or is in the store; None for one that is in neither."""
+        """Return a bundle that came with the call or is in the store; None if it is in neither."""
         if hash not in self._held:
             raw = (await self._core.store.get([("bundles", hash.encode())]))[0]
             self._held[hash] = None if raw is None else parse(raw, hash)
@@ -100,9 +103,9 @@ class Evaluation:
 
 
 def _nothing(hash: str) -> None:
-    """Finds no bundle: for shapes that are known."""
+    """Find no bundle: a known shape needs none."""
 
 
 def field_expression(field: str) -> Wire:
-    """The expression that gives a field of an object."""
+    """Return the expression that reads a field of an object."""
     return {"text": f"lambda o: o.{field}", "values": encode({}), "bundle": ""}

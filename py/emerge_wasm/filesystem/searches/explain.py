@@ -1,7 +1,7 @@
-"""How a search would be answered: its plan as a tree and as text, and about how much would be looked at.
+"""Explain a search: its plan as a tree and as text, and an estimate of how many objects it reads.
 
-Nothing is run, and no more is read than rows to count, up to a limit, and a few objects to see whether their classes
-compute what the predicate asks for.
+Runs no code. Reads only rows to count, up to a limit, and a few objects to see whether their classes compute what the
+predicate uses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .suggestion import suggest
 SEEN = 16
 
 COUNTED = 10_000
-"""Rows that are counted; where there are more, this is told."""
+"""Most rows that are counted; a larger number is shown as this many or more."""
 
 
 async def explain(
@@ -71,7 +71,7 @@ def _step(step: str, text: str, *inputs: PlanStep, scans: int | None = None, ind
 
 
 async def _access(asked: Search, way: Way | None, along: Path | None, of: int) -> tuple[PlanStep, int]:
-    """How the objects are come by, and how many."""
+    """Return the step that finds the objects, and about how many it reads."""
     if along is not None:
         count = await _count(asked, along.index, (along.low, along.high)) + await _count(
             asked, along.index, None, along.lacking
@@ -97,7 +97,7 @@ async def _range(asked: Search, branch: Branch) -> PlanStep:
 
 
 async def _count(asked: Search, index: Index, bounds: tuple[bytes, bytes | None] | None, lacking: bool = False) -> int:
-    """About how many rows of an index (`bounds` None: of its rest) there are, of those that the caller may know of."""
+    """Count the rows of an index range (`bounds` None: of its rest) that the caller may see, up to COUNTED."""
     if asked.context.superuser:
         if bounds is None:
             return await asked.planner.count_rest(index, COUNTED, lacking=lacking)
@@ -116,7 +116,7 @@ def _name(index: Index) -> str:
 
 
 async def _needs_code(asked: Search, way: Way | None) -> bool:
-    """Whether the predicate, or the first objects that it would be asked of, need shipped code."""
+    """Whether the predicate, or one of the first objects that it is tested on, needs shipped code."""
     if not asked.predicate.simple:
         return True
     async with aclosing(asked.scanner.scan(way, first=SEEN)) as pages:

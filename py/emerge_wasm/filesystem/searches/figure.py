@@ -1,7 +1,7 @@
-"""Figures over many values, as they come: exact, whatever their order. Pure.
+"""Aggregate functions over a stream of values: exact, in any order. Pure.
 
-Integers stay integers and decimals decimals; floats are added without rounding until the end, and to decimals as
-decimals. A value that a figure cannot take raises TypeError.
+Integers stay integers and decimals stay decimals. Floats are summed without rounding until the end; with decimals among
+them, the sum is a decimal. A value that a figure cannot take raises TypeError.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Count:
 
 @dataclass(slots=True)
 class Sum:
-    """Of numbers, or of time spans."""
+    """The sum of numbers, or of time spans."""
 
     held: int = 0
     count: int = 0
@@ -120,7 +120,7 @@ class Mean(Sum):
 
 @dataclass(slots=True)
 class Extreme:
-    """The least or greatest value: in the order of `sort_key`, so values of several families can be compared."""
+    """The least or greatest value in the order of `sort_key`, so that values of several families compare."""
 
     greatest: bool
     held: int = 1
@@ -146,7 +146,7 @@ class Extreme:
 
 @dataclass(slots=True)
 class Distinct:
-    """How many different values there are."""
+    """The number of different values."""
 
     held: int = 0
     _seen: set[Hashable] = field(default_factory=set)
@@ -161,7 +161,7 @@ class Distinct:
 
 @dataclass(slots=True)
 class Sample:
-    """What is known only once all values are there, by a function of them in order."""
+    """A function of all values in order, computed at the end."""
 
     measure: Callable[[list[Any]], object]
     held: int = 0
@@ -185,14 +185,14 @@ class Sample:
 
 
 def deviation(values: list[Any]) -> object:
-    """The standard deviation of a sample (n - 1), None of one value."""
+    """Return the standard deviation of a sample (n - 1); None for a single value."""
     if len(values) < 2:
         return None
     return statistics.stdev(values) if all(map(math.isfinite, values)) else math.nan
 
 
 def percentile(values: list[Any], percent: float) -> object:
-    """Between the two nearest values, in proportion, as numpy does by default."""
+    """Interpolate linearly between the two nearest values, as numpy does by default."""
     place = Fraction(percent) * (len(values) - 1) / 100
     low = math.floor(place)
     part = place - low
@@ -207,7 +207,11 @@ def percentile(values: list[Any], percent: float) -> object:
 
 
 def make_figure(name: str, arguments: Sequence[object]) -> Callable[[], Figure]:
-    """What makes figures of a function; Invalid, naming it, for one that is not known or lacks its arguments."""
+    """Return the factory of a function's figures.
+
+    Raises:
+        Invalid: the function is unknown or its arguments are wrong.
+    """
     if name == "percentile":
         percent = arguments[0] if len(arguments) == 1 else None
         if isinstance(percent, bool) or not isinstance(percent, (int, float)) or not 0 <= percent <= 100:
@@ -248,7 +252,7 @@ _NUMBERS = frozenset({int, float, Decimal})
 
 
 def identity(value: object) -> Hashable:
-    """The same for values that are the same: equal numbers are (but not True and 1), and equal values of one type."""
+    """Return the same for equal numbers (but not for True and 1), and for equal values of one type."""
     kind = type(value)
     if kind in _OWN:
         return kind.__name__, value

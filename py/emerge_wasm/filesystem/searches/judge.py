@@ -1,5 +1,6 @@
-"""Which of the objects that a scan gives does a predicate hold for: looked at here where it is plain, by the runner
-where shipped code is needed, several pages at a time, always in the order of the scan.
+"""Test a predicate on the objects of a scan: here for plain comparisons, by the runner if shipped code is needed.
+
+The runner works on several pages at a time; results keep the order of the scan.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ AT_ONCE = 4
 """Pages whose code runs at the same time."""
 
 TURN = 0.01
-"""Seconds of looking at objects after which others have a turn: one may take long, a page of them must not."""
+"""Seconds of testing objects after which other tasks run: one object may take longer, a page must not."""
 
 TOLD = 10
-"""Errors that are told, of all that are counted."""
+"""Errors that are reported; all are counted."""
 
 _UNREAD: Wire = {}
 _sure = attrgetter("sure")
@@ -39,7 +40,7 @@ _sure = attrgetter("sure")
 
 @dataclass(slots=True)
 class Errors:
-    """What went wrong on single objects: all counted, the first told."""
+    """Errors on single objects: all are counted, the first are reported."""
 
     count: int = 0
     first: list[SearchError] = field(default_factory=list)
@@ -56,7 +57,7 @@ class Errors:
 
 @dataclass(slots=True)
 class _Page:
-    """A page being looked at: whether each of its objects fits, as far as that is known."""
+    """A page being tested: whether each of its objects matches, as far as that is known."""
 
     candidates: list[Candidate]
     verdicts: list[bool] = field(default_factory=list)
@@ -66,7 +67,7 @@ class _Page:
 
 
 class Judge:
-    """A predicate over what scans give; counts what it looked at and what went wrong."""
+    """Tests a predicate on candidates; counts the objects tested and their errors."""
 
     def __init__(self, core: Core, predicate: Predicate, expression: Wire, evaluation: Evaluation) -> None:
         self._core = core
@@ -78,7 +79,7 @@ class Judge:
         self.errors = Errors()
 
     async def fitting(self, pages: Candidates) -> Candidates:
-        """Those of each page that fit."""
+        """Yield the matches of each page."""
         waiting: deque[_Page] = deque()
         due = time.perf_counter() + TURN
         try:
@@ -88,7 +89,7 @@ class Judge:
                     while waiting and (waiting[0].work is None or len(waiting) >= AT_ONCE):
                         yield await self._fits(waiting.popleft())
                     if time.perf_counter() > due:
-                        await asyncio.sleep(0)  # others have a turn, whatever the store
+                        await asyncio.sleep(0)  # let other tasks run, even if the store never suspends
                         due = time.perf_counter() + TURN
             while waiting:
                 yield await self._fits(waiting.popleft())
@@ -103,7 +104,7 @@ class Judge:
         return page
 
     async def needs_code(self, candidates: list[Candidate]) -> bool:
-        """Whether only shipped code can tell of some of these; none is run."""
+        """Whether some of these can be tested by shipped code only; runs none."""
         return bool((await self._compare(candidates)).asked)
 
     async def _compare(self, candidates: list[Candidate]) -> _Page:
@@ -122,7 +123,7 @@ class Judge:
         return page
 
     def _test(self, page: _Page, number: int, candidate: Candidate, shape: Shape) -> bool:
-        """Whether it fits; False also where that is not known yet."""
+        """Whether a candidate matches; also False if only code can tell."""
         if candidate.state is None:
             self.errors.add(candidate, "NotFound: its state is gone from the store")
             return False
@@ -153,7 +154,7 @@ class Judge:
 
 
 async def _end(works: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel what is still running, and hear what came of the rest."""
+    """Cancel running tasks, and retrieve the results of all."""
     left = list(works)
     for work in left:
         work.cancel()

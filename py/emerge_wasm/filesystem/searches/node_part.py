@@ -1,7 +1,6 @@
-"""Parts of what goes over several filesystems: what one of them has of a search, or of the references to an object, in
-a form that goes together with the parts of the others.
+"""One node's part of a search or of back references that span several nodes, in a form that can be merged.
 
-For nodes among themselves, so not in the operation table. Awaits the store and the runner.
+Only nodes call these, so they are not in the operation table. Awaits the store and the runner.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from .searchtext import read_words, searchtext
 from .suggestion import note_search
 
 Position = tuple[Any, bytes]
-"""Where an object comes in an order: the sort key of its value (b"": it has no place), or its score; and its uuid."""
+"""An object's position in an order: the sort key of its value (b"": none) or its score, and its uuid."""
 
 
 async def ordered_part(
@@ -44,8 +43,10 @@ async def ordered_part(
     as_of: str,
     bundles: dict[str, bytes] | None,
 ) -> Wire:
-    """As a search in the order of a field, from after a position on: {"rows": [{"position", "row"}…], "next" (the
-    position that it goes on after; None: there are no more), "scanned", "errors"}."""
+    """Search in the order of a field, after a position: {"rows": [{"position", "row"}…], "next", "scanned", "errors"}.
+
+    "next" is the position to continue after; None means that there are no more.
+    """
     check_limit(limit)
     began = time.perf_counter()
     asked = await open_search(core, context, path, predicate, as_of, bundles)
@@ -70,7 +71,7 @@ async def ordered_part(
 async def text_part(
     core: Core, context: Context, path: str, field: str, words: str, limit: int, after: Position | None
 ) -> Wire:
-    """As `searchtext`, from after a position on: {"rows": [{"position", "row"}…], "next"}."""
+    """Run `searchtext` after a position: {"rows": [{"position", "row"}…], "next"}."""
     wanted = [[word.text, word.prefix] for word in read_words(words)]
     mark = (await open_search(core, context, path, None, "", None)).mark(check_field(field), wanted)
     page = await searchtext(core, context, path, field, words, limit, write_cursor(mark, *after) if after else "")
@@ -91,8 +92,10 @@ async def columns_part(
     as_of: str,
     bundles: dict[str, bytes] | None,
 ) -> AsyncGenerator[Wire, None]:
-    """Some fields of all objects that fit, page by page: {"paths", "columns": the values of each field, None where
-    there is none}; in the end {"scanned", "errors"}."""
+    """Yield some fields of all matches, page by page: {"paths", "columns"}, and at the end {"scanned", "errors"}.
+
+    "columns" holds the values of each field, None where an object has none.
+    """
     asked = await open_search(core, context, path, predicate, as_of, bundles)
     columns = Columns(core, asked.evaluation, asked.judge.errors, fields)
     async with aclosing(asked.fitting(await asked.plan())) as pages:
@@ -106,7 +109,7 @@ async def columns_part(
 
 
 async def back_part(core: Core, context: Context, uuid: str, cursor: str, limit: int) -> EntryPage:
-    """As `references` back to the object with this uuid, which may be on another node: {"entries", "cursor"}."""
+    """List the references to the object with this uuid, which may be on another node: {"entries", "cursor"}."""
     return await back_references(core, context, bytes.fromhex(uuid), cursor, limit)
 
 

@@ -1,7 +1,7 @@
-"""Searches in the order of a field: walking an index that has it, else keeping the best of all that fit.
+"""Search in the order of a field: walk an index in that order, or else sort all matches.
 
-The order is that of `query/order.sort_key`, then of uuids; objects without a value that has a place come last, both
-ascending and descending. A cursor is the last one's key and uuid, so it goes on whatever the plan is by then.
+Objects are ordered by `query/order.sort_key`, then by uuid; those without a sort key come last, both ascending and
+descending. A cursor holds the last object's key and uuid, so it stays valid when the plan changes.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from .query import Search
 from .seek import Keys
 
 Placed = tuple[bytes, bytes, Candidate]
-"""The key of an object's value (b"": it has no place), its uuid, and itself without its state."""
+"""An object's sort key (b"": none), its uuid, and the object without its state."""
 
 FEW = 512
-"""Objects that are rather sorted than an index walked in its order, though it may end early."""
+"""Fewer objects than this are sorted, rather than an index walked in its order, though that may end early."""
 
 
 KEPT = 20_000
-"""Objects that are kept for the pages to come."""
+"""Objects of one search that are kept for its next pages."""
 
 ORDERS = 4
 """Searches whose next pages are kept."""
 
 _NEXT_PAGES = Part(dict[tuple[bytes, str, tuple[str, ...], bool], tuple[int, tuple[bytes, bytes], list[Placed], bool]])
-"""By search and caller: the position of the log, after what they come, the objects, and whether these are all."""
+"""By search and caller: the log position, the position before the objects, the objects, and whether these are all."""
 
 
 @dataclass(slots=True)
 class Best:
-    """The first `limit` of all that are added, in order; those after (key, uuid) `after` only."""
+    """Keeps the first `limit` of the added objects in order, of those after the (key, uuid) `after`."""
 
     limit: int
     descending: bool
@@ -78,21 +78,21 @@ class Best:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A range of an index whose rows come in the order that is asked for, after the keys of its first fields."""
+    """A range of an index whose rows come in the requested order; `prefix` fixes the fields before it."""
 
     index: Index
     prefix: bytes
     low: bytes
     high: bytes | None
-    lacking: bool  # whether objects may fit that lack its first field
-    sure: Keys | None = None  # keys of objects that need not be looked at
-    rest: bool = False  # whether there are objects without a place in the index that may fit
+    lacking: bool  # whether objects that lack its first field may match
+    sure: Keys | None = None  # keys that prove a match
+    rest: bool = False  # whether objects without a sort key in the index may match
 
 
 async def ordered_page(
     asked: Search, order_by: str, descending: bool, limit: int, cursor: str
 ) -> tuple[list[Candidate], str]:
-    """The next objects in the order of a field, and the cursor after them."""
+    """Return the next objects in the order of a field, and the cursor after them."""
     fingerprint = asked.mark(check_field(order_by), descending)
     after: tuple[bytes, bytes] | None = None
     if cursor:
@@ -109,7 +109,7 @@ async def ordered_page(
 
 
 async def plan_order(asked: Search, order_by: str) -> tuple[Way | None, Path | None]:
-    """The way to all that fit, or the index to walk in its order."""
+    """Return the plan for all matches, and the index range to walk in order, if that is better."""
     way = await asked.plan()
     path = await _find_path(asked, order_by)
     if path is None or way == ():
@@ -121,7 +121,7 @@ async def plan_order(asked: Search, order_by: str) -> tuple[Way | None, Path | N
 
 
 async def _find_path(asked: Search, order_by: str) -> Path | None:
-    """A range of an index in the order of a field, that has all that can fit."""
+    """Find an index range in the order of a field that holds every possible match."""
     spans = asked.spans()
     for index in asked.indexes:
         if index.state == "ready" and not index.text and index.fields[-1] == order_by:
@@ -145,7 +145,7 @@ def _path(index: Index, spans: dict[str, Span]) -> Path | None:
 
 
 async def _along(asked: Search, path: Path, order_by: str, best: Best) -> tuple[list[Placed], bool]:
-    """The next that fit along an index and among those without a place in it; whether there may be more."""
+    """Return the next matches of an index range and of the index's rest, and whether there may be more."""
     walked, more = await _walk(asked, path, best)
     if not path.rest:
         return walked, more
@@ -153,7 +153,7 @@ async def _along(asked: Search, path: Path, order_by: str, best: Best) -> tuple[
         best.add(key, candidate)
     await _add_all(asked, asked.judge.fitting(asked.scanner.rest(path.index, path.lacking)), order_by, best)
     placed = best.first()
-    if more:  # what comes after the last one walked may come after one not walked yet
+    if more:  # objects after the last one walked may follow one not walked yet
         beyond = replace(best, after=walked[-1][:2])
         placed = [each for each in placed if not beyond.is_after(each[0], each[1])]
     return placed, more or len(placed) == best.limit
@@ -162,7 +162,7 @@ async def _along(asked: Search, path: Path, order_by: str, best: Best) -> tuple[
 async def _walk(asked: Search, path: Path, best: Best) -> tuple[list[Placed], bool]:
     after, placed, size = best.after, list[Placed](), 0
     if after is not None and not after[0]:
-        return [], False  # it came to those without a place
+        return [], False  # only objects without a sort key are left
     start = path.prefix + b"".join(after) if after is not None else b""
     pages = asked.scanner.ordered(path.index, (path.low, path.high), best.descending, start, best.limit, path.sure)
     skip = len(path.prefix)
@@ -179,8 +179,10 @@ async def _walk(asked: Search, path: Path, best: Best) -> tuple[list[Placed], bo
 async def _remembered(
     asked: Search, way: Way | None, order_by: str, fingerprint: bytes, best: Best
 ) -> tuple[list[Placed], bool]:
-    """The next of all that fit; when there are more, those after them are kept for the pages to come, as long as
-    nothing changes. (Each page of an order without an index would look at everything again.)"""
+    """Sort all matches and return the next ones; keep those that follow for the next pages while nothing changes.
+
+    Otherwise each page of an order without an index would read everything again.
+    """
     context, kept = asked.context, _NEXT_PAGES.of(asked.core)
     if context.transaction:
         return await _best_of(asked, way, order_by, best)
@@ -205,7 +207,7 @@ async def _remembered(
 
 
 def _goes_on(best: Best, begun: tuple[bytes, bytes]) -> bool:
-    """Whether what was kept from after `begun` on holds all that comes after `best.after`."""
+    """Whether the objects kept after `begun` include all those after `best.after`."""
     return best.after == begun or (best.after is not None and replace(best, after=begun).is_after(*best.after))
 
 
@@ -225,7 +227,7 @@ async def _add_all(asked: Search, fitting: Candidates, order_by: str, best: Best
 
 
 async def _with_states(asked: Search, found: list[Candidate]) -> list[Candidate]:
-    """The first of these whose states fit into a page, with their states."""
+    """Return the first objects whose states fit into a page, with their states."""
     sizes = accumulate(each.entry.size for each in found)
     fitting = [each for each, size in zip(found, sizes, strict=True) if size <= PAGE_BYTES] or found[:1]
     states = iter(await load_states(asked.core, [each.entry for each in fitting if each.state is None]))

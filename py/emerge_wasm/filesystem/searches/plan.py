@@ -1,8 +1,7 @@
-"""How a search finds its objects: by ranges of indexes where these leave less to look at, else by walking.
+"""Plan a search: scan ranges of indexes if these hold fewer objects, else walk the tree.
 
-A plan is a list of scans whose union holds every object that can fit; each object that they give is looked at again.
-Where several scans could give the same object, the values that it has decide which one does, so nothing is remembered
-from page to page. Awaits the store only.
+A plan is a union of index ranges that holds every possible match; each object found is tested again. If several ranges
+hold the same object, its values decide which one yields it, so no state is kept between pages. Awaits the store only.
 """
 
 from __future__ import annotations
@@ -25,25 +24,25 @@ from ..layout.record import Entry
 from .cursor import AGAIN
 
 BRANCH_LIMIT = 500
-"""Ranges of one union; a search that wants more of them walks."""
+"""Most ranges of one union; a search that needs more walks."""
 
 WAY_LIMIT = 16
-"""Ways to the same objects that are weighed against each other."""
+"""Most plans for the same objects that are compared."""
 
 PROBES = (32, 512, 4096)
-"""How many rows of each way are counted, until one of them ends."""
+"""Rows of each plan that are counted, in turn, until one plan has fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The keys that a field may have: low <= key < high."""
+    """A range of sort keys of a field: low <= key < high."""
 
     field: str
     low: bytes
     high: bytes
 
     def admits(self, shape: Shape, entry: Entry, state: dict[str, object]) -> bool:
-        """Whether an object's value lies within, or has no place in the order."""
+        """Whether an object's value lies in the range or has no sort key."""
         if is_lacking(shape, state, self.field):
             return False
         key = None if is_hidden(shape, self.field) else sort_key(value_of(entry, state, self.field))
@@ -51,13 +50,13 @@ class Span:
 
     @property
     def exact(self) -> bool:
-        """Whether one key only fits (and those that are cut as it is)."""
+        """Whether the range holds one key only (and values whose keys are cut to it)."""
         return prefix_end(self.low) == self.high
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One index, and the range of its rows that has all objects whose fields lie in these spans, but for its rest."""
+    """A range of one index: the rows of all objects whose fields lie in these spans, except those in its rest."""
 
     index: Index
     spans: tuple[Span, ...]
@@ -65,7 +64,7 @@ class Branch:
 
     @property
     def bounds(self) -> tuple[bytes, bytes]:
-        """The joined keys from which to which rows are scanned."""
+        """The joined keys between which rows are scanned."""
         prefix = b"".join(span.low for span in self.spans[:-1])
         return prefix + self.spans[-1].low, prefix + self.spans[-1].high
 
@@ -73,11 +72,11 @@ class Branch:
         return all(span.admits(shape, entry, state) for span in self.spans)
 
     def sure(self, certain: dict[str, ExactRange] | None) -> ExactRange | None:
-        """The part of its rows whose keys alone say that a predicate holds; None: keys do not tell."""
+        """Return the keys that alone prove a predicate; None if keys cannot prove it."""
         if certain is None or certain.keys() != {span.field for span in self.spans}:
             return None
         if any(field in METADATA and field not in HIDDEN for field in certain):
-            return None  # rows have it of the entry, objects do not
+            return None  # index rows take it from the entry; the object has no such attribute
         *above, last = (certain[span.field] for span in self.spans)
         if any((one.low, one.high) != (span.low, span.high) for one, span in zip(above, self.spans, strict=False)):
             return None
@@ -89,12 +88,12 @@ class Branch:
 
 
 Way = tuple[Branch, ...]
-"""A union of ranges: all objects that can fit are in one of them, or in the rest of their indexes."""
+"""A union of index ranges: every possible match is in one of them, or in the rest of their indexes."""
 
 
 @dataclass
 class Choices:
-    """Which way was taken where there were several: noted the first time, the same again from a cursor."""
+    """The plans chosen where there were several: recorded for the cursor, and repeated from it."""
 
     given: list[int] | None = None
     made: list[int] = field(default_factory=list)
@@ -102,7 +101,7 @@ class Choices:
     async def choose(
         self, ways: Sequence[Way | None], probe: Callable[[Way | None, int], Awaitable[int]]
     ) -> Way | None:
-        """The way (None: walking) that ends first when probed."""
+        """Return the plan (None: a walk) with the fewest rows when probed."""
         if len(ways) < 2:
             return ways[0]
         if self.given is None:
@@ -125,19 +124,19 @@ async def _shortest(ways: Sequence[Way | None], probe: Callable[[Way | None, int
 
 
 class Planner:
-    """Finds the way for what a predicate wants, with the indexes that are ready."""
+    """Plans a scan of the ranges that a predicate needs, with the indexes that are ready."""
 
     def __init__(
         self, core: Core, indexes: Sequence[Index], choices: Choices, walk: Callable[[int], Awaitable[int]] | None
     ) -> None:
-        """`walk` counts what walking would look at, up to a number; None where it cannot be less than an index."""
+        """`walk` counts the objects that a walk would read, up to a number; None if it cannot be less than an index."""
         self._core = core
         self._indexes = [index for index in indexes if index.state == "ready" and not index.text]
         self._choices = choices
         self._walk = walk
 
     async def plan(self, want: RangeSet) -> Way | None:
-        """The way; None: walk."""
+        """Choose a plan; None means a walk."""
         way = await self._way(want)
         if way and self._walk is not None:
             return await self._choices.choose([way, None], self.probe)
@@ -175,13 +174,13 @@ class Planner:
         return tuple(branches)
 
     async def probe(self, way: Way | None, most: int) -> int:
-        """How many rows a way has, counted up to `most`."""
+        """Count the rows of a plan, up to `most`."""
         if way is None:
             return await self._walk(most) if self._walk is not None else most
         total = 0
         for number, branch in enumerate(way):
             if number % 16 == 15:
-                await asyncio.sleep(0)  # others have a turn, whatever the store
+                await asyncio.sleep(0)  # let other tasks run, even if the store never suspends
             if total < most:
                 total += await self.count_range(branch.index, *branch.bounds, most - total)
         for index in {branch.index for branch in way}:
@@ -190,16 +189,16 @@ class Planner:
         return total
 
     async def count_range(self, index: Index, low: bytes, high: bytes | None, most: int) -> int:
-        """How many rows a range of an index has, counted up to `most`."""
+        """Count the rows of an index range, up to `most`."""
         return len(await scan_index(self._core, index, low, high, limit=most))
 
     async def count_rest(self, index: Index, most: int, *, lacking: bool = False) -> int:
-        """How many objects have no place in an index, counted up to `most`."""
+        """Count the objects without a sort key in an index, up to `most`."""
         return len(await scan_rest(self._core, index, limit=most, lacking=lacking))
 
 
 def flatten(want: Both) -> Iterator[RangeSet]:
-    """The parts of a conjunction, those of conjunctions within it too."""
+    """Yield the parts of a conjunction, including those of nested conjunctions."""
     for part in want.parts:
         if isinstance(part, Both):
             yield from flatten(part)
@@ -208,15 +207,15 @@ def flatten(want: Both) -> Iterator[RangeSet]:
 
 
 def spans_of(want: RangeSet) -> dict[str, tuple[Span, str]]:
-    """By field: the span that a want asks of every object, and how it reads."""
+    """Map each field to the span that `want` requires of every object, and its text."""
     parts = flatten(want) if isinstance(want, Both) else [want]
     return join_spans(part for part in parts if isinstance(part, Range))
 
 
 def join_spans(ranges: Iterable[Range]) -> dict[str, tuple[Span, str]]:
-    """By field: the span that all its ranges have in common, and how it reads.
+    """Map each field to the intersection of its ranges, and its text.
 
-    An empty one stays: what has no place in the order may fit nevertheless.
+    An empty intersection stays: an object without a sort key may still match.
     """
     found: dict[str, tuple[Span, str]] = {}
     for each in ranges:
@@ -231,7 +230,7 @@ def join_spans(ranges: Iterable[Range]) -> dict[str, tuple[Span, str]]:
 
 
 def span_of(want: Range) -> Span | None:
-    """The keys of a range of values; None where its bounds have no place in the order."""
+    """Return the sort keys of a range of values; None if its bounds have no sort keys."""
     low = None if want.low is ABSENT else sort_key(want.low)
     high = None if want.high is ABSENT else sort_key(want.high)
     known = low or high
@@ -242,7 +241,7 @@ def span_of(want: Range) -> Span | None:
 
 
 def text_of(want: Range) -> str:
-    """A range as one writes it."""
+    """Write a range as a comparison."""
     if want.low is not ABSENT and want.high is not ABSENT:
         if type(want.low) is type(want.high) and want.low == want.high:
             return f"{want.field} == {_shown(want.low)}"
@@ -251,7 +250,7 @@ def text_of(want: Range) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as one writes it, when that is not too long (Python refuses to write integers of many digits)."""
+    """Write a value as in code, shortened if it is long (Python refuses to write integers of many digits)."""
     if isinstance(value, int) and value.bit_length() > 1000:
         return "a large number"
     text = repr(value[:200]) if isinstance(value, str | bytes) else repr(value)
@@ -259,7 +258,7 @@ def _shown(value: object) -> str:
 
 
 def fit(index: Index, spans: dict[str, tuple[Span, str]]) -> Branch | None:
-    """The part of an index that has what the spans admit: its first fields, all but the last of them exactly."""
+    """Return the index range that the spans select: its first fields, all but the last of them exactly."""
     used: list[Span] = []
     texts: list[str] = []
     for name in index.fields:

@@ -1,4 +1,4 @@
-"""One search: what is asked, checked, with its plan and what it costs; shared by all operations that search.
+"""A checked search request with its plan and its counters, shared by all operations that search.
 
 Awaits the store and the runner.
 """
@@ -24,14 +24,14 @@ from .scan import Scanner
 from .seek import Keys
 
 SMALL = 4096
-"""Bytes of a predicate that is remembered."""
+"""Largest predicate that is cached, in bytes."""
 
 _PARTS = ("text", "values", "bundle")
 
 
 @dataclass
 class Search:
-    """What is searched for, and where. `indexes` are those over it, now; none for a search of the past."""
+    """A search at or below a path. `indexes` are the current ones that cover it; a search of the past has none."""
 
     core: Core
     context: Context
@@ -46,7 +46,7 @@ class Search:
     choices: Choices = field(default_factory=Choices)
 
     def mark(self, *parts: object) -> bytes:
-        """What tells this search from others, for its cursor."""
+        """Return the fingerprint that binds a cursor to this search."""
         asked = self.expression or {}
         asks = [asked.get(part) for part in _PARTS]
         return fingerprint(self.top.path, asks, self.moment, *parts)
@@ -60,27 +60,27 @@ class Search:
         return Planner(self.core, self.indexes, self.choices, self.scanner.count if elsewhere else None)
 
     def spans(self) -> dict[str, Span]:
-        """By field, the keys that all objects that can fit have in it."""
+        """Map each field to the range of sort keys that a match can have in it."""
         return {name: span for name, (span, _) in spans_of(self.predicate.ranges()).items()}
 
     async def plan(self) -> Way | None:
-        """The way to all that can fit; None: a walk."""
+        """Choose the index ranges that hold every possible match; None means a walk."""
         return await self.planner.plan(self.predicate.ranges()) if self.indexes else None
 
     def sure_in(self, index: Index, way: Way | None) -> Keys | None:
-        """The keys in the one index of a plan that alone say that the predicate holds."""
+        """Return the keys in a plan's only index that alone prove the predicate."""
         if not way or len(way) > 1 or way[0].index != index or not self.expression:
             return None
         sure = way[0].sure(self.predicate.exact_ranges())
         return None if sure is None else (sure.low, sure.high)
 
     def fitting(self, way: Way | None, mark: object = None, first: int = 500) -> Candidates:
-        """The objects that a plan gives and for which the predicate is true, page by page."""
+        """Yield the matches among the objects of a plan, page by page."""
         certain = self.predicate.exact_ranges() if way and self.expression else None
         return self.judge.fitting(self.scanner.scan(way, mark, first, certain))
 
     async def counted(self, way: Way | None) -> tuple[int, Candidates]:
-        """How many of what a plan gives fit without being looked at, and those of the others that do."""
+        """Count the matches that index keys prove, and return the remaining matches as pages."""
         if not way or not self.context.superuser or not self.expression:
             return 0, self.fitting(way)
         sure, others = await self.scanner.count_sure(way, self.predicate.exact_ranges())
@@ -94,7 +94,7 @@ def _read_again(text: object, values: object, bundle: str) -> Predicate:
 
 
 def _read(wire: Wire | None, bundles: dict[str, bytes] | None) -> Predicate:
-    """The predicate; a small one that was asked for before is at hand."""
+    """Parse the predicate; small ones are cached."""
     if wire is None:
         return _read_again("lambda o: True", b"\x80", "")
     text, values, bundle = (wire.get(part) for part in _PARTS)
@@ -112,7 +112,12 @@ async def open_search(
     as_of: str,
     bundles: dict[str, bytes] | None,
 ) -> Search:
-    """A search at or below a path. Raises as `find` does, and Invalid for a predicate that is none."""
+    """Check and open a search at or below a path.
+
+    Raises:
+        Invalid: the predicate cannot be read.
+        NotFound, PermissionDenied: as `find` does.
+    """
     evaluation = Evaluation(core, context, bundles)
     read = _read(predicate, bundles)
     top = await find(core, context, path, "r", as_of=as_of)

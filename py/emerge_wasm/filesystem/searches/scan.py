@@ -1,6 +1,6 @@
-"""Carrying out a plan: its scans one after the other, page by page, from where an earlier page ended.
+"""Execute a plan: run its scans one after the other, page by page, from where an earlier page ended.
 
-Gives each object that can fit once, now or at a moment, with its state; whether it does fit is looked at elsewhere.
+Yields each possible match once, now or at a moment, with its state; `judge.py` tests whether it does match.
 """
 
 from __future__ import annotations
@@ -32,17 +32,19 @@ from .walk import walk_objects
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A range of an index, or (`bounds` None) its rest. An object is given by the first branch that admits it: this
-    scan gives those of `owners` (None: all that it comes upon)."""
+    """A range of an index, or with `bounds` None its rest.
+
+    The first branch that admits an object owns it; a scan yields only objects owned by `owners` (None: all).
+    """
 
     index: Index
     bounds: Keys | None
     owners: frozenset[int] | None = None
-    sure: Keys | None = None  # keys of objects that need not be looked at
+    sure: Keys | None = None  # keys that prove a match
 
 
 def scans_of(way: Way, certain: dict[str, ExactRange] | None = None) -> list[Scan]:
-    """The scans of a union: its ranges, and then the rest of each of its indexes. `certain`: what holds by keys."""
+    """Return the scans of a union: its ranges, then the rest of each index. `certain`: keys that prove a match."""
     if len(way) == 1 and (sure := way[0].sure(certain)) is not None:
         keys = sure.low, sure.high
         return [Scan(way[0].index, keys if sure.whole else way[0].bounds, sure=keys), Scan(way[0].index, None)]
@@ -56,7 +58,7 @@ def scans_of(way: Way, certain: dict[str, ExactRange] | None = None) -> list[Sca
 
 
 def _joined(bounds: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The same ranges, in order, those that overlap made one."""
+    """Sort the ranges and merge those that overlap."""
     joined: list[tuple[bytes, bytes]] = []
     for low, high in sorted(bounds):
         if joined and low <= joined[-1][1]:
@@ -68,7 +70,7 @@ def _joined(bounds: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 @dataclass(frozen=True, slots=True)
 class Scanner:
-    """All scans of one call, for one caller, at or below one path."""
+    """Runs the scans of one call, for one caller, at or below one path."""
 
     core: Core
     context: Context
@@ -78,9 +80,9 @@ class Scanner:
     async def scan(
         self, way: Way | None, mark: object = None, first: int = PAGE_ROWS, certain: dict[str, ExactRange] | None = None
     ) -> Candidates:
-        """What the plan gives (None: a walk over everything), after a mark; in pages that grow from `first`.
+        """Yield the candidates of a plan (None: a walk) after a mark, in pages that grow from `first`.
 
-        `certain`: the keys of which the predicate is true; their objects are marked as sure.
+        `certain`: keys that prove the predicate; their objects are marked as sure.
         """
         if way is None:
             async for page in self.walk(mark, first):
@@ -99,15 +101,17 @@ class Scanner:
                     yield await self._owned(way, scan.owners, page)
 
     async def _owned(self, way: Way, owners: frozenset[int] | None, page: list[Candidate]) -> list[Candidate]:
-        """Those of a page that no other scan gives."""
+        """Return the objects of a page that no other scan yields."""
         if owners is None:
             return page
         shapes = await shapes_of(self.core.store, (each.entry.bundle for each in page))
         return [each for each in page if _owner(way, each, shapes[each.entry.bundle]) in owners]
 
     async def count_sure(self, way: Way, certain: dict[str, ExactRange] | None) -> tuple[int, Candidates]:
-        """How many objects of a plan fit as their keys say, without reading any: for who may read all. And the others,
-        which must be looked at."""
+        """Count the matches that keys prove, without reading them, and return the other candidates.
+
+        Checks no rights on the objects it counts: only for a caller who may read everything.
+        """
         scan, *rest = scans_of(way, certain)
         if scan.sure is None:
             return 0, self._scan([scan, *rest], way)
@@ -128,7 +132,7 @@ class Scanner:
             yield page
 
     async def count(self, most: int | None = None) -> int:
-        """How many objects a walk comes upon; counted up to `most`."""
+        """Count the objects of a walk, up to `most`."""
         total = 0
         async with aclosing(walk_objects(self.core, self.context, self.top, self.moment)) as pages:
             async for page in pages:
@@ -147,15 +151,17 @@ class Scanner:
         first: int,
         sure: Keys | None = None,
     ) -> Candidates:
-        """The objects in a range of an index, in its order; those with keys in `sure` fit. The marks are the keys of
-        its rows."""
+        """Yield the objects in a range of an index, in its order; the marks are the keys of its rows.
+
+        Objects with keys in `sure` are marked as matches.
+        """
         whereabouts = Whereabouts(self.core, self.context, self.top)
         async for hits in hits_of(self.core, index, bounds, after=after, first=first, reverse=reverse):
             async for page in read_hits(self.core, self.context, whereabouts, hits, sure=sure):
                 yield page
 
     async def rest(self, index: Index, lacking: bool) -> Candidates:
-        """The objects without a place in an index; if `lacking`, those that lack its first field too."""
+        """Yield the objects without a sort key in an index; with `lacking`, also those that lack its first field."""
         whereabouts = Whereabouts(self.core, self.context, self.top)
         async for hits in hits_of(self.core, index, None, lacking=lacking):
             async for page in read_hits(self.core, self.context, whereabouts, hits):
@@ -172,7 +178,7 @@ async def hits_of(
     reverse: bool = False,
     lacking: bool = False,
 ) -> AsyncGenerator[list[Hit], None]:
-    """The rows of a range of an index, or of its rest, in pages that grow from `first`."""
+    """Yield the rows of a range of an index, or of its rest, in pages that grow from `first`."""
     size = min(max(first, 16), PAGE_ROWS)
     while True:
         if bounds is None:
@@ -187,7 +193,7 @@ async def hits_of(
 
 
 def _owner(way: Way, candidate: Candidate, shape: Shape) -> int:
-    """The first branch that admits an object; -1 when none does any more."""
+    """Return the first branch that admits an object; -1 if none does any more."""
     state = read_state(candidate.state)
     admitted = (n for n, branch in enumerate(way) if branch.admits(shape, candidate.entry, state))
     return next(admitted, -1)

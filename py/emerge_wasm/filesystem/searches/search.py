@@ -1,4 +1,4 @@
-"""Finding objects by a predicate: a page of them, or how many there are. The plan is `planning.py`'s."""
+"""The operations `search` and `count`: find objects by a predicate, or count them. `plan.py` plans how."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def _row(asked: Search, found: Candidate) -> ObjectRow:
 
 
 async def _page(asked: Search, limit: int, cursor: str) -> tuple[list[ObjectRow], str]:
-    """The next objects in the plan's own order, and the cursor after them."""
+    """Return the next objects in the plan's own order, and the cursor after them."""
     mark = None
     if cursor:
         asked.choices.given, mark = read_cursor(cursor, asked.mark_of_plan(), list, list)
     way = await asked.plan()
     found: list[ObjectRow] = []
-    last: Any = None  # where the last one was found
+    last: Any = None  # mark of the last one
     size = 0
     async with aclosing(asked.fitting(way, mark, limit)) as pages:
         async for page in pages:
@@ -61,7 +61,7 @@ async def _page(asked: Search, limit: int, cursor: str) -> tuple[list[ObjectRow]
                 size += candidate.entry.size
                 if len(found) == limit or (found and size > PAGE_BYTES):
                     return found, write_cursor(asked.mark_of_plan(), asked.choices.made, list(last))
-                found.append(_row(asked, candidate))  # and not kept: many objects alive are much work for the collector
+                found.append(_row(asked, candidate))  # keep no candidate: live objects slow the garbage collector
                 last = candidate.mark
             if len(found) == limit:
                 return found, write_cursor(asked.mark_of_plan(), asked.choices.made, list(last))

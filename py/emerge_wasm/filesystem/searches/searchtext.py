@@ -1,11 +1,11 @@
-"""Full text search: objects whose field has all of some words, the best first.
+"""Full text search: find the objects whose field has all of some words, best first.
 
-With a text index over the field its rows say which objects have which words; without one all are looked at, with the
-same result. No code is run: a field that a class computes has no words.
+A text index over the field supplies the words of each object; without one, all objects are read, with the same result.
+No code is run: a field that a class computes has no words.
 
-The score is BM25. The figures it weighs with (how many objects, their average length, how many have a word) are those
-of the objects that have at least one of the words, below the path, for the caller to read: cheap to know, the same with
-an index and without, and they tell nothing of what the caller may not see.
+The score is BM25. Its statistics (number of objects, average length, document frequencies) cover only the objects below
+the path that have at least one of the words and that the caller may read. They are cheap to compute, the same with and
+without an index, and reveal nothing that the caller may not see.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ from .scan import hits_of
 from .seek import seek
 
 K1, B = 1.2, 0.75
-"""How much repeated words and the length of a text weigh, as is usual for BM25."""
+"""The usual parameters of BM25: saturation of repeated words, and weight of a text's length."""
 
 WORDS_LIMIT = 32
 OBJECTS_LIMIT = 1_000_000
-"""Objects with any of the words that one search weighs."""
+"""Most objects with any of the words that one search may score."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchWord:
-    """A word to look for, or (`prefix`) the beginning of words."""
+    """A word to search for, or with `prefix` the beginning of words."""
 
     text: str
     prefix: bool
 
     def count(self, counts: dict[str, int]) -> int:
-        """How often a text has it."""
+        """Return how often it occurs in a text, given the counts of the text's words."""
         if not self.prefix:
             return counts.get(self.text, 0)
         return sum(count for word, count in counts.items() if word.startswith(self.text))
@@ -57,7 +57,7 @@ class SearchWord:
 
 @dataclass(slots=True)
 class Matches:
-    """The objects with any of the words: how often each has each word, how long it is, and where it is."""
+    """The objects with any of the words, by uuid: their counts of each word, lengths and places."""
 
     words: Sequence[SearchWord]
     counts: dict[bytes, list[int]] = field(default_factory=dict)
@@ -101,7 +101,7 @@ async def searchtext(
 
 
 def read_words(text: str) -> list[SearchWord]:
-    """The words of a search; Invalid when there are none, or too many."""
+    """Parse the words of a search. Raises Invalid if there are none or too many."""
     found: dict[SearchWord, None] = {}
     for part in text.split():
         words = list(words_of(part))
@@ -138,7 +138,7 @@ class _TextSearch:
                 self.matches.add(spot.entry.uuid, number, times, length, spot)
 
     async def look_up(self, index: Index) -> None:
-        """Take the counts from the rows of an index, and look at those that have too many words for it."""
+        """Take the counts from the rows of an index, and read the objects that have too many words for it."""
         for number, word in enumerate(self._words):
             async with aclosing(self._hits(index, word)) as pages:
                 async for hits in pages:
@@ -166,7 +166,7 @@ class _TextSearch:
             after = hits[-1].key
 
     async def _drop_unseen(self) -> None:
-        """Forget those that the caller may not read: they count for nothing."""
+        """Drop the objects that the caller may not read, so that they do not affect the scores."""
         if self._asked.context.superuser:
             return
         places = [place for place in self.matches.places.values() if isinstance(place, WordHit)]
@@ -183,7 +183,7 @@ class _TextSearch:
     async def page(
         self, ranked: Sequence[tuple[float, bytes]], limit: int
     ) -> tuple[list[ScoredRow], tuple[float, bytes] | None]:
-        """The first of those ranked with their states, and the last that was looked at."""
+        """Return the first ranked objects with their states, and the last rank that was looked at."""
         part = ranked[:limit]
         places = [self.matches.places[uuid] for _, uuid in part]
         found = {spot.entry.uuid: spot for spot in await self._seek([p for p in places if isinstance(p, WordHit)])}
@@ -202,9 +202,9 @@ class _TextSearch:
 
 # --- ranks
 def rank(counts: Mapping[bytes, Sequence[int]], lengths: Mapping[bytes, int]) -> list[tuple[float, bytes]]:
-    """(score, uuid) of those that have all the words, the best first, ties by uuid.
+    """Rank the objects that have all the words as (score, uuid): best first, ties by uuid.
 
-    `counts`: by uuid, how often each word is there; `lengths`: how many words there are.
+    By uuid, `counts` holds how often each word occurs, and `lengths` the number of words.
     """
     total = len(counts)
     if not total:

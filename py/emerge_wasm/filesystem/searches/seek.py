@@ -1,4 +1,4 @@
-"""From rows of an index to the objects that they lead to: those at or below a path that the caller may read.
+"""Look up the objects that index rows point to, at or below a path and readable by the caller.
 
 Awaits the store only.
 """
@@ -20,10 +20,10 @@ from .candidate import Candidate, Candidates, Spot, load_states
 from .directories import Whereabouts
 
 FIRST = PAGE_BYTES // INLINE_LIMIT
-"""Objects that are read at once before it is known how large they are."""
+"""Objects in the first read, while their sizes are unknown."""
 
 Keys = tuple[bytes, bytes]
-"""low <= key < high."""
+"""A range of keys: low <= key < high."""
 
 _NONE = (b"", b"")
 
@@ -31,10 +31,10 @@ _NONE = (b"", b"")
 async def seek(
     core: Core, context: Context, whereabouts: Whereabouts, hits: Sequence[Hit | WordHit], scan: int = 0
 ) -> list[Spot]:
-    """The objects that hits lead to, as they are now, in the order of the hits; a spot's mark is the number of the
-    scan and the hit's key.
+    """Look up the objects that hits point to, as they are now, in the order of the hits.
 
-    Left out is what is elsewhere, gone, or not for the caller to read.
+    A spot's mark is the number of the scan and the hit's key. Objects that are elsewhere, gone or unreadable for the
+    caller are left out.
     """
     paths = await whereabouts.paths_of({hit.parent for hit in hits})
     inside = [(hit, path) for hit in hits if (path := paths[hit.parent]) is not None]
@@ -54,11 +54,10 @@ async def read_hits(
     scan: int = 0,
     sure: Keys | None = None,
 ) -> Candidates:
-    """The same with their states, in pages of some 4 MiB at most, as they were when the rows were read; those with
-    keys in `sure` fit.
+    """Yield the objects that hits point to with their states, as of the rows, in pages of about 4 MiB at most.
 
-    A row names the newest version that there was, which is all that must be read; what it leads to is looked up again
-    where that version is kept no more.
+    Objects with keys in `sure` are marked as matches. A row names the newest version, so one read gives the object;
+    if that version is no longer kept, the object is looked up again.
     """
     start, size = 0, FIRST
     while start < len(hits):
@@ -72,7 +71,7 @@ async def read_hits(
 async def _read(
     core: Core, context: Context, whereabouts: Whereabouts, hits: Sequence[Hit], scan: int, sure: Keys
 ) -> tuple[int, list[Candidate]]:
-    """How many bytes were read for some hits, and what they lead to."""
+    """Return how many bytes were read for some hits, and the candidates that they point to."""
     paths = await whereabouts.paths_of({where[:16] for _, where in hits})
     if None in paths.values():
         hits = [hit for hit in hits if paths[hit.parent] is not None]
@@ -109,7 +108,7 @@ async def _read(
 
 
 async def _look_again(core: Core, hits: Sequence[Hit]) -> dict[bytes, bytes | None]:
-    """The entries of these as they are now, by the keys of the hits; None for what is there no more."""
+    """Read the entries again, by the keys of the hits; None for an object that is no longer there."""
     if not hits:
         return {}
     raws = await core.store.get(keys_of("entries", (entry_key(hit.parent, hit.name) for hit in hits)))

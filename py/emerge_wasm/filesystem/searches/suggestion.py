@@ -1,4 +1,4 @@
-"""Which index would help a search; and which would have helped slow ones that were made again and again. In memory."""
+"""Suggest an index that would help a search, or would have helped repeated slow searches. In memory."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from .query import Search
 
 SLOW = 0.1
-"""Seconds from which on a search is a slow one."""
+"""Seconds from which a search counts as slow."""
 
 OFTEN = 3
 """Slow searches after which an index is suggested."""
 
 KEPT = 1000
-"""Indexes thought of at a time, for one filesystem."""
+"""Possible indexes remembered for one filesystem."""
 
 
 _SLOW_SEARCHES = Part(dict[tuple[str, str], int])
-"""How often each slow search was made: by the path and the field that an index would help."""
+"""Number of slow searches, by path and by the field whose index would have helped."""
 
 
 class Help(NamedTuple):
-    """How few objects a comparison leaves, from 0 (all) to 3 (an equality), its field, and whether an index has it."""
+    """How far a comparison narrows a search, from 0 (not at all) to 3 (equality); whether its field has an index."""
 
     rank: int
     served: bool
@@ -43,7 +43,7 @@ _NONE = Help(0, False, "")
 
 
 def suggest(asked: Search, order_by: str = "") -> str:
-    """The field that an index of which would help a search most; "" when there is none, or it has one."""
+    """Return the field whose index would help a search most; "" if none would, or if it has one."""
     if asked.moment or not asked.top.entry.is_directory:
         return ""
     there = {index.fields[0] for index in asked.indexes if not index.text and index.state != FAILED}
@@ -54,7 +54,7 @@ def suggest(asked: Search, order_by: str = "") -> str:
 
 
 def help_for(want: RangeSet, there: Collection[str]) -> Help:
-    """The comparison that an index would make the most of, by the fields that have one."""
+    """Find the comparison that an index would help most; `there` are the fields that have one."""
     if isinstance(want, Range):
         ends = (want.low is not ABSENT) + (want.high is not ABSENT)
         rank = 3 if ends == 2 and want.low == want.high else ends
@@ -69,7 +69,7 @@ def help_for(want: RangeSet, there: Collection[str]) -> Help:
 
 
 def note_search(asked: Search, order_by: str, seconds: float) -> None:
-    """Remember a search that was slow, and that an index would have helped."""
+    """Count a slow search that an index would have helped."""
     field = suggest(asked, order_by) if seconds >= SLOW else ""
     if field:
         slow = _SLOW_SEARCHES.of(asked.core)
@@ -80,7 +80,7 @@ def note_search(asked: Search, order_by: str, seconds: float) -> None:
 
 
 async def suggestions(core: Core, context: Context, path: str) -> IndexRows:
-    """The indexes that would have helped slow searches at or below a path, as the operation `index` tells of them."""
+    """List the indexes that would have helped slow searches at or below a path, as rows of the operation `index`."""
     top = path.rstrip("/") + "/"
     rows: IndexRows = []
     for (directory, field), count in list(_SLOW_SEARCHES.of(core).items()):
@@ -103,7 +103,7 @@ async def suggestions(core: Core, context: Context, path: str) -> IndexRows:
 
 
 async def _is_missing(core: Core, context: Context, directory: str, field: str) -> bool:
-    """Whether the caller may know of the directory, and no index serves it by now."""
+    """Whether the caller may read the directory and no index there serves the field yet."""
     try:
         found = await find(core, context, directory, "r")
     except EmergeError:

@@ -1,7 +1,7 @@
-"""Every object at or below a path that the caller may read, depth first by name, now or at a moment.
+"""Walk all objects at or below a path that the caller may read, depth first by name, now or at a moment.
 
-The order is that of the names on the way, so a walk can go on after any of them, whatever changed meanwhile. Awaits
-the store only.
+The order follows the names in the paths, so a walk can resume after any path, whatever changed meanwhile. Awaits the
+store only.
 """
 
 from __future__ import annotations
@@ -24,19 +24,21 @@ from .candidate import Spot, Spots
 
 @dataclass(slots=True)
 class _WalkedDirectory:
-    """A directory that is being walked: what is left of the page in hand, and the name that it goes on after."""
+    """A directory being walked: the rest of the current page, and the name after which it continues."""
 
     uuid: bytes
     path: str
-    names: PathNames  # below where the walk began
+    names: PathNames  # relative to the top of the walk
     after: str = ""
     rest: Iterator[bytes] = field(default_factory=lambda: iter(()))
     more: bool = True
 
 
 async def walk_objects(core: Core, context: Context, top: Found, moment: str = "", after: PathNames = ()) -> Spots:
-    """The objects at or below `top`, in pages; a spot's mark is its list of names below it. What may not be read is
-    left out. `after`: the names that an earlier walk came to."""
+    """Yield the objects at or below `top` that the caller may read, in pages.
+
+    A spot's mark is the list of names from `top` to it. `after`: the names at which an earlier walk stopped.
+    """
     if not top.entry.is_directory:
         if not after:
             yield [Spot(top.entry, top.directory, [top.entry.name])]
@@ -82,7 +84,7 @@ async def _next_page(core: Core, level: _WalkedDirectory, moment: str) -> None:
 async def _go_on(
     core: Core, context: Context, top: Found, levels: list[_WalkedDirectory], moment: str, after: PathNames
 ) -> None:
-    """Set the levels to where a walk that came to these names goes on; as deep as they are still there."""
+    """Set the levels to resume a walk after these names, as deep as the directories still exist."""
     if not after:
         return
     levels[0].after = after[0]

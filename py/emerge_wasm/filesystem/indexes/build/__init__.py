@@ -1,1 +1,1 @@
-"""Building an index over what is there already, page by page, beside all other work."""
+"""Build an index over existing objects, page by page, in the background."""

@@ -1,8 +1,8 @@
-"""Building indexes over what is there already, and dropping the rows of those that went: in the background, in pages.
+"""Build indexes over existing objects, and remove the rows of dropped ones, in the background, page by page.
 
-Writers keep a building index from its definition on, so a page of objects is put on the condition that they are as they
-were read, and the whole is ready when the walk is over. It goes on where it was when the store is opened again; when
-two processes build the same index, each goes on from where the other is.
+Writers maintain an index from its definition on. So each page is committed on the condition that its objects are
+unchanged, and the index is ready when the walk ends. A build resumes when the store is opened again; if two processes
+build the same index, each continues from the other's progress.
 """
 
 from __future__ import annotations
@@ -29,41 +29,41 @@ ERROR_LENGTH = 500
 """Characters of an error that are kept."""
 
 AT_ONCE = 256
-"""Objects of a commit, while no writer comes between."""
+"""Objects of a commit, as long as no writer interferes."""
 
 TRANSIENT = (Unavailable, Conflict)
-"""Errors of a store that is to be asked again."""
+"""Errors of a store after which the work is tried again."""
 
 _log = logging.getLogger("emerge.filesystem")
 
 
 class BuildOvertaken(Exception):
-    """Indexes came or went, or another process is building too: look again what there is to do."""
+    """Indexes came or went, or another process is building too: read again what there is to do."""
 
 
 class Builder:
-    """The task of one filesystem that builds and drops indexes, while there is something to do.
+    """Builds and drops the indexes of one filesystem in a background task.
 
-    It asks a store that fails again after `pause` seconds, then after twice as many, up to `longest`. An index that
-    cannot be built for any other reason is marked as failed, and the others go on.
+    If the store fails, it tries again after `pause` seconds, then after twice as many, up to `longest`. An index that
+    cannot be built for any other reason is marked as failed, and the others continue.
     """
 
     def __init__(self, core: Core, pause: float = 0.1, longest: float = 30.0) -> None:
         self.pause = pause
         self.longest = longest
         self._core = core
-        self._skipped: set[int] = set()  # failed, and even that could not be noted in the store
+        self._skipped: set[int] = set()  # failed, but the store could not record it
         self._task: asyncio.Task[None] | None = None
         self._again = False
 
     def wake(self) -> None:
-        """There may be something to do."""
+        """Start the task, as there may be work."""
         self._again = True
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def settle(self) -> None:
-        """Wait until there is nothing to do."""
+        """Wait until there is no more work."""
         while self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
 
@@ -91,11 +91,11 @@ class Builder:
                 _log.exception("the indexes of %s are built no further", self._core.node)
 
     async def _work(self) -> None:
-        """Build and drop all that there is to, whatever fails.
+        """Build and drop all pending indexes, continuing after failures.
 
         Raises:
-            BuildOvertaken: that has changed meanwhile.
-            Unavailable, Conflict: some of it is to be tried again.
+            BuildOvertaken: the pending work changed meanwhile.
+            Unavailable, Conflict: some of it must be tried again.
         """
         core = self._core
         raw = await read_catalogue(core)
@@ -124,7 +124,7 @@ class Builder:
             raise late
 
     async def _fail(self, raw: bytes, definition: Definition, error: Exception) -> None:
-        """Mark an index as failed, with what it failed by. Raises BuildOvertaken once that is noted."""
+        """Mark an index as failed, with its error. Raises BuildOvertaken once that is committed."""
         what = f"{type(error).__name__}: {error}"[:ERROR_LENGTH]
         name = f"{definition.id} over {', '.join(definition.fields)} of {self._core.node}"
         _log.warning("the index %s failed", name, exc_info=error)
@@ -138,7 +138,7 @@ class Builder:
 
 
 async def has_work(core: Core) -> bool:
-    """Whether an index is to be built, or rows are to go."""
+    """Whether an index is still to be built, or rows of a dropped one to be removed."""
     definitions = parse(await read_catalogue(core)).definitions
     ready = await core.store.get([("meta", ready_key(each.id)) for each in definitions]) if definitions else []
     unbuilt = any(raw is None and not each.error for each, raw in zip(definitions, ready, strict=True))
@@ -148,7 +148,7 @@ async def has_work(core: Core) -> bool:
 async def _commit_failure(
     core: Core, raw: bytes, definition: Definition, error: str, expects: Sequence[tuple[str, bytes, bytes | None]] = ()
 ) -> None:
-    """Mark an index as failed, on the condition that no index came or went. Raises BuildOvertaken in any case."""
+    """Mark an index as failed, on the condition that no index came or went. Always raises BuildOvertaken."""
     batch = Batch(expects=[(*CATALOGUE, raw), *expects])
     add_definitions(batch, parse(raw).give_up(definition.id, error), [definition.id])
     try:
@@ -160,7 +160,7 @@ async def _commit_failure(
 
 
 async def _sweep(core: Core, id: int) -> None:
-    """Remove the rows of an index that is no more, page by page; nobody makes any since."""
+    """Remove the rows of a dropped index, page by page; no writer adds any since."""
     most = min(core.store.capabilities.largest_batch, PAGE_ROWS)
     for prefix in prefixes_of(id):
         while rows := await core.store.scan("indexes", prefix, prefix_end(prefix), limit=most):
@@ -170,14 +170,14 @@ async def _sweep(core: Core, id: int) -> None:
 
 
 class _Build:
-    """The building of one index, from where it is to its end."""
+    """Builds one index, from its stored progress to the end."""
 
     def __init__(self, core: Core, catalogue: bytes, definition: Definition) -> None:
         self._core = core
         self._catalogue = catalogue
         self._definition = definition
         self._key = progress_key(definition.id)
-        self._held: bytes | None = None  # the row of the progress
+        self._held: bytes | None = None  # the stored row of the progress
         self._progress = BuildProgress()
         self._at_once = AT_ONCE
 
@@ -200,7 +200,7 @@ class _Build:
         self._progress = read_progress(self._held)
 
     async def _add(self, found: list[WalkedEntry]) -> None:
-        """Put the rows of some objects: fewer at once, and as they are by then, while writers come between."""
+        """Commit the rows of some objects; after a conflict, read them again and commit fewer at once."""
         while found:
             page = await fill_page(self._core, self._definition, found[: self._at_once], self._room())
             if page.clash is not None:
@@ -219,8 +219,12 @@ class _Build:
         return self._core.store.capabilities.largest_batch - SPARE
 
     async def _commit(self, batch: Batch, progress: BuildProgress | None) -> None:
-        """Commit, while no index came or went and nobody else is building this one. Raises BuildOvertaken, and Conflict
-        when an object was changed."""
+        """Commit a batch with the build's progress.
+
+        Raises:
+            BuildOvertaken: an index came or went, or another process is building this one.
+            Conflict: an object changed.
+        """
         batch.expects[:0] = [(*CATALOGUE, self._catalogue), ("meta", self._key, self._held)]
         held = None if progress is None else progress.pack()
         if held is not None:
@@ -237,7 +241,7 @@ class _Build:
         self._progress = progress or BuildProgress()
 
     async def _give_up(self, page: IndexPage) -> None:
-        """Two objects have what a unique index keeps apart: it is given up, if they still do."""
+        """Fail a unique index because two objects have the same values, if they still do."""
         assert page.clash is not None
         try:
             said = await name_pair(self._core, self._definition, page.clash)
@@ -247,6 +251,6 @@ class _Build:
 
 
 async def _refreshed(core: Core, found: list[WalkedEntry]) -> list[WalkedEntry]:
-    """These as they are now; who moved or removed one has seen to its rows."""
+    """Read these again; the writer that moved or removed one has updated its rows."""
     raws = await get_entries(core.store, [entry_key(each.parent, each.name) for each in found])
     return [WalkedEntry(each.parent, each.name, raw) for each, raw in zip(found, raws, strict=True) if raw is not None]

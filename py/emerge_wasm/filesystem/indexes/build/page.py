@@ -1,4 +1,4 @@
-"""The rows of some objects for an index that is being built, as one commit. Awaits the store only."""
+"""One commit of an index build: the rows of some objects. Awaits the store only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .walk import WalkedEntry
 
 
 class Clash(NamedTuple):
-    """Two objects with the same values; `conditions`: under which they still have them."""
+    """Two objects with the same values; `conditions` hold as long as they still have them."""
 
     one: tuple[bytes, str]  # parent uuid, name
     other: tuple[bytes, str]
@@ -24,7 +24,7 @@ class Clash(NamedTuple):
 
 
 class IndexPage(NamedTuple):
-    """The rows of the first `objects` of those given, as many as there was room for."""
+    """The rows of the first `objects` objects, as many as there was room for."""
 
     batch: Batch
     objects: int
@@ -32,7 +32,7 @@ class IndexPage(NamedTuple):
 
 
 async def fill_page(core: Core, definition: Definition, found: list[WalkedEntry], room: int) -> IndexPage:
-    """The rows of some objects, on the condition that they are as they were found."""
+    """Make the rows of some objects, on the condition that the objects are unchanged."""
     entries = [Entry.unpack(each.raw) for each in found]
     keys = [version_key(entry.uuid, entry.content) for entry in entries]
     states = await load_states(core.store, list(dict.fromkeys(keys)))
@@ -64,13 +64,13 @@ async def fill_page(core: Core, definition: Definition, found: list[WalkedEntry]
 
 
 async def _holders(core: Core, rows: list[dict[bytes, bytes]]) -> dict[bytes, bytes | None]:
-    """Who has the values of these objects by now."""
+    """Return the current holders of the objects' unique values."""
     keys = list({key: None for of_one in rows for key in of_one if key.startswith(UNIQUE)})
     return dict(zip(keys, await core.store.get(keys_of("indexes", keys)) if keys else [], strict=True))
 
 
 def _conditions(key: bytes, holder: bytes, batch: Batch) -> list[tuple[str, bytes, bytes | None]]:
-    """That another object has the values: its row says so, or, if that is still to be put, it is as it was found."""
+    """Return the conditions that another object has the values: its row or, if the batch puts that, its entry."""
     if not any(put[1] == key for put in batch.puts):
         return [("indexes", key, holder)]
     where = holder[16:]
@@ -78,6 +78,6 @@ def _conditions(key: bytes, holder: bytes, batch: Batch) -> list[tuple[str, byte
 
 
 async def name_pair(core: Core, definition: Definition, clash: Clash) -> str:
-    """What is wrong, with both paths. Raises Gone."""
+    """Describe a clash, with both paths. Raises DirectoryGone."""
     paths = [await path_in(core, *each) for each in (clash.other, clash.one)]
     return f"{' and '.join(paths)} have the same {' and '.join(definition.fields)}"

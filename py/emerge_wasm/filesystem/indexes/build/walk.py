@@ -1,4 +1,4 @@
-"""The walk over all objects at or below a directory, by uuids, that can go on where it was. Awaits the store only."""
+"""Walk all objects at or below a directory, by uuids; a walk can be resumed. Awaits the store only."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class WalkedEntry(NamedTuple):
 
 @dataclass(slots=True)
 class _Level:
-    """A directory on the way: the last name that was done in it, and what was read after that."""
+    """A directory being walked: the last name done in it, and the entries read after that."""
 
     uuid: bytes
     after: str = ""
     read: deque[bytes] = field(default_factory=deque)
-    whole: bool = False  # there is nothing after what was read
+    whole: bool = False  # no entries follow those read
 
 
 class Walk:
-    """Depth first, by name. What moves meanwhile may be missed or come twice: whoever moves it sees to it."""
+    """Walks depth first, by name. What moves meanwhile may be missed or come twice: its writer updates its rows."""
 
     def __init__(self, store: Store, top: bytes, cursor: Cursor = ()) -> None:
         self._store = store
@@ -42,7 +42,7 @@ class Walk:
         return tuple((level.uuid, level.after) for level in self._levels)
 
     async def next(self, limit: int) -> list[WalkedEntry] | None:
-        """Some objects, at most `limit`, perhaps none; None at the end."""
+        """Return at most `limit` objects, perhaps none; None at the end."""
         found: list[WalkedEntry] = []
         while self._levels and len(found) < limit:
             level = self._levels[-1]
@@ -64,7 +64,7 @@ class Walk:
 
 
 async def count_objects(store: Store, top: bytes) -> int:
-    """How many objects are at or below a directory."""
+    """Count the objects at or below a directory."""
     walk = Walk(store, top)
     total = 0
     while (found := await walk.next(PAGE_ROWS)) is not None:
