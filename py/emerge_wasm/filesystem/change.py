@@ -1,6 +1,6 @@
-"""A change in the making: the rows of a commit, with the log and whatever else must follow from them. Awaits nothing.
+"""Collect the rows of one commit: entries, versions, links, and the log. No I/O.
 
-Must not import `core.py`: it needs the dates and the caller only.
+Must not import `core.py`: a change needs only the dates and the caller.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from .layout.touched import Following, Touched
 
 @dataclass(slots=True, kw_only=True)
 class Change(Batch):
-    """A batch for one caller: what it logs, the directories that it makes or relies on, and its one date.
+    """A batch for one caller, with its log entries, the directories it makes or relies on, and its single date.
 
-    `touched`: what was and will be at which place; from this follow the rows of references and indexes, which `commit`
-    adds. `states`: those that it makes, by uuid and version.
+    `touched` holds entries before and after the change; `commit` derives the rows of references and indexes from it.
+    `states` holds the new states by version key.
     """
 
     dates: Dates
@@ -52,7 +52,7 @@ class Change(Batch):
     date: str = ""
 
     def touch(self, above: Above, old: bytes | None, new: bytes | None) -> None:
-        """Note what was at a place and what will be; what moves is noted twice."""
+        """Record an entry before and after the change; a move calls this twice."""
         raw = new or old or b""
         touched = self.touched.get(raw[:16])
         if touched is None:
@@ -63,7 +63,7 @@ class Change(Batch):
             self.refers = True
 
     def make_entry(self, name: str, type: str, perms: str = "") -> Entry:
-        """A fresh entry at version 0, owned by the caller, with these permissions ("": all) less the umask."""
+        """Make an entry at version 0, owned by the caller, with these permissions ("": all) less the umask."""
         context = self.context
         return Entry(
             fresh_uuid(), name, type, "", "", new_perms(context, perms), context.principal, "", 0, 0, "", "", 0
@@ -79,7 +79,7 @@ class Change(Batch):
         state: bytes | None = None,
         origin: str = "",
     ) -> Entry:
-        """Add the next version of an entry (not the entry itself); the entry at that version."""
+        """Add the next version of an entry, not the entry itself; return the entry at that version."""
         version = entry.version + 1
         key = version_key(entry.uuid, version)
         if state is not None:
@@ -88,7 +88,7 @@ class Change(Batch):
         content, size = (entry.content, entry.size) if state is None else (version, len(state))
         revision = os.urandom(16).hex()
         self.date = self.date or self.dates.next()
-        date = max(self.date, entry.date)  # where clocks of several machines differ
+        date = max(self.date, entry.date)  # clocks of several machines may differ
         stamped = entry._replace(version=version, revision=revision, date=date, content=content, size=size)
         if state is not None and len(state) > INLINE_LIMIT:
             self.put("states", key, state)
@@ -101,7 +101,7 @@ class Change(Batch):
         return stamped
 
     def link(self, above: Above, entry: Entry, old: bytes | None) -> None:
-        """Put an entry into a directory, expecting what is there now."""
+        """Put an entry into a directory, on the condition that `old` is still there."""
         key = entry_key(above.parent, entry.name)
         raw = entry.pack()
         self.expect("entries", key, old)
@@ -112,7 +112,7 @@ class Change(Batch):
         self.touch(above, old, raw)
 
     def replace(self, place: Place, entry: Entry) -> None:
-        """Put the next version of what is at a place (the root perhaps) in its stead."""
+        """Replace the entry at a place, which may be the root, by its next version."""
         if place.names:
             self.link(place.above, entry, place.chain[-1])
         else:
@@ -120,7 +120,7 @@ class Change(Batch):
             self.put("entries", ROOT_KEY, entry.pack())
 
     def unlink(self, above: Above, name: str, raw: bytes, left: Entry) -> None:
-        """Take an entry out of a directory, expecting it there; `left` is the entry as it is recorded after that."""
+        """Remove an entry from a directory, on the condition that it is there; `left` is its version after that."""
         key = entry_key(above.parent, name)
         self.expect("entries", key, raw)
         self.delete("entries", key)
@@ -128,9 +128,9 @@ class Change(Batch):
         self.touch(above, raw, None)
 
     def make_directories(self, place: Place) -> Place:
-        """Add the directories missing above the place's last name; the place with them there.
+        """Add the missing directories above the place's last name; return the place with them.
 
-        The lowest existing one is expected to stay as it is, so that nothing lands in a removed directory.
+        The commit requires the lowest existing one to be unchanged, so that nothing lands in a removed directory.
         """
         above = len(place.names) - 1
         raws = place.raws[:above]

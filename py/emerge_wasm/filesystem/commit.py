@@ -1,4 +1,4 @@
-"""Commits: a change with the rows of references and indexes that follow, made again when it is stale."""
+"""Commit a change with its rows of references and indexes, and retry changes that became stale."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ T = TypeVar("T")
 
 ATTEMPTS = 20
 SPARE = 16
-"""Rows left free in a commit for what one more object may come to."""
+"""Rows kept free in a commit for one more object."""
 
 
 class Stale(Exception):
-    """What a change was made from is no longer there; it can be made again (see `retry`)."""
+    """The data that a change is based on has changed; the change can be made again (see `retry`)."""
 
 
 async def commit(core: Core, change: Change) -> None:
-    """Commit a change as one entry of the log, and tell the watchers.
+    """Commit a change as one entry of the log, and notify the watchers.
 
     Raises:
-        Stale: what it was made from has changed.
-        Conflict: a unique index has the values of an object already.
+        Stale: the data that the change is based on has changed.
+        Conflict: a unique index already holds these values for another object.
     """
     for _ in range(ATTEMPTS):
         try:
@@ -57,16 +57,16 @@ async def commit(core: Core, change: Change) -> None:
 
 
 async def is_full(core: Core, change: Change, most: int) -> bool:
-    """Whether a change of many objects had better be committed before one more is added; `most`: so many rows."""
+    """Whether a change must be committed before one more object is added; `most` is the limit in rows."""
     try:
         rows = len(change) + await follow(core, change)
     except (DirectoryGone, Taken):
-        return True  # `commit` says what is wrong
+        return True  # `commit` raises the error
     return rows > max(most - SPARE - reserve(core, parse(core.catalogue)), 0)
 
 
 async def retry(path: str, attempt: Callable[[], Awaitable[T]]) -> T:
-    """Make a change; again, from what is there now, when somebody else's commit came between."""
+    """Make a change, and make it again from the current data when another commit came between."""
     for _ in range(ATTEMPTS):
         try:
             return await attempt()

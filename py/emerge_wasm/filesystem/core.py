@@ -1,7 +1,7 @@
-"""The state that all operations of one filesystem share. Knows nothing of what they do with it.
+"""The state that all operations of one filesystem share. It depends on none of them.
 
-Must import neither the operations nor what runs beside them: whoever opens a filesystem injects the store, the clock
-and the way to the cluster, and each concern keeps its own state here under a `Part`.
+Must import neither the operations nor the background tasks: the opener of a filesystem injects the store, the clock
+and the dispatch, and each concern keeps its own state here under a `Part`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ P = TypeVar("P")
 
 @dataclass
 class Core:
-    """One filesystem: its store, what it is called, and what it remembers of the store between operations."""
+    """One filesystem: its store, its names, and what it caches of the store between operations."""
 
     store: Store
     node: str
@@ -31,34 +31,34 @@ class Core:
     url: str = ""
     dates: Dates = field(default_factory=Dates)
     poll: float | None = None
-    """Seconds between looks at a log to which other processes write too, while somebody watches it."""
+    """Seconds between polls of the log for changes by other processes, while there is a watcher."""
     position: int = 0
-    """The newest entry of the log that this process knows of."""
+    """The newest log position that this process knows."""
     catalogue: bytes = NONE
-    """The catalogue of indexes as last read; a commit finds out when it is another one by now."""
+    """The index catalogue as last read; a commit detects that it has changed since."""
     on_catalogue: Callable[[], None] = lambda: None
-    """Called when the catalogue turned out to be another one than known."""
+    """Called when the catalogue turns out to have changed."""
     dispatch: Dispatch | None = None
     """Runs the operations that methods and documents call: this filesystem's own, or the cluster's around it."""
     known_bundles: set[str] = field(default_factory=set)
-    """Hashes of class bundles that are in the store for sure."""
+    """Hashes of class bundles known to be in the store."""
     directories: dict[PathNames, bytes] = field(default_factory=dict)
-    """The uuids that directories had when they were last seen: hints, to be checked."""
+    """Uuids of directories when last seen: hints that each use verifies."""
     writers: KeyedLock[PathNames] = field(default_factory=KeyedLock)
-    """One writer of a path at a time in this process, so that writers wait rather than retry."""
+    """Locks by path: writers in this process wait for each other instead of retrying."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     parts: dict[object, Any] = field(default_factory=dict)
-    """What other modules keep with this filesystem: read it with the `Part` that each declares."""
+    """State of other modules; each reads its own through the `Part` that it declares."""
 
     def notify(self, position: int = 0) -> None:
-        """Tell the watchers that the log may have grown (another tab calls this too)."""
+        """Notify the watchers that the log may have grown (another tab calls this too)."""
         self.position = max(self.position, position)
         self.changed.set()
         self.changed = asyncio.Event()
 
 
 class Part(Generic[P]):
-    """The key under which one module keeps state of its own with a filesystem: typed, and made at its first use."""
+    """A typed key under which a module keeps state in a `Core`; the state is created at first use."""
 
     def __init__(self, make: Callable[[], P]) -> None:
         self._make = make
@@ -70,5 +70,5 @@ class Part(Generic[P]):
         return part
 
     def set(self, core: Core, part: P) -> None:
-        """Put another one in its place."""
+        """Replace the state."""
         core.parts[self] = part

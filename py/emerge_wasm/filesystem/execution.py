@@ -1,4 +1,4 @@
-"""Who runs shipped code for a filesystem. Imports the core and the runner's Protocol only."""
+"""The runner of shipped code that a filesystem uses. Imports only the core and the runner's Protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .runner import Runner
 
 @dataclass(slots=True)
 class CodeExecution:
-    """The runner (None: this filesystem runs no code), and the seconds of wall time that one run may take."""
+    """The runner (None: this filesystem runs no code), and the limit of wall time for one run, in seconds."""
 
     runner: Runner | None = None
     timeout: float = 30.0

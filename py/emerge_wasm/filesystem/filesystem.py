@@ -1,4 +1,4 @@
-"""Filesystem: the operation table over one store. What each operation does stands in the modules beside this one."""
+"""Filesystem: the operation table over one store. The modules beside this one implement the operations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .tree import directory, move, owner
 from .versions import compare, log
 
 FORMAT = b"2"
-"""The layout of records in a store (see `record.py`); a store of another format is refused by name."""
+"""The format of the records in a store (see `layout/record.py`); a store of another format is migrated or refused."""
 
 
 class Filesystem:
@@ -51,8 +51,10 @@ class Filesystem:
         clock: Callable[[], str] = utc_now,
         poll: float | None = None,
     ) -> Filesystem:
-        """The filesystem in an opened store, made there when the store is empty. `run_timeout` is in seconds, as is
-        `poll`: how often a watch looks for what other processes wrote to the store."""
+        """Open the filesystem in an opened store, and create it when the store is empty.
+
+        `run_timeout` and `poll` are in seconds; `poll` is how often a watch looks for changes by other processes.
+        """
         uuid = await _identify(store)
         core = Core(store, node, uuid, url, Dates(clock), poll)
         EXECUTION.set(core, CodeExecution(runner, run_timeout))
@@ -69,7 +71,7 @@ class Filesystem:
 
     @property
     def runner(self) -> Runner | None:
-        """What runs shipped code; None where none is run."""
+        """The runner of shipped code; None where no code is run."""
         return EXECUTION.of(self.core).runner
 
     @runner.setter
@@ -81,9 +83,10 @@ class Filesystem:
         return self.core.uuid
 
     def dispatch(self, name: str, args: Sequence[object], context: Context | None = None) -> Answer:
-        """Run an operation by name with positional arguments: an awaitable, or an iterator of a stream's items.
+        """Run an operation by name; return an awaitable, or an iterator of a stream's items.
 
-        Raises Invalid for an unknown name or arguments that do not fit, before anything runs.
+        Raises:
+            Invalid: the name is unknown or the arguments do not fit; nothing has run.
         """
         bound = find_operation(name).bind(args)
         handler = HANDLERS.get(name)
@@ -103,7 +106,7 @@ class Filesystem:
 
 
 async def _identify(store: Store) -> str:
-    """The store's own uuid, given to it when it is new; Invalid when another format wrote it."""
+    """Return the store's uuid; initialise a new store, migrate format 1, and raise Invalid for any other format."""
     keys = [("meta", b"format"), ("meta", b"uuid")]
     format, uuid = await store.get(keys)
     if format is None:
@@ -210,4 +213,4 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "watch": log.watch,
     "hello": hello,
 }
-"""nodes and whohas are the cluster's: a node answers them in front of its filesystem."""
+"""`nodes` and `whohas` are not here: a node answers them itself, in front of its filesystem."""

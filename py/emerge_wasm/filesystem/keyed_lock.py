@@ -1,4 +1,4 @@
-"""Locks by key: one for each object, path or whatever else a key names. Imports nothing of ours."""
+"""Locks by key, such as an object's uuid or a path. Imports nothing of ours."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(slots=True)
 class _Counted:
-    """A lock, and how many hold it or wait for it."""
+    """A lock and the number of tasks that hold it or wait for it."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
 
 
 class KeyedLock(Generic[K]):
-    """A lock for every key; it is kept only while somebody holds it or waits for it. `len` counts those kept."""
+    """One lock for each key, kept only while it is held or waited for. `len` counts the kept locks."""
 
     def __init__(self) -> None:
         self._locks: dict[K, _Counted] = {}
@@ -30,7 +30,7 @@ class KeyedLock(Generic[K]):
 
     @asynccontextmanager
     async def hold(self, key: K) -> AsyncIterator[bool]:
-        """Hold the lock of a key; yields whether it had to be waited for."""
+        """Hold the lock of a key; yield whether somebody else had it."""
         counted = self._locks.setdefault(key, _Counted())
         waited = counted.users > 0
         counted.users += 1

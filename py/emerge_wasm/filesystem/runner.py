@@ -1,4 +1,4 @@
-"""What a filesystem hands to a runner, and what it gets back: the border between data and shipped code.
+"""The interface between a filesystem and the runner of shipped code: calls and their outcomes.
 
 Plain data and Protocols; imports nothing of ours.
 """
@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 MERGE = "merge:"
-"""Before a field's name, as a method: the function that merges concurrent changes of it (see `merge.py`)."""
+"""Prefix of a field's name as a method: the function that merges concurrent changes (see `objects/merge.py`)."""
 KEEP = "keep:"
-"""Before a method's name: what it returns is kept in the object's field `results`."""
+"""Prefix of a method's name: its return value is kept in the object's field `results`."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunCall:
-    """One method call on one object. `method` is a name, or one after MERGE or KEEP.
+    """One method call on one object. `method` is a name, with or without the prefix MERGE or KEEP.
 
     `pointer` is the wire map of its Pointer, `state` its encoded state, `bundles` every class bundle its class
-    needs (hash: bytes), `args` and `kwargs` decoded plain data, `timeout` seconds of wall time. `principal` is who
-    asks: a process that ran code for one principal never runs it for another. `nested`: others wait for it, and whoever
-    calls sees to how many run at once (see `capacity.py`): the runner must not let it wait for its turn.
+    needs (hash: bytes), `args` and `kwargs` decoded plain data, `timeout` seconds of wall time. `principal` is the
+    caller: a process that ran code for one principal never runs it for another. `nested`: the caller limits how many
+    calls run at once (see `runs/capacity.py`), so the runner must not queue this one.
     """
 
     path: str
@@ -38,13 +38,13 @@ class RunCall:
 
     @property
     def title(self) -> str:
-        """The method as messages name it."""
+        """The method's name for messages."""
         return self.method.removeprefix(KEEP)
 
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What came of it: the result as plain data, the new encoded state (None: unchanged), what was printed."""
+    """The outcome of a RunCall: the result as plain data, the new encoded state (None: unchanged), the output."""
 
     result: Any
     state: bytes | None
@@ -70,42 +70,45 @@ class EvaluateCall:
 
 @dataclass(frozen=True, slots=True)
 class EvaluateOutcome:
-    """The value of each row as plain data, None where it raised; and by row number what it raised, as text."""
+    """The value of each row as plain data, None where it raised, and the errors as text by row number."""
 
     values: list[Any]
     errors: dict[int, str] = field(default_factory=dict)
 
 
 class Host(Protocol):
-    """What a running method can reach: the caller's own view of the filesystem, and the caller's eyes."""
+    """What a running method can reach: the filesystem with its caller's rights, and its caller's output."""
 
     async def call(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> Any:
-        """An operation, with the caller's rights, in the caller's transaction; `context` as in `Transport.call`."""
+        """Run an operation with the caller's rights, in the caller's transaction; `context` as in `Transport.call`."""
         ...
 
     def stream(self, name: str, args: list[Any], context: dict[str, Any] | None = None) -> AsyncIterator[Any]: ...
 
     def write(self, text: str) -> None:
-        """What it has just printed."""
+        """Pass on text that the method printed."""
         ...
 
 
 class Runner(Protocol):
-    """Where shipped code runs. Both methods may be awaited concurrently; cancelling one ends its call."""
+    """Runs shipped code. Both methods may be awaited concurrently; cancelling one ends its call."""
 
     @property
     def kind(self) -> str:
-        """ "sandbox" (closed in), "unsafe" (a process of its own, no more) or "browser"."""
+        """Either "sandbox" (isolated), "unsafe" (only a process of its own) or "browser"."""
         ...
 
     @property
     def size(self) -> int:
-        """How many calls it is good for at once; 0: there is no bound."""
+        """How many calls run at once; 0: there is no bound."""
         ...
 
     async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
-        """Raises the EmergeError that the call ended with: ExecutionFailed, LimitExceeded, Invalid, CannotShip,
-        Unavailable…"""
+        """Run a method call.
+
+        Raises:
+            EmergeError: the call ended with it: ExecutionFailed, LimitExceeded, Invalid, CannotShip, Unavailable…
+        """
         ...
 
     async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome: ...

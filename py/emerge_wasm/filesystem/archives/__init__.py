@@ -1,1 +1,1 @@
-"""A tree as records that make it again."""
+"""Archives: a tree exported as records, and loaded from them."""

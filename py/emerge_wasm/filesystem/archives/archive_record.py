@@ -1,7 +1,4 @@
-"""One record of an archive (see `export_load.py`), checked: whoever wrote it may mean ill, or know no better.
-
-Pure: no I/O.
-"""
+"""Parse and check one record of an archive (see `export_load.py`), which may be malformed or malicious. No I/O."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ _MALFORMED = (EmergeError, ValueError, TypeError, LookupError, OverflowError)
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRecord:
-    """Versions of one object, oldest first, and where it shall be: below what it is loaded into."""
+    """Versions of one object, oldest first, and the names of its path below the target directory."""
 
     names: PathNames
     uuid: bytes
@@ -46,12 +43,12 @@ class ArchiveRecord:
 
     @property
     def state(self) -> bytes | None:
-        """The state that it has at its newest version; None for a directory."""
+        """The state of the newest version; None for a directory."""
         states = {row["content"]: row["state"] for row in self.versions if row["state"] is not None}
         return states.get(self.newest["content"])
 
     def joined(self, other: ArchiveRecord) -> ArchiveRecord:
-        """This and the next record of the same object as one; Conflict when that is no such record."""
+        """Join this and the next record of the same object; raise Conflict when `other` is no such record."""
         if self.uuid != other.uuid or self.newest["version"] >= other.versions[0]["version"] or self.is_directory:
             path = join_path(*self.names)
             raise Conflict(f"{path} is twice in this archive", path=path, remedy="export it again")
@@ -65,7 +62,7 @@ class ArchiveRecord:
 
 
 def read_record(record: Any) -> ArchiveRecord:
-    """A record that says nothing impossible; Invalid, naming its path, for anything else."""
+    """Parse a record of an archive; raise Invalid, naming its path, when it is malformed."""
     path = record.get("path") if isinstance(record, dict) else None
     try:
         read = ArchiveRecord(split_path(path), bytes.fromhex(record["uuid"]), list(record["versions"]))

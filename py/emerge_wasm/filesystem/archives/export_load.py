@@ -1,4 +1,4 @@
-"""Archives: a tree exported as records, and records made objects again, here or in another filesystem.
+"""Export a tree as the records of an archive, and load them into this or another filesystem.
 
 A record is a map: {"path" (relative to what was exported), "uuid" (hex), "bundles" (hashes its states need),
 "versions": [{"version", "name", "type", "class_name", "bundle", "perms", "owner", "group", "revision", "date", "keep",
@@ -7,8 +7,9 @@ where a version only moved the object: `content` is then that of a version befor
 versions are too large for one record goes on in the next one with the same path. Directories come before what is in
 them; `/` itself is among them once its permissions or the like were changed.
 
-The records of one call are loaded in one commit. What is there stays: a directory as it is, an object by Conflict.
-Whoever is no superuser becomes owner and author of what they load; its dates stay, as with tar.
+The records of one call are loaded in one commit. Existing directories stay as they are; an existing object raises
+Conflict.
+A caller who is no superuser becomes owner and author of what they load; its dates stay, as with tar.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ async def export(core: Core, context: Context, path: str, versions: bool) -> Asy
 
 
 async def _records(core: Core, entry: Entry, path: str, versions: bool) -> AsyncIterator[Wire]:
-    """The records of one object: each has all the states that its versions have, and none ends with a removal."""
+    """Yield the records of one object: each has all the states of its versions, and none ends with a removal."""
     rows: list[Wire] = []
     held: set[int] = set()  # contents whose states are in this record
     size = 0
@@ -75,7 +76,7 @@ async def _records(core: Core, entry: Entry, path: str, versions: bool) -> Async
 
 
 async def _versions(core: Core, entry: Entry, versions: bool) -> AsyncIterator[VersionRecord]:
-    """Every version of an object that is kept, or the newest only."""
+    """Yield every version of an object that is kept, or the newest only."""
     start = version_key(entry.uuid, 0 if versions else entry.version)
     while True:
         page = await core.store.scan("versions", start, prefix_end(entry.uuid), limit=VERSIONS_AT_ONCE)
@@ -87,7 +88,7 @@ async def _versions(core: Core, entry: Entry, versions: bool) -> AsyncIterator[V
 
 
 def _may_end(row: Wire, after: Entry) -> bool:
-    """Whether a record may end here, and another go on with the version after it."""
+    """Whether a record may end with this row, and another go on with the version `after`."""
     return bool(row["operation"] != REMOVED and row["version"] + 1 == after.version)
 
 
@@ -123,7 +124,7 @@ async def load(core: Core, context: Context, path: str, records: Values, bundles
 
 
 def _below(target: PathNames, record: ArchiveRecord) -> ArchiveRecord:
-    """A record at its place. The root of elsewhere, loaded into a directory, is one of its own, as it was at last."""
+    """Place a record below the target. A root loaded into a directory becomes a new directory, without its history."""
     if record.uuid == ROOT and target:
         newest = {**record.newest, "version": 1, "content": 0, "parent_revision": ""}
         record = replace(record, uuid=fresh_uuid(), versions=[newest])
@@ -132,7 +133,7 @@ def _below(target: PathNames, record: ArchiveRecord) -> ArchiveRecord:
 
 @dataclass(slots=True)
 class _Loading:
-    """One commit in the making."""
+    """The change of one commit, to which records are added."""
 
     core: Core
     context: Context
@@ -151,7 +152,7 @@ class _Loading:
             await self._add_more(record, place, before)
 
     async def _find(self, record: ArchiveRecord) -> Place:
-        """Where it shall be, with what was made of the way to it."""
+        """Resolve the path of a record, including the directories that this change makes."""
         names = record.names
         way = [self.made[names[:depth]] for depth in range(1, len(names)) if names[:depth] in self.made]
         wrong = any(place.entry is None or not place.entry.is_directory for place in way)
@@ -163,7 +164,7 @@ class _Loading:
         )
 
     async def _add_root(self, record: ArchiveRecord) -> None:
-        """What `/` was, unless it was given rights and the like here too; they are its owner's to give."""
+        """Load the entry of `/`, if it was never changed here and the caller owns it."""
         root = (await find_place(self.core, ())).root
         if record.uuid == ROOT and root == ROOT_RAW and access.owns(self.context, root):
             entry = self._put_versions(record, "", ROOT, "/")
@@ -171,7 +172,7 @@ class _Loading:
             self.change.put("entries", ROOT_KEY, entry.pack())
 
     async def _add_new(self, record: ArchiveRecord, place: Place) -> None:
-        """An object that is not there: its versions as they were, or, where it was removed, its newest as one more."""
+        """Load an absent object: its versions as they were, or, where it was removed, its newest as one more."""
         change = self.change
         if record.names[:-1] not in self.made:
             access.check_inside(self.context, place)
@@ -194,7 +195,11 @@ class _Loading:
         self._made(place, entry)
 
     async def _known(self, record: ArchiveRecord, place: Place) -> VersionRecord | None:
-        """The removal of an object that was here; Conflict when it is here, or was and is not the caller's."""
+        """Return the removal of an object that was here, None if it never was.
+
+        Raises:
+            Conflict: it is here, or was and is not the caller's.
+        """
         known = await newest_record(self.core, record.uuid)
         if record.uuid in self.uuids:
             raise Conflict(f"{place.path} is twice in this archive", path=place.path)
@@ -209,7 +214,7 @@ class _Loading:
         )
 
     async def _add_more(self, record: ArchiveRecord, place: Place, before: Entry) -> None:
-        """The versions that come after those that are there: records before this one had them."""
+        """Load the versions that follow those of the records before this one."""
         first = record.versions[0]
         fits = before.uuid == record.uuid and not (before.is_directory or record.is_directory)
         if not fits or (first["version"], first["parent_revision"]) != (before.version + 1, before.revision):
@@ -226,14 +231,14 @@ class _Loading:
             self.change.directories[place.names] = raws[-1]
 
     def _entry(self, uuid: bytes, name: str, row: Wire) -> Entry:
-        """The entry that a row tells of; its owner is whoever loads it, unless that is a superuser."""
+        """Make the entry of a row; its owner is the caller, unless that is a superuser."""
         values = {key: row[key] for key in OF_ENTRY} | {"name": name, "perms": access.changed_perms("", row["perms"])}
         if not self.context.superuser:
             values |= {"owner": self.context.principal, "group": ""}
         return Entry(uuid=uuid, size=len(row["state"] or b""), content=row["content"], **values)
 
     def _put_versions(self, record: ArchiveRecord, name: str, parent: bytes, directory: str) -> Entry:
-        """All versions of a record; the entry of the newest."""
+        """Add all versions of a record; return the entry of the newest."""
         change, held = self.change, dict[int, tuple[int, int, int]]()  # content there -> (content here, size, refs)
         for row in record.versions:
             state, key = row["state"], version_key(record.uuid, row["version"])

@@ -1,1 +1,1 @@
-"""How the filesystem lies in its store: keys and rows, and what is read from them."""
+"""The layout of the filesystem in its store: keys and rows, and what is read from them."""

@@ -1,4 +1,4 @@
-"""Who may do what: rwx for owner, group and others, checked along the whole path. Pure functions on packed entries."""
+"""Check permissions: rwx for owner, group and others, along the whole path. Pure functions on packed entries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CLAUSE = re.compile(r"([ugoa]*)([-+=])([rwx]*)")
 
 @lru_cache(maxsize=4096)
 def mode_of(perms: str) -> int:
-    """The nine bits of "rwxr-x---" or "750"; Invalid for anything else."""
+    """Return the nine bits of "rwxr-x---" or "750"; raise Invalid for anything else."""
     if re.fullmatch(r"[0-7]{3}", perms):
         return int(perms, 8)
     if len(perms) != 9 or any(given not in (letter, "-") for given, letter in zip(perms, _LETTERS, strict=True)):
@@ -29,12 +29,12 @@ def mode_of(perms: str) -> int:
 
 @lru_cache(maxsize=4096)
 def perms_of(mode: int) -> str:
-    """The nine letters of a mode: 0o750 is "rwxr-x---"."""
+    """Return the nine letters of a mode: 0o750 is "rwxr-x---"."""
     return "".join(letter if mode >> 8 - place & 1 else "-" for place, letter in enumerate(_LETTERS))
 
 
 def changed_perms(perms: str, change: str) -> str:
-    """Permissions after a change: "rwxr-x---", "750", or clauses such as "g+w,o-r" on those that are."""
+    """Apply a change to permissions: "rwxr-x---", "750", or clauses such as "g+w,o-r"."""
     if re.fullmatch(r"[0-7]{3}|[-rwx]{9}", change):
         return perms_of(mode_of(change))
     mode = mode_of(perms)
@@ -52,7 +52,7 @@ def changed_perms(perms: str, change: str) -> str:
 
 
 def new_perms(context: Context, perms: str = "") -> str:
-    """The permissions that a new thing gets when these are asked for ("": all), less the maker's umask."""
+    """Return the permissions of a new entry: the requested ones ("": all) less the caller's umask."""
     return perms_of((mode_of(perms) if perms else 0o777) & ~context.umask)
 
 
@@ -63,13 +63,13 @@ def _owning(raw: bytes) -> tuple[str, str, int]:
 
 
 def owns(context: Context, raw: bytes) -> bool:
-    """Whether the caller is the owner, or above it."""
+    """Whether the caller is the owner or a superuser."""
     owner = _owning(raw)[0]
     return context.superuser or bool(owner and owner == context.principal)
 
 
 def may(context: Context, raw: bytes, rights: str) -> bool:
-    """Whether the caller has all of these rights ("r", "rx" …) on a packed entry, the way to it apart."""
+    """Whether the caller has all of these rights ("r", "rx" …) on a packed entry; its path is not checked."""
     if context.superuser:
         return True
     owner, group, mode = _owning(raw)
@@ -81,9 +81,10 @@ def may(context: Context, raw: bytes, rights: str) -> bool:
 
 
 def check(context: Context, place: Place, rights: str) -> None:
-    """PermissionDenied unless the caller may pass through every directory above, and has these rights at the end.
+    """Check that the caller may pass through every directory above, and has these rights on the existing entry.
 
-    Something must be there.
+    Raises:
+        PermissionDenied: a right is missing.
     """
     if not context.superuser:
         chain = place.chain
@@ -93,12 +94,16 @@ def check(context: Context, place: Place, rights: str) -> None:
 
 
 def passes(context: Context, place: Place) -> bool:
-    """Whether the caller may pass through everything on the way that is still there."""
+    """Whether the caller has x on every existing entry of the path."""
     return all(may(context, raw, "x") for raw in place.chain)
 
 
 def check_inside(context: Context, place: Place) -> None:
-    """PermissionDenied unless the caller may make or remove the last name: w on the lowest directory that is there."""
+    """Check that the caller may create or remove the last name: w on the lowest existing directory.
+
+    Raises:
+        PermissionDenied: a right is missing.
+    """
     if not context.superuser:
         above = place.chain[: max(len(place.names), 1)]
         _check_way(context, place, above)
@@ -107,7 +112,11 @@ def check_inside(context: Context, place: Place) -> None:
 
 
 def check_owner(context: Context, place: Place, what: str) -> None:
-    """PermissionDenied unless the caller owns what is at the place."""
+    """Check that the caller owns the entry at the place.
+
+    Raises:
+        PermissionDenied: the caller does not.
+    """
     check(context, place, "")
     raw = place.chain[-1]
     if not owns(context, raw):

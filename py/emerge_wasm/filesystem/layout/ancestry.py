@@ -1,4 +1,4 @@
-"""What is above a directory, from its uuid alone: by the newest versions. Awaits a store and nothing else.
+"""Find the directories above a directory from its uuid, by their newest versions. Awaits a store and nothing else.
 
 Must not import `core.py`, which is above it.
 """
@@ -13,14 +13,14 @@ REMOVED = "rm"
 
 
 class DirectoryGone(Exception):
-    """A directory is no more, or was removed from one that is no more."""
+    """A directory, or one above it, was removed."""
 
 
 async def ancestry(store: Store, uuid: bytes) -> list[tuple[bytes, str]]:
-    """(uuid, name) of every directory from the root's first child down to this one; none for the root.
+    """Return (uuid, name) of every directory from the root's child down to this one; none for the root.
 
     Raises:
-        DirectoryGone: one of them is no more.
+        DirectoryGone: one of them was removed.
     """
     found: list[tuple[bytes, str]] = []
     while uuid != ROOT:

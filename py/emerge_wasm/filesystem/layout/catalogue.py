@@ -1,6 +1,6 @@
-"""The definitions of all indexes, as one row of the store that every change of objects relies on. Data; no I/O.
+"""The definitions of all indexes, kept as one row of the store. Data; no I/O.
 
-So no writer can miss an index: its commit expects the row as it was before anything else was read.
+Every commit expects that row as it was before anything else was read, so no writer can miss an index.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from ...store import Key
 
 CATALOGUE: Key = ("meta", b"indexes")
 NONE = b""
-"""What stands for the row where there is none."""
+"""Stands for a missing row."""
 
 
 def ready_key(id: int) -> bytes:
-    """In `meta`: there once an index has all its rows."""
+    """Return the key in `meta` that exists once an index is complete."""
     return b"indexes+" + id.to_bytes(4, "big")
 
 
 def progress_key(id: int) -> bytes:
-    """In `meta`: how far the building of an index is."""
+    """Return the key in `meta` that holds the progress of an index build."""
     return b"indexes/" + id.to_bytes(4, "big")
 
 
 def dropped_key(id: int) -> bytes:
-    """In `meta`: that the rows of an index are to go."""
+    """Return the key in `meta` that marks the rows of an index for removal."""
     return DROPPED + id.to_bytes(4, "big")
 
 
@@ -50,13 +50,13 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All definitions, and the id that the next one gets: ids are never used twice."""
+    """All definitions, and the next id: ids are never used twice."""
 
     next: int = 1
     definitions: tuple[Definition, ...] = ()
 
     def over(self, above: Collection[bytes]) -> list[Definition]:
-        """Those that are kept for what is below all these directories, given up ones left out."""
+        """Return the definitions on any of these directories, without those given up."""
         return [each for each in self.definitions if each.directory in above and not each.error]
 
     def add(self, directory: bytes, fields: tuple[str, ...], unique: bool, text: bool) -> Self:
@@ -67,7 +67,7 @@ class Catalogue:
         return replace(self, definitions=tuple(each for each in self.definitions if each.id not in ids))
 
     def renew(self, ids: Collection[int]) -> Self:
-        """These with new ids, so that they are built again; and none of them given up any more."""
+        """Give these definitions new ids and clear their errors, so that they are built again."""
         fresh, made = self.next, []
         for each in self.definitions:
             if each.id in ids:
@@ -86,7 +86,7 @@ class Catalogue:
 
 @lru_cache(maxsize=64)
 def parse(raw: bytes) -> Catalogue:
-    """The catalogue in a row's bytes (NONE: an empty one)."""
+    """Parse the catalogue from its row (NONE: an empty one)."""
     if not raw:
         return Catalogue()
     next, rows = engine.unpackb(raw)

@@ -1,4 +1,4 @@
-"""What is made together lies together in a store, so that it can be read in one go. Awaits a store and nothing else."""
+"""Make uuids in order of time, and read keys that lie together as one range. Awaits a store and nothing else."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ PAGE_VERSIONS = 200
 """Rows of `versions` that are read at a time: small states are in them."""
 
 FEW = 16
-"""Keys up to which it is not worth a range."""
+"""Number of keys up to which reading a range does not pay."""
 
 PARENT = 16  # bytes of an entry's key that name its directory
 MINUTE = 4  # bytes of a version's key that say, to about a minute, when its object was made
 
 
 def fresh_uuid() -> bytes:
-    """A uuid of version 7 (RFC 9562): 48 bits of milliseconds, then chance."""
+    """Make a uuid of version 7 (RFC 9562): 48 bits of milliseconds, then random bits."""
     number = int.from_bytes(os.urandom(10), "big") & ~(0xF << 76 | 0x3 << 62) | 0x7 << 76 | 0x2 << 62
     return (time.time_ns() // 1_000_000 << 80 | number).to_bytes(16, "big")
 
 
 async def get_entries(store: Store, keys: Sequence[bytes]) -> list[bytes | None]:
-    """The values of keys of `entries`, None where absent; each directory as of one moment."""
+    """Return the values of keys of `entries`, None where absent; each directory as of one moment."""
     return await _get(store, "entries", keys, PARENT)
 
 
 async def get_versions(store: Store, keys: Sequence[bytes]) -> list[bytes | None]:
-    """The values of keys of `versions`, None where absent."""
+    """Return the values of keys of `versions`, None where absent."""
     return await _get(store, "versions", keys, MINUTE)
 
 
 async def _get(store: Store, space: str, keys: Sequence[bytes], prefix: int) -> list[bytes | None]:
-    """As `Store.get`; the keys that share a prefix of so many bytes are looked for in one range.
+    """Read keys as `Store.get` does, but those that share their first `prefix` bytes as one range.
 
-    A range may hold other rows too: no more than twice as many as wanted are read, and the rest is asked for by key.
+    A range may hold other rows too: at most twice as many rows as wanted are read, and the rest by key.
     Engines read a range several times faster than its keys one by one.
     """
     found: dict[bytes, bytes | None] = {}
@@ -58,5 +58,5 @@ async def _get(store: Store, space: str, keys: Sequence[bytes], prefix: int) -> 
 
 
 def _among(wanted: Iterable[bytes], rows: dict[bytes, bytes], reached: bytes) -> Iterable[tuple[bytes, bytes | None]]:
-    """(key, value) of those wanted that a page of rows, up to the key `reached`, answers."""
+    """Return (key, value) of the wanted keys that a page of rows, up to the key `reached`, covers."""
     return ((key, rows.get(key)) for key in wanted if key <= reached)

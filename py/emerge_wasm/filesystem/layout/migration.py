@@ -1,7 +1,7 @@
-"""A store of an older format is brought up to the present one when it is opened. Awaits the store and nothing else.
+"""Migrate a store of an older format when it is opened. Awaits the store and nothing else.
 
-1 -> 2: the links, which say when names appeared in directories and left them, are made from the versions. It can be
-cut off anywhere: the format is changed last, and whoever opens the store next begins again.
+1 -> 2: derive the links, which say when names appeared in directories and left them, from the versions. It may be
+interrupted anywhere: the format is changed last, and the next open begins again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from .record import ROOT, VersionRecord, entry_key, link_key, link_value
 
 
 async def migrate(store: Store) -> None:
-    """From format 1 to 2. Invalid, saying what to do, when something stands where it must not."""
+    """Migrate a store from format 1 to 2.
+
+    Raises:
+        Invalid: an object is at /registry, which format 2 reserves.
+    """
     if (await store.get([("entries", entry_key(ROOT, "registry"))]))[0] is not None:
         raise Invalid(
             "this store has an object at /registry, which is the list of all uuids now",
@@ -38,14 +42,14 @@ async def migrate(store: Store) -> None:
     done.put("meta", b"format", b"2")
     try:
         await store.commit(done)
-    except Conflict:  # another process was as far
+    except Conflict:  # another process finished first
         return
 
 
 def _add_links(
     batch: Batch, record: VersionRecord, before: tuple[bytes, bytes, str] | None
 ) -> tuple[bytes, bytes, str] | None:
-    """Add what a version says of where its object was; where that is, for the next one."""
+    """Add the links of one version; return where its object is, for the next version (None: removed)."""
     entry = record.entry
     here = (entry.uuid, record.parent, entry.name)
     moved_from = before if before is not None and before[0] == entry.uuid and before != here else None

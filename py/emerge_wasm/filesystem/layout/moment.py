@@ -1,4 +1,4 @@
-"""Moments: `as_of` on the wire, and dates that never run backwards. Pure."""
+"""Parse and format moments, and issue dates that never run backwards. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TICK = timedelta(microseconds=1)
 
 
 def format_date(moment: datetime) -> str:
-    """As entries hold it: ISO 8601 in UTC with microseconds, so that dates are ordered as their texts are."""
+    """Format a moment as entries hold it: ISO 8601 in UTC with microseconds, so that dates sort as text."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
@@ -20,12 +20,12 @@ def utc_now() -> str:
 
 
 def after(date: str) -> str:
-    """The date one microsecond later."""
+    """Return the date one microsecond later."""
     return format_date(datetime.fromisoformat(date) + _TICK)
 
 
 class Dates:
-    """The dates of commits: each later than every one before it in this process."""
+    """Issues the dates of commits, each later than every one before it in this process."""
 
     def __init__(self, clock: Callable[[], str] = utc_now) -> None:
         self.clock = clock
@@ -38,7 +38,11 @@ class Dates:
 
 
 def read_moment(as_of: str) -> str:
-    """The moment of `as_of` as dates are written ("" stays ""); in UTC unless it names an offset. Else Invalid."""
+    """Parse `as_of` into a date as entries hold it ("" stays ""); it is in UTC unless it names an offset.
+
+    Raises:
+        Invalid: it is not a moment in ISO 8601.
+    """
     if not as_of:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Where a path leads: the packed entries along it. Data; awaits nothing."""
+"""A resolved path: the packed entries along it. Data; no I/O."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ PathNames = tuple[str, ...]
 ROOT_ENTRY = Entry(ROOT, "", DIRECTORY, "", "", "rwxr-xr-x", "root", "", 0, 0, "", "", 0)
 ROOT_RAW = ROOT_ENTRY.pack()
 ROOT_KEY = b""
-"""Where in `entries` the root's own entry stands, once it differs from ROOT_ENTRY."""
+"""The key in `entries` of the root's own entry, which exists once it differs from ROOT_ENTRY."""
 
 
 class Above(NamedTuple):
-    """The uuids of the directories above a thing, from the root on, and the catalogue of indexes that was known before
-    they were read."""
+    """The uuids of the directories above an entry, root first, and the index catalogue known before they were read."""
 
     uuids: tuple[bytes, ...]
     catalogue: bytes
@@ -30,13 +29,13 @@ class Above(NamedTuple):
         return self.uuids[-1]
 
     def inside(self, uuid: bytes) -> Above:
-        """What is above the things in a directory that is here."""
+        """Return the directories above the entries of the directory `uuid`, which lies here."""
         return Above((*self.uuids, uuid), self.catalogue)
 
 
 @dataclass(slots=True)
 class Place:
-    """Where a path leads: the packed entries of all its names that exist, from the top."""
+    """A resolved path: the packed entries of all its names that exist, top first."""
 
     names: PathNames
     raws: list[bytes]
@@ -56,7 +55,7 @@ class Place:
 
     @property
     def chain(self) -> list[bytes]:
-        """The packed entries from the root on."""
+        """The packed entries, root first."""
         return [self.root, *self.raws]
 
     @property

@@ -1,14 +1,14 @@
-"""How the filesystem lays its records out in a store: keys, and the bytes of entries and versions.
+"""The record layout of the filesystem in a store: keys, and the bytes of entries and versions.
 
 spaces   entries    parent uuid + name  -> entry (uuid, kind, pointer fields)
-         versions   uuid + version      -> version record (the entry then, where it was, who made it how, its state)
+         versions   uuid + version      -> version record (the entry then, its directory, author, operation and state)
          states     uuid + version      -> a state too large to stand in its version record
          bundles    hash                -> class bundle
          log        position            -> the (uuid + version)s of one commit
          links      parent uuid + name + 0 + uuid + version -> when it appeared there, or left
          indexes    "ref" + uuid + uuid -> nothing: the second refers to the first
                     "idx", "unq", "txt" -> the rows of indexes (see `index_row.py`)
-         meta       name                -> what the store itself must know; "indexes": their definitions
+         meta       name                -> facts about the store itself; "indexes": their definitions
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def link_key(parent: bytes, name: str, uuid: bytes, version: int) -> bytes:
 
 
 def link_value(appeared: bool, date: str) -> bytes:
-    """b"+" or b"-", and when, in microseconds."""
+    """Return b"+" (appeared) or b"-" (left), and the date in microseconds."""
     return (b"+" if appeared else b"-") + micros_of(date).to_bytes(8, "big")
 
 
 def micros_of(date: str) -> int:
-    """Microseconds since 1970 of a moment in ISO 8601 with its offset."""
+    """Return the microseconds since 1970 of a moment in ISO 8601 with its offset."""
     return (datetime.fromisoformat(date) - _EPOCH) // _MICROSECOND
 
 
@@ -52,7 +52,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 INLINE_LIMIT = 64 << 10
-"""Bytes of state up to which it stands in the version record, read with it in one go."""
+"""A state of up to this many bytes is kept in its version record, so that one read finds both."""
 
 KeyValue = tuple[bytes, bytes]
 """One row of a space."""
@@ -65,7 +65,7 @@ def log_key(position: int) -> bytes:
 
 
 class Entry(NamedTuple):
-    """A pointer as stored: without the directory's path and the node, which are known from where it is read."""
+    """A pointer as stored: without the directory's path and the node, which the reader knows."""
 
     uuid: bytes
     name: str
@@ -81,16 +81,16 @@ class Entry(NamedTuple):
     date: str
     content: int  # the version whose state this is
     refs: int = 0  # how many references to others the state holds
-    keep: str = ""  # of a directory: which versions of what is in it are kept (see `retention.py`)
+    keep: str = ""  # a directory's rule for which versions are kept (see `objects/retention.py`)
 
     @property
     def is_directory(self) -> bool:
         return self.type == DIRECTORY
 
     def pack(self) -> bytes:
-        """uuid (16) + kind (1) + the other fields, so that resolving a path need not unpack them.
+        """Pack as uuid (16) + kind (1) + the other fields, so that resolving a path need not unpack them.
 
-        The last two are left out where they say nothing, so that an entry is packed as it always was.
+        The last two are left out where both are empty, so that such entries keep the bytes they have in older stores.
         """
         mark = _DIRECTORY_MARK if self.type == DIRECTORY else b"f"
         packed = engine.packb(self[1:] if self.refs or self.keep else self[1:_PLAIN])
@@ -98,11 +98,11 @@ class Entry(NamedTuple):
 
     @classmethod
     def unpack(cls, raw: bytes) -> Self:
-        fields = engine.unpackb(raw[17:])  # to make a tuple as such is quicker than by its names
+        fields = engine.unpackb(raw[17:])  # tuple.__new__ is quicker than the constructor
         return tuple.__new__(cls, (raw[:16], *fields, 0, "") if len(fields) == _PLAIN - 1 else (raw[:16], *fields))
 
     def wire(self, directory: str, node: str) -> PointerRow:
-        """The pointer (see `objects.Pointer`) as a plain map, which is what operations return."""
+        """Return the pointer (see `objects.Pointer`) as the plain map that operations return."""
         return {
             "uuid": self.uuid.hex(),
             "name": self.name,
@@ -131,21 +131,21 @@ def is_directory(raw: bytes) -> bool:
 
 
 def is_plain(raw: bytes) -> bool:
-    """Whether a packed entry tells of no references, nor of what is kept."""
+    """Whether a packed entry has neither references nor a retention rule."""
     return bool(raw[17:18] == _PLAIN_MARK)
 
 
 class VersionRecord(NamedTuple):
-    """One change of one object: what it was after it, where, who made it and how."""
+    """One version of one object: its entry, directory, author, operation and state."""
 
     raw: bytes  # the packed entry
     parent: bytes  # the uuid of the directory it was in
-    directory: str  # and its path
+    directory: str  # the path of that directory
     author: str
     operation: str
     parent_revision: str
     origin: str  # where a moved or copied object came from, else ""
-    state: bytes | None  # None: it stands in `states`, or at the version `Entry.content`, or is a directory
+    state: bytes | None  # None: it is in `states` or at the version `Entry.content`, or this is a directory
 
     @property
     def entry(self) -> Entry:

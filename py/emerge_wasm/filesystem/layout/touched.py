@@ -1,4 +1,4 @@
-"""What a change touches, and the rows of references and indexes that follow from it. Data; no I/O."""
+"""The entries that a change touches, and the rows of references and indexes derived from them. Data; no I/O."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .place import Above
 
 @dataclass(slots=True)
 class Touched:
-    """What was at a place before a change and what will be after it: packed entries, each with what is above it."""
+    """A packed entry before and after a change, each with the directories above it."""
 
     old: tuple[bytes, Above] | None = None
     new: tuple[bytes, Above] | None = None
@@ -18,15 +18,15 @@ class Touched:
 
 @dataclass(slots=True)
 class Following:
-    """The rows that follow from the things of a change that were looked at so far, by one catalogue."""
+    """The rows derived so far from the touched entries of a change, by one catalogue."""
 
     catalogue: bytes
     seen: set[bytes] = field(default_factory=set)
     puts: dict[bytes, bytes] = field(default_factory=dict)
     deletes: dict[bytes, bytes] = field(default_factory=dict)
-    left: dict[bytes, bytes] = field(default_factory=dict)  # of unique indexes
+    left: dict[bytes, bytes] = field(default_factory=dict)  # rows of unique indexes
     taken: dict[bytes, bytes] = field(default_factory=dict)
-    defined: Catalogue | None = None  # what the definitions become
+    defined: Catalogue | None = None  # the new definitions, if the change alters them
     dropped: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -34,7 +34,7 @@ class Following:
 
 
 class Taken(Exception):
-    """The values that a unique index keeps apart are those of another object already: `holder` is its row."""
+    """A unique index already holds these values for another object; `holder` is its row."""
 
     def __init__(self, key: bytes, holder: bytes) -> None:
         super().__init__(key, holder)

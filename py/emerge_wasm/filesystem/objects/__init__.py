@@ -1,1 +1,1 @@
-"""Reading and writing objects: their states, code, references and how many versions are kept."""
+"""Reading and writing objects: their states, code, references and retention."""

@@ -1,4 +1,4 @@
-"""What can be said of a class without running it: methods, help, code; and its bundles for those who run it."""
+"""Describe a class without running it (methods, help, code), and answer class bundles to clients that run it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects made of others: values added to a list inside one (add), one made of two (mixin)."""
+"""Add values to a list inside an object (add), and make one object of two (mixin)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def add(
 
 
 def _list_in(state: Any, field: str, path: str) -> list[object]:
-    """The list that `field` (`orders`, `orders.0.lines`) leads to; an absent or empty last field becomes one."""
+    """Return the list at `field` (`orders`, `orders.0.lines`); an absent or None last field becomes one."""
     value = state
     for step, part in enumerate(parts := field.split(".")):
         fields = value.fields if isinstance(value, Record) else value
@@ -76,7 +76,7 @@ async def mixin(
 
 
 async def _class_of(core: Core, found: Found, bundles: dict[str, bytes]) -> Bundle | None:
-    """The bundle of an object's class, it and all it requires now among `bundles`."""
+    """Return the bundle of an object's class, and add it and all it requires to `bundles`."""
     if not found.entry.bundle:
         return None
     bundles |= await load_bundles(core, found.entry.bundle)

@@ -1,8 +1,8 @@
-"""Three-way merge of an object's fields: what two writers made of one version, against that version.
+"""Three-way merge of the fields that two writers changed, against the version that both started from.
 
 A field changed on one side only is taken from there. One changed on both is merged by the rule that its class names
 (`field(metadata={"merge": …})`): "sum", "union", "last" (mine), or a function of (base, theirs, mine), which runs in
-the sandbox. Without a rule it is a conflict, also when both made it the same: two who count one up from 5 mean 7.
+the sandbox. Without a rule it is a conflict, even when both values are equal: two who increment 5 mean 7.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..tree.load import load_state
 from .read import load_bundles
 
 Edit = Callable[[Entry, bytes | None], tuple[Entry, bytes]]
-"""Given the entry that is there (or a fresh one) and its state: the entry with its new class and so on, and state."""
+"""Maps the current (or a fresh) entry and its state to the entry with its new class and so on, and the new state."""
 
 _ABSENT = object()
 
@@ -37,9 +37,10 @@ _CLASS = ("type", "class_name", "bundle")
 async def merge(
     core: Core, context: Context, place: Place, old: Entry, version: int, edit: Edit
 ) -> tuple[Entry, Entry, bytes]:
-    """(the version that was edited, the entry, the state) of an edit that was made from an older version.
+    """Merge an edit of an older version; return that version's entry, the merged entry and the merged state.
 
-    Conflict, with base, theirs and mine, where the two sides do not go together.
+    Raises:
+        Conflict: the two sides cannot be merged; it has base, theirs and mine.
     """
     raw = (await core.store.get([("versions", version_key(old.uuid, version))]))[0]
     theirs = await load_state(core, old, place.path)
@@ -67,7 +68,7 @@ async def merge(
 def merge_fields(
     base: dict[str, object], theirs: dict[str, object], mine: dict[str, object]
 ) -> tuple[dict[str, object], dict[str, Sides]]:
-    """The merged fields, in the order of theirs, and (base, theirs, mine) of those that both sides changed."""
+    """Return the merged fields, in the order of theirs, and (base, theirs, mine) of those that both sides changed."""
     merged: dict[str, object] = {}
     overlapping: dict[str, Sides] = {}
     for name in {**theirs, **mine}:
@@ -90,7 +91,7 @@ def conflict(
     base: bytes | None,
     fields: list[str],
 ) -> Conflict:
-    """The error of two edits that do not go together, with all that is needed to settle it."""
+    """Make the error of two edits that cannot be merged, with all that is needed to resolve it."""
     return Conflict(
         f"{place.path} is at version {old.version}; this was made from version {version}, "
         + (f"and both changed: {', '.join(fields)}" if fields else "which is kept no more"),
@@ -105,7 +106,7 @@ def conflict(
 
 
 def _pick(base: list[str], theirs: list[str], mine: list[str]) -> list[str] | None:
-    """The side that changed, or what both say; None when they differ."""
+    """Return the side that changed, or the value that both have; None when they differ."""
     if mine in (base, theirs):
         return theirs
     return mine if base == theirs else None
@@ -165,7 +166,7 @@ def _sum(base: Any, theirs: Any, mine: Any) -> object:
 
 
 def _union(base: Any, theirs: object, mine: object) -> object:
-    """What either side added, less what either removed, in the order of theirs; a key that both changed is mine."""
+    """Join what either side added, less what either removed, in the order of theirs; a key changed by both is mine."""
     if isinstance(theirs, dict) and isinstance(mine, dict):
         before = base or {}
         kept = {key: value for key, value in theirs.items() if key in mine or key not in before}

@@ -1,4 +1,4 @@
-"""Reading objects: get, getobject, cat, and the versions of one object."""
+"""Read objects: get, getobject, objects, cat, and the versions of one object."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ async def objects(core: Core, context: Context, path: str, cursor: str, limit: i
 
 
 def _fitting(entries: list[Entry]) -> list[Entry]:
-    """The first of these whose states fit into a page; one at least."""
+    """Return the first entries whose states fit into a page, at least one."""
     sizes = accumulate(entry.size for entry in entries)
     return [entry for entry, size in zip(entries, sizes, strict=True) if size <= PAGE_BYTES] or entries[:1]
 
 
 async def cat(core: Core, context: Context, path: str, version: int, as_of: str) -> object:
-    """The state at `path`; when nothing is there, the longest prefix before a dot that exists, and a property of it."""
+    """Return the state at `path`, or else a property of the object at the longest prefix before a dot that exists."""
     ways = readings(path)
     for object_path, properties in ways:
         if len(ways) > 1 and not await _is_there(core, object_path, as_of):
@@ -76,13 +76,13 @@ async def _is_there(core: Core, path: str, as_of: str) -> bool:
     moment = read_moment(as_of)
     try:
         names = await name(core, path, moment)
-    except Invalid:  # no uuid of the registry
+    except Invalid:  # not a uuid of the registry
         return False
     return (await (find_at(core, names, moment) if moment else find_place(core, names))).raw is not None
 
 
 def readings(path: str) -> list[tuple[str, list[str]]]:
-    """Every way to read a path as an object's and properties, the longest object name first: names may hold dots."""
+    """Return every split of a path into an object's path and properties, longest name first: names may hold dots."""
     names = split_path(path)
     if not names:
         return [(path, [])]
@@ -93,7 +93,7 @@ def readings(path: str) -> list[tuple[str, list[str]]]:
 
 
 async def _reach(core: Core, context: Context, value: object, properties: list[str], path: str, as_of: str) -> object:
-    """What the properties lead to from a value, on into the objects that references name."""
+    """Follow properties from a value, through references into other objects."""
     for number, property in enumerate(properties):
         if isinstance(value, Reference):
             target = f"/{REGISTRY}/{value.uuid}"
@@ -103,7 +103,7 @@ async def _reach(core: Core, context: Context, value: object, properties: list[s
                 if core.dispatch is None or context.transaction:
                     raise
                 onwards: Any = core.dispatch("cat", [".".join([target, *properties[number:]]), 0, as_of], context)
-                return await onwards  # on a node: of another one
+                return await onwards  # on a node, the object may be on another one
             state = decode(await load_state(core, found.entry, found.path))
             value = {**found.entry.wire(found.directory, core.node), **state}
         value = _member(value, property, ".".join([path, *properties[:number]]))
@@ -130,7 +130,7 @@ async def versions(core: Core, context: Context, path: str, before: int, limit: 
 
 
 async def load_bundles(core: Core, bundle: str, state: bytes = b"") -> dict[str, bytes]:
-    """A bundle, those of the values in a state, and all that they require, by hash; what is absent is left out."""
+    """Load a bundle, those of the values in a state, and all that they require, by hash; absent ones are left out."""
     found: dict[str, bytes] = {}
     wanted = list({bundle, *bundles_in(state)} - {""})
     while wanted:
@@ -143,5 +143,5 @@ async def load_bundles(core: Core, bundle: str, state: bytes = b"") -> dict[str,
 
 @lru_cache(maxsize=1024)
 def _requires(hash: str, raw: bytes) -> tuple[str, ...]:
-    """The bundles that one requires; found out once, for it is asked at every run."""
+    """Return the bundles that one requires; cached, as every run asks for them."""
     return tuple(parse(raw, hash).requires)

@@ -1,4 +1,4 @@
-"""References between objects: which object refers to which. `indexing.py` keeps them."""
+"""List references between objects, in both directions. `indexes/maintain.py` keeps their rows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def references(core: Core, context: Context, path: str, back: bool, cursor
 
 
 async def back_references(core: Core, context: Context, uuid: bytes, cursor: str, limit: int) -> EntryPage:
-    """The page of objects here that refer to the one with this uuid, wherever that is."""
+    """Return a page of the objects here that refer to the object with this uuid, which may be on another node."""
     check_limit(limit)
     after = _after(cursor)
     prefix = REFERENCE + uuid
@@ -50,7 +50,7 @@ async def _page(core: Core, context: Context, uuids: list[bytes], limit: int) ->
 
 
 async def _pointers(core: Core, context: Context, uuids: Iterable[bytes]) -> PointerRows:
-    """The pointers of those objects that are there and that the caller may read."""
+    """Return the pointers of those objects that exist and that the caller may read."""
     pointers = []
     for uuid in uuids:
         try:
@@ -61,7 +61,7 @@ async def _pointers(core: Core, context: Context, uuids: Iterable[bytes]) -> Poi
 
 
 async def _pointer(core: Core, context: Context, path: str) -> PointerRow:
-    """Here, or (on a node) where it is."""
+    """Return the pointer of an object here or, on a node, elsewhere in the cluster."""
     try:
         found = await find(core, context, path)
     except NotFound:

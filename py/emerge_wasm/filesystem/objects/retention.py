@@ -1,6 +1,6 @@
-"""Which versions are kept: all, so many, or those of so many days, as the nearest directory above says.
+"""Decide which versions are kept: all, a number, or those of some days, by the rule of the nearest directory above.
 
-What is no longer kept goes in the commit that makes a newer version, the oldest first.
+The commit of a newer version removes those that are no longer kept, the oldest first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KEEP = re.compile(r"(?P<count>[1-9][0-9]{0,8})(?P<days> ?d(ays?)?)?")
 
 
 def check_keep(keep: str) -> str:
-    """The rule as it is kept: "", "all", "10" or "30 days". Invalid for anything else."""
+    """Return the rule in its stored form: "", "all", "10" or "30 days"; raise Invalid for anything else."""
     if keep in ("", ALL):
         return keep
     found = _KEEP.fullmatch(keep)
@@ -41,7 +41,7 @@ def check_keep(keep: str) -> str:
 
 
 def rule_of(place: Place) -> str:
-    """What the nearest directory above says (the place itself, where it is one)."""
+    """Return the rule of the nearest directory, which may be the place itself."""
     kept = (_keep_of(raw) for raw in reversed(place.chain) if is_directory(raw))
     return next(filter(None, kept), ALL)
 
@@ -54,8 +54,7 @@ def _keep_of(raw: bytes) -> str:
 async def prune(core: Core, change: Change, entry: Entry, rule: str) -> None:
     """Add to a change the removal of versions of an entry that its rule no longer keeps.
 
-    `entry` is as it will be; its own version and the one whose state it has stay, as does each on whose state a kept
-    one leans.
+    `entry` is the new version. It stays, as does every version whose state it or a kept version uses.
     """
     if rule == ALL or entry.is_directory:
         return
@@ -70,7 +69,9 @@ async def prune(core: Core, change: Change, entry: Entry, rule: str) -> None:
         old = [(key, record) for key, record in records if record.entry.version <= entry.version - count]
     kept = [record.entry.content for _, record in records[len(old) :]]
     leaned_on = {entry.content, *kept}
-    if len(rows) == AT_ONCE and len(old) == len(rows):  # the next one, not seen here, may lean on the last of these
+    if len(rows) == AT_ONCE and len(old) == len(
+        rows
+    ):  # the next version, not read here, may use the state of the last of these
         leaned_on.add(old[-1][1].entry.content)
     for key, record in old:
         if record.entry.version not in leaned_on:
@@ -101,7 +102,7 @@ async def retain(core: Core, context: Context, path: str, keep: str | None) -> s
 
 
 async def _prune_below(core: Core, context: Context, path: str) -> None:
-    """Drop what is no longer kept of all that is below a directory now."""
+    """Remove the versions that are no longer kept of all that is below a directory."""
     everything = replace(context, superuser=True)
     paths = [child_path(at, child.name) async for child, at in walk_tree(core, everything, path)]
     for each in paths:

@@ -1,4 +1,4 @@
-"""Changing objects: store and update. Every change is a version, and one commit with all that belongs to it."""
+"""Change objects: store and update. Every change is a version, and one commit with all that belongs to it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Also = Callable[[Change, Entry], Awaitable[None]]
 
 @dataclass(slots=True)
 class Write:
-    """One object to write: `edit` says how, `version` what it was made from (0: whatever is there), `mine` its state.
+    """One object to write: `edit` makes its new state, `version` is the base (0: the newest), `mine` the state sent.
 
-    `needs` wants the old state given to `edit`; `uuid` insists that the object is still that one; `perms` are those
-    that it shall have ("": those it has). `also` adds to the change what belongs to the version that was made.
+    `needs`: `edit` needs the old state. `uuid`: the object must still be this one. `perms`: its new permissions ("":
+    unchanged). `also` adds to the change what belongs to the new version.
     """
 
     names: PathNames
@@ -111,8 +111,11 @@ async def update(core: Core, context: Context, path: str, changes: bytes, versio
 async def save_run(
     core: Core, context: Context, names: PathNames, entry: Entry, state: bytes, operation: str, also: Also
 ) -> PointerRow:
-    """The version that a run made of the version it began with. Invalid for what is no state: a process that ran
-    shipped code may send anything."""
+    """Store the state that a run made from the version it began with.
+
+    Raises:
+        Invalid: it is no state; a process that ran shipped code may send anything.
+    """
     _check_state(state, join_path(*names))
     write = Write(names, lambda now, old: (now, state), entry.version, state, uuid=entry.uuid, also=also)
     return (await change_objects(core, context, [write], operation))[0]
@@ -129,9 +132,9 @@ def _check_state(state: bytes, path: str) -> dict[str, object]:
 
 
 async def check_bundles(core: Core, needed: set[str], sent: dict[str, bytes], path: str) -> Puts:
-    """Check that the classes needed, and all they require, are sent along or already here; the new ones to put.
+    """Check that the needed classes, and all they require, are sent along or stored; return the new ones to put.
 
-    A hash sent with no bytes is one that the sender believes to be here.
+    A hash sent with no bytes is one that the sender believes to be stored.
     """
     puts: Puts = []
     missing: list[str] = []
@@ -160,7 +163,7 @@ async def check_bundles(core: Core, needed: set[str], sent: dict[str, bytes], pa
 async def change_objects(
     core: Core, context: Context, writes: list[Write], operation: str, puts: Sequence[tuple[str, bytes, bytes]] = ()
 ) -> PointerRows:
-    """Read, edit and write objects as one commit, again when somebody else's commit came between."""
+    """Read, edit and write objects in one commit, and again when another commit came between."""
 
     async def attempt() -> PointerRows:
         change = Change(puts=list(puts), dates=core.dates, context=context)
@@ -207,7 +210,7 @@ async def _write_one(
 
 
 def _kept_perms(context: Context, place: Place, old: Entry, perms: str, version: int) -> str:
-    """The permissions of an object that is stored over: other ones than it has are a chmod, which is its owner's."""
+    """Return the permissions of an overwritten object; changing them is a chmod, which only its owner may do."""
     if not perms or perms == old.perms or not (version or access.owns(context, place.chain[-1])):
         return old.perms
     access.check_owner(context, place, "permissions")
@@ -227,8 +230,12 @@ def _check_gone(place: Place, write: Write) -> None:
 
 
 def _is_stale(place: Place, old: Entry, write: Write) -> bool:
-    """Whether there is a newer version than the write was made from. Invalid for what holds no state; Conflict when
-    it is another object."""
+    """Whether there is a newer version than the one that the write is based on.
+
+    Raises:
+        Invalid: it is a directory, which holds no state.
+        Conflict: it is another object.
+    """
     path = place.path
     if old.is_directory:
         raise Invalid(f"{path} is a directory", path=path, remedy="choose another name")

@@ -1,1 +1,1 @@
-"""Running methods: in turn, with what they reach, what they leave; and how one is executed in a process."""
+"""Running methods: their order, their access to the filesystem, their receipts, and their execution in a process."""

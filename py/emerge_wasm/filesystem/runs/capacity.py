@@ -1,6 +1,6 @@
-"""How many methods compute at once: a run has a seat while it computes, and none while it waits for the filesystem.
+"""Limit how many methods compute at once: a run holds a seat while it computes, none while it waits for the filesystem.
 
-So runs that wait for each other's objects never hold what the others need to go on. Locks and queues, nothing else.
+So runs that wait for each other's objects never hold the seats that the others need. Locks and queues, nothing else.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from contextlib import asynccontextmanager
 from ...errors import LimitExceeded
 
 WAITING = 1024
-"""Runs that wait to begin."""
+"""Runs that may wait to begin."""
 
 LENT = 64
-"""Runs that have begun and lent their seats: each is a process. One more keeps its seat while it waits."""
+"""Runs that may have lent their seats, each a process. Any further one keeps its seat while it waits."""
 
 
 class Capacity:
-    """The seats of one filesystem's runner. Those who come back to theirs go before those who begin."""
+    """The seats of one filesystem's runner. Runs that take theirs back go before those that begin."""
 
     def __init__(self) -> None:
         self.taken = 0
@@ -34,7 +34,7 @@ class Capacity:
         return len(self._beginning)
 
     async def take(self, size: int, *, back: bool = False) -> None:
-        """One of `size` seats (0: there is no bound). LimitExceeded when too many wait to begin."""
+        """Take one of `size` seats (0: there is no bound); raise LimitExceeded when too many wait to begin."""
         if not size or self.taken < size:
             self.taken += 1
             return
@@ -44,7 +44,7 @@ class Capacity:
         seat = asyncio.get_running_loop().create_future()
         queue.append(seat)
         try:
-            await seat  # whoever leaves hands over theirs
+            await seat  # `leave` hands over a seat
         except asyncio.CancelledError:
             if not seat.cancelled():  # it was handed over already
                 self.leave()
@@ -53,7 +53,7 @@ class Capacity:
             raise
 
     def leave(self) -> None:
-        """Give a seat to who waits for one."""
+        """Hand the seat over to a run that waits, or free it."""
         for queue in (self._returning, self._beginning):
             while queue:
                 seat = queue.popleft()
@@ -64,18 +64,18 @@ class Capacity:
 
 
 class Seat:
-    """That of one run."""
+    """The seat of one run."""
 
     def __init__(self, capacity: Capacity, size: int) -> None:
         self._capacity = capacity
         self._size = size
         self._held = False
-        self._waits = 0  # for how much the run waits at once
+        self._waits = 0  # how many things the run waits for at once
         self._lent = False
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """For the time of the run."""
+        """Hold the seat for the run."""
         await self._take()
         try:
             yield
@@ -84,7 +84,7 @@ class Seat:
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:
-        """While the run waits others have it; afterwards it is taken again, but by what is cancelled."""
+        """Lend the seat to others while the run waits, and take it back afterwards, unless cancelled."""
         self._waits += 1
         self._lend()
         try:

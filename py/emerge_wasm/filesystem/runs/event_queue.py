@@ -1,4 +1,4 @@
-"""What happens in a run, on its way from those who run to the one who looks. Locks and queues, nothing of the store."""
+"""Queue the events of runs from those that run to the one reader. Locks and queues, nothing of the store."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 from ...operations import Wire
 
 ROOM = 256
-"""Events that wait for a slow reader; then those who run wait for it."""
+"""Events that wait for a slow reader; beyond that, `put` waits."""
 
 JOINED = 8192
-"""Characters up to which pieces of output that wait become one event."""
+"""Characters up to which waiting pieces of output are joined to one event."""
 
 
 class Feed:
-    """A queue of events: see `runstream`."""
+    """A queue of the events of `runstream`."""
 
     def __init__(self) -> None:
         self._events: deque[Wire] = deque()
@@ -24,7 +24,7 @@ class Feed:
         self._room = asyncio.Event()
 
     def write(self, path: str, text: str) -> None:
-        """What was printed; it never waits, since each run's output has a limit."""
+        """Queue printed text; this never waits, since each run's output has a limit."""
         last = self._events[-1] if self._events else {}
         if last.get("event") == "output" and last["path"] == path and len(last["text"]) < JOINED:
             last["text"] += text
@@ -40,7 +40,7 @@ class Feed:
         self._some.set()
 
     async def read(self, work: Callable[[Feed], Awaitable[None]]) -> AsyncGenerator[Wire, None]:
-        """The events of some work, until it ends; what ends it otherwise is raised. Closing this cancels the work."""
+        """Do some work and yield its events; an error of the work is raised. Closing this cancels the work."""
         task = asyncio.ensure_future(work(self))
         task.add_done_callback(lambda _: self._some.set())
         try:
@@ -59,7 +59,7 @@ class Feed:
 
 
 async def together(works: Iterable[Coroutine[object, object, None]]) -> None:
-    """Do all of it at once; when one fails, or this is cancelled, none goes on."""
+    """Run all works at once; when one fails, or this is cancelled, cancel the others."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         await asyncio.gather(*tasks)

@@ -1,6 +1,6 @@
-"""What a running method reaches of the filesystem: what its caller does, and no more often than it may.
+"""Give a running method the filesystem with its caller's rights and a limited number of calls.
 
-Dispatches by what it is given, so that on a node a method sees the whole cluster.
+Uses the dispatch that it is given, so that on a node a method sees the whole cluster.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ...operations import Dispatch, Values, Wire, find_operation
 from .capacity import Seat
 
 CALLS = 10_000
-"""Calls of the filesystem that one run may make; a stream is one."""
+"""Calls of the filesystem that one run may make; a stream counts as one."""
 
 
 class Caller:
-    """The Host of one run, on behalf of who asked for it; over when that run is."""
+    """The Host of one run, on behalf of its caller; it ends with the run."""
 
     def __init__(
         self,
@@ -87,8 +87,10 @@ class Caller:
 
     @asynccontextmanager
     async def _noted(self) -> AsyncIterator[None]:
-        """Something that is awaited here, to be ended with the run, which computes nothing meanwhile. A task may do so
-        within itself: a method that runs in this very loop is part of who waits for it."""
+        """Note the current task, so that `close` cancels it, and lend the seat of the run while it waits.
+
+        A task may do so again within itself: a method that runs in this loop shares its caller's task.
+        """
         if self._over:
             raise self._is_over()
         task = asyncio.current_task()
@@ -104,8 +106,7 @@ class Caller:
 
     # --- the end
     async def close(self) -> None:
-        """Refuse what comes later, and end what is under way: nobody waits for it any more. When this returns, none of
-        it does anything more."""
+        """Refuse later calls, cancel those under way, and wait until they have ended."""
         self._over = True
         tasks = [task for task in self._under_way if task is not asyncio.current_task()]
         for task in tasks:
@@ -114,12 +115,12 @@ class Caller:
             await asyncio.wait(tasks)
 
     def check(self) -> None:
-        """LimitExceeded for a run that made too many calls, even when it took no notice."""
+        """Raise LimitExceeded for a run that made too many calls, even when its code caught the error."""
         if self._left < 0 and self._limited is not None:
             raise self._limited
 
     def meaning(self, error: EmergeError) -> EmergeError:
-        """The limit that a method met, where its failure is no more than that."""
+        """Return the limit error that caused a method's failure, or the failure itself."""
         if self._left < 0:
             self.check()
         limited = self._limited
@@ -130,6 +131,6 @@ class Caller:
 
 
 def inside(context: Context, uuid: str) -> Context:
-    """The context of what a run of this object calls: the caller's, and what it is inside of."""
+    """Return the context of what a run of this object calls: the caller's, with the run and its transaction added."""
     held = (*context.held, context.transaction) if context.transaction else context.held
     return replace(context, runs=(*context.runs, uuid), held=held, via="run")

@@ -1,4 +1,4 @@
-"""One method of one object: taken in turn, run by the runner, and what it changed stored with its receipt."""
+"""Run one method of one object in its turn, and store what it changed with its receipt."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ OBJECT_LOCKS = Part(ObjectLocks)
 CAPACITY = Part(Capacity)
 
 ATTEMPTS = 5
-"""Times that a method is run on what is newest by then, when others change meanwhile what it changes."""
+"""Times that a method is run, each on the newest version, when others change the same fields meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What is to be run. `operation` is that of the version it makes; a `query` keeps its results."""
+    """A method call to run. `operation` is that of the version it makes; a `query` keeps its results."""
 
     method: str
     args: list[object]
     kwargs: dict[str, object]
-    arguments: str  # their digest
+    arguments: str  # digest of args and kwargs
     operation: str = "run"
 
     @property
@@ -49,7 +49,7 @@ class RunRequest:
 def make_request(
     path: str, method: str, args: list[object], kwargs: dict[str, object], operation: str = "run"
 ) -> RunRequest:
-    """NotFound for what is no method's name."""
+    """Make the request of a method call; raise NotFound for what is no method's name."""
     if not method.isidentifier():
         raise NotFound(f"no method is called {method[:80]!r}", path=path, remedy="see methods(path)")
     return RunRequest(method, args, kwargs, digest([args, kwargs]), operation)
@@ -70,8 +70,10 @@ async def invoke(
     tell: Callable[[str], None] | None = None,
     found: Found | None = None,
 ) -> RunResult:
-    """{"result", "output", "milliseconds", "pointer", "receipt"} of a method of the object at a path; `tell` hears what
-    it prints. `found` is what is there, for whoever has just looked."""
+    """Run a method of the object at a path, and store what it changed.
+
+    `tell` is called with what it prints. `found` is the object, if the caller has already found it.
+    """
     runner_of(core, path)
     found = found or await find(core, context, path, "x")
     if found.entry.is_directory:
@@ -96,7 +98,7 @@ async def _find_again(core: Core, context: Context, path: str, before: Found) ->
 
 
 def _may_repeat(error: Conflict, found: Found) -> bool:
-    """Whether it is that of a save whose object has a newer version: then there is something to begin anew from."""
+    """Whether the error is of a save whose object has a newer version, from which the run can begin again."""
     return error.path == found.path and isinstance(error.details.get("theirs"), bytes) and "fields" in error.details
 
 

@@ -1,6 +1,6 @@
-"""One run at a time of each object: who waits for whom, and runs that would wait for one another for ever.
+"""Serialise the runs of each object, and detect runs that would deadlock.
 
-A run inside a run of the same object (it calls `fs`, which runs another method of it) goes straight through. Locks
+A run inside a run of the same object (it calls `fs`, which runs another method of it) does not wait. Locks
 and names, nothing else; works for one process.
 """
 
@@ -13,11 +13,11 @@ from ...errors import Conflict, LimitExceeded
 from ..keyed_lock import KeyedLock
 
 DEPTH = 16
-"""Runs inside one another."""
+"""Runs that may be nested."""
 
 
 class ObjectLocks:
-    """The locks of the objects that run, by uuid. `len` counts those that run or wait to."""
+    """Locks of objects by uuid. `len` counts the objects that run or wait to run."""
 
     def __init__(self) -> None:
         self._locks = KeyedLock[str]()
@@ -33,9 +33,11 @@ class ObjectLocks:
 
     @asynccontextmanager
     async def take(self, uuid: str, runs: tuple[str, ...], path: str) -> AsyncIterator[bool]:
-        """The object for one run, inside those of `runs`; gives whether it had to be waited for.
+        """Hold an object for one run nested in `runs`; yield whether another run had it.
 
-        LimitExceeded below DEPTH runs, Conflict when whoever has it waits, by whatever way, for one of `runs`.
+        Raises:
+            LimitExceeded: DEPTH runs are nested already.
+            Conflict: the run that has the object waits, directly or not, for one of `runs`.
         """
         if len(runs) >= DEPTH:
             raise LimitExceeded(

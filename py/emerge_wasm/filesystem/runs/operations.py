@@ -1,4 +1,4 @@
-"""Running methods where the objects live: of one object, or of all in a directory, at once or as it happens."""
+"""Run methods where the objects live: of one object or of all in a directory, with one answer or as a stream."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .event_queue import Feed, together
 from .invoke import RunRequest, invoke, make_request, runner_of
 
 UNBOUND = 8
-"""Runs at once in a directory, by a runner that has no bound."""
+"""Concurrent runs in a directory when the runner has no bound."""
 
 PROGRESS_SECONDS = 0.1
-"""Between two events of progress."""
+"""Seconds between two events of progress."""
 
 
 async def run(
@@ -63,7 +63,7 @@ async def query(core: Core, context: Context, path: str) -> object:
     return (await invoke(core, context, path, ask))["result"]
 
 
-# --- as it happens
+# --- streams of events
 async def _events(
     core: Core, context: Context, path: str, ask: RunRequest, *, tell: bool = False
 ) -> AsyncGenerator[Wire, None]:
@@ -84,7 +84,7 @@ async def _events(
 
 
 async def _one(core: Core, context: Context, path: str, shown: str, ask: RunRequest, feed: Feed | None) -> Wire:
-    """The event of one object's run."""
+    """Run the method of one object; return the event of its result or error."""
     try:
         done = await invoke(core, context, path, ask, None if feed is None else lambda text: feed.write(shown, text))
     except EmergeError as error:
@@ -93,7 +93,7 @@ async def _one(core: Core, context: Context, path: str, shown: str, ask: RunRequ
 
 
 class _Sweep:
-    """A run of all objects in a directory that the caller may run, as many at once as the runner is good for."""
+    """A run of all objects in a directory that the caller may run, several at once."""
 
     def __init__(self, core: Core, context: Context, found: Found, ask: RunRequest, tell: bool) -> None:
         self.core = core
@@ -124,8 +124,9 @@ class _Sweep:
         await self._report(feed, always=True)
 
     def _width(self) -> int:
-        """Twice what the runner runs at once, so that it does not wait for the store; in a transaction there is one
-        after the other, each to be undone as a whole."""
+        """Return the number of concurrent runs: twice the runner's size, so that it does not wait for the store; 1 in a
+        transaction, so that each can be undone as a whole.
+        """
         return 1 if self.context.transaction else 2 * runner_of(self.core, self.found.path).size or UNBOUND
 
     async def _names(self) -> AsyncGenerator[str, None]:

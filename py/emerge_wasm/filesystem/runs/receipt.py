@@ -1,8 +1,7 @@
-"""Receipts: what a run of a method ran on, with what, and what came of it, so that a result can be explained and
-repeated.
+"""Receipts: the version, arguments and result of each run, so that a result can be explained and repeated.
 
 Space receipts: uuid + microseconds (8) + random (8) -> the receipt. That of a run that made a version is in its commit;
-the others are gathered and written together a moment later. When the process dies in that moment they are lost.
+the others are written together a moment later. When the process dies in that moment they are lost.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from ..tree.find import find
 from ..tree.load import check_limit
 
 KEPT = 100
-"""Receipts of an object; older ones go, some now and then."""
+"""Receipts kept for an object; older ones are removed now and then."""
 
 _AT_ONCE = 500
-"""Rows of one commit, where the store takes so many."""
+"""Rows of one commit, where the store takes that many."""
 
 _PRUNED = 24
 """Old receipts that one run removes at most."""
@@ -39,7 +38,7 @@ _log = logging.getLogger("emerge.filesystem")
 
 
 class ReceiptWriter:
-    """Writes receipts behind the runs that made them: many in one commit, and again when the store refuses them.
+    """Writes receipts in the background, many in one commit, and again when the store refuses them.
 
     `pause` is in seconds: how long receipts are gathered; it grows up to `longest` while the store refuses. `most` rows
     wait at most; the oldest are dropped beyond that.
@@ -61,7 +60,7 @@ class ReceiptWriter:
             self._task = asyncio.get_running_loop().create_task(self._work(store))
 
     async def flush(self, store: Store) -> bool:
-        """Write now what waits; whether the store took all of it. What it refuses waits on."""
+        """Write now what waits; return whether the store took all of it. What it refuses waits on."""
         return await self._write(store)
 
     async def close(self, store: Store) -> None:
@@ -80,7 +79,7 @@ class ReceiptWriter:
             pause = self._pause if await self._write(store) else min(2 * pause, self._longest)
 
     async def _write(self, store: Store) -> bool:
-        """Whether all of it could be written."""
+        """Write what waits; return whether the store took all of it."""
         async with self._lock:
             self._drop()
             waiting = self._waiting
@@ -88,14 +87,14 @@ class ReceiptWriter:
                 some = _first_of(waiting, min(_AT_ONCE, store.capabilities.largest_batch))
                 try:
                     await store.commit(some)
-                except Exception as error:  # of any kind: nobody else hears of it
+                except Exception as error:  # any error: there is no caller to raise it to
                     _log.warning("%d receipts cannot be written yet: %s", len(waiting.puts), error)
                     return False
                 del waiting.puts[: len(some.puts)], waiting.deletes[: len(some.deletes)]
             return True
 
     def _drop(self) -> None:
-        """Forget the oldest of too many."""
+        """Drop the oldest rows beyond the limit."""
         lost = len(self._waiting.puts) - self._most
         if lost > 0:
             _log.warning("%d receipts are lost: more than %d wait to be written", lost, self._most)
@@ -112,23 +111,23 @@ RECEIPT_WRITER = Part(ReceiptWriter)
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Of one run; `wire` is what `receipts` returns, with no version made yet."""
+    """The receipt of one run; `wire` is what `receipts` returns, with no version made yet."""
 
     uuid: bytes
     stamp: bytes  # the key after the uuid
     wire: RunReceipt
 
     def made(self, version: int) -> RunReceipt:
-        """What `receipts` tells of it, once it is known which version it made (0: none)."""
+        """Return the row of `receipts`, with the version that the run made (0: none)."""
         return {**self.wire, "made": version}
 
     def put(self, batch: Batch, version: int) -> None:
-        """Add it to what is committed."""
+        """Add the receipt to a batch."""
         packed = engine.packb(self.made(version))
         batch.put("receipts", self.uuid + self.stamp, packed)
 
     async def prune(self, core: Core, context: Context, batch: Batch) -> None:
-        """Add to a batch, one time in sixteen, the removal of what is no longer kept.
+        """Add to a batch, one time in sixteen, the removal of receipts beyond KEPT.
 
         Not in a transaction, which would be overtaken by the next run of the object.
         """
@@ -137,11 +136,11 @@ class Receipt:
             batch.deletes += [("receipts", key) for key, _ in rows[: -(KEPT - 1)][:_PRUNED]]
 
     async def write(self, core: Core, context: Context) -> None:
-        """Keep that of a run that made no version."""
+        """Write the receipt of a run that made no version."""
         batch = Batch()
         self.put(batch, 0)
         await self.prune(core, context, batch)
-        if context.transaction:  # it is part of it
+        if context.transaction:  # the receipt is part of it
             await core.store.commit(batch)
         else:
             RECEIPT_WRITER.of(core).add(core.store, batch)
@@ -150,7 +149,7 @@ class Receipt:
 def make_receipt(
     core: Core, context: Context, entry: Entry, method: str, arguments: str, result: str, milliseconds: float
 ) -> Receipt:
-    """The receipt of a run on this version of an object. `arguments` and `result` are digests."""
+    """Make the receipt of a run on this version of an object. `arguments` and `result` are digests."""
     date = core.dates.clock()
     stamp = micros_of(date).to_bytes(8, "big") + os.urandom(8)
     wire: RunReceipt = {
@@ -170,7 +169,7 @@ def make_receipt(
 
 
 def digest(value: object) -> str:
-    """SHA-256 (hex) of an encoded value."""
+    """Return the SHA-256 (hex) of an encoded value."""
     return sha256(encode(value)).hexdigest()
 
 

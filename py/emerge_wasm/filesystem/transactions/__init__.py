@@ -1,1 +1,1 @@
-"""Transactions: a store over the store, and what it has seen."""
+"""Transactions: an overlay over the store, and what it has read."""

@@ -1,4 +1,4 @@
-"""A store over a store, whose commits stay in memory: what a transaction sees and has made, until it is committed.
+"""An overlay over a store: what a transaction has read and changed, kept in memory until it is committed.
 
 Awaits the store below and nothing else. Must not import the filesystem's operations.
 """
@@ -17,19 +17,19 @@ from .seen import RowMap, Seen
 ROWS_LIMIT = 100_000
 BYTES_LIMIT = 256 << 20
 LASTING = frozenset(("versions", "states", "bundles"))
-"""Spaces whose rows do not change once they are there."""
+"""Spaces whose rows never change once written."""
 
 BASE_ROWS = 1000
 
 
 class Overlay:
-    """Reads see the store below with all that was committed here; nothing reaches it before `settle`.
+    """A store that shows the store below with all that was committed here.
 
-    Numbers of appends are given only then: `commit` returns none.
+    Nothing reaches the store below before the batch of `settle`. Appends are numbered only then: `commit` returns none.
 
     Raises:
-        TransactionOvertaken: a thing has changed below since it was first seen.
-        LimitExceeded: more than `limit` rows were seen and made.
+        TransactionOvertaken: something has changed below since it was first read.
+        LimitExceeded: more than `limit` rows were read and changed.
     """
 
     def __init__(self, base: Store, limit: int = ROWS_LIMIT) -> None:
@@ -39,7 +39,7 @@ class Overlay:
         self._seen = {space: Seen(space, space in LASTING) for space in SPACES}
         self._appends: list[tuple[str, bytes]] = []
         self.size = 0  # bytes put and appended here
-        self._before: dict[Key, bytes | bool | None] | None = None  # what an attempt found made; False: nothing
+        self._before: dict[Key, bytes | bool | None] | None = None  # what was made before an attempt; False: nothing
         self._closed = False
 
     @property
@@ -57,7 +57,7 @@ class Overlay:
         return made[where[1]] if where[1] in made else found[where]
 
     async def _read(self, keys: Sequence[Key], *, keep: bool = False) -> dict[Key, bytes | None]:
-        """What is below at those of the keys that were not made here, now seen. `keep`: remembered in any case."""
+        """Read those keys that were not changed here, and note them as seen. `keep`: note lasting rows too."""
         found: dict[Key, bytes | None] = {}
         asked: list[Key] = []
         for space, key in keys:
@@ -104,7 +104,7 @@ class Overlay:
         return rows
 
     def _merge(self, space: str, start: bytes, end: bytes | None, rows: dict[bytes, bytes]) -> list[KeyValue]:
-        """The rows of a range, in order, when these are below."""
+        """Return the rows of a range, in order, given the rows below."""
         made = self._made[space]
         for key in made.between(start, end):
             value = made.values[key]
@@ -141,7 +141,7 @@ class Overlay:
         return []
 
     async def _see_keys(self, space: str, start: bytes, end: bytes | None) -> None:
-        """See which keys are in a range, whatever their values."""
+        """Note which keys are in a range, whatever their values."""
         page: list[KeyValue] | None = None
         while page is None or len(page) == BASE_ROWS:
             page = await self.base.scan(space, start, end, limit=BASE_ROWS)
@@ -165,7 +165,7 @@ class Overlay:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """What is committed inside leaves no trace when an exception comes out. One at a time, and one in another."""
+        """Undo what is committed inside when an exception is raised. Attempts may be nested, but not concurrent."""
         appends, size, outer = len(self._appends), self.size, self._before
         self._before = before = dict[Key, bytes | bool | None]()
         try:
@@ -186,7 +186,7 @@ class Overlay:
 
     # --- the end
     def settle(self) -> Batch:
-        """All of it as one commit to the store below, on the condition that everything seen is as it was."""
+        """Return all changes as one batch for the store below, on the condition that everything read is unchanged."""
         batch = Batch()
         for seen in self._seen.values():
             seen.conditions(batch)
@@ -233,7 +233,7 @@ class Overlay:
 
 
 def changed(space: str, key: bytes) -> Conflict:
-    """The error of an expectation that failed: of a key's value, or of a count from this key on."""
+    """Make the error of a failed expectation: of a key's value, or of a count from this key on."""
     return Conflict(f"the key {key.hex()} of {space} was changed meanwhile", space=space, key=key)
 
 
@@ -246,5 +246,5 @@ def _size(batch: Batch) -> int:
 
 
 def _reached(rows: Sequence[KeyValue], start: bytes, end: bytes | None, reverse: bool) -> tuple[bytes, bytes | None]:
-    """The part of a range that a page of it, ended by its limit, goes over."""
+    """Return the part of a range that a page covers when it ended at its limit."""
     return (rows[-1][0], end) if reverse else (start, rows[-1][0] + b"\0")

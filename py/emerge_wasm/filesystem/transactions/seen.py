@@ -1,4 +1,4 @@
-"""What a transaction has seen of one space of a store: rows, absences and whole ranges, to be conditions later.
+"""Record what a transaction read of one space of a store, as conditions of its commit: rows, absences, ranges.
 
 Pure: no I/O. Must not import anything of the filesystem.
 """
@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from ...store import Batch
 
 Bound = tuple[bool, bytes]
-"""An end of a range, made so that those without end come last."""
+"""A bound of a range; open ends sort last."""
 
 
 class TransactionOvertaken(Exception):
-    """What a transaction read has been changed by others since: it can be committed no more."""
+    """Others changed what a transaction read, so it can no longer be committed."""
 
     def __init__(self, space: str, key: bytes) -> None:
         super().__init__(space, key)
@@ -24,7 +24,7 @@ class TransactionOvertaken(Exception):
 
 
 class RowMap:
-    """Values by key, with the keys of a range to be had in order."""
+    """Values by key, with the keys of a range in order."""
 
     __slots__ = ("_added", "_keys", "values")
 
@@ -44,7 +44,7 @@ class RowMap:
             self._keys, self._added = [], list(self.values)
 
     def between(self, start: bytes, end: bytes | None) -> list[bytes]:
-        """The keys of a range (start <= key < end), in order."""
+        """Return the keys of a range (start <= key < end), in order."""
         if self._added:
             self._keys += self._added
             self._keys.sort()  # quick: most are in order
@@ -54,10 +54,10 @@ class RowMap:
 
 
 class Seen:
-    """One space as a transaction saw it. Seeing a thing twice and differently raises TransactionOvertaken.
+    """One space as a transaction read it. A second read with another result raises TransactionOvertaken.
 
-    Rows of a `lasting` space do not change once they are there: that they were there is forgotten, unless a range
-    held them; then they are `bare`, remembered without their value.
+    Rows of a `lasting` space never change once written, so they are not recorded, unless a range held them; then they
+    are `bare`: recorded without their value.
     """
 
     def __init__(self, space: str, lasting: bool) -> None:
@@ -72,7 +72,7 @@ class Seen:
         return len(self.rows.values)
 
     def knows(self, key: bytes) -> bool:
-        """Whether the value of this key, or that it is absent, need not be asked for again."""
+        """Whether the value of this key, or its absence, is already known."""
         return key not in self.bare and (key in self.rows.values or self.covers(key))
 
     def covers(self, key: bytes) -> bool:
@@ -81,14 +81,14 @@ class Seen:
         return found >= 0 and (False, key) < self._ends[found]
 
     def see(self, key: bytes, value: bytes | None, *, keep: bool = False) -> None:
-        """A key had this value. `keep`: remember it in any case."""
+        """Record that a key had this value. `keep`: record it in a lasting space too."""
         self._check(key, value)
         if keep or not self.lasting or value is None:
             self.bare.discard(key)
             self.rows.put(key, value)
 
     def see_range(self, start: bytes, end: bytes | None, page: dict[bytes, bytes], *, bare: bool = False) -> None:
-        """A range held these rows and no others; `bare`: only that they were there counts."""
+        """Record that a range held these rows and no others; `bare`: record only their keys."""
         for key in self.rows.between(start, end):
             self._check(key, page.get(key))
         for key, value in page.items():
@@ -121,11 +121,11 @@ class Seen:
         self._ends[first:last] = [end]
 
     def present(self, start: bytes, end: bytes | None) -> Iterable[bytes]:
-        """The keys of a range that were seen to hold something, in order."""
+        """Return the keys of a range that were seen to have a value, in order."""
         return (key for key in self.rows.between(start, end) if self.rows.values[key] is not None)
 
     def conditions(self, batch: Batch) -> None:
-        """Add to a batch that all this must still be so."""
+        """Add to a batch the conditions that all of this is unchanged."""
         for key, value in self.rows.values.items():
             if key in self.bare:
                 batch.expect_count(self.space, key, key + b"\0", 1)

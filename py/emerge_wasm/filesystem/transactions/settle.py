@@ -1,4 +1,4 @@
-"""What the end of a transaction needs: its one date, and the name of what was changed by others meanwhile."""
+"""Finish a transaction: give its rows one date, or make the error that names what others changed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ _AGAIN = "begin another transaction and do it again from what is there now"
 
 
 def restamp(batch: Batch, dates: set[str], date: str, catalogue: Catalogue) -> Batch:
-    """Give all that was made at one of these dates this date instead, in indexes over dates too. What has a date of
-    its own keeps it."""
+    """Replace `dates` by `date` in the rows of a batch, in indexes over dates too. Other dates stay."""
     micros = {micros_of(each).to_bytes(8, "big") for each in dates}
 
     def entry(raw: bytes) -> bytes:
@@ -56,9 +55,9 @@ def restamp(batch: Batch, dates: set[str], date: str, catalogue: Catalogue) -> B
 
 
 async def overtaken(core: Core, context: Context, space: str, key: bytes) -> Conflict:
-    """The Conflict of a transaction that saw something at this key which has been changed since.
+    """Make the Conflict of a transaction that read a key which others have changed since.
 
-    It names the path where there is one; `details["pointer"]` is what is there now, for whoever may read it.
+    It names the path where there is one; `details["pointer"]` is what is there now, if the caller may read it.
     """
     if (space, key) == CATALOGUE:
         return Conflict("indexes were defined or dropped since the transaction began", remedy=_AGAIN, pointer=None)
@@ -76,7 +75,7 @@ async def overtaken(core: Core, context: Context, space: str, key: bytes) -> Con
 
 
 async def _path_of(core: Core, space: str, key: bytes) -> str | None:
-    """Where the object (or, of a range of names, the directory) is that a row is about; was, when it is no more."""
+    """Return the path of a row's object (or, for a range of names, the directory); its last one if it was removed."""
     if space in ("entries", "links"):
         directory = await _path_to(core, key[:16]) if key else "/"
         name = key[16:].split(b"\0")[0].decode(errors="replace")

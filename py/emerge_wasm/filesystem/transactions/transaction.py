@@ -1,7 +1,7 @@
-"""Transactions: begun by a call, added to by those whose context names them, made or dropped as a whole.
+"""Transactions: begin one, run operations inside it, and commit it or roll it back as a whole.
 
 Each has an overlay over the store, so nobody sees its changes before the commit, which succeeds only when all that it
-read is as it was: transactions are serialisable on every store. They live in this process and do not outlive it.
+read is unchanged: transactions are serialisable on every store. They live in this process and do not outlive it.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from .settle import overtaken, restamp
 
 OPEN_LIMIT = 1000
 OWN_LIMIT = 100
-"""Transactions that one principal has open at once, so that nobody takes all the places."""
+"""Transactions that one principal may have open, so that nobody uses up OPEN_LIMIT."""
 
 BYTES_LIMIT = 1 << 30
-"""Bytes that all open transactions together may have made."""
+"""Bytes that all open transactions together may hold."""
 
 SECONDS_LIMIT = 24 * 3600
 OUTSIDE = frozenset(("begin", "commit", "rollback", "changes", "watch", "graphql", "subscribe", "hello", "whoami"))
-"""Operations that are never part of a transaction; the calls that a GraphQL document comes to are, each by itself."""
+"""Operations that never run inside a transaction; the calls that a GraphQL document makes do, each by itself."""
 
 WHOLE = frozenset(("runstream",))
-"""Streams that work on while nobody asks for the next item: one turn for all of it."""
+"""Streams that also work between items, so that they need one turn until their end."""
 
 OperationHandler = Callable[..., Any]
 
 
 class GivenDates(Dates):
-    """The dates that one transaction gave, each later than every other of the process: to be changed at the end."""
+    """Issues and collects the provisional dates of one transaction, which its commit replaces (see `restamp`)."""
 
     def __init__(self, dates: Dates) -> None:
         super().__init__(dates.clock)
@@ -64,7 +64,8 @@ class GivenDates(Dates):
 @dataclass
 class Transaction:
     """One open transaction. `expires` is by the clock of its Transactions; the owner None is a superuser without a
-    name, who is not the guest, whose name is empty too."""
+    name, as "" is the guest.
+    """
 
     name: str
     owner: str | None
@@ -74,10 +75,10 @@ class Transaction:
     dates: GivenDates
     expires: float
     turns: list[asyncio.Lock] = field(default_factory=lambda: [asyncio.Lock()])
-    """One operation at a time; and one at a time of those that a running method calls within it, and so on."""
+    """Locks by depth: one operation at a time, and one at a time of those that a running method calls within it."""
 
     def turn(self, depth: int) -> asyncio.Lock:
-        """The lock of operations within so many others."""
+        """Return the lock of operations at this depth of nesting."""
         while len(self.turns) <= depth:
             self.turns.append(asyncio.Lock())
         return self.turns[depth]
@@ -95,7 +96,13 @@ class Transactions:
         return len(self._open)
 
     def add(self, core: Core, context: Context, name: str, seconds: int) -> Transaction:
-        """A new one. Raises Invalid, Conflict for a name in use, LimitExceeded."""
+        """Open a transaction.
+
+        Raises:
+            Invalid: the name or the number of seconds is not allowed.
+            Conflict: the name is in use.
+            LimitExceeded: too many transactions are open.
+        """
         self.sweep()
         name = check_name(name) if name else uuid4().hex
         if not 1 <= seconds <= SECONDS_LIMIT:
@@ -118,7 +125,12 @@ class Transactions:
         return made
 
     def find(self, context: Context, name: str) -> Transaction:
-        """The open one of that name; NotFound, or PermissionDenied when it is somebody else's."""
+        """Return the open transaction of that name.
+
+        Raises:
+            NotFound: none is open.
+            PermissionDenied: it is somebody else's.
+        """
         self.sweep()
         found = self._open.get(name)
         if found is None:
@@ -130,7 +142,7 @@ class Transactions:
         return found
 
     def check_room(self) -> None:
-        """LimitExceeded when all of them together are larger than may be."""
+        """Raise LimitExceeded when all open transactions together are too large."""
         if sum(each.overlay.size for each in self._open.values()) > BYTES_LIMIT:
             raise LimitExceeded(
                 f"the open transactions hold more than {BYTES_LIMIT >> 20} MiB",
@@ -148,8 +160,7 @@ class Transactions:
 
     @asynccontextmanager
     async def turn(self, context: Context, name: str) -> AsyncIterator[Transaction]:
-        """The transaction while nothing else is done in it, but by what has the turn and waits for this; it is not
-        left alone meanwhile."""
+        """Hold a transaction for one operation and those nested in it; it does not expire meanwhile."""
         found = self.find(context, name)
         async with found.turn(context.held.count(name)):
             if self._open.get(name) is not found:
@@ -160,7 +171,7 @@ class Transactions:
                 found.expires = self._clock() + found.seconds
 
     def sweep(self) -> None:
-        """Drop those left alone for too long, and look again when the next one may be."""
+        """Drop expired transactions, and schedule the next sweep."""
         now = self._clock()
         for each in list(self._open.values()):
             if each.expires <= now and not each.turn(0).locked():
@@ -174,7 +185,7 @@ class Transactions:
 
 
 def _inside(core: Core, store: Store, dates: Dates) -> Core:
-    """The filesystem as a transaction has it: over its overlay, and nobody hears of what it does."""
+    """Make the Core of a transaction: over its overlay, and with no watchers to notify."""
     return Core(
         store,
         core.node,
@@ -198,7 +209,7 @@ TRANSACTIONS = Part(Transactions)
 def call_inside(
     core: Core, context: Context, handler: OperationHandler, args: Sequence[object], *, whole: bool = False
 ) -> Answer:
-    """Run an operation in the transaction that the context names; it leaves no trace when it fails."""
+    """Run an operation in the transaction that the context names; a failure undoes what it changed."""
     if whole:
         return _whole_inside(core, context, handler, args)
     if isasyncgenfunction(handler):
@@ -214,7 +225,7 @@ async def _await_inside(core: Core, context: Context, handler: OperationHandler,
 async def _stream_inside(
     core: Core, context: Context, handler: OperationHandler, args: Sequence[object]
 ) -> AsyncGenerator[object, None]:
-    """A stream takes a turn for each item, so that other operations can come between."""
+    """Run a stream with a turn for each item, so that other operations can come between."""
     begun = TRANSACTIONS.of(core).find(context, context.transaction)
     async with aclosing(handler(begun.core, context, *args)) as items:
         while True:
@@ -246,7 +257,7 @@ async def _attempt(core: Core, context: Context, found: Transaction) -> AsyncIte
     except TransactionOvertaken as error:
         raise await overtaken(core, context, error.space, error.key) from None
     except BaseException:
-        found.core.known_bundles = set(core.known_bundles)  # it may have put some, and they are gone
+        found.core.known_bundles = set(core.known_bundles)  # the attempt may have put some, which are undone
         raise
 
 

@@ -1,1 +1,1 @@
-"""Paths and directories: where they lead, and how entries are moved and owned."""
+"""Paths and directories: resolving and listing them, and moving and owning entries."""

@@ -1,4 +1,4 @@
-"""Directories: mkdir, list, dir, tree; and /registry, which lists by uuid all that is and was."""
+"""Directory operations: mkdir, list, dir and tree. Listing /registry answers every uuid ever assigned."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def list_page(core: Core, context: Context, path: str, cursor: str, limit:
 
 
 async def walk(core: Core, context: Context, path: str, as_of: str = "") -> AsyncIterator[tuple[Entry, str]]:
-    """Every entry directly in a directory that the caller may see, with the directory's path, page by page."""
+    """Yield each entry of a directory that the caller may see, with the directory's path, page by page."""
     cursor = ""
     while True:
         page, more = await page_of(core, context, path, cursor, PAGE_ROWS, as_of)
@@ -64,7 +64,7 @@ async def walk(core: Core, context: Context, path: str, as_of: str = "") -> Asyn
 
 
 async def walk_tree(core: Core, context: Context, path: str, as_of: str = "") -> AsyncIterator[tuple[Entry, str]]:
-    """Every entry below a directory that the caller may see, depth first, a directory before what is in it."""
+    """Yield each entry below a directory that the caller may see, depth first, parents before children."""
     pending = [walk(core, context, path, as_of)]
     while pending:
         async for child, inside in pending[-1]:

@@ -1,4 +1,4 @@
-"""What a path means to a caller: now, at a version or at a moment, by name or by uuid; and whether they may see it."""
+"""Resolve a path for a caller, by name or by uuid, now, at a version or at a moment, and check access."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .links import find_at, newest_record, record_at
 
 REGISTRY = "registry"
 REMOVED = "rm"
-"""The operation whose version says that an object is no more."""
+"""The operation of the version that records a removal."""
 
 
 CACHE_LIMIT = 10_000
-"""Directories whose uuids are remembered."""
+"""Directories whose uuids are cached."""
 
 
 # --- where paths lead
 async def find_place(core: Core, names: PathNames) -> Place:
     """Resolve a path: in one batch when its directories were seen before, name by name otherwise.
 
-    What was seen before is only a hint for which keys to ask; the answers say whether it still holds.
+    Cached uuids are only hints for which keys to read; the values show whether they still hold.
     """
     place = await _find_by_hint(core, names)
     return place if place is not None else await _find_by_name(core, names)
@@ -86,14 +86,15 @@ async def find_places(core: Core, many: Sequence[PathNames]) -> list[Place]:
     return places
 
 
-# --- what is there, for a caller
+# --- entries for a caller
 def not_found(path: str) -> NotFound:
     return NotFound(f"nothing is at {path}", path=path)
 
 
 class Found(NamedTuple):
-    """What is at a path: `place` is where it is (or was), `entry` it as of the version or moment asked for, and
-    `directory` the path of its directory then."""
+    """The entry at a path: `place` is where it is (or was), `entry` has the requested version or moment, and
+    `directory` is the path of its directory then.
+    """
 
     place: Place
     entry: Entry
@@ -109,7 +110,12 @@ class Found(NamedTuple):
 
 
 async def find(core: Core, context: Context, path: str, rights: str = "r", version: int = 0, as_of: str = "") -> Found:
-    """What is at a path. Raises NotFound, and PermissionDenied when the caller lacks one of the rights ("r", "rx")."""
+    """Find the entry at a path for a caller who has these rights ("r", "rx") on it.
+
+    Raises:
+        NotFound: nothing is there.
+        PermissionDenied: the caller lacks one of the rights.
+    """
     moment = read_moment(as_of)
     names = await name(core, path, moment)
     place = await (find_at(core, names, moment) if moment else find_place(core, names))
@@ -124,7 +130,7 @@ async def find(core: Core, context: Context, path: str, rights: str = "r", versi
 
 
 async def find_directory(core: Core, context: Context, path: str, rights: str = "r", as_of: str = "") -> Found:
-    """The directory at a path; Invalid when it is something else."""
+    """Find the directory at a path; raise Invalid when it is something else."""
     found = await find(core, context, path, rights, as_of=as_of)
     if not found.entry.is_directory:
         raise Invalid(f"{found.path} is not a directory", path=found.path)
@@ -132,7 +138,7 @@ async def find_directory(core: Core, context: Context, path: str, rights: str = 
 
 
 async def name(core: Core, path: str, moment: str = "") -> PathNames:
-    """The names of a path; those of where an object is for its path in the registry."""
+    """Split a path into names; for a path in the registry, return the names of where that object is."""
     names = split_path(path)
     if not names or names[0] != REGISTRY:
         return names
@@ -148,7 +154,11 @@ async def name(core: Core, path: str, moment: str = "") -> PathNames:
 
 
 async def locate(core: Core, uuid: bytes, moment: str = "") -> PathNames:
-    """Where the object of that uuid is; NotFound, saying which, when it never was or is no more."""
+    """Return the names of the path of an object, by its uuid.
+
+    Raises:
+        NotFound: it never existed, or was removed; the error says which.
+    """
     names: list[str] = []
     sought = uuid
     while sought != ROOT and len(names) <= DEPTH_LIMIT:
@@ -176,7 +186,7 @@ async def find_version(core: Core, place: Place, entry: Entry, version: int) -> 
 
 
 async def _today(core: Core, then: Place, entry: Entry, context: Context) -> Place:
-    """Where rights on something of the past are looked up: where it is today, else as it was."""
+    """Return the place where rights on a past entry are checked: its place today, else the one then."""
     if context.superuser:
         return then
     newest = await newest_record(core, entry.uuid)
@@ -189,7 +199,7 @@ async def _today(core: Core, then: Place, entry: Entry, context: Context) -> Pla
 
 
 async def may_see(core: Core, context: Context, record: VersionRecord) -> bool:
-    """Whether this caller may know of a version: who may read the object where it is, or could have before it went."""
+    """Whether the caller may see a version: they may read the object now, or could before its removal."""
     if context.superuser:
         return True
     if not access.may(context, record.raw, "r"):

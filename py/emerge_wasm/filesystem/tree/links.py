@@ -1,4 +1,4 @@
-"""What was where at a moment: from the links that say when a name appeared in a directory and when it left."""
+"""Resolve paths at a past moment, from the links that say when a name appeared in a directory and left."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _TAIL = 24  # bytes of a link's key after its name and the zero: uuid and versio
 
 
 async def newest_record(core: Core, uuid: bytes) -> VersionRecord | None:
-    """The newest version of what has that uuid, None when nothing ever had it."""
+    """Return the newest version of a uuid, None when nothing ever had it."""
     rows = await core.store.scan("versions", uuid, prefix_end(uuid), limit=1, reverse=True)
     return VersionRecord.unpack(rows[0][1]) if rows else None
 
 
 async def record_at(core: Core, uuid: bytes, moment: str) -> VersionRecord | None:
-    """The newest version that was there at a moment ("": now); None when there was none, or it is kept no more."""
+    """Return the newest version at a moment ("": now); None when there was none or it is no longer kept."""
     newest = await newest_record(core, uuid)
     if newest is None or not moment or newest.entry.date <= moment:
         return newest
@@ -35,13 +35,13 @@ async def record_at(core: Core, uuid: bytes, moment: str) -> VersionRecord | Non
         record = None if raw is None else VersionRecord.unpack(raw)
         if record is not None and record.entry.date > moment:
             high = middle - 1
-        else:  # an absent one is kept no more, so what is looked for comes after it
+        else:  # an absent version was pruned, so the one sought comes after it
             low, found = middle + 1, record or found
     return found
 
 
 async def find_at(core: Core, names: PathNames, moment: str) -> Place:
-    """Where a path led at a moment."""
+    """Resolve a path at a moment."""
     root = (await core.store.get([("entries", b"")]))[0]
     place = Place(names, [], root or ROOT_RAW)
     parent = ROOT
@@ -59,7 +59,7 @@ async def find_at(core: Core, names: PathNames, moment: str) -> Place:
 
 
 async def children_at(core: Core, parent: bytes, moment: str, after: str = "", limit: int = PAGE_ROWS) -> list[bytes]:
-    """At most `limit` packed entries of what a directory held at a moment, by name, those after a name."""
+    """Return at most `limit` packed entries of a directory at a moment, by name, after the name `after`."""
     found: list[tuple[str, bytes]] = []
     start = entry_key(parent, after) + b"\1" if after else parent
     micros, end = micros_of(moment), prefix_end(parent)
@@ -90,7 +90,7 @@ async def _scan_all(core: Core, start: bytes, end: bytes | None) -> list[KeyValu
 
 
 def _present(rows: Iterable[KeyValue], micros: int) -> bytes | None:
-    """The uuid that a name led to at a moment, by all the links of that name; None when it led nowhere."""
+    """Return the uuid of a name at a moment, from all links of that name; None when it was absent."""
     for uuid, group in groupby(rows, _uuid_of):
         before = [value for _, value in group if int.from_bytes(value[1:], "big") <= micros]
         if before and before[-1][:1] == b"+":
@@ -103,7 +103,7 @@ def _uuid_of(row: KeyValue) -> bytes:
 
 
 async def _entries_at(core: Core, parent: bytes, found: Sequence[tuple[str, bytes]], moment: str) -> list[bytes]:
-    """The packed entries as of a moment; those that have not changed since are read in one go."""
+    """Return the packed entries as of a moment; those unchanged since are read in one batch."""
     raws = await get_entries(core.store, [entry_key(parent, name) for name, _ in found])
 
     async def entry(name: str, uuid: bytes, raw: bytes | None) -> bytes:

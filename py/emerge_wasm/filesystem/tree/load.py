@@ -1,4 +1,4 @@
-"""Loading what lies in the tree: pages of directories, states, and versions as operations answer them."""
+"""Load pages of directories and states, and format versions as operations answer them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_limit(limit: int) -> int:
 
 
 class DirectoryPage(NamedTuple):
-    """Entries of one directory that the caller may see; `last` is the name to go on from."""
+    """Entries of one directory that the caller may see; `last` is the name to continue after."""
 
     directory: str
     entries: list[Entry]
@@ -36,7 +36,7 @@ class DirectoryPage(NamedTuple):
 
 
 async def children(core: Core, parent: bytes, after: str = "", limit: int = PAGE_ROWS) -> list[bytes]:
-    """At most `limit` packed entries of a directory, by name, those after a name."""
+    """Return at most `limit` packed entries of a directory, by name, after the name `after`."""
     start = entry_key(parent, after) + b"\0" if after else parent
     return [raw for _, raw in await core.store.scan("entries", start, prefix_end(parent), limit=limit)]
 
@@ -44,7 +44,7 @@ async def children(core: Core, parent: bytes, after: str = "", limit: int = PAGE
 async def page_of(
     core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str
 ) -> tuple[DirectoryPage, bool]:
-    """A page of a directory, and whether there may be more."""
+    """Return a page of a directory, and whether there may be more."""
     check_limit(limit)
     found = await find_directory(core, context, path, "r", as_of)
     moment = read_moment(as_of)
@@ -58,7 +58,7 @@ async def page_of(
 
 
 async def load_state(core: Core, entry: Entry, path: str) -> bytes:
-    """The encoded state of an entry; Invalid for a directory, which has none."""
+    """Return the encoded state of an entry; raise Invalid for a directory, which has none."""
     if entry.is_directory:
         raise Invalid(f"{path} is a directory and has no state", path=path, remedy="list it, or name an object in it")
     key = version_key(entry.uuid, entry.content)
@@ -72,6 +72,6 @@ async def load_state(core: Core, entry: Entry, path: str) -> bytes:
 
 
 def wire_version(core: Core, record: VersionRecord) -> VersionRow:
-    """A version as operations return it: its pointer, author and operation."""
+    """Return a version as operations answer it: its pointer, author and operation."""
     pointer = record.entry.wire(record.directory, core.node)
     return {**pointer, "author": record.author, "operation": record.operation}

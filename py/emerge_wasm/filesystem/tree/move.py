@@ -1,4 +1,4 @@
-"""Moving things about: cp, mv, rm."""
+"""Copy, move and remove entries: cp, mv, rm."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def _copy_object(core: Core, context: Context, found: Found, place: Place)
 
 
 async def _copy_tree(core: Core, context: Context, found: Found, place: Place) -> PointerRow:
-    """Copy what may be read of a directory: parents first, in as many commits as the store's largest batch asks for."""
+    """Copy what the caller may read of a directory, parents first, in commits of at most the store's largest batch."""
     source = found.path
     if place.raw is not None:
         raise Conflict(f"{place.path} is there already", path=place.path, remedy="choose another target")
@@ -86,7 +86,7 @@ async def _copy_tree(core: Core, context: Context, found: Found, place: Place) -
 
 
 async def _landing(core: Core, entry: Entry, target: str) -> Place:
-    """Where a thing put at `target` lands: in it under its own name, when it is a directory."""
+    """Return the place of `target`, or, when it is a directory, the place of the entry's name in it."""
     names = await name(core, target)
     place = await find_place(core, names)
     if place.entry is not None and place.entry.is_directory:
@@ -134,7 +134,7 @@ async def _move(core: Core, context: Context, origin: Place, entry: Entry, place
 
 
 _Gone = tuple[Above, Entry, str]
-"""What is to go: the directories above it, its entry, the path of its directory."""
+"""An entry to remove: the directories above it, the entry, the path of its directory."""
 
 
 async def rm(core: Core, context: Context, path: str, recursive: bool) -> int:
@@ -160,7 +160,7 @@ async def rm(core: Core, context: Context, path: str, recursive: bool) -> int:
 
 
 async def _gather(core: Core, context: Context, place: Place, recursive: bool) -> list[_Gone]:
-    """All that is in a directory, which the caller must be allowed to empty."""
+    """List all that is in a directory, and check that the caller may empty it."""
     gone: list[_Gone] = []
     above = {place.path: place.above.inside(place.chain[-1][:16])}
     checked: set[str] = set()
@@ -178,10 +178,10 @@ async def _gather(core: Core, context: Context, place: Place, recursive: bool) -
 
 
 async def _remove(core: Core, context: Context, gone: list[_Gone], top: str) -> AsyncIterator[int]:
-    """Remove these as one commit, or, where that is more than the store takes, in several, what is inside first.
+    """Remove entries, children first, in as few commits as the store takes; yield the count of each commit.
 
-    Each removal notes the path of the tree's top, by which `restore` finds it. How many went with each commit. A
-    directory goes only while it holds no more than what goes with it.
+    Each removal records the path of the tree's top, by which `restore` finds it. A commit is stale when a directory
+    holds more than is removed with it.
     """
     most = core.store.capabilities.largest_batch
     change, inside, count = Change(dates=core.dates, context=context), Counter[bytes](), 0

@@ -1,4 +1,4 @@
-"""Whose things are: chmod, chown, whoami."""
+"""Change permissions and owners, and identify the caller: chmod, chown, whoami."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .directory import walk_tree
 from .find import find_place, name, not_found
 
 EntryEdit = Callable[[Place, Entry], Entry]
-"""Check that the caller may, and give the entry as it shall be."""
+"""Checks that the caller may change the entry, and returns the changed one."""
 
 
 async def chmod(core: Core, context: Context, path: str, perms: str, recursive: bool) -> PointerRow:
@@ -51,7 +51,7 @@ async def chown(core: Core, context: Context, path: str, owner: str, group: str 
 async def _change(
     core: Core, context: Context, path: str, edit: EntryEdit, operation: str, recursive: bool
 ) -> PointerRow:
-    """Change an entry, and when asked to all below it, each in a commit of its own: what is below first."""
+    """Change an entry and, when `recursive`, all below it first, each in a commit of its own."""
     names = await name(core, path)
     place = await find_place(core, names)
     if place.entry is None:

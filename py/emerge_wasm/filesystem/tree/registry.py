@@ -1,4 +1,4 @@
-"""/registry: every uuid that was ever given, with where its object is, or was when it was removed."""
+"""List /registry: every uuid ever assigned, with the path of its object, or its last one when it was removed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from .load import check_limit, wire_version
 
 
 async def list_registry(core: Core, context: Context, cursor: str, limit: int) -> EntryPage:
-    """{"entries", "cursor"}: pointers of the newest version of each uuid, in the order of the uuids (of their making),
-    with `operation`, `author` and `removed`; only those that the caller may read. The cursor is a uuid."""
+    """List the newest version of each uuid that the caller may read, in the order of the uuids (of creation).
+
+    Entries are pointers with `operation`, `author` and `removed`. The cursor is a uuid.
+    """
     check_limit(limit)
     entries: PointerRows = []
     after = _read_cursor(cursor)
@@ -33,7 +35,7 @@ async def list_registry(core: Core, context: Context, cursor: str, limit: int) -
 
 
 async def _newest_after(core: Core, after: bytes) -> list[VersionRecord]:
-    """The newest versions of the next uuids; of one whose versions go beyond a page, found by itself."""
+    """Return the newest versions of the next uuids; a uuid whose versions exceed the page takes one more read."""
     rows = await core.store.scan("versions", after + b"\0" if after else b"", limit=PAGE_VERSIONS)
     newest = {key[:16]: raw for key, raw in rows}
     if len(rows) == PAGE_VERSIONS:

@@ -1,1 +1,1 @@
-"""The change log, and how versions differ."""
+"""The change log, and comparing and restoring versions."""

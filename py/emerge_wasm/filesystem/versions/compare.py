@@ -1,4 +1,4 @@
-"""Versions beside each other: what differs between two, and an older one made the newest."""
+"""Compare two versions (diff), and make an older one the newest (restore)."""
 
 from __future__ import annotations
 
@@ -66,8 +66,9 @@ async def restore(core: Core, context: Context, path: str, version: int, as_of: 
 
 
 async def _bring_back(core: Core, context: Context, names: PathNames, version: int, moment: str) -> PointerRow:
-    """Make again what was last at a path (or was at a moment), with all that was removed with it, and with the
-    directories above it that were removed too."""
+    """Restore what was last at a path (or was at a moment), all that was removed with it, and the removed
+    directories above it.
+    """
     place = await find_place(core, names)
     if place.raw is not None:
         raise Conflict(f"{place.path} is there again", path=place.path)
@@ -85,7 +86,7 @@ async def _bring_back(core: Core, context: Context, names: PathNames, version: i
         at, directory = at.inside(entry.uuid), child_path(directory, entry.name)
     pointer: PointerRow | None = None
     pending = [(gone, at, directory)]
-    while pending:  # a directory before what is in it, in as many commits as the store's largest batch asks for
+    while pending:  # parents first, in as many commits as the store's largest batch requires
         if await is_full(core, change, core.store.capabilities.largest_batch):
             await commit(core, change)
             change = Change(dates=core.dates, context=context)
@@ -114,7 +115,11 @@ async def _link_again(
 
 
 async def _find_gone(core: Core, context: Context, place: Place, moment: str) -> list[VersionRecord]:
-    """The removals of all that a path lacks, from the top down; NotFound when it only moved on, or may not be seen."""
+    """Return the removals of a path's missing names, top first.
+
+    Raises:
+        NotFound: a name was moved rather than removed, or the caller may not see it.
+    """
     there = len(place.raws)
     parent = place.raws[-1][:16] if there else ROOT
     found: list[VersionRecord] = []
@@ -132,7 +137,7 @@ async def _find_gone(core: Core, context: Context, place: Place, moment: str) ->
 
 
 async def _last_there(core: Core, parent: bytes, name: str, moment: str) -> VersionRecord | None:
-    """The removal of what was last in a directory by that name, or of what was at a moment; None when it moved on."""
+    """Return the removal of the last entry of that name, or of the one at a moment; None when it was moved."""
     start = entry_key(parent, name) + b"\0"
     rows = await core.store.scan("links", start, prefix_end(start))
     last: dict[bytes, VersionRecord] = {}
@@ -145,7 +150,7 @@ async def _last_there(core: Core, parent: bytes, name: str, moment: str) -> Vers
 
 
 async def _left_with(core: Core, parent: bytes, top: str) -> list[VersionRecord]:
-    """The removals of what left a directory when the tree at the path `top` was removed."""
+    """Return the removals of a directory's entries that were removed with the tree at the path `top`."""
     found: dict[bytes, VersionRecord] = {}
     start, end = parent, prefix_end(parent)
     while True:

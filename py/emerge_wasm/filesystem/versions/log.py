@@ -1,4 +1,4 @@
-"""The change log: changes since a position, and watching them as they come."""
+"""The change log: read changes since a position, and watch new ones."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def watch(core: Core, context: Context, path: str, since: int) -> AsyncIte
 
 
 async def _next(core: Core, changed: asyncio.Event) -> None:
-    """Wait for a change; when others write to the store too, look for theirs now and then."""
+    """Wait for a change, but no longer than `core.poll`, as other processes may write to the store."""
     try:
         await asyncio.wait_for(changed.wait(), core.poll)
     except TimeoutError:
