@@ -1,1 +1,1 @@
-"""The shell of a browser tab: runs in Pyodide's worker, imports on CPython too (js and pyodide only when called)."""
+"""The Python side of a browser tab. Runs in a Pyodide worker; importable on CPython (js and pyodide load on use)."""

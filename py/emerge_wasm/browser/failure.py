@@ -1,4 +1,4 @@
-"""Errors as the page shows them. Pure."""
+"""Describes errors for the page. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def failure_of(error: BaseException, *, traced: bool = False) -> FailureView:
         trace = format_trace(error) if traced else remote if isinstance(remote, str) else None
         return _failure(error.code, error.message, path=error.path, remedy=error.remedy, traceback=trace)
     if isinstance(error, SyntaxError) and (error.filename or "").startswith("<cell"):
-        lines = traceback.format_exception_only(error)  # it was found before anything ran: there are no frames
+        lines = traceback.format_exception_only(error)  # found before anything ran: there are no frames
         return _failure("Error", f"{type(error).__name__}: {error.msg}", traceback="".join(lines))
     return _failure("Error", describe(error), traceback=format_trace(error))
 

@@ -1,6 +1,6 @@
-"""The kernel of a tab: answers the page's requests (web/protocol.ts). Text in, text out; no proxies stay behind.
+"""The kernel of a tab: answers the page's requests (web/protocol.ts). Takes and sends JSON text, and leaves no proxies.
 
-`start` once, then `submit` for each request; every answer and event goes out through the `post` given to `start`.
+Call `start` once, then `submit` for each request. Answers and events go out through the `post` given to `start`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from .requests.handlers import HANDLERS
 from .tab import Tab
 
 NATIVE_DELAY = 0.5
-"""Seconds until msgpack's native module is loaded: that takes as long as the start itself, and can wait for it."""
+"""Seconds until msgpack's native module is loaded: that takes as long as the start itself, so it comes later."""
 
 _tab: Tab | None = None
 
 
 def start(post: Callable[[str], object], options: str) -> None:
-    """Begin. `post` sends JSON to the page; `options` is the JSON of `protocol.Options`."""
+    """Start the kernel. `post` sends JSON to the page; `options` is the JSON of `protocol.Options`."""
     global _tab
     given: Options = json.loads(options)
     log_to_console()
@@ -38,16 +38,16 @@ def start(post: Callable[[str], object], options: str) -> None:
 
 
 def submit(id: int, kind: str, args: str) -> None:
-    """Take a request; its reply comes later."""
+    """Take a request; its reply is sent later."""
     _running().submit(id, kind, json.loads(args))
 
 
 def pulse() -> None:
-    """Answer a heartbeat, by returning."""
+    """Answer a heartbeat by returning."""
 
 
 def stop() -> None:
-    """Stop the running cell where it waits."""
+    """Stop the running cell at the point where it waits."""
     _running().stop()
 
 
@@ -57,7 +57,7 @@ def _running() -> Tab:
 
 
 def warm() -> None:
-    """Import what is otherwise imported late: called before the memory snapshot is made."""
+    """Import modules that are otherwise imported late; called before the memory snapshot is made."""
     for name in LATE:
         importlib.import_module(name)
 

@@ -1,4 +1,4 @@
-"""The libraries that the page serves and a cell may import, loaded when one does: micropip, pyodide-http."""
+"""Loads the libraries that the page serves (micropip, pyodide-http…) when a cell imports them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import ast
 import importlib.util
 
 SERVED = {"micropip": "micropip", "pyodide_http": "pyodide-http", "graphql": "graphql-core"}
-"""Module: the package's name in Pyodide's lock."""
+"""The name in Pyodide's lock file of each module's package."""
 
 
 def missing_libraries(code: str) -> list[str]:
-    """The packages to load before this code runs. Code that does not parse needs none: it fails by itself."""
+    """Return the packages to load before this code runs; none for code that does not parse, since it fails anyway."""
     try:
         tree = ast.parse(code)
     except SyntaxError:
@@ -25,12 +25,12 @@ def missing_libraries(code: str) -> list[str]:
 
 
 async def load_libraries(code: str) -> None:
-    """Load what this code imports of what the page serves."""
+    """Load the served libraries that this code imports."""
     await _load(missing_libraries(code))
 
 
 async def load_graphql() -> None:
-    """What this tab needs to answer GraphQL itself."""
+    """Load the library that this tab needs to answer GraphQL itself."""
     await load_libraries("import graphql")
 
 

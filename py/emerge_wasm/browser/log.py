@@ -1,4 +1,4 @@
-"""Log records of Emerge in a worker: they go to the browser's console, not among what a cell prints."""
+"""Sends Emerge's log records in a worker to the browser's console, apart from the output of cells."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 
 
 class BrowserConsole(logging.Handler):
-    """Writes log records to the browser's console. Imports `js` when one comes."""
+    """Writes log records to the browser's console. Imports `js` with the first record."""
 
     def emit(self, record: logging.LogRecord) -> None:
         import js  # type: ignore[import-not-found,unused-ignore]
@@ -16,7 +16,7 @@ class BrowserConsole(logging.Handler):
 
 
 def log_to_console() -> None:
-    """Send what Emerge logs, from warnings up, to the browser's console."""
+    """Send Emerge's log records, from warnings up, to the browser's console."""
     handler = BrowserConsole()
     handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
     logger = logging.getLogger("emerge")

@@ -1,6 +1,6 @@
-"""Exchange msgpack's pure-Python module, which a memory snapshot holds, for the native one, ten times as fast.
+"""Replaces msgpack's pure-Python module, which a memory snapshot holds, by the native one, which is ten times as fast.
 
-Imports msgpack and the codec's engine, nothing else of ours.
+Imports msgpack and the codec's engine, nothing else of this package.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What page and kernel say to each other: the types of web/protocol.ts, which a test holds these to.
+"""The messages between page and kernel: the types of web/protocol.ts, to which a test compares these.
 
-Each request has its arguments here; what it is answered with is what its handler returns. Everything is plain data that
-JSON can hold. Declarations only; imports no js.
+Each request's arguments are declared here; its handler's return type is its answer. All messages are JSON data.
+Declarations only; imports no js.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ PlaceName = Literal["local", "cluster"]
 
 
 class Options(TypedDict):
-    """What the worker starts the kernel with.
+    """The options with which the worker starts the kernel.
 
-    `relay` is the relay's WebSocket address ("" without one), `sync` whether Python can wait for a result, `interrupt`
-    whether a running loop can be stopped, `recursion` the depth of calls, `restored` whether Python came out of a
-    memory snapshot, `allowed` the keys of code that the user has let run.
+    `relay` is the relay's WebSocket address ("" without one), `sync` whether Python can block for a result, `interrupt`
+    whether a running loop can be stopped, `recursion` the recursion limit, `restored` whether Python was restored from
+    a memory snapshot, `allowed` the keys of code that the user has allowed to run.
     """
 
     relay: str
@@ -29,9 +29,9 @@ class Options(TypedDict):
     allowed: list[str]
 
 
-# --- what is shown
+# --- views
 class FailureView(TypedDict):
-    """An error. `traceback` is None where it would say nothing."""
+    """An error. `traceback` is None if it would add nothing."""
 
     code: str
     message: str
@@ -63,7 +63,7 @@ class MethodView(TypedDict):
 
 
 class ObjectView(TypedDict):
-    """All that the page shows of an object."""
+    """Everything that the page shows of an object."""
 
     where: PlaceName
     pointer: PointerRow
@@ -75,7 +75,7 @@ class ObjectView(TypedDict):
 
 
 class SaveConflict(TypedDict):
-    """Both sides of a save that came too late, and what is there now."""
+    """The conflict of a save with a newer version: both states, and the current version."""
 
     theirs: list[FieldView]
     mine: list[FieldView]
@@ -90,7 +90,7 @@ class SaveResult(TypedDict):
 
 
 class RunView(TypedDict):
-    """How a run ended. `text` is the repr of its result; without `receipt` it ran here, on an object elsewhere."""
+    """A run's outcome. `text` is the repr of its result; without `receipt` it ran here, on an object elsewhere."""
 
     text: str
     output: str
@@ -100,7 +100,7 @@ class RunView(TypedDict):
 
 
 class RunProgress(TypedDict):
-    """How many objects of a directory's run are done, how many of them failed, and how many there are."""
+    """The progress of a directory's run: objects done, objects failed, and their total."""
 
     done: int
     failed: int
@@ -108,7 +108,7 @@ class RunProgress(TypedDict):
 
 
 class Sweep(RunProgress):
-    """How a run over a directory ended."""
+    """The outcome of a directory's run."""
 
     milliseconds: float
 
@@ -131,7 +131,7 @@ class FoundPage(TypedDict):
 
 
 class CountResult(TypedDict):
-    """How many objects a search finds."""
+    """The number of objects that a search finds."""
 
     count: int
     scanned: int
@@ -139,7 +139,7 @@ class CountResult(TypedDict):
 
 
 class PlanView(TypedDict):
-    """How a search would be answered."""
+    """The plan of a search."""
 
     text: str
     scans: int
@@ -149,7 +149,7 @@ class PlanView(TypedDict):
 
 
 class GraphQLText(TypedDict):
-    """The answer to a GraphQL document, as JSON to read."""
+    """The answer to a GraphQL document, as formatted JSON."""
 
     text: str
     failed: bool
@@ -181,17 +181,17 @@ class Removed(TypedDict):
 
 
 class CellResult(TypedDict):
-    """How a cell ended. `text` is the repr of its last expression, None without one."""
+    """A cell's outcome. `text` is the repr of its last expression, None without one."""
 
     text: str | None
     milliseconds: float
 
 
 class ConsentQuestion(TypedDict):
-    """Code that this browser has not run before is about to run.
+    """The question whether code may run that this browser has not run before.
 
-    `keys` are what the page remembers: a bundle's hash, with "+" before it when it may run in the tab itself. `place`
-    is where it would run: in this tab, or closed in, in a worker that holds no token.
+    `keys` are remembered by the page: a bundle's hash, after a "+" if it may run in the tab itself. `place` is where it
+    would run: in this tab, or in a guest worker, which holds no token.
     """
 
     id: int
@@ -213,7 +213,7 @@ class PlaceArgs(TypedDict):
 
 
 class PathArgs(PlaceArgs):
-    """A request about a path of it."""
+    """A request about a path of a filesystem."""
 
     path: str
 
@@ -354,7 +354,7 @@ class OutputEvent(TypedDict):
 
 
 class FailureEvent(TypedDict):
-    """What a cell's task raised when nobody awaited it."""
+    """The error of a cell's task that was never awaited."""
 
     event: Literal["failure"]
     cell: int
@@ -362,7 +362,7 @@ class FailureEvent(TypedDict):
 
 
 class PrintedEvent(TypedDict):
-    """What a run printed."""
+    """Text that a run printed."""
 
     event: Literal["printed"]
     run: int
@@ -375,7 +375,7 @@ class ProgressEvent(RunProgress):
 
 
 class RanEvent(TypedDict):
-    """How the run of one object of a directory ended: with a result's text, or with a failure."""
+    """The outcome for one object of a directory's run: a result's text, or a failure."""
 
     event: Literal["ran"]
     run: int
@@ -390,21 +390,21 @@ class QuestionEvent(TypedDict):
 
 
 class AnsweredEvent(TypedDict):
-    """Nobody waits for the answer any more."""
+    """No call waits for the answer to a question any more."""
 
     event: Literal["answered"]
     question: int
 
 
 class KnownEvent(TypedDict):
-    """Code that was written in this tab: it needs no question."""
+    """Code that was written in this tab and needs no consent."""
 
     event: Literal["known"]
     bundles: list[str]
 
 
 class ChangeEvent(TypedDict):
-    """Something changed at a path, or ("many") below it."""
+    """A change at a path, or ("many") several below it."""
 
     event: Literal["change"]
     where: PlaceName

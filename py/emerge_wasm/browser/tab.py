@@ -1,4 +1,4 @@
-"""What a tab holds: its two filesystems, its console and the requests under way. It is given their handlers."""
+"""The state of a tab: its two filesystems, its console and the requests under way, whose handlers are passed in."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from .protocol import KernelReply, Options, PageEvent, PlaceArgs
 
 LOG = logging.getLogger("emerge.browser")
 
-FLUSH_DELAY = 0.05  # seconds until what a cell printed goes out
+FLUSH_DELAY = 0.05  # seconds until a cell's output is sent
 
 T = TypeVar("T")
 TabWork = Coroutine[Any, Any, T]
 PageHandler = Callable[["Tab", Any], Awaitable[object]]
-"""Answers one kind of request: its second argument is the request's map in `protocol`."""
+"""Answers one kind of request; the second argument is the request's TypedDict in `protocol`."""
 
 
 class Tab:
-    """One page's Python. `send` takes replies and events, maps that JSON can hold."""
+    """The Python of one page. `send` takes replies and events, as maps of JSON data."""
 
     def __init__(
         self, send: Callable[[KernelReply | PageEvent], object], options: Options, handlers: dict[str, PageHandler]
@@ -54,15 +54,15 @@ class Tab:
         self.switch = Switch(self.local, self.cluster)
         self.output = ConsoleOutput(self._print)
         self.console = Console(sys.modules["__main__"].__dict__)
-        self._cells = asyncio.Lock()  # one at a time
+        self._cells = asyncio.Lock()  # cells run one at a time
         self._running: asyncio.Task[Callable[[], object]] | None = None
         self._tasks: set[asyncio.Future[object]] = set()
-        self._cancel: dict[int, Callable[[], object]] = {}  # by the page's number of what is under way
+        self._cancel: dict[int, Callable[[], object]] = {}  # by the page's number of the work under way
         self._flushing = False
 
-    # --- beginning
+    # --- start
     def begin(self) -> None:
-        """Say that Python is there, then open the filesystems behind it."""
+        """Tell the page that Python is ready, then open the filesystems in the background."""
         self.output.soon = self._flush_soon
         capture_streams(self.output)
         self._prepare()
@@ -72,7 +72,7 @@ class Tab:
         self.spawn(self._open_cluster())
 
     def _prepare(self) -> None:
-        """Give cells their names. `from emerge_wasm import fs` gives the same object."""
+        """Define the names of cells. `from emerge_wasm import fs` imports the same object."""
         import builtins
 
         import emerge_wasm
@@ -116,7 +116,7 @@ class Tab:
 
     # --- requests
     def find(self, args: PlaceArgs) -> TabPlace:
-        """The filesystem that a request is about."""
+        """Return the filesystem that a request is about."""
         return self.switch.find(args["where"])
 
     def submit(self, id: int, kind: str, args: object) -> None:
@@ -136,7 +136,7 @@ class Tab:
         self.send(reply)
 
     async def run_alone(self, work: TabWork[T]) -> T:
-        """Run something of the user's, one at a time; Stop reaches it."""
+        """Run the user's code, one piece at a time, so that Stop can interrupt it."""
         async with self._cells:
             self._state("busy")
             self._running = task = asyncio.create_task(_guarded(work))
@@ -148,7 +148,7 @@ class Tab:
         return outcome()
 
     async def under_way(self, number: int, work: TabWork[T]) -> T:
-        """Run what the page calls by this number, so that it can cancel it."""
+        """Run work under the page's number for it, by which the page can cancel it."""
         task = asyncio.ensure_future(_guarded(work))
         self._cancel[number] = task.cancel
         try:
@@ -158,12 +158,12 @@ class Tab:
         return outcome()
 
     def cancel(self, number: int) -> None:
-        """End a run where it waits; nothing when it has ended."""
+        """Cancel a run at the point where it waits; do nothing if it has ended."""
         if number in self._cancel:
             self._cancel[number]()
 
     def stop(self) -> None:
-        """Cancel what runs, where it waits: at an `await`, or inside a call that waits for its result."""
+        """Cancel the running code where it waits: at an `await`, or inside a call that blocks for its result."""
         running = self._running
         if running is None or running.done():
             return
@@ -175,14 +175,14 @@ class Tab:
                 task.cancel()
 
     def spawn(self, work: TabWork[Any]) -> None:
-        """Run something in the background; an error of it is the event loop's to report."""
+        """Run work in the background; the event loop reports its errors."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     # --- events
     def printer(self, number: int) -> Callable[[str], None]:
-        """What sends on the text that the run with this number prints."""
+        """Return a function that sends the printed text of the run with this number."""
 
         def write(text: str) -> None:
             self.send({"event": "printed", "run": number, "text": text})
@@ -208,7 +208,7 @@ class Tab:
         self.send({"event": "change", "where": place.name, "operation": operation, "path": path, "pointer": pointer})
 
     def _report(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Tell the page what a task raised when nobody awaited it."""
+        """Send the page the error of a task that was never awaited."""
         error = context.get("exception")
         if isinstance(error, STOPPED):
             return
@@ -224,9 +224,9 @@ def _no_input(prompt: object = "") -> str:
 
 
 async def _guarded(work: TabWork[T]) -> Callable[[], T]:
-    """Run it and return what gives its result or raises its error.
+    """Run work and return a function that returns its result or raises its error.
 
-    A KeyboardInterrupt that leaves a task would end the event loop.
+    A KeyboardInterrupt that left a task would end the event loop.
     """
     try:
         result = await work
@@ -244,11 +244,11 @@ def _belongs(task: asyncio.Task[Any], running: asyncio.Task[Any]) -> bool:
 
 
 async def _persisted() -> bool:
-    """Whether the browser keeps what is stored until the user removes it."""
+    """Return whether the browser keeps stored data until the user removes it."""
     try:
         from js import navigator  # type: ignore[import-not-found,unused-ignore]
 
         return bool(await navigator.storage.persisted())
-    except Exception as error:  # a browser without it, or one that refuses
+    except Exception as error:  # browsers may lack this or refuse it
         LOG.info("whether storage is persistent is unknown: %s", error)
         return False

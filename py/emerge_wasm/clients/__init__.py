@@ -1,4 +1,4 @@
-"""Clients: the operation table called from afar, or from next door. One file a transport."""
+"""Clients of a filesystem, remote or in this process, and the transports that they use."""
 
 from __future__ import annotations
 

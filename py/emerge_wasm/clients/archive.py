@@ -1,11 +1,11 @@
-"""Archives: a whole tree in one zip file, verified by hash before anything of it is stored.
+"""Archives: a whole tree in one zip file, verified by hash before any of it is stored.
 
 manifest.json           {"format", "root", "records", "members": {name: sha256}}
-records/00000001 …      lists of the records that the operation `export` streams, each encoded, all encoded
+records/00000001 …      encoded lists of the encoded records that the operation `export` streams
 bundles/<hash>          class bundles
 
-Written and read in batches, so that a tree need not fit into memory. What records hold:
-`filesystem/archives/archive_record.py`.
+Written and read in batches, so that a tree need not fit into memory. `filesystem/archives/archive_record.py` defines
+the records.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ RECORDS = "records/"
 BUNDLES = "bundles/"
 MEMBER_RECORDS = 1000
 MEMBER_BYTES = 4 << 20
-"""A member holds so much at most (but for one large record), for it is loaded in one call."""
+"""Largest member in bytes (unless a single record is larger): a member is loaded in one call."""
 
 _CHUNK = 1 << 20
 
 
 class Manifest(TypedDict):
-    """What an archive holds: how many records, and the SHA-256 of each member."""
+    """An archive's table of contents: the number of records, and the SHA-256 of each member."""
 
     format: str
     root: str
@@ -50,7 +50,7 @@ class Manifest(TypedDict):
 
 
 class _MemberWriter:
-    """Puts records, and the bundles that they need, into members of a zip file."""
+    """Writes records, and the bundles that they need, into members of a zip file."""
 
     def __init__(self, zip: zipfile.ZipFile) -> None:
         self.zip = zip
@@ -80,7 +80,7 @@ class _MemberWriter:
 
 
 async def write(client: ClassLoader, file: ArchiveFile, root: str, records: AsyncIterator[Wire]) -> Manifest:
-    """Write an archive of these records; its manifest. A file that was named by its path is removed on failure."""
+    """Write an archive of these records; return its manifest. On failure, remove a file that was given by its path."""
     try:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zip:
             writer = _MemberWriter(zip)
@@ -108,7 +108,7 @@ async def _put_bundle(client: ClassLoader, writer: _MemberWriter, hash: str) -> 
 
 
 async def read(client: WriteOperations, file: ArchiveFile, path: str) -> int:
-    """Verify an archive, then load its records below a directory, a member in a commit; how many objects."""
+    """Verify an archive, load its records below a directory, one commit a member; return the number of objects."""
     try:
         zip = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, OSError) as error:
@@ -123,7 +123,7 @@ async def read(client: WriteOperations, file: ArchiveFile, path: str) -> int:
 
 
 def _bundles_of(zip: zipfile.ZipFile, records: Values) -> Bundles:
-    """The bundles that records need, with all that these require."""
+    """Return the bundles that records need, with all that these require."""
     wanted = [hash for record in records for hash in record["bundles"]]
     found: Bundles = {}
     while wanted:
@@ -138,7 +138,11 @@ def _bundles_of(zip: zipfile.ZipFile, records: Values) -> Bundles:
 
 
 def verify(zip: zipfile.ZipFile, shown: str) -> Manifest:
-    """The manifest of an archive whose every member is what the manifest says; else Invalid, naming the member."""
+    """Return the manifest after checking every member against it.
+
+    Raises:
+        Invalid: a member does not match; the error names it.
+    """
     try:
         manifest: Manifest = json.loads(zip.read(MANIFEST))
         format, members = manifest["format"], dict(manifest["members"])
@@ -153,7 +157,7 @@ def verify(zip: zipfile.ZipFile, shown: str) -> Manifest:
 
 
 def _digest(zip: zipfile.ZipFile, name: str) -> str | None:
-    """The sha256 of a member; None when it cannot be read."""
+    """Return the SHA-256 of a member; None if it cannot be read."""
     digest = hashlib.sha256()
     try:
         for chunk in _chunks(zip, name):

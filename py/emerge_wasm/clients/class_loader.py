@@ -1,6 +1,6 @@
-"""The classes of objects that come and go, and what an instance knows of where it is.
+"""Class bundles and metadata of a client's objects.
 
-Classes are captured and sent with the objects that are stored, fetched and loaded for those that are read.
+Classes are captured and sent with stored objects, and fetched and loaded for objects that are read.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ Bundles = dict[str, bytes]
 """Class bundles by their hashes."""
 
 Metadata = tuple[object, ...]
-"""What an instance knows of where it is, in the order of METADATA."""
+"""An instance's metadata (path, version…), in the order of METADATA."""
 
 PLAIN_CLASSES: dict[str, type[EmergeObject]] = {"EmergeObject": EmergeObject, "EmergeFile": EmergeFile}
-"""Classes that every Emerge has, so that their objects need no bundle."""
+"""Classes of this package, whose objects need no bundle."""
 
 _read_metadata = attrgetter(*METADATA)
 
 
 class ClassLoader(ClientOperations):
-    """Knows which class bundles are here, and which the other side has."""
+    """A client that keeps track of the class bundles that it has, and of those that the other side has."""
 
     def __init__(self, transport: Transport, context: Wire | None = None) -> None:
         super().__init__(transport, context)
         self._sent: set[str] = set()  # bundles that the other side is known to have
         self._bundles: Bundles = {}
-        self._loadable: set[str] = set()  # bundles that are here with all they require
+        self._loadable: set[str] = set()  # bundles that this client has, with all they require
 
     async def _send(self, send: Callable[[Bundles], Awaitable[T]], bundles: Bundles) -> T:
-        """Send along only the bundles that the other side may lack; when it says that it lacks others, all."""
+        """Send only the bundles that the other side may lack; send all if it reports missing ones."""
         fresh = {hash: b"" if hash in self._sent else data for hash, data in bundles.items()}
         try:
             answer = await send(fresh)
@@ -76,7 +76,7 @@ class ClassLoader(ClientOperations):
         """The class of an object, loaded here from its bundle (fetched when it is not here yet)."""
         if not pointer.bundle:
             return PLAIN_CLASSES.get(pointer.class_name, EmergeFile)
-        if pointer.bundle not in self._loadable:  # to look into its bundle for each object would take longest of all
+        if pointer.bundle not in self._loadable:  # parsing the bundle for each object would dominate the cost
             await self.fetch_bundles(pointer.bundle)
             self._loadable.add(pointer.bundle)
         return load(pointer.bundle, self._bundles.get)
@@ -98,7 +98,7 @@ class ClassLoader(ClientOperations):
 
 
 def capturing(bundles: Bundles) -> BundleOf:
-    """A function that gives a class's bundle hash, and adds all that the class needs to `bundles`."""
+    """Return a function that returns a class's bundle hash, and adds all bundles that the class needs to `bundles`."""
 
     def bundle_of(cls: type) -> str:
         captured = capture(cls)
@@ -109,19 +109,19 @@ def capturing(bundles: Bundles) -> BundleOf:
 
 
 def metadata_of(obj: EmergeObject | Pointer) -> Metadata:
-    """The metadata of an instance, or of a pointer."""
+    """Return the metadata of an instance or a pointer."""
     metadata: Metadata = _read_metadata(obj)
     return metadata
 
 
 def set_metadata(obj: EmergeObject, metadata: Metadata) -> None:
-    """Make an instance, frozen or not, know where it is."""
+    """Set the metadata of an instance, frozen or not."""
     for name, value in zip(METADATA, metadata, strict=True):
         object.__setattr__(obj, name, value)
 
 
 def set_state(obj: EmergeObject, other: EmergeObject) -> None:
-    """Make an instance hold what another one does."""
+    """Replace an instance's state by another one's."""
     for name, value in state_of(other).items():
         object.__setattr__(obj, name, value)
     for name in set(vars(obj)) - set(vars(other)):
@@ -129,16 +129,16 @@ def set_state(obj: EmergeObject, other: EmergeObject) -> None:
 
 
 class MetadataJournal:
-    """The metadata that objects had before a transaction changed it, to be given back when that is dropped."""
+    """Records the metadata of objects before a transaction changes it, to restore it on rollback."""
 
     def __init__(self) -> None:
         self._before: dict[int, tuple[EmergeObject, Metadata]] = {}
 
     def keep(self, obj: EmergeObject) -> None:
-        """Remember what an object knows now, unless something older is remembered."""
+        """Record an object's metadata, unless an earlier record exists."""
         self._before.setdefault(id(obj), (obj, metadata_of(obj)))
 
     def restore(self) -> None:
-        """Give all objects what they knew."""
+        """Restore the recorded metadata of all objects."""
         for obj, metadata in self._before.values():
             set_metadata(obj, metadata)

@@ -1,7 +1,7 @@
-"""Client: the operation table as a Python programmer calls it, with objects in place of encoded states.
+"""The async client: the operation table for Python programs, with objects in place of encoded states.
 
-Async; `sync.py` gives the same without `await`. It talks through any `Transport`. Its operations stand in `reads.py`,
-`searches.py`, `writes.py` and `operations.py`; here is what is made of several of them, and the cluster.
+`sync.py` has the same without `await`. It works over any `Transport`. The operations are in `reads.py`, `searches.py`,
+`writes.py`, `operations.py` and `plain.py`; this module adds methods that combine several, and the cluster's.
 """
 
 from __future__ import annotations

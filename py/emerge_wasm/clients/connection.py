@@ -1,4 +1,4 @@
-"""Clients by address: what `emerge_wasm.connect` and the classic names stand on."""
+"""Opens clients by address, for `emerge_wasm.connect` and the classic API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .transports.registry import open_transport
 
 
 def opener(address: str, token: str | None = None) -> Opener:
-    """Opens a client of whatever answers at an address, over the transport that its scheme names."""
+    """Return a function that opens a client of an address, over the transport that its scheme names."""
 
     async def open_client() -> Client:
         return Client(open_transport(address, token))

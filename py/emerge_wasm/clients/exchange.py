@@ -1,4 +1,4 @@
-"""JSON and CSV in and out, for plain objects: what other programs read and write. Classes and versions stay behind."""
+"""Exports and imports objects' fields as JSON and CSV for other programs. Classes and versions are not included."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 TextFile = str | os.PathLike[str] | IO[str]
 
 PLACE = ("path", "name")
-"""Columns that say where an object is: its directory, below the one that is exported, and its name."""
+"""Columns for an object's place: its directory, relative to the exported one, and its name."""
 
 JSONRow = dict[str, object]
-"""One object: field to value, as JSON data."""
+"""One object's fields as JSON data."""
 
 _OF_THE_FILESYSTEM = frozenset({"type", "perms", "owner", "group", "uuid", "node", "version", "date"})
 
 
 async def export_json(client: ReadOperations, path: str, file: TextFile) -> int:
-    """Write the objects at or below a path as a JSON list; how many. Values are written as `codec.plain` says."""
+    """Write the objects at or below a path as a JSON list, values as `codec.plain` gives them; return their number."""
     count = 0
     with _opened(file, "w") as out:
         out.write("[")
@@ -44,13 +44,13 @@ async def export_json(client: ReadOperations, path: str, file: TextFile) -> int:
 
 
 async def export_csv(client: ReadOperations, path: str, file: TextFile) -> int:
-    """Write the objects at or below a path as CSV, a column for each field that any of them has; how many.
+    """Write the objects at or below a path as CSV, one column for each field of any of them; return their number.
 
-    A cell is text, or JSON where it is something else, or would read as such.
+    A cell is text, or JSON if the value is not text or its text would be read as JSON.
     """
     count = 0
     columns = dict.fromkeys(PLACE)
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as rows:  # the columns are known at the end only
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as rows:  # the columns are known only at the end
         async for row in _rows(client, path):
             columns.update(dict.fromkeys(row))
             rows.write(json.dumps(row) + "\n")
@@ -66,7 +66,11 @@ async def export_csv(client: ReadOperations, path: str, file: TextFile) -> int:
 
 
 async def load_json(client: WriteOperations, file: TextFile, path: str) -> int:
-    """Store an EmergeFile for each map of a JSON list; how many. Invalid, naming the row, before anything is stored."""
+    """Store an EmergeFile for each map of a JSON list; return their number.
+
+    Raises:
+        Invalid: a row does not fit; the error names it, and nothing is stored.
+    """
     with _opened(file, "r") as source:
         try:
             rows = json.load(source)
@@ -78,9 +82,13 @@ async def load_json(client: WriteOperations, file: TextFile, path: str) -> int:
 
 
 async def load_csv(client: WriteOperations, file: TextFile, path: str) -> int:
-    """Store an EmergeFile for each row of a CSV file with a header; how many. Invalid, naming the line, before
-    anything is stored. A cell that is JSON (a number, true, null, a list, a quoted text) is that; an empty one is
-    left out."""
+    """Store an EmergeFile for each row of a CSV file with a header; return their number.
+
+    A cell that is JSON (a number, true, null, a list, a quoted text) is decoded; an empty one is left out.
+
+    Raises:
+        Invalid: a line does not fit; the error names it, and nothing is stored.
+    """
     with _opened(file, "r") as source:
         reader = csv.reader(source, strict=True)
         try:
@@ -107,7 +115,7 @@ def _read_csv(reader: CSVReader, path: str, shown: str) -> Iterator[EmergeFile]:
 
 
 def _file(row: object, path: str, where: str) -> EmergeFile:
-    """The object of a row; Invalid that says which row and column do not fit."""
+    """Make the object of a row. Raises Invalid, naming the row and column, if they do not fit."""
     if not isinstance(row, dict):
         raise Invalid(f"{where} is a {type(row).__name__}", remedy="each row is a map of field to value")
     fields = {name: value for name, value in row.items() if name not in PLACE}
@@ -130,7 +138,7 @@ async def _store(client: WriteOperations, files: Iterable[EmergeFile]) -> int:
 
 
 async def _rows(client: ReadOperations, path: str) -> AsyncIterator[JSONRow]:
-    """The fields of each object at or below a path, as JSON data, with its place."""
+    """Yield the fields and the place of each object at or below a path, as JSON data."""
     pointer = await client.get(path)
     if not pointer.is_directory:
         yield _row({"path": "", "name": pointer.name}, await client.cat(path))
@@ -174,7 +182,7 @@ def _opened(file: TextFile, mode: str) -> Iterator[IO[str]]:
         yield file
         return
     try:
-        opened = open(file, mode, encoding="utf-8" if mode == "w" else "utf-8-sig", newline="")  # a BOM is no column
+        opened = open(file, mode, encoding="utf-8" if mode == "w" else "utf-8-sig", newline="")  # skip a BOM
     except OSError as error:
         raise Invalid(f"{file} cannot be opened: {error.strerror}", path=str(file)) from None
     with opened:

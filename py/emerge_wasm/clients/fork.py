@@ -1,6 +1,6 @@
-"""What a forked child must not use: connections and event loops belong to the process that opened them.
+"""Renews connections and event loops in a forked child: they belong to the process that opened them.
 
-`os.fork` copies only the thread that calls it, so what another thread was to answer is never answered in the child.
+`os.fork` copies only the calling thread, so a wait for another thread would never end in the child.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from weakref import WeakSet
 
 
 class Renewable(Protocol):
-    """Something that can begin anew."""
+    """Something that can be reset in a forked child."""
 
     def renew(self) -> None:
-        """Begin as if new. Nothing that is open may be closed or used: it is the parent's."""
+        """Reset to the initial state. Nothing open may be closed or used: it is the parent's."""
         ...
 
 
@@ -23,12 +23,12 @@ _left_behind: list[object] = []
 
 
 def renew_in_child(thing: Renewable) -> None:
-    """Call `thing.renew()` in every process that is forked from this one, as long as the thing is in use."""
+    """Call `thing.renew()` in every process forked from this one, as long as the thing is alive."""
     _renewable.add(thing)
 
 
 def leave_behind(*things: object) -> None:
-    """Keep what is the parent's alive in the child: its finalizers would touch sockets and files that both have."""
+    """Keep the parent's objects alive in the child: their finalizers would touch sockets and files that both share."""
     _left_behind.extend(things)
 
 
@@ -37,5 +37,5 @@ def _renew_all() -> None:
         thing.renew()
 
 
-if hasattr(os, "register_at_fork"):  # neither Windows nor a browser forks
+if hasattr(os, "register_at_fork"):  # absent on Windows and in browsers
     os.register_at_fork(after_in_child=_renew_all)

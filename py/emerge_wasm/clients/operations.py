@@ -1,6 +1,6 @@
-"""What every piece of a client may use: its calls, on whose behalf they are made, transactions, runs and updates.
+"""The base class of clients: calls and their context, transactions, runs and updates.
 
-Proxies and transactions stand on this, and on nothing above it.
+Proxies and transactions use this class, and none derived from it.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from ..results import CommitInfo, RunEvent, RunResult, TransactionInfo
 from .remote import Turns, ending, remote_operations
 
 PAGE = 1000
-"""Entries or objects that are asked for at a time."""
+"""Entries or objects per request."""
 
 AsOf = datetime | str | None
-"""A moment: with its timezone, or as ISO 8601 text (UTC unless it says otherwise); None is now."""
+"""A moment: a datetime with its timezone, or ISO 8601 text (UTC by default); None is now."""
 
 
 class ClientOperations:
-    """Calls over one transport, in one context."""
+    """Calls over one transport, with one context."""
 
     def __init__(self, transport: Transport, context: Wire | None = None) -> None:
         self.transport = transport
-        self.context = context or {}  # on whose behalf, see `Context.narrowed`
+        self.context = context or {}  # see `Context.narrowed`
         self._turns = Turns()
         self.remote = remote_operations(transport, self.context, self._turns)
         self._derived = False
@@ -48,7 +48,7 @@ class ClientOperations:
     # --- on whose behalf
     def within(self, **context: object) -> Self:
         """A client of the same transport whose calls have this context too (see `context.Context.narrowed`)."""
-        client = copy(self)  # what is known of classes is shared, and the turns are
+        client = copy(self)  # shares known classes and the limit of calls
         client.context = {**self.context, **context}
         client.remote = remote_operations(self.transport, client.context, self._turns)
         client._derived = True
@@ -100,7 +100,7 @@ class ClientOperations:
 
 
 def moment_text(as_of: AsOf) -> str:
-    """`as_of` as operations take it; Invalid for a datetime that does not say of which timezone it is."""
+    """Return `as_of` in the form that operations take. Raises Invalid for a datetime without a timezone."""
     if as_of is None or isinstance(as_of, str):
         return as_of or ""
     if not isinstance(as_of, datetime):

@@ -1,6 +1,6 @@
-"""Proxies: an object used where it lives. Fields are read from there, methods run there; no code is loaded here.
+"""Proxies of remote objects: fields are read and methods run where the object lives, and no code is loaded here.
 
-What a field holds and a method returns has any type, so `Any` is what a proxy gives.
+Fields and results may have any type, so they are typed `Any`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ P = TypeVar("P", bound="Proxy")
 
 
 class RemoteMethod:
-    """A method of an object far away; calling it gives what is to be awaited."""
+    """A method of a remote object; calling it returns an awaitable."""
 
     def __init__(self, client: ClientOperations, path: str, row: MethodRow) -> None:
         self._client = client
@@ -38,14 +38,17 @@ class RemoteMethod:
 
 
 class SyncRemoteMethod(RemoteMethod):
-    """The same, waiting for the result."""
+    """A method of a remote object; calling it waits for the result."""
 
     def __call__(self, *args: object, **kwargs: object) -> Any:
         return wait(self._run(args, kwargs))
 
 
 class Proxy:
-    """`await proxy.price` reads a field, `await proxy.sell(3)` runs a method; to set fields use the client's update."""
+    """Proxy of the async client: `await proxy.price` reads a field, `await proxy.sell(3)` runs a method.
+
+    Fields are set by the client's `update`.
+    """
 
     _method: type[RemoteMethod] = RemoteMethod
 
@@ -83,7 +86,7 @@ class Proxy:
 
 
 class SyncProxy(Proxy):
-    """`proxy.price` reads a field, `proxy.price = 2.0` sets it, `proxy.sell(3)` runs a method."""
+    """Proxy of the sync client: `proxy.price` reads a field, `proxy.price = 2` sets it, `proxy.sell(3)` runs code."""
 
     _method = SyncRemoteMethod
 
@@ -97,7 +100,7 @@ class SyncProxy(Proxy):
 
 
 async def open_proxy(client: ReadOperations, path: str, kind: type[P]) -> P:
-    """A proxy of the object at a path."""
+    """Make a proxy of the object at a path."""
     pointer = await client.get(path)
     methods = await client.methods(path) if pointer.bundle else []
     fields = await client.cat(path) if not pointer.is_directory else {}

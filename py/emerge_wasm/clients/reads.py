@@ -1,4 +1,4 @@
-"""The client's operations that look at objects, directories, code, versions and the log of changes."""
+"""The client's operations that read objects, directories, code, versions and the log of changes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Listing(list[Pointer]):
 
 
 class ReadOperations(ClassLoader):
-    """The operations that look, and change nothing. They take `version` (0: the newest) or `as_of`.
+    """The operations that read and change nothing. They take `version` (0: the newest) or `as_of`.
 
-    An object comes back as `Any`: it has the class that it was stored with, which no type checker can know.
+    Objects are typed `Any`: they have the class that they were stored with, which no type checker can know.
     """
 
     # --- objects

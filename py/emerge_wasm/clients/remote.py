@@ -1,6 +1,6 @@
-"""The operation table as typed calls of a transport: what crosses the wire is checked against `operations.Operations`.
+"""The operation table as typed calls of a transport, checked against `operations.Operations`.
 
-Names no operation: each becomes a method here by its row in the table.
+Names no operation: each row of the table becomes a method.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from .fork import renew_in_child
 T = TypeVar("T")
 
 AT_ONCE = 192
-"""Calls of one client that are under way; more wait here, for a relay refuses those beyond 256 (streams count too)."""
+"""Most calls of one client under way; more wait here, since a relay refuses those beyond 256 (streams count too)."""
 
 _PATHS = frozenset({"path", "source", "target", "first", "second"})
 
 
 class Turns:
-    """Bounds how many calls of a client, and of those made from it, are under way."""
+    """Bounds the calls under way of a client and of all clients made from it."""
 
     def __init__(self) -> None:
         self.renew()
         renew_in_child(self)
 
     def renew(self) -> None:
-        """In a forked child no call is under way."""
+        """Reset in a forked child, where no call is under way."""
         self.semaphore = asyncio.Semaphore(AT_ONCE)
 
 
 class Remote:
     """Every operation of the table, as a method that takes its arguments by position.
 
-    `context` says on whose behalf (see `Context.narrowed`).
+    `context` is that of every call (see `Context.narrowed`).
     """
 
     def __init__(self, transport: Transport, context: Wire, turns: Turns) -> None:
@@ -68,7 +68,7 @@ class Remote:
 
 
 def _method(row: Operation) -> Callable[..., object]:
-    """The method of `Remote` that is this operation."""
+    """Make the method of `Remote` for an operation."""
 
     def call(self: Remote, *args: object) -> object:
         return self._call(row, args)
@@ -84,22 +84,22 @@ for _row in TABLE.values():
 
 
 def remote_operations(transport: Transport, context: Wire, turns: Turns) -> Operations:
-    """The operations of a transport, typed as the table declares them."""
+    """Return the operations of a transport, typed as the table declares them."""
     return cast(Operations, Remote(transport, context, turns))  # its methods are made from the table's rows
 
 
 def ending(items: AsyncIterator[T]) -> aclosing[AsyncGenerator[T, Any]]:
-    """A block over an operation's stream that ends it when it is left.
+    """Return a context manager that ends an operation's stream at the end of the block.
 
-    The garbage collector would do so later, and a stream holds a place on the other side until then.
+    The garbage collector would end it later, and until then a stream holds a place on the other side.
     """
     return aclosing(cast("AsyncGenerator[T, Any]", items))  # as every stream of `Remote`
 
 
 def _check_paths(row: Operation, args: tuple[Any, ...]) -> None:
-    """Raise Invalid, by name, for a path that could not even be written.
+    """Raise Invalid, naming the argument, for a path that cannot be encoded.
 
-    The transport knows it only as a place in a message.
+    The transport's error names only a position in the message.
     """
     for parameter, value in zip(row.parameters, args, strict=False):
         if parameter.name in _PATHS:

@@ -1,4 +1,4 @@
-"""The client's operations that find: by predicate, by words, by GraphQL; figures over objects; indexes."""
+"""The client's operations that search: by predicate, by words and by GraphQL, with aggregates and indexes."""
 
 from __future__ import annotations
 
@@ -17,53 +17,53 @@ from .reads import ReadOperations
 from .remote import ending
 
 SearchPredicate = Callable[[Any], object] | str | None
-"""A function of one object of any class (a lambda), or the text of an expression over `o`:
+"""A function of one object (a lambda), or the text of an expression over `o`:
 `"o.unit_price < 3.5"`. None: all."""
 
 Aggregation = str | Sequence[object]
-"""What `aggregate` computes: a function's name ("count"), or the name, a field and what else it takes."""
+"""What `aggregate` computes: a function's name ("count"), or the name, a field and further arguments."""
 
 FieldNames = str | Sequence[str]
 
 P = TypeVar("P", SearchPage, ScoredPage)
 
-POLL = 0.05  # seconds between looks at an index that is being built
+POLL = 0.05  # seconds between checks of an index that is being built
 
 
 class SearchStatistics:
-    """How something was found. `scanned`: how many objects were looked at."""
+    """Statistics of a search. `scanned` is the number of objects that were examined."""
 
     scanned: int = 0
     _errors: SearchErrors | None = None
 
     @property
     def errors(self) -> SearchErrors:
-        """On how many objects the predicate raised: {"count", "first": [{"path", "error"}…]}."""
+        """The objects on which the predicate raised: {"count", "first": [{"path", "error"}…]}."""
         return self._errors or {"count": 0, "first": []}
 
     def add_statistics(self, answer: Searched) -> None:
-        """Add those of one answer."""
+        """Add the statistics of one answer."""
         before, new = self.errors, answer["errors"]
         self.scanned += answer["scanned"]
         self._errors = {"count": before["count"] + new["count"], "first": [*before["first"], *new["first"]][:10]}
 
 
 class SearchResult(list[Any], SearchStatistics):  # objects of any class
-    """Objects that were found. `cursor` continues a limited search ("": there are no more)."""
+    """The objects that a search found. `cursor` continues a limited search ("": there are no more)."""
 
     cursor = ""
 
 
 class GroupRows(list[dict[str, Any]], SearchStatistics):  # the caller's own names and values
-    """Figures by group."""
+    """The rows of `aggregate`, one for each group."""
 
 
 class ObjectCount(int, SearchStatistics):
-    """How many objects were found."""
+    """The number of objects that a search found."""
 
 
 class Explanation(dict[str, object]):
-    """How a search would be answered, as `explain` gives it; printed, it reads like a plan."""
+    """The plan of a search, as `explain` returns it; `print` shows it as text."""
 
     def __str__(self) -> str:
         return str(self["text"])
@@ -72,7 +72,7 @@ class Explanation(dict[str, object]):
 
 
 class SearchOperations(ReadOperations):
-    """The operations that find. A predicate runs where the objects are; what it captured travels with it."""
+    """The operations that search. A predicate runs where the objects are, and its captured values are sent along."""
 
     async def search(
         self,
@@ -225,7 +225,7 @@ class SearchOperations(ReadOperations):
 
 
 async def _pages(ask: Callable[[int, str], Awaitable[P]], limit: int | None, cursor: str) -> AsyncIterator[P]:
-    """Pages until there are no more, or `limit` objects."""
+    """Yield pages until there are no more, or until they have `limit` objects."""
     while limit != 0:
         page = await ask(PAGE if limit is None else min(limit, PAGE), cursor)
         yield page
@@ -236,7 +236,7 @@ async def _pages(ask: Callable[[int, str], Awaitable[P]], limit: int | None, cur
 
 
 def wire_predicate(predicate: SearchPredicate) -> tuple[Wire | None, Bundles]:
-    """A predicate as operations take it, and the bundles to send along."""
+    """Return a predicate in the form that operations take, and the bundles to send along."""
     if predicate is None:
         return None, {}
     if isinstance(predicate, str):

@@ -1,6 +1,6 @@
-"""What the sync client stands on: it opens an async client when one is needed, and waits for what that does.
+"""The base class of the sync client: opens an async client on first use, and waits for its results.
 
-`sync.py`, written out from `Client`, adds the operations.
+`sync.py`, generated from `Client`, adds the operations.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Opener = Callable[[], Awaitable[Client]]
 
 
 class SyncSession:
-    """A connection that is made at the first call: `open_client` is awaited then. `name` is shown by `repr`."""
+    """A connection that `open_client` opens at the first call. `name` is shown by `repr`."""
 
     def __init__(self, open_client: Opener, name: str = "fs") -> None:
         self._open = open_client
@@ -32,7 +32,7 @@ class SyncSession:
         renew_in_child(self)
 
     def renew(self) -> None:
-        """In a forked child: the next call connects anew."""
+        """Reset in a forked child: the next call reconnects."""
         leave_behind(self._client)
         self._client = None
 
@@ -42,7 +42,7 @@ class SyncSession:
         return self._client
 
     def close(self) -> None:
-        """Let go of the connection; the next call makes a new one."""
+        """Close the connection; the next call makes a new one."""
         client, self._client = self._client, None
         if client is not None:
             wait(client.close())
@@ -56,14 +56,14 @@ class SyncSession:
     def __repr__(self) -> str:
         return f"<{self._name}>"
 
-    if not TYPE_CHECKING:  # a type checker knows the methods, and names a misspelt one
+    if not TYPE_CHECKING:  # hidden, so that a type checker reports misspelt methods
 
         def __getattr__(self, name):
             known = ", ".join(n for n in dir(type(self)) if not n.startswith("_"))
             raise AttributeError(f"a client has no {name!r}; it has: {known}")
 
     def _wait(self, ask: Callable[[Client], Awaitable[T]]) -> T:
-        """What the async client answers."""
+        """Wait for a result of the async client."""
 
         async def work() -> T:
             return await ask(await self._ready())
@@ -71,7 +71,7 @@ class SyncSession:
         return wait(work())
 
     def _iterate(self, ask: Callable[[Client], AsyncIterator[T]]) -> Generator[T, None, None]:
-        """What the async client streams. Closing the generator ends the stream on the other side."""
+        """Yield a stream of the async client. Closing the generator ends the stream on the other side."""
 
         async def work() -> AsyncIterator[T]:
             async for item in ask(await self._ready()):
@@ -80,7 +80,7 @@ class SyncSession:
         return iterate(work())
 
     def _derive(self, derive: Callable[[Client], Client]) -> Opener:
-        """Opens a client that is made from this one's, when it is first used."""
+        """Return an opener of a client that is derived from this one's on first use."""
 
         async def open_client() -> Client:
             return derive(await self._ready())
@@ -89,7 +89,7 @@ class SyncSession:
 
 
 class SyncTransaction(Generic[S]):
-    """`with` gives a client whose changes are made at the end of the block, all or none."""
+    """Context manager of a client whose changes are committed at the end of the block, all or none."""
 
     def __init__(
         self, owner: S, make: Callable[[Opener, str], S], name: str = "", seconds: int = 60, join: str = ""

@@ -1,4 +1,4 @@
-"""Transactions as Python has them: a block whose changes are all made at its end, or none of them."""
+"""Transactions as context managers: all changes of a block are made at its end, or none."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ C = TypeVar("C", bound=WriteOperations)
 
 
 class ClientTransaction(Generic[C]):
-    """`async with` gives a client whose calls are part of it. Commit at the end of the block, rollback when it raises.
+    """Context manager of a client whose calls are part of a transaction.
 
-    One that was joined is ended by whoever began it.
+    The end of the block commits, and an exception rolls back. A joined transaction is left to the client that began it.
     """
 
     def __init__(self, client: C, name: str = "", seconds: int = 60, join: str = "") -> None:
@@ -50,7 +50,7 @@ class ClientTransaction(Generic[C]):
             raise
 
     async def _drop(self, inside: C) -> None:
-        """Roll back. What went wrong before matters more than whether that works: the transaction expires by itself."""
+        """Roll back. A failure of that is only logged: the first error matters more, and the transaction expires."""
         if inside.journal is not None:
             inside.journal.restore()
         name = inside.context["transaction"]

@@ -1,4 +1,4 @@
-"""The client's operations that change objects, directories and versions, and who may do what."""
+"""The client's operations that change objects, directories, versions and permissions."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .operations import AsOf, moment_text
 from .reads import Listing
 
 PackedObject = tuple[str, bytes, str, str, int, str, str]
-"""The arguments of `store` for one object, but for its bundles."""
+"""The arguments of `store` for one object, without its bundles."""
 
 BATCH = 1000
-BATCH_BYTES = 4 << 20  # of states: a batch must fit into any transport's message
+BATCH_BYTES = 4 << 20  # states in one batch, which must fit into any transport's message
 
 
 class WriteOperations(ClassLoader):
-    """The operations that change. In a transaction, `journal` keeps what objects knew before it."""
+    """The operations that change. In a transaction, `journal` keeps the objects' earlier metadata."""
 
     def __init__(self, transport: Transport, context: Wire | None = None) -> None:
         super().__init__(transport, context)
@@ -60,7 +60,7 @@ class WriteOperations(ClassLoader):
         return pointer
 
     async def _stored(self, obj: EmergeObject, row: PointerRow) -> Pointer:
-        """Let an object know where it is, and what it is when it was merged."""
+        """Set an object's metadata after it was stored, and its state if that was merged."""
         pointer = Pointer.from_wire(row)
         if "merged" in row:
             set_state(obj, await self.unpack(row["merged"], pointer))
@@ -97,7 +97,7 @@ class WriteOperations(ClassLoader):
     async def _store_batch(
         self, batch: list[EmergeObject], rows: list[PackedObject], bundles: Bundles
     ) -> list[Pointer]:
-        lists = [list(row) for row in rows]  # a tuple would arrive as one
+        lists = [list(row) for row in rows]  # the codec would keep a tuple as one
         try:
             stored = await self._send(lambda fresh: self.remote.storeall(lists, fresh), bundles)
         except LimitExceeded as error:  # a store of smaller commits
@@ -167,7 +167,7 @@ class WriteOperations(ClassLoader):
 
 
 def _pack(obj: EmergeObject, bundles: Bundles) -> PackedObject:
-    """The arguments of `store` for an object but for its bundles, which are added to `bundles`."""
+    """Return the arguments of `store` for an object, and add its bundles to `bundles`."""
     if not isinstance(obj, EmergeObject):
         raise Invalid(
             f"a {type(obj).__name__} cannot be stored", remedy="derive its class from EmergeFile, with @dataclass"

@@ -1,4 +1,4 @@
-"""Shipped code runs here: in processes that are closed in, never in a node's own."""
+"""The sandbox: runs shipped code in confined worker processes, never in the node's own."""
 
 from __future__ import annotations
 

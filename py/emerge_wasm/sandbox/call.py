@@ -1,4 +1,4 @@
-"""One call of a worker within its limits. The clocks here cannot be reached by shipped code; its own alarm can."""
+"""Runs one call in a worker within its limits. Shipped code can reach the worker's alarm, but not the clocks here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .host_session import HostSession
 from .process import WorkerGone, WorkerProcess
 
 GRACE = 0.25
-"""Seconds between the alarm inside a worker, which tells where it was, and its being killed."""
+"""Seconds from the alarm inside a worker, which reports where the code was, to the kill."""
 _LATE, _BUSY = "it did not end in time", "it worked for too long"
 _CORES = os.cpu_count() or 1
 
@@ -25,8 +25,8 @@ R = TypeVar("R")
 class WorkerCall:
     """Run one call in a worker process within its limits.
 
-    `what` names it in messages; `wall` and `processor` are seconds. `peak` is afterwards the most bytes of memory that
-    its worker says it had, -1 where the call may have left something behind, so that the worker is to end.
+    `what` names it in messages; `wall` and `processor` are seconds. Afterwards `peak` is the worker's reported peak
+    memory in bytes, or -1 if the call may have left something behind and the worker must end.
     """
 
     what: str
@@ -43,12 +43,12 @@ class WorkerCall:
         session: HostSession,
         read: Callable[[object], R],
     ) -> R:
-        """The answer, as `read` makes it of what the worker sends (BadFrame for what is none).
+        """Run the call and return its answer, parsed by `read` (which raises BadFrame if it is malformed).
 
         Raises:
-            LimitExceeded: it took too long or printed too much.
-            ExecutionFailed: the process died, or broke the rules and was ended; other calls are not affected.
-            EmergeError: whatever else the call ended with.
+            LimitExceeded: the call took too long or printed too much.
+            ExecutionFailed: the process died, or violated the protocol and was killed; other calls are unaffected.
+            EmergeError: any other error that the call ended with.
         """
         self.peak = -1
         try:
@@ -76,7 +76,7 @@ class WorkerCall:
         return error
 
     async def _death(self, process: WorkerProcess, session: HostSession) -> EmergeError:
-        """The error for a worker that ended in the middle of a call."""
+        """Return the error for a worker that ended during a call."""
         how = await process.epitaph()
         details = {"output": session.output, "traceback": ""}
         if how == _LATE:
@@ -91,14 +91,14 @@ class WorkerCall:
 
 
 class Deadline:
-    """Kills a worker that takes longer than `wall` seconds, or works for more than `processor` seconds. `with`."""
+    """Context manager that kills a worker after `wall` seconds, or after `processor` seconds of processor time."""
 
     def __init__(self, process: WorkerProcess, wall: float, processor: float) -> None:
         self._process = process
         self._loop = asyncio.get_running_loop()
         self._late = self._loop.time() + wall + GRACE
         self._used_up = process.processor_time() + processor + GRACE
-        self._soonest = (processor + GRACE) / _CORES  # seconds until it can have used up its time, on all cores
+        self._soonest = (processor + GRACE) / _CORES  # seconds until it could have used its processor time on all cores
 
     def __enter__(self) -> Deadline:
         self._wait()

@@ -1,4 +1,4 @@
-"""The node's end of a zygote: starts it, asks it for workers, hears how they end, and starts another when it dies."""
+"""The node's side of a zygote: starts it, requests workers, tracks their ends, and restarts it when it dies."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
 }
 _PATIENCE = 60.0
-"""Seconds that a zygote may take to import what it was told to."""
+"""Seconds that a zygote may take for its imports."""
 
 
 class ForkServer:
-    """Where workers come from. `packages` are those that its zygote has, once it is started."""
+    """Forks workers from a zygote. `packages` are those that the zygote has imported, once it is started."""
 
     def __init__(self, settings: WorkerSettings, preload: tuple[str, ...], frame_limit: int) -> None:
         self.settings = settings
@@ -49,7 +49,7 @@ class ForkServer:
         self._turn = asyncio.Lock()
 
     async def start(self) -> None:
-        """Have a zygote. Unavailable, saying why, when none comes up."""
+        """Start the zygote if it is not running. Raises Unavailable, with the reason, when that fails."""
         async with self._turn:
             if self._control is not None:
                 return
@@ -64,7 +64,7 @@ class ForkServer:
                 raise Unavailable(f"the sandbox does not start: {why}") from None
 
     async def _last_words(self) -> str:
-        """The last line that a zygote wrote when it could not even begin."""
+        """Return the last line that a zygote wrote to stderr before it failed to start."""
         if self._child is None or self._child.stderr is None:
             return ""
         with suppress(TimeoutError):
@@ -85,11 +85,11 @@ class ForkServer:
                 *(sys.executable, "-I", "-c", _BOOT, json.dumps(settings)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,  # until it has begun: its workers get /dev/null
+                stderr=asyncio.subprocess.PIPE,  # only until it has started: its workers get /dev/null
                 pass_fds=[theirs.fileno()],
                 env=_ENVIRONMENT | kept,
                 cwd="/",
-                start_new_session=True,  # Ctrl-C is for the node
+                start_new_session=True,  # so that Ctrl-C reaches only the node
             )
         self.pid = self._child.pid
         ours.setblocking(False)
@@ -97,7 +97,7 @@ class ForkServer:
         asyncio.get_running_loop().add_reader(ours, self._hear)
 
     async def fork(self) -> WorkerProcess:
-        """A worker that has said that it is ready. Unavailable when none is to be had."""
+        """Fork a worker and wait until it is ready. Raises Unavailable when that fails."""
         await self.start()
         number = next(self._numbers)
         ours, theirs = socket.socketpair()
@@ -127,11 +127,11 @@ class ForkServer:
         socket.send_fds(self._control, [pack_message(*message)], descriptors)
 
     def _kill(self, number: int) -> None:
-        """Where the system has no handles for processes, their parent ends them."""
+        """Have the zygote kill a worker, on systems without pidfds."""
         with suppress(WorkerGone, OSError):
             self._send([ZygoteMessage.KILL, number])
 
-    # --- what it says
+    # --- messages from the zygote
     def _hear(self) -> None:
         assert self._control is not None
         try:
@@ -157,14 +157,14 @@ class ForkServer:
                 forked = self._forking.get(number)
                 if forked is not None and not forked.done():
                     forked.set_result((pid, handle))
-                elif handle >= 0:  # nobody waits any more: its socket is closed, and so it ends
+                elif handle >= 0:  # no caller waits any more: its socket is closed, so it ends
                     os.close(handle)
             case [ZygoteMessage.ENDED, int() as number, int() as status]:
                 if (process := self._children.pop(number, None)) is not None:
                     process.ended(status)
 
     def _lose(self, why: str) -> None:
-        """The zygote is gone, and all workers with it."""
+        """Handle the loss of the zygote, and of all workers with it."""
         if self._control is None:
             return
         asyncio.get_running_loop().remove_reader(self._control)
@@ -173,7 +173,7 @@ class ForkServer:
         for waiting in (self._started, *self._forking.values()):
             if waiting is not None and not waiting.done():
                 waiting.set_exception(WorkerGone(why))
-                waiting.exception()  # seen, also when nobody waits for it
+                waiting.exception()  # marks the exception as retrieved
         for process in self._children.values():
             process.ended(None)
         self._children.clear()

@@ -1,6 +1,6 @@
-"""The frames in which events cross a worker's socket: a length, then the bytes. Pure; nothing is ever unpickled.
+"""Length-prefixed frames for events on a worker's socket. Pure; nothing is ever unpickled.
 
-A node distrusts what comes back: it caps a frame's length before reading it and checks the shape of what is inside.
+A node distrusts what a worker sends: it caps a frame's length before reading it and checks the content's shape.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ HEADER = struct.Struct(">I")
 
 
 class BadFrame(Exception):
-    """The other side sent what it must not."""
+    """The other side violated the protocol."""
 
 
 def pack_frame(data: bytes) -> bytes:
-    """The bytes to send for one event."""
+    """Frame one event for sending."""
     return HEADER.pack(len(data)) + data
 
 
 def pack_message(*fields: object) -> bytes:
-    """The frame of a message between a node and its zygote: plain fields, the first says what it is."""
+    """Frame a message between a node and its zygote: plain fields, of which the first is its kind."""
     return pack_frame(msgpack.packb(fields, use_bin_type=True))
 
 
 def parse_message(data: bytes) -> list[object]:
-    """The fields of such a message. BadFrame for anything else."""
+    """Parse a message between a node and its zygote into its fields. Raises BadFrame if it is malformed."""
     try:
         fields = msgpack.unpackb(data, raw=False)
     except (ValueError, RecursionError) as error:
@@ -38,16 +38,16 @@ def parse_message(data: bytes) -> list[object]:
 
 
 class Splitter:
-    """Puts frames together from whatever pieces arrive; BadFrame when one says it is longer than `limit` bytes."""
+    """Assembles frames from the pieces that arrive. Raises BadFrame for one longer than `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The frames that are complete now."""
+        """Take received bytes and return the frames that are complete."""
         if not self._buffer and len(data) >= HEADER.size and HEADER.unpack_from(data)[0] == len(data) - HEADER.size:
-            if len(data) - HEADER.size <= self.limit:  # one whole frame, as nearly always
+            if len(data) - HEADER.size <= self.limit:  # one whole frame: the common case
                 return [data[HEADER.size :]]
         self._buffer += data
         frames = []

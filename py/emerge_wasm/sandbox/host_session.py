@@ -1,4 +1,4 @@
-"""One call in one worker, from the node's side: gathers what it prints, and answers what it asks of the filesystem."""
+"""The node's side of one call in a worker: collects its output and answers its filesystem requests."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ..wire.server import ServerChannel, ServerRequest
 from .frame import BadFrame
 
 STREAMS = 64
-"""Streams that a method may have open."""
+"""Streams that a method may have open at once."""
 _ARGUMENTS = 1 << 20
-"""Bytes of an event that asks for a stream: its arguments are held as long as it is open."""
+"""Largest request for a stream, in bytes: its arguments are held as long as the stream is open."""
 
 Drained = Callable[[], Awaitable[None]]
-"""Waits until the worker has read what it was sent. What it asks for waits for that, so that one which does not read
-cannot fill its node's memory."""
+"""Waits until the worker has read what it was sent, so that a worker that does not read cannot fill its node's
+memory."""
 
 
 class HostSession:
-    """`most` characters may be printed. `peak` is the most bytes of memory that the worker says it has had; negative
-    when it is to end, since the call left something behind."""
+    """The node's state of one call. `most` is the limit of printed characters. `peak` is the worker's reported peak
+    memory in bytes, negative if the call left something behind and the worker must end."""
 
     def __init__(self, host: Host | None, most: int) -> None:
         self.peak = 0
@@ -36,16 +36,21 @@ class HostSession:
 
     @property
     def output(self) -> str:
-        """What it has printed so far."""
+        """The text that the call has printed so far."""
         return "".join(self._printed)
 
     @property
     def asked(self) -> bool:
-        """Whether something that it asked for, other than a stream, is not answered."""
+        """Whether a request of the worker, other than for a stream, is unanswered."""
         return self._call is not None and self._call.open
 
     def hear(self, item: object) -> None:
-        """Take what comes before a call's result. LimitExceeded for a flood of output, BadFrame for anything else."""
+        """Take an item that precedes the result: printed text or the worker's memory.
+
+        Raises:
+            LimitExceeded: too much was printed.
+            BadFrame: the item is neither.
+        """
         if type(item) is int:
             self.peak = item
         elif type(item) is str:
@@ -62,8 +67,12 @@ class HostSession:
             self._host.write(text)
 
     def answer(self, request: ServerRequest, drained: Drained) -> Answer:
-        """Answer a request of the worker. A worker asks for one thing at a time, beside its streams: BadFrame when it
-        does not wait for the answer, since it would fill its node's memory with what it asks for."""
+        """Answer a request of the worker.
+
+        Raises:
+            BadFrame: the worker did not wait for its last answer. Streams aside, it makes one request at a time, so
+                that it cannot fill its node's memory.
+        """
         if find_operation(request.name).streams:
             if request.size > _ARGUMENTS:
                 raise LimitExceeded(f"a stream was asked for by more than {_ARGUMENTS} bytes", limit="arguments")

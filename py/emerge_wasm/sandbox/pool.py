@@ -1,4 +1,4 @@
-"""Where a node runs shipped code: a Runner (see `filesystem.runs.run`) over worker processes that are closed in.
+"""A node's Runner (see `filesystem.runner`): runs shipped code in confined worker processes.
 
 Runs in the node's event loop and never imports shipped code there.
 """
@@ -27,16 +27,16 @@ from .worker.preload import PackageCheck
 from .worker_pool import WorkerKey, WorkerLifetime, WorkerPool, describe_missing
 
 LIFE = 3600
-"""Seconds of processor time after which the kernel ends a worker, whatever its node does."""
-SLACK = 1 << 20  # bytes of a frame that are not result, state or output
+"""Seconds of processor time after which the kernel kills a worker, independently of its node."""
+SLACK = 1 << 20  # bytes of a frame beside result, state and output
 
 
 class Pool:
-    """`size` calls run at once, and those that they call; `waiting` more may queue.
+    """Runs up to `size` calls at once, not counting nested ones; `waiting` more may queue.
 
-    A call may have `memory` bytes and `processor` seconds of processor time (None: no more than its wall time allows);
-    a state `state_limit` bytes. Shipped code may import what is in `preload` beside the standard library. `unsafe`:
-    workers are processes of their own, but closed in by nothing. `layers` close them in: all of them, but for tests.
+    A call may use `memory` bytes and `processor` seconds of processor time (None: bounded by its wall time); a state
+    has at most `state_limit` bytes. Shipped code may import the packages of `preload` and the standard library's.
+    `unsafe`: workers are separate processes without confinement. `layers` confine them; only tests leave some out.
     """
 
     def __init__(
@@ -60,31 +60,34 @@ class Pool:
         self.processor = processor
         self.waiting = waiting
         self.refusal = "" if unsafe else _no_sandbox()
-        """Why nothing runs here; "" when it does."""
+        """Why no code runs here; "" if it does."""
         settings = WorkerSettings(frozenset(BASIC if unsafe else layers), self.limits, memory, LIFE)
         frame_limit = self.limits.result + state_limit + 4 * self.limits.output + SLACK
         self.forkserver = ForkServer(settings, preload, frame_limit)
         self.workers = WorkerPool(self.forkserver, lifetime or WorkerLifetime(), confined=not unsafe)
         self._turn = asyncio.Semaphore(size)
-        self._last_turn = asyncio.Semaphore(size)  # of calls that call nothing, so that they end for certain
+        self._last_turn = asyncio.Semaphore(size)  # for calls that make no nested calls and so are certain to end
         self._queued = 0
         self._closed = False
         self._packages = PackageCheck()
 
     @property
     def kind(self) -> str:
-        """How code runs: "sandbox" or "unsafe"; "" when it does not, see `refusal`."""
+        """How code runs: "sandbox" or "unsafe"; "" if it does not (see `refusal`)."""
         return "" if self.refusal else "unsafe" if self.unsafe else "sandbox"
 
     @property
     def hint(self) -> str:
-        """What would make it run code, if anything does."""
+        """What the operator can do to have code run here, if anything."""
         possible = not self.unsafe and sys.platform != "win32"
         return "start it with --unsafe-run where that does no harm, or " if possible else ""
 
     async def start(self) -> Self:
-        """Start the zygote and look at a worker: one that is not closed in is a `refusal`. Unavailable when they do not
-        come up."""
+        """Start the zygote and check a worker's confinement; set `refusal` if a layer is missing.
+
+        Raises:
+            Unavailable: the zygote or the worker does not start.
+        """
         if sys.platform == "win32":
             self.refusal = "processes cannot be forked on Windows: use Emerge in WSL"
         if not self.refusal:
@@ -105,9 +108,9 @@ class Pool:
         await self.workers.close()
         await self.forkserver.close()
 
-    # --- what a filesystem asks for
+    # --- the Runner
     async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
-        """Run a call in a worker. Raises what `Runner.run` may raise; cancelling it ends the call."""
+        """Run a call in a worker. Raises as `Runner.run` does; cancelling it ends the call."""
         self._check(call.bundles, call.path)
         work = self._call(call.title, call.path, call.timeout)
         session = HostSession(host, self.limits.output)
@@ -132,11 +135,11 @@ class Pool:
         return RunOutcome(_decode(done.result, call), done.state, session.output, done.milliseconds, digest)
 
     async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
-        """An expression over rows. Raises what `Runner.run` may raise."""
+        """Evaluate an expression on rows. Raises as `Runner.run` does."""
         self._check(call.bundles, None)
         work = self._call("the expression", None, call.timeout)
         session = HostSession(None, self.limits.output)
-        code = [call.expression, sorted(call.bundles)]  # other classes run elsewhere
+        code = [call.expression, sorted(call.bundles)]  # other classes need another worker
         key = (call.principal, "expression " + sha256(encode(code)).hexdigest())
         async with self._place(None, self._last_turn), self._worker(key, work) as process:
             new = _unknown(process, call.bundles)
@@ -149,14 +152,18 @@ class Pool:
                 return EvaluateOutcome(values, dict(errors))
         raise ExecutionFailed("the expression: it answered something else")
 
-    # --- what the probe asks for
+    # --- for the probe
     async def missing(self) -> dict[str, str]:
-        """The layers that workers are not closed in by: why. Unavailable when there are none."""
+        """Return the layers that workers lack, with reasons. Raises Unavailable when no worker starts."""
         return dict((await self.workers.warm()).missing)
 
     async def probe(self, names: list[str], target: AttackTarget, seconds: float) -> dict[str, tuple[str, str]]:
-        """What these attacks (see `attack`) came to in a fresh worker: (what they got, what stopped them).
-        ExecutionFailed when it dies of them, LimitExceeded when it does not end."""
+        """Make these attacks (see `probe/attacks.py`) in a fresh worker: return (what each got, what stopped it).
+
+        Raises:
+            ExecutionFailed: an attack ended the worker.
+            LimitExceeded: an attack did not end in time.
+        """
         process = await self.workers.hire()
         try:
             work = self._call(", ".join(names), None, seconds)
@@ -164,9 +171,9 @@ class Pool:
         finally:
             self.workers.dismiss(process)
 
-    # --- how it is done
+    # --- internals
     def _check(self, bundles: dict[str, bytes], path: str | None) -> None:
-        """Refuse what cannot run here: Unavailable saying why."""
+        """Raise Unavailable, with the reason, for what cannot run here."""
         if self.refusal:
             raise Unavailable(
                 f"this node runs no code: {self.refusal}",
@@ -181,7 +188,7 @@ class Pool:
 
     @asynccontextmanager
     async def _place(self, path: str | None, turn: asyncio.Semaphore, *, nested: bool = False) -> AsyncIterator[None]:
-        """One of `size` places; a call that a running one waits for needs none, or they would wait for each other."""
+        """Take one of `size` places. A nested call needs none: it would deadlock with the call that waits for it."""
         if nested:
             yield
             return
@@ -196,11 +203,11 @@ class Pool:
 
     @asynccontextmanager
     async def _worker(self, key: WorkerKey, work: WorkerCall) -> AsyncIterator[WorkerProcess]:
-        """A worker for this code of this principal; put away afterwards when it may have left something behind."""
+        """Take a worker for this code and principal; dismiss it afterwards if the call may have left traces in it."""
         if self._closed:
             raise Unavailable("the sandbox is closed", path=work.path)
         process = await self.workers.take(key)
-        work.peak = process.base  # until it hears of the call
+        work.peak = process.base  # until the worker reports on this call
         try:
             yield process
         except ExecutionFailed:
@@ -212,7 +219,7 @@ class Pool:
 
 
 def _unknown(process: WorkerProcess, bundles: dict[str, bytes]) -> dict[str, bytes]:
-    """The bundles that this worker has not seen."""
+    """Return the bundles that this worker has not been sent."""
     return {name: data for name, data in bundles.items() if name not in process.known}
 
 

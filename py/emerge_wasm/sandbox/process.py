@@ -1,4 +1,4 @@
-"""One worker process as its pool sees it: called, killed. Trusts nothing that it sends."""
+"""A worker process from the pool's side: calls it and kills it. Trusts nothing that it sends."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _PATIENCE = 20.0
 
 
 class WorkerGone(EmergeError):
-    """The process ended, or had to be ended; its text says how."""
+    """The process ended or was killed; the message says how."""
 
 
 class ProcessHandle:
-    """By which a process is killed, and never another one that got its number: a pidfd, else its parent's word."""
+    """Kills a process, and never another that reuses its pid: by a pidfd, or through its parent where there is none."""
 
     def __init__(self, descriptor: int, otherwise: Callable[[], None]) -> None:
         self._descriptor = descriptor
@@ -53,12 +53,12 @@ class WorkerProcess(asyncio.Protocol):
 
     def __init__(self, pid: int, handle: ProcessHandle, frame_limit: int) -> None:
         self.pid = pid
-        self.known: set[str] = set()  # hashes of the bundles it was sent
-        self.missing: dict[str, str] = {}  # layers that it is not closed in by
+        self.known: set[str] = set()  # hashes of the bundles that it was sent
+        self.missing: dict[str, str] = {}  # layers that it lacks, with reasons
         self.ready = False
         self.calls = 0
-        self.base = 0  # bytes of memory that it began with
-        self.peak = 0  # bytes of memory that it has had at most
+        self.base = 0  # bytes of memory at its start
+        self.peak = 0  # peak memory in bytes
         self.used = time.monotonic()
         self._handle = handle
         self._splitter = Splitter(frame_limit)
@@ -71,16 +71,16 @@ class WorkerProcess(asyncio.Protocol):
         self._status: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
     async def connect(self, sock: socket.socket) -> None:
-        """Take the socket, and wait until it is ready. WorkerGone, BadFrame or TimeoutError when it does not get so."""
+        """Take the socket and wait until the worker is ready. Raises WorkerGone, BadFrame or TimeoutError otherwise."""
         await asyncio.get_running_loop().create_connection(lambda: self, sock=sock)
         async with asyncio.timeout(_PATIENCE):
             self.missing, self.base = read_ready(await self.call("ready", [], HostSession(None, 0)))
         self.peak = self.base
         self.ready = True
 
-    # --- the socket's side
+    # --- asyncio.Protocol
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are not of that class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are of another class
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -120,15 +120,19 @@ class WorkerProcess(asyncio.Protocol):
             self.kill(str(fault))
             raise WorkerGone(self._fault) from None
 
-    # --- the pool's side
+    # --- for the pool
     @property
     def alive(self) -> bool:
-        """Whether it can take another call."""
+        """Whether the worker can take another call."""
         return self._transport is not None and not self._transport.is_closing()
 
     async def call(self, name: str, args: Sequence[object], session: HostSession) -> Any:
-        """What it answers to a call. Raises the error that it answers with, WorkerGone when it ended, what `session`
-        raises of its output."""
+        """Make a call and return its answer.
+
+        Raises:
+            WorkerGone: the process ended.
+            EmergeError: the error that the worker answered with, or that `session` raised for its output.
+        """
         if not self.alive:
             raise WorkerGone(self._fault)
         self._session = session
@@ -143,15 +147,15 @@ class WorkerProcess(asyncio.Protocol):
             self.peak = session.peak
 
     def processor_time(self) -> float:
-        """Seconds that it has worked in its life, by all its threads; 0 where the system does not tell."""
+        """Return its processor time so far in seconds, for all threads; 0 where the system does not report it."""
         if sys.platform != "linux":
             return 0.0
         with suppress(OSError):
-            return time.clock_gettime((~self.pid << 3) | 2)  # the kernel's name for a process's clock
+            return time.clock_gettime((~self.pid << 3) | 2)  # the kernel's id of a process's CPU clock
         return 0.0
 
     def kill(self, fault: str = "") -> None:
-        """End it at once, whatever it is doing."""
+        """Kill the process at once."""
         self._fault = self._fault or fault
         if not self._status.done():
             self._handle.kill()
@@ -159,7 +163,7 @@ class WorkerProcess(asyncio.Protocol):
             self._transport.abort()
 
     def ended(self, status: int | None) -> None:
-        """It was cleared away; None when nobody knows how it ended."""
+        """Record that the process was reaped; `status` is None when it is unknown."""
         if not self._status.done():
             self._status.set_result(status)
         self._handle.close()
@@ -167,12 +171,12 @@ class WorkerProcess(asyncio.Protocol):
             self._transport.abort()
 
     async def gone(self) -> None:
-        """Wait until it was cleared away, at most a second."""
+        """Wait until the process is reaped, at most one second."""
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._status), 1.0)
 
     async def epitaph(self) -> str:
-        """How it ended, in words."""
+        """Return how the process ended, as text."""
         if self._fault:
             return self._fault
         await self.gone()

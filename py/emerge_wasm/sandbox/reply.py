@@ -1,7 +1,7 @@
-"""The shapes of what a worker may answer. Pure; the events around them are checked by `wire.duplex`.
+"""Parses a worker's answers and checks their shape. Pure; `wire.duplex` checks the events around them.
 
-A node calls `ready` once, then `run`, `evaluate` and `probe`. Before the result come items: text that was printed, and
-a number whenever the worker's memory has grown (see `HostSession`).
+A node calls `ready` once, then `run`, `evaluate` and `probe`. Items precede the result: printed text, and a number
+whenever the worker's memory has grown (see `HostSession`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from .frame import BadFrame
 
 
 class ReadyReply(NamedTuple):
-    """`missing` are the layers that do not close the worker in: why. `peak`: bytes of memory that it begins with."""
+    """`missing` are the layers that the worker lacks, with reasons; `peak` is its memory at the start, in bytes."""
 
     missing: dict[str, str]
     peak: int
 
 
 class RunReply(NamedTuple):
-    """The encoded result and state (None: unchanged) of a method."""
+    """A method's encoded result and state (None: unchanged)."""
 
     result: bytes
     state: bytes | None
@@ -28,7 +28,7 @@ class RunReply(NamedTuple):
 
 
 def read_ready(value: object) -> ReadyReply:
-    """BadFrame, as in all of these, for anything else."""
+    """Parse the answer to `ready`. Like all functions here, raises BadFrame if it is malformed."""
     match value:
         case [dict() as missing, int() as peak] if _are_texts(missing) and _are_texts(missing.values()):
             return ReadyReply(missing, peak)
@@ -43,14 +43,14 @@ def read_run(value: object) -> RunReply:
 
 
 def read_values(value: object) -> bytes:
-    """The encoded list of an expression's values, and map of its errors."""
+    """Check the answer to `evaluate`: the encoded list of values and map of errors."""
     if isinstance(value, bytes):
         return value
     raise _wrong()
 
 
 def read_probe(value: object) -> dict[str, tuple[str, str]]:
-    """What each attack got ("" when it was stopped), and what stopped it."""
+    """Parse the answer to `probe`: what each attack got ("" if it was stopped), and what stopped it."""
     if not isinstance(value, dict):
         raise _wrong()
     outcomes = {}

@@ -1,4 +1,4 @@
-"""How the workers of one zygote are; and what a node and its zygote say to each other. Plain data."""
+"""The settings of a zygote's workers, and the messages between a node and its zygote. Plain data."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from ..filesystem.runs.inside.execute import RunLimits
 
 
 class ZygoteMessage:
-    """The first field of what a node and its zygote say. [FORK, number] with a socket, [KILL, number]; and
-    [STARTED, packages], [FAULT, text], [FORKED, number, pid] with a pidfd, [ENDED, number, status]."""
+    """The kinds of message, which are their first field.
+
+    The node sends [FORK, number] with a socket and [KILL, number]; the zygote [STARTED, packages], [FAULT, text],
+    [FORKED, number, pid] with a pidfd and [ENDED, number, status].
+    """
 
     FORK, KILL = 1, 2
     STARTED, FAULT, FORKED, ENDED = 11, 12, 13, 14
 
 
 LARGEST = 1 << 18
-"""Bytes of one of these."""
+"""Largest message, in bytes."""
 
 LAYERS = (
     "descriptors",
@@ -32,17 +35,17 @@ LAYERS = (
     "Landlock",
     "seccomp",
 )
-"""What a sandbox is made of, in order; see `confine.py`."""
+"""The layers of a sandbox, in order; see `confine.py`."""
 BASIC = ("descriptors", "environment", "memory") + (("parent",) if sys.platform == "linux" else ())
-"""What a worker gets that is closed in by nothing: enough to keep its limits."""
+"""The layers of an unconfined (`unsafe`) worker: those that its limits need."""
 THREADS = 64
-"""Threads of a worker that has a user of its own."""
+"""The limit of threads for a worker with a user of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """Which layers close the workers in, and their limits: `memory` bytes beyond what the zygote has, and `life`
-    seconds of processor time for all their calls together."""
+    """The workers' layers and limits: `memory` bytes beyond the zygote's, and `life` seconds of processor time for all
+    calls of a worker together."""
 
     layers: frozenset[str]
     limits: RunLimits
@@ -50,7 +53,7 @@ class WorkerSettings:
     life: int
 
     def to_wire(self) -> dict[str, Any]:
-        """As JSON can have it."""
+        """Return the settings as JSON data."""
         return {
             "layers": sorted(self.layers),
             "limits": asdict(self.limits),

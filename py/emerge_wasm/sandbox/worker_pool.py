@@ -1,6 +1,6 @@
-"""The workers of a pool: which one a call gets, and how long each is kept.
+"""Assigns workers to calls, and decides how long each is kept.
 
-One that ran code for a principal never runs anything for another, nor other code for the same one.
+A worker that ran code for a principal never runs code for another, nor other code for the same one.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from .forkserver import ForkServer
 from .process import WorkerProcess
 
 WorkerKey = tuple[str, str]
-"""Whose code runs (the principal), and which (the hash of a bundle or an expression)."""
+"""(principal, hash of the bundle or expression that runs)"""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLifetime:
-    """When a worker is replaced: after `calls`, or `growth` bytes more than it began with. At most `idle` wait for
-    more of their code, for `seconds`."""
+    """When a worker is replaced: after `calls` calls, or when it has grown by `growth` bytes. At most `idle` workers
+    wait for more calls of the same code, for `seconds`."""
 
     calls: int = 1000
     growth: int = 64 << 20
@@ -29,36 +29,36 @@ class WorkerLifetime:
 
 
 class WorkerPool:
-    """Workers at work and waiting."""
+    """The busy and idle workers of a pool."""
 
     def __init__(self, forkserver: ForkServer, lifetime: WorkerLifetime, *, confined: bool) -> None:
         self._forkserver = forkserver
         self._lifetime = lifetime
         self._confined = confined
-        self._idle: list[tuple[WorkerKey, WorkerProcess]] = []  # the one that waits longest first
+        self._idle: list[tuple[WorkerKey, WorkerProcess]] = []  # longest idle first
         self._fresh: WorkerProcess | None = None
         self._live: set[WorkerProcess] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
     @property
     def processes(self) -> frozenset[WorkerProcess]:
-        """All that are there."""
+        """All worker processes."""
         return frozenset(self._live)
 
     async def warm(self) -> WorkerProcess:
-        """Have one ready that nobody has used. Unavailable when none is to be had."""
+        """Keep one unused worker ready. Raises Unavailable when none starts."""
         if self._fresh is None or not self._fresh.alive:
             self._fresh = await self.hire()
         return self._fresh
 
     async def hire(self) -> WorkerProcess:
-        """A new one, however it is closed in. Unavailable when it cannot be had."""
+        """Start a new worker, without checking its confinement. Raises Unavailable when that fails."""
         process = await self._forkserver.fork()
         self._live.add(process)
         return process
 
     async def take(self, key: WorkerKey) -> WorkerProcess:
-        """One that has run this code for this principal, else one that has run none."""
+        """Take a worker that has run this code for this principal, or else an unused one."""
         for at in range(len(self._idle) - 1, -1, -1):
             if self._idle[at][0] == key:
                 process = self._idle.pop(at)[1]
@@ -77,7 +77,7 @@ class WorkerPool:
         return process
 
     def give_back(self, key: WorkerKey, process: WorkerProcess, peak: int) -> None:
-        """After a call that ended well; `peak` is the most memory that it says it had (negative: it is to go)."""
+        """Return a worker after a successful call; `peak` is its reported peak memory (negative: it must end)."""
         process.calls += 1
         process.used = time.monotonic()
         worn = process.calls >= self._lifetime.calls or peak - process.base > self._lifetime.growth
@@ -92,7 +92,7 @@ class WorkerPool:
             self._sweep_later()
 
     def dismiss(self, process: WorkerProcess) -> None:
-        """End it."""
+        """End a worker."""
         process.kill()
         self._live.discard(process)
 
@@ -108,7 +108,7 @@ class WorkerPool:
             self._sweep_later()
 
     async def close(self) -> None:
-        """End all, and wait until they are gone."""
+        """End all workers and wait until they are gone."""
         if self._sweeping is not None:
             self._sweeping.cancel()
         processes = list(self._live)
@@ -121,5 +121,5 @@ class WorkerPool:
 
 
 def describe_missing(missing: dict[str, str]) -> str:
-    """Layers that are not there, as one reads them."""
+    """Format missing layers and their reasons as text."""
     return ", ".join(f"{name} ({why})" for name, why in sorted(missing.items()))

@@ -1,6 +1,6 @@
-"""Answering requests: one task per request, one ticker for all, whatever carries the bytes.
+"""Answers requests in asyncio: one task per request and one heartbeat task for all, over any kind of connection.
 
-Between the state machine of `wire.server` and a socket; a send function is all it knows of the latter.
+Connects the state machine of `wire.server` to a socket, of which it knows only a send function.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .server import (
 log = logging.getLogger("emerge.node")
 
 RequestHandler = Callable[[ServerRequest], Answer]
-"""What to await for one result, or to iterate for a stream. May raise at once."""
+"""Returns an awaitable for one result, or an asynchronous iterator for a stream. May raise at once."""
 
 
 class Answers:
@@ -49,7 +49,7 @@ class Answers:
             self.act(peer, action)
 
     def act(self, peer: Hashable, action: ServerAction) -> None:
-        """Do what an event of a peer asks for."""
+        """Carry out the action that a peer's event asks for."""
         if isinstance(action, ServerRequest):
             self._start(action)
         elif isinstance(action, CreditGranted):
@@ -61,20 +61,20 @@ class Answers:
             self._send(peer, action.payload)
 
     def lose(self, peer: Hashable) -> None:
-        """The peer is gone: cancel what it asked for."""
+        """Cancel the requests of a peer that is gone."""
         for channel in self.channels.of_peer(peer):
             self.channels.close(channel)
             self._cancel(channel)
 
     async def cancel(self, peer: Hashable) -> None:
-        """Cancel what a peer asked for, and wait until its handlers have ended."""
+        """Cancel a peer's requests, and wait until their handlers have ended."""
         self.lose(peer)
         tasks = [task for channel, task in self._tasks.items() if channel.peer == peer]
         if tasks:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def close(self) -> None:
-        """Refuse what is under way with Unavailable, and wait until its handlers have ended."""
+        """End the requests under way with Unavailable, and wait until their handlers have ended."""
         if self._timer is not None:
             self._timer.cancel()
         for channel in self.channels.all():
@@ -84,7 +84,7 @@ class Answers:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     def _start(self, request: ServerRequest) -> None:
-        """Answer in a task; from Python 3.12 on it runs at once: what never waits costs no turn of the loop."""
+        """Answer in a task. From Python 3.12 on it starts eagerly, so a handler that never waits costs no loop turn."""
         if sys.version_info >= (3, 12):
             task = asyncio.Task(self._answer(request), loop=self._loop, eager_start=True)
         else:

@@ -1,6 +1,6 @@
-"""Futures and queues over the client's state machine: what every asyncio transport does the same way.
+"""Futures and queues over the client's state machine, shared by all asyncio transports.
 
-No sockets: the transport gives a `send`, feeds `receive`, and says when the connection is lost. asyncio only.
+No sockets: the transport provides `send`, feeds `receive`, and calls `lose` when the connection is lost.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Calls:
         context: Wire | None = None,
         hear: Callable[[object], None] | None = None,
     ) -> Any:
-        """The result of an operation that answers once, or the error that it ended with.
+        """Call an operation that answers once; return its result or raise its error.
 
-        `hear` gets the items that come before the result, as they come; what it raises ends the call.
+        `hear` gets the items before the result as they arrive; an error that it raises ends the call.
         """
         channel = self._open(name, args, context)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -52,9 +52,9 @@ class Calls:
             self._end(channel)
 
     async def stream(self, name: str, args: Sequence[object], context: Wire | None = None) -> AsyncGenerator[Any, None]:
-        """The items of an operation that streams. Closing this iterator ends it on the other side.
+        """Call an operation that streams and yield its items. Closing this iterator ends it on the other side.
 
-        An operation that answers once after all yields that one result.
+        For an operation that answers once, the result is the only item.
         """
         channel = self._open(name, args, context)
         queue: asyncio.Queue[Reply] = asyncio.Queue()
@@ -75,13 +75,13 @@ class Calls:
             self._end(channel)
 
     def receive(self, payload: bytes) -> None:
-        """Feed one event that arrived."""
+        """Take one event that arrived."""
         now = asyncio.get_running_loop().time()
         for reply in self.protocol.receive(payload, now):
             self.deliver(reply)
 
     def lose(self, error: EmergeError) -> None:
-        """The connection is gone: everything under way ends with this error."""
+        """End everything under way with this error: the connection is lost."""
         for reply in self.protocol.lose(error):
             self.deliver(reply)
         if self._timer is not None:
@@ -101,7 +101,7 @@ class Calls:
         return channel
 
     def deliver(self, reply: Reply) -> None:
-        """Hand a reply to whoever waits for it."""
+        """Hand a reply to the call or stream that waits for it."""
         queue = self._streams.get(reply.channel)
         if queue is not None:
             queue.put_nowait(reply)
@@ -135,7 +135,7 @@ class Calls:
         self._post(self.protocol.end(channel))
 
     def _post(self, payload: bytes | None) -> None:
-        """Send what may get lost without harm: a beat, a grant, an end."""
+        """Send an event whose loss does no harm: a heartbeat, a grant or an end."""
         if payload is not None:
             try:
                 self._send(payload)

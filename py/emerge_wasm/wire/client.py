@@ -1,7 +1,7 @@
-"""The asking end of the channels: requests out; results, errors and stream items in.
+"""The client end of the protocol: sends requests, and receives results, errors and stream items.
 
 A state machine without I/O: every method takes or returns bytes, and `now` (seconds, monotonic) where time matters.
-The shell sends what it is given, feeds what it receives, and calls `tick` about twice per heartbeat.
+The caller sends the returned bytes, feeds what it receives, and calls `tick` about twice per heartbeat.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SLOTS = 100
 
 
 class ReplyKind(Enum):
-    """What happened on a channel. After RESULT, ERROR and DONE the channel is closed."""
+    """The kind of a reply on a channel. RESULT, ERROR and DONE close the channel."""
 
     RESULT = "result"
     ITEM = "item"
@@ -30,15 +30,15 @@ class ReplyKind(Enum):
 
 
 class Reply(NamedTuple):
-    """`value` is the result, the item, None, or the EmergeError to raise."""
+    """A reply on a channel. `value` is the result, the item, None, or the EmergeError to raise."""
 
     channel: bytes
     kind: ReplyKind
-    value: Any  # whatever the operation answers
+    value: Any  # any type that an operation returns
 
 
 class ClientTick(NamedTuple):
-    """What a tick brought: `send` (payloads, in order) and `replies` (channels lost, as ERROR Unavailable)."""
+    """The outcome of a tick: payloads to `send`, in order, and `replies` (ERROR Unavailable) for lost channels."""
 
     send: list[bytes]
     replies: list[Reply]
@@ -48,18 +48,18 @@ class ClientTick(NamedTuple):
 class _ClientChannel:
     name: str
     opened: float
-    last: float  # when the other side was last heard
-    granted: int  # events that it may still send
-    unread: int = 0  # items delivered to the shell and not yet taken
+    last: float  # when the other side was last heard from
+    granted: int  # items that the other side may still send
+    unread: int = 0  # items delivered and not yet taken by the consumer
 
 
 @dataclass
 class ClientProtocol:
     """The channels that one connection has open.
 
-    `heartbeat` is in seconds, 0 for none; `limit` is the largest event in bytes; `credit` are the items that a stream
-    may send before it is granted more, as both sides must have it. `dropped` counts what could not be read or belongs
-    to no open channel (a late heartbeat is normal there).
+    `heartbeat` is in seconds, 0 for none; `limit` is the largest event in bytes; `credit` is the number of items that a
+    stream may send before it is granted more, equal on both sides. `dropped` counts events that could not be read or
+    belong to no open channel (late heartbeats are normal).
     """
 
     heartbeat: float = HEARTBEAT_SECONDS
@@ -79,9 +79,13 @@ class ClientProtocol:
     def request(
         self, name: str, args: Sequence[object], now: float, context: Wire | None = None
     ) -> tuple[bytes, bytes]:
-        """Open a channel: (channel id, payload to send). Raises what `encode` does, LimitExceeded when too long.
+        """Open a channel: return (channel id, payload to send).
 
-        `context` is what the call says of itself (see `Context.narrowed`); without any, the header is zerorpc's.
+        `context` is the call's context (see `Context.narrowed`); without one, the header is plain zerorpc.
+
+        Raises:
+            LimitExceeded: the event is too long.
+            CannotShip, Invalid: a value cannot be encoded (see `encode`).
         """
         channel = self.ids()
         payload = event.encode_request(channel, name, args, context)
@@ -90,7 +94,7 @@ class ClientProtocol:
         return channel, payload
 
     def receive(self, payload: bytes, now: float) -> list[Reply]:
-        """What this message brought: nothing, or one reply. Never raises."""
+        """Take a message and return the reply in it, if any. Never raises."""
         try:
             header, name = event.peek(payload)
         except EmergeError:
@@ -110,7 +114,7 @@ class ClientProtocol:
         return [self.take(key, found, now)]
 
     def take(self, key: bytes, found: Event, now: float) -> Reply:
-        """What an event on an open channel brings (not a heartbeat)."""
+        """Turn an event on an open channel (not a heartbeat) into a reply."""
         channel = self._channels[key]
         channel.last = max(channel.last, now)
         match found.args:
@@ -125,7 +129,7 @@ class ClientProtocol:
         return self._close(key, ReplyKind.ERROR, Invalid(f"{channel.name} was answered with {found.name[:80]!r}"))
 
     def took(self, channel: bytes) -> bytes | None:
-        """The shell's consumer took one item: the grant to send for more, or None when enough are granted."""
+        """Record that the consumer took one item. Return the grant to send, or None while enough are granted."""
         state = self._channels.get(channel)
         if state is None:
             return None
@@ -137,13 +141,13 @@ class ClientProtocol:
         return event.encode_on(self.ids, channel, MORE, [more])
 
     def end(self, channel: bytes) -> bytes | None:
-        """Give a channel up: the payload that tells the other side, or None when it is closed already."""
+        """Close a channel. Return the payload that tells the other side, or None if it is closed already."""
         if self._channels.pop(channel, None) is None:
             return None
         return event.encode_end(self.ids, channel)
 
     def tick(self, now: float) -> ClientTick:
-        """Beat on every channel that is older than half a heartbeat, and give up those whose peer fell silent."""
+        """Send heartbeats on channels older than half a heartbeat, and close those whose peer fell silent."""
         ticked = ClientTick([], [])
         if not self.heartbeat:
             return ticked
@@ -155,8 +159,8 @@ class ClientProtocol:
         return ticked
 
     def lose(self, error: EmergeError) -> list[Reply]:
-        """The connection is gone: every open channel ends with this error (each with its own: whoever raises it adds
-        to its traceback)."""
+        """End every open channel with this error: the connection is lost. Each gets a copy, since raising an error adds
+        to its traceback."""
         return [self._close(channel, ReplyKind.ERROR, _copy(error)) for channel in list(self._channels)]
 
     def _item(self, key: bytes, channel: _ClientChannel, item: object) -> Reply:

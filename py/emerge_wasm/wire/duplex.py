@@ -1,8 +1,8 @@
-"""Both ends of the protocol on one connection, for two sides that call each other and one that trusts nothing.
+"""Both ends of the protocol on one connection, for a host and an untrusted worker that call each other.
 
-A host (a node, a page's kernel) gives a worker work and answers what its code asks for. What the worker sends is let
-through only where the protocol allows it; anything else is Invalid, and the host ends the worker. Sans-I/O, no clock:
-neither side beats, for a worker that computes is silent for as long as it likes.
+A host (a node, a page's kernel) calls a worker and answers the requests of its code. Only events that the protocol
+allows are accepted from the worker; any other is Invalid, and the host ends the worker. Sans-I/O, without a clock:
+neither side sends heartbeats, since a computing worker may be silent for any time.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from .event import END, ERR, LARGEST, MORE, OK, STREAM, STREAM_DONE, Event, Head
 from .server import ChannelEnded, CreditGranted, RequestRefused, ServerChannels, ServerRequest
 
 PIECES = 100_000
-"""Items that the answer to a host's call may have before its result: output in pieces, never granted anew."""
+"""Most items before the result of a host's call: pieces of output, whose credit is never renewed."""
 LATE = 4
-"""Events that may come late for each request that was answered: grants and the end of a stream that has just ended."""
+"""Late events allowed per answered request: grants and the end of a stream that has just ended."""
 _ANSWERS = frozenset({OK, ERR, STREAM, STREAM_DONE})
 
 DuplexAction = Reply | ServerRequest | CreditGranted | ChannelEnded
 
 
 class Duplex:
-    """The channels of both directions: `client` has those that this side opened, `server` those of the other side."""
+    """The channels of both directions: `client` holds those that this side opened, `server` those of the other side."""
 
     def __init__(self, client: ClientProtocol, server: ServerChannels) -> None:
         self.client = client
@@ -34,7 +34,7 @@ class Duplex:
 
     @classmethod
     def of_host(cls, *, requests: int, limit: int = LARGEST) -> Self:
-        """The end that hands out work. `requests` of the worker may be under way; events have `limit` bytes."""
+        """Make the host's end. `requests` bounds the worker's requests under way, `limit` an event's bytes."""
         ids = Ids()
         return cls(
             ClientProtocol(heartbeat=0, limit=limit, credit=PIECES, ids=ids),
@@ -43,7 +43,7 @@ class Duplex:
 
     @classmethod
     def of_worker(cls, *, limit: int = LARGEST) -> Self:
-        """The end that does the work."""
+        """Make the worker's end."""
         ids = Ids()
         return cls(
             ClientProtocol(heartbeat=0, limit=limit, ids=ids),
@@ -51,8 +51,11 @@ class Duplex:
         )
 
     def receive(self, payload: bytes) -> DuplexAction | None:
-        """What this event asks the shell to do; None for one that comes late. Invalid for all that the other side must
-        not send: what is no event, has a wrong shape, is on no channel or more than it was granted."""
+        """Take an event and return the action that it asks for; None for one that comes late.
+
+        Raises:
+            Invalid: the other side must not send this: it is malformed, on no channel, or exceeds its credit.
+        """
         try:
             found = event.decode(payload, self.client.limit)
         except EmergeError as error:
@@ -99,7 +102,7 @@ def _holds_one(args: object) -> bool:
 
 
 def _is_error(header: Header) -> bool:
-    """Whether there is an error that `error_from_wire` can make."""
+    """Return whether a header has an error that `error_from_wire` can read."""
     match header.get("error"):
         case {
             "code": str(),

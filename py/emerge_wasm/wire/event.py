@@ -1,6 +1,6 @@
-"""One event, `[header, name, args]` in msgpack: packing it, reading it, and reading only its envelope.
+"""Encodes and decodes events, `[header, name, args]` in msgpack, and reads their envelopes alone.
 
-Pure functions: no I/O and no clock. Whatever arrives is either an event or Invalid, never another exception.
+Pure functions: no I/O and no clock. Decoding gives an event or raises an EmergeError, never another exception.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ ERR = "ERR"
 STREAM = "STREAM"
 STREAM_DONE = "STREAM_DONE"
 END = "_emerge_end"
-"""Ours, beside zerorpc's: the asker wants no more of this channel. (A zerorpc peer just falls silent.)"""
+"""Extension of zerorpc: the client gives up this channel. (A zerorpc peer just falls silent.)"""
 
 SIZE_LIMIT = 64 * 1024 * 1024
-"""The largest event in bytes, unless the shell says otherwise."""
+"""The largest event in bytes, by default."""
 
 LARGEST = 1 << 30
-"""Bytes that an event may have where a shell sets a limit of its own."""
+"""The largest event in bytes where the caller enforces its own limit."""
 
 ENVELOPE = 4096
-"""The bytes that `peek` opens first; an envelope is rarely longer (an error's header may be)."""
+"""The bytes that `peek` reads first; an envelope is rarely longer (an error's header may be)."""
 
 HEARTBEAT_SECONDS = 5.0
-"""How often zerorpc's ends beat by default; three times that without a beat is a loss."""
+"""The default interval of zerorpc's heartbeats; three intervals without one mean that the peer is lost."""
 
 Id = bytes | str
-"""A channel's id: whatever type the peer chose, echoed as it came."""
+"""A channel's id, of the type that the peer chose; it is echoed unchanged."""
 
 Header = dict[str, object]
-"""The first part of an event: ids, and what a call or an error says besides its args."""
+"""The first part of an event: ids, and a call's context or an error's details."""
 
 _NAMES: dict[str, bytes] = {name: engine.packb(name) for name in (HEARTBEAT, MORE, OK, ERR, STREAM, STREAM_DONE, END)}
 
@@ -59,7 +59,7 @@ _BAD = (
 
 
 class Event(NamedTuple):
-    """One event. `args` is an array, but for STREAM (the item itself) and STREAM_DONE (None)."""
+    """One event. `args` is an array, except for STREAM (the item itself) and STREAM_DONE (None)."""
 
     header: Header
     name: str
@@ -67,7 +67,7 @@ class Event(NamedTuple):
 
 
 class Ids:
-    """Fresh message ids in zerorpc's own form: 8 hex digits that count, 24 that are random, as bytes."""
+    """Generates message ids in zerorpc's form: a counter of 8 hex digits and 24 random ones, as bytes."""
 
     def __init__(self) -> None:
         self._random = secrets.token_hex(12).encode()
@@ -78,9 +78,10 @@ class Ids:
 
 
 def encode(header: Header, name: str, args: object) -> bytes:
-    """The event's bytes. Tuples at the top of args become lists, as zerorpc peers expect.
+    """Encode an event. Tuples at the top of args become lists, as zerorpc peers expect.
 
-    Raises CannotShip or Invalid for a value that the codec cannot write.
+    Raises:
+        CannotShip, Invalid: the codec cannot write a value.
     """
     if type(args) is tuple or type(args) is list:
         args = [list(arg) if type(arg) is tuple else arg for arg in args]
@@ -88,7 +89,7 @@ def encode(header: Header, name: str, args: object) -> bytes:
 
 
 def encode_request(channel: bytes, name: str, args: Sequence[object], context: Wire | None = None) -> bytes:
-    """The bytes of a request that opens a channel: `encode` with zerorpc's header, and the call's context if any."""
+    """Encode a request that opens a channel, with zerorpc's header and the call's context, if any."""
     if context:
         return encode({"message_id": channel, "v": 3, "context": context}, name, args)
     plain = [list(arg) if type(arg) is tuple else arg for arg in args]
@@ -97,18 +98,23 @@ def encode_request(channel: bytes, name: str, args: Sequence[object], context: W
 
 
 def encode_on(ids: Ids, channel: Id, name: str, args: object) -> bytes:
-    """The bytes of one event on an open channel: `encode` with zerorpc's header, laid out by hand for speed."""
+    """Encode an event on an open channel: `encode` with zerorpc's header, laid out by hand for speed."""
     return _head(ids, channel, name) + codec.encode(args, limit=LARGEST)
 
 
 def encode_ok(ids: Ids, channel: Id, value: object) -> bytes:
-    """The OK event with a result (see `encode_on`)."""
+    """Encode the OK event with a result (see `encode_on`)."""
     plain = list(value) if type(value) is tuple else value
     return _head(ids, channel, OK) + b"\x91" + codec.encode(plain, limit=LARGEST)
 
 
 def decode(payload: bytes, limit: int = SIZE_LIMIT) -> Event:
-    """The event in these bytes; LimitExceeded when longer than `limit`, Invalid for anything that is no event."""
+    """Decode an event.
+
+    Raises:
+        LimitExceeded: it is longer than `limit`.
+        Invalid: the bytes are not an event.
+    """
     check_size(payload, limit)
     try:
         parts = codec.decode(payload, limit=max(limit, SIZE_LIMIT))
@@ -118,7 +124,7 @@ def decode(payload: bytes, limit: int = SIZE_LIMIT) -> Event:
 
 
 def peek(payload: bytes) -> tuple[Header, str]:
-    """(header, name) without reading the args; Invalid when there is no envelope. The payload stays as it is."""
+    """Read (header, name) of an event without its args. Raises Invalid if there is no envelope."""
     try:
         return _open(payload[:ENVELOPE])
     except msgpack.OutOfData:
@@ -132,7 +138,7 @@ def peek(payload: bytes) -> tuple[Header, str]:
 
 
 def replace_header(payload: bytes, header: Header) -> bytes:
-    """The event with another header, its name and args unopened; the payload is one that `peek` could read."""
+    """Replace an event's header without decoding its name and args. `peek` must be able to read the payload."""
     try:
         end = _header_end(payload[:ENVELOPE])
     except msgpack.OutOfData:
@@ -141,7 +147,7 @@ def replace_header(payload: bytes, header: Header) -> bytes:
 
 
 def check_size(payload: bytes, limit: int) -> None:
-    """LimitExceeded when the event is longer than `limit` bytes."""
+    """Raise LimitExceeded if the event is longer than `limit` bytes."""
     if len(payload) > limit:
         raise LimitExceeded(
             f"an event of {len(payload)} bytes", remedy=f"the limit is {limit}; send it in parts", limit="event size"
@@ -149,7 +155,7 @@ def check_size(payload: bytes, limit: int) -> None:
 
 
 def channel_id(header: Header) -> Id | None:
-    """The channel that an event belongs to: its `response_to`, or its own id when it opens one."""
+    """Return the channel of an event: its `response_to`, or its own id if it opens one."""
     found = header.get("response_to")
     if found is None:
         found = header.get("message_id")
@@ -157,12 +163,12 @@ def channel_id(header: Header) -> Id | None:
 
 
 def encode_end(ids: Ids, channel: Id) -> bytes:
-    """The event by which an asker (or the relay, for a browser that left) ends a channel."""
+    """Encode the event by which a client (or the relay, for a browser that left) ends a channel."""
     return encode_on(ids, channel, END, [])
 
 
 def encode_error(ids: Ids, channel: Id, error: BaseException, limit: int = SIZE_LIMIT) -> bytes:
-    """The ERR event for an error: three strings for zerorpc peers, the whole EmergeError in the header for ours."""
+    """Encode an ERR event: three strings for zerorpc peers, and the whole EmergeError in the header for Emerge's."""
     known = error if isinstance(error, EmergeError) else EmergeError(f"{type(error).__name__}: {error}")
     wire = known.to_wire()
     header: Header = {"message_id": ids(), "v": 3, "response_to": channel, "error": wire}
@@ -177,7 +183,7 @@ def encode_error(ids: Ids, channel: Id, error: BaseException, limit: int = SIZE_
 
 
 def read_error(event: Event) -> EmergeError:
-    """The error that an ERR event carries; a foreign one becomes ExecutionFailed with its text and traceback."""
+    """Return the error of an ERR event; a foreign one becomes ExecutionFailed with its text and traceback."""
     wire = event.header.get("error")
     if isinstance(wire, dict):
         try:
@@ -189,7 +195,7 @@ def read_error(event: Event) -> EmergeError:
 
 
 def _head(ids: Ids, channel: Id, name: str) -> bytes:
-    """`[{"message_id", "v", "response_to"}, name,` in msgpack: all of an event but its args."""
+    """Encode `[{"message_id", "v", "response_to"}, name,` in msgpack: an event without its args."""
     return b"\x93\x83\xaamessage_id\xc4\x20%b\xa1v\x03\xabresponse_to%b%b" % (ids(), _packed(channel), _packed(name))
 
 
@@ -224,7 +230,7 @@ def _header_end(payload: bytes) -> int:
 
 
 def _unpacker(payload: bytes) -> msgpack.Unpacker:
-    size = len(payload)  # without these limits a length that a forger claims would be allocated
+    size = len(payload)  # without these limits, msgpack would allocate any length that a forged event claims
     unpacker = engine.Unpacker(
         raw=False,
         max_buffer_size=size,

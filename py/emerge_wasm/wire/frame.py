@@ -1,6 +1,6 @@
-"""A stream's items within one HTTP body: `kind, length, payload` after one another. Sans-I/O, standard library only.
+"""Frames for a stream's items in one HTTP body: `kind, length, payload`. Sans-I/O, standard library only.
 
-HTTP chunks are cut anywhere on the way, so each item says where it ends; a body that stops without an end was cut off.
+Proxies may split HTTP chunks anywhere, so each frame has its length; a body without an END frame was cut off.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..errors import Invalid, LimitExceeded
 
 ITEM, ERROR, END, BEAT = b"I", b"E", b".", b" "
-"""An item and an error carry msgpack. A beat says that the other side lives. After an error or an end comes nothing."""
+"""The kinds of frame. ITEM and ERROR carry msgpack, BEAT is a heartbeat, and ERROR or END is the last frame."""
 
 MEDIA_TYPE = "application/vnd.emerge.stream"
 
@@ -26,19 +26,24 @@ class Frame(NamedTuple):
 
 
 def write_frame(kind: bytes, payload: bytes = b"") -> bytes:
-    """The frame's bytes: the kind, the length in four bytes (big-endian), the payload."""
+    """Encode a frame: the kind, the length in four bytes (big-endian), the payload."""
     return _HEAD.pack(kind, len(payload)) + payload
 
 
 class FrameReader:
-    """Frames out of bytes that come in pieces. `limit` bounds one payload, in bytes."""
+    """Parses frames from bytes that arrive in pieces. `limit` bounds one payload, in bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The frames that are complete now. Invalid for what is no frame, LimitExceeded for one too long."""
+        """Take received bytes and return the frames that are complete.
+
+        Raises:
+            Invalid: the bytes are not a frame.
+            LimitExceeded: a payload is too long.
+        """
         self._buffer += data
         frames: list[Frame] = []
         at = 0

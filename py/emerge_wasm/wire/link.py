@@ -1,4 +1,4 @@
-"""A `Duplex` in asyncio: calls to the other side are awaited, its own are answered by a handler."""
+"""A `Duplex` in asyncio: awaits calls to the other side, and answers its requests by a handler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .server import ServerChannel
 
 
 class Link:
-    """One connection. `send(payload)` hands one event to it without waiting."""
+    """One connection in both directions. `send(payload)` hands one event to it without waiting."""
 
     def __init__(self, duplex: Duplex, send: Callable[[bytes], None], handle: RequestHandler) -> None:
         self._duplex = duplex
@@ -25,11 +25,11 @@ class Link:
 
     @property
     def busy(self) -> bool:
-        """Whether anything is under way in either direction."""
+        """Whether a call is under way in either direction."""
         return bool(len(self._duplex.client) or len(self._duplex.server))
 
     def receive(self, payload: bytes) -> None:
-        """Feed one event that arrived. Invalid for what the other side must not send (see `Duplex`)."""
+        """Take one event that arrived. Raises Invalid for one that the other side must not send (see `Duplex`)."""
         action = self._duplex.receive(payload)
         if isinstance(action, Reply):
             self._calls.deliver(action)
@@ -43,24 +43,24 @@ class Link:
         hear: Callable[[object], None] | None = None,
         context: Wire | None = None,
     ) -> Awaitable[Any]:
-        """The result of a call to the other side, or the error that it ended with; `hear` gets the items before it, and
-        ends the call by what it raises."""
+        """Call the other side; return the result or raise its error. `hear` gets the items before the result; an error
+        that it raises ends the call."""
         return self._calls.call(name, args, context, hear)
 
     def stream(self, name: str, args: Sequence[object], context: Wire | None = None) -> AsyncGenerator[Any, None]:
-        """The items of a call to the other side. Closing this iterator ends it there."""
+        """Call the other side and yield the items. Closing this iterator ends the call there."""
         return self._calls.stream(name, args, context)
 
     def item(self, channel: ServerChannel, value: object) -> None:
-        """Send an item of the answer to a request of the other side, at once."""
+        """Send an item of the answer to the other side's request, at once."""
         if channel.open and channel.credit > 0:
             self._send(self._duplex.server.item(channel, value))
 
     async def cancel(self) -> None:
-        """End what the other side asked for, and wait until its handlers have ended."""
+        """Cancel the other side's requests, and wait until their handlers have ended."""
         await self._answers.cancel("")
 
     def lose(self, error: EmergeError) -> None:
-        """The connection is gone: calls end with this error, and what the other side asked for is cancelled."""
+        """End calls with this error and cancel the other side's requests: the connection is lost."""
         self._calls.lose(error)
         self._answers.lose("")

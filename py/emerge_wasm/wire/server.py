@@ -1,8 +1,8 @@
-"""The answering end of the channels: requests in; results, errors and stream items out.
+"""The server end of the protocol: receives requests, and sends results, errors and stream items.
 
 A state machine without I/O: every method takes or returns bytes, and `now` (seconds, monotonic) where time matters.
-Channels are keyed by (peer, id), so that two clients with the same id do not meet. A peer is any hashable thing
-by which the shell finds its way back: the identity frames of a ROUTER, a WebSocket.
+Channels are keyed by (peer, id), so that equal ids of two clients do not collide. A peer is any hashable value that
+identifies the connection: the identity frames of a ROUTER, a WebSocket.
 """
 
 from __future__ import annotations
@@ -21,44 +21,43 @@ CREDIT_LIMIT = 1_000_000
 
 @dataclass(slots=True, eq=False)
 class ServerChannel:
-    """One request being answered. The shell waits for `credit` > 0 before each item and before the stream's end."""
+    """One request being answered. The caller waits for `credit` > 0 before each item and before the stream's end."""
 
     peer: Hashable
     id: Id
     opened: float
-    last: float  # when the asker was last heard
+    last: float  # when the client was last heard from
     credit: int
     open: bool = True
 
 
 class ServerRequest(NamedTuple):
-    """A peer asks: answer on this channel with ok, or item… and done, or error.
+    """A peer's request, to be answered on this channel with ok, or item… and done, or error.
 
-    `context` is what the call says of itself, as it came but surely a map; None when it says nothing. `size`: bytes of
-    the event.
+    `context` is the call's context, an unchecked map, or None. `size` is the event's size in bytes.
     """
 
     channel: ServerChannel
     name: str
-    args: list[Any]  # whatever the operation takes
+    args: list[Any]  # any arguments of an operation
     context: Wire | None = None
     size: int = 0
 
 
 class CreditGranted(NamedTuple):
-    """Credit arrived on a channel: whoever waits for it may go on."""
+    """A channel got credit: its handler may go on."""
 
     channel: ServerChannel
 
 
 class ChannelEnded(NamedTuple):
-    """The asker gave this channel up; it is closed, and its handler should be cancelled."""
+    """The client gave this channel up; it is closed, and its handler should be cancelled."""
 
     channel: ServerChannel
 
 
 class RequestRefused(NamedTuple):
-    """Send this ERR to the peer; nothing was opened. `reason` is the error in it."""
+    """A refused request: send this ERR to the peer; no channel was opened. `reason` is the error in it."""
 
     payload: bytes
     reason: EmergeError
@@ -68,7 +67,7 @@ ServerAction = ServerRequest | CreditGranted | ChannelEnded | RequestRefused
 
 
 class ServerTick(NamedTuple):
-    """What a tick brought: `send` ((peer, payload), heartbeats) and `lost` (closed channels, to be cancelled)."""
+    """The outcome of a tick: heartbeats to `send`, as (peer, payload), and `lost` channels to be cancelled."""
 
     send: list[tuple[Hashable, bytes]]
     lost: list[ServerChannel]
@@ -79,8 +78,8 @@ class ServerChannels:
     """All open channels of one server.
 
     `heartbeat` is in seconds, 0 for none; `limit` the largest event in bytes; `per_peer` and `total` bound the
-    requests under way (above them: ERR LimitExceeded); `credit` are the items that a stream may send before it is
-    granted more, as both sides must have it. `dropped` counts what could not be read or belongs to no channel.
+    requests under way (above them: ERR LimitExceeded); `credit` is the number of items that a stream may send before it
+    is granted more, equal on both sides. `dropped` counts events that could not be read or belong to no channel.
     """
 
     heartbeat: float = HEARTBEAT_SECONDS
@@ -91,13 +90,13 @@ class ServerChannels:
     dropped: int = 0
     ids: Ids = field(default_factory=Ids)
     _channels: dict[tuple[Hashable, Id], ServerChannel] = field(default_factory=dict)
-    _load: dict[Hashable, int] = field(default_factory=dict)  # channels of each peer
+    _load: dict[Hashable, int] = field(default_factory=dict)  # open channels by peer
 
     def __len__(self) -> int:
         return len(self._channels)
 
     def receive(self, peer: Hashable, payload: bytes, now: float) -> ServerAction | None:
-        """What this message asks the shell to do; None for nothing. Never raises."""
+        """Take a message and return the action that it asks for, if any. Never raises."""
         try:
             found = event.decode(payload, self.limit)
         except EmergeError as error:
@@ -105,7 +104,7 @@ class ServerChannels:
         return self.take(peer, found, now, len(payload))
 
     def take(self, peer: Hashable, found: Event, now: float, size: int = 0) -> ServerAction | None:
-        """What an event of `size` bytes asks the shell to do; None for nothing."""
+        """Take an event of `size` bytes and return the action that it asks for, if any."""
         key = found.header.get("response_to")
         if key is None:
             return self._open(peer, found, now, size)
@@ -116,7 +115,7 @@ class ServerChannels:
         return self._follow(channel, found, now)
 
     def ok(self, channel: ServerChannel, value: object) -> bytes:
-        """The result, and the channel's end. A result that cannot be packed becomes the ERR that says so."""
+        """Encode the result and close the channel. A result that cannot be encoded becomes an ERR that says so."""
         try:
             payload = event.encode_ok(self.ids, channel.id, value)
             event.check_size(payload, self.limit)
@@ -126,24 +125,24 @@ class ServerChannels:
         return payload
 
     def item(self, channel: ServerChannel, value: object) -> bytes:
-        """One item of a stream; costs one credit. Raises what cannot be packed: then answer with `error`."""
+        """Encode one item of a stream; costs one credit. Raises if it cannot be encoded: then answer with `error`."""
         payload = event.encode_on(self.ids, channel.id, STREAM, list(value) if type(value) is tuple else value)
         event.check_size(payload, self.limit)
         channel.credit -= 1
         return payload
 
     def done(self, channel: ServerChannel) -> bytes:
-        """The end of a stream and of its channel; costs one credit."""
+        """Encode the end of a stream and close the channel; costs one credit."""
         self.close(channel)
         return event.encode_on(self.ids, channel.id, STREAM_DONE, None)
 
     def error(self, channel: ServerChannel, error: BaseException) -> bytes:
-        """The error that ends a channel (in a stream it costs one credit)."""
+        """Encode an error and close the channel; costs one credit in a stream."""
         self.close(channel)
         return event.encode_error(self.ids, channel.id, error, self.limit)
 
     def close(self, channel: ServerChannel) -> None:
-        """Forget a channel; nothing is sent. Doing it twice is harmless."""
+        """Remove a channel; nothing is sent. Idempotent."""
         if not channel.open:
             return
         channel.open = False
@@ -157,11 +156,11 @@ class ServerChannels:
         return list(self._channels.values())
 
     def of_peer(self, peer: Hashable) -> list[ServerChannel]:
-        """The open channels of a peer (when it is known to be gone, close and cancel them)."""
+        """The open channels of a peer, to be closed and cancelled when it is gone."""
         return [channel for channel in self._channels.values() if channel.peer == peer] if peer in self._load else []
 
     def tick(self, now: float) -> ServerTick:
-        """Beat on every channel that is older than half a heartbeat, and give up those whose asker fell silent."""
+        """Send heartbeats on channels older than half a heartbeat, and close those whose client fell silent."""
         ticked = ServerTick([], [])
         if not self.heartbeat:
             return ticked
@@ -213,7 +212,7 @@ class ServerChannels:
         return None
 
     def _unreadable(self, payload: bytes, error: EmergeError) -> RequestRefused | None:
-        """Tell whoever can be told: an event with a good envelope and bad args has a channel to answer on."""
+        """Refuse an unreadable event if its envelope is readable, so that there is a channel to answer on."""
         self.dropped += 1
         try:
             header, _ = event.peek(payload)

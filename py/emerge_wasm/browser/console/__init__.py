@@ -1,1 +1,1 @@
-"""Cells of the console: running them, and what they print."""
+"""The console: runs cells and collects their output."""

@@ -1,4 +1,4 @@
-"""Running console cells: each a file of its own in `linecache`, so that tracebacks and shipped classes have their text.
+"""Runs console cells. Each is a file in `linecache`, so that tracebacks and shipped classes find their source.
 
 Runs on CPython too, where it is tested. Imports no js.
 """
@@ -17,34 +17,34 @@ from typing import Any
 from ...bundles import keep_source
 
 RUNNING: ContextVar[int] = ContextVar("cell", default=0)
-"""The cell that a task belongs to (0: none)."""
+"""The number of the cell that a task belongs to (0: none)."""
 
 SHOWN = 100_000  # characters of the last expression's repr
 
 
 @dataclass(frozen=True, slots=True)
 class CellOutcome:
-    """How a cell ended. `text` is the repr of its last expression, None without one (or when it is None)."""
+    """A cell's outcome. `text` is the repr of its last expression, None without one (or when that is None)."""
 
     text: str | None
     milliseconds: float
 
 
 class Console:
-    """One namespace that persists from cell to cell."""
+    """Runs cells in one namespace that persists between them."""
 
     def __init__(self, namespace: dict[str, object]) -> None:
         self.namespace = namespace
         self._used: set[str] = set()
 
     async def run(self, cell: int, code: str) -> CellOutcome:
-        """Run a cell, top-level await allowed. Whatever it raises comes through."""
+        """Run a cell, in which top-level await is allowed. Its errors pass through."""
         filename = self._remember(cell, code)
         RUNNING.set(cell)
         started = time.perf_counter()
         value: Any = None
         for part in compile_cell(code, filename):
-            value = eval(part, self.namespace)  # it is the user's own code, run at the user's word
+            value = eval(part, self.namespace)  # the user's own code, run at the user's request
             if part.co_flags & inspect.CO_COROUTINE:
                 value = await value
         if value is not None:
@@ -52,7 +52,7 @@ class Console:
         return CellOutcome(None if value is None else show(value), (time.perf_counter() - started) * 1000)
 
     def _remember(self, cell: int, code: str) -> str:
-        """A filename that no cell had before, with the text behind it."""
+        """Return a new filename for a cell, and register its source under it."""
         filename, again = f"<cell {cell}>", 1
         while filename in self._used:
             again += 1
@@ -63,7 +63,7 @@ class Console:
 
 
 def compile_cell(code: str, filename: str) -> list[CodeType]:
-    """The statements, and the last expression by itself, whose value is the cell's (unless `;` ends it)."""
+    """Compile the statements, and separately the last expression, which is the cell's value (unless `;` ends it)."""
     tree = ast.parse(code, filename)
     last = None
     if tree.body and isinstance(tree.body[-1], ast.Expr) and not _ends_silent(code):
@@ -75,7 +75,7 @@ def compile_cell(code: str, filename: str) -> list[CodeType]:
 
 
 def cell_of(error: BaseException) -> int:
-    """The number of the cell whose code raised this (0: none)."""
+    """Return the number of the cell whose code raised this error (0: none)."""
     trace = error.__traceback__
     found = 0
     while trace is not None:
@@ -91,6 +91,6 @@ def _ends_silent(code: str) -> bool:
 
 
 def show(value: object) -> str:
-    """The repr of a value, cut at a limit; a repr that fails is the cell's error."""
+    """Return the repr of a value, cut at a limit. An error in it is the cell's error."""
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text):,} characters)"

@@ -1,4 +1,4 @@
-"""What cells print, on its way to the page: batched, and cut at a limit. No I/O but the `send` that is given."""
+"""Sends the output of cells to the page, in batches and up to a limit. Its only I/O is the given `send`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Literal
 
 StreamName = Literal["stdout", "stderr"]
 SendOutput = Callable[[int, StreamName, str], None]
-"""(cell, stream, text)"""
+"""Called with (cell, stream, text)."""
 
 LIMIT = 1_000_000
-"""Characters that one cell may print; what comes after is dropped, with one notice."""
+"""Most characters that one cell may print; further ones are dropped, with one notice."""
 
 BATCH = 16_384  # characters
 DELAY = 0.05  # seconds
 
 
 class ConsoleOutput:
-    """Both streams of the cell that runs now (or ran last: its tasks may still print)."""
+    """Both output streams of the cell that runs now (or ran last: its tasks may still print)."""
 
     def __init__(self, send: SendOutput, limit: int = LIMIT, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -31,10 +31,10 @@ class ConsoleOutput:
         self._parts: list[tuple[StreamName, str]] = []
         self._size = 0
         self._sent = 0.0
-        self.soon: Callable[[], None] | None = None  # asks for a flush when the loop runs again
+        self.soon: Callable[[], None] | None = None  # schedules a flush for the loop's next turn
 
     def begin(self, cell: int) -> None:
-        """From now on text belongs to this cell."""
+        """Assign further output to this cell."""
         self.flush()
         self._cell = cell
         self._room = self._limit
@@ -56,7 +56,7 @@ class ConsoleOutput:
         self._size += len(text)
 
     def flush(self) -> None:
-        """Send what was collected, neighbours of one stream as one piece."""
+        """Send the collected text; consecutive pieces of one stream are joined."""
         parts, self._parts, self._size = self._parts, [], 0
         self._sent = self._clock()
         while parts:
@@ -89,6 +89,6 @@ class CapturedStream(io.TextIOBase):
 
 
 def capture_streams(output: ConsoleOutput) -> None:
-    """Let everything printed go to this output."""
+    """Redirect sys.stdout and sys.stderr to this output."""
     sys.stdout = CapturedStream(output, "stdout")
     sys.stderr = CapturedStream(output, "stderr")

@@ -1,1 +1,1 @@
-"""Workers that run the code of others, closed in; and the consent that is asked for before."""
+"""Guest workers: run code of other users in isolation, after the user's consent."""

@@ -1,4 +1,4 @@
-"""A channel to a guest worker of this page: bytes out, bytes in, and its end. The only part that knows JavaScript."""
+"""A channel of bytes to a guest worker of this page. The only module of guests' hosts that uses JavaScript."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Protocol
 from ...errors import Unavailable
 
 EVENT_LIMIT = 64 << 20
-"""Bytes of one event between kernel and guest."""
+"""Largest event between kernel and guest, in bytes."""
 
 
 class GuestChannel(Protocol):
-    """A started guest worker."""
+    """The channel to a started guest worker."""
 
     def send(self, data: bytes) -> None: ...
 
@@ -20,11 +20,11 @@ class GuestChannel(Protocol):
 
 
 OpenGuest = Callable[[Callable[[bytes], None], Callable[[str], None]], Awaitable[GuestChannel]]
-"""(hear, lost): start a guest worker. `hear` gets what it sends, `lost` why it ended. Raises Unavailable."""
+"""Starts a guest worker, given (hear, lost): `hear` gets what it sends, `lost` why it ended. Raises Unavailable."""
 
 
 async def open_guest(hear: Callable[[bytes], None], lost: Callable[[str], None]) -> GuestChannel:
-    """Start a guest worker of this page. Unavailable when there can be none."""
+    """Start a guest worker of this page. Raises Unavailable if the page can have none."""
     try:
         from emerge_guests import open  # type: ignore[import-not-found,unused-ignore]  # the kernel worker registers it
         from pyodide.ffi import create_proxy, to_js  # type: ignore[import-not-found,unused-ignore]
@@ -42,7 +42,7 @@ async def open_guest(hear: Callable[[bytes], None], lost: Callable[[str], None])
         ) from None
 
     class PortChannel:
-        """The MessagePort of a worker."""
+        """Make a channel of a worker's MessagePort."""
 
         def send(self, data: bytes) -> None:
             worker.send(to_js(data))

@@ -1,7 +1,7 @@
-"""Asking before code runs here that this browser has not run before: once for each class version, with its source.
+"""Asks the user before code runs that this browser has not run before: once for each class version, with its source.
 
-Looking at an object never comes here. The page remembers answers (web/app/state/consent.svelte.ts) and answers for the
-user what they allowed before.
+Viewing an object needs no consent. The page remembers answers (web/app/state/consent.svelte.ts) and repeats them for
+the user.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ T = TypeVar("T")
 HERE: Literal["tab"] = "tab"
 CLOSED: Literal["worker"] = "worker"
 CodePlace = Literal["tab", "worker"]
-"""Where code runs: in the tab itself, or closed in."""
+"""Where code runs: in the tab itself, or in a guest worker."""
 
 Told = Mapping[str, object]
-"""A pointer as it travels, or as much of it as is known."""
+"""The wire map of a pointer, or the known part of it."""
 
 
 @dataclass(slots=True)
 class OpenQuestion:
-    """A question that some wait for."""
+    """An unanswered question, and those that wait for its answer."""
 
     number: int
     answer: asyncio.Future[bool]
@@ -40,8 +40,8 @@ class OpenQuestion:
 
 
 class Consent:
-    """What may run here: bundles, by hash. `always` are those that the page remembers: `+hash` for those that may run
-    in the tab itself, `hash` for those that may run closed in only."""
+    """The bundles that may run here, by hash. `always` are the keys that the page remembers: `+hash` for bundles that
+    may run in the tab itself, `hash` for those that may run only in a guest worker."""
 
     def __init__(
         self, send: Callable[[QuestionEvent | AnsweredEvent | KnownEvent], object], always: Iterable[str] = ()
@@ -63,7 +63,7 @@ class Consent:
             self._send({"event": "known", "bundles": [f"+{hash}" for hash in sorted(fresh)]})
 
     def allow(self, hashes: Iterable[str], place: CodePlace) -> None:
-        """Allow code at a place. What may run in the tab may run closed in, too; not the other way round."""
+        """Allow code at a place. Code allowed in the tab is allowed in a guest worker too, but not vice versa."""
         self._known[CLOSED].update(hashes)
         if place == HERE:
             self._known[HERE].update(hashes)
@@ -94,7 +94,7 @@ class Consent:
                 )
         finally:
             question.waiting -= 1
-            if not question.waiting:  # nobody waits for it any more
+            if not question.waiting:  # no call waits for it any more
                 self._questions.pop(asked, None)
                 self._send({"event": "answered", "question": question.number})
         self.allow(unknown, place)
@@ -108,7 +108,7 @@ class Consent:
         return OpenQuestion(self._last, asyncio.get_running_loop().create_future())
 
     def answer(self, number: int, run: bool) -> None:
-        """Take the user's answer; nothing when nobody waits for it any more."""
+        """Take the user's answer; ignore it if no call waits for it any more."""
         for question in self._questions.values():
             if question.number == number and not question.answer.done():
                 question.answer.set_result(run)
@@ -149,7 +149,7 @@ def _path(pointer: Told) -> str:
 
 
 class AskingClient(Client):
-    """A Client that loads no class into this tab unasked. `reader` fetches bundles for it."""
+    """A Client that asks the user before it loads a class into this tab. `reader` fetches bundles for it."""
 
     def __init__(self, transport: Transport, consent: Consent, reader: Client, where: PlaceName) -> None:
         super().__init__(transport)
@@ -163,7 +163,7 @@ class AskingClient(Client):
         return await super().load_class(pointer)
 
     async def fetch_bundles(self, hash: str) -> dict[str, bytes]:
-        """A bundle and all it requires, asked for first, so that it is not known to this client before."""
+        """Fetch a bundle and all it requires, after the user's consent: without it this client must not have them."""
         about = self._about or {"bundle": hash}
         found = await self._reader.fetch_bundles(hash)
         await self._consent.ask(about, found, HERE, self._where)
@@ -171,6 +171,6 @@ class AskingClient(Client):
         return found
 
     async def _send(self, send: Callable[[Bundles], Awaitable[T]], bundles: Bundles) -> T:
-        """What is sent from here was written or loaded here."""
+        """Send bundles and allow them: they were written or loaded here."""
         self._consent.know(bundles)
         return await super()._send(send, bundles)

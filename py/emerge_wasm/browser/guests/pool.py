@@ -1,8 +1,8 @@
-"""Where code of others runs in a tab: guest workers that hold no token and reach nothing but the filesystem that they
-are given, call by call, with the caller's rights.
+"""Runs code of other users in a tab, in guest workers that hold no token.
 
-A guest serves one author at a time and one call at a time. A call that is cancelled or late ends its guest; the next
-one starts anew. What a guest sends is distrusted.
+A guest reaches only the filesystem, per call and with the caller's rights. It serves one author at a time and one call
+at a time. A call that is cancelled or late ends its guest; the next one starts a new guest. What a guest sends is
+distrusted.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ LOG = logging.getLogger("emerge.browser")
 
 LIMITS = RunLimits()
 SIZE = 2
-"""Calls that run at once: each guest is a Python of its own."""
+"""Calls that run at once: each guest has a Python interpreter of its own."""
 KEPT = 4
-"""Guests that are kept. Calls that others wait for get one at once, so that there can be more for a while."""
+"""Guests that are kept. Nested calls get one at once, so that there can be more for a while."""
 MOST = 16
 REQUESTS = 1024
-"""Operations that the code of one call may have under way."""
+"""Operations that the code of one call may have under way at once."""
 FORBIDDEN = "it sent what it must not"
 
 
 class Guest:
-    """One worker, and the call that it runs."""
+    """One guest worker, and the call that it runs."""
 
     def __init__(self, author: str) -> None:
         self.author = author
-        self.ended = ""  # why
+        self.ended = ""  # the reason
         self._channel: GuestChannel | None = None
         self._link = Link(Duplex.of_host(requests=REQUESTS, limit=EVENT_LIMIT), self._send, self._serve)
         self._loop = asyncio.get_running_loop()
@@ -51,7 +51,7 @@ class Guest:
             self._channel = await open(self._hear, self.end)
 
     async def call(self, name: str, args: Values, host: Host | None) -> object:
-        """Have a call run; its result. Meanwhile what it asks for is answered by `host`."""
+        """Run a call in the guest and return its result. `host` answers the requests of its code."""
         if self.ended:
             raise ExecutionFailed(f"the worker that it was to run in ended: {self.ended}")
         self._host = host
@@ -74,12 +74,12 @@ class Guest:
             await self._link.cancel()
 
     def distrust(self) -> ExecutionFailed:
-        """Never use it again for what it sent; the error to raise."""
+        """Mark the guest as unusable because of what it sent; return the error to raise."""
         self.ended = self.ended or FORBIDDEN
         return ExecutionFailed(f"the worker that it ran in was ended: {FORBIDDEN}")
 
     def end(self, reason: str) -> None:
-        """End it, whatever it does."""
+        """End the guest at once."""
         self.ended = self.ended or reason or "it ended"
         self._link.lose(ExecutionFailed(f"the worker that it ran in ended: {self.ended}"))
         channel, self._channel = self._channel, None
@@ -91,7 +91,7 @@ class Guest:
             self._channel.send(data)
 
     def _hear(self, data: bytes) -> None:
-        self._loop.call_soon(self._receive, data)  # in a callback of the loop, where Python may wait (JSPI)
+        self._loop.call_soon(self._receive, data)  # only in a callback of the loop may Python block (JSPI)
 
     def _receive(self, data: bytes) -> None:
         try:
@@ -101,7 +101,7 @@ class Guest:
             self.end(FORBIDDEN)
 
     def _serve(self, request: ServerRequest) -> Answer:
-        """Answer what the code of the call asks of the filesystem."""
+        """Answer a filesystem request of the call's code."""
         if self._host is None:
             raise Unavailable("this code was given no filesystem")
         if find_operation(request.name).streams:
@@ -110,7 +110,7 @@ class Guest:
 
 
 class GuestPool:
-    """The Runner of code of others. `busy`: whether such code is at work now."""
+    """The Runner of other users' code. `busy`: whether such code is running."""
 
     kind = "browser"
     size = SIZE
@@ -159,7 +159,7 @@ class GuestPool:
 
     @asynccontextmanager
     async def _take(self, author: str, nested: bool) -> AsyncIterator[Guest]:
-        """A guest that has run nothing of another author. One that was interrupted is not used again."""
+        """Take a guest that has run no other author's code. An interrupted guest is not used again."""
         guest = await self._find(author, nested)
         whole = False
         try:
@@ -197,7 +197,7 @@ class GuestPool:
         return known
 
     def _room_for(self, author: str, most: int) -> Guest | None:
-        """A new one, in the place of one that idles for another author if need be."""
+        """Make a new guest, if need be in place of another author's idle one."""
         if self._count >= KEPT and self._idle:
             self._drop(self._idle.pop(0))
         if self._count >= most:
@@ -215,7 +215,7 @@ def _author(pointer: Mapping[str, object]) -> str:
 
 
 def _texts(errors: list[object]) -> dict[int, str] | None:
-    """What rows raised, by number; None where it is anything else."""
+    """Parse the errors by row number; None if they are malformed."""
     found: dict[int, str] = {}
     for error in errors:
         match error:

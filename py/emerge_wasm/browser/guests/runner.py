@@ -1,6 +1,6 @@
-"""Where a call runs in a tab: code of the user's own here, that of others closed in; asked for before the first time.
+"""Chooses where a call runs in a tab: the user's own code in the tab, other users' code in a guest worker.
 
-The Runner of this browser's own filesystem, and of *Run here* on any.
+Asks for consent before the first run. The Runner of this browser's own filesystem, and of *Run here* on any.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from .consent import CLOSED, HERE, CodePlace, Consent
 from .pool import GuestPool
 
 Owns = Callable[[Mapping[str, object]], bool]
-"""Whether the object with this pointer is the user's own."""
+"""Returns whether the object with this pointer is the user's own."""
 
 
 class TabRunner:
-    """Runs code in the tab or closed in. Code that code of others calls is closed in too, whosever it is."""
+    """Runs code in the tab or in a guest worker. Code called by other users' code always runs in a guest worker."""
 
     kind = "browser"
 
@@ -32,7 +32,7 @@ class TabRunner:
         self._owns = owns
 
     def place(self, pointer: Mapping[str, object], nested: bool = False) -> CodePlace:
-        """Where the code of this object runs."""
+        """Return where the code of this object runs."""
         return HERE if self._owns(pointer) and not (nested and self._guests.busy) else CLOSED
 
     async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
@@ -41,7 +41,7 @@ class TabRunner:
         return await (self._here if place == HERE else self._guests).run(call, host)
 
     async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
-        """An expression over objects of others is closed in with them."""
+        """Evaluate an expression; over other users' objects it runs in a guest worker."""
         foreign = self._guests.busy or not all(self._owns(pointer) for pointer, _ in call.rows)
         about: Mapping[str, object] = next((pointer for pointer, _ in call.rows if pointer.get("bundle")), {})
         await self._consent.ask(about, call.bundles, CLOSED if foreign else HERE, self._where)

@@ -1,7 +1,7 @@
-"""Inside a guest worker: runs what the kernel sends, one call at a time, and asks the kernel for the filesystem.
+"""The code of a guest worker: runs the kernel's calls, one at a time, and reaches the filesystem through the kernel.
 
-It holds no token, and its document lets it reach nothing but the channel behind `post`. Must not import the kernel's
-half: no connection, no store.
+It holds no token, and its document's policy lets it reach only the channel behind `post`. Must not import the kernel's
+modules: no connection, no store.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class LinkHost:
-    """The Host of a call, whose other half is in the kernel."""
+    """The Host of a call, which forwards requests to the kernel."""
 
     def __init__(self, link: Link, write: Callable[[str], None]) -> None:
         self._link = link
@@ -52,8 +52,8 @@ class GuestSession:
         self._loop = asyncio.get_running_loop()
 
     def hear(self, data: bytes) -> None:
-        """Take one event of the kernel's."""
-        self._loop.call_soon(self.link.receive, data)  # in a callback of the loop, where Python may wait (JSPI)
+        """Take one event of the kernel."""
+        self._loop.call_soon(self.link.receive, data)  # only in a callback of the loop may Python block (JSPI)
 
     def _handle(self, request: ServerRequest) -> Answer:
         if request.name == "run":
@@ -78,7 +78,7 @@ class GuestSession:
 
 
 async def _answered(work: Coroutine[object, None, Values]) -> Values:
-    """Raise only errors that can be sent: the kernel waits for an answer."""
+    """Await a call and raise only errors that can be sent: the kernel waits for an answer."""
     try:
         return await work
     except EmergeError:
@@ -91,7 +91,7 @@ _session: GuestSession | None = None
 
 
 def start(post: Callable[[JsBuffer], None], recursion: int, restored: bool) -> None:
-    """Begin. `post` takes a Uint8Array."""
+    """Start the guest. `post` takes a Uint8Array."""
     global _session
     from pyodide.ffi import to_js  # type: ignore[import-not-found,unused-ignore]  # there in a browser only
 
@@ -109,6 +109,6 @@ def start(post: Callable[[JsBuffer], None], recursion: int, restored: bool) -> N
 
 
 def hear(data: JsBuffer) -> None:
-    """Take one event of the kernel's, a Uint8Array."""
+    """Take one event of the kernel, a Uint8Array."""
     assert _session is not None, "start comes first"
     _session.hear(data.to_bytes())

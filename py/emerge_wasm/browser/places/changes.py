@@ -1,7 +1,7 @@
-"""Changes on their way to the page: none is lost between a listing and the watch, and ten thousand are a few events.
+"""Sends changes to the page in batches, and loses none between a listing and the watch.
 
-Each filesystem counts its own log. A watch from a log position gives that log alone; a watch of all nodes begins at an
-unknown moment after it was asked for. So both are read until they overlap. Imports no js.
+Each filesystem numbers its own log. A watch from a log position has only that log; a watch of all nodes begins at an
+unknown moment after the request. So both are read until they overlap. Imports no js.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LOG = logging.getLogger("emerge.browser")
 
 GATHER = 0.1  # seconds
 MANY = 50
-"""More changes than this in one go are sent as one, at the directory they have in common."""
+"""More changes than this in one batch are sent as one, for their common directory."""
 
 ChangeEntry = tuple[str, str, PointerRow | None]
 """(operation, path, pointer)"""
@@ -27,7 +27,7 @@ EmitChange = Callable[[str, str, PointerRow | None], None]
 
 
 class Watcher(Protocol):
-    """The part of a Client that is needed here."""
+    """The part of a Client that `watch_changes` needs."""
 
     def watch(self, path: str = "/", since: int = -1) -> AsyncIterator[ChangeRow]: ...
 
@@ -35,9 +35,9 @@ class Watcher(Protocol):
 async def watch_changes(client: Watcher, emit: EmitChange, since: int, node: str = "", gather: float = GATHER) -> None:
     """Emit every change that a filesystem logs after position `since`; return when the watch ends.
 
-    With the name of a `node`, `since` is a position of its log, and the changes of all other nodes are emitted too:
-    those from the moment on at which the watch of all nodes begins there, for their positions are not known.
-    Whoever lists after that position, and hears these changes, has seen everything.
+    With the name of a `node`, `since` is a position of its log. The changes of all other nodes are emitted too, from
+    the moment when the watch of all nodes begins there, since their positions are not known. A listing made after
+    `since`, together with these changes, is complete.
     """
     batch = ChangeBatch(emit, gather)
     try:
@@ -61,7 +61,7 @@ async def _watch_one(client: Watcher, hear: Callable[[ChangeRow], None], since: 
 async def _watch_all(client: Watcher, overlap: Overlap, since: int, tasks: asyncio.TaskGroup) -> None:
     one = tasks.create_task(_watch_one(client, overlap.hear_one, since))
     try:
-        async for change in client.watch("/"):  # asked for first: a task begins when this one waits
+        async for change in client.watch("/"):  # requested first: the other task starts when this one waits
             overlap.hear_all(change)
             if overlap.found:
                 one.cancel()
@@ -70,10 +70,10 @@ async def _watch_all(client: Watcher, overlap: Overlap, since: int, tasks: async
 
 
 class Overlap:
-    """Makes one sequence of two: a node's log from a known position on, and all logs from an unknown moment on.
+    """Merges two sequences of changes: a node's log from a known position, and all logs from an unknown moment.
 
-    When both have told of the same change of that node, the second is enough. A change may be heard twice, and then
-    all that came after it is, too.
+    Once both have had the same change of that node, only the second is used. A change may be emitted twice, and then
+    all later ones are too.
     """
 
     def __init__(self, hear: Callable[[ChangeRow], None], since: int, node: str) -> None:
@@ -81,17 +81,17 @@ class Overlap:
         self._hear = hear
         self._node = node
         self._reached = since
-        self._held: list[ChangeRow] = []  # changes of the node that its log may tell of yet
+        self._held: list[ChangeRow] = []  # changes of the node that its log may still bring
 
     def hear_one(self, change: ChangeRow) -> None:
-        """A change from the node's log."""
+        """Take a change from the node's log."""
         if not self.found:
             self._hear(change)
             self._reached = change["position"]
             self._join()
 
     def hear_all(self, change: ChangeRow) -> None:
-        """A change from the watch of all nodes."""
+        """Take a change from the watch of all nodes."""
         if self.found or change["pointer"]["node"] != self._node:
             self._hear(change)
         else:
@@ -103,13 +103,13 @@ class Overlap:
             return
         self.found = True
         for change in self._held:
-            if change["position"] >= self._reached:  # at that position its log may have told of a part only
+            if change["position"] >= self._reached:  # the log may have brought only a part of that position
                 self._hear(change)
         self._held.clear()
 
 
 class ChangeBatch:
-    """Gathers changes for a moment and emits what they come to."""
+    """Collects changes for a short time and emits them as a summary."""
 
     def __init__(self, emit: EmitChange, gather: float) -> None:
         self._emit = emit
@@ -122,14 +122,14 @@ class ChangeBatch:
         self._arrived.set()
 
     async def send(self) -> None:
-        """Emit what comes, until cancelled."""
+        """Emit changes in batches, until cancelled."""
         while True:
             await self._arrived.wait()
             await asyncio.sleep(self._gather)
             self.flush()
 
     def flush(self) -> None:
-        """Emit what is here now."""
+        """Emit the collected changes now."""
         self._arrived.clear()
         batch, self._changes = self._changes, []
         for event in summarize(batch):
@@ -137,7 +137,7 @@ class ChangeBatch:
 
 
 def summarize(changes: list[ChangeRow]) -> list[ChangeEntry]:
-    """The events of a batch: the newest change of each path, where something was moved from, or one for all."""
+    """Reduce a batch to events: the newest change of each path (and of a move's source), or one event for all."""
     newest: dict[str, ChangeEntry] = {}
     for change in changes:
         if change.get("from"):
@@ -149,7 +149,7 @@ def summarize(changes: list[ChangeRow]) -> list[ChangeEntry]:
 
 
 def common_directory(paths: list[str]) -> str:
-    """The deepest directory that holds all these paths."""
-    first, last = split_path(min(paths)), split_path(max(paths))  # all others begin with what these two share
+    """Return the deepest directory that contains all these paths."""
+    first, last = split_path(min(paths)), split_path(max(paths))  # all others share the prefix of these two
     depth = next((i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first) - 1)
     return join_path(*first[: max(0, min(depth, len(first) - 1, len(last) - 1))])

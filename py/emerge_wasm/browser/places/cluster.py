@@ -1,4 +1,4 @@
-"""The relay's node behind a place, and how the connection stands. Reconnecting by itself is the transport's work."""
+"""Connects a place to the relay's node and reports the connection's state. The transport reconnects by itself."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..protocol import ConnectionState
 from .place import TabPlace
 
 SETTLE = 1.0
-"""Seconds after a failed greeting until the next."""
+"""Seconds from a failed `hello` to the next."""
 
 
 class Connection:
-    """Puts the relay's node behind a place while it is there, and tells the page."""
+    """Connects a place to the relay's node while that is available, and tells the page."""
 
     def __init__(self, place: TabPlace, url: str, tell: Callable[[ConnectionState], object]) -> None:
         self.place = place
@@ -24,7 +24,7 @@ class Connection:
         self._greeting: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Begin; a failure is told like any other loss, and tried again."""
+        """Start connecting; a failure is reported like a loss, and retried."""
         self._tell({"state": "connecting"})
         try:
             await self.transport.open()
@@ -45,7 +45,7 @@ class Connection:
             self._lose(detail or state)
 
     async def _greet(self) -> None:
-        """Ask who is there, until it answers."""
+        """Call `hello` until the node answers."""
         while True:
             try:
                 hello = await self.place.gain(self.transport, alone=False)

@@ -1,5 +1,4 @@
-"""The Host of a run in this browser whose object lives elsewhere: what the user may do there, and no more often than a
-run may."""
+"""The Host of a run in this browser whose object lives elsewhere: it has the user's rights there and a run's limits."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from .place import TabPlace
 
 
 class PlaceHost:
-    """Calls a place for one run, until that is over."""
+    """Makes a run's calls to a place, until the run is over."""
 
     def __init__(self, place: TabPlace, path: str, write: Callable[[str], None]) -> None:
         self._place = place
@@ -39,7 +38,7 @@ class PlaceHost:
             self._write(text)
 
     def close(self) -> None:
-        """Refuse what comes later."""
+        """Refuse all later calls."""
         self._over = True
 
     def _check(self, name: str, *, streams: bool, context: Wire | None) -> None:
@@ -47,7 +46,7 @@ class PlaceHost:
             raise Unavailable("the run that this filesystem was for is over", path=self._path)
         if find_operation(name).streams is not streams:
             raise Invalid(f"{name} gives {'no' if streams else 'a'} stream", path=self._path)
-        Context().narrowed(context)  # as nobody else
+        Context().narrowed(context)  # refuses a context with other rights
         self._left -= 1
         if self._left < 0:
             raise LimitExceeded(

@@ -1,4 +1,4 @@
-"""This browser's own filesystem: in IndexedDB, or in memory where there is none. Other tabs are told what changes."""
+"""This browser's own filesystem, in IndexedDB or else in memory. Notifies other tabs of changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHANNEL = "emerge-local"
 
 
 class TabTransport(LocalTransport):
-    """Into the filesystem next door; the library for GraphQL is loaded with the first query."""
+    """The transport to the tab's own filesystem; loads the library for GraphQL with the first query."""
 
     async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         if name == "graphql":
@@ -29,7 +29,7 @@ class TabTransport(LocalTransport):
 
 
 async def open_local(place: TabPlace, runner: Runner, url: str = URL) -> Literal["indexeddb", "memory"]:
-    """Put the filesystem behind the place; the name of its engine. A browser that refuses storage gets memory."""
+    """Connect the place to this browser's filesystem and return its store's name; memory if storage is refused."""
     try:
         store = await open_store(url)
         filesystem = await Filesystem.open(store, node="this browser", url=url, runner=runner)
@@ -44,7 +44,7 @@ async def open_local(place: TabPlace, runner: Runner, url: str = URL) -> Literal
 
 
 def share_changes(place: TabPlace, filesystem: Filesystem) -> None:
-    """Tabs of one browser share one store: after a change here, the others look at the log, and so do we."""
+    """Notify the other tabs of changes, and have this tab read the log after theirs: they share one store."""
     try:
         from js import BroadcastChannel  # type: ignore[import-not-found,unused-ignore]  # there in a browser only
         from pyodide.ffi import create_proxy

@@ -1,6 +1,6 @@
-"""The two filesystems of a tab: `local` (IndexedDB, here) and `cluster` (the relay), each with its clients.
+"""The two filesystems of a tab, called places: `local` (IndexedDB) and `cluster` (the relay), each with its clients.
 
-A place outlives its connection: its clients stay, and raise `Unavailable` while nothing is behind them.
+A place outlives its connection: its clients stay, and raise `Unavailable` while it is disconnected.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .changes import EmitChange, watch_changes
 LOG = logging.getLogger("emerge.browser")
 
 PAUSE = 0.5
-"""Seconds after a watch ended until the next: the end may be known before the loss of the connection is."""
+"""Seconds from a watch's end to the next: the end may be noticed before the loss of the connection."""
 
 
 class TabPlace:
-    """A filesystem by its name in cells. It is a Transport: to what is behind it now.
+    """A filesystem by its name in cells: a Transport over the current connection.
 
-    `client` is what cells use: it loads no class unasked. `reader` is for looking, and loads none. `principal` is who
-    the user is there, None while that is not known.
+    `client` is for cells, and asks before it loads a class. `reader` is for views, and loads none. `principal` is the
+    user's name there, None while it is unknown.
     """
 
     def __init__(self, name: PlaceName, remedy: str, consent: Consent) -> None:
@@ -37,24 +37,24 @@ class TabPlace:
         self.remedy = remedy
         self.reason = "it is not opened yet"
         self.behind: Transport | None = None
-        self.opened = asyncio.Event()  # whether it is known by now what is behind it
-        self.online = asyncio.Event()  # whether something is
-        self.on_change: Callable[[], None] = lambda: None  # after an operation that changes state
+        self.opened = asyncio.Event()  # set once the first attempt to connect is over
+        self.online = asyncio.Event()  # set while connected
+        self.on_change: Callable[[], None] = lambda: None  # called after an operation that changes state
         self.principal: str | None = None
         self.reader = Client(self)
         self.client: Client = AskingClient(self, consent, self.reader, name)
         self.sync = SyncClient(self._open, name)
-        self._since = -1  # the position of its log that everything listed is as new as
+        self._since = -1  # the log position that every listing includes
         self._node = ""
 
     async def _open(self) -> Client:
         return self.client
 
-    # --- what is behind it
+    # --- the connection
     async def gain(self, transport: Transport, *, alone: bool) -> NodeInfo:
-        """Put this behind it, and return who answers there. `alone`: there are no other nodes.
+        """Connect the place to a transport, and return its node. `alone`: there are no other nodes.
 
-        Nothing is listed before it is known where the log stands, so that no change after it is missed.
+        The log's position is read before anything is listed, so that no later change is missed.
         """
         hello: NodeInfo = await transport.call("hello", [])
         self._since = await _position(transport)
@@ -66,7 +66,7 @@ class TabPlace:
         return hello
 
     def lose(self, reason: str) -> None:
-        """Say why nothing is behind it any more."""
+        """Disconnect the place, for this reason."""
         if self.behind is not None:
             LOG.warning("%s was lost: %s", self.name, reason)
         self.behind = None
@@ -75,21 +75,21 @@ class TabPlace:
         self.online.clear()
 
     def is_mine(self, pointer: Mapping[str, object]) -> bool:
-        """Whether the object with this pointer belongs to the user."""
+        """Return whether the object with this pointer belongs to the user."""
         return self.principal is not None and pointer.get("owner") == self.principal
 
     async def follow(self, emit: EmitChange) -> None:
-        """Emit every change that a listing does not show yet, for as long as the tab lives."""
+        """Emit every change that a listing may not include, for as long as the tab lives."""
         while True:
             await self.online.wait()
             transport = self.behind
             await watch_changes(self.client, emit, self._since, self._node)
             await asyncio.sleep(PAUSE)
-            if self.behind is transport:  # otherwise everything is listed again when it is back
+            if self.behind is transport:  # otherwise everything is listed again after reconnecting
                 await self._list_again(emit)
 
     async def _list_again(self, emit: EmitChange) -> None:
-        """Have everything listed again that is shown: the watch ended, and changes may have been missed."""
+        """Have the page list everything again: the watch ended, and changes may have been missed."""
         try:
             self._since = await _position(self.now())
         except EmergeError as error:
@@ -97,9 +97,9 @@ class TabPlace:
         else:
             emit("many", "/", None)
 
-    # --- as a transport
+    # --- Transport
     def now(self) -> Transport:
-        """What is behind it; Unavailable, naming the other place, when there is nothing."""
+        """Return the current transport. Raises Unavailable, naming the other place, while disconnected."""
         if self.behind is None:
             raise Unavailable(f"{self.name} is out of reach: {self.reason}", remedy=self.remedy)
         return self.behind
@@ -126,13 +126,13 @@ class TabPlace:
 
 
 async def _position(transport: Transport) -> int:
-    """Where the log of a filesystem stands."""
+    """Return the newest position of a filesystem's log."""
     page: ChangePage = await transport.call("changes", [-1])
     return page["position"]
 
 
 class Switch:
-    """Which of the places `fs` is: at any time the one that the console's switch says."""
+    """The place that `fs` refers to, as selected by the console's switch."""
 
     def __init__(self, local: TabPlace, cluster: TabPlace) -> None:
         self.places: dict[str, TabPlace] = {"local": local, "cluster": cluster}
@@ -140,7 +140,7 @@ class Switch:
         self.sync = FollowingClient(self)
 
     def find(self, where: str) -> TabPlace:
-        """The place of that name; Invalid for another."""
+        """Return the place of that name. Raises Invalid for an unknown name."""
         if where not in self.places:
             raise Invalid(f"there is no filesystem called {where!r}", remedy="local or cluster")
         return self.places[where]
@@ -151,7 +151,7 @@ class Switch:
 
 
 class FollowingClient(SyncClient):
-    """`fs` in a cell: the sync client of the selected place."""
+    """The `fs` of cells: the sync client of the selected place."""
 
     def __init__(self, switch: Switch) -> None:
         super().__init__(self._follow, "fs")
@@ -168,7 +168,7 @@ class FollowingClient(SyncClient):
 
 
 class FollowingAsync:
-    """`afs` in a cell: the same with `await`, for browsers that cannot wait inside Python."""
+    """The `afs` of cells: the async client of the selected place, for browsers where Python cannot block."""
 
     def __init__(self, switch: Switch) -> None:
         self._switch = switch

@@ -1,1 +1,1 @@
-"""Handlers of what the page asks of the kernel, one module for each kind of request."""
+"""Handlers of the page's requests to the kernel, one module for each kind."""

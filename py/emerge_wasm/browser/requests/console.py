@@ -1,4 +1,4 @@
-"""Requests of the console: cells, the filesystem that `fs` is in them, answers to questions, and ending a run."""
+"""Requests of the console: run cells, select the filesystem of `fs`, answer consent questions, and end runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..tab import Tab
 
 
 async def cell(tab: Tab, args: CellArgs) -> CellResult:
-    """Run a cell; what it prints goes out as events that carry its number."""
+    """Run a cell; its output is sent as events with the cell's number."""
 
     async def work() -> CellResult:
         tab.output.begin(args["cell"])
@@ -29,5 +29,5 @@ async def select(tab: Tab, args: PlaceArgs) -> None:
 
 
 async def cancel(tab: Tab, args: CancelArgs) -> None:
-    """End a run where it waits."""
+    """Cancel a run at the point where it waits."""
     tab.cancel(args["run"])

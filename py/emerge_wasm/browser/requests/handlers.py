@@ -1,4 +1,4 @@
-"""The table of requests: what the page may ask, by the names of web/protocol.ts."""
+"""The table of request handlers, by the names of web/protocol.ts."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from ..protocol import (
 from ..tab import Tab
 from .view import make_fields, make_view, read_changes
 
-SHOWN = 10_000  # characters of a value in a difference
+SHOWN = 10_000  # most characters of a value in a difference
 
 
 async def list_directory(tab: Tab, args: ListArgs) -> EntryPage:
@@ -41,7 +41,7 @@ async def open_object(tab: Tab, args: VersionArgs) -> ObjectView:
 
 
 async def save(tab: Tab, args: SaveArgs) -> SaveResult:
-    """Set fields from their texts. A stale version comes back with both states, not as an error."""
+    """Set fields from their texts. A conflict is returned with both states, not raised."""
     place = tab.find(args)
     path, version = args["path"], args["version"]
     declared, state = await read_changes(place, path, version, args["changes"])

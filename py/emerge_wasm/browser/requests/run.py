@@ -1,6 +1,6 @@
 """Requests that run methods: of one object, here or where it lives, or of all objects in a directory.
 
-What a run prints and how far it is goes out as events with the number that the page gave it.
+A run's output and progress are sent as events with the number that the page gave it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHOWN = 100_000  # characters of a result's repr
 TIMEOUT = 3600.0  # seconds; in a tab the user stops a run
 RECEIPTS = 50  # shown at once
 KEPT = 500
-"""Results of a directory's run, and as many failures, that are sent to the page one by one."""
+"""Most results of a directory's run, and most failures, that are sent to the page one by one."""
 
 
 async def run(tab: Tab, args: RunArgs) -> RunView:
@@ -72,7 +72,7 @@ async def _run_there(place: TabPlace, asked: Values, write: Callable[[str], None
 
 
 async def _run_here(tab: Tab, place: TabPlace, asked: Values, write: Callable[[str], None]) -> RunView:
-    """Run a method in this browser; a changed state becomes a version where the object lives."""
+    """Run a method in this browser; a changed state is stored as a version where the object lives."""
     path, method, args, kwargs = asked
     found: ObjectRow = await place.call("getobject", [path])
     pointer = found["pointer"]
@@ -93,7 +93,7 @@ async def _run_here(tab: Tab, place: TabPlace, asked: Values, write: Callable[[s
 
 
 async def _store(place: TabPlace, pointer: PointerRow, state: bytes) -> PointerRow:
-    """Store what a run made of an object, unless that was changed meanwhile."""
+    """Store an object's state after a run, unless the object was changed meanwhile."""
     where = child_path(pointer["path"], pointer["name"])
     known = (pointer["class_name"], pointer["bundle"], pointer["version"], pointer["type"])
     changed: PointerRow = await place.call("store", [where, state, *known])

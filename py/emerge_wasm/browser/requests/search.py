@@ -1,4 +1,4 @@
-"""Requests that find objects: by predicate and by GraphQL. Code that a predicate names is asked for before it runs."""
+"""Requests that search objects, by predicate and by GraphQL. Code in a predicate needs consent before it runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEXT_LIMIT = 1_000_000  # characters of a GraphQL answer
 
 
 async def search(tab: Tab, args: SearchArgs) -> FoundPage:
-    """A page of the objects for which an expression over `o` is true, with the fields it names first."""
+    """Find a page of the objects for which an expression over `o` is true; fields that it names come first."""
     text = args["text"].strip()
     predicate, _ = wire_predicate(text or None)
     started = time.perf_counter()
@@ -46,7 +46,7 @@ async def search(tab: Tab, args: SearchArgs) -> FoundPage:
 
 
 def _fields(state: bytes | None, named: list[str]) -> list[tuple[str, str]]:
-    """The fields that say most about an object."""
+    """Select the fields of a state to show in a row: those named by the expression first."""
     try:
         values = decode(state) if state else {}
     except EmergeError:

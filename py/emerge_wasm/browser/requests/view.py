@@ -1,4 +1,4 @@
-"""An object as the page shows it, made from its state and its bundle's description; its code is never run."""
+"""Makes the view of an object from its state and its bundle's description; never runs its code."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ...results import ObjectRow
 from ..places.place import TabPlace
 from ..protocol import EditKind, FieldView, MethodView, ObjectView
 
-TEXT_LONG = 60  # characters, from which on a text gets a field of several lines
-SHOWN = 100_000  # characters of a value; longer ones are shown cut, and not edited
+TEXT_LONG = 60  # characters above which a text is edited on several lines
+SHOWN = 100_000  # characters above which a value is cut and cannot be edited
 KINDS: dict[str, EditKind] = {
     "bool": "bool",
     "int": "int",
@@ -29,7 +29,7 @@ TYPES: dict[str, type] = {"bool": bool, "int": int, "float": float, "date": date
 
 
 class ClassView(TypedDict):
-    """What is shown of a class."""
+    """The part of a view that describes the class."""
 
     doc: str
     fields: Sequence[FieldDescription]
@@ -42,7 +42,7 @@ NO_CLASS: ClassView = {"doc": "", "fields": [], "methods": [], "source": "", "ru
 
 
 async def make_view(place: TabPlace, path: str, version: int) -> ObjectView:
-    """All that the page shows of the object at a path; `version` 0 is the newest."""
+    """Make the view of the object at a path; `version` 0 is the newest."""
     found: ObjectRow = await place.call("getobject", [path, version])
     described = await describe_class(place, found["pointer"]["bundle"])
     return {
@@ -78,7 +78,7 @@ async def describe_class(place: TabPlace, bundle: str) -> ClassView:
 async def read_changes(
     place: TabPlace, path: str, version: int, texts: dict[str, str]
 ) -> tuple[Sequence[FieldDescription], dict[str, object]]:
-    """Read the values that the texts of fields stand for; they come with the fields of the class.
+    """Parse the texts of fields into values; return them with the fields of the class.
 
     Raises:
         Invalid: a text does not fit its field, which is named.
@@ -109,14 +109,14 @@ def _check(kind: EditKind, name: str, value: object) -> object:
 
 
 def make_fields(declared: Sequence[FieldDescription], state: dict[str, object]) -> list[FieldView]:
-    """The fields in the class's order, then the state's other attributes."""
+    """Make the views of fields in the class's order, then of the state's other attributes."""
     known = {field["name"]: field for field in declared if field["name"] not in METADATA}
     names = [*known, *(name for name in state if name not in known and name not in METADATA)]
     return [_field(name, known.get(name), state.get(name)) for name in _ordered(names)]
 
 
 BASE = ("id", "data")
-"""Fields that every object has come last: they are rarely what one looks for."""
+"""Fields that every object has; shown last, since they are rarely of interest."""
 
 
 def _ordered(names: Iterable[str]) -> list[str]:
@@ -133,7 +133,7 @@ def _field(name: str, declared: FieldDescription | None, value: object) -> Field
 
 
 def _kind(annotation: str, value: object) -> EditKind:
-    """How to edit a value: by what it is, and by its annotation where the two agree."""
+    """Return how to edit a value: by its type, and by its annotation where the two agree."""
     if type(value) is int and annotation == "float":
         return "float"
     if isinstance(value, str):
@@ -142,7 +142,7 @@ def _kind(annotation: str, value: object) -> EditKind:
 
 
 def _is_readable(value: object) -> bool:
-    """Whether the literal text of a value stands for that value again."""
+    """Return whether a value's literal text reads back as the same value."""
     text = show(value)
     if len(text) > SHOWN:
         return False

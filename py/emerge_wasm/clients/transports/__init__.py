@@ -1,1 +1,1 @@
-"""Ways to reach a filesystem, one file each; none is imported before it is needed."""
+"""The transports by which a client reaches a filesystem, imported only when needed."""

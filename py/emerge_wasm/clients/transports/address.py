@@ -1,4 +1,4 @@
-"""Which node a program means: EMERGE_HOST, else emerge.ini, else the default one on this machine."""
+"""Finds the node's address: from EMERGE_HOST, else from emerge.ini, else the default one on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ADDRESS = re.compile(r"(?:tcp://)?(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::(
 
 
 def find_address(host: str | None = None) -> str:
-    """What a program connects to: `host` where it names a transport by its scheme, else the endpoint of a node."""
+    """Return the address to connect to: `host` if it has a transport's scheme, else the endpoint of a node."""
     scheme = (host or "").partition("://")[0].lower()
     if host and scheme in TRANSPORTS and TRANSPORTS[scheme] is not NODE:
         return host
@@ -25,7 +25,7 @@ def find_address(host: str | None = None) -> str:
 
 
 def find_endpoint(host: str | None = None) -> str:
-    """The ZeroMQ endpoint of the node: from `host`, EMERGE_HOST, ./emerge.ini, or the one in the user's config."""
+    """Return the node's ZeroMQ endpoint: from `host`, EMERGE_HOST, ./emerge.ini or the user's config directory."""
     if host:
         return endpoint_of(host)
     if host := os.environ.get("EMERGE_HOST"):
@@ -34,7 +34,11 @@ def find_endpoint(host: str | None = None) -> str:
 
 
 def endpoint_of(host: str, source: str = "") -> str:
-    """`host`, `host:port` or `tcp://host:port` as an endpoint; Invalid, naming its source, when it is none of these."""
+    """Return the endpoint for `host`, `host:port` or `tcp://host:port`.
+
+    Raises:
+        Invalid: it has another form; the error names its source.
+    """
     found = ADDRESS.fullmatch(host)
     port = int((found and found["port"]) or DEFAULT_PORT)
     if found is None or not 0 < port < 65536:
@@ -46,13 +50,13 @@ def endpoint_of(host: str, source: str = "") -> str:
 
 
 def setting_files() -> list[Path]:
-    """Where emerge.ini is looked for, nearest first."""
+    """Return the paths where emerge.ini may be, nearest first."""
     config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
     return [Path(FILE_NAME), Path(config) / "emerge" / FILE_NAME]
 
 
 def _read_endpoint() -> str | None:
-    """What the nearest emerge.ini that names a node says."""
+    """Return the endpoint in the nearest emerge.ini that names one."""
     for path in setting_files():
         parser = configparser.ConfigParser()
         try:

@@ -1,4 +1,4 @@
-"""`fs` as a method has it that runs in this very process: a client over its Host, in whatever thread it is called.
+"""The transport of methods that run in this process: their `fs` is a client over the call's Host, usable in any thread.
 
 Not for a sandbox's worker, which has a Host only at the other end of a socket.
 """
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class HostTransport:
-    """Operations through a Host, which is called in the event loop `loop` only."""
+    """Operations through a Host, which is called only in the event loop `loop`."""
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
         self._host = host
@@ -51,7 +51,7 @@ class HostTransport:
 
 
 async def _step(items: AsyncIterator[object]) -> list[object]:
-    """The next item; none at the end."""
+    """Return the next item in a list; an empty list at the end."""
     try:
         return [await anext(items)]
     except StopAsyncIteration:
@@ -64,7 +64,7 @@ async def _close(items: AsyncIterator[object]) -> None:
 
 
 def give_filesystem(host: Host) -> dict[str, Callable[[], object]]:
-    """What a method is handed for its parameters `fs` and `afs`. To be called in the loop of its Host."""
+    """Return makers of a method's arguments `fs` and `afs`. Must be called in the Host's event loop."""
     transport = HostTransport(host, asyncio.get_running_loop())
 
     async def open_client() -> Client:

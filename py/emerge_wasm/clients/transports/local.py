@@ -1,4 +1,4 @@
-"""The client next door: a filesystem in this very process."""
+"""The transport to a filesystem in the same process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...operations import Answer, Context, Values, Wire
 
 
 class LocalTransport:
-    """Operations straight into a filesystem: as whoever holds it, unless `context` says otherwise."""
+    """Calls operations of a filesystem directly, with this process's own rights unless `context` narrows them."""
 
     def __init__(self, filesystem: Filesystem, context: Context | None = None) -> None:
         self.filesystem = filesystem

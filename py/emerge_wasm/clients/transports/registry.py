@@ -1,4 +1,4 @@
-"""Which transport an address names: the registry. Must not import a transport before an address asks for it."""
+"""The registry of transports by address scheme. Must not import a transport before an address asks for it."""
 
 from __future__ import annotations
 
@@ -48,5 +48,5 @@ def open_transport(address: str, token: str | None = None) -> Transport:
 
 
 def missing_package(error: ImportError, extra: str) -> Unavailable:
-    """The error for a package that a transport needs and that is not installed; `extra` brings it."""
+    """Return the error for a missing package that a transport needs and that `extra` installs."""
     return Unavailable(f"the package {error.name} is not installed", remedy=f"pip install 'emerge-wasm[{extra}]'")

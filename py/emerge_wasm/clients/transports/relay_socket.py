@@ -1,6 +1,6 @@
-"""One WebSocket to a relay: the browser's own in Pyodide, by `websockets` on CPython. Knows nothing of events.
+"""WebSockets to a relay: the browser's in Pyodide, `websockets` on CPython. Knows nothing of events.
 
-Both are imported when a connection is made, so that this can be imported where neither is.
+Both are imported when a connection is made, so that this module can be imported without them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ SUBPROTOCOL = "emerge.v1"
 
 EVENT_LIMIT = 16 << 20
 QUEUE_LIMIT = 64 << 20
-"""Bytes of one event, and of those that wait to be sent."""
+"""Most bytes of one event, and of all events that wait to be sent."""
 
 
 class RelayRefused(Exception):
-    """The relay answered, and let us not in."""
+    """The relay answered and refused the connection."""
 
 
 class RelaySocket(Protocol):
-    """One open connection. `send` does not wait; `run` feeds what arrives until the end and tells the reason."""
+    """One open connection. `send` does not wait; `run` passes on what arrives until the end, and returns the reason."""
 
     def send(self, data: bytes) -> None: ...
     async def run(self, receive: Callable[[bytes], None]) -> str: ...
@@ -43,7 +43,7 @@ def _too_full() -> LimitExceeded:
 
 
 def check_package() -> None:
-    """Raise Unavailable, naming the extra, when this Python has no WebSocket."""
+    """Raise Unavailable, naming the extra, if this Python has no WebSocket."""
     if not IN_PYODIDE:
         try:
             import websockets  # noqa: F401
@@ -59,7 +59,7 @@ async def open_socket(url: str, token: str | None) -> RelaySocket:
 
 
 class _ProgramSocket:
-    """By `websockets`, on CPython."""
+    """A connection by `websockets`, on CPython."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -130,7 +130,7 @@ class _ProgramSocket:
 
 
 class _BrowserSocket:
-    """By the browser's WebSocket, in Pyodide; no proxy is left behind."""
+    """A connection by the browser's WebSocket, in Pyodide; no proxy is left behind."""
 
     def __init__(self, socket: Any) -> None:
         self._socket = socket
@@ -174,7 +174,7 @@ class _BrowserSocket:
         return await self._closed
 
     def close(self) -> None:
-        """Close, and let go of what JavaScript holds of ours."""
+        """Close the connection, and destroy the proxies that JavaScript holds."""
         for name in ("onopen", "onmessage", "onclose"):
             setattr(self._socket, name, None)
         self._socket.close()
@@ -209,7 +209,7 @@ class _BrowserSocket:
 
 
 async def _why_not(url: str) -> Exception:
-    """A browser does not tell why a WebSocket was refused; the relay's /session does."""
+    """Ask the relay's /session why it refused a WebSocket, which a browser does not tell."""
     import js
     from pyodide.ffi import JsException
 

@@ -1,4 +1,4 @@
-"""The transport to a node or relay over HTTP, for where neither ZeroMQ nor a WebSocket gets through.
+"""The transport to a node or relay over HTTP, for networks that block ZeroMQ and WebSockets.
 
 msgpack both ways; see `rest_http.py` for the requests. It never repeats a call: only the caller can know whether
 that is harmless.
@@ -25,18 +25,17 @@ from .rest_http import CutOff, Http, Response, Unanswered, make_http
 PREFIX = "/api/v1"
 MSGPACK = "application/msgpack"
 AT_ONCE = 32
-"""Calls that are under way, for each takes a connection; more wait here. Streams are not counted."""
+"""Most calls under way, since each takes a connection; more wait here. Streams are not counted."""
 SILENCE = 15.0
-"""Seconds without a sign of life after which a stream counts as lost: three beats."""
+"""Seconds without any bytes after which a stream counts as lost: three heartbeats."""
 UNKNOWN = "it is not known whether a change was made: look before you repeat it"
 
 
 class RESTTransport:
-    """A node or relay, called over HTTP (an `operations.Transport`).
+    """Calls a node or relay over HTTP (an `operations.Transport`).
 
-    `url` is its http:// address. `token` is shown as `Authorization: Bearer`; in a browser the session's cookie goes
-    along by itself. `patience` is how long (s) a connection may take, `timeout` how long an answer (None: any time).
-    Use it on one event loop.
+    `url` is its http:// address. `token` is sent as `Authorization: Bearer`; a browser adds the session's cookie by
+    itself. `patience` bounds connecting and `timeout` an answer, in seconds (None: no bound). Use it on one event loop.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class RESTTransport:
         self._under_way: set[asyncio.Task[object]] = set()
 
     def renew(self) -> None:
-        """In a forked child: the next call connects anew."""
+        """Reset in a forked child: the next call reconnects."""
         leave_behind(self._http, self._turns, self._under_way)
         self._begin()
 
@@ -102,7 +101,7 @@ class RESTTransport:
             raise self._lost(error) from None
 
     async def close(self) -> None:
-        """End what is under way with Unavailable and let go of the connections; the next call makes new ones."""
+        """End calls under way with Unavailable and close the connections; the next call makes new ones."""
         calls, self._under_way = self._under_way, set()
         for task in calls:
             task.cancel()
@@ -136,7 +135,7 @@ class RESTTransport:
         return bytes(body)
 
     async def _items(self, answer: Response) -> AsyncGenerator[object, None]:
-        """The items, read to the body's very end, so that the connection can be used again."""
+        """Yield the items, and read the body to its end, so that the connection can be reused."""
         reader = FrameReader(SIZE_LIMIT)
         ended = False
         async for piece in answer.pieces:
@@ -150,14 +149,14 @@ class RESTTransport:
             raise CutOff("the stream stopped before its end")
 
     def _check(self, answer: Response, wanted: str, body: bytes) -> None:
-        """Raise the error that an answer is, or that no Emerge has answered."""
+        """Raise the error in an answer, or one that says that the answer is not Emerge's."""
         if answer.media_type == wanted and answer.status == 200:
             return
         known = _error(body) if answer.media_type == MSGPACK and answer.status != 200 else None
         raise known or self._foreign(answer.status, body)
 
     def _foreign(self, status: int, body: bytes) -> EmergeError:
-        """What an answer means that is none of ours: a proxy's, or another server's."""
+        """Return the error for an answer of a proxy or another server."""
         said = f"{self.url} answered {status}"
         if status in (401, 403):
             text = body[:200].decode("utf-8", "replace").strip()
@@ -175,7 +174,7 @@ class RESTTransport:
 
 
 def rest_url(url: str) -> str:
-    """The address that the operations' names are appended to; Invalid for what is no address."""
+    """Return the address to which operations' names are appended. Raises Invalid if `url` is not an address."""
     try:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
@@ -194,7 +193,7 @@ def _make_http(patience: float) -> Http:
 
 
 def _error(body: bytes) -> EmergeError | None:
-    """The error that a body carries, None for another body."""
+    """Return the error in a body; None if there is none."""
     try:
         wire = decode(body)
         return error_from_wire(wire) if isinstance(wire, dict) and "code" in wire else None

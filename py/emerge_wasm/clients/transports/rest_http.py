@@ -1,6 +1,6 @@
-"""One HTTP request at a time, by httpx on CPython and by the browser's fetch in Pyodide. Knows nothing of operations.
+"""HTTP requests by httpx on CPython and by the browser's fetch in Pyodide. Knows nothing of operations.
 
-Both are imported when a request is made, so that this can be imported where neither is.
+Both are imported when a request is made, so that this module can be imported without them.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any, NamedTuple, Protocol
 from ...sync import IN_PYODIDE
 
 KEEP_ALIVE = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
-"""TCP asks for life itself: a call may take long, while a machine that is gone is noticed within half a minute."""
+"""TCP keep-alive: a call may take long, and yet a machine that is gone is noticed within half a minute."""
 
 
 class Unanswered(Exception):
-    """No connection could be made: nothing was done."""
+    """No connection could be made, so the request was not sent."""
 
 
 class CutOff(Exception):
-    """The connection ended, or was silent for too long, while the request was under way."""
+    """The connection ended or was silent for too long during the request."""
 
 
 class Response(NamedTuple):
-    """The head of an answer, and its body in pieces."""
+    """An answer's head, and its body in pieces."""
 
     status: int
     media_type: str
@@ -33,7 +33,7 @@ class Response(NamedTuple):
 
 
 class Http(Protocol):
-    """How requests are made. `silence` is how many seconds may pass without a byte; None: any number."""
+    """Makes requests. `silence` is how many seconds may pass without a byte (None: no bound)."""
 
     def post(
         self, url: str, headers: dict[str, str], body: bytes, silence: float | None
@@ -42,12 +42,12 @@ class Http(Protocol):
 
 
 def make_http(patience: float) -> Http:
-    """Whatever this Python has. `patience` is how long (s) a connection may take."""
+    """Make the implementation for this Python. `patience` is how long (s) a connection may take."""
     return BrowserHttp() if IN_PYODIDE else ProgramHttp(patience)
 
 
 class ProgramHttp:
-    """By httpx, over pooled connections. Use it on one event loop."""
+    """Requests by httpx, over pooled connections. Use it on one event loop."""
 
     def __init__(self, patience: float) -> None:
         import ssl
@@ -99,7 +99,7 @@ class ProgramHttp:
 
 
 class BrowserHttp:
-    """By the browser's fetch, which sends the session's cookie along to the relay that served the page."""
+    """Requests by the browser's fetch, which sends the session's cookie to the relay that served the page."""
 
     @asynccontextmanager
     async def post(
@@ -119,7 +119,7 @@ class BrowserHttp:
             pieces = _read(answer)
             yield Response(answer.status, answer.headers.get("content-type") or "", pieces)
             await pieces.aclose()
-        except JsException as error:  # a browser does not tell whether there was a connection
+        except JsException as error:  # a browser does not say whether there was a connection
             raise CutOff(str(error)) from None
         finally:
             abort.abort()
@@ -129,7 +129,7 @@ class BrowserHttp:
 
 
 async def _read(answer: Any) -> AsyncGenerator[bytes, None]:
-    """The body of a fetched answer. Its silence is not bounded: a browser tells when the connection ends."""
+    """Yield the body of a fetched answer. Silence is not bounded: the browser reports the connection's end."""
     from pyodide.ffi import JsException
 
     reader = answer.body.getReader()

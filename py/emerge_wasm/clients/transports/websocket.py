@@ -1,7 +1,7 @@
 """The transport to a relay over a WebSocket, in Pyodide (the browser's own) and on CPython (`websockets`).
 
-Importable where neither is, see `relay_socket.py`. It reconnects by itself, and never repeats a call: only the caller
-can know whether that is harmless.
+Can be imported without either, see `relay_socket.py`. It reconnects by itself, and never repeats a call: only the
+caller can know whether that is harmless.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from .relay_socket import SUBPROTOCOL as SUBPROTOCOL
 log = logging.getLogger("emerge.clients")
 
 STATUS = "_emerge_status"
-"""The event that a relay sends unasked, on connecting, on each change and each BEAT:
+"""The event that a relay sends on connecting, on each change of the node's state and each BEAT:
 args [{"node": name, "state": "up" or "down"}]."""
 
 BEAT = 5.0
-"""Seconds between signs of life from a relay; after three times that without any, it counts as gone."""
+"""Seconds between a relay's heartbeats; after three times that without one, it counts as lost."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 OFFLINE, CONNECTING, NO_NODE, ONLINE, REFUSED, CLOSED = (
-    "offline",  # no relay; the next attempt comes by itself
+    "offline",  # no relay; the transport tries again by itself
     "connecting",
     "no-node",  # the relay is there, the node is not
     "online",
@@ -45,15 +45,15 @@ OFFLINE, CONNECTING, NO_NODE, ONLINE, REFUSED, CLOSED = (
 UNKNOWN = "it is not known whether the change was made: look before you repeat it"
 
 OnStatus = Callable[[str, str], None]
-"""(state, detail): one of the states above, and the node's name or the reason."""
+"""Called with (state, detail): one of the states above, and the node's name or the reason."""
 
 
 class WebSocketTransport:
-    """A relay's node, called from afar (an `operations.Transport`).
+    """Calls a relay's node over a WebSocket (an `operations.Transport`).
 
-    `url` is the relay's ws:// (or http://) address, with or without /ws. `token` is for programs; in a browser the
-    session's cookie goes along by itself. `patience` is how long (s) the first call waits for the first connection;
-    after that a call fails at once while there is no connection. Use it on one event loop.
+    `url` is the relay's ws:// (or http://) address, with or without /ws. `token` is for programs; a browser sends the
+    session's cookie by itself. `patience` is how long (s) the first call waits for the first connection; later calls
+    fail at once while there is no connection. Use it on one event loop.
     """
 
     def __init__(
@@ -68,14 +68,14 @@ class WebSocketTransport:
 
     def _begin(self) -> None:
         self.state, self.detail = CONNECTING, ""
-        self._calls = Calls(self._send, ClientProtocol(heartbeat=0, limit=EVENT_LIMIT))  # the relay's beats do
+        self._calls = Calls(self._send, ClientProtocol(heartbeat=0, limit=EVENT_LIMIT))  # the relay's beats suffice
         self._socket: RelaySocket | None = None
         self._task: asyncio.Task[None] | None = None
         self._tried = asyncio.Event()  # the first attempt is over
         self._silent = 0
 
     def renew(self) -> None:
-        """In a forked child: the next call connects anew."""
+        """Reset in a forked child: the next call reconnects."""
         leave_behind(self._calls, self._socket, self._task, self._tried)
         if self.state != CLOSED:
             self._begin()
@@ -87,7 +87,7 @@ class WebSocketTransport:
         await self.close()
 
     async def open(self) -> Self:
-        """Connect now rather than at the first call; Unavailable or PermissionDenied when that fails."""
+        """Connect now rather than at the first call. Raises Unavailable or PermissionDenied when that fails."""
         await self._ready()
         return self
 
@@ -106,7 +106,7 @@ class WebSocketTransport:
                 yield item
 
     async def close(self) -> None:
-        """End what is under way with Unavailable and stop reconnecting; a second call does nothing."""
+        """End calls under way with Unavailable and stop reconnecting. Idempotent."""
         if self.state == CLOSED:
             return
         self._set(CLOSED, "")
@@ -144,7 +144,7 @@ class WebSocketTransport:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _connection(self) -> str:
-        """Connect and stay so until the connection ends; why it did. OSError or RelayRefused when there was none."""
+        """Connect, wait until the connection ends and return the reason. Raises OSError or RelayRefused otherwise."""
         socket = await open_socket(self.url, self._token)
         beating = asyncio.ensure_future(self._listen(socket))
         self._socket = socket
@@ -160,7 +160,8 @@ class WebSocketTransport:
         return reason
 
     async def _listen(self, socket: RelaySocket) -> None:
-        """Give up a relay that has fallen silent. Counted in turns, so that a kernel that was busy blames itself."""
+        """Close the connection to a silent relay. Silence is counted in turns of this loop, so that a busy kernel does
+        not take its own delay for the relay's."""
         while self._silent < 3:
             await asyncio.sleep(BEAT)
             self._silent += 1
@@ -208,7 +209,7 @@ class WebSocketTransport:
 
 
 def relay_url(url: str) -> str:
-    """The WebSocket address of a relay; Invalid for what is no address of one."""
+    """Return the WebSocket address of a relay. Raises Invalid if `url` cannot be one."""
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
     if scheme is None or not parts.netloc:

@@ -1,6 +1,6 @@
-"""The transport to a node over ZeroMQ: a DEALER whose descriptor asyncio reads, and its monitor.
+"""The transport to a node over ZeroMQ: a DEALER socket whose descriptor asyncio watches, and its monitor.
 
-Importable where zmq is not installed (Pyodide): zmq is imported when a socket is made. Knows zerorpc's events
+Can be imported where zmq is not installed (Pyodide): zmq is imported when a socket is made. Knows zerorpc's events
 through `wire`, and nothing of operations.
 """
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("emerge.clients")
 
 BATCH = 256
-"""Messages taken from a socket before the loop gets a turn."""
+"""Most messages read from a socket in one turn of the loop."""
 
 LINGER = 200
-"""Milliseconds that unsent messages have to leave when a socket is closed."""
+"""Milliseconds that a closed socket keeps trying to send its messages."""
 
 
 class DrainedSocket:
     """Calls `receive(frames)` for each message that arrives on `socket`, until closed. Owns the socket.
 
-    Reading the descriptor is some three times as fast as `zmq.asyncio`. It is edge-triggered: it tells of a change
-    once, so the socket is drained after each wake-up and after each send.
+    Watching the descriptor is about three times as fast as `zmq.asyncio`. It is edge-triggered: it signals a change
+    only once, so the socket is drained after each wake-up and after each send.
     """
 
     def __init__(self, socket: zmq.Socket[bytes], receive: Callable[[list[bytes]], None]) -> None:
@@ -57,7 +57,7 @@ class DrainedSocket:
         self.drain_soon()
 
     def send(self, frames: list[bytes]) -> None:
-        """Send without waiting; raises zmq.Again when nobody can take it now, zmq.ZMQError when the peer is gone."""
+        """Send without waiting. Raises zmq.Again when no peer can take it now, zmq.ZMQError when the peer is gone."""
         send, more = self.socket.send, self._more
         try:
             for frame in frames[:-1]:
@@ -67,7 +67,7 @@ class DrainedSocket:
             self.drain_soon()
 
     def drain_soon(self) -> None:
-        """Look at the socket in the loop's next turn."""
+        """Drain the socket in the loop's next turn."""
         if not self._scheduled and not self.closed:
             self._scheduled = True
             self._loop.call_soon(self._drain)
@@ -94,14 +94,14 @@ class DrainedSocket:
             while socket.get(has_more):
                 frames.append(socket.recv(last))
             receive(frames)
-        self.drain_soon()  # after whatever these messages set in motion, in the same turn of the loop
+        self.drain_soon()  # after the callbacks that these messages scheduled, in the same turn of the loop
 
 
 class ZeroMQTransport:
-    """A node, called from afar (an `operations.Transport`).
+    """Calls a node over ZeroMQ (an `operations.Transport`).
 
-    `endpoint` is tcp://host:port. `patience` is how long (s) a node may take to accept the connection;
-    one that refuses it is Unavailable at once. It reconnects by itself. Use it on one event loop.
+    `endpoint` is tcp://host:port. `patience` is how long (s) a node may take to accept the connection; a refused one
+    raises Unavailable at once. It reconnects by itself. Use it on one event loop.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class ZeroMQTransport:
         self._waiting: list[asyncio.Future[None]] = []
 
     def renew(self) -> None:
-        """In a forked child: the next call connects anew. ZeroMQ's sockets cannot be used there."""
+        """Reset in a forked child: the next call reconnects. ZeroMQ's sockets cannot be used there."""
         leave_behind(self._calls, self._socket, self._monitor, self._waiting)
         self._begin()
 
@@ -137,7 +137,7 @@ class ZeroMQTransport:
         await self.close()
 
     async def open(self) -> Self:
-        """Connect now rather than at the first call; Unavailable (and closed) when no node answers."""
+        """Connect now rather than at the first call. Raises Unavailable, and closes, when no node answers."""
         try:
             await self.connect()
         except BaseException:
@@ -165,11 +165,11 @@ class ZeroMQTransport:
                 yield item
 
     async def close(self) -> None:
-        """End what is under way with Unavailable and close the sockets; a second call does nothing."""
+        """End calls under way with Unavailable and close the sockets. Idempotent."""
         self._calls.lose(Unavailable(f"the connection to {self.endpoint} was closed"))
         self._wake(Unavailable(f"the connection to {self.endpoint} was closed"))
         if self._socket is not None and self._monitor is not None:
-            # first: ZeroMQ's thread, and so every socket of this process, hangs on a monitor that nobody reads
+            # first: a monitor that nobody reads would block ZeroMQ's thread, and so every socket of this process
             self._socket.socket.disable_monitor()
             self._monitor.close()
             self._socket.close()
@@ -177,7 +177,7 @@ class ZeroMQTransport:
         self._connected = False
 
     async def connect(self) -> None:
-        """Wait until the node is connected; Unavailable when none answers, and then nothing was sent to it."""
+        """Wait until the node is connected. Raises Unavailable when none answers; nothing was sent then."""
         if self._socket is None:
             self._open_sockets()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -198,7 +198,7 @@ class ZeroMQTransport:
             raise missing_package(error, "node") from None
 
         socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-        # IMMEDIATE: a request is never kept back and sent to a node that comes later, after its caller gave up.
+        # IMMEDIATE: never queue a request and send it to a node that appears later, after the caller gave up.
         options = {zmq.IMMEDIATE: 1, zmq.SNDHWM: 0, zmq.RCVHWM: 0, zmq.LINGER: LINGER, zmq.IPV6: 1}
         for option, value in options.items():
             socket.setsockopt(option, value)
@@ -228,7 +228,7 @@ class ZeroMQTransport:
         self._calls.receive(frames[-1])
 
     def _observe(self, frames: list[bytes]) -> None:
-        """What the monitor saw of the connection."""
+        """Handle an event of the connection's monitor."""
         import zmq
 
         seen = int.from_bytes(frames[0][:2], "little")

@@ -1,1 +1,1 @@
-"""The layers that close a worker in: Landlock, seccomp, limits and the rest."""
+"""The layers that confine a worker: Landlock, seccomp, resource limits and others."""

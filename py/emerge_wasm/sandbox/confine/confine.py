@@ -1,6 +1,6 @@
-"""How a worker is closed in, layer by layer, before it has seen any shipped code: the order matters.
+"""Confines a worker, layer by layer, before it receives shipped code. The order of the layers matters.
 
-Each layer is put on and looked at; one that is not there is told by name. Imports nothing that needs a file later.
+Each layer is applied and verified; a missing one is reported by name. Imports nothing that needs a file later.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from . import landlock, seccomp, syscall
 
 OPEN_FILES = 32
 FIRST_UID, UIDS = 61184, 4336
-"""The numbers that systemd keeps for services that come and go: nobody else's."""
+"""The range of user ids that systemd reserves for dynamic users, so that no account has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """What to put on: `memory` bytes beyond what is taken, `processor` seconds for its whole life, and for root `user`,
-    a number that no other process has. `keep` are the descriptors that stay open. `parent` is who must live on.
+    """The limits of a worker: `memory` bytes beyond those in use, and `processor` seconds for its whole life.
+
+    `user` is a user id that no other process has, set if the node runs as root. `keep` are the descriptors that stay
+    open. The worker ends when the process `parent` does.
     """
 
     memory: int
@@ -53,7 +55,7 @@ def _no_new_privs(fence: Fence) -> None:
 
 
 def _memory(fence: Fence) -> None:
-    if sys.platform == "linux":  # macOS maps more than any limit before the first line runs
+    if sys.platform == "linux":  # on macOS a new process already maps more than any limit
         _limit(resource.RLIMIT_AS, syscall.address_space() + fence.memory)
 
 
@@ -65,7 +67,7 @@ def _rlimits(fence: Fence) -> None:
 
 
 def _user(fence: Fence) -> None:
-    """Root's workers get a user of their own, and with it a number of threads; others have nothing to give away."""
+    """Switch to a user of the worker's own, with a bounded number of threads. Only a node that runs as root can."""
     if os.geteuid() != 0:
         return
     os.setgroups([])
@@ -82,7 +84,7 @@ def _dumpable(fence: Fence) -> None:
 
 def _parent(fence: Fence) -> None:
     syscall.prctl(syscall.PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != fence.parent:  # it died before that
+    if os.getppid() != fence.parent:  # the parent died before prctl took effect
         os._exit(1)
 
 
@@ -121,7 +123,7 @@ assert tuple(_STEPS) == LAYERS
 
 
 def confine(fence: Fence, layers: frozenset[str]) -> dict[str, str]:
-    """Close this process in for good by these layers. The names of all others, and of those that failed: why."""
+    """Confine this process irrevocably by these layers. Return the layers that are missing, with reasons."""
     missing = {name: "left out" for name in LAYERS if name not in layers}
     for name, put_on in _STEPS.items():
         if name in layers:

@@ -1,6 +1,6 @@
-"""The list of system calls that a worker may make, as a filter for the kernel (classic BPF). Pure but for `install`.
+"""The system calls that a worker may make, as a seccomp filter (classic BPF). Pure except for `install`.
 
-Whatever is not listed fails with EPERM; another architecture's calls end the process. Numbers: the kernel's own
+An unlisted call fails with EPERM; a call of another architecture kills the process. The numbers are from the kernel's
 asm/unistd_64.h and asm-generic/unistd.h.
 """
 
@@ -20,8 +20,8 @@ _NUMBER, _ARCHITECTURE = 0, 4  # offsets in the kernel's struct seccomp_data
 _SET_MODE_FILTER, _ALL_THREADS = 1, 1
 
 _PROT_EXEC = 4
-_THREAD = 0x3D0F00  # the flags with which pthread_create calls clone
-_DETACHED = 0x400000  # which musl adds
+_THREAD = 0x3D0F00  # the flags that pthread_create passes to clone
+_DETACHED = 0x400000  # added by musl
 _FCNTL = (1, 2, 3)  # F_GETFD, F_SETFD, F_GETFL
 
 ALLOWED = """
@@ -32,7 +32,7 @@ ALLOWED = """
     sched_yield sched_getaffinity getrandom getrusage uname getcwd exit exit_group
     getpid getppid gettid getpgrp getpgid getsid getuid geteuid getgid getegid getresuid getresgid getgroups
 """.split()
-"""Allowed whatever their arguments; `mmap`, `mprotect`, `sendto`, `fcntl` and `clone` only with some."""
+"""Calls allowed with any arguments; `mmap`, `mprotect`, `sendto`, `fcntl` and `clone` are allowed only with some."""
 
 X86_64 = {
     "read": 0, "write": 1, "close": 3, "fstat": 5, "poll": 7, "lseek": 8, "mmap": 9, "mprotect": 10, "munmap": 11,
@@ -63,7 +63,7 @@ AARCH64 = {
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """`audit` is its number in the kernel's audit.h. Calls from `foreign` on are another ABI's: x32 (0: none)."""
+    """An architecture: `audit` is its number in the kernel's audit.h. Calls from `foreign` on are x32's (0: none)."""
 
     audit: int
     numbers: dict[str, int]
@@ -77,7 +77,7 @@ ARCHITECTURES = {
 
 
 def program(architecture: Architecture, *, threads: bool) -> bytes:
-    """The filter, as the kernel's array of `struct sock_filter`. Without `threads`, none can be started."""
+    """Return the filter as an array of `struct sock_filter`. Without `threads`, no thread can be started."""
     numbers = architecture.numbers
     steps = [_step(_LOAD, _ARCHITECTURE), *_unless(_EQUAL, architecture.audit, _KILL), _step(_LOAD, _NUMBER)]
     if architecture.foreign:
@@ -92,7 +92,7 @@ def program(architecture: Architecture, *, threads: bool) -> bytes:
 
 
 def _conditional(threads: bool) -> dict[str, list[bytes]]:
-    """What each call that is not always allowed goes through; every list ends the filter."""
+    """Return the checks of each call that is allowed only with some arguments; every list ends the filter."""
     fail = _FAIL | errno.EPERM
     no_exec = [_step(_LOAD, _argument(2)), _step(_ANY_BIT, _PROT_EXEC, 0, 1), _step(_RETURN, fail)]
     no_address = [
@@ -105,7 +105,7 @@ def _conditional(threads: bool) -> dict[str, list[bytes]]:
         "mprotect": [*no_exec, _step(_RETURN, _ALLOW)],
         "fcntl": [_step(_LOAD, _argument(1)), *_one_of(_FCNTL), _step(_RETURN, fail)],
         "clone": [*thread, _step(_RETURN, _ALLOW)] if threads else [_step(_RETURN, fail)],
-        "clone3": [_step(_RETURN, _FAIL | errno.ENOSYS)],  # its flags are behind a pointer: the libc then takes clone
+        "clone3": [_step(_RETURN, _FAIL | errno.ENOSYS)],  # its flags are behind a pointer; libc falls back to clone
     }
 
 
@@ -114,7 +114,7 @@ def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
 
 
 def _argument(number: int) -> int:
-    """The offset of the low half of an argument; both architectures keep it first."""
+    """Return the offset of an argument's low half, which both architectures (little-endian) store first."""
     return 16 + 8 * number
 
 
@@ -130,7 +130,7 @@ def _one_of(values: tuple[int, ...]) -> Iterator[bytes]:
 
 
 def install(steps: bytes) -> None:
-    """Put the filter on this process for good; needs no_new_privs. OSError when it cannot."""
+    """Install the filter on this process irrevocably; needs no_new_privs. Raises OSError when that fails."""
     buffer = ctypes.create_string_buffer(steps, len(steps))
     head = struct.pack("HxxxxxxP", len(steps) // 8, ctypes.addressof(buffer))
     syscall(SECCOMP, _SET_MODE_FILTER, _ALL_THREADS, ctypes.create_string_buffer(head, len(head)))

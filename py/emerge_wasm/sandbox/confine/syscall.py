@@ -1,6 +1,6 @@
-"""The system calls that Python has no function for, by ctypes. Linux; imports nothing of ours.
+"""Linux system calls that Python has no function for, by ctypes. Imports nothing else of this package.
 
-Everything is looked up when this is imported, so that a worker needs nothing more to be closed in.
+Symbols are looked up on import, so that confining a worker opens nothing more.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _syscall.restype = ctypes.c_long
 
 
 def syscall(number: int, *args: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
-    """A raw system call. OSError with its errno when it fails."""
+    """Make a raw system call. Raises OSError with its errno when it fails."""
     given = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
     result = int(_syscall(ctypes.c_long(number), *given))
     if result == -1:
@@ -29,7 +29,7 @@ def syscall(number: int, *args: int | bytes | ctypes.Array[ctypes.c_char] | None
 
 
 def prctl(option: int, value: int = 0) -> int:
-    """OSError when it fails."""
+    """Call prctl. Raises OSError when it fails."""
     result = int(_libc.prctl(ctypes.c_int(option), *(ctypes.c_ulong(each) for each in (value, 0, 0, 0))))
     if result == -1:
         raise _failure()
@@ -42,6 +42,6 @@ def _failure() -> OSError:
 
 
 def address_space() -> int:
-    """Bytes of address space that this process has now."""
+    """Return this process's address space in bytes."""
     with open("/proc/self/statm", "rb") as file:
         return int(file.read().split()[0]) * PAGE

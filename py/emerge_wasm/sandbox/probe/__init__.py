@@ -1,1 +1,1 @@
-"""Attacks that a node makes on its own sandbox before it runs anything for anybody."""
+"""Attacks that a node makes on its own sandbox before it runs shipped code."""

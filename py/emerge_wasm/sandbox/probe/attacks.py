@@ -1,6 +1,6 @@
-"""What hostile code would try, harmless where it succeeds. Run in a fresh worker by the probe (see `probe.py`).
+"""Attacks that hostile code would try, harmless if they succeed. `probe.py` runs them in a fresh worker.
 
-An attack raises when it is stopped, and returns what it got when it is not.
+An attack raises if it is stopped, and otherwise returns what it got.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def spawn(target: AttackTarget) -> str:
 
 
 def threads(target: AttackTarget) -> str:
-    """As many as it can get; they end with the worker."""
+    """Start as many threads as possible; they end with the worker."""
     wait = _thread.allocate_lock()
     wait.acquire()
     for _ in range(target["threads"] + 1):
@@ -111,7 +111,7 @@ def descriptors(target: AttackTarget) -> str:
 
 
 def identity(target: AttackTarget) -> str:
-    """Root may do what nobody thought of."""
+    """Look for root's ids, which would allow things that no other attack tries."""
     return _unless_empty(["is root"] if 0 in (*os.getresuid(), *os.getresgid(), *os.getgroups()) else [])
 
 
@@ -120,7 +120,7 @@ def memory(target: AttackTarget) -> str:
 
 
 def raw_calls(target: AttackTarget) -> str:
-    """System calls that Python has no function for, or by a way around Python. Refused even for what is harmless."""
+    """Make raw system calls that Python has no function for. Even with harmless arguments they must be refused."""
     let_through = []
     for name, (numbers, arguments) in _raw(target).items():
         number = numbers.get(platform.machine(), -1)
@@ -147,7 +147,7 @@ def _raw(target: AttackTarget) -> dict[str, tuple[dict[str, int], tuple[Any, ...
         "pipe2": (numbers(293, 59), (ctypes.create_string_buffer(8), 0)),
         "prctl": (numbers(157, 167), (4, 1)),
         "prlimit64": (numbers(302, 261), (0, 7, None, ctypes.create_string_buffer(16))),
-        "ptrace": (numbers(101, 117), (2, target["pid"], 0, 0)),  # look into it: ESRCH, were it let through
+        "ptrace": (numbers(101, 117), (2, target["pid"], 0, 0)),  # would fail with ESRCH if the filter let it through
         "process_vm_readv": (numbers(310, 270), (target["pid"], None, 0, None, 0, 0)),
         "pidfd_open": (numbers(434, 434), (target["pid"], 0)),
         "memfd_create": (numbers(319, 279), (b"x", 0)),
@@ -166,7 +166,7 @@ def _raw(target: AttackTarget) -> dict[str, tuple[dict[str, int], tuple[Any, ...
 
 
 def _page_address(page: int) -> int:
-    """The address of a page of its own that holds no code."""
+    """Return the address of a page of this process that holds no code."""
     buffer = ctypes.create_string_buffer(3 * page)
     _kept.append(buffer)
     return (ctypes.addressof(buffer) // page + 1) * page
@@ -175,20 +175,20 @@ def _page_address(page: int) -> int:
 _kept: list[Any] = []
 
 
-# --- these end the worker, one way or the other
+# --- attacks that end the worker in any case
 def execute(target: AttackTarget) -> str:
     os.execv("/bin/true", ["true"])
 
 
 def foreign_calls(target: AttackTarget) -> str:
-    """A call by the other ABI of the machine (x32), whose numbers the filter does not know."""
+    """Make a call of the machine's other ABI (x32), whose numbers the filter does not know."""
     if platform.machine() != "x86_64":
         raise OSError(errno.ENOSYS, "there is no other ABI")
     return f"is process {syscall(0x40000000 + 39)}"
 
 
 def loop(target: AttackTarget) -> str:
-    """Without end, deaf to every signal."""
+    """Loop forever and ignore every signal."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     while True:
@@ -218,20 +218,20 @@ ATTACKS: dict[str, Callable[[AttackTarget], str]] = {
         threads,
     )
 }
-"""Those after which the worker goes on."""
+"""Attacks that the worker survives."""
 
 DEADLY: dict[str, Callable[[AttackTarget], str]] = {
     function.__name__: function for function in (execute, foreign_calls, loop)
 }
-"""Those for which each needs a worker of its own."""
+"""Attacks that end the worker, so that each needs its own."""
 
 
 class Stopped(Exception):
-    """There was nothing to be had."""
+    """The attack got nothing."""
 
 
 def make(name: str, target: AttackTarget) -> tuple[str, str]:
-    """(what an attack got, or "" when it was stopped; and by what it was stopped)."""
+    """Make an attack: return (what it got, or "" if it was stopped; what stopped it)."""
     try:
         return (ATTACKS | DEADLY)[name](target), ""
     except (OSError, MemoryError, RuntimeError, Stopped) as error:

@@ -1,4 +1,4 @@
-"""Whether the sandbox holds: every attack is made in a fresh worker before a node runs anything for anybody."""
+"""Checks that the sandbox holds: makes every attack in a fresh worker before a node runs shipped code."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from ..settings import LAYERS, THREADS
 from .target import AttackTarget
 
 DESCRIPTORS = 6
-"""What a worker has open: three times /dev/null, its channel, and the pair that its event loops wake up by."""
+"""Descriptors that a worker has open: three of /dev/null, its channel, and the pair that wakes up its event loops."""
 LOOP_SECONDS = 0.05
 
 Outcome = tuple[str, tuple[str, str]]
-"""The name of an attack, what it got ("": nothing), and what stopped it."""
+"""(attack's name, (what it got or "", what stopped it))"""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """By the name of an attack what got through (`breaches`) and what stopped it (`stopped`); by the name of a layer
-    why it is not there (`missing`)."""
+    """A probe's results: what each attack got (`breaches`) or what stopped it (`stopped`), and the `missing` layers
+    with reasons."""
 
     breaches: dict[str, str] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)
@@ -38,14 +38,14 @@ class Findings:
 
     @property
     def fault(self) -> str:
-        """What is wrong with the sandbox, in words; "" when it holds."""
+        """What is wrong with the sandbox, as text; "" if it holds."""
         parts = [f"{name} is missing: {why}" for name, why in self.missing.items()]
         parts += [f"{name.replace('_', ' ')} got through: {what}" for name, what in self.breaches.items()]
         return "; ".join(parts)
 
 
 async def examine(pool: Pool) -> str:
-    """Probe a pool, and have it refuse every call where it does not hold. How it stands, in words."""
+    """Probe a pool, and make it refuse every call if the sandbox does not hold. Return its state as text."""
     if pool.kind == "sandbox":
         findings = await probe(pool)
         if not findings.fault:
@@ -57,8 +57,8 @@ async def examine(pool: Pool) -> str:
 
 
 async def probe(pool: Pool) -> Findings:
-    """Make every attack on a pool's workers. Unavailable when there are none to be had."""
-    from .attacks import ATTACKS, DEADLY  # not to be had on every system that has a Pool
+    """Make every attack on a pool's workers. Raises Unavailable when no worker starts."""
+    from .attacks import ATTACKS, DEADLY  # not importable on every system that has a Pool
 
     findings = Findings(missing=await pool.missing())
     with targets(pool.memory) as target:
@@ -78,13 +78,13 @@ async def _make_quiet(pool: Pool, names: list[str], target: AttackTarget) -> lis
 
 
 async def _make_deadly(pool: Pool, name: str, target: AttackTarget) -> list[Outcome]:
-    """What came of an attack that ends its worker, by how it ended."""
+    """Make an attack that ends its worker, and judge it by how the worker ended."""
     try:
         done = await pool.probe([name], target, LOOP_SECONDS if name == "loop" else 10.0)
     except LimitExceeded as error:
         return [(name, ("", error.message))]
     except ExecutionFailed as error:
-        through = "status 0" in error.message  # it became another program
+        through = "status 0" in error.message  # it exec'd another program
         return [(name, (error.message, "") if through else ("", error.message))]
     got, how = done[name]
     return [(name, (got, how))]
@@ -92,7 +92,7 @@ async def _make_deadly(pool: Pool, name: str, target: AttackTarget) -> list[Outc
 
 @contextmanager
 def targets(memory: int) -> Iterator[AttackTarget]:
-    """Things worth attacking, made for the purpose: what is not stopped by the sandbox is open to anybody."""
+    """Set up targets to attack that only the sandbox protects: no other permission stands in the way."""
     name = f"emerge-{secrets.token_hex(8)}"
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="emerge-probe-"))

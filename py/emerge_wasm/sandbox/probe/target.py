@@ -1,4 +1,4 @@
-"""What a probe attacks. Must import nothing that a worker lacks: the worker reads it too."""
+"""The targets of a probe. Must import nothing that a worker lacks: workers import it too."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TypedDict
 
 
 class AttackTarget(TypedDict):
-    """What the node lays out to be attacked, and the bounds that a worker has."""
+    """The targets that the node sets up, and the worker's limits."""
 
-    file: str  # that all may read
-    folder: str  # that all may write
-    pid: int  # of the node
-    port: int  # that listens on loopback
-    name: str  # of an abstract socket that listens
+    file: str  # readable by all
+    folder: str  # writable by all
+    pid: int  # the node's
+    port: int  # of a listener on loopback
+    name: str  # of a listening abstract socket
     memory: int  # bytes
     descriptors: int
     threads: int

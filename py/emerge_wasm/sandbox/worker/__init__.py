@@ -1,1 +1,1 @@
-"""The worker process: what it imports, how it talks, and the end of it."""
+"""The code that runs in the zygote and its worker processes."""

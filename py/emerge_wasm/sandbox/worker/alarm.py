@@ -1,6 +1,6 @@
-"""A worker's clock: ends a call that takes too long, where it is, and shows what it prints in time.
+"""A worker's timer: interrupts a call that takes too long where it is, and flushes its output in time.
 
-Shipped code can switch it off; the node's own clock cannot be reached, and ends the process a little later.
+Shipped code can switch it off. It cannot reach the node's own clock, which kills the process a little later.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from types import FrameType
 from ...filesystem.runs.inside.capture import PART, Stop
 
 SOON = 0.05
-"""Seconds that a line may wait before it is shown."""
+"""Seconds that printed text may wait before it is sent."""
 
 
 class Alarm:
-    """One for a process: it takes its timers' signals."""
+    """A process's only alarm: it uses the signals of the process's timers."""
 
     def __init__(self) -> None:
-        self._end = self._last = 0.0  # of this part, and of all of it
+        self._end = self._last = 0.0  # of the current part, and of the whole call
         self._wall = self._processor = 0.0
         self._part = 0.0
         self._soon: Callable[[], None] | None = None
@@ -32,7 +32,7 @@ class Alarm:
         signal.signal(signal.SIGPROF, self._used_up)
 
     def start(self, wall: float, processor: float) -> None:
-        """Bound what comes next, in seconds."""
+        """Start the time limits of a call, in seconds."""
         self._rung = self._soon = None
         self._running = True
         self._wall, self._processor = wall, processor
@@ -41,13 +41,13 @@ class Alarm:
         signal.setitimer(signal.ITIMER_REAL, wall)
 
     def start_part(self, wall: float) -> None:
-        """Bound the next part of it, in seconds; it is ended as "part"."""
+        """Start the time limit of the call's next part, in seconds; exceeding it raises a Stop of PART."""
         self._end = min(self._last, time.monotonic() + wall)
         self._part = wall
         self._set()
 
     def stop(self) -> None:
-        """No bounds any more."""
+        """End the time limits."""
         if self._running:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.setitimer(signal.ITIMER_PROF, 0)
@@ -55,19 +55,19 @@ class Alarm:
         self._soon = None
 
     def call_soon(self, function: Callable[[], None]) -> None:
-        """Call it a little later, unless it was asked for already."""
+        """Schedule a function to be called after SOON, unless one is scheduled."""
         if self._soon is None:
             self._soon = function
             signal.setitimer(signal.ITIMER_REAL, max(min(SOON, self._end - time.monotonic()), 1e-6))
 
     def forget(self) -> None:
-        """What was to be called soon has been done."""
+        """Cancel the scheduled function."""
         if self._soon is not None:
             self._take_soon()
             self._set()
 
     def __enter__(self) -> Alarm:
-        """Inside, nothing is cut off in the middle; it is afterwards."""
+        """Defer the alarm and the scheduled function to the end of the block."""
         self._held += 1
         return self
 

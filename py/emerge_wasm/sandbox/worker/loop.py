@@ -1,5 +1,7 @@
-"""Event loops for asynchronous methods: made of `poll` and one pair of sockets from before the worker was closed in,
-for shipped code may open neither."""
+"""Event loops for asynchronous methods in a confined worker, which can open neither an epoll nor sockets.
+
+They use `poll` and one pair of sockets that was opened before confinement.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,13 @@ _pair: list[socket.socket] = []
 
 
 class ClosedInLoop(asyncio.SelectorEventLoop):
-    """Wakes itself up through the process's one pair of sockets, and leaves that open when it is closed."""
+    """An event loop that wakes up through the process's one pair of sockets, and leaves it open when closed."""
 
     def __init__(self) -> None:
         super().__init__(selectors.PollSelector())
 
     def _make_self_pipe(self) -> None:
-        this: Any = self  # what it overrides is asyncio's own affair, but the same from Python 3.8 to 3.14
+        this: Any = self  # overrides private parts of asyncio, the same in Python 3.8 to 3.14
         this._ssock, this._csock = _pair
         this._internal_fds = 1
         this._add_reader(this._ssock.fileno(), this._read_from_self)
@@ -38,7 +40,7 @@ class _Policy(asyncio.DefaultEventLoopPolicy):
 
 
 def install() -> set[int]:
-    """Make such loops what `asyncio.run` uses in this process; the descriptors that they need."""
+    """Make `asyncio.run` use these loops in this process. Return the descriptors that they need."""
     if not hasattr(selectors, "PollSelector"):
         return set()
     _pair[:] = socket.socketpair()
@@ -51,13 +53,13 @@ def install() -> set[int]:
 
 
 class Driver:
-    """Runs one coroutine after the other in a loop that is kept."""
+    """Runs one coroutine after another in the same loop."""
 
     def __init__(self) -> None:
         self._runner: asyncio.Runner | None = None
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """As `asyncio.run`, less the price of a new loop."""
+        """Run a coroutine like `asyncio.run`, without the cost of a new loop."""
         if self._runner is None:
             self._runner = asyncio.Runner()
         try:

@@ -1,4 +1,4 @@
-"""A worker's end of its one socket: calls come in; what shipped code asks for and prints goes out. Blocking."""
+"""A worker's end of its socket, blocking: receives calls, and sends output and requests of shipped code."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ...wire.server import ServerChannel, ServerRequest
 from ..frame import Splitter, pack_frame
 from .alarm import Alarm
 
-_PIECE = 1 << 16  # bytes that are read at once
+_PIECE = 1 << 16  # bytes per read
 
 
 class NodeGone(BaseException):
-    """The node has closed the socket."""
+    """The node closed the socket."""
 
 
 class NodeConnection:
-    """The node's calls, one at a time, and those that shipped code makes meanwhile.
+    """Receives the node's calls, one at a time, and makes those of shipped code meanwhile.
 
-    An event that has begun is sent and taken in whole, whatever the clock says: the alarm rings only while this waits.
+    The alarm may interrupt only a wait, so that events are sent and received whole.
     """
 
     def __init__(self, sock: socket.socket, alarm: Alarm) -> None:
@@ -37,9 +37,9 @@ class NodeConnection:
         self._duplex = Duplex.of_worker()
         self._splitter = Splitter(LARGEST)
         self._payloads: deque[bytes] = deque()
-        self._replies: dict[bytes, deque[Reply]] = {}  # by open channel of shipped code's
-        self._channel: ServerChannel | None = None  # of the call that is being answered
-        self._turn = threading.RLock()  # threads of shipped code ask one after the other
+        self._replies: dict[bytes, deque[Reply]] = {}  # by open channel of shipped code
+        self._channel: ServerChannel | None = None  # of the current call
+        self._turn = threading.RLock()  # threads of shipped code take turns
         self._readable = select.poll()
         self._readable.register(sock, select.POLLIN)
 
@@ -48,7 +48,7 @@ class NodeConnection:
 
     # --- the node's calls
     def next_request(self) -> ServerRequest:
-        """The node's next call. NodeGone when it has closed the socket."""
+        """Wait for the node's next call. Raises NodeGone when the socket is closed."""
         while True:
             request = self._take_in(timed=False)
             if request is not None:
@@ -56,7 +56,7 @@ class NodeConnection:
                 return request
 
     def send_item(self, value: object) -> None:
-        """Send what comes before the result of the node's call."""
+        """Send an item that precedes the result of the node's call."""
         if self._channel is not None:
             self._send(self._duplex.server.item(self._channel, value))
 
@@ -68,9 +68,9 @@ class NodeConnection:
         if self._channel is not None:
             self._send(self._duplex.server.error(self._channel, error))
 
-    # --- shipped code's
+    # --- shipped code's calls
     def call(self, name: str, args: Sequence[object], context: Wire | None = None) -> Any:
-        """The node's answer to a request. Raises the error that it answers with."""
+        """Make a request and return the node's answer. Raises the error that it answers with."""
         with self._turn:
             channel = b""
             try:
@@ -86,7 +86,7 @@ class NodeConnection:
         raise EmergeError("this operation streams", remedy="use stream() for it")
 
     def stream(self, name: str, args: Sequence[object], context: Wire | None = None) -> Generator[Any, None, None]:
-        """The items of a request that streams. Closing this iterator ends it on the node."""
+        """Make a streaming request and yield its items. Closing this iterator ends the stream on the node."""
         channel = b""
         try:
             with self._alarm:
@@ -131,8 +131,8 @@ class NodeConnection:
             self._socket.sendall(pack_frame(payload))
 
     def _take_in(self, *, timed: bool = True) -> ServerRequest | None:
-        """Wait for an event, and put a reply where it is waited for. The request, where it is one. `timed`: the alarm
-        may ring meanwhile."""
+        """Wait for one event: return a request, queue a reply for its waiter. `timed`: the alarm may interrupt the
+        wait."""
         if timed and not self._payloads:
             self._readable.poll()
         with self._alarm:
@@ -153,7 +153,7 @@ class NodeConnection:
 
 
 class NodeTransport:
-    """The filesystem as shipped code reaches it: a transport whose coroutines never suspend, for they block."""
+    """The transport of shipped code in a worker. Its coroutines block instead of suspending."""
 
     def __init__(self, connection: NodeConnection) -> None:
         self._connection = connection
@@ -170,4 +170,4 @@ class NodeTransport:
             items.close()
 
     async def close(self) -> None:
-        """The connection stays: it is the worker's."""
+        """Do nothing: the connection is the worker's."""

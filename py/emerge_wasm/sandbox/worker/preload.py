@@ -1,6 +1,6 @@
-"""What is imported before a worker is closed in: nothing can be imported later, for that opens files.
+"""Imports everything that a worker may need before it is confined: importing later would open files.
 
-Shipped code may import what is here, and what the node was started with `--preload` for.
+Shipped code may import the modules listed here and the packages that the node's `--preload` names.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ STANDARD = """
     encodings.rot_13 encodings.unicode_escape encodings.utf_16 encodings.utf_16_be encodings.utf_16_le
     encodings.utf_32 encodings.utf_32_be encodings.utf_32_le encodings.utf_7 encodings.utf_8 encodings.utf_8_sig
 """.split()
-"""The standard library's modules that work on data."""
+"""Modules of the standard library that work on data."""
 
 CORE = ("bundles", "codec", "filesystem", "query")
-"""The packages of ours of which a worker has every module; the others come with it as they are needed."""
+"""Subpackages whose modules are all imported; modules of other subpackages are imported only as these need them."""
 
 
 def preload(packages: Sequence[str]) -> None:
-    """Import all that, and these packages (dotted names will do). ImportError for a package that cannot be had."""
+    """Import the modules above and these packages (dotted names allowed). Raises ImportError for a missing package."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in STANDARD:
-            with suppress(ImportError):  # this Python may not have it
+            with suppress(ImportError):  # not in every Python
                 importlib.import_module(name)
         for name in (*(f"{OURS}.{part}" for part in CORE), *packages):
             importlib.import_module(name)
             _complete(name)
-        if "numpy" in sys.modules:  # what it imports only when it is used
+        if "numpy" in sys.modules:  # submodules that numpy imports on first use
             importlib.import_module("numpy.random")
     _ZONES.extend(_zones())
 
 
 def _complete(package: str) -> None:
-    """Import all that is in a package: some of it would else be imported when it is first used. What does not import
-    here (another system's, or what an optional package is for) is left out."""
+    """Import all modules of a package, also those that it would import on first use. Modules that fail to import here
+    (for another system, or without an optional package) are skipped."""
     for found in pkgutil.iter_modules(getattr(sys.modules.get(package), "__path__", ()), f"{package}."):
         last = found.name.rpartition(".")[2]
         if last in _LEFT_OUT or last.startswith("test_"):
@@ -73,17 +73,17 @@ _LEFT_OUT = frozenset({"__main__", "_testing", "conftest", "setup", "tests"})
 
 
 def available() -> list[str]:
-    """The packages that are imported now, by their top names, but for the standard library's."""
+    """Return the top-level names of the imported packages, without the standard library's."""
     tops = {name.partition(".")[0] for name in sys.modules}
     return sorted(tops - sys.stdlib_module_names - {"__main__"})
 
 
 _ZONES: list[object] = []
-"""Every time zone: as long as they are kept, ZoneInfo(name) opens no file."""
+"""Every time zone: while these are alive, ZoneInfo(name) takes them from its cache and opens no file."""
 
 
 def _zones() -> Iterator[object]:
-    import zoneinfo  # here, for the node imports this module too, and does without
+    import zoneinfo  # only here: the node imports this module too, and needs no zones
 
     for name in zoneinfo.available_timezones():
         with suppress(OSError, ValueError):
@@ -91,11 +91,11 @@ def _zones() -> Iterator[object]:
 
 
 class _AbsentModules:
-    """Says by name what is not here, and how it would be."""
+    """Import finder that raises an error for a missing module and says how to make it available."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if sys._getframe(2).f_globals.get("__name__") == "importlib.util":  # it only asks whether there is one
+        if sys._getframe(2).f_globals.get("__name__") == "importlib.util":  # find_spec only checks for the module
             return None
         raise ModuleNotFoundError(
             f"the module {name} is not on this node: emerge node start --preload {name}", name=name
@@ -103,21 +103,21 @@ class _AbsentModules:
 
 
 def close_imports() -> None:
-    """From here on only what is imported can be imported, with an error that says so for anything else."""
+    """Restrict imports to loaded modules; importing anything else raises an error that says so."""
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter, _AbsentModules]
     sys.path_importer_cache.clear()
 
 
 class PackageCheck:
-    """Whether what a class needs is here: a bundle says which packages it imports, and a zygote which it has."""
+    """Checks that the packages that a class's bundles import are available in the zygote."""
 
-    _MOST = 10_000  # bundles whose needs are remembered
+    _MOST = 10_000  # bundles in the cache
 
     def __init__(self) -> None:
         self._needs: dict[str, tuple[str, ...]] = {}  # by hash
 
     def check(self, bundles: dict[str, bytes], packages: Collection[str], path: str | None) -> None:
-        """Unavailable, naming the packages, when a bundle needs some that are not here."""
+        """Raise Unavailable, naming the packages, when a bundle needs some that are missing."""
         for hash, data in bundles.items():
             absent = [name for name in self._of(hash, data) if name not in packages]
             if absent:

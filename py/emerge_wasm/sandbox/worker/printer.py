@@ -1,4 +1,4 @@
-"""What shipped code prints, on its way to whoever asked: a line at once, and no more often than every 0.05 s."""
+"""Sends printed text of shipped code to the node: a line at once, but no more often than every 0.05 s."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from .alarm import SOON, Alarm
 from .node_connection import NodeConnection
 
 _MOST = 1 << 14
-"""Characters that are gathered."""
+"""Most characters to buffer."""
 
 
 class Printer:
-    """Gathers text and sends it to the node."""
+    """Buffers text and sends it to the node."""
 
     def __init__(self, connection: NodeConnection, alarm: Alarm) -> None:
         self._connection = connection
@@ -30,7 +30,7 @@ class Printer:
             self._alarm.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Send what is there."""
+        """Send the buffered text."""
         parts, self._parts, self._size = self._parts, [], 0
         self._alarm.forget()
         if parts:

@@ -1,4 +1,4 @@
-"""The process in which shipped code runs: closed in, then serving calls from its one socket until that is closed.
+"""The worker process: confined first, then runs shipped code for the calls on its socket until that is closed.
 
 Forked from the zygote, which has imported all that is needed. Must not import the node, zmq or a web server.
 """
@@ -34,11 +34,11 @@ from .node_connection import NodeConnection, NodeGone, NodeTransport
 from .printer import Printer
 
 PAGE = 1024 if sys.platform != "darwin" else 1
-"""What the system counts the most memory that a process had in, in bytes."""
+"""The unit of `ru_maxrss` on this system, in bytes."""
 ROW = 1.0
-"""Seconds that an expression may take on one object: one endless property is not to end a whole search."""
+"""Seconds that an expression may take on one object, so that one endless property does not end a whole search."""
 _SPARE = 1 << 16
-"""Bytes that are given up to say that there is no more memory."""
+"""Bytes held in reserve, freed to report that memory is exhausted."""
 
 
 class Worker:
@@ -48,14 +48,14 @@ class Worker:
         self.connection = connection
         self.alarm = alarm
         self.limits = limits
-        self.missing: dict[str, str] = {}  # layers that do not close it in: why
+        self.missing: dict[str, str] = {}  # layers that it lacks, with reasons
         self.driver = loop.Driver()
         self.printer = Printer(connection, alarm)
         self.bundles: dict[str, bytes] = {}
         self.client = Client(NodeTransport(connection))
         self.fs = SyncClient(self._open, "fs")
         self.given: dict[str, Callable[[], object]] = {"fs": lambda: self.fs, "afs": lambda: self.client}
-        self._peak = 0  # as the node knows it
+        self._peak = 0  # the peak last reported to the node
         self._spare = bytearray(_SPARE)
         self._calls: dict[str, Callable[..., object]] = {
             "ready": self.ready,
@@ -70,16 +70,16 @@ class Worker:
         return self.client
 
     def serve(self) -> None:
-        """Answer calls, one after the other, until the node has gone."""
+        """Answer calls, one after another, until the node closes the socket."""
         while True:
             request = self.connection.next_request()
-            if not self.try_to_answer(request):  # outside the handler, so that what filled the memory is gone
+            if not self.try_to_answer(request):  # outside the handler: the call's memory is freed by now
                 self._spare.clear()
                 self.connection.send_item(-1)
                 self.connection.send_error(LimitExceeded("it needs more memory than it may have", limit="memory"))
 
     def try_to_answer(self, request: ServerRequest) -> bool:
-        """Answer a call. False when there was not even memory to tell what went wrong."""
+        """Answer a call. Return False when there was not enough memory to report its error."""
         try:
             self.answer(request)
         except MemoryError:
@@ -102,7 +102,7 @@ class Worker:
             raise Invalid(f"a worker has no call {request.name!r}")
         try:
             return call(*request.args)
-        except Stop as late:  # the alarm rang while the call was being put away
+        except Stop as late:  # the alarm fired during the call's cleanup
             raise LimitExceeded(late.message, limit=late.limit) from None
         finally:
             self.alarm.stop()
@@ -156,27 +156,27 @@ class Worker:
         return {name: list(attacks.make(name, target)) for name in names}
 
     def learn(self, new: dict[str, bytes], hashes: list[str]) -> dict[str, bytes]:
-        """The bundles of a call: those that came along, and those that came before."""
+        """Return the bundles of a call: those sent with it and those sent before."""
         self.bundles.update(new)
         return {name: self.bundles[name] for name in hashes}
 
-    # --- what it leaves behind
+    # --- memory
     def tell_peak(self) -> None:
-        """Tell the node how much memory this has had at most, where it does not know."""
+        """Report the peak memory to the node if it has changed."""
         peak = self.peak()
         if peak != self._peak:
             self._peak = peak
             self.connection.send_item(peak)
 
     def peak(self) -> int:
-        """The most bytes of memory that this process had; -1 when it is to end, since a call left a thread behind."""
+        """Return this process's peak memory in bytes; -1 if a call left a thread behind, so that it must end."""
         if threading.active_count() > 1:
             return -1
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PAGE
 
 
 def main(sock: socket.socket, settings: WorkerSettings, user: int, parent: int) -> None:
-    """Close this process in and serve. Nothing is imported or opened from here on."""
+    """Confine this process and serve calls. Nothing is imported or opened from here on."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     alarm = Alarm()

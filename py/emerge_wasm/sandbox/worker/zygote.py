@@ -1,7 +1,7 @@
-"""The process that workers are forked from, so that one is there in two milliseconds: it has imported everything, and
-never runs shipped code itself. `forkserver.py` starts it, and is at the other end.
+"""The zygote: the process that workers are forked from within two milliseconds, since it has imported everything.
 
-One thread; speaks in frames over an inherited socket, along which the workers' own sockets travel.
+It never runs shipped code itself. It has one thread, and talks to `forkserver.py`, which starts it, in frames over an
+inherited socket that also passes the workers' sockets.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .worker import main as work
 
 
 class Zygote:
-    """Forks workers and tells how each ended."""
+    """Forks workers and reports how each ended."""
 
     def __init__(self, control: socket.socket, settings: WorkerSettings) -> None:
         self.control = control
@@ -41,7 +41,7 @@ class Zygote:
         signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
 
     def serve(self) -> None:
-        """Until the node has gone; its workers end with this process."""
+        """Serve until the node closes the socket; workers end with this process."""
         splitter = Splitter(LARGEST)
         poll = select.poll()
         poll.register(self.control, select.POLLIN)
@@ -65,7 +65,7 @@ class Zygote:
             case [ZygoteMessage.KILL, int() as number]:
                 for pid, known in self.numbers.items():
                     if known == number:
-                        os.kill(pid, signal.SIGKILL)  # not reaped yet, so it is still that one
+                        os.kill(pid, signal.SIGKILL)  # not reaped yet, so the pid is still this worker's
 
     def _fork(self, number: int) -> None:
         theirs = socket.socket(fileno=self._descriptors.pop(0))
@@ -80,7 +80,7 @@ class Zygote:
         self._tell(pid, ZygoteMessage.FORKED, number, pid)
 
     def _tell(self, pid: int, *fields: Any) -> None:
-        """Say it, and hand over the handle by which that process, and never another, can be killed."""
+        """Send a message with the process's pidfd, which can never refer to another process."""
         handle = os.pidfd_open(pid) if sys.platform == "linux" else -1
         socket.send_fds(self.control, [pack_message(*fields)], [handle] if handle >= 0 else [])
         if handle >= 0:
@@ -106,10 +106,10 @@ class Zygote:
 
 
 def _live(theirs: socket.socket, settings: WorkerSettings, user: int, parent: int) -> None:
-    """A worker's whole life."""
+    """Run a worker in the forked child, to its end."""
     status = 1
     try:
-        if "numpy" in sys.modules:  # Python's own generator is seeded anew in each process; numpy's is not
+        if "numpy" in sys.modules:  # Python reseeds its own generator after a fork; numpy does not
             sys.modules["numpy"].random.seed()
         work(theirs, settings, user, parent)
         status = 0
@@ -118,7 +118,7 @@ def _live(theirs: socket.socket, settings: WorkerSettings, user: int, parent: in
 
 
 def main(wire: dict[str, Any]) -> None:
-    """Set up and serve. The node hears of whatever goes wrong before."""
+    """Import everything and serve. Errors before that are reported to the node."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
     sys.dont_write_bytecode = True
@@ -126,7 +126,7 @@ def main(wire: dict[str, Any]) -> None:
     control = socket.socket(fileno=wire["descriptor"])
     try:
         preload.preload(wire["preload"])
-    except Exception as error:  # whatever a package raises when it is imported
+    except Exception as error:  # a package may raise anything when imported
         control.sendall(pack_message(ZygoteMessage.FAULT, f"{type(error).__name__}: {error}"[:1000]))
         return
     packages = preload.available()

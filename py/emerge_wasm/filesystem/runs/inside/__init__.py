@@ -1,1 +1,1 @@
-"""What runs inside a worker: shipped code, its printing, its result and its errors."""
+"""The code around a call of shipped code, inside the process that runs it: its output, its result and its errors."""

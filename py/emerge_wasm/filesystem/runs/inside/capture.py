@@ -1,6 +1,6 @@
-"""What shipped code prints, kept apart and bounded. No files, and no threads of its own; it may be used in several.
+"""Captures and bounds what shipped code prints. Uses no files and starts no threads; may be used from several.
 
-Routed by context, so that two runs that overlap while awaiting (in a browser) do not get each other's lines.
+Output is routed by context, so that two runs that overlap while awaiting (in a browser) do not mix their lines.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from contextvars import ContextVar
 from typing import Any
 
 PART = "part"
-"""The limit of a Stop that ends one part of a call, and not all of it."""
+"""The limit named by a Stop that ends only one part of a call."""
 
 
 class Stop(BaseException):
-    """Ends a call that reached a limit. Not an Exception, so that `except Exception` does not swallow it."""
+    """Raised to end a call that reached a limit. Not an Exception, so that `except Exception` does not swallow it."""
 
     def __init__(self, limit: str, message: str) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class Stop(BaseException):
 
 
 class Output:
-    """Text up to a number of characters; more raises Stop, each time again. `tell` hears each piece at once."""
+    """Collects text up to a number of characters; each write beyond raises Stop. `tell` gets each piece at once."""
 
     def __init__(self, limit: int, tell: Callable[[str], None] | None = None) -> None:
         self.limit = limit
@@ -52,12 +52,12 @@ class Output:
         return len(text)
 
     def check(self) -> None:
-        """Stop again, for code that caught the first one."""
+        """Raise Stop again if the limit was exceeded: shipped code may have caught the first one."""
         if self.full:
             raise Stop("output", f"it printed more than {self.limit} characters")
 
     def text(self) -> str:
-        """What was printed so far; a lone surrogate becomes `?`, so that it can be written."""
+        """Return what was printed so far; a lone surrogate becomes `?`, so that the text can be encoded."""
         return _writable("".join(self._parts))
 
 
@@ -67,11 +67,11 @@ def _writable(text: str) -> str:
 
 _current: ContextVar[Output | None] = ContextVar("output", default=None)
 _depth = 0
-_guard = threading.Lock()  # of _depth and of what stands in sys
+_guard = threading.Lock()  # guards _depth and sys.stdout and sys.stderr
 
 
 class _Router(io.TextIOBase):
-    """Stands in for sys.stdout and sys.stderr while a call runs."""
+    """Replaces sys.stdout and sys.stderr while a call runs."""
 
     def __init__(self, fallback: Any) -> None:
         self.fallback = fallback

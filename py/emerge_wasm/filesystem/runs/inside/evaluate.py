@@ -1,7 +1,7 @@
-"""An expression over many objects, in this very process: the part of a search that needs shipped code.
+"""Evaluates an expression on many objects in this process: the part of a search that needs shipped code.
 
 Runs where `execute` does (a sandbox's worker, a browser tab), and like it leaves limits of time and memory to the
-caller. Pure: no processes, signals or sockets.
+caller. Uses no processes, signals or sockets.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ _EMPTY = frozenset({str, bytes, list, tuple, dict, set, frozenset, Decimal, comp
 def evaluate_rows(
     call: EvaluateCall, limits: RunLimits | None = None, begin_row: Callable[[], None] | None = None
 ) -> EvaluateOutcome:
-    """The expression's value on each row, as data: instances as records (False when they are false), and what is no
-    data (a match, a method) as its truth.
+    """Evaluate the expression on each row and return the values as plain data.
 
-    What it raises on a row is that row's error, as is a Stop of that PART; `begin_row` is called before each. Raises
-    what `load` does when the expression itself cannot be loaded, LimitExceeded for more than may be printed or
-    returned.
+    Instances become records (False when they are false); a value that is not data (a match, a method) becomes its
+    truth value. An exception on a row is that row's error, as is a Stop of a PART. `begin_row` is called before each
+    row.
+
+    Raises:
+        LimitExceeded: too much was printed or returned.
+        EmergeError: the expression cannot be loaded (see `load`).
     """
     limits = limits or RunLimits()
     outcome = EvaluateOutcome([])
@@ -88,23 +91,23 @@ def _applied(
 
 
 def _plain(value: Any) -> tuple[Any, int]:
-    """The value as data, and about how many bytes it takes."""
+    """Return the value as plain data, and its approximate size in bytes."""
     if type(value) in _SCALARS:
         return value, 16
     if inspect.iscoroutine(value):
         value.close()
         raise TypeError("the expression gives a coroutine: it cannot await")
-    if not value:  # as an instance its class may say so, as data it would be true
+    if not value:  # a false instance (by its class's `__bool__`) would be true as a record
         return (value if type(value) in _EMPTY else False), 16
     try:
         data = encode(value, bundle_of=lambda cls: capture_class(cls)[-1].hash)
-    except EmergeError:  # no data: a predicate's truth is all that can be told of it
+    except EmergeError:  # not data: only its truth value can be sent
         return True, 16
     return decode(data), len(data)
 
 
 def _told(error: Exception) -> str:
-    """What was raised, as text; where the object could not be made, why."""
+    """Return the error's text; where the object could not be unpacked, the reason."""
     if isinstance(error, Raised):
         return f"{error.message}: {describe(error.error)}" if error.message else describe(error.error)
     return describe(error)

@@ -1,8 +1,8 @@
-"""Running one method of one object in this very process: shared by the sandbox's worker, `--local` and the browser.
+"""Runs one method of one object in this process: shared by the sandbox's worker, `--local` and the browser.
 
-The caller decides whether this process may run shipped code at all. Pure: no processes, signals or sockets; limits
-that need those (wall time, memory) are the caller's. What a method calls `fs` is the caller's too (see `Given`): the
-clients are no business of this layer.
+The caller decides whether this process may run shipped code at all, and enforces limits that need processes, signals
+or sockets (wall time, memory): none are used here. The caller also supplies the filesystem that a method gets as `fs`
+(see `Given`), so that this layer does not depend on the clients.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LISTED = (Iterator, KeysView, ValuesView, ItemsView, range)
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """`output` characters printed, `result` bytes of the encoded result, `items` drained from an iterator."""
+    """Limits of a call: `output` printed characters, `result` encoded bytes, `items` drained from an iterator."""
 
     output: int = 1 << 20
     result: int = 16 << 20
@@ -47,7 +47,7 @@ class RunLimits:
 
 @dataclass(slots=True)
 class Execution:
-    """One call in its steps, so that a shell can decide how to wait for an awaitable in the middle."""
+    """One call in separate steps, so that the caller can choose how to wait for an awaitable in the middle."""
 
     call: RunCall
     limits: RunLimits
@@ -55,7 +55,7 @@ class Execution:
     instance: Any = None
 
     def start(self) -> Any:
-        """Load the class, unpack the object, call the method: its value, perhaps still to be awaited."""
+        """Load the class, unpack the object and call the method. The value may still have to be awaited."""
         call = self.call
         cls = self.load_class()
         self.instance = self.unpack(cls)
@@ -65,14 +65,14 @@ class Execution:
         return method.invoke(self.instance, call.args, call.kwargs, self.given)
 
     def wants_given(self) -> bool:
-        """Whether the method has a parameter for what is handed to it; False also where nothing can be called."""
+        """Return whether the method has a parameter named in `given`; False if there is no such method."""
         try:
             return bool(self.given) and takes(inspect.getattr_static(self.load_class(), self.call.title), self.given)
-        except Exception:  # whatever it is, `start` raises it again and tells it
+        except Exception:  # `start` raises it again, where it is reported
             return False
 
     def _merge(self, cls: type, name: str) -> Any:
-        """What the merge rule of a field, a function or the name of a static method, makes of the arguments."""
+        """Call the merge rule of a field (a function, or the name of a static method) with the arguments."""
         with user_code():
             rule = next((each.metadata.get("merge") for each in fields(cls) if each.name == name), None)
             function = getattr(cls, rule, None) if isinstance(rule, str) else rule
@@ -96,7 +96,7 @@ class Execution:
             return load(bundle, self.call.bundles.get)
 
     async def settle(self, value: Any) -> Any:
-        """The value behind an awaitable, and the list behind an asynchronous iterator."""
+        """Await an awaitable and collect an asynchronous iterator into a list."""
         with user_code():
             if inspect.isawaitable(value):
                 value = await value
@@ -109,7 +109,7 @@ class Execution:
         return drain.items
 
     def finish(self, value: Any) -> tuple[bytes, bytes | None]:
-        """The encoded result, and the encoded state when the call changed it."""
+        """Return the encoded result, and the encoded state if the call changed it."""
         if isinstance(value, _LISTED) and not isinstance(value, IOBase):
             with user_code():
                 value = self._list(value)
@@ -140,7 +140,7 @@ class Execution:
         return data
 
     def changed_state(self) -> bytes | None:
-        """The state after the call; None when it is as before, also when old state was only filled up by defaults."""
+        """Return the state after the call; None when it is unchanged, or old state was only completed by defaults."""
         with user_code():
             after = self.pack(self.instance)
             if after == self.call.state or after == self.pack(self.unpack(type(self.instance))):
@@ -151,7 +151,7 @@ class Execution:
         return pack_state(instance, self._own_bundle_of)
 
     def _own_bundle_of(self, cls: type) -> str:
-        """A state may hold only classes that are stored with the object's own."""
+        """Return the bundle of a class in the state, which must be one of those stored with the object's class."""
         bundle = _bundle_of(cls)
         if bundle not in self.call.bundles:
             raise CannotShip(
@@ -167,7 +167,7 @@ def _bundle_of(cls: type) -> str:
 
 
 class _Drain:
-    """Collects the items of an iterator, and stops one that has no end before it fills the memory."""
+    """Collects the items of an iterator, and stops an endless one before it fills the memory."""
 
     def __init__(self, limits: RunLimits) -> None:
         self.limits = limits
@@ -190,13 +190,13 @@ def _too_large(limits: RunLimits) -> LimitExceeded:
 
 
 def needs_loop(value: Any) -> bool:
-    """Whether `Execution.settle` has to be awaited before `finish`."""
+    """Return whether `Execution.settle` must be awaited before `finish`."""
     return inspect.isawaitable(value) or isinstance(value, AsyncIterator)
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """An outcome whose result is still encoded, as it leaves a worker."""
+    """An outcome whose result is still encoded: the form in which it leaves a worker."""
 
     result: bytes
     state: bytes | None
@@ -211,9 +211,9 @@ def execute_encoded(
     given: Given | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Encoded:
-    """Run a call without an event loop; `wait` runs one when the method turns out to be asynchronous.
+    """Run a call without an event loop; `wait` runs one if the method is asynchronous.
 
-    `tell` hears what it prints, when it does.
+    `tell` gets each piece of text as it is printed.
     """
     execution = Execution(call, limits, given or {})
     started = time.perf_counter()
@@ -233,9 +233,9 @@ async def execute(
     given: Given | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> RunOutcome:
-    """Run a call here and now, in this event loop. Raises as a runner does; KeyboardInterrupt (Stop) passes.
+    """Run a call in this event loop. Raises as `Runner.run` does; KeyboardInterrupt (Stop) passes.
 
-    A method that is handed a filesystem waits for it: on CPython in a thread of its own, which this loop serves.
+    A method that takes a filesystem blocks on it, so on CPython it runs in a thread of its own, which this loop serves.
     """
     limits = limits or RunLimits()
     execution = Execution(call, limits, given or {})
@@ -270,7 +270,7 @@ def _decoded(done: Encoded) -> RunOutcome:
 async def _in_thread(
     call: RunCall, limits: RunLimits, given: Given | None, tell: Callable[[str], None] | None
 ) -> Encoded:
-    """Not one of the loop's own threads, of which there are few: a method may wait for another one that needs one."""
+    """Run a call in a new thread. The loop's own threads are few, and nested calls that wait for one would deadlock."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Encoded] = loop.create_future()
     told = None if tell is None else lambda text: _post(loop, lambda: tell(text))
@@ -292,5 +292,5 @@ async def _in_thread(
 
 
 def _post(loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> None:
-    with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+    with suppress(RuntimeError):  # the loop was closed, so nothing waits for the result
         loop.call_soon_threadsafe(work)

@@ -1,6 +1,6 @@
-"""How a failure of shipped code is told: its own lines shown, the frames of this package left out.
+"""Turns failures of shipped code into EmergeErrors whose tracebacks leave out the frames of this package.
 
-Pure: makes errors, runs nothing.
+Pure: makes errors and runs nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LONGEST = 20_000
 
 
 class Raised(Exception):
-    """Carries what shipped code raised past the code of this package, which raises errors of its own."""
+    """Wraps an error that shipped code raised, to tell it from the errors of this package."""
 
     def __init__(self, error: BaseException, message: str) -> None:
         self.error = error
@@ -29,7 +29,7 @@ class Raised(Exception):
 
 @contextmanager
 def user_code(message: str = "") -> Iterator[None]:
-    """Inside, an error that is not ours is the shipped code's."""
+    """Attribute errors raised in this block to the shipped code, unless this package raised them."""
     try:
         yield
     except Exception as error:
@@ -39,7 +39,7 @@ def user_code(message: str = "") -> Iterator[None]:
 
 
 def fault(error: BaseException, call: RunCall, output: str) -> EmergeError:
-    """The EmergeError to raise for anything that came out of a call."""
+    """Return the EmergeError to raise for any exception of a call."""
     message = ""
     if isinstance(error, Raised):
         message = error.message
@@ -67,12 +67,12 @@ def _limit(error: BaseException, limit: str, message: str, call: RunCall, output
 
 
 def _is_ours(error: BaseException) -> bool:
-    """An EmergeError that this package raised; one that shipped code raised is that code's failure."""
+    """Return whether this package raised it: an EmergeError that shipped code raised is that code's failure."""
     return isinstance(error, EmergeError) and own_frames_only(error)
 
 
 def own_frames_only(error: BaseException) -> bool:
-    """Whether no code outside this package was being run when it was raised."""
+    """Return whether only code of this package was running when it was raised."""
     trace = error.__traceback__
     while trace is not None:
         if not _is_framework(trace):
@@ -88,19 +88,19 @@ def _is_framework(trace: TracebackType) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """`ValueError: the price is negative`, whatever its own `__str__` does."""
+    """Return `ValueError: the price is negative`, even if the error's own `__str__` fails."""
     lines = traceback.TracebackException(type(error), error, None).format_exception_only()
     text = " ".join("".join(lines).split())
     return text if len(text) <= 500 else text[:497] + "..."
 
 
 def format_trace(error: BaseException, *, stack_only: bool = False) -> str:
-    """The traceback as Python prints it, without the frames of this package."""
+    """Format the traceback as Python prints it, without the frames of this package."""
     try:
         shown = traceback.TracebackException.from_exception(error)
         _trim(shown, set())
         text = "".join(shown.stack.format() if stack_only else shown.format())
-    except Exception as fault:  # an exception can be made so that looking at it fails
+    except Exception as fault:  # formatting calls the exception's own methods, which may fail
         text = f"(no traceback: {type(fault).__name__})"
     return text if len(text) <= _LONGEST else text[: _LONGEST // 2] + "\n  ...\n" + text[-_LONGEST // 2 :]
 

@@ -1,6 +1,6 @@
-"""The runner of a process that holds the filesystem itself: a browser tab, a script, a test.
+"""A runner for a process that holds the filesystem itself: a browser tab, a script, a test.
 
-Pure, as `execute` is: no processes, signals or sockets.
+Like `execute`, it uses no processes, signals or sockets.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from .method import Given
 
 
 class Here:
-    """The Runner of whoever holds the filesystem in their own process: a browser tab, a script. No more than
-    `execute`: there is no limit of time or memory, and what is cancelled ends where it next awaits.
+    """Runs calls in this process. Time and memory are unlimited; a cancelled call ends at its next await.
 
-    `given` makes of the Host of a call what its method is handed.
+    `given` makes the arguments that a method gets for `fs` and `afs` from the call's Host.
     """
 
     kind = "browser"

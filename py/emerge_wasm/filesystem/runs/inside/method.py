@@ -1,6 +1,6 @@
-"""What of a class can be called by name from afar: its public methods and properties, not its fields.
+"""The public methods and properties of a class, which clients can call by name. Fields are not among them.
 
-Pure; looks at a loaded class without running any of its code until `invoke`.
+Inspects a loaded class and runs none of its code until `invoke`.
 """
 
 from __future__ import annotations
@@ -14,22 +14,26 @@ from ....errors import Invalid, NotFound, PermissionDenied
 from .failure import own_frames_only
 
 Given = Mapping[str, Callable[[], Any]]
-"""By the name of a parameter, what a method is handed for it when the caller gave nothing: `fs`, the filesystem as the
-caller has it, and `afs`, the same to be awaited."""
+"""Makers of default arguments by parameter name: `fs`, the filesystem with the caller's rights, and `afs`, its async
+client. A method gets them for parameters that the caller left out."""
 
 Arguments = tuple[list[Any], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One thing of a class that can be run; `called` is False for a property, which is only read."""
+    """A method or property of a class; `called` is False for a property, which is only read."""
 
     name: str
     path: str
     called: bool
 
     def invoke(self, instance: Any, args: list[Any], kwargs: dict[str, Any], given: Given | None = None) -> Any:
-        """Call it. Invalid when the arguments do not fit; whatever the code raises comes through."""
+        """Call the method. Errors of its code pass through.
+
+        Raises:
+            Invalid: the arguments do not fit.
+        """
         target = getattr(instance, self.name)
         if not self.called:
             return self._read(target, args, kwargs)
@@ -38,7 +42,7 @@ class Method:
         try:
             return target(*args, **kwargs)
         except TypeError as error:
-            # raised by the call itself, not inside the method: no frame of the method was entered
+            # no frame of the method was entered: the arguments did not fit
             if own_frames_only(error) and (usage := self._misfit(target, args, kwargs)):
                 raise Invalid(f"{error}", path=self.path, remedy=f"it is {usage}") from None
             raise
@@ -61,7 +65,7 @@ class Method:
 
 
 def takes(target: Any, names: Collection[str]) -> bool:
-    """Whether a function has a parameter of one of these names. Looks at no signature of what plainly has none."""
+    """Return whether a function has a parameter of one of these names."""
     code = getattr(inspect.unwrap(getattr(target, "__func__", target)), "__code__", None)
     if code is None:
         return False
@@ -69,8 +73,8 @@ def takes(target: Any, names: Collection[str]) -> bool:
 
 
 def fill_in(target: Any, args: list[Any], kwargs: dict[str, Any], given: Given) -> Arguments:
-    """The arguments with what is handed to the method, wherever the caller did not name it: in its place among the
-    positional ones, else by name. They stay as they are where they fit in no other way."""
+    """Add the `given` arguments that the caller left out, by position where they stand among positional ones, else by
+    name. Return the arguments unchanged if they fit in no other way."""
     if not takes(target, given):
         return args, kwargs
     signature = inspect.signature(target)
@@ -89,7 +93,7 @@ def fill_in(target: Any, args: list[Any], kwargs: dict[str, Any], given: Given) 
 
 
 class _Text(str):
-    """An annotation that is text already (`from __future__ import annotations`), shown without quotes."""
+    """An annotation that is already text (`from __future__ import annotations`), shown without quotes."""
 
     __slots__ = ()
 
@@ -106,7 +110,12 @@ def _unquoted(signature: inspect.Signature) -> inspect.Signature:
 
 
 def find_method(cls: type, name: str, path: str) -> Method:
-    """The method or property of that name. PermissionDenied for a private one, NotFound naming the public ones."""
+    """Return the method or property of that name.
+
+    Raises:
+        PermissionDenied: the name is private.
+        NotFound: there is none; the error names the public ones.
+    """
     if name.startswith("_"):
         raise PermissionDenied(f"{name} is private", path=path, remedy=_public(cls))
     if name in _fields(cls):
@@ -119,7 +128,7 @@ def find_method(cls: type, name: str, path: str) -> Method:
 
 
 def public_names(cls: type) -> list[str]:
-    """The names that `find_method` finds, sorted."""
+    """Return the names that `find_method` finds, sorted."""
     return sorted(name for name in dir(cls) if not name.startswith("_") and name not in _fields(cls))
 
 

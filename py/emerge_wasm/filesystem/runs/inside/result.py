@@ -1,6 +1,6 @@
-"""What a query object keeps of its results: references to the objects that are stored, the rest as it is.
+"""Puts a query's results into its object: stored objects as references, other values unchanged.
 
-Pure; runs where the shipped code runs, and stores nothing.
+Runs where the shipped code runs, and stores nothing.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ RESULTS = "results"
 
 
 def keep(instance: Any, value: Any) -> Any:
-    """Put what a query returned into its object, to be stored with it; what is kept, which is what the caller gets."""
+    """Put a query's result into its object, to be stored with it; return it as kept, which is what the caller gets."""
     kept = _referred(value)
     setattr(instance, RESULTS, kept)
     return kept
 
 
 def _referred(value: Any) -> Any:
-    """The value with stored objects, and pointers to them, as References, in containers at any depth."""
+    """Replace stored objects and pointers to them by References, in containers at any depth."""
     if isinstance(value, (EmergeObject, Pointer)):
         return Reference(value.uuid) if value.uuid else value
-    if isinstance(value, list):  # a listing of a client's too
+    if isinstance(value, list):  # includes a client's Listing
         return [_referred(each) for each in value]
     if type(value) is tuple:
         return tuple(_referred(each) for each in value)
