@@ -4,7 +4,7 @@
 the table come the node's and the relay's dispatch, the clients, the command line and the docs.
 
 Everything here is plain data: str, int, float, bool, None, bytes, list, dict with str keys, and the codec's
-extension types. A state travels encoded (`bytes`, see `codec.py`), so that whoever only passes it on need not open it.
+extension types. A state travels encoded (`bytes`, see `codec`), so that whoever only passes it on need not open it.
 A pointer travels as the map of `objects.Pointer`.
 """
 
