@@ -1,11 +1,11 @@
-"""The operation table: the only things that cross a wire. Declarations, no behaviour.
+"""The operation table: everything that crosses a wire. Declarations only, no behaviour.
 
-`Operations` declares each once: name, arguments, result, documentation. `TABLE` is made from it, and from
-the table come the node's and the relay's dispatch, the clients, the command line and the docs.
+`Operations` declares each operation once: its name, arguments, result and documentation. `TABLE` is made from it; the
+dispatch of nodes and relays, the clients, the command line and the OpenAPI document are made from the table. `results`
+declares the maps that operations return.
 
-Everything here is plain data: str, int, float, bool, None, bytes, list, dict with str keys, and the codec's
-extension types. A state travels encoded (`bytes`, see `codec`), so that whoever only passes it on need not open it.
-A pointer travels as the map of `objects.Pointer`.
+Arguments and results are plain data: str, int, float, bool, None, bytes, list, dict with str keys, and the codec's
+extension types. A state travels encoded, as bytes (see `codec`), so that a relay that only forwards it need not decode it.
 """
 
 from __future__ import annotations
