@@ -5,7 +5,7 @@ dispatch of nodes and relays, the clients, the command line and the OpenAPI docu
 declares the maps that operations return.
 
 Arguments and results are plain data: str, int, float, bool, None, bytes, list, dict with str keys, and the codec's
-extension types. A state travels encoded, as bytes (see `codec`), so that a relay that only forwards it need not decode it.
+extension types. A state travels encoded, as bytes (see `codec`), so that whoever only forwards it need not decode it.
 """
 
 from __future__ import annotations
