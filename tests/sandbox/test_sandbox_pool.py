@@ -275,8 +275,11 @@ async def test_close_ends_every_process() -> None:
     pool = await Pool(2).start()
     call = asyncio.ensure_future(run(pool, "spin", timeout=60))
     await run(pool, "total", 1)
+    for _ in range(6000):
+        if len(pool.workers.processes) == 2:
+            break
+        await asyncio.sleep(0.01)  # the spinning one is being forked
     pids = [process.pid for process in pool.workers.processes]
-    await asyncio.sleep(0.05)
     await pool.close()
     with pytest.raises((Unavailable, ExecutionFailed)):
         await call

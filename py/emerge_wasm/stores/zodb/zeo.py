@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
+import time
 
 from ZEO.ClientStorage import ClientStorage
 from ZEO.Exceptions import ClientDisconnected, ServerException
@@ -14,6 +15,31 @@ from .location import ZODBLocation
 _ADDRESS = re.compile(r"(?P<host>\[[^]/]+\]|[^:/]+):(?P<port>\d{1,5})(/(?P<storage>[^/]+)?)?")
 FAILURES: tuple[type[Exception], ...] = (OSError,)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_POLL = 0.0005  # seconds between looks whether an invalidation has come
+
+
+class CurrentStorage(ClientStorage):  # type: ignore[misc]  # ZEO has no types
+    """A client of a ZEO server whose transactions begin with all that the server had committed before.
+
+    ZEO's own `server_sync` waits for a round trip, which the server can answer before it sends the invalidations of a
+    commit that it has acknowledged already. So this asks for the server's last transaction and waits until it is known.
+    """
+
+    patience = 5.0
+    """Seconds to wait for the invalidations of what the server has committed."""
+
+    def sync(self) -> None:
+        """Wait until the server's last transaction is known here. ZODB calls this when a transaction begins.
+
+        Raises:
+            ClientDisconnected: the server does not answer, or does not say what has changed.
+        """
+        last = self._call("lastTransaction")
+        due = time.monotonic() + self.patience
+        while self.lastTransaction() < last:
+            if time.monotonic() > due:
+                raise ClientDisconnected("the server does not say what has changed")
+            time.sleep(_POLL)
 
 
 def open_storage(location: ZODBLocation) -> ClientStorage:
@@ -21,12 +47,13 @@ def open_storage(location: ZODBLocation) -> ClientStorage:
     match = _ADDRESS.fullmatch(location.address)
     if match is None or int(match["port"]) > 65535:
         raise Invalid(f"zodb://{location.address} names no ZEO server", remedy="write zodb://host:port/storage")
-    return ClientStorage(
+    storage = CurrentStorage(
         (match["host"].strip("[]"), int(match["port"])),
         storage=match["storage"] or "1",
         wait_timeout=location.wait,
-        server_sync=True,  # a read sees what another process has committed before
     )
+    storage.patience = location.wait
+    return storage
 
 
 def refused(error: Exception) -> bool:
