@@ -16,6 +16,7 @@ _ADDRESS = re.compile(r"(?P<host>\[[^]/]+\]|[^:/]+):(?P<port>\d{1,5})(/(?P<stora
 FAILURES: tuple[type[Exception], ...] = (OSError,)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _POLL = 0.0005  # seconds between looks whether an invalidation has come
+_LATEST = 5.0  # seconds for it to come, after the server said what it has committed
 
 
 class CurrentStorage(ClientStorage):  # type: ignore[misc]  # ZEO has no types
@@ -25,9 +26,6 @@ class CurrentStorage(ClientStorage):  # type: ignore[misc]  # ZEO has no types
     commit that it has acknowledged already. So this asks for the server's last transaction and waits until it is known.
     """
 
-    patience = 5.0
-    """Seconds to wait for the invalidations of what the server has committed."""
-
     def sync(self) -> None:
         """Wait until the server's last transaction is known here. ZODB calls this when a transaction begins.
 
@@ -35,7 +33,7 @@ class CurrentStorage(ClientStorage):  # type: ignore[misc]  # ZEO has no types
             ClientDisconnected: the server does not answer, or does not say what has changed.
         """
         last = self._call("lastTransaction")
-        due = time.monotonic() + self.patience
+        due = time.monotonic() + _LATEST
         while self.lastTransaction() < last:
             if time.monotonic() > due:
                 raise ClientDisconnected("the server does not say what has changed")
@@ -47,13 +45,11 @@ def open_storage(location: ZODBLocation) -> ClientStorage:
     match = _ADDRESS.fullmatch(location.address)
     if match is None or int(match["port"]) > 65535:
         raise Invalid(f"zodb://{location.address} names no ZEO server", remedy="write zodb://host:port/storage")
-    storage = CurrentStorage(
+    return CurrentStorage(
         (match["host"].strip("[]"), int(match["port"])),
         storage=match["storage"] or "1",
         wait_timeout=location.wait,
     )
-    storage.patience = location.wait
-    return storage
 
 
 def refused(error: Exception) -> bool:
