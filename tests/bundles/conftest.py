@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from emerge_wasm.bundles import capture, load
+from emerge_wasm.bundles.bundle import code_hash
 from emerge_wasm.bundles.registry import forget
 
 Table = dict[str, bytes]
@@ -21,6 +22,12 @@ def pack(cls: type) -> tuple[str, Table]:
     """The hash of a class and the bytes of every bundle it needs."""
     bundles = capture(cls)
     return bundles[-1].hash, {bundle.hash: bundle.data for bundle in bundles}
+
+
+def code(cls: type) -> str:
+    """The hash of a class's code, whichever module defined it."""
+    *_, own = bundles = capture(cls)
+    return code_hash(own, {bundle.hash: bundle.data for bundle in bundles}.get)
 
 
 def reload(cls: type) -> Any:

@@ -14,7 +14,7 @@ from emerge_wasm import EmergeFile
 from emerge_wasm.bundles import capture, load
 from emerge_wasm.codec import decode, encode, pack_state, unpack_state
 
-from .conftest import forget, pack, reload
+from .conftest import code, forget, pack, reload
 
 Make = Callable[..., ModuleType]
 HEAD = """
@@ -258,10 +258,10 @@ def test_a_changed_helper_or_constant_is_another_bundle(module: Make) -> None:
         HEAD
         + "N = {}\ndef g():\n    return N\n@dataclass\nclass Item(EmergeFile):\n    def f(self):\n        return g()\n"
     )
-    hashes = {pack(module(text.format(n), f"stock{n}").Item)[0] for n in (1, 2)}
+    hashes = {code(module(text.format(n), f"stock{n}").Item) for n in (1, 2)}
     assert len(hashes) == 2
     again = module("# moved\n\n" + text.format(1), "elsewhere")
-    assert pack(again.Item)[0] in hashes
+    assert code(again.Item) in hashes
 
 
 def test_the_same_process_gives_the_same_class(module: Make) -> None:

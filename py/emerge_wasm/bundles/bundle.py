@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..codec import decode, encode, show
 from ..errors import EmergeError, Invalid, NotFound
 
-FORMAT = 1
+FORMAT = 2
+"""What is written; format 1, which says neither module nor grammar, is read too."""
+BASE_GRAMMAR = (3, 11)
+"""The oldest Python that Emerge runs on."""
 BUNDLE_LIMIT = 4 * 1024 * 1024
 """Bytes of one bundle."""
 CHAIN_LIMIT = 64
@@ -22,20 +25,24 @@ Placement = Literal["anywhere", "node"]
 Find = Callable[[str], bytes | None]
 """Gives the bytes of a bundle by its hash, None for one that is not here."""
 _HASH = re.compile(r"[0-9a-f]{64}")
+PART_KINDS = frozenset({"function", "assignment", "class", "statement"})
 _SHOWN = 2000  # characters of a constant in the text that people read
 
 
 @dataclass(frozen=True, slots=True)
 class SourcePart:
-    """One piece of source: a function, an assignment or a class. Parts run in order.
+    """One piece of source: a function, an assignment, a class, or a statement with an effect. Parts run in order.
 
-    `future`: it was written under `from __future__ import annotations`.
+    `name` is what it defines; for a statement, what it changes. `future`: it was written under
+    `from __future__ import annotations`. `module` is where a class was defined, "" for the module of the bundle's
+    own class.
     """
 
-    kind: str  # "function" | "assignment" | "class"
+    kind: str  # one of PART_KINDS
     name: str
     text: str
     future: bool
+    module: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,8 @@ class Content:
 
     `within` is the hash of the bundle whose text has the class (a class in a class, or one of several classes that
     need each other), else "". `constants` are (name, encoded value), `classes` (name, bundle hash), `aliases`
-    (name, name of a part).
+    (name, name of a part). `module` is where the class was defined, "" when that is not known. `grammar` is the oldest
+    Python, as (major, minor), whose grammar has all that the text uses.
     """
 
     class_name: str
@@ -57,17 +65,36 @@ class Content:
     requires: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     where: Placement = "anywhere"
+    module: str = ""
+    grammar: tuple[int, int] = BASE_GRAMMAR
+    format: int = FORMAT
 
     @classmethod
     def of_member(cls, class_name: str, outer: Bundle) -> Content:
         """Make the content for a class whose text is in the bundle of another."""
-        hash = outer.content.within or outer.hash
-        return cls(class_name, within=hash, requires=(hash,), needs=outer.needs, where=outer.where)
+        hash, text = outer.content.within or outer.hash, outer.content
+        head = class_name.partition(".")[0]
+        module = next((part.module for part in text.parts if (part.kind, part.name) == ("class", head)), "")
+        return cls(
+            class_name,
+            within=hash,
+            requires=(hash,),
+            needs=text.needs,
+            where=text.where,
+            module=module or text.module,
+            grammar=text.grammar,
+            format=text.format,
+        )
 
     def to_bytes(self) -> bytes:
-        parts = [[part.kind, part.name, part.text, part.future] for part in self.parts]
+        parts: list[list[object]] = [[part.kind, part.name, part.text, part.future] for part in self.parts]
+        head: list[object] = [self.format, self.class_name, self.within, self.where]
+        if self.format > 1:
+            head += [self.module, list(self.grammar)]
+            for row, part in zip(parts, self.parts, strict=True):
+                row.append(part.module)
         rows = [
-            [FORMAT, self.class_name, self.within, self.where],
+            head,
             [list(self.requires), list(self.needs), list(self.imports)],
             [[list(row) for row in table] for table in (self.constants, self.classes, self.aliases)],
             parts,
@@ -173,13 +200,44 @@ def read_bundle(hash: str, find: Find) -> Bundle:
     return parse(data, hash)
 
 
+def code_hash(bundle: Bundle, find: Find) -> str:
+    """Return a hash of the code alone: the same for classes that differ only in the modules that define them.
+
+    Raises:
+        NotFound: a bundle that it requires is not here.
+    """
+    content = bundle.content
+    codes = {hash: code_hash(read_bundle(hash, find), find) for hash in content.requires}
+
+    def renamed(value: bytes) -> bytes:
+        for hash, code in codes.items():
+            value = value.replace(hash.encode(), code.encode())
+        return value
+
+    return Bundle.of(
+        replace(
+            content,
+            module="",
+            within=codes.get(content.within, ""),
+            requires=tuple(sorted(codes.values())),
+            classes=tuple((name, codes[hash]) for name, hash in content.classes),
+            constants=tuple((name, renamed(value)) for name, value in content.constants),
+            parts=tuple(replace(part, module="") for part in content.parts),
+            format=FORMAT,
+        )
+    ).hash
+
+
 def _content(rows: Any) -> Content:
     head, lists, tables, parts = rows
-    number, name, within, where = head
+    number, name, within, where, *rest = head
     requires, needs, imports = (tuple(_text(item) for item in items) for items in lists)
     constants, classes, aliases = ([(_identifier(key), value) for key, value in table] for table in tables)
-    if number != FORMAT:
-        raise Invalid(f"its format is {number!r}, not {FORMAT}")
+    if number not in (1, FORMAT):
+        raise Invalid(f"its format is {number!r}, this Emerge reads up to {FORMAT}", remedy="update this Emerge")
+    module, grammar = rest if number > 1 else ("", list(BASE_GRAMMAR))
+    if [type(part) for part in grammar] != [int, int]:
+        raise Invalid("it does not say which grammar it needs")
     if where not in ("anywhere", "node"):
         raise Invalid("it does not say where it runs")
     for value in (*requires, *[value for _, value in classes], *([within] if within else [])):
@@ -200,13 +258,16 @@ def _content(rows: Any) -> Content:
         requires=requires,
         needs=needs,
         where=where,
+        module=_text(module),
+        grammar=tuple(grammar),
+        format=number,
     )
 
 
-def _part(kind: object, name: object, text: object, future: object) -> SourcePart:
-    if kind not in ("function", "assignment", "class") or type(future) is not bool:
+def _part(kind: object, name: object, text: object, future: object, module: object = "") -> SourcePart:
+    if kind not in PART_KINDS or type(future) is not bool:
         raise Invalid("it has a part of an unknown kind")
-    return SourcePart(str(kind), _identifier(name), _text(text), future)
+    return SourcePart(str(kind), _identifier(name), _text(text), future, _text(module))
 
 
 def _text(value: object) -> str:

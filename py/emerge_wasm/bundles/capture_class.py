@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from ..codec import class_name_of, encode
@@ -171,16 +171,18 @@ def _content(root: type, group: list[Collector]) -> Content:
     modules = {module for line in lines for module, _ in imported_modules(line)}
     modules |= {module for collector in group for module in collector.inner}
     needs, where = _places(modules, bundles)
+    elsewhere = {cls.__name__: cls.__module__ for cls in own if cls.__module__ != root.__module__}
     return Content(
         class_name=class_name_of(root),
         imports=tuple(lines),
         constants=tuple(sorted(tables.constants.items())),
         classes=tuple(sorted((name, _known(cls).hash) for name, cls in tables.classes.items())),
         aliases=tuple(sorted(tables.aliases.items())),
-        parts=tuple(in_order(tables.parts, group)),
+        parts=tuple(replace(part, module=elsewhere.get(part.name, "")) for part in in_order(tables.parts, group)),
         requires=tuple(bundle.hash for bundle in bundles),
         needs=needs,
         where=where,
+        module=root.__module__,
     )
 
 
