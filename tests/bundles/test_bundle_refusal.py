@@ -45,7 +45,7 @@ ITEM = "@dataclass\nclass Item(EmergeFile):\n    def f(self):\n        return {}
         ),
         ("gen = (n for n in ())", "gen", "Item uses gen, a generator"),
         ("", "missing()", "Item uses missing, which is not defined"),
-        ("Q = type('Q', (), {})", "Q()", "class Q has no source"),
+        ("exec('class Q: pass')", "Q()", "class Q has no source"),
         ("g = eval('lambda: 1')", "g()", "Item uses g"),
         ("from . import brother", "brother.x", "module brother, which is not installed"),
     ],

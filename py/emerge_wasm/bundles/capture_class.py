@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -46,7 +47,7 @@ def capture_collected(collector: Collector) -> list[Bundle]:
     """
     for cls in sorted(collector.needed, key=class_name_of):
         capture(cls)
-    own = _checked(collector.cls, Bundle.of(_content(collector.cls, [collector])))
+    own = _checked(collector.cls, Bundle.of(_content(collector, [collector])))
     required = {bundle.hash: bundle for cls in collector.needed for bundle in with_requires(_known(cls))}
     return [*required.values(), own]
 
@@ -54,16 +55,21 @@ def capture_collected(collector: Collector) -> list[Bundle]:
 def _collect(cls: type) -> dict[type, Collector]:
     """Collect the class and every class it needs, directly or not, that is not captured yet."""
     collectors: dict[type, Collector] = {}
-    todo = [cls]
+    todo = [Collector(cls)]
     while todo:
         one = todo.pop()
-        if one in collectors or bundle_of(one):
+        if one.cls in collectors or bundle_of(one.cls):
             continue
-        collectors[one] = Collector(one)
-        if not is_installed(one.__module__):
-            collectors[one].add_class()
-            todo += collectors[one].needed
+        collectors[one.cls] = one
+        if not _importable(one.cls):
+            one.add_class()
+            todo += [Collector(needed, near=one.nears.get(needed)) for needed in one.needed]
     return collectors
+
+
+def _importable(cls: type) -> bool:
+    """Tell whether every machine can import a class; not one that `make_dataclass` says is of the module `types`."""
+    return is_installed(cls.__module__) and (cls.__module__ != "types" or hasattr(types, cls.__name__))
 
 
 def _groups(collectors: dict[type, Collector]) -> list[list[Collector]]:
@@ -74,7 +80,7 @@ def _groups(collectors: dict[type, Collector]) -> list[list[Collector]]:
         groups[cls] = [other for other in collectors if other is cls or (other in reach[cls] and cls in reach[other])]
     done: dict[int, list[Collector]] = {}
     for cls in sorted(collectors, key=lambda one: len(reach[one] | {one})):
-        group = sorted((collectors[one] for one in groups[cls]), key=lambda collector: class_name_of(collector.cls))
+        group = sorted((collectors[one] for one in groups[cls]), key=_name_of)
         done.setdefault(min(id(collector) for collector in group), group)
     return list(done.values())
 
@@ -90,6 +96,14 @@ def _reach(cls: type, collectors: dict[type, Collector]) -> set[type]:
     return found
 
 
+def _name_of(collector: Collector) -> str:
+    return collector.class_name or class_name_of(collector.cls)
+
+
+def _module_of(collector: Collector) -> str:
+    return collector.module or collector.cls.__module__
+
+
 def _make(group: list[Collector]) -> None:
     """Register the bundles of one group."""
     with_text = [collector for collector in group if collector.parts]
@@ -97,16 +111,16 @@ def _make(group: list[Collector]) -> None:
         for collector in group:
             _register(
                 collector.cls,
-                Content.of_member(class_name_of(collector.cls), _known(collector.owner))
+                Content.of_member(_name_of(collector), _known(collector.owner))
                 if collector.owner
                 else _installed(collector.cls),
             )
         return
-    root = with_text[0].cls
-    _register(root, _content(root, group))
+    root = with_text[0]
+    _register(root.cls, _content(root, group))
     for collector in group:
-        if collector.cls is not root:
-            _register(collector.cls, Content.of_member(class_name_of(collector.cls), _known(root)))
+        if collector is not root:
+            _register(collector.cls, Content.of_member(_name_of(collector), _known(root.cls)))
 
 
 def _register(cls: type, content: Content) -> Bundle:
@@ -162,18 +176,19 @@ def _places(modules: Iterable[str], required: Iterable[Bundle]) -> tuple[tuple[s
     return tuple(sorted(needs)), "node" if on_node else "anywhere"
 
 
-def _content(root: type, group: list[Collector]) -> Content:
-    own = {collector.cls for collector in group}
+def _content(root: Collector, group: list[Collector]) -> Content:
+    own = {collector.cls: _name_of(collector) for collector in group}
     tables = _merge(group, own)
-    required = {cls for collector in group for cls in collector.needed} - own
+    required = {cls for collector in group for cls in collector.needed} - own.keys()
     bundles = sorted((_known(cls) for cls in required), key=lambda bundle: bundle.hash)
     lines = sorted({line for text in tables.imports.values() for line in text.split("\n")})
     modules = {module for line in lines for module, _ in imported_modules(line)}
     modules |= {module for collector in group for module in collector.inner}
     needs, where = _places(modules, bundles)
-    elsewhere = {cls.__name__: cls.__module__ for cls in own if cls.__module__ != root.__module__}
+    module = _module_of(root)
+    elsewhere = {_name_of(other): found for other in group if (found := _module_of(other)) != module}
     return Content(
-        class_name=class_name_of(root),
+        class_name=_name_of(root),
         imports=tuple(lines),
         constants=tuple(sorted(tables.constants.items())),
         classes=tuple(sorted((name, _known(cls).hash) for name, cls in tables.classes.items())),
@@ -182,7 +197,7 @@ def _content(root: type, group: list[Collector]) -> Content:
         requires=tuple(bundle.hash for bundle in bundles),
         needs=needs,
         where=where,
-        module=root.__module__,
+        module=module,
     )
 
 
@@ -204,7 +219,7 @@ class _Tables:
         table[name] = value
 
 
-def _merge(group: list[Collector], own: set[type]) -> _Tables:
+def _merge(group: list[Collector], own: dict[type, str]) -> _Tables:
     """Merge the tables of all collectors. Raises CannotShip when a name means two things."""
     tables = _Tables(" and ".join(collector.cls.__name__ for collector in group))
     for collector in group:
@@ -219,6 +234,6 @@ def _merge(group: list[Collector], own: set[type]) -> _Tables:
         for name, cls in collector.classes.items():
             if cls not in own:
                 tables.put(tables.classes, name, cls)
-            elif name != cls.__name__:
-                tables.put(tables.aliases, name, cls.__name__)
+            elif name != own[cls]:
+                tables.put(tables.aliases, name, own[cls])
     return tables

@@ -22,7 +22,9 @@ from types import FunctionType, ModuleType
 from ..codec import class_name_of, encode
 from ..errors import CannotShip, EmergeError
 from .bundle import SourcePart
-from .locate import find_assignment, find_class, find_decorated, find_function
+from .functional_class import find_functional
+from .locate import files_of, find_assignment, find_class, find_decorated, find_function
+from .missing_source import no_source
 from .name import FreeNames, free_names, imported_modules
 from .origin import absolute, import_line, is_builtin, is_installed
 from .scope import ABSENT, Scope, class_scope, find_owner, function_scope
@@ -63,6 +65,10 @@ class Collector:
     lines: dict[str, int] = field(default_factory=dict)
     held: set[type] = field(default_factory=set)  # classes of instances among the constants
     owner: type | None = None  # the class that has this one in its text
+    near: tuple[str, Scope] | None = None  # a name of the class, and where it is used
+    class_name: str = ""  # in the bundle: the name that its statement binds, after those of the classes around it
+    module: str = ""
+    nears: dict[type, tuple[str, Scope]] = field(default_factory=dict)
     _values: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -72,15 +78,31 @@ class Collector:
 
     def add_class(self) -> None:
         """Start with the class's own text; a class within a class is in the text of its owner."""
-        if "." in class_name_of(self.cls):
+        self.class_name, self.module = class_name_of(self.cls), self.cls.__module__
+        if "." in self.class_name:
             self.owner = find_owner(self.cls)
             if self.owner is None:
                 raise self.refusal("the class around it cannot be found", "define it outside")
             return
-        unit, node = find_class(self.cls)
+        found = find_class(self.cls)
+        if found is None:
+            self._add_functional()
+            return
+        unit, node = found
         future = unit.future or _text_annotations(self.cls)
         self._values[node.name] = self.cls
         self._add_part("class", node.name, unit, node, class_scope(self.cls, unit), future)
+
+    def _add_functional(self) -> None:
+        found = find_functional(self.cls, self.near)
+        if found is None:
+            raise no_source(self.cls, files_of(self.cls))
+        self.class_name, self.owner = found.name, found.owner
+        self.module = str(found.scope.namespace.get("__name__", self.module))
+        if found.node is not None:
+            unit = found.scope.unit
+            self._values[found.name] = self.cls
+            self._add_part("class", found.name, unit, found.node, found.scope, unit.future)
 
     def _add_part(self, kind: str, name: str, unit: Unit, node: ast.stmt, scope: Scope, future: bool) -> None:
         text = unit.cut(node)
@@ -125,7 +147,11 @@ class Collector:
         if name in _GIVEN or is_builtin(name, value):
             return
         self._values[name] = value
-        self._place(name, value, scope, user)
+        try:
+            self._place(name, value, scope, user)
+        except CannotShip:
+            self._values.pop(name, None)
+            raise
 
     def _place(self, name: str, value: object, scope: Scope, user: str) -> None:
         line = import_line(name, value, scope.unit, scope.namespace)
@@ -138,6 +164,7 @@ class Collector:
             )
         elif isinstance(value, type):
             self.classes[name] = value
+            self.nears.setdefault(value, (name, scope))
         elif not (self._add_constant(name, value, scope) or self._add_function(name, value, scope)):
             if not self._add_assignment(name, value, scope):
                 raise self.refusal(

@@ -11,12 +11,11 @@ from dataclasses import is_dataclass
 from types import FunctionType, MemberDescriptorType
 
 from ..errors import CannotShip
+from .bound_name import statements
+from .missing_source import no_function_source
+from .name import mangled
 from .origin import is_installed
-from .source import DefinitionNode, FunctionNode, Unit, first_line, same_code, typed_units, unit_of
-
-_NO_TEXT = (
-    "put it in a file, a console cell or python -c; a REPL before Python 3.13 needs readline and no blank lines in it"
-)
+from .source import FunctionNode, Unit, first_line, inner_codes, same_code, typed_units, unit_of
 
 
 def functions_in(value: object) -> Iterator[FunctionType]:
@@ -33,11 +32,11 @@ def functions_in(value: object) -> Iterator[FunctionType]:
             yield bare
 
 
-def find_class(cls: type) -> tuple[Unit, ast.ClassDef]:
-    """Find the text that defines a class, and its place there.
+def find_class(cls: type) -> tuple[Unit, ast.ClassDef] | None:
+    """Find the class statement of a class, and the text it stands in; None when there is none.
 
     Raises:
-        CannotShip: there is no such text, or several that differ.
+        CannotShip: there are several that differ, or the class differs from it.
     """
     for units in _units(cls):
         found = [(unit, node) for unit in units for node in _matches(cls, unit)]
@@ -50,7 +49,7 @@ def find_class(cls: type) -> tuple[Unit, ast.ClassDef]:
         if found:
             _check_current(cls, *found[0])
             return found[0]
-    raise CannotShip(f"the class {cls.__name__} has no source that can be found", remedy=_NO_TEXT)
+    return None
 
 
 def _is_current(cls: type) -> bool:
@@ -58,15 +57,19 @@ def _is_current(cls: type) -> bool:
     return getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls
 
 
-def _units(cls: type) -> Iterator[list[Unit]]:
-    """Yield groups of texts to look in, the surest first."""
-    files = {
+def files_of(cls: type) -> dict[str, dict[str, object]]:
+    """Return the filenames that the methods of a class were compiled under, with their globals."""
+    return {
         function.__code__.co_filename: function.__globals__
         for value in vars(cls).values()
         for function in functions_in(value)
         if function.__qualname__.rpartition(".")[0] == cls.__qualname__ and function.__module__ == cls.__module__
     }
-    yield [unit for file, namespace in files.items() if (unit := unit_of(file, namespace))]
+
+
+def _units(cls: type) -> Iterator[list[Unit]]:
+    """Yield groups of texts to look in, the surest first."""
+    yield [unit for file, namespace in files_of(cls).items() if (unit := unit_of(file, namespace))]
     module = sys.modules.get(cls.__module__)
     file = getattr(module, "__file__", None)
     if file:
@@ -91,14 +94,14 @@ def _fits(cls: type, node: ast.ClassDef) -> bool:
     if doc is not None and sys.flags.optimize < 2 and _clean(own.get("__doc__")) != _clean(doc):
         return False
     fields = {
-        item.target.id: item.value
+        mangled(item.target.id, node.name): item.value
         for item in node.body
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
     }
     if list(fields) != list(_own_annotations(cls)):
         return False
     last = {item.name: item for item in node.body if isinstance(item, FunctionNode)}
-    if not all(_method_fits(own, item) for item in last.values()):
+    if not all(_method_fits(own, mangled(name, node.name), item) for name, item in last.items()):
         return False
     return all(_default_fits(cls, name, value) for name, value in fields.items())
 
@@ -115,12 +118,12 @@ def _own_annotations(cls: type) -> list[str]:
     return list(vars(cls).get("__annotations__", ()))
 
 
-def _method_fits(own: Mapping[str, object], item: FunctionNode) -> bool:
-    if item.name.startswith("__"):
+def _method_fits(own: Mapping[str, object], name: str, item: FunctionNode) -> bool:
+    if name.startswith("__"):
         return True
-    if item.name not in own:
+    if name not in own:
         return False
-    lines = [function.__code__.co_firstlineno for function in functions_in(own[item.name])]
+    lines = [function.__code__.co_firstlineno for function in functions_in(own[name])]
     if not lines or item.decorator_list:  # a decorator may have put anything there
         return True
     return first_line(item) in lines
@@ -139,13 +142,14 @@ def _check_current(cls: type, unit: Unit, node: ast.ClassDef) -> None:
     """Refuse a class that differs from its text."""
     defined: dict[str, list[FunctionNode]] = {}
     bound = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
-    for item in _statements(node.body):
+    for item in statements(node.body):
         if isinstance(item, FunctionNode):
-            defined.setdefault(item.name, []).append(item)
+            defined.setdefault(mangled(item.name, node.name), []).append(item)
         elif isinstance(item, ast.ClassDef):
             bound.add(item.name)
         elif isinstance(item, ast.Import | ast.ImportFrom):
             bound |= {alias.asname or alias.name.partition(".")[0] for alias in item.names}
+    bound |= {mangled(name, node.name) for name in bound}
     for name, value in vars(cls).items():
         if name in defined:
             _check_method(cls, unit, defined[name], value)
@@ -154,18 +158,6 @@ def _check_current(cls: type, unit: Unit, node: ast.ClassDef) -> None:
                 f"the class {cls.__name__} got its attribute {name} after its definition",
                 remedy="write it in the class",
             )
-
-
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements of a class body, those under if, try, for and with too."""
-    for item in body:
-        yield item
-        if not isinstance(item, DefinitionNode):
-            for child in ast.iter_child_nodes(item):
-                if isinstance(child, ast.ExceptHandler):
-                    yield from _statements(child.body)
-                elif isinstance(child, ast.stmt):
-                    yield from _statements([child])
 
 
 def _check_method(cls: type, unit: Unit, nodes: list[FunctionNode], value: object) -> None:
@@ -190,6 +182,8 @@ def _check_method(cls: type, unit: Unit, nodes: list[FunctionNode], value: objec
 
 
 def _was_added(cls: type, node: ast.ClassDef, name: str, value: object) -> bool:
+    if name in (made := _set_by_hooks(cls)) or "setattr" in made:
+        return False
     if name.startswith("__annot") or (name.startswith("_") and not any(functions_in(value))):
         return False  # Python's own: the function that makes the annotations, and the like
     if type(cls) is not type and not any(functions_in(value)):
@@ -205,6 +199,17 @@ def _was_added(cls: type, node: ast.ClassDef, name: str, value: object) -> bool:
         for function in functions
         if not (name.startswith("__") and function.__code__.co_filename == "<string>")
     ) and any(function.__module__ != "dataclasses" for function in functions)
+
+
+def _set_by_hooks(cls: type) -> set[str]:
+    """Return the names in the code that Python runs when it makes the class: it sets them again wherever it is made."""
+    metas = type.mro(type(cls))
+    hooks: list[object] = [vars(base).get("__init_subclass__") for base in cls.__mro__[1:]]
+    hooks += [vars(meta).get(name) for meta in metas for name in ("__new__", "__init__", "__prepare__")]
+    hooks += [getattr(type(value), "__set_name__", None) for value in vars(cls).values()]
+    own = [function for hook in hooks for function in functions_in(hook) if not is_installed(function.__module__)]
+    codes = [function.__code__ for function in own]
+    return {name for code in codes for inner in (code, *inner_codes(code)) for name in inner.co_names}
 
 
 def _decorates(node: ast.expr) -> bool:
@@ -226,7 +231,7 @@ def find_function(function: FunctionType) -> tuple[Unit, FunctionNode]:
             if isinstance(node, FunctionNode) and node.name == code.co_name:
                 if first_line(node) == code.co_firstlineno and _same_function(unit, node, function):
                     return unit, node
-    raise CannotShip(f"the function {function.__name__} has no source that fits it", remedy=_NO_TEXT)
+    raise no_function_source(function)
 
 
 def _same_function(unit: Unit, node: ast.AST, function: FunctionType) -> bool:

@@ -22,6 +22,13 @@ class FreeNames:
     annotations: frozenset[str]
 
 
+def mangled(name: str, owner: str) -> str:
+    """Return the name that Python gives to a private name (`__x`) in the class `owner`: `_Owner__x`."""
+    bare = owner.lstrip("_")
+    private = name.startswith("__") and not name.endswith("__")
+    return f"_{bare}{name}" if private and bare else name
+
+
 def free_names(text: str) -> FreeNames:
     """Find the free names in the (dedented) source of a class, function or assignment."""
     tree = ast.parse(text)
@@ -62,12 +69,20 @@ def _collect(table: symtable.SymbolTable, hard: set[str], soft: set[str]) -> Non
             continue
         if kind == "module":
             (soft if symbol.is_assigned() else hard).add(symbol.get_name())
-        elif symbol.is_global():
+        elif _is_global(symbol):
             hard.add(symbol.get_name())
         elif kind == "class" and symbol.is_assigned():
             soft.add(symbol.get_name())
     for child in table.get_children():
         _collect(child, hard, soft)
+
+
+def _is_global(symbol: symtable.Symbol) -> bool:
+    """Tell whether a name in a function or class is a global one.
+
+    symtable takes every scope named "top" for the module's own: there `is_global` and `is_local` hold for all it sets.
+    """
+    return symbol.is_declared_global() or (symbol.is_global() and not symbol.is_local())
 
 
 def _annotation_names(tree: ast.AST) -> Iterator[str]:
@@ -95,17 +110,18 @@ def _names_in(annotation: ast.expr) -> Iterator[str]:
 
 def _eager_names(body: list[ast.stmt]) -> Iterator[str]:
     """Yield the names that are read while these statements run; bodies of functions are left out."""
-    todo: list[ast.AST] = list(body)
+    todo: list[tuple[ast.AST, str]] = [(node, "") for node in body]
     while todo:
-        node = todo.pop()
+        node, owner = todo.pop()
         if isinstance(node, ast.Name):
-            yield node.id
+            yield mangled(node.id, owner)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            todo += [*node.decorator_list, node.args]
+            todo += [(child, owner) for child in (*node.decorator_list, node.args)]
         elif isinstance(node, ast.Lambda):
-            todo.append(node.args)
+            todo.append((node.args, owner))
         else:
-            todo += ast.iter_child_nodes(node)
+            inner = node.name if isinstance(node, ast.ClassDef) else owner
+            todo += [(child, inner) for child in ast.iter_child_nodes(node)]
 
 
 def imported_modules(text: str) -> Iterator[tuple[str, int]]:

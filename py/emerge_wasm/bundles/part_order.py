@@ -41,22 +41,28 @@ def _graphs(
     every: Graph = {}
     annotated: Graph = {}
     place = {}
+    own = {collector.cls: collector.class_name for collector in group}
     for collector in group:
         for name, names in collector.names.items():
-            eager[name] = _targets(names.eager, collector, parts) - {name}
-            every[name] = _targets(names.hard | names.soft, collector, parts) - {name}
-            annotated[name] = set() if parts[name].future else _targets(names.annotations, collector, parts) - {name}
+            eager[name] = _targets(names.eager, collector, own, parts) - {name}
+            every[name] = _targets(names.hard | names.soft, collector, own, parts) - {name}
+            annotated[name] = (
+                set() if parts[name].future else _targets(names.annotations, collector, own, parts) - {name}
+            )
             place[name] = (parts[name].kind == "class", collector.lines[name], name)
     must = {name: _closure(eager[name], eager) for name in parts}
     may = {name: _closure(eager[name], every) | annotated[name] for name in parts}
     return must, may, place
 
 
-def _targets(names: Iterable[str], collector: Collector, parts: dict[str, SourcePart]) -> set[str]:
+def _targets(
+    names: Iterable[str], collector: Collector, own: dict[type, str], parts: dict[str, SourcePart]
+) -> set[str]:
     """Return the parts that these names stand for."""
     found = set()
     for name in names:
-        target = collector.classes[name].__name__ if name in collector.classes else collector.aliases.get(name, name)
+        cls = collector.classes.get(name)
+        target = own.get(cls, cls.__name__) if cls else collector.aliases.get(name, name)
         if target in parts:
             found.add(target)
     return found

@@ -53,7 +53,7 @@ class Unit:
     def codes(self) -> list[CodeType]:
         """Compile the text, and return all code objects in it, to compare live ones with."""
         if self._codes is None:
-            self._codes = list(_codes(compile(self.text, self.filename, "exec", dont_inherit=True)))
+            self._codes = list(inner_codes(compile(self.text, self.filename, "exec", dont_inherit=True)))
         return self._codes
 
     def cut(self, node: ast.stmt) -> str:
@@ -97,11 +97,12 @@ def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, DefinitionNo
             yield from _definitions(child, prefix)
 
 
-def _codes(code: CodeType) -> Iterator[CodeType]:
+def inner_codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield all code objects within one."""
     for const in code.co_consts:
         if isinstance(const, CodeType):
             yield const
-            yield from _codes(const)
+            yield from inner_codes(const)
 
 
 def same_code(one: CodeType, other: CodeType) -> bool:

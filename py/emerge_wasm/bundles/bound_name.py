@@ -1,0 +1,151 @@
+"""Find the statements that give names their values, in one body of a text: a module's, a class's or a function's."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .source import DefinitionNode, FunctionNode, Unit
+
+Bindings = dict[str, list["Binding"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One statement that binds a name, or changes the value that the name has (`whole` is False).
+
+    `sources` are the expressions that the value comes from; a definition, an import and a caught exception have none.
+    """
+
+    node: ast.AST
+    sources: tuple[ast.expr, ...]
+    whole: bool = True
+
+
+@lru_cache(maxsize=512)
+def module_bindings(unit: Unit) -> Bindings:
+    """Return the bindings of a text's own level, by name."""
+    return bindings(unit.tree.body)
+
+
+def bindings(body: Iterable[ast.stmt]) -> Bindings:
+    """Return the bindings in a body, by name, as written; definitions within it have bodies of their own."""
+    found: Bindings = {}
+    for node in statements(body):
+        for name, binding in _bound_by(node):
+            found.setdefault(name, []).append(binding)
+    return found
+
+
+def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements of a body, those under if, for, with, try and match too."""
+    for node in body:
+        yield node
+        if not isinstance(node, DefinitionNode):
+            yield from statements(_blocks(node))
+
+
+def _blocks(node: ast.stmt) -> Iterator[ast.stmt]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+        elif isinstance(child, ast.ExceptHandler | ast.match_case):
+            yield from child.body
+
+
+def parameters(node: FunctionNode | ast.Lambda) -> set[str]:
+    """Return the names of a function's parameters."""
+    return {child.arg for child in ast.walk(node.args) if isinstance(child, ast.arg)}
+
+
+def _bound_by(node: ast.stmt) -> Iterator[tuple[str, Binding]]:
+    if isinstance(node, DefinitionNode):
+        yield node.name, Binding(node, ())
+        return
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        for alias in node.names:
+            yield alias.asname or alias.name.partition(".")[0], Binding(node, ())
+        return
+    for target, value in _assigned(node):
+        for name, source, whole in _targets(target, value):
+            yield name, Binding(node, source, whole and not isinstance(node, ast.AugAssign))
+    if isinstance(node, ast.Try | ast.TryStar):
+        for handler in node.handlers:
+            if handler.name:
+                yield handler.name, Binding(node, ())
+    for expression in _expressions(node):
+        for child in _own_level(expression):
+            if isinstance(child, ast.NamedExpr):
+                yield child.target.id, Binding(node, (child.value,))
+            elif isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute):
+                name = _root(child.func.value)
+                if name:
+                    yield name, Binding(node, (child,), whole=False)
+
+
+def _assigned(node: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield (target, value) of all that a statement assigns."""
+    if isinstance(node, ast.Assign):
+        yield from ((target, node.value) for target in node.targets)
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+        if node.value is not None:
+            yield node.target, node.value
+    elif isinstance(node, ast.For | ast.AsyncFor):
+        yield node.target, node.iter
+    elif isinstance(node, ast.With | ast.AsyncWith):
+        yield from ((item.optional_vars, item.context_expr) for item in node.items if item.optional_vars)
+    elif isinstance(node, ast.Match):
+        for case in node.cases:
+            for child in ast.walk(case.pattern):
+                name = getattr(child, "name", None) or getattr(child, "rest", None)
+                if isinstance(name, str):
+                    yield ast.Name(name, ast.Store()), node.subject
+    elif hasattr(ast, "TypeAlias") and isinstance(node, ast.TypeAlias):
+        yield node.name, node.value
+
+
+def _targets(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, tuple[ast.expr, ...], bool]]:
+    """Yield (name, sources, whole) for each name in the target of an assignment."""
+    if isinstance(target, ast.Name):
+        yield target.id, (value,), True
+    elif isinstance(target, ast.Starred):
+        yield from _targets(target.value, value)
+    elif isinstance(target, ast.Tuple | ast.List):
+        values = value.elts if isinstance(value, ast.Tuple | ast.List) else []
+        if len(values) != len(target.elts) or any(isinstance(one, ast.Starred) for one in (*target.elts, *values)):
+            values = [value] * len(target.elts)
+        for one, its in zip(target.elts, values, strict=True):
+            yield from _targets(one, its)
+    else:
+        name = _root(target)
+        if name:
+            keys = [child.slice for child in ast.walk(target) if isinstance(child, ast.Subscript)]
+            yield name, (value, *keys), False
+
+
+def _root(node: ast.expr) -> str:
+    """Return the name at the bottom of `name.attribute[key]`, "" when there is none."""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _expressions(node: ast.stmt) -> Iterator[ast.expr]:
+    """Yield the expressions of a statement itself, not those of statements within it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            yield child
+        elif isinstance(child, ast.withitem):
+            yield child.context_expr
+        elif isinstance(child, ast.match_case) and child.guard:
+            yield child.guard
+
+
+def _own_level(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield an expression and all in it; lambdas have names of their own, and are left out."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.Lambda):
+            yield from _own_level(child)

@@ -1,0 +1,44 @@
+"""Say why a class or function has no source that can be found, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from types import FunctionType
+
+from ..errors import CannotShip
+
+_ELSEWHERE = "put it in a file, a console cell or python -c"
+_WRITTEN = "write it as a class statement, or assign it to one name, in a file, a console cell or python -c"
+
+
+def no_source(cls: type, files: Iterable[str]) -> CannotShip:
+    """Return the refusal of a class without source, whose methods were compiled under these filenames."""
+    module = sys.modules.get(cls.__module__)
+    file = str(getattr(module, "__file__", None) or "")
+    what, remedy = _why(cls.__module__, file, next(iter(files), ""))
+    return CannotShip(f"the class {cls.__name__} has no source that can be found: {what}", remedy=remedy)
+
+
+def no_function_source(function: FunctionType) -> CannotShip:
+    """Return the refusal of a function without source."""
+    code = function.__code__
+    file = str(function.__globals__.get("__file__") or "")
+    what, remedy = _why(str(function.__module__), file, code.co_filename)
+    return CannotShip(f"the function {function.__name__} has no source that fits it: {what}", remedy=remedy)
+
+
+def _why(module: str, file: str, compiled: str) -> tuple[str, str]:
+    """Return why there is none, and a remedy, for code of a module that was compiled under a filename."""
+    if compiled == "<stdin>" or (not compiled and module == "__main__" and not file and sys.argv[:1] in (["-"], [""])):
+        if hasattr(sys, "ps1"):
+            return "a REPL before Python 3.13 keeps it only with readline, and without blank lines in it", _ELSEWHERE
+        return "Python read it from standard input, and keeps no text of that", "save it in a file, or use python -c"
+    if compiled.startswith("<"):
+        return f"it was made by exec or eval (as {compiled})", _ELSEWHERE
+    if file.endswith(".pyc"):
+        return f"its module {module} has only compiled code", f"put {os.path.basename(file)[:-1]} beside it"
+    if file and not (compiled and compiled != file):
+        return f"no definition in {file} fits it (the file may have changed since its import)", _WRITTEN
+    return "it is in no file", _WRITTEN
