@@ -1,0 +1,96 @@
+"""The table of cases, run once for the session in every place: processes of several Pythons, a node, Pyodide."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgpack
+import pytest
+
+from .case import Case, dump, read_cases
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+OTHERS = ("3.12", "3.13")
+
+Outcomes = dict[str, dict[str, str]]
+"""By case, then by place and step: "" or what went wrong."""
+
+
+def find_python(version: str) -> str | None:
+    """An interpreter of that version: on the path, or among pyenv's."""
+    names = [shutil.which(f"python{version}")]
+    if os.environ.get("PYENV_ROOT"):
+        names += sorted(map(str, Path(os.environ["PYENV_ROOT"]).glob(f"versions/{version}.*/bin/python")))
+    return next((name for name in names if name and _is_python(name)), None)
+
+
+def _is_python(name: str) -> bool:
+    return subprocess.run([name, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+def run_cases(cases: list[Case], folder: Path, host: str) -> Outcomes:
+    """Run them in all places, some at once; a place's process that fails, fails all its cases."""
+    for case in cases:
+        case.write(folder / "modules")
+    (folder / "cases.json").write_text(dump(cases))
+    finish(start("store", folder, host))
+    waves = [
+        [start("fresh", folder, host), start("own", folder, host)],
+        [start("run", folder, host), in_pyodide(folder)],
+        [start("bytes", folder, python=python) for python in map(find_python, OTHERS) if python],
+    ]
+    for wave in waves:
+        for process in wave:
+            finish(process)
+    return collect(folder)
+
+
+def start(place: str, folder: Path, host: str = "", python: str = sys.executable) -> subprocess.Popen[str]:
+    paths = [ROOT / "py", Path(msgpack.__file__).parents[1]]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "PYTHONDONTWRITEBYTECODE": "1"}
+    if python != sys.executable:
+        env["MSGPACK_PUREPYTHON"] = "1"
+    command = [python, str(HERE / "place.py"), place, str(folder), host]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, cwd=folder)
+
+
+def in_pyodide(folder: Path) -> subprocess.Popen[str]:
+    command = ["node", HERE / "pyodide.mjs", ROOT / "dist" / "pyodide", ROOT / "py", HERE, folder]
+    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+
+
+def collect(folder: Path) -> Outcomes:
+    outcomes: Outcomes = {}
+    for path in sorted(folder.glob("*.json")):
+        if path.stem not in ("cases", "kept"):
+            for name, steps in json.loads(path.read_text()).items():
+                found = outcomes.setdefault(name, {})
+                found.update({f"{path.stem}: {step}": said for step, said in steps.items()})
+    return outcomes
+
+
+@pytest.fixture(scope="session")
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
+    """What every case did everywhere. The first of pytest's workers that asks, runs them; the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    result = shared / "classes.json"
+    with (shared / "classes.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not result.exists():
+            place = request.getfixturevalue("place")
+            result.write_text(json.dumps(run_cases(read_cases(), tmp_path_factory.mktemp("classes"), place.host)))
+    yield json.loads(result.read_text())

@@ -1,0 +1,78 @@
+"""Every case of the table gives the same answers in every place: see `case.py` for the table, `place.py` for places."""
+
+from __future__ import annotations
+
+import pytest
+
+from .case import Case, read_cases
+from .conftest import OTHERS, Outcomes, find_python
+
+KNOWN_STEPS = {"own: own": "a process that has imported the module gets another class"}
+"""Steps that are wrong for most cases, and why."""
+TUPLES = "the result of a run has lists for tuples"
+CONSTANTS = "a constant that should travel is refused"
+EFFECTS = "what a later definition registered is lost"
+KNOWN: dict[str, str] = {
+    "enum_functional": "what a function made is not found",
+    "partial_methods": "a partialmethod is not run",
+    "tree_with_parents": "a parent link is refused",
+    "enum_kinds": TUPLES,
+    "named_tuple_class": TUPLES,
+    "filled_later": TUPLES,
+    "instance_constants": TUPLES,
+    "retry_decorator": TUPLES,
+    "closure_adder": TUPLES,
+    "recursion_mutual": TUPLES,
+    "dijkstra": TUPLES,
+    "context_manager_lock": TUPLES,
+    "numeric_tower": TUPLES,
+    "own_errors": TUPLES,
+    "weak_and_copy": TUPLES,
+    "many_constants": CONSTANTS,
+    "path_constants": CONSTANTS,
+    "zoned_times": CONSTANTS,
+    "sentinel_values": CONSTANTS,
+    "template_strings": CONSTANTS,
+    "dispatch_table": CONSTANTS,
+    "keyword_juggling": CONSTANTS,
+    "expression_tree": CONSTANTS,
+    "event_bus": CONSTANTS,
+    "singledispatch_render": EFFECTS,
+    "init_subclass_registry": EFFECTS,
+}
+"""Cases that are wrong somewhere, and why."""
+
+
+def parameters() -> list[object]:
+    return [
+        pytest.param(
+            case,
+            id=case.name,
+            marks=[pytest.mark.xfail(strict=True, reason=KNOWN[case.name])] if case.name in KNOWN else [],
+        )
+        for case in read_cases()
+    ]
+
+
+@pytest.mark.parametrize("case", parameters())
+def test_a_case_is_the_same_everywhere(case: Case, outcomes: Outcomes) -> None:
+    steps = outcomes[case.name]
+    assert [f"{step}: {said}" for step, said in steps.items() if said and step not in KNOWN_STEPS] == []
+    assert set(steps) == expected_steps(case)
+
+
+def expected_steps(case: Case) -> set[str]:
+    """What has to be done with a case: nothing is left out unsaid."""
+    if case.refused:
+        return {"store: refused"}
+    steps = {f"store: {step}" for step in ("here", "store", "again", "search")}
+    steps |= {"fresh: fresh", "own: own", "run: run"}
+    newer = [version for version in OTHERS if find_python(version)] + ["3.14"]
+    return steps | {f"bytes{version}: {step}" for version in newer for step in ("read", "capture")}
+
+
+@pytest.mark.parametrize(
+    "step", [pytest.param(step, marks=pytest.mark.xfail(strict=True, reason=why)) for step, why in KNOWN_STEPS.items()]
+)
+def test_a_step_is_right_for_every_case(step: str, outcomes: Outcomes) -> None:
+    assert [name for name, steps in outcomes.items() if steps.get(step)] == []
