@@ -22,6 +22,7 @@ from types import FunctionType, ModuleType
 from ..codec import class_name_of, encode
 from ..errors import CannotShip, EmergeError
 from .bundle import SourcePart
+from .code_object import awaits
 from .functional_class import find_functional
 from .locate import files_of, find_assignment, find_class, find_decorated, find_function
 from .missing_source import no_source
@@ -105,6 +106,8 @@ class Collector:
             self._add_part("class", found.name, unit, found.node, found.scope, unit.future)
 
     def _add_part(self, kind: str, name: str, unit: Unit, node: ast.stmt, scope: Scope, future: bool) -> None:
+        if awaits(node):
+            raise self.refusal(f"{name} awaits while it is defined", "await before, and use the value by a name")
         text = unit.cut(node)
         self.parts[name] = SourcePart(kind, name, text, future)
         self.names[name] = names = free_names(text)

@@ -95,7 +95,7 @@ def _attribute(cls: type, owner: type, depth: int) -> str:
 def _named(cls: type, name: str, namespace: dict[str, object], unit: Unit | None) -> FunctionalClass | None:
     """Find the assignment of a global name, in its module's file, else in what was typed, newest first."""
     in_file = unit is not None and unit.filename == namespace.get("__file__")
-    for one in [unit] if unit and in_file else typed_units():
+    for one in [unit] if unit and in_file else typed_units(name):
         node = _statement(cls, name, one, module_bindings(one))
         if node is not None:
             return FunctionalClass(name, Scope(one, namespace), node)

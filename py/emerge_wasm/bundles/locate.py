@@ -12,10 +12,11 @@ from types import FunctionType, MemberDescriptorType
 
 from ..errors import CannotShip
 from .bound_name import statements
+from .code_object import awaits, inner_codes
 from .missing_source import no_function_source
 from .name import mangled
 from .origin import is_installed
-from .source import FunctionNode, Unit, first_line, inner_codes, same_code, typed_units, unit_of
+from .source import FunctionNode, Unit, first_line, typed_units, unit_of
 
 
 def functions_in(value: object) -> Iterator[FunctionType]:
@@ -41,7 +42,7 @@ def find_class(cls: type) -> tuple[Unit, ast.ClassDef] | None:
     for units in _units(cls):
         found = [(unit, node) for unit in units for node in _matches(cls, unit)]
         texts = {unit.cut(node) for unit, node in found}
-        if len(texts) > 1 and not (units[0].filename.startswith("<") and _is_current(cls)):
+        if len(texts) > 1 and not (units[0].typed and _is_current(cls)):
             raise CannotShip(
                 f"the class {cls.__name__} has {len(texts)} definitions that fit it",
                 remedy="give them different names, or a method",
@@ -69,18 +70,19 @@ def files_of(cls: type) -> dict[str, dict[str, object]]:
 
 def _units(cls: type) -> Iterator[list[Unit]]:
     """Yield groups of texts to look in, the surest first."""
-    yield [unit for file, namespace in files_of(cls).items() if (unit := unit_of(file, namespace))]
+    files = files_of(cls)
+    yield [unit for file, namespace in files.items() if (unit := unit_of(file, namespace))]
     module = sys.modules.get(cls.__module__)
-    file = getattr(module, "__file__", None)
-    if file:
-        unit = unit_of(file, vars(module))
-        yield [unit] if unit else []
-    if not file or cls.__module__ == "__main__":
-        yield list(typed_units())
+    # a file that IPython ran is no longer the module of that name, but what a dataclass was given knows it
+    spaces = [*files.values(), vars(module) if module else {}]
+    of_module = {str(space["__file__"]): space for space in spaces if space.get("__file__")}
+    yield [unit for file, namespace in of_module.items() if (unit := unit_of(file, namespace))]
+    if not of_module or cls.__module__ == "__main__":
+        yield list(typed_units(cls.__name__))
 
 
 def _matches(cls: type, unit: Unit) -> Iterator[ast.ClassDef]:
-    for name, node in unit.definitions():
+    for name, node in unit.definitions:
         if isinstance(node, ast.ClassDef) and name == cls.__qualname__ and _fits(cls, node):
             yield node
 
@@ -167,14 +169,11 @@ def _check_method(cls: type, unit: Unit, nodes: list[FunctionNode], value: objec
         return
     for function in functions_in(value):
         code = function.__code__
-        if code.co_filename != unit.filename and not unit.filename.startswith("<"):
+        if code.co_filename != unit.filename and not unit.typed:
             raise CannotShip(
                 f"{cls.__name__}.{node.name} was replaced after the class's definition", remedy="write it in the class"
             )
-        if any(isinstance(child, ast.Assert) for item in nodes for child in ast.walk(item)):
-            continue  # pytest compiles these otherwise
-        same_line = [other for other in unit.codes() if other.co_firstlineno == code.co_firstlineno]
-        if not any(same_code(other, code) for other in same_line):
+        if not (unit.has(code) or any(_is_rewritten(function, item) for item in nodes)):
             raise CannotShip(
                 f"{cls.__name__}.{node.name} differs from its source in {unit.filename}",
                 remedy="import the module again; the file was changed, or the method replaced",
@@ -226,22 +225,21 @@ def find_function(function: FunctionType) -> tuple[Unit, FunctionNode]:
     """
     code = function.__code__
     named = unit_of(code.co_filename, function.__globals__)
-    for unit in [named] if named else typed_units():
-        for _, node in unit.definitions():
+    for unit in [named] if named else typed_units(code.co_name):
+        for _, node in unit.definitions:
             if isinstance(node, FunctionNode) and node.name == code.co_name:
-                if first_line(node) == code.co_firstlineno and _same_function(unit, node, function):
+                if first_line(node) == code.co_firstlineno and (unit.has(code) or _is_rewritten(function, node)):
                     return unit, node
     raise no_function_source(function)
 
 
-def _same_function(unit: Unit, node: ast.AST, function: FunctionType) -> bool:
-    if any(isinstance(child, ast.Assert) for child in ast.walk(node)):
-        return True
-    return any(same_code(code, function.__code__) for code in unit.codes())
+def _is_rewritten(function: FunctionType, node: ast.AST) -> bool:
+    """Tell whether pytest, which compiles assertions in its own way, may have changed a function."""
+    return "@pytest_ar" in function.__globals__ and any(isinstance(child, ast.Assert) for child in ast.walk(node))
 
 
 def find_assignment(name: str, unit: Unit) -> ast.stmt | None:
-    """Find the one statement of a text that assigns a global name, None when there is not just one."""
+    """Find the one statement of a text that assigns a global name, None when there is not just one, or it awaits."""
     found = []
     for node in ast.walk(unit.tree):
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
@@ -249,7 +247,7 @@ def find_assignment(name: str, unit: Unit) -> ast.stmt | None:
             names = {child.id for target in targets for child in ast.walk(target) if isinstance(child, ast.Name)}
             if name in names:
                 found.append((node, targets))
-    if len(found) != 1 or isinstance(found[0][0], ast.AugAssign) or not found[0][0].value:
+    if len(found) != 1 or isinstance(found[0][0], ast.AugAssign) or not found[0][0].value or awaits(found[0][0]):
         return None
     node, targets = found[0]
     return node if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
@@ -257,5 +255,5 @@ def find_assignment(name: str, unit: Unit) -> ast.stmt | None:
 
 def find_decorated(name: str, unit: Unit) -> FunctionNode | None:
     """Find the one decorated function of that name in a text, whatever its decorators made of it."""
-    found = [node for _, node in unit.definitions() if isinstance(node, FunctionNode) and node.name == name]
+    found = [node for _, node in unit.definitions if isinstance(node, FunctionNode) and node.name == name]
     return found[0] if len(found) == 1 and found[0].decorator_list else None

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import ast
 import copy
-import warnings
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 
 from ..errors import CannotShip
 from . import repl
-from .source import DefinitionNode, Unit, same_code, typed_units, unit_of
-
-_SHAPE = ("co_argcount", "co_kwonlyargcount", "co_varnames", "co_freevars", "co_cellvars", "co_exceptiontable")
-
+from .code_object import compile_quietly, same_code
+from .source import DefinitionNode, Unit, typed_units, unit_of
 
 _KEPT = 1024
 _found: dict[tuple[str, CodeType], tuple[Unit, ast.Lambda]] = {}
@@ -69,7 +66,7 @@ def _units(function: FunctionType) -> Iterator[Unit]:
         for text in repl.typed_statements("lambda"):
             yield from _parsed(code.co_filename, text)
     elif code.co_filename.startswith("<"):
-        yield from typed_units()
+        yield from typed_units("lambda")
 
 
 def _parsed(filename: str, text: str) -> Iterator[Unit]:
@@ -86,21 +83,29 @@ def _on_line(unit: Unit, code: CodeType) -> Iterator[ast.Lambda]:
 
 
 def _compiled(unit: Unit, node: ast.Lambda, wanted: CodeType) -> CodeType | None:
-    """Return the code of a candidate when it is the same, compiled in a function with the names it is closed over."""
+    """Return the code of a candidate when it is the same, compiled in a function with the names it is closed over.
+
+    Its statement may have been compiled with the whole text, or by itself: then only its own imports are known.
+    """
     own = copy.deepcopy(node)
     own.args.defaults = [ast.Constant(None) for _ in own.args.defaults]
     own.args.kw_defaults = [item and ast.Constant(None) for item in own.args.kw_defaults]
     around = ast.arguments([], [ast.arg(name) for name in wanted.co_freevars], None, [], [], None, [])
-    body = [*_imports(unit.tree), ast.Expr(ast.Lambda(around, own))]
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.fix_missing_locations(ast.Module(body, []))
-            made = _inner(_inner(compile(tree, wanted.co_filename, "exec", dont_inherit=True)))
-    except (SyntaxError, ValueError):
-        return None
-    same = same_code(made, wanted) and all(getattr(made, name) == getattr(wanted, name) for name in _SHAPE)
-    return made if same else None
+    expression = ast.Expr(ast.Lambda(around, own))
+    for tree in (unit.tree, _statement(unit.tree, node)):
+        module = ast.fix_missing_locations(ast.Module([*_imports(tree), expression], []))
+        try:
+            made = _inner(_inner(compile_quietly(module, wanted.co_filename)))
+        except (SyntaxError, ValueError):
+            return None
+        if same_code(made, wanted):
+            return made
+    return None
+
+
+def _statement(tree: ast.Module, node: ast.Lambda) -> ast.Module:
+    """Return the statement that a lambda is in, as a text of its own."""
+    return ast.Module([one for one in tree.body if any(child is node for child in ast.walk(one))], [])
 
 
 def _imports(tree: ast.AST) -> Iterator[ast.stmt]:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import ast
 import linecache
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import CodeType
 from typing import Any
 
-from . import repl
+from . import notebook, repl
+from .code_object import compilations, same_code
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 DefinitionNode = ast.ClassDef | FunctionNode
+_SHARED = frozenset({repl.FILENAME, *notebook.FILENAMES})
 UNITS_KEPT = 512
 """Parsed texts that are remembered; each may be a whole file with its tree."""
 
@@ -36,25 +39,46 @@ class Unit:
     filename: str
     text: str
     tree: ast.Module = field(repr=False)
-    _codes: list[CodeType] | None = field(default=None, repr=False)
+    _ways: list[list[CodeType]] = field(default_factory=list, repr=False, init=False)
+    _untried: Iterator[list[CodeType]] = field(repr=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._untried = compilations(self.tree, self.filename)
 
     @property
     def future(self) -> bool:
         """Whether annotations are text, by `from __future__ import annotations`."""
         return any(
-            isinstance(node, ast.ImportFrom) and node.module == "__future__" and node.names[0].name == "annotations"
+            node.module == "__future__" and alias.name == "annotations"
             for node in self.tree.body
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
         )
 
-    def definitions(self) -> Iterator[tuple[str, DefinitionNode]]:
-        """Yield every class and function with its qualified name."""
-        yield from _definitions(self.tree, "")
+    @cached_property
+    def definitions(self) -> list[tuple[str, DefinitionNode]]:
+        """Every class and function with its qualified name."""
+        return list(_definitions(self.tree, ""))
 
-    def codes(self) -> list[CodeType]:
-        """Compile the text, and return all code objects in it, to compare live ones with."""
-        if self._codes is None:
-            self._codes = list(inner_codes(compile(self.text, self.filename, "exec", dont_inherit=True)))
-        return self._codes
+    @property
+    def typed(self) -> bool:
+        """Whether it was typed (a cell, a prompt, `python -c`), rather than read from a file."""
+        return self.filename.startswith("<") or _is_typed(linecache.cache.get(self.filename, ()))
+
+    def has(self, code: CodeType) -> bool:
+        """Tell whether a live code object is of this text, in whichever way its statements were compiled."""
+        return any(
+            same_code(made, code)
+            for made in self._made()
+            if made.co_firstlineno == code.co_firstlineno and made.co_name == code.co_name
+        )
+
+    def _made(self) -> Iterator[CodeType]:
+        for way in self._ways:
+            yield from way
+        for way in self._untried:
+            self._ways.append(way)
+            yield from way
 
     def cut(self, node: ast.stmt) -> str:
         """Return the text of a statement with its decorators, dedented; lines within strings keep their spaces."""
@@ -80,10 +104,11 @@ def _string_lines(node: ast.AST) -> set[int]:
     """Return the lines that begin within a string."""
     inside: set[int] = set()
     for child in ast.walk(node):
-        if isinstance(child, ast.JoinedStr) or (
+        if type(child).__name__ in ("JoinedStr", "TemplateStr") or (
             isinstance(child, ast.Constant) and isinstance(child.value, str | bytes)
         ):
-            inside.update(range(child.lineno + 1, (child.end_lineno or child.lineno) + 1))
+            first: int = getattr(child, "lineno", 0)
+            inside.update(range(first + 1, getattr(child, "end_lineno", first) + 1))
     return inside
 
 
@@ -97,32 +122,12 @@ def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, DefinitionNo
             yield from _definitions(child, prefix)
 
 
-def inner_codes(code: CodeType) -> Iterator[CodeType]:
-    """Yield all code objects within one."""
-    for const in code.co_consts:
-        if isinstance(const, CodeType):
-            yield const
-            yield from inner_codes(const)
-
-
-def same_code(one: CodeType, other: CodeType) -> bool:
-    """Tell whether two code objects do the same at the same lines (filenames and flags aside)."""
-    if (one.co_firstlineno, one.co_code, one.co_names) != (other.co_firstlineno, other.co_code, other.co_names):
-        return False
-    if len(one.co_consts) != len(other.co_consts):
-        return False
-    return all(
-        same_code(a, b) if isinstance(a, CodeType) and isinstance(b, CodeType) else repr(a) == repr(b)
-        for a, b in zip(one.co_consts, other.co_consts, strict=True)
-    )
-
-
 def unit_of(filename: str, namespace: dict[str, Any] | None = None) -> Unit | None:
     """Return the text known under that filename, None when there is none (or it is not Python)."""
     if filename == "<string>":
         return _command_line()
     lines = linecache.getlines(filename, namespace)
-    if filename == repl.FILENAME:  # each statement was compiled by itself under this one name: see `typed_units`
+    if filename in _SHARED:  # many texts are compiled under this one name: see `typed_units`
         return None
     if not lines and filename.startswith("<"):
         return next((unit for unit in typed_units() if unit.filename == filename), None)
@@ -135,7 +140,9 @@ def _unit(filename: str, text: str) -> Unit | None:
         return None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
-        return Unit(filename, text, ast.parse(text))
+        with warnings.catch_warnings():  # whoever compiled it was warned
+            warnings.simplefilter("ignore")
+            return Unit(filename, text, ast.parse(text))
     except (SyntaxError, ValueError):
         return None
 
@@ -153,19 +160,31 @@ def _command_line() -> Unit | None:
     return _unit("<string>", text)
 
 
-def typed_units() -> Iterator[Unit]:
-    """Yield the texts that were typed (console cells, the REPL, `python -c`), newest first."""
-    for filename, text in reversed(list(_typed())):
-        unit = _unit(filename, text)
+def typed_units(word: str = "") -> Iterator[Unit]:
+    """Yield the texts with that word that were typed (console cells, the REPL, `python -c`), newest first."""
+    for filename, text in _typed_texts():
+        unit = _unit(filename, text) if word in text or not text.isascii() else None
         if unit:
             yield unit
-    for text in repl.typed_definitions():
-        unit = _unit(repl.FILENAME, text)
-        if unit:
-            yield unit
+            if "get_ipython" in text:
+                inner = [_unit(min(notebook.FILENAMES), body) for body in notebook.magic_texts(unit.tree)]
+                yield from (one for one in inner if one)
     unit = _command_line()
     if unit:
         yield unit
+
+
+def _typed_texts() -> Iterator[tuple[str, str]]:
+    typed = list(_typed())
+    typed.reverse()
+    typed.sort(key=_age, reverse=True)
+    yield from typed
+    yield from ((repl.FILENAME, text) for text in repl.typed_definitions())
+
+
+def _age(kept: tuple[str, str]) -> int:
+    filename, _ = kept
+    return notebook.run_number(filename)
 
 
 def _typed() -> Iterator[tuple[str, str]]:
@@ -173,9 +192,14 @@ def _typed() -> Iterator[tuple[str, str]]:
     kept: dict[object, Any] = getattr(linecache, "_interactive_cache", {})
     seen = set()
     for key, entry in [*kept.items(), *linecache.cache.items()]:
-        if len(entry) == 4 and entry[1] is None:
+        if _is_typed(entry):
             filename = key if isinstance(key, str) else entry[3]
             text = "".join(entry[2])
             if not filename.startswith("<emerge:") and (filename, text) not in seen:
                 seen.add((filename, text))
                 yield filename, text
+
+
+def _is_typed(entry: tuple[object, ...]) -> bool:
+    """Tell whether an entry of linecache is of a text that has no file."""
+    return len(entry) == 4 and entry[1] is None
