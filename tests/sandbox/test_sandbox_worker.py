@@ -131,15 +131,15 @@ async def test_what_cannot_be_preloaded_is_named() -> None:
 
 # --- what is there
 async def test_module_that_is_not_there_is_named_with_the_remedy(pool: Pool) -> None:
-    with pytest.raises(ExecutionFailed, match="sqlite3 is not on this node: emerge node start --preload sqlite3"):
-        await run(pool, "need", "sqlite3")
-    assert await run(pool, "have", "sqlite3") is False
+    with pytest.raises(ExecutionFailed, match="pytest is not in this sandbox: emerge node start --preload pytest"):
+        await run(pool, "need", "pytest")
+    assert await run(pool, "have", "pytest") is False
     assert await run(pool, "need", "statistics") == "statistics"
 
 
 async def test_preloaded_module_can_be_imported() -> None:
-    async with Pool(1, preload=("sqlite3", "emerge_wasm.paths")) as pool:
-        assert await run(pool, "need", "sqlite3") == "sqlite3"
+    async with Pool(1, preload=("iniconfig", "emerge_wasm.paths")) as pool:
+        assert await run(pool, "need", "iniconfig") == "iniconfig"
 
 
 async def test_preloaded_package_is_there_with_all_that_it_imports_only_when_it_is_used() -> None:

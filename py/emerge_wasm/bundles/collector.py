@@ -24,6 +24,7 @@ from ..errors import CannotShip, EmergeError
 from .bundle import SourcePart
 from .code_object import awaits
 from .functional_class import find_functional
+from .guarded_import import find_guards, guarded_modules
 from .locate import files_of, find_assignment, find_class, find_decorated, find_function
 from .missing_source import no_source
 from .name import FreeNames, free_names, imported_modules
@@ -108,11 +109,14 @@ class Collector:
     def _add_part(self, kind: str, name: str, unit: Unit, node: ast.stmt, scope: Scope, future: bool) -> None:
         if awaits(node):
             raise self.refusal(f"{name} awaits while it is defined", "await before, and use the value by a name")
-        text = unit.cut(node)
-        self.parts[name] = SourcePart(kind, name, text, future)
-        self.names[name] = names = free_names(text)
-        self.lines[name] = node.lineno
-        self._check_imports(name, text, scope)
+        self._add_text(SourcePart(kind, name, unit.cut(node), future), node.lineno, scope)
+
+    def _add_text(self, part: SourcePart, line: int, scope: Scope) -> None:
+        name, future = part.name, part.future
+        self.parts[name] = part
+        self.names[name] = names = free_names(part.text)
+        self.lines[name] = line
+        self._check_imports(name, part.text, scope)
         for wanted in sorted(names.hard):
             self.resolve(wanted, scope, name)
         for wanted in sorted(names.soft):
@@ -120,6 +124,7 @@ class Collector:
                 self._resolve_soft(wanted, scope, name, future)
 
     def _check_imports(self, name: str, text: str, scope: Scope) -> None:
+        optional = {absolute(module, level, scope.namespace) for module, level in guarded_modules(ast.parse(text))}
         for module, level in imported_modules(text):
             full = absolute(module, level, scope.namespace)
             if level or (full in sys.modules and not is_installed(full)):
@@ -127,7 +132,8 @@ class Collector:
                     f"{name} imports {'.' * level}{module} within a function, which is not installed elsewhere",
                     "import it at the top of the file, by `from … import …`",
                 )
-            self.inner.add(full)
+            if full not in optional:
+                self.inner.add(full)
 
     def _resolve_soft(self, name: str, scope: Scope, user: str, future: bool) -> None:
         try:
@@ -139,6 +145,8 @@ class Collector:
     def resolve(self, name: str, scope: Scope, user: str) -> None:
         """Collect what a name means in a scope. Raises CannotShip for what cannot travel; `user` is what names it."""
         value = scope.find(name)
+        if name not in self._values and self._add_guarded_import(name, value, scope):
+            return
         if name in self._values:
             if value is not ABSENT and value is not self._values[name] and not _same(value, self._values[name]):
                 raise self.refusal(f"two things named {name} are used", "give them different names")
@@ -155,6 +163,19 @@ class Collector:
         except CannotShip:
             self._values.pop(name, None)
             raise
+
+    def _add_guarded_import(self, name: str, value: object, scope: Scope) -> bool:
+        """Add the whole statement when it binds the name by an import that may fail, of an installed module."""
+        guards = find_guards(name, scope.unit) if name not in _GIVEN else []
+        for module, level in (found for guard in guards for found in guarded_modules(guard)):
+            full = absolute(module, level, scope.namespace)
+            if level or (full in sys.modules and not is_installed(full)):
+                return False
+        if guards:
+            self._values[name] = value
+            text = "\n".join(map(scope.unit.cut, guards))
+            self._add_text(SourcePart("assignment", name, text, scope.unit.future), guards[0].lineno, scope)
+        return bool(guards)
 
     def _place(self, name: str, value: object, scope: Scope, user: str) -> None:
         line = import_line(name, value, scope.unit, scope.namespace)

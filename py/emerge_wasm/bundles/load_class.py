@@ -13,6 +13,7 @@ from types import ModuleType
 from ..codec import decode
 from ..codec.state import build
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded
+from .absent_module import reason
 from .bundle import CHAIN_LIMIT, Bundle, Content, Find, constants_text, imports_text, read_bundle
 from .registry import CLASSES, register
 from .source import keep_source
@@ -102,13 +103,19 @@ def _failures(bundle: Bundle) -> Iterator[None]:
     except EmergeError:
         raise
     except (Exception, SystemExit) as error:
-        remedy = f"install {error.name}" if isinstance(error, ImportError) and error.name else None
         raise ExecutionFailed(
             f"the class {bundle.class_name} cannot be loaded: {type(error).__name__}: {error}",
-            remedy=remedy,
+            remedy=_remedy(error),
             bundle=bundle.hash,
             traceback="".join(traceback.format_exception(error)),
         ) from None
+
+
+def _remedy(error: BaseException) -> str | None:
+    """Return what to do about a module that is missing; the sandbox's own error says it already."""
+    if isinstance(error, ModuleNotFoundError) and error.name and str(error).startswith("No module"):
+        return reason(error.name)
+    return None
 
 
 def _fill(names: dict[str, object], bundle: Bundle, filename: str) -> None:

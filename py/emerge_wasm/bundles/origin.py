@@ -14,6 +14,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
+from .absent_module import ADDED, REMOVED
 from .source import Unit
 
 OURS = "emerge_wasm"
@@ -51,7 +52,7 @@ def _library(name: str) -> str:
 def third_party(module: str) -> bool:
     """Tell whether a module is from a package index, not the standard library nor Emerge."""
     top = module.partition(".")[0]
-    return top not in sys.stdlib_module_names and top != OURS
+    return not (top in sys.stdlib_module_names or top in ADDED or top in REMOVED) and top != OURS
 
 
 def needs_node(module: str) -> bool:

@@ -17,6 +17,7 @@ from .settings import LARGEST, WorkerSettings, ZygoteMessage
 
 _BOOT = (
     "import json, sys; settings = json.loads(sys.argv[1]); sys.path[:] = settings['paths']; "
+    "from emerge_wasm.sandbox.worker import refusal; refusal.begin(settings['layers']); "  # before others keep `open`
     "from emerge_wasm.sandbox.worker.zygote import main; main(settings)"
 )
 _ENVIRONMENT = {

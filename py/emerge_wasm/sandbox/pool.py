@@ -19,11 +19,11 @@ from ..filesystem.runs.inside.execute import RunLimits
 from .call import GRACE, WorkerCall
 from .forkserver import ForkServer
 from .host_session import HostSession
+from .package_check import PackageCheck
 from .probe.target import AttackTarget
 from .process import WorkerProcess
 from .reply import read_probe, read_run, read_values
 from .settings import BASIC, LAYERS, WorkerSettings
-from .worker.preload import PackageCheck
 from .worker_pool import WorkerKey, WorkerLifetime, WorkerPool, describe_missing
 
 LIFE = 3600

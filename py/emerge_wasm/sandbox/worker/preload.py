@@ -6,16 +6,19 @@ Shipped code may import the modules listed here and the packages that the node's
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec
-from types import ModuleType
+from importlib import metadata
+from importlib.machinery import BuiltinImporter, FrozenImporter
+from zoneinfo import TZPATH
 
-from ...bundles import parse
-from ...errors import Unavailable
+from .memory_files import KEPT
+from .memory_finder import MemoryFinder, installed_modules
+from .refusal import explain, explain_loaded
 
 OURS = "emerge_wasm"
 
@@ -42,19 +45,34 @@ CORE = ("bundles", "codec", "filesystem", "query")
 """Subpackages whose modules are all imported; modules of other subpackages are imported only as these need them."""
 
 
-def preload(packages: Sequence[str]) -> None:
-    """Import the modules above and these packages (dotted names allowed). Raises ImportError for a missing package."""
+def preload(packages: Sequence[str]) -> set[str]:
+    """Import the modules above and these packages (dotted names allowed). Return the top-level names of these packages
+    and of those that they imported. Raises ImportError for a missing package."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in STANDARD:
+        for name in (*STANDARD, *_extensions()):
             with suppress(ImportError):  # not in every Python
                 importlib.import_module(name)
-        for name in (*(f"{OURS}.{part}" for part in CORE), *packages):
+        for name in (f"{OURS}.{part}" for part in CORE):
+            importlib.import_module(name)
+            _complete(name)
+        before = {*available(), OURS}
+        for name in packages:
             importlib.import_module(name)
             _complete(name)
         if "numpy" in sys.modules:  # submodules that numpy imports on first use
             importlib.import_module("numpy.random")
-    _ZONES.extend(_zones())
+    return {*available(), *(name.partition(".")[0] for name in packages)} - before
+
+
+def _extensions() -> Iterator[str]:
+    """Yield the compiled modules of the standard library: they cannot be loaded from memory."""
+    yield from sys.builtin_module_names
+    for path in sys.path:
+        if os.path.basename(path) == "lib-dynload":
+            for name in {name.partition(".")[0] for name in os.listdir(path)}:
+                if name in sys.stdlib_module_names:
+                    yield name
 
 
 def _complete(package: str) -> None:
@@ -78,59 +96,39 @@ def available() -> list[str]:
     return sorted(tops - sys.stdlib_module_names - {"__main__"})
 
 
-_ZONES: list[object] = []
-"""Every time zone: while these are alive, ZoneInfo(name) takes them from its cache and opens no file."""
+def keep_files(packages: Collection[str]) -> None:
+    """Keep the files that workers may read: modules of the standard library, time zones, and the files of packages."""
+    KEPT.add_tree(STANDARD_LIBRARY, _NOT_KEPT)
+    for folder in TZPATH:
+        KEPT.add_tree(folder, {"posix", "right"})
+    for name in packages:
+        for folder in getattr(sys.modules.get(name), "__path__", ()):
+            KEPT.add_tree(folder, _LEFT_OUT)
+    for about in _descriptions(packages):
+        KEPT.add_tree(about)
+        KEPT.add_name(about)
 
 
-def _zones() -> Iterator[object]:
-    import zoneinfo  # only here: the node imports this module too, and needs no zones
-
-    for name in zoneinfo.available_timezones():
-        with suppress(OSError, ValueError):
-            yield zoneinfo.ZoneInfo(name)
+STANDARD_LIBRARY = os.path.dirname(os.__file__)
+_NOT_KEPT = frozenset({"test", "tests", "idle_test", "site-packages", "dist-packages", "lib-dynload", "_bundled"})
 
 
-class _AbsentModules:
-    """Import finder that raises an error for a missing module and says how to make it available."""
-
-    @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if sys._getframe(2).f_globals.get("__name__") == "importlib.util":  # find_spec only checks for the module
-            return None
-        raise ModuleNotFoundError(
-            f"the module {name} is not on this node: emerge node start --preload {name}", name=name
-        )
+def _descriptions(packages: Collection[str]) -> Iterator[str]:
+    """Yield the folders that `importlib.metadata` reads, of these packages."""
+    if packages:
+        for distribution in metadata.distributions():
+            tops = {str(file).partition("/")[0].partition(".")[0] for file in distribution.files or ()}
+            folder = getattr(distribution, "_path", None)
+            if folder is not None and tops & set(packages):
+                yield str(folder)
 
 
-def close_imports() -> None:
-    """Restrict imports to loaded modules; importing anything else raises an error that says so."""
-    sys.meta_path[:] = [BuiltinImporter, FrozenImporter, _AbsentModules]
+def close_imports(packages: Collection[str]) -> None:
+    """Restrict imports to loaded modules and those whose files are kept; others raise an error that says so."""
+    installed = installed_modules(sys.path)
+    keep_files(packages)
+    KEPT.serving = True
+    explain_loaded()
+    finder = MemoryFinder(KEPT, [STANDARD_LIBRARY], installed, explain)
+    sys.meta_path[:] = [BuiltinImporter, FrozenImporter, finder]
     sys.path_importer_cache.clear()
-
-
-class PackageCheck:
-    """Checks that the packages that a class's bundles import are available in the zygote."""
-
-    _MOST = 10_000  # bundles in the cache
-
-    def __init__(self) -> None:
-        self._needs: dict[str, tuple[str, ...]] = {}  # by hash
-
-    def check(self, bundles: dict[str, bytes], packages: Collection[str], path: str | None) -> None:
-        """Raise Unavailable, naming the packages, when a bundle needs some that are missing."""
-        for hash, data in bundles.items():
-            absent = [name for name in self._of(hash, data) if name not in packages]
-            if absent:
-                raise Unavailable(
-                    f"{parse(data, hash).class_name} needs {', '.join(absent)}, which this node has not loaded",
-                    path=path,
-                    remedy=f"emerge node start --preload {','.join(absent)}",
-                    packages=absent,
-                )
-
-    def _of(self, hash: str, data: bytes) -> tuple[str, ...]:
-        if hash not in self._needs:
-            if len(self._needs) >= self._MOST:
-                self._needs.clear()
-            self._needs[hash] = parse(data, hash).needs
-        return self._needs[hash]
