@@ -234,16 +234,17 @@ class Collector:
 
     def _add_elsewhere(self, name: str, value: object, scope: Scope) -> bool:
         """Add a function or value that the user's own module imported from another module of theirs."""
-        for node in ast.walk(scope.unit.tree):
-            if isinstance(node, ast.ImportFrom):
-                module = sys.modules.get(absolute(node.module or "", node.level, scope.namespace))
-                for alias in node.names:
-                    original = name if alias.name == "*" else alias.name
-                    if (alias.asname or original) != name or module is None or is_installed(module.__name__):
-                        continue
-                    unit = unit_of(module.__file__ or "", vars(module)) if getattr(module, "__file__", "") else None
-                    if unit and vars(module).get(original) is value:
-                        return self._move(name, original, value, Scope(unit, vars(module)))
+        for node in scope.unit.imports:
+            if isinstance(node, ast.Import):
+                continue
+            module = sys.modules.get(absolute(node.module or "", node.level, scope.namespace))
+            for alias in node.names:
+                original = name if alias.name == "*" else alias.name
+                if (alias.asname or original) != name or module is None or is_installed(module.__name__):
+                    continue
+                unit = unit_of(module.__file__ or "", vars(module)) if getattr(module, "__file__", "") else None
+                if unit and vars(module).get(original) is value:
+                    return self._move(name, original, value, Scope(unit, vars(module)))
         return False
 
     def _move(self, name: str, original: str, value: object, scope: Scope) -> bool:

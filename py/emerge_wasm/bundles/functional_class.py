@@ -16,7 +16,7 @@ from ..errors import CannotShip
 from .bound_name import Bindings, bindings, module_bindings
 from .origin import is_installed
 from .scope import Scope
-from .source import FunctionNode, Unit, first_line, typed_units, unit_of
+from .source import Unit, first_line, typed_units, unit_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,10 @@ def _modules(cls: type) -> Iterator[ModuleType]:
 def _in_scope(cls: type, name: str, scope: Scope) -> FunctionalClass | None:
     if scope.namespace.get(name) is cls:
         return _named(cls, name, scope.namespace, scope.unit)
-    for node in ast.walk(scope.unit.tree):  # it is a local name of a function
-        if isinstance(node, FunctionNode):
-            made = _statement(cls, name, scope.unit, bindings(node.body))
-            if made is not None:
-                return FunctionalClass(name, scope, made)
+    for node in scope.unit.functions:  # it is a local name of a function
+        made = _statement(cls, name, scope.unit, bindings(node.body))
+        if made is not None:
+            return FunctionalClass(name, scope, made)
     return None
 
 
@@ -125,8 +124,8 @@ def _in_frames(cls: type) -> FunctionalClass | None:
             list(frame.f_locals.items()) if not is_installed(frame.f_globals.get("__name__", "")) else ()
         ):
             unit = unit_of(frame.f_code.co_filename, frame.f_globals) if value is cls else None
-            for node in ast.walk(unit.tree) if unit else ():
-                if isinstance(node, FunctionNode) and first_line(node) == frame.f_code.co_firstlineno and unit:
+            for node in unit.functions if unit else ():
+                if first_line(node) == frame.f_code.co_firstlineno and unit:
                     made = _statement(cls, name, unit, bindings(node.body))
                     if made is not None:
                         return FunctionalClass(name, Scope(unit, frame.f_globals, [dict(frame.f_locals)]), made)

@@ -240,16 +240,11 @@ def _is_rewritten(function: FunctionType, node: ast.AST) -> bool:
 
 def find_assignment(name: str, unit: Unit) -> ast.stmt | None:
     """Find the one statement of a text that assigns a global name, None when there is not just one, or it awaits."""
-    found = []
-    for node in ast.walk(unit.tree):
-        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names = {child.id for target in targets for child in ast.walk(target) if isinstance(child, ast.Name)}
-            if name in names:
-                found.append((node, targets))
-    if len(found) != 1 or isinstance(found[0][0], ast.AugAssign) or not found[0][0].value or awaits(found[0][0]):
+    found = unit.assignments.get(name, [])
+    if len(found) != 1 or isinstance(found[0], ast.AugAssign) or not found[0].value or awaits(found[0]):
         return None
-    node, targets = found[0]
+    [node] = found
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     return node if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
 
 

@@ -77,8 +77,8 @@ def _parsed(filename: str, text: str) -> Iterator[Unit]:
 
 
 def _on_line(unit: Unit, code: CodeType) -> Iterator[ast.Lambda]:
-    for node in ast.walk(unit.tree):
-        if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno:
+    for node in unit.lambdas:
+        if node.lineno == code.co_firstlineno:
             yield node
 
 

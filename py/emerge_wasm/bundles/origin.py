@@ -81,7 +81,7 @@ def _import(module: str, name: str) -> str:
 
 
 def _written_lines(name: str, value: object, unit: Unit, namespace: dict[str, Any]) -> Iterator[str]:
-    for node in ast.walk(unit.tree):
+    for node in unit.imports:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 bound = alias.asname or alias.name.partition(".")[0]

@@ -21,6 +21,7 @@ from .code_object import compilations, same_code
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 DefinitionNode = ast.ClassDef | FunctionNode
+AssignmentNode = ast.Assign | ast.AnnAssign | ast.AugAssign
 _SHARED = frozenset({repl.FILENAME, *notebook.FILENAMES})
 UNITS_KEPT = 512
 """Parsed texts that are remembered; each may be a whole file with its tree."""
@@ -59,6 +60,35 @@ class Unit:
     def definitions(self) -> list[tuple[str, DefinitionNode]]:
         """Every class and function with its qualified name."""
         return list(_definitions(self.tree, ""))
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def functions(self) -> list[FunctionNode]:
+        return [node for node in self.nodes if isinstance(node, FunctionNode)]
+
+    @cached_property
+    def lambdas(self) -> list[ast.Lambda]:
+        return [node for node in self.nodes if isinstance(node, ast.Lambda)]
+
+    @cached_property
+    def imports(self) -> list[ast.Import | ast.ImportFrom]:
+        return [node for node in self.nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+
+    @cached_property
+    def assignments(self) -> dict[str, list[AssignmentNode]]:
+        """The statements that assign a name, by the names in their targets."""
+        found: dict[str, list[AssignmentNode]] = {}
+        for node in self.nodes:
+            if isinstance(node, AssignmentNode):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                names = {child.id for target in targets for child in ast.walk(target) if isinstance(child, ast.Name)}
+                for name in names:
+                    found.setdefault(name, []).append(node)
+        return found
 
     @property
     def typed(self) -> bool:
