@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections import OrderedDict, namedtuple
+from collections import ChainMap, defaultdict, namedtuple
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag
@@ -113,7 +113,7 @@ def test_plain_types_are_kept_apart(engine: str) -> None:
     again = decode(encode(value))
     assert again == value
     assert [type(item) for item in again["a"]] == [int, list, set, frozenset]
-    assert type(again[None]) is bytes
+    assert type(again[None]) is bytearray
     assert list(again) == ["a", 5, True, None]
 
 
@@ -148,7 +148,9 @@ Point = namedtuple("Point", "x y")
             r"field 'data\.items\[3\]\.handle' holds a StringIO",
         ),
         ({"a": Level(3)}, r"field 'a' holds a Level, which cannot be stored \(make it a plain int\)"),
-        ({"a": OrderedDict()}, r"field 'a' holds a OrderedDict.*plain dict"),
+        ({"a": ChainMap()}, r"field 'a' holds a ChainMap"),
+        ({"a": defaultdict(lambda: 1)}, r"field 'a' holds a defaultdict whose factory '<lambda>' is not.*plain dict"),
+        ({"a": ValueError("x")}, r"field 'a' holds a ValueError"),
         ({"a": [type]}, r"field 'a\[0\]' holds a type"),
         ({"a": {1: {"b": len}}}, r"field 'a\[1\]\.b' holds a builtin_function"),
         ({"a": memoryview(b"")}, "holds a memoryview"),
@@ -167,13 +169,6 @@ def test_what_cannot_be_stored_is_named(engine: str, value: Any, named: str) -> 
 def test_lone_surrogates_are_invalid(engine: str, value: Any) -> None:
     with pytest.raises(Invalid, match="lone surrogate"):
         encode({"a": value})
-
-
-def test_a_cycle_is_refused(engine: str) -> None:
-    loop: list[Any] = []
-    loop.append({"again": loop})
-    with pytest.raises(CannotShip, match="holds itself"):
-        encode(loop)
 
 
 @pytest.mark.parametrize(

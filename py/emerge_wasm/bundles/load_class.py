@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from ..codec import decode
-from ..codec.state import build
+from ..codec.state import InstanceMaker
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded
 from .absent_module import reason
 from .bundle import CHAIN_LIMIT, Bundle, Content, Find, constants_text, imports_text, read_bundle
@@ -126,7 +126,7 @@ def _fill(names: dict[str, object], bundle: Bundle, filename: str) -> None:
     _execute(imports_text(content), False, filename, 0, names)
     names.update((name, CLASSES[hash]) for name, hash in content.classes)
     for name, value in content.constants:
-        names[name] = decode(value, make_record=_make)
+        names[name] = decode(value, maker=InstanceMaker(_required))
     line = sum(text.count("\n") + 3 for text in before)
     for part in content.parts:
         _execute(part.text, part.future, filename, line, names)
@@ -134,10 +134,10 @@ def _fill(names: dict[str, object], bundle: Bundle, filename: str) -> None:
         line += part.text.count("\n") + 3
 
 
-def _make(name: str, bundle: str, fields: dict[str, object]) -> object:
+def _required(bundle: str, name: str) -> type:
     if bundle not in CLASSES:
         raise Invalid(f"a constant needs the class {name}, which its bundle does not require")
-    return build(CLASSES[bundle], fields)
+    return CLASSES[bundle]
 
 
 def _execute(text: str, future: bool, filename: str, line: int, names: dict[str, object]) -> None:

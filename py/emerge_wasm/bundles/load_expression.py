@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..codec import decode
-from ..codec.state import build
+from ..codec.state import InstanceMaker
 from .body import parse_expression
 from .builtin_modules import BUILTIN_MODULES
 from .bundle import Find
@@ -29,11 +29,9 @@ def load_expression(wire: dict[str, Any], find: Find) -> Callable[[Any], Any]:
     if hash:
         names |= vars(sys.modules[load(hash, find).__module__])
 
-    def make(name: str, bundle: str, fields: dict[str, object]) -> object:
-        return build(load(bundle, find), fields)
-
+    maker = InstanceMaker(lambda bundle, name: load(bundle, find))
     names |= {name: value for name, value in vars(builtins).items() if not name.startswith("_")}
-    names |= {**BUILTIN_MODULES, **decode(wire["values"], make_record=make), "__name__": "emerge_expression"}
+    names |= {**BUILTIN_MODULES, **decode(wire["values"], maker=maker), "__name__": "emerge_expression"}
     filename = "<emerge:expression>"
     keep_source(filename, text)
     function: Callable[[Any], Any] = eval(compile(text.strip(), filename, "eval", dont_inherit=True), names)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from ..bundles import capture, load, parse
 from ..codec import unpack_state
 from ..codec.attributes import state_of
-from ..codec.encode import BundleOf
+from ..codec.encoder import BundleOf
 from ..errors import NotFound
 from ..objects import METADATA, EmergeFile, EmergeObject, Pointer
 from ..operations import Transport, Wire

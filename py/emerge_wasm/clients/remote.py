@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
+from ..codec import native
 from ..errors import Invalid
 from ..operations import TABLE, Operation, Operations, Transport, Wire
 from ..paths import split_path
@@ -19,6 +20,9 @@ T = TypeVar("T")
 
 AT_ONCE = 192
 """Most calls of one client under way; more wait here, since a relay refuses those beyond 256 (streams count too)."""
+
+_VALUES = frozenset({"aggregate", "cat", "diff", "query", "run", "runstream"})
+"""Operations whose results hold values of objects."""
 
 _PATHS = frozenset({"path", "source", "target", "first", "second"})
 
@@ -49,7 +53,8 @@ class Remote:
     async def _call(self, row: Operation, args: tuple[object, ...]) -> object:
         try:
             async with self._turns.semaphore:
-                return await self._transport.call(row.name, list(args), self._context or None)
+                result = await self._transport.call(row.name, list(args), self._context or None)
+            return native(result) if row.name in _VALUES else result
         except Invalid:
             _check_paths(row, args)
             raise
@@ -58,7 +63,7 @@ class Remote:
         items = self._transport.stream(row.name, list(args), self._context or None)
         try:
             async for item in items:
-                yield item
+                yield native(item) if row.name in _VALUES else item
         except Invalid:
             _check_paths(row, args)
             raise

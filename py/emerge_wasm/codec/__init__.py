@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from .decode import decode
 from .encode import encode
-from .literal import read_literal, show
+from .literal import read_literal
+from .native import native
 from .projection import plain
+from .record_maker import RecordMaker
 from .references import bundles_in, references_in
 from .state import pack_state, unpack_state
+from .text import show
 from .value import DEPTH_LIMIT, SIZE_LIMIT, Record, Reference, class_name_of
 
 __all__ = [
     "DEPTH_LIMIT",
     "SIZE_LIMIT",
     "Record",
+    "RecordMaker",
     "Reference",
     "bundles_in",
     "class_name_of",
     "decode",
     "encode",
+    "native",
     "pack_state",
     "plain",
     "read_literal",

@@ -5,7 +5,7 @@ Each class is looked at once. Imports nothing but the standard library.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -23,6 +23,7 @@ class ClassAttributes:
     defaults: tuple[tuple[str, object, Callable[[], object] | None], ...]
 
 
+_OF_GENERICS = "__orig_class__"  # what `Box[int](…)` leaves in an instance: a type, which only type checkers read
 _KNOWN: WeakKeyDictionary[type, ClassAttributes] = WeakKeyDictionary()
 
 
@@ -39,15 +40,30 @@ def _look_at(cls: type) -> ClassAttributes:
     caches: set[str] = set()
     for base in reversed(cls.__mro__):
         own = vars(base).get("__slots__", ())
-        slots += [own] if isinstance(own, str) else own
+        slots += [_mangled(name, base) for name in ([own] if isinstance(own, str) else own)]
         caches = {name for name in caches if name not in vars(base)}
         caches |= {name for name, value in vars(base).items() if isinstance(value, cached_property)}
     kept = tuple(name for name in dict.fromkeys(slots) if name not in ("__dict__", "__weakref__"))
-    defaults = []
+    return ClassAttributes(kept, frozenset(caches), tuple(_defaults(cls)))
+
+
+def _mangled(name: str, cls: type) -> str:
+    """Return the name under which instances have the slot of a class."""
+    private = name.startswith("__") and not name.endswith("__")
+    return f"_{cls.__name__.lstrip('_')}{name}" if private else name
+
+
+def _defaults(cls: type) -> Iterator[tuple[str, object, Callable[[], object] | None]]:
     for field in fields(cls) if is_dataclass(cls) else ():
         factory = None if field.default_factory is MISSING else field.default_factory
-        defaults.append((field.name, None if field.default is MISSING else field.default, factory))
-    return ClassAttributes(kept, frozenset(caches), tuple(defaults))
+        yield field.name, None if field.default is MISSING else field.default, factory
+
+
+def has_fields(cls: type) -> bool:
+    """Tell whether instances of a class are stored by their fields: a dataclass, an attrs class, a pydantic model."""
+    return (
+        hasattr(cls, "__dataclass_fields__") or hasattr(cls, "__attrs_attrs__") or hasattr(cls, "__pydantic_fields__")
+    )
 
 
 def state_of(obj: object, hidden: frozenset[str] = frozenset()) -> dict[str, object]:
@@ -58,4 +74,5 @@ def state_of(obj: object, hidden: frozenset[str] = frozenset()) -> dict[str, obj
     for name in known.slots:
         if name not in skip and hasattr(obj, name):
             state[name] = getattr(obj, name)
+    state.pop(_OF_GENERICS, None)
     return state

@@ -1,46 +1,51 @@
 """Decode bytes to values. Any bytes give a value or one of two errors: Invalid, LimitExceeded.
 
 The work of msgpack is bounded here: a length is believed only when that many bytes are there, an extension within an
-extension is counted, and the result is no deeper than DEPTH_LIMIT.
+extension is counted, and the result is no deeper than DEPTH_LIMIT, where the depth of what is shared is counted anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import date, datetime, time, timedelta
+from collections import deque
+from collections.abc import Callable, Iterable, Set, Sized
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
-from typing import Any
+from types import SimpleNamespace
 from uuid import UUID
 
 from msgpack import StackError
 
 from ..errors import EmergeError, Invalid, LimitExceeded
 from .msgpack_engine import engine
-from .value import DEPTH_LIMIT, SIZE_LIMIT, Ext, Record, Reference
+from .record_maker import RecordMaker
+from .standard import CONTAINERS, NAMES, PLAIN, fill, pairs_of
+from .value import DEPTH_LIMIT, SIZE_LIMIT, Ext, Record, Reference, Value
+from .zone import named_zone
 
 ReadExtension = Callable[["Decoder", bytes], object]
-MakeRecord = Callable[[str, str, dict[str, Any]], object]
-"""Makes the value of a nested record from its class name, bundle hash and fields."""
-
 _LONG_HEADS = b"\xdc\xdd\xde\xdf"  # arrays and maps that name a length of 2 or 4 bytes
 _HEADS = bytes(range(0x80, 0xA0)) + _LONG_HEADS + b"\xc7\xc8\xc9\xd4\xd5\xd6\xd7\xd8"
 _NOT_LONG_HEADS = bytes(set(range(256)) - set(_LONG_HEADS))
 _NOT_HEADS = bytes(set(range(256)) - set(_HEADS))
 _BELIEVED = 1 << 20  # bytes that msgpack may reserve for lengths not yet checked
 SAME_HASH = 100
-Container = list[object] | dict[object, object] | tuple[object, ...] | set[object] | frozenset[object] | Record
-_CONTAINERS = (list, dict, tuple, set, frozenset, Record)
-_CONTAINER_SET = frozenset(_CONTAINERS)
+_CONTAINERS = frozenset({list, dict, tuple, set, frozenset, Record, *(kind for kind, _ in CONTAINERS.values())})
+_PLAIN_KEYS = frozenset({type(None), bool, int, float, str, bytes})
 
 
 class Decoder:
-    """Decodes one message. `make_record` makes the value of a nested record."""
+    """Decodes one message. `maker` makes the values of nested records."""
 
-    def __init__(self, make_record: MakeRecord = Record) -> None:
-        self.make_record = make_record
+    shells: list[Value] | None = None  # of the graph that is being read
+    are_shells = False  # what is read now is one
+    later: list[tuple[Value, list[Value]]] | None = None  # sets and maps to fill when their keys are whole
+    shared: Set[int] = frozenset()  # the ids of all shells
+
+    def __init__(self, maker: RecordMaker) -> None:
+        self.maker = maker
         self.level = 0
 
-    def read(self, data: bytes) -> Any:
+    def read(self, data: bytes) -> Value:
         """Return the value of a message that must be complete, with nothing behind it."""
         if self.level > DEPTH_LIMIT:
             raise too_deep()
@@ -58,17 +63,99 @@ class Decoder:
             raise Invalid(f"it holds extension type {code}, which is not known", remedy="update this Emerge")
         return read(self, data)
 
-    def items(self, data: bytes) -> list[Any]:
+    def items(self, data: bytes) -> list[Value]:
         value = self.read(data)
         if type(value) is not list:
             raise Invalid("an extension holds no array")
         return value
 
     def map(self, data: bytes) -> dict[object, object]:
-        flat = self.items(data)
-        if len(flat) % 2:
+        found: dict[object, object] = {}
+        self.put(found, self.items(data))
+        return found
+
+    def put(self, container: Value, held: list[Value]) -> Value:
+        """Fill a container; one with keys waits while these may still be blank."""
+        if isinstance(container, (list, deque)):
+            fill(container, held)
+            return container
+        keys = held if isinstance(container, set) else held[::2]
+        if not isinstance(container, set) and len(held) % 2:
             raise Invalid("a map has a key without a value")
-        return dict(zip(self.spread(flat[::2]), flat[1::2], strict=True))
+        if self.later is not None and not _PLAIN_KEYS.issuperset(map(type, keys)):
+            self.later.append((container, held))
+            return container
+        self.spread(keys)
+        fill(container, held)
+        check_apart(container if isinstance(container, set) else pairs_of(container), keys)
+        return container
+
+    def frozen(self, data: bytes) -> frozenset[object]:
+        items = self.items(data)
+        found = frozenset(self.spread(items))
+        check_apart(found, items)
+        return found
+
+    def standard(self, data: bytes) -> object:
+        name, *rest = self.items(data)
+        if name in PLAIN:
+            return PLAIN[name][1].make(*rest)
+        *settings, held = rest
+        if name not in CONTAINERS or type(held) is not list:
+            raise Invalid(f"it holds a {str(name)[:40]}, which is not known", remedy="update this Emerge")
+        kind = CONTAINERS[name][1]
+        if name == "SimpleNamespace" and not all(type(key) is str for key in held[::2]):
+            raise Invalid("a namespace has a name that is not text")
+        return self.put(kind.empty(*settings), held)
+
+    # --- values that are met more than once
+    def graph(self, data: bytes) -> object:
+        outer = self.shells, self.later
+        self.shells, self.later = [], []
+        try:
+            first, *fillings, last = self.items(data)
+            self._read_shells(first, len(fillings))
+            for shell, filling in zip(self.shells, fillings, strict=True):
+                self._fill(shell, self._read_part(filling))
+            waiting, self.later = self.later, None
+            for container, held in waiting:
+                self.put(container, held)
+            return self._read_part(last)
+        finally:
+            self.shells, self.later = outer
+
+    def _read_shells(self, data: bytes, number: int) -> None:
+        self.are_shells = True
+        try:
+            self.shells = self.items(data)
+        finally:
+            self.are_shells = False
+        self.shared |= {id(shell) for shell in self.shells}
+        if len(self.shells) != number:
+            raise Invalid("a graph has not as many fillings as shells")
+
+    def _read_part(self, data: bytes) -> object:
+        value = self.read(data)
+        check_depth(value, data, self.shared)
+        return value
+
+    def _fill(self, shell: Value, filling: Value) -> None:
+        kind = type(shell)
+        if filling is None:
+            return
+        if type(filling) is list and (kind in (list, dict, set) or (kind in NAMES and NAMES[kind] in CONTAINERS)):
+            self.put(shell, filling)
+        elif type(filling) is dict and kind not in NAMES:
+            check_names(filling)
+            self.maker.fill(shell, filling)
+        else:
+            raise Invalid(f"a {kind.__name__} is filled with a {type(filling).__name__}")
+
+    def back(self, data: bytes) -> object:
+        number = int.from_bytes(data, "big")
+        if self.shells is None or self.are_shells or number >= len(self.shells):
+            raise Invalid("it refers to a shared value that is not there")
+        return self.shells[number]
 
     def spread(self, keys: list[object]) -> list[object]:
         """Refuse keys that were chosen to have the same hash: to put n of them into a map or set takes n * n steps.
@@ -85,9 +172,22 @@ class Decoder:
         name, bundle, fields = self.items(data)
         if type(name) is not str or type(bundle) is not str or type(fields) is not dict:
             raise Invalid("a record is not [name, hash, fields]")
-        if not all(type(key) is str for key in fields):
-            raise Invalid("a record has a field whose name is not text")
-        return self.make_record(name, bundle, fields)
+        check_names(fields)
+        return (self.maker.blank if self.are_shells else self.maker.make)(name, bundle, fields)
+
+    def reference(self, data: bytes) -> object:
+        return Reference(data.decode()) if data else self.maker.root()
+
+
+def check_apart(found: Sized, keys: list[Value]) -> None:
+    """Refuse records that only their class can tell apart, rather than lose one."""
+    if len(found) != len(keys) and Record in map(type, keys):
+        raise Invalid("a set or map holds instances that only their class can tell apart", remedy="keep them in a list")
+
+
+def check_names(fields: dict[object, object]) -> None:
+    if not all(type(key) is str for key in fields):
+        raise Invalid("a record has a field whose name is not text")
 
 
 def too_deep() -> LimitExceeded:
@@ -114,31 +214,41 @@ def check_lengths(data: bytes) -> None:
         unpacker.skip()
 
 
-def check_depth(value: object, data: bytes) -> None:
-    """Refuse a decoded value that is deeper than DEPTH_LIMIT; a flat map is not, few container bytes cannot be."""
-    if type(value) is dict and _CONTAINER_SET.isdisjoint(map(type, value.values())):
+def check_depth(value: object, data: bytes, shared: Set[int] = frozenset()) -> None:
+    """Refuse a decoded value that is deeper than DEPTH_LIMIT; a flat map is not, few container bytes cannot be.
+
+    What is shared counts for itself.
+    """
+    if type(value) is dict and _CONTAINERS.isdisjoint(map(type, value.values())):
         return  # its keys are texts: other ones come as an extension
     if len(data.translate(None, _NOT_HEADS)) <= DEPTH_LIMIT:
         return
     level = [value]
     for _ in range(DEPTH_LIMIT):
-        level = [item for container in level if isinstance(container, _CONTAINERS) for item in _children(container)]
+        level = [
+            item
+            for container in level
+            if type(container) in _CONTAINERS
+            for item in _children(container)
+            if id(item) not in shared
+        ]
         if not level:
             return
     raise too_deep()
 
 
-def _children(container: Container) -> Iterable[object]:
+def _children(container: Value) -> Iterable[object]:
     held: Iterable[object]
     if isinstance(container, Record):
         held = container.fields.values()
-    elif isinstance(container, dict):
-        held = [*container.keys(), *container.values()]
+    elif isinstance(container, (dict, SimpleNamespace)):
+        pairs = pairs_of(container)
+        held = [*pairs.keys(), *pairs.values()]
     else:
         held = container
-    if _CONTAINER_SET.isdisjoint(map(type, held)):
+    if _CONTAINERS.isdisjoint(map(type, held)):
         return ()
-    return [item for item in held if type(item) in _CONTAINER_SET]
+    return [item for item in held if type(item) in _CONTAINERS]
 
 
 def _complex(decoder: Decoder, data: bytes) -> complex:
@@ -163,6 +273,33 @@ def _decimal(decoder: Decoder, data: bytes) -> Decimal:
     return value
 
 
+def _span(value: Value) -> timedelta | None:
+    if value is None:
+        return None
+    days, seconds, microseconds = value
+    if {type(days), type(seconds), type(microseconds)} != {int}:
+        raise Invalid("an offset is not three integers")
+    return timedelta(days, seconds, microseconds)
+
+
+def _zone_of(zone: Value, offset: timedelta | None = None) -> tzinfo | None:
+    if zone is None:
+        return None
+    if type(zone) is str:
+        return named_zone(zone, offset)
+    span, name = zone
+    fixed = _span(span)
+    if fixed is None:
+        raise Invalid("a time zone has no offset")
+    return timezone(fixed) if name is None else timezone(fixed, name)
+
+
+def _moment(decoder: Decoder, data: bytes) -> datetime | time:
+    text, fold, zone, offset = decoder.items(data)
+    found = (datetime if "T" in text else time).fromisoformat(text)
+    return found.replace(fold=fold, tzinfo=_zone_of(zone, _span(offset)))
+
+
 def _iso(kind: type[datetime] | type[date] | type[time]) -> ReadExtension:
     def read(decoder: Decoder, data: bytes) -> date | time:
         return kind.fromisoformat(data.decode("ascii"))
@@ -173,8 +310,8 @@ def _iso(kind: type[datetime] | type[date] | type[time]) -> ReadExtension:
 _READ: dict[int, ReadExtension] = {
     Ext.BIG_INT: lambda d, data: int.from_bytes(data, "big", signed=True),
     Ext.TUPLE: lambda d, data: tuple(d.items(data)),
-    Ext.SET: lambda d, data: set(d.spread(d.items(data))),
-    Ext.FROZENSET: lambda d, data: frozenset(d.spread(d.items(data))),
+    Ext.SET: lambda d, data: d.put(set(), d.items(data)),
+    Ext.FROZENSET: Decoder.frozen,
     Ext.MAP: Decoder.map,
     Ext.COMPLEX: _complex,
     Ext.DECIMAL: _decimal,
@@ -184,12 +321,20 @@ _READ: dict[int, ReadExtension] = {
     Ext.TIME: _iso(time),
     Ext.TIMEDELTA: _timedelta,
     Ext.RECORD: Decoder.record,
-    Ext.REFERENCE: lambda d, data: Reference(data.decode()),
+    Ext.REFERENCE: Decoder.reference,
+    Ext.MOMENT: _moment,
+    Ext.ZONE: lambda d, data: _zone_of(d.read(data)),
+    Ext.STANDARD: Decoder.standard,
+    Ext.GRAPH: Decoder.graph,
+    Ext.BACK: Decoder.back,
 }
 
 
-def decode(data: bytes, *, limit: int = SIZE_LIMIT, make_record: MakeRecord = Record) -> Any:
-    """Decode the value that `encode` wrote. No code is run: a nested dataclass becomes what `make_record` returns.
+RECORDS = RecordMaker()
+
+
+def decode(data: bytes, *, limit: int = SIZE_LIMIT, maker: RecordMaker = RECORDS) -> Value:
+    """Decode the value that `encode` wrote. No code is run: a nested dataclass becomes what `maker` makes.
 
     Raises:
         Invalid: the bytes are not exactly one well-formed value.
@@ -201,8 +346,9 @@ def decode(data: bytes, *, limit: int = SIZE_LIMIT, make_record: MakeRecord = Re
         data = bytes(data)
     if len(data) > limit:
         raise LimitExceeded(f"the message has {len(data)} bytes", remedy=f"the limit is {limit}", limit="size")
+    decoder = Decoder(maker)
     try:
-        value = Decoder(make_record).read(data)
+        value = decoder.read(data)
     except EmergeError:
         raise
     except (StackError, RecursionError):
@@ -210,5 +356,5 @@ def decode(data: bytes, *, limit: int = SIZE_LIMIT, make_record: MakeRecord = Re
     except Exception as error:  # msgpack, datetime and Decimal raise many kinds for bad bytes
         reason = str(error) or type(error).__name__
         raise Invalid(f"the bytes are not a valid message: {reason[:200]}", remedy="send them again, whole") from None
-    check_depth(value, data)
+    check_depth(value, data, decoder.shared)
     return value

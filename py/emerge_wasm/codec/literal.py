@@ -1,21 +1,24 @@
-"""Show values as text that people read and type: Python literals and a few constructors. Reading runs no code."""
+"""Read values that people type as Python literals and a few constructors (`text.py` shows them so). No code is run."""
 
 from __future__ import annotations
 
 import ast
 import tokenize
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import is_dataclass
+from array import array
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from enum import Enum
+from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any, TypeVar
 from uuid import UUID
 
 from ..errors import Invalid, LimitExceeded
-from .attributes import state_of
+from .standard import FACTORIES, PLAIN, TEXTS
 from .syntax_depth import check_nesting
-from .value import DEPTH_LIMIT, Record, Reference, class_name_of
+from .value import DEPTH_LIMIT, Reference
+from .zone import named_zone
 
 V = TypeVar("V")
 
@@ -23,69 +26,18 @@ TEXT_LIMIT = 4 * 1024 * 1024
 """Characters that `read_literal` takes."""
 
 
-def show(value: object) -> str:
-    """Show a value as Python text that `read_literal` reads back, except records and instances: `Name(…)`."""
-    write = _SHOW.get(type(value))
-    if write:
-        return write(value)
-    kind = type(value)
-    if isinstance(value, Enum):
-        return f"{class_name_of(kind)}.{value.name}"
-    if isinstance(value, tuple) and hasattr(kind, "_fields"):
-        return _call(class_name_of(kind), dict(zip(kind._fields, value, strict=True)))
-    return _call(class_name_of(kind), state_of(value)) if is_dataclass(kind) else repr(value)
+def _of(make: Callable[..., object], *kinds: type) -> Callable[..., object]:
+    """Return a constructor that takes arguments of these types only: others may make it work without end."""
+
+    def made(*args: object, **named: object) -> object:
+        if any(type(item) not in kinds for item in (*args, *named.values())):
+            raise TypeError(f"it takes {', '.join(kind.__name__ for kind in kinds)}")
+        return make(*args, **named)
+
+    return made
 
 
-def _call(name: str, fields: dict[str, object]) -> str:
-    return f"{name}({', '.join(f'{key}={show(item)}' for key, item in fields.items())})"
-
-
-def _join(values: Iterable[object]) -> str:
-    return ", ".join(show(item) for item in values)
-
-
-def _int(value: int) -> str:
-    return str(value) if value.bit_length() < 4096 else hex(value)  # Python refuses to write long decimal integers
-
-
-def _set(value: Collection[object]) -> str:
-    return "{" + ", ".join(sorted(show(item) for item in value)) + "}" if value else "set()"
-
-
-def _frozenset(value: Collection[object]) -> str:
-    return f"frozenset({_set(value) if value else ''})"
-
-
-def _moment(value: datetime | time) -> str:
-    offset = value.utcoffset()
-    fixed = value.replace(tzinfo=None if offset is None else timezone(offset), fold=0)
-    return _bare(fixed)
-
-
-def _bare(value: object) -> str:
-    return repr(value).replace("datetime.", "")
-
-
-_SHOW: dict[type, Callable[[Any], str]] = {
-    int: _int,
-    list: lambda value: f"[{_join(value)}]",
-    tuple: lambda value: f"({_join(value)}{',' if len(value) == 1 else ''})",
-    set: _set,
-    frozenset: _frozenset,
-    dict: lambda value: "{" + ", ".join(f"{show(key)}: {show(item)}" for key, item in value.items()) + "}",
-    bytearray: lambda value: repr(bytes(value)),
-    complex: lambda value: f"complex({value.real!r}, {value.imag!r})",
-    Decimal: lambda value: f"Decimal('{value}')",
-    UUID: lambda value: f"UUID('{value}')",
-    datetime: _moment,
-    time: _moment,
-    date: _bare,
-    timedelta: _bare,
-    Reference: lambda value: f"Reference({value.uuid!r})",
-    Record: lambda value: _call(value.class_name, value.fields),
-}
-
-_NAMES: dict[str, object] = {"nan": float("nan"), "inf": float("inf"), "timezone.utc": UTC}
+_NAMES: dict[str, object] = {"nan": float("nan"), "inf": float("inf"), "timezone.utc": UTC, "Ellipsis": ...}
 _CALLS: dict[str, Callable[..., object]] = {
     "set": set,
     "frozenset": frozenset,
@@ -101,8 +53,19 @@ _CALLS: dict[str, Callable[..., object]] = {
     "timedelta": timedelta,
     "timezone": timezone,
     "Reference": Reference,
+    "ZoneInfo": _of(named_zone, str),
+    "array": _of(array, str, list),
+    "bytearray": _of(bytearray, bytes),
+    "Counter": _of(Counter, dict),
+    "deque": _of(deque, list, int, type(None)),
+    "Fraction": _of(Fraction, int),
+    "OrderedDict": _of(OrderedDict, dict),
+    "range": _of(range, int),
+    "slice": _of(slice, int, type(None)),
+    "SimpleNamespace": SimpleNamespace,
+    **{name: _of(PLAIN[name][1].make, str) for name in TEXTS},
 }
-_PREFIXES = ("datetime.", "decimal.", "uuid.")
+_PREFIXES = ("datetime.", "decimal.", "uuid.", "collections.", "fractions.", "zoneinfo.", "pathlib.", "ipaddress.")
 
 
 def read_literal(text: str) -> Any:
@@ -171,6 +134,8 @@ def _look_up(table: Mapping[str, V], node: ast.expr, what: str) -> V:
 
 
 def _call_of(node: ast.Call, depth: int) -> object:
+    if ast.unparse(node.func) in ("defaultdict", "collections.defaultdict"):
+        return _defaultdict(node, depth)
     make = _look_up(_CALLS, node.func, "call")
     if any(isinstance(item, ast.Starred) for item in node.args) or any(item.arg is None for item in node.keywords):
         raise ValueError("* is an expression")
@@ -179,3 +144,17 @@ def _call_of(node: ast.Call, depth: int) -> object:
     if make is Reference and [type(item) for item in (*args, *named.values())] != [str]:
         raise ValueError("a Reference takes the text of a uuid")
     return make(*args, **named)
+
+
+def _defaultdict(node: ast.Call, depth: int) -> object:
+    """Read a defaultdict: its factory is the name of a type, or None."""
+    match node.args:
+        case [ast.Name(id=str() as name), ast.Dict() as held] if name in FACTORIES:
+            factory: Callable[[], object] | None = FACTORIES[name]
+        case [ast.Constant(value=None), ast.Dict() as held]:
+            factory = None
+        case _:
+            raise ValueError("a defaultdict takes the name of a type, and a map")
+    made: defaultdict[object, object] = defaultdict(factory)
+    made.update((_key(key, depth), _read(item, depth + 1)) for key, item in zip(held.keys, held.values, strict=True))
+    return made

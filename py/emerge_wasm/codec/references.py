@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from .decode import decode
+from .encoder import PLAIN
+from .graph import parts_of
 from .value import Ext, Record, Reference
 
 _NONE: frozenset[bytes] = frozenset()
@@ -22,19 +24,16 @@ def references_in(state: bytes) -> frozenset[bytes]:
 
 
 def _walk(value: object) -> Iterator[Reference | Record]:
-    """Yield every reference and record in a value."""
-    if isinstance(value, Reference):
-        yield value
-    elif isinstance(value, Record):
-        yield value
-        yield from _walk(value.fields)
-    elif isinstance(value, dict):
-        for key, held in value.items():
-            yield from _walk(key)
-            yield from _walk(held)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for held in value:
-            yield from _walk(held)
+    """Yield every reference and record in a value, once."""
+    met: dict[int, object] = {}
+    pending = [value]
+    while pending:
+        held = pending.pop()
+        if id(held) not in met:
+            met[id(held)] = held
+            if isinstance(held, (Reference, Record)):
+                yield held
+            pending += [part for _, part in parts_of(held) if type(part) not in PLAIN]
 
 
 def _uuid_of(reference: Reference) -> bytes | None:

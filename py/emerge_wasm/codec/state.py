@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, Flag
-from typing import Any
 
 from ..errors import Invalid
 from ..objects import METADATA
 from .attributes import attributes_of, state_of
 from .decode import decode
-from .encode import PLAIN, BundleOf, encode
+from .encode import encode
+from .encoder import PLAIN, BundleOf
+from .foreign import is_foreign_name
 from .msgpack_engine import engine
-from .value import Record
+from .native import PackageMaker
+from .value import Fields, Record, Value
 
 ClassOf = Callable[[str, str], type]
 """Gives the class of a nested record by its bundle hash and name."""
@@ -34,10 +36,10 @@ def pack_state(obj: object, bundle_of: BundleOf) -> bytes:
             return engine.packb(state)
         except (OverflowError, UnicodeEncodeError):
             pass
-    return encode(state, bundle_of=bundle_of)
+    return encode(state, bundle_of=bundle_of, root=obj)
 
 
-def unpack_state(data: bytes, cls: type, class_of: ClassOf) -> Any:
+def unpack_state(data: bytes, cls: type, class_of: ClassOf) -> Value:
     """Make an instance of `cls` with this state; its `__init__` and `__post_init__` do not run.
 
     Missing fields take their default, or None when they have none. Unknown ones become attributes, so they are
@@ -47,13 +49,36 @@ def unpack_state(data: bytes, cls: type, class_of: ClassOf) -> Any:
         Invalid: the bytes are no state, or do not fit the class.
     """
 
-    def make(name: str, bundle: str, fields: dict[str, object]) -> object:
-        return build(class_of(bundle, name), fields)
-
-    state = decode(data, make_record=make)
+    root = _blank(cls)
+    state = decode(data, maker=InstanceMaker(class_of, root))
     if type(state) is not dict:
         raise Invalid(f"a state is a map, not {type(state).__name__}")
-    return _instance(cls, {name: value for name, value in state.items() if name not in _HIDDEN})
+    return _fill(root, {name: value for name, value in state.items() if name not in _HIDDEN})
+
+
+class InstanceMaker(PackageMaker):
+    """Makes instances of the classes of nested records; `root` is the object whose state is read."""
+
+    def __init__(self, class_of: ClassOf, root: object = None) -> None:
+        self.kind = Record
+        self.class_of = class_of
+        self._root = root
+
+    def make(self, name: str, bundle: str, fields: Fields) -> object:
+        if is_foreign_name(name, bundle):
+            return super().make(name, bundle, fields)
+        return build(self.class_of(bundle, name), fields)
+
+    def blank(self, name: str, bundle: str, fields: Fields) -> object:
+        if is_foreign_name(name, bundle):
+            return super().blank(name, bundle, fields)
+        return _blank(self.class_of(bundle, name))
+
+    def fill(self, blank: Value, fields: Fields) -> None:
+        super().fill(blank, fields) if type(blank) is Record else _fill(blank, fields)
+
+    def root(self) -> object:
+        return super().root() if self._root is None else self._root
 
 
 def build(cls: type, fields: dict[str, object]) -> object:
@@ -64,23 +89,28 @@ def build(cls: type, fields: dict[str, object]) -> object:
         if issubclass(cls, Enum):
             return cls[str(fields["name"])]
         if issubclass(cls, tuple):
-            kind: Any = cls  # a named tuple
+            kind: Value = cls  # a named tuple
             return kind._make(fields[name] for name in kind._fields)
     except (KeyError, ValueError, AttributeError) as error:
         raise Invalid(f"{cls.__name__} has no member for {Record(cls.__name__, '', fields)}: {error}") from None
-    return _instance(cls, fields)
+    return _fill(_blank(cls), fields)
 
 
-def _instance(cls: type, state: dict[str, object]) -> object:
-    known = attributes_of(cls)
+def _blank(cls: type) -> Value:
+    """Make an instance without attributes."""
+    try:
+        new: Value = cls.__new__
+        return new(cls)
+    except TypeError as error:
+        raise Invalid(f"no {cls.__name__} can be made: {error}") from None
+
+
+def _fill(obj: Value, state: dict[str, object]) -> Value:
+    """Set the attributes of a blank instance."""
+    known = attributes_of(type(obj))
     for name, default, factory in known.defaults:
         if name not in state:
             state[name] = default if factory is None else factory()
-    try:
-        new: Any = cls.__new__
-        obj = new(cls)
-    except TypeError as error:
-        raise Invalid(f"no {cls.__name__} can be made: {error}") from None
     attributes = getattr(obj, "__dict__", None)
     for name in known.slots:
         if name in state:

@@ -5,6 +5,7 @@ Imports nothing but the standard library.
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -14,6 +15,13 @@ DEPTH_LIMIT = 64
 
 SIZE_LIMIT = 64 * 1024 * 1024
 """Bytes of one encoded value."""
+
+
+Value = Any
+"""A value of a type that only running code knows: of a user's class, or of a package."""
+
+Fields = dict[str, Value]
+"""The fields of a record, by name."""
 
 
 class Ext(IntEnum):
@@ -32,7 +40,12 @@ class Ext(IntEnum):
     TIME = 11  # likewise
     TIMEDELTA = 12  # [days, seconds, microseconds]
     RECORD = 13  # [class name, bundle hash, fields]
-    REFERENCE = 14  # the uuid's text
+    REFERENCE = 14  # the uuid's text; "" is the object whose state it is in
+    MOMENT = 15  # [ISO 8601 text without zone, fold, zone or nil, seconds from UTC or nil]: a datetime or time
+    ZONE = 16  # the key of a ZoneInfo, or [[days, seconds, microseconds], name or nil] of a timezone
+    STANDARD = 17  # [name, …]: a value of the standard library, see `standard.py`
+    GRAPH = 18  # [shells, filling, filling …, value], each encoded on its own: values met more than once
+    BACK = 19  # a number, big-endian: the shell of that number in the graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +55,51 @@ class Reference:
     uuid: str
 
 
-@dataclass(frozen=True, slots=True, eq=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """A nested dataclass, named tuple or Enum member as data, without its class.
+    """A nested dataclass, named tuple or Enum member as data, without its class; or a value of a package (NumPy's
+    arrays) that is not here, with the name that package gives it and no bundle.
 
     `bundle` is the hash of its class bundle. A dataclass or named tuple has its fields by name; an Enum member
-    has `name`, a Flag `value`.
+    has `name`, a Flag `value`. Records may hold each other.
     """
 
     class_name: str
     bundle: str
-    fields: dict[str, Any]
+    fields: Fields
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not Record:
+            return NotImplemented
+        if self is other:
+            return True
+        if (self.class_name, self.bundle) != (other.class_name, other.bundle) or len(self.fields) != len(other.fields):
+            return False
+        met = _COMPARED.get()
+        if met is None:
+            token = _COMPARED.set({})
+            try:
+                return self == other
+            finally:
+                _COMPARED.reset(token)
+        pair = (id(self), id(other))
+        if pair in met:
+            return True  # under way or equal: what differs elsewhere is found there
+        met[pair] = None
+        equal = self.fields == other.fields
+        while not equal and met.popitem()[0] != pair:
+            pass  # what was found equal on the way counted on this
+        return equal
 
     def __hash__(self) -> int:
-        try:
-            return hash((self.class_name, self.bundle, tuple(self.fields.items())))
-        except TypeError:  # a list or map among the fields
-            return hash((self.class_name, self.bundle, tuple(self.fields)))
+        """Hash the fields that cannot lead back to it."""
+        plain = tuple((name, held) for name, held in self.fields.items() if type(held) in _HASHED)
+        return hash((self.class_name, self.bundle, plain))
+
+
+_HASHED = frozenset({type(None), bool, int, float, str, bytes})
+_COMPARED: ContextVar[dict[tuple[int, int], None] | None] = ContextVar("compared records", default=None)
+"""Pairs of records that the comparison under way has met, in that order."""
 
 
 def class_name_of(cls: type) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from ..codec import Record, Reference
+from ..codec import RecordMaker, decode, encode
 from ..errors import EmergeError
 from .shape import Shape, known_shape
 
@@ -82,6 +82,16 @@ class Nested(_Closed):  # type: ignore[misc]  # its base is made from a table
             raise NeedsCode(f"whether two {self.class_name} are equal is up to their class")
 
 
+class NestedMaker(RecordMaker):
+    """Makes Nested instances where bytes are decoded."""
+
+    def __init__(self) -> None:
+        super().__init__(Nested)
+
+    def root(self) -> object:
+        raise NeedsCode("the state leads back to its object")
+
+
 def missing(shape: Shape, name: str) -> object:
     """Return the attribute of an instance whose state lacks it.
 
@@ -96,16 +106,6 @@ def missing(shape: Shape, name: str) -> object:
     raise AttributeError(f"{shape.name!r} object has no attribute {name!r}")
 
 
-_PLAIN = frozenset({type(None), bool, int, float, str, bytes, Reference})
-
-
 def nest(value: object) -> object:
     """Return a decoded value with its records as Nested ones."""
-    kind = type(value)
-    if kind in _PLAIN:
-        return value
-    if isinstance(value, Record):
-        return Nested(value.class_name, value.bundle, {key: nest(item) for key, item in value.fields.items()})
-    if isinstance(value, dict):
-        return {nest(key): nest(item) for key, item in value.items()}
-    return type(value)(map(nest, value)) if isinstance(value, list | tuple | set | frozenset) else value
+    return decode(encode(value), maker=NestedMaker())

@@ -19,7 +19,7 @@ from .derive import RangeDeriver
 from .exact_range import ExactRange, exact_ranges
 from .key_range import Everything, RangeSet
 from .maker import MAKERS
-from .nested import NeedsCode, Nested
+from .nested import NeedsCode, NestedMaker
 from .row import Read, Row
 from .shape import Shape, learn
 
@@ -153,7 +153,7 @@ def _values(data: object) -> tuple[dict[str, object], str]:
     if type(data) is not bytes:
         raise Invalid("the values of an expression are not encoded", remedy="send what the codec writes")
     try:
-        values = decode(data, make_record=Nested)
+        values = decode(data, maker=NestedMaker())
     except NeedsCode:
         return {}, "it captured a set or map of instances"
     if type(values) is not dict or not all(type(key) is str for key in values):

@@ -9,7 +9,7 @@ from typing import Any
 from ..codec import decode
 from ..errors import Invalid
 from ..objects import METADATA
-from .nested import NeedsCode, Nested, missing, nest
+from .nested import NeedsCode, NestedMaker, missing, nest
 from .shape import Shape
 
 HIDDEN = frozenset(METADATA)
@@ -53,7 +53,7 @@ class Row:
 
 def _decoded(state: bytes | dict[str, Any]) -> dict[str, Any]:
     if not isinstance(state, dict):
-        found = decode(state, make_record=Nested)
+        found = decode(state, maker=NestedMaker())
         if type(found) is not dict:
             raise Invalid(f"a state is a map, not {type(found).__name__}")
         return found

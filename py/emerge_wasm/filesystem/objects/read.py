@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from functools import lru_cache
 from itertools import accumulate
+from types import SimpleNamespace
 from typing import Any
 
 from ...bundles import parse
@@ -94,8 +96,11 @@ def readings(path: str) -> list[tuple[str, list[str]]]:
 
 async def _reach(core: Core, context: Context, value: object, properties: list[str], path: str, as_of: str) -> object:
     """Follow properties from a value, through references into other objects."""
+    root = value
     for number, property in enumerate(properties):
-        if isinstance(value, Reference):
+        if isinstance(value, Reference) and not value.uuid:  # the state leads back to its object
+            value = root
+        elif isinstance(value, Reference):
             target = f"/{REGISTRY}/{value.uuid}"
             try:
                 found = await find(core, context, target, "r", as_of=as_of)
@@ -105,15 +110,17 @@ async def _reach(core: Core, context: Context, value: object, properties: list[s
                 onwards: Any = core.dispatch("cat", [".".join([target, *properties[number:]]), 0, as_of], context)
                 return await onwards  # on a node, the object may be on another one
             state = decode(await load_state(core, found.entry, found.path))
-            value = {**found.entry.wire(found.directory, core.node), **state}
+            root = value = {**found.entry.wire(found.directory, core.node), **state}
         value = _member(value, property, ".".join([path, *properties[:number]]))
     return value
 
 
 def _member(value: Any, name: str, path: str) -> Any:
-    fields = value.fields if isinstance(value, Record) else value
+    fields = value.fields if isinstance(value, Record) else vars(value) if isinstance(value, SimpleNamespace) else value
     try:
-        return fields[int(name)] if isinstance(fields, (list, tuple)) else fields[name]
+        if isinstance(fields, dict) and name not in fields:  # a defaultdict would make it
+            raise KeyError(name)
+        return fields[int(name)] if isinstance(fields, (list, tuple, deque)) else fields[name]
     except (LookupError, TypeError, ValueError):
         known = list(fields) if isinstance(fields, dict) else range(len(fields)) if isinstance(fields, list) else []
         remedy = f"it has: {', '.join(map(str, known))}" if known else None

@@ -6,15 +6,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
 
-from ...codec import Record
+from ...codec import decode
 from ...errors import Invalid
 from ...query.nested import NeedsCode, Nested
 from ...query.row import Row
 from ...query.shape import Shape
 from ..core import Core
-from ..indexes.index_row import ABSENT
+from ..indexes.index_row import ABSENT, value_of
 from .candidate import Candidate
 from .evaluation import Evaluation, field_expression
 from .judge import TURN, Errors
@@ -58,7 +57,7 @@ class Columns:
         why = ""
         for number, row in enumerate(rows):
             try:
-                values.append(_plain(_reach(row, field)))
+                values.append(_data(_reach(row, field), page[number], field))
             except NeedsCode as error:
                 values.append(ABSENT)
                 asked.append(number)
@@ -91,14 +90,12 @@ def _reach(row: Row, field: str) -> object:
     return value
 
 
-_CONTAINERS = (list, tuple, set, frozenset)
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 
 
-def _plain(value: Any) -> object:
-    """Convert a value to what the codec reads and writes: instances become records."""
-    kind = type(value)
-    if kind is Nested:
-        return Record(value.class_name, value.bundle, {name: _plain(held) for name, held in value.fields.items()})
-    if kind is dict:
-        return {_plain(key): _plain(held) for key, held in value.items()}
-    return kind(map(_plain, value)) if kind in _CONTAINERS else value
+def _data(value: object, candidate: Candidate, field: str) -> object:
+    """Return a value as the codec writes it: read anew from the state, where its instances are records."""
+    if type(value) in _SCALARS or candidate.state is None:
+        return value
+    found = value_of(candidate.entry, decode(candidate.state), field)
+    return value if found is ABSENT else found
