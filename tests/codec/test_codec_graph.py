@@ -88,8 +88,10 @@ def again(value: Any) -> Any:
 
 
 LEAVES = st.sampled_from(
-    [None, 1, 2.5, "text", b"bytes", Decimal("1.50"), Fraction(2, 3), range(3), PurePosixPath("/a"), ...]
-    + [datetime(2024, 10, 27, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Rome")), frozenset({1}), (1, 2)]
+    [
+        *(None, 1, 2.5, "text", b"bytes", Decimal("1.50"), Fraction(2, 3), range(3), PurePosixPath("/a"), ...),
+        *(datetime(2024, 10, 27, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Rome")), frozenset({1}), (1, 2)),
+    ]
 )
 MAKERS: list[Any] = [list, dict, set, deque, Counter, OrderedDict, SimpleNamespace, Node, Slotted, bytearray]
 MAKERS += [lambda: defaultdict(list), lambda: deque(maxlen=3), lambda: array("d", [1.5])]
@@ -126,9 +128,8 @@ def outline(value: Any) -> list[Any]:
     def number(held: Any) -> Any:
         if isinstance(held, tuple):
             return (type(held), *map(number, held))
-        if isinstance(held, frozenset) or type(held).__hash__ is not None and not isinstance(held, (Node, Slotted)):
-            return (type(held), repr(held)) if not isinstance(held, SimpleNamespace) else visit(held)
-        return visit(held)
+        plain = type(held).__hash__ is not None and not isinstance(held, (Node, Slotted))
+        return (type(held), repr(held)) if plain else visit(held)
 
     def visit(held: Any) -> Any:
         if id(held) in numbers:

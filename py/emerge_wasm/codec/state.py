@@ -65,7 +65,7 @@ class InstanceMaker(PackageMaker):
         self._root = root
 
     def make(self, name: str, bundle: str, fields: Fields) -> object:
-        if is_foreign_name(name, bundle):
+        if not bundle and is_foreign_name(name, bundle):
             return super().make(name, bundle, fields)
         return build(self.class_of(bundle, name), fields)
 
