@@ -16,6 +16,7 @@ from .name import imported_modules
 from .origin import from_import, is_installed, needs_node, third_party
 from .part_order import in_order
 from .registry import bundle_of, register, with_requires
+from .watch import Watch, current_bundle, watch, watched
 
 T = TypeVar("T")
 
@@ -23,15 +24,15 @@ T = TypeVar("T")
 def capture(cls: type) -> list[Bundle]:
     """Capture a class: the bundles that it depends on, then its own.
 
-    Each class object is looked at once; a class defined anew is another. Loading the hash in this process gives this
-    very class.
+    Each class object is looked at once, and again when something that it uses was changed or defined anew; a class
+    defined anew is another. Loading the hash in this process gives this very class.
 
     Raises:
         CannotShip: something in the class cannot travel; the error names it.
     """
     if not isinstance(cls, type):
         raise CannotShip(f"{cls!r:.80} is not a class", remedy="store an instance of a dataclass")
-    known = bundle_of(cls)
+    known = current_bundle(cls)
     if known is None:
         for group in _groups(_collect(cls)):
             _make(group)
@@ -58,7 +59,7 @@ def _collect(cls: type) -> dict[type, Collector]:
     todo = [Collector(cls)]
     while todo:
         one = todo.pop()
-        if one.cls in collectors or bundle_of(one.cls):
+        if one.cls in collectors or current_bundle(one.cls):
             continue
         collectors[one.cls] = one
         if not _importable(one.cls):
@@ -105,7 +106,18 @@ def _module_of(collector: Collector) -> str:
 
 
 def _make(group: list[Collector]) -> None:
-    """Register the bundles of one group."""
+    """Register the bundles of one group, and what they were made from."""
+    _register_group(group)
+    seen = Watch()
+    for collector in group:
+        seen.include(collector.watch)
+        for needed in filter(None, map(watched, collector.needed)):
+            seen.include(needed)
+    for collector in group:
+        watch(collector.cls, seen)
+
+
+def _register_group(group: list[Collector]) -> None:
     with_text = [collector for collector in group if collector.parts]
     if not with_text:
         for collector in group:

@@ -31,6 +31,7 @@ from .name import FreeNames, free_names, imported_modules
 from .origin import absolute, import_line, is_builtin, is_installed
 from .scope import ABSENT, Scope, class_scope, find_owner, function_scope
 from .source import Unit, unit_of
+from .watch import Watch
 
 _GIVEN = frozenset({"__name__", "__doc__", "__builtins__", "__debug__", "__class__", "__annotations__", "__spec__"})
 _BY_TEXT = (
@@ -71,6 +72,7 @@ class Collector:
     class_name: str = ""  # in the bundle: the name that its statement binds, after those of the classes around it
     module: str = ""
     nears: dict[type, tuple[str, Scope]] = field(default_factory=dict)
+    watch: Watch = field(default_factory=Watch)  # what it looked at
     _values: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -80,6 +82,7 @@ class Collector:
 
     def add_class(self) -> None:
         """Start with the class's own text; a class within a class is in the text of its owner."""
+        self.watch.attributes(self.cls)
         self.class_name, self.module = class_name_of(self.cls), self.cls.__module__
         if "." in self.class_name:
             self.owner = find_owner(self.cls)
@@ -145,6 +148,7 @@ class Collector:
     def resolve(self, name: str, scope: Scope, user: str) -> None:
         """Collect what a name means in a scope. Raises CannotShip for what cannot travel; `user` is what names it."""
         value = scope.find(name)
+        scope.watch(name, self.watch)
         if name not in self._values and self._add_guarded_import(name, value, scope):
             return
         if name in self._values:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, is_dataclass
-from types import FrameType, FunctionType
+from types import CellType, FrameType, FunctionType
 from typing import Any
 
 from ..codec import class_name_of
 from .locate import functions_in
 from .source import Unit
+from .watch import Watch
 
 ABSENT = object()
 
@@ -30,6 +31,29 @@ class Scope:
                 return names[name]
         return ABSENT
 
+    def watch(self, name: str, seen: Watch) -> None:
+        """Watch what a name means, where it can change (the local names of a running function cannot be seen later)."""
+        for names in self.inner:
+            if name in names:
+                if isinstance(names, Cells):
+                    seen.cell(names.cells[name])
+                return
+        seen.name(self.namespace, name)
+
+
+class Cells(dict[str, object]):
+    """The names that a function is closed over, and their cells."""
+
+    def __init__(self, function: FunctionType) -> None:
+        self.cells: dict[str, CellType] = {}
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            try:
+                self[name] = cell.cell_contents
+            except ValueError:  # not bound yet
+                continue
+            self.cells[name] = cell
+        self.pop("__class__", None)
+
 
 def class_scope(cls: type, unit: Unit) -> Scope:
     """Make the scope of a class statement."""
@@ -38,7 +62,7 @@ def class_scope(cls: type, unit: Unit) -> Scope:
     module = sys.modules.get(cls.__module__)
     inner: list[dict[str, object]] = []
     if "<locals>" in cls.__qualname__:
-        inner = [*(_cells(function) for function in own), *_frames(cls), _parts(cls)]
+        inner = [*(Cells(function) for function in own), *_frames(cls), _parts(cls)]
     # a method knows its globals; the module of that name may be another one by now
     methods = [function for function in own if function.__code__.co_filename == unit.filename]
     names = methods[0].__globals__ if methods else vars(module) if module else own[0].__globals__ if own else {}
@@ -47,21 +71,10 @@ def class_scope(cls: type, unit: Unit) -> Scope:
 
 def function_scope(function: FunctionType, unit: Unit, outer: Scope) -> Scope:
     """Make the scope of a function that a definition in `outer` uses."""
-    inner = [_cells(function)]
+    inner: list[dict[str, object]] = [Cells(function)]
     if "<locals>" in function.__qualname__ and outer.unit.text == unit.text:
         inner += outer.inner
     return Scope(unit, function.__globals__, inner)
-
-
-def _cells(function: FunctionType) -> dict[str, object]:
-    names: dict[str, object] = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            names[name] = cell.cell_contents
-        except ValueError:  # not bound yet
-            continue
-    names.pop("__class__", None)
-    return names
 
 
 def _frames(cls: type) -> Iterator[dict[str, object]]:

@@ -1,0 +1,155 @@
+"""What was defined anew, or changed in place, counts for what is captured afterwards: here and there are alike."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from emerge_wasm.bundles import capture, keep_source, load
+from emerge_wasm.bundles.expression import capture_expression
+from emerge_wasm.bundles.load_expression import load_expression
+from emerge_wasm.errors import CannotShip
+
+from .conftest import forget, pack
+
+HEAD = """
+from __future__ import annotations
+from dataclasses import dataclass, field
+from enum import Enum
+from emerge_wasm import EmergeFile
+"""
+_numbers = itertools.count()
+
+
+class Cells:
+    """A console: each cell is a text of its own, all share one namespace."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.module = ModuleType(f"console{next(_numbers)}")
+        monkeypatch.setitem(sys.modules, self.module.__name__, self.module)  # patched: classes find their module
+
+    def run(self, text: str) -> Any:
+        filename = f"<cell {next(_numbers)}>"
+        keep_source(filename, text)
+        exec(compile(text, filename, "exec", dont_inherit=True), vars(self.module))
+        return self.module
+
+    def there(self, name: str = "Item") -> Any:
+        """What another process computes that gets the class now."""
+        hash, table = pack(vars(self.module)[name])
+        forget()
+        return load(hash, table.get)().f()
+
+    def here(self, name: str = "Item") -> Any:
+        return vars(self.module)[name]().f()
+
+
+@pytest.fixture
+def cells(monkeypatch: pytest.MonkeyPatch) -> Cells:
+    found = Cells(monkeypatch)
+    found.run(HEAD)
+    return found
+
+
+ITEM = "@dataclass\nclass Item(EmergeFile):\n    n: int = 2\n    def f(self):\n        return {}\n"
+STEPS: dict[str, tuple[str, ...]] = {
+    "function": ("def h(x): return x * 10", "def h(x): return x * 20"),
+    "function behind a function": (
+        "def g(x): return x + 1\ndef h(x): return g(x)",
+        "def g(x): return x + 2",
+        "def g(x): return x + 3",
+    ),
+    "lambda": ("h = lambda x: x * 10", "h = lambda x: x * 20"),
+    "constant": ("R = 1\ndef h(x): return x * R", "R = 2", "R = 2.0", "R = True"),
+    "list grown": ("R = [1]\ndef h(x): return x * len(R), R", "R.append(2)", "R[0] = 1.0", "R = []"),
+    "nested data": ("R = {'a': {'b': [1]}}\ndef h(x): return R", "R['a']['b'].append(2)", "del R['a']"),
+    "another kind": ("def h(x): return x", "h = lambda x: x + 1", "import operator\nh = operator.neg", "h = str"),
+    "a class used": (
+        "class K:\n    def g(self): return 1\ndef h(x): return K().g()",
+        "class K:\n    def g(self): return 2",
+    ),
+    "a class behind a class": (
+        "def k(): return 1\nclass K:\n    def g(self): return k()\ndef h(x): return K().g()",
+        "def k(): return 2",
+    ),
+    "an import": ("from math import floor as h", "from math import ceil as h2\nh = h2", "from operator import neg as h"),
+    "a dataclass constant": (
+        "@dataclass\nclass C:\n    n: int = 1\nR = C(5)\ndef h(x): return R.n",
+        "R.n = 6",
+        "R = C(7)",
+        "R = C(8)",
+    ),
+    "an Enum": ("class E(Enum):\n    A = 1\ndef h(x): return E.A.value", "class E(Enum):\n    A = 2\n    B = 3"),
+    "a name that shadows a builtin": ("def h(x): return len('ab')", "def len(x): return 7", "del len"),
+    "a pattern": ("import re\nR = re.compile('a')\ndef h(x): return R.findall('abab')", "R = re.compile('b.')"),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("apart", [True, False])
+def test_each_step_counts(cells: Cells, name: str, apart: bool) -> None:
+    """Helpers in a cell of their own, or in the cell of the class."""
+    first, *rest = STEPS[name]
+    if apart:
+        cells.run(first)
+        cells.run(ITEM.format("h(self.n)"))
+    else:
+        cells.run(first + "\n" + ITEM.format("h(self.n)"))
+    for step in ["", *rest]:
+        cells.run(step)
+        here = cells.here()
+        assert repr(cells.there()) == repr(here), step
+
+
+def test_without_a_change_the_bundle_is_the_same(cells: Cells) -> None:
+    cells.run("R = [1]\ndef h(x): return R")
+    cells.run(ITEM.format("h(self.n)"))
+    first = capture(cells.module.Item)[-1]
+    assert capture(cells.module.Item)[-1] is first
+    cells.run("R = [1]\ndef unrelated(): pass")
+    assert capture(cells.module.Item)[-1].hash == first.hash
+
+
+def test_a_variable_of_a_closure(cells: Cells) -> None:
+    cells.run(
+        "def make():\n    rate = 1\n    def up():\n        nonlocal rate\n        rate += 1\n"
+        "    class Item(EmergeFile):\n        def f(self):\n            return rate\n    return Item, up\nItem, up = make()"
+    )
+    for _ in range(2):
+        assert cells.there() == cells.here()
+        cells.module.up()
+
+
+def test_what_cannot_travel_any_more_is_refused_each_time(cells: Cells) -> None:
+    cells.run("R = [1]")
+    cells.run(ITEM.format("R"))
+    capture(cells.module.Item)
+    cells.run("import threading\nR = threading.Lock()")
+    for _ in range(2):
+        with pytest.raises(CannotShip, match="Item uses R, a lock"):
+            capture(cells.module.Item)
+    cells.run("R = [2]")
+    assert cells.there() == [2]
+
+
+def test_a_class_changed_after_it_was_captured_is_refused(cells: Cells) -> None:
+    cells.run(ITEM.format("1"))
+    capture(cells.module.Item)
+    cells.run("Item.g = lambda self: 3")
+    with pytest.raises(CannotShip, match="Item got its attribute g after"):
+        capture(cells.module.Item)
+
+
+def test_searches_see_what_was_defined_anew(cells: Cells) -> None:
+    cells.run("def h(x): return x * 10\nR = [1]\np = lambda o: h(o) + len(R)")
+    predicate: Callable[[Any], Any] = cells.module.p
+    for step in ("", "def h(x): return x * 20", "R.append(1)", "R = [1, 2, 3, 4]", "h = lambda x: x"):
+        cells.run(step)
+        expression = capture_expression(predicate)
+        forget()
+        assert load_expression(expression.to_wire(), expression.bundles.get)(3) == predicate(3)
