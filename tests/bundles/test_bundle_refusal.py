@@ -35,9 +35,10 @@ ITEM = "@dataclass\nclass Item(EmergeFile):\n    def f(self):\n        return {}
         ("log = open(__file__)\nlog.close()", "log", "Item uses log, a TextIOWrapper"),
         ("import socket\nline = socket.socket()\nline.close()", "line", "Item uses line, a socket"),
         ("import threading\nlock = threading.Lock()", "lock", "Item uses lock, a lock"),
-        ("fs = [lambda: 1, lambda: 2]", "fs", "Item uses fs, a list"),
-        ("a, b = lambda: 1, lambda: 2", "a", "Item uses a, a function"),
-        ("a = lambda: 1\na = lambda: 2", "a", "Item uses a, a function"),
+        ("fs = [len, {1: open(__file__)}]\nfs[1][1].close()", "fs", "Item uses fs, a list that holds a TextIOWrapper"),
+        ("import threading\nt = (len, threading.Lock())", "t", "Item uses t, a tuple that holds a lock"),
+        ("fs = {'a': eval('lambda: 1')}", "fs", "Item uses fs, a dict that holds a function without a text"),
+        ("fs = [len]\nfs.append(fs)", "fs", "Item uses fs, a list that holds something that nests too deep"),
         (
             "def g():\n    return h()\nimport threading\nlock = threading.Lock()\ndef h():\n    return lock",
             "g()",

@@ -77,7 +77,11 @@ STEPS: dict[str, tuple[str, ...]] = {
         "def k(): return 1\nclass K:\n    def g(self): return k()\ndef h(x): return K().g()",
         "def k(): return 2",
     ),
-    "an import": ("from math import floor as h", "from math import ceil as h2\nh = h2", "from operator import neg as h"),
+    "an import": (
+        "from math import floor as h",
+        "from math import ceil as h2\nh = h2",
+        "from operator import neg as h",
+    ),
     "a dataclass constant": (
         "@dataclass\nclass C:\n    n: int = 1\nR = C(5)\ndef h(x): return R.n",
         "R.n = 6",
@@ -118,7 +122,8 @@ def test_without_a_change_the_bundle_is_the_same(cells: Cells) -> None:
 def test_a_variable_of_a_closure(cells: Cells) -> None:
     cells.run(
         "def make():\n    rate = 1\n    def up():\n        nonlocal rate\n        rate += 1\n"
-        "    class Item(EmergeFile):\n        def f(self):\n            return rate\n    return Item, up\nItem, up = make()"
+        "    class Item(EmergeFile):\n        def f(self):\n            return rate\n"
+        "    return Item, up\nItem, up = make()"
     )
     for _ in range(2):
         assert cells.there() == cells.here()

@@ -12,6 +12,7 @@ from ..codec import class_name_of, encode
 from ..errors import CannotShip
 from .bundle import BUNDLE_LIMIT, Bundle, Content, Placement, SourcePart
 from .collector import Collector
+from .live_part import complete
 from .name import imported_modules
 from .origin import from_import, is_installed, needs_node, third_party
 from .part_order import in_order
@@ -190,6 +191,8 @@ def _places(modules: Iterable[str], required: Iterable[Bundle]) -> tuple[tuple[s
 
 def _content(root: Collector, group: list[Collector]) -> Content:
     own = {collector.cls: _name_of(collector) for collector in group}
+    for collector in group:
+        complete(collector, set(own))
     tables = _merge(group, own)
     required = {cls for collector in group for cls in collector.needed} - own.keys()
     bundles = sorted((_known(cls) for cls in required), key=lambda bundle: bundle.hash)
@@ -205,7 +208,10 @@ def _content(root: Collector, group: list[Collector]) -> Content:
         constants=tuple(sorted(tables.constants.items())),
         classes=tuple(sorted((name, _known(cls).hash) for name, cls in tables.classes.items())),
         aliases=tuple(sorted(tables.aliases.items())),
-        parts=tuple(replace(part, module=elsewhere.get(part.name, "")) for part in in_order(tables.parts, group)),
+        parts=tuple(
+            replace(part, module=elsewhere.get(part.name, "")) if part.kind == "class" else part
+            for part in in_order(tables.parts, group)
+        ),
         requires=tuple(bundle.hash for bundle in bundles),
         needs=needs,
         where=where,

@@ -7,50 +7,33 @@ from __future__ import annotations
 
 import ast
 import builtins
-import functools
-import logging
-import operator
-import re
-import struct
 import sys
 import types
 import typing
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import FunctionType, ModuleType
+from typing import TypeGuard
 
 from ..codec import class_name_of, encode
 from ..errors import CannotShip, EmergeError
 from .bundle import SourcePart
+from .change import Change
 from .code_object import awaits
 from .functional_class import find_functional
 from .guarded_import import find_guards, guarded_modules
+from .live_part import FILLED, add_live
+from .live_value import NotWritable
 from .locate import files_of, find_assignment, find_class, find_decorated, find_function
 from .missing_source import no_source
 from .name import FreeNames, free_names, imported_modules
 from .origin import absolute, import_line, is_builtin, is_installed
 from .scope import ABSENT, Scope, class_scope, find_owner, function_scope
-from .source import Unit, unit_of
+from .source import FunctionNode, Unit, unit_of
 from .watch import Watch
 
 _GIVEN = frozenset({"__name__", "__doc__", "__builtins__", "__debug__", "__class__", "__annotations__", "__spec__"})
-_BY_TEXT = (
-    re.Pattern,
-    struct.Struct,
-    logging.Logger,
-    functools.partial,
-    operator.itemgetter,
-    operator.attrgetter,
-    operator.methodcaller,
-    typing.TypeVar,
-    typing.ParamSpec,
-    typing.NewType,
-    types.GenericAlias,
-    types.UnionType,
-    type(list[int]),
-    type(typing.List[int]),  # noqa: UP006  # the type of such aliases has no public name
-    type(typing.Optional[int]),  # noqa: UP045  # likewise
-)
+_BY_TEXT = (typing.TypeVar, typing.ParamSpec, types.GenericAlias, type(typing.List[int]))  # noqa: UP006
 
 
 @dataclass(eq=False)
@@ -73,7 +56,13 @@ class Collector:
     module: str = ""
     nears: dict[type, tuple[str, Scope]] = field(default_factory=dict)
     watch: Watch = field(default_factory=Watch)  # what it looked at
+    made: dict[int, tuple[str, object]] = field(default_factory=dict)  # functions without a name: name, function
+    shadows: dict[str, str] = field(default_factory=dict)  # the names that they have in their texts
+    places: dict[str, Scope] = field(default_factory=dict)  # where each constant is used
+    effects: dict[str, list[str]] = field(default_factory=dict)  # the statements that complete a part, by its name
+    again: set[str] = field(default_factory=set)  # those of them that run once more at the end
     _values: dict[str, object] = field(default_factory=dict)
+    _bound: set[str] = field(default_factory=set)
 
     @property
     def needed(self) -> set[type]:
@@ -96,7 +85,7 @@ class Collector:
         unit, node = found
         future = unit.future or _text_annotations(self.cls)
         self._values[node.name] = self.cls
-        self._add_part("class", node.name, unit, node, class_scope(self.cls, unit), future)
+        self.add_part("class", node.name, unit, node, class_scope(self.cls, unit), future)
 
     def _add_functional(self) -> None:
         found = find_functional(self.cls, self.near)
@@ -107,24 +96,51 @@ class Collector:
         if found.node is not None:
             unit = found.scope.unit
             self._values[found.name] = self.cls
-            self._add_part("class", found.name, unit, found.node, found.scope, unit.future)
+            self.add_part("class", found.name, unit, found.node, found.scope, unit.future)
 
-    def _add_part(self, kind: str, name: str, unit: Unit, node: ast.stmt, scope: Scope, future: bool) -> None:
+    def add_part(self, kind: str, name: str, unit: Unit, node: ast.stmt, scope: Scope, future: bool) -> None:
+        """Add a piece of source, with all that it names."""
         if awaits(node):
             raise self.refusal(f"{name} awaits while it is defined", "await before, and use the value by a name")
-        self._add_text(SourcePart(kind, name, unit.cut(node), future), node.lineno, scope)
+        self.add_text(kind, name, unit.cut(node), scope, node.lineno, future)
 
-    def _add_text(self, part: SourcePart, line: int, scope: Scope) -> None:
-        name, future = part.name, part.future
-        self.parts[name] = part
-        self.names[name] = names = free_names(part.text)
-        self.lines[name] = line
-        self._check_imports(name, part.text, scope)
+    def add_text(self, kind: str, name: str, text: str, scope: Scope, line: int, future: bool = False) -> None:
+        """Add a part of that text, with all that it names; `line` is where it was written."""
+        self._add(name, SourcePart(kind, name, text, future), scope, line)
+
+    def add_effect(self, name: str, text: str, scope: Scope) -> None:
+        """Add a statement that completes the part of that name; it runs as late as what reads the part allows."""
+        key = f"{name} {len(self.effects.setdefault(name, []))}"
+        self.effects[name].append(key)
+        self._add(key, SourcePart("statement", name, text, False), scope, 0)
+
+    def settle(self, name: str, change: Change) -> None:
+        """Say when the statements that complete a part run: also last, or only then, if other parts change the same."""
+        if change is Change.SURE:
+            self.effects[name] = []
+        elif change is Change.MAYBE:
+            self.again |= set(self.effects[name])
+
+    def _add(self, key: str, part: SourcePart, scope: Scope, line: int) -> None:
+        self.parts[key] = part
+        self.names[key] = names = free_names(part.text)
+        self.lines[key] = line
+        self._check_imports(part.name, part.text, scope)
         for wanted in sorted(names.hard):
-            self.resolve(wanted, scope, name)
+            if wanted not in self._bound:
+                self.resolve(wanted, scope, part.name)
         for wanted in sorted(names.soft):
-            if scope.find(wanted) is not ABSENT:
-                self._resolve_soft(wanted, scope, name, future)
+            if wanted not in self._bound and scope.find(wanted) is not ABSENT:
+                self._resolve_soft(wanted, scope, part.name, part.future)
+
+    def means(self, name: str, value: object) -> bool:
+        """Tell whether a name is free in the bundle, or means this value there."""
+        return self._values.get(name, value) is value
+
+    def bind(self, name: str, value: object) -> None:
+        """Say what a name made for the bundle means; it is looked up in no scope."""
+        self._values[name] = value
+        self._bound.add(name)
 
     def _check_imports(self, name: str, text: str, scope: Scope) -> None:
         optional = {absolute(module, level, scope.namespace) for module, level in guarded_modules(ast.parse(text))}
@@ -178,7 +194,7 @@ class Collector:
         if guards:
             self._values[name] = value
             text = "\n".join(map(scope.unit.cut, guards))
-            self._add_text(SourcePart("assignment", name, text, scope.unit.future), guards[0].lineno, scope)
+            self.add_text("assignment", name, text, scope, guards[0].lineno, scope.unit.future)
         return bool(guards)
 
     def _place(self, name: str, value: object, scope: Scope, user: str) -> None:
@@ -193,16 +209,31 @@ class Collector:
         elif isinstance(value, type):
             self.classes[name] = value
             self.nears.setdefault(value, (name, scope))
-        elif not (self._add_constant(name, value, scope) or self._add_function(name, value, scope)):
-            if not self._add_assignment(name, value, scope):
-                raise self.refusal(
-                    f"{user} uses {name}, a {type(value).__name__}, which cannot travel",
-                    "make it within the method, or pass it as an argument",
-                )
+        elif not self._add_constant(name, value, scope):
+            self._add_other(name, value, scope, user)
+
+    def _add_other(self, name: str, value: object, scope: Scope, user: str) -> None:
+        """Add a function, or a value that is no constant: by its text where that is sure, else as it is now."""
+        reason = ""
+        if _is_lambda(value) and self._add_assignment(name, value, scope):
+            return
+        if hasattr(value, "__wrapped__") or (isinstance(value, FunctionType) and not _is_lambda(value)):
+            if self._add_function(name, value, scope):
+                return
+        try:
+            if not hasattr(value, "__wrapped__") and add_live(self, name, value, scope, user):
+                return
+        except NotWritable as error:
+            reason = "" if str(error).startswith(f"a {type(value).__name__},") else f" that holds {error}"
+        if isinstance(value, FILLED) or not (
+            self._add_function(name, value, scope) or self._add_assignment(name, value, scope)
+        ):
+            raise self.refusal(
+                f"{user} uses {name}, a {type(value).__name__}{reason or ', which cannot travel'}",
+                "make it within the method, or pass it as an argument",
+            )
 
     def _add_constant(self, name: str, value: object, scope: Scope) -> bool:
-        if is_dataclass(value) and find_assignment(name, scope.unit):
-            return False
         held: set[type] = set()
 
         def note(cls: type) -> str:
@@ -214,6 +245,7 @@ class Collector:
         except EmergeError:
             return False
         self.constants[name] = value
+        self.places[name] = scope
         self.held |= held
         return True
 
@@ -222,6 +254,8 @@ class Collector:
         bare = _unwrap(value)
         if isinstance(bare, FunctionType) and bare.__name__ != "<lambda>" and (bare.__name__ == name or not decorated):
             unit, node = find_function(bare)
+            if value is not bare and self._made_by_call(name, value, bare, node, scope):
+                return self._add_assignment(name, value, scope)
             scope = function_scope(bare, unit, scope)
             future = unit.future or _text_annotations(bare)
         elif decorated:
@@ -233,8 +267,15 @@ class Collector:
                 raise self.refusal(f"two things named {node.name} are used", "give them different names")
             self.aliases[name] = node.name
         if node.name not in self.parts:
-            self._add_part("function", node.name, unit, node, scope, future)
+            self.add_part("function", node.name, unit, node, scope, future)
         return True
+
+    @staticmethod
+    def _made_by_call(name: str, value: object, bare: FunctionType, node: FunctionNode, scope: Scope) -> bool:
+        """Tell whether no decorator made a value of this function but a call: `fast = lru_cache(slow)`."""
+        if any(names.get(node.name) is value for names in (*scope.inner, scope.namespace, bare.__globals__)):
+            return False
+        return name != node.name or not node.decorator_list
 
     def _add_elsewhere(self, name: str, value: object, scope: Scope) -> bool:
         """Add a function or value that the user's own module imported from another module of theirs."""
@@ -259,8 +300,9 @@ class Collector:
         return self._add_function(original, value, scope) or self._add_assignment(original, value, scope)
 
     def _add_assignment(self, name: str, value: object, scope: Scope) -> bool:
-        bare = value if isinstance(value, FunctionType) and value.__name__ == "<lambda>" else None
-        if not (bare or isinstance(value, _BY_TEXT) or (is_dataclass(value) and not isinstance(value, type))):
+        bare = value if _is_lambda(value) else None
+        wrapped = hasattr(value, "__wrapped__")
+        if not (bare or wrapped or isinstance(value, _BY_TEXT)):
             return False
         unit = scope.unit
         if bare:
@@ -269,25 +311,8 @@ class Collector:
         if node is not None and bare and not _one_lambda(node, bare):
             node = None
         if node is None:
-            return self._add_made(name, value)
-        self._add_part("assignment", name, unit, node, scope, unit.future)
-        return True
-
-    def _add_made(self, name: str, value: object) -> bool:
-        """Add a pattern or logger by a text made from the value, for names typed in another cell."""
-        if isinstance(value, re.Pattern):
-            text, module = f"{name} = re.compile({value.pattern!r}, {value.flags & ~re.UNICODE.value})", "re"
-        elif isinstance(value, logging.Logger):
-            text, module = f"{name} = logging.getLogger({value.name!r})", "logging"
-        else:
             return False
-        if module in self._values and self._values[module] is not sys.modules[module]:
-            return False
-        self._values[module] = sys.modules[module]
-        self.imports[module] = f"import {module}"
-        self.parts[name] = SourcePart("assignment", name, text, False)
-        self.names[name] = free_names(text)
-        self.lines[name] = 0
+        self.add_part("assignment", name, unit, node, scope, unit.future)
         return True
 
     def refusal(self, what: str, remedy: str) -> CannotShip:
@@ -301,6 +326,10 @@ def _unwrap(value: object) -> object:
         if seen > 50:
             break
     return value
+
+
+def _is_lambda(value: object) -> TypeGuard[FunctionType]:
+    return isinstance(value, FunctionType) and value.__name__ == "<lambda>"
 
 
 def _one_lambda(node: ast.stmt, value: FunctionType) -> bool:

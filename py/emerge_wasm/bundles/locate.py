@@ -248,6 +248,20 @@ def find_assignment(name: str, unit: Unit) -> ast.stmt | None:
     return node if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
 
 
+def find_type_alias(name: str, unit: Unit) -> tuple[Unit, ast.stmt] | None:
+    """Find the one `type` statement of that name in a text, or in the texts that were typed."""
+    for units in [unit], typed_units():
+        for one in units:
+            found = [node for node in one.tree.body if type(node).__name__ == "TypeAlias" and _alias_name(node) == name]
+            if len(found) == 1:
+                return one, found[0]
+    return None
+
+
+def _alias_name(node: ast.stmt) -> str:
+    return str(getattr(getattr(node, "name", None), "id", ""))
+
+
 def find_decorated(name: str, unit: Unit) -> FunctionNode | None:
     """Find the one decorated function of that name in a text, whatever its decorators made of it."""
     found = [node for _, node in unit.definitions if isinstance(node, FunctionNode) and node.name == name]

@@ -8,6 +8,7 @@ from .bundle import SourcePart
 from .collector import Collector
 
 Graph = dict[str, set[str]]
+_RANK = {"class": 1, "statement": 2}
 
 
 def in_order(parts: dict[str, SourcePart], group: list[Collector]) -> Iterator[SourcePart]:
@@ -16,7 +17,7 @@ def in_order(parts: dict[str, SourcePart], group: list[Collector]) -> Iterator[S
     done: set[str] = set()
 
     def visit(name: str, path: tuple[str, ...]) -> Iterator[SourcePart]:
-        if name in done or name in path:
+        if name in done or name in path or not must[name].isdisjoint(path):  # then its turn comes later
             return
         for need in sorted(may[name], key=place.__getitem__):
             if name not in must[need]:
@@ -27,11 +28,13 @@ def in_order(parts: dict[str, SourcePart], group: list[Collector]) -> Iterator[S
 
     for name in sorted(parts, key=place.__getitem__):
         yield from visit(name, ())
+    for key in sorted({key for collector in group for key in collector.again}):
+        yield parts[key]
 
 
 def _graphs(
     parts: dict[str, SourcePart], group: list[Collector]
-) -> tuple[Graph, Graph, dict[str, tuple[bool, int, str]]]:
+) -> tuple[Graph, Graph, dict[str, tuple[int, int, str]]]:
     """Return which parts each part must have before it, which it may also use while it is defined, and its place.
 
     It must have its bases, decorators and defaults; it may use annotations, and whatever the functions use that it
@@ -44,12 +47,16 @@ def _graphs(
     own = {collector.cls: collector.class_name for collector in group}
     for collector in group:
         for name, names in collector.names.items():
-            eager[name] = _targets(names.eager, collector, own, parts) - {name}
-            every[name] = _targets(names.hard | names.soft, collector, own, parts) - {name}
+            itself = {name, collector.shadows.get(name, name)}
+            eager[name] = _targets(names.eager, collector, own, parts) - itself
+            every[name] = _targets(names.hard | names.soft, collector, own, parts) - itself
+            every[name] |= set(collector.effects.get(name, ())) - {name}
             annotated[name] = (
                 set() if parts[name].future else _targets(names.annotations, collector, own, parts) - {name}
             )
-            place[name] = (parts[name].kind == "class", collector.lines[name], name)
+            shadowing = {made for made, other in collector.shadows.items() if other == name}
+            eager[name] |= shadowing
+            place[name] = (_RANK.get(parts[name].kind, 0), collector.lines[name], name)
     must = {name: _closure(eager[name], eager) for name in parts}
     may = {name: _closure(eager[name], every) | annotated[name] for name in parts}
     return must, may, place

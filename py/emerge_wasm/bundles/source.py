@@ -123,6 +123,13 @@ class Unit:
         return "\n".join(cut)
 
 
+def indent(text: str) -> str:
+    """Return a text indented by four spaces; lines within strings keep their spaces."""
+    fixed = _string_lines(ast.parse(text))
+    lines = text.split("\n")
+    return "\n".join(line if number in fixed or not line else f"    {line}" for number, line in enumerate(lines, 1))
+
+
 def first_line(node: ast.AST) -> int:
     """Return the first line of a statement, decorators included."""
     decorators: list[ast.expr] = getattr(node, "decorator_list", [])
