@@ -20,8 +20,6 @@ SCRIPT = str(Path(__file__).with_name("cell_ways.py"))
 BY_AWAIT = {
     "a default": "def g(x=(await get(7))): return x",
     "a decorator": "@(await get(lambda f: f))\ndef g(): return 7",
-    "a lambda": "g = await get(lambda: 7)",
-    "a partial": "from functools import partial\ng = partial(await get(max), 7)",
 }
 
 

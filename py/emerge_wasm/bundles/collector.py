@@ -17,8 +17,6 @@ from typing import TypeGuard
 
 from ..codec import class_name_of, encode
 from ..errors import CannotShip, EmergeError
-from .bundle import SourcePart
-from .change import Change
 from .code_object import awaits
 from .functional_class import find_functional
 from .guarded_import import find_guards, guarded_modules
@@ -26,43 +24,27 @@ from .live_part import FILLED, add_live
 from .live_value import NotWritable
 from .locate import files_of, find_assignment, find_class, find_decorated, find_function
 from .missing_source import no_source
-from .name import FreeNames, free_names, imported_modules
+from .name import imported_modules
 from .origin import absolute, import_line, is_builtin, is_installed
+from .part_table import PartTable
 from .scope import ABSENT, Scope, class_scope, find_owner, function_scope
 from .source import FunctionNode, Unit, unit_of
-from .watch import Watch
 
 _GIVEN = frozenset({"__name__", "__doc__", "__builtins__", "__debug__", "__class__", "__annotations__", "__spec__"})
 _BY_TEXT = (typing.TypeVar, typing.ParamSpec, types.GenericAlias, type(typing.List[int]))  # noqa: UP006
 
 
 @dataclass(eq=False)
-class Collector:
+class Collector(PartTable):
     """Collects all that one class needs. `classes` and `aliases` are name -> class, name -> part."""
 
-    cls: type
-    imports: dict[str, str] = field(default_factory=dict)
-    constants: dict[str, object] = field(default_factory=dict)
-    classes: dict[str, type] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
-    parts: dict[str, SourcePart] = field(default_factory=dict)
-    names: dict[str, FreeNames] = field(default_factory=dict)
     inner: set[str] = field(default_factory=set)  # modules imported within functions
-    lines: dict[str, int] = field(default_factory=dict)
-    held: set[type] = field(default_factory=set)  # classes of instances among the constants
     owner: type | None = None  # the class that has this one in its text
     near: tuple[str, Scope] | None = None  # a name of the class, and where it is used
     class_name: str = ""  # in the bundle: the name that its statement binds, after those of the classes around it
     module: str = ""
     nears: dict[type, tuple[str, Scope]] = field(default_factory=dict)
-    watch: Watch = field(default_factory=Watch)  # what it looked at
-    made: dict[int, tuple[str, object]] = field(default_factory=dict)  # functions without a name: name, function
-    shadows: dict[str, str] = field(default_factory=dict)  # the names that they have in their texts
-    places: dict[str, Scope] = field(default_factory=dict)  # where each constant is used
-    effects: dict[str, list[str]] = field(default_factory=dict)  # the statements that complete a part, by its name
-    again: set[str] = field(default_factory=set)  # those of them that run once more at the end
-    _values: dict[str, object] = field(default_factory=dict)
-    _bound: set[str] = field(default_factory=set)
 
     @property
     def needed(self) -> set[type]:
@@ -104,45 +86,7 @@ class Collector:
             raise self.refusal(f"{name} awaits while it is defined", "await before, and use the value by a name")
         self.add_text(kind, name, unit.cut(node), scope, node.lineno, future)
 
-    def add_text(self, kind: str, name: str, text: str, scope: Scope, line: int, future: bool = False) -> None:
-        """Add a part of that text, with all that it names; `line` is where it was written."""
-        self._add(name, SourcePart(kind, name, text, future), scope, line)
-
-    def add_effect(self, name: str, text: str, scope: Scope) -> None:
-        """Add a statement that completes the part of that name; it runs as late as what reads the part allows."""
-        key = f"{name} {len(self.effects.setdefault(name, []))}"
-        self.effects[name].append(key)
-        self._add(key, SourcePart("statement", name, text, False), scope, 0)
-
-    def settle(self, name: str, change: Change) -> None:
-        """Say when the statements that complete a part run: also last, or only then, if other parts change the same."""
-        if change is Change.SURE:
-            self.effects[name] = []
-        elif change is Change.MAYBE:
-            self.again |= set(self.effects[name])
-
-    def _add(self, key: str, part: SourcePart, scope: Scope, line: int) -> None:
-        self.parts[key] = part
-        self.names[key] = names = free_names(part.text)
-        self.lines[key] = line
-        self._check_imports(part.name, part.text, scope)
-        for wanted in sorted(names.hard):
-            if wanted not in self._bound:
-                self.resolve(wanted, scope, part.name)
-        for wanted in sorted(names.soft):
-            if wanted not in self._bound and scope.find(wanted) is not ABSENT:
-                self._resolve_soft(wanted, scope, part.name, part.future)
-
-    def means(self, name: str, value: object) -> bool:
-        """Tell whether a name is free in the bundle, or means this value there."""
-        return self._values.get(name, value) is value
-
-    def bind(self, name: str, value: object) -> None:
-        """Say what a name made for the bundle means; it is looked up in no scope."""
-        self._values[name] = value
-        self._bound.add(name)
-
-    def _check_imports(self, name: str, text: str, scope: Scope) -> None:
+    def check_imports(self, name: str, text: str, scope: Scope) -> None:
         optional = {absolute(module, level, scope.namespace) for module, level in guarded_modules(ast.parse(text))}
         for module, level in imported_modules(text):
             full = absolute(module, level, scope.namespace)
@@ -153,13 +97,6 @@ class Collector:
                 )
             if full not in optional:
                 self.inner.add(full)
-
-    def _resolve_soft(self, name: str, scope: Scope, user: str, future: bool) -> None:
-        try:
-            self.resolve(name, scope, user)
-        except CannotShip:
-            if not (future or sys.version_info >= (3, 14)):
-                raise
 
     def resolve(self, name: str, scope: Scope, user: str) -> None:
         """Collect what a name means in a scope. Raises CannotShip for what cannot travel; `user` is what names it."""

@@ -8,48 +8,46 @@ from __future__ import annotations
 
 from abc import ABC
 from collections import Counter, OrderedDict, defaultdict, deque
-from typing import TYPE_CHECKING, Generic
+from typing import Generic
 
 from ..codec import encode
 from ..codec.attributes import state_of
-from .change import Change, changes
+from .container_use import ContainerUse, use_of
 from .live_value import LiveText
 from .locate import find_type_alias
 from .origin import is_installed
+from .part_table import PartTable
 from .scope import Scope
 from .sentinel import sentinel
-
-if TYPE_CHECKING:
-    from .collector import Collector
 
 FILLED = (dict, list, set, deque, defaultdict, OrderedDict, Counter)
 """Containers that are made empty and filled at the end."""
 
 
-def complete(collector: Collector, group: set[type]) -> None:
+def complete(table: PartTable, group: set[type]) -> None:
     """Turn constants into parts that are no constants after all.
 
     These hold an instance of a class of the group, or are changed while the parts run.
     """
-    for name in [key for key, part in collector.parts.items() if part.kind == "assignment"]:
-        if collector.effects.get(name):
-            collector.settle(name, changes(collector, name))
-    for name, value in list(collector.constants.items()):
-        change = changes(collector, name) if type(value) in FILLED else Change.NONE
-        if name in collector.places and not (change is Change.NONE and group.isdisjoint(classes_in(value))):
-            _make_part(collector, name, value, change)
+    for name in [key for key, part in table.parts.items() if part.kind == "assignment"]:
+        if table.effects.get(name):
+            table.settle(name, use_of(table.parts, table.names, name))
+    for name, value in list(table.constants.items()):
+        change = use_of(table.parts, table.names, name) if type(value) in FILLED else ContainerUse.NONE
+        if name in table.places and not (change is ContainerUse.NONE and group.isdisjoint(classes_in(value))):
+            _make_part(table, name, value, change)
 
 
-def _make_part(collector: Collector, name: str, value: object, change: Change) -> None:
-    scope = collector.places[name]
-    write = LiveText(collector, scope, name)
+def _make_part(table: PartTable, name: str, value: object, change: ContainerUse) -> None:
+    scope = table.places[name]
+    write = LiveText(table, scope, name)
     write.own, write.constants = name, False
-    del collector.constants[name]
-    text = empty(write, value) if change is Change.SURE else write.text(value)
-    collector.add_text("assignment", name, f"{name} = {text}", scope, 0)
-    if change is not Change.NONE:
-        collector.add_effect(name, fill(write, name, value), scope)
-        collector.settle(name, change)
+    del table.constants[name]
+    text = empty(write, value) if change is ContainerUse.SURE else write.text(value)
+    table.add_text("assignment", name, f"{name} = {text}", scope, 0)
+    if change is not ContainerUse.NONE:
+        table.add_effect(name, fill(write, name, value), scope)
+        table.settle(name, change)
 
 
 def classes_in(value: object) -> set[type]:
@@ -64,27 +62,28 @@ def classes_in(value: object) -> set[type]:
     return found
 
 
-def add_live(collector: Collector, name: str, value: object, scope: Scope, user: str) -> bool:
+def add_live(table: PartTable, name: str, value: object, scope: Scope, user: str) -> bool:
     """Add a part that makes a global name's live value; False when it has no text.
 
     Raises:
         NotWritable: it is a container; the error says what in it cannot travel.
     """
-    write = LiveText(collector, scope, user)
+    write = LiveText(table, scope, user)
     write.own = name
     if type(value).__name__ == "TypeAliasType":
         found = find_type_alias(name, scope.unit)
         if found is not None:
-            collector.add_part("assignment", name, *found, scope, found[0].future)
+            unit, node = found
+            table.add_text("assignment", name, unit.cut(node), scope, node.lineno, unit.future)
         return found is not None
     if type(value) in FILLED:
-        collector.add_text("assignment", name, f"{name} = {empty(write, value)}", scope, 0)
-        collector.add_effect(name, fill(write, name, value), scope)
+        table.add_text("assignment", name, f"{name} = {empty(write, value)}", scope, 0)
+        table.add_effect(name, fill(write, name, value), scope)
         return True
     if _is_sentinel(value):
-        return _add_sentinel(collector, write, name, value, scope)
+        return _add_sentinel(table, write, name, value, scope)
     text = write.text(value)
-    collector.add_text("assignment", name, f"{name} = {text}", scope, 0)
+    table.add_text("assignment", name, f"{name} = {text}", scope, 0)
     return True
 
 
@@ -116,12 +115,12 @@ def _is_sentinel(value: object) -> bool:
     return kind is object or (kind not in bases and {object, ABC, Generic}.issuperset(bases) and not state_of(value))
 
 
-def _add_sentinel(collector: Collector, write: LiveText, name: str, value: object, scope: Scope) -> bool:
+def _add_sentinel(table: PartTable, write: LiveText, name: str, value: object, scope: Scope) -> bool:
     """Add a value that only its identity tells apart: the same in all bundles that name it."""
     make = "_sentinel"
-    collector.bind(make, sentinel)
-    collector.imports[make] = f"from {sentinel.__module__} import sentinel as {make}"
+    table.bind(make, sentinel)
+    table.imports[make] = f"from {sentinel.__module__} import sentinel as {make}"
     module = str(scope.namespace.get("__name__", ""))
     args = [repr(module), repr(name)] + ([] if type(value) is object else [write.text(type(value))])
-    collector.add_text("assignment", name, f"{name} = {make}({', '.join(args)})", scope, 0)
+    table.add_text("assignment", name, f"{name} = {make}({', '.join(args)})", scope, 0)
     return True

@@ -33,11 +33,9 @@ from ..errors import CannotShip, EmergeError
 from .locate import find_function
 from .locate_lambda import find_lambda
 from .origin import from_import, import_line, is_builtin, is_installed
+from .part_table import PartTable
 from .scope import ABSENT, Scope, function_scope
 from .source import Unit, indent, unit_of
-
-if typing.TYPE_CHECKING:
-    from .collector import Collector
 
 _DEEPEST = 50
 _METHODS = (types.MethodDescriptorType, types.ClassMethodDescriptorType, types.WrapperDescriptorType)
@@ -51,8 +49,8 @@ class NotWritable(Exception):
 class LiveText:
     """Writes values for one class's bundle; `scope` is where they are used, `user` what uses them."""
 
-    def __init__(self, collector: Collector, scope: Scope, user: str) -> None:
-        self.collector, self.scope, self.user = collector, scope, user
+    def __init__(self, table: PartTable, scope: Scope, user: str) -> None:
+        self.table, self.scope, self.user = table, scope, user
         self.depth = 0
         self.own = ""  # the name that is being written
         self.constants = True  # else instances are made in the text
@@ -90,8 +88,8 @@ class LiveText:
         if not found and not isinstance(value, type | FunctionType | BuiltinFunctionType):
             found = [name for name, other in self.scope.namespace.items() if other is value]
         for name in found:
-            if name != self.own and name.isidentifier() and self.collector.means(name, value):
-                self.collector.resolve(name, self.scope, self.user)
+            if name != self.own and name.isidentifier() and self.table.means(name, value):
+                self.table.resolve(name, self.scope, self.user)
                 return name
         return ""
 
@@ -119,8 +117,8 @@ class LiveText:
             line = import_line(name, value, None, {}) or _public_line(name, value)
         if line is None:
             return ""
-        self.collector.bind(name, value)
-        self.collector.imports[name] = line
+        self.table.bind(name, value)
+        self.table.imports[name] = line
         return name
 
     # --- functions
@@ -131,17 +129,17 @@ class LiveText:
     def _elsewhere(self, value: FunctionType) -> str:
         """Return the name of a function of another module, or of another cell, under which its own globals have it."""
         name, names = value.__name__, value.__globals__
-        if names.get(name) is not value or names is self.scope.namespace or not self.collector.means(name, value):
+        if names.get(name) is not value or names is self.scope.namespace or not self.table.means(name, value):
             return ""
         unit = unit_of(value.__code__.co_filename, names)
         if unit is None or self.scope.find(name) is not ABSENT:
             return ""
-        self.collector.resolve(name, Scope(unit, names), self.user)
+        self.table.resolve(name, Scope(unit, names), self.user)
         return name
 
     def _made_function(self, value: FunctionType) -> str:
         """Add a lambda, an inner function, or one of several functions of a name, under a name made for it."""
-        known = self.collector.made.get(id(value))
+        known = self.table.made.get(id(value))
         if known:
             return known[0]
         if hasattr(value, "__wrapped__"):
@@ -151,16 +149,16 @@ class LiveText:
         except CannotShip as error:
             raise NotWritable(f"a function without a text ({error.message})") from None
         scope = function_scope(value, unit, Scope(unit, value.__globals__))
-        writer = LiveText(self.collector, scope, self.user)
+        writer = LiveText(self.table, scope, self.user)
         writer.depth = self.depth
         text, line = writer.definition(value, unit, node), node.lineno
         name = self.made_name(value.__name__, text)
         text = text.replace(_PLACE, name)
-        self.collector.made[id(value)] = name, value
+        self.table.made[id(value)] = name, value
         if not isinstance(node, ast.Lambda) and not value.__closure__:
-            self.collector.shadows[name] = value.__name__
-        self.collector.bind(name, value)
-        self.collector.add_text("function", name, text, scope, line, future=unit.future)
+            self.table.shadows[name] = value.__name__
+        self.table.bind(name, value)
+        self.table.add_text("function", name, text, scope, line, future=unit.future)
         return name
 
     def definition(self, value: FunctionType, unit: Unit, node: ast.Lambda | ast.stmt) -> str:
@@ -211,10 +209,10 @@ class LiveText:
                 return ".".join([self.cls(owner), *steps])
         name = self.known_name(value)
         if not name:
-            name = head if self.collector.means(head, value) and self.scope.find(head) is ABSENT else ""
+            name = head if self.table.means(head, value) and self.scope.find(head) is ABSENT else ""
             name = name or self.made_name(head, value.__module__, class_name_of(value))
-            self.collector.bind(name, value)
-            self.collector.classes[name] = value
+            self.table.bind(name, value)
+            self.table.classes[name] = value
         return name
 
     def constant(self, value: object) -> str:
@@ -230,10 +228,10 @@ class LiveText:
         except EmergeError:
             raise NotWritable(f"a {type(value).__name__}, which cannot travel") from None
         name = self.made_name(type(value).__name__, data, sorted(map(class_name_of, held)))
-        if self.collector.means(name, value):
-            self.collector.bind(name, value)
-        self.collector.constants[name] = value
-        self.collector.held |= held
+        if self.table.means(name, value):
+            self.table.bind(name, value)
+        self.table.constants[name] = value
+        self.table.held |= held
         return name
 
     def instance(self, value: object) -> str:
@@ -243,8 +241,8 @@ class LiveText:
             return name or self.constant(value)
         names = getattr(value, "_fields", ())  # of a named tuple
         fields = dict(zip(names, value, strict=True)) if isinstance(value, tuple) else state_of(value)
-        self.collector.bind("_build", build)
-        self.collector.imports["_build"] = from_import(build.__module__, "build", "_build")
+        self.table.bind("_build", build)
+        self.table.imports["_build"] = from_import(build.__module__, "build", "_build")
         return f"_build({self.cls(type(value))}, {_dict(self, fields)})"
 
 
@@ -355,10 +353,7 @@ def _alias(write: LiveText, value: types.GenericAlias) -> str:
     name = str(getattr(value, "_name", "")) if type(value).__module__ == "typing" else ""
     special = getattr(typing, name, origin) if origin is not typing.Union else origin
     head = write.text(special)
-    if isinstance(args[0], list):
-        parts = [f"[{write.items(args[0])}]", *map(write.text, args[1:])]
-    else:
-        parts = [write.text(arg) for arg in args]
+    parts = [f"[{write.items(arg)}]" if isinstance(arg, list) else write.text(arg) for arg in args]
     return f"{head}[{', '.join(parts)}]"
 
 

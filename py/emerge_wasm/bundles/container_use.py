@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .collector import Collector
+from .bundle import SourcePart
+from .name import FreeNames
 
 _READING = frozenset(
     "get keys values items index count copy union intersection difference symmetric_difference issubset issuperset "
@@ -20,7 +19,7 @@ _READERS = frozenset(
 )
 
 
-class Change(Enum):
+class ContainerUse(Enum):
     """Whether the parts of a bundle change a container."""
 
     NONE = "they only read it"
@@ -28,34 +27,34 @@ class Change(Enum):
     SURE = "they do"
 
 
-def changes(collector: Collector, name: str) -> Change:
+def use_of(parts: Mapping[str, SourcePart], names: Mapping[str, FreeNames], name: str) -> ContainerUse:
     """Tell what the parts of a bundle do to the value of a name while they are defined."""
-    found = Change.NONE
-    for key in _run_with(collector, name):
-        for change in _uses(collector.parts[key].text, name):
-            if change is Change.SURE:
+    found = ContainerUse.NONE
+    for key in _run_with(parts, names, name):
+        for change in _uses(parts[key].text, name):
+            if change is ContainerUse.SURE:
                 return change
-            found = Change.MAYBE if change is Change.MAYBE else found
+            found = ContainerUse.MAYBE if change is ContainerUse.MAYBE else found
     return found
 
 
-def _run_with(collector: Collector, name: str) -> set[str]:
+def _run_with(parts: Mapping[str, SourcePart], names: Mapping[str, FreeNames], name: str) -> set[str]:
     """Return the parts that name it, of those that run, or may be called, while some part is defined."""
-    todo = [other for names in collector.names.values() for other in names.eager]
+    todo = [other for one in names.values() for other in one.eager]
     seen: set[str] = set(todo)
     while todo:
-        one = collector.names.get(todo.pop())
-        new = (one.hard | one.soft) - seen if one else set()
+        part = names.get(todo.pop())
+        new = (part.hard | part.soft) - seen if part else set()
         seen |= new
         todo += new
     found = set()
-    for key, names in collector.names.items():
-        if name in names.eager or (key in seen and name in names.hard | names.soft):
+    for key, free in names.items():
+        if name in free.eager or (key in seen and name in free.hard | free.soft):
             found.add(key)
-    return {key for key in found if collector.parts[key].kind != "statement" and key != name}
+    return {key for key in found if parts[key].kind != "statement" and key != name}
 
 
-def _uses(text: str, name: str) -> Iterator[Change]:
+def _uses(text: str, name: str) -> Iterator[ContainerUse]:
     tree = ast.parse(text)
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     for node in ast.walk(tree):
@@ -63,15 +62,15 @@ def _uses(text: str, name: str) -> Iterator[Change]:
             yield _use(node, parents)
 
 
-def _use(node: ast.Name, parents: dict[ast.AST, ast.AST]) -> Change:
+def _use(node: ast.Name, parents: dict[ast.AST, ast.AST]) -> ContainerUse:
     around = parents[node]
     if not isinstance(node.ctx, ast.Load):
-        return Change.SURE
+        return ContainerUse.SURE
     if isinstance(around, ast.Subscript) and around.value is node:
-        return Change.NONE if isinstance(around.ctx, ast.Load) else Change.SURE
+        return ContainerUse.NONE if isinstance(around.ctx, ast.Load) else ContainerUse.SURE
     if isinstance(around, ast.Attribute):
-        return Change.NONE if around.attr in _READING else Change.SURE
+        return ContainerUse.NONE if around.attr in _READING else ContainerUse.SURE
     if isinstance(around, ast.Call) and isinstance(around.func, ast.Name) and around.func.id in _READERS:
-        return Change.NONE
+        return ContainerUse.NONE
     reads = ast.Compare | ast.comprehension | ast.For | ast.BinOp | ast.BoolOp | ast.UnaryOp | ast.FormattedValue
-    return Change.NONE if isinstance(around, reads | ast.Starred | ast.If | ast.IfExp) else Change.MAYBE
+    return ContainerUse.NONE if isinstance(around, reads | ast.Starred | ast.If | ast.IfExp) else ContainerUse.MAYBE
