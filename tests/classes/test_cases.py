@@ -19,14 +19,9 @@ LINKS = "a parent link is refused"
 REASON = "it is refused with another reason"
 KNOWN: dict[str, str] = {
     "calendar_rules": CONSTANTS,
-    "dispatch_table": CONSTANTS,
-    "event_bus": CONSTANTS,
     "expression_tree": CONSTANTS,
-    "keyword_juggling": CONSTANTS,
     "many_constants": CONSTANTS,
     "path_constants": CONSTANTS,
-    "plugin_registry": CONSTANTS,
-    "sentinel_values": CONSTANTS,
     "template_strings": CONSTANTS,
     "zoned_times": CONSTANTS,
     "init_subclass_registry": EFFECTS,
