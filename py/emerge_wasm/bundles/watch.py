@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from ..codec import encode
 from ..codec.attributes import state_of
-from ..codec.encode import PLAIN
+from ..codec.encoder import PLAIN
 from ..errors import EmergeError
 from .bundle import Bundle
 from .origin import is_installed
