@@ -17,13 +17,14 @@ from tests.backends import DURABLE, Started
 from tests.conftest import Server
 from tests.contracts.crash import POINTS
 from tests.contracts.store import scan_all
+from tests.scale import examples
 
 from .load import Worker, check, note, under_load
 from .nodes import node
 
 WORKERS = 6
-COMMITS = 60  # the one in which the node dies
-SLOW = {"s3": 45, "dynamodb": 20}  # where a commit takes longer
+COMMITS = examples(20)  # the one in which the node dies; each is of all workers that wait, so some six turns of each
+SLOW = {"s3": examples(15), "dynamodb": examples(6)}  # where a commit takes longer
 ANYTIME = "anytime"
 
 

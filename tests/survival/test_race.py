@@ -17,13 +17,14 @@ from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.stores import open_store
 from tests.backends import BACKENDS, KEEPS_OUT, MANY_WRITERS, Started
 from tests.conftest import Server
+from tests.scale import examples
 
 from .load import note
 from .nodes import node, refused
 
-CLIENTS = 3  # of each node
+CLIENTS = 2  # of each node
 COUNTERS = ("/counters/a", "/counters/b")
-INCREMENTS = 6  # of each client
+INCREMENTS = examples(4)  # of each client
 
 
 @pytest.fixture
