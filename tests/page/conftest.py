@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from buildtools.browser import FLAGS
+from emerge_wasm import connect
 from tests.conftest import ROOT, Server, run_example, start_server
 
 SLOW = 30_000  # milliseconds: a busy machine boots Python slowly
@@ -55,12 +57,53 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+@contextmanager
+def started(folder: Path) -> Iterator[Site]:
     assert (ROOT / "dist" / "index.html").exists(), "the page is not built: run python3 build.py build"
-    site = Site.start(tmp_path)
-    yield site
-    site.stop()
+    site = Site.start(folder)
+    try:
+        yield site
+    finally:
+        site.stop()
+
+
+@contextmanager
+def signed_in(browser: Browser, site: Site) -> Iterator[BrowserContext]:
+    """A browser's profile that used the site's one-time link."""
+    # without motion, which a machine with no graphics card would spend half of its time on
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+    context.set_default_timeout(10_000)
+    context.request.get(site.relay.found["page"])
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The site of all tests of a module but those marked `fresh`."""
+    with started(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def shared_context(chromium: Browser, shared_site: Site) -> Iterator[BrowserContext]:
+    """Their profile: what Chromium has compiled once, it has."""
+    with signed_in(chromium, shared_site) as context:
+        yield context
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """An empty site; a test that stops a part of it is marked `fresh` and has one of its own."""
+    if request.node.get_closest_marker("fresh"):
+        with started(tmp_path) as own:
+            yield own
+        return
+    shared: Site = request.getfixturevalue("shared_site")
+    with connect(shared.node.host) as fs:
+        for pointer in fs.list("/"):
+            fs.rm(pointer.full_path, recursive=True)
+    yield shared
 
 
 @dataclass
@@ -102,12 +145,20 @@ class Tab:
 
 
 @pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
-    # without motion, which a machine with no graphics card would spend half of its time on
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(10_000)
-    yield context
-    context.close()
+def context(request: pytest.FixtureRequest, chromium: Browser, site: Site) -> Iterator[BrowserContext]:
+    """A profile that is signed in and holds nothing."""
+    if request.node.get_closest_marker("fresh"):
+        with signed_in(chromium, site) as own:
+            yield own
+        return
+    shared: BrowserContext = request.getfixturevalue("shared_context")
+    page = shared.new_page()
+    kinds = {"origin": site.relay.found["url"].rstrip("/"), "storageTypes": "indexeddb,local_storage,file_systems"}
+    shared.new_cdp_session(page).send("Storage.clearDataForOrigin", kinds)
+    page.close()
+    yield shared
+    for page in shared.pages:
+        page.close()
 
 
 @pytest.fixture
@@ -131,8 +182,8 @@ def open_tab(context: BrowserContext) -> Iterator[Callable[[str], Tab]]:
 
 @pytest.fixture
 def tab(site: Site, open_tab: Callable[[str], Tab]) -> Tab:
-    """The page, signed in by the one-time token, with /inventory/widget1 on the cluster."""
+    """The page, with /inventory/widget1 on the cluster."""
     run_example("inventory.py", site.node.host)
-    tab = open_tab(site.relay.found["page"])
+    tab = open_tab(site.relay.found["url"])
     tab.ready()
     return tab

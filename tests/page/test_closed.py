@@ -155,6 +155,7 @@ local.chown("/guests/theirs", "mallory");
 """
 
 
+@pytest.mark.fresh
 def test_this_browsers_own_filesystem_closes_in_what_belongs_to_others(site: Site, foreign: Tab) -> None:
     foreign.run(CELL)  # written here, so nothing is asked
     for name, origin in (("mine", site.relay.found["url"]), ("theirs", "null")):

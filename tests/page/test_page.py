@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from emerge_wasm import EmergeFile, connect
 from tests.conftest import ROOT
@@ -87,6 +87,7 @@ def test_a_cell_stores_here_and_on_the_cluster_and_both_survive_a_reload(site: S
     expect(tab.page.locator('[data-field="unit_price"] input')).to_have_value("3.0")
 
 
+@pytest.mark.fresh
 def test_without_the_relay_the_browsers_own_goes_on(site: Site, tab: Tab) -> None:
     tab.use("local")
     tab.run(EXAMPLE)
@@ -128,6 +129,7 @@ def test_without_the_relay_the_browsers_own_goes_on(site: Site, tab: Tab) -> Non
     expect(tab.run("fs.get('/inventory/widget1').version").get_by_test_id("cell-value")).to_have_text("1")
 
 
+@pytest.mark.fresh
 def test_the_node_goes_and_comes_back(site: Site, tab: Tab, tmp_path: Path) -> None:
     from tests.conftest import start_server
 
@@ -185,7 +187,7 @@ def test_what_is_changed_at_any_moment_while_a_tab_opens_is_shown(site: Site, op
 
     with ThreadPoolExecutor(1) as pool:
         changing = pool.submit(change)
-        tab = open_tab(site.relay.found["page"] + "#/cluster/moving")
+        tab = open_tab(site.relay.found["url"] + "#/cluster/moving")
         expect(tab.find("directory-count")).to_contain_text("entries", timeout=SLOW)
         shown.set()
         expect(tab.find("directory-count")).to_have_text(f"{changing.result(timeout=30)} entries", timeout=SLOW)
@@ -221,7 +223,21 @@ def test_nothing_is_cut_off(tab: Tab, width: int) -> None:
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_a_stranger_sees_no_data(site: Site, open_tab: Callable[[str], Tab]) -> None:
-    tab = open_tab(site.relay.found["url"])  # no token
+@pytest.mark.fresh
+def test_its_link_signs_one_browser_in(chromium: Browser, site: Site) -> None:
+    for state in ("connected", "offline"):  # the second browser is a stranger
+        with chromium.new_context() as context:
+            tab = Tab(context.new_page())
+            tab.page.goto(site.relay.found["page"])
+            if state == "offline":
+                tab.page.goto(site.relay.found["url"])
+            expect(tab.find("status-connection")).to_have_attribute("data-state", state, timeout=SLOW)
+
+
+def test_a_stranger_sees_no_data(chromium: Browser, site: Site) -> None:
+    context = chromium.new_context()
+    tab = Tab(context.new_page())
+    tab.page.goto(site.relay.found["url"])  # no token
     expect(tab.find("status-connection")).to_have_attribute("data-state", "offline", timeout=SLOW)
     expect(tab.find("status-connection")).to_have_attribute("title", re.compile("token|sign|link", re.I))
+    context.close()
