@@ -30,7 +30,7 @@ _FILLED = _MAPS | _SEQUENCES | _SETS | {Record}
 
 
 def parts_of(value: Value) -> Iterable[StepAndPart]:
-    """Return what a value holds."""
+    """Return what a value holds; nothing if its type cannot be written."""
     kind = type(value)
     if kind in _SEQUENCES:
         return enumerate(value)
@@ -42,7 +42,12 @@ def parts_of(value: Value) -> Iterable[StepAndPart]:
     if kind is Record:
         fields: dict[str, object] = value.fields
         return fields.items()
-    return () if kind in LOWER or is_foreign(kind) else fields_of(value).items()
+    if kind in PLAIN or kind in LOWER or is_foreign(kind):
+        return ()
+    try:
+        return fields_of(value).items()
+    except Refusal:
+        return ()
 
 
 def in_order(items: Collection[object]) -> Iterable[object]:
@@ -171,24 +176,17 @@ class _GraphEncoder(Encoder):
         """Return the numbers of what a value leads to straight, and of those the ones within a frozenset."""
         every: set[int] = set()
         frozen: set[int] = set()
-        pending = [(part, False) for _, part in _parts_of(value)]
+        pending = [(part, False) for _, part in parts_of(value)]
         while pending:
             part, within = pending.pop()
             number = self.numbers.get(id(part))
             if number is None:
                 inside = within or type(part) is frozenset
-                pending += [(each, inside) for _, each in _parts_of(part)]
+                pending += [(each, inside) for _, each in parts_of(part)]
             else:
                 every.add(number)
                 frozen |= {number} if within else set()
         return every, frozen
-
-
-def _parts_of(value: object) -> Iterable[StepAndPart]:
-    try:
-        return parts_of(value)
-    except Refusal:  # it is refused with its place when it is lowered
-        return ()
 
 
 def _shared_in(whole: object, root: object) -> list[object]:
@@ -205,7 +203,7 @@ def _shared_in(whole: object, root: object) -> list[object]:
                 again.add(id(value))
                 continue
             met[id(value)] = value
-        pending += [part for _, part in reversed(list(_parts_of(value))) if type(part) not in PLAIN]
+        pending += [part for _, part in reversed(list(parts_of(value))) if type(part) not in PLAIN]
     return [value for key, value in met.items() if key in again]
 
 
@@ -215,7 +213,7 @@ def _with_cuts(whole: object, shared: list[object], root: object) -> list[object
         return shared
     found = list(shared)
     known = {id(value) for value in shared}
-    pending = [(part, 1) for value in [whole, *shared] for _, part in _parts_of(value)]
+    pending = [(part, 1) for value in [whole, *shared] for _, part in parts_of(value)]
     while pending:
         value, depth = pending.pop()
         if type(value) in PLAIN or id(value) in known or (value is root and root is not None):
@@ -224,7 +222,7 @@ def _with_cuts(whole: object, shared: list[object], root: object) -> list[object
             known.add(id(value))
             found.append(value)
             depth = 0
-        pending += [(part, depth + 1) for _, part in _parts_of(value)]
+        pending += [(part, depth + 1) for _, part in parts_of(value)]
     return found
 
 
@@ -238,5 +236,5 @@ def _steps_to(target: object, whole: object) -> list[object]:
             return list(steps)
         if id(value) not in met:
             met |= {id(value)} if is_shared(value) else set()
-            pending += [(part, (*steps, step)) for step, part in _parts_of(value) if type(part) not in PLAIN]
+            pending += [(part, (*steps, step)) for step, part in parts_of(value) if type(part) not in PLAIN]
     return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import CannotShip
 from .decode import decode
 from .encode import encode
 from .encoder import PLAIN
@@ -23,7 +24,12 @@ class PackageMaker(RecordMaker):
 
 def native(value: Value) -> Value:
     """Return a decoded value with the values of packages that are here in place of their records."""
-    return decode(encode(value), maker=PackageMaker()) if _holds_package(value) else value
+    if not _holds_package(value):
+        return value
+    try:
+        return decode(encode(value), maker=PackageMaker())
+    except CannotShip:  # it was never encoded: its instances are here
+        return value
 
 
 def _holds_package(value: object) -> bool:

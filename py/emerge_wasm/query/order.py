@@ -1,4 +1,4 @@
-"""Write values as bytes that sort as the values do: the keys of indexes. Imports only the standard library.
+"""Write values as bytes that sort as the values do: the keys of indexes. Imports the standard library and `codec.zone`.
 
 A key begins with its family (a byte) and marks its end, so that joined keys of several values sort field by field.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
+
+from ..codec.zone import is_ambiguous
 
 TEXT_BYTES = 240
 """Bytes of a str or bytes in a key; values that are the same up to there have the same key."""
@@ -34,10 +36,18 @@ def sort_key(value: object) -> bytes | None:
     Families: None; int, float, bool and Decimal; str; bytes; naive and aware datetime, date, naive and aware time,
     timedelta; UUID. Equal values of one family have the same key, whatever their types. Different ones have the same
     only where they are cut (texts after TEXT_BYTES) or rounded (numbers of more than some 30 digits). NaN, containers,
-    records and values of any other type have no place.
+    records and values of any other type have no place; nor have moments that the clock of their zone shows twice or
+    never.
     """
     make = _MAKERS.get(type(value))
     return None if make is None else make(value)
+
+
+def order_key(value: object) -> bytes | None:
+    """Return the sort key of a value; that of the moment in UTC where the value has none because of its zone."""
+    if type(value) is datetime and is_ambiguous(value):
+        value = value.astimezone(UTC)
+    return sort_key(value)
 
 
 def is_whole(key: bytes) -> bool:
@@ -148,7 +158,9 @@ def _span(family: bytes, span: timedelta) -> bytes:
     return family + (span // _MICROSECOND + (1 << 95)).to_bytes(12, "big")
 
 
-def _datetime(value: datetime) -> bytes:
+def _datetime(value: datetime) -> bytes | None:
+    if is_ambiguous(value):
+        return None  # it is ordered otherwise among those of its zone, and equal to none of another
     naive = value.replace(tzinfo=None)
     offset = value.utcoffset()
     if offset is None:

@@ -128,7 +128,7 @@ class Pool:
                 call.method,
                 call.kwargs,
             ]
-            args += [work.wall, work.processor, *call.args]
+            args += [work.wall, work.processor, list(call.args)]
             done = await work.run(process, "run", args, session, read_run)
             process.known.update(new)
         digest = sha256(done.result).hexdigest()

@@ -103,9 +103,8 @@ def encode_on(ids: Ids, channel: Id, name: str, args: object) -> bytes:
 
 
 def encode_ok(ids: Ids, channel: Id, value: object) -> bytes:
-    """Encode the OK event with a result (see `encode_on`)."""
-    plain = list(value) if type(value) is tuple else value
-    return _head(ids, channel, OK) + b"\x91" + codec.encode(plain, limit=LARGEST)
+    """Encode the OK event with a result (see `encode_on`); a tuple stays one."""
+    return _head(ids, channel, OK) + b"\x91" + codec.encode(value, limit=LARGEST)
 
 
 def decode(payload: bytes, limit: int = SIZE_LIMIT) -> Event:

@@ -15,7 +15,7 @@ from ...codec import encode
 from ...context import Context
 from ...errors import Invalid, LimitExceeded
 from ...operations import Names, Wire
-from ...query.order import sort_key
+from ...query.order import order_key
 from ...results import GroupTable
 from ..core import Core
 from ..indexes.index_row import ABSENT
@@ -175,5 +175,5 @@ class Table:
 
 
 def _order(group: Group) -> list[tuple[bool, bytes, bytes]]:
-    places = [(sort_key(key), key) for key in group.keys]
+    places = [(order_key(key), key) for key in group.keys]
     return [(place is None, place or b"", encode(key)) for place, key in places]

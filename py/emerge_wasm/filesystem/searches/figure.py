@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from ...codec import encode
 from ...errors import Invalid
-from ...query.order import sort_key
+from ...query.order import order_key
 
 _EXACT = Context(prec=2000, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _ROUNDED = Context(prec=28, Emax=MAX_EMAX, Emin=MIN_EMIN)
@@ -120,14 +120,14 @@ class Mean(Sum):
 
 @dataclass(slots=True)
 class Extreme:
-    """The least or greatest value in the order of `sort_key`, so that values of several families compare."""
+    """The least or greatest value in the order of `order_key`, so that values of several families compare."""
 
     greatest: bool
     held: int = 1
     _found: tuple[bytes, Any] | None = None
 
     def add(self, value: object) -> None:
-        key = sort_key(value)
+        key = order_key(value)
         if key is None:
             raise TypeError(f"a {type(value).__name__} has no place in an order")
         if self._found is None or self._is_beyond(key, value):

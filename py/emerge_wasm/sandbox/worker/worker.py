@@ -123,9 +123,9 @@ class Worker:
         kwargs: dict[str, Any],
         timeout: float,
         processor: float,
-        *args: object,
+        args: list[object],
     ) -> list[object]:
-        call = RunCall(path, pointer, state, self.learn(new, hashes), method, list(args), kwargs, timeout)
+        call = RunCall(path, pointer, state, self.learn(new, hashes), method, args, kwargs, timeout)
         try:
             self.alarm.start(timeout, processor)
             done = execute_encoded(call, self.driver.run, self.limits, self.given, self.printer.write)

@@ -21,7 +21,7 @@ from typing import Any
 
 from ....bundles import capture as capture_class
 from ....bundles import load
-from ....codec import decode, encode, pack_state, unpack_state
+from ....codec import decode, encode, native, pack_state, unpack_state
 from ....errors import CannotShip, EmergeError, Invalid, LimitExceeded
 from ....objects import METADATA, EmergeFile, EmergeObject
 from ....sync import IN_PYODIDE
@@ -33,7 +33,7 @@ from .result import keep
 
 PASSED = (KeyboardInterrupt, asyncio.CancelledError)
 PLAIN: dict[str, type] = {"EmergeObject": EmergeObject, "EmergeFile": EmergeFile}
-_LISTED = (Iterator, KeysView, ValuesView, ItemsView, range)
+_LISTED = (Iterator, KeysView, ValuesView, ItemsView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Execution:
         if call.method.startswith(MERGE):
             return self._merge(cls, call.method.removeprefix(MERGE))
         method = find_method(cls, call.title, call.path)
-        return method.invoke(self.instance, call.args, call.kwargs, self.given)
+        return method.invoke(self.instance, native(call.args), native(call.kwargs), self.given)
 
     def wants_given(self) -> bool:
         """Return whether the method has a parameter named in `given`; False if there is no such method."""
@@ -78,7 +78,7 @@ class Execution:
             function = getattr(cls, rule, None) if isinstance(rule, str) else rule
             if not callable(function):
                 raise Invalid(f"{cls.__name__}.{name} has no merge rule {rule!r}", path=self.call.path)
-            return function(*self.call.args)
+            return function(*native(self.call.args))
 
     def load_class(self) -> type:
         bundle = self.call.pointer.get("bundle")
