@@ -9,58 +9,25 @@ from .conftest import OTHERS, Outcomes, find_python
 
 KNOWN_STEPS = {"own: own": "a process that has imported the module gets another class"}
 """Steps that are wrong for most cases, and why."""
-TUPLES = "the result of a run has lists for tuples"
 CONSTANTS = "a constant that should travel is refused"
 EFFECTS = "what a later definition registered is lost"
 STORED = "it is stored, and should be refused"
-LIBRARY = "a module of the standard library is not in the sandbox"
 PARTIAL = "a partialmethod is not run"
-LINKS = "a parent link is refused"
 REASON = "it is refused with another reason"
 KNOWN: dict[str, str] = {
     "calendar_rules": CONSTANTS,
     "expression_tree": CONSTANTS,
-    "many_constants": CONSTANTS,
-    "path_constants": CONSTANTS,
-    "template_strings": CONSTANTS,
     "zoned_times": CONSTANTS,
     "init_subclass_registry": EFFECTS,
     "singledispatch_render": EFFECTS,
     "subclass_hook_and_virtual": EFFECTS,
     "subclasses_found": EFFECTS,
-    "guarded_imports": LIBRARY,
-    "tree_with_parents": LINKS,
     "partial_methods": PARTIAL,
     "refused_patched_method": REASON,
     "refused_clock_constant": STORED,
     "refused_environment_secret": STORED,
     "refused_file_secret": STORED,
     "refused_plain_class": STORED,
-    "closure_adder": TUPLES,
-    "conditional_definitions": TUPLES,
-    "context_manager_lock": TUPLES,
-    "dijkstra": TUPLES,
-    "dunder_module_names": TUPLES,
-    "enum_functional": TUPLES,
-    "enum_kinds": TUPLES,
-    "filled_later": TUPLES,
-    "hash_and_encode": TUPLES,
-    "instance_constants": TUPLES,
-    "inventory": TUPLES,
-    "mangled_names": TUPLES,
-    "named_tuple_class": TUPLES,
-    "numeric_tower": TUPLES,
-    "own_errors": TUPLES,
-    "permission_flags": TUPLES,
-    "polynomial": TUPLES,
-    "recursion_mutual": TUPLES,
-    "relative_package": TUPLES,
-    "retry_decorator": TUPLES,
-    "sensor_readings": TUPLES,
-    "star_import_helpers": TUPLES,
-    "tabs_and_crlf": TUPLES,
-    "walrus_and_comprehensions": TUPLES,
-    "weak_and_copy": TUPLES,
 }
 """Cases that are wrong somewhere, and why."""
 
