@@ -15,11 +15,25 @@ UMASK = 0o027
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """A moment (nanoseconds since 1970, UTC) and a time zone, by the name that `query/zone.py` gives it.
+
+    The functions of `datetime` and `time` tell these in a search, wherever it runs.
+    """
+
+    moment: int
+    zone: str
+
+    def wire(self) -> list[object]:
+        return [self.moment, self.zone]
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """Who asks, and by which way: what the shells know about a call.
 
     A `superuser` passes every check of permissions: whoever holds the store itself. `transaction` names the open
-    transaction that the call is part of.
+    transaction that the call is part of. `clock` is the caller's, for a search (None: the answering process's).
 
     A call that a running method makes is inside of runs: `runs` are the uuids of the objects that run, the outermost
     first, `held` the transactions that are held by one of them, once for each. No caller sets these.
@@ -33,10 +47,12 @@ class Context:
     via: str = "local"
     runs: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
+    clock: Clock | None = None
 
     def narrowed(self, wanted: Wire | None) -> Context:
-        """This context with what a call asks for: `umask`, `transaction`, and (only a superuser may) to be made `as`
-        another principal, with its `groups`. Raises Invalid for anything else, PermissionDenied for anybody else."""
+        """This context with what a call asks for: `umask`, `transaction`, `clock`, and (only a superuser may)
+        to be made `as` another principal, with its `groups`. Raises Invalid for anything else, PermissionDenied for
+        anybody else."""
         if not wanted:
             return self
         context = replace(self, **_changes(wanted))
@@ -61,11 +77,23 @@ def _changes(wanted: Wire) -> Wire:
         fits = _FITS.get(name)
         if fits is None or not fits(value):
             raise Invalid(f"a call's context cannot have {name!r}: {str(value)[:80]!r}", remedy=_CONTEXT)
-    return {name: wanted[name] for name in ("umask", "transaction") if name in wanted}
+    changes: Wire = {name: wanted[name] for name in ("umask", "transaction") if name in wanted}
+    if "clock" in wanted:
+        changes["clock"] = Clock(*wanted["clock"])
+    return changes
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= 255
+
+
+def _is_clock(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and [type(part) for part in value] == [int, str]
+        and abs(value[0]) < 1 << 63
+        and len(value[1]) <= 100
+    )
 
 
 _FITS: dict[str, Callable[[Any], bool]] = {
@@ -73,5 +101,9 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "groups": lambda value: isinstance(value, (list, tuple)) and len(value) <= 255 and all(map(_is_text, value)),
     "umask": lambda value: type(value) is int and 0 <= value <= 0o777,
     "transaction": _is_text,
+    "clock": _is_clock,
 }
-_CONTEXT = "it is a map of as (text), groups (texts), umask (0 to 0o777) and transaction (text)"
+_CONTEXT = (
+    "it is a map of as (text), groups (texts), umask (0 to 0o777), transaction (text) and clock (nanoseconds since"
+    " 1970, and the name of a time zone)"
+)

@@ -9,6 +9,7 @@ import datetime
 import decimal
 import math
 import re
+import time
 import uuid
 from types import ModuleType
 
@@ -17,6 +18,7 @@ BUILTIN_MODULES: dict[str, ModuleType] = {
     "decimal": decimal,
     "math": math,
     "re": re,
+    "time": time,
     "uuid": uuid,
 }
 

@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 from ..bundles.expression import capture_expression
 from ..codec import encode
 from ..errors import Invalid
-from ..operations import Wire
+from ..operations import Operations, Wire
+from ..query.local_time import clock_here
 from ..results import GraphQLAnswer, IndexRows, ObjectRow, ScoredPage, Searched, SearchErrors, SearchPage
 from .class_loader import Bundles
 from .operations import PAGE, AsOf, moment_text
 from .reads import ReadOperations
-from .remote import ending
+from .remote import ending, remote_operations
 
 SearchPredicate = Callable[[Any], object] | str | None
 """A function of one object (a lambda), or the text of an expression over `o`:
@@ -111,14 +112,21 @@ class SearchOperations(ReadOperations):
         wire, bundles = wire_predicate(predicate)
         moment = moment_text(as_of)
 
+        remote = self._timed()
+
         def ask(size: int, cursor: str) -> Awaitable[SearchPage]:
             return self._send(
-                lambda fresh: self.remote.search(path, wire, order_by, descending, size, cursor, moment, fresh),
+                lambda fresh: remote.search(path, wire, order_by, descending, size, cursor, moment, fresh),
                 bundles,
             )
 
         async for page in _pages(ask, limit, cursor):
             yield page
+
+    def _timed(self) -> Operations:
+        """The operations with this process's clock, which a search takes once: its moment and its time zone."""
+        clock = self.context.get("clock") or clock_here().wire()
+        return remote_operations(self.transport, {**self.context, "clock": clock}, self._turns)
 
     async def _append(self, found: SearchResult, rows: Sequence[ObjectRow], cursor: str) -> None:
         """Add the objects of one page."""
@@ -129,8 +137,8 @@ class SearchOperations(ReadOperations):
     async def count(self, predicate: SearchPredicate = None, path: str = "/", *, as_of: AsOf = None) -> ObjectCount:
         """How many objects a search finds, without fetching them."""
         wire, bundles = wire_predicate(predicate)
-        moment = moment_text(as_of)
-        answer = await self._send(lambda fresh: self.remote.count(path, wire, moment, fresh), bundles)
+        moment, remote = moment_text(as_of), self._timed()
+        answer = await self._send(lambda fresh: remote.count(path, wire, moment, fresh), bundles)
         count = ObjectCount(answer["count"])
         count.add_statistics(answer)
         return count
@@ -171,10 +179,8 @@ class SearchOperations(ReadOperations):
         wire, bundles = wire_predicate(where)
         wanted = {name: [value] if isinstance(value, str) else [*value] for name, value in values.items()}
         groups = [by] if isinstance(by, str) else [*(by or [])]
-        moment = moment_text(as_of)
-        answer = await self._send(
-            lambda fresh: self.remote.aggregate(path, wanted, groups, wire, moment, fresh), bundles
-        )
+        moment, remote = moment_text(as_of), self._timed()
+        answer = await self._send(lambda fresh: remote.aggregate(path, wanted, groups, wire, moment, fresh), bundles)
         rows = GroupRows(answer["groups"])
         rows.add_statistics(answer)
         return rows
@@ -184,8 +190,8 @@ class SearchOperations(ReadOperations):
     ) -> Explanation:
         """How a search would be answered: the plan, about how much is scanned, which index would help. Print it."""
         wire, bundles = wire_predicate(predicate)
-        moment = moment_text(as_of)
-        plan = await self._send(lambda fresh: self.remote.explain(path, wire, order_by, moment, fresh), bundles)
+        moment, remote = moment_text(as_of), self._timed()
+        plan = await self._send(lambda fresh: remote.explain(path, wire, order_by, moment, fresh), bundles)
         return Explanation(plan)
 
     # --- indexes
@@ -213,13 +219,13 @@ class SearchOperations(ReadOperations):
     ) -> GraphQLAnswer:
         """{"data", "errors"…}: the answer to a GraphQL document over the objects at or below a path. `name`: which of
         its operations."""
-        return await self.remote.graphql(path, document, variables, name)
+        return await self._timed().graphql(path, document, variables, name)
 
     async def subscribe(
         self, document: str, path: str = "/", variables: Wire | None = None, name: str = ""
     ) -> AsyncIterator[GraphQLAnswer]:
         """The answers to a GraphQL subscription, as they come."""
-        async with ending(self.remote.subscribe(path, document, variables, name)) as answers:
+        async with ending(self._timed().subscribe(path, document, variables, name)) as answers:
             async for answer in answers:
                 yield answer
 

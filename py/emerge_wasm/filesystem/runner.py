@@ -1,6 +1,6 @@
 """The interface between a filesystem and the runner of shipped code: calls and their outcomes.
 
-Plain data and Protocols; imports nothing of ours.
+Plain data and Protocols; imports only the words of a call's context.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from ..context import Clock
 
 MERGE = "merge:"
 """Prefix of a field's name as a method: the function that merges concurrent changes (see `objects/merge.py`)."""
@@ -66,6 +68,7 @@ class EvaluateCall:
     bundles: dict[str, bytes]
     timeout: float
     principal: str = ""
+    clock: Clock | None = None  # the caller's
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,6 +140,8 @@ def write_context(context: Context) -> Wire:
     who: Wire = {"principal": context.principal, "groups": list(context.groups), "superuser": context.superuser}
     if context.runs:
         who["runs"] = list(context.runs)
+    if context.clock is not None:
+        who["clock"] = context.clock.wire()
     return who if context.umask == UMASK else {**who, "umask": context.umask}
 
 
@@ -152,14 +154,18 @@ def read_context(who: object) -> Context:
     if not isinstance(who, dict) or type(who.get("superuser")) is not bool:
         raise Invalid("who asks is a map of principal, groups, superuser and umask")
     trusting = Context(superuser=True, via="cluster")
+    clock = {"clock": who["clock"]} if "clock" in who else {}
     caller = trusting.narrowed(
-        {"as": who.get("principal"), "groups": who.get("groups"), "umask": who.get("umask", UMASK)}
+        {"as": who.get("principal"), "groups": who.get("groups"), "umask": who.get("umask", UMASK), **clock}
     )
     runs = who.get("runs", [])
     if not isinstance(runs, (list, tuple)) or not all(isinstance(uuid, str) for uuid in runs):
         raise Invalid("the runs that a call is inside of are uuids")
     return Context(
-        caller.principal, tuple(caller.groups), who["superuser"], caller.umask, via="cluster", runs=tuple(runs)
+        *(caller.principal, tuple(caller.groups), who["superuser"], caller.umask),
+        via="cluster",
+        runs=tuple(runs),
+        clock=caller.clock,
     )
 
 

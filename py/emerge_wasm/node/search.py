@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..errors import EmergeError, Unavailable
 from ..filesystem.runs.event_queue import together
 from ..filesystem.searches.aggregate import Table, make_table
-from ..filesystem.searches.cursor import AGAIN, fingerprint
+from ..filesystem.searches.cursor import AGAIN, continued, fingerprint, with_clock
 from ..filesystem.searches.judge import TOLD
 from ..filesystem.tree.load import PAGE_BYTES, check_limit
 from ..operations import Arguments, Context, Wire, find_operation
@@ -82,6 +82,11 @@ class SearchRoutes:
         if args.cursor and not args.cursor.startswith(JOINT):  # it began when this node was alone
             alone: SearchPage = await self._forwarder.local("search", args, context)
             return alone
+        context, cursor = continued(context, args.cursor)
+        page = await self._page(args._replace(cursor=cursor), context)
+        return {**page, "cursor": with_clock(page["cursor"], context)}
+
+    async def _page(self, args: Arguments, context: Context) -> SearchPage:
         asked = args.predicate or {}
         expression = [asked.get("text"), asked.get("values"), asked.get("bundle")]
         mark = fingerprint(args.path, *expression, args.order_by, args.descending, args.as_of)
@@ -178,11 +183,13 @@ class SearchRoutes:
 
     # --- all at once
     async def count(self, args: Arguments, context: Context) -> SearchCount:
+        context, _ = continued(context, "")
         answers = [answer for _, answer in await self._locator.ask_all("count", args, args.path, context)]
         total = sum(answer["count"] for answer in answers)
         return {"count": total, "scanned": sum_scanned(answers), "errors": sum_errors(answers)}
 
     async def explain(self, args: Arguments, context: Context) -> PlanInfo:
+        context, _ = continued(context, "")
         answers = await self._locator.ask_all("explain", args, args.path, context)
         plans: list[tuple[str, PlanInfo]] = [(self._forwarder.name(holder), plan) for holder, plan in answers]
         return plans[0][1] if len(plans) == 1 else join_plans(plans)
@@ -190,6 +197,7 @@ class SearchRoutes:
     async def aggregate(self, args: Arguments, context: Context) -> GroupTable:
         """Aggregate where all objects are, when that is one node; else here, from the fields that are needed."""
         table = make_table(args.values, args.by)
+        context, _ = continued(context, "")
         holders = [None, *self._locator.cluster.others()] if args.as_of else await self._holders(args.path)
         if len(holders) == 1:
             groups: GroupTable = await self._forwarder.ask(holders[0], "aggregate", args, context)

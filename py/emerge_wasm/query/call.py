@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 
 from .compile import Compiler
-from .function import FUNCTIONS, TAKES_ANY, TYPES, call_function, is_instance, is_known
+from .function import CLOCK, FUNCTIONS, TAKES_ANY, TYPES, call_function, is_instance, is_known
+from .local_time import LocalTime
 from .method import call_method, find_method, is_short
 from .row import FOLD_LIMIT, Read, Row, Step
 
 CallArguments = tuple[list[object], dict[str, object]]
 """Positional and named arguments."""
+
+
+_LOCAL: dict[str, Callable[..., object]] = {"timestamp": LocalTime.timestamp, "astimezone": LocalTime.as_timezone}
+"""Methods of a datetime that ask for the caller's zone where it has none."""
 
 
 def compile_call(compiler: Compiler, node: ast.Call) -> Step:
@@ -42,8 +49,12 @@ def _arguments(compiler: Compiler, node: ast.Call) -> tuple[list[Step], Callable
 
 
 def _function(compiler: Compiler, name: str, node: ast.Call) -> Step:
-    function = FUNCTIONS[name]
     steps, read = _arguments(compiler, node)
+    if name in CLOCK:
+        compiler.timed = True
+        function: Callable[..., object] = partial(CLOCK[name], compiler.local)
+    else:
+        function = FUNCTIONS[name]
     if name in TAKES_ANY and len(node.args) == 1 and not node.keywords:
         one = steps[0].read
         return compiler.fold(lambda row: function(one(row)), steps)
@@ -57,12 +68,16 @@ def _method(compiler: Compiler, target: ast.Attribute, node: ast.Call) -> Step:
     short = is_short(name, [step.value for step in steps]) and all(step.fixed for step in steps)
     direct = getattr(str, name) if short and not node.keywords else None
     given = [step.value for step in steps]
+    local = _LOCAL.get(name)
+    compiler.timed |= local is not None
 
     def read(row: Row) -> object:
         value = one(row)
         if direct is not None and type(value) is str and len(value) < FOLD_LIMIT:
             return direct(value, *given)
         bound = find_method(value, name)
+        if local is not None and type(value) is datetime:
+            bound = partial(local, compiler.local, value)
         return call_method(value, bound, name, *arguments(row))
 
     return compiler.fold(read, [owner, *steps])

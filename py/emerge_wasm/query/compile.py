@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping, Sized
+from functools import cached_property
 from typing import Any, cast
 
 from ..bundles.builtin_modules import BUILTIN_MODULES
+from ..context import Clock
 from .bound import BINARY, COMPARE, LENGTH, UNARY, shown
-from .clock import Clock
 from .function import VALUES
+from .local_time import LocalTime, clock_here
 from .method import attribute
 from .nested import NeedsCode, missing
 from .row import FOLD_LIMIT, HIDDEN, Read, Row, Step, fixed
+from .time_limit import TimeLimit
 
 _NO_ROW = cast(Row, None)
 """Given to steps that do not depend on the row."""
@@ -35,7 +38,7 @@ class Compiler:
     """Compiles one expression. `reason` says why the expression is more than plain, "" when it is plain.
 
     `makers`: compiles each kind of node (see `maker.py`). `checked`: every attribute is asked of the row, for classes
-    that compute some. `clock`: bounds the time.
+    that compute some. `limit`: bounds the time. `clock`: the caller's (None: this process's now); `timed`: it is asked.
     """
 
     def __init__(
@@ -45,17 +48,25 @@ class Compiler:
         values: dict[str, object],
         *,
         checked: bool = False,
+        limit: TimeLimit | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._makers, self.argument, self.values, self.checked, self.clock = makers, argument, values, checked, clock
+        self._makers, self.argument, self.values, self.checked, self.limit = makers, argument, values, checked, limit
         self.reason = ""
+        self.clock = clock
+        self.timed = False
+
+    @cached_property
+    def local(self) -> LocalTime:
+        """The clock functions as the caller would see them."""
+        return LocalTime(self.clock or clock_here())
 
     def step(self, node: ast.expr) -> Step:
         make = self._makers.get(type(node))
         if make is None:
             return self.code(f"{type(node).__name__} runs in a sandbox only")
         step = make(self, node)
-        return self.clock.watch(step) if self.clock and isinstance(node, WORKING) else step
+        return self.limit.watch(step) if self.limit and isinstance(node, WORKING) else step
 
     def code(self, reason: str) -> Step:
         """Make a step that only shipped code can do."""
@@ -68,7 +79,7 @@ class Compiler:
 
     def fold(self, read: Read, parts: list[Step]) -> Step:
         """Make a step of others, computed now where none of them depends on the row."""
-        if all(part.fixed for part in parts) and not (self.clock and self.clock.late):
+        if all(part.fixed for part in parts) and not (self.limit and self.limit.late):
             try:
                 value = read(_NO_ROW)
             except Exception:  # raised again for each row, where it is reached

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from .bound import BINARY, BITS, HASHED, shown, walked
+from .local_time import LocalTime
 from .method import refuse_nested
 from .nested import NeedsCode, Nested
 
@@ -160,12 +161,22 @@ _PLAIN: dict[str, Function] = {
     "datetime.date.fromisoformat": date.fromisoformat,
     "datetime.datetime.fromisoformat": datetime.fromisoformat,
     "datetime.time.fromisoformat": time.fromisoformat,
-    "datetime.date.today": date.today,
-    "datetime.datetime.now": datetime.now,
     "decimal.Decimal": _of_number(Decimal),
     "uuid.UUID": UUID,
 }
 FUNCTIONS = _PLAIN | {f"math.{name}": _of_float(getattr(math, name)) for name in _MATH.split()}
+
+CLOCK: dict[str, Callable[..., object]] = {
+    "datetime.date.today": lambda local: local.today(date),
+    "datetime.date.fromtimestamp": lambda local, seconds: local.date_of(date, seconds),
+    "datetime.datetime.today": lambda local: local.today(datetime),
+    "datetime.datetime.now": lambda local, tz=None: local.now(datetime, tz),
+    "datetime.datetime.utcnow": lambda local: local.utcnow(datetime),
+    "datetime.datetime.fromtimestamp": lambda local, timestamp, tz=None: local.datetime_of(datetime, timestamp, tz),
+    "time.time": LocalTime.time,
+    "time.time_ns": LocalTime.time_ns,
+}
+"""Functions of the caller's clock: each takes the LocalTime first."""
 
 KEYWORDS: dict[str, frozenset[str]] = {
     "min": frozenset({"default"}),
@@ -179,6 +190,7 @@ KEYWORDS: dict[str, frozenset[str]] = {
     "datetime.time": _DATETIME,
     "datetime.timedelta": _SPAN,
     "datetime.datetime.now": frozenset({"tz"}),
+    "datetime.datetime.fromtimestamp": frozenset({"timestamp", "tz"}),
 }
 """The keyword arguments that a function may be given; a function that is not listed takes none."""
 _MOST_ARGUMENTS = {"str": 1, "uuid.UUID": 1, "decimal.Decimal": 1}
@@ -187,7 +199,11 @@ _MOST_ARGUMENTS = {"str": 1, "uuid.UUID": 1, "decimal.Decimal": 1}
 def is_known(name: str, positional: int, named: list[str]) -> bool:
     """Tell whether this function can be called with these arguments outside a sandbox."""
     allowed = KEYWORDS.get(name, frozenset())
-    return name in FUNCTIONS and positional <= _MOST_ARGUMENTS.get(name, 100) and allowed.issuperset(named)
+    return (
+        (name in FUNCTIONS or name in CLOCK)
+        and positional <= _MOST_ARGUMENTS.get(name, 100)
+        and allowed.issuperset(named)
+    )
 
 
 TAKES_ANY = frozenset({"len", "bool", "any", "all", "min", "max", "sorted", "list", "tuple", "set", "frozenset"})

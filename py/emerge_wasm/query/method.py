@@ -49,7 +49,7 @@ METHODS: dict[type, frozenset[str]] = {
     set: _SET,
     frozenset: _SET,
     date: _OF_DATE,
-    datetime: _OF_DATE | {"date", "time", "timetz", "timestamp", "utcoffset"},
+    datetime: _OF_DATE | {"date", "time", "timetz", "timestamp", "utcoffset", "astimezone"},
     time: frozenset({"isoformat", "replace", "utcoffset"}),
     timedelta: frozenset({"total_seconds"}),
     int: frozenset({"bit_length", "bit_count", "conjugate", "is_integer"}),

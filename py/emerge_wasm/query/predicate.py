@@ -11,9 +11,9 @@ from ..bundles.body import parse_expression
 from ..bundles.builtin_modules import BUILTIN_MODULES
 from ..bundles.name import free_names
 from ..codec import decode
+from ..context import Clock
 from ..errors import Invalid
 from ..operations import Wire
-from .clock import FEW, Clock
 from .compile import WORKING, Compiler
 from .derive import RangeDeriver
 from .exact_range import ExactRange, exact_ranges
@@ -22,6 +22,7 @@ from .maker import MAKERS
 from .nested import NeedsCode, NestedMaker
 from .row import Read, Row
 from .shape import Shape, learn
+from .time_limit import FEW, TimeLimit
 
 NODES = 1000
 """Nodes of a tree that is evaluated outside a sandbox."""
@@ -49,6 +50,11 @@ class Predicate:
     _exact: list[dict[str, ExactRange] | None] = field(default_factory=list)  # once it is known
 
     @property
+    def timed(self) -> bool:
+        """Whether it depends on when, or in which time zone, it is read."""
+        return self._compiler.timed
+
+    @property
     def simple(self) -> bool:
         """Whether it needs no code of its own."""
         return not self.reason
@@ -59,16 +65,16 @@ class Predicate:
         Raises:
             NeedsCode: only shipped code can tell, for this row or (unless `simple`) for any.
         """
-        if self._compiler.clock is not None:
-            self._compiler.clock.start()
+        if self._compiler.limit is not None:
+            self._compiler.limit.start()
         if row.shape is self._plain or self._is_plain(row.shape):
             return True if self._read(row) else False  # bool() is slower
         return bool(self._by_asking(row))
 
     def value(self, row: Row) -> object:
         """Return the value of the expression: plain data, or a Nested instance. Raises as `test` does."""
-        if self._compiler.clock is not None:
-            self._compiler.clock.start()
+        if self._compiler.limit is not None:
+            self._compiler.limit.start()
         return self._read(row) if self._is_plain(row.shape) else self._by_asking(row)
 
     def _is_plain(self, shape: Shape) -> bool:
@@ -80,15 +86,16 @@ class Predicate:
 
     def _by_asking(self, row: Row) -> object:
         if self._checked is None:
-            compiler = Compiler(MAKERS, self._compiler.argument, self.values, checked=True, clock=self._compiler.clock)
+            compiler = Compiler(MAKERS, self._compiler.argument, self.values, checked=True, limit=self._compiler.limit)
+            compiler.clock = self._compiler.clock
             self._checked = _compiled(self._tree, compiler)
         return self._checked(row)
 
     def ranges(self) -> RangeSet:
         """Return which objects can fit, by ranges of fields."""
         if self._ranges is None:
-            if self._compiler.clock is not None:
-                self._compiler.clock.start()
+            if self._compiler.limit is not None:
+                self._compiler.limit.start()
             large = self.reason == _LARGE
             self._ranges = Everything() if large else RangeDeriver(self._compiler).derive(self._tree.body)
         return self._ranges
@@ -103,10 +110,12 @@ class Predicate:
 _LARGE = f"it has more than {NODES} parts"
 
 
-def read_predicate(wire: Wire | None, bundles: Mapping[str, bytes] | None = None) -> Predicate:
+def read_predicate(
+    wire: Wire | None, bundles: Mapping[str, bytes] | None = None, clock: Clock | None = None
+) -> Predicate:
     """Read the predicate in {"text", "values", "bundle"}; None gives one that is true of all objects.
 
-    `bundles` (hash: bytes) describe the classes of instances among its values.
+    `bundles` (hash: bytes) describe the classes of instances among its values. `clock` is the caller's (None: now).
 
     Raises:
         Invalid: it is no expression, or uses a name that did not come along.
@@ -124,7 +133,7 @@ def read_predicate(wire: Wire | None, bundles: Mapping[str, bytes] | None = None
     if not bundle and not reason:
         _check_names(text, values)
     many = sum(isinstance(node, WORKING) for node in ast.walk(tree)) > FEW
-    compiler = Compiler(MAKERS, argument, values, clock=Clock() if many else None)
+    compiler = Compiler(MAKERS, argument, values, limit=TimeLimit() if many else None, clock=clock)
     compiler.reason = reason
     return Predicate(
         text,

@@ -89,6 +89,8 @@ def context_of(context: Context) -> Wire | None:
         wanted["transaction"] = context.transaction
     if context.umask != UMASK:
         wanted["umask"] = context.umask
+    if context.clock is not None:
+        wanted["clock"] = context.clock.wire()
     if not context.superuser:
         wanted |= {"as": context.principal, "groups": list(context.groups)}
     return wanted

@@ -49,7 +49,7 @@ class RelayCaller:
         if self.token is None:
             return wanted
         who = self.context.narrowed(wanted)
-        kept = {name: value for name, value in (wanted or {}).items() if name in ("umask", "transaction")}
+        kept = {name: value for name, value in (wanted or {}).items() if name in ("umask", "transaction", "clock")}
         return {**kept, "as": who.principal, "groups": list(who.groups)}
 
 

@@ -221,6 +221,13 @@ def _context() -> Wire:
         "groups": _SCHEMAS["Names"],
         "umask": {"type": "integer", "minimum": 0, "maximum": 0o777},
         "transaction": {"type": "string", "description": "The open transaction that the call is part of."},
+        "clock": {
+            "type": "array",
+            "prefixItems": [{"type": "integer"}, {"type": "string"}],
+            "items": False,
+            "minItems": 2,
+            "description": "What a search takes for now: nanoseconds since 1970, and a time zone (Europe/Berlin).",
+        },
     }
     schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {

@@ -145,6 +145,7 @@ class Pool:
             new = _unknown(process, call.bundles)
             rows = [list(row) for row in call.rows]
             args = [call.expression, rows, new, list(call.bundles), work.wall, work.processor]
+            args.append(call.clock.wire() if call.clock is not None else None)
             values = decode(await work.run(process, "evaluate", args, session, read_values))
             process.known.update(new)
         match values:

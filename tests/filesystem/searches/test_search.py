@@ -365,7 +365,9 @@ def test_forged_cursors_are_harmless(position: Any) -> None:
                 if fields:
                     await there.index("/", *fields)
                 asked = ["/inventory", predicate("o.price < 3"), order_by, False, 2]
-                mark = decode(base64.urlsafe_b64decode((await there.call("search", *asked))["cursor"]))[0]
+                mark = decode(
+                    base64.urlsafe_b64decode((await there.call("search", *asked))["cursor"].partition("@")[0])
+                )[0]
                 try:
                     page = await there.call("search", *asked, write_cursor(mark, *position))
                 except Invalid:

@@ -142,6 +142,7 @@ class GuestPool:
     async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
         rows = [[pointer, state] for pointer, state in call.rows]
         args = [call.expression, rows, call.bundles, call.timeout, call.principal]
+        args.append(call.clock.wire() if call.clock is not None else None)
         authors = sorted({_author(pointer) for pointer, _ in call.rows})
         async with self._take("\0".join(["expression", *authors]), False) as guest:
             match await self._call(guest, "evaluate", args, None, call.timeout):

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from ...clients.transports.host import give_filesystem
+from ...context import Clock
 from ...errors import EmergeError, ExecutionFailed, Invalid
 from ...filesystem.runner import EvaluateCall, RunCall
 from ...filesystem.runs.inside.evaluate import evaluate_rows
@@ -71,8 +72,10 @@ class GuestSession:
         return [done.result, done.state, done.output, done.milliseconds, done.digest]
 
     async def _evaluate(self, request: ServerRequest) -> Values:
-        expression, rows, bundles, seconds, principal = request.args
-        call = EvaluateCall(expression, [(pointer, state) for pointer, state in rows], bundles, seconds, principal)
+        expression, rows, bundles, seconds, principal, clock = request.args
+        pairs = [(pointer, state) for pointer, state in rows]
+        taken = Clock(*clock) if clock is not None else None
+        call = EvaluateCall(expression, pairs, bundles, seconds, principal, taken)
         found = evaluate_rows(call)
         return [found.values, [[number, text] for number, text in found.errors.items()]]
 

@@ -7,17 +7,44 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from ...codec import decode, encode
+from ...context import Context
 from ...errors import EmergeError, Invalid
+from ...query.local_time import clock_here
 
+_CLOCK = "@"
+"""Between a cursor and the clock of its search."""
 AGAIN = "search again, without the cursor"
 
 
 def fingerprint(*parts: object) -> bytes:
     """Return eight bytes that identify a search."""
     return hashlib.sha256(encode(list(parts))).digest()[:8]
+
+
+def continued(context: Context, cursor: str) -> tuple[Context, str]:
+    """Return the context with the clock of a search, and the cursor without it.
+
+    A search keeps the clock that it began with: the one in the cursor, the caller's, or this process's now.
+
+    Raises:
+        Invalid: the cursor is malformed.
+    """
+    cursor, mark, text = cursor.partition(_CLOCK)
+    if mark:
+        moment, zone = read_cursor(text, _CLOCK.encode(), int, str)
+        return context.narrowed({"clock": [moment, zone]}), cursor
+    return replace(context, clock=context.clock or clock_here()), cursor
+
+
+def with_clock(cursor: str, context: Context) -> str:
+    """Return a cursor with the clock of its search; "" stays."""
+    if not cursor or context.clock is None:
+        return cursor
+    return cursor.partition(_CLOCK)[0] + _CLOCK + write_cursor(_CLOCK.encode(), *context.clock.wire())
 
 
 def write_cursor(mark: bytes, *position: object) -> str:

@@ -54,7 +54,8 @@ class Evaluation:
                 for each in map(rows.__getitem__, numbers)
             ]
             bundles = {**await self.find(set(hashes) - {""}), **own}
-            call = EvaluateCall(expression, known, bundles, execution.timeout, asker(self._context))
+            caller = self._context
+            call = EvaluateCall(expression, known, bundles, execution.timeout, asker(caller), caller.clock)
             part = await execution.runner.evaluate(call)
             for number, value in zip(numbers, part.values, strict=True):
                 outcome.values[number] = value

@@ -37,7 +37,7 @@ KEPT = 20_000
 ORDERS = 4
 """Searches whose next pages are kept."""
 
-_NEXT_PAGES = Part(dict[tuple[bytes, str, tuple[str, ...], bool], tuple[int, tuple[bytes, bytes], list[Placed], bool]])
+_NEXT_PAGES = Part(dict[tuple[object, ...], tuple[int, tuple[bytes, bytes], list[Placed], bool]])
 """By search and caller: the log position, the position before the objects, the objects, and whether these are all."""
 
 
@@ -187,7 +187,7 @@ async def _remembered(
     if context.transaction:
         return await _best_of(asked, way, order_by, best)
     position = await newest_position(asked.core)
-    key = fingerprint, context.principal, context.groups, context.superuser
+    key = fingerprint, context.clock, context.principal, context.groups, context.superuser
     held = kept.pop(key, None)
     if held is not None and held[0] == position and best.after is not None:
         _, begun, placed, ended = held

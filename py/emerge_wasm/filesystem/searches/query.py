@@ -5,11 +5,12 @@ Awaits the store and the runner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
-from ...context import Context
+from ...context import Clock, Context
 from ...operations import Wire
+from ...query.local_time import LocalTime, clock_here
 from ...query.predicate import Predicate, read_predicate
 from ..core import Core
 from ..indexes.index import Index, indexes_over
@@ -93,15 +94,18 @@ def _read_again(text: object, values: object, bundle: str) -> Predicate:
     return read_predicate({"text": text, "values": values, "bundle": bundle})
 
 
-def _read(wire: Wire | None, bundles: dict[str, bytes] | None) -> Predicate:
-    """Parse the predicate; small ones are cached."""
+def _read(wire: Wire | None, bundles: dict[str, bytes] | None, clock: Clock) -> Predicate:
+    """Parse the predicate; small ones are cached, unless they ask what time it is."""
     if wire is None:
         return _read_again("lambda o: True", b"\x80", "")
     text, values, bundle = (wire.get(part) for part in _PARTS)
     small = isinstance(text, str) and isinstance(values, bytes) and len(text) + len(values) <= SMALL
     if small and isinstance(bundle, str) and not bundles and len(wire) == len(_PARTS):
-        return _read_again(text, values, bundle)
-    return read_predicate(wire, bundles)
+        read = _read_again(text, values, bundle)
+        if not read.timed:
+            return read
+    LocalTime(clock).check()
+    return read_predicate(wire, bundles, clock)
 
 
 async def open_search(
@@ -112,14 +116,16 @@ async def open_search(
     as_of: str,
     bundles: dict[str, bytes] | None,
 ) -> Search:
-    """Check and open a search at or below a path.
+    """Check and open a search at or below a path. Its clock is the caller's, or this process's now.
 
     Raises:
         Invalid: the predicate cannot be read.
         NotFound, PermissionDenied: as `find` does.
     """
+    clock = context.clock or clock_here()
+    context = replace(context, clock=clock)
     evaluation = Evaluation(core, context, bundles)
-    read = _read(predicate, bundles)
+    read = _read(predicate, bundles, clock)
     top = await find(core, context, path, "r", as_of=as_of)
     moment = read_moment(as_of)
     indexes: list[Index] = []

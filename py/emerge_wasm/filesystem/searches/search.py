@@ -12,7 +12,7 @@ from ...results import ObjectRow, SearchCount, SearchPage
 from ..core import Core
 from ..tree.load import PAGE_BYTES, check_limit
 from .candidate import Candidate
-from .cursor import read_cursor, write_cursor
+from .cursor import continued, read_cursor, with_clock, write_cursor
 from .ordered import ordered_page
 from .query import Search, open_search
 from .suggestion import note_search
@@ -32,6 +32,7 @@ async def search(
 ) -> SearchPage:
     check_limit(limit)
     began = time.perf_counter()
+    context, cursor = continued(context, cursor)
     asked = await open_search(core, context, path, predicate, as_of, bundles)
     if order_by:
         found, after = await ordered_page(asked, order_by, descending, limit, cursor)
@@ -39,6 +40,7 @@ async def search(
     else:
         rows, after = await _page(asked, limit, cursor)
     note_search(asked, order_by, time.perf_counter() - began)
+    after = with_clock(after, context)
     return {"objects": rows, "cursor": after, "scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}
 
 

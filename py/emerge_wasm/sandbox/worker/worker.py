@@ -18,6 +18,7 @@ import emerge_wasm
 from ... import sync
 from ...clients import Client, SyncClient
 from ...codec import encode
+from ...context import Clock
 from ...errors import EmergeError, Invalid, LimitExceeded
 from ...filesystem.runner import EvaluateCall, RunCall
 from ...filesystem.runs.inside.capture import Stop
@@ -142,9 +143,11 @@ class Worker:
         hashes: list[str],
         timeout: float,
         processor: float,
+        clock: list[Any] | None = None,
     ) -> bytes:
         pairs = [(pointer, state) for pointer, state in rows]
-        call = EvaluateCall(expression, pairs, self.learn(new, hashes), timeout)
+        taken = Clock(*clock) if clock is not None else None
+        call = EvaluateCall(expression, pairs, self.learn(new, hashes), timeout, clock=taken)
         try:
             self.alarm.start(timeout, processor)
             outcome = evaluate_rows(call, self.limits, lambda: self.alarm.start_part(ROW))

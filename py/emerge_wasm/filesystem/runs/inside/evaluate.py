@@ -17,6 +17,7 @@ from ....bundles.load_expression import load_expression
 from ....codec import decode, encode
 from ....errors import EmergeError, ExecutionFailed, LimitExceeded
 from ...runner import EvaluateCall, EvaluateOutcome, RunCall
+from .caller_clock import caller_clock
 from .capture import PART, Stop, capture
 from .execute import Execution, RunLimits
 from .failure import Raised, describe, format_trace
@@ -42,13 +43,13 @@ def evaluate_rows(
     outcome = EvaluateOutcome([])
     room = limits.result
     try:
-        with capture(limits.output) as output:
+        with capture(limits.output) as output, caller_clock(call.clock, call.bundles) as cover:
             function = _function(call)
             for number, (pointer, state) in enumerate(call.rows):
                 try:
                     if begin_row is not None:
                         begin_row()
-                    value, size = _plain(_applied(function, call, pointer, state, limits))
+                    value, size = _plain(_applied(function, call, pointer, state, limits, cover))
                 except MemoryError:
                     raise
                 except Exception as error:
@@ -83,11 +84,18 @@ def _function(call: EvaluateCall) -> Callable[[Any], Any]:
 
 
 def _applied(
-    function: Callable[[Any], Any], call: EvaluateCall, pointer: Mapping[str, Any], state: bytes, limits: RunLimits
+    function: Callable[[Any], Any],
+    call: EvaluateCall,
+    pointer: Mapping[str, Any],
+    state: bytes,
+    limits: RunLimits,
+    cover: Callable[[type], None],
 ) -> Any:
     row = RunCall(str(pointer.get("path", "")), pointer, state, call.bundles, "", [], {}, call.timeout, call.principal)
     execution = Execution(row, limits)
-    return function(execution.unpack(execution.load_class()))
+    cls = execution.load_class()
+    cover(cls)
+    return function(execution.unpack(cls))
 
 
 def _plain(value: Any) -> tuple[Any, int]:

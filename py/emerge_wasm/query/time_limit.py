@@ -8,11 +8,11 @@ from .nested import NeedsCode
 from .row import Row, Step
 
 FEW = 16
-"""Working parts up to which an expression needs no clock."""
+"""Working parts up to which an expression needs no time limit."""
 SECONDS = 0.05
 
 
-class Clock:
+class TimeLimit:
     """A time limit that starts for each object; after it every watched step raises NeedsCode, and a sandbox runs it."""
 
     __slots__ = ("_end",)

@@ -1,0 +1,114 @@
+"""Name this process's time zone, and make a tzinfo of a name that another process sent.
+
+A name is an IANA key ("Europe/Berlin") or, where the key is not known, a POSIX rule ("CET-1CEST,M3.5.0,M10.5.0/3",
+"<+03>-3"): the values that the environment variable TZ may have. Reads the system's zone files, and nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+import time
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from ..errors import Invalid
+
+LOCALTIME = "/etc/localtime"
+_FOLDER = "zoneinfo/"
+_USUAL_RULE = "M3.2.0,M11.1.0"
+"""What a rule that names a summer time, and no dates, means."""
+_HALF_YEAR = 15_778_800
+_NAME = re.compile(r"[A-Za-z0-9<][A-Za-z0-9_+\-<>:,./]{0,99}")
+_FROM_TIMESTAMP = datetime.__dict__["fromtimestamp"]  # as it is now: see `runs/inside/caller_clock.py`
+_LOCALTIME = time.localtime
+
+
+def own_zone() -> str:
+    """Return the name of this process's time zone.
+
+    A name that does not tell the same time as this process (TZ was changed, and not read again) is not used.
+    """
+    now = int(time.time())
+    for name in _candidates():
+        if _agrees(name, now):
+            return name
+    return _fixed(_LOCALTIME(now).tm_gmtoff)
+
+
+def is_zone(name: str) -> bool:
+    """Tell whether a text can be the name of a zone."""
+    return bool(_NAME.fullmatch(name)) and ".." not in name
+
+
+@lru_cache(maxsize=64)
+def zone_of(name: str) -> tzinfo:
+    """Return the zone of that name.
+
+    Raises:
+        Invalid: it is not known here.
+    """
+    for make in (ZoneInfo, _ruled):
+        try:
+            return make(name)
+        except (LookupError, ValueError, OSError):
+            continue
+    raise Invalid(
+        f"the time zone {name[:80]!r} is not known here",
+        remedy='send a rule such as "CET-1CEST,M3.5.0,M10.5.0/3", or install tzdata where the search runs',
+    )
+
+
+def _candidates() -> Iterator[str]:
+    named = os.environ.get("TZ")
+    if named is not None:
+        name = named.removeprefix(":").rpartition(_FOLDER)[2] or "UTC"
+        yield from (name, f"{name},{_USUAL_RULE}")
+        return
+    try:
+        target = os.path.realpath(LOCALTIME)
+        if _FOLDER in target:
+            yield target.rpartition(_FOLDER)[2]
+        with open(LOCALTIME, "rb") as file:
+            yield file.read().rstrip(b"\n").rpartition(b"\n")[2].decode("ascii")
+    except (OSError, ValueError):
+        pass
+    yield "UTC"
+
+
+def _agrees(name: str, now: int) -> bool:
+    try:
+        zone = zone_of(name) if is_zone(name) else None
+    except Invalid:
+        return False
+    return zone is not None and all(
+        _offset(zone, moment) == _LOCALTIME(moment).tm_gmtoff for moment in (now, now - _HALF_YEAR)
+    )
+
+
+def _offset(zone: tzinfo, moment: int) -> float:
+    offset = _FROM_TIMESTAMP.__get__(None, datetime)(moment, zone).utcoffset()
+    return offset.total_seconds() if offset is not None else 0.0
+
+
+def _fixed(offset: int) -> str:
+    """Write an offset in seconds east of UTC as a rule, whose sign is the other way round."""
+    if not offset:
+        return "UTC"
+    minutes, seconds = divmod(abs(offset), 60)
+    hours, minutes = divmod(minutes, 60)
+    shown = f"{hours:02}" + (f"{minutes:02}" if minutes else "")
+    size = f"{hours:02}:{minutes:02}:{seconds:02}"
+    return f"<{'+' if offset > 0 else '-'}{shown}>{'-' if offset > 0 else '+'}{size}"
+
+
+def _ruled(rule: str) -> tzinfo:
+    """Make a zone of a POSIX rule: a zone file (RFC 9636) without transitions, which ends with that rule."""
+    if not re.match(r"(<[^>]+>|[A-Za-z]{3,})[+-]?[0-9]", rule):
+        raise ValueError("a rule names a zone and its offset")
+    body = struct.pack(">4sc15x6l", b"TZif", b"2", 0, 0, 0, 0, 1, 4) + struct.pack(">lbB", 0, 0, 0) + b"UTC\0"
+    return ZoneInfo.from_file(io.BytesIO(body + body + b"\n" + rule.encode("ascii") + b"\n"))
