@@ -63,7 +63,8 @@ class RangeDeriver:
                 )
             case ast.Call(func=ast.Attribute(value=owner, attr="startswith"), args=[start], keywords=[]) if holds:
                 return self._started(owner, start)
-        return self._constant(node, holds)
+        name = asked_for(node, self.compiler) if holds else ""
+        return Range(name, there=True) if name else self._constant(node, holds)
 
     def _constant(self, node: ast.expr, holds: bool) -> RangeSet:
         step = self.compiler.step(node)
@@ -94,7 +95,7 @@ class RangeDeriver:
         if name == "In":
             return _listed(field, value)
         if name in ("Eq", "Is"):
-            return Range(field, value, value) if value is None or is_ordered(value) else Everything()
+            return Range(field, value, value, equal=True) if value is None or is_ordered(value) else Everything()
         make = _RANGES.get(name)
         return make(field, value) if make and is_ordered(value) else Everything()
 
@@ -114,6 +115,29 @@ _RANGES: dict[str, Callable[[str, object], Range]] = {
 }
 
 
+def asked_for(node: ast.expr, compiler: Compiler) -> str:
+    """Return the field in `hasattr(o, "field")`, else ""."""
+    match node:
+        case ast.Call(func=function, args=[ast.Name(id=owner), ast.Constant(value=str() as name)], keywords=[]):
+            asked = compiler.dotted(function) == "hasattr" and owner == compiler.argument
+            return name if asked and not name.startswith("__") else ""
+    return ""
+
+
+def first_read(node: ast.expr, compiler: Compiler) -> str:
+    """Return the field that an expression reads before anything else, "" where that is not plain to see."""
+    match node:
+        case ast.Attribute(value=ast.Name(id=owner), attr=name):
+            return name if owner == compiler.argument else ""
+        case ast.BoolOp(values=[first, *_]) | ast.UnaryOp(operand=first):
+            return first_read(first, compiler)
+        case ast.Compare(left=left, comparators=[right, *_]):
+            return first_read(right if compiler.step(left).fixed else left, compiler)
+        case ast.Call(func=ast.Attribute(value=first, attr="startswith")):
+            return first_read(first, compiler)
+    return ""
+
+
 def is_ordered(value: object) -> bool:
     """Tell whether a value has a place among those of its family."""
     if type(value) is float:
@@ -125,12 +149,15 @@ def is_ordered(value: object) -> bool:
 
 def _listed(field: str, values: object) -> RangeSet:
     if isinstance(values, range):
-        return Range(field, min(values[0], values[-1]), max(values[0], values[-1])) if values else Nothing()
+        if not values:
+            return Nothing()
+        ends = values[0], values[-1]
+        return Range(field, min(ends), max(ends), equal=True)
     if not isinstance(values, list | tuple | set | frozenset | dict) or len(values) > LISTED:
         return Everything()
     if not all(value is None or is_ordered(value) for value in values):
         return Everything()
-    return either([Range(field, value, value) for value in values])
+    return either([Range(field, value, value, equal=True) for value in values])
 
 
 def _prefixed(field: str, prefix: str) -> RangeSet:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..store import prefix_end
 from .compile import Compiler
-from .derive import MIRRORED, is_ordered
+from .derive import MIRRORED, asked_for, is_ordered
 from .order import family_range, is_whole, sort_key
 
 _END = b"\xfe"
@@ -44,7 +44,7 @@ def exact_ranges(node: ast.expr, compiler: Compiler) -> dict[str, ExactRange] | 
         pairs = zip(sides, node.ops, sides[1:], strict=False)
         parts = [_pair(left, type(op).__name__, right, compiler) for left, op, right in pairs]
     else:
-        name = _asked_for(node, compiler)
+        name = asked_for(node, compiler)  # an object with a key for the field has it
         return {name: ExactRange(b"", _END, True)} if name else None
     found: dict[str, ExactRange] = {}
     for part in parts:
@@ -54,15 +54,6 @@ def exact_ranges(node: ast.expr, compiler: Compiler) -> dict[str, ExactRange] | 
             held = found.get(field)
             found[field] = each if held is None else held.joined(each)
     return found
-
-
-def _asked_for(node: ast.expr, compiler: Compiler) -> str:
-    """Return the field in `hasattr(o, "field")`, else "". An object with a key for the field has it."""
-    match node:
-        case ast.Call(func=function, args=[ast.Name(id=owner), ast.Constant(value=str() as name)], keywords=[]):
-            asked = compiler.dotted(function) == "hasattr" and owner == compiler.argument
-            return name if asked and not name.startswith("__") else ""
-    return ""
 
 
 def _pair(left: ast.expr, name: str, right: ast.expr, compiler: Compiler) -> dict[str, ExactRange] | None:

@@ -6,6 +6,7 @@ Data only; `derive.py` derives it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field as option
 from typing import Any, Final
 
 
@@ -35,11 +36,17 @@ class Range:
     """Objects whose field is a value from `low` to `high`, both included, of the same family; either may be ABSENT.
 
     Objects whose field has no place in an order may fit as well, but none without that attribute: the field is read.
+
+    The other objects do not fit, but reading or comparing the field may raise on them: on those whose value is of
+    another family unless it is asked for an `equal` one, and on those without the attribute unless `there` is asked
+    first. Without bounds, only that the attribute is there is asked.
     """
 
     field: str
     low: Any = ABSENT
     high: Any = ABSENT
+    equal: bool = option(default=False, compare=False)
+    there: bool = option(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +86,10 @@ def either(parts: list[RangeSet]) -> RangeSet:
 
 def _distinct(parts: list[RangeSet]) -> list[RangeSet]:
     return list(dict.fromkeys(parts))
+
+
+def ranges_in(want: RangeSet) -> list[Range]:
+    """Return all ranges, also those within others."""
+    if isinstance(want, Range):
+        return [want]
+    return [each for part in want.parts for each in ranges_in(part)] if isinstance(want, Both | Either) else []

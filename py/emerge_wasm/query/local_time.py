@@ -124,9 +124,12 @@ class LocalTime:
 
     def as_timezone(self, moment: T, tz: tzinfo | None = None) -> T:
         """`datetime.astimezone`."""
+        if self.zone is not None and moment.utcoffset() is None:  # where the clock was put on: the offset after that
+            offset = self.datetime_of(datetime, self.timestamp(moment), self.zone).utcoffset()
+            moment = moment.replace(tzinfo=timezone(offset or _ZERO))
         if tz is not None or self.zone is None:
-            return _as_timezone(self._aware(moment), tz)  # type: ignore[no-any-return]
-        there = _as_timezone(self._aware(moment), self.zone)
+            return _as_timezone(moment, tz)  # type: ignore[no-any-return]
+        there = _as_timezone(moment, self.zone)
         return there.replace(tzinfo=timezone(there.utcoffset(), there.tzname()), fold=0)  # type: ignore[no-any-return]
 
     def _aware(self, moment: T) -> T:

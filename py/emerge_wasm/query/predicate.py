@@ -15,9 +15,9 @@ from ..context import Clock
 from ..errors import Invalid
 from ..operations import Wire
 from .compile import WORKING, Compiler
-from .derive import RangeDeriver
+from .derive import RangeDeriver, first_read
 from .exact_range import ExactRange, exact_ranges
-from .key_range import Everything, RangeSet
+from .key_range import Everything, RangeSet, ranges_in
 from .maker import MAKERS
 from .nested import NeedsCode, NestedMaker
 from .row import Read, Row
@@ -47,6 +47,7 @@ class Predicate:
     _checked: Read | None = None
     _plain: Shape | None = None
     _ranges: RangeSet | None = None
+    _first: str | None = None
     _exact: list[dict[str, ExactRange] | None] = field(default_factory=list)  # once it is known
 
     @property
@@ -99,6 +100,14 @@ class Predicate:
             large = self.reason == _LARGE
             self._ranges = Everything() if large else RangeDeriver(self._compiler).derive(self._tree.body)
         return self._ranges
+
+    def surely_read(self) -> str:
+        """Return the field without which it surely raises, and which alone decides its ranges; "" if there is none."""
+        if self._first is None:
+            first = first_read(self._tree.body, self._compiler)
+            alone = {(each.field, each.there) for each in ranges_in(self.ranges())} == {(first, False)}
+            self._first = first if alone else ""
+        return self._first
 
     def exact_ranges(self) -> dict[str, ExactRange] | None:
         """Return the keys for which it is certainly true, by field; None when keys cannot tell."""

@@ -21,13 +21,17 @@ class Spot(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A spot with its state, None if the store has lost it. `sure`: its index key proves that it matches."""
+    """A spot with its state, None if the store has lost it. `sure`: its index key proves that it matches.
+
+    `lacks`: the field that an index says it lacks, which the predicate reads in any case; its state was not read.
+    """
 
     entry: Entry
     directory: str
     mark: Any
     state: bytes | None
     sure: bool = False
+    lacks: str = ""
 
     @property
     def kind(self) -> tuple[str, str]:

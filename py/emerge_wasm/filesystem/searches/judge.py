@@ -21,9 +21,11 @@ from ...query.row import HIDDEN, Row
 from ...query.shape import Shape
 from ...results import SearchError, SearchErrors
 from ..core import Core
+from ..indexes.index_row import read_state
 from ..runs.inside.failure import describe
 from .candidate import Candidate, Candidates
 from .evaluation import Evaluation
+from .plan import is_ruled_out
 
 AT_ONCE = 4
 """Pages whose code runs at the same time."""
@@ -40,7 +42,11 @@ _sure = attrgetter("sure")
 
 @dataclass(slots=True)
 class Errors:
-    """Errors on single objects: all are counted, the first are reported."""
+    """Errors on single objects: all are counted, the first are reported.
+
+    An object counts whichever way a search takes, so only where no comparison with a fixed value rules it out: an index
+    leaves those out.
+    """
 
     count: int = 0
     first: list[SearchError] = field(default_factory=list)
@@ -50,6 +56,15 @@ class Errors:
         if len(self.first) < TOLD:
             path = child_path(candidate.directory, candidate.entry.name)
             self.first.append({"path": path, "error": error})
+
+    def mark(self) -> tuple[int, int]:
+        """Return how many there are, for `cut`."""
+        return self.count, len(self.first)
+
+    def cut(self, mark: tuple[int, int]) -> None:
+        """Drop those that were added since."""
+        self.count = mark[0]
+        del self.first[mark[1] :]
 
     def wire(self) -> SearchErrors:
         return {"count": self.count, "first": self.first}
@@ -63,6 +78,8 @@ class _Page:
     verdicts: list[bool] = field(default_factory=list)
     asked: list[int] = field(default_factory=list)  # which of them need code
     why: str = ""
+    shapes: dict[tuple[str, str], Shape] = field(default_factory=dict)
+    errors: dict[int, str] = field(default_factory=dict)
     work: asyncio.Task[None] | None = None
 
 
@@ -77,6 +94,7 @@ class Judge:
         self._reads_pointer = not HIDDEN.isdisjoint(predicate.fields)
         self.scanned = 0
         self.errors = Errors()
+        self._told: deque[tuple[_Page, tuple[int, int]]] = deque(maxlen=2)  # pages with matches, and the errors before
 
     async def fitting(self, pages: Candidates) -> Candidates:
         """Yield the matches of each page."""
@@ -98,7 +116,7 @@ class Judge:
 
     async def _look(self, candidates: list[Candidate]) -> _Page:
         page = await self._compare(candidates)
-        self.scanned += len(candidates)
+        self.scanned += sum(not each.lacks for each in candidates)
         if page.asked:
             page.work = asyncio.create_task(self._run(page))
         return page
@@ -112,20 +130,24 @@ class Judge:
         if all(map(_sure, candidates)):
             page.verdicts = [True] * len(candidates)
             return page
-        shapes = await self._evaluation.shapes({each.kind for each in candidates if not each.sure})
+        page.shapes = await self._evaluation.shapes({each.kind for each in candidates if not each.sure})
         due = time.perf_counter() + TURN
         for number, candidate in enumerate(candidates):
             if time.perf_counter() > due:
                 await asyncio.sleep(0)
                 due = time.perf_counter() + TURN
-            fits = candidate.sure or self._test(page, number, candidate, shapes[candidate.kind])
+            fits = candidate.sure or self._test(page, number, candidate)
             page.verdicts.append(fits)
         return page
 
-    def _test(self, page: _Page, number: int, candidate: Candidate, shape: Shape) -> bool:
+    def _test(self, page: _Page, number: int, candidate: Candidate) -> bool:
         """Whether a candidate matches; also False if only code can tell."""
+        shape = page.shapes[candidate.kind]
+        if candidate.lacks:
+            page.errors[number] = f"AttributeError: {shape.name!r} object has no attribute {candidate.lacks!r}"
+            return False
         if candidate.state is None:
-            self.errors.add(candidate, "NotFound: its state is gone from the store")
+            page.errors[number] = "NotFound: its state is gone from the store"
             return False
         if not self._expression:
             return True
@@ -136,21 +158,45 @@ class Judge:
             page.asked.append(number)
             page.why = page.why or str(error)
         except Exception as error:  # whatever the comparison raises on this object
-            self.errors.add(candidate, describe(error))
+            self._note(page, number, describe(error))
         return False
+
+    def _note(self, page: _Page, number: int, error: str) -> None:
+        candidate = page.candidates[number]
+        shape, state = page.shapes[candidate.kind], read_state(candidate.state)
+        if not is_ruled_out(self._predicate.ranges(), shape, candidate.entry, state):
+            page.errors[number] = error
 
     async def _run(self, page: _Page) -> None:
         rows = [page.candidates[number] for number in page.asked]
         outcome = await self._evaluation.values(self._expression, rows, page.why)
         for row, (number, value) in enumerate(zip(page.asked, outcome.values, strict=True)):
             page.verdicts[number] = row not in outcome.errors and bool(value)
-        for row, error in sorted(outcome.errors.items()):
-            self.errors.add(rows[row], error)
+        for row, error in outcome.errors.items():
+            self._note(page, page.asked[row], error)
 
     async def _fits(self, page: _Page) -> list[Candidate]:
         if page.work is not None:
             await page.work
-        return [each for each, fits in zip(page.candidates, page.verdicts, strict=True) if fits]
+        found = [each for each, fits in zip(page.candidates, page.verdicts, strict=True) if fits]
+        if found:
+            self._told.append((page, self.errors.mark()))
+        self._tell(page, len(page.candidates))
+        return found
+
+    def _tell(self, page: _Page, end: int) -> None:
+        for number in sorted(page.errors):
+            if number < end:
+                self.errors.add(page.candidates[number], page.errors[number])
+
+    def stop_after(self, candidate: Candidate) -> None:
+        """Forget the errors after this match, on objects at which the next page looks again."""
+        for page, before in self._told:
+            for number, each in enumerate(page.candidates):
+                if each is candidate:
+                    self.errors.cut(before)
+                    self._tell(page, number + 1)
+                    return
 
 
 async def _end(works: Iterable[asyncio.Task[None]]) -> None:

@@ -20,7 +20,7 @@ from ..versions.log import newest_position
 from .candidate import Candidate, Candidates, load_states
 from .column import Columns, check_field
 from .cursor import read_cursor, write_cursor
-from .plan import Span, Way
+from .plan import Branch, Span, Way
 from .query import Search
 from .seek import Keys
 
@@ -85,6 +85,7 @@ class Path:
     low: bytes
     high: bytes | None
     lacking: bool  # whether objects that lack its first field may match
+    branch: Branch | None = None  # the spans that make the range
     sure: Keys | None = None  # keys that prove a match
     rest: bool = False  # whether objects without a sort key in the index may match
 
@@ -103,6 +104,8 @@ async def ordered_page(
         placed, more = await _along(asked, path, order_by, Best(limit, descending, after))
     else:
         placed, more = await _remembered(asked, way, order_by, fingerprint, Best(limit, descending, after))
+        if after is not None:  # the first page looked at all of them
+            asked.judge.errors.cut((0, 0))
     found = await _with_states(asked, [candidate for _, _, candidate in placed])
     more = more or len(found) < len(placed)
     return found, write_cursor(fingerprint, *placed[len(found) - 1][:2]) if found and more else ""
@@ -139,24 +142,40 @@ def _path(index: Index, spans: dict[str, Span]) -> Path | None:
     if not all(name in spans and spans[name].exact for name in above):
         return None
     prefix = b"".join(spans[name].low for name in above)
+    used = tuple(spans[name] for name in index.fields if name in spans)
+    branch = Branch(index, used, "") if used else None
     if last in spans:
-        return Path(index, prefix, prefix + spans[last].low, prefix + spans[last].high, False)
-    return Path(index, prefix, prefix, prefix_end(prefix) if prefix else None, not above)
+        return Path(index, prefix, prefix + spans[last].low, prefix + spans[last].high, False, branch)
+    return Path(index, prefix, prefix, prefix_end(prefix) if prefix else None, not above, branch)
 
 
 async def _along(asked: Search, path: Path, order_by: str, best: Best) -> tuple[list[Placed], bool]:
     """Return the next matches of an index range and of the index's rest, and whether there may be more."""
     walked, more = await _walk(asked, path, best)
     if not path.rest:
+        await _end(asked, path, more)
         return walked, more
     for key, _, candidate in walked:
         best.add(key, candidate)
+    before = asked.judge.errors.mark()
     await _add_all(asked, asked.judge.fitting(asked.scanner.rest(path.index, path.lacking)), order_by, best)
     placed = best.first()
     if more:  # objects after the last one walked may follow one not walked yet
         beyond = replace(best, after=walked[-1][:2])
         placed = [each for each in placed if not beyond.is_after(each[0], each[1])]
-    return placed, more or len(placed) == best.limit
+    more = more or len(placed) == best.limit
+    if more:
+        asked.judge.errors.cut(before)  # the last page looks at the rest again
+    await _end(asked, path, more)
+    return placed, more
+
+
+async def _end(asked: Search, path: Path, more: bool) -> None:
+    """Count, with the last page, the errors on objects that the range leaves out."""
+    if path.branch is not None and not more:
+        async with aclosing(asked.judge.fitting(asked.scanner.excluded(path.branch, asked.needed))) as pages:
+            async for _ in pages:
+                pass
 
 
 async def _walk(asked: Search, path: Path, best: Best) -> tuple[list[Placed], bool]:
@@ -172,6 +191,7 @@ async def _walk(asked: Search, path: Path, best: Best) -> tuple[list[Placed], bo
                 placed.append((each.mark[1][skip:-16], each.entry.uuid, each))
                 size += each.entry.size
                 if len(placed) == best.limit or size > PAGE_BYTES:
+                    asked.judge.stop_after(each)
                     return placed, True
     return placed, False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...errors import Invalid
 from ...query.exact_range import ExactRange
@@ -29,17 +29,30 @@ BRANCH_LIMIT = 500
 WAY_LIMIT = 16
 """Most plans for the same objects that are compared."""
 
+END = b"\xfe"
+"""After the keys of all values."""
+
 PROBES = (32, 512, 4096)
 """Rows of each plan that are counted, in turn, until one plan has fewer."""
 
 
+KeyRange = tuple[bytes, bytes]
+"""low <= key < high."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A range of sort keys of a field: low <= key < high."""
+    """A range of sort keys of a field: low <= key < high.
+
+    A comparison may raise on the objects with keys in `around`, and on those without the field unless it is asked
+    whether that is `there`. All others are ruled out.
+    """
 
     field: str
     low: bytes
     high: bytes
+    around: tuple[KeyRange, ...] = ()
+    there: bool = False
 
     def admits(self, shape: Shape, entry: Entry, state: dict[str, object]) -> bool:
         """Whether an object's value lies in the range or has no sort key."""
@@ -47,6 +60,21 @@ class Span:
             return False
         key = None if is_hidden(shape, self.field) else sort_key(value_of(entry, state, self.field))
         return key is None or self.low <= key < self.high
+
+    def may_raise(self, shape: Shape, entry: Entry, state: dict[str, object]) -> bool:
+        """Whether an object is admitted, or not ruled out by its value."""
+        if is_lacking(shape, state, self.field):
+            return not self.there
+        key = None if is_hidden(shape, self.field) else sort_key(value_of(entry, state, self.field))
+        return key is None or any(low <= key < high for low, high in ((self.low, self.high), *self.around))
+
+    def joined(self, other: Span) -> Span:
+        """Return the span of the values that lie in both."""
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        mine, theirs = ([(each.low, each.high), *each.around] for each in (self, other))
+        both = [(max(a, c), min(b, d)) for a, b in mine for c, d in theirs]
+        around = [part for a, b in both for part in ([(a, min(b, low)), (max(a, high), b)] if low < high else [(a, b)])]
+        return Span(self.field, low, high, tuple((a, b) for a, b in around if a < b), self.there or other.there)
 
     @property
     def exact(self) -> bool:
@@ -70,6 +98,24 @@ class Branch:
 
     def admits(self, shape: Shape, entry: Entry, state: dict[str, object]) -> bool:
         return all(span.admits(shape, entry, state) for span in self.spans)
+
+    def may_raise(self, shape: Shape, entry: Entry, state: dict[str, object]) -> bool:
+        return all(span.may_raise(shape, entry, state) for span in self.spans)
+
+    @property
+    def around(self) -> list[KeyRange]:
+        """The joined keys of further rows, on whose objects a comparison may raise."""
+        found: list[KeyRange] = []
+        prefix = b""
+        for span in self.spans:
+            found += [(prefix + low, prefix + high) for low, high in span.around]
+            prefix += span.low
+        return found
+
+    @property
+    def lacking(self) -> bool:
+        """Whether one may raise on the objects that lack the index's first field."""
+        return not self.spans[0].there
 
     def sure(self, certain: dict[str, ExactRange] | None) -> ExactRange | None:
         """Return the keys that alone prove a predicate; None if keys cannot prove it."""
@@ -218,13 +264,15 @@ def join_spans(ranges: Iterable[Range]) -> dict[str, tuple[Span, str]]:
     An empty intersection stays: an object without a sort key may still match.
     """
     found: dict[str, tuple[Span, str]] = {}
-    for each in ranges:
+    asked = list(ranges)
+    there = {each.field for each in asked if each.there}
+    for each in asked:
         span = span_of(each)
         if span is None:
             continue
+        span = replace(span, there=each.field in there)
         held = found.get(each.field)
-        if held is not None:
-            span = Span(each.field, max(span.low, held[0].low), min(span.high, held[0].high))
+        span = held[0].joined(span) if held is not None else span
         found[each.field] = span, f"{held[1]} and {text_of(each)}" if held else text_of(each)
     return found
 
@@ -237,7 +285,25 @@ def span_of(want: Range) -> Span | None:
     if known is None or (low is None) is not (want.low is ABSENT) or (high is None) is not (want.high is ABSENT):
         return None
     first, last = family_range(known)
-    return Span(want.field, low or first, (prefix_end(high) or last) if high else last)
+    around = () if want.equal else ((b"", first), (last, END))
+    return Span(want.field, low or first, (prefix_end(high) or last) if high else last, around, want.there)
+
+
+def is_ruled_out(want: RangeSet, shape: Shape, entry: Entry, state: dict[str, object]) -> bool:
+    """Tell whether comparisons with fixed values show that a predicate is not true of an object, nor may be asked."""
+    match want:
+        case Nothing():
+            return True
+        case Both(parts):
+            return any(is_ruled_out(part, shape, entry, state) for part in parts)
+        case Either(parts):
+            return all(is_ruled_out(part, shape, entry, state) for part in parts)
+        case Range():
+            if want.there and is_lacking(shape, state, want.field):
+                return True
+            span = span_of(want)
+            return span is not None and not span.may_raise(shape, entry, state)
+    return False
 
 
 def text_of(want: Range) -> str:

@@ -78,13 +78,18 @@ class Search:
     def fitting(self, way: Way | None, mark: object = None, first: int = 500) -> Candidates:
         """Yield the matches among the objects of a plan, page by page."""
         certain = self.predicate.exact_ranges() if way and self.expression else None
-        return self.judge.fitting(self.scanner.scan(way, mark, first, certain))
+        return self.judge.fitting(self.scanner.scan(way, mark, first, certain, self.needed))
+
+    @property
+    def needed(self) -> str:
+        """The field without which the predicate raises; "" if it is not plain to see."""
+        return self.predicate.surely_read() if self.expression else ""
 
     async def counted(self, way: Way | None) -> tuple[int, Candidates]:
         """Count the matches that index keys prove, and return the remaining matches as pages."""
         if not way or not self.context.superuser or not self.expression:
             return 0, self.fitting(way)
-        sure, others = await self.scanner.count_sure(way, self.predicate.exact_ranges())
+        sure, others = await self.scanner.count_sure(way, self.predicate.exact_ranges(), self.needed)
         self.judge.scanned += sure
         return sure, self.judge.fitting(others)
 

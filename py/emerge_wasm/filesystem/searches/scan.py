@@ -18,15 +18,15 @@ from ...query.shape import Shape
 from ..core import Core
 from ..indexes.class_shape import shapes_of
 from ..indexes.index import Hit, Index, scan_index, scan_rest
-from ..indexes.index_row import read_state
+from ..indexes.index_row import NOWHERE, read_state
 from ..layout.locality import PAGE_ROWS
 from ..layout.place import PathNames
 from ..tree.find import Found
 from .candidate import Candidate, Candidates, with_states
 from .cursor import AGAIN
 from .directories import Whereabouts
-from .plan import Way
-from .seek import Keys, read_hits
+from .plan import Branch, Way
+from .seek import Keys, read_hits, seek
 from .walk import walk_objects
 
 
@@ -34,27 +34,46 @@ from .walk import walk_objects
 class Scan:
     """A range of an index, or with `bounds` None its rest.
 
-    The first branch that admits an object owns it; a scan yields only objects owned by `owners` (None: all).
+    The first branch that admits an object owns it, else the first that may raise on it; a scan yields only objects
+    owned by `owners` (None: all).
+
+    `lacking`: with the rest, also the objects that lack the index's first field.
     """
 
     index: Index
     bounds: Keys | None
     owners: frozenset[int] | None = None
     sure: Keys | None = None  # keys that prove a match
+    lacking: bool = False
 
 
 def scans_of(way: Way, certain: dict[str, ExactRange] | None = None) -> list[Scan]:
-    """Return the scans of a union: its ranges, then the rest of each index. `certain`: keys that prove a match."""
+    """Return the scans of a union: its ranges, then the rest of each index, and where the predicate may raise.
+
+    `certain`: keys that prove a match.
+    """
     if len(way) == 1 and (sure := way[0].sure(certain)) is not None:
         keys = sure.low, sure.high
-        return [Scan(way[0].index, keys if sure.whole else way[0].bounds, sure=keys), Scan(way[0].index, None)]
+        first = Scan(way[0].index, keys if sure.whole else way[0].bounds, sure=keys)
+        return [first, *excluded_by(way[0]), Scan(way[0].index, None, lacking=way[0].lacking)]
     indexes = list({branch.index: None for branch in way})
     if len(indexes) == 1:
-        ranges = [Scan(indexes[0], bounds) for bounds in _joined([branch.bounds for branch in way])]
-        return [*ranges, Scan(indexes[0], None)]
-    ranges = [Scan(branch.index, branch.bounds, frozenset((number,))) for number, branch in enumerate(way)]
+        bounds = [each for branch in way for each in (branch.bounds, *branch.around)]
+        ranges = [Scan(indexes[0], each) for each in _joined(bounds)]
+        return [*ranges, Scan(indexes[0], None, lacking=any(branch.lacking for branch in way))]
+    ranges = [
+        Scan(branch.index, bounds, frozenset((number,)))
+        for number, branch in enumerate(way)
+        for bounds in (branch.bounds, *branch.around)
+    ]
     owners = {index: frozenset(n for n, branch in enumerate(way) if branch.index == index) for index in indexes}
-    return [*ranges, *(Scan(index, None, owners[index]) for index in indexes)]
+    lacking = {branch.index for branch in way if branch.lacking}
+    return [*ranges, *(Scan(index, None, owners[index], lacking=index in lacking) for index in indexes)]
+
+
+def excluded_by(branch: Branch) -> list[Scan]:
+    """Return the scans of what a branch excludes, and its predicate may raise on; without its rest."""
+    return [Scan(branch.index, bounds) for bounds in branch.around]
 
 
 def _joined(bounds: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
@@ -78,27 +97,45 @@ class Scanner:
     moment: str = ""
 
     async def scan(
-        self, way: Way | None, mark: object = None, first: int = PAGE_ROWS, certain: dict[str, ExactRange] | None = None
+        self,
+        way: Way | None,
+        mark: object = None,
+        first: int = PAGE_ROWS,
+        certain: dict[str, ExactRange] | None = None,
+        needed: str = "",
     ) -> Candidates:
         """Yield the candidates of a plan (None: a walk) after a mark, in pages that grow from `first`.
 
-        `certain`: keys that prove the predicate; their objects are marked as sure.
+        `certain`: keys that prove the predicate; their objects are marked as sure. `needed`: the field without which
+        the predicate raises; objects that lack it are marked so, where an index tells.
         """
         if way is None:
             async for page in self.walk(mark, first):
                 yield page
             return
-        async for page in self._scan(scans_of(way, certain), way, mark, first):
+        async for page in self._scan(scans_of(way, certain), way, mark, first, needed):
             yield page
 
-    async def _scan(self, scans: list[Scan], way: Way, mark: object = None, first: int = PAGE_ROWS) -> Candidates:
+    async def _scan(
+        self, scans: list[Scan], way: Way, mark: object = None, first: int = PAGE_ROWS, needed: str = ""
+    ) -> Candidates:
         number, key = _read_mark(mark, len(scans)) if mark is not None else (0, b"")
         whereabouts = Whereabouts(self.core, self.context, self.top)
         for each in range(number, len(scans)):
             scan, after = scans[each], key if each == number else b""
-            async for hits in hits_of(self.core, scan.index, scan.bounds, after=after, first=first):
+            async for hits in hits_of(
+                self.core, scan.index, scan.bounds, after=after, first=first, lacking=scan.lacking
+            ):
+                if scan.owners is None and needed == scan.index.fields[0]:
+                    absent, hits = _apart(hits)
+                    yield await self._lacking(whereabouts, absent, each, needed)
                 async for page in read_hits(self.core, self.context, whereabouts, hits, each, scan.sure):
                     yield await self._owned(way, scan.owners, page)
+
+    async def _lacking(self, whereabouts: Whereabouts, hits: Sequence[Hit], number: int, field: str) -> list[Candidate]:
+        """Return the objects of rows that say that they lack a field, without their states."""
+        spots = await seek(self.core, self.context, whereabouts, hits, number)
+        return [Candidate(*spot, None, lacks=field) for spot in spots]
 
     async def _owned(self, way: Way, owners: frozenset[int] | None, page: list[Candidate]) -> list[Candidate]:
         """Return the objects of a page that no other scan yields."""
@@ -107,14 +144,14 @@ class Scanner:
         shapes = await shapes_of(self.core.store, (each.entry.bundle for each in page))
         return [each for each in page if _owner(way, each, shapes[each.entry.bundle]) in owners]
 
-    async def count_sure(self, way: Way, certain: dict[str, ExactRange] | None) -> tuple[int, Candidates]:
+    async def count_sure(self, way: Way, certain: dict[str, ExactRange] | None, needed: str) -> tuple[int, Candidates]:
         """Count the matches that keys prove, without reading them, and return the other candidates.
 
         Checks no rights on the objects it counts: only for a caller who may read everything.
         """
         scan, *rest = scans_of(way, certain)
         if scan.sure is None:
-            return 0, self._scan([scan, *rest], way)
+            return 0, self._scan([scan, *rest], way, needed=needed)
         whereabouts, total = Whereabouts(self.core, self.context, self.top), 0
         async for hits in hits_of(self.core, scan.index, scan.sure):
             paths = await whereabouts.paths_of({where[:16] for _, where in hits})
@@ -123,7 +160,7 @@ class Scanner:
         low, high = scan.bounds or scan.sure
         around = [(low, min(scan.sure[0], high)), (max(scan.sure[1], low), high)]
         beside = [Scan(scan.index, bounds) for bounds in around if bounds[0] < bounds[1]]
-        return total, self._scan([*beside, *rest], way)
+        return total, self._scan([*beside, *rest], way, needed=needed)
 
     async def walk(self, mark: object = None, first: int = PAGE_ROWS) -> Candidates:
         names = _read_names(mark) if mark is not None else ()
@@ -160,6 +197,23 @@ class Scanner:
             async for page in read_hits(self.core, self.context, whereabouts, hits, sure=sure):
                 yield page
 
+    async def excluded(self, branch: Branch, needed: str) -> Candidates:
+        """Yield the objects that an index range excludes, and its predicate may raise on, without the index's rest."""
+        async for page in self._scan(excluded_by(branch), (branch,)):
+            yield page
+        if not branch.lacking:
+            return
+        whereabouts = Whereabouts(self.core, self.context, self.top)
+        async for hits in hits_of(self.core, branch.index, None, lacking=True):
+            absent, rest = _apart(hits)
+            if needed == branch.index.fields[0]:
+                yield await self._lacking(whereabouts, absent, 0, needed)
+            else:
+                async for page in read_hits(self.core, self.context, whereabouts, absent):
+                    yield page
+            if rest:
+                return
+
     async def rest(self, index: Index, lacking: bool) -> Candidates:
         """Yield the objects without a sort key in an index; with `lacking`, also those that lack its first field."""
         whereabouts = Whereabouts(self.core, self.context, self.top)
@@ -192,11 +246,20 @@ async def hits_of(
         after, size = hits[-1].key, min(size * 4, PAGE_ROWS)
 
 
+def _apart(hits: list[Hit]) -> tuple[list[Hit], list[Hit]]:
+    """Return the rows of objects that lack the index's first field, and the others, which come after them."""
+    count = sum(hit.key[:1] == NOWHERE for hit in hits)
+    return hits[:count], hits[count:]
+
+
 def _owner(way: Way, candidate: Candidate, shape: Shape) -> int:
-    """Return the first branch that admits an object; -1 if none does any more."""
+    """Return the first branch that admits an object, else the first that may raise on it; -1 if none does any more."""
     state = read_state(candidate.state)
-    admitted = (n for n, branch in enumerate(way) if branch.admits(shape, candidate.entry, state))
-    return next(admitted, -1)
+    for owns in (Branch.admits, Branch.may_raise):
+        for number, branch in enumerate(way):
+            if owns(branch, shape, candidate.entry, state):
+                return number
+    return -1
 
 
 def _read_names(mark: object) -> PathNames:

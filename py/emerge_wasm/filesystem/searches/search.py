@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import aclosing
-from typing import Any
 
 from ...context import Context
 from ...operations import Wire
@@ -55,19 +54,25 @@ async def _page(asked: Search, limit: int, cursor: str) -> tuple[list[ObjectRow]
         asked.choices.given, mark = read_cursor(cursor, asked.mark_of_plan(), list, list)
     way = await asked.plan()
     found: list[ObjectRow] = []
-    last: Any = None  # mark of the last one
+    last: Candidate | None = None
     size = 0
     async with aclosing(asked.fitting(way, mark, limit)) as pages:
         async for page in pages:
             for candidate in page:
                 size += candidate.entry.size
-                if len(found) == limit or (found and size > PAGE_BYTES):
-                    return found, write_cursor(asked.mark_of_plan(), asked.choices.made, list(last))
+                if last is not None and (len(found) == limit or size > PAGE_BYTES):
+                    return found, _continue(asked, last)
                 found.append(_row(asked, candidate))  # keep no candidate: live objects slow the garbage collector
-                last = candidate.mark
-            if len(found) == limit:
-                return found, write_cursor(asked.mark_of_plan(), asked.choices.made, list(last))
+                last = candidate
+            if last is not None and len(found) == limit:
+                return found, _continue(asked, last)
     return found, ""
+
+
+def _continue(asked: Search, last: Candidate) -> str:
+    """Return the cursor after a match."""
+    asked.judge.stop_after(last)
+    return write_cursor(asked.mark_of_plan(), asked.choices.made, list(last.mark))
 
 
 async def count(

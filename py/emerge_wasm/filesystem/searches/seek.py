@@ -97,9 +97,8 @@ async def _read(
         if superuser or allowed:
             if state is None:
                 apart.append(len(found))
-            found.append(
-                make(Candidate, (entry, paths[where[:16]], (scan, key), state, raw is not None and low <= key < high))
-            )
+            proven = raw is not None and low <= key < high
+            found.append(make(Candidate, (entry, paths[where[:16]], (scan, key), state, proven, "")))
     if apart:
         states = await load_states(core, [found[number].entry for number in apart], near=False)
         for number, state in zip(apart, states, strict=True):
