@@ -92,9 +92,7 @@ SEARCHES: dict[str, tuple[Asked, Callable[[Task, datetime, Any], object]]] = {
     "timestamp": (lambda o: o.due.timestamp() < o.at, lambda o, now, zone: _aware(o.due, zone).timestamp() < o.at),
     "astimezone": (
         lambda o: o.due.astimezone() < D.now(UTC) and o.due.astimezone(UTC).hour < 12,
-        lambda o, now, zone: (
-            _aware(o.due, zone).timestamp() < now.timestamp() and _aware(o.due, zone).astimezone(UTC).hour < 12
-        ),
+        lambda o, now, zone: _there(o.due, zone) < now and _there(o.due, zone).astimezone(UTC).hour < 12,
     ),
     "localtime": (
         lambda o: clock.localtime(o.at).tm_hour < 12,
@@ -130,6 +128,12 @@ def _utc(moment: datetime) -> datetime:
 
 def _aware(moment: datetime, zone: Any) -> datetime:
     return moment.replace(tzinfo=zone)
+
+
+def _there(moment: datetime, zone: Any) -> datetime:
+    """As `astimezone` takes it: where the clock was put on, with the offset after that."""
+    after = datetime.fromtimestamp(_aware(moment, zone).timestamp(), zone)
+    return moment.replace(tzinfo=dt.timezone(after.utcoffset() or timedelta()))
 
 
 def zone_of(name: str) -> Any:

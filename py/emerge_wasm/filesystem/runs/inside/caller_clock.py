@@ -26,7 +26,7 @@ _local: ContextVar[LocalTime | None] = ContextVar("local_time", default=None)
 _guard = threading.Lock()  # guards _depth and what is replaced
 _depth = 0
 
-Namespace = dict[str, Any]
+Functions = dict[str, Any]
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def caller_clock(clock: Clock | None, bundles: Iterable[str]) -> Iterator[Callab
     if clock is None:
         yield lambda cls: None
         return
-    covered: dict[str, Namespace] = {}
+    covered: dict[str, Functions] = {}
 
     def cover(cls: type) -> None:
         if cls.__module__ not in covered and cls.__module__ in sys.modules:
@@ -84,13 +84,13 @@ def _leave() -> None:
                 _replace(cls, functions)
 
 
-def _replace(cls: type, functions: Namespace) -> None:
+def _replace(cls: type, functions: Functions) -> None:
     """Replace methods of a class that Python does not let one assign to."""
     gc.get_referents(cls.__dict__)[0].update(functions)
     ctypes.pythonapi.PyType_Modified(ctypes.py_object(cls))  # compiled code remembers what it found
 
 
-def _swap(names: Namespace, others: dict[int, object]) -> None:
+def _swap(names: Functions, others: dict[int, object]) -> None:
     for name, value in list(names.items()):
         if id(value) in others:
             names[name] = others[id(value)]
@@ -109,11 +109,11 @@ def _by(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-_TIME_BEFORE: Namespace = {
+_TIME_BEFORE: Functions = {
     name: getattr(time, name)
     for name in ("time", "time_ns", "localtime", "gmtime", "ctime", "asctime", "mktime", "strftime")
 }
-_TIME: Namespace = {name: _by(name, real) for name, real in _TIME_BEFORE.items()}
+_TIME: Functions = {name: _by(name, real) for name, real in _TIME_BEFORE.items()}
 _REPLACED: dict[int, object] = {id(real): _TIME[name] for name, real in _TIME_BEFORE.items()}
 _RESTORED: dict[int, object] = {id(_TIME[name]): real for name, real in _TIME_BEFORE.items()}
 
@@ -165,7 +165,7 @@ def astimezone(self: datetime, tz: tzinfo | None = None) -> datetime:
     return _as_timezone(self)(tz) if local is None else local.as_timezone(self, tz)
 
 
-_METHODS: dict[type, Namespace] = {
+_METHODS: dict[type, Functions] = {
     date: {"today": classmethod(today), "fromtimestamp": classmethod(date_from)},
     datetime: {
         "now": classmethod(now),
@@ -175,6 +175,6 @@ _METHODS: dict[type, Namespace] = {
         "astimezone": astimezone,
     },
 }
-_METHODS_BEFORE: dict[type, Namespace] = {
+_METHODS_BEFORE: dict[type, Functions] = {
     cls: {name: cls.__dict__[name] for name in functions} for cls, functions in _METHODS.items()
 }
