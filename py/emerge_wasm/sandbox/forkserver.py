@@ -25,6 +25,7 @@ _ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "1",  # each arena counts as address space, used or not
     "OMP_NUM_THREADS": "1",  # numeric libraries start threads when they are imported, and a fork loses them
     "OPENBLAS_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # the other pools reserve more address space than a worker may have
 }
 _PATIENCE = 60.0
 """Seconds that a zygote may take for its imports."""

@@ -16,6 +16,7 @@ from importlib import metadata
 from importlib.machinery import BuiltinImporter, FrozenImporter
 from zoneinfo import TZPATH
 
+from .kept_database import keep_databases
 from .memory_files import KEPT
 from .memory_finder import MemoryFinder, installed_modules
 from .refusal import explain, explain_loaded
@@ -101,9 +102,10 @@ def keep_files(packages: Collection[str]) -> None:
     KEPT.add_tree(STANDARD_LIBRARY, _NOT_KEPT)
     for folder in TZPATH:
         KEPT.add_tree(folder, {"posix", "right"})
-    for name in packages:
-        for folder in getattr(sys.modules.get(name), "__path__", ()):
-            KEPT.add_tree(folder, _LEFT_OUT)
+    folders = [folder for name in packages for folder in getattr(sys.modules.get(name), "__path__", ())]
+    for folder in folders:
+        KEPT.add_tree(folder, _LEFT_OUT)
+    keep_databases(folders)
     for about in _descriptions(packages):
         KEPT.add_tree(about)
         KEPT.add_name(about)
