@@ -116,6 +116,7 @@ class Operation:
 _PLAIN: dict[str, tuple[type, ...]] = {
     "str": (str,),
     "int": (int,),
+    "float": (float, int),
     "bool": (bool,),
     "bytes": (bytes,),
     "None": (type(None),),

@@ -285,7 +285,8 @@ class ChangePage(TypedDict):
 
 class NodeInfo(TypedDict):
     """Who answers, over which kind of store. `runs` says how shipped code runs there: "sandbox", "unsafe", "browser"
-    or "" (not at all)."""
+    or "" (not at all); `packages` are those that it may import there beside the standard library of this Python, by
+    module, with their versions ("": unknown)."""
 
     node: str
     uuid: str
@@ -296,6 +297,8 @@ class NodeInfo(TypedDict):
     largest_batch: int
     position: int
     runs: str
+    python: str
+    packages: dict[str, str]
     principal: str
 
 

@@ -6,8 +6,11 @@ import email
 import json
 import linecache
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -221,3 +224,55 @@ def make_package(folder: Path) -> None:
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: datafull-dist\nVersion: 1.5\n")
     (about / "RECORD").write_text("datafull/__init__.py,,\n")
+
+
+async def test_database_of_a_package_s_own_library_is_kept(tmp_path: Path) -> None:
+    """As pyproj has it: the library opens the file anew in each worker and thread, below Python."""
+    library = shared_sqlite()
+    if library is None:
+        pytest.skip("Python's sqlite3 has no shared library here to copy")
+    package = tmp_path / "withdata"
+    package.mkdir()
+    (tmp_path / "withdata.libs").mkdir()
+    copy = shutil.copy(library, tmp_path / "withdata.libs" / "libsqlite3-0.so")
+    with closing(sqlite3.connect(package / "proj.db")) as database:
+        database.execute("create table t (a)")
+        database.execute("insert into t values (42)")
+        database.commit()
+    (package / "__init__.py").write_text(WITH_DATA.format(copy=str(copy), path=str(package / "proj.db")))
+    sys.path.insert(0, str(tmp_path))
+    try:
+        async with Pool(1, preload=("withdata",)) as pool:
+            uses = ["withdata.read()", "withdata.read_in_thread()", "sqlite3.connect('/tmp/x.db')"]
+            here, in_thread, elsewhere = (await run(pool, "use", uses)).values()
+        assert (here, in_thread if os.geteuid() == 0 else "42") == ("42", "42")
+        assert "sqlite3.connect is not in this sandbox" in elsewhere
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+WITH_DATA = """
+import ctypes, threading
+library = ctypes.CDLL({copy!r})
+library.sqlite3_column_int.restype = ctypes.c_int
+def read():
+    database, statement = ctypes.c_void_p(), ctypes.c_void_p()
+    if library.sqlite3_open_v2({path!r}.encode(), ctypes.byref(database), 1, None):
+        raise OSError("not opened")
+    if library.sqlite3_prepare_v2(database, b"select a from t", -1, ctypes.byref(statement), None):
+        raise OSError("not read")
+    library.sqlite3_step(statement)
+    return library.sqlite3_column_int(statement, 0)
+def read_in_thread():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(read()))
+    thread.start()
+    thread.join()
+    return found[0]
+"""
+
+
+def shared_sqlite() -> str | None:
+    sqlite3.connect(":memory:").close()
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return next((line.split(maxsplit=5)[5] for line in lines if "/libsqlite3" in line), None)

@@ -2,18 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
-from .core import Part
-from .runner import Runner
+from ..context import Context
+from ..errors import Unavailable
+from .core import Core, Part
+from .runner import EvaluateCall, EvaluateOutcome, Host, RunCall, Runner, RunOutcome
+
+
+class OtherRunners(Protocol):
+    """The runners of other nodes, for code that this one's cannot run because packages are missing.
+
+    Both methods raise an Unavailable that says more than `refused`, the own runner's error, when no other can.
+    """
+
+    async def run(
+        self, call: RunCall, context: Context, refused: Unavailable, tell: Callable[[str], None]
+    ) -> RunOutcome: ...
+
+    async def evaluate(self, call: EvaluateCall, context: Context, refused: Unavailable) -> EvaluateOutcome: ...
 
 
 @dataclass(slots=True)
 class CodeExecution:
-    """The runner (None: this filesystem runs no code), and the limit of wall time for one run, in seconds."""
+    """The runner (None: this filesystem runs no code), the limit of wall time for one run, in seconds, and who else
+    can run code (None: nobody)."""
 
     runner: Runner | None = None
     timeout: float = 30.0
+    others: OtherRunners | None = None
+
+    async def run(
+        self, runner: Runner, call: RunCall, host: Host, context: Context, place: AbstractAsyncContextManager[None]
+    ) -> RunOutcome:
+        """Run a call here, where it takes a `place`, or where the packages are that are missing here.
+
+        Raises as `Runner.run` does.
+        """
+        try:
+            async with place:
+                return await runner.run(call, host)
+        except Unavailable as error:
+            if self.others is None or not lacks_packages(error):
+                raise
+            refused = error
+        return await self.others.run(call, context, refused, host.write)
+
+    async def evaluate(self, runner: Runner, call: EvaluateCall, context: Context) -> EvaluateOutcome:
+        """Evaluate an expression here, or where the packages are that are missing here."""
+        try:
+            return await runner.evaluate(call)
+        except Unavailable as error:
+            if self.others is None or not lacks_packages(error):
+                raise
+            refused = error
+        return await self.others.evaluate(call, context, refused)
+
+
+def lacks_packages(error: Unavailable) -> bool:
+    """Tell whether a runner refused code because of packages that it has not loaded; `details` name them."""
+    return bool(error.details.get("packages"))
+
+
+def packages_of(core: Core) -> dict[str, str]:
+    """Return the packages that code may import here, with their versions, as far as the runner names them."""
+    found = getattr(EXECUTION.of(core).runner, "packages", {})
+    return dict(found)
 
 
 EXECUTION = Part(CodeExecution)

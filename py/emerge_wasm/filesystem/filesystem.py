@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from uuid import uuid4
@@ -14,7 +15,7 @@ from ..store import Batch, Store
 from ..version import package_version
 from .archives import export_load
 from .core import Core
-from .execution import EXECUTION, CodeExecution
+from .execution import EXECUTION, CodeExecution, packages_of
 from .indexes.build import builder
 from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
@@ -143,6 +144,8 @@ async def hello(core: Core, context: Context) -> NodeInfo:
         "isolation": core.store.capabilities.isolation,
         "position": core.position,
         "runs": "" if runner is None else runner.kind,
+        "python": platform.python_version(),
+        "packages": packages_of(core),
         "principal": context.principal,
     }
 

@@ -46,13 +46,17 @@ class RunCall:
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """The outcome of a RunCall: the result as plain data, the new encoded state (None: unchanged), the output."""
+    """The outcome of a RunCall: the result as plain data, the new encoded state (None: unchanged), the output.
+
+    `node` is where it ran, "" for the node that has the object.
+    """
 
     result: Any
     state: bytes | None
     output: str
     milliseconds: float
     digest: str = ""  # SHA-256 of the encoded result, hex
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

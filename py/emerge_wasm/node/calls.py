@@ -47,6 +47,26 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
+    async def _run_part(
+        self,
+        path: str,
+        pointer: Wire,
+        state: bytes,
+        bundles: dict[str, bytes],
+        method: str,
+        args: Values,
+        kwargs: Wire,
+        seconds: float,
+    ) -> Wire:
+        """A stream of the output and the outcome of a method of the asking node's object, run here."""
+        ...
+
+    @operation("node")
+    async def _evaluate_part(self, expression: Wire, rows: Values, bundles: dict[str, bytes], seconds: float) -> Wire:
+        """The values of an expression on objects of the asking node."""
+        ...
+
+    @operation("node")
     async def _back(self, uuid: str, cursor: str, limit: int) -> Wire:
         """A page of the objects that refer to the one with this uuid."""
         ...

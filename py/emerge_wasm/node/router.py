@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from ..cluster.membership import Cluster, Register
 from ..filesystem import Filesystem
+from ..filesystem.execution import EXECUTION
 from ..operations import Answer, Context, Values, find_operation
 from .directory import DirectoryRoutes
 from .locate import Locator
 from .members import MemberRoutes
 from .objects import ObjectRoutes, Route
 from .run import RunRoutes
+from .run_elsewhere import RunElsewhere
 from .search import SearchRoutes, continues
 from .transaction import TransactionRoutes
 
@@ -37,6 +39,7 @@ class Router:
         members = MemberRoutes(locator, objects.get)
         self._transactions = TransactionRoutes(locator)
         filesystem.core.dispatch = self.dispatch  # so running methods see the whole cluster
+        EXECUTION.of(filesystem.core).others = RunElsewhere(locator.forwarder, cluster)
         self._always: dict[str, Route] = {"nodes": members.nodes, "whohas": members.whohas, "watch": members.watch}
         self._routes: dict[str, Route] = {
             **{name: objects.follow(name) for name in FOLLOWED},

@@ -27,17 +27,21 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "ARROW_DEFAULT_MEMORY_POOL": "system",  # the other pools reserve more address space than a worker may have
 }
-_PATIENCE = 60.0
-"""Seconds that a zygote may take for its imports."""
+_CONFINED = {
+    "NUMBA_DISABLE_JIT": "1",  # compiled code cannot be made where no page may become executable
+}
+_PATIENCE = 180.0
+"""Seconds that a zygote may take for its imports, which may be many."""
 
 
 class ForkServer:
-    """Forks workers from a zygote. `packages` are those that the zygote has imported, once it is started."""
+    """Forks workers from a zygote. `packages` are those that the zygote has imported, with their versions, once it is
+    started."""
 
     def __init__(self, settings: WorkerSettings, preload: tuple[str, ...], frame_limit: int) -> None:
         self.settings = settings
         self.preload = preload
-        self.packages: frozenset[str] = frozenset()
+        self.packages: dict[str, str] = {}
         self.frame_limit = frame_limit
         self.pid = 0
         self._numbers = count(1)
@@ -45,7 +49,7 @@ class ForkServer:
         self._control: socket.socket | None = None
         self._splitter = Splitter(LARGEST)
         self._descriptors: list[int] = []
-        self._started: asyncio.Future[list[str]] | None = None
+        self._started: asyncio.Future[dict[str, str]] | None = None
         self._forking: dict[int, asyncio.Future[tuple[int, int]]] = {}
         self._children: dict[int, WorkerProcess] = {}
         self._turn = asyncio.Lock()
@@ -59,7 +63,7 @@ class ForkServer:
             self._started = asyncio.get_running_loop().create_future()
             try:
                 await self._spawn()
-                self.packages = frozenset(await asyncio.wait_for(self._started, _PATIENCE))
+                self.packages = await asyncio.wait_for(self._started, _PATIENCE)
             except (WorkerGone, OSError, TimeoutError) as error:
                 why = await self._last_words() or error or "no sign of life"
                 await self._bury()
@@ -89,7 +93,7 @@ class ForkServer:
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,  # only until it has started: its workers get /dev/null
                 pass_fds=[theirs.fileno()],
-                env=_ENVIRONMENT | kept,
+                env=_ENVIRONMENT | kept | (_CONFINED if "seccomp" in self.settings.layers else {}),
                 cwd="/",
                 start_new_session=True,  # so that Ctrl-C reaches only the node
             )
@@ -150,7 +154,7 @@ class ForkServer:
 
     def _take(self, message: list[object]) -> None:
         match message:
-            case [ZygoteMessage.STARTED, list() as packages] if self._started is not None:
+            case [ZygoteMessage.STARTED, dict() as packages] if self._started is not None:
                 self._started.set_result(packages)
             case [ZygoteMessage.FAULT, str() as text]:
                 self._lose(text)

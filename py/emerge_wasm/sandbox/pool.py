@@ -77,6 +77,11 @@ class Pool:
         return "" if self.refusal else "unsafe" if self.unsafe else "sandbox"
 
     @property
+    def packages(self) -> dict[str, str]:
+        """The packages that code may import here beside the standard library, by module, with their versions."""
+        return {name: version for name, version in self.forkserver.packages.items() if not name.startswith("_")}
+
+    @property
     def hint(self) -> str:
         """What the operator can do to have code run here, if anything."""
         possible = not self.unsafe and sys.platform != "win32"

@@ -107,7 +107,7 @@ async def _attempt(
 ) -> RunResult:
     entry = found.entry
     outcome = await _run(core, context, found, ask, tell)
-    receipt = make_receipt(core, context, entry, ask.method, ask.arguments, outcome.digest, outcome.milliseconds)
+    receipt = make_receipt(core, context, entry, ask.method, ask.arguments, outcome)
     pointer = None
     if outcome.state is None:
         await receipt.write(core, context)
@@ -150,8 +150,7 @@ async def _run(
     seat = Seat(CAPACITY.of(core), runner.size)
     host = Caller(core.dispatch, inside(context, entry.uuid.hex()), path, seat, tell)
     try:
-        async with seat.held():
-            outcome = await runner.run(call, host)
+        outcome = await EXECUTION.of(core).run(runner, call, host, context, seat.held())
     except EmergeError as error:
         raise host.meaning(error) from None
     finally:

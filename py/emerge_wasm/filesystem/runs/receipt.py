@@ -20,6 +20,7 @@ from ...results import RunReceipt, RunReceipts
 from ...store import Batch, Store, prefix_end
 from ..core import Core, Part
 from ..layout.record import Entry, micros_of
+from ..runner import RunOutcome
 from ..tree.find import find
 from ..tree.load import check_limit
 
@@ -147,22 +148,22 @@ class Receipt:
 
 
 def make_receipt(
-    core: Core, context: Context, entry: Entry, method: str, arguments: str, result: str, milliseconds: float
+    core: Core, context: Context, entry: Entry, method: str, arguments: str, outcome: RunOutcome
 ) -> Receipt:
-    """Make the receipt of a run on this version of an object. `arguments` and `result` are digests."""
+    """Make the receipt of a run on this version of an object. `arguments` is a digest."""
     date = core.dates.clock()
     stamp = micros_of(date).to_bytes(8, "big") + os.urandom(8)
     wire: RunReceipt = {
         "id": stamp.hex(),
         "date": date,
-        "node": core.node,
+        "node": outcome.node or core.node,
         "principal": context.principal,
         "method": method,
         "version": entry.version,
         "bundle": entry.bundle,
         "arguments": arguments,
-        "result": result,
-        "milliseconds": milliseconds,
+        "result": outcome.digest,
+        "milliseconds": outcome.milliseconds,
         "made": 0,
     }
     return Receipt(entry.uuid, stamp, wire)

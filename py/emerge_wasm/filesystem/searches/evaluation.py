@@ -56,7 +56,7 @@ class Evaluation:
             bundles = {**await self.find(set(hashes) - {""}), **own}
             caller = self._context
             call = EvaluateCall(expression, known, bundles, execution.timeout, asker(caller), caller.clock)
-            part = await execution.runner.evaluate(call)
+            part = await execution.evaluate(execution.runner, call, caller)
             for number, value in zip(numbers, part.values, strict=True):
                 outcome.values[number] = value
             outcome.errors.update({numbers[row]: error for row, error in part.errors.items()})

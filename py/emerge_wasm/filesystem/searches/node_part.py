@@ -18,6 +18,7 @@ from ...results import EntryPage
 from ..core import Core
 from ..indexes.index_row import ABSENT
 from ..objects.reference import back_references
+from ..runs.for_others import evaluate_part, run_part
 from ..tree.load import check_limit
 from .column import Columns, check_field
 from .cursor import read_cursor, write_cursor
@@ -118,4 +119,6 @@ PARTS: dict[str, Callable[..., Answer]] = {
     "_text": text_part,
     "_columns": columns_part,
     "_back": back_part,
+    "_run_part": run_part,
+    "_evaluate_part": evaluate_part,
 }

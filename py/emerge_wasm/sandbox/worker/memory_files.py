@@ -7,6 +7,7 @@ process is confined. What a worker writes into these bytes changes its own copy 
 from __future__ import annotations
 
 import builtins
+import errno
 import functools
 import io
 import mmap
@@ -28,6 +29,7 @@ class MemoryFiles:
     def __init__(self) -> None:
         self._files: dict[str, bytes | mmap.mmap] = {}
         self._folders: dict[str, set[str]] = {}
+        self._whole: list[str] = []
         self.serving = False
         """Whether the functions answer from here: not before all files are kept."""
 
@@ -43,6 +45,10 @@ class MemoryFiles:
                     self._add_module(path)
                 elif not name.endswith(_LEFT_OUT) and ".so." not in name:
                     self.add(path)
+
+    def add_absence(self, folder: str) -> None:
+        """Have what is below a folder, and is not kept, be missing: code looks for files there that need not exist."""
+        self._whole.append(os.path.join(folder, ""))
 
     def add_name(self, path: str) -> None:
         """Have the folder above a path show its name, which `importlib.metadata` looks for."""
@@ -81,6 +87,13 @@ class MemoryFiles:
         key = os.path.normpath(os.fspath(path))
         return key if key in self._files or key in self._folders or self._listed(key) else None
 
+    def _check_absence(self, path: object) -> None:
+        """Raise FileNotFoundError for a path that is below a folder of which all is known."""
+        if self.serving and isinstance(path, str | os.PathLike):
+            key = os.path.normpath(os.fspath(path))
+            if any(key.startswith(folder) for folder in self._whole):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), key)
+
     def _listed(self, key: str) -> bool:
         """Whether a name is known whose bytes nothing reads, such as a module's whose compiled form is kept."""
         folder, name = os.path.split(key)
@@ -104,7 +117,10 @@ class MemoryFiles:
         @functools.wraps(function)
         def call(path: object = ".", *args: object, **kwargs: object) -> object:
             key = self.find(path)
-            return function(path, *args, **kwargs) if key is None else answer(key)
+            if key is not None:
+                return answer(key)
+            self._check_absence(path)
+            return function(path, *args, **kwargs)
 
         return call
 
@@ -121,6 +137,8 @@ class MemoryFiles:
             opener: Callable[[str, int], int] | None = None,
         ) -> object:
             key = self.find(file)
+            if key is None and not set(mode) & set("wax+"):
+                self._check_absence(file)
             if key not in self._files or set(mode) & set("wax+"):
                 return function(file, mode, buffering, encoding, errors, newline, closefd, opener)
             kept = _KeptFile(self._files[key], key)

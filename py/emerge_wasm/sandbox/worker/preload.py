@@ -13,9 +13,10 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from importlib import metadata
-from importlib.machinery import BuiltinImporter, FrozenImporter
+from importlib.machinery import EXTENSION_SUFFIXES, BuiltinImporter, FrozenImporter
 from zoneinfo import TZPATH
 
+from ...version import package_version
 from .kept_database import keep_databases
 from .memory_files import KEPT
 from .memory_finder import MemoryFinder, installed_modules
@@ -61,9 +62,12 @@ def preload(packages: Sequence[str]) -> set[str]:
         for name in packages:
             importlib.import_module(name)
             _complete(name)
+        loaded = {*available(), *(name.partition(".")[0] for name in packages)} - before
+        for name in loaded:
+            _load_extensions(name)
         if "numpy" in sys.modules:  # submodules that numpy imports on first use
             importlib.import_module("numpy.random")
-    return {*available(), *(name.partition(".")[0] for name in packages)} - before
+    return loaded | (available() - before)
 
 
 def _extensions() -> Iterator[str]:
@@ -88,13 +92,44 @@ def _complete(package: str) -> None:
             _complete(found.name)
 
 
+def _load_extensions(package: str) -> None:
+    """Import the compiled modules of a package that another one brought along; its other modules can come later."""
+    for folder in getattr(sys.modules.get(package), "__path__", ()):
+        for where, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if name not in _LEFT_OUT]
+            for name in names:
+                if name.endswith(tuple(EXTENSION_SUFFIXES)):
+                    path = os.path.relpath(os.path.join(where, name), folder)
+                    with suppress(Exception, SystemExit):
+                        importlib.import_module(f"{package}.{path.partition('.')[0].replace(os.sep, '.')}")
+
+
 _LEFT_OUT = frozenset({"__main__", "_testing", "conftest", "setup", "tests"})
 
 
-def available() -> list[str]:
-    """Return the top-level names of the imported packages, without the standard library's."""
-    tops = {name.partition(".")[0] for name in sys.modules}
-    return sorted(tops - sys.stdlib_module_names - {"__main__"})
+def available() -> set[str]:
+    """Return the top-level names of the imported modules that have a file, without the standard library's."""
+    tops = {name for name, module in sys.modules.items() if "." not in name and getattr(module, "__spec__", None)}
+    return tops - sys.stdlib_module_names - set(sys.builtin_module_names) - {"__main__"}
+
+
+def versions(names: Collection[str]) -> dict[str, str]:
+    """Return the versions of the distributions that these modules came with, "" for one that came with none."""
+    found = {name: distribution.version for name, distribution in _distributions(set(names) - {OURS}).items()}
+    return {name: package_version() if name == OURS else found.get(name, "") for name in sorted(names)}
+
+
+def _distributions(names: Collection[str]) -> dict[str, metadata.Distribution]:
+    """Return the distributions of modules: those of the same name, else those that list it among their files."""
+    found = {}
+    for name in names:
+        with suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.distribution(name)
+    if left := {name for name in names if name not in found and not name.startswith("_")}:
+        for distribution in metadata.distributions():
+            tops = {str(file).partition("/")[0].partition(".")[0] for file in distribution.files or ()}
+            found.update(dict.fromkeys(tops & left, distribution))
+    return found
 
 
 def keep_files(packages: Collection[str]) -> None:
@@ -106,29 +141,24 @@ def keep_files(packages: Collection[str]) -> None:
     for folder in folders:
         KEPT.add_tree(folder, _LEFT_OUT)
     keep_databases(folders)
-    for about in _descriptions(packages):
-        KEPT.add_tree(about)
-        KEPT.add_name(about)
+    for distribution in _distributions(packages).values():
+        if (about := getattr(distribution, "_path", None)) is not None:  # its folder, which `metadata` reads
+            KEPT.add_tree(str(about))
+            KEPT.add_name(str(about))
 
 
 STANDARD_LIBRARY = os.path.dirname(os.__file__)
 _NOT_KEPT = frozenset({"test", "tests", "idle_test", "site-packages", "dist-packages", "lib-dynload", "_bundled"})
 
 
-def _descriptions(packages: Collection[str]) -> Iterator[str]:
-    """Yield the folders that `importlib.metadata` reads, of these packages."""
-    if packages:
-        for distribution in metadata.distributions():
-            tops = {str(file).partition("/")[0].partition(".")[0] for file in distribution.files or ()}
-            folder = getattr(distribution, "_path", None)
-            if folder is not None and tops & set(packages):
-                yield str(folder)
-
-
 def close_imports(packages: Collection[str]) -> None:
     """Restrict imports to loaded modules and those whose files are kept; others raise an error that says so."""
     installed = installed_modules(sys.path)
     keep_files(packages)
+    KEPT.add_absence(STANDARD_LIBRARY)
+    for path in sys.path:
+        if os.path.basename(path) in ("site-packages", "dist-packages"):
+            KEPT.add_absence(os.path.dirname(path))
     KEPT.serving = True
     explain_loaded()
     finder = MemoryFinder(KEPT, [STANDARD_LIBRARY], installed, explain)

@@ -126,12 +126,12 @@ def main(wire: dict[str, Any]) -> None:
     control = socket.socket(fileno=wire["descriptor"])
     try:
         loaded = preload.preload(wire["preload"])
+        packages = preload.versions(preload.available())
+        if "seccomp" in settings.layers:
+            preload.close_imports(loaded)
     except Exception as error:  # a package may raise anything when imported
         control.sendall(pack_message(ZygoteMessage.FAULT, f"{type(error).__name__}: {error}"[:1000]))
         return
-    packages = preload.available()
-    if "seccomp" in settings.layers:
-        preload.close_imports(loaded)
     zygote = Zygote(control, settings)
     os.dup2(1, 2)  # /dev/null
     gc.collect()
