@@ -7,20 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from weakref import WeakKeyDictionary
+
+Default = tuple[str, object, Callable[[], object] | None]
+"""A field, its default, and what makes it (None: the default is taken as it is)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassAttributes:
     """The attributes of a class's instances.
 
-    `caches`: names of functools.cached_property. `defaults`: (field, default, factory or None).
+    `caches`: names of functools.cached_property.
     """
 
     slots: tuple[str, ...]
     caches: frozenset[str]
-    defaults: tuple[tuple[str, object, Callable[[], object] | None], ...]
+    defaults: tuple[Default, ...]
 
 
 _OF_GENERICS = "__orig_class__"  # what `Box[int](…)` leaves in an instance: a type, which only type checkers read
@@ -53,10 +56,25 @@ def _mangled(name: str, cls: type) -> str:
     return f"_{cls.__name__.lstrip('_')}{name}" if private else name
 
 
-def _defaults(cls: type) -> Iterator[tuple[str, object, Callable[[], object] | None]]:
+def _defaults(cls: type) -> Iterator[Default]:
     for field in fields(cls) if is_dataclass(cls) else ():
         factory = None if field.default_factory is MISSING else field.default_factory
         yield field.name, None if field.default is MISSING else field.default, factory
+    if not is_dataclass(cls):
+        yield from _other_defaults(cls)
+
+
+def _other_defaults(cls: type) -> Iterator[Default]:
+    """Yield the defaults of an attrs class or a pydantic model; a factory that needs other fields is left out."""
+    for field in getattr(cls, "__attrs_attrs__", ()):
+        factory = getattr(field.default, "factory", None)
+        if factory is None:
+            yield field.name, None if getattr(field.default, "name", "") == "NOTHING" else field.default, None
+        elif not field.default.takes_self:
+            yield field.name, None, factory
+    for name, field in getattr(cls, "__pydantic_fields__", {}).items():
+        if not getattr(field, "default_factory_takes_validated_data", False):
+            yield name, None, None if field.is_required() else partial(field.get_default, call_default_factory=True)
 
 
 def has_fields(cls: type) -> bool:

@@ -15,7 +15,7 @@ from msgpack import ExtType
 
 from ..errors import CannotShip
 from .encoder import LOWER, PLAIN, Encoder, Refusal, extension, fields_of, is_shared, settings_of
-from .foreign import is_foreign
+from .foreign import is_foreign, is_foreign_name
 from .msgpack_engine import engine
 from .standard import CONTAINERS, pairs_of
 from .value import DEPTH_LIMIT, Ext, Record, Value
@@ -40,14 +40,18 @@ def parts_of(value: Value) -> Iterable[StepAndPart]:
     if kind in _SETS:
         return [(None, item) for item in in_order(value)]
     if kind is Record:
-        fields: dict[str, object] = value.fields
-        return fields.items()
+        return () if _is_apart(value) else value.fields.items()
     if kind in PLAIN or kind in LOWER or is_foreign(kind):
         return ()
     try:
         return fields_of(value).items()
     except Refusal:
         return ()
+
+
+def _is_apart(value: Record) -> bool:
+    """Tell whether a record is a value of a package: it is written whole, and shares no part of it."""
+    return is_foreign_name(value.class_name, value.bundle)
 
 
 def in_order(items: Collection[object]) -> Iterable[object]:
@@ -83,6 +87,13 @@ def lower_graph(root: object, encoder: Encoder) -> object:
     return _GraphEncoder(root, encoder).graph()
 
 
+class _Apart(Encoder):
+    """Lowers what a value of a package is made of, which shares nothing with others."""
+
+    def meet(self, value: object) -> object:
+        return None
+
+
 class _GraphEncoder(Encoder):
     """Lowers a value whose shared parts are known."""
 
@@ -111,6 +122,12 @@ class _GraphEncoder(Encoder):
         number = self.numbers.get(id(value))
         return None if number is None else ExtType(Ext.BACK, number.to_bytes(number.bit_length() // 8 + 1, "big"))
 
+    def foreign(self, value: object, depth: int) -> object:
+        return _Apart(self.bundle_of, self.careful).foreign(value, depth)
+
+    def record(self, value: Record, depth: int) -> object:
+        return Encoder.record(_Apart(self.bundle_of, self.careful) if _is_apart(value) else self, value, depth)
+
     def unordered(self, value: Collection[object], depth: int) -> list[object]:
         if LEAVES.issuperset(map(type, value)):
             return super().unordered(value, depth)
@@ -126,7 +143,7 @@ class _GraphEncoder(Encoder):
     def _shell(self, value: Value) -> object:
         kind = type(value)
         if kind is Record:
-            return extension(Ext.RECORD, [*self.head_of(value), {}])
+            return self.record(value, 1) if _is_apart(value) else extension(Ext.RECORD, [*self.head_of(value), {}])
         if (kind in _MAPS and kind is not dict) or kind is deque:
             return extension(Ext.STANDARD, [*settings_of(value), []])
         if kind in LOWER:
@@ -139,7 +156,7 @@ class _GraphEncoder(Encoder):
         """Lower what a shell is filled with: fields, items, keys and values by turns, or None."""
         kind = type(value)
         if kind is Record:
-            return self.fields(value.fields, 1)
+            return None if _is_apart(value) else self.fields(value.fields, 1)
         if kind in _MAPS:
             return self.pairs(pairs_of(value).items(), 1)
         if kind is set:

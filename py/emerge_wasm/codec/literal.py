@@ -141,6 +141,8 @@ def _call_of(node: ast.Call, depth: int) -> object:
         raise ValueError("* is an expression")
     args = [_read(item, depth + 1) for item in node.args]
     named = {str(item.arg): _read(item.value, depth + 1) for item in node.keywords}
+    if any(isinstance(item, range) for item in args):
+        raise ValueError("a range within a call could be endless")
     if make is Reference and [type(item) for item in (*args, *named.values())] != [str]:
         raise ValueError("a Reference takes the text of a uuid")
     return make(*args, **named)

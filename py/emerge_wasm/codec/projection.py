@@ -22,7 +22,7 @@ from .foreign import is_foreign, is_foreign_name
 from .package_data import index_items, items_of, nested, table_columns
 from .standard import CONTAINERS, PLAIN, TEXTS, pairs_of
 from .text import show
-from .value import Fields, Record, Reference, Value, class_name_of
+from .value import Fields, Record, Reference, Value, class_name_of, shown_fields
 from .zone import MissingZone
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
@@ -78,7 +78,7 @@ class _Plain:
     def record(self, value: Record) -> JsonValue:
         if is_foreign_name(value.class_name, value.bundle):
             return self._of_package(value.class_name, value.fields)
-        return self.named(value.class_name, value.fields)
+        return self.named(value.class_name, shown_fields(value.fields))
 
     def named(self, name: str, fields: dict[str, object]) -> JsonValue:
         return {"$class": name, **self._fields(fields)}
@@ -111,7 +111,7 @@ class _Plain:
 def _fields_of(value: Value) -> dict[str, object]:
     if isinstance(value, tuple):
         return dict(zip(type(value)._fields, value, strict=True))  # type: ignore[attr-defined]
-    return state_of(value)
+    return shown_fields(state_of(value))
 
 
 _LEAVES: dict[type, Callable[[Value], JsonValue]] = {

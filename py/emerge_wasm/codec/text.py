@@ -18,7 +18,7 @@ from .expansion import Expansion
 from .foreign import is_foreign, is_foreign_name
 from .package_data import items_of, table_columns
 from .standard import CONTAINERS, NAMES, pairs_of
-from .value import Fields, Record, Reference, Value, class_name_of
+from .value import Fields, Record, Reference, Value, class_name_of, shown_fields
 from .zone import MissingZone, key_of, moment_zone
 
 SHOWN_ITEMS = 10
@@ -84,7 +84,7 @@ class _Text:
     def record(self, value: Record) -> str:
         if is_foreign_name(value.class_name, value.bundle):
             return self._of_package(value.class_name, value.fields)
-        return self._call(value.class_name, value.fields)
+        return self._call(value.class_name, shown_fields(value.fields))
 
     def _call(self, name: str, fields: dict[str, object]) -> str:
         return f"{name}({', '.join([f'{key}={self.show(item)}' for key, item in fields.items()])})"
@@ -118,7 +118,7 @@ class _Text:
 def _fields_of(value: Value) -> dict[str, object]:
     if isinstance(value, tuple):
         return dict(zip(type(value)._fields, value, strict=True))  # type: ignore[attr-defined]
-    return state_of(value)
+    return shown_fields(state_of(value))
 
 
 def _int(value: int) -> str:

@@ -24,6 +24,20 @@ Fields = dict[str, Value]
 """The fields of a record, by name."""
 
 
+_OF_PYDANTIC = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+
+
+def shown_fields(fields: Fields) -> Fields:
+    """Return the fields that people see: what pydantic keeps about a model only where there is something."""
+    if _OF_PYDANTIC[0] not in fields:
+        return fields
+    return {
+        name: held
+        for name, held in fields.items()
+        if name not in _OF_PYDANTIC or (held is not None and name != _OF_PYDANTIC[0])
+    }
+
+
 class Ext(IntEnum):
     """The msgpack extension type of each kind of value; these numbers are on disk, so never reuse one."""
 
