@@ -18,6 +18,7 @@ from typing import TypeGuard
 from ..codec import class_name_of, encode
 from ..errors import CannotShip, EmergeError
 from .code_object import awaits
+from .effect import add_class_effects, add_function_effects, add_subclasses
 from .functional_class import find_functional
 from .guarded_import import find_guards, guarded_modules
 from .live_part import FILLED, add_live
@@ -67,7 +68,10 @@ class Collector(PartTable):
         unit, node = found
         future = unit.future or _text_annotations(self.cls)
         self._values[node.name] = self.cls
-        self.add_part("class", node.name, unit, node, class_scope(self.cls, unit), future)
+        scope = class_scope(self.cls, unit)
+        self.add_part("class", node.name, unit, node, scope, future)
+        add_class_effects(self, self.cls, node.name, node, scope)
+        add_subclasses(self, [self.cls, *self.classes.values()], scope)
 
     def _add_functional(self) -> None:
         found = find_functional(self.cls, self.near)
@@ -205,6 +209,7 @@ class Collector(PartTable):
             self.aliases[name] = node.name
         if node.name not in self.parts:
             self.add_part("function", node.name, unit, node, scope, future)
+            add_function_effects(self, node.name, value, scope)
         return True
 
     @staticmethod
@@ -250,6 +255,7 @@ class Collector(PartTable):
         if node is None:
             return False
         self.add_part("assignment", name, unit, node, scope, unit.future)
+        add_function_effects(self, name, value, scope)
         return True
 
     def refusal(self, what: str, remedy: str) -> CannotShip:

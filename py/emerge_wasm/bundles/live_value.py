@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
 import logging
 import operator
 import re
@@ -35,7 +36,7 @@ from .locate_lambda import find_lambda
 from .origin import from_import, import_line, is_builtin, is_installed
 from .part_table import PartTable
 from .scope import ABSENT, Scope, function_scope
-from .source import Unit, indent, unit_of
+from .source import FunctionNode, Unit, first_line, indent, unit_of
 
 _DEEPEST = 50
 _METHODS = (types.MethodDescriptorType, types.ClassMethodDescriptorType, types.WrapperDescriptorType)
@@ -124,7 +125,7 @@ class LiveText:
     # --- functions
     def function(self, value: FunctionType) -> str:
         name = self.imported(value) if is_installed(str(value.__module__)) else self.known_name(value)
-        return name or self._elsewhere(value) or self._made_function(value)
+        return name or self._elsewhere(value) or self.made_function(value)
 
     def _elsewhere(self, value: FunctionType) -> str:
         """Return the name of a function of another module, or of another cell, under which its own globals have it."""
@@ -137,28 +138,28 @@ class LiveText:
         self.table.resolve(name, Scope(unit, names), self.user)
         return name
 
-    def _made_function(self, value: FunctionType) -> str:
+    def made_function(self, value: Callable[..., object]) -> str:
         """Add a lambda, an inner function, or one of several functions of a name, under a name made for it."""
         known = self.table.made.get(id(value))
         if known:
             return known[0]
-        if hasattr(value, "__wrapped__"):
-            raise NotWritable(f"{value.__name__}, a decorated function that no name leads to")
+        bare = inspect.unwrap(value)
+        if not isinstance(bare, FunctionType):
+            raise NotWritable(f"a {type(value).__name__}, which cannot travel")
         try:
-            unit, node = find_lambda(value) if value.__name__ == "<lambda>" else find_function(value)
+            unit, node = find_lambda(bare) if bare.__name__ == "<lambda>" else find_function(bare)
         except CannotShip as error:
             raise NotWritable(f"a function without a text ({error.message})") from None
-        scope = function_scope(value, unit, Scope(unit, value.__globals__))
+        scope = function_scope(bare, unit, Scope(unit, bare.__globals__))
         writer = LiveText(self.table, scope, self.user)
         writer.depth = self.depth
-        text, line = writer.definition(value, unit, node), node.lineno
-        name = self.made_name(value.__name__, text)
-        text = text.replace(_PLACE, name)
+        text = writer.definition(bare, unit, node) if bare is value else _decorated(bare, unit, node)
+        name = self.made_name(bare.__name__, text)
         self.table.made[id(value)] = name, value
-        if not isinstance(node, ast.Lambda) and not value.__closure__:
-            self.table.shadows[name] = value.__name__
+        if f"\n{_PLACE} = {bare.__name__}" in text and not text.startswith(f"def {_PLACE}("):
+            self.table.shadows[name] = bare.__name__
         self.table.bind(name, value)
-        self.table.add_text("function", name, text, scope, line, future=unit.future)
+        self.table.add_text("function", name, text.replace(_PLACE, name), scope, node.lineno, future=unit.future)
         return name
 
     def definition(self, value: FunctionType, unit: Unit, node: ast.Lambda | ast.stmt) -> str:
@@ -172,7 +173,7 @@ class LiveText:
             text = f"{_PLACE} = {self._with_defaults(value, node)}"
         else:
             inner = "<locals>" in value.__qualname__
-            text = self._with_defaults(value, node) if inner else unit.cut(node)
+            text = self._with_defaults(value, node) if inner else _undecorated(unit, node)
             text += f"\n{_PLACE} = {value.__name__}"
         if not cells:
             return text
@@ -184,6 +185,8 @@ class LiveText:
         node = ast.parse(ast.unparse(node)).body[0]
         target = node.value if isinstance(node, ast.Expr) else node
         assert isinstance(target, ast.Lambda | ast.FunctionDef | ast.AsyncFunctionDef)
+        if not isinstance(target, ast.Lambda):
+            target.decorator_list = []
         target.args.defaults = [self._tree(item) for item in value.__defaults__ or ()]
         named = value.__kwdefaults__ or {}
         target.args.kw_defaults = [
@@ -256,6 +259,19 @@ def _public_line(name: str, value: object) -> str | None:
             if other is value and not public.startswith("_"):
                 return from_import(module.__name__, public, name)
     return None
+
+
+def _decorated(value: FunctionType, unit: Unit, node: ast.AST) -> str:
+    """Return the text of a function that decorators made, which do so again."""
+    if "<locals>" in value.__qualname__ or not isinstance(node, FunctionNode) or not node.decorator_list:
+        raise NotWritable(f"{value.__name__}, a decorated function that no name leads to")
+    return f"{unit.cut(node)}\n{_PLACE} = {value.__name__}"
+
+
+def _undecorated(unit: Unit, node: ast.stmt) -> str:
+    """Return the text of a function as it is before its decorators."""
+    lines = unit.cut(node).split("\n")
+    return "\n".join(lines[node.lineno - first_line(node) :])
 
 
 def _kinds(value: object) -> tuple[type, ...]:
@@ -416,6 +432,7 @@ _WRITERS: dict[type, Callable[[LiveText, Any], str]] = {
     typing.NewType: lambda w, v: w.call(typing.NewType, v.__name__, v.__supertype__),
     type: LiveText.cls,
     FunctionType: LiveText.function,
+    type(functools.lru_cache(len)): lambda w, v: w.known_name(v) or w.made_function(v),
     BuiltinFunctionType: _bound,
     MethodType: _bound,
     ModuleType: lambda w, v: w.imported(v) or _no_module(v),

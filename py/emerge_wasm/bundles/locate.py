@@ -58,6 +58,14 @@ def _is_current(cls: type) -> bool:
     return getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls
 
 
+def is_outdated(cls: type) -> bool:
+    """Tell whether its name means another class by now: it was defined anew."""
+    found: object = sys.modules.get(cls.__module__)
+    for step in cls.__qualname__.split("."):
+        found = getattr(found, step, None)
+    return isinstance(found, type) and found is not cls
+
+
 def files_of(cls: type) -> dict[str, dict[str, object]]:
     """Return the filenames that the methods of a class were compiled under, with their globals."""
     return {
@@ -181,13 +189,13 @@ def _check_method(cls: type, unit: Unit, nodes: list[FunctionNode], value: objec
 
 
 def _was_added(cls: type, node: ast.ClassDef, name: str, value: object) -> bool:
-    if name in (made := _set_by_hooks(cls)) or "setattr" in made:
+    if name in (made := set_by_hooks(cls)) or "setattr" in made:
         return False
     if name.startswith("__annot") or (name.startswith("_") and not any(functions_in(value))):
         return False  # Python's own: the function that makes the annotations, and the like
     if type(cls) is not type and not any(functions_in(value)):
         return False  # a metaclass (Enum, ABC) adds what it likes
-    if isinstance(value, MemberDescriptorType) or any(_decorates(item) for item in node.decorator_list):
+    if isinstance(value, MemberDescriptorType) or any(decorates(item) for item in node.decorator_list):
         return False
     functions = list(functions_in(value))
     if not functions:
@@ -200,7 +208,7 @@ def _was_added(cls: type, node: ast.ClassDef, name: str, value: object) -> bool:
     ) and any(function.__module__ != "dataclasses" for function in functions)
 
 
-def _set_by_hooks(cls: type) -> set[str]:
+def set_by_hooks(cls: type) -> set[str]:
     """Return the names in the code that Python runs when it makes the class: it sets them again wherever it is made."""
     metas = type.mro(type(cls))
     hooks: list[object] = [vars(base).get("__init_subclass__") for base in cls.__mro__[1:]]
@@ -211,7 +219,7 @@ def _set_by_hooks(cls: type) -> set[str]:
     return {name for code in codes for inner in (code, *inner_codes(code)) for name in inner.co_names}
 
 
-def _decorates(node: ast.expr) -> bool:
+def decorates(node: ast.expr) -> bool:
     """Tell whether this decorator may add attributes of the user's making."""
     name = ast.unparse(node.func if isinstance(node, ast.Call) else node)
     return name.rpartition(".")[2] not in ("dataclass", "final", "runtime_checkable", "total_ordering")

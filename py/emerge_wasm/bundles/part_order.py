@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from .bundle import SourcePart
 from .collector import Collector
@@ -12,11 +13,19 @@ _RANK = {"class": 1, "statement": 2}
 
 
 def in_order(parts: dict[str, SourcePart], group: list[Collector]) -> Iterator[SourcePart]:
-    """Yield the parts, each after those it needs while it is defined; else functions first, then as written."""
+    """Yield the parts in order, and at the end those again that others may have undone."""
+    keys = list(_in_order(parts, group))
+    last = max((number for number, key in enumerate(keys) if parts[key].kind != "statement"), default=0)
+    again = {key for collector in group for key in collector.again}
+    yield from (parts[key] for key in [*keys, *(key for key in keys[:last] if key in again)])
+
+
+def _in_order(parts: dict[str, SourcePart], group: list[Collector]) -> Iterator[str]:
+    """Yield the parts' keys, each after those it needs while it is defined; else functions first, then as written."""
     must, may, place = _graphs(parts, group)
     done: set[str] = set()
 
-    def visit(name: str, path: tuple[str, ...]) -> Iterator[SourcePart]:
+    def visit(name: str, path: tuple[str, ...]) -> Iterator[str]:
         if name in done or name in path or not must[name].isdisjoint(path):  # then its turn comes later
             return
         for need in sorted(may[name], key=place.__getitem__):
@@ -24,12 +33,10 @@ def in_order(parts: dict[str, SourcePart], group: list[Collector]) -> Iterator[S
                 yield from visit(need, (*path, name))
         if name not in done:
             done.add(name)
-            yield parts[name]
+            yield name
 
     for name in sorted(parts, key=place.__getitem__):
         yield from visit(name, ())
-    for key in sorted({key for collector in group for key in collector.again}):
-        yield parts[key]
 
 
 def _graphs(
@@ -57,6 +64,10 @@ def _graphs(
             shadowing = {made for made, other in collector.shadows.items() if other == name}
             eager[name] |= shadowing
             place[name] = (_RANK.get(parts[name].kind, 0), collector.lines[name], name)
+    for collector in group:
+        for before, after in (pair for names in collector.sequences for pair in pairwise(names)):
+            for target in _targets([after], collector, own, parts):
+                annotated[target] |= _targets([before], collector, own, parts)
     must = {name: _closure(eager[name], eager) for name in parts}
     may = {name: _closure(eager[name], every) | annotated[name] for name in parts}
     return must, may, place

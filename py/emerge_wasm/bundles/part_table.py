@@ -30,12 +30,17 @@ class PartTable:
     shadows: dict[str, str] = field(default_factory=dict)  # the names that they have in their texts
     places: dict[str, Scope] = field(default_factory=dict)  # where each constant is used
     effects: dict[str, list[str]] = field(default_factory=dict)  # the statements that complete a part, by its name
+    sequences: list[list[str]] = field(default_factory=list)  # names of classes, in the order of their definition
     again: set[str] = field(default_factory=set)  # those of them that run once more at the end
     _values: dict[str, object] = field(default_factory=dict)
     _bound: set[str] = field(default_factory=set)
 
     def resolve(self, name: str, scope: Scope, user: str) -> None:
         """Collect what a name means in a scope. Raises CannotShip for what cannot travel; `user` is what names it."""
+        raise NotImplementedError
+
+    def refusal(self, what: str, remedy: str) -> CannotShip:
+        """Return the error that says what cannot travel."""
         raise NotImplementedError
 
     def check_imports(self, name: str, text: str, scope: Scope) -> None:
@@ -46,10 +51,14 @@ class PartTable:
         """Add a part of that text, with all that it names; `line` is where it was written."""
         self._add(name, SourcePart(kind, name, text, future), scope, line)
 
-    def add_effect(self, name: str, text: str, scope: Scope) -> None:
-        """Add a statement that completes the part of that name; it runs as late as what reads the part allows."""
+    def add_effect(self, name: str, text: str, scope: Scope, again: bool = False) -> None:
+        """Add a statement that completes the part of that name; it runs as late as what reads the part allows.
+
+        `again`: and once more at the end, if other parts come after it.
+        """
         key = f"{name} {sum(part.kind == 'statement' and part.name == name for part in self.parts.values())}"
         self.effects.setdefault(name, []).append(key)
+        self.again |= {key} if again else set()
         self._add(key, SourcePart("statement", name, text, False), scope, 0)
 
     def settle(self, name: str, change: ContainerUse) -> None:
