@@ -9,19 +9,13 @@ from .conftest import OTHERS, Outcomes, find_python
 
 KNOWN_STEPS = {"own: own": "a process that has imported the module gets another class"}
 """Steps that are wrong for most cases, and why."""
-CONSTANTS = "a constant that should travel is refused"
-EFFECTS = "what a later definition registered is lost"
+ZONES = "a page without tzdata does not know the zone"
 STORED = "it is stored, and should be refused"
 PARTIAL = "a partialmethod is not run"
 REASON = "it is refused with another reason"
 KNOWN: dict[str, str] = {
-    "calendar_rules": CONSTANTS,
-    "expression_tree": CONSTANTS,
-    "zoned_times": CONSTANTS,
-    "init_subclass_registry": EFFECTS,
-    "singledispatch_render": EFFECTS,
-    "subclass_hook_and_virtual": EFFECTS,
-    "subclasses_found": EFFECTS,
+    "zoned_times": ZONES,
+    "singledispatch_render": PARTIAL,
     "partial_methods": PARTIAL,
     "refused_patched_method": REASON,
     "refused_clock_constant": STORED,

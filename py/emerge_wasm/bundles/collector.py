@@ -32,7 +32,15 @@ from .scope import ABSENT, Scope, class_scope, find_owner, function_scope
 from .source import FunctionNode, Unit, unit_of
 
 _GIVEN = frozenset({"__name__", "__doc__", "__builtins__", "__debug__", "__class__", "__annotations__", "__spec__"})
-_BY_TEXT = (typing.TypeVar, typing.ParamSpec, types.GenericAlias, type(typing.List[int]))  # noqa: UP006
+_ALIASES = (
+    typing.TypeVar,
+    typing.ParamSpec,
+    typing.NewType,
+    types.GenericAlias,
+    types.UnionType,
+    type(typing.List[int]),  # noqa: UP006  # the type of such aliases has no public name
+    type(typing.Optional[int]),  # noqa: UP045  # likewise
+)
 
 
 @dataclass(eq=False)
@@ -156,7 +164,8 @@ class Collector(PartTable):
     def _add_other(self, name: str, value: object, scope: Scope, user: str) -> None:
         """Add a function, or a value that is no constant: by its text where that is sure, else as it is now."""
         reason = ""
-        if _is_lambda(value) and self._add_assignment(name, value, scope):
+        by_text = _is_lambda(value) or (isinstance(value, _ALIASES) and not scope.unit.typed)
+        if by_text and self._add_assignment(name, value, scope):
             return
         if hasattr(value, "__wrapped__") or (isinstance(value, FunctionType) and not _is_lambda(value)):
             if self._add_function(name, value, scope):
@@ -244,7 +253,7 @@ class Collector(PartTable):
     def _add_assignment(self, name: str, value: object, scope: Scope) -> bool:
         bare = value if _is_lambda(value) else None
         wrapped = hasattr(value, "__wrapped__")
-        if not (bare or wrapped or isinstance(value, _BY_TEXT)):
+        if not (bare or wrapped or isinstance(value, _ALIASES)):
             return False
         unit = scope.unit
         if bare:

@@ -119,7 +119,8 @@ def add_subclasses(table: PartTable, classes: Iterable[type], scope: Scope) -> N
 def subclasses(cls: type) -> list[type]:
     """Return the subclasses of a class, and theirs, in the order of their definition; not those defined anew since."""
     found: dict[type, None] = {}
-    for each in type.__subclasses__(cls):
+    direct: list[type] = type.__subclasses__(cls)
+    for each in direct:
         if not is_installed(each.__module__) and not is_outdated(each):
             found[each] = None
             found |= dict.fromkeys(subclasses(each))
