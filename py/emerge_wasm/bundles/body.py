@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import sys
 import tokenize
 import warnings
 from collections.abc import Iterator
 
 from ..codec.syntax_depth import check_nesting
 from ..errors import Invalid, LimitExceeded
+from .grammar import constructs, grammar_of
 
 TEXT_LIMIT = 16 * 1024
 """Characters of an expression."""
@@ -39,6 +41,10 @@ def parse_expression(text: str) -> ast.Lambda:
             tree = ast.parse(text.strip(), mode="eval")
     except (tokenize.TokenError, SyntaxError, ValueError, LimitExceeded, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error) or type(error).__name__
+        need, have = grammar_of(text), sys.version_info[:2]
+        if need > have:
+            construct = next(one for one in constructs(text) if one.grammar == need)
+            reason = f"Python {need[0]}.{need[1]} is needed for {construct.name}, and this is {have[0]}.{have[1]}"
         raise _invalid(reason, "write a shorter one, in Python") from None
     if not isinstance(tree.body, ast.Lambda):
         raise _invalid("it is no lambda", "write it as lambda o: ...")

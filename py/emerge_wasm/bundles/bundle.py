@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 from ..codec import decode, encode, show
 from ..errors import EmergeError, Invalid, NotFound
+from .grammar import BASE_GRAMMAR, Grammar
 
 FORMAT = 2
 """What is written; format 1, which says neither module nor grammar, is read too."""
-BASE_GRAMMAR = (3, 11)
-"""The oldest Python that Emerge runs on."""
 BUNDLE_LIMIT = 4 * 1024 * 1024
 """Bytes of one bundle."""
 CHAIN_LIMIT = 64
@@ -66,7 +65,7 @@ class Content:
     needs: tuple[str, ...] = ()
     where: Placement = "anywhere"
     module: str = ""
-    grammar: tuple[int, int] = BASE_GRAMMAR
+    grammar: Grammar = BASE_GRAMMAR
     format: int = FORMAT
 
     @classmethod

@@ -14,6 +14,7 @@ from .bundle import BUNDLE_LIMIT, Bundle, Content, Placement, SourcePart
 from .collector import Collector
 from .live_part import complete
 from .name import imported_modules
+from .needed_python import text_grammar
 from .origin import from_import, is_installed, needs_node, third_party
 from .part_order import in_order
 from .registry import bundle_of, register, with_requires
@@ -216,6 +217,7 @@ def _content(root: Collector, group: list[Collector]) -> Content:
         needs=needs,
         where=where,
         module=module,
+        grammar=text_grammar([part.text for part in tables.parts.values()]),
     )
 
 

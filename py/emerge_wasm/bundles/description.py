@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import tokenize
 from collections.abc import Iterator
 from typing import TypedDict
@@ -11,6 +12,7 @@ from typing import TypedDict
 from ..codec.syntax_depth import check_nesting
 from ..errors import Invalid, NotFound
 from .bundle import CHAIN_LIMIT, Bundle, Find, read_bundle
+from .grammar import plain_text
 from .source import FunctionNode, Unit
 
 Ancestor = tuple[Bundle, ast.ClassDef]
@@ -78,8 +80,12 @@ def source_of(bundle: Bundle, find: Find, method: str = "") -> str:
     if method:
         text, node = _find_method(bundle, find, method)
         return Unit("", text, ast.Module([], [])).cut(node)
-    outer = _text_bundle(bundle, find)
-    blocks = [block for block in (outer.preamble, outer.source) if block]
+    return shown_text(_text_bundle(bundle, find))
+
+
+def shown_text(bundle: Bundle) -> str:
+    """Return a bundle's own text as people read it: the class after what it needs."""
+    blocks = [block for block in (bundle.preamble, bundle.source) if block]
     return "\n\n\n".join(blocks) + "\n"
 
 
@@ -158,17 +164,31 @@ def class_node(bundle: Bundle, name: str) -> ast.ClassDef | None:
 
 
 def parsed(text: str) -> ast.Module:
-    """Parse a bundle's source.
+    """Parse a bundle's source; what it has of newer Pythons than this one is left out.
 
     Raises:
         Invalid: it is no Python that this version can parse.
         LimitExceeded: it nests too deep.
     """
     try:
-        check_nesting(text)
-        return ast.parse(text)
-    except (tokenize.TokenError, SyntaxError, ValueError, RecursionError) as error:
-        raise Invalid(f"the class's source cannot be parsed here: {error}") from None
+        return _tree(text)
+    except _NO_PYTHON:
+        pass
+    try:
+        return _tree(plain_text(text))
+    except _NO_PYTHON as error:
+        line = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        raise Invalid(
+            f"the class's source is no text of Python {sys.version_info.major}.{sys.version_info.minor}{line}"
+        ) from None
+
+
+_NO_PYTHON = (tokenize.TokenError, SyntaxError, ValueError, RecursionError)
+
+
+def _tree(text: str) -> ast.Module:
+    check_nesting(text)
+    return ast.parse(text)
 
 
 def _fields(node: ast.ClassDef) -> Iterator[FieldDescription]:

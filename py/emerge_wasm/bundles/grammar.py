@@ -134,7 +134,7 @@ class _Scanner:
 
     def _made(self, grammar: Grammar, name: str, start: int, end: int) -> Construct:
         text, newlines = self.text, "\n" * self.text.count("\n", start, end)
-        return Construct(grammar, name, _line(text, start), start, end, f"'''{newlines}'''")
+        return Construct(grammar, name, _line(text, start), start, end, f"f'''{{...}}{newlines}'''")
 
     def _literal(self, at: int, quote: str) -> int:
         while at < len(self.text):

@@ -4,17 +4,19 @@ from __future__ import annotations
 import __future__
 
 import ast
+import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from types import ModuleType, TracebackType
 
 from ..codec import decode
 from ..codec.state import InstanceMaker
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded
 from .absent_module import reason
 from .bundle import CHAIN_LIMIT, Bundle, Content, Find, constants_text, imports_text, read_bundle
+from .needed_python import check_python
 from .registry import CLASSES, register
 from .source import keep_source
 
@@ -83,6 +85,7 @@ def _class_in(names: dict[str, object], bundle: Bundle) -> type:
 
 def _run(bundle: Bundle) -> type:
     """Run the parts of a bundle in a module of its own, and return the class."""
+    check_python(bundle)
     tag = f"{bundle.class_name}:{bundle.hash[:8]}"
     module = ModuleType(f"emerge_class_{bundle.hash[:16]}", f"The class bundle {tag}.")
     module.__file__ = f"<emerge:{tag}>"
@@ -103,12 +106,32 @@ def _failures(bundle: Bundle) -> Iterator[None]:
     except EmergeError:
         raise
     except (Exception, SystemExit) as error:
+        if isinstance(error, SyntaxError):
+            check_python(bundle, error)
         raise ExecutionFailed(
-            f"the class {bundle.class_name} cannot be loaded: {type(error).__name__}: {error}",
+            f"the class {bundle.class_name} cannot be loaded: {_reason(error)}",
             remedy=_remedy(error),
             bundle=bundle.hash,
-            traceback="".join(traceback.format_exception(error)),
+            traceback="".join(traceback.format_exception(type(error), error, _shipped_frames(error))),
         ) from None
+
+
+def _reason(error: BaseException) -> str:
+    """Return what failed; a name that a module lacks without the path of that module, which is this machine's."""
+    lacks = re.fullmatch(r"cannot import name '(\w+)' from '([\w.]+)' \(.*\)", str(error))
+    if lacks and isinstance(error, ImportError):
+        python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        standard = lacks[2].partition(".")[0] in sys.stdlib_module_names
+        return f"{lacks[2]} has no {lacks[1]}" + (f" in {python}, which runs here" if standard else " here")
+    return f"{type(error).__name__}: {error}"
+
+
+def _shipped_frames(error: BaseException) -> TracebackType | None:
+    """Return the traceback from the bundle's own text on."""
+    frame = error.__traceback__
+    while frame is not None and not frame.tb_frame.f_code.co_filename.startswith("<emerge:"):
+        frame = frame.tb_next
+    return frame
 
 
 def _remedy(error: BaseException) -> str | None:
