@@ -12,6 +12,7 @@ from ..codec import class_name_of, encode
 from ..errors import CannotShip
 from .bundle import BUNDLE_LIMIT, Bundle, Content, Placement, SourcePart
 from .collector import Collector
+from .late_annotation import EVALUATED_LATE, with_late_annotations
 from .live_part import complete
 from .name import imported_modules
 from .needed_python import text_grammar
@@ -203,16 +204,21 @@ def _content(root: Collector, group: list[Collector]) -> Content:
     needs, where = _places(modules, bundles)
     module = _module_of(root)
     elsewhere = {_name_of(other): found for other in group if (found := _module_of(other)) != module}
+    parts = [
+        replace(part, module=elsewhere.get(part.name, "")) if part.kind == "class" else part
+        for part in in_order(tables.parts, group)
+    ]
+    if EVALUATED_LATE:
+        parts = list(
+            with_late_annotations(parts, {*tables.imports, *tables.constants, *tables.classes}, tables.aliases)
+        )
     return Content(
         class_name=_name_of(root),
         imports=tuple(lines),
         constants=tuple(sorted(tables.constants.items())),
         classes=tuple(sorted((name, _known(cls).hash) for name, cls in tables.classes.items())),
         aliases=tuple(sorted(tables.aliases.items())),
-        parts=tuple(
-            replace(part, module=elsewhere.get(part.name, "")) if part.kind == "class" else part
-            for part in in_order(tables.parts, group)
-        ),
+        parts=tuple(parts),
         requires=tuple(bundle.hash for bundle in bundles),
         needs=needs,
         where=where,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from ..errors import ExecutionFailed
@@ -53,6 +54,21 @@ def why_newer(bundle: Bundle, have: Grammar) -> tuple[Grammar, str]:
     construct, text = next(row for row in found if row[0].grammar == need)
     line = shown.partition(text)[0].count("\n") + construct.line
     return need, f"line {line} of its code needs Python {version_text(need)}, for {construct.name}"
+
+
+def stored_on_older(bundle: Bundle, have: Grammar) -> str:
+    """Return the warning for a class that was stored where its code cannot run."""
+    _, why = why_newer(bundle, have)
+    return (
+        f"the class {bundle.class_name} was stored, but its methods cannot run there: {why}, and the node has Python "
+        f"{version_text(have)}"
+    )
+
+
+def version_of(text: str) -> Grammar:
+    """Return the grammar of a Python version such as "3.11.7", the oldest for none."""
+    found = re.match(r"(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else BASE_GRAMMAR
 
 
 def version_text(version: Grammar) -> str:

@@ -5,11 +5,14 @@ Classes are captured and sent with stored objects, and fetched and loaded for ob
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Awaitable, Callable
 from operator import attrgetter
 from typing import TypeVar
 
 from ..bundles import capture, load, parse
+from ..bundles.grammar import BASE_GRAMMAR, Grammar
+from ..bundles.needed_python import PYTHON, stored_on_older, version_of
 from ..codec import unpack_state
 from ..codec.attributes import state_of
 from ..codec.encoder import BundleOf
@@ -39,6 +42,7 @@ class ClassLoader(ClientOperations):
         super().__init__(transport, context)
         self._sent: set[str] = set()  # bundles that the other side is known to have
         self._bundles: Bundles = {}
+        self._python: Grammar | None = None  # of the other side, once it was asked
         self._loadable: set[str] = set()  # bundles that this client has, with all they require
 
     async def _send(self, send: Callable[[Bundles], Awaitable[T]], bundles: Bundles) -> T:
@@ -50,8 +54,17 @@ class ClassLoader(ClientOperations):
             if not error.details.get("bundles") or fresh == bundles:
                 raise
             answer = await send(bundles)
+        await self._warn_of_older_python(fresh)
         self._sent.update(bundles)
         return answer
+
+    async def _warn_of_older_python(self, fresh: Bundles) -> None:
+        """Warn of each class that was sent whose code the Python of the other side cannot run."""
+        for bundle in [parse(data) for data in fresh.values() if data and PYTHON > BASE_GRAMMAR]:
+            if bundle.content.grammar > BASE_GRAMMAR:
+                have = self._python = self._python or version_of((await self.remote.hello()).get("python", ""))
+                if bundle.content.grammar > have:
+                    warnings.warn(stored_on_older(bundle, have), stacklevel=2)
 
     async def unpack(self, state: bytes, pointer: Pointer) -> EmergeObject:
         """An instance with this state, its classes (nested ones too) fetched and loaded as needed."""
