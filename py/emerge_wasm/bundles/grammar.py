@@ -234,10 +234,11 @@ def _statements(text: str, tokens: list[_Token]) -> Iterator[Construct]:
             yield from _parameters(text, tokens, index + 2, f"type parameters ({token.text} {name.text}[…])")
         elif token.text == "type" and name and after and _begins_alias(text, token, name):
             if after.text in ("=", "["):
+                alias = f"a type alias (type {name.text}{'[…]' if after.text == '[' else ''} = …)"
                 line, plain = _line(text, token.start), _joined(text, token.start, name.start)
-                yield Construct((3, 12), f"a type alias (type {name.text} = …)", line, token.start, name.start, plain)
-            if after.text == "[":
-                yield from _parameters(text, tokens, index + 2, f"a type alias (type {name.text}[…] = …)")
+                yield Construct((3, 12), alias, line, token.start, name.start, plain)
+                if after.text == "[":
+                    yield from _parameters(text, tokens, index + 2, alias)
         elif token.text == "except":
             yield from _exceptions(text, tokens, index + 1)
 

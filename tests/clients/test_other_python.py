@@ -1,0 +1,88 @@
+"""Clients on newer Pythons beside a node of this one: what its grammar lacks is stored and described."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgpack
+import pytest
+
+import emerge_wasm
+from emerge_wasm import EmergeFile, ExecutionFailed, connect
+from tests.bundles.test_bundle_place import interpreter
+from tests.conftest import ROOT, Server
+
+SCRIPT = ROOT / "tests" / "data" / "newer_classes.txt"
+PACKAGES = [str(Path(str(module.__file__)).parents[1]) for module in (emerge_wasm, msgpack)]
+QUOTES = "an f-string with quotes, backslashes or lines of its own within {}"
+NEWER = {
+    "Box": "type parameters (class Box[…])",
+    "Aliased": "a type alias (type Pair[…] = …)",
+    "Helped": "type parameters (def first[…])",
+    "Quoted": QUOTES,
+    "Escaped": QUOTES,
+    "Line": "type parameters (class Line[…])",
+}
+
+
+@dataclass
+class Older(EmergeFile):
+    item: int = 7
+
+    def f(self) -> int:
+        return self.item
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python parses them all")
+@pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
+def test_a_newer_client_and_an_older_node(place: Server, version: str) -> None:
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no python{version} here")
+    where = f"/newer{version.replace('.', '')}"
+    fs = connect(place.host)
+    fs.store(Older(name="older", path=where))
+    relay = place.found["url"].replace("http", "ws", 1)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [python, str(SCRIPT), relay, place.found["token"], where], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert rows.pop("older") == 7
+    assert rows.pop("search").startswith("this expression cannot be used: Python 3.12 is needed for an f-string")
+    assert rows.pop("Plain") == {"here": 7, "there": 7, "warned": []}
+    for name, row in rows.items():
+        culprit = "Line" if name == "Holder" else name
+        code = fs.code(f"{where}/{name}").split("\n") if name == culprit else []
+        line = next((number for number, text in enumerate(code, 1) if _is_newer(text)), 0)
+        start = f"the class {culprit} cannot be loaded by Python 3.11: line {line or ''}"
+        assert row["here"] == 7, name
+        assert row["there"].startswith(start), name
+        assert row["there"].endswith(f" of its code needs Python 3.12, for {NEWER[culprit]}"), name
+        assert len(row["warned"]) == 1 and row["warned"][0].endswith("and the node has Python 3.11"), name
+        with pytest.raises(ExecutionFailed, match=r"needs Python 3\.12"):
+            fs.getobject(f"{where}/{name}")
+    _check_described(fs, where)
+
+
+def _is_newer(text: str) -> bool:
+    return any(mark in text for mark in ("[T]", "{self.names[", ".join("))
+
+
+def _check_described(fs: emerge_wasm.SyncClient, where: str) -> None:
+    """All that needs no code of the class works on the older node as ever."""
+    box = f"{where}/Box"
+    assert {pointer.name for pointer in fs.list(where)} >= {"Box", "Aliased", "Plain"}
+    assert fs.cat(f"{box}.item") == 7
+    assert [row["signature"] for row in fs.methods(box)] == ["() -> T"]
+    assert "Holds one item." in fs.help(box)
+    assert "def f(self) -> T:" in fs.code(box, "f")
+    assert "class Box[T](EmergeFile):" in fs.code(box)
+    assert fs.count(lambda o: o.item == 7, where) == 3
+    assert fs.graphql("{ boxes { objects { item } } }", where)["data"] == {"boxes": {"objects": [{"item": 7}]}}
