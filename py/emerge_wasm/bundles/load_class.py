@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType, TracebackType
+from types import ModuleType
 
 from ..codec import decode
 from ..codec.state import InstanceMaker
@@ -112,7 +112,7 @@ def _failures(bundle: Bundle) -> Iterator[None]:
             f"the class {bundle.class_name} cannot be loaded: {_reason(error)}",
             remedy=_remedy(error),
             bundle=bundle.hash,
-            traceback="".join(traceback.format_exception(type(error), error, _shipped_frames(error))),
+            traceback=_shown_trace(error),
         ) from None
 
 
@@ -126,12 +126,13 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _shipped_frames(error: BaseException) -> TracebackType | None:
-    """Return the traceback from the bundle's own text on."""
+def _shown_trace(error: BaseException) -> str:
+    """Return the traceback from the bundle's own text on: what is above it are paths of this machine."""
     frame = error.__traceback__
     while frame is not None and not frame.tb_frame.f_code.co_filename.startswith("<emerge:"):
         frame = frame.tb_next
-    return frame
+    head = "" if frame else "Traceback (most recent call last):\n"
+    return head + "".join(traceback.format_exception(type(error), error, frame))
 
 
 def _remedy(error: BaseException) -> str | None:
