@@ -6,12 +6,22 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from ..codec import Reference
-from ..errors import Invalid
+from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, NotFound
 from ..objects import EmergeDirectory, EmergeObject, Pointer
-from ..results import ChangePage, ChangeRow, MethodRows, ObjectRow, VersionDiff, VersionRows
+from ..paths import child_path
+from ..results import ChangePage, ChangeRow, MethodRows, ObjectRow, SearchError, VersionDiff, VersionRows
 from .class_loader import ClassLoader, metadata_of, set_metadata
 from .operations import PAGE, AsOf, moment_text
 from .remote import ending
+
+UNLOADABLE = (ExecutionFailed, Invalid, LimitExceeded, NotFound)
+"""What a class or a state raises that cannot be loaded."""
+
+
+def unloaded(row: ObjectRow, error: EmergeError) -> SearchError:
+    """Say of an object that its class cannot be loaded, and why."""
+    path = child_path(row["pointer"]["path"], row["pointer"]["name"])
+    return {"path": path, "error": f"{error.code}: {error.message}"}
 
 
 class Listing(list[Pointer]):
@@ -37,15 +47,31 @@ class ReadOperations(ClassLoader):
         return await self._instance(await self.remote.getobject(path, version, moment_text(as_of)))
 
     async def objects(self, path: str = "/", as_of: AsOf = None) -> AsyncIterator[Any]:
-        """Every object in a directory, as instances, fetched by the page."""
+        """Every object in a directory, as instances, fetched by the page.
+
+        ExecutionFailed, after all others, names those whose classes cannot be loaded here.
+        """
         cursor, moment = "", moment_text(as_of)
+        errors: list[SearchError] = []
         while True:
             page = await self.remote.objects(path, cursor, PAGE, moment)
             for row in page["objects"]:
-                yield await self._instance(row)
+                try:
+                    obj = await self._instance(row)
+                except UNLOADABLE as error:
+                    errors.append(unloaded(row, error))
+                else:
+                    yield obj
             cursor = page["cursor"]
             if not cursor:
-                return
+                break
+        if errors:
+            raise ExecutionFailed(
+                f"{len(errors)} of the objects cannot be loaded here: {errors[0]['path']}: {errors[0]['error']}",
+                path=path,
+                remedy="read their states: cat, states",
+                first=errors[:10],
+            )
 
     async def states(self, path: str = "/") -> AsyncIterator[tuple[str, bytes]]:
         """The name and the encoded state of every object in a directory; no code is loaded."""

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 
 from ..bundles.expression import capture_expression
 from ..codec import encode
-from ..errors import Invalid
+from ..errors import EmergeError, Invalid
 from ..operations import Operations, Wire
 from ..query.local_time import clock_here
 from ..results import GraphQLAnswer, IndexRows, ObjectRow, ScoredPage, Searched, SearchErrors, SearchPage
 from .class_loader import Bundles
 from .operations import PAGE, AsOf, moment_text
-from .reads import ReadOperations
+from .reads import UNLOADABLE, ReadOperations, unloaded
 from .remote import ending, remote_operations
 
 SearchPredicate = Callable[[Any], object] | str | None
@@ -39,7 +39,8 @@ class SearchStatistics:
 
     @property
     def errors(self) -> SearchErrors:
-        """The objects on which the predicate raised: {"count", "first": [{"path", "error"}…]}."""
+        """The objects on which the predicate raised, or whose class cannot be loaded: {"count", "first":
+        [{"path", "error"}…]}."""
         return self._errors or {"count": 0, "first": []}
 
     def add_statistics(self, answer: Searched) -> None:
@@ -47,6 +48,10 @@ class SearchStatistics:
         before, new = self.errors, answer["errors"]
         self.scanned += answer["scanned"]
         self._errors = {"count": before["count"] + new["count"], "first": [*before["first"], *new["first"]][:10]}
+
+    def add_error(self, row: ObjectRow, error: EmergeError) -> None:
+        """Add an object that was found, and whose class cannot be loaded here."""
+        self._errors = {"count": self.errors["count"] + 1, "first": [*self.errors["first"], unloaded(row, error)][:10]}
 
 
 class SearchResult(list[Any], SearchStatistics):  # objects of any class
@@ -132,7 +137,10 @@ class SearchOperations(ReadOperations):
         """Add the objects of one page."""
         found.cursor = cursor
         for row in rows:
-            found.append(await self._instance(row))
+            try:
+                found.append(await self._instance(row))
+            except UNLOADABLE as error:
+                found.add_error(row, error)
 
     async def count(self, predicate: SearchPredicate = None, path: str = "/", *, as_of: AsOf = None) -> ObjectCount:
         """How many objects a search finds, without fetching them."""

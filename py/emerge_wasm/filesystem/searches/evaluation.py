@@ -5,18 +5,22 @@ Also reads the shapes of classes, which takes no shipped code. Must not import s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ...bundles import Bundle, parse
 from ...codec import bundles_in, encode
 from ...context import Context, asker
-from ...errors import NotFound, Unavailable
+from ...errors import EmergeError, ExecutionFailed, Invalid, NotFound, Unavailable
 from ...operations import Wire
 from ...query.shape import Shape, known_shape, shape_of
 from ..core import Core
 from ..execution import EXECUTION
-from ..runner import EvaluateCall, EvaluateOutcome
+from ..runner import EvaluateCall, EvaluateOutcome, Runner
 from .candidate import Candidate
+
+log = logging.getLogger("emerge.filesystem")
 
 NO_VALUES = encode({})
 
@@ -31,7 +35,7 @@ class Evaluation:
         self._held: dict[str, Bundle | None] = {hash: parse(data, hash) for hash, data in (sent or {}).items() if data}
 
     async def values(self, expression: Wire, rows: Sequence[Candidate], why: str) -> EvaluateOutcome:
-        """Evaluate an expression for each row.
+        """Evaluate an expression for each row. Where a class cannot be loaded, that is its objects' error.
 
         Raises:
             Unavailable: this filesystem runs no code; the message says `why` it is needed.
@@ -53,10 +57,16 @@ class Evaluation:
                 (each.entry.wire(each.directory, self._core.node), each.state or b"")
                 for each in map(rows.__getitem__, numbers)
             ]
-            bundles = {**await self.find(set(hashes) - {""}), **own}
+            theirs = await self.find(set(hashes) - {""})
             caller = self._context
-            call = EvaluateCall(expression, known, bundles, execution.timeout, asker(caller), caller.clock)
-            part = await execution.evaluate(execution.runner, call, caller)
+            call = EvaluateCall(expression, known, {**theirs, **own}, execution.timeout, asker(caller), caller.clock)
+            try:
+                part = await execution.evaluate(execution.runner, call, caller)
+            except EmergeError as error:
+                if not (theirs and _may_be_theirs(error) and await _fails(execution.runner, call, theirs)):
+                    raise
+                outcome.errors.update(dict.fromkeys(numbers, f"{error.code}: {error.message}"))
+                continue
             for number, value in zip(numbers, part.values, strict=True):
                 outcome.values[number] = value
             outcome.errors.update({numbers[row]: error for row, error in part.errors.items()})
@@ -99,8 +109,36 @@ class Evaluation:
         """Return a bundle that came with the call or is in the store; None if it is in neither."""
         if hash not in self._held:
             raw = (await self._core.store.get([("bundles", hash.encode())]))[0]
-            self._held[hash] = None if raw is None else parse(raw, hash)
+            self._held[hash] = None if raw is None else _read(raw, hash)
         return self._held[hash]
+
+
+def _read(raw: bytes, hash: str) -> Bundle | None:
+    try:
+        return parse(raw, hash)
+    except EmergeError as error:  # its objects cannot be loaded; the others can
+        log.warning("the class bundle %s cannot be read: %s", hash, error.message)
+        return None
+
+
+_LIMITS = frozenset({"memory", "output", "processor time", "wall time"})
+
+
+def _may_be_theirs(error: EmergeError) -> bool:
+    """Whether loading a class, rather than the expression or the sandbox's state, may have caused an error."""
+    if isinstance(error, Unavailable):
+        return bool(error.details.get("packages"))
+    return isinstance(error, ExecutionFailed | Invalid) or error.details.get("limit") in _LIMITS
+
+
+async def _fails(runner: Runner, call: EvaluateCall, bundles: dict[str, bytes]) -> bool:
+    """Whether an object of these classes cannot even be made."""
+    nothing: Wire = {"text": "lambda o: None", "values": NO_VALUES, "bundle": ""}
+    try:
+        made = await runner.evaluate(replace(call, expression=nothing, rows=call.rows[:1], bundles=bundles))
+    except EmergeError as error:
+        return _may_be_theirs(error)
+    return bool(made.errors)
 
 
 def _nothing(hash: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -32,8 +33,8 @@ def evaluate_rows(
     """Evaluate the expression on each row and return the values as plain data.
 
     Instances become records (False when they are false); a value that is not data (a match, a method) becomes its
-    truth value. An exception on a row is that row's error, as is a Stop of a PART. `begin_row` is called before each
-    row.
+    truth value. An exception on a row is that row's error, as is a Stop of a PART. A class that cannot be loaded is
+    tried once. `begin_row` is called before each row.
 
     Raises:
         LimitExceeded: too much was printed or returned.
@@ -44,22 +45,22 @@ def evaluate_rows(
     room = limits.result
     try:
         with capture(limits.output) as output, caller_clock(call.clock, call.bundles) as cover:
-            function = _function(call)
+            rows = _Rows(_function(call), call, limits, cover)
             for number, (pointer, state) in enumerate(call.rows):
                 try:
                     if begin_row is not None:
                         begin_row()
-                    value, size = _plain(_applied(function, call, pointer, state, limits, cover))
+                    value, size = _plain(rows.value(pointer, state))
                 except MemoryError:
                     raise
                 except Exception as error:
                     value, size = None, 0
-                    outcome.errors[number] = _told(error)
+                    outcome.errors[number] = rows.note(pointer, _told(error))
                 except Stop as stop:
                     if stop.limit != PART:
                         raise
                     value, size = None, 0
-                    outcome.errors[number] = f"LimitExceeded: {stop.message}"
+                    outcome.errors[number] = rows.note(pointer, f"LimitExceeded: {stop.message}")
                 output.check()
                 outcome.values.append(value)
                 room -= size
@@ -83,19 +84,38 @@ def _function(call: EvaluateCall) -> Callable[[Any], Any]:
         ) from None
 
 
-def _applied(
-    function: Callable[[Any], Any],
-    call: EvaluateCall,
-    pointer: Mapping[str, Any],
-    state: bytes,
-    limits: RunLimits,
-    cover: Callable[[type], None],
-) -> Any:
-    row = RunCall(str(pointer.get("path", "")), pointer, state, call.bundles, "", [], {}, call.timeout, call.principal)
-    execution = Execution(row, limits)
-    cls = execution.load_class()
-    cover(cls)
-    return function(execution.unpack(cls))
+class _Known(Exception):
+    """Raised for a class that could not be loaded before, with the error of that time."""
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Applies the expression to rows. `classes`: those loaded, by bundle, or why they could not be."""
+
+    function: Callable[[Any], Any]
+    call: EvaluateCall
+    limits: RunLimits
+    cover: Callable[[type], None]
+    classes: dict[object, type | str] = field(default_factory=dict)
+
+    def value(self, pointer: Mapping[str, Any], state: bytes) -> Any:
+        call = self.call
+        path = str(pointer.get("path", ""))
+        row = RunCall(path, pointer, state, call.bundles, "", [], {}, call.timeout, call.principal)
+        execution = Execution(row, self.limits)
+        cls = self.classes.get(pointer.get("bundle"))
+        if cls is None:
+            cls = execution.load_class()
+            self.cover(cls)
+            self.classes[pointer.get("bundle")] = cls
+        if isinstance(cls, str):
+            raise _Known(cls)
+        return self.function(execution.unpack(cls))
+
+    def note(self, pointer: Mapping[str, Any], error: str) -> str:
+        """Return the error of a row, and keep it where its class was not loaded."""
+        self.classes.setdefault(pointer.get("bundle"), error)
+        return error
 
 
 def _plain(value: Any) -> tuple[Any, int]:
@@ -116,6 +136,8 @@ def _plain(value: Any) -> tuple[Any, int]:
 
 def _told(error: Exception) -> str:
     """Return the error's text; where the object could not be unpacked, the reason."""
+    if isinstance(error, _Known):
+        return str(error)
     if isinstance(error, Raised):
         return f"{error.message}: {describe(error.error)}" if error.message else describe(error.error)
     return describe(error)
