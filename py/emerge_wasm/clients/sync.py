@@ -199,7 +199,10 @@ class SyncClient(SyncSession):
         return self._wait(lambda client: client.getobject(path, version, as_of))
 
     def objects(self, path: str = "/", as_of: AsOf = None) -> Generator[Any, None, None]:
-        """Every object in a directory, as instances, fetched by the page."""
+        """Every object in a directory, as instances, fetched by the page.
+
+        ExecutionFailed, after all others, names those whose classes cannot be loaded here.
+        """
         return self._iterate(lambda client: client.objects(path, as_of))
 
     def states(self, path: str = "/") -> Generator[tuple[str, bytes], None, None]:

@@ -51,7 +51,10 @@ BROKEN = {
     "syntax": ("class {name}(EmergeFile):\n    def heavy(self):\n        return ][", ()),
     "definition": ("class {name}(EmergeFile):\n    weight = 1 / 0\n    heavy = property(abs)", ()),
     "endless": ("class {name}(EmergeFile):\n    heavy = property(abs)\n    while True: pass", ()),
-    "memory": ("class {name}(EmergeFile):\n    heavy = property(abs)\n    big = [bytearray(1 << 24) for _ in range(10**6)]", ()),
+    "memory": (
+        "class {name}(EmergeFile):\n    heavy = property(abs)\n    big = [bytearray(1 << 24) for _ in range(10**6)]",
+        (),
+    ),
     "exit": ("import os\nclass {name}(EmergeFile):\n    heavy = os._exit(3)", ()),
 }
 
