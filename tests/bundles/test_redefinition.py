@@ -158,3 +158,89 @@ def test_searches_see_what_was_defined_anew(cells: Cells) -> None:
         expression = capture_expression(predicate)
         forget()
         assert load_expression(expression.to_wire(), expression.bundles.get)(3) == predicate(3)
+
+
+KEPT: dict[str, tuple[str, ...]] = {
+    "a base": (
+        "class B:\n    def g(self): return 1\n@dataclass\nclass Item(B, EmergeFile):\n"
+        "    def f(self):\n        return self.g(), B().g(), isinstance(self, B)",
+        "class B:\n    def g(self): return 2",
+    ),
+    "a base of a generic": (
+        "from typing import Generic, TypeVar\nT = TypeVar('T')\nclass B(Generic[T]):\n    def g(self): return 1\n"
+        "@dataclass\nclass Item(B[int], EmergeFile):\n    def f(self):\n        return self.g()",
+        "class B(Generic[T]):\n    def g(self): return 2",
+    ),
+    "the base of a base": (
+        "class A:\n    def g(self): return 1\nclass B(A): pass\n@dataclass\nclass Item(B, EmergeFile):\n"
+        "    def f(self):\n        return self.g()",
+        "class A:\n    def g(self): return 2",
+        "class B(A): pass",
+    ),
+    "defaults": (
+        "R, S = 1, 'a'\ndef h(x, r=R, *, s=S + 'b'): return x, r, s\n@dataclass\nclass Item(EmergeFile):\n"
+        "    n: int = R\n    m: int = field(default=R)\n    k = R * 2 + 1\n"
+        "    def g(self, q=R): return q\n    def f(self):\n        return h(0), self.n, self.m, self.k, self.g(), R",
+        "R, S = 5, 'z'",
+        "R = 6.5",
+    ),
+    "factories": (
+        "def new(): return [1]\ndef area(self): return 1\n@dataclass\nclass Item(EmergeFile):\n"
+        "    n: list = field(default_factory=new)\n    size = area\n"
+        "    def f(self):\n        return self.n, self.size(), new()",
+        "def new(): return [2]",
+        "def area(self): return 2",
+    ),
+    "counters of the class": (
+        "@dataclass\nclass Item(EmergeFile):\n    count = 0\n    seen = []\n"
+        "    def f(self):\n        return self.count, self.seen",
+        "Item.count += 1\nItem.seen.append(2)",
+        "Item.seen = [5]",
+    ),
+    "registrations": (
+        "from functools import singledispatch\n@singledispatch\ndef h(x): return 0\n"
+        "@dataclass\nclass Item(EmergeFile):\n    def f(self):\n        return h(1), h('a')",
+        "@h.register(int)\ndef _(x): return 1",
+        "@h.register(str)\ndef _(x): return 2",
+        "@h.register(int)\ndef _(x): return 3",
+    ),
+    "a plugin table": (
+        "T = {}\ndef plugin(f):\n    T[f.__name__] = f\n    return f\n@dataclass\nclass Item(EmergeFile):\n"
+        "    def f(self):\n        return {k: v() for k, v in T.items()}",
+        "@plugin\ndef a(): return 1",
+        "@plugin\ndef b(): return 2\n@plugin\ndef a(): return 3",
+        "del T['b']",
+    ),
+    "subclasses": (
+        "class B:\n    n = 0\n@dataclass\nclass Item(EmergeFile):\n"
+        "    def f(self):\n        return [c.n for c in B.__subclasses__()]",
+        "class C(B): n = 1",
+        "class D(B): n = 2",
+    ),
+    "virtual subclasses": (
+        "from abc import ABC\nclass B(ABC): pass\nclass C: pass\n@dataclass\nclass Item(EmergeFile):\n"
+        "    def f(self):\n        return isinstance(C(), B), isinstance(3, B)",
+        "B.register(C)",
+        "B.register(int)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_ran_before_keeps_what_it_was(cells: Cells, name: str) -> None:
+    for step in KEPT[name]:
+        cells.run(step)
+        here = cells.here()
+        assert repr(cells.there()) == repr(here), step
+
+
+def test_a_decorator_defined_anew_is_refused_until_the_class_is(cells: Cells) -> None:
+    cells.run("def loud(f):\n    def run(*a): return f(*a) * 2\n    return run")
+    text = "@dataclass\nclass Item(EmergeFile):\n    @loud\n    def f(self):\n        return 2"
+    cells.run(text)
+    assert cells.there() == 4
+    cells.run("def loud(f):\n    def run(*a): return f(*a) * 3\n    return run")
+    with pytest.raises(CannotShip, match=r"Item\.f was decorated by loud, which was defined anew"):
+        capture(cells.module.Item)
+    cells.run(text)
+    assert cells.there() == 6

@@ -197,7 +197,9 @@ def _content(root: Collector, group: list[Collector]) -> Content:
         complete(collector, set(own))
     tables = _merge(group, own)
     required = {cls for collector in group for cls in collector.needed} - own.keys()
-    bundles = sorted((_known(cls) for cls in required), key=lambda bundle: bundle.hash)
+    turns = {cls: turn for collector in group for turn, cls in enumerate(collector.in_turn)}
+    bundles = [_known(cls) for cls in sorted(required, key=lambda cls: (turns.get(cls, -1), _known(cls).hash))]
+    bundles = list({bundle.hash: bundle for bundle in bundles}.values())
     lines = sorted({line for text in tables.imports.values() for line in text.split("\n")})
     modules = {module for line in lines for module, _ in imported_modules(line)}
     modules |= {module for collector in group for module in collector.inner}

@@ -18,6 +18,7 @@ from typing import TypeGuard
 from ..codec import class_name_of, encode
 from ..errors import CannotShip, EmergeError
 from .code_object import awaits
+from .definition_time import class_as_defined, function_as_defined
 from .effect import add_class_effects, add_function_effects, add_subclasses
 from .functional_class import find_functional
 from .guarded_import import find_guards, guarded_modules
@@ -77,7 +78,8 @@ class Collector(PartTable):
         future = unit.future or _text_annotations(self.cls)
         self._values[node.name] = self.cls
         scope = class_scope(self.cls, unit)
-        self.add_part("class", node.name, unit, node, scope, future)
+        text = class_as_defined(self, self.cls, self._cut(node.name, unit, node), scope)
+        self.add_text("class", node.name, text, scope, node.lineno, future)
         add_class_effects(self, self.cls, node.name, node, scope)
         add_subclasses(self, [self.cls, *self.classes.values()], scope)
 
@@ -94,9 +96,12 @@ class Collector(PartTable):
 
     def add_part(self, kind: str, name: str, unit: Unit, node: ast.stmt, scope: Scope, future: bool) -> None:
         """Add a piece of source, with all that it names."""
+        self.add_text(kind, name, self._cut(name, unit, node), scope, node.lineno, future)
+
+    def _cut(self, name: str, unit: Unit, node: ast.stmt) -> str:
         if awaits(node):
             raise self.refusal(f"{name} awaits while it is defined", "await before, and use the value by a name")
-        self.add_text(kind, name, unit.cut(node), scope, node.lineno, future)
+        return unit.cut(node)
 
     def check_imports(self, name: str, text: str, scope: Scope) -> None:
         optional = {absolute(module, level, scope.namespace) for module, level in guarded_modules(ast.parse(text))}
@@ -217,7 +222,10 @@ class Collector(PartTable):
                 raise self.refusal(f"two things named {node.name} are used", "give them different names")
             self.aliases[name] = node.name
         if node.name not in self.parts:
-            self.add_part("function", node.name, unit, node, scope, future)
+            text = self._cut(node.name, unit, node)
+            if isinstance(bare, FunctionType) and bare.__name__ == node.name:
+                text = function_as_defined(self, bare, value, text, scope)
+            self.add_text("function", node.name, text, scope, node.lineno, future)
             add_function_effects(self, node.name, value, scope)
         return True
 

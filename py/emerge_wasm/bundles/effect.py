@@ -114,6 +114,7 @@ def add_subclasses(table: PartTable, classes: Iterable[type], scope: Scope) -> N
     for cls in [cls for cls in classes if not is_installed(cls.__module__)]:
         table.watch.ask((cls, "subclasses"), functools.partial(subclasses, cls))
         table.sequences.append([write.text(each) for each in subclasses(cls)])
+        table.in_turn += subclasses(cls)
 
 
 def subclasses(cls: type) -> list[type]:

@@ -214,6 +214,8 @@ class LiveText:
         if not name:
             name = head if self.table.means(head, value) and self.scope.find(head) is ABSENT else ""
             name = name or self.made_name(head, value.__module__, class_name_of(value))
+            while not self.table.means(name, value):  # several of one name, defined anew
+                name += "_"
             self.table.bind(name, value)
             self.table.classes[name] = value
         return name

@@ -31,6 +31,7 @@ class PartTable:
     places: dict[str, Scope] = field(default_factory=dict)  # where each constant is used
     effects: dict[str, list[str]] = field(default_factory=dict)  # the statements that complete a part, by its name
     sequences: list[list[str]] = field(default_factory=list)  # names of classes, in the order of their definition
+    in_turn: list[type] = field(default_factory=list)  # classes, in the order of their definition
     again: set[str] = field(default_factory=set)  # those of them that run once more at the end
     _values: dict[str, object] = field(default_factory=dict)
     _bound: set[str] = field(default_factory=set)
