@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 
 from ..bundles import parse
 from ..errors import Unavailable
+from .worker.memory_finder import installed_modules
 
 
 class PackageCheck:
@@ -21,10 +23,13 @@ class PackageCheck:
         for hash, data in bundles.items():
             absent = [name for name in self._of(hash, data) if name not in packages]
             if absent:
+                known = installed_modules(sys.path)
+                unknown = [name for name in absent if name not in known]
+                first = f"install {', '.join(unknown)} where the node runs, then " if unknown else ""
                 raise Unavailable(
                     f"{parse(data, hash).class_name} needs {', '.join(absent)}, which this node has not loaded",
                     path=path,
-                    remedy=f"emerge node start --preload {','.join(absent)}",
+                    remedy=f"{first}emerge node start --preload {','.join(absent)}",
                     packages=absent,
                 )
 

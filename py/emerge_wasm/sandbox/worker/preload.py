@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES, BuiltinImporter, FrozenImporter
+from types import ModuleType
 from zoneinfo import TZPATH
 
 from ...version import package_version
@@ -55,9 +56,8 @@ def preload(packages: Sequence[str]) -> set[str]:
         for name in (*STANDARD, *_extensions()):
             with suppress(ImportError):  # not in every Python
                 importlib.import_module(name)
-        for name in (f"{OURS}.{part}" for part in CORE):
-            importlib.import_module(name)
-            _complete(name)
+        for part in CORE:
+            importlib.import_module(f"{OURS}.{part}")
         before = {*available(), OURS}
         for name in packages:
             importlib.import_module(name)
@@ -67,7 +67,20 @@ def preload(packages: Sequence[str]) -> set[str]:
             _load_extensions(name)
         if "numpy" in sys.modules:  # submodules that numpy imports on first use
             importlib.import_module("numpy.random")
+        sys.meta_path.insert(0, _NoMorePackages)
+        for part in CORE:
+            _complete(f"{OURS}.{part}")
+        sys.meta_path.remove(_NoMorePackages)
     return loaded | (available() - before)
+
+
+class _NoMorePackages:
+    """An import finder that refuses packages which are not loaded: modules of ours import some that may be missing."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
+        if name.partition(".")[0] not in {OURS, *sys.stdlib_module_names, *sys.modules}:
+            raise ModuleNotFoundError(f"{name} is not preloaded", name=name)
 
 
 def _extensions() -> Iterator[str]:
