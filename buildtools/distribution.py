@@ -23,9 +23,9 @@ CORE = ROOT / "node_modules" / "pyodide"
 CORE_FILES = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip")
 SNAPSHOT = "snapshot.bin"
 LIBRARIES = "libraries.tar"  # what the kernel needs, as the worker unpacks it: ten times faster than Pyodide's way
-LIBRARY_NAMES = ("msgpack", "emerge_wasm")
+LIBRARY_NAMES = ("msgpack", "emerge_wasm", "tzdata")
 PACKAGE = ROOT / "py" / "emerge_wasm"
-DEPENDS = {"emerge-wasm": ["msgpack"], "pytest": ["iniconfig", "packaging", "pluggy", "pygments"]}
+DEPENDS = {"emerge-wasm": ["msgpack", "tzdata"], "pytest": ["iniconfig", "packaging", "pluggy", "pygments"]}
 PLATFORM = (
     *("--python-version", "3.14", "--implementation", "cp", "--abi", "cp314", "--abi", "none"),
     *("--platform", "pyemscripten_2026_0_wasm32", "--platform", "any"),
