@@ -18,7 +18,7 @@ from emerge_wasm.bundles.bundle import Bundle, Content, SourcePart
 from emerge_wasm.codec import decode, encode
 from emerge_wasm.errors import CannotShip, ExecutionFailed, Invalid, LimitExceeded, NotFound
 
-from .conftest import forget, pack
+from .conftest import forget, pack, reload
 
 Make = Callable[..., ModuleType]
 HEAD = """
@@ -99,6 +99,27 @@ def test_a_changed_class(module: Make) -> None:
     source.Item.f = source.other
     with pytest.raises(CannotShip, match="Item"):
         capture(source.Item)
+
+
+def test_a_default_that_changed_after_the_import(module: Make, tmp_path: Any) -> None:
+    text = HEAD + "def g(n=1, *, m=(1, 2)): return n\n" + ITEM.format("g()")
+    source = module(text)
+    (tmp_path / "stock.py").write_text(text.replace("m=(1, 2)", "m=(1, 3)"))
+    with pytest.raises(CannotShip, match="g has no source that fits it"):
+        capture(source.Item)
+
+
+def test_a_method_replaced_by_a_function_of_its_name(module: Make) -> None:
+    source = module(HEAD + "def f(self):\n    return 9\n" + ITEM.format("1"))
+    source.Item.f = source.f
+    with pytest.raises(CannotShip, match="Item"):
+        capture(source.Item)
+
+
+def test_lines_that_were_added_above_it_since(module: Make, tmp_path: Any) -> None:
+    source = module(HEAD + "def g(): return 1\n" + ITEM.format("g()"))
+    (tmp_path / "stock.py").write_text("# more\n\n\n" + HEAD + "\n\ndef g(): return 1\n" + ITEM.format("g()"))
+    assert reload(source.Item)().f() == 1
 
 
 def test_a_file_that_changed_after_its_import(module: Make, tmp_path: Any) -> None:

@@ -16,8 +16,10 @@ AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 """The flag under which cells are compiled."""
 _FLAGS = (AWAIT, AWAIT | __future__.annotations.compiler_flag)
 _ASYNC = (ast.Await, ast.AsyncFor, ast.AsyncWith)
-_SHAPE = ("co_firstlineno", "co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_exceptiontable")
-_COUNTS = ("co_argcount", "co_posonlyargcount", "co_kwonlyargcount")
+_SHAPE = (
+    *("co_name", "co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars", "co_exceptiontable"),
+    *("co_argcount", "co_posonlyargcount", "co_kwonlyargcount"),
+)
 
 
 def compilations(tree: ast.Module, filename: str) -> Iterator[list[CodeType]]:
@@ -64,15 +66,14 @@ def inner_codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def same_code(one: CodeType, other: CodeType) -> bool:
-    """Tell whether two code objects do the same at the same lines (filenames and flags aside)."""
+    """Tell whether two code objects do the same (filenames, lines and flags aside)."""
     return _form(one) == _form(other)
 
 
 def _form(const: object) -> object:
     """Return a value that is equal for equal constants of equal types; a set has no order, and NaN equals itself."""
     if isinstance(const, CodeType):
-        numbers = [getattr(const, name) for name in (*_SHAPE, *_COUNTS)]
-        return (*numbers, *(_form(item) for item in const.co_consts))
+        return (*(getattr(const, name) for name in _SHAPE), *(_form(item) for item in const.co_consts))
     if isinstance(const, tuple):
         return (tuple, *(_form(item) for item in const))
     if isinstance(const, frozenset):

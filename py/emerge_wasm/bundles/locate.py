@@ -16,7 +16,7 @@ from .code_object import awaits, inner_codes
 from .missing_source import no_function_source
 from .name import mangled
 from .origin import is_installed
-from .source import FunctionNode, Unit, first_line, typed_units, unit_of
+from .source import FunctionNode, Unit, first_line, renew, typed_units, unit_of
 
 
 def functions_in(value: object) -> Iterator[FunctionType]:
@@ -36,11 +36,28 @@ def functions_in(value: object) -> Iterator[FunctionType]:
 def find_class(cls: type) -> tuple[Unit, ast.ClassDef] | None:
     """Find the class statement of a class, and the text it stands in; None when there is none.
 
+    A file that was changed is read again where its text did not fit: its module may have been reloaded.
+
     Raises:
         CannotShip: there are several that differ, or the class differs from it.
     """
+    refusal: CannotShip | None = None
+    try:
+        found = _find_class(cls, moved=False)
+    except CannotShip as error:
+        found, refusal = None, error
+    if found is None:
+        namespaces = [*files_of(cls).values(), vars(sys.modules.get(cls.__module__, sys))]
+        renew([*files_of(cls), *(str(names.get("__file__")) for names in namespaces)])
+        found = _find_class(cls, moved=True)
+    if found is None and refusal:
+        raise refusal
+    return found
+
+
+def _find_class(cls: type, *, moved: bool) -> tuple[Unit, ast.ClassDef] | None:
     for units in _units(cls):
-        found = [(unit, node) for unit in units for node in _matches(cls, unit)]
+        found = [(unit, node) for unit in units for node in _matches(cls, unit, moved)]
         texts = {unit.cut(node) for unit, node in found}
         if len(texts) > 1 and not (units[0].typed and _is_current(cls)):
             raise CannotShip(
@@ -89,16 +106,23 @@ def _units(cls: type) -> Iterator[list[Unit]]:
         yield list(typed_units(cls.__name__))
 
 
-def _matches(cls: type, unit: Unit) -> Iterator[ast.ClassDef]:
+def _matches(cls: type, unit: Unit, moved: bool) -> Iterator[ast.ClassDef]:
     for name, node in unit.definitions:
-        if isinstance(node, ast.ClassDef) and name == cls.__qualname__ and _fits(cls, node):
+        if (
+            isinstance(node, ast.ClassDef)
+            and name == cls.__qualname__
+            and _fits(cls, node, unit if moved and not unit.typed else None)
+        ):
             yield node
 
 
-def _fits(cls: type, node: ast.ClassDef) -> bool:
-    """Tell whether a live class fits this definition: lines, methods, fields, documentation, defaults."""
+def _fits(cls: type, node: ast.ClassDef, unit: Unit | None) -> bool:
+    """Tell whether a live class fits this definition: lines, methods, fields, documentation, defaults.
+
+    `unit`: its lines may be others, if the text has its code.
+    """
     own = vars(cls)
-    if "__firstlineno__" in own and own["__firstlineno__"] != first_line(node):
+    if not unit and "__firstlineno__" in own and own["__firstlineno__"] != first_line(node):
         return False
     doc = ast.get_docstring(node, clean=False)
     if doc is not None and sys.flags.optimize < 2 and _clean(own.get("__doc__")) != _clean(doc):
@@ -111,7 +135,7 @@ def _fits(cls: type, node: ast.ClassDef) -> bool:
     if list(fields) != list(_own_annotations(cls)):
         return False
     last = {item.name: item for item in node.body if isinstance(item, FunctionNode)}
-    if not all(_method_fits(own, mangled(name, node.name), item) for name, item in last.items()):
+    if not all(_method_fits(own, mangled(name, node.name), item, unit) for name, item in last.items()):
         return False
     return all(_default_fits(cls, name, value) for name, value in fields.items())
 
@@ -128,24 +152,22 @@ def _own_annotations(cls: type) -> list[str]:
     return list(vars(cls).get("__annotations__", ()))
 
 
-def _method_fits(own: Mapping[str, object], name: str, item: FunctionNode) -> bool:
+def _method_fits(own: Mapping[str, object], name: str, item: FunctionNode, unit: Unit | None) -> bool:
     if name.startswith("__"):
         return True
     if name not in own:
         return False
-    lines = [function.__code__.co_firstlineno for function in functions_in(own[name])]
-    if not lines or item.decorator_list:  # a decorator may have put anything there
+    codes = [function.__code__ for function in functions_in(own[name])]
+    if not codes or item.decorator_list:  # a decorator may have put anything there
         return True
-    return first_line(item) in lines
+    line = first_line(item)
+    return any(unit.has(code, line) if unit else code.co_firstlineno == line for code in codes)
 
 
 def _default_fits(cls: type, name: str, value: ast.expr | None) -> bool:
     if value is None or not is_dataclass(cls) or name not in cls.__dataclass_fields__:
         return True
-    try:
-        return repr(ast.literal_eval(value)) == repr(cls.__dataclass_fields__[name].default)
-    except (ValueError, TypeError, SyntaxError):
-        return True
+    return _is_default(value, cls.__dataclass_fields__[name].default)
 
 
 def _check_current(cls: type, unit: Unit, node: ast.ClassDef) -> None:
@@ -177,11 +199,15 @@ def _check_method(cls: type, unit: Unit, nodes: list[FunctionNode], value: objec
         return
     for function in functions_in(value):
         code = function.__code__
-        if code.co_filename != unit.filename and not unit.typed:
+        if (
+            code.co_filename != unit.filename
+            and function.__globals__.get("__file__") != unit.filename
+            and not unit.typed
+        ):
             raise CannotShip(
                 f"{cls.__name__}.{node.name} was replaced after the class's definition", remedy="write it in the class"
             )
-        if not (unit.has(code) or any(_is_rewritten(function, item) for item in nodes)):
+        if not any(_is_of(function, unit, item) for item in nodes):
             raise CannotShip(
                 f"{cls.__name__}.{node.name} differs from its source in {unit.filename}",
                 remedy="import the module again; the file was changed, or the method replaced",
@@ -231,19 +257,46 @@ def find_function(function: FunctionType) -> tuple[Unit, FunctionNode]:
     Raises:
         CannotShip: its source is not there, or has changed.
     """
+    found = _find_function(function, moved=False)
+    if found is None:
+        renew([function.__code__.co_filename])
+        found = _find_function(function, moved=True)
+    if found is None:
+        raise no_function_source(function)
+    return found
+
+
+def _find_function(function: FunctionType, *, moved: bool) -> tuple[Unit, FunctionNode] | None:
     code = function.__code__
     named = unit_of(code.co_filename, function.__globals__)
     for unit in [named] if named else typed_units(code.co_name):
-        for _, node in unit.definitions:
+        for name, node in unit.definitions:
             if isinstance(node, FunctionNode) and node.name == code.co_name:
-                if first_line(node) == code.co_firstlineno and (unit.has(code) or _is_rewritten(function, node)):
+                there = first_line(node) == code.co_firstlineno or (moved and name == function.__qualname__)
+                if there and _is_of(function, unit, node):
                     return unit, node
-    raise no_function_source(function)
+    return None
 
 
-def _is_rewritten(function: FunctionType, node: ast.AST) -> bool:
-    """Tell whether pytest, which compiles assertions in its own way, may have changed a function."""
-    return "@pytest_ar" in function.__globals__ and any(isinstance(child, ast.Assert) for child in ast.walk(node))
+def _is_of(function: FunctionType, unit: Unit, node: FunctionNode) -> bool:
+    """Tell whether a function is what its text says, but for assertions: pytest compiles these in its own way."""
+    if "@pytest_ar" in function.__globals__ and any(isinstance(child, ast.Assert) for child in ast.walk(node)):
+        return True
+    return unit.has(function.__code__, first_line(node)) and _defaults_fit(function, node)
+
+
+def _defaults_fit(function: FunctionType, node: FunctionNode) -> bool:
+    """Tell whether the defaults of a function are those in its text, as far as they are literals there."""
+    live = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    written = [*node.args.defaults, *(value for value in node.args.kw_defaults if value)]
+    return len(live) == len(written) and all(map(_is_default, written, live))
+
+
+def _is_default(written: ast.expr, live: object) -> bool:
+    try:
+        return repr(ast.literal_eval(written)) == repr(live)
+    except (ValueError, TypeError, SyntaxError):
+        return True
 
 
 def find_assignment(name: str, unit: Unit) -> ast.stmt | None:

@@ -10,7 +10,7 @@ import ast
 import linecache
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from types import CodeType
@@ -95,13 +95,12 @@ class Unit:
         """Whether it was typed (a cell, a prompt, `python -c`), rather than read from a file."""
         return self.filename.startswith("<") or _is_typed(linecache.cache.get(self.filename, ()))
 
-    def has(self, code: CodeType) -> bool:
-        """Tell whether a live code object is of this text, in whichever way its statements were compiled."""
-        return any(
-            same_code(made, code)
-            for made in self._made()
-            if made.co_firstlineno == code.co_firstlineno and made.co_name == code.co_name
-        )
+    def has(self, code: CodeType, line: int) -> bool:
+        """Tell whether the definition at a line has this code, in whichever way its statements were compiled.
+
+        The code itself may be at other lines: some were added above it, or IPython reloaded the function by itself.
+        """
+        return any(same_code(made, code) for made in self._made() if made.co_firstlineno == line)
 
     def _made(self) -> Iterator[CodeType]:
         for way in self._ways:
@@ -240,3 +239,11 @@ def _typed() -> Iterator[tuple[str, str]]:
 def _is_typed(entry: tuple[object, ...]) -> bool:
     """Tell whether an entry of linecache is of a text that has no file."""
     return len(entry) == 4 and entry[1] is None
+
+
+def renew(filenames: Iterable[str]) -> bool:
+    """Let files be read again that were changed since their text was kept; tell whether there were any."""
+    kept = {filename for filename in filenames if filename in linecache.cache}
+    for filename in kept:
+        linecache.checkcache(filename)
+    return not kept <= linecache.cache.keys()

@@ -10,7 +10,8 @@ import operator
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum, EnumType
-from types import CellType, FunctionType, SimpleNamespace
+from functools import cached_property
+from types import CellType, CodeType, FunctionType, SimpleNamespace
 from weakref import WeakKeyDictionary
 
 from ..codec import encode
@@ -18,6 +19,7 @@ from ..codec.attributes import state_of
 from ..codec.encoder import PLAIN
 from ..errors import EmergeError
 from .bundle import Bundle
+from .locate import functions_in
 from .origin import is_installed
 from .registry import bundle_of
 
@@ -37,6 +39,7 @@ class Watch:
         self._cells: dict[int, tuple[CellType, object]] = {}
         self._classes: dict[type, list[object]] = {}
         self._contents: dict[int, tuple[object, Fingerprint]] = {}
+        self._codes: dict[FunctionType, CodeType] = {}
         self._asked: dict[object, tuple[Callable[[], object], object]] = {}
 
     def name(self, namespace: Namespace, name: str) -> None:
@@ -54,14 +57,21 @@ class Watch:
         """Watch the attributes of a class."""
         self._classes[cls] = list(vars(cls).values())
         for name, value in vars(cls).items():
+            self._code(value)
             if not (name.startswith("__") or isinstance(cls, EnumType)):
                 self.content(value)
 
     def content(self, value: object) -> None:
         """Watch what a value holds, if that can change."""
+        self._code(value)
         held = vars(value) if isinstance(value, FunctionType) else value
         if held and can_change(held) and id(value) not in self._contents:
             self._contents[id(value)] = held, fingerprint(held)
+
+    def _code(self, value: object) -> None:
+        """Watch the code of functions: IPython changes it in place when it reloads a module."""
+        if isinstance(value, FunctionType | staticmethod | classmethod | property | cached_property):
+            self._codes |= {function: function.__code__ for function in functions_in(value)}
 
     def ask(self, key: object, question: Callable[[], object]) -> None:
         """Watch the answer to a question, which must be cheap and equal to itself."""
@@ -74,6 +84,7 @@ class Watch:
         self._cells |= other._cells
         self._classes |= other._classes
         self._contents |= other._contents
+        self._codes |= other._codes
         self._asked |= other._asked
 
     def holds(self) -> bool:
@@ -86,7 +97,8 @@ class Watch:
             if len(now) != len(values) or not all(map(operator.is_, now.values(), values)):
                 return False
         return (
-            all(_content(cell) is value for cell, value in self._cells.values())
+            all(function.__code__ is code for function, code in self._codes.items())
+            and all(_content(cell) is value for cell, value in self._cells.values())
             and all(_same(value, before) for value, before in self._contents.values())
             and all(question() == answer for question, answer in self._asked.values())
         )
