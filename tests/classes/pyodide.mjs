@@ -10,8 +10,8 @@ const { loadPyodide } = await import(pathToFileURL(`${base}pyodide.mjs`).href);
 const lock = JSON.parse(readFileSync(`${base}pyodide-lock.json`, "utf8"));
 const py = await loadPyodide({ indexURL: base });
 const extractDir = py.runPython("import sys; sys.path[-1]");
-for (const name of ["msgpack", "tzdata"])
-  py.unpackArchive(new Uint8Array(readFileSync(base + lock.packages[name].file_name)), "zip", { extractDir });
+for (const { file_name } of ["msgpack", "tzdata"].flatMap((name) => lock.packages[name] ?? []))
+  py.unpackArchive(new Uint8Array(readFileSync(base + file_name)), "zip", { extractDir });
 for (const [name, path] of Object.entries({ "/sources": sources, "/tests": tests, "/cases": folder })) {
   py.FS.mkdirTree(name);
   py.mountNodeFS(name, resolve(path));

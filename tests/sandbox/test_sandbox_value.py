@@ -142,3 +142,16 @@ async def test_what_is_one_object_is_one_in_a_method_and_after_it(clients: dict[
     await client.update(path, held=(1, 2))
     assert (await client.getobject(path)).chosen is not None
     assert [each.name for each in await client.search(lambda o: o.chosen.value == 2, f"/{name}")] == ["keeper"]
+
+
+async def test_a_merge_keeps_together_what_is_one(clients: dict[str, Client]) -> None:
+    client = clients["here"]
+    cells = [Cell(1), Cell(2)]
+    await client.store(Keeper(path="/merged", name="one", cells=cells, chosen=cells[1]))
+    mine, theirs = [await client.getobject("/merged/one") for _ in range(2)]
+    theirs.held = "theirs"
+    await client.store(theirs)
+    mine.cells.append(Cell(3))
+    await client.store(mine)
+    read = await client.getobject("/merged/one")
+    assert (read.version, read.held, len(read.cells), read.chosen is read.cells[1]) == (3, "theirs", 3, True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .decode import decode
 from .encode import encode
+from .graph import shared_parts
 from .literal import read_literal
 from .native import native
 from .projection import plain
@@ -32,6 +33,7 @@ __all__ = [
     "plain",
     "read_literal",
     "references_in",
+    "shared_parts",
     "show",
     "unpack_state",
 ]

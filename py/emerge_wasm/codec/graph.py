@@ -49,6 +49,20 @@ def parts_of(value: Value) -> Iterable[StepAndPart]:
         return ()
 
 
+def shared_parts(value: object) -> dict[int, object]:
+    """Return what a value holds, at any depth, whose identity is kept, by id."""
+    met: dict[int, object] = {}
+    pending = [value]
+    while pending:
+        held = pending.pop()
+        if is_shared(held):
+            if id(held) in met:
+                continue
+            met[id(held)] = held
+        pending += [part for _, part in parts_of(held) if type(part) not in PLAIN]
+    return met
+
+
 def _is_apart(value: Record) -> bool:
     """Tell whether a record is a value of a package: it is written whole, and shares no part of it."""
     return is_foreign_name(value.class_name, value.bundle)

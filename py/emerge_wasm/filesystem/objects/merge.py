@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...bundles import merge_rules, parse
-from ...codec import decode, encode
+from ...codec import decode, encode, shared_parts
 from ...context import Context, asker
 from ...errors import Conflict, Unavailable
 from ..core import Core
@@ -70,6 +70,7 @@ def merge_fields(
 ) -> tuple[dict[str, object], dict[str, Sides]]:
     """Return the merged fields, in the order of theirs, and (base, theirs, mine) of those that both sides changed."""
     merged: dict[str, object] = {}
+    ours: list[str] = []  # what mine changed
     overlapping: dict[str, Sides] = {}
     for name in {**theirs, **mine}:
         was, there, here = (side.get(name, _ABSENT) for side in (base, theirs, mine))
@@ -78,7 +79,19 @@ def merge_fields(
         value = there if _same(was, here) else here
         if value is not _ABSENT:
             merged[name] = value
+            ours += [name] if value is here and value is not there else []
+    _keep_together(merged, theirs, mine, ours)
     return merged, overlapping
+
+
+def _keep_together(
+    merged: dict[str, object], theirs: dict[str, object], mine: dict[str, object], ours: list[str]
+) -> None:
+    """Take from mine, too, the fields that are the same on both sides and share parts with those that mine changed."""
+    parts = set().union(*(shared_parts(mine[name]) for name in ours))
+    for name in mine.keys() & theirs.keys() if parts else ():
+        if name not in ours and not parts.isdisjoint(shared_parts(mine[name])) and _same(theirs[name], mine[name]):
+            merged[name] = mine[name]
 
 
 def conflict(
