@@ -14,7 +14,7 @@ import pytest
 from tests.imports import circles, graph, imports, modules, tree_of
 
 LAYERS = [
-    {"errors", "paths", "objects", "store", "context", "operations", "results", "sync", "version"},
+    {"errors", "paths", "objects", "store", "context", "shipment", "operations", "results", "sync", "version"},
     {"codec", "bundles", "wire"},
     {"filesystem", "query", "graphql"},
     {"stores", "clients"},

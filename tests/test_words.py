@@ -12,7 +12,7 @@ from tests.imports import modules, tree_of
 MIRRORS = {"browser.protocol"}
 """Modules whose names are those of another language's: web/protocol.ts."""
 
-SYNTAX = {"bundles.body", "bundles.description", "query.call", "query.predicate"}
+SYNTAX = {"bundles.body", "bundles.description", "bundles.provenance", "query.call", "query.predicate"}
 """Modules whose `args` are those of a function's syntax tree."""
 
 ANY_AT_MOST = 450

@@ -22,6 +22,7 @@ from .errors import (
     Unavailable,
 )
 from .objects import EmergeDirectory, EmergeFile, EmergeObject, Pointer
+from .shipment import ship
 
 if TYPE_CHECKING:
     from .classic import DynamoDBFileSystem as DynamoDBFileSystem
@@ -53,6 +54,7 @@ __all__ = [
     "connect",
     "dataclass",
     "fs",
+    "ship",
 ]
 
 logging.getLogger("emerge").addHandler(logging.NullHandler())  # nothing is shown unless a program asks for it

@@ -30,6 +30,56 @@ def module_bindings(unit: Unit) -> Bindings:
     return bindings(unit.tree.body)
 
 
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A function of a text: what it binds, which names it declares global, and the names around it."""
+
+    node: FunctionNode
+    qualname: str
+    found: Bindings
+    globals: frozenset[str]
+
+    @property
+    def own(self) -> set[str]:
+        """Its own names: parameters, and what it binds."""
+        whole = {name for name, rows in self.found.items() if any(row.whole for row in rows)}
+        return (parameters(self.node) | whole) - self.globals
+
+
+@lru_cache(maxsize=512)
+def function_bodies(unit: Unit) -> list[Body]:
+    """Return all functions of a text."""
+    return [
+        Body(node, name, bindings(node.body), frozenset(_declared(node.body)))
+        for name, node in unit.definitions
+        if isinstance(node, FunctionNode)
+    ]
+
+
+def _declared(body: list[ast.stmt]) -> Iterator[str]:
+    for node in statements(body):
+        if isinstance(node, ast.Global):
+            yield from node.names
+
+
+@lru_cache(maxsize=512)
+def calls(unit: Unit) -> list[tuple[ast.Call, str]]:
+    """Return every call of a text, with the qualified name of the function that it is in ("": none)."""
+    return list(_calls(unit.tree, "", ""))
+
+
+def _calls(node: ast.AST, prefix: str, inside: str) -> Iterator[tuple[ast.Call, str]]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Call):
+            yield child, inside
+        if isinstance(child, ast.ClassDef):
+            yield from _calls(child, f"{prefix}{child.name}.", inside)
+        elif isinstance(child, FunctionNode):
+            yield from _calls(child, f"{prefix}{child.name}.<locals>.", prefix + child.name)
+        else:
+            yield from _calls(child, prefix, inside)
+
+
 def bindings(body: Iterable[ast.stmt]) -> Bindings:
     """Return the bindings in a body, by name, as written; definitions within it have bodies of their own."""
     found: Bindings = {}

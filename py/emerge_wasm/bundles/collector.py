@@ -10,6 +10,7 @@ import builtins
 import sys
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from types import FunctionType, ModuleType
@@ -29,9 +30,11 @@ from .missing_source import no_source
 from .name import imported_modules
 from .origin import absolute, import_line, is_builtin, is_installed
 from .part_table import PartTable
+from .provenance import Foreign, foreign_argument, foreign_source
 from .scope import ABSENT, Scope, class_scope, find_owner, function_scope
 from .source import FunctionNode, Unit, unit_of
 
+Check = Callable[[str, Scope], Foreign | None]
 _GIVEN = frozenset({"__name__", "__doc__", "__builtins__", "__debug__", "__class__", "__annotations__", "__spec__"})
 _ALIASES = (
     typing.TypeVar,
@@ -92,6 +95,7 @@ class Collector(PartTable):
         if found.node is not None:
             unit = found.scope.unit
             self._values[found.name] = self.cls
+            self._check_source(found.name, found.scope, self.cls.__name__)
             self.add_part("class", found.name, unit, found.node, found.scope, unit.future)
 
     def add_part(self, kind: str, name: str, unit: Unit, node: ast.stmt, scope: Scope, future: bool) -> None:
@@ -163,8 +167,18 @@ class Collector(PartTable):
         elif isinstance(value, type):
             self.classes[name] = value
             self.nears.setdefault(value, (name, scope))
-        elif not self._add_constant(name, value, scope):
+        elif not self._add_constant(name, value, scope, user):
             self._add_other(name, value, scope, user)
+
+    def _check_source(self, name: str, scope: Scope, user: str, by: Check = foreign_source) -> None:
+        """Refuse a value that comes from outside the text, unless the user said that it may travel."""
+        found = by(name, scope)
+        if found:
+            raise self.refusal(
+                f"{user} uses {name}, whose value comes from {found}",
+                f"pass it as a field or an argument; if it may travel, say so: {name} = ship(…),"
+                " with from emerge_wasm import ship",
+            )
 
     def _add_other(self, name: str, value: object, scope: Scope, user: str) -> None:
         """Add a function, or a value that is no constant: by its text where that is sure, else as it is now."""
@@ -173,22 +187,23 @@ class Collector(PartTable):
         if by_text and self._add_assignment(name, value, scope):
             return
         if hasattr(value, "__wrapped__") or (isinstance(value, FunctionType) and not _is_lambda(value)):
-            if self._add_function(name, value, scope):
+            if self._add_function(name, value, scope, user):
                 return
         try:
             if not hasattr(value, "__wrapped__") and add_live(self, name, value, scope, user):
+                self._check_source(name, scope, user)
                 return
         except NotWritable as error:
             reason = "" if str(error).startswith(f"a {type(value).__name__},") else f" that holds {error}"
         if isinstance(value, FILLED) or not (
-            self._add_function(name, value, scope) or self._add_assignment(name, value, scope)
+            self._add_function(name, value, scope, user) or self._add_assignment(name, value, scope)
         ):
             raise self.refusal(
                 f"{user} uses {name}, a {type(value).__name__}{reason or ', which cannot travel'}",
                 "make it within the method, or pass it as an argument",
             )
 
-    def _add_constant(self, name: str, value: object, scope: Scope) -> bool:
+    def _add_constant(self, name: str, value: object, scope: Scope, user: str) -> bool:
         held: set[type] = set()
 
         def note(cls: type) -> str:
@@ -199,12 +214,15 @@ class Collector(PartTable):
             encode(value, bundle_of=note)
         except EmergeError:
             return False
+        if not (isinstance(value, Enum) and value.name == name):
+            self._check_source(name, scope, user)
         self.constants[name] = value
         self.places[name] = scope
         self.held |= held
         return True
 
-    def _add_function(self, name: str, value: object, scope: Scope) -> bool:
+    def _add_function(self, name: str, value: object, scope: Scope, user: str) -> bool:
+        outer = scope
         decorated = None if isinstance(value, Enum) else find_decorated(name, scope.unit)
         bare = _unwrap(value)
         if isinstance(bare, FunctionType) and bare.__name__ != "<lambda>" and (bare.__name__ == name or not decorated):
@@ -216,8 +234,10 @@ class Collector(PartTable):
         elif decorated:
             unit, node, future = scope.unit, decorated, scope.unit.future
         else:
-            return self._add_elsewhere(name, value, scope)
+            return self._add_elsewhere(name, value, scope, user)
         if node.name != name:
+            if isinstance(bare, FunctionType) and bare.__closure__:
+                self._check_source(name, outer, user, by=foreign_argument)
             if self._values.setdefault(node.name, value) is not value:
                 raise self.refusal(f"two things named {node.name} are used", "give them different names")
             self.aliases[name] = node.name
@@ -236,7 +256,7 @@ class Collector(PartTable):
             return False
         return name != node.name or not node.decorator_list
 
-    def _add_elsewhere(self, name: str, value: object, scope: Scope) -> bool:
+    def _add_elsewhere(self, name: str, value: object, scope: Scope, user: str) -> bool:
         """Add a function or value that the user's own module imported from another module of theirs."""
         for node in scope.unit.imports:
             if isinstance(node, ast.Import):
@@ -248,15 +268,15 @@ class Collector(PartTable):
                     continue
                 unit = unit_of(module.__file__ or "", vars(module)) if getattr(module, "__file__", "") else None
                 if unit and vars(module).get(original) is value:
-                    return self._move(name, original, value, Scope(unit, vars(module)))
+                    return self._move(name, original, value, Scope(unit, vars(module)), user)
         return False
 
-    def _move(self, name: str, original: str, value: object, scope: Scope) -> bool:
+    def _move(self, name: str, original: str, value: object, scope: Scope, user: str) -> bool:
         if original != name:
             if self._values.setdefault(original, value) is not value:
                 raise self.refusal(f"two things named {original} are used", "give them different names")
             self.aliases[name] = original
-        return self._add_function(original, value, scope) or self._add_assignment(original, value, scope)
+        return self._add_function(original, value, scope, user) or self._add_assignment(original, value, scope)
 
     def _add_assignment(self, name: str, value: object, scope: Scope) -> bool:
         bare = value if _is_lambda(value) else None

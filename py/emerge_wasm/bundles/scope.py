@@ -23,6 +23,7 @@ class Scope:
     unit: Unit
     namespace: dict[str, Any]
     inner: list[dict[str, object]] = field(default_factory=list)
+    around: str = ""  # the qualified name of the function that the definition stands in
 
     def find(self, name: str) -> object:
         """Return the value of a name, or ABSENT."""
@@ -66,7 +67,7 @@ def class_scope(cls: type, unit: Unit) -> Scope:
     # a method knows its globals; the module of that name may be another one by now
     methods = [function for function in own if function.__code__.co_filename == unit.filename]
     names = methods[0].__globals__ if methods else vars(module) if module else own[0].__globals__ if own else {}
-    return Scope(unit, names, inner)
+    return Scope(unit, names, inner, _around(cls.__qualname__))
 
 
 def function_scope(function: FunctionType, unit: Unit, outer: Scope) -> Scope:
@@ -74,7 +75,11 @@ def function_scope(function: FunctionType, unit: Unit, outer: Scope) -> Scope:
     inner: list[dict[str, object]] = [Cells(function)]
     if "<locals>" in function.__qualname__ and outer.unit.text == unit.text:
         inner += outer.inner
-    return Scope(unit, function.__globals__, inner)
+    return Scope(unit, function.__globals__, inner, _around(function.__qualname__))
+
+
+def _around(qualname: str) -> str:
+    return qualname.rpartition(".<locals>.")[0]
 
 
 def _frames(cls: type) -> Iterator[dict[str, object]]:

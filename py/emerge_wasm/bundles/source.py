@@ -167,11 +167,11 @@ def unit_of(filename: str, namespace: dict[str, Any] | None = None) -> Unit | No
         return None
     if not lines and filename.startswith("<"):
         return next((unit for unit in typed_units() if unit.filename == filename), None)
-    return _unit(filename, "".join(lines))
+    return parse_unit(filename, "".join(lines))
 
 
 @lru_cache(maxsize=UNITS_KEPT)
-def _unit(filename: str, text: str) -> Unit | None:
+def parse_unit(filename: str, text: str) -> Unit | None:
     if not text:
         return None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -193,17 +193,17 @@ def _command_line() -> Unit | None:
         text = text.partition("c")[2]
     if "<string>" not in linecache.cache and text:
         keep_source("<string>", text)
-    return _unit("<string>", text)
+    return parse_unit("<string>", text)
 
 
 def typed_units(word: str = "") -> Iterator[Unit]:
     """Yield the texts with that word that were typed (console cells, the REPL, `python -c`), newest first."""
     for filename, text in _typed_texts():
-        unit = _unit(filename, text) if word in text or not text.isascii() else None
+        unit = parse_unit(filename, text) if word in text or not text.isascii() else None
         if unit:
             yield unit
             if "get_ipython" in text:
-                inner = [_unit(min(notebook.FILENAMES), body) for body in notebook.magic_texts(unit.tree)]
+                inner = [parse_unit(min(notebook.FILENAMES), body) for body in notebook.magic_texts(unit.tree)]
                 yield from (one for one in inner if one)
     unit = _command_line()
     if unit:
