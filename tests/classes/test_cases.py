@@ -17,10 +17,6 @@ KNOWN: dict[str, str] = {
     "zoned_times": ZONES,
     "singledispatch_render": PARTIAL,
     "partial_methods": PARTIAL,
-    "refused_patched_method": REASON,
-    "refused_clock_constant": STORED,
-    "refused_environment_secret": STORED,
-    "refused_file_secret": STORED,
     "refused_plain_class": STORED,
 }
 """Cases that are wrong somewhere, and why."""

@@ -25,7 +25,7 @@ from .functional_class import find_functional
 from .guarded_import import find_guards, guarded_modules
 from .live_part import FILLED, add_live
 from .live_value import NotWritable
-from .locate import files_of, find_assignment, find_class, find_decorated, find_function
+from .locate import files_of, find_assignment, find_class, find_decorated, find_function, find_other
 from .missing_source import no_source
 from .name import imported_modules
 from .origin import absolute, import_line, is_builtin, is_installed
@@ -89,7 +89,7 @@ class Collector(PartTable):
     def _add_functional(self) -> None:
         found = find_functional(self.cls, self.near)
         if found is None:
-            raise no_source(self.cls, files_of(self.cls))
+            raise no_source(self.cls, files_of(self.cls), find_other(self.cls))
         self.class_name, self.owner = found.name, found.owner
         self.module = str(found.scope.namespace.get("__name__", self.module))
         if found.node is not None:
@@ -139,7 +139,7 @@ class Collector(PartTable):
         try:
             self._place(name, value, scope, user)
         except CannotShip:
-            self._values.pop(name, None)
+            self.forget(name)
             raise
 
     def _add_guarded_import(self, name: str, value: object, scope: Scope) -> bool:

@@ -70,6 +70,22 @@ def _find_class(cls: type, *, moved: bool) -> tuple[Unit, ast.ClassDef] | None:
     return None
 
 
+def find_other(cls: type) -> tuple[str, str] | None:
+    """Find a file whose class statement of that name does not fit: (file, the method that was replaced, or "")."""
+    for units in _units(cls):
+        for unit in units:
+            for name, node in unit.definitions if not unit.typed else ():
+                if isinstance(node, ast.ClassDef) and name == cls.__qualname__:
+                    methods = [item.name for item in node.body if isinstance(item, FunctionNode)]
+                    return unit.filename, next((name for name in methods if _is_replaced(cls, name)), "")
+    return None
+
+
+def _is_replaced(cls: type, name: str) -> bool:
+    value = vars(cls).get(mangled(name, cls.__name__))
+    return any(function.__qualname__ != f"{cls.__qualname__}.{name}" for function in functions_in(value))
+
+
 def _is_current(cls: type) -> bool:
     """Tell whether its name still means this class: then the newest typed text that fits is its own."""
     return getattr(sys.modules.get(cls.__module__), cls.__qualname__, None) is cls
@@ -208,9 +224,14 @@ def _check_method(cls: type, unit: Unit, nodes: list[FunctionNode], value: objec
                 f"{cls.__name__}.{node.name} was replaced after the class's definition", remedy="write it in the class"
             )
         if not any(_is_of(function, unit, item) for item in nodes):
+            if _is_replaced(cls, node.name):
+                raise CannotShip(
+                    f"{cls.__name__}.{node.name} was replaced after the class's definition",
+                    remedy="write it in the class",
+                )
             raise CannotShip(
-                f"{cls.__name__}.{node.name} differs from its source in {unit.filename}",
-                remedy="import the module again; the file was changed, or the method replaced",
+                f"{unit.filename} was changed after it was imported: {cls.__name__}.{node.name} differs from it",
+                remedy="import it again",
             )
 
 

@@ -14,7 +14,7 @@ from types import CodeType, FunctionType
 from ..errors import CannotShip
 from . import repl
 from .code_object import compile_quietly, same_code
-from .source import DefinitionNode, Unit, typed_units, unit_of
+from .source import DefinitionNode, Unit, renew, typed_units, unit_of
 
 _KEPT = 1024
 _found: dict[tuple[str, CodeType], tuple[Unit, ast.Lambda]] = {}
@@ -32,7 +32,12 @@ def find_lambda(function: FunctionType) -> tuple[Unit, ast.Lambda]:
     if key not in _found:
         if len(_found) >= _KEPT:
             _found.clear()
-        _found[key] = _find(function)
+        try:
+            _found[key] = _find(function)
+        except CannotShip:
+            if not renew([key[0]]):
+                raise
+            _found[key] = _find(function)
     return _found[key]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 from collections.abc import Iterable
@@ -13,11 +14,22 @@ _ELSEWHERE = "put it in a file, a console cell or python -c"
 _WRITTEN = "write it as a class statement, or assign it to one name, in a file, a console cell or python -c"
 
 
-def no_source(cls: type, files: Iterable[str]) -> CannotShip:
-    """Return the refusal of a class without source, whose methods were compiled under these filenames."""
-    module = sys.modules.get(cls.__module__)
-    file = str(getattr(module, "__file__", None) or "")
-    what, remedy = _why(cls.__module__, file, next(iter(files), ""))
+def no_source(cls: type, files: Iterable[str], other: tuple[str, str] | None) -> CannotShip:
+    """Return the refusal of a class without source.
+
+    `files` are the filenames that its methods were compiled under; `other` is a file that defines a class of its name,
+    with the method that was replaced since, or "".
+    """
+    if other and other[1]:
+        return CannotShip(
+            f"{cls.__name__}.{other[1]} was replaced after the class's definition", remedy="write it in the class"
+        )
+    if other:
+        what, remedy = f"{other[0]} was changed after it was imported", "import it again"
+    else:
+        module = sys.modules.get(cls.__module__)
+        file = str(getattr(module, "__file__", None) or "")
+        what, remedy = _why(cls.__module__, file, next(iter(files), ""))
     return CannotShip(f"the class {cls.__name__} has no source that can be found: {what}", remedy=remedy)
 
 
@@ -26,6 +38,8 @@ def no_function_source(function: FunctionType) -> CannotShip:
     code = function.__code__
     file = str(function.__globals__.get("__file__") or "")
     what, remedy = _why(str(function.__module__), file, code.co_filename)
+    if linecache.getlines(code.co_filename):
+        what, remedy = f"{code.co_filename} was changed after it was imported", "import it again"
     return CannotShip(f"the function {function.__name__} has no source that fits it: {what}", remedy=remedy)
 
 
@@ -40,5 +54,5 @@ def _why(module: str, file: str, compiled: str) -> tuple[str, str]:
     if file.endswith(".pyc"):
         return f"its module {module} has only compiled code", f"put {os.path.basename(file)[:-1]} beside it"
     if file and not (compiled and compiled != file):
-        return f"no definition in {file} fits it (the file may have changed since its import)", _WRITTEN
+        return f"{file} does not define it", _WRITTEN
     return "it is in no file", _WRITTEN

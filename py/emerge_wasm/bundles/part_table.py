@@ -81,6 +81,13 @@ class PartTable:
             if wanted not in self._bound and scope.find(wanted) is not ABSENT:
                 self._resolve_soft(wanted, scope, part.name, part.future)
 
+    def forget(self, name: str) -> None:
+        """Take back what was added for a name that cannot travel: it may be one that the class does without."""
+        self._values.pop(name, None)
+        for key in [key for key, part in self.parts.items() if part.name == name and part.kind != "class"]:
+            del self.parts[key], self.names[key], self.lines[key]
+        self.effects.pop(name, None)
+
     def means(self, name: str, value: object) -> bool:
         """Tell whether a name is free in the bundle, or means this value there."""
         return self._values.get(name, value) is value

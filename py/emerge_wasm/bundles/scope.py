@@ -21,7 +21,7 @@ class Scope:
     """The names around one definition, innermost first, and the text that it stands in."""
 
     unit: Unit
-    namespace: dict[str, Any]
+    namespace: dict[str, Any] = field(repr=False)
     inner: list[dict[str, object]] = field(default_factory=list)
     around: str = ""  # the qualified name of the function that the definition stands in
 

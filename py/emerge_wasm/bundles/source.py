@@ -172,6 +172,7 @@ def unit_of(filename: str, namespace: dict[str, Any] | None = None) -> Unit | No
 
 @lru_cache(maxsize=UNITS_KEPT)
 def parse_unit(filename: str, text: str) -> Unit | None:
+    """Parse a text, None when it is empty or not Python; the texts used last are remembered."""
     if not text:
         return None
     text = text.replace("\r\n", "\n").replace("\r", "\n")

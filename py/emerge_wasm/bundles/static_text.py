@@ -12,6 +12,7 @@ from types import ModuleType
 
 from ..codec import encode
 from ..errors import EmergeError
+from ..shipment import ship
 from . import repl
 from .bound_name import Binding, Body, calls, function_bodies, module_bindings
 from .origin import absolute, is_installed
@@ -54,7 +55,7 @@ def bound(name: str, scope: Scope, last: bool = False) -> Iterator[tuple[Binding
     for unit in _units(name, scope):
         own = Scope(unit, scope.namespace)
         rows = module_bindings(unit).get(name, [])
-        anew = [index for index, row in enumerate(rows) if row.node in unit.tree.body and _is_anew(name, row)]
+        anew = [index for index, row in enumerate(rows) if row.node in unit.tree.body and _is_anew(name, row, own)]
         yield from ((row, own) for row in (rows[anew[-1] :] if last and anew else rows))
         for body in function_bodies(unit):
             if name in body.found and name not in body.own:
@@ -63,9 +64,16 @@ def bound(name: str, scope: Scope, last: bool = False) -> Iterator[tuple[Binding
             return
 
 
-def _is_anew(name: str, row: Binding) -> bool:
-    used = [child for source in row.sources for child in ast.walk(source)]
-    return row.whole and not any(isinstance(child, ast.Name) and child.id == name for child in used)
+def _is_anew(name: str, row: Binding, scope: Scope) -> bool:
+    """Tell whether a binding takes nothing of the value before it, but by `ship`."""
+    todo: list[ast.AST] = list(row.sources)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Name) and node.id == name:
+            return False
+        if not (isinstance(node, ast.Call) and resolve(node.func, scope, frozenset()) is ship):
+            todo += ast.iter_child_nodes(node)
+    return row.whole
 
 
 def _units(name: str, scope: Scope) -> Iterator[Unit]:
