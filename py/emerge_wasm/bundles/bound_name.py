@@ -130,7 +130,7 @@ def _bound_by(node: ast.stmt) -> Iterator[tuple[str, Binding]]:
             if isinstance(child, ast.NamedExpr):
                 yield child.target.id, Binding(node, (child.value,))
             elif isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute):
-                name = _root(child.func.value)
+                name = root_name(child.func.value)
                 if name:
                     yield name, Binding(node, (child,), whole=False)
 
@@ -169,13 +169,13 @@ def _targets(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, tuple[ast
         for one, its in zip(target.elts, values, strict=True):
             yield from _targets(one, its)
     else:
-        name = _root(target)
+        name = root_name(target)
         if name:
             keys = [child.slice for child in ast.walk(target) if isinstance(child, ast.Subscript)]
             yield name, (value, *keys), False
 
 
-def _root(node: ast.expr) -> str:
+def root_name(node: ast.expr) -> str:
     """Return the name at the bottom of `name.attribute[key]`, "" when there is none."""
     while isinstance(node, ast.Attribute | ast.Subscript):
         node = node.value

@@ -10,9 +10,11 @@ import ast
 import functools
 import os
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
+from collections import ChainMap, Counter, OrderedDict, defaultdict, deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, is_dataclass, replace
+from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType, SimpleNamespace
 
 from ..errors import CannotShip
 from ..shipment import ship
@@ -26,6 +28,7 @@ from .scope import ABSENT, Scope, class_scope, function_scope
 from .source import FunctionNode, Unit, unit_of
 from .static_text import (
     LocalNames,
+    annotated,
     arguments_of,
     bodies_around,
     bound,
@@ -43,6 +46,11 @@ from .static_text import (
 
 _MUTABLE = (list, dict, set, bytearray)
 _CHANGING = ("builtins.setattr", "builtins.dict.", "builtins.list.", "builtins.set.")
+_HOLDING = (
+    *(dict, list, tuple, set, frozenset, functools.partial, MappingProxyType, SimpleNamespace),
+    *(Counter, ChainMap, OrderedDict, deque, defaultdict),
+)
+"""What keeps what it is given, and calls none of it."""
 _CONSTRUCTED = ("__init__", "__new__", "__post_init__", "__call__")
 _FROM_HERE = frozenset({"__file__", "__path__", "__spec__", "__loader__", "__cached__"})
 
@@ -80,23 +88,27 @@ def foreign_argument(name: str, scope: Scope) -> Foreign | None:
     return None
 
 
-def is_shipped(name: str, scope: Scope) -> bool:
-    """Tell whether the value of a name was said to travel: a `ship(…)` is in the statement that binds it."""
-    sources = [source for binding, _ in bound(name, scope) for source in binding.sources]
-    found = [child.func for source in sources for child in ast.walk(source) if isinstance(child, ast.Call)]
-    return any(resolve(func, scope, frozenset()) is ship for func in found)
-
-
 class _Walk:
     """One walk over what a value is made of; nothing is looked at twice."""
 
     def __init__(self) -> None:
         self.seen: set[object] = set()
+        self.calling = False  # within a call, which may call what is given to it
 
     def is_new(self, *key: object) -> bool:
+        key = (*key, self.calling)
         new = key not in self.seen
         self.seen.add(key)
         return new
+
+    @contextmanager
+    def within_call(self, calls: bool = True) -> Iterator[None]:
+        """Look at functions too, for they may be called."""
+        before, self.calling = self.calling, self.calling or calls
+        try:
+            yield
+        finally:
+            self.calling = before
 
     def name(self, name: str, scope: Scope) -> Foreign | None:
         """Look at a name: at what it is, or at all that binds it."""
@@ -104,11 +116,14 @@ class _Walk:
         if not self.is_new(id(scope.unit), scope.around, name, first):
             return None
         value = scope.find(name)
-        if name in _FROM_HERE or isinstance(value, ModuleType):
+        if name in _FROM_HERE or (self.calling and isinstance(value, ModuleType)):
             return Foreign(scope.unit, None, f"{name}, which is of this machine")
         rows = list(bound(name, scope, last=first))
+        if isinstance(value, ModuleType):
+            return None
         if isinstance(value, type | FunctionType | BuiltinFunctionType | MethodType):
-            return self.callable(value, scope) or self.rows(name, [row for row in rows if not row[0].whole], scope)
+            found = self.callable(value, scope) if self.calling else None
+            return found or self.rows(name, [row for row in rows if not row[0].whole], scope)
         whole = [row for row, inner in rows if row.whole and not inner.around]
         written = written_value(name, whole[-1].node) if whole and (first or len(whole) == 1) else None
         if written is not None and is_written(value, written) is True:
@@ -141,8 +156,9 @@ class _Walk:
         if isinstance(node, ast.Import | ast.ImportFrom):
             return self.imports(name, node, scope)
         if isinstance(node, FunctionNode | ast.ClassDef):
-            return self.expression(node, scope, frozenset()) if not callable(scope.find(name)) else None
-        if not binding.whole and isinstance(node, ast.Expr | ast.Assign) and is_method_call(binding.sources):
+            with self.within_call():
+                return self.expression(node, scope, frozenset()) if not callable(scope.find(name)) else None
+        if not binding.whole and is_method_call(name, binding.sources):
             return self.change(name, binding.sources[0], scope)
         return self.any(binding.sources, scope, frozenset())
 
@@ -150,8 +166,9 @@ class _Walk:
         """Look at a method call that may change a value."""
         assert isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
         value = scope.find(name)
-        found = self.any(arguments_of(call), scope, frozenset())
-        return found or (None if type(value) in _MUTABLE else self.method(call.func, type(value), scope, called=True))
+        with self.within_call(type(value) not in _MUTABLE):
+            found = self.any(arguments_of(call), scope, frozenset())
+        return found or (None if type(value) in _MUTABLE else self.method(call.func, type(value), scope))
 
     def filled(self, call: ast.Call, index: int, scope: Scope) -> Foreign | None:
         """Look at a call that may change the value which is its argument of that index."""
@@ -220,7 +237,7 @@ class _Walk:
         if isinstance(node, ast.Await):
             return Foreign(scope.unit, node)
         if isinstance(node, FunctionNode | ast.Lambda):
-            return self.body(node, scope, local)
+            return self.body(node, scope, local) if self.calling else self.any([node.args], scope, local)
         if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
             local |= {
                 child.id for one in node.generators for child in ast.walk(one.target) if isinstance(child, ast.Name)
@@ -247,42 +264,44 @@ class _Walk:
         target = resolve(node.func, scope, local)
         if target is ship:
             return None
-        found = self.any(arguments_of(node), scope, local)
-        if found:
-            return found
+        with self.within_call(not _only_holds(target)):
+            found = self.any(arguments_of(node), scope, local)
+        with self.within_call():
+            return found or self.called(node, target, scope, local)
+
+    def called(self, node: ast.Call, target: object, scope: Scope, local: LocalNames) -> Foreign | None:
+        """Look at what is called."""
         if target is getattr and len(node.args) > 1 and isinstance(name := node.args[1], ast.Constant):
             read = ast.copy_location(ast.Attribute(node.args[0], str(name.value), ast.Load()), node)
             return self.wider(self.attribute(read, scope, local), node)
         if target is not ABSENT:
             return self.at(node, self.callable(target, scope), scope)
-        if isinstance(node.func, ast.Attribute):
-            return self.wider(self.attribute(node.func, scope, local, called=True), node)
         return self.wider(self.expression(node.func, scope, local), node)
 
-    def attribute(self, node: ast.Attribute, scope: Scope, local: LocalNames, called: bool = False) -> Foreign | None:
+    def attribute(self, node: ast.Attribute, scope: Scope, local: LocalNames) -> Foreign | None:
         owner = resolve(node.value, scope, local)
         value = resolve(node, scope, local)
         if isinstance(owner, ModuleType):
             if value is ABSENT:
                 return Foreign(scope.unit, node)
             if callable(value):
-                return self.at(node, self.callable(value, scope), scope)
+                return self.at(node, self.callable(value, scope), scope) if self.calling else None
             return self.at(node, self.imported(owner.__name__, node.attr, scope), scope)
         if isinstance(owner, type):
             return self.at(node, self.member(owner, node.attr, scope), scope)
         found = self.expression(node.value, scope, local)
         if found:
             return self.wider(found, node)
-        return self.method(node, kind_of(node.value, scope, local), scope, called)
+        return self.method(node, kind_of(node.value, scope, local), scope)
 
-    def method(self, node: ast.Attribute, kind: type | None, scope: Scope, called: bool) -> Foreign | None:
+    def method(self, node: ast.Attribute, kind: type | None, scope: Scope) -> Foreign | None:
         """Look at an attribute of a value, of which at most the type is known."""
         if kind is not None:
             return self.at(node, self.member(kind, node.attr, scope), scope)
         own = [body for body in function_bodies(scope.unit) if body.node.name == node.attr]
-        if called and not own and not is_plain_method(node.attr):
+        if self.calling and not own and not is_plain_method(node.attr) and not _is_field(node.attr, scope):
             return Foreign(scope.unit, node)
-        for body in own:
+        for body in own if self.calling or any(map(_is_property, own)) else ():
             if self.is_new(id(body.node)):
                 found = self.body(body.node, replace(scope, around=body.qualname.rpartition(".")[0]), frozenset())
                 if found:
@@ -303,7 +322,7 @@ class _Walk:
         if isinstance(bound, FunctionType) and not is_installed(bound.__module__):
             return self.function(bound, scope)
         instance = not isinstance(value, type | FunctionType) and is_pure(full_name(type(value)))
-        if instance or is_pure(full_name(value)):
+        if instance or is_pure(full_name(value)) or (isinstance(value, type) and value in _HOLDING):
             return None
         if isinstance(value, type) and value.__module__ == "types" and find_functional(value):
             return self.cls(value, scope)
@@ -317,7 +336,8 @@ class _Walk:
             unit, node = finder(function)
         except CannotShip as error:
             return Foreign(scope.unit, None, error.message)
-        return self.body(node, function_scope(function, unit, scope), frozenset())
+        with self.within_call():
+            return self.body(node, function_scope(function, unit, scope), frozenset())
 
     def cls(self, cls: type, scope: Scope) -> Foreign | None:
         """Look at what happens when a class is called."""
@@ -339,7 +359,8 @@ class _Walk:
                 for item in node.body
                 if not isinstance(item, FunctionNode | ast.ClassDef) or item.name in _CONSTRUCTED
             ]
-            problem = self.any(run, class_scope(cls, unit), local)
+            with self.within_call():
+                problem = self.any(run, class_scope(cls, unit), local)
         for base in (*cls.__mro__[1:], type(cls)):
             problem = problem or self.cls(base, scope)
         return problem
@@ -350,8 +371,10 @@ class _Walk:
         if owner is None or is_installed(owner.__module__):
             pure = owner is None or (is_plain_type(owner) and is_pure(f"{full_name(owner)}.{name}"))
             return None if pure else Foreign(scope.unit, None, f"{full_name(owner)}.{name}")
-        functions = list(functions_in(vars(owner)[name]))
-        for function in functions:
+        value = vars(owner)[name]
+        functions = list(functions_in(value))
+        runs = self.calling or isinstance(value, property | functools.cached_property)
+        for function in functions if runs else ():
             problem = self.function(function, scope) if not is_installed(function.__module__) else None
             if problem:
                 return problem
@@ -375,3 +398,24 @@ class _Walk:
         """Show the whole of `os.environ["X"]` where `os.environ` was found."""
         inner = getattr(node, "value", None) or getattr(node, "func", None)
         return replace(found, node=node) if found and found.node is not None and found.node is inner else found
+
+
+def _only_holds(target: object) -> bool:
+    """Tell whether a call keeps what it is given: it is of a container, or of a dataclass or named tuple."""
+    if target in _HOLDING if isinstance(target, type) else False:
+        return True
+    plain = isinstance(target, type) and (is_dataclass(target) or hasattr(target, "_fields"))
+    return plain and not hasattr(target, "__post_init__")
+
+
+def _is_property(body: Body) -> bool:
+    return any(ast.unparse(mark).endswith("property") for mark in body.node.decorator_list)
+
+
+def _is_field(name: str, scope: Scope) -> bool:
+    """Tell whether a class of the text declares a field of that name, or something sets it."""
+    nodes = [node for _, node in scope.unit.definitions if isinstance(node, ast.ClassDef)]
+    if any(name in bindings(node.body) or name in annotated(node) for node in nodes):
+        return True
+    stored = [child for child in ast.walk(scope.unit.tree) if isinstance(child, ast.Attribute) and child.attr == name]
+    return any(isinstance(child.ctx, ast.Store) for child in stored)

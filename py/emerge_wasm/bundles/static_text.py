@@ -14,7 +14,7 @@ from ..codec import encode
 from ..errors import EmergeError
 from ..shipment import ship
 from . import repl
-from .bound_name import Binding, Body, calls, function_bodies, module_bindings
+from .bound_name import Binding, Body, calls, function_bodies, module_bindings, root_name
 from .origin import absolute, is_installed
 from .scope import ABSENT, Scope
 from .source import Unit, first_line, parse_unit, typed_units, unit_of
@@ -25,6 +25,12 @@ LocalNames = frozenset[str]
 
 def arguments_of(node: ast.Call) -> list[ast.expr]:
     return [*node.args, *(item.value for item in node.keywords)]
+
+
+def annotated(node: ast.ClassDef) -> set[str]:
+    """Return the names of the fields that a class statement declares."""
+    items = [item.target for item in node.body if isinstance(item, ast.AnnAssign)]
+    return {target.id for target in items if isinstance(target, ast.Name)}
 
 
 def parts_of(node: ast.AST) -> Iterator[ast.AST]:
@@ -136,8 +142,15 @@ def is_written(value: object, written: ast.expr) -> bool | None:
         return None
 
 
-def is_method_call(sources: tuple[ast.expr, ...]) -> bool:
-    return len(sources) == 1 and isinstance(sources[0], ast.Call) and isinstance(sources[0].func, ast.Attribute)
+def is_method_call(name: str, sources: tuple[ast.expr, ...]) -> bool:
+    """Tell whether a binding is the call of a method of the name's value, which may change it."""
+    source = sources[0]
+    return (
+        len(sources) == 1
+        and isinstance(source, ast.Call)
+        and isinstance(source.func, ast.Attribute)
+        and (root_name(source.func.value) == name)
+    )
 
 
 def imported_object(name: str, node: ast.AST, scope: Scope) -> object:
