@@ -280,8 +280,9 @@ class Operations(Protocol):
         ...
 
     @operation("code", "r")
-    async def code(self, path: str, method: str = "", version: int = 0, as_of: str = "") -> str:
-        """The source of the class (with what it needs), or of one method."""
+    async def code(self, path: str, method: str = "", version: int = 0, as_of: str = "", bundle: bool = False) -> str:
+        """The source of the class (with what it needs), or of one method. With `bundle`, all that its bundle and those
+        it requires hold: modules, import lines, constants with their values, every piece of source."""
         ...
 
     @operation("code")

@@ -146,6 +146,34 @@ def test_a_constant_that_another_module_sets(module: Make, around: str) -> None:
         capture(source.Item)
 
 
+def test_what_methods_do_with_a_value_is_not_where_it_comes_from(module: Make, around: str) -> None:
+    text = "import logging, os\nX = {'a': save}\nLOG = logging.getLogger(__name__)\nN = ' '\n"
+    method = "        LOG.info(os.getenv('SECRET'), N.join(os.environ))\n        return X['a'](N)\n"
+    source = module(
+        HEAD + "def save(x):\n    return open(x)\n" + text + ITEM.format("", "0").replace("        return 0\n", method)
+    )
+    assert capture(source.Item)
+
+
+def test_what_a_script_has_not_reached_does_not_count(around: str, tmp_path: Path) -> None:
+    text = HEAD + "import os\nfrom emerge_wasm import ship\nX = os.getenv('SECRET')\n" + ITEM.format("", "X")
+    text += "check(Item)\nX = ship(X)\n" + ITEM.format("", "X") + "check(Item)\n"
+    said: list[str] = []
+
+    def check(cls: type) -> None:
+        try:
+            said.append(capture(cls)[-1].class_name)
+        except CannotShip as error:
+            said.append(error.message.partition(", whose ")[0].rpartition(": ")[2])
+
+    path = tmp_path / "script.py"
+    path.write_text(text)
+    module = ModuleType("script")
+    vars(module).update(__file__=str(path), check=check)
+    exec(compile(text, str(path), "exec"), vars(module))
+    assert said == ["Item uses X", "Item"]
+
+
 def test_locals_of_a_function(module: Make, around: str) -> None:
     inner = (
         "    @dataclass\n    class Item(EmergeFile):\n        def do_(self):\n            return key\n    return Item\n"

@@ -292,6 +292,9 @@ async def code_is_shown_without_running_it(client: Client) -> None:
     assert (await client.code("/inventory/w", "gross")).strip().startswith("def gross")
     assert "One line of stock." in await client.help("/inventory/w")
     await refused(client.code("/inventory/w", "nothing"), NotFound, "nothing")
+    everything = await client.code("/inventory/w", bundle=True)
+    assert "class Item(EmergeFile)" in everything and "\nRATE = 1.2\n" in everything and "# module: " in everything
+    await refused(client.code("/inventory/w", "gross", bundle=True), Invalid, "whole")
     await client.store(EmergeFile(name="plain"))
     await refused(client.methods("/plain"), Invalid, "no class")
 

@@ -7,6 +7,7 @@ parsing and describing never do. Nothing is shipped as bytecode.
 from __future__ import annotations
 
 from .bundle import Bundle, parse
+from .bundle_text import bundle_text
 from .capture_class import capture
 from .description import describe, help_of, merge_rules, source_of
 from .load_class import load
@@ -15,6 +16,7 @@ from .source import keep_source
 
 __all__ = [
     "Bundle",
+    "bundle_text",
     "capture",
     "describe",
     "help_of",

@@ -104,7 +104,7 @@ class Collector(PartTable):
 
     def _cut(self, name: str, unit: Unit, node: ast.stmt) -> str:
         if awaits(node):
-            raise self.refusal(f"{name} awaits while it is defined", "await before, and use the value by a name")
+            raise self.refusal(f"{name} awaits while it is defined", "await before: value = ship(await …)")
         return unit.cut(node)
 
     def check_imports(self, name: str, text: str, scope: Scope) -> None:

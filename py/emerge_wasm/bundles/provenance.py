@@ -44,7 +44,7 @@ from .static_text import (
     written_value,
 )
 
-_MUTABLE = (list, dict, set, bytearray)
+_MUTABLE = (list, dict, set, bytearray, deque)
 _CHANGING = ("builtins.setattr", "builtins.dict.", "builtins.list.", "builtins.set.")
 _HOLDING = (
     *(dict, list, tuple, set, frozenset, functools.partial, MappingProxyType, SimpleNamespace),
@@ -166,9 +166,11 @@ class _Walk:
         """Look at a method call that may change a value."""
         assert isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)
         value = scope.find(name)
+        if not isinstance(value, (*_MUTABLE, tuple)) and is_installed(type(value).__module__):
+            return None  # a number, a text, a logger: none of its methods gives it a value to ship
         with self.within_call(type(value) not in _MUTABLE):
             found = self.any(arguments_of(call), scope, frozenset())
-        return found or (None if type(value) in _MUTABLE else self.method(call.func, type(value), scope))
+        return found or (None if isinstance(value, (*_MUTABLE, tuple)) else self.method(call.func, type(value), scope))
 
     def filled(self, call: ast.Call, index: int, scope: Scope) -> Foreign | None:
         """Look at a call that may change the value which is its argument of that index."""

@@ -8,7 +8,7 @@ import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from ..codec import encode
 from ..errors import EmergeError
@@ -61,6 +61,8 @@ def bound(name: str, scope: Scope, last: bool = False) -> Iterator[tuple[Binding
     for unit in _units(name, scope):
         own = Scope(unit, scope.namespace)
         rows = module_bindings(unit).get(name, [])
+        if last:
+            rows = _run_rows(rows, unit, scope.namespace)
         anew = [index for index, row in enumerate(rows) if row.node in unit.tree.body and _is_anew(name, row, own)]
         yield from ((row, own) for row in (rows[anew[-1] :] if last and anew else rows))
         for body in function_bodies(unit):
@@ -68,6 +70,19 @@ def bound(name: str, scope: Scope, last: bool = False) -> Iterator[tuple[Binding
                 yield from ((row, replace(own, around=body.qualname)) for row in body.found[name])
         if last and anew:
             return
+
+
+def _run_rows(rows: list[Binding], unit: Unit, namespace: dict[str, object]) -> list[Binding]:
+    """Return the bindings that have run, where the text is running now, as a script is that stores an object."""
+    for frame in sys._current_frames().values():
+        around: FrameType | None = frame
+        while around is not None:
+            code, line = around.f_code, around.f_lineno
+            if code.co_name == "<module>" and code.co_filename == unit.filename and around.f_globals is namespace:
+                late = [node for node in unit.tree.body if node.lineno > line]
+                return [row for row in rows if row.node not in late]
+            around = around.f_back
+    return rows
 
 
 def _is_anew(name: str, row: Binding, scope: Scope) -> bool:

@@ -31,10 +31,11 @@ def methods(session: Session, path: str, version: int, as_of: str | None) -> Non
 @click.argument("method", default="")
 @version_option
 @as_of_option
+@click.option("--bundle", is_flag=True, help="Print all that was shipped with the class, values of constants too.")
 @pass_session
-def code(session: Session, path: str, method: str, version: int, as_of: str | None) -> None:
+def code(session: Session, path: str, method: str, version: int, as_of: str | None, bundle: bool) -> None:
     """Print the source of an object's class, or of one method."""
-    source = session.fs.code(path, method, version, as_of)
+    source = session.fs.code(path, method, version, as_of, bundle)
     print_json(source) if session.json else click.echo(source.rstrip("\n"))
 
 

@@ -154,9 +154,11 @@ class ReadOperations(ClassLoader):
         """The documentation of an object's class, or of one method."""
         return await self.remote.help(path, method, version, moment_text(as_of))
 
-    async def code(self, path: str, method: str = "", version: int = 0, as_of: AsOf = None) -> str:
-        """The source of an object's class, or of one method."""
-        return await self.remote.code(path, method, version, moment_text(as_of))
+    async def code(
+        self, path: str, method: str = "", version: int = 0, as_of: AsOf = None, bundle: bool = False
+    ) -> str:
+        """The source of an object's class, or of one method; with `bundle`, all that was shipped with the class."""
+        return await self.remote.code(path, method, version, moment_text(as_of), bundle)
 
     # --- versions and changes
     async def versions(self, path: str, before: int = 0, limit: int = 100, as_of: AsOf = None) -> VersionRows:

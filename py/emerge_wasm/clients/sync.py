@@ -248,9 +248,9 @@ class SyncClient(SyncSession):
         """The documentation of an object's class, or of one method."""
         return self._wait(lambda client: client.help(path, method, version, as_of))
 
-    def code(self, path: str, method: str = "", version: int = 0, as_of: AsOf = None) -> str:
-        """The source of an object's class, or of one method."""
-        return self._wait(lambda client: client.code(path, method, version, as_of))
+    def code(self, path: str, method: str = "", version: int = 0, as_of: AsOf = None, bundle: bool = False) -> str:
+        """The source of an object's class, or of one method; with `bundle`, all that was shipped with the class."""
+        return self._wait(lambda client: client.code(path, method, version, as_of, bundle))
 
     def versions(self, path: str, before: int = 0, limit: int = 100, as_of: AsOf = None) -> VersionRows:
         """The versions of an object, newest first: pointers' maps with `author` and `operation`."""

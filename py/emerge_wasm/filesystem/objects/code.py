@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...bundles import Bundle, describe, help_of, parse, source_of
+from ...bundles import Bundle, bundle_text, describe, help_of, parse, source_of
 from ...errors import Invalid, LimitExceeded, NotFound
 from ...operations import Context, Names
 from ...results import MethodRows
@@ -39,9 +39,11 @@ async def help_text(core: Core, context: Context, path: str, method: str, versio
     return help_of(bundle, found.get, method)
 
 
-async def code(core: Core, context: Context, path: str, method: str, version: int, as_of: str) -> str:
-    bundle, found = await _find_bundle(core, context, path, version, as_of)
-    return source_of(bundle, found.get, method)
+async def code(core: Core, context: Context, path: str, method: str, version: int, as_of: str, bundle: bool) -> str:
+    own, found = await _find_bundle(core, context, path, version, as_of)
+    if bundle and method:
+        raise Invalid("a bundle is shown whole", path=path, remedy="ask for a method, or for the bundle")
+    return bundle_text(own, found.get) if bundle else source_of(own, found.get, method)
 
 
 async def classes(core: Core, context: Context, hashes: Names) -> dict[str, bytes]:
