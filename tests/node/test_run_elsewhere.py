@@ -13,6 +13,7 @@ import pytest_asyncio
 import shapely
 
 from emerge_wasm import EmergeFile, ExecutionFailed, LimitExceeded, PermissionDenied, Unavailable
+from emerge_wasm.bundles.bundle import Bundle, Content, SourcePart
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
@@ -137,3 +138,18 @@ async def test_where_nobody_has_it_each_node_is_named(holder: Client) -> None:
     )
     assert "b has not loaded iniconfig; c runs no code" in str(caught.value)
     assert "--preload iniconfig" in (caught.value.remedy or "") and caught.value.details["packages"] == ["iniconfig"]
+
+
+async def test_who_has_which_python_is_told(holder: Client) -> None:
+    part = SourcePart("class", "Box", "class Box[T](EmergeFile):\n    def f(self) -> T: ...", False)
+    made = Bundle.of(
+        Content("Box", imports=("from emerge_wasm import EmergeFile",), parts=(part,), module="m", grammar=(3, 99))
+    )
+    state = (await holder.remote.getobject("/surveys/plain"))["state"]
+    await holder.remote.store("/boxes/one", state, "Box", made.hash, 0, "file", "", {made.hash: made.data})
+    with pytest.raises(Unavailable, match=r"b has Python 3\.\d+; c runs no code") as raised:
+        await holder.run("/boxes/one", "f")
+    assert raised.value.message.startswith("the class Box cannot be loaded by Python 3.")
+    found = await holder.search(lambda o: o.f() == 1, "/boxes")
+    assert (len(found), found.errors["count"]) == (0, 1)
+    assert "cannot be loaded by Python 3." in found.errors["first"][0]["error"]

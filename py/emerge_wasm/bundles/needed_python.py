@@ -60,8 +60,8 @@ def stored_on_older(bundle: Bundle, have: Grammar) -> str:
     """Return the warning for a class that was stored where its code cannot run."""
     _, why = why_newer(bundle, have)
     return (
-        f"the class {bundle.class_name} was stored, but its methods cannot run there: {why}, and the node has Python "
-        f"{version_text(have)}"
+        f"the class {bundle.class_name} was stored, but the node has Python {version_text(have)} and cannot run its "
+        f"methods: {why}"
     )
 
 

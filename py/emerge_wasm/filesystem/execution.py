@@ -14,7 +14,7 @@ from .runner import EvaluateCall, EvaluateOutcome, Host, RunCall, Runner, RunOut
 
 
 class OtherRunners(Protocol):
-    """The runners of other nodes, for code that this one's cannot run because packages are missing.
+    """The runners of other nodes, for code that this one's cannot run because packages, or a newer Python, are missing.
 
     Both methods raise an Unavailable that says more than `refused`, the own runner's error, when no other can.
     """
@@ -38,7 +38,7 @@ class CodeExecution:
     async def run(
         self, runner: Runner, call: RunCall, host: Host, context: Context, place: AbstractAsyncContextManager[None]
     ) -> RunOutcome:
-        """Run a call here, where it takes a `place`, or where the packages are that are missing here.
+        """Run a call here, where it takes a `place`, or where what is missing here is there.
 
         Raises as `Runner.run` does.
         """
@@ -46,25 +46,25 @@ class CodeExecution:
             async with place:
                 return await runner.run(call, host)
         except Unavailable as error:
-            if self.others is None or not lacks_packages(error):
+            if self.others is None or not is_lacking(error):
                 raise
             refused = error
         return await self.others.run(call, context, refused, host.write)
 
     async def evaluate(self, runner: Runner, call: EvaluateCall, context: Context) -> EvaluateOutcome:
-        """Evaluate an expression here, or where the packages are that are missing here."""
+        """Evaluate an expression here, or where what is missing here is there."""
         try:
             return await runner.evaluate(call)
         except Unavailable as error:
-            if self.others is None or not lacks_packages(error):
+            if self.others is None or not is_lacking(error):
                 raise
             refused = error
         return await self.others.evaluate(call, context, refused)
 
 
-def lacks_packages(error: Unavailable) -> bool:
-    """Tell whether a runner refused code because of packages that it has not loaded; `details` name them."""
-    return bool(error.details.get("packages"))
+def is_lacking(error: Unavailable) -> bool:
+    """Tell whether a runner refused code for what it lacks: packages, or a newer Python; `details` name them."""
+    return bool(error.details.get("packages") or error.details.get("python"))
 
 
 def packages_of(core: Core) -> dict[str, str]:

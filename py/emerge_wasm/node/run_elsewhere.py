@@ -1,4 +1,4 @@
-"""Runs code on another node of the cluster, one that has loaded the packages which it needs.
+"""Runs code on another node of the cluster, one that has loaded the packages, or has the Python, which it needs.
 
 The object stays where it is: its state and its class go to the other node and what the method changed comes back. Every
 node says in `hello` which packages its code may import; that does not change while its process lives.
@@ -10,10 +10,11 @@ import logging
 from collections.abc import Callable, Collection
 from contextlib import aclosing
 
+from ..bundles.needed_python import version_of, version_text
 from ..cluster.membership import Cluster
 from ..cluster.peer import Identity
 from ..errors import EmergeError, Unavailable
-from ..filesystem.execution import lacks_packages
+from ..filesystem.execution import is_lacking
 from ..filesystem.runner import EvaluateCall, EvaluateOutcome, RunCall, RunOutcome
 from ..operations import Context
 from ..results import NodeInfo
@@ -45,7 +46,7 @@ class RunElsewhere:
             try:
                 return await self._run(node, args, context, tell)
             except Unavailable as error:
-                if not lacks_packages(error):
+                if not is_lacking(error):
                     raise
         raise await self._nobody(refused)
 
@@ -69,17 +70,16 @@ class RunElsewhere:
             try:
                 done = await self._forwarder.ask(node, "_evaluate_part", args, context)
             except Unavailable as error:
-                if not lacks_packages(error):
+                if not is_lacking(error):
                     raise
             else:
                 return EvaluateOutcome(done["values"], dict(done["errors"]))
         raise await self._nobody(refused)
 
     async def _able(self, refused: Unavailable) -> list[Identity]:
-        """Return the nodes that run code and have the packages which are missing here."""
-        missing: Collection[str] = refused.details["packages"]
+        """Return the nodes that run code and have the packages, or the Python, which are missing here."""
         known = [(node, await self._ask(node)) for node in self._cluster.peers()]
-        return [node for node, info in known if info and info["runs"] and set(missing) <= set(info["packages"])]
+        return [node for node, info in known if info and info["runs"] and not _absent(info, refused)]
 
     async def _ask(self, node: Identity) -> NodeInfo | None:
         """Return what a node says of itself; None when it does not answer, or is of an Emerge that does not say it."""
@@ -98,20 +98,28 @@ class RunElsewhere:
         return self._known[node.uuid]
 
     async def _nobody(self, refused: Unavailable) -> Unavailable:
-        """Return the error for code that no node can run; it says which package each node lacks."""
-        missing: list[str] = list(refused.details["packages"])
+        """Return the error for code that no node can run; it says what each node lacks."""
         peers = self._cluster.peers()
         if peers:
-            said = [await self._tell(node, missing) for node in peers]
+            said = [await self._tell(node, refused) for node in peers]
             refused.message += f", and no other node can run it: {'; '.join(said)}"
             refused.remedy = f"{refused.remedy}, here or on another node"
         return refused
 
-    async def _tell(self, node: Identity, missing: list[str]) -> str:
+    async def _tell(self, node: Identity, refused: Unavailable) -> str:
         info = await self._ask(node)
         if info is None:
             return f"{node.node} does not answer"
         if not info["runs"]:
             return f"{node.node} runs no code"
-        absent = [name for name in missing if name not in info["packages"]]
-        return f"{node.node} has not loaded {', '.join(absent)}" if absent else f"{node.node} lacks others"
+        absent = _absent(info, refused)
+        return f"{node.node} {absent}" if absent else f"{node.node} lacks others"
+
+
+def _absent(info: NodeInfo, refused: Unavailable) -> str:
+    """Say what a node lacks of what code was refused for, "" for nothing."""
+    if version_of(info["python"]) < version_of(refused.details.get("python", "")):
+        return f"has Python {version_text(version_of(info['python']))}"
+    missing: Collection[str] = refused.details.get("packages", ())
+    absent = [name for name in missing if name not in info["packages"]]
+    return f"has not loaded {', '.join(absent)}" if absent else ""

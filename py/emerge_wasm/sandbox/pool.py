@@ -22,6 +22,7 @@ from .host_session import HostSession
 from .package_check import PackageCheck
 from .probe.target import AttackTarget
 from .process import WorkerProcess
+from .python_check import check_pythons
 from .reply import read_probe, read_run, read_values
 from .settings import BASIC, LAYERS, WorkerSettings
 from .worker_pool import WorkerKey, WorkerLifetime, WorkerPool, describe_missing
@@ -186,6 +187,7 @@ class Pool:
                 path=path,
                 remedy=f"{self.hint}get the object and run its method there",
             )
+        check_pythons(bundles, path)
         if not self.unsafe and self.forkserver.packages:
             self._packages.check(bundles, self.forkserver.packages, path)
 

@@ -16,7 +16,7 @@ from ...errors import EmergeError, ExecutionFailed, Invalid, NotFound, Unavailab
 from ...operations import Wire
 from ...query.shape import Shape, known_shape, shape_of
 from ..core import Core
-from ..execution import EXECUTION
+from ..execution import EXECUTION, is_lacking
 from ..runner import EvaluateCall, EvaluateOutcome, Runner
 from .candidate import Candidate
 
@@ -127,7 +127,7 @@ _LIMITS = frozenset({"memory", "output", "processor time", "wall time"})
 def _may_be_theirs(error: EmergeError) -> bool:
     """Whether loading a class, rather than the expression or the sandbox's state, may have caused an error."""
     if isinstance(error, Unavailable):
-        return bool(error.details.get("packages"))
+        return is_lacking(error)
     return isinstance(error, ExecutionFailed | Invalid) or error.details.get("limit") in _LIMITS
 
 
