@@ -15,6 +15,8 @@ NAME_LIMIT = 255
 BYTES_LIMIT = 960
 """Bytes of a name in UTF-8: with the 41 that the longest key of a name has besides, every engine can hold it."""
 DEPTH_LIMIT = 64
+NORMALISED = 4
+"""Characters that NFC can make one of."""
 
 
 def check_name(name: str) -> str:
@@ -57,6 +59,38 @@ def split_path(path: str) -> tuple[str, ...]:
         return tuple(check_name(name) for name in names)
     except Invalid as error:
         raise Invalid(f"{error.message}, in the path {path[:80]!r}", path=path[:200], remedy=error.remedy) from None
+
+
+def split_properties(path: str) -> list[tuple[str, list[str]]]:
+    """Return every split of a path into an object's path and properties, longest name first: names may hold dots.
+
+    The limits of a name hold for the name alone, whatever properties follow. Raises Invalid when no split is a path.
+    """
+    if not isinstance(path, str) or not path.strip("/") or not path.startswith("/"):
+        split_path(path)
+        return [(path, [])]
+    directory, _, last = path.removesuffix("/").rpartition("/")
+    above = split_path(directory + "/")
+    parts = last.split(".")
+    first = max((number for number, part in enumerate(parts, 1) if not part), default=1)  # a property has a name
+    found: list[tuple[str, list[str]]] = []
+    for cut in range(first, len(parts) + 1):
+        name = ".".join(parts[:cut])
+        if len(name) > NORMALISED * NAME_LIMIT:
+            break
+        if _is_name(name):
+            found.append((join_path(*above, name), parts[cut:]))
+    if not found:
+        split_path(f"{directory}/{'.'.join(parts[:first])}")  # says what is wrong with the shortest
+    return found[::-1]
+
+
+def _is_name(name: str) -> bool:
+    try:
+        check_name(name)
+    except Invalid:
+        return False
+    return True
 
 
 def join_path(*names: str) -> str:

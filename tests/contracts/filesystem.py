@@ -121,6 +121,19 @@ async def stores_and_reads_an_object(client: Client) -> None:
 
 
 @scenario
+async def reads_properties_of_objects_with_any_name(client: Client) -> None:
+    names = ["n" * 255, "é" * 255, "u\u0308" * 255, "a.b" * 85, "日" * 255, "x", "v1.2", ".hidden", "a" * 254 + "."]
+    await client.storeall([EmergeFile(name=name, path="/long/er", data={"k": [1, {"deep": "yes"}]}) for name in names])
+    for name in names:
+        assert await client.cat(f"/long/er/{name}.data.k.1.deep") == "yes", name
+        assert await client.cat(f"/long/er/{name}") == {"data": {"k": [1, {"deep": "yes"}]}, "id": ""}, name
+        await refused(client.cat(f"/long/er/{name}.data.none"), NotFound, "has no 'none'")
+        await refused(client.cat(f"/long/er/{name}." + "far." * 100 + "off"), NotFound, "far")
+    await refused(client.cat(f"/long/er/{'n' * 256}.data"), Invalid, "256 characters")
+    await refused(client.cat(f"/long/er/{'n' * 250}.data.k"), NotFound, "nothing at")
+
+
+@scenario
 async def keeps_every_plain_type(client: Client) -> None:
     values = [None, True, 2**80, 1.5, "ünï", b"\0\xff", [1, [2]], {"a": 1}, {1: "one"}, (1, 2), {3}, Decimal("1.10")]
     values += [datetime(2026, 1, 2, 3, 4, 5, 6, UTC), complex(1, 2)]

@@ -7,7 +7,7 @@ from ..filesystem import Filesystem
 from ..filesystem.tree.find import find_place, find_places, locate, name
 from ..objects import DIRECTORY
 from ..operations import Arguments, find_operation
-from ..paths import child_path
+from ..paths import child_path, split_properties
 
 PATHS = frozenset({"path", "source", "target", "first", "second"})
 """The names of parameters that are paths."""
@@ -32,10 +32,7 @@ def readings(path: str, operation: str) -> list[str]:
     """
     if operation != "cat":
         return [path]
-    directory, _, last = path.rpartition("/")
-    parts = last.split(".")
-    names = [".".join(parts[:cut]) for cut in range(len(parts), 0, -1)]
-    return [f"{directory}/{each}" for each in names if each]
+    return [object_path for object_path, _ in split_properties(path)]
 
 
 async def held(filesystem: Filesystem, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:

@@ -12,7 +12,7 @@ from ...bundles import parse
 from ...codec import Record, Reference, bundles_in, decode
 from ...errors import Invalid, NotFound
 from ...operations import Context
-from ...paths import child_path, join_path, split_path
+from ...paths import child_path, split_properties
 from ...results import ObjectPage, ObjectRow, PointerRow, VersionRows
 from ...store import keys_of, prefix_end
 from ..core import Core
@@ -63,7 +63,7 @@ def _fitting(entries: list[Entry]) -> list[Entry]:
 
 async def cat(core: Core, context: Context, path: str, version: int, as_of: str) -> object:
     """Return the state at `path`, or else a property of the object at the longest prefix before a dot that exists."""
-    ways = readings(path)
+    ways = split_properties(path)
     for object_path, properties in ways:
         if len(ways) > 1 and not await _is_there(core, object_path, as_of):
             continue
@@ -81,17 +81,6 @@ async def _is_there(core: Core, path: str, as_of: str) -> bool:
     except Invalid:  # not a uuid of the registry
         return False
     return (await (find_at(core, names, moment) if moment else find_place(core, names))).raw is not None
-
-
-def readings(path: str) -> list[tuple[str, list[str]]]:
-    """Return every split of a path into an object's path and properties, longest name first: names may hold dots."""
-    names = split_path(path)
-    if not names:
-        return [(path, [])]
-    parts = names[-1].split(".")
-    cuts = range(len(parts), 0, -1)
-    ways = [(".".join(parts[:cut]), parts[cut:]) for cut in cuts]
-    return [(join_path(*names[:-1], last), properties) for last, properties in ways if last and all(properties)]
 
 
 async def _reach(core: Core, context: Context, value: object, properties: list[str], path: str, as_of: str) -> object:
