@@ -294,6 +294,7 @@ class Operations(Protocol):
     @operation("versions", "r")
     async def versions(self, path: str, before: int = 0, limit: int = 100, as_of: str = "") -> VersionRows:
         """The versions of an object, newest first: pointers with `author` and `operation`. `before`: older only.
+        As many as `limit` may not be all: ask again, before the last of them.
 
         With `as_of`, those of what was at the path then, also when it was removed since.
         """

@@ -130,7 +130,7 @@ async def reads_properties_of_objects_with_any_name(client: Client) -> None:
         await refused(client.cat(f"/long/er/{name}.data.none"), NotFound, "has no 'none'")
         await refused(client.cat(f"/long/er/{name}." + "far." * 100 + "off"), NotFound, "far")
     await refused(client.cat(f"/long/er/{'n' * 256}.data"), Invalid, "256 characters")
-    await refused(client.cat(f"/long/er/{'n' * 250}.data.k"), NotFound, "nothing at")
+    await refused(client.cat(f"/long/er/{'n' * 250}.data.k"), NotFound, "nothing is at")
 
 
 @scenario

@@ -230,6 +230,11 @@ async def a_directory_says_which_versions_are_kept(client: Client) -> None:
         await client.mv("/kept/here/w", "/kept/here/v")
     await client.update("/kept/here/v", quantity=7)
     assert len(await client.versions("/kept/here/v")) <= 4
+    kept = await client.versions("/kept/here/v")
+    assert (kept.cut, kept.gone) == (False, kept[-1]["version"] - 1) and kept.gone > 0
+    part = await client.versions("/kept/here/v", limit=2)
+    assert part.cut and part.gone == 0 and [*part, *await client.versions("/kept/here/v", part.before)] == kept
+    assert not (await client.versions("/kept/here/v", limit=len(kept))).cut
     assert await client.cat("/kept/here/v.quantity") == 7
     await refused(client.cat("/kept/here/v", 2), NotFound, "version 2")
     assert await client.retain("/kept/here", "30 days") == "30 days"

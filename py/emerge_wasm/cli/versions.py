@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import click
 
+from ..clients.reads import VersionHistory
 from .session import Session, as_of_option, pass_session, version_option
 from .show import date_text, print_json, print_table, print_value, show_value, size_text
 
 
 @click.command()
 @click.argument("path")
+@click.option("--before", type=click.IntRange(0), default=0, help="Only versions older than this one.")
+@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="At most so many.")
 @as_of_option
 @pass_session
-def versions(session: Session, path: str, as_of: str | None) -> None:
+def versions(session: Session, path: str, before: int, limit: int, as_of: str | None) -> None:
     """List an object's versions, newest first."""
-    rows = session.fs.versions(path, as_of=as_of)
+    rows = session.fs.versions(path, before, limit, as_of)
+    _tell(rows)
     if session.json:
         print_json(rows)
         return
@@ -23,6 +27,14 @@ def versions(session: Session, path: str, as_of: str | None) -> None:
         for r in rows
     ]
     print_table(cells, right=(0,))
+
+
+def _tell(rows: VersionHistory) -> None:
+    """Say, beside the table, what is not in it."""
+    if rows.cut:
+        click.echo(f"there are older versions: --before {rows.before}", err=True)
+    elif rows.gone:
+        click.echo(f"{rows.gone} older version{'s are' if rows.gone > 1 else ' is'} no longer kept", err=True)
 
 
 @click.command()

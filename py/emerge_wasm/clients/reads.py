@@ -9,7 +9,7 @@ from ..codec import Reference
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, NotFound
 from ..objects import EmergeDirectory, EmergeObject, Pointer
 from ..paths import child_path
-from ..results import ChangePage, ChangeRow, MethodRows, ObjectRow, SearchError, VersionDiff, VersionRows
+from ..results import ChangePage, ChangeRow, MethodRows, ObjectRow, SearchError, VersionDiff, VersionRow, VersionRows
 from .class_loader import ClassLoader, metadata_of, set_metadata
 from .operations import PAGE, AsOf, moment_text
 from .remote import ending
@@ -30,6 +30,20 @@ class Listing(list[Pointer]):
     def __init__(self, pointers: list[Pointer], cursor: str = "") -> None:
         super().__init__(pointers)
         self.cursor = cursor
+
+
+class VersionHistory(list[VersionRow]):
+    """Versions of an object, the newest first.
+
+    `cut`: there are older ones; `before` is the number to ask for them with. `gone`: how many older ones are no longer
+    kept (see `retain`), where it is not cut.
+    """
+
+    def __init__(self, rows: VersionRows, cut: bool = False) -> None:
+        super().__init__(rows)
+        self.cut = cut
+        self.before = rows[-1]["version"] if cut else 0
+        self.gone = rows[-1]["version"] - 1 if rows and not cut else 0
 
 
 class ReadOperations(ClassLoader):
@@ -161,9 +175,16 @@ class ReadOperations(ClassLoader):
         return await self.remote.code(path, method, version, moment_text(as_of), bundle)
 
     # --- versions and changes
-    async def versions(self, path: str, before: int = 0, limit: int = 100, as_of: AsOf = None) -> VersionRows:
-        """The versions of an object, newest first: pointers' maps with `author` and `operation`."""
-        return await self.remote.versions(path, before, limit, moment_text(as_of))
+    async def versions(self, path: str, before: int = 0, limit: int = 100, as_of: AsOf = None) -> VersionHistory:
+        """The versions of an object, newest first: pointers' maps with `author` and `operation`; at most `limit`.
+
+        `cut` says whether there are older ones, which `before=found.before` gives, `gone` how many are no longer kept.
+        """
+        moment = moment_text(as_of)
+        rows = await self.remote.versions(path, before, limit, moment)
+        more = rows[-1]["version"] > 1 and len(rows) >= limit if rows else False
+        older = await self.remote.versions(path, rows[-1]["version"], 1, moment) if more else []
+        return VersionHistory(rows, bool(older))
 
     async def diff(self, path: str, before: int, after: int = 0) -> VersionDiff:
         """{"before", "after", "fields": [{"field", "before", "after"}…]}: what differs between two versions (0: the

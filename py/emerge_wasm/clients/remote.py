@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from ..codec import native
 from ..errors import Invalid
 from ..operations import TABLE, Operation, Operations, Transport, Wire
-from ..paths import split_path
+from ..paths import split_path, split_properties
 from .fork import renew_in_child
 
 T = TypeVar("T")
@@ -108,4 +108,4 @@ def _check_paths(row: Operation, args: tuple[Any, ...]) -> None:
     """
     for parameter, value in zip(row.parameters, args, strict=False):
         if parameter.name in _PATHS:
-            split_path(value)
+            split_properties(value) if row.name == "cat" else split_path(value)

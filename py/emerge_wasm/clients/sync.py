@@ -28,13 +28,12 @@ from ..results import (
     SearchPage,
     TransactionInfo,
     VersionDiff,
-    VersionRows,
 )
 from . import archive, exchange
 from .class_loader import Bundles
 from .operations import AsOf
 from .proxy import SyncProxy, open_proxy
-from .reads import Listing
+from .reads import Listing, VersionHistory
 from .searches import Aggregation, Explanation, FieldNames, GroupRows, ObjectCount, SearchPredicate, SearchResult
 from .sync_session import SyncSession, SyncTransaction
 
@@ -252,8 +251,11 @@ class SyncClient(SyncSession):
         """The source of an object's class, or of one method; with `bundle`, all that was shipped with the class."""
         return self._wait(lambda client: client.code(path, method, version, as_of, bundle))
 
-    def versions(self, path: str, before: int = 0, limit: int = 100, as_of: AsOf = None) -> VersionRows:
-        """The versions of an object, newest first: pointers' maps with `author` and `operation`."""
+    def versions(self, path: str, before: int = 0, limit: int = 100, as_of: AsOf = None) -> VersionHistory:
+        """The versions of an object, newest first: pointers' maps with `author` and `operation`; at most `limit`.
+
+        `cut` says whether there are older ones, which `before=found.before` gives, `gone` how many are no longer kept.
+        """
         return self._wait(lambda client: client.versions(path, before, limit, as_of))
 
     def diff(self, path: str, before: int, after: int = 0) -> VersionDiff:
