@@ -49,6 +49,8 @@ class Importer(EmergeFile):
         import encodings.cp1140  # noqa: F401 - a codec is imported by its name
         import importlib.metadata
         import importlib.resources
+        import locale
+        import selectors
         import sqlite3
         import tempfile
         import time
@@ -65,6 +67,8 @@ class Importer(EmergeFile):
             "zones": len(available_timezones()) > 300,
             "sqlite3": database.execute("select a from t").fetchall(),
             "tomllib": tomllib.loads("a = 1"),
+            "selector": selectors.DefaultSelector().select(0),
+            "encoding": locale.getpreferredencoding().lower(),
             "strptime": list(time.strptime("3 Feb 2024", "%d %b %Y")[:3]),
             "codecs": ["A".encode(name).hex() for name in ("cp1140", "utf-16-le", "shift_jis", "gb18030")],
             "resource": importlib.resources.files("email").joinpath("architecture.rst").read_text()[:2],

@@ -80,6 +80,8 @@ async def test_what_only_computes_works(pool: Pool) -> None:
         "zones": True,
         "sqlite3": [(3,)],
         "tomllib": {"a": 1},
+        "selector": [],
+        "encoding": "utf-8",
         "strptime": [2024, 2, 3],
         "codecs": ["c1", "4100", "41", "41"],
         "resource": ":m",
@@ -116,6 +118,7 @@ USES = {
     "gzip.open('/etc/passwd')": "gzip",
     "bz2.open('/etc/passwd')": "bz2",
     "select.epoll()": "select.epoll",
+    "os.umask(0)": "os.umask",
 }
 
 

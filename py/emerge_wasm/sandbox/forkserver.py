@@ -88,7 +88,7 @@ class ForkServer:
             }
             kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
             self._child = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-c", _BOOT, json.dumps(settings)),
+                *(sys.executable, "-I", "-X", "utf8", "-c", _BOOT, json.dumps(settings)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,  # only until it has started: its workers get /dev/null

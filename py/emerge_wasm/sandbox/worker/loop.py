@@ -43,6 +43,7 @@ def install() -> set[int]:
     """Make `asyncio.run` use these loops in this process. Return the descriptors that they need."""
     if not hasattr(selectors, "PollSelector"):
         return set()
+    vars(selectors)["DefaultSelector"] = selectors.PollSelector
     _pair[:] = socket.socketpair()
     for each in _pair:
         each.setblocking(False)

@@ -101,7 +101,7 @@ def _is_refusal(error: Exception) -> bool:
     text = str(error)
     if "is not in this sandbox" in text:  # said already, by a function that this one called
         return False
-    if isinstance(error, OSError) and error.errno == errno.EPERM:
+    if isinstance(error, OSError) and error.errno in (errno.EPERM, 0):  # 0 from a call that cannot fail elsewhere
         return True
     return isinstance(error, socket.gaierror) or any(words in text for words in _OTHER_WORDS)
 
