@@ -54,7 +54,7 @@ def test_unsafe_is_said_and_seen(start: Start) -> None:
 def test_nothing_of_it_is_needed_to_have_a_pool() -> None:
     """Where there is neither fork nor seccomp, a node starts and says why it runs nothing."""
     code = """
-import asyncio, sys
+import asyncio, sys, zoneinfo
 for name in ("resource", "fcntl", "emerge_wasm.sandbox.confine.syscall"):
     sys.modules[name] = None
 sys.platform = "win32"
