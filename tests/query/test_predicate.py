@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emerge_wasm.codec import Record, Reference, encode, pack_state
+from emerge_wasm.codec import Record, Reference, decode, encode, pack_state
 from emerge_wasm.errors import Invalid
 from emerge_wasm.query.key_range import ABSENT, Both, Either, Everything, Nothing, Range
 from emerge_wasm.query.nested import NeedsCode
@@ -363,3 +363,26 @@ def test_no_expression_holds_up_the_node(text: str, values: dict[str, Any]) -> N
 def test_numbers_of_any_length_have_ranges() -> None:
     found = from_text("lambda o: o.price == v or o.count == 1 << 15000", v=1 << 20000)
     assert isinstance(found.ranges(), Either) and not found.test(row_of(ITEM))
+
+
+@pytest.mark.parametrize("text", ["o.tags == o.price", "str(o.tags) == ''", "1 in o.tags", "o.address.lines == []"])
+def test_what_would_take_for_ever_is_left_to_code_under_a_limit(text: str) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    shared: Any = [2]
+    for _ in range(60):
+        shared = [shared, (shared,)]
+    for value in (shared, endless):
+        address = Record("Address", bundle_of(Address), {"lines": value})
+        state = encode({"tags": value, "price": decode(encode(value)), "address": address})
+        row = Row(pointer_of(ITEM), state, shape_of(bundle_of(Item), bundles_of(Item).get))
+        start = time.perf_counter()
+        with pytest.raises(NeedsCode):
+            from_text(f"lambda o: {text}").test(row)
+        assert time.perf_counter() - start < 2
+
+
+def test_what_is_shared_within_reason_is_read_here() -> None:
+    state = encode({"tags": [ITEM.tags] * 3, "price": ITEM.tags})
+    row = Row(pointer_of(ITEM), state, shape_of(bundle_of(Item), bundles_of(Item).get))
+    assert from_text("lambda o: o.tags[2] == o.price").test(row)

@@ -5,11 +5,15 @@ Python's own algorithms (`in`, `==` of lists, `sorted`) meet it deep within cont
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections import deque
+from collections.abc import Collection
+from typing import Any, NoReturn, TypeVar
 
 from ..codec import RecordMaker, decode, encode
 from ..errors import EmergeError
 from .shape import Shape, known_shape
+
+T = TypeVar("T")
 
 
 class NeedsCode(EmergeError):
@@ -55,7 +59,7 @@ class Nested(_Closed):  # type: ignore[misc]  # its base is made from a table
         if shape.opaque or name in shape.computed or (shape.closed and name not in shape.defaults):
             raise NeedsCode(shape.opaque or f"{name} is computed by {self.class_name}")
         if name in self.fields:
-            return self.fields[name]
+            return bounded(self.fields[name])
         return missing(shape, name)
 
     def __bool__(self) -> bool:
@@ -80,6 +84,36 @@ class Nested(_Closed):  # type: ignore[misc]  # its base is made from a table
     def _check_member(self) -> None:
         if not self.shape.enum:
             raise NeedsCode(f"whether two {self.class_name} are equal is up to their class")
+
+
+def bounded(value: T) -> T:
+    """Return a value unless it holds itself, or one part so often that comparing or writing it would take for ever.
+
+    Raises:
+        NeedsCode: it does; what Python makes of it is found out where there is a limit of time.
+    """
+    pending: list[object] = [value]
+    room = _WRITTEN_OUT
+    while pending:
+        held = pending.pop()
+        if isinstance(held, (list, tuple, set, frozenset, deque)):
+            items: Collection[object] = held
+        elif isinstance(held, dict):
+            items = held.values()
+        else:
+            continue
+        room -= 1
+        if not _SCALARS.issuperset(map(type, items)):
+            room -= len(items)
+            pending += items
+        if room < 0:
+            raise NeedsCode("it holds itself, or one part very often")
+    return value
+
+
+_WRITTEN_OUT = 1 << 17
+"""Items of containers within containers, each counted as often as it is met."""
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 
 
 class NestedMaker(RecordMaker):

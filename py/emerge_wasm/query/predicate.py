@@ -19,7 +19,7 @@ from .derive import RangeDeriver, first_read
 from .exact_range import ExactRange, exact_ranges
 from .key_range import Everything, RangeSet, ranges_in
 from .maker import MAKERS
-from .nested import NeedsCode, NestedMaker
+from .nested import NeedsCode, NestedMaker, bounded
 from .row import Read, Row
 from .shape import Shape, learn
 from .time_limit import FEW, TimeLimit
@@ -171,9 +171,9 @@ def _values(data: object) -> tuple[dict[str, object], str]:
     if type(data) is not bytes:
         raise Invalid("the values of an expression are not encoded", remedy="send what the codec writes")
     try:
-        values = decode(data, maker=NestedMaker())
+        values = bounded(decode(data, maker=NestedMaker()))
     except NeedsCode:
-        return {}, "it captured a set or map of instances"
+        return {}, "it captured a set or map of instances, or what holds itself"
     if type(values) is not dict or not all(type(key) is str for key in values):
         raise Invalid("the values of an expression are no map of names", remedy="send what the codec writes")
     return values, ""

@@ -9,12 +9,13 @@ from typing import Any
 from ..codec import decode
 from ..errors import Invalid
 from ..objects import METADATA
-from .nested import NeedsCode, NestedMaker, missing, nest
+from .nested import NeedsCode, Nested, NestedMaker, bounded, missing, nest
 from .shape import Shape
 
 HIDDEN = frozenset(METADATA)
 """Attributes that come from the pointer, whatever the state holds under these names."""
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
+_MAPS = frozenset({*range(0x80, 0x90), 0xDE, 0xDF})  # how a state without shared parts begins
 _UNREADABLE = Shape("", opaque="its state holds a set or map of instances")
 
 
@@ -56,10 +57,18 @@ def _decoded(state: bytes | dict[str, Any]) -> dict[str, Any]:
         found = decode(state, maker=NestedMaker())
         if type(found) is not dict:
             raise Invalid(f"a state is a map, not {type(found).__name__}")
-        return found
+        return found if state[0] in _MAPS else {name: _known(value) for name, value in found.items()}
     if _SCALARS.issuperset(map(type, state.values())):
         return state
     return {name: nest(value) for name, value in state.items()}
+
+
+def _known(value: object) -> object:
+    """Return a value of a state with shared parts, or what refuses to be used where it would take for ever."""
+    try:
+        return bounded(value)
+    except NeedsCode:
+        return Nested("value that holds itself", "", {})
 
 
 Read = Callable[[Row], Any]
