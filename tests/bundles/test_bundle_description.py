@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from emerge_wasm.bundles import capture, describe, help_of, source_of
+from emerge_wasm.bundles import capture, describe, help_of, parse, source_of
 from emerge_wasm.bundles.bundle import Bundle, Content, SourcePart
 from emerge_wasm.errors import Invalid, LimitExceeded, NotFound
 
@@ -164,3 +164,20 @@ def test_many_branches() -> None:
     text = "class A:\n    def f(self, a):\n        if a: pass\n" + "        elif a: pass\n" * 2000
     with pytest.raises(LimitExceeded):
         describe(Bundle.of(Content("A", parts=(SourcePart("class", "A", text, True),))), lambda hash: None)
+
+
+def test_partial_methods(module: Callable[..., ModuleType]) -> None:
+    text = (
+        "from functools import partialmethod\nclass Cell:\n    def add(self, a, b=1, *, c=2): return a\n"
+        "    two = partialmethod(add, 2)\n    by = partialmethod(add, b=5)\n    all = partialmethod(add, 2, 3)\n"
+        "    _own = partialmethod(add, 2)\n"
+    )
+    hash, table = pack(module(text).Cell)
+    rows = describe(parse(table[hash]), table.get)["methods"]
+    signatures = {row["name"]: row["signature"] for row in rows}
+    assert signatures == {
+        "add": "(a, b=1, *, c=2)",
+        "two": "(b=1, *, c=2)",
+        "by": "(a, *, c=2)",
+        "all": "(*, c=2)",
+    }

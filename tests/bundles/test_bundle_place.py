@@ -6,11 +6,13 @@ import gc
 import importlib.util
 import linecache
 import os
+import py_compile
 import re
 import shutil
 import subprocess
 import sys
 import weakref
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -127,6 +129,23 @@ def interpreter(version: str) -> str | None:
         if found and subprocess.run([found, "-c", ""], capture_output=True).returncode == 0:
             return found
     return None
+
+
+def test_a_zip_has_its_source(expected: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "shop.zip", "w") as archive:
+        archive.writestr("stock.py", CLASS)
+    assert (
+        run("-c", f"import sys\nsys.path[0] = {str(tmp_path / 'shop.zip')!r}\nfrom stock import Item\n" + TELL)
+        == expected
+    )
+
+
+def test_compiled_code_alone_is_named_as_that(tmp_path: Path) -> None:
+    (tmp_path / "source.py").write_text(CLASS)
+    py_compile.compile(str(tmp_path / "source.py"), str(tmp_path / "stock.pyc"))
+    tell = "from stock import Item\nfrom emerge_wasm.bundles import capture\ntry:\n    capture(Item)\n"
+    tell += "except Exception as e:\n    print(e)"
+    assert "only compiled code (put stock.py beside it)" in run("-c", tell, cwd=tmp_path)
 
 
 def test_standard_input_has_no_source() -> None:

@@ -11,12 +11,9 @@ KNOWN_STEPS = {"own: own": "a process that has imported the module gets another 
 """Steps that are wrong for most cases, and why."""
 ZONES = "a page without tzdata does not know the zone"
 STORED = "it is stored, and should be refused"
-PARTIAL = "a partialmethod is not run"
 REASON = "it is refused with another reason"
 KNOWN: dict[str, str] = {
     "zoned_times": ZONES,
-    "singledispatch_render": PARTIAL,
-    "partial_methods": PARTIAL,
     "refused_plain_class": STORED,
 }
 """Cases that are wrong somewhere, and why."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import sys
 import tokenize
@@ -205,6 +206,28 @@ def _methods(node: ast.ClassDef) -> Iterator[MethodDescription]:
         if isinstance(item, FunctionNode) and not item.name.startswith("_"):
             if not any(isinstance(mark, ast.Attribute) and mark.attr in _OF_PROPERTY for mark in item.decorator_list):
                 yield _method(item, node.name)
+        elif isinstance(item, ast.Assign) and (found := _partial(item, node)) and not found["name"].startswith("_"):
+            yield found
+
+
+def _partial(item: ast.Assign, node: ast.ClassDef) -> MethodDescription | None:
+    """Describe `name = partialmethod(method, …)`: the method, without the arguments that are given."""
+    match item:
+        case ast.Assign([ast.Name(name)], ast.Call(func, [ast.Name(of), *given], keywords)):
+            whole = [one for one in node.body if isinstance(one, FunctionNode) and one.name == of]
+            if ast.unparse(func).rpartition(".")[2] == "partialmethod" and whole:
+                found = copy.deepcopy(whole[-1])
+                found.name, arguments = name, found.args
+                del arguments.args[1 : 1 + len(given)]
+                named = {keyword.arg for keyword in keywords}
+                arguments.defaults = arguments.defaults[-len(arguments.args) :] if arguments.args else []
+                count = len(arguments.args) - len(arguments.defaults)
+                values: list[ast.expr | None] = [*[None] * count, *arguments.defaults]
+                kept = [(arg, value) for arg, value in zip(arguments.args, values, strict=True) if arg.arg not in named]
+                arguments.args = [arg for arg, _ in kept]
+                arguments.defaults = [value for _, value in kept if value is not None]
+                return _method(found, node.name)
+    return None
 
 
 _OF_PROPERTY = ("setter", "deleter", "getter")

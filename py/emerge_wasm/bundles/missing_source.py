@@ -6,6 +6,7 @@ import linecache
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import is_dataclass
 from types import FunctionType
 
 from ..errors import CannotShip
@@ -29,7 +30,8 @@ def no_source(cls: type, files: Iterable[str], other: tuple[str, str] | None) ->
     else:
         module = sys.modules.get(cls.__module__)
         file = str(getattr(module, "__file__", None) or "")
-        what, remedy = _why(cls.__module__, file, next(iter(files), ""))
+        own = [name for name in files if not (name == "<string>" and is_dataclass(cls))]  # which dataclass() compiled
+        what, remedy = _why(cls.__module__, file, next(iter(own), ""))
     return CannotShip(f"the class {cls.__name__} has no source that can be found: {what}", remedy=remedy)
 
 
@@ -45,7 +47,9 @@ def no_function_source(function: FunctionType) -> CannotShip:
 
 def _why(module: str, file: str, compiled: str) -> tuple[str, str]:
     """Return why there is none, and a remedy, for code of a module that was compiled under a filename."""
-    if compiled == "<stdin>" or (not compiled and module == "__main__" and not file and sys.argv[:1] in (["-"], [""])):
+    file = "" if file.startswith("<") else file
+    typed = module == "__main__" and not file and sys.argv[:1] in (["-"], [""])
+    if compiled == "<stdin>" or (typed and not compiled):
         if hasattr(sys, "ps1"):
             return "a REPL before Python 3.13 keeps it only with readline, and without blank lines in it", _ELSEWHERE
         return "Python read it from standard input, and keeps no text of that", "save it in a file, or use python -c"
@@ -54,5 +58,5 @@ def _why(module: str, file: str, compiled: str) -> tuple[str, str]:
     if file.endswith(".pyc"):
         return f"its module {module} has only compiled code", f"put {os.path.basename(file)[:-1]} beside it"
     if file and not (compiled and compiled != file):
-        return f"{file} does not define it", _WRITTEN
+        return f"{file} does not define it (if it was changed, import it again)", _WRITTEN
     return "it is in no file", _WRITTEN

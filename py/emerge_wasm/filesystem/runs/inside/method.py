@@ -5,6 +5,7 @@ Inspects a loaded class and runs none of its code until `invoke`.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -66,6 +67,8 @@ class Method:
 
 def takes(target: Any, names: Collection[str]) -> bool:
     """Return whether a function has a parameter of one of these names."""
+    while isinstance(target, functools.partial | functools.partialmethod | functools.singledispatchmethod):
+        target = target.func
     code = getattr(inspect.unwrap(getattr(target, "__func__", target)), "__code__", None)
     if code is None:
         return False
@@ -109,6 +112,10 @@ def _unquoted(signature: inspect.Signature) -> inspect.Signature:
     return signature.replace(parameters=parameters, return_annotation=text(signature.return_annotation))
 
 
+_BOUND = (classmethod, staticmethod, functools.partialmethod, functools.singledispatchmethod)
+"""What is not callable itself, and gives something to call."""
+
+
 def find_method(cls: type, name: str, path: str) -> Method:
     """Return the method or property of that name.
 
@@ -124,7 +131,7 @@ def find_method(cls: type, name: str, path: str) -> Method:
         found = inspect.getattr_static(cls, name)
     except AttributeError:
         raise NotFound(f"{cls.__name__} has no method {name[:80]!r}", path=path, remedy=_public(cls)) from None
-    return Method(name, path, callable(found) or isinstance(found, (classmethod, staticmethod)))
+    return Method(name, path, callable(found) or isinstance(found, _BOUND))
 
 
 def public_names(cls: type) -> list[str]:
