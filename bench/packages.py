@@ -10,6 +10,7 @@ import asyncio
 import importlib.util
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -206,7 +207,7 @@ async def try_package(name: str, code: str) -> str:
     return f"works     loaded in {loaded:.1f} s, first call {first:.2f} s"
 
 
-def main(names: list[str]) -> int:
+def main(names: Sequence[str] = ()) -> int:
     failed = 0
     distributions = metadata.packages_distributions()
     for name in names or USES:
