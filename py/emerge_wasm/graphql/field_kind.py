@@ -40,9 +40,9 @@ DEPTH_LIMIT = 20
 
 @dataclass(frozen=True, slots=True)
 class FieldKind:
-    """What a field holds. `name` is that of a scalar, or one of List, Nested, Enum, Reference, JSON (anything).
+    """What a field holds. `name` is that of a scalar, or one of List, Nested, Enum, Flag, Reference, JSON (anything).
 
-    A List has items `of` a kind in a `container`; a Nested or Enum is of the class named `target`.
+    A List has items `of` a kind in a `container`; a Nested, Enum or Flag is of the class named `target`.
     """
 
     name: str

@@ -12,6 +12,7 @@ from typing import Any
 from ..codec import encode
 from ..errors import Invalid, LimitExceeded
 from ..operations import Wire
+from .enum_member import EnumName, FlagValue
 
 CONDITIONS_LIMIT = 100
 VALUES_LIMIT = 1000
@@ -68,6 +69,8 @@ class FilterPredicate:
 
     def test(self, name: str, operator: str, value: Any) -> str:
         """Write one condition on one field."""
+        if _is_of_member(value):
+            return self._member(name, operator, value)
         if operator in ("eq", "ne") and value is None:
             return f"{self._null(name)} is {'' if operator == 'eq' else 'not '}None"
         if operator == "ne":
@@ -79,6 +82,23 @@ class FilterPredicate:
         if operator == "in":
             return self._among(name, value)
         return self._there(name, f"o.{name} is not None and {self._compare(f'o.{name}', operator, self.value(value))}")
+
+    def _member(self, name: str, operator: str, value: Any) -> str:
+        """Write a condition on an Enum's or a Flag's member: by its name, or its value."""
+        given = value if operator == "in" else [value]
+        null = None in given
+        wanted = [each for each in given if each is not None]
+        place = f"o.{name}.{'name' if isinstance(wanted[0], str) else 'value'}"
+        wanted = [str(each) if isinstance(each, str) else int(each) for each in wanted]
+        if operator == "ne":
+            return f"({self._null(name)} is None or {place} != {self.value(wanted[0])})"
+        if operator == "contains":
+            mask = self.value(wanted[0])
+            return self._there(name, f"o.{name} is not None and {place} & {mask} == {mask}")
+        test = f"{place} in {self.value(wanted)}" if operator == "in" else f"{place} == {self.value(wanted[0])}"
+        if null:
+            return f"({self._null(name)} is None or {test})"
+        return self._there(name, f"o.{name} is not None and {test}")
 
     def _among(self, name: str, values: list[object]) -> str:
         if len(values) > VALUES_LIMIT:
@@ -103,3 +123,10 @@ class FilterPredicate:
         if operator in COMPARE:
             return f"{place} {COMPARE[operator]} {value}"
         return f"{value} in {place}" if operator == "contains" else f"{place}.{operator}({value})"
+
+
+def _is_of_member(value: Any) -> bool:
+    """Tell whether a given value is a member, or a list of some."""
+    if isinstance(value, list):
+        return any(map(_is_of_member, value))
+    return isinstance(value, EnumName | FlagValue)

@@ -17,6 +17,7 @@ from graphql import (
 from ..codec import Record, Reference
 from ..errors import Invalid
 from ..operations import Wire
+from .enum_member import EnumName, FlagValue, MemberType, joined_flags
 from .field_kind import FieldKind
 from .scalar import JSON, SCALARS
 from .schema_class import NOTHING, SchemaClass, SchemaClasses, SchemaField
@@ -33,6 +34,7 @@ OPERATORS: dict[str, tuple[str, ...]] = {
     "Bytes": (*COMPARED, *TEXTUAL),
     "JSON": (*COMPARED, *TEXTUAL),
 }
+FLAG_OPERATORS = ("eq", "ne", "contains")
 ORDERED = {*SCALARS} - {"ID"}
 _WORDS = {"true", "false", "null"}
 _MAKE = {"tuple": tuple, "set": set, "frozenset": frozenset}
@@ -75,7 +77,7 @@ class Inputs:
             found = {name: GraphQLInputField(self._filters["String"]) for name in METADATA}
             found["version"] = GraphQLInputField(self._filters["BigInt"])
             for name, field in fields.items():
-                wanted = self._filters.get(_filtered(field.kind))
+                wanted = self._filter_of(field.kind)
                 if wanted is not None and name not in ("and", "or", "not"):
                     found[name] = GraphQLInputField(wanted, out_name=field.name)
             every = GraphQLInputField(GraphQLList(GraphQLNonNull(made)))
@@ -84,11 +86,38 @@ class Inputs:
         made = GraphQLInputObjectType(f"{type_name}Filter", make)
         return made
 
+    def _filter_of(self, kind: FieldKind) -> GraphQLInputObjectType | None:
+        if kind.name not in ("Enum", "Flag"):
+            return self._filters.get(_filtered(kind))
+        known = self._filters.get(f"{kind.name} {kind.target}")
+        members = self._members_of(self._shapes.nested[kind.target])
+        if known is None and members:
+            name = self._names[kind.target, True]
+            one: GraphQLInputType = MemberType(f"{name}Member", members)
+            if kind.name == "Enum":
+                known = _filter_type(f"{name}Filter", one, ("eq", "ne"))
+            else:
+                known = _filter_type(f"{name}Filter", GraphQLList(one), FLAG_OPERATORS)
+                known.out_type = joined_flags  # type: ignore[method-assign, assignment]  # as graphql-core documents it
+            self._filters[f"{kind.name} {kind.target}"] = known
+        return known
+
+    def _members_of(self, schema_class: SchemaClass) -> dict[str, EnumName | FlagValue]:
+        """Return the members that GraphQL can name, with their values in a filter."""
+        found: dict[str, EnumName | FlagValue] = {name: FlagValue(value) for name, value in schema_class.values.items()}
+        found |= {name: EnumName(stored) for name, stored in schema_class.names.items()}
+        return {name: value for name, value in found.items() if fits(name) and name not in _WORDS}
+
     def order(self, type_name: str, fields: dict[str, SchemaField]) -> GraphQLEnumType:
         """Make the fields that a type's objects can be ordered by; the values are Python's names."""
         names = {name: name for name in (*METADATA, "version")}
         names |= {
             name: field.name for name, field in fields.items() if field.kind.name in ORDERED and name not in _WORDS
+        }
+        names |= {
+            name: f"{field.name}.{'name' if field.kind.name == 'Enum' else 'value'}"
+            for name, field in fields.items()
+            if field.kind.name in ("Enum", "Flag") and name not in _WORDS
         }
         return GraphQLEnumType(f"{type_name}Order", names)
 
@@ -109,6 +138,8 @@ class Inputs:
             return GraphQLList(self._input(kind.of))
         if kind.name == "Reference":
             return SCALARS["ID"]
+        if kind.name == "Flag":
+            return JSON
         if kind.name == "Nested":
             return self._nested_input(self._shapes.nested[kind.target])
         return SCALARS.get(kind.name, GraphQLString)

@@ -153,6 +153,8 @@ class _SchemaMaker:
             return self.object
         if kind.name == "Nested":
             return self.types[kind.target, True]
+        if kind.name == "Flag":
+            return JSON
         return SCALARS.get(kind.name, GraphQLString)
 
     def _own_fields(self) -> GraphQLFieldMap:

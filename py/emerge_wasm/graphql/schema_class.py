@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 
 from ..bundles import Bundle, describe, parse
 from ..bundles.bundle import Content, Find
-from ..bundles.description import class_node
+from ..bundles.description import class_node, lineage
 from ..codec import read_literal
 from ..errors import EmergeError, Invalid
 from ..objects import METADATA
+from ..query.statement import ENUMS, FLAGS, NameResolver
+from .enum_member import enum_names, flag_values
 from .field_kind import JSON, FieldKind, read_kind, unite
 
 NOTHING = object()
 """Stands for the default of a field that has none, or one that only its code knows."""
 
 BASES = {"EmergeObject", "EmergeFile", "EmergeDirectory"}
-ENUMS = {"Enum", "StrEnum", "IntEnum"}
-_FLAGS = {"Flag", "IntFlag"}
 _FACTORIES: dict[str, object] = {"list": [], "dict": {}, "set": set(), "tuple": (), "frozenset": frozenset(), "str": ""}
 
 
@@ -35,13 +35,18 @@ class SchemaField:
 
 @dataclass(slots=True)
 class SchemaClass:
-    """The classes of one name. `bundles`: their hashes, the newest last. `nested`: a value within objects."""
+    """The classes of one name. `bundles`: their hashes, the newest last. `nested`: a value within objects.
+
+    `names`: those of an Enum's members, each with the one it is stored by; `values`: of a Flag's members.
+    """
 
     class_name: str
     nested: bool = False
     doc: str = ""
     fields: dict[str, SchemaField] = field(default_factory=dict)
     bundles: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    values: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -91,13 +96,20 @@ class SchemaClasses:
         if found is None:
             return None
         inner, node = found
-        bases = {ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases}
-        if bases & _FLAGS:
+        rows = lineage(inner, find) or [(inner, node)]
+        bases = {NameResolver(outer, find).full(base) for outer, each in rows for base in each.bases}
+        nodes = [each for _, each in reversed(rows)]
+        values = flag_values(nodes) if bases & FLAGS else {}
+        if bases & FLAGS and not values:
             return JSON
         self.members[inner.hash] = inner
         schema_class = self.nested.setdefault(inner.class_name, SchemaClass(inner.class_name, nested=True))
-        if bases & ENUMS:
+        if bases & (ENUMS | FLAGS):
             schema_class.bundles += [inner.hash] if inner.hash not in schema_class.bundles else []
+            schema_class.values |= values
+            if values:
+                return FieldKind("Flag", target=inner.class_name)
+            schema_class.names |= enum_names(nodes)
             return FieldKind("Enum", target=inner.class_name)
         self._fill(schema_class, inner, find)
         return FieldKind("Nested", target=inner.class_name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-SUFFIXES = ("", "Page", "Filter", "Order", "Input", "Change")
+SUFFIXES = ("", "Page", "Filter", "Order", "Input", "Change", "Member")
 """Endings of the names that are made from a type's name."""
 
 NAME = re.compile(r"(?!__)[_A-Za-z][_0-9A-Za-z]*")

@@ -56,6 +56,8 @@ class Nested(_Closed):  # type: ignore[misc]  # its base is made from a table
     def read(self, name: str) -> object:
         """Return the attribute that an instance would have."""
         shape = self.shape
+        if name == shape.member and name in self.fields:
+            return self.fields[name]
         if shape.opaque or name in shape.computed or (shape.closed and name not in shape.defaults):
             raise NeedsCode(shape.opaque or f"{name} is computed by {self.class_name}")
         if name in self.fields:

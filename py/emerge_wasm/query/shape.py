@@ -8,12 +8,12 @@ from __future__ import annotations
 import ast
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..bundles.bundle import Bundle, Find, read_bundle
 from ..bundles.description import lineage
 from ..errors import EmergeError
-from .statement import Attribute, NameResolver, Statement, read_class
+from .statement import ENUMS, FLAGS, Attribute, NameResolver, Statement, read_class
 
 KEPT = 4096
 """Shapes that are remembered; they are small."""
@@ -38,7 +38,8 @@ class Shape:
     value, `others` where it has none; `defaults` gives the value where the state has none.
 
     `dynamic`: the class has __getattr__. `closed`: instances hold their fields only. `truth`: they are true.
-    `enum`: they are members of a plain Enum, which are equal when they are the same.
+    `enum`: they are members of a plain Enum, which are equal when they are the same. `member`: the attribute of an
+    Enum's or Flag's member that its state holds ("": it is none, or makes that itself).
     """
 
     name: str
@@ -50,6 +51,7 @@ class Shape:
     closed: bool = False
     truth: bool = True
     enum: bool = False
+    member: str = ""
 
 
 _SHAPES: OrderedDict[str, Shape] = OrderedDict()
@@ -117,8 +119,9 @@ def _look_at(bundle: Bundle, find: Find) -> Shape:
             names.setdefault(name, Attribute.default(_OWN_FIELDS[name]))
         for name, kind in statement.names.items():
             names[name] = kind.after(names.get(name))
+    member = "" if shape.opaque else _member_of(rows, find)
     shape.opaque = shape.opaque or _opaque_base(rows, find)
-    return shape.finish(names)
+    return replace(shape.finish(names), member="" if member in names else member)
 
 
 @dataclass(slots=True)
@@ -170,6 +173,11 @@ def _opaque_base(rows: list[tuple[Bundle, ast.ClassDef]], find: Find) -> str:
             if not names.is_there(full):
                 return f"{_GONE}: {full[1:]}"
     return ""
+
+
+def _member_of(rows: list[tuple[Bundle, ast.ClassDef]], find: Find) -> str:
+    bases = {NameResolver(outer, find).full(base) for outer, node in rows for base in node.bases}
+    return "value" if bases & FLAGS else "name" if bases & ENUMS else ""
 
 
 def _installed(bundle: Bundle) -> Shape:

@@ -27,7 +27,9 @@ _VALUES = frozenset(
 _OPAQUE = frozenset({"__getattribute__", "__new__", "__init_subclass__", "__class__", "__dict__", "__slots__"})
 _HARMLESS = frozenset({"__doc__", "__match_args__", "__hash__", "__test__"})
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
-_ENUMS = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag"})
+ENUMS = frozenset({"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.ReprEnum"})
+FLAGS = frozenset({"enum.Flag", "enum.IntFlag"})
+_ENUMS = ENUMS | FLAGS
 
 
 @dataclass(frozen=True, slots=True)
