@@ -240,6 +240,7 @@ def test_a_required_bundle_is_missing() -> None:
         ("raise SystemExit(3)", "SystemExit"),
         ("import no_such_package_here", "install no_such_package_here"),
         ("\0", "null"),
+        ("from typing import Nothing", r"typing has no Nothing in Python 3\.\d+, which runs here"),
     ],
 )
 def test_source_that_fails(text: str, named: str) -> None:
@@ -247,6 +248,7 @@ def test_source_that_fails(text: str, named: str) -> None:
     with pytest.raises(ExecutionFailed, match=named) as caught:
         load(hash, find)
     assert "Traceback" in caught.value.details["traceback"]
+    assert ".py" not in str(caught.value), "paths of this machine"
     with pytest.raises(ExecutionFailed):
         load(hash, find)
 

@@ -10,19 +10,27 @@ import keyword
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Grammar = tuple[int, int]
 BASE_GRAMMAR: Grammar = (3, 11)
 """The oldest Python that Emerge runs on."""
 _TOKEN = re.compile(
-    r"""(?P<space>[\ \t\f\r]+|\\\r?\n|\#[^\n]*|\n)
+    r"""(?P<space>(?:[\ \t\f\r\n]+|\\\r?\n|\#[^\n]*)+)
     |(?P<prefix>(?i:[rbuft]|br|rb|fr|rf|tr|rt)?)(?P<quote>\"\"\"|'''|"|')
     |(?P<word>\w+)
     |(?P<mark>:=|[=!<>]=|->|.)""",
     re.VERBOSE | re.DOTALL,
 )
+_REST = {
+    quote: re.compile(rf"(?:[^\\\n{quote}]|\\.)*{quote}" if len(quote) == 1 else rf"(?:[^\\]|\\.)*?{quote}", re.DOTALL)
+    for quote in ("'", '"', "'''", '"""')
+}
+"""What comes after the opening quotes of a plain string."""
+_RUN = re.compile(r"[^{}\\\n'\"]+")
 _MAYBE = re.compile(r"\b(?:type|except|(?:class|def)\s[^(:]*\[)|(?i:[ft]r?)['\"]")
 """What a text has that may be newer than the oldest Python's grammar."""
+_BEGINNINGS = frozenset({"class", "def", "type", "except"})
 _OPEN, _CLOSE = "([{", ")]}"
 _DEEPEST = 64
 """Levels of strings within strings."""
@@ -40,8 +48,7 @@ class Construct:
     plain: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     text: str
     start: int
     end: int
@@ -99,9 +106,10 @@ class _Scanner:
             found = _TOKEN.match(self.text, at)
             if found is None:
                 raise _Unfinished
-            end = self._string(found) if found["quote"] else found.end()
-            if not found["space"]:
-                yield _Token(self.text[at:end], at, end, bool(found["word"]))
+            kind = found.lastgroup
+            end = self._string(found) if kind == "quote" else found.end()
+            if kind != "space":
+                yield _Token(self.text[at:end], at, end, kind == "word")
             at = end
 
     def _string(self, found: re.Match[str]) -> int:
@@ -137,16 +145,10 @@ class _Scanner:
         return Construct(grammar, name, _line(text, start), start, end, f"f'''{{...}}{newlines}'''")
 
     def _literal(self, at: int, quote: str) -> int:
-        while at < len(self.text):
-            if self.text[at] == "\\":
-                at += 2
-            elif self.text.startswith(quote, at):
-                return at + len(quote)
-            elif self.text[at] == "\n" and len(quote) == 1:
-                break
-            else:
-                at += 1
-        raise _Unfinished
+        found = _REST[quote].match(self.text, at)
+        if found is None:
+            raise _Unfinished
+        return found.end()
 
     def _formatted(self, at: int, quote: str, raw: bool) -> tuple[int, bool]:
         """Return where a formatted string ends, and whether only newer Pythons may write what is in it so."""
@@ -165,6 +167,9 @@ class _Scanner:
 
     def _character(self, at: int, quote: str, raw: bool) -> int:
         """Return the place after a character of a formatted string's own."""
+        run = _RUN.match(self.text, at)
+        if run is not None:
+            return run.end()
         if self.text[at] == "\n" and len(quote) == 1:
             raise _Unfinished
         if self.text[at] != "\\":
@@ -227,7 +232,7 @@ def _without_strings(text: str) -> str:
 def _statements(text: str, tokens: list[_Token]) -> Iterator[Construct]:
     """Yield the statements of newer grammar."""
     for index, token in enumerate(tokens):
-        if not token.is_word:
+        if token.text not in _BEGINNINGS:
             continue
         name, after, *_ = (*tokens[index + 1 : index + 3], None, None)
         if token.text in ("class", "def") and name and after and after.text == "[":

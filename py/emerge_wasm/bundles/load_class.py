@@ -21,6 +21,8 @@ from .registry import CLASSES, register
 from .source import keep_source
 
 _FUTURE = __future__.annotations.compiler_flag
+_MODULE_PATH = re.compile(r"(?<=') \([^()\n]*\)$", re.MULTILINE)
+"""The path of a module that lacks a name, in Python's message."""
 _loading: list[str] = []
 
 
@@ -118,7 +120,7 @@ def _failures(bundle: Bundle) -> Iterator[None]:
 
 def _reason(error: BaseException) -> str:
     """Return what failed; a name that a module lacks without the path of that module, which is this machine's."""
-    lacks = re.fullmatch(r"cannot import name '(\w+)' from '([\w.]+)' \(.*\)", str(error))
+    lacks = re.fullmatch(r"cannot import name '(\w+)' from '([\w.]+)'", _MODULE_PATH.sub("", str(error)))
     if lacks and isinstance(error, ImportError):
         python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
         standard = lacks[2].partition(".")[0] in sys.stdlib_module_names
@@ -132,7 +134,8 @@ def _shown_trace(error: BaseException) -> str:
     while frame is not None and not frame.tb_frame.f_code.co_filename.startswith("<emerge:"):
         frame = frame.tb_next
     head = "" if frame else "Traceback (most recent call last):\n"
-    return head + "".join(traceback.format_exception(type(error), error, frame))
+    shown = head + "".join(traceback.format_exception(type(error), error, frame))
+    return _MODULE_PATH.sub("", shown)
 
 
 def _remedy(error: BaseException) -> str | None:
