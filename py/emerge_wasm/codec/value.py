@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 DEPTH_LIMIT = 64
 """Levels of containers; the outermost is 1. It fits a browser tab's small stack."""
@@ -81,6 +81,15 @@ class Record:
     class_name: str
     bundle: str
     fields: Fields
+
+    if not TYPE_CHECKING:  # it gives nothing that a type checker should believe in
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_") or name in ("class_name", "bundle", "fields"):
+                raise AttributeError(name)
+            package = "" if self.bundle else self.class_name.rpartition(".")[0].partition(".")[0]
+            why = f": {package} is not here, so a {self.class_name} is only its data" if package else ""
+            raise AttributeError(f"a Record has no attribute {name!r}{why}", name=name, obj=self)
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not Record:
