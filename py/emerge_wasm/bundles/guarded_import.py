@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import lru_cache
 
-from .source import Unit
+from .source import UNITS_KEPT, Unit
 
 _CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
@@ -18,9 +19,19 @@ def find_guards(name: str, unit: Unit) -> list[ast.stmt]:
 
     None of them when it is bound by anything else than these and plain assignments before them.
     """
-    found = [node for node in unit.tree.body if name in _bound(node)]
+    found = _binders(unit).get(name, [])
     guarded = found and _is_guard(found[-1]) and all(_is_guard(node) or _is_plain(node) for node in found)
     return found if guarded else []
+
+
+@lru_cache(maxsize=UNITS_KEPT)
+def _binders(unit: Unit) -> dict[str, list[ast.stmt]]:
+    """Return the statements at the top of a text, by the names that they bind."""
+    found: dict[str, list[ast.stmt]] = {}
+    for node in unit.tree.body:
+        for name in _bound(node):
+            found.setdefault(name, []).append(node)
+    return found
 
 
 def _is_plain(node: ast.stmt) -> bool:

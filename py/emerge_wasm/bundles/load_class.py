@@ -3,7 +3,6 @@
 from __future__ import annotations
 import __future__
 
-import ast
 import re
 import sys
 import traceback
@@ -168,5 +167,5 @@ def _required(bundle: str, name: str) -> type:
 
 
 def _execute(text: str, future: bool, filename: str, line: int, names: dict[str, object]) -> None:
-    tree = ast.increment_lineno(ast.parse(text, filename), line)
-    exec(compile(tree, filename, "exec", _FUTURE if future else 0, dont_inherit=True), names)
+    code = compile("\n" * line + text, filename, "exec", _FUTURE if future else 0, dont_inherit=True)
+    exec(code, names)
