@@ -10,15 +10,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import msgpack
 import pytest
 
 from .case import Case, dump, read_cases
+from .compose import compose
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 OTHERS = ("3.12", "3.13")
+SEEDED = 30
 
 Outcomes = dict[str, dict[str, str]]
 """By case, then by place and step: "" or what went wrong."""
@@ -36,17 +39,21 @@ def _is_python(name: str) -> bool:
     return subprocess.run([name, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
-def run_cases(cases: list[Case], folder: Path, host: str) -> Outcomes:
-    """Run them in all places, some at once; a place's process that fails, fails all its cases."""
+def table() -> list[Case]:
+    """The cases as people wrote them, and some that are composed, always the same."""
+    return [*read_cases(), *(compose(Random(number), f"seeded{number}") for number in range(SEEDED))]
+
+
+def run_cases(cases: list[Case], folder: Path, host: str, far: bool = True) -> Outcomes:
+    """Run them here and on a node; with `far` in other Pythons too. A process that fails, fails all its cases."""
     for case in cases:
         case.write(folder / "modules")
     (folder / "cases.json").write_text(dump(cases))
     finish(start("store", folder, host))
-    waves = [
-        [start("fresh", folder, host), start("own", folder, host)],
-        [start("run", folder, host), in_pyodide(folder)],
-        [start("bytes", folder, python=python) for python in map(find_python, OTHERS) if python],
-    ]
+    waves = [[start("fresh", folder, host), start("own", folder, host)], [start("run", folder, host)]]
+    if far:
+        waves[1].append(in_pyodide(folder))
+        waves.append([start("bytes", folder, python=python) for python in map(find_python, OTHERS) if python])
     for wave in waves:
         for process in wave:
             finish(process)
@@ -92,5 +99,5 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not result.exists():
             place = request.getfixturevalue("place")
-            result.write_text(json.dumps(run_cases(read_cases(), tmp_path_factory.mktemp("classes"), place.host)))
+            result.write_text(json.dumps(run_cases(table(), tmp_path_factory.mktemp("classes"), place.host)))
     yield json.loads(result.read_text())

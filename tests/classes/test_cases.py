@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .case import Case, read_cases
-from .conftest import OTHERS, Outcomes, find_python
+from .case import Case
+from .conftest import OTHERS, Outcomes, find_python, table
 
 KNOWN_STEPS = {"own: own": "a process that has imported the module gets another class"}
 """Steps that are wrong for most cases, and why."""
@@ -26,7 +26,7 @@ def parameters() -> list[object]:
             id=case.name,
             marks=[pytest.mark.xfail(strict=True, reason=KNOWN[case.name])] if case.name in KNOWN else [],
         )
-        for case in read_cases()
+        for case in table()
     ]
 
 
