@@ -187,7 +187,7 @@ class Collector(PartTable):
         if by_text and self._add_assignment(name, value, scope):
             return
         if hasattr(value, "__wrapped__") or (isinstance(value, FunctionType) and not _is_lambda(value)):
-            if self._add_function(name, value, scope, user):
+            if not _was_returned(value, scope) and self._add_function(name, value, scope, user):
                 return
         try:
             if not hasattr(value, "__wrapped__") and add_live(self, name, value, scope, user):
@@ -306,6 +306,13 @@ def _unwrap(value: object) -> object:
         if seen > 50:
             break
     return value
+
+
+def _was_returned(value: object, scope: Scope) -> bool:
+    """Tell whether a function was made by another one: two of these share their names, and not their variables."""
+    if not isinstance(value, FunctionType) or hasattr(value, "__wrapped__") or not value.__closure__:
+        return False
+    return scope.find(value.__name__) is not value
 
 
 def _is_lambda(value: object) -> TypeGuard[FunctionType]:
