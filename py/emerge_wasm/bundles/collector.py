@@ -103,11 +103,14 @@ class Collector(PartTable):
         self.add_text(kind, name, self._cut(name, unit, node), scope, node.lineno, future)
 
     def _cut(self, name: str, unit: Unit, node: ast.stmt) -> str:
-        if awaits(node):
+        text = unit.cut(node)
+        if ("await" in text or "async" in text) and awaits(node):
             raise self.refusal(f"{name} awaits while it is defined", "await before: value = ship(await …)")
-        return unit.cut(node)
+        return text
 
     def check_imports(self, name: str, text: str, scope: Scope) -> None:
+        if "import" not in text:
+            return
         optional = {absolute(module, level, scope.namespace) for module, level in guarded_modules(ast.parse(text))}
         for module, level in imported_modules(text):
             full = absolute(module, level, scope.namespace)
@@ -187,7 +190,7 @@ class Collector(PartTable):
         if by_text and self._add_assignment(name, value, scope):
             return
         if hasattr(value, "__wrapped__") or (isinstance(value, FunctionType) and not _is_lambda(value)):
-            if not _was_returned(value, scope) and self._add_function(name, value, scope, user):
+            if not _was_returned(name, value, scope) and self._add_function(name, value, scope, user):
                 return
         try:
             if not hasattr(value, "__wrapped__") and add_live(self, name, value, scope, user):
@@ -308,11 +311,11 @@ def _unwrap(value: object) -> object:
     return value
 
 
-def _was_returned(value: object, scope: Scope) -> bool:
-    """Tell whether a function was made by another one: two of these share their names, and not their variables."""
+def _was_returned(name: str, value: object, scope: Scope) -> bool:
+    """Tell whether a call returned this function: two of these share their names, and not their variables."""
     if not isinstance(value, FunctionType) or hasattr(value, "__wrapped__") or not value.__closure__:
         return False
-    return scope.find(value.__name__) is not value
+    return scope.find(value.__name__) is not value and not find_decorated(name, scope.unit)
 
 
 def _is_lambda(value: object) -> TypeGuard[FunctionType]:

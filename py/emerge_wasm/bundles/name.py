@@ -33,7 +33,7 @@ def free_names(text: str) -> FreeNames:
     """Find the free names in the (dedented) source of a class, function or assignment."""
     tree = ast.parse(text)
     annotations = set(_annotation_names(tree))
-    bare_tree = ast.fix_missing_locations(_AnnotationRemover().visit(tree))
+    bare_tree = _AnnotationRemover().visit(tree)
     eager = set(_eager_names(bare_tree.body))
     bare = ast.unparse(bare_tree)
     hard: set[str] = set()
@@ -93,7 +93,7 @@ def _annotation_names(tree: ast.AST) -> Iterator[str]:
 
 
 def _names_in(annotation: ast.expr) -> Iterator[str]:
-    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).endswith("Literal"):
+    if isinstance(annotation, ast.Subscript) and _last_name(annotation.value).endswith("Literal"):
         yield from _names_in(annotation.value)
         return
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
@@ -106,6 +106,10 @@ def _names_in(annotation: ast.expr) -> Iterator[str]:
     for child in ast.iter_child_nodes(annotation):
         if isinstance(child, ast.expr):
             yield from _names_in(child)
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def _eager_names(body: list[ast.stmt]) -> Iterator[str]:

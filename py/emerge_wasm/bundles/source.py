@@ -90,6 +90,10 @@ class Unit:
                     found.setdefault(name, []).append(node)
         return found
 
+    @cached_property
+    def _inside(self) -> set[int]:
+        return _string_lines(self.nodes)
+
     @property
     def typed(self) -> bool:
         """Whether it was typed (a cell, a prompt, `python -c`), rather than read from a file."""
@@ -114,7 +118,7 @@ class Unit:
         first, last = first_line(node), node.end_lineno or node.lineno
         lines = self.text.split("\n")[first - 1 : last]
         indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
-        fixed = _string_lines(node)
+        fixed = self._inside
         cut = [
             line if number in fixed else line.removeprefix(indent) if line.strip() else ""
             for number, line in enumerate(lines, first)
@@ -124,7 +128,7 @@ class Unit:
 
 def indent(text: str) -> str:
     """Return a text indented by four spaces; lines within strings keep their spaces."""
-    fixed = _string_lines(ast.parse(text))
+    fixed = _string_lines(ast.walk(ast.parse(text)))
     lines = text.split("\n")
     return "\n".join(line if number in fixed or not line else f"    {line}" for number, line in enumerate(lines, 1))
 
@@ -136,10 +140,10 @@ def first_line(node: ast.AST) -> int:
     return min([own, *(decorator.lineno for decorator in decorators)])
 
 
-def _string_lines(node: ast.AST) -> set[int]:
-    """Return the lines that begin within a string."""
+def _string_lines(nodes: Iterable[ast.AST]) -> set[int]:
+    """Return the lines that begin within one of these that is a string."""
     inside: set[int] = set()
-    for child in ast.walk(node):
+    for child in nodes:
         if type(child).__name__ in ("JoinedStr", "TemplateStr") or (
             isinstance(child, ast.Constant) and isinstance(child.value, str | bytes)
         ):
