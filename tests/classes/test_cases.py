@@ -15,8 +15,6 @@ REASON = "it is refused with another reason"
 KNOWN: dict[str, str] = {
     "zoned_times": ZONES,
     "refused_plain_class": STORED,
-    "times_of_day": ZONES,
-    "zoned_times": ZONES,
 }
 """Cases that are wrong somewhere, and why."""
 

@@ -58,8 +58,7 @@ class Cells(dict[str, object]):
 
 def class_scope(cls: type, unit: Unit) -> Scope:
     """Make the scope of a class statement."""
-    functions = [function for value in vars(cls).values() for function in functions_in(value)]
-    own = [function for function in functions if function.__module__ == cls.__module__]
+    own = [function for function in _functions(cls) if function.__module__ == cls.__module__]
     module = sys.modules.get(cls.__module__)
     inner: list[dict[str, object]] = []
     if "<locals>" in cls.__qualname__:
@@ -68,6 +67,15 @@ def class_scope(cls: type, unit: Unit) -> Scope:
     methods = [function for function in own if function.__code__.co_filename == unit.filename]
     names = methods[0].__globals__ if methods else vars(module) if module else own[0].__globals__ if own else {}
     return Scope(unit, names, inner, _around(cls.__qualname__))
+
+
+def _functions(cls: type) -> Iterator[FunctionType]:
+    """Yield the functions of a class, and of the classes within it: these are closed over the same names."""
+    for value in vars(cls).values():
+        if isinstance(value, type) and value.__qualname__.startswith(f"{cls.__qualname__}."):
+            yield from _functions(value)
+        else:
+            yield from functions_in(value)
 
 
 def function_scope(function: FunctionType, unit: Unit, outer: Scope) -> Scope:
