@@ -9,11 +9,8 @@ from .conftest import OTHERS, Outcomes, find_python, table
 
 KNOWN_STEPS = {"own: own": "a process that has imported the module gets another class"}
 """Steps that are wrong for most cases, and why."""
-ZONES = "a page without tzdata does not know the zone"
 STORED = "it is stored, and should be refused"
-REASON = "it is refused with another reason"
 KNOWN: dict[str, str] = {
-    "zoned_times": ZONES,
     "refused_plain_class": STORED,
 }
 """Cases that are wrong somewhere, and why."""

@@ -14,7 +14,7 @@ import functools
 import numbers
 import os
 from abc import ABCMeta
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import EnumType
 from types import FunctionType
 
@@ -60,7 +60,9 @@ def dispatch_registry(value: object) -> dict[type, object]:
     """Return the implementations of a `singledispatch` function by type, but for its own; {} for anything else."""
     registry = getattr(value, "registry", None)
     wrapped = getattr(value, "__wrapped__", None)
-    if not (callable(getattr(value, "dispatch", None)) and callable(getattr(value, "register", None)) and registry):
+    if not (callable(getattr(value, "dispatch", None)) and callable(getattr(value, "register", None))):
+        return {}
+    if not isinstance(registry, Mapping):  # an object may have an attribute of any name
         return {}
     return {kind: item for kind, item in registry.items() if not (kind is object and item is wrapped)}
 
