@@ -9,9 +9,13 @@ from .conftest import OTHERS, Outcomes, find_python, table
 
 KNOWN_STEPS = {"own: own": "a process that has imported the module gets another class"}
 """Steps that are wrong for most cases, and why."""
+BYTES = "captured on Python 3.14, a bundle has other bytes"
+IMPORTED = "a function that imports a module within itself counts as one that does not only compute"
 STORED = "it is stored, and should be refused"
 KNOWN: dict[str, str] = {
     "refused_plain_class": STORED,
+    "seeded17": BYTES,
+    "validators_by_closure": IMPORTED,
 }
 """Cases that are wrong somewhere, and why."""
 
