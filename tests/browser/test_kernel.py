@@ -388,6 +388,19 @@ def test_without_a_good_snapshot_python_starts_slowly(context: BrowserContext, a
     page.close()
 
 
+WITH_AWAIT = """
+import math
+from dataclasses import dataclass
+from emerge_wasm import EmergeFile
+@dataclass
+class Awaited(EmergeFile):
+    next: Awaited | None = None
+    def f(self): return math.floor(7.5)
+await alocal.store(Awaited(name="awaited", path="/cells"))
+(await alocal.getobject("/cells/awaited")).f() if "class Awaited" in await alocal.code("/cells/awaited") else 0
+"""
+
+
 def test_without_jspi_waiting_is_refused_and_await_works(context: BrowserContext, address: str) -> None:
     page = context.new_page()
     old = Tab(page, address, query="?without-jspi")
@@ -395,6 +408,7 @@ def test_without_jspi_waiting_is_refused_and_await_works(context: BrowserContext
     assert failure["code"] == "Unavailable"
     assert "await" in failure["remedy"]
     assert old.value("isinstance(await alocal.list('/'), list)") == "True"
+    assert old.value(WITH_AWAIT) == "7"
     assert old.events("features")[0]["sync"] is False
     page.close()
 
