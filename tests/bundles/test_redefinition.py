@@ -244,3 +244,15 @@ def test_a_decorator_defined_anew_is_refused_until_the_class_is(cells: Cells) ->
         capture(cells.module.Item)
     cells.run(text)
     assert cells.there() == 6
+
+
+def test_two_definitions_of_one_text_are_refused(cells: Cells) -> None:
+    """They would be one class there."""
+    enum = "class E(Enum):\n    A = 1"
+    cells.run(enum + "\nT = {E.A: len}\n" + ITEM.format("T[E.A]('ab')"))
+    assert cells.there() == 2
+    cells.run(enum)
+    with pytest.raises(CannotShip, match=r"two E, of which one was defined anew|E has 2 definitions"):
+        capture(cells.module.Item)
+    cells.run("T = {E.A: len}")
+    assert cells.there() == 2

@@ -199,7 +199,9 @@ def _content(root: Collector, group: list[Collector]) -> Content:
     required = {cls for collector in group for cls in collector.needed} - own.keys()
     turns = {cls: turn for collector in group for turn, cls in enumerate(collector.in_turn)}
     bundles = [_known(cls) for cls in sorted(required, key=lambda cls: (turns.get(cls, -1), _known(cls).hash))]
-    bundles = list({bundle.hash: bundle for bundle in bundles}.values())
+    twice = {bundle.class_name for number, bundle in enumerate(bundles) if bundle in bundles[:number]}
+    if twice:
+        raise root.refusal(f"it uses two {min(twice)}, of which one was defined anew", "define what uses it again")
     lines = sorted({line for text in tables.imports.values() for line in text.split("\n")})
     modules = {module for line in lines for module, _ in imported_modules(line)}
     modules |= {module for collector in group for module in collector.inner}

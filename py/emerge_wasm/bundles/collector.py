@@ -193,14 +193,16 @@ class Collector(PartTable):
             if not _was_returned(name, value, scope) and self._add_function(name, value, scope, user):
                 return
         try:
-            if not hasattr(value, "__wrapped__") and add_live(self, name, value, scope, user):
-                self._check_source(name, scope, user)
+            if add_live(self, name, value, scope, user):
+                if hasattr(value, "__wrapped__"):
+                    add_function_effects(self, name, value, scope)
+                else:
+                    self._check_source(name, scope, user)
                 return
         except NotWritable as error:
             reason = "" if str(error).startswith(f"a {type(value).__name__},") else f" that holds {error}"
-        if isinstance(value, FILLED) or not (
-            self._add_function(name, value, scope, user) or self._add_assignment(name, value, scope)
-        ):
+        tried = isinstance(value, FILLED) or hasattr(value, "__wrapped__")
+        if tried or not (self._add_function(name, value, scope, user) or self._add_assignment(name, value, scope)):
             raise self.refusal(
                 f"{user} uses {name}, a {type(value).__name__}{reason or ', which cannot travel'}",
                 "make it within the method, or pass it as an argument",

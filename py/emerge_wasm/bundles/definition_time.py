@@ -7,6 +7,7 @@ name means something else today, the text gets another name, or the value itself
 from __future__ import annotations
 
 import ast
+from abc import ABCMeta
 from collections.abc import Iterator
 from dataclasses import MISSING, is_dataclass
 from enum import EnumType
@@ -16,6 +17,7 @@ from ..codec import encode
 from ..codec.encoder import PLAIN
 from ..errors import EmergeError
 from .code_object import inner_codes
+from .effect import registered
 from .live_part import FILLED
 from .live_value import LiveText, NotWritable
 from .locate import functions_in
@@ -39,6 +41,7 @@ def class_as_defined(table: PartTable, cls: type, text: str, scope: Scope) -> st
     """
     node = ast.parse(text).body[0]
     assert isinstance(node, ast.ClassDef)
+    _check_registrations(table, cls, node, scope)
     expected = [*_bases(table, cls, node, scope)]
     if not isinstance(cls, EnumType):
         expected += _values(cls, node)
@@ -102,6 +105,18 @@ def _defaults(function: FunctionType, node: FunctionNode) -> Iterator[Expected]:
     for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         if default is not None and argument.arg in named:
             yield default, named[argument.arg]
+
+
+def _check_registrations(table: PartTable, cls: type, node: ast.ClassDef, scope: Scope) -> None:
+    """Refuse a class that `@Shape.register` registered with a Shape that was defined anew since."""
+    for mark in node.decorator_list:
+        if isinstance(mark, ast.Attribute) and mark.attr == "register" and isinstance(mark.value, ast.Name):
+            base = scope.find(mark.value.id)
+            if isinstance(base, ABCMeta) and cls not in registered(base):
+                raise table.refusal(
+                    f"{cls.__name__} was registered with {base.__name__}, which was defined anew",
+                    f"define {cls.__name__} again",
+                )
 
 
 def _check_decorators(table: PartTable, place: str, value: object, node: FunctionNode, scope: Scope) -> None:

@@ -40,6 +40,7 @@ from .source import FunctionNode, Unit, first_line, indent, unit_of
 
 _DEEPEST = 50
 _METHODS = (types.MethodDescriptorType, types.ClassMethodDescriptorType, types.WrapperDescriptorType)
+_CACHE = type(functools.lru_cache(len))
 _LITERAL = frozenset({type(None), bool, int, str, bytes, type(...), type(NotImplemented)})
 
 
@@ -146,21 +147,38 @@ class LiveText:
         bare = inspect.unwrap(value)
         if not isinstance(bare, FunctionType):
             raise NotWritable(f"a {type(value).__name__}, which cannot travel")
-        try:
-            unit, node = find_lambda(bare) if bare.__name__ == "<lambda>" else find_function(bare)
-        except CannotShip as error:
-            raise NotWritable(f"a function without a text ({error.message})") from None
+        unit, node = _find(bare)
+        decorated = bare is not value and isinstance(node, FunctionNode) and bool(node.decorator_list)
+        if not decorated and isinstance(value, FunctionType) and not _of_library(value):
+            bare = value
+            unit, node = _find(value)
         scope = function_scope(bare, unit, Scope(unit, bare.__globals__))
         writer = LiveText(self.table, scope, self.user)
         writer.depth = self.depth
-        text = writer.definition(bare, unit, node) if bare is value else _decorated(bare, unit, node)
+        if bare is value:
+            text = writer.definition(bare, unit, node)
+        elif decorated:
+            text = _decorated(bare, unit, node)
+        else:
+            text = f"{_PLACE} = {writer.wrapped(value)}"
         name = self.made_name(bare.__name__, text)
         self.table.made[id(value)] = name, value
-        if f"\n{_PLACE} = {bare.__name__}" in text and not text.startswith(f"def {_PLACE}("):
-            self.table.shadows[name] = bare.__name__
+        own = bare.__code__.co_name
+        if f"\n{_PLACE} = {own}" in text and not text.startswith(f"def {_PLACE}("):
+            self.table.shadows[name] = own
         self.table.bind(name, value)
         self.table.add_text("function", name, text.replace(_PLACE, name), scope, node.lineno, future=unit.future)
         return name
+
+    def wrapped(self, value: Callable[..., object]) -> str:
+        """Return the call of the standard library that made a callable of another one."""
+        inner = self.text(inspect.unwrap(value, stop=lambda each: each is not value))
+        if isinstance(value, _CACHE):
+            given = ", ".join(f"{name}={item!r}" for name, item in value.cache_parameters().items())
+            return f"{self.text(functools.lru_cache)}({given})({inner})"
+        if hasattr(value, "dispatch") and hasattr(value, "registry"):
+            return f"{self.text(functools.singledispatch)}({inner})"
+        raise NotWritable(f"a {type(value).__name__}, which cannot travel")
 
     def definition(self, value: FunctionType, unit: Unit, node: ast.Lambda | ast.stmt) -> str:
         """Return the text that defines a function as `_PLACE`, with the values its variables and defaults have now."""
@@ -172,9 +190,12 @@ class LiveText:
         if isinstance(node, ast.Lambda):
             text = f"{_PLACE} = {self._with_defaults(value, node)}"
         else:
-            inner = "<locals>" in value.__qualname__
+            inner = "<locals>" in value.__code__.co_qualname
             text = self._with_defaults(value, node) if inner else _undecorated(unit, node)
-            text += f"\n{_PLACE} = {value.__name__}"
+            text += f"\n{_PLACE} = {value.__code__.co_name}"
+        if hasattr(value, "__wrapped__"):
+            update = self.text(functools.update_wrapper)
+            text += f"\n{_PLACE} = {update}({_PLACE}, {self.text(vars(value)['__wrapped__'])})"
         if not cells:
             return text
         given = ", ".join(self.text(item) for item in cells.values())
@@ -261,6 +282,18 @@ def _public_line(name: str, value: object) -> str | None:
             if other is value and not public.startswith("_"):
                 return from_import(module.__name__, public, name)
     return None
+
+
+def _of_library(value: FunctionType) -> bool:
+    """Tell whether a function of an installed module made this one, whatever it says itself."""
+    return is_installed(str(value.__globals__.get("__name__")))
+
+
+def _find(value: FunctionType) -> tuple[Unit, ast.Lambda | FunctionNode]:
+    try:
+        return find_lambda(value) if value.__code__.co_name == "<lambda>" else find_function(value)
+    except CannotShip as error:
+        raise NotWritable(f"a function without a text ({error.message})") from None
 
 
 def _decorated(value: FunctionType, unit: Unit, node: ast.AST) -> str:
@@ -434,7 +467,7 @@ _WRITERS: dict[type, Callable[[LiveText, Any], str]] = {
     typing.NewType: lambda w, v: w.call(typing.NewType, v.__name__, v.__supertype__),
     type: LiveText.cls,
     FunctionType: LiveText.function,
-    type(functools.lru_cache(len)): lambda w, v: w.known_name(v) or w.made_function(v),
+    _CACHE: lambda w, v: w.known_name(v) or w.made_function(v),
     BuiltinFunctionType: _bound,
     MethodType: _bound,
     ModuleType: lambda w, v: w.imported(v) or _no_module(v),
