@@ -10,6 +10,7 @@ import io
 import os
 import re
 import struct
+import sys
 import time
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
@@ -33,6 +34,10 @@ def own_zone() -> str:
 
     A name that does not tell the same time as this process (TZ was changed, and not read again) is not used.
     """
+    if sys.platform == "emscripten":  # a browser knows its zone, and Pyodide has no zone files to compare it with
+        from js import Intl  # type: ignore[import-not-found,unused-ignore]  # there in a browser only
+
+        return str(Intl.DateTimeFormat.new().resolvedOptions().timeZone)
     now = int(time.time())
     for name in _candidates():
         if _agrees(name, now):

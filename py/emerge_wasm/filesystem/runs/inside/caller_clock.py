@@ -7,7 +7,6 @@ classes, for the duration of a block. The replacements ask which context calls: 
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import sys
 import threading
@@ -86,6 +85,8 @@ def _leave() -> None:
 
 def _replace(cls: type, functions: Functions) -> None:
     """Replace methods of a class that Python does not let one assign to."""
+    import ctypes  # only here: a page's memory snapshot should not hold it
+
     gc.get_referents(cls.__dict__)[0].update(functions)
     ctypes.pythonapi.PyType_Modified(ctypes.py_object(cls))  # compiled code remembers what it found
 
