@@ -43,6 +43,16 @@ class ObjectRow(TypedDict):
     state: bytes
 
 
+class CodeInfo(TypedDict):
+    """Which code an instance has: its class's module and name, the hash of its bundle ("": a class of Emerge's), and
+    whether the class is the reader's own or was made from the stored bundle."""
+
+    module: str
+    class_name: str
+    bundle: str
+    whose: Literal["mine", "stored"]
+
+
 class EntryPage(TypedDict):
     """One page of a directory, by name. `cursor` continues it; "" means there is no more."""
 

@@ -124,8 +124,9 @@ def test_old_state_meets_a_new_class() -> None:
     assert unpack_state(data, Item, class_of).tags == []
 
 
-def test_a_new_field_without_default_is_none() -> None:
-    assert unpack_state(encode({}), Frozen, class_of) == Frozen(None)  # type: ignore[arg-type]
+def test_a_new_field_without_default_is_asked_for() -> None:
+    with pytest.raises(Invalid, match="the state has no x, which the class Frozen requires"):
+        unpack_state(encode({}), Frozen, class_of)
 
 
 def test_metadata_in_a_state_is_ignored() -> None:

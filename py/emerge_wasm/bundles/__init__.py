@@ -12,12 +12,14 @@ from .capture_class import capture
 from .description import describe, help_of, merge_rules, source_of
 from .load_class import load
 from .mixin import mix
+from .resolution import current_class
 from .source import keep_source
 
 __all__ = [
     "Bundle",
     "bundle_text",
     "capture",
+    "current_class",
     "describe",
     "help_of",
     "keep_source",

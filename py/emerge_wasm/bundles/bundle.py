@@ -205,6 +205,19 @@ def code_hash(bundle: Bundle, find: Find) -> str:
     Raises:
         NotFound: a bundle that it requires is not here.
     """
+    known = _CODES.get(bundle.hash)
+    if known is None:
+        known = _CODES[bundle.hash] = _code_hash(bundle, find)
+        while len(_CODES) > _CODES_KEPT:
+            del _CODES[next(iter(_CODES))]
+    return known
+
+
+_CODES: dict[str, str] = {}  # each is needed again by all that require it
+_CODES_KEPT = 4096
+
+
+def _code_hash(bundle: Bundle, find: Find) -> str:
     content = bundle.content
     codes = {hash: code_hash(read_bundle(hash, find), find) for hash in content.requires}
 

@@ -12,6 +12,7 @@ from ..codec import class_name_of, encode
 from ..errors import CannotShip
 from .bundle import BUNDLE_LIMIT, Bundle, Content, Placement, SourcePart
 from .collector import Collector
+from .home import module_of
 from .late_annotation import EVALUATED_LATE, with_late_annotations
 from .live_part import complete
 from .name import imported_modules
@@ -105,7 +106,7 @@ def _name_of(collector: Collector) -> str:
 
 
 def _module_of(collector: Collector) -> str:
-    return collector.module or collector.cls.__module__
+    return collector.module or module_of(collector.cls)
 
 
 def _make(group: list[Collector]) -> None:

@@ -14,9 +14,11 @@ from ..codec import decode
 from ..codec.state import InstanceMaker
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded
 from .absent_module import reason
-from .bundle import CHAIN_LIMIT, Bundle, Content, Find, constants_text, imports_text, read_bundle
+from .bundle import CHAIN_LIMIT, Bundle, Content, Find, code_hash, constants_text, imports_text, read_bundle
+from .home import LOADED_MODULE
 from .needed_python import check_python
-from .registry import CLASSES, register
+from .registry import CLASSES, LOADED, bundle_of_hash, register, register_same
+from .resolution import is_settled, resolve
 from .source import keep_source
 
 _FUTURE = __future__.annotations.compiler_flag
@@ -26,9 +28,9 @@ _loading: list[str] = []
 
 
 def load(hash: str, find: Find) -> type:
-    """Load the class of a bundle by running its source, once per process.
+    """Load the class of a bundle: this process's own one where it has the same code, else by running its source, once.
 
-    Its functions' tracebacks show the shipped lines, and inspect.getsource works.
+    No module is imported for it. What is run shows the shipped lines in tracebacks, and inspect.getsource works.
 
     Raises:
         NotFound: a bundle is missing; `details["bundle"]` is its hash.
@@ -37,18 +39,29 @@ def load(hash: str, find: Find) -> type:
         ExecutionFailed: its source failed; `details["traceback"]` says where.
     """
     known = CLASSES.get(hash)
+    if known is not None and is_settled(hash, known):
+        return known
+    bundle = read_bundle(hash, find) if known is None else bundle_of_hash(hash)
+    own = resolve(bundle, find)
+    if own is not None:
+        register_same(own, bundle)
+        return own
     if known is not None:
         return known
     if hash in _loading or len(_loading) >= CHAIN_LIMIT:
         raise LimitExceeded(
             f"the class bundle {hash[:12]} needs itself, or a chain of more than {CHAIN_LIMIT}", limit="requires"
         )
-    bundle = read_bundle(hash, find)
     _loading.append(hash)
     try:
         for required in bundle.requires:
             load(required, find)
-        cls = _member(bundle) if bundle.content.within else _run(bundle)
+        code = code_hash(bundle, find)
+        same = LOADED.get(code)
+        if same is not None:
+            register_same(same, bundle)
+            return same
+        cls = LOADED[code] = _member(bundle) if bundle.content.within else _run(bundle)
     finally:
         _loading.remove(hash)
     register(cls, bundle)
@@ -88,7 +101,7 @@ def _run(bundle: Bundle) -> type:
     """Run the parts of a bundle in a module of its own, and return the class."""
     check_python(bundle)
     tag = f"{bundle.class_name}:{bundle.hash[:8]}"
-    module = ModuleType(f"emerge_class_{bundle.hash[:16]}", f"The class bundle {tag}.")
+    module = ModuleType(f"{LOADED_MODULE}{bundle.hash[:16]}", f"The class bundle {tag}.")
     module.__file__ = f"<emerge:{tag}>"
     sys.modules[module.__name__] = module  # dataclasses and typing look there
     try:

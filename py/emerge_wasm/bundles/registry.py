@@ -5,9 +5,19 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 from .bundle import Bundle
+from .home import Look
 
 CLASSES: dict[str, type] = {}
 """The class of each hash: the last one captured with it, or the one loaded."""
+
+LOADED: dict[str, type] = {}
+"""The class that was loaded for each code (see `code_hash`): bundles that differ only in modules have one class."""
+
+LOOKS: dict[str, Look] = {}
+"""What was seen when this process was last searched for the class of each hash."""
+
+REFUSED: WeakKeyDictionary[type, int] = WeakKeyDictionary()
+"""Classes that could not be captured, with the number of names that their module had then."""
 
 _BY_HASH: dict[str, Bundle] = {}
 _HASHES: WeakKeyDictionary[type, str] = WeakKeyDictionary()
@@ -15,9 +25,8 @@ _HASHES: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 
 def forget() -> None:
     """Forget every class and bundle, as a new process has none."""
-    CLASSES.clear()
-    _BY_HASH.clear()
-    _HASHES.clear()
+    for table in (CLASSES, LOADED, LOOKS, REFUSED, _BY_HASH, _HASHES):
+        table.clear()
 
 
 def register(cls: type, bundle: Bundle) -> None:
@@ -27,10 +36,26 @@ def register(cls: type, bundle: Bundle) -> None:
     _HASHES[cls] = bundle.hash
 
 
+def register_same(cls: type, bundle: Bundle) -> None:
+    """Make this class, which has a bundle of its own, the one of another bundle of the same code too."""
+    CLASSES[bundle.hash] = cls
+    _BY_HASH[bundle.hash] = bundle
+
+
 def bundle_of(cls: type) -> Bundle | None:
     """Return the bundle of a class that was captured or loaded, else None."""
     hash = _HASHES.get(cls)
     return None if hash is None else _BY_HASH[hash]
+
+
+def is_class_of(cls: type, hash: str) -> bool:
+    """Tell whether this is the class of that hash; it may be that of others too."""
+    return CLASSES.get(hash) is cls
+
+
+def bundle_of_hash(hash: str) -> Bundle:
+    """Return the bundle of a class that is known for this hash."""
+    return _BY_HASH[hash]
 
 
 def with_requires(bundle: Bundle) -> list[Bundle]:

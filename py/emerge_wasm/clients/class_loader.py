@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from operator import attrgetter
 from typing import TypeVar
 
-from ..bundles import capture, load, parse
+from ..bundles import Bundle, capture, current_class, load, parse
+from ..bundles.bundle import read_bundle
 from ..bundles.grammar import BASE_GRAMMAR, Grammar
+from ..bundles.home import is_loaded
 from ..bundles.needed_python import PYTHON, stored_on_older, version_of
 from ..codec import unpack_state
 from ..codec.attributes import state_of
 from ..codec.encoder import BundleOf
-from ..errors import NotFound
+from ..errors import Invalid, NotFound
 from ..objects import METADATA, EmergeFile, EmergeObject, Pointer
 from ..operations import Transport, Wire
-from .operations import ClientOperations
+from ..results import CodeInfo
+from .operations import ClientOperations, WhoseCode
 
 T = TypeVar("T")
 
@@ -43,6 +47,7 @@ class ClassLoader(ClientOperations):
         self._sent: set[str] = set()  # bundles that the other side is known to have
         self._bundles: Bundles = {}
         self._python: Grammar | None = None  # of the other side, once it was asked
+        self._read: dict[str, Bundle] = {}
         self._loadable: set[str] = set()  # bundles that this client has, with all they require
 
     async def _send(self, send: Callable[[Bundles], Awaitable[T]], bundles: Bundles) -> T:
@@ -66,15 +71,15 @@ class ClassLoader(ClientOperations):
                 if bundle.content.grammar > have:
                     warnings.warn(stored_on_older(bundle, have), stacklevel=2)
 
-    async def unpack(self, state: bytes, pointer: Pointer) -> EmergeObject:
-        """An instance with this state, its classes (nested ones too) fetched and loaded as needed."""
-        cls = await self.load_class(pointer)
+    async def unpack(self, state: bytes, pointer: Pointer, code: WhoseCode = "stored") -> EmergeObject:
+        """An instance with this state, its classes (nested ones too) fetched and loaded as needed; see `getobject`."""
+        cls = await self.load_class(pointer, code)
         missing: list[str] = []
 
         def class_of(bundle: str, class_name: str) -> type:
             if bundle not in self._bundles:
                 missing.append(bundle)
-            return load(bundle, self._bundles.get)
+            return self._class_of(bundle, code)
 
         while True:
             try:
@@ -84,15 +89,34 @@ class ClassLoader(ClientOperations):
                 if not missing:
                     raise
                 await self.fetch_bundles(missing.pop())
+            except Invalid as error:
+                where = error.path or pointer.full_path
+                raise Invalid(f"{where}: {error.message}", path=where, remedy=error.remedy, **error.details) from None
 
-    async def load_class(self, pointer: Pointer) -> type:
-        """The class of an object, loaded here from its bundle (fetched when it is not here yet)."""
+    async def load_class(self, pointer: Pointer, code: WhoseCode = "stored") -> type:
+        """The class of an object: this program's own where it has the same code (or `code` is "mine"), else loaded from
+        its bundle (fetched when it is not here yet)."""
         if not pointer.bundle:
             return PLAIN_CLASSES.get(pointer.class_name, EmergeFile)
         if pointer.bundle not in self._loadable:  # parsing the bundle for each object would dominate the cost
             await self.fetch_bundles(pointer.bundle)
             self._loadable.add(pointer.bundle)
+        if code == "mine":
+            return current_class(self._parsed(pointer.bundle))
         return load(pointer.bundle, self._bundles.get)
+
+    def _class_of(self, bundle: str, code: WhoseCode) -> type:
+        """The class of a nested value. One that the program has no more is as it was stored."""
+        if code == "mine":
+            parsed = self._parsed(bundle)
+            with suppress(NotFound):
+                return current_class(parsed)
+        return load(bundle, self._bundles.get)
+
+    def _parsed(self, hash: str) -> Bundle:
+        if hash not in self._read:
+            self._read[hash] = read_bundle(hash, self._bundles.get)
+        return self._read[hash]
 
     async def fetch_bundles(self, hash: str) -> Bundles:
         """A bundle and all it requires, by hash; this client has them afterwards."""
@@ -119,6 +143,19 @@ def capturing(bundles: Bundles) -> BundleOf:
         return captured[-1].hash
 
     return bundle_of
+
+
+def code_of(cls: type) -> CodeInfo:
+    """Return which code the instances of a class have."""
+    if cls in PLAIN_CLASSES.values():
+        return {"module": cls.__module__, "class_name": cls.__name__, "bundle": "", "whose": "mine"}
+    bundle = capture(cls)[-1]
+    return {
+        "module": bundle.content.module,
+        "class_name": bundle.class_name,
+        "bundle": bundle.hash,
+        "whose": "stored" if is_loaded(cls) else "mine",
+    }
 
 
 def metadata_of(obj: EmergeObject | Pointer) -> Metadata:

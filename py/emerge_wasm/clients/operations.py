@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from copy import copy
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ..codec import encode
 from ..errors import Invalid
@@ -22,6 +22,9 @@ PAGE = 1000
 
 AsOf = datetime | str | None
 """A moment: a datetime with its timezone, or ISO 8601 text (UTC by default); None is now."""
+
+WhoseCode = Literal["stored", "mine"]
+"""The code of objects that are read: that which they were stored with, or that of the class as it is here now."""
 
 
 class ClientOperations:
@@ -97,6 +100,15 @@ class ClientOperations:
         """{"result", "output", "milliseconds", "pointer" (None: nothing changed), "receipt"} of a run."""
         result: RunResult = await self.remote.run(path, method, list(args), kwargs, True)
         return result
+
+
+def check_code(code: str) -> None:
+    """Raise Invalid for what is no WhoseCode."""
+    if code not in ("stored", "mine"):
+        raise Invalid(
+            f"code cannot be {code!r:.40}",
+            remedy='"stored" is the class as it was stored, "mine" the class as it is here now',
+        )
 
 
 def moment_text(as_of: AsOf) -> str:

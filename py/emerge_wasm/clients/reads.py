@@ -9,9 +9,19 @@ from ..codec import Reference
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, NotFound
 from ..objects import EmergeDirectory, EmergeObject, Pointer
 from ..paths import child_path
-from ..results import ChangePage, ChangeRow, MethodRows, ObjectRow, SearchError, VersionDiff, VersionRow, VersionRows
-from .class_loader import ClassLoader, metadata_of, set_metadata
-from .operations import PAGE, AsOf, moment_text
+from ..results import (
+    ChangePage,
+    ChangeRow,
+    CodeInfo,
+    MethodRows,
+    ObjectRow,
+    SearchError,
+    VersionDiff,
+    VersionRow,
+    VersionRows,
+)
+from .class_loader import ClassLoader, code_of, metadata_of, set_metadata
+from .operations import PAGE, AsOf, WhoseCode, check_code, moment_text
 from .remote import ending
 
 UNLOADABLE = (ExecutionFailed, Invalid, LimitExceeded, NotFound)
@@ -49,29 +59,34 @@ class VersionHistory(list[VersionRow]):
 class ReadOperations(ClassLoader):
     """The operations that read and change nothing. They take `version` (0: the newest) or `as_of`.
 
-    Objects are typed `Any`: they have the class that they were stored with, which no type checker can know.
+    Objects are typed `Any`: they have the class that they were stored with, which no type checker can know. This is the
+    program's own class where that has the same code. Where it has not, they have the code as it was stored, or with
+    `code="mine"` that of the program's own class as it is now.
     """
 
     # --- objects
-    async def getobject(self, path: str, version: int = 0, as_of: AsOf = None) -> Any:
+    async def getobject(self, path: str, version: int = 0, as_of: AsOf = None, *, code: WhoseCode = "stored") -> Any:
         """The object at a path, an instance of the class it was stored with; its code is loaded here.
 
-        A directory is an EmergeDirectory. Without loading code: see `cat` and `get`.
+        `code="mine"`: an instance of the program's own class as it is now, whatever the code was (NotFound: there is
+        none). A directory is an EmergeDirectory. Without loading code: see `cat` and `get`.
         """
-        return await self._instance(await self.remote.getobject(path, version, moment_text(as_of)))
+        check_code(code)
+        return await self._instance(await self.remote.getobject(path, version, moment_text(as_of)), code)
 
-    async def objects(self, path: str = "/", as_of: AsOf = None) -> AsyncIterator[Any]:
-        """Every object in a directory, as instances, fetched by the page.
+    async def objects(self, path: str = "/", as_of: AsOf = None, *, code: WhoseCode = "stored") -> AsyncIterator[Any]:
+        """Every object in a directory, as instances, fetched by the page; see `getobject`.
 
         ExecutionFailed, after all others, names those whose classes cannot be loaded here.
         """
+        check_code(code)
         cursor, moment = "", moment_text(as_of)
         errors: list[SearchError] = []
         while True:
             page = await self.remote.objects(path, cursor, PAGE, moment)
             for row in page["objects"]:
                 try:
-                    obj = await self._instance(row)
+                    obj = await self._instance(row, code)
                 except UNLOADABLE as error:
                     errors.append(unloaded(row, error))
                 else:
@@ -98,9 +113,9 @@ class ReadOperations(ClassLoader):
             if not cursor:
                 return
 
-    async def _instance(self, row: ObjectRow) -> EmergeObject:
+    async def _instance(self, row: ObjectRow, code: WhoseCode) -> EmergeObject:
         pointer = Pointer.from_wire(row["pointer"])
-        obj = EmergeDirectory() if pointer.is_directory else await self.unpack(row["state"], pointer)
+        obj = EmergeDirectory() if pointer.is_directory else await self.unpack(row["state"], pointer, code)
         set_metadata(obj, metadata_of(pointer))
         return obj
 
@@ -117,10 +132,10 @@ class ReadOperations(ClassLoader):
             raise Invalid(f"this {type(target).__name__} is stored nowhere", remedy="store it, then refer to it")
         return Reference(uuid)
 
-    async def resolve(self, reference: Reference | str, as_of: AsOf = None) -> Any:
+    async def resolve(self, reference: Reference | str, as_of: AsOf = None, *, code: WhoseCode = "stored") -> Any:
         """The object that a reference (or uuid) leads to, wherever it is now. NotFound says where it was removed."""
         uuid = reference.uuid if isinstance(reference, Reference) else reference
-        return await self.getobject(f"/registry/{uuid}", as_of=as_of)
+        return await self.getobject(f"/registry/{uuid}", as_of=as_of, code=code)
 
     async def references(self, path: str, back: bool = False) -> Listing:
         """The objects that this one refers to, or (`back`) that refer to this one."""
@@ -173,6 +188,11 @@ class ReadOperations(ClassLoader):
     ) -> str:
         """The source of an object's class, or of one method; with `bundle`, all that was shipped with the class."""
         return await self.remote.code(path, method, version, moment_text(as_of), bundle)
+
+    async def code_of(self, obj: EmergeObject) -> CodeInfo:
+        """{"module", "class_name", "bundle", "whose"}: which code an instance has here. `whose` is "mine" for the
+        program's own class, "stored" for one that was made from the stored bundle."""
+        return code_of(type(obj))
 
     # --- versions and changes
     async def versions(self, path: str, before: int = 0, limit: int = 100, as_of: AsOf = None) -> VersionHistory:

@@ -13,7 +13,7 @@ from ..operations import Operations, Wire
 from ..query.local_time import clock_here
 from ..results import GraphQLAnswer, IndexRows, ObjectRow, ScoredPage, Searched, SearchErrors, SearchPage
 from .class_loader import Bundles
-from .operations import PAGE, AsOf, moment_text
+from .operations import PAGE, AsOf, WhoseCode, check_code, moment_text
 from .reads import UNLOADABLE, ReadOperations, unloaded
 from .remote import ending, remote_operations
 
@@ -90,17 +90,19 @@ class SearchOperations(ReadOperations):
         limit: int | None = None,
         cursor: str = "",
         as_of: AsOf = None,
+        code: WhoseCode = "stored",
     ) -> SearchResult:
         """The objects at or below a path for which a predicate is true: `search(lambda o: o.unit_price < 3.5)`.
 
         All of them, or with `limit` one page, continued from its `cursor`; in the order of a field, or in none that is
         promised. An object on which the predicate raises is not found, and counted in `errors`. CannotShip says what of
-        the predicate cannot travel.
+        the predicate cannot travel. `code`: see `getobject`; the predicate itself meets the code as it was stored.
         """
+        check_code(code)
         found = SearchResult()
         async for page in self.search_pages(predicate, path, order_by, descending, limit, cursor, as_of):
             found.add_statistics(page)
-            await self._append(found, page["objects"], page["cursor"])
+            await self._append(found, page["objects"], page["cursor"], code)
         return found
 
     async def search_pages(
@@ -133,12 +135,12 @@ class SearchOperations(ReadOperations):
         clock = self.context.get("clock") or clock_here().wire()
         return remote_operations(self.transport, {**self.context, "clock": clock}, self._turns)
 
-    async def _append(self, found: SearchResult, rows: Sequence[ObjectRow], cursor: str) -> None:
+    async def _append(self, found: SearchResult, rows: Sequence[ObjectRow], cursor: str, code: WhoseCode) -> None:
         """Add the objects of one page."""
         found.cursor = cursor
         for row in rows:
             try:
-                found.append(await self._instance(row))
+                found.append(await self._instance(row, code))
             except UNLOADABLE as error:
                 found.add_error(row, error)
 
@@ -152,12 +154,20 @@ class SearchOperations(ReadOperations):
         return count
 
     async def searchtext(
-        self, field: str, words: str, path: str = "/", *, limit: int | None = None, cursor: str = ""
+        self,
+        field: str,
+        words: str,
+        path: str = "/",
+        *,
+        limit: int | None = None,
+        cursor: str = "",
+        code: WhoseCode = "stored",
     ) -> SearchResult:
         """The objects at or below a path whose field has all of the words (`wor*`: all that begin so), best first."""
+        check_code(code)
         found = SearchResult()
         async for page in self.text_pages(field, words, path, limit, cursor):
-            await self._append(found, page["objects"], page["cursor"])
+            await self._append(found, page["objects"], page["cursor"], code)
         return found
 
     async def text_pages(

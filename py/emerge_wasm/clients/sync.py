@@ -14,6 +14,7 @@ from ..operations import Values, Wire
 from ..results import (
     ChangePage,
     ChangeRow,
+    CodeInfo,
     CommitInfo,
     GraphQLAnswer,
     IndexRows,
@@ -31,7 +32,7 @@ from ..results import (
 )
 from . import archive, exchange
 from .class_loader import Bundles
-from .operations import AsOf
+from .operations import AsOf, WhoseCode
 from .proxy import SyncProxy, open_proxy
 from .reads import Listing, VersionHistory
 from .searches import Aggregation, Explanation, FieldNames, GroupRows, ObjectCount, SearchPredicate, SearchResult
@@ -118,13 +119,14 @@ class SyncClient(SyncSession):
         """[{"node", "uuid", "rpc", "self"}…]: the nodes that are here now."""
         return self._wait(lambda client: client.nodes())
 
-    def unpack(self, state: bytes, pointer: Pointer) -> EmergeObject:
-        """An instance with this state, its classes (nested ones too) fetched and loaded as needed."""
-        return self._wait(lambda client: client.unpack(state, pointer))
+    def unpack(self, state: bytes, pointer: Pointer, code: WhoseCode = "stored") -> EmergeObject:
+        """An instance with this state, its classes (nested ones too) fetched and loaded as needed; see `getobject`."""
+        return self._wait(lambda client: client.unpack(state, pointer, code))
 
-    def load_class(self, pointer: Pointer) -> type:
-        """The class of an object, loaded here from its bundle (fetched when it is not here yet)."""
-        return self._wait(lambda client: client.load_class(pointer))
+    def load_class(self, pointer: Pointer, code: WhoseCode = "stored") -> type:
+        """The class of an object: this program's own where it has the same code (or `code` is "mine"), else loaded from
+        its bundle (fetched when it is not here yet)."""
+        return self._wait(lambda client: client.load_class(pointer, code))
 
     def fetch_bundles(self, hash: str) -> Bundles:
         """A bundle and all it requires, by hash; this client has them afterwards."""
@@ -190,19 +192,20 @@ class SyncClient(SyncSession):
         """Set the owner ("": leave it) and the group (None: leave it)."""
         return self._wait(lambda client: client.chown(path, owner, group, recursive))
 
-    def getobject(self, path: str, version: int = 0, as_of: AsOf = None) -> Any:
+    def getobject(self, path: str, version: int = 0, as_of: AsOf = None, *, code: WhoseCode = "stored") -> Any:
         """The object at a path, an instance of the class it was stored with; its code is loaded here.
 
-        A directory is an EmergeDirectory. Without loading code: see `cat` and `get`.
+        `code="mine"`: an instance of the program's own class as it is now, whatever the code was (NotFound: there is
+        none). A directory is an EmergeDirectory. Without loading code: see `cat` and `get`.
         """
-        return self._wait(lambda client: client.getobject(path, version, as_of))
+        return self._wait(lambda client: client.getobject(path, version, as_of, code=code))
 
-    def objects(self, path: str = "/", as_of: AsOf = None) -> Generator[Any, None, None]:
-        """Every object in a directory, as instances, fetched by the page.
+    def objects(self, path: str = "/", as_of: AsOf = None, *, code: WhoseCode = "stored") -> Generator[Any, None, None]:
+        """Every object in a directory, as instances, fetched by the page; see `getobject`.
 
         ExecutionFailed, after all others, names those whose classes cannot be loaded here.
         """
-        return self._iterate(lambda client: client.objects(path, as_of))
+        return self._iterate(lambda client: client.objects(path, as_of, code=code))
 
     def states(self, path: str = "/") -> Generator[tuple[str, bytes], None, None]:
         """The name and the encoded state of every object in a directory; no code is loaded."""
@@ -216,9 +219,9 @@ class SyncClient(SyncSession):
         """A reference to a stored object (or what is at a path), to be kept in fields of others; it survives moves."""
         return self._wait(lambda client: client.reference(target))
 
-    def resolve(self, reference: Reference | str, as_of: AsOf = None) -> Any:
+    def resolve(self, reference: Reference | str, as_of: AsOf = None, *, code: WhoseCode = "stored") -> Any:
         """The object that a reference (or uuid) leads to, wherever it is now. NotFound says where it was removed."""
-        return self._wait(lambda client: client.resolve(reference, as_of))
+        return self._wait(lambda client: client.resolve(reference, as_of, code=code))
 
     def references(self, path: str, back: bool = False) -> Listing:
         """The objects that this one refers to, or (`back`) that refer to this one."""
@@ -251,6 +254,11 @@ class SyncClient(SyncSession):
         """The source of an object's class, or of one method; with `bundle`, all that was shipped with the class."""
         return self._wait(lambda client: client.code(path, method, version, as_of, bundle))
 
+    def code_of(self, obj: EmergeObject) -> CodeInfo:
+        """{"module", "class_name", "bundle", "whose"}: which code an instance has here. `whose` is "mine" for the
+        program's own class, "stored" for one that was made from the stored bundle."""
+        return self._wait(lambda client: client.code_of(obj))
+
     def versions(self, path: str, before: int = 0, limit: int = 100, as_of: AsOf = None) -> VersionHistory:
         """The versions of an object, newest first: pointers' maps with `author` and `operation`; at most `limit`.
 
@@ -281,16 +289,24 @@ class SyncClient(SyncSession):
         limit: int | None = None,
         cursor: str = "",
         as_of: AsOf = None,
+        code: WhoseCode = "stored",
     ) -> SearchResult:
         """The objects at or below a path for which a predicate is true: `search(lambda o: o.unit_price < 3.5)`.
 
         All of them, or with `limit` one page, continued from its `cursor`; in the order of a field, or in none that is
         promised. An object on which the predicate raises is not found, and counted in `errors`. CannotShip says what of
-        the predicate cannot travel.
+        the predicate cannot travel. `code`: see `getobject`; the predicate itself meets the code as it was stored.
         """
         return self._wait(
             lambda client: client.search(
-                predicate, path, order_by=order_by, descending=descending, limit=limit, cursor=cursor, as_of=as_of
+                predicate,
+                path,
+                order_by=order_by,
+                descending=descending,
+                limit=limit,
+                cursor=cursor,
+                as_of=as_of,
+                code=code,
             )
         )
 
@@ -314,10 +330,17 @@ class SyncClient(SyncSession):
         return self._wait(lambda client: client.count(predicate, path, as_of=as_of))
 
     def searchtext(
-        self, field: str, words: str, path: str = "/", *, limit: int | None = None, cursor: str = ""
+        self,
+        field: str,
+        words: str,
+        path: str = "/",
+        *,
+        limit: int | None = None,
+        cursor: str = "",
+        code: WhoseCode = "stored",
     ) -> SearchResult:
         """The objects at or below a path whose field has all of the words (`wor*`: all that begin so), best first."""
-        return self._wait(lambda client: client.searchtext(field, words, path, limit=limit, cursor=cursor))
+        return self._wait(lambda client: client.searchtext(field, words, path, limit=limit, cursor=cursor, code=code))
 
     def text_pages(
         self, field: str, words: str, path: str = "/", limit: int | None = None, cursor: str = ""

@@ -18,12 +18,13 @@ Default = tuple[str, object, Callable[[], object] | None]
 class ClassAttributes:
     """The attributes of a class's instances.
 
-    `caches`: names of functools.cached_property.
+    `caches`: names of functools.cached_property. `required`: fields that `__init__` must be given.
     """
 
     slots: tuple[str, ...]
     caches: frozenset[str]
     defaults: tuple[Default, ...]
+    required: tuple[str, ...]
 
 
 _OF_GENERICS = "__orig_class__"  # what `Box[int](…)` leaves in an instance: a type, which only type checkers read
@@ -47,7 +48,7 @@ def _look_at(cls: type) -> ClassAttributes:
         caches = {name for name in caches if name not in vars(base)}
         caches |= {name for name, value in vars(base).items() if isinstance(value, cached_property)}
     kept = tuple(name for name in dict.fromkeys(slots) if name not in ("__dict__", "__weakref__"))
-    return ClassAttributes(kept, frozenset(caches), tuple(_defaults(cls)))
+    return ClassAttributes(kept, frozenset(caches), tuple(_defaults(cls)), tuple(_required(cls)))
 
 
 def _mangled(name: str, cls: type) -> str:
@@ -57,24 +58,45 @@ def _mangled(name: str, cls: type) -> str:
 
 
 def _defaults(cls: type) -> Iterator[Default]:
-    for field in fields(cls) if is_dataclass(cls) else ():
-        factory = None if field.default_factory is MISSING else field.default_factory
-        yield field.name, None if field.default is MISSING else field.default, factory
     if not is_dataclass(cls):
         yield from _other_defaults(cls)
+        return
+    for field in fields(cls):
+        if field.default_factory is not MISSING:
+            yield field.name, None, field.default_factory
+        elif field.default is not MISSING:
+            yield field.name, field.default, None
 
 
 def _other_defaults(cls: type) -> Iterator[Default]:
     """Yield the defaults of an attrs class or a pydantic model; a factory that needs other fields is left out."""
     for field in getattr(cls, "__attrs_attrs__", ()):
         factory = getattr(field.default, "factory", None)
-        if factory is None:
-            yield field.name, None if getattr(field.default, "name", "") == "NOTHING" else field.default, None
-        elif not field.default.takes_self:
+        if factory is not None and not field.default.takes_self:
             yield field.name, None, factory
+        elif factory is None and not _is_nothing(field.default):
+            yield field.name, field.default, None
     for name, field in getattr(cls, "__pydantic_fields__", {}).items():
-        if not getattr(field, "default_factory_takes_validated_data", False):
-            yield name, None, None if field.is_required() else partial(field.get_default, call_default_factory=True)
+        if not (getattr(field, "default_factory_takes_validated_data", False) or field.is_required()):
+            yield name, None, partial(field.get_default, call_default_factory=True)
+
+
+def _required(cls: type) -> Iterator[str]:
+    """Yield the fields that have no default and that `__init__` must be given."""
+    if is_dataclass(cls):
+        for field in fields(cls):
+            if field.init and field.default is MISSING and field.default_factory is MISSING:
+                yield field.name
+        return
+    for other in getattr(cls, "__attrs_attrs__", ()):
+        if other.init and _is_nothing(other.default):
+            yield other.name
+    yield from (name for name, field in getattr(cls, "__pydantic_fields__", {}).items() if field.is_required())
+
+
+def _is_nothing(default: object) -> bool:
+    """Tell whether this is what attrs has where there is no default."""
+    return getattr(default, "name", "") == "NOTHING"
 
 
 def has_fields(cls: type) -> bool:

@@ -42,11 +42,11 @@ def pack_state(obj: object, bundle_of: BundleOf) -> bytes:
 def unpack_state(data: bytes, cls: type, class_of: ClassOf) -> Value:
     """Make an instance of `cls` with this state; its `__init__` and `__post_init__` do not run.
 
-    Missing fields take their default, or None when they have none. Unknown ones become attributes, so they are
-    written back. The metadata is left at its defaults.
+    Missing fields take their default. Unknown ones become attributes, so they are written back. The metadata is left at
+    its defaults.
 
     Raises:
-        Invalid: the bytes are no state, or do not fit the class.
+        Invalid: the bytes are no state, do not fit the class, or lack a field that it requires.
     """
 
     root = _blank(cls)
@@ -111,6 +111,14 @@ def _fill(obj: Value, state: dict[str, object]) -> Value:
     for name, default, factory in known.defaults:
         if name not in state:
             state[name] = default if factory is None else factory()
+    for name in known.required:
+        if name not in state and name not in _HIDDEN:
+            raise Invalid(
+                f"the state has no {name}, which the class {type(obj).__name__} requires",
+                remedy="give it a default in the class, or update the object",
+                field=name,
+                class_name=type(obj).__name__,
+            )
     attributes = getattr(obj, "__dict__", None)
     for name in known.slots:
         if name in state:

@@ -73,7 +73,7 @@ class Nested(_Closed):  # type: ignore[misc]  # its base is made from a table
         self._check_member()
         if type(other) is Nested:
             other._check_member()
-            return (self.bundle, self.fields) == (other.bundle, other.fields)
+            return (self.shape.code, self.fields) == (other.shape.code, other.fields)
         return False
 
     def __ne__(self, other: object) -> bool:
@@ -81,7 +81,7 @@ class Nested(_Closed):  # type: ignore[misc]  # its base is made from a table
 
     def __hash__(self) -> int:
         self._check_member()
-        return hash((self.bundle, self.fields.get("name")))
+        return hash((self.shape.code, self.fields.get("name")))
 
     def _check_member(self) -> None:
         if not self.shape.enum:

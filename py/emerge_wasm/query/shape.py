@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from ..bundles.bundle import Bundle, Find, read_bundle
+from ..bundles.bundle import Bundle, Find, code_hash, read_bundle
 from ..bundles.description import lineage
 from ..errors import EmergeError
 from .statement import ENUMS, FLAGS, Attribute, NameResolver, Statement, read_class
@@ -38,8 +38,8 @@ class Shape:
     value, `others` where it has none; `defaults` gives the value where the state has none.
 
     `dynamic`: the class has __getattr__. `closed`: instances hold their fields only. `truth`: they are true.
-    `enum`: they are members of a plain Enum, which are equal when they are the same. `member`: the attribute of an
-    Enum's or Flag's member that its state holds ("": it is none, or makes that itself).
+    `enum`: they are members of a plain Enum, which are equal when they are the same: of one `code` (see `code_hash`).
+    `member`: the attribute of an Enum's or Flag's member that its state holds ("": it is none, or makes that itself).
     """
 
     name: str
@@ -52,6 +52,7 @@ class Shape:
     truth: bool = True
     enum: bool = False
     member: str = ""
+    code: str = ""
 
 
 _SHAPES: OrderedDict[str, Shape] = OrderedDict()
@@ -87,6 +88,8 @@ def shape_of(bundle: str, find: Find, class_name: str = "") -> Shape:
     try:
         made = read_bundle(bundle, find)
         shape = _look_at(made, find)
+        if shape.enum:
+            shape = replace(shape, code=code_hash(made, find))
     except EmergeError as error:
         return Shape("", opaque=f"its class cannot be read: {error.message}")
     except (RecursionError, ValueError):

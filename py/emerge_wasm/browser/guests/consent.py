@@ -14,6 +14,7 @@ from typing import Literal, TypeVar
 from ...bundles import parse, source_of
 from ...clients.class_loader import Bundles
 from ...clients.client import Client
+from ...clients.operations import WhoseCode
 from ...errors import EmergeError, PermissionDenied
 from ...objects import Pointer
 from ...operations import Transport
@@ -158,9 +159,9 @@ class AskingClient(Client):
         self._where: PlaceName = where
         self._about: Told = {}  # the pointer of the object that is being unpacked
 
-    async def load_class(self, pointer: Pointer) -> type:
+    async def load_class(self, pointer: Pointer, code: WhoseCode = "stored") -> type:
         self._about = pointer.to_wire()
-        return await super().load_class(pointer)
+        return await super().load_class(pointer, code)
 
     async def fetch_bundles(self, hash: str) -> dict[str, bytes]:
         """Fetch a bundle and all it requires, after the user's consent: without it this client must not have them."""

@@ -21,6 +21,7 @@ from typing import Any
 
 from ....bundles import capture as capture_class
 from ....bundles import load
+from ....bundles.registry import is_class_of
 from ....codec import decode, encode, native, pack_state, unpack_state
 from ....errors import CannotShip, EmergeError, Invalid, LimitExceeded
 from ....objects import METADATA, EmergeFile, EmergeObject
@@ -153,7 +154,9 @@ class Execution:
     def _own_bundle_of(self, cls: type) -> str:
         """Return the bundle of a class in the state, which must be one of those stored with the object's class."""
         bundle = _bundle_of(cls)
-        if bundle not in self.call.bundles:
+        if bundle not in self.call.bundles:  # the same code may have come under another hash
+            bundle = next((hash for hash in self.call.bundles if is_class_of(cls, hash)), "")
+        if not bundle:
             raise CannotShip(
                 f"{self.call.title} put a {cls.__name__} into the state, a class that its own does not name",
                 path=self.call.path,
