@@ -279,3 +279,22 @@ def test_parsing_runs_nothing() -> None:
 
 def test_reading_pins_no_class_of_emerge() -> None:
     assert capture(EmergeFile)[-1].source == ""
+
+
+BASE = "@dataclass\nclass Base(EmergeFile):\n    label: str = ''\n"
+LOSES_NOTHING = [
+    "@dataclass\nclass Item(Base):\n    {}\n",
+    "class Item(Base):\n    count: 'ClassVar[int]' = 3\n    label: str = 'x'\n",
+    "class Item(Base):\n    {}\n    def __init__(self):\n        super().__init__()\n        self.count = 4\n",
+]
+
+
+@pytest.mark.parametrize("base", ["EmergeFile", "Base"])
+@pytest.mark.parametrize("line", ["count: int = 3", "count: 'int' = field(default=3)"])
+def test_a_forgotten_dataclass(module: Make, base: str, line: str) -> None:
+    named = "the class Item declares count, but is not a dataclass as its base is"
+    with pytest.raises(CannotShip, match=named) as caught:
+        capture(module(HEAD + BASE + f"class Item({base}):\n    {line}\n").Item)
+    assert caught.value.remedy == "write @dataclass above it"
+    for number, text in enumerate(LOSES_NOTHING):
+        capture(module(HEAD + BASE + text.format(line), f"stock{number}").Item)

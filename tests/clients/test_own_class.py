@@ -465,6 +465,22 @@ def test_a_changed_class_leaves_objects_as_they_were(fs: SyncClient, cells: Any)
     assert not isinstance(task, cells.Task) and task.status is cells.Status.DONE
 
 
+def test_a_helper_that_was_defined_anew(fs: SyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here, as where objects are run, what was stored before has the helper of then, and what is stored now the new."""
+    item = HEAD + "@dataclass\nclass Item(EmergeFile):\n    def f(self): return rate() + BASE\n"
+    module = typed(monkeypatch, "BASE = 1\n", "def rate(): return 10\n", item)
+    fs.store(module.Item(name="a"))
+    assert type(fs.getobject("/a")) is module.Item
+    for count, cell in enumerate(("def rate(): return 100\n", "BASE = 2\n")):
+        more(module, cell)
+        fs.store(module.Item(name=f"b{count}"))
+    expected = {"a": 11, "b0": 101, "b1": 102}
+    for name, value in expected.items():
+        assert (fs.getobject(f"/{name}").f(), fs.run(f"/{name}", "f")) == (value, value)
+    assert [type(o) is module.Item for o in sorted(fs.search("True"), key=lambda o: o.name)] == [False, False, True]
+    assert [o.f() for o in fs.objects("/", code="mine")] == [102] * 3
+
+
 def test_the_reader_can_ask_for_its_own_code(fs: SyncClient, cells: Any) -> None:
     fs.index("/", "note", text=True)
     more(cells, LATER)

@@ -23,9 +23,11 @@ from .definition_time import class_as_defined, function_as_defined
 from .effect import add_class_effects, add_function_effects, add_subclasses
 from .functional_class import find_functional
 from .guarded_import import find_guards, guarded_modules
+from .home import module_name, module_of
 from .live_part import FILLED, add_live
 from .live_value import NotWritable
 from .locate import files_of, find_assignment, find_class, find_decorated, find_function, find_other
+from .missing_decorator import check_decorator
 from .missing_source import no_source
 from .name import imported_modules
 from .origin import absolute, import_line, is_builtin, is_installed
@@ -67,7 +69,7 @@ class Collector(PartTable):
     def add_class(self) -> None:
         """Start with the class's own text; a class within a class is in the text of its owner."""
         self.watch.attributes(self.cls)
-        self.class_name, self.module = class_name_of(self.cls), self.cls.__module__
+        self.class_name, self.module = class_name_of(self.cls), module_of(self.cls)
         if "." in self.class_name:
             self.owner = find_owner(self.cls)
             if self.owner is None:
@@ -78,6 +80,7 @@ class Collector(PartTable):
             self._add_functional()
             return
         unit, node = found
+        check_decorator(self.cls, node)
         future = unit.future or _text_annotations(self.cls)
         self._values[node.name] = self.cls
         scope = class_scope(self.cls, unit)
@@ -91,7 +94,7 @@ class Collector(PartTable):
         if found is None:
             raise no_source(self.cls, files_of(self.cls), find_other(self.cls))
         self.class_name, self.owner = found.name, found.owner
-        self.module = str(found.scope.namespace.get("__name__", self.module))
+        self.module = module_name(str(found.scope.namespace.get("__name__", self.module)))
         if found.node is not None:
             unit = found.scope.unit
             self._values[found.name] = self.cls

@@ -30,7 +30,12 @@ def is_loaded(cls: type) -> bool:
 
 def module_of(cls: type) -> str:
     """Return the name of the module that defines a class: for a script, the name that `import` knows it by."""
-    return main_name() if cls.__module__ in _MAINS else cls.__module__
+    return module_name(cls.__module__)
+
+
+def module_name(name: str) -> str:
+    """Return the name that other processes know this module by."""
+    return main_name() if name in _MAINS else name
 
 
 def main_name() -> str:

@@ -18,7 +18,7 @@ from .bundle import CHAIN_LIMIT, Bundle, Content, Find, code_hash, constants_tex
 from .home import LOADED_MODULE
 from .needed_python import check_python
 from .registry import CLASSES, LOADED, bundle_of_hash, register, register_same
-from .resolution import is_settled, resolve
+from .resolution import is_settled, is_unchanged, resolve
 from .source import keep_source
 
 _FUTURE = __future__.annotations.compiler_flag
@@ -46,7 +46,7 @@ def load(hash: str, find: Find) -> type:
     if own is not None:
         register_same(own, bundle)
         return own
-    if known is not None:
+    if known is not None and is_unchanged(hash, known):
         return known
     if hash in _loading or len(_loading) >= CHAIN_LIMIT:
         raise LimitExceeded(

@@ -16,6 +16,9 @@ LOADED: dict[str, type] = {}
 LOOKS: dict[str, Look] = {}
 """What was seen when this process was last searched for the class of each hash."""
 
+SAME: dict[str, str] = {}
+"""The hash of its own that the class of another hash has; they are the same code."""
+
 REFUSED: WeakKeyDictionary[type, int] = WeakKeyDictionary()
 """Classes that could not be captured, with the number of names that their module had then."""
 
@@ -25,7 +28,7 @@ _HASHES: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 
 def forget() -> None:
     """Forget every class and bundle, as a new process has none."""
-    for table in (CLASSES, LOADED, LOOKS, REFUSED, _BY_HASH, _HASHES):
+    for table in (CLASSES, LOADED, LOOKS, SAME, REFUSED, _BY_HASH, _HASHES):
         table.clear()
 
 
@@ -40,6 +43,7 @@ def register_same(cls: type, bundle: Bundle) -> None:
     """Make this class, which has a bundle of its own, the one of another bundle of the same code too."""
     CLASSES[bundle.hash] = cls
     _BY_HASH[bundle.hash] = bundle
+    SAME[bundle.hash] = _HASHES[cls]
 
 
 def bundle_of(cls: type) -> Bundle | None:

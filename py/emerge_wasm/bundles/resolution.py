@@ -12,15 +12,26 @@ from ..errors import NotFound
 from .bundle import Bundle, Find, code_hash
 from .capture_class import capture
 from .home import MAIN, Look, is_current, is_loaded, module_of, own_class, own_classes
-from .registry import LOOKS, REFUSED
+from .registry import LOOKS, REFUSED, SAME
+from .watch import current_bundle
 
 
 def is_settled(hash: str, known: type) -> bool:
     """Tell whether the class that is known for a hash is still the one to use: nothing was defined since."""
+    if not is_unchanged(hash, known):
+        return False
     if not is_loaded(known) and is_current(known):
         return True
     look = LOOKS.get(hash)
     return look is not None and look.is_fresh()
+
+
+def is_unchanged(hash: str, known: type) -> bool:
+    """Tell whether a class still has the code of a hash: a function that it uses may have been defined anew."""
+    if is_loaded(known):
+        return True
+    bundle = current_bundle(known)
+    return bundle is not None and bundle.hash == SAME.get(hash, hash)
 
 
 def resolve(bundle: Bundle, find: Find) -> type | None:
