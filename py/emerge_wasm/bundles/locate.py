@@ -7,6 +7,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from types import FunctionType, MemberDescriptorType
 
 from ..errors import CannotShip
@@ -180,7 +181,9 @@ def _method_fits(own: Mapping[str, object], name: str, item: FunctionNode, unit:
 
 
 def _default_fits(cls: type, name: str, value: ast.expr | None) -> bool:
-    if value is None or "__dataclass_fields__" not in vars(cls) or name not in cls.__dataclass_fields__:
+    if value is None or not is_dataclass(cls) or "__dataclass_fields__" not in vars(cls):
+        return True  # the fields are those of a base
+    if name not in cls.__dataclass_fields__:
         return True
     return _is_default(value, cls.__dataclass_fields__[name].default)
 
