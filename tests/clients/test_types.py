@@ -39,7 +39,8 @@ with fs.transaction() as tx, connect("a:1") as other:
 REVEALED = [
     "emerge_wasm.clients.sync.SyncClient",
     "def (predicate: (def (Any) -> object) | str | None =, path: str =, *, order_by: str =, descending: bool =, "
-    "limit: int | None =, cursor: str =, as_of: datetime.datetime | str | None =) -> "
+    "limit: int | None =, cursor: str =, as_of: datetime.datetime | str | None =, "
+    "code: Literal['stored'] | Literal['mine'] =) -> "
     "emerge_wasm.clients.searches.SearchResult",
     "emerge_wasm.objects.Pointer",
     "str",
