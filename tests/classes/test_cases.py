@@ -7,13 +7,9 @@ import pytest
 from .case import Case
 from .conftest import OTHERS, Outcomes, find_python, table
 
-KNOWN_STEPS: dict[str, str] = {}
-"""Steps that are wrong for most cases, and why."""
 BYTES = "captured on Python 3.14, a bundle has other bytes"
 IMPORTED = "a function that imports a module within itself counts as one that does not only compute"
-STORED = "it is stored, and should be refused"
 KNOWN: dict[str, str] = {
-    "refused_plain_class": STORED,
     "seeded17": BYTES,
     "validators_by_closure": IMPORTED,
 }
@@ -34,7 +30,7 @@ def parameters() -> list[object]:
 @pytest.mark.parametrize("case", parameters())
 def test_a_case_is_the_same_everywhere(case: Case, outcomes: Outcomes) -> None:
     steps = outcomes[case.name]
-    assert [f"{step}: {said}" for step, said in steps.items() if said and step not in KNOWN_STEPS] == []
+    assert [f"{step}: {said}" for step, said in steps.items() if said] == []
     assert set(steps) == expected_steps(case)
 
 
@@ -46,10 +42,3 @@ def expected_steps(case: Case) -> set[str]:
     steps |= {"fresh: fresh", "own: own", "run: run"}
     newer = [version for version in OTHERS if find_python(version)] + ["3.14"]
     return steps | {f"bytes{version}: {step}" for version in newer for step in ("read", "capture")}
-
-
-@pytest.mark.parametrize(
-    "step", [pytest.param(step, marks=pytest.mark.xfail(strict=True, reason=why)) for step, why in KNOWN_STEPS.items()]
-)
-def test_a_step_is_right_for_every_case(step: str, outcomes: Outcomes) -> None:
-    assert [name for name, steps in outcomes.items() if steps.get(step)] == []
