@@ -122,7 +122,7 @@ def test_what_the_class_computes(module: Make, line: str) -> None:
 )
 def test_opaque_classes(module: Make, bases: str, body: str) -> None:
     text = "class Meta(type): pass\nclass Base(EmergeFile):\n    def __init_subclass__(cls): pass\n"
-    found = shape(module, text + f"class Thing({bases}):\n    {body}\n")
+    found = shape(module, text + f"@dataclass(kw_only=True)\nclass Thing({bases}):\n    {body}\n")
     assert found.opaque
     with pytest.raises(NeedsCode):
         Row({}, {"x": 1}, found).get("x")

@@ -94,7 +94,8 @@ def _values(cls: type, node: ast.ClassDef) -> Iterator[Expected]:
                 if word in given and kept is not MISSING
             )
             if field.default is not MISSING:
-                yield value, field.default
+                kept = vars(cls).get(name)  # a descriptor, whose value is the default
+                yield value, kept if hasattr(type(kept), "__get__") else field.default
         elif name in vars(cls):
             yield value, vars(cls)[name]
 
