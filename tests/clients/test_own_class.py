@@ -508,6 +508,9 @@ def test_what_the_reader_does_not_have(fs: SyncClient, cells: Any, monkeypatch: 
     forget()
     with pytest.raises(NotFound, match=r"no class Task of the module cells is here \(import cells first\)"):
         fs.getobject("/t", code="mine")
+    for ask in (lambda: fs.search("o.old == 1", code="mine"), lambda: list(fs.objects("/", code="mine"))):
+        with pytest.raises(NotFound, match="import cells first"):
+            ask()
     assert fs.getobject("/t").word() == "first"
 
 

@@ -88,6 +88,8 @@ class ReadOperations(ClassLoader):
                 try:
                     obj = await self._instance(row, code)
                 except UNLOADABLE as error:
+                    if code == "mine":
+                        raise
                     errors.append(unloaded(row, error))
                 else:
                     yield obj

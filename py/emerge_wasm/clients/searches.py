@@ -142,6 +142,8 @@ class SearchOperations(ReadOperations):
             try:
                 found.append(await self._instance(row, code))
             except UNLOADABLE as error:
+                if code == "mine":
+                    raise
                 found.add_error(row, error)
 
     async def count(self, predicate: SearchPredicate = None, path: str = "/", *, as_of: AsOf = None) -> ObjectCount:
