@@ -50,13 +50,13 @@ def run_cases(cases: list[Case], folder: Path, host: str, far: bool = True) -> O
         case.write(folder / "modules")
     (folder / "cases.json").write_text(dump(cases))
     finish(start("store", folder, host))
-    waves = [[start("fresh", folder, host), start("own", folder, host)], [start("run", folder, host)]]
+    finish(start("fresh", folder, host), start("own", folder, host))
+    running = [start("run", folder, host)]  # it changes what the others have read
     if far:
-        waves[1].append(in_pyodide(folder))
-        waves.append([start("bytes", folder, python=python) for python in map(find_python, OTHERS) if python])
-    for wave in waves:
-        for process in wave:
-            finish(process)
+        running.append(in_pyodide(folder))
+    finish(*running)
+    if far:
+        finish(*(start("bytes", folder, python=python) for python in map(find_python, OTHERS) if python))
     return collect(folder)
 
 
@@ -74,9 +74,10 @@ def in_pyodide(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def finish(process: subprocess.Popen[str]) -> None:
-    said, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, said
+def finish(*processes: subprocess.Popen[str]) -> None:
+    for process in processes:
+        said, _ = process.communicate(timeout=200)
+        assert process.returncode == 0, said
 
 
 def collect(folder: Path) -> Outcomes:
