@@ -148,8 +148,9 @@ async def test_garbage_on_the_socket_harms_nobody(node: Server, client: Client) 
 
 
 async def test_a_class_without_source_is_named(client: Client) -> None:
-    made = type("Made", (EmergeFile,), {})
-    await refused(client.store(made(name="x")), CannotShip, "Made")
+    made = {"EmergeFile": EmergeFile}
+    exec("class Made(EmergeFile): pass", made)
+    await refused(client.store(made["Made"](name="x")), CannotShip, "Made")
 
 
 async def test_killed_while_storing_loses_nothing_acknowledged(tmp_path: Path) -> None:

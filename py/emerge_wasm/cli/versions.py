@@ -20,7 +20,7 @@ def versions(session: Session, path: str, before: int, limit: int, as_of: str | 
     rows = session.fs.versions(path, before, limit, as_of)
     _tell(rows)
     if session.json:
-        print_json(rows)
+        print_json(list(rows))
         return
     cells = [
         [f"v{r['version']}", date_text(r["date"]), r["operation"], r["author"] or "-", size_text(r["size"])]

@@ -14,7 +14,7 @@ from typing import TypeVar
 from ..bundles import Bundle, capture, current_class, load, parse
 from ..bundles.bundle import read_bundle
 from ..bundles.grammar import BASE_GRAMMAR, Grammar
-from ..bundles.home import is_loaded
+from ..bundles.home import is_current, is_loaded
 from ..bundles.needed_python import PYTHON, stored_on_older, version_of
 from ..codec import unpack_state
 from ..codec.attributes import state_of
@@ -154,7 +154,7 @@ def code_of(cls: type) -> CodeInfo:
         "module": bundle.content.module,
         "class_name": bundle.class_name,
         "bundle": bundle.hash,
-        "whose": "stored" if is_loaded(cls) else "mine",
+        "whose": "mine" if is_current(cls) and not is_loaded(cls) else "stored",
     }
 
 

@@ -193,7 +193,7 @@ class ReadOperations(ClassLoader):
 
     async def code_of(self, obj: EmergeObject) -> CodeInfo:
         """{"module", "class_name", "bundle", "whose"}: which code an instance has here. `whose` is "mine" for the
-        program's own class, "stored" for one that was made from the stored bundle."""
+        program's own class as it is now, "stored" for any other."""
         return code_of(type(obj))
 
     # --- versions and changes

@@ -256,7 +256,7 @@ class SyncClient(SyncSession):
 
     def code_of(self, obj: EmergeObject) -> CodeInfo:
         """{"module", "class_name", "bundle", "whose"}: which code an instance has here. `whose` is "mine" for the
-        program's own class, "stored" for one that was made from the stored bundle."""
+        program's own class as it is now, "stored" for any other."""
         return self._wait(lambda client: client.code_of(obj))
 
     def versions(self, path: str, before: int = 0, limit: int = 100, as_of: AsOf = None) -> VersionHistory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -16,9 +16,9 @@ from emerge_wasm.filesystem.runner import EvaluateCall, EvaluateOutcome
 from emerge_wasm.filesystem.runs.inside.evaluate import evaluate_rows
 from emerge_wasm.filesystem.runs.inside.execute import RunLimits
 from emerge_wasm.objects import METADATA
-from tests.bundles.conftest import forget, module
+from tests.bundles.conftest import forget, fresh, module
 
-__all__ = ["module"]
+__all__ = ["fresh", "module"]
 Make = Callable[..., ModuleType]
 TEXT = """
 import re
@@ -60,13 +60,6 @@ large = lambda o: "x" * 1000
 many = lambda o: [n for n in range(3) if n < o.price]
 stops = lambda o: exit(3)
 """
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    forget()
-    yield
-    forget()
 
 
 def evaluate(made: ModuleType, function: Any, *, limits: RunLimits | None = None, drop: int = 0) -> EvaluateOutcome:
