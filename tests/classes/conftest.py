@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from random import Random
 
@@ -27,6 +28,7 @@ Outcomes = dict[str, dict[str, str]]
 """By case, then by place and step: "" or what went wrong."""
 
 
+@cache
 def find_python(version: str) -> str | None:
     """An interpreter of that version: on the path, or among pyenv's."""
     names = [shutil.which(f"python{version}")]
