@@ -284,14 +284,16 @@ async def test_node_comes_back(relay: RelayServer, node: RpcServer, service: Ser
 
 
 async def test_another_node_takes_over(start: Start, node: RpcServer, service: Service) -> None:
+    """Which of them is the first, is theirs: whoever answers in time."""
     beta = RpcServer(service.dispatch, "tcp://127.0.0.1:*", name="beta")
     await beta.start()
     server = await start(nodes=(node.endpoint, beta.endpoint))
-    await node_is(server, "alpha")
+    await until(lambda: server.relay.uplink.node)
     async with connected(server) as wire:
-        await wire.status()
-        await node.stop()
-        while await wire.status() != {"node": "beta", "state": "up"}:
+        first = await wire.status()
+        gone, other = (node, "beta") if first["node"] == "alpha" else (beta, "alpha")
+        await gone.stop()
+        while await wire.status() != {"node": other, "state": "up"}:
             pass
         await wire.ask(b"1", "echo", "hello")
         assert (await wire.next()).args == ["hello"]
