@@ -1,7 +1,14 @@
 """Class bundles: a class as its source and what it needs, named by the hash of its bytes.
 
 Layer 2: the standard library, msgpack by way of `codec`. Only `load` runs the source in a bundle; capturing,
-parsing and describing never do. Nothing is shipped as bytecode.
+parsing and describing never do. Nothing is shipped as bytecode. Where to begin reading:
+
+- `bundle` is the form; `capture_class` and `expression` make it, `load_class` and `load_expression` take it.
+- Capturing: `collector` goes from name to name; `source`, `locate` and `functional_class` find the text, `scope` and
+  `origin` what a name means, `provenance` whether a value may travel, `live_value` and `effect` what later lines
+  made of it, `part_order` in which order all runs, `watch` whether it is still so.
+- Loading: `home` and `resolution` find the reader's own class, `needed_python` says what this Python cannot run.
+- Showing: `description`, `bundle_text`.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def _has_changed(node: ast.expr, value: object, scope: Scope) -> bool:
         return False
     try:
         now = eval(compile(ast.Expression(node), "<value>", "eval"), {"__builtins__": {}}, names)
-    except Exception:
+    except (ArithmeticError, TypeError, ValueError, MemoryError):  # what operators on plain values raise
         return False
     return not _same(now, value)
 

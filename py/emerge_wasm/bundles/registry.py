@@ -24,11 +24,12 @@ REFUSED: WeakKeyDictionary[type, int] = WeakKeyDictionary()
 
 _BY_HASH: dict[str, Bundle] = {}
 _HASHES: WeakKeyDictionary[type, str] = WeakKeyDictionary()
+_WITH_REQUIRES: dict[str, list[Bundle]] = {}  # what a hash requires never changes
 
 
 def forget() -> None:
     """Forget every class and bundle, as a new process has none."""
-    for table in (CLASSES, LOADED, LOOKS, SAME, REFUSED, _BY_HASH, _HASHES):
+    for table in (CLASSES, LOADED, LOOKS, SAME, REFUSED, _BY_HASH, _HASHES, _WITH_REQUIRES):
         table.clear()
 
 
@@ -64,6 +65,13 @@ def bundle_of_hash(hash: str) -> Bundle:
 
 def with_requires(bundle: Bundle) -> list[Bundle]:
     """Return a registered bundle with all it depends on, dependencies first."""
+    known = _WITH_REQUIRES.get(bundle.hash)
+    if known is None:
+        known = _WITH_REQUIRES[bundle.hash] = _with_requires(bundle)
+    return [*known]
+
+
+def _with_requires(bundle: Bundle) -> list[Bundle]:
     ordered: dict[str, Bundle] = {}
 
     def add(one: Bundle) -> None:
