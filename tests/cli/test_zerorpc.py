@@ -20,6 +20,12 @@ try:
     client.get("/nowhere")
 except zerorpc.RemoteError as error:
     print(error.name, error.msg)
+    print(error)
+try:
+    client.run("/zerorpc/o0007", "fail")
+except zerorpc.RemoteError as error:
+    shown = str(error)
+    print("in fail" in shown, "ZeroDivisionError" in shown, shown.splitlines()[-1].partition(":")[0])
 print(client.mkdir("/zerorpc-made")["type"], client.rm("/zerorpc-made"))
 client.close()
 """
@@ -36,6 +42,9 @@ class Number(EmergeFile):
         self.n += more
         return self.n
 
+    def fail(self) -> float:
+        return self.n / 0
+
 
 def test_a_real_zerorpc_client(place: Server) -> None:
     with connect(place.host) as fs:
@@ -48,5 +57,7 @@ def test_a_real_zerorpc_client(place: Server) -> None:
         "14 10 10",
         "1001",
         "NotFound nothing is at /nowhere",
+        "NotFound: nothing is at /nowhere",
+        "True True ExecutionFailed",
         "directory 1",
     ], done.stderr

@@ -94,12 +94,11 @@ async def test_many_items_share_a_piece_and_wait_for_a_slow_reader(start: Start,
     assert seen == [n for n in range(1, 20_000) if n != ahead]
 
 
-async def test_silence_is_told_from_a_loss(start: Start, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emerge_wasm.clients.transports.rest.SILENCE", 0.2)  # patched: nobody waits that long
+async def test_silence_is_told_from_a_loss(start: Start, service: Service) -> None:
     service.answers["watch"] = [{"n": 1}, ...]
     beating, silent = await start(RequestLimits(beat=0.05)), await start(RequestLimits(beat=60))
     for server, ends in ((beating, False), (silent, True)):
-        async with RESTTransport(server.url) as transport:
+        async with RESTTransport(server.url, heartbeat=0.07) as transport:
             items = transport.stream("watch", ["/"])
             assert await anext(items) == {"n": 1}
             coming = asyncio.ensure_future(anext(items))

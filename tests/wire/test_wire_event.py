@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emerge_wasm.errors import Conflict, EmergeError, ExecutionFailed, Invalid, LimitExceeded, NotFound
+from emerge_wasm.errors import Conflict, EmergeError, ExecutionFailed, Invalid, LimitExceeded, NotFound, Unavailable
 from emerge_wasm.wire import event
 from emerge_wasm.wire.event import Ids
 
@@ -111,14 +111,23 @@ def test_a_long_header_is_peeked_too() -> None:
 def test_errors_come_back_whole() -> None:
     sent = NotFound("nothing is there", path="/a", remedy="look", near=["/b"])
     payload = event.encode_error(IDS, b"c", sent)
-    assert msgpack.unpackb(payload)[2] == ["NotFound", "nothing is there (look)", ""]
+    assert msgpack.unpackb(payload)[2] == ["NotFound", "nothing is there (look)", None]
     back = event.read_error(event.decode(payload))
     assert type(back) is NotFound and back.to_wire() == sent.to_wire()
 
 
-def test_a_traceback_is_the_third_string() -> None:
-    payload = event.encode_error(IDS, b"c", ExecutionFailed("it raised", traceback="line 1"))
-    assert msgpack.unpackb(payload)[2] == ["ExecutionFailed", "it raised", "line 1"]
+KINDS = [NotFound, Conflict, Invalid, Unavailable, LimitExceeded, ExecutionFailed, EmergeError]
+
+
+@given(st.sampled_from(KINDS), st.text(), st.none() | st.text(), st.none() | st.text())
+def test_a_zerorpc_client_shows_code_message_and_remedy(
+    kind: type[EmergeError], message: str, remedy: str | None, trace: str | None
+) -> None:
+    payload = event.encode_error(IDS, b"c", kind(message, remedy=remedy, **({"traceback": trace} if trace else {})))
+    code, text, third = msgpack.unpackb(payload)[2]
+    shown = f"{code}: {text}" if third is None else third  # as zerorpc's RemoteError is written
+    for part in (kind.code, message, remedy or "", (trace or "").rstrip()):
+        assert part in shown
 
 
 def test_details_that_cannot_be_packed_are_left_out() -> None:

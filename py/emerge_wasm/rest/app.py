@@ -62,7 +62,7 @@ class RESTApp:
         self._admit = admit
         self._limits = limits
         self._under_way: dict[Exchange, int] = {}  # and the bytes of its body
-        routes = {"/openapi.json": self._describe, "/{operation}{path:path}": self._operate}
+        routes = {"/openapi.json": self._describe, "/healthz": self._live, "/{operation}{path:path}": self._operate}
         self._router = Router([Route(path, self._endpoint(handler)) for path, handler in routes.items()])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,6 +95,11 @@ class RESTApp:
         check_method(request, {"GET"})
         address = f"{request.url.scheme}://{request.url.netloc}{request.scope.get('root_path', '')}"
         await exchange.send(200, JSON, write_json(describe(address)))
+
+    async def _live(self, request: Request, exchange: Exchange) -> None:
+        """Tell that this process lives, to those who wait for its answers, whoever they are."""
+        check_method(request, {"GET"})
+        await exchange.send(200, JSON, b'{"status": "up"}')
 
     async def _operate(self, request: Request, exchange: Exchange) -> None:
         context = self._admit(request)

@@ -57,12 +57,13 @@ class _ClientChannel:
 class ClientProtocol:
     """The channels that one connection has open.
 
-    `heartbeat` is in seconds, 0 for none; `limit` is the largest event in bytes; `credit` is the number of items that a
+    `peer` is what errors call the other side; `heartbeat` is in seconds, 0 for none; `limit` is the largest event in bytes; `credit` is the number of items that a
     stream may send before it is granted more, equal on both sides. `dropped` counts events that could not be read or
     belong to no open channel (late heartbeats are normal).
     """
 
     heartbeat: float = HEARTBEAT_SECONDS
+    peer: str = "the other side"
     slots: int = SLOTS
     limit: int = SIZE_LIMIT
     credit: int = 1
@@ -177,7 +178,7 @@ class ClientProtocol:
 
     def _lost(self, state: _ClientChannel) -> Unavailable:
         return Unavailable(
-            f"no sign of life for {3 * self.heartbeat:g} s while {state.name} was under way",
+            f"no sign of life from {self.peer} for {3 * self.heartbeat:g} s while {state.name} was under way",
             remedy="it is unknown whether a change was made: look before you repeat it",
         )
 

@@ -171,7 +171,10 @@ def encode_error(ids: Ids, channel: Id, error: BaseException, limit: int = SIZE_
     known = error if isinstance(error, EmergeError) else EmergeError(f"{type(error).__name__}: {error}")
     wire = known.to_wire()
     header: Header = {"message_id": ids(), "v": 3, "response_to": channel, "error": wire}
-    args = [known.code, EmergeError.__str__(known), str(known.details.get("traceback") or "")]
+    text = EmergeError.__str__(known)
+    trace = str(known.details.get("traceback") or "").rstrip()
+    # zerorpc's client shows the third string alone, and the two before it only where there is no third
+    args = [known.code, text, f"{trace}\n{known.code}: {text}" if trace else None]
     try:
         payload = encode(header, ERR, args)
         check_size(payload, limit)

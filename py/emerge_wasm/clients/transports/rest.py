@@ -1,7 +1,8 @@
 """The transport to a node or relay over HTTP, for networks that block ZeroMQ and WebSockets.
 
 msgpack both ways; see `rest_http.py` for the requests. It never repeats a call: only the caller can know whether
-that is harmless.
+that is harmless. HTTP has no heartbeats during a call, so while an answer is awaited, requests of its own ask for a sign
+of life: a method may run for hours, and a process that stands still is noticed in seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 from ...codec import decode, encode
 from ...errors import EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable, error_from_wire
 from ...operations import Values, Wire, find_operation
-from ...wire.event import SIZE_LIMIT
+from ...wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
 from ...wire.frame import END, ERROR, ITEM, MEDIA_TYPE, FrameReader
 from ..fork import leave_behind, renew_in_child
 from .registry import missing_package
@@ -26,8 +27,10 @@ PREFIX = "/api/v1"
 MSGPACK = "application/msgpack"
 AT_ONCE = 32
 """Most calls under way, since each takes a connection; more wait here. Streams are not counted."""
-SILENCE = 15.0
-"""Seconds without any bytes after which a stream counts as lost: three heartbeats."""
+BEATS = 3
+"""Heartbeats without a sign of life after which the other side counts as lost."""
+ALIVE = "healthz"
+"""Where the sign of life is asked for. Any answer is one, also a server's that does not know it, but no proxy's (5xx)."""
 UNKNOWN = "it is not known whether a change was made: look before you repeat it"
 
 
@@ -35,15 +38,24 @@ class RESTTransport:
     """Calls a node or relay over HTTP (an `operations.Transport`).
 
     `url` is its http:// address. `token` is sent as `Authorization: Bearer`; a browser adds the session's cookie by
-    itself. `patience` bounds connecting and `timeout` an answer, in seconds (None: no bound). Use it on one event loop.
+    itself. In seconds: `patience` bounds connecting; after one `heartbeat` without an answer a sign of life is asked
+    for, and after three without one the call is lost; `timeout` bounds an answer in any case (None: it may take as long
+    as the other side lives). Use it on one event loop.
     """
 
     def __init__(
-        self, url: str, token: str | None = None, *, patience: float = 5.0, timeout: float | None = 300.0
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        patience: float = 5.0,
+        timeout: float | None = None,
+        heartbeat: float = HEARTBEAT_SECONDS,
     ) -> None:
         self.url = rest_url(url)
         self._patience = patience
         self._timeout = timeout
+        self._heartbeat = heartbeat
         self._begin()
         renew_in_child(self)
         self._headers = {"Content-Type": MSGPACK, "Accept": f"{MSGPACK}, {MEDIA_TYPE}"}
@@ -54,10 +66,11 @@ class RESTTransport:
         self._http: Http | None = None
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._under_way: set[asyncio.Task[object]] = set()
+        self._sign: asyncio.Task[bool] | None = None
 
     def renew(self) -> None:
         """Reset in a forked child: the next call reconnects."""
-        leave_behind(self._http, self._turns, self._under_way)
+        leave_behind(self._http, self._turns, self._under_way, self._sign)
         self._begin()
 
     async def __aenter__(self) -> Self:
@@ -71,13 +84,51 @@ class RESTTransport:
         task = asyncio.ensure_future(self._call(name, args, context))
         self._under_way.add(task)
         try:
+            await self._watch(task, name)
             return await task
         except asyncio.CancelledError:
             if task in self._under_way:
+                task.cancel()
                 raise
             raise self._lost(CutOff("it was closed")) from None
         finally:
             self._under_way.discard(task)
+
+    async def _watch(self, task: asyncio.Task[object], name: str) -> None:
+        """Wait until a call is done.
+
+        Raises:
+            Unavailable: the other side gave no sign of life, and the call was ended.
+        """
+        while not (await asyncio.wait({task}, timeout=self._heartbeat))[0]:
+            if self._sign is None or self._sign.done():  # one for all calls
+                self._sign = asyncio.ensure_future(self._lives())
+            sign = self._sign
+            await asyncio.wait({task, sign}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done() and sign.done() and not sign.cancelled() and not sign.result():
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                raise self._lost(CutOff(f"no sign of life from the node for {self._silence:g} s while {name} was under way"))
+
+    async def _lives(self) -> bool:
+        """Whether the server answers. When this process itself stands still, that costs one of the beats."""
+        if self._http is None:
+            return True
+        asked = asyncio.ensure_future(self._http.get_status(f"{self.url}/{ALIVE}"))
+        try:
+            for _ in range(BEATS - 1):
+                if (await asyncio.wait({asked}, timeout=self._heartbeat))[0]:
+                    return asked.result() < 500
+            return False
+        except (Unanswered, CutOff):
+            return False
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+
+    @property
+    def _silence(self) -> float:
+        return BEATS * self._heartbeat
 
     async def _call(self, name: str, args: Values, context: Wire | None) -> object:
         try:
@@ -91,7 +142,7 @@ class RESTTransport:
     async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[object]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
         try:
-            async with self._post(name, args, context, SILENCE) as answer:
+            async with self._post(name, args, context, self._silence) as answer:
                 if answer.status != 200 or answer.media_type != MEDIA_TYPE:
                     self._check(answer, MEDIA_TYPE, await self._read_whole(answer))
                 async with aclosing(self._items(answer)) as items:
@@ -106,6 +157,9 @@ class RESTTransport:
         for task in calls:
             task.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
+        if self._sign is not None:
+            self._sign.cancel()
+            await asyncio.gather(self._sign, return_exceptions=True)
         http, self._http = self._http, None
         if http is not None:
             await http.close()

@@ -5,6 +5,7 @@ Both are imported when a request is made, so that this module can be imported wi
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -38,6 +39,7 @@ class Http(Protocol):
     def post(
         self, url: str, headers: dict[str, str], body: bytes, silence: float | None
     ) -> AbstractAsyncContextManager[Response]: ...
+    async def get_status(self, url: str) -> int: ...
     async def close(self) -> None: ...
 
 
@@ -77,22 +79,36 @@ class ProgramHttp:
         try:
             answer = await self._client.send(request, stream=True)
         except (self._httpx.ConnectError, self._httpx.ConnectTimeout) as error:
-            raise Unanswered(str(error)) from None
+            raise Unanswered(str(error) or "it does not accept connections") from None
         except self._httpx.HTTPError as error:
-            raise CutOff(str(error) or type(error).__name__) from None
-        pieces = self._pieces(answer)
+            raise self._cut(error, silence) from None
+        pieces = self._pieces(answer, silence)
         try:
             yield Response(answer.status_code, answer.headers.get("content-type", ""), pieces)
         finally:
             await pieces.aclose()
             await answer.aclose()
 
-    async def _pieces(self, answer: Any) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, answer: Any, silence: float | None) -> AsyncGenerator[bytes, None]:
         try:
             async for piece in answer.aiter_bytes():
                 yield piece
         except self._httpx.HTTPError as error:
+            raise self._cut(error, silence) from None
+
+    def _cut(self, error: Exception, silence: float | None) -> CutOff:
+        if silence is not None and isinstance(error, self._httpx.TimeoutException):
+            return CutOff(f"nothing came for {silence:g} s")
+        return CutOff(str(error) or type(error).__name__)
+
+    async def get_status(self, url: str) -> int:
+        """GET a URL without credentials, and return the status alone. Unbounded but for connecting: cancel it."""
+        try:
+            timeout = self._httpx.Timeout(None, connect=self._patience)
+            answer = await self._client.get(url, timeout=timeout)
+        except self._httpx.HTTPError as error:
             raise CutOff(str(error) or type(error).__name__) from None
+        return int(answer.status_code)
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -115,11 +131,29 @@ class BrowserHttp:
         asked = to_js(options, dict_converter=js.Object.fromEntries)
         asked.body = array
         try:
-            answer = await js.fetch(url, asked)
-            pieces = _read(answer)
+            async with asyncio.timeout(silence):
+                answer = await js.fetch(url, asked)
+            pieces = _read(answer, silence)
             yield Response(answer.status, answer.headers.get("content-type") or "", pieces)
             await pieces.aclose()
         except JsException as error:  # a browser does not say whether there was a connection
+            raise CutOff(str(error)) from None
+        except TimeoutError:
+            raise CutOff(f"nothing came for {silence:g} s") from None
+        finally:
+            abort.abort()
+
+    async def get_status(self, url: str) -> int:
+        """GET a URL, and return the status alone. Unbounded: cancel it."""
+        import js
+        from pyodide.ffi import JsException, to_js
+
+        abort = js.AbortController.new()
+        options = {"signal": abort.signal, "cache": "no-store", "credentials": "omit"}
+        try:
+            answer = await js.fetch(url, to_js(options, dict_converter=js.Object.fromEntries))
+            return int(answer.status)
+        except JsException as error:
             raise CutOff(str(error)) from None
         finally:
             abort.abort()
@@ -128,13 +162,19 @@ class BrowserHttp:
         pass
 
 
-async def _read(answer: Any) -> AsyncGenerator[bytes, None]:
-    """Yield the body of a fetched answer. Silence is not bounded: the browser reports the connection's end."""
+async def _read(answer: Any, silence: float | None) -> AsyncGenerator[bytes, None]:
+    """Yield the body of a fetched answer. Raises CutOff after so many seconds without a byte."""
     from pyodide.ffi import JsException
 
     reader = answer.body.getReader()
     try:
-        while not (step := await reader.read()).done:
+        while True:
+            async with asyncio.timeout(silence):
+                step = await reader.read()
+            if step.done:
+                return
             yield step.value.to_bytes()
+    except TimeoutError:
+        raise CutOff(f"nothing came for {silence:g} s") from None
     except JsException as error:
         raise CutOff(str(error)) from None
