@@ -1,4 +1,4 @@
-"""A node that stands still: every kind of call is told so within three heartbeats, and one that takes long is not cut."""
+"""A node that stands still: every kind of call is told so in three heartbeats, and one that takes long is not cut."""
 
 from __future__ import annotations
 

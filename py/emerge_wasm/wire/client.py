@@ -57,9 +57,9 @@ class _ClientChannel:
 class ClientProtocol:
     """The channels that one connection has open.
 
-    `peer` is what errors call the other side; `heartbeat` is in seconds, 0 for none; `limit` is the largest event in bytes; `credit` is the number of items that a
-    stream may send before it is granted more, equal on both sides. `dropped` counts events that could not be read or
-    belong to no open channel (late heartbeats are normal).
+    `peer` is what errors call the other side; `heartbeat` is in seconds, 0 for none; `limit` is the largest event in
+    bytes; `credit` is the number of items that a stream may send before it is granted more, equal on both sides.
+    `dropped` counts events that could not be read or belong to no open channel (late heartbeats are normal).
     """
 
     heartbeat: float = HEARTBEAT_SECONDS

@@ -1,8 +1,8 @@
 """The transport to a node or relay over HTTP, for networks that block ZeroMQ and WebSockets.
 
 msgpack both ways; see `rest_http.py` for the requests. It never repeats a call: only the caller can know whether
-that is harmless. HTTP has no heartbeats during a call, so while an answer is awaited, requests of its own ask for a sign
-of life: a method may run for hours, and a process that stands still is noticed in seconds.
+that is harmless. HTTP has no heartbeats during a call, so while an answer is awaited, requests of its own ask for a
+sign of life: a method may run for hours, and a process that stands still is noticed in seconds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AT_ONCE = 32
 BEATS = 3
 """Heartbeats without a sign of life after which the other side counts as lost."""
 ALIVE = "healthz"
-"""Where the sign of life is asked for. Any answer is one, also a server's that does not know it, but no proxy's (5xx)."""
+"""Where the sign of life is asked for. Any answer is one, also that it is not found, but no proxy's error (5xx)."""
 UNKNOWN = "it is not known whether a change was made: look before you repeat it"
 
 
@@ -108,7 +108,9 @@ class RESTTransport:
             if not task.done() and sign.done() and not sign.cancelled() and not sign.result():
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-                raise self._lost(CutOff(f"no sign of life from the node for {self._silence:g} s while {name} was under way"))
+                raise self._lost(
+                    CutOff(f"no sign of life from the node for {self._silence:g} s while {name} was under way")
+                )
 
     async def _lives(self) -> bool:
         """Whether the server answers. When this process itself stands still, that costs one of the beats."""

@@ -114,9 +114,7 @@ class ZeroMQTransport:
     ) -> None:
         self.endpoint = endpoint
         self._patience = patience
-        self._make_protocol = partial(
-            ClientProtocol, heartbeat=heartbeat, limit=limit, peer=f"the node at {endpoint}"
-        )
+        self._make_protocol = partial(ClientProtocol, heartbeat=heartbeat, limit=limit, peer=f"the node at {endpoint}")
         self._begin()
         renew_in_child(self)
 
