@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from pathlib import Path
 
+from . import debian
 from .environment import PYTHON
 from .step import BuildError, run, say
 
@@ -36,18 +35,6 @@ def find() -> tuple[str, str] | None:
     return (browser, driver) if browser and driver else None
 
 
-def _install_on_debian() -> None:
-    if os.name != "posix" or os.geteuid() or not Path("/etc/debian_version").exists():
-        return
-    say("installing chromium and chromium-driver …")
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    try:
-        run("apt-get", "update", "-qq", env=quiet)
-        run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "chromium-driver", env=quiet)
-    except (BuildError, OSError) as error:
-        say(f"that failed: {str(error)[-500:]}")
-
-
 def _playwright_browser() -> str | None:
     """Playwright's Chromium, downloaded when it is not there yet."""
     try:
@@ -67,7 +54,7 @@ def ensure() -> dict[str, str]:
     """
     found = find()
     if not found:
-        _install_on_debian()
+        debian.install("chromium", "chromium-driver")
         found = find()
     if found:
         return {

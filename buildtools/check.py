@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import browser
+from . import browser, debian
 from .environment import PYTHON, node, tool
 from .step import ROOT, BuildError, say
 
@@ -67,6 +67,7 @@ def run(arguments: list[str]) -> int:
         failed = [name for name, passed in pool.map(_run, _commands()) if not passed]
     environment: dict[str, str] = {}
     started = time.perf_counter()
+    debian.ensure()
     try:
         environment = browser.ensure()
     except BuildError as error:

@@ -10,12 +10,15 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.backends import Started
+
+if TYPE_CHECKING:
+    from tests.network import Network
 
 settings.register_profile("emerge", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine is busy
 settings.load_profile("emerge")
@@ -108,3 +111,12 @@ def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     started = Started(tmp_path_factory.mktemp("backends"))
     yield started
     started.stop()
+
+
+@pytest.fixture
+def make_network() -> Iterator[Callable[[int], Network]]:
+    """Make hosts in network namespaces; see tests/network.py."""
+    from tests.network import networks
+
+    with networks() as make:
+        yield make
