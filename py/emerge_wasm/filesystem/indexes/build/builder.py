@@ -1,8 +1,9 @@
 """Build indexes over existing objects, and remove the rows of dropped ones, in the background, page by page.
 
 Writers maintain an index from its definition on. So each page is committed on the condition that its objects are
-unchanged, and the index is ready when the walk ends. A build resumes when the store is opened again; if two processes
-build the same index, each continues from the other's progress.
+unchanged, and the index is ready when the walk ends. A build resumes when the store is opened again. Of several
+processes over one store one builds, under a lease that is a condition of each of its commits; when it dies, another
+continues from its progress.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from uuid import uuid4
 
 from ....errors import Conflict, EmergeError, Unavailable
 from ....store import Batch, keys_of, prefix_end
@@ -18,6 +20,7 @@ from ...layout.ancestry import DirectoryGone
 from ...layout.catalogue import CATALOGUE, DROPPED, Definition, dropped_key, parse, progress_key, ready_key
 from ...layout.locality import PAGE_ROWS, get_entries
 from ...layout.record import entry_key
+from ...lease import Lease, is_fence
 from ..definitions import add_definitions, read_catalogue
 from ..index_row import prefixes_of
 from ..maintain import SPARE
@@ -30,6 +33,10 @@ ERROR_LENGTH = 500
 
 AT_ONCE = 256
 """Objects of a commit, as long as no writer interferes."""
+
+LEASE = "indexes"
+LOOK_SECONDS = 0.25
+"""Between looks at whether another process that builds has finished."""
 
 TRANSIENT = (Unavailable, Conflict)
 """Errors of a store after which the work is tried again."""
@@ -52,6 +59,8 @@ class Builder:
         self.pause = pause
         self.longest = longest
         self._core = core
+        shared = core.store.capabilities.many_writers
+        self.lease = Lease(core.store, LEASE, uuid4().hex) if shared else None
         self._skipped: set[int] = set()  # failed, but the store could not record it
         self._task: asyncio.Task[None] | None = None
         self._again = False
@@ -78,7 +87,7 @@ class Builder:
         while self._again:
             self._again = False
             try:
-                await self._work()
+                await self._take_turn()
                 pause = self.pause
             except BuildOvertaken:
                 self._again = True
@@ -89,6 +98,19 @@ class Builder:
                 pause = min(2 * pause, self.longest)
             except Exception:
                 _log.exception("the indexes of %s are built no further", self._core.node)
+
+    async def _take_turn(self) -> None:
+        """Work, unless another process does: then look again soon."""
+        if self.lease is None:
+            await self._work()
+        elif not await has_work(self._core):
+            return
+        elif await self.lease.take():
+            async with self.lease.kept():
+                await self._work()
+        else:
+            self._again = True
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _work(self) -> None:
         """Build and drop all pending indexes, continuing after failures.
@@ -105,7 +127,7 @@ class Builder:
                 continue
             try:
                 if (await core.store.get([("meta", ready_key(definition.id))]))[0] is None:
-                    await _Build(core, raw, definition).run()
+                    await _Build(core, raw, definition, self.lease).run()
             except BuildOvertaken:
                 raise
             except TRANSIENT as error:
@@ -115,7 +137,9 @@ class Builder:
         for key, _ in await core.store.scan("meta", DROPPED, prefix_end(DROPPED)):
             id = int.from_bytes(key[len(DROPPED) :], "big")
             try:
-                await _sweep(core, id)
+                await _sweep(core, id, self.lease)
+            except BuildOvertaken:
+                raise
             except TRANSIENT as error:
                 late = error
             except Exception:
@@ -129,7 +153,7 @@ class Builder:
         name = f"{definition.id} over {', '.join(definition.fields)} of {self._core.node}"
         _log.warning("the index %s failed", name, exc_info=error)
         try:
-            await _commit_failure(self._core, raw, definition, what)
+            await _commit_failure(self._core, self.lease, raw, definition, what)
         except (BuildOvertaken, *TRANSIENT):
             raise
         except Exception:
@@ -145,35 +169,55 @@ async def has_work(core: Core) -> bool:
     return unbuilt or bool(await core.store.scan("meta", DROPPED, prefix_end(DROPPED), limit=1))
 
 
+async def _commit(core: Core, lease: Lease | None, batch: Batch) -> None:
+    """Commit, while this process is the one that builds.
+
+    Raises:
+        BuildOvertaken: another one is.
+    """
+    try:
+        await core.store.commit(batch if lease is None else lease.fence(batch))
+    except Conflict as error:
+        if is_fence(error):
+            raise BuildOvertaken from error
+        raise
+
+
 async def _commit_failure(
-    core: Core, raw: bytes, definition: Definition, error: str, expects: Sequence[tuple[str, bytes, bytes | None]] = ()
+    core: Core,
+    lease: Lease | None,
+    raw: bytes,
+    definition: Definition,
+    error: str,
+    expects: Sequence[tuple[str, bytes, bytes | None]] = (),
 ) -> None:
     """Mark an index as failed, on the condition that no index came or went. Always raises BuildOvertaken."""
     batch = Batch(expects=[(*CATALOGUE, raw), *expects])
     add_definitions(batch, parse(raw).give_up(definition.id, error), [definition.id])
     try:
-        await core.store.commit(batch)
+        await _commit(core, lease, batch)
     except Conflict as conflict:
         raise BuildOvertaken from conflict
     await read_catalogue(core)
     raise BuildOvertaken
 
 
-async def _sweep(core: Core, id: int) -> None:
+async def _sweep(core: Core, id: int, lease: Lease | None) -> None:
     """Remove the rows of a dropped index, page by page; no writer adds any since."""
     most = min(core.store.capabilities.largest_batch, PAGE_ROWS)
     for prefix in prefixes_of(id):
         while rows := await core.store.scan("indexes", prefix, prefix_end(prefix), limit=most):
-            await core.store.commit(Batch(deletes=keys_of("indexes", (key for key, _ in rows))))
+            await _commit(core, lease, Batch(deletes=keys_of("indexes", (key for key, _ in rows))))
             await asyncio.sleep(0)
-    await core.store.commit(Batch(deletes=[("meta", dropped_key(id))]))
+    await _commit(core, lease, Batch(deletes=[("meta", dropped_key(id))]))
 
 
 class _Build:
     """Builds one index, from its stored progress to the end."""
 
-    def __init__(self, core: Core, catalogue: bytes, definition: Definition) -> None:
+    def __init__(self, core: Core, catalogue: bytes, definition: Definition, lease: Lease | None) -> None:
         self._core = core
+        self._lease = lease
         self._catalogue = catalogue
         self._definition = definition
         self._key = progress_key(definition.id)
@@ -222,7 +266,7 @@ class _Build:
         """Commit a batch with the build's progress.
 
         Raises:
-            BuildOvertaken: an index came or went, or another process is building this one.
+            BuildOvertaken: an index came or went, or another process builds now.
             Conflict: an object changed.
         """
         batch.expects[:0] = [(*CATALOGUE, self._catalogue), ("meta", self._key, self._held)]
@@ -232,7 +276,7 @@ class _Build:
         else:
             batch.delete("meta", self._key)
         try:
-            await self._core.store.commit(batch)
+            await _commit(self._core, self._lease, batch)
         except Conflict as error:
             if error.details.get("space") == "meta":
                 raise BuildOvertaken from error
@@ -247,7 +291,7 @@ class _Build:
             said = await name_pair(self._core, self._definition, page.clash)
         except DirectoryGone:
             raise BuildOvertaken from None
-        await _commit_failure(self._core, self._catalogue, self._definition, said, page.clash.conditions)
+        await _commit_failure(self._core, self._lease, self._catalogue, self._definition, said, page.clash.conditions)
 
 
 async def _refreshed(core: Core, found: list[WalkedEntry]) -> list[WalkedEntry]:
