@@ -33,7 +33,7 @@ FRONT = {"", "classic"}
 
 FILESYSTEM = [
     {"layout"},
-    {"runner", "change", "keyed_lock"},
+    {"runner", "change", "keyed_lock", "lease"},
     {"core"},
     {"execution"},
     {"indexes"},
