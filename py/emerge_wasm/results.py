@@ -295,7 +295,8 @@ class ChangePage(TypedDict):
 
 class NodeInfo(TypedDict):
     """Who answers, over which kind of store. `runs` says how shipped code runs there: "sandbox", "unsafe", "browser"
-    or "" (not at all); `packages` are those that it may import there beside the standard library of this Python, by
+    or "" (not at all); `python` runs the node, `pythons` its code, each for what the ones before it cannot parse;
+    `packages` are those that it may import there beside the standard library of this Python, by
     module, with their versions ("": unknown)."""
 
     node: str
@@ -308,6 +309,7 @@ class NodeInfo(TypedDict):
     position: int
     runs: str
     python: str
+    pythons: list[str]
     packages: dict[str, str]
     principal: str
 

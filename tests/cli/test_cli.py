@@ -92,6 +92,11 @@ def test_says_at_once_that_no_node_runs(emerge: Emerge) -> None:
     assert time.monotonic() - started < 5 + 3 * (started - start)
 
 
+def test_a_python_that_is_not_there_is_named(emerge: Emerge) -> None:
+    done = emerge("node", "start", "--store", "memory:", "--python", "no-such-python")
+    assert done.returncode == 7 and "methods cannot run under no-such-python: there is no such" in done.stderr
+
+
 def test_init_names_a_node(emerge: Emerge, place: Server, tmp_path: Path, widget: str) -> None:
     output(emerge("-h", place.host, "init"))
     assert emerge("init").returncode == 2

@@ -24,9 +24,9 @@ from .show import print_json
 from .token import token
 
 if TYPE_CHECKING:
+    from ..filesystem.runner import Runner
     from ..node.node import Node
     from ..relay.server import RelayServer
-    from ..sandbox import Pool
 
 BUILT_PAGE = Path(__file__).resolve().parents[3] / "dist"
 """Where a checkout builds the page."""
@@ -74,13 +74,14 @@ def default_name() -> str:
     return socket.gethostname().split(".")[0] or "node"
 
 
-async def start_pool(stack: AsyncExitStack, *, unsafe: bool, preload: str) -> tuple[Pool, str]:
+async def start_runner(
+    stack: AsyncExitStack, *, unsafe: bool, preload: str, pythons: tuple[str, ...]
+) -> tuple[Runner, str]:
     """What runs shipped code, and in words how safely, as attacks on it came out."""
-    from ..sandbox import Pool, examine
+    from ..sandbox.python_pools import start_pools
 
     packages = tuple(name.strip() for name in preload.split(",") if name.strip())
-    pool = await stack.enter_async_context(Pool(preload=packages, unsafe=unsafe))
-    return pool, await examine(pool)
+    return await start_pools(stack, pythons, preload=packages, unsafe=unsafe)
 
 
 async def start_node(
@@ -89,7 +90,7 @@ async def start_node(
     name: str,
     bind: str,
     store: str,
-    pool: Pool,
+    runner: Runner,
     run_timeout: float,
     join: tuple[str, ...] = (),
 ) -> Node:
@@ -104,7 +105,7 @@ async def start_node(
     opened = await open_store(store)
     stack.push_async_callback(opened.close)
     poll = POLL_SECONDS if opened.capabilities.many_writers else None
-    filesystem = await Filesystem.open(opened, node=name, url=store, runner=pool, run_timeout=run_timeout, poll=poll)
+    filesystem = await Filesystem.open(opened, node=name, url=store, runner=runner, run_timeout=run_timeout, poll=poll)
     stack.push_async_callback(filesystem.close)
     context = Context(getpass.getuser(), superuser=True, via="zeromq")
     return await stack.enter_async_context(Node(filesystem, bind=bind, join=join, context=context))
@@ -169,6 +170,13 @@ unsafe_run_option = click.option(
 preload_option = click.option(
     "--preload", default="", metavar="NAMES", help="Packages that methods may import: pandas,shapely."
 )
+python_option = click.option(
+    "--python",
+    "pythons",
+    multiple=True,
+    metavar="NAME",
+    help="Another Python here, for code of newer grammar than this one's: python3.13, or its path; may be repeated.",
+)
 
 
 @click.group()
@@ -188,6 +196,7 @@ def node() -> None:
 @run_timeout_option
 @unsafe_run_option
 @preload_option
+@python_option
 @pass_session
 def node_start(
     session: Session,
@@ -200,17 +209,18 @@ def node_start(
     run_timeout: float,
     unsafe_run: bool,
     preload: str,
+    pythons: tuple[str, ...],
 ) -> None:
     """Start a node; Ctrl-C stops it."""
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
-        pool, sandbox = await start_pool(stack, unsafe=unsafe_run, preload=preload)
+        runner, sandbox = await start_runner(stack, unsafe=unsafe_run, preload=preload, pythons=pythons)
         started = await start_node(
             stack,
             name=name,
             bind=f"tcp://{bind}:{port}",
             store=store,
-            pool=pool,
+            runner=runner,
             run_timeout=run_timeout,
             join=tuple(map(endpoint_of, join)),
         )
@@ -263,6 +273,7 @@ def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path
 @run_timeout_option
 @unsafe_run_option
 @preload_option
+@python_option
 @pass_session
 def up(
     session: Session,
@@ -274,6 +285,7 @@ def up(
     run_timeout: float,
     unsafe_run: bool,
     preload: str,
+    pythons: tuple[str, ...],
 ) -> None:
     """Start a node and a relay here, and open the page; Ctrl-C stops both, data stay in --dir."""
     if folder.exists() and not folder.is_dir():
@@ -283,9 +295,9 @@ def up(
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
         bind = f"tcp://127.0.0.1:{node_port}"
-        pool, sandbox = await start_pool(stack, unsafe=unsafe_run, preload=preload)
+        runner, sandbox = await start_runner(stack, unsafe=unsafe_run, preload=preload, pythons=pythons)
         started = await start_node(
-            stack, name=default_name(), bind=bind, store=store, pool=pool, run_timeout=run_timeout
+            stack, name=default_name(), bind=bind, store=store, runner=runner, run_timeout=run_timeout
         )
         server = await start_relay(stack, node=started.endpoint, folder=folder, dist=dist, host="127.0.0.1", port=port)
         page = server.invite()

@@ -67,9 +67,13 @@ class ClassLoader(ClientOperations):
         """Warn of each class that was sent whose code the Python of the other side cannot run."""
         for bundle in [parse(data) for data in fresh.values() if data and PYTHON > BASE_GRAMMAR]:
             if bundle.content.grammar > BASE_GRAMMAR:
-                have = self._python = self._python or version_of((await self.remote.hello()).get("python", ""))
+                have = self._python = self._python or await self._newest_python()
                 if bundle.content.grammar > have:
                     warnings.warn(stored_on_older(bundle, have), stacklevel=2)
+
+    async def _newest_python(self) -> Grammar:
+        hello = await self.remote.hello()
+        return max(map(version_of, hello.get("pythons") or [hello.get("python", "")]))
 
     async def unpack(self, state: bytes, pointer: Pointer, code: WhoseCode = "stored") -> EmergeObject:
         """An instance with this state, its classes (nested ones too) fetched and loaded as needed; see `getobject`."""

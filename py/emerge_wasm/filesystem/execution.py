@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -71,6 +72,11 @@ def packages_of(core: Core) -> dict[str, str]:
     """Return the packages that code may import here, with their versions, as far as the runner names them."""
     found = getattr(EXECUTION.of(core).runner, "packages", {})
     return dict(found)
+
+
+def pythons_of(core: Core) -> list[str]:
+    """Return the versions of Python that code can run under here: this one's, unless the runner has more."""
+    return list(getattr(EXECUTION.of(core).runner, "pythons", ())) or [platform.python_version()]
 
 
 EXECUTION = Part(CodeExecution)

@@ -15,7 +15,7 @@ from ..store import Batch, Store
 from ..version import package_version
 from .archives import export_load
 from .core import Core
-from .execution import EXECUTION, CodeExecution, packages_of
+from .execution import EXECUTION, CodeExecution, packages_of, pythons_of
 from .indexes.build import builder
 from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
@@ -145,6 +145,7 @@ async def hello(core: Core, context: Context) -> NodeInfo:
         "position": core.position,
         "runs": "" if runner is None else runner.kind,
         "python": platform.python_version(),
+        "pythons": pythons_of(core),
         "packages": packages_of(core),
         "principal": context.principal,
     }

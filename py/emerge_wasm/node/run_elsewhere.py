@@ -89,7 +89,7 @@ class RunElsewhere:
             except EmergeError as error:
                 log.warning("node %s does not say what it can run: %s", node.node, error.message)
                 return None
-            if "packages" not in info:
+            if "pythons" not in info:
                 return None
             self._known = {
                 each.uuid: self._known[each.uuid] for each in self._cluster.peers() if each.uuid in self._known
@@ -118,8 +118,9 @@ class RunElsewhere:
 
 def _absent(info: NodeInfo, refused: Unavailable) -> str:
     """Say what a node lacks of what code was refused for, "" for nothing."""
-    if version_of(info["python"]) < version_of(refused.details.get("python", "")):
-        return f"has Python {version_text(version_of(info['python']))}"
+    newest = max(map(version_of, info["pythons"]))
+    if newest < version_of(refused.details.get("python", "")):
+        return f"has Python {version_text(newest)}"
     missing: Collection[str] = refused.details.get("packages", ())
     absent = [name for name in missing if name not in info["packages"]]
     return f"has not loaded {', '.join(absent)}" if absent else ""

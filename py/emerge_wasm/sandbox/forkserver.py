@@ -12,14 +12,24 @@ from itertools import count
 
 from ..errors import Unavailable
 from .frame import BadFrame, Splitter, pack_message, parse_message
+from .interpreter import Interpreter
 from .process import ProcessHandle, WorkerGone, WorkerProcess
 from .settings import LARGEST, WorkerSettings, ZygoteMessage
 
 _BOOT = (
     "import json, sys; settings = json.loads(sys.argv[1]); sys.path[:] = settings['paths']; "
+    "exec(settings['share']); "
     "from emerge_wasm.sandbox.worker import refusal; refusal.begin(settings['layers']); "  # before others keep `open`
     "from emerge_wasm.sandbox.worker.zygote import main; main(settings)"
 )
+_SHARE = """
+from importlib.util import module_from_spec, spec_from_file_location
+for name, folder in settings["shared"].items():
+    spec = spec_from_file_location(name, folder + "/__init__.py", submodule_search_locations=[folder])
+    sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+"""
+"""Imports packages of the node's Python by their folders: another Python must not see what is compiled beside them."""
 _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "MALLOC_ARENA_MAX": "1",  # each arena counts as address space, used or not
@@ -35,11 +45,14 @@ _PATIENCE = 180.0
 
 
 class ForkServer:
-    """Forks workers from a zygote. `packages` are those that the zygote has imported, with their versions, once it is
-    started."""
+    """Forks workers from a zygote, which runs under `interpreter`. `packages` are those that the zygote has imported,
+    with their versions, once it is started."""
 
-    def __init__(self, settings: WorkerSettings, preload: tuple[str, ...], frame_limit: int) -> None:
+    def __init__(
+        self, settings: WorkerSettings, preload: tuple[str, ...], frame_limit: int, interpreter: Interpreter
+    ) -> None:
         self.settings = settings
+        self.interpreter = interpreter
         self.preload = preload
         self.packages: dict[str, str] = {}
         self.frame_limit = frame_limit
@@ -82,13 +95,15 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         with theirs:
             settings = self.settings.to_wire() | {
-                "paths": [path for path in sys.path if path],
+                "paths": self.interpreter.paths,
+                "shared": self.interpreter.shared,
+                "share": _SHARE if self.interpreter.shared else "",
                 "preload": list(self.preload),
                 "descriptor": theirs.fileno(),
             }
             kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
             self._child = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-X", "utf8", "-c", _BOOT, json.dumps(settings)),
+                *(self.interpreter.path, "-I", "-X", "utf8", "-c", _BOOT, json.dumps(settings)),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,  # only until it has started: its workers get /dev/null

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection
 
 from ..bundles import parse
 from ..errors import Unavailable
+from .interpreter import Interpreter
 from .worker.memory_finder import installed_modules
 
 
@@ -15,7 +15,8 @@ class PackageCheck:
 
     _MOST = 10_000  # bundles in the cache
 
-    def __init__(self) -> None:
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
         self._needs: dict[str, tuple[str, ...]] = {}  # by hash
 
     def check(self, bundles: dict[str, bytes], packages: Collection[str], path: str | None) -> None:
@@ -23,11 +24,12 @@ class PackageCheck:
         for hash, data in bundles.items():
             absent = [name for name in self._of(hash, data) if name not in packages]
             if absent:
-                known = installed_modules(sys.path)
+                known = installed_modules(self._interpreter.paths)
                 unknown = [name for name in absent if name not in known]
-                first = f"install {', '.join(unknown)} where the node runs, then " if unknown else ""
+                other = f" for Python {self._interpreter.version}" if self._interpreter.shared else ""
+                first = f"install {', '.join(unknown)} where the node runs{other}, then " if unknown else ""
                 raise Unavailable(
-                    f"{parse(data, hash).class_name} needs {', '.join(absent)}, which this node has not loaded",
+                    f"{parse(data, hash).class_name} needs {', '.join(absent)}, which this node has not loaded{other}",
                     path=path,
                     remedy=f"{first}emerge node start --preload {','.join(absent)}",
                     packages=absent,

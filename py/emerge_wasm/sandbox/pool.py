@@ -19,6 +19,7 @@ from ..filesystem.runs.inside.execute import RunLimits
 from .call import GRACE, WorkerCall
 from .forkserver import ForkServer
 from .host_session import HostSession
+from .interpreter import Interpreter, own_interpreter
 from .package_check import PackageCheck
 from .probe.target import AttackTarget
 from .process import WorkerProcess
@@ -38,6 +39,7 @@ class Pool:
     A call may use `memory` bytes and `processor` seconds of processor time (None: bounded by its wall time); a state
     has at most `state_limit` bytes. Shipped code may import the packages of `preload` and the standard library's.
     `unsafe`: workers are separate processes without confinement. `layers` confine them; only tests leave some out.
+    Code runs under `interpreter`, by default the node's own.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class Pool:
         waiting: int = 1024,
         lifetime: WorkerLifetime | None = None,
         layers: tuple[str, ...] = LAYERS,
+        interpreter: Interpreter | None = None,
     ) -> None:
         self.size = size
+        self.interpreter = interpreter or own_interpreter()
         self.unsafe = unsafe
         self.limits = limits or RunLimits()
         self.memory = memory
@@ -64,13 +68,13 @@ class Pool:
         """Why no code runs here; "" if it does."""
         settings = WorkerSettings(frozenset(BASIC if unsafe else layers), self.limits, memory, LIFE)
         frame_limit = self.limits.result + state_limit + 4 * self.limits.output + SLACK
-        self.forkserver = ForkServer(settings, preload, frame_limit)
+        self.forkserver = ForkServer(settings, preload, frame_limit, self.interpreter)
         self.workers = WorkerPool(self.forkserver, lifetime or WorkerLifetime(), confined=not unsafe)
         self._turn = asyncio.Semaphore(size)
         self._last_turn = asyncio.Semaphore(size)  # for calls that make no nested calls and so are certain to end
         self._queued = 0
         self._closed = False
-        self._packages = PackageCheck()
+        self._packages = PackageCheck(self.interpreter)
 
     @property
     def kind(self) -> str:
@@ -117,7 +121,7 @@ class Pool:
     # --- the Runner
     async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
         """Run a call in a worker. Raises as `Runner.run` does; cancelling it ends the call."""
-        self._check(call.bundles, call.path)
+        self.check(call.bundles, call.path)
         work = self._call(call.title, call.path, call.timeout)
         session = HostSession(host, self.limits.output)
         async with (
@@ -142,7 +146,7 @@ class Pool:
 
     async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
         """Evaluate an expression on rows. Raises as `Runner.run` does."""
-        self._check(call.bundles, None)
+        self.check(call.bundles, None)
         work = self._call("the expression", None, call.timeout)
         session = HostSession(None, self.limits.output)
         code = [call.expression, sorted(call.bundles)]  # other classes need another worker
@@ -178,8 +182,7 @@ class Pool:
         finally:
             self.workers.dismiss(process)
 
-    # --- internals
-    def _check(self, bundles: dict[str, bytes], path: str | None) -> None:
+    def check(self, bundles: dict[str, bytes], path: str | None) -> None:
         """Raise Unavailable, with the reason, for what cannot run here."""
         if self.refusal:
             raise Unavailable(
@@ -187,10 +190,11 @@ class Pool:
                 path=path,
                 remedy=f"{self.hint}get the object and run its method there",
             )
-        check_pythons(bundles, path)
+        check_pythons(bundles, path, self.interpreter.grammar)
         if not self.unsafe and self.forkserver.packages:
             self._packages.check(bundles, self.forkserver.packages, path)
 
+    # --- internals
     def _call(self, what: str, path: str | None, wall: float) -> WorkerCall:
         return WorkerCall(what, path, wall, wall + GRACE if self.processor is None else self.processor)
 

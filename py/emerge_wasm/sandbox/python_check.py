@@ -6,16 +6,17 @@ from functools import lru_cache
 
 from ..bundles import parse
 from ..bundles.grammar import Grammar
-from ..bundles.needed_python import PYTHON, too_old
+from ..bundles.needed_python import too_old
 from ..errors import Unavailable
 
 
-def check_pythons(bundles: dict[str, bytes], path: str | None) -> None:
-    """Raise Unavailable when a bundle's text needs a newer Python; `details["python"]` says which."""
+def check_pythons(bundles: dict[str, bytes], path: str | None, have: Grammar) -> None:
+    """Raise Unavailable when a bundle's text needs a newer Python than `have`; `details["python"]` says which."""
     for data in bundles.values():
-        if _grammar(data) > PYTHON:
-            refused = too_old(parse(data))
-            raise Unavailable(refused.message, path=path, remedy=refused.remedy, **refused.details)
+        if _grammar(data) > have:
+            refused = too_old(parse(data), have)
+            remedy = f"start the node with --python python{refused.details['python']}, or {refused.remedy}"
+            raise Unavailable(refused.message, path=path, remedy=remedy, **refused.details)
 
 
 @lru_cache(maxsize=4096)
