@@ -20,6 +20,10 @@ from tests.backends import Started
 if TYPE_CHECKING:
     from tests.network import Network
 
+# A suite starts Python some thousand times: where the environment forbids bytecode, each would compile all of Emerge.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 settings.register_profile("emerge", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine is busy
 settings.load_profile("emerge")
 

@@ -1,6 +1,7 @@
 """The filesystem contract by every client that CPython has: next door on each store, by ZeroMQ, through a relay.
 
-`tests/browser/test_filesystem.py` runs the same scenarios in a browser.
+In a run that anyone waits for, each scenario goes to one of the stores with a server, in turn: what a store must do is
+the store contract, which runs whole on each. `tests/browser/test_filesystem.py` runs the scenarios in a browser.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from emerge_wasm.sandbox import Pool
 from tests.backends import BACKENDS, Started
 from tests.contracts.filesystem import SCENARIOS, Scenario
 from tests.filesystem.conftest import by_relay, by_zeromq, local
+from tests.scale import pairs
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-WAYS = ["zeromq", "relay", *BACKENDS]
+QUICK = ["zeromq", "relay", *(name for name in BACKENDS if name in ("memory", "sqlite", "zodb"))]
+SERVED = [name for name in BACKENDS if name not in QUICK]
 
 
-@pytest_asyncio.fixture(params=WAYS, loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="session")
 async def client(
     request: pytest.FixtureRequest, tmp_path: Path, pool: Pool, backends: Started
 ) -> AsyncIterator[Client]:
@@ -33,6 +36,11 @@ async def client(
         yield client
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize(
+    ("client", "scenario"),
+    [*((way, scenario) for way in QUICK for scenario in SCENARIOS), *((w, s) for s, w in pairs(SCENARIOS, SERVED))],
+    indirect=["client"],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
 async def test_contract(scenario: Scenario, client: Client) -> None:
     await scenario(client)

@@ -1,4 +1,4 @@
-"""The filesystem contract over HTTP."""
+"""The filesystem contract over HTTP: each scenario straight from a node or through a relay, in turn."""
 
 from __future__ import annotations
 
@@ -12,19 +12,25 @@ from emerge_wasm.clients import Client
 from emerge_wasm.sandbox import Pool
 from tests.contracts.filesystem import SCENARIOS, Scenario
 from tests.filesystem.conftest import pool as pool  # the sandbox of the session
+from tests.scale import pairs
 
 from .conftest import by_relay_rest, by_rest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(params=["rest", "relay-rest"], loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="session")
 async def client(request: pytest.FixtureRequest, tmp_path: Path, pool: Pool) -> AsyncIterator[Client]:
     ways = {"rest": lambda: by_rest(pool), "relay-rest": lambda: by_relay_rest(pool, tmp_path)}
     async with ways[request.param]() as client:
         yield client
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+@pytest.mark.parametrize(
+    ("scenario", "client"),
+    pairs(SCENARIOS, ["rest", "relay-rest"]),
+    indirect=["client"],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
 async def test_contract(scenario: Scenario, client: Client) -> None:
     await scenario(client)

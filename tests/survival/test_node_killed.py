@@ -17,7 +17,7 @@ from tests.backends import DURABLE, Started
 from tests.conftest import Server
 from tests.contracts.crash import POINTS
 from tests.contracts.store import scan_all
-from tests.scale import examples
+from tests.scale import examples, pairs
 
 from .load import Worker, check, note, under_load
 from .nodes import node
@@ -51,8 +51,7 @@ async def load_until_dead(server: Server, kill_after: int = 0) -> list[Worker]:
         return await under_load(clients, death())
 
 
-@pytest.mark.parametrize("point", [*POINTS, ANYTIME])
-@pytest.mark.parametrize("backend", DURABLE)
+@pytest.mark.parametrize(("backend", "point"), pairs(DURABLE, [*POINTS, ANYTIME]))
 async def test_node_killed_under_load(backend: str, point: str, backends: Started) -> None:
     url = backends.url(backend)
     commits = SLOW.get(backend, COMMITS)

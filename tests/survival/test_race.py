@@ -17,7 +17,7 @@ from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.stores import open_store
 from tests.backends import BACKENDS, KEEPS_OUT, MANY_WRITERS, Started
 from tests.conftest import Server
-from tests.scale import examples
+from tests.scale import examples, pairs
 
 from .load import note
 from .nodes import node, refused
@@ -72,13 +72,12 @@ async def check_store(url: str, commits: int) -> None:
         await store.close()
 
 
-@pytest.mark.parametrize("joined", [False, True], ids=["apart", "joined"])
-@pytest.mark.parametrize("backend", MANY_WRITERS)
-async def test_no_update_is_lost(backend: str, joined: bool, backends: Started, stack: AsyncExitStack) -> None:
+@pytest.mark.parametrize(("backend", "how"), pairs(MANY_WRITERS, ["apart", "joined"]))
+async def test_no_update_is_lost(backend: str, how: str, backends: Started, stack: AsyncExitStack) -> None:
     url = backends.url(backend)
-    servers = await start_two(stack, backend, url, joined)
+    servers = await start_two(stack, backend, url, how == "joined")
     clients = [connect(stack, server) for server in servers for _ in range(CLIENTS)]
-    if joined:
+    if how == "joined":
         await until_joined(clients[0])
     for path in COUNTERS:
         await clients[0].store(note(path, 0))
