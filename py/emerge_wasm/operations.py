@@ -45,6 +45,7 @@ from .results import (
     TransactionInfo,
     VersionDiff,
     VersionRows,
+    VolumeRows,
 )
 
 Rows = list[Wire]
@@ -515,7 +516,28 @@ class Operations(Protocol):
 
     @operation("cluster")
     async def nodes(self) -> MemberRows:
-        """[{"node", "uuid", "rpc", "self"}…]: the nodes that are here now."""
+        """[{"node", "uuid", "rpc", "self", "away"}…]: the nodes of the cluster; those that are away are marked."""
+        ...
+
+    @operation("cluster")
+    async def volumes(self) -> VolumeRows:
+        """[{"path", "node", "filesystem", "epoch", "away"}…]: which node owns which subtree; none without a cluster."""
+        ...
+
+    @operation("cluster", changes=True)
+    async def foundcluster(self) -> VolumeRows:
+        """Found a cluster, in which the asked node owns everything; its volumes. A superuser may."""
+        ...
+
+    @operation("cluster", changes=True)
+    async def mount(self, path: str, node: str = "") -> VolumeRows:
+        """Make an empty volume at a path, which a node (its name; "": the asked one) then owns; the cluster's volumes.
+        A superuser may. Conflict: something is there."""
+        ...
+
+    @operation("cluster", changes=True)
+    async def unmount(self, path: str) -> VolumeRows:
+        """Give an empty volume back to the owner of what is above it; the cluster's volumes. A superuser may."""
         ...
 
     @operation("cluster")

@@ -26,6 +26,7 @@ class PointerRow(TypedDict):
     date: str
     node: str
     removed: NotRequired[bool]
+    missing: NotRequired[str]  # of a volume's top in a listing: the node that has it and is away
     merged: NotRequired[bytes]  # of `store` and `update`: the state that was stored, where it is not what was sent
 
 
@@ -54,10 +55,13 @@ class CodeInfo(TypedDict):
 
 
 class EntryPage(TypedDict):
-    """One page of a directory, by name. `cursor` continues it; "" means there is no more."""
+    """One page of a directory, by name. `cursor` continues it; "" means there is no more.
+
+    `missing`, here and in other answers, names the nodes that are away and whose volumes are left out."""
 
     entries: list[PointerRow]
     cursor: str
+    missing: NotRequired[list[str]]
 
 
 class ObjectPage(TypedDict):
@@ -188,6 +192,7 @@ class Searched(TypedDict):
 
     scanned: int
     errors: SearchErrors
+    missing: NotRequired[list[str]]
 
 
 class SearchPage(Searched):
@@ -214,6 +219,7 @@ class ScoredPage(TypedDict):
 
     objects: list[ScoredRow]
     cursor: str
+    missing: NotRequired[list[str]]
 
 
 class GroupTable(Searched):
@@ -315,13 +321,24 @@ class NodeInfo(TypedDict):
 
 
 class MemberRow(TypedDict):
-    """A node that is here now; `self`: whether it is the one that answers."""
+    """A node of the cluster; `self`: whether it is the one that answers. Of one that is `away`, `uuid` is ""."""
 
     node: str
     uuid: str
     filesystem: str
     rpc: str
     self: bool
+    away: NotRequired[bool]
+
+
+class VolumeRow(TypedDict):
+    """A subtree, the node and the uuid of the filesystem that own it, and since which version of the mount table."""
+
+    path: str
+    node: str
+    filesystem: str
+    epoch: int
+    away: bool
 
 
 class HolderMap(TypedDict):
@@ -329,6 +346,7 @@ class HolderMap(TypedDict):
 
     paths: dict[str, str]
     uuids: dict[str, str]
+    missing: NotRequired[list[str]]
 
 
 PointerRows = list[PointerRow]
@@ -337,3 +355,4 @@ VersionRows = list[VersionRow]
 RunReceipts = list[RunReceipt]
 IndexRows = list[IndexRow]
 MemberRows = list[MemberRow]
+VolumeRows = list[VolumeRow]

@@ -48,10 +48,13 @@ def start_node(stack: AsyncExitStack) -> StartNode:
         bind: str = "tcp://127.0.0.1:0",
         runner: Runner | None = None,
         store: Store | None = None,
+        mount: tuple[str, ...] = (),
     ) -> Node:
         filesystem = await Filesystem.open(store or MemoryStore(), node=name, runner=runner, poll=store and 0.05)
         stack.push_async_callback(filesystem.close)
-        return await stack.enter_async_context(Node(filesystem, bind, join=join, times=TIMES, context=OPERATOR))
+        return await stack.enter_async_context(
+            Node(filesystem, bind, join=join, mount=mount, times=TIMES, context=OPERATOR)
+        )
 
     return start
 
@@ -74,6 +77,7 @@ def names(cluster: Cluster) -> list[str]:
 async def two(start_node: StartNode) -> tuple[Node, Node]:
     """Two nodes that know each other."""
     a = await start_node("a")
+    await a.volumes.found()
     b = await start_node("b", (a.endpoint,))
     await eventually(lambda: names(a.cluster) == ["b"] and names(b.cluster) == ["a"])
     return a, b

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..results import MemberRows, NodeInfo, PrincipalInfo, RunReceipts
+from ..results import MemberRows, NodeInfo, PrincipalInfo, RunReceipts, VolumeRows
 from .operations import ClientOperations
 
 
@@ -46,5 +46,22 @@ class PlainOperations(ClientOperations):
         return await self.remote.hello()
 
     async def nodes(self) -> MemberRows:
-        """[{"node", "uuid", "rpc", "self"}…]: the nodes that are here now."""
+        """[{"node", "uuid", "rpc", "self", "away"}…]: the nodes of the cluster; those that are away are marked."""
         return await self.remote.nodes()
+
+    async def volumes(self) -> VolumeRows:
+        """[{"path", "node", "filesystem", "epoch", "away"}…]: which node owns which subtree; none without a cluster."""
+        return await self.remote.volumes()
+
+    async def foundcluster(self) -> VolumeRows:
+        """Found a cluster, in which the asked node owns everything; its volumes. A superuser may."""
+        return await self.remote.foundcluster()
+
+    async def mount(self, path: str, node: str = "") -> VolumeRows:
+        """Make an empty volume at a path, which a node (its name; "": the asked one) then owns; the cluster's volumes.
+        A superuser may. Conflict: something is there."""
+        return await self.remote.mount(path, node)
+
+    async def unmount(self, path: str) -> VolumeRows:
+        """Give an empty volume back to the owner of what is above it; the cluster's volumes. A superuser may."""
+        return await self.remote.unmount(path)

@@ -29,6 +29,7 @@ from ..results import (
     SearchPage,
     TransactionInfo,
     VersionDiff,
+    VolumeRows,
 )
 from . import archive, exchange
 from .class_loader import Bundles
@@ -116,8 +117,25 @@ class SyncClient(SyncSession):
         return self._wait(lambda client: client.hello())
 
     def nodes(self) -> MemberRows:
-        """[{"node", "uuid", "rpc", "self"}…]: the nodes that are here now."""
+        """[{"node", "uuid", "rpc", "self", "away"}…]: the nodes of the cluster; those that are away are marked."""
         return self._wait(lambda client: client.nodes())
+
+    def volumes(self) -> VolumeRows:
+        """[{"path", "node", "filesystem", "epoch", "away"}…]: which node owns which subtree; none without a cluster."""
+        return self._wait(lambda client: client.volumes())
+
+    def foundcluster(self) -> VolumeRows:
+        """Found a cluster, in which the asked node owns everything; its volumes. A superuser may."""
+        return self._wait(lambda client: client.foundcluster())
+
+    def mount(self, path: str, node: str = "") -> VolumeRows:
+        """Make an empty volume at a path, which a node (its name; "": the asked one) then owns; the cluster's volumes.
+        A superuser may. Conflict: something is there."""
+        return self._wait(lambda client: client.mount(path, node))
+
+    def unmount(self, path: str) -> VolumeRows:
+        """Give an empty volume back to the owner of what is above it; the cluster's volumes. A superuser may."""
+        return self._wait(lambda client: client.unmount(path))
 
     def unpack(self, state: bytes, pointer: Pointer, code: WhoseCode = "stored") -> EmergeObject:
         """An instance with this state, its classes (nested ones too) fetched and loaded as needed; see `getobject`."""

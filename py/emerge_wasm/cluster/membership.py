@@ -1,9 +1,9 @@
 """Membership: which nodes are here, found by asking one of them and kept by announcements over PUB/SUB.
 
 Each node announces itself every period, with the nodes that it hears; so everybody meets everybody. A node that leaves
-says so, one that is silent for too long is gone, and one that comes back is met again. Of a filesystem only the uuid is
-known: several nodes may serve one, hold the same things then, and need not ask each other. The server that carries
-their calls is injected; nothing of a node is imported here.
+says so, one that is silent for too long is gone, and one that comes back is met again. Nodes meet that serve one
+filesystem, or belong to one cluster; how a node enters a cluster, and what the version of its mount table means, is
+injected, as is the server that carries their calls. Nothing of a node is imported here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import replace
 from secrets import token_bytes
 from typing import NamedTuple
 from uuid import uuid4
@@ -30,6 +31,12 @@ Held = Callable[[list[str], list[str]], Awaitable[tuple[list[str], list[str]]]]
 
 MemberChange = Callable[[str, Identity], None]
 """("joined" | "left" | "gone", who)."""
+
+Enter = Callable[[Identity, ZeroMQTransport], Awaitable[None]]
+"""Enter the cluster of a node that was met; raises an EmergeError when that cannot be."""
+
+Heard = Callable[[Identity, int], None]
+"""(a member, the version of its mount table)."""
 
 Register = Callable[[str, Dispatch], None]
 """Let a server answer a name outside the users' table."""
@@ -87,6 +94,9 @@ class Cluster:
         self._announcing = False
         self._malformed = 0
         self._held: Held | None = None
+        self._enter: Enter | None = None
+        self._heard: Heard | None = None
+        self.table_version = 0  # what this node announces of its mount table
 
     @property
     def malformed(self) -> int:
@@ -106,32 +116,32 @@ class Cluster:
         same = (member for member in self._members if member.filesystem == identity.filesystem)
         return next((member for member in same if member.uuid != identity.uuid), None)
 
-    def lost(self) -> list[Identity]:
-        """The nodes that fell silent without leaving, and whose filesystem nobody else here serves."""
-        served = {self.identity.filesystem, *(member.filesystem for member in self._members)}
-        return [identity for identity, _ in self._lost.values() if identity.filesystem not in served]
-
-    @property
-    def alone(self) -> bool:
-        """Whether there is no other filesystem, and none is missed."""
-        return not self._others and not (self._lost and self.lost())
-
     def on_change(self, callback: MemberChange) -> Callable[[], None]:
         """Call `callback` whenever a node joins, leaves or is gone. Calling the result ends that."""
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
-    def serve(self, register: Register, held: Held) -> None:
+    def serve(self, register: Register, held: Held, enter: Enter, heard: Heard) -> None:
         """Answer the calls and questions of other nodes, by `held`. Call it before the server starts."""
-        self._held = held
+        self._held, self._enter, self._heard = held, enter, heard
         register("_cluster_join", self._on_join)
         register("_cluster_answer", self._on_answer)
+
+    def belong(self, cluster: str, version: int, seeds: Iterable[str] = ()) -> None:
+        """Say to which cluster this node belongs, and which version of the mount table it has.
+
+        `seeds` are endpoints of members that are looked for.
+        """
+        if cluster != self.identity.cluster:
+            self.identity = replace(self.identity, cluster=cluster)
+        self.table_version = version
+        self._join += [seed for seed in seeds if seed not in (*self._join, self.identity.rpc)]
+        self._announce_soon()
 
     async def start(self, rpc: str = "") -> None:
         """Announce this node, serving at `rpc`, and meet the others. Returns after the first try to join."""
         self._broadcast.open(self._pub)
-        own = self.identity
-        self.identity = Identity(own.node, own.uuid, own.filesystem, rpc, self._broadcast.endpoint)
+        self.identity = replace(self.identity, rpc=rpc, pub=self._broadcast.endpoint)
         await self._join_all()
         self._spawn(self._keep(), "keep")
 
@@ -212,7 +222,8 @@ class Cluster:
             return
         hears = [uuid for uuid, peer in self._peers.items() if peer.speaks]
         peers = [identity.to_wire() for identity in self._members]
-        self._broadcast.say({"kind": "here", "self": self.identity.to_wire(), "hears": hears, "peers": peers})
+        here = {"kind": "here", "self": self.identity.to_wire(), "hears": hears, "peers": peers}
+        self._broadcast.say({**here, "table": self.table_version})
 
     # --- joining
     async def _join_all(self) -> None:
@@ -222,11 +233,15 @@ class Cluster:
         await asyncio.gather(*(self._join_one(endpoint) for endpoint in dict.fromkeys(wanted)))
 
     async def _join_one(self, endpoint: str) -> None:
-        own = self.identity.to_wire() if self.identity.pub else None
         try:
-            async with asyncio.timeout(2.0), ZeroMQTransport(endpoint, patience=1.0) as transport:
-                answer = await transport.call("_cluster_join", [own])
-            found = read_identity(answer["self"])
+            async with ZeroMQTransport(endpoint, patience=1.0) as transport:
+                answer = await self._introduce(transport)
+                found = read_identity(answer["self"])
+                if self._enter is not None and not self.identity.is_akin(found):
+                    await self._enter(found, transport)
+                    answer = await self._introduce(transport)
+            if not self._may_meet(found := read_identity(answer["self"])):
+                return  # it has not entered this node's cluster yet
             self._joined[endpoint] = found.uuid
             self._meet(found)
             self._hear_of(map(read_identity, answer["peers"][:PEERS_LIMIT]))
@@ -236,10 +251,16 @@ class Cluster:
                 self._unreachable.add(endpoint)
                 log.warning("%s cannot be joined now, and is tried again: %s", endpoint, error or "it does not answer")
 
+    async def _introduce(self, transport: ZeroMQTransport) -> Wire:
+        own = self.identity.to_wire() if self.identity.pub else None
+        async with asyncio.timeout(2.0):
+            answer: Wire = await transport.call("_cluster_join", [own])
+        return answer
+
     async def _on_join(self, name: str, args: Values, context: Context) -> Wire:
         call = CALLS[name].bind(args)
-        if call.identity is not None:
-            self._meet(read_identity(call.identity))
+        if call.identity is not None and self.identity.is_akin(identity := read_identity(call.identity)):
+            self._meet(identity)
         return {"self": self.identity.to_wire(), "peers": [identity.to_wire() for identity in self._members]}
 
     # --- hearing
@@ -254,7 +275,7 @@ class Cluster:
     def _on_here(self, message: Wire) -> None:
         identity = read_identity(message["self"])
         hears, others = read_texts(message["hears"], PEERS_LIMIT), message["peers"][:PEERS_LIMIT]
-        if identity.uuid == self.identity.uuid:
+        if identity.uuid == self.identity.uuid or not self._may_meet(identity):
             return
         peer = self._meet(identity)
         peer.missed = 0
@@ -264,6 +285,8 @@ class Cluster:
         peer.hears = self._pub is None or self.identity.uuid in hears
         self._hear_of(map(read_identity, others))
         self._review("joined", identity)
+        if self._heard is not None:
+            self._heard(identity, int(message.get("table", 0)))
 
     def _on_leaving(self, message: Wire) -> None:
         self._forget(str(message["uuid"]), "left")
@@ -293,6 +316,7 @@ class Cluster:
         """Listen to a node that introduced itself; it becomes a member when each hears the other."""
         peer = self._peers.get(identity.uuid)
         if peer is not None and peer.identity == identity:
+            peer.identity = identity  # it may have entered a cluster
             return peer
         for known in [known.identity for known in self._peers.values()]:
             if known.uuid == identity.uuid or known.rpc == identity.rpc:  # this one was started there after that one
@@ -308,8 +332,12 @@ class Cluster:
         known = [self.identity, *(peer.identity for peer in self._peers.values())]
         taken = {identity.uuid for identity in known} | {identity.rpc for identity in known}
         for identity in others:
-            if taken.isdisjoint((identity.uuid, identity.rpc)):
+            if taken.isdisjoint((identity.uuid, identity.rpc)) and self._may_meet(identity):
                 self._meet(identity)
+
+    def _may_meet(self, identity: Identity) -> bool:
+        """An observer meets all: it has no filesystem."""
+        return self._pub is None or self.identity.is_akin(identity)
 
     def _forget(self, uuid: str, how: str) -> None:
         peer = self._peers.pop(uuid, None)

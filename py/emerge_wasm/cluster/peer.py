@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from ..errors import Invalid
 
@@ -13,7 +13,8 @@ TEXT_LIMIT = 500
 class Identity:
     """A node: its name, the uuid of this process, and the uuid of the filesystem that it serves.
 
-    It serves at the endpoint `rpc` and announces at `pub`. Several nodes may serve one filesystem.
+    It serves at the endpoint `rpc` and announces at `pub`. Several nodes may serve one filesystem. `cluster` is the
+    uuid of the cluster that the filesystem belongs to ("": none).
     """
 
     node: str
@@ -21,6 +22,11 @@ class Identity:
     filesystem: str
     rpc: str
     pub: str
+    cluster: str = field(default="", compare=False)
+
+    def is_akin(self, other: Identity) -> bool:
+        """Tell whether both are of one filesystem, or of one cluster."""
+        return self.filesystem == other.filesystem or (self.cluster != "" and self.cluster == other.cluster)
 
     def to_wire(self) -> dict[str, str]:
         return asdict(self)
@@ -51,13 +57,16 @@ def read_identity(data: object) -> Identity:
     """
     if not isinstance(data, dict):
         raise Invalid("a node's identity is a map")
-    texts = [data.get(name) for name in Identity.__slots__]
+    texts = [data.get(name) for name in ("node", "uuid", "filesystem", "rpc", "pub")]
     for text in texts:
         if not isinstance(text, str) or not 0 < len(text) <= TEXT_LIMIT:
             raise Invalid("a node's identity has its name, uuid, filesystem, rpc and pub endpoints as text")
     if not all(str(endpoint).startswith("tcp://") for endpoint in texts[3:]):
         raise Invalid("a node's endpoints are tcp://host:port")
-    return Identity(*map(str, texts))
+    cluster = data.get("cluster", "")
+    if not isinstance(cluster, str) or len(cluster) > TEXT_LIMIT:
+        raise Invalid("the cluster of a node is text")
+    return Identity(*map(str, [*texts, cluster]))
 
 
 def read_texts(data: object, limit: int) -> list[str]:

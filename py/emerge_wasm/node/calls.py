@@ -15,8 +15,41 @@ class NodeCalls(Protocol):
     """What one node asks of another."""
 
     @operation("node")
-    async def _cluster_forward(self, name: str, args: Values, who: Wire) -> object:
-        """Run an operation or a part on the asked node's own filesystem, for the caller that `who` describes."""
+    async def _cluster_forward(self, name: str, args: Values, who: Wire, table: int = 0) -> object:
+        """Run an operation or a part on the asked node's own filesystem, for the caller that `who` describes.
+
+        `table` is the version of the mount table by which the asked node owns what is concerned (0: not said).
+        """
+        ...
+
+    @operation("node")
+    async def _cluster_table(self, table: Wire | None) -> Wire:
+        """The newest mount table that the asked node has; it takes the given one, if that is newer."""
+        ...
+
+    @operation("node")
+    async def _cluster_enter(self, identity: Wire, paths: Names) -> Wire:
+        """Enter the cluster, provided that nothing is at these paths; the mount table."""
+        ...
+
+    @operation("node")
+    async def _cluster_mount(self, path: str, filesystem: str) -> Wire:
+        """Make a volume that a filesystem owns; the mount table."""
+        ...
+
+    @operation("node")
+    async def _cluster_unmount(self, path: str) -> Wire:
+        """Give an empty volume back to the owner of what is above it; the mount table."""
+        ...
+
+    @operation("node")
+    async def _cluster_prepare(self, path: str) -> None:
+        """Make the top of a volume, which the asked node's filesystem is to own."""
+        ...
+
+    @operation("node")
+    async def _cluster_close(self, path: str, close: bool) -> None:
+        """Make an empty directory of the asked node's filesystem a mount point, or an ordinary directory again."""
         ...
 
     @operation("node")

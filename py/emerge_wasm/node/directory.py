@@ -1,8 +1,6 @@
-"""Directories as all nodes have them: each node gives its page, and the pages become one.
+"""Directories as the cluster has them: the owner of a directory lists it, and the owners of volumes in it their tops.
 
-A page is sorted by name (that of /registry by uuid), and its cursor is the last name it covers, or "" for the last
-page. So the cursor of the merged page is a name too, and nobody keeps state between pages. What the caller may not see
-on one node is left out, as in any listing.
+A page is sorted by name, and its cursor is the last name it covers. /registry is listed by all, by uuid.
 """
 
 from __future__ import annotations
@@ -11,16 +9,16 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
-from ..errors import Invalid, NotFound, PermissionDenied
-from ..objects import DIRECTORY
+from ..errors import EmergeError, Invalid
 from ..operations import Arguments, Context, find_operation
 from ..paths import child_path, split_path
-from ..results import EntryPage, ObjectPage, PointerRow
+from ..results import EntryPage, PointerRow
 from .calls import CALLS
-from .locate import Locator
+from .gather import Gathered, gather
+from .locate import Locator, Part, at, is_hidden
+from .paths import REGISTRY
 
 PAGE = 1000
-REGISTRY = ("registry",)
 
 T = TypeVar("T")
 
@@ -32,25 +30,48 @@ class DirectoryRoutes:
         self._locator = locator
 
     async def list(self, args: Arguments, context: Context) -> EntryPage:
-        answers = await self._locator.ask_all("list", args, args.path, context)
-        pages = [(page["entries"], page["cursor"]) for _, page in answers]
-        entries, cursor = merge_pages(pages, _key_in(args.path), args.limit)
-        return {"entries": entries, "cursor": cursor}
+        if split_path(args.path) == (REGISTRY,):
+            gathered = await gather(self._locator, "/", "list", args, context, same=True)
+            return _merged(gathered, args.limit)
+        page: EntryPage = await self._locator.ask(args.path, "list", args, context)
+        borders = self._borders(args.path)
+        if not borders:
+            return page
+        entries: list[PointerRow] = []
+        missing: list[str] = []
+        for row in page["entries"]:
+            border = borders.get(child_path(row["path"], row["name"]))
+            shown = row if border is None else await self._top(border, row, context)
+            if shown is not None:
+                entries.append(shown)
+                missing += [shown["missing"]] if "missing" in shown else []
+        listed: EntryPage = {"entries": entries, "cursor": page["cursor"]}
+        return {**listed, "missing": missing} if missing else listed
 
-    async def objects(self, args: Arguments, context: Context) -> ObjectPage:
-        key = _key_in(args.path)
-        answers = await self._locator.ask_all("objects", args, args.path, context)
-        pages = [(page["objects"], page["cursor"]) for _, page in answers]
-        objects, cursor = merge_pages(pages, lambda row: key(row["pointer"]), args.limit)
-        return {"objects": objects, "cursor": cursor}
+    def _borders(self, path: str) -> dict[str, Part]:
+        return {part.path: part for part in self._locator.parts(path)[1:]}
+
+    async def _top(self, part: Part, row: PointerRow, context: Context) -> PointerRow | None:
+        """The pointer of a volume's top; None when the caller may not see it.
+
+        When its owner is away, that of the mount point, with the owner's name as `missing`.
+        """
+        try:
+            pointer: PointerRow = await self._locator.ask_part(
+                part, "get", find_operation("get").bind([part.path]), context
+            )
+        except EmergeError as error:
+            if names := self._locator.away(error):
+                return {**row, "missing": names[0]}
+            if is_hidden(error):
+                return None
+            raise
+        return pointer
 
     async def referrers(self, args: Arguments, context: Context, pointer: PointerRow) -> EntryPage:
         """The page of the objects of all nodes that refer to the one with this pointer."""
         part = CALLS["_back"].bind([pointer["uuid"], args.cursor, args.limit])
-        answers = await self._locator.ask_all("_back", part, args.path, context)
-        pages = [(page["entries"], page["cursor"]) for _, page in answers]
-        entries, cursor = merge_pages(pages, _uuid, args.limit)
-        return {"entries": entries, "cursor": cursor}
+        return _merged(await gather(self._locator, "/", "_back", part, context, same=True), args.limit)
 
     async def dir(self, args: Arguments, context: Context) -> AsyncGenerator[PointerRow, None]:
         asked = find_operation("list").bind([args.path, "", PAGE, args.as_of])
@@ -63,34 +84,30 @@ class DirectoryRoutes:
             asked = asked._replace(cursor=page["cursor"])
 
     async def tree(self, args: Arguments, context: Context) -> AsyncGenerator[PointerRow, None]:
-        if split_path(args.path) == REGISTRY:
+        if split_path(args.path) == (REGISTRY,):
             raise Invalid("/registry has no tree", path=args.path, remedy="list it: it holds everything by uuid")
-        async with aclosing(self.dir(args, context)) as entries:
-            async for entry in entries:
-                yield entry
-                if entry["type"] == DIRECTORY:
-                    below = args._replace(path=child_path(entry["path"], entry["name"]))
-                    async with aclosing(self._subtree(below, context)) as inside:
+        borders = self._borders(args.path)
+        async with aclosing(self._locator.stream(args.path, "tree", args, context)) as rows:
+            async for row in rows:
+                border = borders.get(child_path(row["path"], row["name"]))
+                shown = row if border is None else await self._top(border, row, context)
+                if shown is None:
+                    continue
+                yield shown
+                if border is not None and "missing" not in shown:
+                    async with aclosing(self._subtree(at(args, border.path), context)) as inside:
                         async for child in inside:
                             yield child
 
     async def _subtree(self, args: Arguments, context: Context) -> AsyncGenerator[PointerRow, None]:
-        """The tree of a directory that was listed; nothing when it may not be seen, or was removed meanwhile."""
+        """The tree of a volume whose top was shown; nothing when it may not be listed, or was removed meanwhile."""
         async with aclosing(self.tree(args, context)) as inside:
             try:
                 async for child in inside:
                     yield child
-            except (PermissionDenied, NotFound):
-                return
-
-    async def is_empty(self, path: str) -> bool:
-        """Tell whether a directory has nothing in it on any node, seen or not; an object counts as empty."""
-        everything = Context(superuser=True, via="cluster")
-        try:
-            page = await self.list(find_operation("list").bind([path, "", 1]), everything)
-        except Invalid:
-            return True
-        return not page["entries"]
+            except EmergeError as error:
+                if not is_hidden(error):
+                    raise
 
 
 def merge_pages(pages: Sequence[tuple[Sequence[T], str]], key: Callable[[T], str], limit: int) -> tuple[list[T], str]:
@@ -108,14 +125,12 @@ def merge_pages(pages: Sequence[tuple[Sequence[T], str]], key: Callable[[T], str
     return [rows[name] for name in names[:limit]], cursor
 
 
-def _key_in(path: str) -> Callable[[PointerRow], str]:
-    """What the listing of a directory is sorted by."""
-    return _uuid if split_path(path) == REGISTRY else _name
+def _merged(gathered: Gathered, limit: int) -> EntryPage:
+    pages = [(page["entries"], page["cursor"]) for _, page in gathered.answers]
+    entries, cursor = merge_pages(pages, _uuid, limit)
+    page: EntryPage = {"entries": entries, "cursor": cursor}
+    return {**page, "missing": gathered.missing} if gathered.missing else page
 
 
 def _uuid(pointer: PointerRow) -> str:
     return pointer["uuid"]
-
-
-def _name(pointer: PointerRow) -> str:
-    return pointer["name"]

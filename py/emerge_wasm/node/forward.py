@@ -21,8 +21,13 @@ from ..filesystem import Filesystem
 from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, Context, Values, Wire, find_operation
 from .calls import CALLS
+from .paths import in_registry, normal
+from .volumes import Volumes
 
 log = logging.getLogger("emerge.node")
+
+FOR_OTHERS = frozenset({"watch", "_run_part", "_evaluate_part"})
+"""What a node answers whoever owns the path."""
 
 Holder = Identity | None
 """Who holds something: a node of another filesystem, or None for this node's own filesystem."""
@@ -31,9 +36,10 @@ Holder = Identity | None
 class Forwarder:
     """Runs operations on the own filesystem and on those of other nodes."""
 
-    def __init__(self, filesystem: Filesystem, cluster: Cluster) -> None:
+    def __init__(self, filesystem: Filesystem, cluster: Cluster, volumes: Volumes) -> None:
         self._filesystem = filesystem
         self._cluster = cluster
+        self._volumes = volumes
 
     def register(self, register: Register) -> None:
         """Let other nodes forward operations to this one's filesystem."""
@@ -52,7 +58,7 @@ class Forwarder:
             return await self.local(name, args, context)
         link, to = await self._connect(holder, args)
         try:
-            return await link.call("_cluster_forward", _forwarded(name, args, context))
+            return await link.call("_cluster_forward", self._forwarded(name, args, context))
         except Unavailable as error:
             if link.connected:
                 raise
@@ -76,7 +82,7 @@ class Forwarder:
             items: Any = self._run(name, args, context)  # a generator, as that of a link is
         else:
             link, _ = await self._connect(holder, args)
-            items = link.stream("_cluster_forward", _forwarded(name, args, context))
+            items = link.stream("_cluster_forward", self._forwarded(name, args, context))
         async with aclosing(items):
             async for item in items:
                 yield item
@@ -128,11 +134,30 @@ class Forwarder:
         self._cluster.suspect(to)
         return instead
 
+    def _forwarded(self, name: str, args: Sequence[object], context: Context) -> list[object]:
+        table = self._volumes.table
+        named: list[object] = [name, list(args), write_context(context)]  # named tuples stay on this side
+        return named if table is None else [*named, table.version]
+
     def _on_forward(self, name: str, args: Values, context: Context) -> Answer:
         call = CALLS[name].bind(args)
         if not context.superuser:
             raise PermissionDenied("only a node may forward the calls of others", remedy="ask in your own name")
-        return self._run(call.name, call.args, read_context(call.who))
+        who = read_context(call.who)
+        if call.table and not self._owns(call.name, call.args):
+            raise Unavailable(f"node {self._filesystem.node} does not own that path", remedy="try again", mounted=True)
+        return self._run(call.name, call.args, who)
+
+    def _owns(self, name: str, args: Values) -> bool:
+        """Tell whether this filesystem owns the path of a call, as far as it has one."""
+        table = self._volumes.table
+        if table is None or name in FOR_OTHERS:
+            return True
+        bound = CALLS[name].bind(args) if name in PARTS else find_operation(name).bind(args)
+        paths = [getattr(bound, each) for each in ("path", "source", "first") if hasattr(bound, each)]
+        return all(
+            in_registry(path) or table.volume_of(normal(path)).filesystem == self._filesystem.uuid for path in paths
+        )
 
 
 def write_context(context: Context) -> Wire:
@@ -169,11 +194,8 @@ def read_context(who: object) -> Context:
     )
 
 
-def _forwarded(name: str, args: Sequence[object], context: Context) -> list[object]:
-    return [name, list(args), write_context(context)]  # named tuples stay on this side
-
-
 def _out_of_reach(to: Identity, args: Sequence[object], error: Unavailable) -> Unavailable:
     first = next(iter(args), None)
     path = first if isinstance(first, str) else None
-    return Unavailable(f"node {to.node} ({to.rpc}) is out of reach: {error.message}", path=path, remedy=error.remedy)
+    message = f"node {to.node} ({to.rpc}) is out of reach: {error.message}"
+    return Unavailable(message, path=path, remedy=error.remedy, missing=[to.node])

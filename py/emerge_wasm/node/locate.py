@@ -1,134 +1,175 @@
-"""Finding which node holds a path: the own filesystem is looked at, the other nodes are asked."""
+"""Finding whose a path is: the mount table says which filesystem owns it, and membership which node serves that."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any, NamedTuple
 
-from ..cluster.membership import Cluster
-from ..cluster.peer import Identity
-from ..errors import NotFound, PermissionDenied, Unavailable
+from ..cluster.volume import MountTable, Volume
+from ..errors import Invalid, NotFound, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
-from ..operations import Context
-from ..paths import join_path, split_path
+from ..operations import Arguments, Context, find_operation
 from .forward import Forwarder, Holder
-from .paths import held
+from .paths import held, normal
+from .volumes import Volumes
 
-REMEMBERED = 4096
-"""Paths of which the last holder is remembered, to name it when it is out of reach."""
+
+class Part(NamedTuple):
+    """What one filesystem has of a subtree: from `path` down."""
+
+    path: str
+    filesystem: str
 
 
 class Locator:
-    """Finds the holders of paths, and asks all who have one."""
+    """Finds the owners of paths, and asks them."""
 
-    def __init__(self, filesystem: Filesystem, cluster: Cluster) -> None:
+    def __init__(self, filesystem: Filesystem, volumes: Volumes, forwarder: Forwarder) -> None:
         self.filesystem = filesystem
-        self.cluster = cluster
-        self.forwarder = Forwarder(filesystem, cluster)
-        self._seen: dict[str, Identity] = {}  # path -> the node it was last found on
+        self.volumes = volumes
+        self.cluster = volumes.cluster
+        self.forwarder = forwarder
 
-    async def is_here(self, paths: list[str]) -> bool:
-        """Tell whether the own filesystem has one of these paths."""
-        return bool((await held(self.filesystem, paths, []))[0])
-
-    async def find(self, paths: Sequence[str], *, everywhere: bool = False) -> dict[str, list[Holder]]:
-        """Find the holders of each path, the own filesystem last; paths that nobody has are left out.
-
-        A path that is here is not looked for elsewhere too, unless `everywhere` (several may have a directory).
+    # --- one owner
+    def holder(self, path: str) -> Holder:
+        """The node to ask about a path; None for this one.
 
         Raises:
-            Unavailable: a node does not answer, or one that had the path fell silent.
+            Unavailable: no node of its owner is here. The error says so of a path that does not exist, too.
         """
-        here = set((await held(self.filesystem, list(paths), []))[0])
-        asked = [path for path in paths if everywhere or path not in here]
-        found = await self.cluster.whohas(asked)
-        if found.silent and asked:
-            raise _silent(found.silent, asked)
-        for path in asked:
-            if path not in here and path not in found.paths:
-                self.check_lost(path)
-        holders: dict[str, list[Holder]] = {}
-        for path, others in found.paths.items():
-            self._remember(path, others[0])
-            holders[path] = list(others)
-        for path in here:
-            holders.setdefault(path, []).append(None)
-        return holders
+        table = self.volumes.table
+        return None if table is None else self.serving(table.volume_of(normal(path)).filesystem, path)
 
-    async def find_one(self, path: str) -> list[Holder]:
-        """Find all who have a path, the own filesystem last; empty when nobody has."""
-        return (await self.find([path], everywhere=True)).get(path, [])
-
-    async def other(self, paths: list[str]) -> Identity | None:
-        """Find another node that has one of these paths; None when there is none.
-
-        Raises:
-            Unavailable: that cannot be known.
-        """
-        found = await self.cluster.whohas(paths, first=True)
-        for path in paths:
-            if holders := found.paths.get(path):
-                self._remember(path, holders[0])
-                return holders[0]
-        if found.silent:
-            raise _silent(found.silent, paths)
-        for path in paths:
-            self.check_lost(path)
-        return None
-
-    async def holder(self, path: str) -> Holder:
-        """Find who has a path; None when it is here, or nowhere."""
-        return None if await self.is_here([path]) else await self.other([path])
-
-    async def nearest(self, path: str, *, everywhere: bool = False) -> list[Holder]:
-        """Find the holders of the lowest directory above a path that anybody has (see `find`)."""
-        names = split_path(path)
-        above = [join_path(*names[:depth]) for depth in range(len(names) - 1, 0, -1)]
-        holders = await self.find(above, everywhere=everywhere) if above else {}
-        return next((holders[each] for each in above if each in holders), [*self.cluster.others(), None])
-
-    async def ask_all(self, name: str, args: Sequence[object], path: str, context: Context) -> list[tuple[Holder, Any]]:
-        """Run an operation on all who have what is at a path, and return their answers, the own first.
-
-        Those who have nothing there, or nothing that the caller may see, are left out. When that is so of all, their
-        error is raised.
-        """
-        answers = await self.forwarder.ask_each([None, *self.cluster.others()], name, args, context)
-        here = {identity.filesystem for identity in self.cluster.peers()}
-        failed = [(holder, answer) for holder, answer in answers if isinstance(answer, BaseException)]
-        for holder, error in failed:
-            if isinstance(error, Unavailable) and holder is not None and holder.filesystem not in here:
-                continue  # found gone while it was asked: no longer a node of the cluster
-            if not is_hidden(error):
-                raise error
-        found = [(holder, answer) for holder, answer in answers if not isinstance(answer, BaseException)]
-        if not found:
-            raise self.nothing(path, [error for _, error in failed if is_hidden(error)])
-        return found
-
-    def nothing(self, path: str, hidden: Sequence[BaseException]) -> BaseException:
-        """Choose the error to raise when all have answered that a path is nothing or hidden."""
-        denied = next((error for error in hidden if isinstance(error, PermissionDenied)), None)
-        if denied is not None:
-            return denied
-        self.check_lost(path)
-        return hidden[0] if hidden else NotFound(f"nothing is at {path}", path=path)
-
-    def check_lost(self, path: str) -> None:
-        """Raise Unavailable when a path was last seen on a node that fell silent since."""
-        holder = self._seen.get(path)
-        if holder is not None and holder.filesystem in {identity.filesystem for identity in self.cluster.lost()}:
+    def serving(self, filesystem: str, path: str) -> Holder:
+        """The node that serves a filesystem; None for this one. Raises Unavailable as `holder` does."""
+        if filesystem == self.volumes.own:
+            return None
+        try:
+            return self.volumes.serving(filesystem)
+        except Unavailable as error:
+            (name,) = error.details["missing"]
             raise Unavailable(
-                f"{path} is on node {holder.node} ({holder.rpc}), which is out of reach",
+                f"{path} is on node {name}, which is away",
                 path=path,
-                remedy="start that node again",
-            )
+                remedy=f"start node {name} again; until then nothing can be read or stored there",
+                missing=[name],
+            ) from None
 
-    def _remember(self, path: str, holder: Identity) -> None:
-        self._seen.pop(path, None)
-        self._seen[path] = holder
-        if len(self._seen) > REMEMBERED:
-            del self._seen[next(iter(self._seen))]
+    async def ask(self, path: str, name: str, args: Sequence[object], context: Context) -> Any:
+        """Run an operation on the filesystem that owns a path."""
+        await self.check_way(path, context)
+        try:
+            return await self.forwarder.ask(self.holder(path), name, args, context)
+        except Unavailable as error:
+            if not error.details.get("mounted") or self.volumes.table is None:
+                raise
+        await self.volumes.refresh()  # the mount table here, or there, was not the newest
+        holder = self.holder(path)
+        if holder is not None:
+            await self.volumes.tell(holder, self.volumes.table)
+        return await self.forwarder.ask(holder, name, args, context)
+
+    async def stream(self, path: str, name: str, args: Sequence[object], context: Context) -> AsyncGenerator[Any, None]:
+        """Yield the items of an operation that streams, from the filesystem that owns a path."""
+        await self.check_way(path, context)
+        async with aclosing(self.forwarder.stream(self.holder(path), name, args, context)) as items:
+            async for item in items:
+                yield item
+
+    async def check_way(self, path: str, context: Context) -> None:
+        """Check that the caller may pass through all that is above the volume of a path, where other nodes own it.
+
+        Raises:
+            PermissionDenied: they may not.
+            Unavailable: that cannot be known now.
+        """
+        table = self.volumes.table
+        if context.superuser or table is None:
+            return
+        for border in table.borders_above(normal(path)):
+            above = table.above(border)
+            assert above is not None
+            args = find_operation("get").bind([border.path])
+            await self.forwarder.ask(self.serving(above.filesystem, border.path), "get", args, context)
+
+    async def held(self, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
+        """Those of the paths and uuids (32 hex digits) that are here now; a path only where this filesystem owns it."""
+        table = self.volumes.table
+        if table is not None:
+            paths = [path for path in paths if _owner(table, path) == self.volumes.own]
+        return await held(self.filesystem, paths, uuids)
+
+    # --- all that have a part
+    def parts(self, path: str) -> list[Part]:
+        """What each filesystem has at and below a path, the path's owner first."""
+        table = self.volumes.table
+        path = normal(path)
+        if table is None:
+            return [Part(path, self.volumes.own)]
+        own = Part(path, table.volume_of(path).filesystem)
+        return [own, *(Part(border.path, border.filesystem) for border in table.borders_below(path))]
+
+    def part(self, path: str) -> Part:
+        """The part that begins at a path."""
+        table = self.volumes.table
+        return Part(path, self.volumes.own if table is None else table.volume_of(path).filesystem)
+
+    def name(self, part: Part) -> str:
+        """The name of the node that has a part."""
+        table = self.volumes.table
+        return (
+            self.filesystem.node
+            if table is None or part.filesystem == self.volumes.own
+            else table.name(part.filesystem)
+        )
+
+    async def ask_part(self, part: Part, name: str, args: Arguments, context: Context) -> Any:
+        """Run an operation, whose arguments have a `path`, on one part."""
+        await self.check_way(part.path, context)
+        holder = self.serving(part.filesystem, part.path)
+        return await self.forwarder.ask(holder, name, at(args, part.path), context)
+
+    def away(self, error: BaseException) -> list[str]:
+        """The names of the nodes that an error says are away; empty for any other error."""
+        if not isinstance(error, Unavailable):
+            return []
+        return [str(name) for name in error.details.get("missing", [])]
+
+    def is_apart(self, path: str) -> bool:
+        """Tell whether another filesystem owns something below a path."""
+        table = self.volumes.table
+        return table is not None and bool(table.borders_below(normal(path)))
+
+    def volumes_below(self, path: str) -> list[str]:
+        """The paths of the volumes below a path, whoever owns them."""
+        table = self.volumes.table
+        inside = normal(path).rstrip("/") + "/"
+        return (
+            []
+            if table is None
+            else sorted(v.path for v in table.volumes if v.path.startswith(inside) and v.path != "/")
+        )
+
+    def volume(self, path: str) -> Volume | None:
+        """The volume whose top is at a path."""
+        table = self.volumes.table
+        if table is None:
+            return None
+        volume = table.volume_of(normal(path))
+        return volume if volume.path == normal(path) else None
+
+
+def _owner(table: MountTable, path: str) -> str:
+    try:
+        return table.volume_of(normal(path)).filesystem
+    except Invalid:
+        return ""
+
+
+def at(args: Arguments, path: str) -> Arguments:
+    """The arguments of an operation with a `path`, with another one."""
+    return args._replace(path=path)
 
 
 def is_hidden(error: object) -> bool:
@@ -137,8 +178,3 @@ def is_hidden(error: object) -> bool:
     A class that must be sent along is NotFound too, and is not meant.
     """
     return isinstance(error, PermissionDenied) or (isinstance(error, NotFound) and "bundles" not in error.details)
-
-
-def _silent(silent: list[Identity], paths: Sequence[str]) -> Unavailable:
-    names = ", ".join(identity.node for identity in silent)
-    return Unavailable(f"node {names} does not say whether it has {paths[0]}", path=paths[0], remedy="try again")

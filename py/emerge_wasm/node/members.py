@@ -10,11 +10,12 @@ from ..errors import EmergeError, Invalid
 from ..operations import Arguments, Context, find_operation
 from ..results import ChangeRow, HolderMap, MemberRow
 from .locate import Locator
-from .objects import REGISTRY, OneAnswer
-from .paths import held
+from .objects import OneAnswer
 from .watch import watch_all
 
 log = logging.getLogger("emerge.node")
+
+REGISTRY = "/registry/"
 
 
 class MemberRoutes:
@@ -28,25 +29,35 @@ class MemberRoutes:
         self._get = get
 
     async def nodes(self, args: Arguments, context: Context) -> list[MemberRow]:
-        own = self._cluster.identity
-        return [
+        own, peers = self._cluster.identity, self._cluster.peers()
+        rows: list[MemberRow] = [
             {"node": who.node, "uuid": who.uuid, "filesystem": who.filesystem, "rpc": who.rpc, "self": who is own}
-            for who in (own, *self._cluster.peers())
+            for who in (own, *peers)
         ]
+        table = self._locator.volumes.table
+        here = {row["filesystem"] for row in rows}
+        for member in table.members if table else ():
+            if member.filesystem not in here:
+                known = {"node": member.node, "filesystem": member.filesystem, "rpc": member.rpc}
+                rows.append({**known, "uuid": "", "self": False, "away": True})  # type: ignore[typeddict-item]  # texts
+        return rows
 
     async def whohas(self, args: Arguments, context: Context) -> HolderMap:
         paths, uuids = list(args.paths), list(args.uuids or [])
         if not all(isinstance(text, str) for text in [*paths, *uuids]):
             raise Invalid("whohas wants lists of paths and uuids", remedy="both are text")
         found = await self._cluster.whohas(paths, uuids)
-        own_paths, own_uuids = await held(self._filesystem, paths, uuids)
+        own_paths, own_uuids = await self._locator.held(paths, uuids)
         node = self._filesystem.node
         by_path = {path: holders[0].node for path, holders in found.paths.items()} | dict.fromkeys(own_paths, node)
         by_uuid = {uuid: holders[0].node for uuid, holders in found.uuids.items()} | dict.fromkeys(own_uuids, node)
-        return {
+        answer: HolderMap = {
             "paths": await self._readable(context, by_path, ""),
             "uuids": await self._readable(context, by_uuid, REGISTRY),
         }
+        missing = {identity.node for identity in found.silent}
+        missing.update(row["node"] for row in await self.nodes(args, context) if row.get("away"))
+        return {**answer, "missing": sorted(missing)} if missing else answer
 
     async def _readable(self, context: Context, found: dict[str, str], prefix: str) -> dict[str, str]:
         """What of it the caller may read."""

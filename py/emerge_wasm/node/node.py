@@ -9,16 +9,17 @@ from ..cluster.membership import TIMES, Cluster, Times
 from ..filesystem import Filesystem
 from ..operations import Context
 from ..wire.event import HEARTBEAT_SECONDS
-from .paths import held
 from .router import Router
 from .server import RpcServer
+from .volumes import Volumes
 
 
 class Node:
     """Serve a filesystem, which the caller closes.
 
     `bind` is where clients and other nodes call (port 0: a free one, see `endpoint`), `pub` where the node
-    announces; `join` are endpoints of nodes to meet. `limits` are those of RpcServer; `context` says who its
+    announces; `join` are endpoints of nodes of a cluster to enter, `mount` the paths where things that this node has
+    before that are to stay. `limits` are those of RpcServer; `context` says who its
     clients are.
     """
 
@@ -28,6 +29,7 @@ class Node:
         bind: str = "tcp://127.0.0.1:5558",
         *,
         join: Iterable[str] = (),
+        mount: Iterable[str] = (),
         pub: str = "tcp://127.0.0.1:0",
         heartbeat: float = HEARTBEAT_SECONDS,
         limits: dict[str, int] | None = None,
@@ -35,14 +37,17 @@ class Node:
         context: Context | None = None,
     ) -> None:
         self.filesystem = filesystem
+        join = list(join)
         self.cluster = Cluster(filesystem.node, filesystem.uuid, join=join, pub=pub, times=times)
-        router = Router(filesystem, self.cluster)
+        self.volumes = Volumes(filesystem, self.cluster, tuple(mount), joins=bool(join))
+        router = Router(filesystem, self.cluster, self.volumes)
         self.dispatch = router.dispatch
         self.server = RpcServer(
             router.dispatch, bind, name=filesystem.node, heartbeat=heartbeat, context=context, **(limits or {})
         )
         router.register(self.server.register)
-        self.cluster.serve(self.server.register, self._held)
+        self.volumes.register(self.server.register)
+        self.cluster.serve(self.server.register, router.locator.held, self.volumes.enter, self.volumes.heard)
 
     @property
     def endpoint(self) -> str:
@@ -55,6 +60,7 @@ class Node:
         Raises:
             Invalid: the port is taken or may not be bound.
         """
+        await self.volumes.load()
         await self.server.start()
         try:
             await self.cluster.start(self.server.endpoint)
@@ -73,6 +79,3 @@ class Node:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
-
-    async def _held(self, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
-        return await held(self.filesystem, paths, uuids)

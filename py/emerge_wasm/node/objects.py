@@ -1,4 +1,4 @@
-"""Operations on paths: each goes to the node that holds its path, and what is new to the node of its directory."""
+"""Operations on paths: each goes to the node that owns its path; what spans volumes is refused, or done by parts."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from ..errors import Conflict, Invalid, NotFound
-from ..objects import DIRECTORY
+from ..errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
 from ..operations import Answer, Arguments, Context, Wire, find_operation
 from ..paths import child_path, split_path
 from ..results import EntryPage, PointerRow
 from .directory import DirectoryRoutes
 from .forward import Holder
-from .locate import Locator
-from .paths import paths_of, readings
+from .locate import Locator, at
+from .paths import in_registry, paths_of, readings
 
 Route = Callable[[Arguments, Context], Answer]
 OneAnswer = Callable[[Arguments, Context], Awaitable[Any]]
 
-REGISTRY = "/registry/"
-
 
 class ObjectRoutes:
-    """The routes of the operations that name one path, or several within one node."""
+    """The routes of the operations that name one path, or several."""
 
     def __init__(self, locator: Locator, directories: DirectoryRoutes) -> None:
         self._locator = locator
@@ -31,55 +28,62 @@ class ObjectRoutes:
         self._directories = directories
         self.get = self.follow("get")
         self._follow_references = self.follow("references")
-        self._follow_retain = self.follow("retain")
 
     # --- one path
     def follow(self, name: str) -> OneAnswer:
-        """Make the route of an operation that runs here, or where its path is."""
+        """Make the route of an operation that runs where its path is."""
 
         async def follow(args: Arguments, context: Context) -> object:
-            past = bool(getattr(args, "as_of", ""))
-            try:
-                return await self._forwarder.local(name, args, context)
-            except (NotFound, Conflict) as error:  # a Conflict: it was there when it was read, as the caller says
-                paths = readings(args.path, name)
-                if (not past or isinstance(error, Conflict)) and await self._locator.is_here(paths):
-                    raise  # it is something else that was not found
-                other = None if past else await self._locator.other(paths)
-                if other is None and not past and not args.path.startswith(REGISTRY):
-                    raise
-                if other is None:
-                    return await self._ask_others(name, args, context, error)
-            return await self._forwarder.ask(other, name, args, context)
+            if in_registry(args.path):
+                return await self._follow_uuid(name, args, context)
+            *longer, shortest = readings(args.path, name)
+            for path in longer:  # a dot may begin a field, or be part of a name
+                if self._locator.holder(path) != self._locator.holder(shortest):
+                    try:
+                        return await self._locator.ask(path, name, args, context)
+                    except NotFound:
+                        continue
+            return await self._locator.ask(shortest, name, args, context)
 
         return follow
 
-    async def _ask_others(self, name: str, args: Arguments, context: Context, own: NotFound | Conflict) -> Any:
-        """Ask the other nodes one by one for what nobody holds any more.
+    async def _follow_uuid(self, name: str, args: Arguments, context: Context) -> Any:
+        """Ask who has the object with a uuid, the own filesystem first.
 
-        When none knows of it, raise the own error, or that of the node where it was removed.
+        Raises:
+            NotFound: nobody has it; the error of whom it was removed from, where somebody knows.
+            Unavailable: somebody who may have it is away.
         """
-        for peer in self._locator.cluster.others():
+        try:
+            return await self._forwarder.local(name, args, context)
+        except NotFound as error:
+            own = error
+        away: EmergeError | None = None
+        for part in self._locator.parts("/"):
             try:
-                return await self._forwarder.ask(peer, name, args, context)
+                holder = self._locator.serving(part.filesystem, args.path)
+                if holder is not None:
+                    return await self._forwarder.ask(holder, name, args, context)
             except NotFound as error:
                 own = error if error.remedy else own
-        self._locator.check_lost(args.path)
-        raise own
+            except Unavailable as error:
+                away = error
+        raise away or own
 
     async def export(self, args: Arguments, context: Context) -> AsyncGenerator[Wire, None]:
-        """Export from all who have it, the own node first; a directory of several as the first of them has it."""
-        split_path(args.path)
-        exported: set[str] = set()
-        holders = await self._locator.find_one(args.path) or [None]
-        for holder in reversed(holders):
-            async with aclosing(self._forwarder.stream(holder, "export", args, context)) as records:
+        """Export from all who have a part. An archive is whole or none: an owner that is away is an error."""
+        top, *below = self._locator.parts(args.path)
+        for part in below:
+            self._locator.serving(part.filesystem, part.path)
+        borders = {part.path.removeprefix(top.path.rstrip("/")) for part in below}
+        for part in (top, *below):
+            prefix = "" if part == top else part.path.removeprefix(top.path.rstrip("/"))
+            stream = self._locator.stream(part.path, "export", at(args, part.path), context)
+            async with aclosing(stream) as records:
                 async for record in records:
-                    if record["versions"][-1]["type"] == DIRECTORY:
-                        if record["path"] in exported:
-                            continue
-                        exported.add(record["path"])
-                    yield record
+                    if part == top and record["path"] in borders:
+                        continue  # a mount point: its owner exports the directory
+                    yield {**record, "path": prefix + record["path"].rstrip("/") or "/"} if prefix else record
 
     async def references(self, args: Arguments, context: Context) -> EntryPage:
         if not args.back:
@@ -89,138 +93,99 @@ class ObjectRoutes:
         return await self._directories.referrers(args, context, pointer)
 
     def place(self, name: str) -> OneAnswer:
-        """Make the route of an operation whose path may be new."""
+        """Make the route of an operation whose path may be new: its owner alone makes it."""
 
         async def place(args: Arguments, context: Context) -> object:
-            return await self._forwarder.ask(await self._home(args.path, context), name, args, context)
+            return await self._locator.ask(args.path, name, args, context)
 
         return place
 
-    async def _home(self, path: str, context: Context) -> Holder:
-        """Where a path is already; here when it is new.
-
-        What is new goes where its directory is, if that is elsewhere only and the caller is no superuser: nobody is to
-        make anew here what they may not enter there.
-        """
-        split_path(path)
-        holders = (await self._locator.find([path])).get(path)
-        return _own_or_first(holders or await self._homes_of_new(path, context))
-
-    async def _homes_of_new(self, path: str, context: Context) -> list[Holder]:
-        return [None] if context.superuser else await self._locator.nearest(path)
-
     def place_all(self, name: str) -> OneAnswer:
-        """Make the route of an operation with many paths, all of one node (see `_home`)."""
+        """Make the route of an operation with many paths, all of one node."""
 
         async def place(args: Arguments, context: Context) -> object:
             paths = paths_of(name, args)
-            holders = await self._locator.find(paths)
-            new: dict[str, list[Holder]] = {}  # directory -> who gets what is new in it
-            homes: dict[str, Holder] = {}
-            for path in paths:
-                if path not in holders:
-                    above = path.rpartition("/")[0]
-                    if above not in new:
-                        new[above] = await self._homes_of_new(path, context)
-                    holders[path] = new[above]
-                home = _own_or_first(holders[path])
-                homes[self._forwarder.uuid(home)] = home
-            if len(homes) > 1:
-                raise Invalid("these objects are on several nodes", remedy=f"{name} them in one batch per node")
-            return await self._forwarder.ask(next(iter(homes.values()), None), name, args, context)
+            await self._check_together(name, paths)
+            return await self._locator.ask(paths[0] if paths else "/", name, args, context)
 
         return place
 
-    async def restore(self, args: Arguments, context: Context) -> PointerRow:
-        """Restore where it is, or else where it was removed."""
-        holder = await self._locator.holder(args.path)
-        restored: PointerRow
-        try:
-            restored = await self._forwarder.ask(holder, "restore", args, context)
-        except NotFound as error:
-            if holder is not None or await self._locator.is_here([args.path]):
-                raise
-            restored = await self._ask_others("restore", args, context, error)
-        return restored
-
-    # --- on every node that has it: several may have a directory
+    # --- on all that have a part
     def change_all(self, name: str) -> OneAnswer:
-        """Make the route of an operation that every holder of the path does; the own answer counts."""
+        """Make the route of an operation that may go on below a path; the answer of the path's owner counts.
+
+        Where an owner is away, nothing is changed.
+        """
 
         async def change(args: Arguments, context: Context) -> object:
-            split_path(args.path)
-            holders = await self._locator.find_one(args.path) or [None]
-            return [await self._forwarder.ask(holder, name, args, context) for holder in holders][-1]
+            top, *below = self._locator.parts(args.path)
+            parts = below if args.recursive else []
+            for part in parts:
+                self._locator.serving(part.filesystem, part.path)
+            for part in reversed(parts):
+                await self._locator.ask_part(part, name, args, context)
+            return await self._locator.ask(top.path, name, args, context)
 
         return change
 
-    async def retain(self, args: Arguments, context: Context) -> str:
-        route = self._follow_retain if args.keep is None else self.change_all("retain")
-        return str(await route(args, context))
-
     async def remove(self, args: Arguments, context: Context) -> int:
-        split_path(args.path)
-        holders = await self._locator.find_one(args.path)
-        if len(holders) > 1 and not args.recursive and not await self._directories.is_empty(args.path):
-            raise Invalid(f"{args.path} is not empty", path=args.path, remedy="remove it recursively (rm -r)")
-        return sum([await self._forwarder.ask(holder, "rm", args, context) for holder in holders or [None]])
+        self._check_whole("removed", args.path)
+        removed: int = await self._locator.ask(args.path, "rm", args, context)
+        return removed
 
-    # --- several paths, within one node
+    def _check_whole(self, done: str, path: str) -> None:
+        """Check that no volume is at or below a path.
+
+        Raises:
+            Conflict: there is one.
+        """
+        volume = self._locator.volume(path)
+        inside = [volume.path] if volume and volume.path != "/" else self._locator.volumes_below(path)
+        if inside:
+            raise Conflict(
+                f"{path} cannot be {done}: {inside[0]} is a volume",
+                path=path,
+                remedy=f"unmount it first: emerge unmount {inside[0]}",
+                volumes=inside,
+            )
+
+    # --- several paths
     def carry(self, name: str) -> OneAnswer:
-        """Make the route of an operation from a source to a target on the same node."""
+        """Make the route of an operation from a source to a target."""
 
         async def carry(args: Arguments, context: Context) -> object:
             split_path(args.source), split_path(args.target)
-            holders = await self._locator.find_one(args.source) or [None]
-            if len(holders) > 1:  # a directory, each has a part of
-                raise self._divided(name, args.source, holders)
-            await self._check_target(name, holders[0], args.source, args.target, context)
-            return await self._forwarder.ask(holders[0], name, args, context)
+            if name == "mv":
+                self._check_whole("moved", args.source)
+            elif self._locator.is_apart(args.source):
+                raise self._apart(name, [args.source, self._locator.parts(args.source)[1].path])
+            await self._check_together(name, [args.source, args.target])
+            await self._locator.check_way(args.target, context)
+            return await self._locator.ask(args.source, name, args, context)
 
         return carry
 
     async def mixin(self, args: Arguments, context: Context) -> PointerRow:
-        found = await self._locator.find([args.first, args.second])
-        for path in (args.first, args.second):
-            if path not in found:
-                raise NotFound(f"nothing is at {path}", path=path)
-        holder, other = found[args.first][0], found[args.second][0]
-        if self._forwarder.uuid(holder) != self._forwarder.uuid(other):
-            raise self._apart("mixin", args.first, holder, args.second, other)
-        await self._check_target("mixin", holder, args.first, child_path(args.path, args.name), context)
-        pointer: PointerRow = await self._forwarder.ask(holder, "mixin", args, context)
+        paths = [args.first, args.second, child_path(args.path, args.name)]
+        await self._check_together("mixin", paths)
+        for path in paths[1:]:
+            await self._locator.check_way(path, context)
+        pointer: PointerRow = await self._locator.ask(args.first, "mixin", args, context)
         return pointer
 
-    async def _check_target(self, name: str, holder: Holder, source: str, target: str, context: Context) -> None:
-        """Check that the target is new, or where the source is: nothing must be shadowed.
-
-        The same for the target's directory, which may be closed to the caller where it is.
+    async def _check_together(self, name: str, paths: Sequence[str]) -> None:
+        """Check that one node owns all of these paths.
 
         Raises:
-            Invalid: it is on another node.
+            Invalid: they are apart.
         """
-        holders = await self._locator.find_one(target)
-        if not holders and not context.superuser:
-            holders = await self._locator.nearest(target, everywhere=True)
-        if holders and self._forwarder.uuid(holder) not in map(self._forwarder.uuid, holders):
-            raise self._apart(name, source, holder, target, holders[-1])
+        if len({self._forwarder.uuid(self._locator.holder(path)) for path in paths}) > 1:
+            raise self._apart(name, paths)
 
-    def _divided(self, name: str, source: str, holders: Sequence[Holder]) -> Invalid:
-        nodes = " and ".join(sorted(map(self._forwarder.name, holders)))
-        return Invalid(
-            f"{source} is a directory on nodes {nodes}: {name} works within one node",
-            path=source,
-            remedy=f"{name} what is in it",
-        )
-
-    def _apart(self, name: str, source: str, holder: Holder, target: str, there: Holder) -> Invalid:
-        node, other = self._forwarder.name(holder), self._forwarder.name(there)
-        return Invalid(
-            f"{source} is on node {node} and {target} on node {other}: {name} works within one node",
-            path=target,
-            remedy="read it and store it there",
-        )
-
-
-def _own_or_first(holders: Sequence[Holder]) -> Holder:
-    return None if None in holders else holders[0]
+    def _apart(self, name: str, paths: Sequence[str]) -> Invalid:
+        nodes: dict[str, str] = {}
+        for path in paths:
+            holder: Holder = self._locator.holder(path)
+            nodes.setdefault(self._forwarder.name(holder), path)
+        shown = " and ".join(f"{path} on node {node}" for node, path in nodes.items())
+        return Invalid(f"{shown}: {name} works within one node", path=paths[0], remedy=f"{name} within a volume")

@@ -7,10 +7,13 @@ from ..filesystem import Filesystem
 from ..filesystem.tree.find import find_place, find_places, locate, name
 from ..objects import DIRECTORY
 from ..operations import Arguments, find_operation
-from ..paths import child_path, split_properties
+from ..paths import child_path, join_path, split_path, split_properties
 
 PATHS = frozenset({"path", "source", "target", "first", "second"})
 """The names of parameters that are paths."""
+
+
+REGISTRY = "registry"
 
 
 def paths_of(operation: str, args: Arguments) -> list[str]:
@@ -33,6 +36,16 @@ def readings(path: str, operation: str) -> list[str]:
     if operation != "cat":
         return [path]
     return [object_path for object_path, _ in split_properties(path)]
+
+
+def normal(path: str) -> str:
+    """A path as the mount table writes it. What is in the registry is nobody's in particular."""
+    return join_path(*split_path(path))
+
+
+def in_registry(path: str) -> bool:
+    """Tell whether a path names an object by its uuid, or all of them."""
+    return split_path(path)[:1] == (REGISTRY,)
 
 
 async def held(filesystem: Filesystem, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:

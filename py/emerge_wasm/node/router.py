@@ -1,46 +1,63 @@
-"""In front of a node's filesystem: an operation goes to the node that holds its path, or to all that have a part of it.
+"""In front of a node's filesystem: an operation goes to the node that owns its path, or to all that have a part of it.
 
-With no other filesystem around, the router adds nothing; a node that serves the same filesystem is not asked. What each
-route does is in the modules beside it.
+Where this node's filesystem owns everything, the router adds nothing. What each route does is in the modules beside it.
 """
 
 from __future__ import annotations
 
 from ..cluster.membership import Cluster, Register
+from ..errors import Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.execution import EXECUTION
 from ..operations import Answer, Context, Values, find_operation
 from .directory import DirectoryRoutes
+from .forward import Forwarder
 from .locate import Locator
 from .members import MemberRoutes
 from .objects import ObjectRoutes, Route
-from .run import RunRoutes
 from .run_elsewhere import RunElsewhere
 from .search import SearchRoutes, continues
+from .stream import StreamRoutes
 from .transaction import TransactionRoutes
+from .volume_routes import VolumeRoutes
+from .volumes import Volumes
 
 FOLLOWED = (
     *("get", "getobject", "cat", "update", "add", "methods", "help", "code"),
-    *("versions", "diff", "query", "receipts"),
+    *("versions", "diff", "query", "receipts", "restore", "retain", "run"),
 )
+
+
+ANYWHERE = frozenset({"hello", "whoami", "nodes", "volumes"})
+"""What a node answers that is to enter a cluster and could not yet."""
 
 
 class Router:
     """A dispatch over one filesystem and the cluster around it."""
 
-    def __init__(self, filesystem: Filesystem, cluster: Cluster) -> None:
+    def __init__(self, filesystem: Filesystem, cluster: Cluster, volumes: Volumes) -> None:
         self._filesystem = filesystem
-        self._cluster = cluster
-        locator = self._locator = Locator(filesystem, cluster)
+        self._volumes = volumes
+        self._forwarder = Forwarder(filesystem, cluster, volumes)
+        locator = self.locator = Locator(filesystem, volumes, self._forwarder)
         directories = DirectoryRoutes(locator)
         objects = ObjectRoutes(locator, directories)
-        runs = RunRoutes(locator)
+        streams = StreamRoutes(locator)
         searches = SearchRoutes(locator)
         members = MemberRoutes(locator, objects.get)
+        mounts = VolumeRoutes(volumes)
         self._transactions = TransactionRoutes(locator)
         filesystem.core.dispatch = self.dispatch  # so running methods see the whole cluster
-        EXECUTION.of(filesystem.core).others = RunElsewhere(locator.forwarder, cluster)
-        self._always: dict[str, Route] = {"nodes": members.nodes, "whohas": members.whohas, "watch": members.watch}
+        EXECUTION.of(filesystem.core).others = RunElsewhere(self._forwarder, cluster)
+        self._always: dict[str, Route] = {
+            "nodes": members.nodes,
+            "whohas": members.whohas,
+            "watch": members.watch,
+            "volumes": mounts.volumes,
+            "foundcluster": mounts.found,
+            "mount": mounts.mount,
+            "unmount": mounts.unmount,
+        }
         self._routes: dict[str, Route] = {
             **{name: objects.follow(name) for name in FOLLOWED},
             **{name: objects.place(name) for name in ("store", "mkdir")},
@@ -50,15 +67,12 @@ class Router:
             "references": objects.references,
             "mixin": objects.mixin,
             "rm": objects.remove,
-            "restore": objects.restore,
-            "retain": objects.retain,
             "export": objects.export,
             "list": directories.list,
-            "objects": directories.objects,
+            "objects": objects.follow("objects"),
             "dir": directories.dir,
             "tree": directories.tree,
-            "run": runs.run,
-            "runstream": runs.runstream,
+            "runstream": streams.follow("runstream"),
             "search": searches.search,
             "searchtext": searches.searchtext,
             "count": searches.count,
@@ -70,12 +84,17 @@ class Router:
 
     def register(self, register: Register) -> None:
         """Let other nodes forward operations to this one's filesystem."""
-        self._locator.forwarder.register(register)
+        self._forwarder.register(register)
 
     def dispatch(self, name: str, args: Values, context: Context) -> Answer:
         """Answer an operation, wherever in the cluster its path is."""
         route = self._always.get(name)
-        if route is None and (not self._cluster.alone or continues(name, args)):
+        if self._volumes.pending and name not in ANYWHERE:
+            raise Unavailable(
+                f"node {self._filesystem.node} has not entered its cluster yet",
+                remedy="start the nodes that it is to join; see its log for what is amiss",
+            )
+        if route is None and (not self._volumes.whole or continues(name, args)):
             route = self._transactions.inside(name) if context.transaction else self._routes.get(name)
         if route is None:
             return self._filesystem.dispatch(name, args, context)

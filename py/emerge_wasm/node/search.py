@@ -1,23 +1,23 @@
-"""Searching the cluster: each node searches what it has, and the answers become one.
+"""Searching the cluster: each owner of a part searches what it has, and the answers become one.
 
-A search in the order of a field, or of scores, takes the first rows of all nodes; one without a promised order goes
-through one node after the other. The nodes are chosen when the search begins, and stand in its cursor.
+A search in the order of a field, or of scores, takes the first rows of all parts; one without a promised order goes
+through one part after the other. The parts are chosen when the search begins, and stand in its cursor. Parts whose
+owner is away are left out, and `missing` names their nodes.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
-from ..errors import EmergeError, Unavailable
-from ..filesystem.runs.event_queue import together
+from ..errors import EmergeError
 from ..filesystem.searches.aggregate import Table, make_table
-from ..filesystem.searches.cursor import AGAIN, continued, fingerprint, with_clock
+from ..filesystem.searches.cursor import continued, fingerprint, with_clock
 from ..filesystem.searches.judge import TOLD
 from ..filesystem.tree.load import PAGE_BYTES, check_limit
 from ..operations import Arguments, Context, Wire, find_operation
-from ..paths import split_path
 from ..results import (
     GroupTable,
     IndexRow,
@@ -30,7 +30,7 @@ from ..results import (
     SearchPage,
 )
 from .calls import CALLS
-from .forward import Holder
+from .gather import Gathered, gather, gather_parts, sort_out
 from .join import (
     JOINT,
     SortKey,
@@ -45,7 +45,7 @@ from .join import (
     sum_scanned,
     write_joint,
 )
-from .locate import Locator, is_hidden
+from .locate import Locator, Part, at, is_hidden
 
 PAGED = frozenset({"search", "searchtext"})
 """The operations whose cursor may name several nodes."""
@@ -99,8 +99,8 @@ class SearchRoutes:
             ]
         )
         search = JointSearch("_ordered", part, mark, by_field(args.descending), bytes)
-        rows, cursor, answers = await self._joined(search, args.cursor, context)
-        return {"objects": rows, "cursor": cursor, "scanned": sum_scanned(answers), "errors": sum_errors(answers)}
+        rows, cursor, found = await self._joined(search, args.cursor, context)
+        return _page(rows, cursor, [answer for _, answer in found.answers], found.missing)
 
     async def searchtext(self, args: Arguments, context: Context) -> ScoredPage:
         check_limit(args.limit)
@@ -109,112 +109,87 @@ class SearchRoutes:
             return alone
         mark = fingerprint(args.path, args.field, args.words)
         part = CALLS["_text"].bind([args.path, args.field, args.words, args.limit, None])
-        rows, cursor, _ = await self._joined(JointSearch("_text", part, mark, by_score, float), args.cursor, context)
-        return {"objects": rows, "cursor": cursor}
+        search = JointSearch("_text", part, mark, by_score, float)
+        rows, cursor, found = await self._joined(search, args.cursor, context)
+        page: ScoredPage = {"objects": rows, "cursor": cursor}
+        return {**page, "missing": found.missing} if found.missing else page
 
-    async def _joined(self, search: JointSearch, cursor: str, context: Context) -> tuple[list[Any], str, Sequence[Any]]:
-        """The next rows of all nodes, the cursor after them, and the answer of each node."""
-        path = search.args.path
+    async def _joined(self, search: JointSearch, cursor: str, context: Context) -> tuple[list[Any], str, Gathered]:
+        """The next rows of all parts, the cursor after them, and what each part answered."""
+        args = search.args
+        parts = self._locator.parts(args.path)
         if cursor:
-            filesystems, after = read_joint(cursor, search.mark, list)
-            args = search.args._replace(after=check_position(after, search.kind))
-            asked = await self._forwarder.ask_each(self._present(path, filesystems), search.part, args, context)
-            for _, answer in asked:
-                if isinstance(answer, BaseException) and not is_hidden(answer):
-                    raise answer
-            answered = [(holder, answer) for holder, answer in asked if not isinstance(answer, BaseException)]
-        else:
-            answered = await self._locator.ask_all(search.part, search.args, path, context)
-        answers = [answer for _, answer in answered]
-        rows, end = join_parts(answers, search.sort_key, search.args.limit)
+            paths, after = read_joint(cursor, search.mark, list)
+            parts = [self._locator.part(path) for path in paths]
+            args = args._replace(after=check_position(after, search.kind))
+        found = await gather_parts(self._locator, parts, search.part, args, context, begun=bool(cursor))
+        rows, end = join_parts([answer for _, answer in found.answers], search.sort_key, search.args.limit)
         if end is None:
-            return rows, "", answers
-        filesystems = [self._forwarder.uuid(holder) for holder, _ in answered]
-        return rows, write_joint(search.mark, filesystems, list(end)), answers
+            return rows, "", found
+        return rows, write_joint(search.mark, [part.path for part, _ in found.answers], list(end)), found
 
     async def _one_by_one(self, args: Arguments, context: Context, mark: bytes) -> SearchPage:
-        """The next objects of one node after the other."""
+        """The next objects of one part after the other."""
         if args.cursor:
-            filesystems, inner = read_joint(args.cursor, mark, str)
+            paths, inner = read_joint(args.cursor, mark, str)
+            parts = [self._locator.part(path) for path in paths]
         else:
-            everybody = (None, *self._locator.cluster.others())
-            filesystems, inner = [self._forwarder.uuid(holder) for holder in everybody], ""
+            parts, inner = self._locator.parts(args.path), ""
         rows: list[ObjectRow] = []
         answers: list[SearchPage] = []
-        hidden: list[BaseException] = []
-        for number, holder in enumerate(self._present(args.path, filesystems)):
+        missing: list[str] = []
+        failed: list[EmergeError] = []
+        for number, part in enumerate(parts):
             asked = args._replace(limit=args.limit - len(rows), cursor=inner)
             try:
-                page: SearchPage = await self._forwarder.ask(holder, "search", asked, context)
+                page: SearchPage = await self._locator.ask_part(part, "search", asked, context)
             except EmergeError as error:
-                if not is_hidden(error):
+                away = [] if inner else self._locator.away(error)
+                if not away and (not is_hidden(error) or (number == 0 and not args.cursor)):
                     raise
-                hidden.append(error)
+                missing += away
+                failed.append(error)
                 inner = ""
                 continue
             answers.append(page)
             rows += page["objects"]
             inner = page["cursor"]
-            rest = filesystems[number if inner else number + 1 :]
+            rest = [each.path for each in parts[number if inner else number + 1 :]]
             if inner or len(rows) >= args.limit or sum(len(row["state"]) for row in rows) > PAGE_BYTES:
-                return _page(rows, write_joint(mark, rest, inner) if rest else "", answers)
+                return _page(rows, write_joint(mark, rest, inner) if rest else "", answers, missing)
         if not answers and not args.cursor:
-            raise self._locator.nothing(args.path, hidden)
-        return _page(rows, "", answers)
-
-    def _present(self, path: str, filesystems: Sequence[str]) -> list[Holder]:
-        """The nodes that serve these filesystems now.
-
-        Raises:
-            Unavailable: one is gone, and what it had would be missing.
-        """
-        cluster = self._locator.cluster
-        here: dict[str, Holder] = {each.filesystem: each for each in cluster.others()}
-        here[self._forwarder.uuid(None)] = None
-        for each in filesystems:
-            if each not in here:
-                lost = [identity.node for identity in cluster.lost() if identity.filesystem == each]
-                raise Unavailable(
-                    f"node {lost[0]} is gone" if lost else "one of the nodes that are searched left",
-                    path=path,
-                    remedy=AGAIN + ": it then finds what the other nodes have",
-                )
-        return [here[each] for each in filesystems]
+            raise failed[0]
+        return _page(rows, "", answers, missing)
 
     # --- all at once
     async def count(self, args: Arguments, context: Context) -> SearchCount:
         context, _ = continued(context, "")
-        answers = [answer for _, answer in await self._locator.ask_all("count", args, args.path, context)]
-        total = sum(answer["count"] for answer in answers)
-        return {"count": total, "scanned": sum_scanned(answers), "errors": sum_errors(answers)}
+        found = await gather(self._locator, args.path, "count", args, context)
+        total = sum(answer["count"] for _, answer in found.answers)
+        return {"count": total, **_searched([answer for _, answer in found.answers], found.missing)}
 
     async def explain(self, args: Arguments, context: Context) -> PlanInfo:
         context, _ = continued(context, "")
-        answers = await self._locator.ask_all("explain", args, args.path, context)
-        plans: list[tuple[str, PlanInfo]] = [(self._forwarder.name(holder), plan) for holder, plan in answers]
+        found = await gather(self._locator, args.path, "explain", args, context)
+        plans: list[tuple[str, PlanInfo]] = [(self._locator.name(part), plan) for part, plan in found.answers]
         return plans[0][1] if len(plans) == 1 else join_plans(plans)
 
     async def aggregate(self, args: Arguments, context: Context) -> GroupTable:
         """Aggregate where all objects are, when that is one node; else here, from the fields that are needed."""
         table = make_table(args.values, args.by)
         context, _ = continued(context, "")
-        holders = [None, *self._locator.cluster.others()] if args.as_of else await self._holders(args.path)
-        if len(holders) == 1:
-            groups: GroupTable = await self._forwarder.ask(holders[0], "aggregate", args, context)
+        parts = self._locator.parts(args.path)
+        if len(parts) == 1:
+            groups: GroupTable = await self._locator.ask(args.path, "aggregate", args, context)
             return groups
         part = CALLS["_columns"].bind([args.path, table.fields, args.predicate, args.as_of, args.bundles])
-        readers = [ColumnReader(self._forwarder.stream(holder, "_columns", part, context), table) for holder in holders]
-        await together(each.read() for each in readers)
-        answers = [each.searched for each in readers if each.hidden is None]
-        if not answers:
-            hidden = [each.hidden for each in readers if each.hidden is not None]
-            raise self._locator.nothing(args.path, hidden)
-        return {"groups": table.rows(), "scanned": sum_scanned(answers), "errors": sum_errors(answers)}
-
-    async def _holders(self, path: str) -> list[Holder]:
-        """All who have what is at a path, the own filesystem last, and alone when nobody has."""
-        split_path(path)
-        return await self._locator.find_one(path) or [None]
+        readers = [
+            ColumnReader(self._locator.stream(each.path, "_columns", at(part, each.path), context), table)
+            for each in parts
+        ]
+        answers = await asyncio.gather(*(each.read() for each in readers), return_exceptions=True)
+        found = sort_out(self._locator, parts, answers)
+        return {"groups": table.rows(), **_searched([answer for _, answer in found.answers], found.missing)}
 
     # --- indexes
     async def index(self, args: Arguments, context: Context) -> list[IndexRow]:
@@ -222,18 +197,21 @@ class SearchRoutes:
         if args.fields:
             answers = await self._define(args, context)
         else:
-            answers = await self._locator.ask_all("index", args, args.path, context)
-        return join_indexes([(self._forwarder.name(holder), rows) for holder, rows in answers])
+            answers = (await gather(self._locator, args.path, "index", args, context)).answers
+        return join_indexes([(self._locator.name(part), rows) for part, rows in answers])
 
-    async def _define(self, args: Arguments, context: Context) -> list[tuple[Holder, Any]]:
-        """Define an index on one node after the other. Dropping it need not succeed where there is none."""
-        answers: list[tuple[Holder, Any]] = []
+    async def _define(self, args: Arguments, context: Context) -> list[tuple[Part, Any]]:
+        """Define an index on one part after the other, or drop it, unless an owner is away."""
+        parts = self._locator.parts(args.path)
+        for part in parts:
+            self._locator.serving(part.filesystem, part.path)
+        answers: list[tuple[Part, Any]] = []
         absent: EmergeError | None = None
-        for holder in await self._holders(args.path):
+        for part in parts:
             try:
-                answers.append((holder, await self._forwarder.ask(holder, "index", args, context)))
+                answers.append((part, await self._locator.ask_part(part, "index", args, context)))
             except EmergeError as error:
-                if not args.drop or not is_hidden(error):
+                if not is_hidden(error) or (part == parts[0] and not args.drop):
                     raise
                 absent = error
         if absent is not None and not answers:
@@ -242,28 +220,21 @@ class SearchRoutes:
 
 
 class ColumnReader:
-    """Adds the fields of one node's objects to a table.
-
-    `searched` is what the node's search tells in the end, `hidden` the error when the caller may see nothing there.
-    """
+    """Adds the fields of one part's objects to a table."""
 
     def __init__(self, pages: AsyncGenerator[Wire, None], table: Table) -> None:
-        self.searched: Searched = {"scanned": 0, "errors": {"count": 0, "first": []}}
-        self.hidden: EmergeError | None = None
+        self._searched: Searched = {"scanned": 0, "errors": {"count": 0, "first": []}}
         self._pages = pages
         self._table = table
         self._unfit: list[SearchError] = []  # the first objects whose values the table refused
         self._count = 0  # of all such objects
 
-    async def read(self) -> None:
-        try:
-            async with aclosing(self._pages) as pages:
-                async for page in pages:
-                    self._take(page)
-        except EmergeError as error:
-            if not is_hidden(error):
-                raise
-            self.hidden = error
+    async def read(self) -> Searched:
+        """Read all; return what the search tells in the end."""
+        async with aclosing(self._pages) as pages:
+            async for page in pages:
+                self._take(page)
+        return self._searched
 
     def _take(self, page: Wire) -> None:
         if "columns" in page:
@@ -272,7 +243,10 @@ class ColumnReader:
             return
         errors = page["errors"]
         first = [*errors["first"], *self._unfit][:TOLD]
-        self.searched = {"scanned": page["scanned"], "errors": {"count": errors["count"] + self._count, "first": first}}
+        self._searched = {
+            "scanned": page["scanned"],
+            "errors": {"count": errors["count"] + self._count, "first": first},
+        }
 
     def _note(self, path: str, error: str) -> None:
         self._count += 1
@@ -280,5 +254,11 @@ class ColumnReader:
             self._unfit.append({"path": path, "error": error})
 
 
-def _page(rows: list[ObjectRow], cursor: str, answers: Sequence[SearchPage]) -> SearchPage:
-    return {"objects": rows, "cursor": cursor, "scanned": sum_scanned(answers), "errors": sum_errors(answers)}
+def _searched(answers: Sequence[Searched], missing: list[str]) -> Searched:
+    """What all answers together tell."""
+    searched: Searched = {"scanned": sum_scanned(answers), "errors": sum_errors(answers)}
+    return {**searched, "missing": missing} if missing else searched
+
+
+def _page(rows: list[ObjectRow], cursor: str, answers: Sequence[Searched], missing: list[str]) -> SearchPage:
+    return {"objects": rows, "cursor": cursor, **_searched(answers, missing)}

@@ -9,7 +9,7 @@ from ..errors import Invalid
 from ..operations import Arguments, Context, find_operation
 from .locate import Locator
 from .objects import Route
-from .paths import paths_of, readings
+from .paths import in_registry, paths_of, readings
 
 
 class TransactionRoutes:
@@ -23,28 +23,26 @@ class TransactionRoutes:
         """Make the route of an operation that runs here and nowhere else."""
 
         async def answer(args: Arguments, context: Context) -> object:
-            await self._check(name, args, context)
+            self._check(name, args)
             return await self._forwarder.local(name, args, context)
 
         async def stream(args: Arguments, context: Context) -> AsyncGenerator[object, None]:
-            await self._check(name, args, context)
+            self._check(name, args)
             async with aclosing(self._forwarder.stream(None, name, args, context)) as items:
                 async for item in items:
                     yield item
 
         return stream if find_operation(name).streams else answer
 
-    async def _check(self, name: str, args: Arguments, context: Context) -> None:
-        """Raise Invalid when a path of the operation, or a directory that it would be made in, is on another node."""
-        paths = {path: readings(path, name) for path in paths_of(name, args)}
-        holders = await self._locator.find([each for meant in paths.values() for each in meant]) if paths else {}
-        for path, meant in paths.items():
-            found = next((holders[each] for each in meant if each in holders), None)
-            if found is None and not context.superuser and find_operation(name).changes:
-                found = await self._locator.nearest(path)
-            if found and None not in found:
+    def _check(self, name: str, args: Arguments) -> None:
+        """Raise Invalid when another node owns a path of the operation."""
+        for path in paths_of(name, args):
+            if in_registry(path):
+                continue
+            holder = self._locator.holder(readings(path, name)[-1])
+            if holder is not None:
                 raise Invalid(
-                    f"{path} is on node {self._forwarder.name(found[0])}: a transaction works within one node",
+                    f"{path} is on node {holder.node}: a transaction works within one node",
                     path=path,
-                    remedy="begin one there, or leave this out of it",
+                    remedy=f"begin one there (emerge -h {holder.rpc}), or leave this out of it",
                 )

@@ -20,7 +20,7 @@ from ..layout.catalogue import CATALOGUE, Catalogue, Definition, parse
 from ..layout.locality import get_versions
 from ..layout.place import Above
 from ..layout.record import ROOT, Entry, VersionRecord, is_directory, version_key
-from ..layout.touched import Following, Taken, Touched
+from ..layout.touched import Following, Taken, Touched, check_mounts
 from .class_shape import shapes_of
 from .definitions import add_definitions, follow_directories
 from .index_row import UNIQUE, read_state, rows_of
@@ -71,8 +71,11 @@ async def finish(core: Core, change: Change) -> Batch:
     Raises:
         Taken: another object has the values of a unique index.
         DirectoryGone: a directory above what was touched is gone.
+        Unavailable: something was touched that a mount point closes.
     """
     now = core.catalogue
+    if (catalogue := parse(now)).mounts:
+        check_mounts(catalogue, change.touched)
     await follow(core, change)
     following = change.following
     batch = Batch([*change.puts], [*change.deletes], change.expects, [*change.appends], change.counts)

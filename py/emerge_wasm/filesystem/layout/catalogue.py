@@ -1,12 +1,12 @@
-"""The definitions of all indexes, kept as one row of the store. Data; no I/O.
+"""The definitions of all indexes and the mount points, kept as one row of the store. Data; no I/O.
 
-Every commit expects that row as it was before anything else was read, so no writer can miss an index.
+Every commit expects that row as it was before anything else was read, so no writer can miss an index or a mount point.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Self
 
@@ -50,10 +50,14 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All definitions, and the next id: ids are never used twice."""
+    """All definitions, and the next id: ids are never used twice.
+
+    `mounts` has the uuid of each mount point, and those of the directories above it.
+    """
 
     next: int = 1
     definitions: tuple[Definition, ...] = ()
+    mounts: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
 
     def over(self, above: Collection[bytes]) -> list[Definition]:
         """Return the definitions on any of these directories, without those given up."""
@@ -81,7 +85,7 @@ class Catalogue:
 
     def pack(self) -> bytes:
         rows = [(d.id, d.directory, d.fields, d.unique, d.text, d.error) for d in self.definitions]
-        return engine.packb((self.next, rows))
+        return engine.packb((self.next, rows, self.mounts) if self.mounts else (self.next, rows))
 
 
 @lru_cache(maxsize=64)
@@ -89,5 +93,6 @@ def parse(raw: bytes) -> Catalogue:
     """Parse the catalogue from its row (NONE: an empty one)."""
     if not raw:
         return Catalogue()
-    next, rows = engine.unpackb(raw)
-    return Catalogue(next, tuple(Definition(id, at, tuple(fields), *rest) for id, at, fields, *rest in rows))
+    next, rows, *mounts = engine.unpackb(raw)
+    above = {uuid: tuple(uuids) for uuid, uuids in mounts[0].items()} if mounts else {}
+    return Catalogue(next, tuple(Definition(id, at, tuple(fields), *rest) for id, at, fields, *rest in rows), above)

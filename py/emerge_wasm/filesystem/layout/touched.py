@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ...errors import Unavailable
 from .catalogue import Catalogue
 from .place import Above
+from .record import Entry
 
 
 @dataclass(slots=True)
@@ -14,6 +17,28 @@ class Touched:
 
     old: tuple[bytes, Above] | None = None
     new: tuple[bytes, Above] | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether it was there before, and is elsewhere now, or nowhere."""
+        if self.old is None or self.new is None:
+            return self.old is not None
+        (before, old), (after, new) = self.old, self.new
+        return old.uuids != new.uuids or Entry.unpack(before).name != Entry.unpack(after).name
+
+
+def check_mounts(catalogue: Catalogue, touched: Mapping[bytes, Touched]) -> None:
+    """Check that nothing below a mount point was touched, and that none was removed or moved with what is above it.
+
+    Raises:
+        Unavailable: it was; `details["mounted"]` says that the volume's owner is to be asked.
+    """
+    fixed = {uuid for mount, above in catalogue.mounts.items() for uuid in (mount, *above)}
+    for uuid, each in touched.items():
+        sides = (side for side in (each.old, each.new) if side is not None)
+        inside = any(not catalogue.mounts.keys().isdisjoint(above.uuids) for _, above in sides)
+        if inside or (each.moved and uuid in fixed):
+            raise Unavailable("a volume is mounted there", remedy="ask its owner, or unmount it first", mounted=True)
 
 
 @dataclass(slots=True)

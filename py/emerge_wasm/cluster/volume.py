@@ -1,0 +1,151 @@
+"""Which filesystem owns which subtree: volumes, and the mount table of a cluster. Plain data; no sockets, no store.
+
+A volume is a subtree that one filesystem owns alone, so a name in it is one thing. The table is kept by the registry,
+the owner of `/`; all others have copies of it, of which the greatest version is the newest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Self
+
+from ..codec import decode, encode
+from ..errors import Invalid
+from ..operations import Wire
+
+NODES = "/nodes"
+"""Where the things of a node are mounted that had some before it joined: at `/nodes/<its name>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A subtree, the uuid of the filesystem that owns it, and the version of the table that said so first."""
+
+    path: str
+    filesystem: str
+    epoch: int
+
+    def holds(self, path: str) -> bool:
+        """Tell whether a path is the volume's top, or below it."""
+        return self.path == "/" or path == self.path or path.startswith(self.path + "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A filesystem of the cluster: the name of a node that serves it, and the endpoint where it was last seen."""
+
+    filesystem: str
+    node: str
+    rpc: str
+
+
+@dataclass(frozen=True, slots=True)
+class MountTable:
+    """The volumes of a cluster, the longest path first, and its members."""
+
+    cluster: str
+    version: int
+    volumes: tuple[Volume, ...]
+    members: tuple[Member, ...]
+
+    @classmethod
+    def found(cls, cluster: str, member: Member) -> Self:
+        """Return the first table of a cluster: its founder owns everything."""
+        return cls(cluster, 1, (Volume("/", member.filesystem, 1),), (member,))
+
+    @property
+    def registry(self) -> str:
+        """The uuid of the filesystem that keeps this table."""
+        return self.volumes[-1].filesystem
+
+    def volume_of(self, path: str) -> Volume:
+        """Return the volume that a path is in."""
+        return next(volume for volume in self.volumes if volume.holds(path))
+
+    def above(self, volume: Volume) -> Volume | None:
+        """Return the volume that another one is mounted in; None for that of `/`."""
+        return None if volume.path == "/" else self.volume_of(volume.path.rpartition("/")[0] or "/")
+
+    def is_border(self, volume: Volume) -> bool:
+        """Tell whether another filesystem owns what is above the volume."""
+        above = self.above(volume)
+        return above is not None and above.filesystem != volume.filesystem
+
+    def borders_below(self, path: str) -> list[Volume]:
+        """Return the volumes strictly below a path at whose tops the owner changes, by path."""
+        inside = "/" if path == "/" else path + "/"
+        below = (each for each in self.volumes if each.path != "/" and each.path.startswith(inside))
+        return sorted((each for each in below if self.is_border(each)), key=lambda each: each.path)
+
+    def borders_above(self, path: str) -> Iterator[Volume]:
+        """Yield the volumes on the way to a path at whose tops the owner changes, the lowest first."""
+        volume: Volume | None = self.volume_of(path)
+        while volume is not None:
+            if self.is_border(volume):
+                yield volume
+            volume = self.above(volume)
+
+    def member(self, filesystem: str) -> Member | None:
+        return next((each for each in self.members if each.filesystem == filesystem), None)
+
+    def name(self, filesystem: str) -> str:
+        """The name of the node that serves a filesystem."""
+        member = self.member(filesystem)
+        return member.node if member else filesystem[:8]
+
+    # --- the next table
+    def admit(self, member: Member) -> Self:
+        """Return the table with a member, which replaces what was known of its filesystem."""
+        others = [each for each in self.members if each.filesystem != member.filesystem]
+        return replace(self, version=self.version + 1, members=tuple(sorted([*others, member], key=_node)))
+
+    def mount(self, path: str, filesystem: str) -> Self:
+        """Return the table with a volume more."""
+        volume = Volume(path, filesystem, self.version + 1)
+        volumes = sorted([*self.volumes, volume], key=lambda each: (-len(each.path), each.path))
+        return replace(self, version=self.version + 1, volumes=tuple(volumes))
+
+    def unmount(self, path: str) -> Self:
+        """Return the table without a volume."""
+        volumes = tuple(each for each in self.volumes if each.path != path)
+        return replace(self, version=self.version + 1, volumes=volumes)
+
+    # --- bytes
+    def to_wire(self) -> Wire:
+        return {
+            "cluster": self.cluster,
+            "version": self.version,
+            "volumes": [[each.path, each.filesystem, each.epoch] for each in self.volumes],
+            "members": [[each.filesystem, each.node, each.rpc] for each in self.members],
+        }
+
+    def pack(self) -> bytes:
+        return encode(self.to_wire())
+
+
+def unpack(raw: bytes) -> MountTable:
+    """Read a table from its bytes."""
+    return read_table(decode(raw))
+
+
+def read_table(data: object) -> MountTable:
+    """Read a table from the wire.
+
+    Raises:
+        Invalid: it is none.
+    """
+    try:
+        assert isinstance(data, dict)
+        volumes = tuple(Volume(str(path), str(filesystem), int(epoch)) for path, filesystem, epoch in data["volumes"])
+        members = tuple(Member(*map(str, row)) for row in data["members"])
+        table = MountTable(str(data["cluster"]), int(data["version"]), volumes, members)
+    except (AssertionError, LookupError, TypeError, ValueError) as error:
+        raise Invalid("this is no mount table", remedy="update the node that sent it") from error
+    if not table.cluster or not volumes or volumes[-1].path != "/":
+        raise Invalid("a mount table names its cluster and who owns /", remedy="update the node that sent it")
+    return table
+
+
+def _node(member: Member) -> str:
+    return member.node

@@ -1,0 +1,93 @@
+"""Mount points: directories of this filesystem below which another one owns everything.
+
+A mount point is an empty directory that the catalogue names. Each commit expects the catalogue as it was, so no writer,
+in whichever process, makes anything below a mount point or takes it away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...errors import Conflict, Invalid, NotFound
+from ...operations import Context
+from ...store import Batch, prefix_end
+from ..commit import Stale, retry
+from ..core import Core
+from ..indexes.definitions import read_catalogue
+from ..layout.catalogue import CATALOGUE, NONE, parse
+from ..layout.place import ROOT_KEY
+from .directory import mkdir
+from .find import find_place, name
+
+
+async def close_directory(core: Core, context: Context, path: str) -> None:
+    """Make a directory, if it is not there, a mount point. A second call does nothing.
+
+    Raises:
+        Conflict: something is in it.
+        Invalid: an object is there.
+    """
+
+    async def attempt() -> None:
+        if not await is_closed(core, path):
+            await mkdir(core, context, path)
+            await _change(core, path, close=True)
+
+    await retry(path, attempt)
+
+
+async def open_directory(core: Core, path: str) -> None:
+    """Make a mount point an ordinary directory again. A second call does nothing."""
+
+    async def attempt() -> None:
+        if await is_closed(core, path):
+            await _change(core, path, close=False)
+
+    await retry(path, attempt)
+
+
+async def is_closed(core: Core, path: str) -> bool:
+    """Tell whether a path is a mount point."""
+    raw = await read_catalogue(core)
+    place = await find_place(core, await name(core, path))
+    return place.raw is not None and place.raw[:16] in parse(raw).mounts
+
+
+async def is_vacant(core: Core, path: str) -> bool:
+    """Tell whether nothing is at a path, or an empty directory."""
+    place = await find_place(core, await name(core, path))
+    if place.raw is None:
+        return True
+    if place.entry is None or not place.entry.is_directory:
+        return False
+    return not await core.store.scan("entries", place.raw[:16], prefix_end(place.raw[:16]), limit=1)
+
+
+async def _change(core: Core, path: str, *, close: bool) -> None:
+    """Commit the catalogue with a mount point more, or less, provided that the directory is where it was, and empty."""
+    before = await read_catalogue(core)
+    place = await find_place(core, await name(core, path))
+    if place.raw is None or not place.names:
+        raise NotFound(f"nothing is at {path}", path=path)
+    if place.entry is None or not place.entry.is_directory:
+        raise Invalid(f"{path} is not a directory", path=path)
+    uuid, catalogue = place.raw[:16], parse(before)
+    mounts = {each: above for each, above in catalogue.mounts.items() if each != uuid}
+    if close:
+        mounts[uuid] = place.above.uuids
+    batch = Batch()
+    batch.expect(*CATALOGUE, None if before == NONE else before)
+    batch.put(*CATALOGUE, replace(catalogue, mounts=mounts).pack())
+    batch.expect("entries", place.key or ROOT_KEY, place.raw)
+    if close:
+        batch.expect_count("entries", uuid, prefix_end(uuid), 0)
+    try:
+        await core.store.commit(batch)
+    except Conflict as error:
+        if close and not await is_vacant(core, path):
+            raise Conflict(
+                f"{path} is not empty", path=path, remedy="a volume begins empty: choose another path, or move it away"
+            ) from error
+        await read_catalogue(core)
+        raise Stale from error
+    await read_catalogue(core)

@@ -1,0 +1,110 @@
+"""Volumes: a name is one thing in a cluster, whoever is asked, and whoever is away."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from emerge_wasm import codec
+from emerge_wasm.errors import Conflict, Unavailable
+from emerge_wasm.node.node import Node
+from emerge_wasm.stores.memory import MemoryStore
+
+from .conftest import OPERATOR, Connect, StartNode, eventually, names, two
+
+STATE = codec.encode({"n": 1})
+
+
+async def call(node: Node, name: str, *args: object) -> object:
+    answer = node.dispatch(name, list(args), OPERATOR)
+    return await answer  # type: ignore[misc]
+
+
+async def test_a_new_path_is_one_object_whoever_stores_it(start_node: StartNode) -> None:
+    a, b = await two(start_node)
+    await call(a, "mount", "/projects", "b")
+    for number in range(20):
+        path = f"/{'projects/' if number % 2 else ''}w{number}"
+        stored = await asyncio.gather(
+            call(a, "store", path, STATE), call(b, "store", path, STATE), return_exceptions=True
+        )
+        seen = [await call(node, "get", path) for node in (a, b)]
+        assert seen[0]["uuid"] == seen[1]["uuid"]
+        assert sorted(row["version"] for row in stored) == [1, 2]
+        owner = "b" if number % 2 else "a"
+        assert seen[0]["node"] == owner
+    for node in (a, b):
+        assert (await call(node, "count", "/"))["count"] == 20
+        tree = [row async for row in node.dispatch("tree", ["/"], OPERATOR)]
+        assert sum(row["type"] == "file" for row in tree) == 20
+        listed = (await call(node, "list", "/"))["entries"]
+        assert [row["name"] for row in listed if row["type"] == "directory"] == ["projects"]
+
+
+async def test_what_is_away_is_unavailable_and_cannot_be_made_anew(start_node: StartNode, connect: Connect) -> None:
+    store_a, store_b = MemoryStore(), MemoryStore()
+    a = await start_node("a", store=store_a)
+    await a.volumes.found()
+    b = await start_node("b", (a.endpoint,), store=store_b)
+    await eventually(lambda: names(a.cluster) == ["b"] and names(b.cluster) == ["a"])
+    await call(a, "mount", "/projects", "b")
+    await call(a, "store", "/projects/x/w", STATE)
+    await call(a, "store", "/own", STATE)
+    await b.stop()
+
+    async def check(node: Node) -> None:
+        for path in ("/projects/x/w", "/projects/never", "/projects"):
+            for operation, *args in (("get",), ("store", STATE), ("rm", True), ("mkdir",), ("search",), ("list",)):
+                with pytest.raises((Unavailable, Conflict)) as raised:
+                    await call(node, operation, path, *args)
+                assert "b" in raised.value.message or "volume" in raised.value.message
+        assert (await call(node, "count", "/")) == {
+            "count": 1,
+            "scanned": 1,
+            "errors": {"count": 0, "first": []},
+            "missing": ["b"],
+        }
+        page = await call(node, "search", "/")
+        assert page["missing"] == ["b"] and len(page["objects"]) == 1
+        listed = await call(node, "list", "/")
+        assert listed["missing"] == ["b"] and [row.get("missing") for row in listed["entries"]] == [None, "b"]
+
+    await check(a)
+    await a.stop()
+    a = await start_node("a", store=store_a)
+    await check(a)
+    assert [row["away"] for row in await call(a, "volumes")] == [False, True]
+    b = await start_node("b", (a.endpoint,), store=store_b)
+    await eventually(lambda: names(a.cluster) == ["b"] and names(b.cluster) == ["a"])
+    assert (await call(a, "get", "/projects/x/w"))["node"] == "b"
+    assert (await call(b, "count", "/"))["count"] == 2
+
+
+async def test_own_things_are_mounted_at_home(start_node: StartNode) -> None:
+    a = await start_node("a")
+    await call(a, "store", "/inventory/w0", STATE)
+    await a.volumes.found()
+    store = MemoryStore()
+    alone = await start_node("b", store=store)
+    await call(alone, "store", "/inventory/w0", STATE)
+    await call(alone, "store", "/nodes/w1", STATE)
+    await alone.stop()
+    b = await start_node("b", (a.endpoint,), store=store)
+    await eventually(lambda: names(a.cluster) == ["b"] and names(b.cluster) == ["a"])
+    for node in (a, b):
+        assert (await call(node, "count", "/"))["count"] == 3
+        assert (await call(node, "get", "/inventory/w0"))["node"] == "a"
+        assert (await call(node, "get", "/nodes/b/inventory/w0"))["node"] == "b"
+        assert (await call(node, "get", "/nodes/b/nodes/w1"))["node"] == "b"
+
+
+async def test_collisions_are_refused(start_node: StartNode) -> None:
+    a = await start_node("a")
+    await call(a, "store", "/inventory/w0", STATE)
+    await a.volumes.found()
+    b = await start_node("b")
+    await call(b, "store", "/inventory/w0", STATE)
+    b.volumes.paths = ("/inventory",)
+    with pytest.raises(Conflict, match="/inventory"):
+        await b.volumes.enter(a.cluster.identity, b.cluster.link(a.cluster.identity))
