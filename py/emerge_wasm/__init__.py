@@ -18,6 +18,7 @@ from .errors import (
     Invalid,
     LimitExceeded,
     NotFound,
+    PartialAnswer,
     PermissionDenied,
     Unavailable,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Invalid",
     "LimitExceeded",
     "NotFound",
+    "PartialAnswer",
     "PermissionDenied",
     "Pointer",
     "Unavailable",

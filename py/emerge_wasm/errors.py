@@ -5,7 +5,7 @@ Every layer raises these, so this imports nothing of ours but the types of resul
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from .results import ErrorRow
@@ -18,6 +18,7 @@ __all__ = [
     "Invalid",
     "LimitExceeded",
     "NotFound",
+    "PartialAnswer",
     "PermissionDenied",
     "Unavailable",
     "error_from_wire",
@@ -119,6 +120,18 @@ _BY_CODE: dict[str, type[EmergeError]] = {
         LimitExceeded,
     )
 }
+
+
+class PartialAnswer(UserWarning):
+    """A warning: an answer lacks what some nodes hold, because they are away. `missing` has their names."""
+
+    def __init__(self, missing: Sequence[str]) -> None:
+        names = ", ".join(missing)
+        away = (
+            f"node {names} is away: what it holds" if len(missing) == 1 else f"nodes {names} are away: what they hold"
+        )
+        super().__init__(f"{away} is left out")
+        self.missing = list(missing)
 
 
 def error_from_wire(data: Mapping[str, Any]) -> EmergeError:

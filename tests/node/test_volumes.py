@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from emerge_wasm import codec
+from emerge_wasm import EmergeFile, PartialAnswer, codec
+from emerge_wasm.clients.client import Client
 from emerge_wasm.errors import Conflict, Unavailable
 from emerge_wasm.node.node import Node
 from emerge_wasm.stores.memory import MemoryStore
@@ -108,3 +109,22 @@ async def test_collisions_are_refused(start_node: StartNode) -> None:
     b.volumes.paths = ("/inventory",)
     with pytest.raises(Conflict, match="/inventory"):
         await b.volumes.enter(a.cluster.identity, b.cluster.link(a.cluster.identity))
+
+
+async def test_a_program_is_warned_of_what_is_missing(start_node: StartNode, connect: Connect) -> None:
+    a, b = await two(start_node)
+    await call(a, "mount", "/projects", "b")
+    async with Client(connect(a.endpoint)) as fs:
+        await fs.store(EmergeFile(name="own", path="/"))
+        await b.stop()
+        with pytest.warns(PartialAnswer, match="node b is away: what it holds is left out"):
+            found = await fs.search(path="/")
+        assert found.missing == ["b"] and [obj.name for obj in found] == ["own"]
+        with pytest.warns(PartialAnswer):
+            assert (await fs.count()).missing == ["b"]
+        with pytest.warns(PartialAnswer):
+            assert (await fs.list("/")).missing == ["b"]
+        with pytest.warns(PartialAnswer):
+            assert [pointer.name async for pointer in fs.tree("/")] == ["own", "projects"]
+        answer = await fs.graphql("{ objects { count } }")
+        assert "node b is away" in answer["errors"][0]["message"]

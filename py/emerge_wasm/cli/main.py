@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import warnings
 
 import click
 
-from ..errors import EmergeError
+from ..errors import EmergeError, PartialAnswer
 from . import access, archive, changes, check, cluster, code, objects, run, search, server, transaction, versions
 from .plain import plain_commands
 from .session import Session
@@ -20,13 +21,21 @@ class EmergeGroup(click.Group):
 
     def invoke(self, context: click.Context) -> object:
         try:
-            return super().invoke(context)
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", PartialAnswer)
+                warnings.showwarning = show_warning
+                return super().invoke(context)
         except EmergeError as error:
             session = context.obj
             if isinstance(session, Session) and session.debug:
                 raise
             show_error(error, as_json=isinstance(session, Session) and session.json)
             sys.exit(EXIT_CODES.get(error.code, 1))
+
+
+def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Show a warning as one line."""
+    click.secho(f"warning: {message}", fg="yellow", err=True)
 
 
 def show_error(error: EmergeError, *, as_json: bool) -> None:

@@ -93,6 +93,7 @@ async def start_node(
     runner: Runner,
     run_timeout: float,
     join: tuple[str, ...] = (),
+    mount: tuple[str, ...] = (),
 ) -> Node:
     try:
         from ..node.node import Node
@@ -108,7 +109,7 @@ async def start_node(
     filesystem = await Filesystem.open(opened, node=name, url=store, runner=runner, run_timeout=run_timeout, poll=poll)
     stack.push_async_callback(filesystem.close)
     context = Context(getpass.getuser(), superuser=True, via="zeromq")
-    return await stack.enter_async_context(Node(filesystem, bind=bind, join=join, context=context))
+    return await stack.enter_async_context(Node(filesystem, bind=bind, join=join, mount=mount, context=context))
 
 
 async def start_rest(stack: AsyncExitStack, node: Node, port: int) -> str:
@@ -190,7 +191,13 @@ def node() -> None:
 @click.option("--bind", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--store", default="sqlite:///emerge-data/emerge.db", show_default=True, help="The store's URL.")
 @click.option(
-    "--join", multiple=True, metavar="tcp://HOST:PORT", help="A node of the cluster to join; may be repeated."
+    "--join", multiple=True, metavar="tcp://HOST:PORT", help="A node of the cluster to enter; may be repeated."
+)
+@click.option(
+    "--mount",
+    multiple=True,
+    metavar="PATH",
+    help="Where something that this node has is to stay when it enters a cluster (else /nodes/NAME); may be repeated.",
 )
 @click.option("--rest", type=int, metavar="PORT", help="Serve HTTP here too; 0 takes a free port.")
 @run_timeout_option
@@ -205,6 +212,7 @@ def node_start(
     bind: str,
     store: str,
     join: tuple[str, ...],
+    mount: tuple[str, ...],
     rest: int | None,
     run_timeout: float,
     unsafe_run: bool,
@@ -223,6 +231,7 @@ def node_start(
             runner=runner,
             run_timeout=run_timeout,
             join=tuple(map(endpoint_of, join)),
+            mount=mount,
         )
         found = {"name": name, "node": started.endpoint, "store": public_url(store), "sandbox": sandbox}
         if rest is not None:

@@ -13,8 +13,10 @@ from ..results import (
     ChangePage,
     ChangeRow,
     CodeInfo,
+    EntryPage,
     MethodRows,
     ObjectRow,
+    PointerRow,
     SearchError,
     VersionDiff,
     VersionRow,
@@ -22,6 +24,7 @@ from ..results import (
 )
 from .class_loader import ClassLoader, code_of, metadata_of, set_metadata
 from .operations import PAGE, AsOf, WhoseCode, check_code, moment_text
+from .partial import add_missing
 from .remote import ending
 
 UNLOADABLE = (ExecutionFailed, Invalid, LimitExceeded, NotFound)
@@ -35,11 +38,21 @@ def unloaded(row: ObjectRow, error: EmergeError) -> SearchError:
 
 
 class Listing(list[Pointer]):
-    """Pointers of a directory, by name. `cursor` continues a limited listing; "" means that it is complete."""
+    """Pointers of a directory, by name. `cursor` continues a limited listing; "" means that it is complete.
+
+    `missing` names the nodes that are away, and whose part is left out; a `PartialAnswer` warns of it.
+    """
 
     def __init__(self, pointers: list[Pointer], cursor: str = "") -> None:
         super().__init__(pointers)
         self.cursor = cursor
+        self.missing: list[str] = []
+
+    def add(self, page: EntryPage) -> None:
+        """Add a page."""
+        self.extend(Pointer.from_wire(entry) for entry in page["entries"])
+        self.cursor = page["cursor"]
+        add_missing(self.missing, page.get("missing", ()))
 
 
 class VersionHistory(list[VersionRow]):
@@ -144,8 +157,7 @@ class ReadOperations(ClassLoader):
         pointers = Listing([])
         while True:
             page = await self.remote.references(path, back, pointers.cursor, PAGE)
-            pointers.extend(Pointer.from_wire(entry) for entry in page["entries"])
-            pointers.cursor = page["cursor"]
+            pointers.add(page)
             if not pointers.cursor:
                 return pointers
 
@@ -159,22 +171,19 @@ class ReadOperations(ClassLoader):
         moment = moment_text(as_of)
         while True:
             page = await self.remote.list(path, pointers.cursor, PAGE if limit is None else limit, moment)
-            pointers.extend(Pointer.from_wire(entry) for entry in page["entries"])
-            pointers.cursor = page["cursor"]
+            pointers.add(page)
             if limit is not None or not pointers.cursor:
                 return pointers
 
     async def dir(self, path: str = "/", as_of: AsOf = None) -> AsyncIterator[Pointer]:
         """Every pointer in a directory, as a stream."""
-        async with ending(self.remote.dir(path, moment_text(as_of))) as rows:
-            async for row in rows:
-                yield Pointer.from_wire(row)
+        async for pointer in _pointers(self.remote.dir(path, moment_text(as_of))):
+            yield pointer
 
     async def tree(self, path: str = "/", as_of: AsOf = None) -> AsyncIterator[Pointer]:
         """Every pointer below a directory, as a stream, depth first."""
-        async with ending(self.remote.tree(path, moment_text(as_of))) as rows:
-            async for row in rows:
-                yield Pointer.from_wire(row)
+        async for pointer in _pointers(self.remote.tree(path, moment_text(as_of))):
+            yield pointer
 
     # --- code
     async def methods(self, path: str, version: int = 0, as_of: AsOf = None) -> MethodRows:
@@ -222,3 +231,11 @@ class ReadOperations(ClassLoader):
         async with ending(self.remote.watch(path, since)) as changes:
             async for change in changes:
                 yield change
+
+
+async def _pointers(stream: AsyncIterator[PointerRow]) -> AsyncIterator[Pointer]:
+    missing: list[str] = []
+    async with ending(stream) as rows:
+        async for row in rows:
+            add_missing(missing, [row["missing"]] if "missing" in row else [])
+            yield Pointer.from_wire(row)

@@ -14,6 +14,7 @@ from ..query.local_time import clock_here
 from ..results import GraphQLAnswer, IndexRows, ObjectRow, ScoredPage, Searched, SearchErrors, SearchPage
 from .class_loader import Bundles
 from .operations import PAGE, AsOf, WhoseCode, check_code, moment_text
+from .partial import add_missing
 from .reads import UNLOADABLE, ReadOperations, unloaded
 from .remote import ending, remote_operations
 
@@ -36,6 +37,18 @@ class SearchStatistics:
 
     scanned: int = 0
     _errors: SearchErrors | None = None
+    _missing: list[str] | None = None
+
+    @property
+    def missing(self) -> list[str]:
+        """The names of the nodes that are away, and whose part was not searched; a `PartialAnswer` warns of it."""
+        return self._missing or []
+
+    def add_missing(self, names: Sequence[str]) -> None:
+        """Add the names of nodes that are away."""
+        known = self.missing
+        add_missing(known, names)
+        self._missing = known
 
     @property
     def errors(self) -> SearchErrors:
@@ -48,6 +61,7 @@ class SearchStatistics:
         before, new = self.errors, answer["errors"]
         self.scanned += answer["scanned"]
         self._errors = {"count": before["count"] + new["count"], "first": [*before["first"], *new["first"]][:10]}
+        self.add_missing(answer.get("missing", ()))
 
     def add_error(self, row: ObjectRow, error: EmergeError) -> None:
         """Add an object that was found, and whose class cannot be loaded here."""
@@ -169,6 +183,7 @@ class SearchOperations(ReadOperations):
         check_code(code)
         found = SearchResult()
         async for page in self.text_pages(field, words, path, limit, cursor):
+            found.add_missing(page.get("missing", ()))
             await self._append(found, page["objects"], page["cursor"], code)
         return found
 

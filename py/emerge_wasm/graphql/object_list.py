@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypedDict
 
-from ..errors import ExecutionFailed, Invalid
+from ..errors import ExecutionFailed, Invalid, Unavailable
 from ..operations import Wire
 from ..paths import join_path, split_path
-from ..results import EntryPage, SearchCount, SearchErrors, SearchPage
+from ..results import EntryPage, SearchCount, Searched, SearchErrors, SearchPage
 from .class_catalogue import is_below
 from .filter_predicate import FilterPredicate
 from .limit import LIST, REFERENCES
@@ -82,6 +82,7 @@ class ObjectList:
             counted: SearchCount = await caller.call(
                 "count", path=self.path, predicate=self.predicate, as_of=self.as_of
             )
+            self._note_missing(counted)
             return counted["count"]
         total, cursor = 0, ""
         while True:
@@ -112,6 +113,7 @@ class ObjectList:
     def _fitting(self, page: SearchPage) -> list[ObjectNode]:
         """Return the objects of a page that are of the class, and note the errors of the search."""
         self._note(page["errors"])
+        self._note_missing(page)
         class_schema = self.request.class_schema
         found = []
         for row in page["objects"]:
@@ -120,6 +122,11 @@ class ObjectList:
             if self.class_name is None or class_schema.class_of(pointer) == self.class_name:
                 found.append(ObjectNode(pointer, row["state"], 0, self.as_of))
         return found
+
+    def _note_missing(self, searched: Searched) -> None:
+        for node in searched.get("missing", ()):
+            away = Unavailable(f"node {node} is away: what it holds is left out", remedy=f"start node {node} again")
+            self.request.notes.append((self.place, away))
 
     def _note(self, errors: SearchErrors) -> None:
         first = [each for each in errors["first"] if not each["error"].startswith(LACKS)]

@@ -15,7 +15,7 @@ from ..paths import child_path, split_path
 from ..results import EntryPage, PointerRow
 from .calls import CALLS
 from .gather import Gathered, gather
-from .locate import Locator, Part, at, is_hidden
+from .locate import Locator, VolumePart, at, is_hidden
 from .paths import REGISTRY
 
 PAGE = 1000
@@ -48,10 +48,10 @@ class DirectoryRoutes:
         listed: EntryPage = {"entries": entries, "cursor": page["cursor"]}
         return {**listed, "missing": missing} if missing else listed
 
-    def _borders(self, path: str) -> dict[str, Part]:
+    def _borders(self, path: str) -> dict[str, VolumePart]:
         return {part.path: part for part in self._locator.parts(path)[1:]}
 
-    async def _top(self, part: Part, row: PointerRow, context: Context) -> PointerRow | None:
+    async def _top(self, part: VolumePart, row: PointerRow, context: Context) -> PointerRow | None:
         """The pointer of a volume's top; None when the caller may not see it.
 
         When its owner is away, that of the mount point, with the owner's name as `missing`.

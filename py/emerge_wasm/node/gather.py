@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..operations import Arguments, Context
-from .locate import Locator, Part, is_hidden
+from .locate import Locator, VolumePart, is_hidden
 
 
 class Gathered(NamedTuple):
     """What each part answered, the top's first, and the names of the nodes that are away."""
 
-    answers: list[tuple[Part, Any]]
+    answers: list[tuple[VolumePart, Any]]
     missing: list[str]
 
 
@@ -40,7 +40,7 @@ async def gather(
 
 async def gather_parts(
     locator: Locator,
-    parts: Sequence[Part],
+    parts: Sequence[VolumePart],
     name: str,
     args: Arguments,
     context: Context,
@@ -52,9 +52,9 @@ async def gather_parts(
     return sort_out(locator, parts, await asyncio.gather(*asked, return_exceptions=True), begun=begun)
 
 
-def sort_out(locator: Locator, parts: Sequence[Part], answers: Sequence[Any], *, begun: bool = False) -> Gathered:
+def sort_out(locator: Locator, parts: Sequence[VolumePart], answers: Sequence[Any], *, begun: bool = False) -> Gathered:
     """Tell answers from errors: see `gather`."""
-    found: list[tuple[Part, Any]] = []
+    found: list[tuple[VolumePart, Any]] = []
     missing: list[str] = []
     for part, answer in zip(parts, answers, strict=True):
         if not isinstance(answer, BaseException):

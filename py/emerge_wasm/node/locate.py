@@ -15,7 +15,7 @@ from .paths import held, normal
 from .volumes import Volumes
 
 
-class Part(NamedTuple):
+class VolumePart(NamedTuple):
     """What one filesystem has of a subtree: from `path` down."""
 
     path: str
@@ -101,21 +101,21 @@ class Locator:
         return await held(self.filesystem, paths, uuids)
 
     # --- all that have a part
-    def parts(self, path: str) -> list[Part]:
+    def parts(self, path: str) -> list[VolumePart]:
         """What each filesystem has at and below a path, the path's owner first."""
         table = self.volumes.table
         path = normal(path)
         if table is None:
-            return [Part(path, self.volumes.own)]
-        own = Part(path, table.volume_of(path).filesystem)
-        return [own, *(Part(border.path, border.filesystem) for border in table.borders_below(path))]
+            return [VolumePart(path, self.volumes.own)]
+        own = VolumePart(path, table.volume_of(path).filesystem)
+        return [own, *(VolumePart(border.path, border.filesystem) for border in table.borders_below(path))]
 
-    def part(self, path: str) -> Part:
+    def part(self, path: str) -> VolumePart:
         """The part that begins at a path."""
         table = self.volumes.table
-        return Part(path, self.volumes.own if table is None else table.volume_of(path).filesystem)
+        return VolumePart(path, self.volumes.own if table is None else table.volume_of(path).filesystem)
 
-    def name(self, part: Part) -> str:
+    def name(self, part: VolumePart) -> str:
         """The name of the node that has a part."""
         table = self.volumes.table
         return (
@@ -124,7 +124,7 @@ class Locator:
             else table.name(part.filesystem)
         )
 
-    async def ask_part(self, part: Part, name: str, args: Arguments, context: Context) -> Any:
+    async def ask_part(self, part: VolumePart, name: str, args: Arguments, context: Context) -> Any:
         """Run an operation, whose arguments have a `path`, on one part."""
         await self.check_way(part.path, context)
         holder = self.serving(part.filesystem, part.path)
