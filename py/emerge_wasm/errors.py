@@ -126,11 +126,9 @@ class PartialAnswer(UserWarning):
     """A warning: an answer lacks what some nodes hold, because they are away. `missing` has their names."""
 
     def __init__(self, missing: Sequence[str]) -> None:
-        names = ", ".join(missing)
-        away = (
-            f"node {names} is away: what it holds" if len(missing) == 1 else f"nodes {names} are away: what they hold"
-        )
-        super().__init__(f"{away} is left out")
+        several = len(missing) > 1
+        away = "are away: what they hold" if several else "is away: what it holds"
+        super().__init__(f"{'nodes' if several else 'node'} {', '.join(missing)} {away} is left out")
         self.missing = list(missing)
 
 

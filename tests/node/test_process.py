@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from emerge_wasm import codec
-from emerge_wasm.errors import NotFound, Unavailable
+from emerge_wasm.errors import Unavailable
 from emerge_wasm.node.node import Node
 
 from .conftest import Connect, StartNode, eventually
@@ -66,11 +66,13 @@ def members(node: Node) -> list[str]:
 
 async def test_a_killed_node_is_gone_and_rejoins(start_node: StartNode, connect: Connect, spawn: Spawn) -> None:
     a = await start_node("a")
+    await a.volumes.found()
     seen: list[tuple[str, str]] = []
     a.cluster.on_change(lambda how, who: seen.append((how, who.node)))
     process, endpoint = await spawn("b", a.endpoint)
     await eventually(lambda: members(a) == ["b"])
     to_a = connect(a.endpoint)
+    await to_a.call("mount", ["/far", "b"])
     await connect(endpoint).call("store", ["/far/x", codec.encode({"n": 1})])
     assert await to_a.call("cat", ["/far/x"]) == {"n": 1}
 
@@ -79,8 +81,8 @@ async def test_a_killed_node_is_gone_and_rejoins(start_node: StartNode, connect:
     await eventually(lambda: not members(a), 1.5)
     with pytest.raises(Unavailable, match="node b"):
         await to_a.call("cat", ["/far/x"])
-    with pytest.raises(NotFound):
-        await to_a.call("cat", ["/far/unseen"])
+    with pytest.raises(Unavailable, match="node b"):
+        await to_a.call("store", ["/far/unseen", codec.encode({"n": 1})])
 
     _, again = await spawn("b", a.endpoint, endpoint)
     assert again == endpoint
@@ -93,6 +95,7 @@ async def test_a_node_killed_within_a_call_is_unavailable(
     start_node: StartNode, connect: Connect, spawn: Spawn
 ) -> None:
     a = await start_node("a")
+    await a.volumes.found()
     process, endpoint = await spawn("b", a.endpoint)
     await eventually(lambda: members(a) == ["b"])
     to_b = connect(endpoint)
