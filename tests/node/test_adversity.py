@@ -88,6 +88,8 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
             stack.push_async_callback(filesystem.close)
             join = [node.endpoint for node in nodes]
             nodes.append(await enter(Node(filesystem, "tcp://127.0.0.1:0", join=join, times=TIMES, context=OPERATOR)))
+            if not join:
+                await nodes[0].volumes.found()
         await eventually(lambda: all(node.cluster.peers() for node in nodes))
         rest = await enter(RESTNodeServer(nodes[0].dispatch, port=0, context=OPERATOR))
         settings = RelaySettings(tmp_path_factory.mktemp("relay"), nodes=(nodes[0].endpoint,), port=0, token=TOKEN)

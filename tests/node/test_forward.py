@@ -16,7 +16,7 @@ from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.stores.memory import MemoryStore
 
-from .conftest import OPERATOR, Connect, StartNode, two
+from .conftest import Connect, StartNode, two
 
 ANN = {"as": "ann", "groups": ["staff"]}
 BOB = {"as": "bob"}
@@ -95,62 +95,69 @@ def test_nonsense_of_another_node_is_invalid(data: Any) -> None:
         read_context(data)
 
 
-async def test_the_holder_checks_who_asked_the_other_node(start_node: StartNode, connect: Connect) -> None:
+@pytest.fixture
+async def both(start_node: StartNode, connect: Connect) -> tuple[ZeroMQTransport, ZeroMQTransport]:
+    """What speaks to a, and to b, which owns /far and /closed/vol."""
     a, b = await two(start_node)
-    to_a, to_b = connect(a.endpoint), connect(b.endpoint)
-    await to_b.call("chmod", ["/", "rwxrwxrwx"])
-    await to_b.call("store", ["/far", STATE], {**ANN, "umask": 0o07})
-    assert await to_a.call("cat", ["/far"], ANN) == {"n": 1}
-    with pytest.raises(PermissionDenied, match="bob may not read /far"):
-        await to_a.call("cat", ["/far"], BOB)
-    await to_b.call("chown", ["/far", "", "staff"])
-    assert await to_a.call("cat", ["/far"], {"as": "carl", "groups": ["staff"]}) == {"n": 1}
+    to_a = connect(a.endpoint)
+    for path in ("/far", "/closed/vol"):
+        await to_a.call("mount", [path, "b"])
+    for path in ("/", "/far", "/closed", "/closed/vol"):
+        await to_a.call("chmod", [path, "rwxrwxrwx"])
+    return to_a, connect(b.endpoint)
+
+
+async def test_the_owner_checks_who_asked_the_other_node(both: tuple[ZeroMQTransport, ZeroMQTransport]) -> None:
+    to_a, to_b = both
+    await to_b.call("store", ["/far/x", STATE], {**ANN, "umask": 0o07})
+    assert await to_a.call("cat", ["/far/x"], ANN) == {"n": 1}
+    with pytest.raises(PermissionDenied, match="bob may not read /far/x"):
+        await to_a.call("cat", ["/far/x"], BOB)
+    await to_b.call("chown", ["/far/x", "", "staff"])
+    assert await to_a.call("cat", ["/far/x"], {"as": "carl", "groups": ["staff"]}) == {"n": 1}
     with pytest.raises(PermissionDenied):
-        await to_a.call("update", ["/far", STATE], BOB)
-    assert (await to_a.call("versions", ["/far"]))[-1]["author"] == "ann"
+        await to_a.call("update", ["/far/x", STATE], BOB)
+    assert (await to_a.call("versions", ["/far/x"]))[-1]["author"] == "ann"
 
 
-async def test_what_may_not_be_read_is_not_told(start_node: StartNode, connect: Connect) -> None:
-    a, b = await two(start_node)
-    to_a, to_b = connect(a.endpoint), connect(b.endpoint)
-    for transport in (to_a, to_b):
-        await transport.call("chmod", ["/", "rwxrwxrwx"])
-    await to_a.call("store", ["/shared/here", STATE], {**ANN, "umask": 0})
-    await b.filesystem.dispatch("store", ["/shared/there", STATE], Context("ann", umask=0o77))  # type: ignore[misc]
-    uuid = (await to_b.call("get", ["/shared/there"]))["uuid"]
-    found = ["/shared/here", "/shared/there"]
+async def test_what_may_not_be_read_is_not_told(both: tuple[ZeroMQTransport, ZeroMQTransport]) -> None:
+    to_a, to_b = both
+    await to_a.call("store", ["/here", STATE], {**ANN, "umask": 0})
+    await to_a.call("store", ["/far/there", STATE], {**ANN, "umask": 0o77})
+    uuid = (await to_b.call("get", ["/far/there"]))["uuid"]
+    found = ["/here", "/far/there"]
     assert (await to_a.call("whohas", [found, [uuid]], ANN)) == {
-        "paths": {"/shared/here": "a", "/shared/there": "b"},
+        "paths": {"/here": "a", "/far/there": "b"},
         "uuids": {uuid: "b"},
     }
-    assert (await to_a.call("whohas", [found, [uuid]], BOB)) == {"paths": {"/shared/here": "a"}, "uuids": {}}
-    assert [e["name"] for e in (await to_a.call("list", ["/shared"], BOB))["entries"]] == ["here"]
-    assert [e["name"] for e in (await to_a.call("list", ["/shared"], ANN))["entries"]] == ["here", "there"]
-    assert [e["name"] async for e in to_a.stream("tree", ["/"], BOB)] == ["shared", "here"]
-    await b.filesystem.dispatch("store", ["/closed/x", STATE], Context("ann", umask=0o77))  # type: ignore[misc]
-    with pytest.raises(PermissionDenied):
-        await to_a.call("list", ["/closed"], BOB)
+    assert (await to_a.call("whohas", [found, [uuid]], BOB)) == {"paths": {"/here": "a"}, "uuids": {}}
+    assert [e["name"] for e in (await to_a.call("list", ["/far"], BOB))["entries"]] == []
+    assert [e["name"] for e in (await to_a.call("list", ["/far"], ANN))["entries"]] == ["there"]
     with pytest.raises(NotFound):
         await to_a.call("list", ["/nowhere"], BOB)
 
 
-async def test_nobody_makes_anew_here_what_is_closed_to_them_there(start_node: StartNode, connect: Connect) -> None:
-    a, b = await two(start_node)
-    to_a = connect(a.endpoint)
-    for node in (a, b):
-        await node.filesystem.dispatch("chmod", ["/", "rwxrwxrwx"], OPERATOR)  # type: ignore[misc]
-    await b.filesystem.dispatch("store", ["/closed/x", STATE], Context("ann", umask=0o77))  # type: ignore[misc]
-    await a.filesystem.dispatch("store", ["/bobs", STATE], Context("bob"))  # type: ignore[misc]
-    for name, args in (
-        ("store", ["/closed/y", STATE]),
-        ("store", ["/closed/deep/y", STATE]),
-        ("mkdir", ["/closed/deep"]),
-        ("storeall", [[["/closed/y", STATE]]]),
-    ):
-        with pytest.raises(PermissionDenied, match="bob may not"):
-            await to_a.call(name, args, BOB)
-    for name in ("cp", "mv"):
-        with pytest.raises(Invalid, match="within one node"):
-            await to_a.call(name, ["/bobs", "/closed/y"], BOB)
-    assert (await to_a.call("store", ["/closed/y", STATE], ANN))["node"] == "b"
-    assert (await to_a.call("store", ["/open/y", STATE], BOB))["node"] == "a"
+async def test_a_volume_is_closed_with_what_is_above_it(both: tuple[ZeroMQTransport, ZeroMQTransport]) -> None:
+    """Whoever is asked, and although the owner of the volume does not own what is above it."""
+    await both[0].call("store", ["/closed/vol/x", STATE], {**ANN, "umask": 0})
+    await both[0].call("store", ["/bobs", STATE], {**BOB, "umask": 0})
+    await both[0].call("chown", ["/closed", "ann"])
+    await both[1].call("chmod", ["/closed", "rwx------"])
+    for transport in both:
+        for name, args in (
+            ("cat", ["/closed/vol/x"]),
+            ("store", ["/closed/vol/y", STATE]),
+            ("store", ["/closed/vol/deep/y", STATE]),
+            ("mkdir", ["/closed/vol/deep"]),
+            ("storeall", [[["/closed/vol/y", STATE]]]),
+            ("list", ["/closed/vol"]),
+            ("search", ["/closed/vol"]),
+            ("rm", ["/closed/vol/x"]),
+            ("mv", ["/closed/vol/x", "/closed/vol/z"]),
+        ):
+            with pytest.raises(PermissionDenied, match="bob may not"):
+                await transport.call(name, args, BOB)
+        assert (await transport.call("count", ["/"], BOB))["count"] == 1
+        assert (await transport.call("count", ["/"], ANN))["count"] == 2
+        assert [entry["name"] async for entry in transport.stream("tree", ["/"], BOB)] == ["bobs", "far"]
+        assert await transport.call("cat", ["/closed/vol/x"], ANN) == {"n": 1}

@@ -15,7 +15,7 @@ from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.errors import Conflict, Invalid, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.node.node import Node
 
-from .conftest import OPERATOR, Connect, StartNode, eventually, fall_silent, names, two
+from .conftest import OPERATOR, Connect, StartNode, two
 
 
 @dataclass
@@ -45,8 +45,12 @@ class Two:
 
 @pytest.fixture
 async def nodes(start_node: StartNode, connect: Connect) -> Two:
+    """Node b owns these volumes, node a all else."""
     a, b = await two(start_node)
-    return Two(a, b, connect(a.endpoint), connect(b.endpoint))
+    to_a = connect(a.endpoint)
+    for path in ("/notes", "/far", "/d/sub"):
+        await to_a.call("mount", [path, "b"])
+    return Two(a, b, to_a, connect(b.endpoint))
 
 
 def state(**fields: object) -> bytes:
@@ -103,7 +107,7 @@ async def test_references_and_uuids_lead_to_the_other_node(nodes: Two) -> None:
 
 async def test_the_registry_is_that_of_all_nodes(nodes: Two) -> None:
     for number in range(7):
-        await (nodes.to_a if number % 2 else nodes.to_b).call("store", [f"/r/{number}", state()])
+        await nodes.to_a.call("store", [f"/{'far' if number % 2 else 'r'}/{number}", state()])
     await nodes.to_a.call("rm", ["/r/4"])
     listed: list[dict[str, Any]] = []
     cursor = ""
@@ -114,7 +118,7 @@ async def test_the_registry_is_that_of_all_nodes(nodes: Two) -> None:
         cursor = page["cursor"]
         if not cursor:
             break
-    assert sorted(entry["name"] for entry in listed) == ["0", "1", "2", "3", "4", "5", "6", "r", "r"]
+    assert {"0", "1", "2", "3", "4", "5", "6", "r", "far"} <= {entry["name"] for entry in listed}
     assert [entry["uuid"] for entry in listed] == sorted({entry["uuid"] for entry in listed})
     assert [entry["name"] for entry in listed if entry["removed"]] == ["4"]
     assert listed == await everything(nodes.to_b.stream("dir", ["/registry"]))
@@ -124,56 +128,57 @@ async def test_the_registry_is_that_of_all_nodes(nodes: Two) -> None:
 
 async def test_what_was_there_is_found_where_it_was(nodes: Two) -> None:
     to_a, to_b = nodes.to_a, nodes.to_b
-    await to_b.call("store", ["/then/x", state(n=1)])
-    await to_a.call("store", ["/then/y", state(n=2)])
+    await to_b.call("store", ["/d/sub/x", state(n=1)])
+    await to_a.call("store", ["/d/y", state(n=2)])
     then = moment()
     await asyncio.sleep(0.002)
-    await to_b.call("rm", ["/then/x"])
-    await to_a.call("store", ["/then/x", state(n=3)])
-    assert await to_a.call("cat", ["/then/x"]) == {"n": 3}
-    assert await to_a.call("cat", ["/then/x", 0, then]) == {"n": 1}
-    assert codec.decode((await to_a.call("getobject", ["/then/x", 0, then]))["state"]) == {"n": 1}
-    listed = (await to_a.call("list", ["/then", "", 10, then]))["entries"]
-    assert [(entry["name"], entry["node"]) for entry in listed] == [("x", "b"), ("y", "a")]
-    assert [entry["name"] for entry in await everything(to_a.stream("tree", ["/", then]))] == ["then", "x", "y"]
+    await to_b.call("rm", ["/d/sub/x"])
+    await to_a.call("store", ["/d/sub/x", state(n=3)])
+    assert await to_a.call("cat", ["/d/sub/x"]) == {"n": 3}
+    assert await to_a.call("cat", ["/d/sub/x", 0, then]) == {"n": 1}
+    assert codec.decode((await to_a.call("getobject", ["/d/sub/x", 0, then]))["state"]) == {"n": 1}
+    listed = (await to_a.call("list", ["/d", "", 10, then]))["entries"]
+    assert [(entry["name"], entry["node"]) for entry in listed] == [("sub", "b"), ("y", "a")]
+    tree = [entry["name"] for entry in await everything(to_a.stream("tree", ["/d", then]))]
+    assert tree == ["sub", "x", "y"]
     assert len(await everything(to_a.stream("tree", ["/", "2001-01-01"]))) == 0
     with pytest.raises(NotFound):
-        await to_a.call("cat", ["/then/x", 0, "2001-01-01"])
+        await to_a.call("cat", ["/d/sub/x", 0, "2001-01-01"])
 
 
 async def test_what_was_removed_comes_back_where_it_was(nodes: Two) -> None:
-    await nodes.to_b.call("store", ["/gone/x", state(n=1)])
-    await nodes.to_b.call("rm", ["/gone", True])
-    assert (await nodes.to_a.call("restore", ["/gone"]))["node"] == "b"
-    assert await nodes.to_a.call("cat", ["/gone/x"]) == {"n": 1}
+    await nodes.to_b.call("store", ["/far/gone/x", state(n=1)])
+    await nodes.to_b.call("rm", ["/far/gone", True])
+    assert (await nodes.to_a.call("restore", ["/far/gone"]))["node"] == "b"
+    assert await nodes.to_a.call("cat", ["/far/gone/x"]) == {"n": 1}
     with pytest.raises(NotFound):
         await nodes.to_a.call("restore", ["/never"])
 
 
-async def test_a_directory_on_two_nodes_is_changed_on_both(nodes: Two) -> None:
+async def test_what_goes_on_below_a_directory_goes_on_in_the_volumes_there(nodes: Two) -> None:
     await nodes.to_a.call("store", ["/d/a", state()])
-    await nodes.b.filesystem.dispatch("store", ["/d/b", state()], OPERATOR)  # type: ignore[misc]
-    assert (await nodes.to_a.call("chmod", ["/d", "rwx------"]))["node"] == "a"
-    await nodes.to_a.call("chown", ["/d", "ann"])
-    assert await nodes.to_a.call("retain", ["/d", "3"]) == "3"
-    for node in (nodes.a, nodes.b):
-        found: Any = await node.filesystem.dispatch("get", ["/d"], OPERATOR)  # type: ignore[misc]
+    await nodes.to_a.call("store", ["/d/sub/b", state()])
+    assert (await nodes.to_b.call("chmod", ["/d", "rwx------", True]))["node"] == "a"
+    await nodes.to_a.call("chown", ["/d", "ann", None, True])
+    for path in ("/d", "/d/a", "/d/sub", "/d/sub/b"):
+        found = await nodes.to_a.call("get", [path])
         assert (found["perms"], found["owner"]) == ("rwx------", "ann")
-        assert await node.filesystem.dispatch("retain", ["/d"], OPERATOR) == "3"  # type: ignore[misc]
-    await nodes.to_b.call("retain", ["/d", "all"])
-    assert await nodes.to_a.call("retain", ["/d"]) == "all"
     with pytest.raises(NotFound):
         await nodes.to_a.call("chmod", ["/none", "700"])
+    await nodes.b.stop()
+    with pytest.raises(Unavailable, match="node b"):
+        await nodes.to_a.call("chmod", ["/d", "rwxrwxrwx", True])
+    assert (await nodes.to_a.call("get", ["/d"]))["perms"] == "rwx------"
 
 
-async def test_a_directory_on_two_nodes_is_not_carried_in_halves(nodes: Two) -> None:
+async def test_a_directory_with_a_volume_in_it_stays_where_it_is(nodes: Two) -> None:
     await nodes.to_a.call("store", ["/d/a", state()])
-    await nodes.b.filesystem.dispatch("store", ["/d/b", state()], OPERATOR)  # type: ignore[misc]
-    for name, args in (("mv", ["/d", "/e"]), ("cp", ["/d", "/e", True])):
-        with pytest.raises(Invalid, match="nodes a and b"):
+    await nodes.to_a.call("store", ["/d/sub/b", state()])
+    for name, args in (("mv", ["/d", "/e"]), ("mv", ["/d/sub", "/e"]), ("rm", ["/d", True]), ("rm", ["/d/sub", True])):
+        with pytest.raises(Conflict, match="/d/sub is a volume"):
             await nodes.to_b.call(name, args)
     await nodes.to_b.call("mv", ["/d/a", "/d/c"])
-    assert [entry["name"] async for entry in nodes.to_b.stream("tree", ["/"])] == ["d", "b", "c"]
+    assert [entry["name"] async for entry in nodes.to_b.stream("tree", ["/d"])] == ["c", "sub", "b"]
 
 
 async def test_a_stale_update_is_merged_where_the_object_is(nodes: Two) -> None:
@@ -218,7 +223,7 @@ async def test_references_back_come_from_all_nodes(nodes: Two) -> None:
     to_a, to_b = Client(nodes.to_a), Client(nodes.to_b)
     target = codec.Reference((await to_a.store(Note(name="target"))).uuid)
     for number in range(5):
-        await (to_a, to_b)[number % 2].store(Note(name=f"n{number}", path=f"/d{number % 2}", about=target))
+        await to_b.store(Note(name=f"n{number}", path=("/near", "/far")[number % 2], about=target))
     for client in (to_a, to_b):
         assert {each.name for each in await client.references("/target", back=True)} == {f"n{n}" for n in range(5)}
         found, cursor = [], ""
@@ -234,33 +239,34 @@ async def test_references_back_come_from_all_nodes(nodes: Two) -> None:
 
 async def test_a_mixin_is_made_where_both_are(nodes: Two) -> None:
     client = Client(nodes.to_b)
-    await client.store(Note(name="note", path="/m"))
-    await client.store(Stamp(name="stamp", path="/m"))
+    await client.store(Note(name="note", path="/notes"))
+    await client.store(Stamp(name="stamp", path="/notes"))
     await Client(nodes.to_a).store(Stamp(name="near", path="/n"))
     to_a = nodes.to_a
-    assert (await to_a.call("mixin", ["/m/note", "/m/stamp", "NoteStamp", "both", "/m"]))["node"] == "b"
-    assert (await to_a.call("cat", ["/m/both.colour"])) == "red"
-    with pytest.raises(Invalid, match=r"/m/note is on node b and /n/near on node a"):
-        await to_a.call("mixin", ["/m/note", "/n/near", "Apart", "apart", "/m"])
+    assert (await to_a.call("mixin", ["/notes/note", "/notes/stamp", "NoteStamp", "both", "/notes"]))["node"] == "b"
+    assert (await to_a.call("cat", ["/notes/both.colour"])) == "red"
+    with pytest.raises(Invalid, match=r"/notes/note on node b and /n/near on node a"):
+        await to_a.call("mixin", ["/notes/note", "/n/near", "Apart", "apart", "/notes"])
     with pytest.raises(Invalid, match="within one node"):
-        await to_a.call("mixin", ["/m/note", "/m/stamp", "Shadow", "near", "/n"])
-    with pytest.raises(NotFound, match="/m/none"):
-        await to_a.call("mixin", ["/m/note", "/m/none", "None_", "none", "/m"])
+        await to_a.call("mixin", ["/notes/note", "/notes/stamp", "Shadow", "near", "/n"])
+    with pytest.raises(NotFound, match="/notes/none"):
+        await to_a.call("mixin", ["/notes/note", "/notes/none", "None_", "none", "/notes"])
 
 
 async def test_a_tree_of_two_nodes_is_exported_and_loaded_whole(nodes: Two, start_node: StartNode) -> None:
-    await nodes.to_a.call("store", ["/t/a", state(n=1)])
-    await nodes.to_b.call("store", ["/t/sub/b", state(n=2)])
-    records = await everything(nodes.to_a.stream("export", ["/t"]))
-    assert {"/a", "/sub/b"} <= {record["path"] for record in records}
-    assert [record["path"] for record in await everything(nodes.to_a.stream("export", ["/t/sub/b"]))] == ["/b"]
+    await nodes.to_a.call("store", ["/d/a", state(n=1)])
+    await nodes.to_b.call("store", ["/d/sub/b", state(n=2)])
+    records = await everything(nodes.to_a.stream("export", ["/d"]))
+    assert [record["path"] for record in records] == ["/", "/a", "/sub", "/sub/b"]
+    assert [record["path"] for record in await everything(nodes.to_a.stream("export", ["/d/sub/b"]))] == ["/b"]
     fresh = await start_node("fresh")
     loading: Any = fresh.filesystem.dispatch("load", ["/copy", records], OPERATOR)
     await loading
     tree = fresh.filesystem.dispatch("tree", ["/"], OPERATOR)
     assert [entry["name"] for entry in await everything(tree)] == ["copy", "a", "sub", "b"]
-    with pytest.raises(Invalid, match="several nodes"):
-        await nodes.to_a.call("load", ["/t", records])
+    await nodes.b.stop()
+    with pytest.raises(Unavailable, match="node b"):
+        await everything(nodes.to_a.stream("export", ["/d"]))
 
 
 async def test_a_transaction_works_within_one_node(nodes: Two) -> None:
@@ -290,15 +296,3 @@ async def test_a_transaction_works_within_one_node(nodes: Two) -> None:
     assert await to_b.call("cat", ["/near/x"]) == {"n": 2}
     with pytest.raises(NotFound):
         await to_a.call("cat", ["/near/x"], inside)
-
-
-async def test_what_is_on_a_lost_node_is_unavailable_not_made_anew(nodes: Two) -> None:
-    await nodes.to_b.call("store", ["/l/x", state()])
-    assert (await nodes.to_a.call("whohas", [["/l/x"]]))["paths"] == {"/l/x": "b"}
-    await nodes.to_a.call("get", ["/l/x"])
-    fall_silent(nodes.b)
-    await nodes.b.server.stop()
-    await eventually(lambda: not names(nodes.a.cluster), 2.0)
-    for name, args in (("restore", ["/l/x"]), ("chmod", ["/l/x", "700"]), ("store", ["/l/x", state()])):
-        with pytest.raises(Unavailable, match="node b"):
-            await nodes.to_a.call(name, args)

@@ -43,6 +43,8 @@ async def nodes() -> AsyncIterator[dict[str, Node]]:
             join = [node.endpoint for node in started.values()]
             node = Node(filesystem, "tcp://127.0.0.1:0", join=join, times=TIMES, context=OPERATOR)
             started[name] = await stack.enter_async_context(node)
+            if not join:
+                await node.volumes.found()
         await eventually(lambda: all(len(node.cluster.peers()) == 2 for node in started.values()))
         yield started
 

@@ -11,7 +11,7 @@ from emerge_wasm import codec
 from emerge_wasm.errors import Invalid
 from emerge_wasm.node.node import Node
 
-from .conftest import OPERATOR, Connect, StartNode, eventually
+from .conftest import Connect, StartNode, eventually
 
 
 async def store(node: Node, connect: Connect, path: str) -> None:
@@ -24,6 +24,7 @@ async def heard(seen: list[dict[str, Any]], *paths: str) -> None:
 
 async def test_changes_of_all_nodes(start_node: StartNode, connect: Connect) -> None:
     a = await start_node("a")
+    await a.volumes.found()
     seen: list[dict[str, Any]] = []
     items = connect(a.endpoint).stream("watch", ["/in", -1])
 
@@ -39,10 +40,11 @@ async def test_changes_of_all_nodes(start_node: StartNode, connect: Connect) -> 
     b = await start_node("b", (a.endpoint,))
     await eventually(lambda: bool(a.cluster.peers()) and bool(b.cluster.peers()))
     await asyncio.sleep(0.1)
-    await b.filesystem.dispatch("store", ["/in/b", codec.encode({})], OPERATOR)  # type: ignore[misc]
+    await a.volumes.change("_cluster_mount", "/in/vol", b.filesystem.uuid)
+    await store(a, connect, "/in/vol/b")
     await store(a, connect, "/elsewhere")
-    await heard(seen, "/in/a", "/in/b")
-    assert [change["pointer"]["node"] for change in seen if change["path"] == "/in/b"] == ["b"]
+    await heard(seen, "/in/a", "/in/vol/b")
+    assert [change["pointer"]["node"] for change in seen if change["path"] == "/in/vol/b"] == ["b"]
 
     await b.stop()
     await eventually(lambda: not a.cluster.peers())

@@ -45,8 +45,10 @@ class Forwarder:
         """Let other nodes forward operations to this one's filesystem."""
         register("_cluster_forward", self._on_forward)
 
-    async def ask(self, holder: Holder, name: str, args: Sequence[object], context: Context) -> Any:
-        """Run an operation that does not stream on the holder's filesystem.
+    async def ask(
+        self, holder: Holder, name: str, args: Sequence[object], context: Context, *, owned: bool = True
+    ) -> Any:
+        """Run an operation that does not stream on the holder's filesystem; not `owned`: also where it is not its own.
 
         When a node refuses the connection, another node of the same filesystem is asked instead, unless the operation
         may have been done already.
@@ -58,14 +60,14 @@ class Forwarder:
             return await self.local(name, args, context)
         link, to = await self._connect(holder, args)
         try:
-            return await link.call("_cluster_forward", self._forwarded(name, args, context))
+            return await link.call("_cluster_forward", self._forwarded(name, args, context, owned))
         except Unavailable as error:
             if link.connected:
                 raise
             instead = self._replace(to, error)
             if instead is None or (name not in PARTS and find_operation(name).changes):
                 raise _out_of_reach(to, args, error) from None
-        return await self.ask(instead, name, args, context)
+        return await self.ask(instead, name, args, context, owned=owned)
 
     async def ask_each(
         self, holders: Sequence[Holder], name: str, args: Sequence[object], context: Context
@@ -134,8 +136,8 @@ class Forwarder:
         self._cluster.suspect(to)
         return instead
 
-    def _forwarded(self, name: str, args: Sequence[object], context: Context) -> list[object]:
-        table = self._volumes.table
+    def _forwarded(self, name: str, args: Sequence[object], context: Context, owned: bool = True) -> list[object]:
+        table = self._volumes.table if owned else None
         named: list[object] = [name, list(args), write_context(context)]  # named tuples stay on this side
         return named if table is None else [*named, table.version]
 

@@ -7,11 +7,13 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from ..cluster.volume import MountTable, Volume
-from ..errors import Invalid, NotFound, PermissionDenied, Unavailable
+from ..errors import EmergeError, Invalid, NotFound, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
 from ..operations import Arguments, Context, find_operation
+from ..paths import child_path, join_path, split_path
+from ..results import PointerRow
 from .forward import Forwarder, Holder
-from .paths import held, normal
+from .paths import PATHS, REGISTRY, held, in_registry, normal
 from .volumes import Volumes
 
 
@@ -77,6 +79,41 @@ class Locator:
             async for item in items:
                 yield item
 
+    async def ask_uuid(self, name: str, args: Arguments, context: Context) -> Any:
+        """Ask who has the object with a uuid, the own filesystem first.
+
+        Raises:
+            NotFound: nobody has it; the error of whom it was removed from, where somebody knows.
+            Unavailable: somebody who may have it is away.
+        """
+        try:
+            return await self.forwarder.local(name, args, context)
+        except NotFound as error:
+            own = error
+        away: EmergeError | None = None
+        for part in self.parts("/"):
+            try:
+                holder = self.serving(part.filesystem, args.path)
+                if holder is not None:
+                    return await self.forwarder.ask(holder, name, args, context)
+            except NotFound as error:
+                own = error if error.remedy else own
+            except Unavailable as error:
+                away = error
+        raise away or own
+
+    async def by_name(self, args: Arguments, context: Context) -> Arguments:
+        """The arguments of an operation with the paths of objects in place of `/registry/<uuid>`."""
+        named = {}
+        for parameter in PATHS.intersection(args._fields):
+            _, *names = split_path(getattr(args, parameter)) or ("",)
+            if names and in_registry(getattr(args, parameter)):
+                get = find_operation("get").bind([join_path(REGISTRY, names[0])])
+                pointer: PointerRow = await self.ask_uuid("get", get, context)
+                above = split_path(child_path(pointer["path"], pointer["name"])) if pointer["name"] else ()
+                named[parameter] = join_path(*above, *names[1:])
+        return args._replace(**named)
+
     async def check_way(self, path: str, context: Context) -> None:
         """Check that the caller may pass through all that is above the volume of a path, where other nodes own it.
 
@@ -91,7 +128,7 @@ class Locator:
             above = table.above(border)
             assert above is not None
             args = find_operation("get").bind([border.path])
-            await self.forwarder.ask(self.serving(above.filesystem, border.path), "get", args, context)
+            await self.forwarder.ask(self.serving(above.filesystem, border.path), "get", args, context, owned=False)
 
     async def held(self, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
         """Those of the paths and uuids (32 hex digits) that are here now; a path only where this filesystem owns it."""

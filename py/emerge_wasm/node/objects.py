@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from ..errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
+from ..errors import Conflict, Invalid, NotFound
 from ..operations import Answer, Arguments, Context, Wire, find_operation
 from ..paths import child_path, split_path
 from ..results import EntryPage, PointerRow
@@ -35,7 +35,7 @@ class ObjectRoutes:
 
         async def follow(args: Arguments, context: Context) -> object:
             if in_registry(args.path):
-                return await self._follow_uuid(name, args, context)
+                return await self._locator.ask_uuid(name, args, context)
             *longer, shortest = readings(args.path, name)
             for path in longer:  # a dot may begin a field, or be part of a name
                 if self._locator.holder(path) != self._locator.holder(shortest):
@@ -46,29 +46,6 @@ class ObjectRoutes:
             return await self._locator.ask(shortest, name, args, context)
 
         return follow
-
-    async def _follow_uuid(self, name: str, args: Arguments, context: Context) -> Any:
-        """Ask who has the object with a uuid, the own filesystem first.
-
-        Raises:
-            NotFound: nobody has it; the error of whom it was removed from, where somebody knows.
-            Unavailable: somebody who may have it is away.
-        """
-        try:
-            return await self._forwarder.local(name, args, context)
-        except NotFound as error:
-            own = error
-        away: EmergeError | None = None
-        for part in self._locator.parts("/"):
-            try:
-                holder = self._locator.serving(part.filesystem, args.path)
-                if holder is not None:
-                    return await self._forwarder.ask(holder, name, args, context)
-            except NotFound as error:
-                own = error if error.remedy else own
-            except Unavailable as error:
-                away = error
-        raise away or own
 
     async def export(self, args: Arguments, context: Context) -> AsyncGenerator[Wire, None]:
         """Export from all who have a part. An archive is whole or none: an owner that is away is an error."""

@@ -48,6 +48,14 @@ def in_registry(path: str) -> bool:
     return split_path(path)[:1] == (REGISTRY,)
 
 
+def mentions_uuid(args: Arguments) -> bool:
+    """Tell whether an operation's arguments name an object by its uuid: `/registry/<uuid>`."""
+    paths = (getattr(args, name) for name in PATHS.intersection(args._fields))
+    return any(
+        isinstance(path, str) and path.startswith(f"/{REGISTRY}/") and len(path) > len(REGISTRY) + 2 for path in paths
+    )
+
+
 async def held(filesystem: Filesystem, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
     """Those of the paths (of objects and directories, also by uuid) and of the uuids (32 hex digits) that are here now.
 

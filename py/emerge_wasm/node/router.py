@@ -5,16 +5,20 @@ Where this node's filesystem owns everything, the router adds nothing. What each
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
 from ..cluster.membership import Cluster, Register
 from ..errors import Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.execution import EXECUTION
-from ..operations import Answer, Context, Values, find_operation
+from ..operations import Answer, Arguments, Context, Values, find_operation
 from .directory import DirectoryRoutes
 from .forward import Forwarder
 from .locate import Locator
 from .members import MemberRoutes
 from .objects import ObjectRoutes, Route
+from .paths import mentions_uuid
 from .run_elsewhere import RunElsewhere
 from .search import SearchRoutes, continues
 from .stream import StreamRoutes
@@ -98,4 +102,24 @@ class Router:
             route = self._transactions.inside(name) if context.transaction else self._routes.get(name)
         if route is None:
             return self._filesystem.dispatch(name, args, context)
-        return route(find_operation(name).bind(args), context)
+        bound = find_operation(name).bind(args)
+        if name in FOLLOWED or name in self._always or not mentions_uuid(bound):
+            return route(bound, context)
+        return (
+            self._stream_named(route, bound, context)
+            if find_operation(name).streams
+            else self._call_named(route, bound, context)
+        )
+
+    async def _call_named(self, route: Route, args: Arguments, context: Context) -> object:
+        """Answer a call that names an object by its uuid: its path says who owns it."""
+        answer = route(await self.locator.by_name(args, context), context)
+        assert not isinstance(answer, AsyncIterator)
+        return await answer
+
+    async def _stream_named(self, route: Route, args: Arguments, context: Context) -> AsyncGenerator[object, None]:
+        answer = route(await self.locator.by_name(args, context), context)
+        assert isinstance(answer, AsyncGenerator)
+        async with aclosing(answer) as items:
+            async for item in items:
+                yield item
