@@ -62,6 +62,7 @@ export interface ObjectView {
 export interface Version extends Pointer {
   author: string;
   operation: string;
+  from: string; // what it was moved or copied from, or ""
 }
 
 export interface RunResult {

@@ -29,8 +29,15 @@ class PointerRow(TypedDict):
     merged: NotRequired[bytes]  # of `store` and `update`: the state that was stored, where it is not what was sent
 
 
-class VersionRow(PointerRow):
-    """One version of an object: who made it, by which operation."""
+_Origin = TypedDict("_Origin", {"from": str})
+
+
+class VersionRow(PointerRow, _Origin):
+    """One version of an object: who made it, by which operation.
+
+    `from`: the path that it was moved or copied from, or ""; of what was read from another filesystem,
+    `node:uuid@version`.
+    """
 
     author: str
     operation: str

@@ -138,6 +138,8 @@ class SyncClient(SyncSession):
         An object that was read (or stored) before carries the version it was read at. When there is a newer one,
         what was changed on either side only is merged, and the object is what was stored; otherwise: Conflict, with
         the states in its details. CannotShip names what of its class or state cannot travel.
+        One that was read from another filesystem is copied: a new object here, which says in its first version where
+        it came from, and from then on the object is that one. Conflict, when another object is there.
         """
         return self._wait(lambda client: client.store(obj))
 
