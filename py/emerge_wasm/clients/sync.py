@@ -159,7 +159,8 @@ class SyncClient(SyncSession):
     def add(self, path: str, field: str, *values: object) -> Pointer:
         """Append values to the list that a field of an object is; its new pointer.
 
-        Objects among them are kept inside this one; References (see `reference`) lead to objects of their own.
+        Objects among them are kept inside this one; References (see `reference`) lead to objects of their own. `record`
+        gives a stored object to be kept so.
         """
         return self._wait(lambda client: client.add(path, field, *values))
 
@@ -201,6 +202,13 @@ class SyncClient(SyncSession):
         none). A directory is an EmergeDirectory. Without loading code: see `cat` and `get`.
         """
         return self._wait(lambda client: client.getobject(path, version, as_of, code=code))
+
+    def record(self, path: str) -> object:
+        """The object at a path as a value to be kept in another one (`add`): a copy of its state. No code is loaded.
+
+        Invalid: a directory, or an object whose state leads back to itself.
+        """
+        return self._wait(lambda client: client.record(path))
 
     def objects(self, path: str = "/", as_of: AsOf = None, *, code: WhoseCode = "stored") -> Generator[Any, None, None]:
         """Every object in a directory, as instances, fetched by the page; see `getobject`.

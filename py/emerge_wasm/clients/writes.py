@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..codec import encode, pack_state
+from ..codec import bundles_in, encode, pack_state
 from ..errors import Invalid, LimitExceeded
 from ..objects import DEFAULT_PERMS, EmergeDirectory, EmergeObject, Pointer, object_path
 from ..operations import Transport, Values, Wire
@@ -141,10 +141,13 @@ class WriteOperations(ClassLoader):
     async def add(self, path: str, field: str, *values: object) -> Pointer:
         """Append values to the list that a field of an object is; its new pointer.
 
-        Objects among them are kept inside this one; References (see `reference`) lead to objects of their own.
+        Objects among them are kept inside this one; References (see `reference`) lead to objects of their own. `record`
+        gives a stored object to be kept so.
         """
         bundles: Bundles = {}
         data = encode(list(values), bundle_of=capturing(bundles))
+        for hash in bundles_in(data) - bundles.keys():
+            bundles |= await self.fetch_bundles(hash)
         return Pointer.from_wire(await self._send(lambda fresh: self.remote.add(path, field, data, fresh), bundles))
 
     async def mixin(

@@ -62,10 +62,11 @@ def _read_endpoint() -> str | None:
         try:
             parser.read(path, encoding="utf-8")
             host = parser.get("emerge", "host", fallback=None)
+            port = parser.get("emerge", "port", fallback="")
         except (configparser.Error, UnicodeDecodeError, OSError) as error:
             raise Invalid(f"{path} cannot be read: {error}", path=str(path), remedy="run emerge init --force") from None
         if host is not None:
-            return endpoint_of(host, str(path))
+            return endpoint_of(f"{host}:{port}" if port and ":" not in host else host, str(path))
     return None
 
 
