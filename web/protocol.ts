@@ -57,6 +57,7 @@ export interface ObjectView {
   methods: Method[];
   source: string;
   runs: "anywhere" | "node" | "nowhere"; // where its bundle can run; "nowhere": no class came with it
+  newer: string; // why its place cannot run it: Python is older there; "" if it can
 }
 
 export interface Version extends Pointer {
