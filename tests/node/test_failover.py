@@ -25,6 +25,7 @@ from emerge_wasm.operations import TABLE
 from emerge_wasm.stores.memory import MemoryStore
 from tests.backends.postgresql import server as postgresql
 from tests.conftest import Server, start_server
+from tests.scale import examples
 
 from .conftest import StartNode, eventually, names
 

@@ -2,7 +2,7 @@
 
 What was not sent yet is sent to another node, and what only reads is asked there again. A change that was under way is
 not repeated, since it may have been made: its error has `details["unknown"]`. Other members of the cluster are learned
-from `nodes`, so the list need not be whole. Knows ZeroMQ's transport by its two methods only.
+from `nodes`, so the list need not be whole. Must not import a transport.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ...errors import EmergeError, Unavailable
-from ...operations import Values, Wire, find_operation
+from ...operations import Transport, Values, Wire, find_operation
 from ..fork import renew_in_child
 from .endpoint import host_of, is_loopback
-
-if TYPE_CHECKING:
-    from .zeromq import ZeroMQTransport
 
 log = logging.getLogger("emerge.clients")
 
@@ -37,13 +34,28 @@ class Unsent(Unavailable):
     """No node answered, so nothing was sent: the call can be made again elsewhere."""
 
 
+class NodeLink(Transport, Protocol):
+    """A transport to one node, that says whether it is there."""
+
+    endpoint: str
+
+    @property
+    def connected(self) -> bool:
+        """Whether the node is connected now."""
+        ...
+
+    async def connect(self) -> None:
+        """Wait until the node is connected. Raises Unavailable when none answers; nothing was sent then."""
+        ...
+
+
 class FailoverTransport:
     """Calls one of several nodes (an `operations.Transport`), and another when that one goes.
 
     `open` makes the transport to an address. A transaction stays with the node where it was begun.
     """
 
-    def __init__(self, addresses: Iterable[str], open: Callable[[str], ZeroMQTransport]) -> None:
+    def __init__(self, addresses: Iterable[str], open: Callable[[str], NodeLink]) -> None:
         self._given = list(dict.fromkeys(addresses))
         self._open = open
         self._links = {address: open(address) for address in self._given}
@@ -114,8 +126,8 @@ class FailoverTransport:
 
     def _home(self, name: str, args: Values, context: Wire | None) -> str | None:
         """Return the address of the transaction that a call belongs to or ends; None if it may go anywhere."""
-        if name in ("commit", "rollback") and args:
-            return self._homes.pop(str(args[0]), None)
+        if name in ("commit", "rollback"):
+            return self._homes.pop(str(find_operation(name).bind(args).transaction), None)
         return self._homes.get(str((context or {}).get("transaction") or ""))
 
     def _check(self, name: str, error: Unavailable) -> None:
@@ -126,7 +138,7 @@ class FailoverTransport:
             raise error
         log.info("%s is asked of another node: %s", name, error.message)
 
-    async def _connect(self, tried: set[str]) -> ZeroMQTransport:
+    async def _connect(self, tried: set[str]) -> NodeLink:
         """Return a connected transport to a node that was not tried yet, the chosen one if it is there.
 
         Raises:
@@ -139,7 +151,7 @@ class FailoverTransport:
             self._learning = asyncio.get_running_loop().create_task(self._learn())
         return chosen
 
-    async def _race(self, addresses: list[str]) -> ZeroMQTransport:
+    async def _race(self, addresses: list[str]) -> NodeLink:
         """Connect to the first of these or, if that takes too long, to whichever is the first to answer."""
         errors: list[EmergeError] = []
         waiting = {asyncio.ensure_future(self._reach(address)) for address in addresses[:1]}
@@ -164,7 +176,7 @@ class FailoverTransport:
         where = " or ".join(address.removeprefix("tcp://") for address in self.addresses)
         raise Unsent(f"no node answers at {where}", remedy="start one of them with `emerge node start`")
 
-    async def _reach(self, address: str) -> ZeroMQTransport:
+    async def _reach(self, address: str) -> NodeLink:
         link = self._links.get(address)
         if link is None:
             link = self._links[address] = self._open(address)
@@ -174,7 +186,7 @@ class FailoverTransport:
             raise Unavailable(f"another node than the one known answers at {address}")
         return link
 
-    def _choose(self, link: ZeroMQTransport) -> ZeroMQTransport:
+    def _choose(self, link: NodeLink) -> NodeLink:
         if self._chosen != link.endpoint:
             log.warning("calls go to the node at %s now", link.endpoint)
             self._chosen = link.endpoint
@@ -202,5 +214,5 @@ def _expected(error: BaseException | None) -> EmergeError:
     raise error or AssertionError
 
 
-async def _uuid_of(link: ZeroMQTransport) -> str | None:
+async def _uuid_of(link: NodeLink) -> str | None:
     return next((row["uuid"] for row in await link.call("nodes", []) if row["self"]), None)

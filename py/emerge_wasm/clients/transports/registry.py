@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from ...errors import Invalid, Unavailable
 from ...operations import Transport
-
-if TYPE_CHECKING:
-    from .zeromq import ZeroMQTransport
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +55,11 @@ def missing_package(error: ImportError, extra: str) -> Unavailable:
 
 
 def _open_failover(addresses: list[str], token: str | None) -> Transport:
-    from .failover import FailoverTransport
+    from .failover import FailoverTransport, NodeLink
 
     for address in addresses:
         if not address.startswith("tcp://"):
             raise Invalid(
                 f"{address!r} is not the address of a node", remedy="list nodes, tcp://one:5558,tcp://two:5558"
             )
-    return FailoverTransport(addresses, lambda each: cast("ZeroMQTransport", open_transport(each, token)))
+    return FailoverTransport(addresses, lambda each: cast(NodeLink, open_transport(each, token)))
