@@ -512,9 +512,9 @@ class Operations(Protocol):
     # --- cluster
     @operation("cluster")
     async def hello(self) -> NodeInfo:
-        """{"node", "uuid", "version", "store", "durability", "isolation", "largest_batch", "position", "runs",
-        "principal"} of who answers. `runs`: how shipped code runs there: "sandbox", "unsafe", "browser" or "" (not at
-        all)."""
+        """{"node", "uuid", "version", "store", "shared", "durability", "isolation", "largest_batch", "position",
+        "runs", "principal"} of who answers. `shared`: whether other nodes may serve the same store. `runs`: how shipped
+        code runs there: "sandbox", "unsafe", "browser" or "" (not at all)."""
         ...
 
     @operation("cluster")

@@ -110,9 +110,9 @@ class SyncClient(SyncSession):
         return self._wait(lambda client: client.whoami())
 
     def hello(self) -> NodeInfo:
-        """{"node", "uuid", "version", "store", "durability", "isolation", "largest_batch", "position", "runs",
-        "principal"} of who answers. `runs`: how shipped code runs there: "sandbox", "unsafe", "browser" or "" (not at
-        all)."""
+        """{"node", "uuid", "version", "store", "shared", "durability", "isolation", "largest_batch", "position",
+        "runs", "principal"} of who answers. `shared`: whether other nodes may serve the same store. `runs`: how shipped
+        code runs there: "sandbox", "unsafe", "browser" or "" (not at all)."""
         return self._wait(lambda client: client.hello())
 
     def nodes(self) -> MemberRows:
