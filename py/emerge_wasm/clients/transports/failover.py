@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...errors import EmergeError, Unavailable
 from ...operations import Transport, Values, Wire, find_operation
@@ -74,7 +74,7 @@ class FailoverTransport:
         """The addresses of all nodes known: those given, then those learned."""
         return list(dict.fromkeys([*self._given, *self._learned]))
 
-    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> object:
         """Run an operation that answers once.
 
         Raises:
@@ -87,12 +87,12 @@ class FailoverTransport:
         while True:
             link = await self._connect(tried)
             try:
-                answer = await link.call(name, args, context)
+                answer: object = await link.call(name, args, context)
                 break
             except Unavailable as error:
                 self._check(name, error)
                 tried.add(link.endpoint)
-        if name == "begin":
+        if name == "begin" and isinstance(answer, dict):
             self._homes[str(answer["transaction"])] = link.endpoint
         return answer
 
