@@ -27,7 +27,7 @@ def pair(backends: Started) -> Iterator[tuple[Server, Server]]:
     with ExitStack() as stack:
         one = start_server("node", "start", "--name", "one", "--port", "0", "--store", store)
         stack.callback(one.stop)
-        other = start_server("node", "start", "--name", "other", "--port", "0", "--store", store, "--join", one.host)
+        other = start_server("node", "start", "--name", "other", "--port", "0", "--store", store)
         stack.callback(other.stop)
         yield one, other
 

@@ -53,7 +53,10 @@ def show_error(error: EmergeError, *, as_json: bool) -> None:
 
 @click.group(cls=EmergeGroup, context_settings={"help_option_names": ["--help"]})
 @click.option(
-    "-h", "--host", metavar="HOST:PORT", help="The node to talk to (else EMERGE_HOST, emerge.ini, 127.0.0.1:5558)."
+    "-h",
+    "--host",
+    metavar="HOST:PORT",
+    help="The node to talk to, or several: a,b (else EMERGE_HOST, emerge.ini, 127.0.0.1:5558).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 @click.option("--debug", is_flag=True, help="Show Python tracebacks of errors.")

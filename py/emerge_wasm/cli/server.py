@@ -128,7 +128,7 @@ async def start_rest(stack: AsyncExitStack, node: Node, port: int) -> str:
 async def start_relay(
     stack: AsyncExitStack,
     *,
-    node: str,
+    nodes: tuple[str, ...],
     folder: Path,
     dist: Path | None,
     host: str,
@@ -141,7 +141,7 @@ async def start_relay(
     except ImportError as error:
         raise _missing(error, "relay") from None
     settings = RelaySettings(
-        data=folder, dist=dist, nodes=(node,), host=host, port=port, token=program_token(folder), origins=origins
+        data=folder, dist=dist, nodes=nodes, host=host, port=port, token=program_token(folder), origins=origins
     )
     return await stack.enter_async_context(RelayServer(settings))
 
@@ -260,13 +260,13 @@ def relay() -> None:
 )
 @pass_session
 def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path, origins: tuple[str, ...]) -> None:
-    """Start a relay to the node that --host names; Ctrl-C stops it."""
+    """Start a relay to the nodes that --host names; Ctrl-C stops it."""
     from ..clients.transports.address import find_endpoint
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
         endpoint = find_endpoint(session.host)
         server = await start_relay(
-            stack, node=endpoint, folder=folder, dist=dist, host=bind, port=port, origins=origins
+            stack, nodes=tuple(endpoint.split(",")), folder=folder, dist=dist, host=bind, port=port, origins=origins
         )
         return {"node": endpoint, "url": server.url, "page": server.invite(), "token": program_token(folder)}
 
@@ -308,7 +308,9 @@ def up(
         started = await start_node(
             stack, name=default_name(), bind=bind, store=store, runner=runner, run_timeout=run_timeout
         )
-        server = await start_relay(stack, node=started.endpoint, folder=folder, dist=dist, host="127.0.0.1", port=port)
+        server = await start_relay(
+            stack, nodes=(started.endpoint,), folder=folder, dist=dist, host="127.0.0.1", port=port
+        )
         page = server.invite()
         if not no_open:
             webbrowser.open(page)

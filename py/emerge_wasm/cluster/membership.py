@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from secrets import token_bytes
 from typing import NamedTuple
@@ -48,11 +48,13 @@ LOST_SECONDS = 600.0
 
 
 class Times(NamedTuple):
-    """In seconds: the time between announcements, of silence until a node is gone, and for answers to a question."""
+    """In seconds: the time between announcements, of silence until a node is gone, and for answers to a question; and
+    between renewals of a node's lease in a store that several share (each is a commit, which some engines keep)."""
 
     period: float = 1.0
     silence: float = 3.5
     patience: float = 0.5
+    roster: float = 3.0
 
 
 TIMES = Times()
@@ -86,6 +88,7 @@ class Cluster:
         self._others: list[Identity] = []  # one for each other filesystem
         self._lost: dict[str, tuple[Identity, float]] = {}
         self._joined: dict[str, str] = {}  # endpoint of `join` -> uuid found there
+        self._found: dict[str, str] = {}  # endpoint of a node that the store names -> its uuid
         self._links: dict[str, ZeroMQTransport] = {}
         self._questions: dict[bytes, HolderQuery] = {}
         self._callbacks: list[MemberChange] = []
@@ -166,6 +169,12 @@ class Cluster:
             found = self._links[identity.rpc] = ZeroMQTransport(identity.rpc, patience=1.0)
         return found
 
+    def meet(self, found: Mapping[str, str]) -> None:
+        """Join these nodes, {endpoint: uuid}, which the store names, in place of those that it named before."""
+        self._found = dict(found)
+        if self._tasks and not any(task.get_name() == "join" for task in self._tasks):
+            self._spawn(self._join_all(), "join")
+
     def suspect(self, identity: Identity) -> None:
         """Take a node that refuses connections for gone, until it is heard again."""
         self._forget(identity.uuid, "gone")
@@ -229,6 +238,7 @@ class Cluster:
     async def _join_all(self) -> None:
         here = {identity.uuid for identity in self._members}
         wanted = [endpoint for endpoint in self._join if self._joined.get(endpoint) not in here]
+        wanted += [endpoint for endpoint, uuid in self._found.items() if uuid not in here]
         wanted += [identity.rpc for identity, _ in self._lost.values()]
         await asyncio.gather(*(self._join_one(endpoint) for endpoint in dict.fromkeys(wanted)))
 
@@ -242,6 +252,8 @@ class Cluster:
                     answer = await self._introduce(transport)
             if not self._may_meet(found := read_identity(answer["self"])):
                 return  # it has not entered this node's cluster yet
+            if self._found.get(endpoint, found.uuid) != found.uuid:
+                return  # the node that the store names is gone, and something else listens there
             self._joined[endpoint] = found.uuid
             self._meet(found)
             self._hear_of(map(read_identity, answer["peers"][:PEERS_LIMIT]))

@@ -109,16 +109,16 @@ class Lease:
         owner, beat = await self._store.get([self._owner, self._beat])
         return _read(self.name, owner, beat)
 
-    async def take(self, *, at_once: bool = False) -> bool:
+    async def take(self, dead: LeaseRecord | None = None) -> bool:
         """Take the lease if it is free or its holder is silent; whether it is held now.
 
-        `at_once` takes it from a holder that is known to be dead.
+        It is taken at once from a holder that is known to be dead, as its lease was read.
         """
         held = await self.read()
         if held.holder == self.holder:  # a commit of which nobody could tell that it was made
             self._row = held.rows[0]
             return True
-        if held.holder and not at_once and not self._patience.is_over(held):
+        if held.holder and held != dead and not self._patience.is_over(held):
             return False
         batch = _expect(held)
         row = _pack(self.holder, held.epoch + 1, self._data)

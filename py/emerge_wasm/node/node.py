@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import Self
 
 from ..cluster.membership import TIMES, Cluster, Times
+from ..cluster.roster import Roster
 from ..filesystem import Filesystem
+from ..filesystem.indexes.definitions import read_catalogue
 from ..operations import Context
 from ..wire.event import HEARTBEAT_SECONDS
 from .router import Router
@@ -39,6 +41,7 @@ class Node:
         self.filesystem = filesystem
         join = list(join)
         self.cluster = Cluster(filesystem.node, filesystem.uuid, join=join, pub=pub, times=times)
+        self.roster = self._make_roster(times.roster)
         self.volumes = Volumes(filesystem, self.cluster, tuple(mount), joins=bool(join))
         router = Router(filesystem, self.cluster, self.volumes)
         self.dispatch = router.dispatch
@@ -58,19 +61,23 @@ class Node:
         """Serve, and join the cluster.
 
         Raises:
-            Invalid: the port is taken or may not be bound.
+            Invalid: the port is taken or may not be bound; or a node of this name serves the same store.
         """
         await self.volumes.load()
         await self.server.start()
         try:
+            if self.roster is not None:
+                await self.roster.enter(self.server.endpoint)
             await self.cluster.start(self.server.endpoint)
         except BaseException:
-            await self.server.stop()
+            await self.stop()
             raise
         return self
 
     async def stop(self) -> None:
         """Say goodbye, end what is under way, and close the sockets; a second call does nothing."""
+        if self.roster is not None:
+            await self.roster.leave()
         await self.cluster.stop()
         await self.server.stop()
 
@@ -79,3 +86,10 @@ class Node:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    def _make_roster(self, period: float) -> Roster | None:
+        """Make the list of nodes in the store, where several may open it."""
+        core, own = self.filesystem.core, self.cluster.identity
+        if not core.store.capabilities.many_writers:
+            return None
+        return Roster(core.store, own.node, own.uuid, self.cluster.meet, lambda: read_catalogue(core), period)

@@ -50,10 +50,8 @@ def in_registry(path: str) -> bool:
 
 def mentions_uuid(args: Arguments) -> bool:
     """Tell whether an operation's arguments name an object by its uuid: `/registry/<uuid>`."""
-    paths = (getattr(args, name) for name in PATHS.intersection(args._fields))
-    return any(
-        isinstance(path, str) and path.startswith(f"/{REGISTRY}/") and len(path) > len(REGISTRY) + 2 for path in paths
-    )
+    inside = f"/{REGISTRY}/"
+    return any(str(getattr(args, name)).rstrip("/").startswith(inside) for name in PATHS.intersection(args._fields))
 
 
 async def held(filesystem: Filesystem, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:

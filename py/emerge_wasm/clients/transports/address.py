@@ -25,12 +25,24 @@ def find_address(host: str | None = None) -> str:
 
 
 def find_endpoint(host: str | None = None) -> str:
-    """Return the node's ZeroMQ endpoint: from `host`, EMERGE_HOST, ./emerge.ini or the user's config directory."""
+    """Return the node's ZeroMQ endpoint: from `host`, EMERGE_HOST, ./emerge.ini or the user's config directory.
+
+    Where several nodes are named, with commas between them, so are their endpoints.
+    """
     if host:
-        return endpoint_of(host)
+        return endpoints_of(host)
     if host := os.environ.get("EMERGE_HOST"):
-        return endpoint_of(host, "EMERGE_HOST")
+        return endpoints_of(host, "EMERGE_HOST")
     return _read_endpoint() or endpoint_of(DEFAULT_HOST)
+
+
+def endpoints_of(hosts: str, source: str = "") -> str:
+    """Return the endpoints for one address or several, with commas between them.
+
+    Raises:
+        Invalid: one is no address; the error names it and its source.
+    """
+    return ",".join(endpoint_of(host.strip(), source) for host in hosts.split(","))
 
 
 def endpoint_of(host: str, source: str = "") -> str:
@@ -62,17 +74,19 @@ def _read_endpoint() -> str | None:
         try:
             parser.read(path, encoding="utf-8")
             host = parser.get("emerge", "host", fallback=None)
+            port = parser.get("emerge", "port", fallback="")
         except (configparser.Error, UnicodeDecodeError, OSError) as error:
             raise Invalid(f"{path} cannot be read: {error}", path=str(path), remedy="run emerge init --force") from None
         if host is not None:
-            return endpoint_of(host, str(path))
+            named = [f"{each}:{port}" if port and ":" not in each else each for each in host.split(",")]
+            return endpoints_of(",".join(named), str(path))
     return None
 
 
 def write_settings(path: Path, host: str) -> None:
-    """Write an emerge.ini that names a node."""
+    """Write an emerge.ini that names a node, or several."""
     path.parent.mkdir(parents=True, exist_ok=True)
     parser = configparser.ConfigParser()
-    parser["emerge"] = {"host": endpoint_of(host).removeprefix("tcp://")}
+    parser["emerge"] = {"host": endpoints_of(host).replace("tcp://", "")}
     with path.open("w", encoding="utf-8") as file:
         parser.write(file)

@@ -23,6 +23,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def host_of(address: str) -> str:
+    """Return the host of `tcp://host:port`."""
+    return address.partition("?")[0].removeprefix("tcp://").rpartition(":")[0].strip("[]")
+
+
 def check_endpoint(endpoint: str) -> str:
     """Return the endpoint in the form that ZeroMQ binds.
 

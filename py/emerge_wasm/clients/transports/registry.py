@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from ...errors import Invalid, Unavailable
 from ...operations import Transport
@@ -31,11 +31,13 @@ TRANSPORTS: dict[str, TransportEntry] = {"tcp": NODE, "ws": RELAY, "wss": RELAY,
 
 
 def open_transport(address: str, token: str | None = None) -> Transport:
-    """Make the transport that an address names by its scheme.
+    """Make the transport that an address names by its scheme; of several nodes' addresses, one that fails over.
 
     Raises:
         Invalid: no transport has that scheme, or it takes no token.
     """
+    if "," in address:
+        return _open_failover(address.split(","), token)
     entry = TRANSPORTS.get(address.partition("://")[0].lower())
     if entry is None:
         examples = ", ".join(dict.fromkeys(each.example for each in TRANSPORTS.values()))
@@ -50,3 +52,14 @@ def open_transport(address: str, token: str | None = None) -> Transport:
 def missing_package(error: ImportError, extra: str) -> Unavailable:
     """Return the error for a missing package that a transport needs and that `extra` installs."""
     return Unavailable(f"the package {error.name} is not installed", remedy=f"pip install 'emerge-wasm[{extra}]'")
+
+
+def _open_failover(addresses: list[str], token: str | None) -> Transport:
+    from .failover import FailoverTransport, NodeLink
+
+    for address in addresses:
+        if not address.startswith("tcp://"):
+            raise Invalid(
+                f"{address!r} is not the address of a node", remedy="list nodes, tcp://one:5558,tcp://two:5558"
+            )
+    return FailoverTransport(addresses, lambda each: cast(NodeLink, open_transport(each, token)))

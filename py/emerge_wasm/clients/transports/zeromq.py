@@ -19,6 +19,7 @@ from ...wire.call import Calls
 from ...wire.client import ClientProtocol
 from ...wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
 from ..fork import leave_behind, renew_in_child
+from .failover import Unsent
 from .registry import missing_package
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ class ZeroMQTransport:
                 Unavailable(
                     f"the node at {self.endpoint} went away while this was under way",
                     remedy="it is unknown whether a change was made: look before you repeat it",
+                    unknown=True,
                 )
             )
 
@@ -255,4 +257,4 @@ class ZeroMQTransport:
                 future.set_result(None) if error is None else future.set_exception(error)
 
     def _unanswered(self) -> Unavailable:
-        return Unavailable(f"no node answers at {self.endpoint}", remedy="start one with `emerge node start`")
+        return Unsent(f"no node answers at {self.endpoint}", remedy="start one with `emerge node start`")
