@@ -70,7 +70,7 @@ async def test_nodes_say_what_they_can_run(nodes: dict[str, Node]) -> None:
     said = {name: await node.dispatch("hello", [], OPERATOR) for name, node in nodes.items()}  # type: ignore[misc]
     assert {each["python"] for each in said.values()} == {platform.python_version()}
     assert said["b"]["packages"]["shapely"] == shapely.__version__
-    assert set(said["a"]["packages"]) == {"emerge_wasm", "msgpack"} and said["c"]["packages"] == {}
+    assert set(said["a"]["packages"]) == {"emerge", "emerge_wasm", "msgpack"} and said["c"]["packages"] == {}
 
 
 async def test_runs_where_the_package_is_and_is_stored_by_its_holder(holder: Client, nodes: dict[str, Node]) -> None:

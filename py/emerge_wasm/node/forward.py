@@ -6,7 +6,6 @@ twice. Which node holds a path is found in `locate`; what an operation means is 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
@@ -68,13 +67,6 @@ class Forwarder:
             if instead is None or (name not in PARTS and find_operation(name).changes):
                 raise _out_of_reach(to, args, error) from None
         return await self.ask(instead, name, args, context, owned=owned)
-
-    async def ask_each(
-        self, holders: Sequence[Holder], name: str, args: Sequence[object], context: Context
-    ) -> list[tuple[Holder, Any]]:
-        """Run an operation on all of these at once; what each answers or raises."""
-        asked = (self.ask(holder, name, args, context) for holder in holders)
-        return list(zip(holders, await asyncio.gather(*asked, return_exceptions=True), strict=True))
 
     async def stream(
         self, holder: Holder, name: str, args: Sequence[object], context: Context

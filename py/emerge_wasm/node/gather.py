@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 from ..operations import Arguments, Context
 from .locate import Locator, VolumePart, is_hidden
 
+Answered = tuple[VolumePart, Any]
+"""A part and what it answered, or raised."""
+
 
 class Gathered(NamedTuple):
     """What each part answered, the top's first, and the names of the nodes that are away."""
 
-    answers: list[tuple[VolumePart, Any]]
+    answers: list[Answered]
     missing: list[str]
 
 
@@ -52,9 +55,11 @@ async def gather_parts(
     return sort_out(locator, parts, await asyncio.gather(*asked, return_exceptions=True), begun=begun)
 
 
-def sort_out(locator: Locator, parts: Sequence[VolumePart], answers: Sequence[Any], *, begun: bool = False) -> Gathered:
+def sort_out(
+    locator: Locator, parts: Sequence[VolumePart], answers: Sequence[object], *, begun: bool = False
+) -> Gathered:
     """Tell answers from errors: see `gather`."""
-    found: list[tuple[VolumePart, Any]] = []
+    found: list[Answered] = []
     missing: list[str] = []
     for part, answer in zip(parts, answers, strict=True):
         if not isinstance(answer, BaseException):

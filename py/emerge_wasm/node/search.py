@@ -30,7 +30,7 @@ from ..results import (
     SearchPage,
 )
 from .calls import CALLS
-from .gather import Gathered, gather, gather_parts, sort_out
+from .gather import Answered, Gathered, gather, gather_parts, sort_out
 from .join import (
     JOINT,
     SortKey,
@@ -45,7 +45,7 @@ from .join import (
     sum_scanned,
     write_joint,
 )
-from .locate import Locator, VolumePart, at, is_hidden
+from .locate import Locator, at, is_hidden
 
 PAGED = frozenset({"search", "searchtext"})
 """The operations whose cursor may name several nodes."""
@@ -200,12 +200,12 @@ class SearchRoutes:
             answers = (await gather(self._locator, args.path, "index", args, context)).answers
         return join_indexes([(self._locator.name(part), rows) for part, rows in answers])
 
-    async def _define(self, args: Arguments, context: Context) -> list[tuple[VolumePart, Any]]:
+    async def _define(self, args: Arguments, context: Context) -> list[Answered]:
         """Define an index on one part after the other, or drop it, unless an owner is away."""
         parts = self._locator.parts(args.path)
         for part in parts:
             self._locator.serving(part.filesystem, part.path)
-        answers: list[tuple[VolumePart, Any]] = []
+        answers: list[Answered] = []
         absent: EmergeError | None = None
         for part in parts:
             try:

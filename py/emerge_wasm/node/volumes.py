@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar
 from uuid import uuid4
 
 from ..clients.transports.zeromq import ZeroMQTransport
@@ -34,6 +34,9 @@ INTERNAL = Context(superuser=True, via="cluster", umask=0o022)
 """For what nodes make themselves: the directories above a volume, open to all."""
 
 ATTEMPTS = 10
+
+TableStep = Callable[..., Awaitable[object]]
+"""A step of changing the table or what it says, by the arguments of its call."""
 
 
 class Volumes:
@@ -80,7 +83,9 @@ class Volumes:
     @property
     def pending(self) -> bool:
         """Whether this node is to enter a cluster first: what is stored before might collide with what is there."""
-        return self._joins and self.table is None
+        if not self._joins or self.table is not None:
+            return False
+        return all(peer.filesystem != self.own for peer in self.cluster.peers())
 
     @property
     def is_registry(self) -> bool:
@@ -148,13 +153,15 @@ class Volumes:
 
     async def _names(self, path: str) -> list[str]:
         page = await self._call("list", [path, "", 1000])
+        assert isinstance(page, dict)
         return [entry["name"] for entry in page["entries"]]
 
     async def _move(self, source: str, target: str) -> None:
         await self._call("mv", [source, target])
 
-    async def _call(self, name: str, args: Sequence[object], context: Context = INTERNAL) -> Any:
-        answer: Any = self.filesystem.dispatch(name, args, context)
+    async def _call(self, name: str, args: Sequence[object], context: Context = INTERNAL) -> object:
+        answer = self.filesystem.dispatch(name, args, context)
+        assert isinstance(answer, Awaitable)
         return await answer
 
     # --- volumes, at the registry
@@ -287,7 +294,7 @@ class Volumes:
         _check_node(context)
         if not self.is_registry:
             table = self._table()
-            return dict(await self._ask_registry(table, name, list(args)))
+            return await self._ask_registry(table, name, list(args))
         return (await self._admit(_member_of(call.identity), [str(path) for path in call.paths])).to_wire()
 
     async def _admit(self, member: Member, paths: Sequence[str]) -> MountTable:
@@ -352,8 +359,9 @@ class Volumes:
         await self.change(name, call.path)
         return self._table().to_wire()
 
-    async def _ask_registry(self, table: MountTable, name: str, args: list[object]) -> Any:
-        return await self.cluster.link(self.serving(table.registry)).call(name, args)
+    async def _ask_registry(self, table: MountTable, name: str, args: list[object]) -> Wire:
+        answer: Wire = await self.cluster.link(self.serving(table.registry)).call(name, args)
+        return answer
 
     async def _on_prepare(self, name: str, args: Values, context: Context) -> None:
         call = CALLS[name].bind(args)
@@ -377,9 +385,9 @@ class Volumes:
         core = self.filesystem.core
         await (close_directory(core, INTERNAL, path) if close else open_directory(core, path))
 
-    _inner: ClassVar[dict[str, Callable[..., Any]]] = {"_cluster_prepare": _prepare, "_cluster_close": _close}
+    _inner: ClassVar[dict[str, TableStep]] = {"_cluster_prepare": _prepare, "_cluster_close": _close}
 
-    _changes: ClassVar[dict[str, Callable[..., Any]]] = {"_cluster_mount": mount, "_cluster_unmount": unmount}
+    _changes: ClassVar[dict[str, TableStep]] = {"_cluster_mount": mount, "_cluster_unmount": unmount}
 
     # --- keeping up
     def heard(self, member: Identity, version: int) -> None:
