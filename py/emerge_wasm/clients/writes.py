@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..codec import bundles_in, encode, pack_state
 from ..errors import Invalid, LimitExceeded
 from ..objects import DEFAULT_PERMS, EmergeDirectory, EmergeObject, Pointer, object_path
-from ..operations import Transport, Values, Wire
+from ..operations import Transport, Values, Wire, find_operation
 from ..results import PointerRow
 from .class_loader import (
     PLAIN_CLASSES,
@@ -22,6 +22,7 @@ from .class_loader import (
 )
 from .operations import AsOf, moment_text
 from .reads import Listing
+from .skew import without_defaults
 
 
 class PackedObject(NamedTuple):
@@ -40,6 +41,8 @@ class PackedObject(NamedTuple):
     def arguments(self, bundles: Bundles | None = None) -> Values:
         return [*self[:-2], bundles, *self[-2:]]
 
+
+_STORE = find_operation("store")
 
 BATCH = 1000
 BATCH_BYTES = 4 << 20  # states in one batch, which must fit into any transport's message
@@ -115,7 +118,7 @@ class WriteOperations(ClassLoader):
     async def _store_batch(
         self, batch: list[EmergeObject], rows: list[PackedObject], bundles: Bundles
     ) -> list[Pointer]:
-        lists = [row.arguments() for row in rows]
+        lists = [without_defaults(_STORE, row.arguments()) for row in rows]
         try:
             stored = await self._send(lambda fresh: self.remote.storeall(lists, fresh), bundles)
         except LimitExceeded as error:  # a store of smaller commits
