@@ -122,6 +122,13 @@ class Later(EmergeFile):
     n: int = 1
 
 
+def changed(fs: SyncClient, d: str) -> EmergeFile:
+    obj: EmergeFile = fs.getobject(f"{d}/a")
+    obj.data = {"n": 1, "more": 2}
+    fs.store(obj)
+    return obj
+
+
 SERVED: dict[str, Callable[[SyncClient, str], Any]] = {
     "store": lambda fs, d: fs.store(EmergeFile(name="a", path=d, data={"n": 1})).version,
     "getobject": lambda fs, d: fs.getobject(f"{d}/a").data,
@@ -135,6 +142,7 @@ SERVED: dict[str, Callable[[SyncClient, str], Any]] = {
     "restore": lambda fs, d: fs.restore(f"{d}/a", 1).version,
     "cp": lambda fs, d: fs.cp(f"{d}/a", f"{d}/b").full_path,
     "chmod": lambda fs, d: fs.chmod(f"{d}/b", "750").perms,
+    "store again": lambda fs, d: changed(fs, d).version,
     "rm": lambda fs, d: fs.rm(f"{d}/b"),
     "storeall": lambda fs, d: len(fs.storeall(EmergeFile(name=str(n), path=d) for n in range(3))),
     "transaction": lambda fs, d: bool(fs.begin()["transaction"]),
@@ -151,8 +159,28 @@ def test_a_node_of_an_earlier_release(earlier: Server, how: str) -> None:
         warnings.filterwarnings("ignore", "this node is of an older release")
         served = {name: ask(fs, f"/{how}") for name, ask in SERVED.items()}
         assert (served["store"], served["search"], served["restore"], served["storeall"]) == (1, ["a"], 3, 3)
+        assert served["store again"] == 4
         for ask, what in UNKNOWN.values():
             with pytest.raises(Invalid) as refused:
                 ask(fs, f"/{how}")
             assert refused.value.message == f"node old runs emerge 0.1.0, which does not know {what}"
         assert fs.cat(f"/{how}/a.data.n") == 1
+
+
+def test_a_node_joins_one_of_an_earlier_release(earlier: Server) -> None:
+    args = ("node", "start", "--port", "0", "--store", "memory:", "--name", "new", "--join", earlier.found["node"])
+    joined = start_server(*args)
+    try:
+        with connect(earlier.host) as old, connect(joined.host) as new, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "this node is of an older release")
+            old.store(EmergeFile(name="a", path="/of-old", data=1))
+            new.store(EmergeFile(name="a", path="/of-new", data=2))
+            for asked, there, value in ((new, "/of-old", 1), (old, "/of-new", 2)):
+                assert sorted(each["node"] for each in asked.nodes()) == ["new", "old"]
+                assert (asked.cat(f"{there}/a.data"), asked.getobject(f"{there}/a").data) == (value, value)
+                assert {each.full_path for each in asked.tree("/")} >= {"/of-old/a", "/of-new/a"}
+                assert asked.update(f"{there}/a", data=value).version == 2
+            with pytest.raises(Invalid, match=r"^node old does not know code"):
+                new.code("/of-old/a", bundle=True)
+    finally:
+        assert joined.stop() == 0

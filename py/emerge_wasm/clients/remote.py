@@ -15,7 +15,7 @@ from ..errors import Invalid
 from ..operations import TABLE, Operation, Operations, Transport, Wire
 from ..paths import split_path, split_properties
 from .fork import renew_in_child
-from .skew import explained, without_clock, without_defaults
+from .skew import explained, without_clock
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Remote:
             raise await explained(error, row, args, self._transport) from None
 
     async def _ask(self, row: Operation, args: tuple[object, ...]) -> object:
-        sent = without_defaults(row, args)
+        sent = row.without_defaults(args)
         try:
             return await self._transport.call(row.name, sent, self._context or None)
         except Invalid as error:
@@ -71,7 +71,7 @@ class Remote:
         return await self._transport.call(row.name, sent, context or None)
 
     async def _stream(self, row: Operation, args: tuple[object, ...]) -> AsyncGenerator[object, None]:
-        items = self._transport.stream(row.name, without_defaults(row, args), self._context or None)
+        items = self._transport.stream(row.name, row.without_defaults(args), self._context or None)
         try:
             async for item in items:
                 yield native(item) if row.name in _VALUES else item

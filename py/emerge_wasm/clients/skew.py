@@ -18,25 +18,17 @@ _CLOCK = "clock"
 _NO_CLOCK = f"a call's context cannot have '{_CLOCK}'"
 
 
-def without_defaults(row: Operation, args: Sequence[object]) -> list[object]:
-    """Leave out the last arguments that are the defaults: a release that does not know them means the same."""
-    kept = list(args)
-    if len(kept) <= len(row.parameters):
-        while len(kept) > row.required and _same(kept[-1], row.defaults[len(kept) - row.required - 1]):
-            kept.pop()
-    return kept
-
-
-def _same(value: object, default: object) -> bool:
-    return type(value) is type(default) and value == default
-
-
 def without_clock(context: Wire, error: Invalid) -> Wire | None:
     """The context for another try, where a node knows no caller's clock; None when that was not the error."""
     if _CLOCK not in context or not error.message.startswith(_NO_CLOCK):
         return None
     warnings.warn("this node is of an older release: searches there go by its own time and zone", stacklevel=4)
     return {name: value for name, value in context.items() if name != _CLOCK}
+
+
+def is_of_earlier_release(error: Invalid, node: str) -> bool:
+    """Tell whether an explained error says that this very node knows no identities in `store`."""
+    return error.details.get("operation") == "store" and error.details.get("node") == node != ""
 
 
 async def explained(error: Invalid, row: Operation, args: Sequence[object], transport: Transport) -> Invalid:
@@ -46,19 +38,36 @@ async def explained(error: Invalid, row: Operation, args: Sequence[object], tran
         return error
     try:
         row.bind(args)  # what is wrong here too is no matter of releases
-        node = await transport.call("hello", [])
-        who = f"node {node['node']} runs emerge {node['version']}, which"
     except Invalid:
         return error
-    except (EmergeError, KeyError, TypeError):
-        who = "this node"
+    node = release = ""
+    try:
+        here = await transport.call("hello", [])
+        node, release = here["node"], here["version"]
+        holder = await _holder(row, args, transport)
+        if holder not in ("", node):  # it was asked on, and who refused is the node that has the object
+            node, release = holder, ""
+    except (EmergeError, LookupError, TypeError):
+        pass
+    who = f"node {node}" if node else "this node"
     return Invalid(
-        f"{who} does not know {unknown}",
+        (f"{who} runs emerge {release}, which" if release else who) + f" does not know {unknown}",
         path=error.path,
         remedy="update it, or do without",
         operation=row.name,
+        node=node,
         answered=error.message,
     )
+
+
+async def _holder(row: Operation, args: Sequence[object], transport: Transport) -> str:
+    """The node that has the object that a call is about, "" where that cannot be told."""
+    named = {p.name: value for p, value in zip(row.parameters, args, strict=False)}
+    path = named.get("path", named.get("source"))
+    if not isinstance(path, str) or row.name == "whohas":
+        return ""
+    found = await transport.call("whohas", [[path]])
+    return str(found["paths"].get(path, ""))
 
 
 def _unknown(error: Invalid, row: Operation, args: Sequence[object]) -> str | None:

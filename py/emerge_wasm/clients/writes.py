@@ -22,7 +22,7 @@ from .class_loader import (
 )
 from .operations import AsOf, moment_text
 from .reads import Listing
-from .skew import without_defaults
+from .skew import is_of_earlier_release
 
 
 class PackedObject(NamedTuple):
@@ -69,7 +69,13 @@ class WriteOperations(ClassLoader):
             return await self._store_directory(obj)
         bundles: Bundles = {}
         packed = _pack(obj, bundles)
-        row = await self._send(lambda fresh: self.remote.store(*packed.arguments(fresh)), bundles)
+        try:
+            row = await self._send(lambda fresh: self.remote.store(*packed.arguments(fresh)), bundles)
+        except Invalid as error:
+            if not packed.uuid or not is_of_earlier_release(error, obj.node):
+                raise
+            known = packed._replace(uuid="", node="")  # where it was read: the version says enough
+            row = await self._send(lambda fresh: self.remote.store(*known.arguments(fresh)), bundles)
         return await self._stored(obj, row)
 
     async def _store_directory(self, obj: EmergeDirectory) -> Pointer:
@@ -118,7 +124,7 @@ class WriteOperations(ClassLoader):
     async def _store_batch(
         self, batch: list[EmergeObject], rows: list[PackedObject], bundles: Bundles
     ) -> list[Pointer]:
-        lists = [without_defaults(_STORE, row.arguments()) for row in rows]
+        lists = [_STORE.without_defaults(row.arguments()) for row in rows]
         try:
             stored = await self._send(lambda fresh: self.remote.storeall(lists, fresh), bundles)
         except LimitExceeded as error:  # a store of smaller commits
