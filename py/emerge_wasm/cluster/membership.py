@@ -301,7 +301,9 @@ class Cluster:
             self._heard(identity, int(message.get("table", 0)))
 
     def _on_leaving(self, message: Wire) -> None:
-        self._forget(str(message["uuid"]), "left")
+        uuid = str(message["uuid"])
+        self._found = {endpoint: known for endpoint, known in self._found.items() if known != uuid}
+        self._forget(uuid, "left")
 
     def _on_whohas(self, message: Wire) -> None:
         paths, uuids = read_texts(message["paths"], ASK_LIMIT), read_texts(message["uuids"], ASK_LIMIT)
