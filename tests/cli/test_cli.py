@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -121,13 +122,24 @@ def test_a_node_keeps_its_data_and_stops_cleanly(tmp_path: Path) -> None:
 
 def test_two_nodes_are_a_cluster(tmp_path: Path) -> None:
     first = start_server("node", "start", "--port", "0", "--name", "a", "--store", "memory:")
+    command = [sys.executable, "-m", "emerge_wasm.cli", "-h"]
+    subprocess.run([*command, first.host, "cluster", "found"], check=True, timeout=60)
     joins = ["--join", first.found["node"]]
     second = start_server("node", "start", "--port", "0", "--name", "b", "--store", "memory:", *joins)
-    command = [sys.executable, "-m", "emerge_wasm.cli", "-h"]
-    subprocess.run([*command, second.host, "mkdir", "/on/b"], check=True, timeout=60)
-    done = subprocess.run([*command, first.host, "ls", "-l", "/on"], capture_output=True, text=True, timeout=60)
+    run = partial(subprocess.run, capture_output=True, text=True, timeout=60)
+    deadline = time.monotonic() + 20
+    while run([*command, first.host, "mount", "/on", "--on", "b"]).returncode and time.monotonic() < deadline:
+        time.sleep(0.1)
+    run([*command, second.host, "mkdir", "/on/b"], check=True)
+    done = run([*command, first.host, "ls", "-l", "/on"])
     assert done.returncode == 0 and " b " in done.stdout, done.stderr
-    assert second.stop() == 0 and first.stop() == 0
+    assert run([*command, second.host, "volumes"]).stdout.split() == ["/", "a", "/on", "b"]
+    assert second.stop() == 0
+    done = run([*command, first.host, "ls", "/"])
+    assert (done.stdout, done.stderr) == ("on/\n", "warning: node b is away: what it holds is left out\n")
+    done = run([*command, first.host, "mkdir", "/on/c"])
+    assert done.returncode == 7 and "/on/c is on node b, which is away" in done.stderr
+    assert first.stop() == 0
 
 
 @pytest.mark.parametrize("server", ["node", "relay"])

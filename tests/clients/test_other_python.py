@@ -55,7 +55,7 @@ def test_a_newer_client_and_an_older_node(place: Server, version: str) -> None:
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert rows.pop("older") == 7
-    assert rows.pop("search").startswith("this expression cannot be used: Python 3.12 is needed for an f-string")
+    assert rows.pop("search") == ""  # its quotes are written as older Pythons read them
     assert rows.pop("Plain") == {"here": 7, "there": 7, "warned": []}
     for name, row in rows.items():
         culprit = "Line" if name == "Holder" else name

@@ -124,7 +124,7 @@ class Cluster:
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
-    def serve(self, register: Register, held: Held, enter: Enter, heard: Heard) -> None:
+    def serve(self, register: Register, held: Held, enter: Enter | None = None, heard: Heard | None = None) -> None:
         """Answer the calls and questions of other nodes, by `held`. Call it before the server starts."""
         self._held, self._enter, self._heard = held, enter, heard
         register("_cluster_join", self._on_join)

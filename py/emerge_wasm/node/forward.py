@@ -130,7 +130,8 @@ class Forwarder:
 
     def _forwarded(self, name: str, args: Sequence[object], context: Context, owned: bool = True) -> list[object]:
         table = self._volumes.table if owned else None
-        named: list[object] = [name, list(args), write_context(context)]  # named tuples stay on this side
+        sent = list(args) if name in PARTS else find_operation(name).without_defaults(args)  # older nodes know fewer
+        named: list[object] = [name, list(sent), write_context(context)]  # named tuples stay on this side
         return named if table is None else [*named, table.version]
 
     def _on_forward(self, name: str, args: Values, context: Context) -> Answer:

@@ -83,9 +83,7 @@ class Volumes:
     @property
     def pending(self) -> bool:
         """Whether this node is to enter a cluster first: what is stored before might collide with what is there."""
-        if not self._joins or self.table is not None:
-            return False
-        return all(peer.filesystem != self.own for peer in self.cluster.peers())
+        return self._joins and self.table is None
 
     @property
     def is_registry(self) -> bool:
@@ -392,6 +390,8 @@ class Volumes:
     # --- keeping up
     def heard(self, member: Identity, version: int) -> None:
         """A member announced the version of its table: ask for it, if it is newer."""
+        if member.filesystem == self.own:
+            self._joins = False  # this node shares a store with that one, and has entered with it
         if self.table is not None and version > self.table.version and not self._refreshing:
             self._refreshing = asyncio.get_running_loop().create_task(self._refresh_from(member))
 
