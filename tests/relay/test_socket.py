@@ -324,7 +324,7 @@ async def member(service: Service, name: str, *join: str) -> tuple[RpcServer, Cl
         return [], []
 
     server = RpcServer(service.dispatch, "tcp://127.0.0.1:*", name=name)
-    cluster = Cluster(name, f"uuid-of-{name}", join=join, times=Times(period=0.1))
+    cluster = Cluster(name, "uuid-of-both", join=join, times=Times(period=0.1))
     cluster.serve(server.register, held)
     await cluster.start(await server.start())
     return server, cluster
