@@ -27,7 +27,7 @@ HANDSHAKE = 3000
 LOOK_SECONDS = 0.25
 """How often the ring and the own key are looked at, so that what a revoked key still receives ends."""
 
-Change = Literal["ring", "member lost", "key"]
+KeyChange = Literal["ring", "member lost", "key"]
 
 NAMED = 1000  # strangers that the log names, each once
 
@@ -51,8 +51,8 @@ class Authenticator:
         self._answers: DrainedSocket | None = None
         self._watch: asyncio.Task[None] | None = None
         self._shown = ""
-        self._members: set[str] = set()
-        self._callbacks: list[Callable[[Change], None]] = []
+        self._known: list[RingEntry] = []
+        self._callbacks: list[Callable[[KeyChange], None]] = []
         self._named: set[tuple[str, str]] = set()
 
     @property
@@ -70,7 +70,7 @@ class Authenticator:
         if self._context is not None:
             return
         self._shown = self.credential.pair.public
-        self._members = {entry.public for entry in self.ring.members()}
+        self._known = self.ring.entries()
         self._context = zmq.Context()
         answers: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
         answers.bind("inproc://zeromq.zap.01")
@@ -106,34 +106,32 @@ class Authenticator:
         """The ring's entry of a key as it is now; None when it is not let in."""
         return self.ring.find(key)
 
-    def on_change(self, callback: Callable[[Change], None]) -> None:
+    def on_change(self, callback: Callable[[KeyChange], None]) -> None:
         """Call it with what changed: the ring, that a member is let in no longer, or the own key."""
         self._callbacks.append(callback)
 
     async def _look(self) -> None:
-        before = self.ring.entries()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                before = self._compare(before)
+                self._compare()
             except Exception:
                 log.exception("what changed with the keys was not acted on")
 
-    def _compare(self, before: list[RingEntry]) -> list[RingEntry]:
-        now = self.ring.entries()
+    def _compare(self) -> None:
+        """Tell what has changed since the last look."""
+        before, now = self._known, self.ring.entries()
         if now != before:
-            members = {entry.public for entry in self.ring.members()}
-            lost, self._members = self._members - members, members
+            self._known = now
             self._tell("ring")
-            if lost:
+            if _members(before) - _members(now):
                 self._tell("member lost")
         shown = self.credential.pair.public
         if shown != self._shown:
             self._shown = shown
             self._tell("key")
-        return now
 
-    def _tell(self, change: Change) -> None:
+    def _tell(self, change: KeyChange) -> None:
         for callback in self._callbacks:
             callback(change)
 
@@ -152,3 +150,7 @@ class Authenticator:
         if (key, address) not in self._named and len(self._named) < NAMED:
             self._named.add((key, address))
             log.warning("%s was refused: the ring does not let its key in: %s", address, key or "it has none")
+
+
+def _members(entries: list[RingEntry]) -> set[str]:
+    return {entry.public for entry in entries if entry.role == MEMBER}

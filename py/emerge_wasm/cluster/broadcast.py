@@ -6,15 +6,17 @@ It moves messages (maps, in the codec's bytes) and does not know what they mean.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import zmq
 
 from .. import codec
+from ..clients.keys.credential import Credential
 from ..clients.transports.endpoint import bind_again, bind_socket, check_endpoint
 from ..clients.transports.zeromq import DrainedSocket
 from ..errors import EmergeError
 from ..operations import Wire
-from .authenticator import Authenticator, Change
+from .authenticator import Authenticator, KeyChange
 from .listener import Listener
 
 MESSAGE_LIMIT = 4 * 1024 * 1024
@@ -25,17 +27,22 @@ class Broadcast:
     """Send maps to all who listen, and listen to peers.
 
     `hear(message, node)` is called for each map received, with the name by which that peer is followed; `greet()` when
-    somebody new began to listen. `malformed` counts what was received and is no map. With `keys` all is encrypted, only
-    members of the ring can listen, and a peer is heard when it shows a key of the member of that name.
+    somebody new began to listen. `malformed` counts what was received and is no map. With a `credential` a peer is
+    heard when it shows a key of the member of that name; with `keys` only members of the ring can listen.
     """
 
     def __init__(
-        self, hear: Callable[[Wire, str], None], greet: Callable[[], None], keys: Authenticator | None = None
+        self,
+        hear: Callable[[Wire, str], None],
+        greet: Callable[[], None],
+        credential: Credential | None = None,
+        keys: Authenticator | None = None,
     ) -> None:
         self.malformed = 0
         self.endpoint = ""
         self._hear = hear
         self._greet = greet
+        self._credential = credential
         self._keys = keys
         self._speaker: DrainedSocket | None = None
         self._listeners: dict[str, Listener] | None = None
@@ -47,7 +54,8 @@ class Broadcast:
             if self._keys is not None:
                 self._keys.on_change(self._follow_keys)
             speaker = self._make_speaker()
-            for option, value in {zmq.XPUB_VERBOSE: 1, zmq.IPV6: int("[" in endpoint)}.items():
+            options = {zmq.XPUB_VERBOSE: 1, zmq.IPV6: int("[" in endpoint), zmq.MAXMSGSIZE: MESSAGE_LIMIT}
+            for option, value in options.items():
                 speaker.setsockopt(option, value)
             self.endpoint = bind_socket(speaker, endpoint)
             self._speaker = DrainedSocket(speaker, self._subscribed)
@@ -62,8 +70,8 @@ class Broadcast:
         """Listen to a peer of that name; one that cannot be listened to is counted as malformed."""
         if self._listeners is None or endpoint in self._listeners:
             return
-        credential = self._keys.credential if self._keys is not None else None
-        listener = Listener(endpoint, node, MESSAGE_LIMIT, lambda payload: self._receive(payload, node), credential)
+        hear = partial(self._receive, node)
+        listener = Listener(endpoint, node, MESSAGE_LIMIT, hear, self._credential)
         try:
             listener.open()
         except (zmq.ZMQError, EmergeError):
@@ -88,7 +96,7 @@ class Broadcast:
             return self._keys.socket(zmq.XPUB, members=True)
         return zmq.Context.instance().socket(zmq.XPUB)
 
-    def _follow_keys(self, change: Change) -> None:
+    def _follow_keys(self, change: KeyChange) -> None:
         """Bind anew: for a new key, and when a member is let in no longer, who would go on receiving."""
         if change != "ring" and self._keys is not None and self._speaker is not None and not self._speaker.closed:
             self._keys.show(self._speaker.socket)
@@ -99,7 +107,7 @@ class Broadcast:
         if frames[0][:1] == b"\1":
             self._greet()
 
-    def _receive(self, payload: bytes, node: str) -> None:
+    def _receive(self, node: str, payload: bytes) -> None:
         try:
             message = codec.decode(payload)
         except EmergeError:

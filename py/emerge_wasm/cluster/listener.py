@@ -21,9 +21,7 @@ log = logging.getLogger("emerge.cluster")
 AGAIN_SECONDS = 0.5
 """How long to wait when the peer showed none of its keys, or does not know ours."""
 
-_FAILED = (
-    zmq.Event.HANDSHAKE_FAILED_NO_DETAIL | zmq.Event.HANDSHAKE_FAILED_PROTOCOL | zmq.Event.HANDSHAKE_FAILED_AUTH
-)
+_FAILED = zmq.Event.HANDSHAKE_FAILED_NO_DETAIL | zmq.Event.HANDSHAKE_FAILED_PROTOCOL | zmq.Event.HANDSHAKE_FAILED_AUTH
 
 
 class Listener:
@@ -78,17 +76,21 @@ class Listener:
             socket.close(0)
             raise
         self._monitor = DrainedSocket(monitor, self._observe) if monitor is not None else None
-        self._socket = DrainedSocket(socket, lambda frames: self._receive(frames[-1]))
+        self._socket = DrainedSocket(socket, self._hear)
+
+    def _hear(self, frames: list[bytes]) -> None:
+        if self._keys.credential is None or self._keys.owner():  # else it was let in when this began, and no longer is
+            self._receive(frames[-1])
 
     def _observe(self, frames: list[bytes]) -> None:
         if int.from_bytes(frames[0][:2], "little") == zmq.Event.HANDSHAKE_SUCCEEDED:
             self._keys.fits()
             return
         self.close()
-        if self._keys.exhausted:
-            self._again = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._try_again)
-        else:
+        if self._keys.again():
             self._connect()
+        else:
+            self._again = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._try_again)
 
     def _try_again(self) -> None:
         try:

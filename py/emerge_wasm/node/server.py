@@ -15,7 +15,7 @@ import zmq
 
 from ..clients.transports.endpoint import bind_again, bind_socket, check_endpoint
 from ..clients.transports.zeromq import DrainedSocket
-from ..cluster.authenticator import Authenticator, Change, KeyedSocket
+from ..cluster.authenticator import Authenticator, KeyChange, KeyedSocket
 from ..errors import Invalid, PermissionDenied
 from ..operations import TABLE, Answer, Context, Dispatch, Operation, Values, find_operation
 from ..wire.answer import Answers
@@ -128,7 +128,7 @@ class RpcServer:
             return _at_once(answer_builtin(self.name, name, args))
         raise Invalid(f"{name[:80]!r} cannot be called", remedy="names that begin with _ are the node's own")
 
-    def _follow_keys(self, change: Change) -> None:
+    def _follow_keys(self, change: KeyChange) -> None:
         """End what those receive who are let in no longer; show a new key from now on, which ends all connections."""
         if self._socket is None or self._answers is None or self._keys is None or self._socket.closed:
             return
@@ -160,7 +160,7 @@ class RpcServer:
             return
         route = [peer.route] if isinstance(peer, KeyedPeer) else list(peer) if isinstance(peer, tuple) else [peer]
         try:
-            self._socket.send([*route, b"", payload])  # type: ignore[list-item]  # bytes
+            self._socket.send([*route, b"", payload])
         except zmq.Again:
             raise
         except zmq.ZMQError as error:

@@ -27,6 +27,7 @@ class KeyChoice:
         self._stated = endpoint
         self._node = node
         self._fitted = ""
+        self._up = False
         self._left: list[str] = []
 
     def restart(self) -> None:
@@ -60,12 +61,17 @@ class KeyChoice:
 
     def fits(self) -> None:
         """The node has shown the key that was tried."""
-        self._fitted = self.current
+        self._fitted, self._up = self.current, True
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether every key was tried."""
-        return not self._left
+    def again(self) -> bool:
+        """Whether there is another key to try now: one that is left, or any when the node's had fitted until now."""
+        if self._up:
+            self._fitted, self._up = "", False
+            try:
+                self.restart()
+            except EmergeError:
+                return False
+        return bool(self._left)
 
     def owner(self) -> str:
         """The name of the member whose key was shown; "" when the ring has no such member."""
@@ -80,6 +86,12 @@ class KeyChoice:
         return PermissionDenied(
             f"the node at {self.endpoint} does not let the key of {pair.name} in: unknown there, or revoked",
             remedy=f"its operator adds it: emerge keys add {pair.name} {pair.public}",
+        )
+
+    def hung_up(self) -> Unavailable:
+        """The error for a node that ends the connection of somebody who shows no key."""
+        return Unavailable(
+            f"what answers at {self.endpoint} ends the connection", remedy=f"if it is a node, it wants a key: {GET_KEY}"
         )
 
     def unproven(self) -> Unavailable:

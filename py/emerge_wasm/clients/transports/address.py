@@ -70,7 +70,7 @@ def _read_endpoint() -> str | None:
 
 def _read_settings(name: str) -> Iterator[tuple[Path, str]]:
     for path in setting_files():
-        parser = configparser.ConfigParser(interpolation=None)
+        parser = configparser.ConfigParser()
         try:
             parser.read(path, encoding="utf-8")
             value = parser.get("emerge", name, fallback=None)

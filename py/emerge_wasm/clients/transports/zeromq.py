@@ -172,6 +172,11 @@ class ZeroMQTransport:
         """The name of the node that answers here, as the ring says whose key it showed; "" without keys."""
         return self._keys.owner()
 
+    @property
+    def node_key(self) -> str:
+        """The key that the node showed; "" without keys."""
+        return self._keys.current
+
     async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
         if not self._connected:
@@ -294,11 +299,11 @@ class ZeroMQTransport:
             # a node that wants a key does that, and so does one that just stops; the next attempt tells
             self._hung_up = self._excused = True
         elif plain and how == "hung up":
-            self._wake(self._unanswered())
+            self._wake(self._keys.hung_up())
         elif plain or how == "unknown":
             self._close_sockets()
             self._wake(self._keys.refused())
-        elif not self._keys.exhausted:
+        elif self._keys.again():
             self._close_sockets()
             self._open_sockets()
         else:
