@@ -7,7 +7,7 @@ from pathlib import Path
 
 from emerge_wasm.clients.keys.credential import Credential
 from emerge_wasm.clients.keys.key_pair import make_pair, write_pair
-from emerge_wasm.clients.keys.ring import CLIENT, FILE_NAME, MEMBER, Ring, RingEntry
+from emerge_wasm.clients.keys.known_keys import CLIENT, FILE_NAME, MEMBER, Ring, RingEntry
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.cluster.authenticator import Authenticator
 from emerge_wasm.filesystem import Filesystem

@@ -14,7 +14,7 @@ import zmq
 
 from emerge_wasm import codec
 from emerge_wasm.clients.keys.key_pair import make_pair, write_pair
-from emerge_wasm.clients.keys.ring import CLIENT, MEMBER, RingEntry
+from emerge_wasm.clients.keys.known_keys import CLIENT, MEMBER, RingEntry
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.errors import EmergeError, Invalid, PermissionDenied, Unavailable
 from emerge_wasm.node.node import Node

@@ -13,7 +13,7 @@ import click
 
 from ..clients.keys.credential import KEYS_FOLDER
 from ..clients.keys.key_pair import SUFFIX, check_name, make_pair, read_pair, write_pair
-from ..clients.keys.ring import CLIENT, FILE_NAME, MEMBER, Ring, RingEntry, entry_row
+from ..clients.keys.known_keys import CLIENT, FILE_NAME, MEMBER, Ring, RingEntry, entry_row
 from ..errors import EmergeError, Invalid, NotFound
 from .session import Session, pass_session
 from .show import print_json, print_table

@@ -15,7 +15,7 @@ import zmq
 
 from ..clients.keys.credential import Credential
 from ..clients.keys.key_pair import key_bytes, key_text
-from ..clients.keys.ring import MEMBER, RingEntry
+from ..clients.keys.known_keys import CLIENT, MEMBER, REVOKED, RingEntry
 from ..clients.transports.zeromq import DrainedSocket
 
 log = logging.getLogger("emerge.keys")
@@ -124,7 +124,8 @@ class Authenticator:
         if now != before:
             self._known = now
             self._tell("ring")
-            if _members(before) - _members(now):
+            clients = _keys(before, CLIENT)  # a key may have come and gone between two looks
+            if _keys(before, MEMBER) - _keys(now, MEMBER) or _keys(now, REVOKED) - _keys(before, REVOKED) - clients:
                 self._tell("member lost")
         shown = self.credential.pair.public
         if shown != self._shown:
@@ -152,5 +153,5 @@ class Authenticator:
             log.warning("%s was refused: the ring does not let its key in: %s", address, key or "it has none")
 
 
-def _members(entries: list[RingEntry]) -> set[str]:
-    return {entry.public for entry in entries if entry.role == MEMBER}
+def _keys(entries: list[RingEntry], role: str) -> set[str]:
+    return {entry.public for entry in entries if entry.role == role}

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..clients.keys.ring import MEMBER, RingEntry
+from ..clients.keys.known_keys import MEMBER, RingEntry
 from ..cluster.authenticator import Authenticator
 from ..context import Context
 from ..errors import Invalid, PermissionDenied

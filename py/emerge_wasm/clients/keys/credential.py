@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import Invalid, NotFound
 from .key_pair import SUFFIX, KeyPair, key_bytes, read_pair
-from .ring import FILE_NAME, Ring, which_key
+from .known_keys import FILE_NAME, Ring, which_key
 
 if TYPE_CHECKING:
     import zmq
