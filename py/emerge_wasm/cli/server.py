@@ -21,7 +21,7 @@ from ..clients.keys.credential import KEYS_FOLDER, Credential, find_credential, 
 from ..clients.keys.key_pair import SUFFIX
 from ..clients.transports.address import DEFAULT_PORT, endpoint_of
 from ..clients.transports.endpoint import is_loopback
-from ..errors import Invalid, Unavailable
+from ..errors import Invalid, NotFound, Unavailable
 from ..stores.engine import public_url
 from .session import Session, pass_session
 from .show import print_json
@@ -133,14 +133,22 @@ def node_keys(bind: str, key: str | None, folder: Path) -> Credential | None:
     """The key that a node shows: the one that is named, or the only one of the folder where others can reach it.
 
     Raises:
-        NotFound: others can reach it, and there is no key.
-        Invalid: it is not said which of several.
+        NotFound: the key that is named is not there.
+        Invalid: others can reach it, and there is no key, or it is not said which of several.
     """
     if not key and is_loopback(bind.strip("[]")):
         return None
     if key and (os.sep in key or key.endswith(SUFFIX)):
         return find_credential(key)
-    return Credential(own_pair(folder, key or ""))
+    try:
+        return Credential(own_pair(folder, key or ""))
+    except NotFound as error:
+        if key:
+            raise
+        raise Invalid(
+            f"{bind} can be reached from other machines: {error.message} to tell who may",
+            remedy="listen on 127.0.0.1, or make a key: emerge keys new NAME --member",
+        ) from None
 
 
 async def start_rest(stack: AsyncExitStack, node: Node, port: int) -> str:

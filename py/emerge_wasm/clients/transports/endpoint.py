@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ...errors import Invalid, Unavailable
+from ...errors import Invalid
 
 if TYPE_CHECKING:
     import zmq
@@ -83,7 +83,7 @@ def bind_socket(socket: zmq.Socket[bytes], endpoint: str) -> str:
     import zmq
 
     try:
-        socket.bind(endpoint.replace("//localhost:", "//127.0.0.1:"))
+        _bind(socket, endpoint.replace("//localhost:", "//127.0.0.1:"), 0.1)
     except zmq.ZMQError as error:
         socket.close(0)
         if error.errno == zmq.EADDRINUSE:
@@ -98,18 +98,22 @@ def bind_socket(socket: zmq.Socket[bytes], endpoint: str) -> str:
 def bind_again(socket: zmq.Socket[bytes], endpoint: str) -> None:
     """End all connections of a bound socket, and bind it anew with its options as they are now.
 
-    Raises:
-        Unavailable: another process took the port in between.
+    A connection ends once the socket is read dry. Raises zmq.ZMQError when another process takes the port in between.
     """
+    socket.unbind(endpoint)
+    _bind(socket, endpoint, 1.0)
+
+
+def _bind(socket: zmq.Socket[bytes], endpoint: str, patience: float) -> None:
+    """Bind, also when ZeroMQ's thread lets a port go that was given up just now."""
     import zmq
 
-    socket.unbind(endpoint)
-    for _ in range(200):  # ZeroMQ's thread lets the port go a moment later
+    until = time.monotonic() + patience
+    while True:
         try:
             socket.bind(endpoint)
             return
         except zmq.ZMQError as error:
-            if error.errno != zmq.EADDRINUSE:
+            if error.errno != zmq.EADDRINUSE or time.monotonic() > until:
                 raise
-            time.sleep(0.005)
-    raise Unavailable(f"{endpoint} was taken by another process", remedy="stop it, and restart the node")
+        time.sleep(0.005)
