@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from tests.imports import modules, tree_of
 
-MIRRORS = {"browser.protocol"}
-"""Modules whose names are those of another language's: web/protocol.ts."""
+MIRRORS = {"browser.protocol", "classic.core.client", "classic.core.objects"}
+"""Modules whose names are those of another language's, web/protocol.ts, or of the older project."""
 
 SYNTAX = {"bundles.body", "bundles.description", "bundles.provenance", "query.call", "query.predicate"}
 """Modules whose `args` are those of a function's syntax tree."""

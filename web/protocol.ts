@@ -57,11 +57,13 @@ export interface ObjectView {
   methods: Method[];
   source: string;
   runs: "anywhere" | "node" | "nowhere"; // where its bundle can run; "nowhere": no class came with it
+  newer: string; // why its place cannot run it: Python is older there; "" if it can
 }
 
 export interface Version extends Pointer {
   author: string;
   operation: string;
+  from: string; // what it was moved or copied from, or ""
 }
 
 export interface RunResult {

@@ -25,15 +25,15 @@ from .objects import EmergeDirectory, EmergeFile, EmergeObject, Pointer
 from .shipment import ship
 
 if TYPE_CHECKING:
-    from .classic import DynamoDBFileSystem as DynamoDBFileSystem
-    from .classic import IndexedDBFileSystem as IndexedDBFileSystem
-    from .classic import RESTClient as RESTClient
-    from .classic import RESTNodeServer as RESTNodeServer
-    from .classic import S3FileSystem as S3FileSystem
-    from .classic import SQLFileSystem as SQLFileSystem
-    from .classic import Z0DBFileSystem as Z0DBFileSystem
-    from .classic import Z0RPCClient as Z0RPCClient
     from .clients import SyncClient
+    from .front import DynamoDBFileSystem as DynamoDBFileSystem
+    from .front import IndexedDBFileSystem as IndexedDBFileSystem
+    from .front import RESTClient as RESTClient
+    from .front import RESTNodeServer as RESTNodeServer
+    from .front import S3FileSystem as S3FileSystem
+    from .front import SQLFileSystem as SQLFileSystem
+    from .front import Z0DBFileSystem as Z0DBFileSystem
+    from .front import Z0RPCClient as Z0RPCClient
 
     fs: SyncClient
 
@@ -69,7 +69,7 @@ CLASSIC = (
     "Z0DBFileSystem",
     "Z0RPCClient",
 )
-"""Names of `classic.py`, which is imported when one of them is asked for; so they are no part of `import *`."""
+"""Names of `front.py`, which is imported when one of them is asked for; so they are no part of `import *`."""
 
 
 def connect(host: str | None = None, token: str | None = None, key: str | None = None) -> SyncClient:
@@ -94,7 +94,7 @@ if not TYPE_CHECKING:  # a type checker knows the names, and says which is missp
             globals()["fs"] = client = connect()
             return client
         if name in CLASSIC:
-            from . import classic
+            from . import front
 
-            return getattr(classic, name)
+            return getattr(front, name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -163,6 +163,8 @@ class Operations(Protocol):
         type: str = "file",
         perms: str = "",
         bundles: dict[str, bytes] | None = None,
+        uuid: str = "",
+        node: str = "",
     ) -> PointerRow:
         """Store a state at a path, directories made as needed; its new pointer.
 
@@ -172,6 +174,8 @@ class Operations(Protocol):
         one side only are merged, as are those with a merge rule; the pointer then has `merged`, the state that was
         stored. Otherwise: a Conflict whose details hold `base`, `theirs` and `mine` (states), `fields` (names) and
         `pointer` (what is there now). NotFound with `details["bundles"]` names bundles that must be sent along.
+        `uuid` is that of the object whose `version` was read, and `node` is where. When it is of another filesystem, a
+        new object is made, whose first version says `from` where it came; a Conflict, when another object is there.
         """
         ...
 
@@ -508,9 +512,9 @@ class Operations(Protocol):
     # --- cluster
     @operation("cluster")
     async def hello(self) -> NodeInfo:
-        """{"node", "uuid", "version", "store", "durability", "isolation", "largest_batch", "position", "runs",
-        "principal"} of who answers. `runs`: how shipped code runs there: "sandbox", "unsafe", "browser" or "" (not at
-        all)."""
+        """{"node", "uuid", "version", "store", "shared", "durability", "isolation", "largest_batch", "position",
+        "runs", "principal"} of who answers. `shared`: whether other nodes may serve the same store. `runs`: how shipped
+        code runs there: "sandbox", "unsafe", "browser" or "" (not at all)."""
         ...
 
     @operation("cluster")

@@ -29,8 +29,15 @@ class PointerRow(TypedDict):
     merged: NotRequired[bytes]  # of `store` and `update`: the state that was stored, where it is not what was sent
 
 
-class VersionRow(PointerRow):
-    """One version of an object: who made it, by which operation."""
+_Origin = TypedDict("_Origin", {"from": str})
+
+
+class VersionRow(PointerRow, _Origin):
+    """One version of an object: who made it, by which operation.
+
+    `from`: the path that it was moved or copied from, or ""; of what was read from another filesystem,
+    `node:uuid@version`.
+    """
 
     author: str
     operation: str
@@ -294,7 +301,8 @@ class ChangePage(TypedDict):
 
 
 class NodeInfo(TypedDict):
-    """Who answers, over which kind of store. `runs` says how shipped code runs there: "sandbox", "unsafe", "browser"
+    """Who answers, over which kind of store; `shared`: whether other nodes may serve it too, each of which then sees at
+    its next read what any has acknowledged. `runs` says how shipped code runs there: "sandbox", "unsafe", "browser"
     or "" (not at all); `python` runs the node, `pythons` its code, each for what the ones before it cannot parse;
     `packages` are those that it may import there beside the standard library of this Python, by
     module, with their versions ("": unknown)."""
@@ -303,6 +311,7 @@ class NodeInfo(TypedDict):
     uuid: str
     version: str
     store: str
+    shared: bool
     durability: str
     isolation: str
     largest_batch: int

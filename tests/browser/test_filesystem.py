@@ -36,7 +36,7 @@ async def open_client(name):
 @pytest.fixture(scope="session")
 def page(selenium_module_scope: Any) -> Any:
     """The page, where the scenarios and `open_client` can be used."""
-    for name in ("filesystem", "composition", "indexing", "running", "searching", "versioning"):
+    for name in ("filesystem", "composition", "copying", "indexing", "running", "searching", "versioning"):
         text = json.dumps(Path(filesystem.__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
         selenium_module_scope.run_js(f"pyodide.FS.writeFile('/suite/tests/contracts/{name}.py', {text});")
     selenium_module_scope.run("import importlib; importlib.invalidate_caches()")

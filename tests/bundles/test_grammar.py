@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from emerge_wasm.bundles.grammar import BASE_GRAMMAR, constructs, grammar_of, plain_text
 
-from .test_bundle_place import interpreter
+from .test_bundle_place import interpreter, run
 
 BASE = {
     "words that may be names": """
@@ -147,3 +148,29 @@ def test_a_text_that_is_no_python_is_read_as_far_as_it_goes(text: str) -> None:
 def test_strings_within_strings_have_an_end() -> None:
     assert grammar_of("f'{" * 5000) == BASE_GRAMMAR
     assert grammar_of("f'{a:{" * 5000) == BASE_GRAMMAR
+
+
+LAMBDAS = """
+import json
+from emerge_wasm.bundles.expression import capture_expression
+made = [
+    lambda o: f"{o.d['a']}" == "x",
+    lambda o: f"{o.d['a']} {o.n:>{o.w['k']}}" == "x",
+    lambda o: f"{f'{o.a}'}-it's" == "x",
+    lambda o: "".join(f"{x['a']}" for x in o.l) + f"{o.b['c']!r}",
+    lambda o: f"{o.x}" == 'a',
+]
+print(json.dumps([capture_expression(one).text for one in made]))
+"""
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
+def test_a_lambda_that_every_python_reads_travels_as_one(version: str, tmp_path: Path) -> None:
+    """Newer Pythons write the quotes of f-strings without regard to those within."""
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"no python{version} here")
+    script = tmp_path / "lambdas.py"
+    script.write_text(LAMBDAS)
+    texts = json.loads(run(str(script), python=python))
+    assert [grammar_of(text) for text in texts] == [BASE_GRAMMAR] * 5

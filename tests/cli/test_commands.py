@@ -69,6 +69,15 @@ def test_updates_adds_and_refers(run: Callable[..., str], emerge: Emerge, bolt: 
     run("add", bolt, "parts", "1", "two", "{'three': 3}")
     assert json.loads(run("cat", f"{bolt}.parts")) == [1, "two", {"three": 3}]
     run("cp", bolt, "/shop/nut")
+    run("add", bolt, "parts", "/shop/nut", "'/shop/nut'", "@/shop/nut")
+    copy, text, reference = json.loads(run("cat", f"{bolt}.parts"))[3:]
+    assert (copy["price"], text, list(reference)) == (3.5, "/shop/nut", ["$ref"])
+    failed = emerge("add", bolt, "parts", "/shop/none")
+    assert failed.returncode == 4 and "\"'/shop/none'\"" in failed.stderr
+    assert len(json.loads(run("cat", f"{bolt}.parts"))) == 6
+    run("rm", "/shop/nut")
+    run("update", bolt, "parts=[]")
+    run("cp", bolt, "/shop/nut")
     run("update", "/shop/nut", f"of=@{bolt}")
     assert run("cat", "/shop/nut.of.price") == "3.5\n"
     assert run("references", "/shop/nut") == "/shop/bolt\n"

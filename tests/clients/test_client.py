@@ -215,3 +215,51 @@ def test_json_that_does_not_fit_is_named(fs: SyncClient, rows: Any, words: str) 
     with pytest.raises(Invalid, match="is not JSON"):
         fs.load_json(io.StringIO("{"))
     assert fs.list("/") == []
+
+
+@dataclass
+class Basket(EmergeFile):
+    held: list[Any] = field(default_factory=list)
+    more: Any = None
+
+
+HELD: list[Any] = [
+    Leaf(name="a", size=2.5, seen=["x"]),
+    EmergeFile(name="a", data={"n": (1, {2}, datetime(2024, 1, 2))}),
+    Basket(name="a", held=[Leaf(name="inner"), {"deep": Leaf(name="deeper")}], more=datetime(2024, 1, 2)),
+    Basket(name="a", held=[Leaf(name="inner")] * 2),
+]
+
+
+@pytest.mark.parametrize("obj", HELD, ids=["class", "plain", "nested", "shared"])
+def test_a_stored_object_is_kept_in_another_one_whole(fs: SyncClient, obj: EmergeFile) -> None:
+    """As if the object had been read and added, and no class is loaded for it."""
+    fs.store(obj)
+    for name in ("one", "two"):
+        fs.store(Basket(name=name))
+    fs.add("/one", "held", fs.record("/a"), 7)
+    fs.add("/two", "held", fs.getobject("/a"), 7)
+    assert fs.cat("/one.held") == fs.cat("/two.held")
+    kept = fs.getobject("/one").held[0]
+    assert type(kept) is type(obj) and kept == fs.getobject("/a") and kept.uuid == obj.uuid
+
+
+def test_what_cannot_be_kept_in_another_one_says_so(fs: SyncClient) -> None:
+    fs.mkdir("/d")
+    own = Basket(name="own")
+    own.more = [own]
+    fs.store(own)
+    for path in ("/d", "/own"):
+        with pytest.raises(Invalid, match=f"refer to it: @{path}"):
+            fs.record(path)
+    with pytest.raises(NotFound, match="/nowhere"):
+        fs.record("/nowhere")
+
+
+def test_records_take_their_classes_to_another_filesystem(fs: SyncClient, other: SyncClient) -> None:
+    fs.store(Leaf(name="a"))
+    record = fs.record("/a")
+    other.store(Basket(name="b"))
+    with pytest.raises(NotFound, match="bundle"):  # this client never met them
+        other.add("/b", "held", record)
+    assert other.cat("/b.held") == []

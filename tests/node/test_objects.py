@@ -302,3 +302,27 @@ async def test_what_is_on_a_lost_node_is_unavailable_not_made_anew(nodes: Two) -
     for name, args in (("restore", ["/l/x"]), ("chmod", ["/l/x", "700"]), ("store", ["/l/x", state()])):
         with pytest.raises(Unavailable, match="node b"):
             await nodes.to_a.call(name, args)
+
+
+async def test_what_another_node_removed_is_not_made_anew(nodes: Two) -> None:
+    """The nodes of one cluster are one filesystem for what was read from it; what is from elsewhere is new."""
+    to_a, to_b = Client(nodes.to_a), Client(nodes.to_b)
+    await to_b.storeall([Note(name="n", path="/notes"), Note(name="m", path="/notes")])
+    read = [await to_a.getobject("/notes/n"), await to_a.getobject("/notes/m")]
+    assert read[0].node == "b"
+    await to_b.rm("/notes/n")
+    with pytest.raises(Conflict, match="moved or removed"):
+        await to_a.store(read[0])
+    with pytest.raises(Conflict, match="moved or removed"):
+        await to_a.storeall(read)
+    with pytest.raises(Invalid, match="node b"):
+        async with to_a.transaction() as inside:
+            await inside.store(read[0])
+    for each in read:
+        each.node, each.uuid = "afar", f"{int(each.uuid, 16) ^ 1:032x}"
+    assert (await to_a.store(read[0])).node == "a"
+    with pytest.raises(Conflict, match="another object"):
+        await to_a.store(read[1])
+    read[1].name = "l"
+    assert [pointer.node for pointer in await to_a.storeall([read[1]])] == ["a"]
+    assert (await to_b.versions("/notes/l"))[0]["from"].startswith("afar:")

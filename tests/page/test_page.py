@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -154,6 +155,52 @@ def test_the_console(tab: Tab) -> None:
     big = tab.run("for _ in range(100):\n    print('x' * 1_000_000)")
     expect(big.get_by_test_id("output-cut")).to_be_visible()
     expect(tab.run("6 * 7").get_by_test_id("cell-value")).to_have_text("42")
+
+
+NEWER = """from dataclasses import dataclass
+from emerge_wasm import EmergeFile
+
+@dataclass
+class Jar(EmergeFile):
+    size: int = 1
+
+    def grow(self) -> int:
+        try:
+            self.size += 1
+        except ValueError, TypeError:
+            pass
+        return len(t"{self.size} l".values) + self.size
+
+"""
+
+
+def test_a_class_that_the_cluster_is_too_old_for(tab: Tab) -> None:
+    """It is stored, and said once: the construct, both versions, what to do, and no path of the library."""
+    cell = tab.run(NEWER + "for name in ('one', 'two'): fs.store(Jar(name=name, path='/jars'))")
+    said = cell.get_by_test_id("output").inner_text()
+    node = f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert said.startswith("UserWarning: the class Jar was stored, but") and said.count("UserWarning") == 1
+    assert f"node has Python {node}" in said and "line 12 of its code needs Python 3.14" in said
+    assert "--python python3.14" in said and ".py" not in said
+    cell = tab.run("fs.getobject('/jars/one').grow()")
+    expect(cell.get_by_test_id("cell-value")).to_have_text("3")
+    tab.open("#/cluster/jars/one?tab=source")
+    expect(tab.find("newer-python")).to_contain_text(f"Runs in this tab only, not on n1: Python {node} is there")
+    tab.find("tab-methods").click()
+    tab.find("run-there-grow").click()
+    expect(tab.find("run").first.get_by_test_id("failure")).to_contain_text("needs Python 3.14")
+    tab.find("run-here-grow").click()
+    expect(tab.find("run-result").first).to_have_text("3")
+
+
+def test_code_that_a_cell_ran_is_not_asked_about(tab: Tab) -> None:
+    """Another stored the very class: what is read is an instance of the one here."""
+    define = EXAMPLE.partition("fs.store")[0]
+    cell = tab.run(define + "\nitem = fs.getobject('/inventory/widget1')\nisinstance(item, InventoryItem)")
+    expect(cell.get_by_test_id("cell-value")).to_have_text("True")
+    tab.run(define.replace("quantity_on_hand: int", "quantity_on_hand: float"))
+    cell = tab.run("fs.getobject('/inventory/widget1').total_cost()")  # the user has run that code, too
+    expect(cell.get_by_test_id("cell-value")).to_have_text("30.0")
 
 
 def test_stop_interrupts_a_loop(tab: Tab) -> None:

@@ -104,7 +104,7 @@ STATE = encode({"a": 1})
         (
             "store",
             {"path": "/a", "state": {"a": 1}, "bundles": {"h": b64(b"x"), "i": ""}},
-            ["/a", STATE, "", "", 0, "file", "", {"h": b"x", "i": b""}],
+            ["/a", STATE, "", "", 0, "file", "", {"h": b"x", "i": b""}, "", ""],
         ),
         (
             "run",

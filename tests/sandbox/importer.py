@@ -92,6 +92,19 @@ class Importer(EmergeFile):
         except OSError as error:
             return f"{type(error).__name__}: {error}"
 
+    def ask(self, paths: list[str]) -> dict[str, bool]:
+        """What os.path and pathlib say of paths, by question and module."""
+        import os
+        import pathlib
+
+        told = {}
+        for path in paths:
+            for name in ("exists", "is_file", "is_dir", "is_symlink", "is_mount", "is_fifo", "is_socket"):
+                told[f"{name} pathlib {path}"] = getattr(pathlib.Path(path), name)()
+            for name in ("exists", "isfile", "isdir", "islink"):
+                told[f"{name.replace('isf', 'is_f')} os.path {path}"] = getattr(os.path, name)(path)
+        return told
+
     def overwrite(self, path: str, text: str) -> str:
         """Write into the memory that all workers were forked with."""
         import ctypes

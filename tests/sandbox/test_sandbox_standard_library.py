@@ -129,6 +129,14 @@ async def test_what_a_sandbox_has_not_says_so_when_it_is_used(pool: Pool) -> Non
     assert all("[Errno 1] Operation not permitted: " in text for text in raised.values())
 
 
+async def test_questions_about_files_that_cannot_be_seen_are_answered_no(pool: Pool, tmp_path: Path) -> None:
+    """By os.path and by pathlib alike, also of what is there; of what is kept: yes."""
+    seen = await run(pool, "ask", ["/", "/etc/passwd", "/nowhere/at/all", "here", str(tmp_path)])
+    assert [name for name, answer in seen.items() if answer] == []
+    kept = await run(pool, "ask", [email.__file__.replace("__init__.py", "architecture.rst")])
+    assert {name.partition(" ")[0] for name, answer in kept.items() if answer} == {"exists", "is_file"}
+
+
 async def test_kept_files_are_no_way_to_others(pool: Pool, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")

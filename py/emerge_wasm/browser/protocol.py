@@ -63,7 +63,7 @@ class MethodView(TypedDict):
 
 
 class ObjectView(TypedDict):
-    """Everything that the page shows of an object."""
+    """Everything that the page shows of an object. `newer` says why its place cannot run it: its Python is older."""
 
     where: PlaceName
     pointer: PointerRow
@@ -72,6 +72,7 @@ class ObjectView(TypedDict):
     methods: list[MethodView]
     source: str
     runs: Literal["anywhere", "node", "nowhere"]
+    newer: str
 
 
 class SaveConflict(TypedDict):

@@ -26,6 +26,7 @@ from .locate import find_function
 from .locate_lambda import find_lambda
 from .name import free_names
 from .origin import is_builtin
+from .quote import requote
 from .scope import ABSENT, Scope, function_scope
 from .source import Unit
 
@@ -146,7 +147,7 @@ class _Capture:
         argument = argument_of(self.node)[0]
         self.node.args = ast.arguments([], [ast.arg(argument)], None, [], [], None, [])
         rewriter = _Rewriter(self.scope, self.node, self.values, self.collector.held)
-        text = ast.unparse(ast.fix_missing_locations(rewriter.visit(self.node)))
+        text = requote(ast.unparse(ast.fix_missing_locations(rewriter.visit(self.node))))
         for name in sorted(_free(text) - set(self.values)):
             self._place(name)
         parse_expression(text)

@@ -13,6 +13,7 @@ from types import ModuleType
 from ..codec import decode
 from ..codec.state import InstanceMaker
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded
+from . import alias
 from .absent_module import reason
 from .bundle import CHAIN_LIMIT, Bundle, Content, Find, code_hash, constants_text, imports_text, read_bundle
 from .home import LOADED_MODULE
@@ -162,6 +163,8 @@ def _fill(names: dict[str, object], bundle: Bundle, filename: str) -> None:
     chunks = [(part.text, part.future) for part in content.parts]
     before = [text for text in (imports_text(content), constants_text(content)) if text]
     keep_source(filename, "\n\n\n".join([*before, *(text for text, _ in chunks)]) + "\n")
+    if any(map(alias.is_imported_by, [*before, *(text for text, _ in chunks)])):
+        alias.install()
     _execute(imports_text(content), False, filename, 0, names)
     names.update((name, CLASSES[hash]) for name, hash in content.classes)
     for name, value in content.constants:

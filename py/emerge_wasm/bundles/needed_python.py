@@ -49,7 +49,7 @@ def why_newer(bundle: Bundle, have: Grammar) -> tuple[Grammar, str]:
     shown = shown_text(bundle)
     found = [(construct, part.text) for part in bundle.content.parts for construct in constructs(part.text)]
     need = max((construct.grammar for construct, _ in found), default=BASE_GRAMMAR)
-    if need <= have:
+    if need <= have or not found:
         return bundle.content.grammar, f"its code needs Python {version_text(bundle.content.grammar)}"
     construct, text = next(row for row in found if row[0].grammar == need)
     line = shown.partition(text)[0].count("\n") + construct.line
@@ -58,10 +58,10 @@ def why_newer(bundle: Bundle, have: Grammar) -> tuple[Grammar, str]:
 
 def stored_on_older(bundle: Bundle, have: Grammar) -> str:
     """Return the warning for a class that was stored where its code cannot run."""
-    _, why = why_newer(bundle, have)
+    need, why = why_newer(bundle, have)
     return (
         f"the class {bundle.class_name} was stored, but the node has Python {version_text(have)} and cannot run its "
-        f"methods: {why}"
+        f"methods: {why} (write it without that, or start the node with --python python{version_text(need)})"
     )
 
 

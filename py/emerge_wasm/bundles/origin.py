@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from .absent_module import ADDED, REMOVED
+from .alias import real_name
 from .source import Unit
 
 OURS = "emerge_wasm"
@@ -23,9 +24,13 @@ _NODE_ONLY = frozenset({"threading", "multiprocessing", "socket", "subprocess", 
 _ABSENT = object()
 
 
-@lru_cache(maxsize=1024)
 def is_installed(module: str) -> bool:
     """Tell whether any machine with the package can import a module: stdlib, site-packages, Emerge itself."""
+    return _is_installed(real_name(module))
+
+
+@lru_cache(maxsize=1024)
+def _is_installed(module: str) -> bool:
     top = module.partition(".")[0]
     if top == OURS or top in sys.builtin_module_names or top in sys.stdlib_module_names - {"__main__"}:
         return True
@@ -51,13 +56,13 @@ def _library(name: str) -> str:
 
 def third_party(module: str) -> bool:
     """Tell whether a module is from a package index, not the standard library nor Emerge."""
-    top = module.partition(".")[0]
+    top = real_name(module).partition(".")[0]
     return not (top in sys.stdlib_module_names or top in ADDED or top in REMOVED) and top != OURS
 
 
 def needs_node(module: str) -> bool:
     """Tell whether a browser tab cannot import a module: threads, sockets, processes, a package it is not served."""
-    top = module.partition(".")[0]
+    top = real_name(module).partition(".")[0]
     return top in _NODE_ONLY or (third_party(module) and top not in _SERVED)
 
 

@@ -7,9 +7,11 @@ and nothing is imported.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 
-from ..errors import NotFound
-from .bundle import Bundle, Find, code_hash
+from ..errors import EmergeError, NotFound
+from .bundle import Bundle, Find, code_hash, parse, read_bundle
 from .capture_class import capture
 from .home import MAIN, Look, is_current, is_loaded, module_of, own_class, own_classes
 from .registry import LOOKS, REFUSED, SAME
@@ -41,6 +43,22 @@ def resolve(bundle: Bundle, find: Find) -> type | None:
     if not (content.parts or content.within):  # an installed class, which every process imports
         return None
     return next((cls for cls in own_classes(content.module, content.class_name) if _has_code(cls, bundle, find)), None)
+
+
+def own_hashes(hashes: Iterable[str], find: Find) -> set[str]:
+    """Return which of these bundles are code of this process's own: that of its classes, and what those require."""
+    found: set[str] = set()
+    for hash in hashes:
+        with suppress(EmergeError):
+            if hash not in found and resolve(read_bundle(hash, find), find) is not None:
+                todo = [hash]
+                while todo:
+                    one = todo.pop()
+                    data = find(one)
+                    if one not in found and data is not None:
+                        found.add(one)
+                        todo += parse(data, one).requires
+    return found
 
 
 def current_class(bundle: Bundle) -> type:

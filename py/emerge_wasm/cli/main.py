@@ -58,7 +58,10 @@ def show_error(error: EmergeError, *, as_json: bool) -> None:
 
 @click.group(cls=EmergeGroup, context_settings={"help_option_names": ["--help"]})
 @click.option(
-    "-h", "--host", metavar="HOST:PORT", help="The node to talk to (else EMERGE_HOST, emerge.ini, 127.0.0.1:5558)."
+    "-h",
+    "--host",
+    metavar="HOST:PORT",
+    help="The node to talk to, or several: a,b (else EMERGE_HOST, emerge.ini, 127.0.0.1:5558).",
 )
 @click.option("--key", metavar="NAME|FILE", help="Your key, for a node that wants one (else EMERGE_KEY, emerge.ini).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")

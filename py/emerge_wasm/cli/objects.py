@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ..clients.transports.address import DEFAULT_HOST, FILE_NAME, write_settings
-from ..errors import Invalid
+from ..errors import Invalid, NotFound
 from ..objects import Pointer
 from .code import read_word
 from .session import Session, as_of_option, pass_session, version_option
@@ -128,9 +128,20 @@ def update(session: Session, path: str, changes: tuple[str, ...], version: int) 
 @click.argument("values", nargs=-1, required=True, metavar="VALUE…")
 @pass_session
 def add(session: Session, path: str, field: str, values: tuple[str, ...]) -> None:
-    """Append to the list that a field is: VALUE is a Python literal, a plain word, or @/path for a reference."""
-    pointer = session.fs.add(path, field, *(_read_value(session, value) for value in values))
+    """Append to the list that a field is: VALUE is a Python literal, a plain word, /path for a copy of the object
+    there, or @/path for a reference to it."""
+    pointer = session.fs.add(path, field, *(_read_added(session, value) for value in values))
     print_json(pointer.to_wire()) if session.json else click.echo(f"v{pointer.version}")
+
+
+def _read_added(session: Session, text: str) -> object:
+    if not text.startswith("/"):
+        return _read_value(session, text)
+    try:
+        return session.fs.record(text)
+    except NotFound as error:
+        quoted = f"to add the text, write it as a literal: \"'{text}'\""
+        raise NotFound(error.message, path=error.path, remedy=quoted) from None
 
 
 def _read_value(session: Session, text: str) -> object:
@@ -143,10 +154,11 @@ def _read_value(session: Session, text: str) -> object:
 @click.argument("class_name", metavar="CLASS")
 @click.argument("name")
 @click.argument("path", default="/")
+@click.option("-p", "--path", "where", default=None, metavar="PATH", help="The same as the argument.")
 @pass_session
-def mixin(session: Session, first: str, second: str, class_name: str, name: str, path: str) -> None:
+def mixin(session: Session, first: str, second: str, class_name: str, name: str, path: str, where: str | None) -> None:
     """Store, as NAME in PATH, an object of a new class CLASS that has the state and methods of two objects."""
-    pointer = session.fs.mixin(first, second, class_name, name, path)
+    pointer = session.fs.mixin(first, second, class_name, name, where or path)
     print_json(pointer.to_wire()) if session.json else click.echo(pointer.full_path)
 
 
@@ -178,13 +190,16 @@ def _print_paths(session: Session, pointers: Iterable[Pointer]) -> None:
 
 @click.command()
 @click.option("--force", is_flag=True, help="Replace the file when it is there.")
+@click.option("-h", "--host", default="", metavar="HOST", help="The node's host, else that of the global -h.")
+@click.option("-p", "--port", default="", metavar="PORT", help="The node's port.")
 @pass_session
-def init(session: Session, force: bool) -> None:
+def init(session: Session, force: bool, host: str, port: str) -> None:
     """Write an emerge.ini here that names the node to talk to."""
     path = Path(FILE_NAME)
     if path.exists() and not force:
         raise Invalid(f"{FILE_NAME} is there already", path=FILE_NAME, remedy="replace it with --force")
-    host = session.host or os.environ.get("EMERGE_HOST") or DEFAULT_HOST
+    host = host or session.host or os.environ.get("EMERGE_HOST") or DEFAULT_HOST
+    host = f"{host.rpartition(':')[0] or host}:{port}" if port else host
     write_settings(path, host)
     click.echo(f"wrote {FILE_NAME}: {host}")
 

@@ -21,7 +21,7 @@ from .show import counted, date_text, print_json, print_table, print_value
 @click.argument("path")
 @click.argument("method")
 @click.argument("arguments", nargs=-1)
-@click.option("--local", is_flag=True, help="Run it in this process; what it changes is not stored.")
+@click.option("-l", "--local", is_flag=True, help="Run it in this process; what it changes is not stored.")
 @click.option("--receipt", is_flag=True, help="Tell on which version it ran, how long, and what it stored.")
 @pass_session
 def call(session: Session, path: str, method: str, arguments: tuple[str, ...], local: bool, receipt: bool) -> None:

@@ -19,6 +19,9 @@ from .code import read_word
 from .session import Session, as_of_option, pass_session
 from .show import counted, path_text, pointer_row, print_json, print_table, show_value
 
+TEXT_LIMIT = 20
+"""How many objects a search for words shows unless more are asked for."""
+
 where_argument = click.argument("expression", default="")
 
 
@@ -45,7 +48,13 @@ def search(
     show: str,
     as_of: str | None,
 ) -> None:
-    """Find objects at or below PATH: EXPRESSION is Python over the object `o`, as in 'o.unit_price < 3.5'."""
+    """Find objects at or below PATH: EXPRESSION is Python over the object `o`, as in 'o.unit_price < 3.5'.
+
+    `search FIELD WORDS`, without a path, is `searchtext / FIELD WORDS`.
+    """
+    if path.isidentifier() and expression:
+        _print_scored(session, session.fs.text_pages(path, expression, "/", limit or TEXT_LIMIT))
+        return
     if count:
         number = session.fs.count(expression or None, path, as_of=as_of)
         print_json(int(number)) if session.json else click.echo(number)
@@ -107,11 +116,15 @@ def _field(state: dict[str, object], name: str) -> str:
 @click.argument("path")
 @click.argument("field")
 @click.argument("words", nargs=-1, required=True)
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(1), default=TEXT_LIMIT, show_default=True, help="At most so many.")
 @pass_session
 def searchtext(session: Session, path: str, field: str, words: tuple[str, ...], limit: int) -> None:
     """Find objects at or below PATH whose FIELD has all WORDS (`wor*`: all that begin so), the best first."""
-    rows = _scored_rows(session.fs.text_pages(field, " ".join(words), path, limit))
+    _print_scored(session, session.fs.text_pages(field, " ".join(words), path, limit))
+
+
+def _print_scored(session: Session, pages: Iterable[ScoredPage]) -> None:
+    rows = _scored_rows(pages)
     if session.json:
         for row in rows:
             print_json(row.plain())
@@ -165,7 +178,7 @@ def explain(session: Session, path: str, expression: str, order_by: str, as_of: 
 
 
 @click.command()
-@click.argument("path")
+@click.argument("path", default="/")
 @click.argument("fields", nargs=-1)
 @click.option("--unique", is_flag=True, help="No two objects may agree in these fields.")
 @click.option("--text", is_flag=True, help="Over the words of one field, for searchtext.")
@@ -198,8 +211,8 @@ def graphql_options(command: Callable[..., None]) -> Callable[..., None]:
     for add in (
         click.option("--operation", metavar="NAME", default="", help="Which of its operations."),
         click.option("--variables", metavar="JSON", default="", help="Its variables."),
-        click.argument("document"),
-        click.argument("path"),
+        click.argument("document", default=""),
+        click.argument("path", metavar="[PATH]"),
     ):
         command = add(command)
     return command
@@ -210,7 +223,8 @@ def graphql_options(command: Callable[..., None]) -> Callable[..., None]:
 @pass_session
 def graphql(session: Session, path: str, document: str, variables: str, operation: str) -> None:
     """Answer a GraphQL DOCUMENT (- reads it from standard input) over the objects at or below PATH."""
-    answer = session.fs.graphql(_document(document), path, _variables(variables), operation)
+    path, text = _document(path, document)
+    answer = session.fs.graphql(text, path, _variables(variables), operation)
     click.echo(json.dumps(plain(answer), ensure_ascii=False, indent=None if session.json else 2))
     if answer.get("errors"):
         sys.exit(1)
@@ -221,12 +235,18 @@ def graphql(session: Session, path: str, document: str, variables: str, operatio
 @pass_session
 def subscribe(session: Session, path: str, document: str, variables: str, operation: str) -> None:
     """Print the answers to a GraphQL subscription as they come, one a line, until Ctrl-C."""
-    for answer in session.fs.subscribe(_document(document), path, _variables(variables), operation):
+    path, text = _document(path, document)
+    for answer in session.fs.subscribe(text, path, _variables(variables), operation):
         print_json(answer)
 
 
-def _document(text: str) -> str:
-    return sys.stdin.read() if text == "-" else text
+def _document(path: str, text: str) -> tuple[str, str]:
+    """The path and the document; a document alone is one over all objects."""
+    if not text:
+        if path.startswith("/"):
+            raise Invalid("there is no document", path=path, remedy="give it after the path, or - to read it")
+        path, text = "/", path
+    return path, sys.stdin.read() if text == "-" else text
 
 
 def _variables(text: str) -> Wire:

@@ -167,7 +167,7 @@ async def start_rest(stack: AsyncExitStack, node: Node, port: int) -> str:
 async def start_relay(
     stack: AsyncExitStack,
     *,
-    node: str,
+    nodes: tuple[str, ...],
     folder: Path,
     dist: Path | None,
     host: str,
@@ -183,7 +183,7 @@ async def start_relay(
     settings = RelaySettings(
         data=folder,
         dist=dist,
-        nodes=(node,),
+        nodes=nodes,
         host=host,
         port=port,
         token=program_token(folder),
@@ -312,7 +312,7 @@ def relay() -> None:
 )
 @pass_session
 def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path, origins: tuple[str, ...]) -> None:
-    """Start a relay to the node that --host names; Ctrl-C stops it."""
+    """Start a relay to the nodes that --host names; Ctrl-C stops it."""
     from ..clients.transports.address import find_endpoint, find_key
 
     key = find_key(session.key)
@@ -324,7 +324,7 @@ def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path
         endpoint = find_endpoint(session.host)
         server = await start_relay(
             stack,
-            node=endpoint,
+            nodes=tuple(endpoint.split(",")),
             folder=folder,
             dist=dist,
             host=bind,
@@ -372,7 +372,9 @@ def up(
         started = await start_node(
             stack, name=default_name(), bind=bind, store=store, runner=runner, run_timeout=run_timeout
         )
-        server = await start_relay(stack, node=started.endpoint, folder=folder, dist=dist, host="127.0.0.1", port=port)
+        server = await start_relay(
+            stack, nodes=(started.endpoint,), folder=folder, dist=dist, host="127.0.0.1", port=port
+        )
         page = server.invite()
         if not no_open:
             webbrowser.open(page)

@@ -23,7 +23,10 @@ def versions(session: Session, path: str, before: int, limit: int, as_of: str | 
         print_json(list(rows))
         return
     cells = [
-        [f"v{r['version']}", date_text(r["date"]), r["operation"], r["author"] or "-", size_text(r["size"])]
+        [
+            *(f"v{r['version']}", date_text(r["date"]), r["operation"], r["author"] or "-", size_text(r["size"])),
+            f"from {r['from']}" if r.get("from") else "",
+        ]
         for r in rows
     ]
     print_table(cells, right=(0,))

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from ..bundles import Bundle, capture, current_class, load, parse
 from ..bundles.bundle import read_bundle
-from ..bundles.grammar import BASE_GRAMMAR, Grammar
+from ..bundles.grammar import BASE_GRAMMAR
 from ..bundles.home import is_current, is_loaded
 from ..bundles.needed_python import PYTHON, stored_on_older, version_of
 from ..codec import unpack_state
@@ -46,7 +46,6 @@ class ClassLoader(ClientOperations):
         super().__init__(transport, context)
         self._sent: set[str] = set()  # bundles that the other side is known to have
         self._bundles: Bundles = {}
-        self._python: Grammar | None = None  # of the other side, once it was asked
         self._read: dict[str, Bundle] = {}
         self._loadable: set[str] = set()  # bundles that this client has, with all they require
 
@@ -67,13 +66,10 @@ class ClassLoader(ClientOperations):
         """Warn of each class that was sent whose code the Python of the other side cannot run."""
         for bundle in [parse(data) for data in fresh.values() if data and PYTHON > BASE_GRAMMAR]:
             if bundle.content.grammar > BASE_GRAMMAR:
-                have = self._python = self._python or await self._newest_python()
-                if bundle.content.grammar > have:
-                    warnings.warn(stored_on_older(bundle, have), stacklevel=2)
-
-    async def _newest_python(self) -> Grammar:
-        hello = await self.remote.hello()
-        return max(map(version_of, hello.get("pythons") or [hello.get("python", "")]))
+                hello = await self.remote.hello()
+                have = max(map(version_of, hello["pythons"]))
+                if bundle.content.grammar > have:  # no line of this process says more than the text
+                    warnings.warn_explicit(stored_on_older(bundle, have), UserWarning, "emerge", 1)
 
     async def unpack(self, state: bytes, pointer: Pointer, code: WhoseCode = "stored") -> EmergeObject:
         """An instance with this state, its classes (nested ones too) fetched and loaded as needed; see `getobject`."""

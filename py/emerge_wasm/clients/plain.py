@@ -40,9 +40,9 @@ class PlainOperations(ClientOperations):
         return await self.remote.whoami()
 
     async def hello(self) -> NodeInfo:
-        """{"node", "uuid", "version", "store", "durability", "isolation", "largest_batch", "position", "runs",
-        "principal"} of who answers. `runs`: how shipped code runs there: "sandbox", "unsafe", "browser" or "" (not at
-        all)."""
+        """{"node", "uuid", "version", "store", "shared", "durability", "isolation", "largest_batch", "position",
+        "runs", "principal"} of who answers. `shared`: whether other nodes may serve the same store. `runs`: how shipped
+        code runs there: "sandbox", "unsafe", "browser" or "" (not at all)."""
         return await self.remote.hello()
 
     async def nodes(self) -> MemberRows:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-from ..codec import Reference
+from ..codec import Record, Reference, decode
+from ..codec.references import refers_to_itself
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, NotFound
-from ..objects import EmergeDirectory, EmergeObject, Pointer
+from ..objects import METADATA, EmergeDirectory, EmergeObject, Pointer
 from ..paths import child_path
 from ..results import (
     ChangePage,
@@ -73,6 +74,23 @@ class ReadOperations(ClassLoader):
         """
         check_code(code)
         return await self._instance(await self.remote.getobject(path, version, moment_text(as_of)), code)
+
+    async def record(self, path: str) -> object:
+        """The object at a path as a value to be kept in another one (`add`): a copy of its state. No code is loaded.
+
+        Invalid: a directory, or an object whose state leads back to itself.
+        """
+        row = await self.remote.getobject(path)
+        pointer = Pointer.from_wire(row["pointer"])
+        if pointer.is_directory or refers_to_itself(row["state"]):
+            what = "a directory" if pointer.is_directory else "an object that leads back to itself"
+            raise Invalid(
+                f"{what}, {path}, cannot be kept in another object", path=path, remedy=f"refer to it: @{path}"
+            )
+        if not pointer.bundle:
+            return await self._instance(row, "stored")
+        metadata = dict(zip(METADATA, metadata_of(pointer), strict=True))
+        return Record(pointer.class_name, pointer.bundle, {**metadata, **decode(row["state"])})
 
     async def objects(self, path: str = "/", as_of: AsOf = None, *, code: WhoseCode = "stored") -> AsyncIterator[Any]:
         """Every object in a directory, as instances, fetched by the page; see `getobject`.

@@ -110,9 +110,9 @@ class SyncClient(SyncSession):
         return self._wait(lambda client: client.whoami())
 
     def hello(self) -> NodeInfo:
-        """{"node", "uuid", "version", "store", "durability", "isolation", "largest_batch", "position", "runs",
-        "principal"} of who answers. `runs`: how shipped code runs there: "sandbox", "unsafe", "browser" or "" (not at
-        all)."""
+        """{"node", "uuid", "version", "store", "shared", "durability", "isolation", "largest_batch", "position",
+        "runs", "principal"} of who answers. `shared`: whether other nodes may serve the same store. `runs`: how shipped
+        code runs there: "sandbox", "unsafe", "browser" or "" (not at all)."""
         return self._wait(lambda client: client.hello())
 
     def nodes(self) -> MemberRows:
@@ -138,6 +138,8 @@ class SyncClient(SyncSession):
         An object that was read (or stored) before carries the version it was read at. When there is a newer one,
         what was changed on either side only is merged, and the object is what was stored; otherwise: Conflict, with
         the states in its details. CannotShip names what of its class or state cannot travel.
+        One that was read from another filesystem is copied: a new object here, which says in its first version where
+        it came from, and from then on the object is that one. Conflict, when another object is there.
         """
         return self._wait(lambda client: client.store(obj))
 
@@ -157,7 +159,8 @@ class SyncClient(SyncSession):
     def add(self, path: str, field: str, *values: object) -> Pointer:
         """Append values to the list that a field of an object is; its new pointer.
 
-        Objects among them are kept inside this one; References (see `reference`) lead to objects of their own.
+        Objects among them are kept inside this one; References (see `reference`) lead to objects of their own. `record`
+        gives a stored object to be kept so.
         """
         return self._wait(lambda client: client.add(path, field, *values))
 
@@ -199,6 +202,13 @@ class SyncClient(SyncSession):
         none). A directory is an EmergeDirectory. Without loading code: see `cat` and `get`.
         """
         return self._wait(lambda client: client.getobject(path, version, as_of, code=code))
+
+    def record(self, path: str) -> object:
+        """The object at a path as a value to be kept in another one (`add`): a copy of its state. No code is loaded.
+
+        Invalid: a directory, or an object whose state leads back to itself.
+        """
+        return self._wait(lambda client: client.record(path))
 
     def objects(self, path: str = "/", as_of: AsOf = None, *, code: WhoseCode = "stored") -> Generator[Any, None, None]:
         """Every object in a directory, as instances, fetched by the page; see `getobject`.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from ..codec import encode, pack_state
+from ..codec import bundles_in, encode, pack_state
 from ..errors import Invalid, LimitExceeded
 from ..objects import DEFAULT_PERMS, EmergeDirectory, EmergeObject, Pointer, object_path
 from ..operations import Transport, Values, Wire
@@ -22,8 +23,23 @@ from .class_loader import (
 from .operations import AsOf, moment_text
 from .reads import Listing
 
-PackedObject = tuple[str, bytes, str, str, int, str, str]
-"""The arguments of `store` for one object, without its bundles."""
+
+class PackedObject(NamedTuple):
+    """The arguments of `store` for one object, without its bundles."""
+
+    path: str
+    state: bytes
+    class_name: str
+    bundle: str
+    version: int
+    type: str
+    perms: str
+    uuid: str
+    node: str
+
+    def arguments(self, bundles: Bundles | None = None) -> Values:
+        return [*self[:-2], bundles, *self[-2:]]
+
 
 BATCH = 1000
 BATCH_BYTES = 4 << 20  # states in one batch, which must fit into any transport's message
@@ -43,12 +59,14 @@ class WriteOperations(ClassLoader):
         An object that was read (or stored) before carries the version it was read at. When there is a newer one,
         what was changed on either side only is merged, and the object is what was stored; otherwise: Conflict, with
         the states in its details. CannotShip names what of its class or state cannot travel.
+        One that was read from another filesystem is copied: a new object here, which says in its first version where
+        it came from, and from then on the object is that one. Conflict, when another object is there.
         """
         if isinstance(obj, EmergeDirectory):
             return await self._store_directory(obj)
         bundles: Bundles = {}
         packed = _pack(obj, bundles)
-        row = await self._send(lambda fresh: self.remote.store(*packed, fresh), bundles)
+        row = await self._send(lambda fresh: self.remote.store(*packed.arguments(fresh)), bundles)
         return await self._stored(obj, row)
 
     async def _store_directory(self, obj: EmergeDirectory) -> Pointer:
@@ -86,7 +104,7 @@ class WriteOperations(ClassLoader):
         for obj in objects:
             rows.append(_pack(obj, bundles))
             batch.append(obj)
-            size += len(rows[-1][1])
+            size += len(rows[-1].state)
             if len(batch) == BATCH or size > BATCH_BYTES:
                 pointers += await self._store_batch(batch, rows, bundles)
                 batch, rows, bundles, size = [], [], {}, 0
@@ -97,7 +115,7 @@ class WriteOperations(ClassLoader):
     async def _store_batch(
         self, batch: list[EmergeObject], rows: list[PackedObject], bundles: Bundles
     ) -> list[Pointer]:
-        lists = [list(row) for row in rows]  # the codec would keep a tuple as one
+        lists = [row.arguments() for row in rows]
         try:
             stored = await self._send(lambda fresh: self.remote.storeall(lists, fresh), bundles)
         except LimitExceeded as error:  # a store of smaller commits
@@ -123,10 +141,13 @@ class WriteOperations(ClassLoader):
     async def add(self, path: str, field: str, *values: object) -> Pointer:
         """Append values to the list that a field of an object is; its new pointer.
 
-        Objects among them are kept inside this one; References (see `reference`) lead to objects of their own.
+        Objects among them are kept inside this one; References (see `reference`) lead to objects of their own. `record`
+        gives a stored object to be kept so.
         """
         bundles: Bundles = {}
         data = encode(list(values), bundle_of=capturing(bundles))
+        for hash in bundles_in(data) - bundles.keys():
+            bundles |= await self.fetch_bundles(hash)
         return Pointer.from_wire(await self._send(lambda fresh: self.remote.add(path, field, data, fresh), bundles))
 
     async def mixin(
@@ -179,7 +200,8 @@ def _pack(obj: EmergeObject, bundles: Bundles) -> PackedObject:
     state = pack_state(obj, bundle_of)
     bundle = "" if type(obj) in PLAIN_CLASSES.values() else bundle_of(type(obj))
     perms = "" if obj.version == 0 and obj.perms == DEFAULT_PERMS else obj.perms  # "": as the umask says
-    return object_path(obj), state, type(obj).__name__, bundle, obj.version, obj.type, perms
+    read = (obj.uuid, obj.node) if obj.version else ("", "")
+    return PackedObject(object_path(obj), state, type(obj).__name__, bundle, obj.version, obj.type, perms, *read)
 
 
 def _stored_path(target: str | EmergeObject) -> str:

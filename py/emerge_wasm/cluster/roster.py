@@ -14,7 +14,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from ..clients.transports.endpoint import is_loopback
+from ..clients.transports.endpoint import host_of, is_loopback
 from ..codec.msgpack_engine import engine
 from ..errors import EmergeError, Invalid
 from ..filesystem.lease import Lease, LeaseRecord, Patience, drop_lease, read_leases
@@ -139,8 +139,7 @@ class Roster:
     def _is_within_reach(self, held: LeaseRecord) -> bool:
         """Tell whether the node's endpoint means the same node here: a loopback address does on its own host only."""
         data = engine.unpackb(held.data)
-        host = data["rpc"].removeprefix("tcp://").rpartition(":")[0].strip("[]")
-        return data["host"] == self._host or not is_loopback(host)
+        return data["host"] == self._host or not is_loopback(host_of(data["rpc"]))
 
     async def _is_gone(self, held: LeaseRecord, rpc: str) -> bool:
         """Tell whether a node surely serves no more where it said: at its endpoint is nobody, or this node (`rpc`)."""
@@ -149,10 +148,9 @@ class Roster:
         served = engine.unpackb(held.data)["rpc"]
         if served == rpc:
             return True
-        host, _, port = served.removeprefix("tcp://").rpartition(":")
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+                _, writer = await asyncio.open_connection(host_of(served), int(served.rpartition(":")[2]))
         except ConnectionRefusedError:
             return True
         except (OSError, TimeoutError):

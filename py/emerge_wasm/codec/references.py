@@ -12,6 +12,7 @@ from .graph import parts_of
 from .value import Ext, Record, Reference
 
 _NONE: frozenset[bytes] = frozenset()
+_MARK_ROOT = bytes([Ext.REFERENCE])
 _MARK = re.compile(rb"\xc7[\x20-\x30]" + re.escape(bytes([Ext.REFERENCE])))  # an extension of some 32 bytes
 
 
@@ -41,6 +42,11 @@ def _uuid_of(reference: Reference) -> bytes | None:
         return UUID(reference.uuid).bytes
     except ValueError:
         return None
+
+
+def refers_to_itself(state: bytes) -> bool:
+    """Tell whether an encoded state leads back to the object whose state it is."""
+    return _MARK_ROOT in state and any(isinstance(each, Reference) and not each.uuid for each in _walk(decode(state)))
 
 
 def bundles_in(state: bytes) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum, Flag
 
-from ..errors import Invalid
+from ..errors import CannotShip, Invalid
 from ..objects import METADATA
 from .attributes import attributes_of, state_of
 from .decode import decode
@@ -28,9 +28,16 @@ def pack_state(obj: object, bundle_of: BundleOf) -> bytes:
     values of functools.cached_property.
 
     Raises:
-        CannotShip: a field cannot be written; the error names it.
+        CannotShip: a field cannot be written, or the class requires one that is not there; the error names it.
     """
     state = state_of(obj, _HIDDEN)
+    for name in attributes_of(type(obj)).required:
+        if name not in state and name not in _HIDDEN:
+            raise CannotShip(
+                f"this {type(obj).__name__} has no {name}, which its class requires, so it could not be read again",
+                remedy="set it, or give it a default in the class",
+                field=name,
+            )
     if PLAIN.issuperset(map(type, state.values())):
         try:
             return engine.packb(state)

@@ -139,6 +139,7 @@ async def hello(core: Core, context: Context) -> NodeInfo:
         "uuid": core.uuid,
         "version": package_version(),
         "store": core.url.split(":", 1)[0],
+        "shared": core.store.capabilities.many_writers,
         "durability": core.store.capabilities.durability,
         "largest_batch": core.store.capabilities.largest_batch,
         "isolation": core.store.capabilities.isolation,

@@ -80,6 +80,11 @@ class Locator:
         """Find who has a path; None when it is here, or nowhere."""
         return None if await self.is_here([path]) else await self.other([path])
 
+    def named(self, node: str) -> list[Holder]:
+        """The members of that name that serve another filesystem."""
+        own = self.filesystem.uuid
+        return [peer for peer in self.cluster.peers() if node and peer.node == node and peer.filesystem != own]
+
     async def nearest(self, path: str, *, everywhere: bool = False) -> list[Holder]:
         """Find the holders of the lowest directory above a path that anybody has (see `find`)."""
         names = split_path(path)

@@ -14,7 +14,7 @@ from ..results import EntryPage, PointerRow
 from .directory import DirectoryRoutes
 from .forward import Holder
 from .locate import Locator
-from .paths import paths_of, readings
+from .paths import paths_of, read_on, readings
 
 Route = Callable[[Arguments, Context], Answer]
 OneAnswer = Callable[[Arguments, Context], Awaitable[Any]]
@@ -92,19 +92,21 @@ class ObjectRoutes:
         """Make the route of an operation whose path may be new."""
 
         async def place(args: Arguments, context: Context) -> object:
-            return await self._forwarder.ask(await self._home(args.path, context), name, args, context)
+            home = await self._home(args.path, context, read_on(name, args).get(args.path, ""))
+            return await self._forwarder.ask(home, name, args, context)
 
         return place
 
-    async def _home(self, path: str, context: Context) -> Holder:
+    async def _home(self, path: str, context: Context, node: str = "") -> Holder:
         """Where a path is already; here when it is new.
 
         What is new goes where its directory is, if that is elsewhere only and the caller is no superuser: nobody is to
-        make anew here what they may not enter there.
+        make anew here what they may not enter there. What was read on a node of this cluster goes there, since that
+        node knows what became of it.
         """
         split_path(path)
         holders = (await self._locator.find([path])).get(path)
-        return _own_or_first(holders or await self._homes_of_new(path, context))
+        return _own_or_first(holders or self._locator.named(node) or await self._homes_of_new(path, context))
 
     async def _homes_of_new(self, path: str, context: Context) -> list[Holder]:
         return [None] if context.superuser else await self._locator.nearest(path)
@@ -115,6 +117,9 @@ class ObjectRoutes:
         async def place(args: Arguments, context: Context) -> object:
             paths = paths_of(name, args)
             holders = await self._locator.find(paths)
+            for path, node in read_on(name, args).items():
+                if path not in holders and (members := self._locator.named(node)):
+                    holders[path] = members
             new: dict[str, list[Holder]] = {}  # directory -> who gets what is new in it
             homes: dict[str, Holder] = {}
             for path in paths:

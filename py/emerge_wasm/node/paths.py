@@ -12,6 +12,8 @@ from ..paths import child_path, split_properties
 PATHS = frozenset({"path", "source", "target", "first", "second"})
 """The names of parameters that are paths."""
 
+_STORE = find_operation("store")
+
 
 def paths_of(operation: str, args: Arguments) -> list[str]:
     """The paths in an operation's arguments; those of new objects, not of the directory they go to."""
@@ -23,6 +25,13 @@ def paths_of(operation: str, args: Arguments) -> list[str]:
     if operation == "mixin":
         return [args.first, args.second, child_path(args.path, args.name)]
     return [getattr(args, each.name) for each in find_operation(operation).parameters if each.name in PATHS]
+
+
+def read_on(operation: str, args: Arguments) -> dict[str, str]:
+    """The nodes that the objects to store were read on, by path; without those that were not read."""
+    rows = {"store": [args], "storeall": args.objects if operation == "storeall" else []}.get(operation, [])
+    whole = [_STORE.make(*row) for row in rows if isinstance(row, (list, tuple)) and len(row) == len(_STORE.parameters)]
+    return {row.path: row.node for row in whole if row.version and row.uuid and isinstance(row.path, str)}
 
 
 def readings(path: str, operation: str) -> list[str]:

@@ -9,7 +9,7 @@ from ..errors import Invalid
 from ..operations import Arguments, Context, find_operation
 from .locate import Locator
 from .objects import Route
-from .paths import paths_of, readings
+from .paths import paths_of, read_on, readings
 
 
 class TransactionRoutes:
@@ -38,9 +38,11 @@ class TransactionRoutes:
         """Raise Invalid when a path of the operation, or a directory that it would be made in, is on another node."""
         paths = {path: readings(path, name) for path in paths_of(name, args)}
         holders = await self._locator.find([each for meant in paths.values() for each in meant]) if paths else {}
+        read = read_on(name, args)
         for path, meant in paths.items():
             found = next((holders[each] for each in meant if each in holders), None)
-            if found is None and not context.superuser and find_operation(name).changes:
+            found = found or self._locator.named(read.get(path, ""))
+            if not found and not context.superuser and find_operation(name).changes:
                 found = await self._locator.nearest(path)
             if found and None not in found:
                 raise Invalid(

@@ -84,7 +84,8 @@ class Answers:
         if self._timer is not None:
             self._timer.cancel()
         for channel in self.channels.all():
-            gone = Unavailable("the node stops", remedy="it is unknown whether a change was made: look, then repeat it")
+            remedy = "it is unknown whether a change was made: look, then repeat it"
+            gone = Unavailable("the node stops", remedy=remedy, unknown=True)
             self._send(channel.peer, self.channels.error(channel, gone))
             self._cancel(channel)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)

@@ -180,6 +180,7 @@ class ClientProtocol:
         return Unavailable(
             f"no sign of life from {self.peer} for {3 * self.heartbeat:g} s while {state.name} was under way",
             remedy="it is unknown whether a change was made: look before you repeat it",
+            unknown=True,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from emerge_wasm import EmergeFile
 from emerge_wasm.browser.guests.consent import CLOSED, HERE, CodePlace, Consent
 from emerge_wasm.bundles import capture
+from emerge_wasm.bundles.bundle import Bundle
 from emerge_wasm.errors import PermissionDenied
 
 
@@ -19,8 +20,23 @@ class Item(EmergeFile):
     count: int = 1
 
 
-BUNDLES = {bundle.hash: bundle.data for bundle in capture(Item)}
-POINTER = {"path": "/", "name": "x", "class_name": "Item", "owner": "mallory", "bundle": capture(Item)[-1].hash}
+@dataclass
+class Kept(EmergeFile):
+    """The code of this one is here as it is in its bundle."""
+
+    item: Item | None = None
+
+
+def foreign(cls: type) -> Bundle:
+    """The bundle of another user's class: of the same name, and of other code than the one here."""
+    content = capture(cls)[-1].content
+    parts = tuple(replace(part, text=part.text.replace("count: int = 1", "count: int = 2")) for part in content.parts)
+    return Bundle.of(replace(content, parts=parts))
+
+
+ITEM = foreign(Item)
+BUNDLES = {ITEM.hash: ITEM.data}
+POINTER = {"path": "/", "name": "x", "class_name": "Item", "owner": "mallory", "bundle": ITEM.hash}
 
 
 class Asked:
@@ -92,3 +108,25 @@ async def test_what_was_written_here_is_not_asked() -> None:
     assert page.names() == ["known"]
     await (await page.ask(None, HERE))
     assert page.names() == ["known"]
+
+
+@pytest.mark.parametrize("place", [CLOSED, HERE])
+async def test_code_that_the_console_has_is_not_asked_however_it_came(place: CodePlace) -> None:
+    page = Asked()
+    bundles = {bundle.hash: bundle.data for bundle in capture(Kept)}
+    moved = Bundle.of(replace(capture(Kept)[-1].content, module="elsewhere"))  # stored from a module that is not here
+    bundles[moved.hash] = moved.data
+    assert moved.hash != capture(Kept)[-1].hash
+    await page.consent.ask({**POINTER, "bundle": moved.hash}, bundles, place, "cluster")
+    assert page.names() == ["known"] and page.consent.allows(moved.hash, HERE)
+
+
+async def test_only_what_is_foreign_is_asked() -> None:
+    page = Asked()
+    bundles = BUNDLES | {bundle.hash: bundle.data for bundle in capture(Kept)}
+    task = asyncio.create_task(page.consent.ask(POINTER, bundles, HERE, "cluster"))
+    await asyncio.sleep(0)
+    assert page.events[-1]["question"]["keys"] == [f"+{ITEM.hash}"]
+    page.consent.answer(page.events[-1]["question"]["id"], False)
+    with pytest.raises(PermissionDenied):
+        await task

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from typing import Literal
 
@@ -89,6 +90,15 @@ class CapturedStream(io.TextIOBase):
 
 
 def capture_streams(output: ConsoleOutput) -> None:
-    """Redirect sys.stdout and sys.stderr to this output."""
+    """Redirect sys.stdout and sys.stderr to this output, and show warnings as a reader of cells needs them."""
     sys.stdout = CapturedStream(output, "stdout")
     sys.stderr = CapturedStream(output, "stderr")
+    warnings.formatwarning = format_warning
+
+
+def format_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Format a warning: with its line if a cell gave rise to it, and without a path in the library otherwise."""
+    where = f"{filename}, line {lineno}: " if filename.startswith("<cell") else ""
+    return f"{where}{category.__name__}: {message}\n"

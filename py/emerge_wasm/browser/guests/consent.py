@@ -1,7 +1,7 @@
 """Asks the user before code runs that this browser has not run before: once for each class version, with its source.
 
-Viewing an object needs no consent. The page remembers answers (web/app/state/consent.svelte.ts) and repeats them for
-the user.
+Viewing an object needs no consent, nor does code that the user ran himself: that of a class which the console has. The
+page remembers answers (web/app/state/consent.svelte.ts) and repeats them for the user.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from ...bundles import parse, source_of
+from ...bundles.resolution import own_hashes
 from ...clients.class_loader import Bundles
 from ...clients.client import Client
 from ...clients.operations import WhoseCode
@@ -79,6 +80,10 @@ class Consent:
             PermissionDenied: the user said no.
         """
         unknown = {hash for hash in bundles if not self.allows(hash, place)}
+        if unknown:
+            own = own_hashes(unknown, bundles.get)
+            self.know(own)
+            unknown -= own
         if not unknown:
             return
         asked = (place, frozenset(unknown))

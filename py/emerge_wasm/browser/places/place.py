@@ -29,7 +29,7 @@ class TabPlace:
     """A filesystem by its name in cells: a Transport over the current connection.
 
     `client` is for cells, and asks before it loads a class. `reader` is for views, and loads none. `principal` is the
-    user's name there, None while it is unknown.
+    user's name there, None while it is unknown. `pythons` are the versions that its code can run under.
     """
 
     def __init__(self, name: PlaceName, remedy: str, consent: Consent) -> None:
@@ -44,6 +44,7 @@ class TabPlace:
         self.reader = Client(self)
         self.client: Client = AskingClient(self, consent, self.reader, name)
         self.sync = SyncClient(self._open, name)
+        self.pythons: list[str] = []
         self._since = -1  # the log position that every listing includes
         self._node = ""
 
@@ -60,6 +61,7 @@ class TabPlace:
         self._since = await _position(transport)
         self._node = "" if alone else hello["node"]
         self.principal = hello["principal"]
+        self.pythons = hello["pythons"]
         self.behind = transport
         self.opened.set()
         self.online.set()

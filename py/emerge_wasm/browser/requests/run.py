@@ -96,7 +96,8 @@ async def _store(place: TabPlace, pointer: PointerRow, state: bytes) -> PointerR
     """Store an object's state after a run, unless the object was changed meanwhile."""
     where = child_path(pointer["path"], pointer["name"])
     known = (pointer["class_name"], pointer["bundle"], pointer["version"], pointer["type"])
-    changed: PointerRow = await place.call("store", [where, state, *known])
+    read = ("", None, pointer["uuid"], pointer["node"])
+    changed: PointerRow = await place.call("store", [where, state, *known, *read])
     changed.pop("merged", None)
     return changed
 

@@ -7,7 +7,9 @@ from datetime import date, datetime
 from typing import Literal, TypedDict
 
 from ...bundles import describe, parse, source_of
+from ...bundles.bundle import Bundle
 from ...bundles.description import FieldDescription
+from ...bundles.needed_python import PYTHON, version_of, version_text, why_newer
 from ...codec import decode, read_literal, show
 from ...errors import Invalid
 from ...objects import METADATA
@@ -36,9 +38,10 @@ class ClassView(TypedDict):
     methods: list[MethodView]
     source: str
     runs: Literal["anywhere", "node", "nowhere"]
+    newer: str
 
 
-NO_CLASS: ClassView = {"doc": "", "fields": [], "methods": [], "source": "", "runs": "nowhere"}
+NO_CLASS: ClassView = {"doc": "", "fields": [], "methods": [], "source": "", "runs": "nowhere", "newer": ""}
 
 
 async def make_view(place: TabPlace, path: str, version: int) -> ObjectView:
@@ -53,6 +56,7 @@ async def make_view(place: TabPlace, path: str, version: int) -> ObjectView:
         "methods": described["methods"],
         "source": described["source"],
         "runs": described["runs"],
+        "newer": described["newer"],
     }
 
 
@@ -72,7 +76,17 @@ async def describe_class(place: TabPlace, bundle: str) -> ClassView:
         ],
         "source": source_of(parsed, found.get),
         "runs": parsed.where,
+        "newer": _tell_newer(place, map(parse, found.values())),
     }
+
+
+def _tell_newer(place: TabPlace, bundles: Iterable[Bundle]) -> str:
+    """Say why a class needs a newer Python than its place has; "" if it does not."""
+    have = max(map(version_of, place.pythons), default=PYTHON)
+    newest = max(bundles, key=lambda bundle: bundle.content.grammar)
+    if newest.content.grammar <= have:
+        return ""
+    return f"Python {version_text(have)} is there, and {why_newer(newest, have)[1]}"
 
 
 async def read_changes(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...errors import EmergeError, PermissionDenied, Unavailable
+from ...errors import EmergeError, PermissionDenied
+from ..transports.failover import Unsent
 from .credential import Credential, split_key
 
 if TYPE_CHECKING:
@@ -88,16 +89,16 @@ class KeyChoice:
             remedy=f"its operator adds it: emerge keys add {pair.name} {pair.public}",
         )
 
-    def hung_up(self) -> Unavailable:
+    def hung_up(self) -> Unsent:
         """The error for a node that ends the connection of somebody who shows no key."""
-        return Unavailable(
+        return Unsent(
             f"what answers at {self.endpoint} ends the connection", remedy=f"if it is a node, it wants a key: {GET_KEY}"
         )
 
-    def unproven(self) -> Unavailable:
+    def unproven(self) -> Unsent:
         """The error for an endpoint where nobody shows a key that is known."""
         whose = f"the key of {self._node}" if self._node else "a key of a node that is known here"
-        return Unavailable(
+        return Unsent(
             f"what answers at {self.endpoint} does not show {whose}",
             remedy="if it is the node, and has a new key: emerge keys add NODE KEY --member --another; if it has none,"
             " call it without --key and EMERGE_KEY",

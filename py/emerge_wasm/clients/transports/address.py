@@ -28,12 +28,24 @@ def find_address(host: str | None = None) -> str:
 
 
 def find_endpoint(host: str | None = None) -> str:
-    """Return the node's ZeroMQ endpoint: from `host`, EMERGE_HOST, ./emerge.ini or the user's config directory."""
+    """Return the node's ZeroMQ endpoint: from `host`, EMERGE_HOST, ./emerge.ini or the user's config directory.
+
+    Where several nodes are named, with commas between them, so are their endpoints.
+    """
     if host:
-        return endpoint_of(host)
+        return endpoints_of(host)
     if host := os.environ.get("EMERGE_HOST"):
-        return endpoint_of(host, "EMERGE_HOST")
+        return endpoints_of(host, "EMERGE_HOST")
     return _read_endpoint() or endpoint_of(DEFAULT_HOST)
+
+
+def endpoints_of(hosts: str, source: str = "") -> str:
+    """Return the endpoints for one address or several, with commas between them.
+
+    Raises:
+        Invalid: one is no address; the error names it and its source.
+    """
+    return ",".join(endpoint_of(host.strip(), source) for host in hosts.split(","))
 
 
 def endpoint_of(host: str, source: str = "") -> str:
@@ -65,7 +77,7 @@ def _read_setting(name: str) -> str | None:
 
 def _read_endpoint() -> str | None:
     """Return the endpoint in the nearest emerge.ini that names one."""
-    return next((endpoint_of(host, str(path)) for path, host in _read_settings("host")), None)
+    return next((endpoints_of(host, str(path)) for path, host in _read_settings("host")), None)
 
 
 def _read_settings(name: str) -> Iterator[tuple[Path, str]]:
@@ -74,10 +86,12 @@ def _read_settings(name: str) -> Iterator[tuple[Path, str]]:
         try:
             parser.read(path, encoding="utf-8")
             value = parser.get("emerge", name, fallback=None)
+            port = parser.get("emerge", "port", fallback="") if name == "host" else ""
         except (configparser.Error, UnicodeDecodeError, OSError) as error:
             raise Invalid(f"{path} cannot be read: {error}", path=str(path), remedy="run emerge init --force") from None
         if value is not None:
-            yield path, value
+            named = [f"{each}:{port}" if port and ":" not in each else each for each in value.split(",")]
+            yield path, ",".join(named)
 
 
 def find_key(key: str | None = None) -> str | None:
@@ -86,9 +100,9 @@ def find_key(key: str | None = None) -> str | None:
 
 
 def write_settings(path: Path, host: str) -> None:
-    """Write an emerge.ini that names a node."""
+    """Write an emerge.ini that names a node, or several."""
     path.parent.mkdir(parents=True, exist_ok=True)
     parser = configparser.ConfigParser()
-    parser["emerge"] = {"host": endpoint_of(host).removeprefix("tcp://")}
+    parser["emerge"] = {"host": endpoints_of(host).replace("tcp://", "")}
     with path.open("w", encoding="utf-8") as file:
         parser.write(file)

@@ -24,6 +24,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def host_of(address: str) -> str:
+    """Return the host of `tcp://host:port`."""
+    return address.partition("?")[0].removeprefix("tcp://").rpartition(":")[0].strip("[]")
+
+
 def check_endpoint(endpoint: str, *, keys: bool = False) -> str:
     """Return the endpoint in the form that ZeroMQ binds. With `keys` other machines may reach it.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from ...errors import Invalid
 from ...operations import Transport
@@ -34,12 +34,16 @@ TRANSPORTS: dict[str, TransportEntry] = {"tcp": NODE, "ws": RELAY, "wss": RELAY,
 def open_transport(address: str, token: str | None = None, key: str | None = None) -> Transport:
     """Make the transport that an address names by its scheme, to show a token (a relay) or a key (a node).
 
+    Of several nodes' addresses, with commas between them, it is one that fails over.
+
     `key` is the name of a key or its file's path (see `find_credential`).
 
     Raises:
         Invalid: no transport has that scheme, or it takes no token.
         NotFound: there is no such key.
     """
+    if "," in address:
+        return _open_failover(address.split(","), token, key)
     entry = TRANSPORTS.get(address.partition("://")[0].lower())
     if entry is None:
         examples = ", ".join(dict.fromkeys(each.example for each in TRANSPORTS.values()))
@@ -52,3 +56,14 @@ def open_transport(address: str, token: str | None = None, key: str | None = Non
     kind: Any = getattr(import_module(entry.module), entry.name)
     transport: Transport = kind(address, **shown)
     return transport
+
+
+def _open_failover(addresses: list[str], token: str | None, key: str | None) -> Transport:
+    from .failover import FailoverTransport, NodeLink
+
+    for address in addresses:
+        if not address.startswith("tcp://"):
+            raise Invalid(
+                f"{address!r} is not the address of a node", remedy="list nodes, tcp://one:5558,tcp://two:5558"
+            )
+    return FailoverTransport(addresses, lambda each: cast(NodeLink, open_transport(each, token, key)))

@@ -21,6 +21,7 @@ from ...wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
 from ..fork import leave_behind, renew_in_child
 from ..keys.handshake import KeyChoice
 from ..package import missing_package
+from .failover import Unsent
 
 if TYPE_CHECKING:
     import zmq
@@ -289,6 +290,7 @@ class ZeroMQTransport:
                 Unavailable(
                     f"the node at {self.endpoint} went away while this was under way",
                     remedy="it is unknown whether a change was made: look before you repeat it",
+                    unknown=True,
                 )
             )
 
@@ -317,4 +319,4 @@ class ZeroMQTransport:
                 future.set_result(None) if error is None else future.set_exception(error)
 
     def _unanswered(self) -> Unavailable:
-        return Unavailable(f"no node answers at {self.endpoint}", remedy="start one with `emerge node start`")
+        return Unsent(f"no node answers at {self.endpoint}", remedy="start one with `emerge node start`")

@@ -9,7 +9,7 @@ from ...bundles import parse
 from ...codec import decode, encode
 from ...errors import Conflict, Invalid, NotFound
 from ...operations import Context, Values, find_operation
-from ...paths import join_path
+from ...paths import NAME_LIMIT, join_path
 from ...results import PointerRow, PointerRows
 from ..change import Change
 from ..commit import commit, retry
@@ -17,7 +17,8 @@ from ..core import Core
 from ..layout import access
 from ..layout.place import PathNames, Place
 from ..layout.record import Entry
-from ..tree.find import find_places, name, not_found
+from ..tree.find import find_places, name, not_found, read_uuid
+from ..tree.links import newest_record
 from ..tree.load import load_state
 from .merge import Edit, merge
 from .retention import prune, rule_of
@@ -31,7 +32,8 @@ class Write:
     """One object to write: `edit` makes its new state, `version` is the base (0: the newest), `mine` the state sent.
 
     `needs`: `edit` needs the old state. `uuid`: the object must still be this one. `perms`: its new permissions ("":
-    unchanged). `also` adds to the change what belongs to the new version.
+    unchanged). `also` adds to the change what belongs to the new version. `origin`: where it was read, which is noted
+    when that was in another filesystem.
     """
 
     names: PathNames
@@ -42,6 +44,7 @@ class Write:
     uuid: bytes | None = None
     perms: str = ""
     also: Also | None = None
+    origin: str = ""
 
 
 async def store(
@@ -55,8 +58,10 @@ async def store(
     type: str,
     perms: str,
     bundles: dict[str, bytes] | None,
+    uuid: str = "",
+    node: str = "",
 ) -> PointerRow:
-    write = await _store_write(core, path, state, class_name, bundle, version, type, perms)
+    write = await _store_write(core, path, state, class_name, bundle, version, type, perms, uuid, node)
     puts = await check_bundles(core, {bundle}, bundles or {}, path)
     return (await change_objects(core, context, [write], "store", puts))[0]
 
@@ -67,8 +72,8 @@ async def storeall(core: Core, context: Context, objects: Values, bundles: dict[
     for row in objects:
         if not isinstance(row, (list, tuple)):
             raise Invalid("storeall wants a list of argument lists of store", remedy="see the operation table")
-        path, state, class_name, bundle, version, type, perms, _ = find_operation("store").bind(list(row))
-        write = await _store_write(core, path, state, class_name, bundle, version, type, perms)
+        path, state, class_name, bundle, version, type, perms, _, uuid, node = find_operation("store").bind(list(row))
+        write = await _store_write(core, path, state, class_name, bundle, version, type, perms, uuid, node)
         if writes.setdefault(write.names, write) is not write:
             raise Invalid(f"{path} is twice in one batch", path=path, remedy="store it once")
         needed.add(bundle)
@@ -81,7 +86,16 @@ async def storeall(core: Core, context: Context, objects: Values, bundles: dict[
 
 
 async def _store_write(
-    core: Core, path: str, state: bytes, class_name: str, bundle: str, version: int, type: str, perms: str
+    core: Core,
+    path: str,
+    state: bytes,
+    class_name: str,
+    bundle: str,
+    version: int,
+    type: str,
+    perms: str,
+    uuid: str,
+    node: str,
 ) -> Write:
     names = await name(core, path)
     if not names:
@@ -93,7 +107,12 @@ async def _store_write(
     def edit(entry: Entry, old: bytes | None) -> tuple[Entry, bytes]:
         return entry._replace(type=type, class_name=class_name, bundle=bundle), state
 
-    return Write(names, edit, version, state, perms=perms)
+    if not (version and uuid):
+        return Write(names, edit, version, state, perms=perms)
+    if len(node) > NAME_LIMIT or not node.isprintable():
+        raise Invalid(f"{node[:40]!r} is not the name of a node", path=path)
+    known = read_uuid(uuid, path)
+    return Write(names, edit, version, state, uuid=known, perms=perms, origin=f"{node}:{known.hex()}@{version}")
 
 
 async def update(core: Core, context: Context, path: str, changes: bytes, version: int) -> PointerRow:
@@ -187,7 +206,7 @@ async def _write_one(
     merged = None
     if old is None:
         access.check_inside(context, place)
-        _check_gone(place, write)
+        await _check_gone(core, place, write)
         entry, state = write.edit(change.make_entry(write.names[-1], "file", write.perms), None)
     else:
         access.check(context, place, "w")
@@ -199,7 +218,8 @@ async def _write_one(
             entry, state = write.edit(old, await load_state(core, old, place.path) if write.needs else None)
         entry = entry._replace(perms=_kept_perms(context, place, old, perms, write.version))
     place = change.make_directories(place)
-    entry = change.record(entry, place.parent, place.directory, operation, state=state)
+    origin = write.origin if old is None else ""
+    entry = change.record(entry, place.parent, place.directory, operation, state=state, origin=origin)
     if old is not None:
         await prune(core, change, entry, rule_of(place))
     change.link(place.above, entry, raw)
@@ -217,8 +237,10 @@ def _kept_perms(context: Context, place: Place, old: Entry, perms: str, version:
     return access.changed_perms(old.perms, perms)
 
 
-def _check_gone(place: Place, write: Write) -> None:
-    if write.version:
+async def _check_gone(core: Core, place: Place, write: Write) -> None:
+    """Check that the object of which a version was read is not one of this filesystem, which was there."""
+    foreign = write.uuid is not None and write.origin and await newest_record(core, write.uuid) is None
+    if write.version and not foreign:
         raise Conflict(
             f"{place.path} was moved or removed since version {write.version} was read",
             path=place.path,
@@ -243,7 +265,7 @@ def _is_stale(place: Place, old: Entry, write: Write) -> bool:
         raise Conflict(
             f"{path} is another object than the one of which version {write.version} was read",
             path=path,
-            remedy="read it again",
+            remedy="read it again, or store yours under another name, or with version 0 to replace what is there",
             mine=write.mine,
         )
     return write.version not in (0, old.version)

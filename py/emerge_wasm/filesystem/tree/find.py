@@ -144,13 +144,18 @@ async def name(core: Core, path: str, moment: str = "") -> PathNames:
         return names
     if len(names) == 1:
         raise Invalid("/registry is not an object", path=path, remedy="list it; /registry/<uuid> is the object itself")
+    return (*await locate(core, read_uuid(names[1], path), moment), *names[2:])
+
+
+def read_uuid(text: str, path: str) -> bytes:
+    """Read a uuid given with a path. Raises Invalid for what is none."""
     try:
-        uuid = bytes.fromhex(names[1])
+        uuid = bytes.fromhex(text)
     except ValueError:
         uuid = b""
     if len(uuid) != 16:
-        raise Invalid(f"{names[1][:40]!r} is not a uuid", path=path, remedy="/registry holds objects by uuid only")
-    return (*await locate(core, uuid, moment), *names[2:])
+        raise Invalid(f"{text[:40]!r} is not a uuid", path=path, remedy="a uuid has 32 hexadecimal digits")
+    return uuid
 
 
 async def locate(core: Core, uuid: bytes, moment: str = "") -> PathNames:

@@ -13,7 +13,7 @@ from ..layout.access import may
 from ..layout.locality import PAGE_ROWS
 from ..layout.moment import read_moment
 from ..layout.record import Entry, VersionRecord, entry_key, version_key
-from .find import find_directory
+from .find import REMOVED, find_directory
 from .links import children_at
 
 PAGE_LIMIT = 10_000
@@ -72,6 +72,7 @@ async def load_state(core: Core, entry: Entry, path: str) -> bytes:
 
 
 def wire_version(core: Core, record: VersionRecord) -> VersionRow:
-    """Return a version as operations answer it: its pointer, author and operation."""
+    """Return a version as operations answer it: its pointer, author, operation and where it came from."""
     pointer = record.entry.wire(record.directory, core.node)
-    return {**pointer, "author": record.author, "operation": record.operation}
+    origin = "" if record.operation == REMOVED else record.origin
+    return {**pointer, "author": record.author, "operation": record.operation, "from": origin}

@@ -11,7 +11,7 @@ from ...results import ChangePage, ChangeRow
 from ..core import Core
 from ..layout.locality import PAGE_ROWS, get_versions
 from ..layout.record import VERSION_KEY_SIZE, VersionRecord, log_key
-from ..tree.find import REMOVED, may_see
+from ..tree.find import may_see
 from ..tree.load import check_limit, wire_version
 
 
@@ -49,7 +49,7 @@ def _wire_change(core: Core, position: int, record: VersionRecord) -> ChangeRow:
         "position": position,
         "operation": record.operation,
         "path": child_path(record.directory, pointer["name"]),
-        "from": "" if record.operation == REMOVED else record.origin,
+        "from": record.origin if record.operation in ("cp", "mv") else "",
         "pointer": pointer,
     }
 

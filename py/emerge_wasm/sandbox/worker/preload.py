@@ -17,6 +17,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, BuiltinImporter, FrozenImpor
 from types import ModuleType
 from zoneinfo import TZPATH
 
+from ...bundles import alias
 from ...version import package_version
 from .kept_database import keep_databases
 from .memory_files import KEPT
@@ -44,7 +45,7 @@ STANDARD = """
 """.split()
 """Modules of the standard library that work on data."""
 
-CORE = ("bundles", "codec", "filesystem", "query")
+CORE = ("bundles", "classic", "codec", "filesystem", "query")
 """Subpackages whose modules are all imported; modules of other subpackages are imported only as these need them."""
 
 
@@ -58,6 +59,7 @@ def preload(packages: Sequence[str]) -> set[str]:
                 importlib.import_module(name)
         for part in CORE:
             importlib.import_module(f"{OURS}.{part}")
+        alias.install()
         before = {*available(), OURS}
         for name in packages:
             importlib.import_module(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import pathlib
 import socket
 import sys
 from collections.abc import Callable, Collection
@@ -48,6 +49,9 @@ WAYS: dict[str, dict[str, str]] = {
     "tempfile": {"gettempdir": FILES, "mkdtemp": FILES, "mkstemp": FILES},
 }
 """By module: the functions by which code meets a refusal, and why it is refused."""
+_QUESTIONS = """
+    exists is_file is_dir is_symlink is_socket is_fifo is_block_device is_char_device is_mount is_junction
+""".split()
 _WORDS = os.strerror(errno.EPERM)
 _OTHER_WORDS = (_WORDS, "unable to open database file", "No usable temporary directory")
 
@@ -57,6 +61,28 @@ def begin(layers: Collection[str]) -> None:
     if "seccomp" in layers:
         KEPT.install()
         explain_loaded()
+        answer_questions()
+
+
+def answer_questions() -> None:
+    """Have `Path.exists` and its like say no where the kernel refuses to look, as `os.path.exists` does everywhere, and
+    `Path` itself from Python 3.14 on: who asks first whether a file is there has a way to go on without it."""
+    for name in _QUESTIONS:
+        question = getattr(pathlib.Path, name, None)
+        if question is not None and not hasattr(question, "explained"):
+            setattr(pathlib.Path, name, _answering(question))
+
+
+def _answering(question: Callable[P, bool]) -> Callable[P, bool]:
+    @functools.wraps(question, updated=())
+    def ask(*args: P.args, **kwargs: P.kwargs) -> bool:
+        try:
+            return question(*args, **kwargs)
+        except PermissionError:
+            return False
+
+    vars(ask)["explained"] = True
+    return ask
 
 
 def explain_loaded() -> None:

@@ -39,7 +39,7 @@ class Method:
         if not self.called:
             return self._read(target, args, kwargs)
         if given:
-            args, kwargs = fill_in(target, args, kwargs, given)
+            args, kwargs = fill_in(target, args, kwargs, _faced(instance, given))
         try:
             return target(*args, **kwargs)
         except TypeError as error:
@@ -63,6 +63,12 @@ class Method:
         except TypeError:
             return f"{self.name}{_unquoted(signature)}"
         return ""
+
+
+def _faced(instance: Any, given: Given) -> Given:
+    """Give `fs` with the call forms that the class wants (those of the older project: `classic.core.objects`)."""
+    face = getattr(type(instance), "_emerge_face", None)
+    return given if face is None or "fs" not in given else {**given, "fs": lambda: face(given["fs"]())}
 
 
 def takes(target: Any, names: Collection[str]) -> bool:

@@ -1,4 +1,4 @@
-"""The names that the older Emerge promised: clients of each kind, and filesystems next door on each engine.
+"""Clients of each kind by name, and filesystems next door on each engine.
 
 A front door like `__init__`, which gives them out: whatever they need is imported when one is made.
 """

@@ -1,0 +1,5 @@
+"""The older project's base of all objects."""
+
+from .core.objects import EmergeObject
+
+EmergeData = EmergeObject

@@ -1,0 +1,1 @@
+"""The older project's package of that name: `node.server`."""
