@@ -161,8 +161,8 @@ def context(request: pytest.FixtureRequest, chromium: Browser, site: Site) -> It
         page.close()
 
 
-@pytest.fixture
-def open_tab(context: BrowserContext) -> Iterator[Callable[[str], Tab]]:
+@contextmanager
+def opened_in(context: BrowserContext) -> Iterator[Callable[[str], Tab]]:
     """Open a tab at an address; at the end no tab may have had an error or asked another origin."""
     tabs: list[Tab] = []
 
@@ -178,6 +178,21 @@ def open_tab(context: BrowserContext) -> Iterator[Callable[[str], Tab]]:
         assert {url.split("/")[2].split(":")[0] for url in tab.requests if url.startswith(("http", "ws"))} <= {
             "127.0.0.1"
         }
+
+
+@pytest.fixture
+def open_tab(context: BrowserContext) -> Iterator[Callable[[str], Tab]]:
+    with opened_in(context) as open:
+        yield open
+
+
+@pytest.fixture(scope="module")
+def shared_tab(shared_context: BrowserContext, shared_site: Site) -> Iterator[Tab]:
+    """One tab for all tests of a module that ask for it, because Python starts in each: what they make stays."""
+    with opened_in(shared_context) as open:
+        tab = open(shared_site.relay.found["url"])
+        tab.ready()
+        yield tab
 
 
 @pytest.fixture

@@ -52,18 +52,23 @@ local.storeall([Widget(name=f"w{i}", path="/shelf", unit_price=float(i)) for i i
 """
 
 
+@pytest.fixture(scope="module")
+def stocked(shared_site: Site, shared_tab: Tab) -> Tab:
+    """/shelf/w0 … w9, of prices 0.0 to 9.0, on the cluster and in this browser; a plain object without a price."""
+    with connect(shared_site.node.host) as fs:
+        fs.storeall([Widget(name=f"w{i}", path="/shelf", unit_price=float(i)) for i in range(10)])
+        fs.store(EmergeFile(name="plain", path="/shelf"))
+    shared_tab.run(CELL)
+    shared_tab.run("local.store(EmergeFile(name='plain', path='/shelf'));")
+    return shared_tab
+
+
 @pytest.fixture(params=["cluster", "local"])
-def shelf(request: pytest.FixtureRequest, site: Site, tab: Tab) -> Tab:
-    """/shelf/w0 … w9, of prices 0.0 to 9.0, on the cluster or in this browser; a plain object without a price."""
-    tab.where = request.param
-    if tab.where == "cluster":
-        with connect(site.node.host) as fs:
-            fs.storeall([Widget(name=f"w{i}", path="/shelf", unit_price=float(i)) for i in range(10)])
-            fs.store(EmergeFile(name="plain", path="/shelf"))
-    else:
-        tab.run(CELL)
-        tab.run("local.store(EmergeFile(name='plain', path='/shelf'));")
-    return tab
+def shelf(request: pytest.FixtureRequest, stocked: Tab) -> Tab:
+    """The shelf of one of the two filesystems, which no test changes; the page begins anew at its root."""
+    stocked.where = request.param
+    stocked.open(f"#/{stocked.where}/")
+    return stocked
 
 
 def search(tab: Tab, text: str, order: str = "") -> None:
@@ -122,25 +127,27 @@ def test_graphql(shelf: Tab) -> None:
     assert "idget" in json.dumps(answer["data"])
 
 
-def test_versions_are_compared_and_restored(site: Site, tab: Tab) -> None:
-    with connect(site.node.host) as fs:
-        fs.store(Widget(name="w", path="/shelf", unit_price=1.0))
-        fs.update("/shelf/w", unit_price=2.0)
-        fs.update("/shelf/w", unit_price=3.0)
-        tab.open("#/cluster/shelf/w?tab=versions")
+def test_versions_are_compared_and_restored(shared_site: Site, shared_tab: Tab) -> None:
+    tab = shared_tab
+    with connect(shared_site.node.host) as fs:
+        fs.store(Widget(name="w", path="/restored", unit_price=1.0))
+        fs.update("/restored/w", unit_price=2.0)
+        fs.update("/restored/w", unit_price=3.0)
+        tab.open("#/cluster/restored/w?tab=versions")
         tab.find("compare-1").click()
         row = tab.find("differences").locator('tr[data-field="unit_price"]')
         expect(row).to_contain_text("1.0")
         expect(row).to_contain_text("3.0")
         tab.find("restore-1").click()
         expect(tab.find("version")).to_have_count(4)
-        assert fs.cat("/shelf/w.unit_price") == 1.0
+        assert fs.cat("/restored/w.unit_price") == 1.0
 
 
-def test_a_run_leaves_a_receipt(site: Site, tab: Tab) -> None:
-    with connect(site.node.host) as fs:
-        fs.store(Widget(name="w", path="/shelf", unit_price=1.0))
-    tab.open("#/cluster/shelf/w?tab=methods")
+def test_a_run_leaves_a_receipt(shared_site: Site, shared_tab: Tab) -> None:
+    tab = shared_tab
+    with connect(shared_site.node.host) as fs:
+        fs.store(Widget(name="w", path="/run", unit_price=1.0))
+    tab.open("#/cluster/run/w?tab=methods")
     tab.find("run-there-double").click()
     expect(tab.find("run-result")).to_have_text("2.0")
     expect(tab.find("run-version")).to_contain_text("Ran on version 1")

@@ -323,8 +323,10 @@ class Cluster:
         self._review("joined", identity)
 
     def _on_leaving(self, message: Wire, node: str) -> None:
-        self._check_speaker(message["uuid"], node)
-        self._forget(str(message["uuid"]), "left")
+        uuid = str(message["uuid"])
+        self._check_speaker(uuid, node)
+        self._found = {endpoint: known for endpoint, known in self._found.items() if known != uuid}
+        self._forget(uuid, "left")
 
     def _on_whohas(self, message: Wire, node: str) -> None:
         self._check_speaker(message["uuid"], node)
