@@ -105,12 +105,24 @@ class Operation:
                 )
         return self.make(*args, *self.defaults[len(args) - self.required :])
 
+    def without_defaults(self, args: Sequence[object]) -> list[object]:
+        """The arguments less the last ones that are the defaults: a release that does not know them means the same."""
+        kept = list(args)
+        if len(kept) <= len(self.parameters):
+            while len(kept) > self.required and _same(kept[-1], self.defaults[len(kept) - self.required - 1]):
+                kept.pop()
+        return kept
+
     def usage(self) -> str:
         """The arguments as one reads them: `(path: str, version: int | None = None)`."""
         shown = [
             f"{p.name}: {p.annotation}" + ("" if p.default is p.empty else f" = {p.default!r}") for p in self.parameters
         ]
         return f"({', '.join(shown)})"
+
+
+def _same(value: object, default: object) -> bool:
+    return type(value) is type(default) and value == default
 
 
 _PLAIN: dict[str, tuple[type, ...]] = {

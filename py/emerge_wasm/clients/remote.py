@@ -15,6 +15,7 @@ from ..errors import Invalid
 from ..operations import TABLE, Operation, Operations, Transport, Wire
 from ..paths import split_path, split_properties
 from .fork import renew_in_child
+from .skew import explained, without_clock
 
 T = TypeVar("T")
 
@@ -53,20 +54,30 @@ class Remote:
     async def _call(self, row: Operation, args: tuple[object, ...]) -> object:
         try:
             async with self._turns.semaphore:
-                result = await self._transport.call(row.name, list(args), self._context or None)
+                result = await self._ask(row, args)
             return native(result) if row.name in _VALUES else result
-        except Invalid:
+        except Invalid as error:
             _check_paths(row, args)
-            raise
+            raise await explained(error, row, args, self._transport) from None
+
+    async def _ask(self, row: Operation, args: tuple[object, ...]) -> object:
+        sent = row.without_defaults(args)
+        try:
+            return await self._transport.call(row.name, sent, self._context or None)
+        except Invalid as error:
+            context = without_clock(self._context, error)
+            if context is None:
+                raise
+        return await self._transport.call(row.name, sent, context or None)
 
     async def _stream(self, row: Operation, args: tuple[object, ...]) -> AsyncGenerator[object, None]:
-        items = self._transport.stream(row.name, list(args), self._context or None)
+        items = self._transport.stream(row.name, row.without_defaults(args), self._context or None)
         try:
             async for item in items:
                 yield native(item) if row.name in _VALUES else item
-        except Invalid:
+        except Invalid as error:
             _check_paths(row, args)
-            raise
+            raise await explained(error, row, args, self._transport) from None
         finally:
             if isinstance(items, AsyncGenerator):
                 await items.aclose()

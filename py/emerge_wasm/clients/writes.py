@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..codec import bundles_in, encode, pack_state
 from ..errors import Invalid, LimitExceeded
 from ..objects import DEFAULT_PERMS, EmergeDirectory, EmergeObject, Pointer, object_path
-from ..operations import Transport, Values, Wire
+from ..operations import Transport, Values, Wire, find_operation
 from ..results import PointerRow
 from .class_loader import (
     PLAIN_CLASSES,
@@ -22,6 +22,7 @@ from .class_loader import (
 )
 from .operations import AsOf, moment_text
 from .reads import Listing
+from .skew import is_of_earlier_release
 
 
 class PackedObject(NamedTuple):
@@ -40,6 +41,8 @@ class PackedObject(NamedTuple):
     def arguments(self, bundles: Bundles | None = None) -> Values:
         return [*self[:-2], bundles, *self[-2:]]
 
+
+_STORE = find_operation("store")
 
 BATCH = 1000
 BATCH_BYTES = 4 << 20  # states in one batch, which must fit into any transport's message
@@ -66,7 +69,13 @@ class WriteOperations(ClassLoader):
             return await self._store_directory(obj)
         bundles: Bundles = {}
         packed = _pack(obj, bundles)
-        row = await self._send(lambda fresh: self.remote.store(*packed.arguments(fresh)), bundles)
+        try:
+            row = await self._send(lambda fresh: self.remote.store(*packed.arguments(fresh)), bundles)
+        except Invalid as error:
+            if not packed.uuid or not is_of_earlier_release(error, obj.node):
+                raise
+            known = packed._replace(uuid="", node="")  # where it was read: the version says enough
+            row = await self._send(lambda fresh: self.remote.store(*known.arguments(fresh)), bundles)
         return await self._stored(obj, row)
 
     async def _store_directory(self, obj: EmergeDirectory) -> Pointer:
@@ -115,7 +124,7 @@ class WriteOperations(ClassLoader):
     async def _store_batch(
         self, batch: list[EmergeObject], rows: list[PackedObject], bundles: Bundles
     ) -> list[Pointer]:
-        lists = [row.arguments() for row in rows]
+        lists = [_STORE.without_defaults(row.arguments()) for row in rows]
         try:
             stored = await self._send(lambda fresh: self.remote.storeall(lists, fresh), bundles)
         except LimitExceeded as error:  # a store of smaller commits
