@@ -90,8 +90,8 @@ def _read_settings(name: str) -> Iterator[tuple[Path, str]]:
         except (configparser.Error, UnicodeDecodeError, OSError) as error:
             raise Invalid(f"{path} cannot be read: {error}", path=str(path), remedy="run emerge init --force") from None
         if value is not None:
-            named = [f"{each}:{port}" if port and ":" not in each else each for each in value.split(",")]
-            yield path, ",".join(named)
+            hosts = [each.strip() for each in value.split(",")]
+            yield path, ",".join(f"{each}:{port}" if port and ":" not in each else each for each in hosts)
 
 
 def find_key(key: str | None = None) -> str | None:
