@@ -74,17 +74,19 @@ CLASSIC = (
 """Names of `front.py`, which is imported when one of them is asked for; so they are no part of `import *`."""
 
 
-def connect(host: str | None = None, token: str | None = None) -> SyncClient:
+def connect(host: str | None = None, token: str | None = None, key: str | None = None) -> SyncClient:
     """A client of a node (`host:port`), or of the one that the environment names. Connects at the first call.
 
-    A relay is called by its address, `ws://host:port` or `http://host:port`, with a `token` where it wants one.
+    A relay is called by its address, `ws://host:port` or `http://host:port`, with a `token` where it wants one. A node
+    on another machine wants a `key`: its name or its file's path, else the one that EMERGE_KEY or emerge.ini names.
     """
     from .clients import SyncClient
     from .clients.connection import opener
-    from .clients.transports.address import find_address
+    from .clients.transports.address import find_address, find_key
 
     address = find_address(host)
-    return SyncClient(opener(address, token), f"fs on {address}")
+    key = find_key(key) if address.startswith("tcp://") else None
+    return SyncClient(opener(address, token, key), f"fs on {address}")
 
 
 if not TYPE_CHECKING:  # a type checker knows the names, and says which is misspelt

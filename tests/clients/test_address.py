@@ -46,6 +46,19 @@ def test_addresses(host: str, endpoint: str) -> None:
     assert endpoint_of(host) == endpoint
 
 
+def test_each_place_may_name_several(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_settings(home, "a,b:1")
+    assert find_endpoint() == "tcp://a:5558,tcp://b:1"
+    Path("emerge.ini").write_text("[emerge]\nhost = c, d:2\nport = 7\n")
+    assert find_endpoint() == "tcp://c:7,tcp://d:2"
+    monkeypatch.setenv("EMERGE_HOST", "e,[::1]:3")
+    assert find_endpoint() == "tcp://e:5558,tcp://[::1]:3"
+    assert find_endpoint("f,tcp://g") == "tcp://f:5558,tcp://g:5558"
+    for host in ("a,", "a,,b", "a,b:0", "a,http://b"):
+        with pytest.raises(Invalid, match="is not the address of a node"):
+            find_endpoint(host)
+
+
 BAD = ["a:b", "a:", ":1", "a:0", "a:65536", "a:-1", "a:²", "http://a:1", "a b:1", "tcp://", "a/b:1", "::1", "a:1:2"]
 
 

@@ -85,6 +85,19 @@ async def start_at(start_node: StartNode, name: str, endpoint: str) -> Node:
     raise AssertionError(f"{endpoint} stays taken")
 
 
+async def refuses(endpoint: str) -> None:
+    """Wait until nobody listens there: ZeroMQ closes the socket of a stopped node a little later."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    for _ in range(100):
+        try:
+            _, writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            return
+        writer.close()
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{endpoint} still listens")
+
+
 # What each operation is asked with; all others stream, need code, or are bound to a transaction or a file.
 ARGUMENTS: dict[str, list[Any]] = {
     "get": ["/x"],
@@ -125,6 +138,7 @@ async def test_reads_are_asked_again_and_changes_are_not(
 async def test_what_was_not_sent_goes_elsewhere_whatever_it_is(pair: tuple[Node, Node], fail_over: Connected) -> None:
     one, other = pair
     await one.stop()
+    await refuses(one.endpoint)
     started = time.monotonic()
     transport = fail_over(one.endpoint, other.endpoint)
     assert (await transport.call("store", ["/x", codec.encode({"n": 1})]))["version"] == 1
@@ -156,6 +170,7 @@ async def test_a_stranger_at_the_address_of_a_member_is_not_believed(
     await other.stop()
     await start_at(start_node, "stranger", endpoint)
     await one.stop()
+    await refuses(one.endpoint)
     with pytest.raises(Unavailable, match="no node answers"):
         await transport.call("hello", [])
 

@@ -5,7 +5,8 @@ import sys
 
 from emerge_wasm import EmergeFile, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.transports.rest import RESTTransport
+from emerge_wasm.clients.transports.rest import RESTTransport, rest_url
+from emerge_wasm.clients.transports.rest_http import make_http
 
 assert sys.platform == "emscripten"
 assert not {"httpx", "starlette", "zmq"} & set(sys.modules)
@@ -34,6 +35,9 @@ async def main() -> None:
         await asyncio.sleep(0.05)
         coming.cancel()
         await asyncio.gather(coming, return_exceptions=True)
+    async with Client(RESTTransport(URL, TOKEN, heartbeat=0.2)) as impatient:
+        await refused(anext(impatient.watch("/d")), Unavailable, "nothing came for 0.6 s")
+    assert await make_http(1.0).get_status(f"{rest_url(URL)}/healthz") == 200
     async with RESTTransport(URL, "wrong") as stranger:
         await refused(stranger.call("hello", []), PermissionDenied, "not known")
     async with RESTTransport("http://127.0.0.1:9") as nobody:

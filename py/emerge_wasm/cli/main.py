@@ -8,7 +8,21 @@ import warnings
 import click
 
 from ..errors import EmergeError, PartialAnswer
-from . import access, archive, changes, check, cluster, code, objects, run, search, server, transaction, versions
+from . import (
+    access,
+    archive,
+    changes,
+    check,
+    cluster,
+    code,
+    keys,
+    objects,
+    run,
+    search,
+    server,
+    transaction,
+    versions,
+)
 from .plain import plain_commands
 from .session import Session
 from .show import print_json
@@ -58,6 +72,7 @@ def show_error(error: EmergeError, *, as_json: bool) -> None:
     metavar="HOST:PORT",
     help="The node to talk to, or several: a,b (else EMERGE_HOST, emerge.ini, 127.0.0.1:5558).",
 )
+@click.option("--key", metavar="NAME|FILE", help="Your key, for a node that wants one (else EMERGE_KEY, emerge.ini).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 @click.option("--debug", is_flag=True, help="Show Python tracebacks of errors.")
 @click.option("--transaction", metavar="NAME", default="", help="Be part of that open transaction (see begin).")
@@ -75,12 +90,27 @@ def main(
     user: str,
     groups: tuple[str, ...],
     umask: str,
+    key: str | None,
 ) -> None:
     """An object filesystem for Python: store objects at paths, read them, run their methods."""
-    context.obj = Session(host, as_json, debug, transaction, user, groups, umask)
+    context.obj = Session(host, as_json, debug, transaction, user, groups, umask, key)
 
 
-for _module in (objects, code, run, search, versions, access, archive, transaction, changes, cluster, server, check):
+for _module in (
+    objects,
+    code,
+    run,
+    search,
+    versions,
+    access,
+    archive,
+    transaction,
+    changes,
+    cluster,
+    keys,
+    server,
+    check,
+):
     for _command in _module.COMMANDS:
         main.add_command(_command)
 for _command in plain_commands(list(main.commands)):

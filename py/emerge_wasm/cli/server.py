@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import logging
+import os
 import secrets
 import signal
 import socket
@@ -16,8 +17,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..clients.keys.credential import KEYS_FOLDER, Credential, find_credential, own_pair
+from ..clients.keys.key_pair import SUFFIX
 from ..clients.transports.address import DEFAULT_PORT, endpoint_of
-from ..errors import Invalid, Unavailable
+from ..clients.transports.endpoint import is_loopback
+from ..errors import Invalid, NotFound, Unavailable
 from ..stores.engine import public_url
 from .session import Session, pass_session
 from .show import print_json
@@ -94,8 +98,12 @@ async def start_node(
     run_timeout: float,
     join: tuple[str, ...] = (),
     mount: tuple[str, ...] = (),
+    keys: Credential | None = None,
+    advertise: str = "",
+    pub_port: int = 0,
 ) -> Node:
     try:
+        from ..cluster.authenticator import Authenticator
         from ..node.node import Node
     except ImportError as error:
         raise _missing(error, "node") from None
@@ -109,7 +117,40 @@ async def start_node(
     filesystem = await Filesystem.open(opened, node=name, url=store, runner=runner, run_timeout=run_timeout, poll=poll)
     stack.push_async_callback(filesystem.close)
     context = Context(getpass.getuser(), superuser=True, via="zeromq")
-    return await stack.enter_async_context(Node(filesystem, bind=bind, join=join, mount=mount, context=context))
+    pub = f"{bind.rpartition(':')[0]}:{pub_port}"
+    made = Node(
+        filesystem,
+        bind=bind,
+        join=join,
+        mount=mount,
+        pub=pub,
+        context=context,
+        keys=Authenticator(keys) if keys is not None else None,
+        advertise=advertise,
+    )
+    return await stack.enter_async_context(made)
+
+
+def node_keys(bind: str, key: str | None, folder: Path) -> Credential | None:
+    """The key that a node shows: the one that is named, or the only one of the folder where others can reach it.
+
+    Raises:
+        NotFound: the key that is named is not there.
+        Invalid: others can reach it, and there is no key, or it is not said which of several.
+    """
+    if not key and is_loopback(bind.strip("[]")):
+        return None
+    if key and (os.sep in key or key.endswith(SUFFIX)):
+        return find_credential(key)
+    try:
+        return Credential(own_pair(folder, key or ""))
+    except NotFound as error:
+        if key:
+            raise
+        raise Invalid(
+            f"{bind} can be reached from other machines: {error.message} to tell who may",
+            remedy="listen on 127.0.0.1, or make a key: emerge keys new NAME --member",
+        ) from None
 
 
 async def start_rest(stack: AsyncExitStack, node: Node, port: int) -> str:
@@ -134,6 +175,7 @@ async def start_relay(
     host: str,
     port: int,
     origins: tuple[str, ...] = (),
+    credential: Credential | None = None,
 ) -> RelayServer:
     try:
         from ..relay.server import RelayServer
@@ -141,7 +183,14 @@ async def start_relay(
     except ImportError as error:
         raise _missing(error, "relay") from None
     settings = RelaySettings(
-        data=folder, dist=dist, nodes=nodes, host=host, port=port, token=program_token(folder), origins=origins
+        data=folder,
+        dist=dist,
+        nodes=nodes,
+        host=host,
+        port=port,
+        token=program_token(folder),
+        origins=origins,
+        credential=credential,
     )
     return await stack.enter_async_context(RelayServer(settings))
 
@@ -186,7 +235,7 @@ def node() -> None:
 
 
 @node.command("start")
-@click.option("--name", default=default_name, help="The node's name in the cluster (else the machine's).")
+@click.option("--name", help="The node's name in the cluster (else its key's, else the machine's).")
 @click.option("-p", "--port", default=DEFAULT_PORT, show_default=True, help="0 takes a free one.")
 @click.option("--bind", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--store", default="sqlite:///emerge-data/emerge.db", show_default=True, help="The store's URL.")
@@ -199,6 +248,10 @@ def node() -> None:
     metavar="PATH",
     help="Where something that this node has is to stay when it enters a cluster (else /nodes/NAME); may be repeated.",
 )
+@click.option("--key", metavar="NAME|FILE", help="The node's key; needed where other machines can reach it.")
+@click.option("--keys", type=click.Path(path_type=Path), default=KEYS_FOLDER, show_default=True, help="Where it is.")
+@click.option("--advertise", default="", metavar="HOST[:PORT]", help="Where others reach this node, if not at --bind.")
+@click.option("--pub-port", default=0, metavar="PORT", help="Where it announces itself (else a free port).")
 @click.option("--rest", type=int, metavar="PORT", help="Serve HTTP here too; 0 takes a free port.")
 @run_timeout_option
 @unsafe_run_option
@@ -207,12 +260,16 @@ def node() -> None:
 @pass_session
 def node_start(
     session: Session,
-    name: str,
+    name: str | None,
     port: int,
     bind: str,
     store: str,
     join: tuple[str, ...],
     mount: tuple[str, ...],
+    key: str | None,
+    keys: Path,
+    advertise: str,
+    pub_port: int,
     rest: int | None,
     run_timeout: float,
     unsafe_run: bool,
@@ -220,18 +277,23 @@ def node_start(
     pythons: tuple[str, ...],
 ) -> None:
     """Start a node; Ctrl-C stops it."""
+    credential = node_keys(bind, key, keys)
+    name = name or (credential.pair.name if credential is not None else default_name())
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
         runner, sandbox = await start_runner(stack, unsafe=unsafe_run, preload=preload, pythons=pythons)
         started = await start_node(
             stack,
             name=name,
-            bind=f"tcp://{bind}:{port}",
+            bind=f"tcp://{f'[{bind}]' if ':' in bind and '[' not in bind else bind}:{port}",
             store=store,
             runner=runner,
             run_timeout=run_timeout,
             join=tuple(map(endpoint_of, join)),
             mount=mount,
+            keys=credential,
+            advertise=advertise,
+            pub_port=pub_port,
         )
         found = {"name": name, "node": started.endpoint, "store": public_url(store), "sandbox": sandbox}
         if rest is not None:
@@ -261,12 +323,24 @@ def relay() -> None:
 @pass_session
 def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path, origins: tuple[str, ...]) -> None:
     """Start a relay to the nodes that --host names; Ctrl-C stops it."""
-    from ..clients.transports.address import find_endpoint
+    from ..clients.transports.address import find_endpoint, find_key
+
+    key = find_key(session.key)
+    credential = find_credential(key) if key else None
+    if credential is not None:
+        credential.pair  # noqa: B018  # the file is read, so that what is wrong with it is said at once
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
         endpoint = find_endpoint(session.host)
         server = await start_relay(
-            stack, nodes=tuple(endpoint.split(",")), folder=folder, dist=dist, host=bind, port=port, origins=origins
+            stack,
+            nodes=tuple(endpoint.split(",")),
+            folder=folder,
+            dist=dist,
+            host=bind,
+            port=port,
+            origins=origins,
+            credential=credential,
         )
         return {"node": endpoint, "url": server.url, "page": server.invite(), "token": program_token(folder)}
 

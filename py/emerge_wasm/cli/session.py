@@ -21,6 +21,7 @@ class Session:
         user: str = "",
         groups: tuple[str, ...] = (),
         umask: str = "",
+        key: str | None = None,
     ) -> None:
         self.host = host
         self.json = json
@@ -29,13 +30,14 @@ class Session:
         self.user = user
         self.groups = groups
         self.umask = umask
+        self.key = key
 
     @cached_property
     def fs(self) -> SyncClient:
         """The client that the options name; in their transaction, as their user."""
         from .. import connect
 
-        fs: SyncClient = connect(self.host)
+        fs: SyncClient = connect(self.host, key=self.key)
         if self.user:
             fs = fs.as_user(self.user, *self.groups)
         if self.umask:

@@ -7,10 +7,10 @@ from .sync_session import Opener
 from .transports.registry import open_transport
 
 
-def opener(address: str, token: str | None = None) -> Opener:
+def opener(address: str, token: str | None = None, key: str | None = None) -> Opener:
     """Return a function that opens a client of an address, over the transport that its scheme names."""
 
     async def open_client() -> Client:
-        return Client(open_transport(address, token))
+        return Client(open_transport(address, token, key))
 
     return open_client

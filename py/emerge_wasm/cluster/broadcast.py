@@ -1,4 +1,4 @@
-"""Sending to all peers at once: one XPUB socket to speak, one SUB socket to listen.
+"""Sending to all peers at once: one XPUB socket to speak, and a SUB socket for each peer that is listened to.
 
 It moves messages (maps, in the codec's bytes) and does not know what they mean.
 """
@@ -6,14 +6,18 @@ It moves messages (maps, in the codec's bytes) and does not know what they mean.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import zmq
 
 from .. import codec
-from ..clients.transports.endpoint import bind_socket, check_endpoint
+from ..clients.keys.credential import Credential
+from ..clients.transports.endpoint import bind_again, bind_socket, check_endpoint
 from ..clients.transports.zeromq import DrainedSocket
 from ..errors import EmergeError
 from ..operations import Wire
+from .authenticator import Authenticator, KeyChange
+from .listener import Listener
 
 MESSAGE_LIMIT = 4 * 1024 * 1024
 """Bytes; ZeroMQ disconnects a peer that sends more."""
@@ -22,73 +26,93 @@ MESSAGE_LIMIT = 4 * 1024 * 1024
 class Broadcast:
     """Send maps to all who listen, and listen to peers.
 
-    `hear(message)` is called for each map received; `greet()` when somebody new began to listen. `malformed` counts
-    what was received and is no map.
+    `hear(message, node)` is called for each map received, with the name by which that peer is followed; `greet()` when
+    somebody new began to listen. `malformed` counts what was received and is no map. With a `credential` a peer is
+    heard when it shows a key of the member of that name; with `keys` only members of the ring can listen.
     """
 
-    def __init__(self, hear: Callable[[Wire], None], greet: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        hear: Callable[[Wire, str], None],
+        greet: Callable[[], None],
+        credential: Credential | None = None,
+        keys: Authenticator | None = None,
+    ) -> None:
         self.malformed = 0
         self.endpoint = ""
         self._hear = hear
         self._greet = greet
+        self._credential = credential
+        self._keys = keys
         self._speaker: DrainedSocket | None = None
-        self._listener: DrainedSocket | None = None
-        self._heard_at: set[str] = set()
+        self._listeners: dict[str, Listener] | None = None
 
     def open(self, bind: str | None) -> None:
         """Begin to listen, and to speak at an endpoint unless it is None."""
         if bind is not None:
-            speaker = self._socket(zmq.XPUB)
-            speaker.setsockopt(zmq.XPUB_VERBOSE, 1)
-            self.endpoint = bind_socket(speaker, check_endpoint(bind))
+            endpoint = check_endpoint(bind, keys=self._keys is not None)
+            if self._keys is not None:
+                self._keys.on_change(self._follow_keys)
+            speaker = self._make_speaker()
+            options = {zmq.XPUB_VERBOSE: 1, zmq.IPV6: int("[" in endpoint), zmq.MAXMSGSIZE: MESSAGE_LIMIT}
+            for option, value in options.items():
+                speaker.setsockopt(option, value)
+            self.endpoint = bind_socket(speaker, endpoint)
             self._speaker = DrainedSocket(speaker, self._subscribed)
-        listener = self._socket(zmq.SUB)
-        listener.setsockopt(zmq.SUBSCRIBE, b"")
-        self._listener = DrainedSocket(listener, self._receive)
+        self._listeners = {}
 
     def say(self, message: Wire) -> None:
         """Send to all who listen now."""
         if self._speaker is not None and not self._speaker.closed:
             self._speaker.send([codec.encode(message)])
 
-    def follow(self, endpoint: str) -> None:
-        """Listen to a peer; an endpoint that cannot be one is counted as malformed."""
-        if self._listener is None or endpoint in self._heard_at:
+    def follow(self, endpoint: str, node: str) -> None:
+        """Listen to a peer of that name; one that cannot be listened to is counted as malformed."""
+        if self._listeners is None or endpoint in self._listeners:
             return
+        hear = partial(self._receive, node)
+        listener = Listener(endpoint, node, MESSAGE_LIMIT, hear, self._credential)
         try:
-            self._listener.socket.connect(endpoint)
-            self._heard_at.add(endpoint)
-        except zmq.ZMQError:
+            listener.open()
+        except (zmq.ZMQError, EmergeError):
             self.malformed += 1
-        self._listener.drain_soon()  # connecting may use up the descriptor's wake-up
+        else:
+            self._listeners[endpoint] = listener
 
     def leave(self, endpoint: str) -> None:
         """Stop listening to a peer."""
-        if self._listener is not None and endpoint in self._heard_at:
-            self._heard_at.discard(endpoint)
-            self._listener.socket.disconnect(endpoint)
-            self._listener.drain_soon()
+        if self._listeners is not None and endpoint in self._listeners:
+            self._listeners.pop(endpoint).close()
 
     def close(self) -> None:
-        for socket in (self._speaker, self._listener):
-            if socket is not None:
-                socket.close()
+        for endpoint in list(self._listeners or ()):
+            self.leave(endpoint)
+        self._listeners = None
+        if self._speaker is not None:
+            self._speaker.close()
 
-    def _socket(self, kind: int) -> zmq.Socket[bytes]:
-        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
-        socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_LIMIT)
-        return socket
+    def _make_speaker(self) -> zmq.Socket[bytes]:
+        if self._keys is not None:
+            return self._keys.socket(zmq.XPUB, members=True)
+        return zmq.Context.instance().socket(zmq.XPUB)
+
+    def _follow_keys(self, change: KeyChange) -> None:
+        """Bind anew: for a new key, and when a member is let in no longer, who would go on receiving."""
+        if change != "ring" and self._keys is not None and self._speaker is not None and not self._speaker.closed:
+            self._keys.show(self._speaker.socket)
+            bind_again(self._speaker.socket, self.endpoint)
+            self._speaker.drain_soon()
 
     def _subscribed(self, frames: list[bytes]) -> None:
         if frames[0][:1] == b"\1":
             self._greet()
 
-    def _receive(self, frames: list[bytes]) -> None:
+    def _receive(self, node: str, payload: bytes) -> None:
         try:
-            message = codec.decode(frames[-1])
+            message = codec.decode(payload)
         except EmergeError:
             message = None
         if isinstance(message, dict):
-            self._hear(message)
+            self._hear(message, node)
         else:
             self.malformed += 1

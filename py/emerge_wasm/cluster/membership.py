@@ -16,9 +16,12 @@ from secrets import token_bytes
 from typing import NamedTuple
 from uuid import uuid4
 
+from ..clients.keys.credential import Credential
+from ..clients.transports.endpoint import advertise
 from ..clients.transports.zeromq import ZeroMQTransport
-from ..errors import EmergeError
+from ..errors import EmergeError, PermissionDenied
 from ..operations import Context, Dispatch, Values, Wire
+from .authenticator import Authenticator
 from .broadcast import Broadcast
 from .calls import CALLS
 from .peer import Identity, Peer, read_identity, read_texts
@@ -66,6 +69,9 @@ class Cluster:
     `join` are RPC endpoints of nodes to meet, asked again until they answer. An observer (the relay) sees the others
     and is not seen: it needs no name and serves nothing. `filesystem` is the uuid of the filesystem that the node
     serves.
+
+    With a `credential` peers are called and heard by key, each by its name in the ring; with `keys` this node is, too.
+    `advertise` is the host under which others reach what is bound at another (see `advertise`).
     """
 
     def __init__(
@@ -77,12 +83,17 @@ class Cluster:
         pub: str = "tcp://127.0.0.1:0",
         observer: bool = False,
         times: Times = TIMES,
+        credential: Credential | None = None,
+        keys: Authenticator | None = None,
+        advertise: str = "",
     ) -> None:
         self.identity = Identity(node, uuid4().hex, filesystem, "", "")
+        self._credential = credential
+        self._advertise = advertise
         self._join = list(join)
         self._pub = None if observer else pub
         self._times = times
-        self._broadcast = Broadcast(self._hear, self._announce_soon)
+        self._broadcast = Broadcast(self._hear, self._announce_soon, credential, keys)
         self._peers: dict[str, Peer] = {}
         self._members: list[Identity] = []
         self._others: list[Identity] = []  # one for each other filesystem
@@ -144,7 +155,10 @@ class Cluster:
     async def start(self, rpc: str = "") -> None:
         """Announce this node, serving at `rpc`, and meet the others. Returns after the first try to join."""
         self._broadcast.open(self._pub)
-        self.identity = replace(self.identity, rpc=rpc, pub=self._broadcast.endpoint)
+        pub = self._broadcast.endpoint
+        if self._advertise and pub:
+            pub = advertise(pub, self._advertise)
+        self.identity = replace(self.identity, rpc=rpc, pub=pub)
         await self._join_all()
         self._spawn(self._keep(), "keep")
 
@@ -166,7 +180,7 @@ class Cluster:
         """Return the one connection to a node; it is made at the first call."""
         found = self._links.get(identity.rpc)
         if found is None:
-            found = self._links[identity.rpc] = ZeroMQTransport(identity.rpc, patience=1.0)
+            found = self._links[identity.rpc] = self._transport(identity.rpc, identity.node)
         return found
 
     def meet(self, found: Mapping[str, str]) -> None:
@@ -174,6 +188,9 @@ class Cluster:
         self._found = dict(found)
         if self._tasks and not any(task.get_name() == "join" for task in self._tasks):
             self._spawn(self._join_all(), "join")
+
+    def _transport(self, endpoint: str, node: str = "") -> ZeroMQTransport:
+        return ZeroMQTransport(endpoint, patience=1.0, credential=self._credential, node=node)
 
     def suspect(self, identity: Identity) -> None:
         """Take a node that refuses connections for gone, until it is heard again."""
@@ -215,9 +232,20 @@ class Cluster:
                 peer.missed += 1  # not by the clock: what was said while this process stood still waits to be read
                 if peer.missed * self._times.period > self._times.silence:
                     self._forget(uuid, "gone")
+            self._forget_revoked()
             self._lost = {uuid: row for uuid, row in self._lost.items() if now < row[1]}
             if not any(task.get_name() == "join" for task in self._tasks):
                 self._spawn(self._join_all(), "join")
+
+    def _forget_revoked(self) -> None:
+        """Take nodes whose keys are let in no longer for gone at once, and look for them no more."""
+        if self._credential is None:
+            return
+        members = {entry.name for entry in self._credential.ring.members()}
+        for uuid, peer in list(self._peers.items()):
+            if peer.identity.node not in members:
+                self._forget(uuid, "left")
+        self._lost = {uuid: row for uuid, row in self._lost.items() if row[0].node in members}
 
     def _announce_soon(self) -> None:
         """Once in the loop's next turn, however often it is asked for in this one."""
@@ -244,16 +272,18 @@ class Cluster:
 
     async def _join_one(self, endpoint: str) -> None:
         try:
-            async with ZeroMQTransport(endpoint, patience=1.0) as transport:
+            async with self._transport(endpoint) as transport:
                 answer = await self._introduce(transport)
                 found = read_identity(answer["self"])
                 if self._enter is not None and not self.identity.is_akin(found):
                     await self._enter(found, transport)
                     answer = await self._introduce(transport)
+                shown = transport.node
             if not self._may_meet(found := read_identity(answer["self"])):
                 return  # it has not entered this node's cluster yet
             if self._found.get(endpoint, found.uuid) != found.uuid:
                 return  # the node that the store names is gone, and something else listens there
+            self._check_name(found.node, shown)
             self._joined[endpoint] = found.uuid
             self._meet(found)
             self._hear_of(map(read_identity, answer["peers"][:PEERS_LIMIT]))
@@ -271,21 +301,38 @@ class Cluster:
 
     async def _on_join(self, name: str, args: Values, context: Context) -> Wire:
         call = CALLS[name].bind(args)
-        if call.identity is not None and self.identity.is_akin(identity := read_identity(call.identity)):
+        identity = None if call.identity is None else read_identity(call.identity)
+        if identity is not None:
+            self._check_name(identity.node, context.principal)
+        if identity is not None and self.identity.is_akin(identity):
             self._meet(identity)
         return {"self": self.identity.to_wire(), "peers": [identity.to_wire() for identity in self._members]}
 
     # --- hearing
-    def _hear(self, message: Wire) -> None:
+    def _check_name(self, said: str, shown: str) -> None:
+        """Believe a name only when it is that of the key.
+
+        Raises:
+            PermissionDenied: it is another.
+        """
+        if self._credential is not None and said != shown:
+            raise PermissionDenied(f"{shown or 'somebody'} speaks as {said}", remedy="a node has the name of its key")
+
+    def _check_speaker(self, uuid: str, shown: str) -> None:
+        if (peer := self._peers.get(uuid)) is not None:
+            self._check_name(peer.identity.node, shown)
+
+    def _hear(self, message: Wire, node: str) -> None:
         kinds = {"here": self._on_here, "leaving": self._on_leaving, "whohas": self._on_whohas}
         try:
-            kinds[message["kind"]](message)
+            kinds[message["kind"]](message, node)
         except (EmergeError, LookupError, TypeError, AttributeError) as error:
             self._malformed += 1
             log.warning("an announcement is malformed and ignored: %s: %s", type(error).__name__, error)
 
-    def _on_here(self, message: Wire) -> None:
+    def _on_here(self, message: Wire, node: str) -> None:
         identity = read_identity(message["self"])
+        self._check_name(identity.node, node)
         hears, others = read_texts(message["hears"], PEERS_LIMIT), message["peers"][:PEERS_LIMIT]
         if identity.uuid == self.identity.uuid or not self._may_meet(identity):
             return
@@ -300,12 +347,14 @@ class Cluster:
         if self._heard is not None:
             self._heard(identity, int(message.get("table", 0)))
 
-    def _on_leaving(self, message: Wire) -> None:
+    def _on_leaving(self, message: Wire, node: str) -> None:
         uuid = str(message["uuid"])
+        self._check_speaker(uuid, node)
         self._found = {endpoint: known for endpoint, known in self._found.items() if known != uuid}
         self._forget(uuid, "left")
 
-    def _on_whohas(self, message: Wire) -> None:
+    def _on_whohas(self, message: Wire, node: str) -> None:
+        self._check_speaker(message["uuid"], node)
         paths, uuids = read_texts(message["paths"], ASK_LIMIT), read_texts(message["uuids"], ASK_LIMIT)
         asker = self._peers.get(message["uuid"])
         asked = self.identity.uuid in read_texts(message["asked"], ASK_LIMIT)
@@ -321,6 +370,7 @@ class Cluster:
 
     async def _on_answer(self, name: str, args: Values, context: Context) -> None:
         call = CALLS[name].bind(args)
+        self._check_speaker(call.node, context.principal)
         paths, uuids = read_texts(call.paths, ASK_LIMIT), read_texts(call.uuids, ASK_LIMIT)
         if (question := self._questions.get(call.question)) is not None:  # else it comes too late
             question.answer(call.node, paths, uuids)
@@ -338,7 +388,7 @@ class Cluster:
         peer = Peer(identity)
         if identity.uuid != self.identity.uuid:
             self._peers[identity.uuid] = peer
-            self._broadcast.follow(identity.pub)
+            self._broadcast.follow(identity.pub, identity.node)
         return peer
 
     def _hear_of(self, others: Iterable[Identity]) -> None:
@@ -346,6 +396,8 @@ class Cluster:
         known = [self.identity, *(peer.identity for peer in self._peers.values())]
         taken = {identity.uuid for identity in known} | {identity.rpc for identity in known}
         for identity in others:
+            if self._credential is not None and not self._credential.ring.members(identity.node):
+                continue  # whoever it is, nobody here knows its key
             if taken.isdisjoint((identity.uuid, identity.rpc)) and self._may_meet(identity):
                 self._meet(identity)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Self
 
+from ..clients.transports.endpoint import advertise
+from ..cluster.authenticator import Authenticator
 from ..cluster.membership import TIMES, Cluster, Times
 from ..cluster.roster import Roster
+from ..errors import Invalid
 from ..filesystem import Filesystem
 from ..filesystem.indexes.definitions import read_catalogue
 from ..operations import Context
@@ -23,6 +26,9 @@ class Node:
     announces; `join` are endpoints of nodes of a cluster to enter, `mount` the paths where things that this node has
     before that are to stay. `limits` are those of RpcServer; `context` says who its
     clients are.
+
+    With `keys` other machines may reach it, and everybody is who the ring says; the node has the name of its key.
+    `advertise` is the HOST or HOST:PORT under which others reach it, where that is not where it binds.
     """
 
     def __init__(
@@ -32,21 +38,44 @@ class Node:
         *,
         join: Iterable[str] = (),
         mount: Iterable[str] = (),
-        pub: str = "tcp://127.0.0.1:0",
+        pub: str = "",
         heartbeat: float = HEARTBEAT_SECONDS,
         limits: dict[str, int] | None = None,
         times: Times = TIMES,
         context: Context | None = None,
+        keys: Authenticator | None = None,
+        advertise: str = "",
     ) -> None:
         self.filesystem = filesystem
+        self.advertise = advertise
+        self._keys = keys
+        if keys is not None and keys.name != filesystem.node:
+            raise Invalid(
+                f"node {filesystem.node} cannot have the key of {keys.name}", remedy="a node has the name of its key"
+            )
         join = list(join)
-        self.cluster = Cluster(filesystem.node, filesystem.uuid, join=join, pub=pub, times=times)
+        self.cluster = Cluster(
+            filesystem.node,
+            filesystem.uuid,
+            join=join,
+            pub=pub or f"{bind.rpartition(':')[0]}:0",
+            times=times,
+            credential=keys.credential if keys is not None else None,
+            keys=keys,
+            advertise=advertise,
+        )
         self.roster = self._make_roster(times.roster)
         self.volumes = Volumes(filesystem, self.cluster, tuple(mount), joins=bool(join))
         router = Router(filesystem, self.cluster, self.volumes)
         self.dispatch = router.dispatch
         self.server = RpcServer(
-            router.dispatch, bind, name=filesystem.node, heartbeat=heartbeat, context=context, **(limits or {})
+            router.dispatch,
+            bind,
+            name=filesystem.node,
+            heartbeat=heartbeat,
+            context=context,
+            keys=keys,
+            **(limits or {}),
         )
         router.register(self.server.register)
         self.volumes.register(self.server.register)
@@ -54,21 +83,23 @@ class Node:
 
     @property
     def endpoint(self) -> str:
-        """Where clients connect, once started."""
-        return self.server.endpoint
+        """Where clients and other nodes connect, once started."""
+        endpoint = self.server.endpoint
+        return advertise(endpoint, self.advertise) if endpoint.startswith("tcp:") else endpoint
 
     async def start(self) -> Self:
         """Serve, and join the cluster.
 
         Raises:
-            Invalid: the port is taken or may not be bound; or a node of this name serves the same store.
+            Invalid: the port is taken or may not be bound, or nobody could call the address; or a node of this name
+                serves the same store.
         """
         await self.volumes.load()
-        await self.server.start()
         try:
+            await self.server.start()
             if self.roster is not None:
-                await self.roster.enter(self.server.endpoint)
-            await self.cluster.start(self.server.endpoint)
+                await self.roster.enter(self.endpoint)
+            await self.cluster.start(self.endpoint)
         except BaseException:
             await self.stop()
             raise
@@ -80,6 +111,8 @@ class Node:
             await self.roster.leave()
         await self.cluster.stop()
         await self.server.stop()
+        if self._keys is not None:
+            self._keys.close()
 
     async def __aenter__(self) -> Self:
         return await self.start()

@@ -13,13 +13,15 @@ from collections.abc import Callable, Hashable
 
 import zmq
 
-from ..clients.transports.endpoint import bind_socket, check_endpoint
+from ..clients.transports.endpoint import bind_again, bind_socket, check_endpoint
 from ..clients.transports.zeromq import DrainedSocket
-from ..errors import Invalid
+from ..cluster.authenticator import Authenticator, KeyChange, KeyedSocket
+from ..errors import Invalid, PermissionDenied
 from ..operations import TABLE, Answer, Context, Dispatch, Operation, Values, find_operation
 from ..wire.answer import Answers
 from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
 from ..wire.server import ServerChannels, ServerRequest
+from .caller import MEMBER_CALL, KeyedPeer, caller_of, revoked
 
 log = logging.getLogger("emerge.node")
 
@@ -28,13 +30,16 @@ QUEUE = 1000
 
 RETRY_SECONDS = 0.005
 
+ASK = "ask in your own name"
+
 
 class RpcServer:
     """Serve a dispatch over ZeroMQ.
 
     `bind` is an endpoint; port 0 or * takes a free one (see `endpoint` after `start`). `limit` is the largest
     event in bytes (a longer one closes its sender's connection); `per_client` and `total` bound the requests
-    under way. `heartbeat` is in seconds. `context` says who the clients are; a call may narrow it.
+    under way. `heartbeat` is in seconds. `context` says who the clients are; a call may narrow it. With `keys` other
+    machines may connect too, and each caller is who the ring says, looked up for every message.
     """
 
     def __init__(
@@ -48,11 +53,13 @@ class RpcServer:
         per_client: int = 1024,
         total: int = 8192,
         context: Context | None = None,
+        keys: Authenticator | None = None,
     ) -> None:
         self.name = name
         self.endpoint = ""
         self.channels = ServerChannels(heartbeat=heartbeat, limit=limit, per_peer=per_client, total=total)
-        self._bind = check_endpoint(bind)
+        self._bind = check_endpoint(bind, keys=keys is not None)
+        self._keys = keys
         self._dispatch = dispatch
         self._context = context or Context(via="zeromq")
         self._inner: dict[str, Dispatch] = {}
@@ -70,7 +77,11 @@ class RpcServer:
         Raises:
             Invalid: the port is taken.
         """
-        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
+        keys = self._keys
+        if keys is not None:
+            keys.start()
+            keys.on_change(self._follow_keys)
+        socket = keys.socket(zmq.ROUTER, members=False) if keys else zmq.Context.instance().socket(zmq.ROUTER)
         options = {
             zmq.ROUTER_MANDATORY: 1,
             zmq.MAXMSGSIZE: self.channels.limit,
@@ -82,7 +93,7 @@ class RpcServer:
             socket.setsockopt(option, value)
         self.endpoint = bind_socket(socket, self._bind)
         self._answers = Answers(self._handle, self._send, self.channels)
-        self._socket = DrainedSocket(socket, self._receive)
+        self._socket = (KeyedSocket if keys else DrainedSocket)(socket, self._receive)
         return self.endpoint
 
     async def stop(self) -> None:
@@ -97,19 +108,37 @@ class RpcServer:
         if self._answers is None or len(frames) < 2:
             return
         peer: Hashable = frames[0] if len(frames) <= 3 else tuple(frames[:-2])
+        if isinstance(self._socket, KeyedSocket) and self._keys is not None:
+            peer = KeyedPeer(frames[0], self._socket.key)
+            if self._keys.find(peer.key) is None:
+                self._answers.refuse(peer, revoked(peer.key))
         self._answers.receive(peer, frames[-1])
 
     def _handle(self, request: ServerRequest) -> Answer:
         name, args, wanted = request.name, request.args, request.context
-        context = self._context.narrowed(wanted) if wanted else self._context
+        caller = caller_of(self._keys, request.channel.peer) if self._keys is not None else self._context
         if name[:1] != "_":
-            return self._dispatch(name, args, context)
+            return self._dispatch(name, args, caller.narrowed(wanted) if wanted else caller)
         inner = self._inner.get(name)
         if inner is not None:
-            return inner(name, args, context)
+            if self._keys is not None and caller.via != MEMBER_CALL:
+                raise PermissionDenied(f"{name[:80]!r} is called by members of the cluster only", remedy=ASK)
+            return inner(name, args, caller)
         if name.startswith("_zerorpc_"):
             return _at_once(answer_builtin(self.name, name, args))
         raise Invalid(f"{name[:80]!r} cannot be called", remedy="names that begin with _ are the node's own")
+
+    def _follow_keys(self, change: KeyChange) -> None:
+        """End what those receive who are let in no longer; show a new key from now on, which ends all connections."""
+        if self._socket is None or self._answers is None or self._keys is None or self._socket.closed:
+            return
+        for peer in {channel.peer for channel in self.channels.all()}:
+            if isinstance(peer, KeyedPeer) and self._keys.find(peer.key) is None:
+                self._answers.refuse(peer, revoked(peer.key))
+        if change == "key":
+            self._keys.show(self._socket.socket)
+            bind_again(self._socket.socket, self.endpoint)
+            self._socket.drain_soon()
 
     def _send(self, peer: Hashable, payload: bytes) -> None:
         if peer in self._held:
@@ -129,8 +158,9 @@ class RpcServer:
         """
         if self._socket is None or self._socket.closed:
             return
+        route = [peer.route] if isinstance(peer, KeyedPeer) else list(peer) if isinstance(peer, tuple) else [peer]
         try:
-            self._socket.send([*peer, b"", payload] if isinstance(peer, tuple) else [peer, b"", payload])  # type: ignore[list-item]  # bytes
+            self._socket.send([*route, b"", payload])
         except zmq.Again:
             raise
         except zmq.ZMQError as error:

@@ -37,8 +37,8 @@ class Relay:
     def __init__(self, settings: RelaySettings) -> None:
         self.settings = settings
         self.sessions = Sessions(settings.data, settings.token, settings.session)
-        self.uplink = Uplink(settings.nodes, settings.beat)
-        self.cluster = Cluster(join=settings.nodes, observer=True)
+        self.uplink = Uplink(settings.nodes, settings.beat, settings.credential)
+        self.cluster = Cluster(join=settings.nodes, observer=True, credential=settings.credential)
         self.cluster.on_change(self._members_changed)
         self.browsers: set[Browser] = set()
         self.rest = RESTRelay(settings, self.sessions, self.uplink)

@@ -32,7 +32,7 @@ from ..wire.event import (
 )
 from .session import RelayCaller
 from .settings import BrowserLimits
-from .uplink import LiveNode, Uplink, open_dealer
+from .uplink import LiveNode, Uplink
 
 FOLLOWING = frozenset((HEARTBEAT, MORE, END))
 LAST = frozenset((OK, ERR, STREAM_DONE))
@@ -182,7 +182,7 @@ class Pipe:
         self._node = self.uplink.node
         if self._node is not None:
             self._name = self._node.name
-            self._socket = DrainedSocket(open_dealer(self._node.endpoint), self.from_node)
+            self._socket = DrainedSocket(self.uplink.open_dealer(self._node), self.from_node)
 
     def _disconnect(self, linger: int = 0) -> None:
         if self._socket is not None:

@@ -71,7 +71,8 @@ class RESTRelay:
             raise Unavailable(self._uplink.missing(), remedy="the relay reconnects by itself; try again then")
         if self._transport is None or self._transport.endpoint != node.endpoint:
             self._leave()
-            self._transport = ZeroMQTransport(node.endpoint, limit=self._settings.limits.message)
+            limit, credential = self._settings.limits.message, self._settings.credential
+            self._transport = ZeroMQTransport(node.endpoint, limit=limit, credential=credential)
         return self._transport
 
     def _leave(self) -> None:

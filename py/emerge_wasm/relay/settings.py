@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..clients.keys.credential import Credential
+
 
 @dataclass(frozen=True, slots=True)
 class BrowserLimits:
@@ -27,7 +29,8 @@ class BrowserLimits:
 class RelaySettings:
     """How a relay runs.
 
-    `data` is the folder of the secret that signs sessions, `dist` the built page, `nodes` endpoints to try in order.
+    `data` is the folder of the secret that signs sessions, `dist` the built page, `nodes` endpoints to try in order,
+    `credential` the relay's key, for nodes that want one.
     `token` is for programs ("" admits none), `origins` are more addresses under which browsers see this relay,
     `immutable` the beginnings of paths whose contents never change. Seconds: `session` is the lifetime of a cookie,
     `beat` the time between pings to a node.
@@ -43,4 +46,5 @@ class RelaySettings:
     immutable: tuple[str, ...] = ("/assets/", "/pyodide-")
     session: float = 30 * 24 * 3600.0
     beat: float = 1.0
+    credential: Credential | None = None
     limits: BrowserLimits = field(default_factory=BrowserLimits)

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import zmq
 
+from ..clients.keys.credential import Credential, split_key
+from ..clients.keys.handshake import KeyChoice
 from ..clients.transports.zeromq import DrainedSocket
 from ..errors import EmergeError, Unavailable
 from ..wire.call import Calls
@@ -24,18 +26,25 @@ LATE = 3  # beats without an answer after which a node counts as gone
 RECONNECT = 100  # milliseconds between ZeroMQ's own attempts
 
 
+_FAILED = zmq.Event.HANDSHAKE_FAILED_NO_DETAIL | zmq.Event.HANDSHAKE_FAILED_PROTOCOL | zmq.Event.HANDSHAKE_FAILED_AUTH
+
+
 class LiveNode(NamedTuple):
-    """A node that answers: its name and its endpoint."""
+    """A node that answers: its name, its endpoint, and the key that it showed ("" without keys)."""
 
     name: str
     endpoint: str
+    key: str = ""
 
 
 class Probe:
     """Watch one endpoint. `changed()` is called whenever `node` turns from None to a node or back."""
 
-    def __init__(self, endpoint: str, beat: float, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, endpoint: str, beat: float, changed: Callable[[], None], credential: Credential | None = None
+    ) -> None:
         self.endpoint = endpoint
+        self._keys = KeyChoice(credential, endpoint)
         self.node: LiveNode | None = None
         self._beat = beat
         self._changed = changed
@@ -43,22 +52,46 @@ class Probe:
         self._calls.protocol = ClientProtocol(heartbeat=0)
         self._wake = asyncio.Event()
         self._connected = False
+        self._socket: DrainedSocket | None = None
+        self._monitor: DrainedSocket | None = None
+        self._again: asyncio.TimerHandle | None = None
+        self._told = ""  # why it is refused: once, not at every attempt
         self._open()
         self._task = asyncio.get_running_loop().create_task(self._watch())
 
     def _open(self) -> None:
-        socket = open_dealer(self.endpoint, connect=False)
-        monitor = socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED)
+        """Connect, with the first of the node's keys; again later when none is known."""
+        try:
+            self._keys.restart()
+        except EmergeError as error:
+            self._refused(error)
+        else:
+            self._connect()
+
+    def _open_later(self) -> None:
+        self._again = asyncio.get_running_loop().call_later(self._beat, self._open)
+
+    def _connect(self) -> None:
+        socket = make_dealer()
+        self._keys.protect(socket)
+        monitor = socket.get_monitor_socket(zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED | _FAILED)
         self._monitor = DrainedSocket(monitor, self._observe)
-        socket.connect(self.endpoint)
+        socket.connect(self._keys.endpoint)
         self._socket = DrainedSocket(socket, lambda frames: self._calls.receive(frames[-1]))
 
+    def _disconnect(self) -> None:
+        if self._socket is not None and self._monitor is not None:
+            self._socket.socket.disable_monitor()  # first, or a disconnection just then blocks ZeroMQ for good
+            self._monitor.close(0)
+            self._socket.close(0)
+            self._socket = self._monitor = None
+
     async def close(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        self._socket.socket.disable_monitor()  # first, or a disconnection just then blocks ZeroMQ for good
-        self._monitor.close(0)
-        self._socket.close(0)
+        self._disconnect()
 
     async def _watch(self) -> None:
         while True:
@@ -84,7 +117,7 @@ class Probe:
             self._set(None)
         else:
             name = answer[1] if isinstance(answer, list) and len(answer) == 2 else self.endpoint
-            self._set(LiveNode(str(name), self.endpoint))
+            self._set(LiveNode(str(name), self.endpoint, self._keys.current))
         finally:
             asked.cancel()
 
@@ -94,7 +127,22 @@ class Probe:
         if not self._connected:
             self._calls.lose(Unavailable("the node went away"))
             self._set(None)
+        else:
+            self._keys.fits()
         self._wake.set()
+        if event & _FAILED and self._keys.credential is not None:
+            self._refused(self._keys.refused() if event == zmq.Event.HANDSHAKE_FAILED_AUTH else self._keys.unproven())
+
+    def _refused(self, error: EmergeError) -> None:
+        """Try the next of the node's keys; after the last, all of them a beat later."""
+        self._disconnect()
+        if self._keys.again():
+            self._connect()
+            return
+        if str(error) != self._told:
+            self._told = str(error)
+            log.warning("%s; trying again", error)
+        self._open_later()
 
     def _set(self, node: LiveNode | None) -> None:
         if node is not None and not self._connected:
@@ -105,16 +153,23 @@ class Probe:
 
     def _send(self, payload: bytes) -> None:
         try:
-            self._socket.send([b"", payload])
+            if self._socket is not None:
+                self._socket.send([b"", payload])
+                return
         except zmq.ZMQError:
-            raise Unavailable(f"no node answers at {self.endpoint}") from None
+            pass
+        raise Unavailable(f"no node answers at {self.endpoint}")
 
 
 class Uplink:
-    """Choose the node to use (`node`) among endpoints: the first in order that answers, kept while it does."""
+    """Choose the node to use (`node`) among endpoints: the first in order that answers, kept while it does.
 
-    def __init__(self, endpoints: Iterable[str], beat: float) -> None:
+    With a `credential` the nodes are called by key.
+    """
+
+    def __init__(self, endpoints: Iterable[str], beat: float, credential: Credential | None = None) -> None:
         self.node: LiveNode | None = None
+        self._credential = credential
         self._endpoints = list(endpoints)
         self._beat = beat
         self._probes: dict[str, Probe] = {}
@@ -134,7 +189,7 @@ class Uplink:
         self._endpoints = list(dict.fromkeys(endpoints))
         for endpoint in self._endpoints:
             if endpoint not in self._probes:
-                self._probes[endpoint] = Probe(endpoint, self._beat, self._choose)
+                self._probes[endpoint] = Probe(endpoint, self._beat, self._choose, self._credential)
         for endpoint in [endpoint for endpoint in self._probes if endpoint not in self._endpoints]:
             closing = asyncio.ensure_future(self._probes.pop(endpoint).close())
             self._closing.add(closing)
@@ -145,6 +200,14 @@ class Uplink:
         """Call `listener` whenever `node` changes. Calling the result ends that."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
+
+    def open_dealer(self, node: LiveNode) -> zmq.Socket[bytes]:
+        """Connect a socket to a node that answers."""
+        socket = make_dealer()
+        if self._credential is not None:
+            self._credential.protect(socket, node.key)
+        socket.connect(split_key(node.endpoint)[0])
+        return socket
 
     def missing(self) -> str:
         """Say which node is out of reach."""
@@ -163,12 +226,10 @@ class Uplink:
                 listener()
 
 
-def open_dealer(endpoint: str, *, connect: bool = True) -> zmq.Socket[bytes]:
-    """Make a DEALER for this endpoint. The limit of requests under way bounds its queues."""
+def make_dealer() -> zmq.Socket[bytes]:
+    """Make a DEALER for a node. The limit of requests under way bounds its queues."""
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
     options = {zmq.SNDHWM: 0, zmq.LINGER: 0, zmq.RECONNECT_IVL: RECONNECT, zmq.IPV6: 1}
     for option, value in options.items():
         socket.setsockopt(option, value)
-    if connect:
-        socket.connect(endpoint)
     return socket

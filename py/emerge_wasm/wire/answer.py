@@ -66,6 +66,12 @@ class Answers:
             self.channels.close(channel)
             self._cancel(channel)
 
+    def refuse(self, peer: Hashable, error: EmergeError) -> None:
+        """End the requests of a peer with an error."""
+        for channel in self.channels.of_peer(peer):
+            self._send(peer, self.channels.error(channel, error))
+            self._cancel(channel)
+
     async def cancel(self, peer: Hashable) -> None:
         """Cancel a peer's requests, and wait until their handlers have ended."""
         self.lose(peer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from ...errors import Invalid
@@ -13,7 +14,9 @@ from .registry import NODE, TRANSPORTS
 DEFAULT_PORT = 5558
 DEFAULT_HOST = f"127.0.0.1:{DEFAULT_PORT}"
 FILE_NAME = "emerge.ini"
-ADDRESS = re.compile(r"(?:tcp://)?(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
+ADDRESS = re.compile(
+    r"(?:tcp://)?(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]?]+)(?::(?P<port>[0-9]{1,5}))?(?P<key>\?key=[\w.@-]+)?"
+)
 
 
 def find_address(host: str | None = None) -> str:
@@ -46,7 +49,7 @@ def endpoints_of(hosts: str, source: str = "") -> str:
 
 
 def endpoint_of(host: str, source: str = "") -> str:
-    """Return the endpoint for `host`, `host:port` or `tcp://host:port`.
+    """Return the endpoint for `host`, `host:port` or `tcp://host:port`; with `?key=KEY` when it names the node's.
 
     Raises:
         Invalid: it has another form; the error names its source.
@@ -58,7 +61,7 @@ def endpoint_of(host: str, source: str = "") -> str:
         raise Invalid(
             f"{where}{host!r} is not the address of a node", remedy=f"write host:port, such as {DEFAULT_HOST}"
         )
-    return f"tcp://{found['name']}:{port}"
+    return f"tcp://{found['name']}:{port}{found['key'] or ''}"
 
 
 def setting_files() -> list[Path]:
@@ -67,20 +70,33 @@ def setting_files() -> list[Path]:
     return [Path(FILE_NAME), Path(config) / "emerge" / FILE_NAME]
 
 
+def _read_setting(name: str) -> str | None:
+    """Return a setting of the nearest emerge.ini that has it."""
+    return next((value for _, value in _read_settings(name)), None)
+
+
 def _read_endpoint() -> str | None:
     """Return the endpoint in the nearest emerge.ini that names one."""
+    return next((endpoints_of(host, str(path)) for path, host in _read_settings("host")), None)
+
+
+def _read_settings(name: str) -> Iterator[tuple[Path, str]]:
     for path in setting_files():
         parser = configparser.ConfigParser()
         try:
             parser.read(path, encoding="utf-8")
-            host = parser.get("emerge", "host", fallback=None)
-            port = parser.get("emerge", "port", fallback="")
+            value = parser.get("emerge", name, fallback=None)
+            port = parser.get("emerge", "port", fallback="") if name == "host" else ""
         except (configparser.Error, UnicodeDecodeError, OSError) as error:
             raise Invalid(f"{path} cannot be read: {error}", path=str(path), remedy="run emerge init --force") from None
-        if host is not None:
-            named = [f"{each}:{port}" if port and ":" not in each else each for each in host.split(",")]
-            return endpoints_of(",".join(named), str(path))
-    return None
+        if value is not None:
+            hosts = [each.strip() for each in value.split(",")]
+            yield path, ",".join(f"{each}:{port}" if port and ":" not in each else each for each in hosts)
+
+
+def find_key(key: str | None = None) -> str | None:
+    """Return which key to show: `key`, EMERGE_KEY, or that of the nearest emerge.ini; None for none."""
+    return key or os.environ.get("EMERGE_KEY") or _read_setting("key")
 
 
 def write_settings(path: Path, host: str) -> None:

@@ -6,6 +6,7 @@ For nodes, the cluster and the HTTP servers. Importable where zmq is not install
 from __future__ import annotations
 
 import ipaddress
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -28,29 +29,54 @@ def host_of(address: str) -> str:
     return address.partition("?")[0].removeprefix("tcp://").rpartition(":")[0].strip("[]")
 
 
-def check_endpoint(endpoint: str) -> str:
-    """Return the endpoint in the form that ZeroMQ binds.
+def check_endpoint(endpoint: str, *, keys: bool = False) -> str:
+    """Return the endpoint in the form that ZeroMQ binds. With `keys` other machines may reach it.
 
     Raises:
-        Invalid: it is malformed, or other machines could reach it.
+        Invalid: it is malformed, or others could reach it and would show no keys.
     """
     remedy = "bind tcp://127.0.0.1:PORT (0 for a free port)"
     try:
         parts = urlsplit(endpoint)
-        if parts.scheme in ("ipc", "inproc"):
+        if parts.scheme in ("ipc", "inproc") and not keys:
             return endpoint
         port = endpoint.rpartition(":")[2]
         host = parts.hostname or ""
-        if parts.scheme != "tcp" or not (port == "*" or 0 <= int(port) < 65536):
+        if parts.scheme != "tcp" or not (port == "*" or 0 <= int(port) < 65536) or (keys and not host):
             raise ValueError
     except ValueError:
         raise Invalid(f"{endpoint!r} is no endpoint to bind", remedy=remedy) from None
-    if not is_loopback(host):
+    if not keys and not is_loopback(host):
         raise Invalid(
-            f"{endpoint} can be reached from other machines, and this version has no keys to tell who may",
-            remedy=remedy,
+            f"{endpoint} can be reached from other machines, and there are no keys to tell who may",
+            remedy=f"{remedy}, or make a key: emerge keys new NAME --member, and name it: --key NAME",
         )
-    return f"tcp://{'[::1]' if ':' in host else host}:{'*' if port in ('*', '0') else port}"
+    return f"tcp://{f'[{host}]' if ':' in host else host}:{'*' if port in ('*', '0') else port}"
+
+
+def is_any(host: str) -> bool:
+    """Tell whether an address to bind stands for all of a machine's, so that nobody can call it."""
+    return host in ("*", "0.0.0.0", "::", "[::]")
+
+
+def advertise(endpoint: str, host: str) -> str:
+    """Return the endpoint under which others call what is bound at one: at another host, and perhaps another port.
+
+    Raises:
+        Invalid: `host` is no HOST or HOST:PORT, or others could not call it.
+    """
+    bound = urlsplit(endpoint)
+    try:
+        shown = urlsplit(f"tcp://{host}") if host else bound
+        name, port = shown.hostname or "", shown.port or bound.port
+        if not name or shown.path or is_any(name):
+            raise ValueError
+    except ValueError:
+        raise Invalid(
+            f"{host or endpoint} is no address that other machines can call",
+            remedy="say by which name or address they reach this one: --advertise HOST or HOST:PORT",
+        ) from None
+    return f"tcp://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 def bind_socket(socket: zmq.Socket[bytes], endpoint: str) -> str:
@@ -62,7 +88,7 @@ def bind_socket(socket: zmq.Socket[bytes], endpoint: str) -> str:
     import zmq
 
     try:
-        socket.bind(endpoint.replace("//localhost:", "//127.0.0.1:"))
+        _bind(socket, endpoint.replace("//localhost:", "//127.0.0.1:"), 0.1)
     except zmq.ZMQError as error:
         socket.close(0)
         if error.errno == zmq.EADDRINUSE:
@@ -72,3 +98,27 @@ def bind_socket(socket: zmq.Socket[bytes], endpoint: str) -> str:
             ) from None
         raise Invalid(f"{endpoint} cannot be bound: {error}", remedy="bind tcp://127.0.0.1:PORT") from None
     return socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+
+
+def bind_again(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    """End all connections of a bound socket, and bind it anew with its options as they are now.
+
+    A connection ends once the socket is read dry. Raises zmq.ZMQError when another process takes the port in between.
+    """
+    socket.unbind(endpoint)
+    _bind(socket, endpoint, 1.0)
+
+
+def _bind(socket: zmq.Socket[bytes], endpoint: str, patience: float) -> None:
+    """Bind, also when ZeroMQ's thread lets a port go that was given up just now."""
+    import zmq
+
+    until = time.monotonic() + patience
+    while True:
+        try:
+            socket.bind(endpoint)
+            return
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EADDRINUSE or time.monotonic() > until:
+                raise
+        time.sleep(0.005)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ...errors import LimitExceeded
 from ...sync import IN_PYODIDE
-from .registry import missing_package
+from ..package import missing_package
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection

@@ -20,7 +20,7 @@ from ...operations import Values, Wire, find_operation
 from ...wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
 from ...wire.frame import END, ERROR, ITEM, MEDIA_TYPE, FrameReader
 from ..fork import leave_behind, renew_in_child
-from .registry import missing_package
+from ..package import missing_package
 from .rest_http import CutOff, Http, Response, Unanswered, make_http
 
 PREFIX = "/api/v1"

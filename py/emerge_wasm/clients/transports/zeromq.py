@@ -19,16 +19,22 @@ from ...wire.call import Calls
 from ...wire.client import ClientProtocol
 from ...wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
 from ..fork import leave_behind, renew_in_child
+from ..keys.handshake import KeyChoice
+from ..package import missing_package
 from .failover import Unsent
-from .registry import missing_package
 
 if TYPE_CHECKING:
     import zmq
+
+    from ..keys.credential import Credential
 
 log = logging.getLogger("emerge.clients")
 
 BATCH = 256
 """Most messages read from a socket in one turn of the loop."""
+
+_FAILED = {0x0800: "hung up", 0x2000: "other protocol", 0x4000: "unknown"}
+"""zmq.Event.HANDSHAKE_FAILED_NO_DETAIL, _PROTOCOL and _AUTH."""
 
 LINGER = 200
 """Milliseconds that a closed socket keeps trying to send its messages."""
@@ -80,14 +86,18 @@ class DrainedSocket:
             self._loop.remove_reader(self._fd)
             self.socket.close(linger)
 
+    def _receive_first(self) -> bytes:
+        return self.socket.recv(self._last)
+
     def _drain(self) -> None:
         self._scheduled = False
         socket, receive, last, has_more = self.socket, self._receive, self._last, self._has_more
+        first = self._receive_first
         for count in range(BATCH):
             if self.closed:
                 return
             try:
-                frames = [socket.recv(last)]
+                frames = [first()]
             except self._again:
                 if not count:
                     return
@@ -103,6 +113,9 @@ class ZeroMQTransport:
 
     `endpoint` is tcp://host:port. `patience` is how long (s) a node may take to accept the connection; a refused one
     raises Unavailable at once. It reconnects by itself. Use it on one event loop.
+
+    With a `credential` the connection is encrypted, and the node must show one of the keys known for the endpoint;
+    with `node`, one of the node of that name.
     """
 
     def __init__(
@@ -112,8 +125,11 @@ class ZeroMQTransport:
         heartbeat: float = HEARTBEAT_SECONDS,
         patience: float = 2.0,
         limit: int = SIZE_LIMIT,
+        credential: Credential | None = None,
+        node: str = "",
     ) -> None:
         self.endpoint = endpoint
+        self._keys = KeyChoice(credential, endpoint, node)
         self._patience = patience
         self._make_protocol = partial(ClientProtocol, heartbeat=heartbeat, limit=limit, peer=f"the node at {endpoint}")
         self._begin()
@@ -124,6 +140,7 @@ class ZeroMQTransport:
         self._socket: DrainedSocket | None = None
         self._monitor: DrainedSocket | None = None
         self._connected = False
+        self._hung_up = self._excused = False
         self._waiting: list[asyncio.Future[None]] = []
 
     def renew(self) -> None:
@@ -151,6 +168,16 @@ class ZeroMQTransport:
         """Whether the node is connected now."""
         return self._connected
 
+    @property
+    def node(self) -> str:
+        """The name of the node that answers here, as the ring says whose key it showed; "" without keys."""
+        return self._keys.owner()
+
+    @property
+    def node_key(self) -> str:
+        """The key that the node showed; "" without keys."""
+        return self._keys.current
+
     async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
         """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
         if not self._connected:
@@ -169,6 +196,9 @@ class ZeroMQTransport:
         """End calls under way with Unavailable and close the sockets. Idempotent."""
         self._calls.lose(Unavailable(f"the connection to {self.endpoint} was closed"))
         self._wake(Unavailable(f"the connection to {self.endpoint} was closed"))
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
         if self._socket is not None and self._monitor is not None:
             # first: a monitor that nobody reads would block ZeroMQ's thread, and so every socket of this process
             self._socket.socket.disable_monitor()
@@ -178,8 +208,14 @@ class ZeroMQTransport:
         self._connected = False
 
     async def connect(self) -> None:
-        """Wait until the node is connected. Raises Unavailable when none answers; nothing was sent then."""
+        """Wait until the node is connected; nothing was sent when that fails.
+
+        Raises:
+            Unavailable: none answers, or none with a key that is known.
+            PermissionDenied: the node does not know the key of this side, or wants one.
+        """
         if self._socket is None:
+            self._keys.restart()
             self._open_sockets()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
@@ -203,10 +239,12 @@ class ZeroMQTransport:
         options = {zmq.IMMEDIATE: 1, zmq.SNDHWM: 0, zmq.RCVHWM: 0, zmq.LINGER: LINGER, zmq.IPV6: 1}
         for option, value in options.items():
             socket.setsockopt(option, value)
+        self._keys.protect(socket)
         seen = zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.CONNECT_RETRIED | zmq.Event.DISCONNECTED
-        monitor = socket.get_monitor_socket(seen)
+        failed = zmq.Event.HANDSHAKE_FAILED_NO_DETAIL | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
+        monitor = socket.get_monitor_socket(seen | failed | zmq.Event.HANDSHAKE_FAILED_AUTH)
         try:
-            socket.connect(self.endpoint)
+            socket.connect(self._keys.endpoint)
         except zmq.ZMQError as error:
             socket.disable_monitor()
             monitor.close(0)
@@ -234,11 +272,17 @@ class ZeroMQTransport:
 
         seen = int.from_bytes(frames[0][:2], "little")
         if seen == zmq.Event.HANDSHAKE_SUCCEEDED:
-            self._connected = True
+            self._connected, self._hung_up, self._excused = True, False, False
+            self._keys.fits()
             log.info("connected to the node at %s", self.endpoint)
             self._wake(None)
         elif seen == zmq.Event.CONNECT_RETRIED:
-            self._wake(self._unanswered())
+            if not self._excused:
+                self._hung_up = False
+                self._wake(self._unanswered())
+            self._excused = False
+        elif seen in _FAILED:
+            self._refused(_FAILED[seen])
         elif seen == zmq.Event.DISCONNECTED:
             self._connected = False
             log.warning("the node at %s went away; a new connection is tried by itself", self.endpoint)
@@ -249,6 +293,24 @@ class ZeroMQTransport:
                     unknown=True,
                 )
             )
+
+    def _refused(self, how: str) -> None:
+        """Handle a handshake that failed: try the node's other keys, or tell those who wait why."""
+        plain = self._keys.credential is None
+        if plain and how == "hung up" and not self._hung_up:
+            # a node that wants a key does that, and so does one that just stops; the next attempt tells
+            self._hung_up = self._excused = True
+        elif plain and how == "hung up":
+            self._wake(self._keys.hung_up())
+        elif plain or how == "unknown":
+            self._close_sockets()
+            self._wake(self._keys.refused())
+        elif self._keys.again():
+            self._close_sockets()
+            self._open_sockets()
+        else:
+            self._close_sockets()
+            self._wake(self._keys.unproven())
 
     def _wake(self, error: EmergeError | None) -> None:
         waiting, self._waiting = self._waiting, []

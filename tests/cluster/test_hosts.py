@@ -1,0 +1,88 @@
+"""Nodes, a client and a relay on hosts of their own, that know each other by keys; nothing they say can be read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from emerge_wasm.clients.keys.key_pair import KeyPair, make_pair, write_pair
+from emerge_wasm.clients.keys.known_keys import CLIENT, FILE_NAME, MEMBER, Ring, RingEntry
+from tests.network import Host, MakeNetwork
+
+MARK = "a-word-that-stands-nowhere-else"
+SNIFF = """
+import socket
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as wire, open("seen", "wb", buffering=0) as seen:
+    wire.bind(("eth0", 0))
+    print("listening", flush=True)
+    while True:
+        seen.write(wire.recv(65536))
+"""
+STORE = f"""
+import sys, time
+from emerge_wasm import EmergeFile, connect
+with connect(sys.argv[1], key=sys.argv[3]) as one, connect(sys.argv[2], key=sys.argv[3]) as other:
+    while len(one.nodes()) < 2 or len(other.nodes()) < 2:
+        time.sleep(0.05)
+    one.store(EmergeFile(name="{MARK}", path="/told", data="{MARK}" * 50))
+    print(one.whoami()["principal"], other.cat("/told/{MARK}.data") == "{MARK}" * 50, other.whohas("/told/{MARK}"))
+"""
+THROUGH = """
+import sys
+from emerge_wasm import connect
+with connect(sys.argv[1], token=sys.argv[2]) as fs:
+    print(fs.hello()["node"], [pointer.name for pointer in fs.list("/told")])
+"""
+
+
+def give(folder: Path, own: KeyPair, *known: tuple[str, KeyPair]) -> Path:
+    """Give somebody their key and the ring as they know it; the key's file."""
+    path = folder / "emerge-data" / "keys" / f"{own.name}.key"
+    write_pair(path, own)
+    for role, pair in known:
+        rights = role == CLIENT
+        Ring(path.with_name(FILE_NAME)).add(RingEntry(role, pair.name, pair.public, superuser=rights))
+    return path
+
+
+def start_sniffer(host: Host, folder: Path) -> None:
+    process: subprocess.Popen[str] = host.start(sys.executable, "-c", SNIFF, cwd=folder)
+    assert process.stdout is not None and process.stdout.readline()
+
+
+def test_hosts_with_keys(make_network: MakeNetwork, tmp_path: Path) -> None:
+    """As docs/security.md has it: IPv4 and IPv6, a client, a stranger, a relay, and a key that is taken back."""
+    a, b, c = make_network(3).hosts
+    folders = {host: tmp_path / host.name for host in (a, b, c)}
+    desk, shed, anna, gate = (make_pair(name) for name in ("desk", "shed", "anna", "gate"))
+    everybody = ((MEMBER, desk), (MEMBER, shed), (CLIENT, anna), (MEMBER, gate))
+    give(folders[a], desk, *everybody)
+    give(folders[b], shed, *everybody)
+    key = str(give(folders[c], anna, (MEMBER, desk), (MEMBER, shed)))
+    gates = str(give(folders[c] / "gate", gate, (MEMBER, desk), (MEMBER, shed)))
+    start_sniffer(a, folders[a])
+
+    start = ("node", "start", "--store", "memory:")
+    one = a.start_server(*start, "--bind", "::", "--advertise", a.address, "--pub-port", "6001", cwd=folders[a])
+    other = b.start_server(*start, "--bind", b.address6, "--join", f"tcp://[{a.address6}]:5558", cwd=folders[b])
+    assert (one.found["name"], one.found["node"]) == ("desk", f"tcp://{a.address}:5558")
+    assert (other.found["name"], other.found["node"]) == ("shed", f"tcp://[{b.address6}]:5558")
+
+    told = c.run(sys.executable, "-c", STORE, a.address, f"[{b.address6}]", key, cwd=folders[c])
+    assert told.stdout.split() == ["anna", "True", f"{{'/told/{MARK}':", "'desk'}"], told.stderr
+    plain = c.run("emerge", "-h", a.address, "ls", cwd=folders[c], timeout=10)
+    assert plain.returncode and "wants a key" in plain.stderr
+
+    relay = c.start_server("--key", gates, "-h", a.address, "relay", "start", "--port", "0", cwd=folders[c])
+    through = c.run(sys.executable, "-c", THROUGH, relay.found["url"], relay.found["token"], cwd=folders[c])
+    assert through.stdout.split() == ["desk", f"['{MARK}']"], through.stderr
+
+    Ring(folders[a] / "emerge-data" / "keys" / FILE_NAME).revoke("anna")
+    refused = c.run("emerge", "--key", key, "-h", a.address, "ls", cwd=folders[c], timeout=10)
+    assert refused.returncode == 6 and "does not let the key of anna in" in refused.stderr
+
+    seen = (folders[a] / "seen").read_bytes()
+    assert b"CURVE" in seen, "nothing was overheard"
+    for words in (MARK.encode(), b"EmergeFile", b"desk", b"tcp://"):
+        assert words not in seen
