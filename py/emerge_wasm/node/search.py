@@ -79,8 +79,8 @@ class SearchRoutes:
     # --- pages
     async def search(self, args: Arguments, context: Context) -> SearchPage:
         check_limit(args.limit)
-        if args.cursor and not args.cursor.startswith(JOINT):  # it began when this node was alone
-            alone: SearchPage = await self._forwarder.local("search", args, context)
+        if args.cursor and not args.cursor.startswith(JOINT):  # it began at a node that owns it all
+            alone: SearchPage = await self._locator.ask(args.path, "search", args, context)
             return alone
         context, cursor = continued(context, args.cursor)
         page = await self._page(args._replace(cursor=cursor), context)
@@ -105,7 +105,7 @@ class SearchRoutes:
     async def searchtext(self, args: Arguments, context: Context) -> ScoredPage:
         check_limit(args.limit)
         if args.cursor and not args.cursor.startswith(JOINT):
-            alone: ScoredPage = await self._forwarder.local("searchtext", args, context)
+            alone: ScoredPage = await self._locator.ask(args.path, "searchtext", args, context)
             return alone
         mark = fingerprint(args.path, args.field, args.words)
         part = CALLS["_text"].bind([args.path, args.field, args.words, args.limit, None])
@@ -184,7 +184,7 @@ class SearchRoutes:
             return groups
         part = CALLS["_columns"].bind([args.path, table.fields, args.predicate, args.as_of, args.bundles])
         readers = [
-            ColumnReader(self._locator.stream(each.path, "_columns", at(part, each.path), context), table)
+            ColumnReader(self._locator.stream(each.path, "_columns", at(part, each.path), context, args.path), table)
             for each in parts
         ]
         answers = await asyncio.gather(*(each.read() for each in readers), return_exceptions=True)
