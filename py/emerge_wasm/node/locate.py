@@ -75,7 +75,7 @@ class Locator:
     async def stream(
         self, path: str, name: str, args: Sequence[object], context: Context, top: str = ""
     ) -> AsyncGenerator[Any, None]:
-        """Yield the items of an operation that streams, from the filesystem that owns a path; `top`: see `check_way`."""
+        """Yield the items of an operation that streams, from a path's owner; `top`: see `check_way`."""
         await self.check_way(path, context, top)
         async with aclosing(self.forwarder.stream(self.holder(path), name, args, context)) as items:
             async for item in items:

@@ -120,7 +120,7 @@ class SearchRoutes:
         parts = self._locator.parts(args.path)
         if cursor:
             paths, after = read_joint(cursor, search.mark, list)
-            parts = [self._locator.part(path) for path in paths]
+            parts = [part for part in parts if part.path in paths]
             args = args._replace(after=check_position(after, search.kind))
         found = await gather_parts(self._locator, parts, search.part, args, context, begun=bool(cursor))
         rows, end = join_parts([answer for _, answer in found.answers], search.sort_key, search.args.limit)
@@ -130,11 +130,11 @@ class SearchRoutes:
 
     async def _one_by_one(self, args: Arguments, context: Context, mark: bytes) -> SearchPage:
         """The next objects of one part after the other."""
+        parts, inner = self._locator.parts(args.path), ""
         if args.cursor:
             paths, inner = read_joint(args.cursor, mark, str)
-            parts = [self._locator.part(path) for path in paths]
-        else:
-            parts, inner = self._locator.parts(args.path), ""
+            parts = [part for part in parts if part.path in paths]  # one that was unmounted is in what is above
+            inner = inner if parts and parts[0].path == paths[0] else ""
         rows: list[ObjectRow] = []
         answers: list[SearchPage] = []
         missing: list[str] = []
@@ -147,7 +147,7 @@ class SearchRoutes:
                 away = [] if inner else self._locator.away(error)
                 if not away and (not is_hidden(error) or (number == 0 and not args.cursor)):
                     raise
-                missing += away
+                missing += [each for each in away if each not in missing]
                 failed.append(error)
                 inner = ""
                 continue
@@ -198,7 +198,8 @@ class SearchRoutes:
             answers = await self._define(args, context)
         else:
             answers = (await gather(self._locator, args.path, "index", args, context)).answers
-        return join_indexes([(self._locator.name(part), rows) for part, rows in answers])
+        top = self._locator.parts(args.path)[0].path
+        return join_indexes([(self._locator.name(part), rows) for part, rows in _seen_from(top, answers)])
 
     async def _define(self, args: Arguments, context: Context) -> list[Answered]:
         """Define an index on one part after the other, or drop it, unless an owner is away."""
@@ -252,6 +253,19 @@ class ColumnReader:
         self._count += 1
         if len(self._unfit) < TOLD:
             self._unfit.append({"path": path, "error": error})
+
+
+def _seen_from(top: str, answers: list[tuple[VolumePart, Any]]) -> list[tuple[VolumePart, list[IndexRow]]]:
+    """The indexes of each part; what covers a volume as an index of `top` covers the rest is that index."""
+
+    def key(row: IndexRow) -> tuple[object, ...]:
+        return (*row["fields"], row["text"], row["state"] == "suggested")
+
+    defined = {key(row) for part, rows in answers if part.path == top for row in rows if row["path"] == top}
+    return [
+        (part, [{**row, "path": top} if row["path"] == part.path and key(row) in defined else row for row in rows])
+        for part, rows in answers
+    ]
 
 
 def _searched(answers: Sequence[Searched], missing: list[str]) -> Searched:
