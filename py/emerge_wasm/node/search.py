@@ -255,17 +255,20 @@ class ColumnReader:
             self._unfit.append({"path": path, "error": error})
 
 
-def _seen_from(top: str, answers: list[tuple[VolumePart, Any]]) -> list[tuple[VolumePart, list[IndexRow]]]:
+def _seen_from(
+    top: str, answers: Sequence[tuple[VolumePart, list[IndexRow]]]
+) -> list[tuple[VolumePart, list[IndexRow]]]:
     """The indexes of each part; what covers a volume as an index of `top` covers the rest is that index."""
+    defined = {_covers(row) for part, rows in answers if part.path == top for row in rows if row["path"] == top}
 
-    def key(row: IndexRow) -> tuple[object, ...]:
-        return (*row["fields"], row["text"], row["state"] == "suggested")
+    def named(part: VolumePart, row: IndexRow) -> IndexRow:
+        return {**row, "path": top} if row["path"] == part.path and _covers(row) in defined else row
 
-    defined = {key(row) for part, rows in answers if part.path == top for row in rows if row["path"] == top}
-    return [
-        (part, [{**row, "path": top} if row["path"] == part.path and key(row) in defined else row for row in rows])
-        for part, rows in answers
-    ]
+    return [(part, [named(part, row) for row in rows]) for part, rows in answers]
+
+
+def _covers(row: IndexRow) -> tuple[object, ...]:
+    return (*row["fields"], row["text"], row["state"] == "suggested")
 
 
 def _searched(answers: Sequence[Searched], missing: list[str]) -> Searched:
