@@ -45,7 +45,7 @@ from .join import (
     sum_scanned,
     write_joint,
 )
-from .locate import Locator, at, is_hidden
+from .locate import Locator, VolumePart, at, is_hidden
 
 PAGED = frozenset({"search", "searchtext"})
 """The operations whose cursor may name several nodes."""
