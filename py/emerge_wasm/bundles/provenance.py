@@ -197,12 +197,11 @@ class _Walk:
         listed = [item.arg for item in (*body.node.args.posonlyargs, *body.node.args.args)]
         index = listed.index(name) if name in listed else len(listed)
         for call, inner in callers(body, scope):
-            if isinstance(call.func, ast.Name) and call.func.id == body.node.name:
-                named = [item.value for item in call.keywords if item.arg in (name, None)]
-                placed = call.args[index : index + 1] or [one for one in call.args if isinstance(one, ast.Starred)]
-                found = self.any([*placed, *named], inner, frozenset())
-                if found:
-                    return found
+            named = [item.value for item in call.keywords if item.arg in (name, None)]
+            placed = call.args[index : index + 1] or [one for one in call.args if isinstance(one, ast.Starred)]
+            found = self.any([*placed, *named], inner, frozenset())
+            if found:
+                return found
         return None
 
     def imports(self, name: str, node: ast.Import | ast.ImportFrom, scope: Scope) -> Foreign | None:
@@ -419,5 +418,4 @@ def _is_field(name: str, scope: Scope) -> bool:
     nodes = [node for _, node in scope.unit.definitions if isinstance(node, ast.ClassDef)]
     if any(name in bindings(node.body) or name in annotated(node) for node in nodes):
         return True
-    stored = [child for child in ast.walk(scope.unit.tree) if isinstance(child, ast.Attribute) and child.attr == name]
-    return any(isinstance(child.ctx, ast.Store) for child in stored)
+    return any(node.attr == name and isinstance(node.ctx, ast.Store) for node in scope.unit.nodes(ast.Attribute))
