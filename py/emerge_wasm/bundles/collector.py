@@ -32,7 +32,7 @@ from .missing_source import no_source
 from .name import imported_modules
 from .origin import absolute, import_line, is_builtin, is_installed
 from .part_table import PartTable
-from .provenance import Foreign, foreign_argument, foreign_source
+from .provenance import Foreign, foreign_argument, foreign_closure, foreign_source
 from .scope import ABSENT, Scope, class_scope, find_owner, function_scope
 from .source import FunctionNode, Unit, unit_of
 
@@ -207,6 +207,7 @@ class Collector(PartTable):
                     add_function_effects(self, name, value, scope)
                 else:
                     self._check_source(name, scope, user)
+                    self._check_source(name, scope, user, by=foreign_closure)
                 return
         except NotWritable as error:
             reason = "" if str(error).startswith(f"a {type(value).__name__},") else f" that holds {error}"

@@ -90,8 +90,8 @@ def own_classes(module: str, class_name: str) -> Iterator[type]:
     first = own_class(module, class_name)
     found = [] if first is None else [first]
     head = class_name.partition(".")[0]
-    for other in [module for module in list(sys.modules.values()) if head in _names(module)]:
-        cls = _class_in(other, class_name)
+    for other in list(sys.modules.values()):
+        cls = _class_in(other, class_name) if head in _names(other) else None
         if cls is not None and cls not in found:
             found.append(cls)
     yield from found
@@ -121,6 +121,8 @@ def _find(module: ModuleType, class_name: str) -> object:
 
 
 def _names(module: ModuleType | None) -> dict[str, object]:
+    if type(module) is ModuleType:
+        return module.__dict__
     try:
         names: dict[str, object] = object.__getattribute__(module, "__dict__")  # a lazy module is imported by others
     except AttributeError:  # None, and anything else that stands in sys.modules

@@ -6,7 +6,7 @@ import ast
 import builtins
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import FrameType, ModuleType
 
@@ -176,9 +176,8 @@ def is_method_call(name: str, sources: tuple[ast.expr, ...]) -> bool:
     )
 
 
-def imported_object(name: str, node: ast.AST, scope: Scope) -> object:
+def imported_object(name: str, node: ast.Import | ast.ImportFrom, scope: Scope) -> object:
     """Return what an import statement within a function binds to a name."""
-    assert isinstance(node, ast.Import | ast.ImportFrom)
     for alias in node.names:
         if (alias.asname or alias.name.partition(".")[0]) == name:
             if isinstance(node, ast.Import):
@@ -188,10 +187,23 @@ def imported_object(name: str, node: ast.AST, scope: Scope) -> object:
     return sys
 
 
+def meaning(name: str, scope: Scope) -> object:
+    """Return what a name stands for, also where a function around imports it; ABSENT when it cannot be told."""
+    value = scope.find(name)
+    body = next((body for body in bodies_around(scope) if name in body.own), None) if value is ABSENT else None
+    found = imports_in(body.found.get(name, ())) if body else []
+    return imported_object(name, found[0], scope) if found else value
+
+
+def imports_in(rows: Iterable[Binding]) -> list[ast.Import | ast.ImportFrom]:
+    """Return the import statements that bind a name; what else binds it is looked at as any expression."""
+    return [row.node for row in rows if isinstance(row.node, ast.Import | ast.ImportFrom)]
+
+
 def resolve(node: ast.expr, scope: Scope, local: LocalNames) -> object:
     """Return what a name, or an attribute of a module or class, stands for; ABSENT when it cannot be told."""
     if isinstance(node, ast.Name):
-        value = ABSENT if node.id in local else scope.find(node.id)
+        value = ABSENT if node.id in local else meaning(node.id, scope)
         return getattr(builtins, node.id, ABSENT) if value is ABSENT and node.id not in local else value
     if isinstance(node, ast.Attribute):
         owner = resolve(node.value, scope, local)
