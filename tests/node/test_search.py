@@ -301,7 +301,11 @@ async def test_rights_hold_on_every_node(client: Client) -> None:
     left = {f"c{number:02}" for number in range(3, len(VALUES))}
     assert {each.name for each in await bob.search(None, "/farm")} == left
     assert [each.name for each in await bob.search(None, "/farm", order_by="name")] == sorted(left)
+    far = (await client.get("/farm/b/deep/c06")).uuid
+    assert (await bob.get(f"/registry/{far}")).name == "c06"
     await client.chmod("/farm/b", "rwx------")  # the volume in it is closed with it
+    for answer in (bob.get(f"/registry/{far}"), bob.cat(f"/registry/{far}"), bob.count(None, f"/registry/{far}")):
+        await refused(answer, PermissionDenied)
     left = {f"c{number:02}" for number in range(4, len(VALUES), 4)}
     assert {each.name for each in await bob.search(None, "/farm")} == left
     assert await bob.count(None, "/farm") == len(left)
@@ -400,9 +404,8 @@ async def test_everybody_finds_what_they_would_in_one_filesystem(cluster: Client
         for client in (cluster, alone):
             for path in directories:
                 await client.mkdir(path)
-            await client.storeall(
-                Crop(name=name, path=path, data=data, tons=tons) for tons, (name, path, data) in enumerate(files)
-            )
+            for tons, (name, path, data) in enumerate(files):
+                await client.store(Crop(name=name, path=path, data=data, tons=tons))
             for path, perms, owner in rights:
                 await client.chmod(path, perms)
                 await client.chown(path, owner)
