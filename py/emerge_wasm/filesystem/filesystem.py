@@ -218,4 +218,5 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "watch": log.watch,
     "hello": hello,
 }
-"""`nodes` and `whohas` are not here: a node answers them itself, in front of its filesystem."""
+"""Those of the cluster (`nodes`, `whohas`, `volumes`, `mount`…) are not here: a node answers them itself, in front of its
+filesystem."""
