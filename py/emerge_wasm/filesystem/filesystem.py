@@ -218,4 +218,4 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "watch": log.watch,
     "hello": hello,
 }
-"""Those of the cluster (`nodes`, `volumes`, `mount`…) are not here: a node answers them itself, in front of all this."""
+"""Those of the cluster (`nodes`, `volumes`, `mount`…) are not here: a node answers them itself, in front of these."""
