@@ -144,6 +144,11 @@ async def test_a_volume_is_closed_with_what_is_above_it(both: tuple[ZeroMQTransp
     await both[0].call("chown", ["/closed", "ann"])
     await both[1].call("chmod", ["/closed", "rwx------"])
     for transport in both:
+        for who, seen in ((BOB, False), (ANN, True)):
+            rows = (await transport.call("list", ["/registry"], who))["entries"]
+            assert ("x" in {row["name"] for row in rows}) == seen
+            told = await transport.call("changes", [0], who)
+            assert not any("/closed/vol/" in row["path"] for row in told["changes"]) or seen
         for name, args in (
             ("cat", ["/closed/vol/x"]),
             ("store", ["/closed/vol/y", STATE]),

@@ -128,3 +128,23 @@ async def test_a_program_is_warned_of_what_is_missing(start_node: StartNode, con
             assert [pointer.name async for pointer in fs.tree("/")] == ["own", "projects"]
         answer = await fs.graphql("{ objects { count } }")
         assert "node b is away" in answer["errors"][0]["message"]
+
+
+async def test_a_table_that_is_not_the_newest_changes_no_answer(start_node: StartNode) -> None:
+    """Whoever asks; the one who does not keep the table may be behind."""
+    a, b = await two(start_node)
+    for number in range(4):
+        path, node = f"/v{number}", ("a", "b")[number % 2]
+        old = b.volumes.table
+        assert old is not None
+        await call(a, "mount", path, node)
+        for asker in (a, b):
+            b.volumes.table = old
+            await call(asker, "store", f"{path}/{asker.filesystem.node}", STATE)
+            b.volumes.table = old
+            assert (await call(asker, "count", path))["count"] == (1 if asker is a else 2)
+        for asker in (a, b):
+            b.volumes.table = old
+            assert (await call(asker, "count", "/"))["count"] == 2 * number + 2
+            b.volumes.table = old
+            assert len((await call(asker, "search", "/"))["objects"]) == 2 * number + 2

@@ -18,6 +18,7 @@ from .calls import CALLS
 from .gather import Gathered, gather
 from .locate import Locator, VolumePart, at, is_hidden
 from .paths import REGISTRY
+from .way import Ways
 
 PAGE = 1000
 
@@ -32,8 +33,7 @@ class DirectoryRoutes:
 
     async def list(self, args: Arguments, context: Context) -> EntryPage:
         if split_path(args.path) == (REGISTRY,):
-            gathered = await gather(self._locator, "/", "list", args, context, same=True)
-            return _merged(gathered, args.limit)
+            return await self._merged(await gather(self._locator, "/", "list", args, context, same=True), args, context)
         page: EntryPage = await self._locator.ask(args.path, "list", args, context)
         borders = self._borders(args.path)
         if not borders:
@@ -72,7 +72,15 @@ class DirectoryRoutes:
     async def referrers(self, args: Arguments, context: Context, pointer: PointerRow) -> EntryPage:
         """The page of the objects of all nodes that refer to the one with this pointer."""
         part = CALLS["_back"].bind([pointer["uuid"], args.cursor, args.limit])
-        return _merged(await gather(self._locator, "/", "_back", part, context, same=True), args.limit)
+        return await self._merged(await gather(self._locator, "/", "_back", part, context, same=True), args, context)
+
+    async def _merged(self, gathered: Gathered, args: Arguments, context: Context) -> EntryPage:
+        """One page, by uuid, of what all filesystems answered."""
+        ways = Ways(self._locator, context)
+        pages = [(await ways.shown(part, page["entries"]), page["cursor"]) for part, page in gathered.answers]
+        entries, cursor = merge_pages(pages, _uuid, args.limit)
+        page: EntryPage = {"entries": entries, "cursor": cursor}
+        return {**page, "missing": gathered.missing} if gathered.missing else page
 
     async def dir(self, args: Arguments, context: Context) -> AsyncGenerator[PointerRow, None]:
         asked = find_operation("list").bind([args.path, "", PAGE, args.as_of])
@@ -129,13 +137,6 @@ def merge_pages(pages: Sequence[tuple[Sequence[T], str]], key: Callable[[T], str
     names = [name for name in sorted(rows) if not covered or name <= covered]
     cursor = names[limit - 1] if len(names) > limit else covered
     return [rows[name] for name in names[:limit]], cursor
-
-
-def _merged(gathered: Gathered, limit: int) -> EntryPage:
-    pages = [(page["entries"], page["cursor"]) for _, page in gathered.answers]
-    entries, cursor = merge_pages(pages, _uuid, limit)
-    page: EntryPage = {"entries": entries, "cursor": cursor}
-    return {**page, "missing": gathered.missing} if gathered.missing else page
 
 
 def _uuid(pointer: PointerRow) -> str:

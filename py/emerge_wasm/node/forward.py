@@ -137,20 +137,25 @@ class Forwarder:
         if not context.superuser:
             raise PermissionDenied("only a node may forward the calls of others", remedy="ask in your own name")
         who = read_context(call.who)
-        if call.table and not self._owns(call.name, call.args):
-            raise Unavailable(f"node {self._filesystem.node} does not own that path", remedy="try again", mounted=True)
+        if call.table and not self._agrees(call.name, call.args, call.table):
+            raise Unavailable(
+                f"node {self._filesystem.node} knows other volumes than node {context.principal or 'that asks'}",
+                remedy="try again",
+                mounted=True,
+                filesystem=self._filesystem.uuid,
+            )
         return self._run(call.name, call.args, who)
 
-    def _owns(self, name: str, args: Values) -> bool:
-        """Tell whether this filesystem owns the path of a call, as far as it has one."""
+    def _agrees(self, name: str, args: Values, version: int) -> bool:
+        """Tell whether this filesystem owns the path of a call, and the asker knows all volumes below it."""
         table = self._volumes.table
         if table is None or name in FOR_OTHERS:
             return True
         bound = CALLS[name].bind(args) if name in PARTS else find_operation(name).bind(args)
         paths = [getattr(bound, each) for each in ("path", "source", "first") if hasattr(bound, each)]
-        return all(
-            in_registry(path) or table.volume_of(normal(path)).filesystem == self._filesystem.uuid for path in paths
-        )
+        named = [normal(path) for path in paths if not in_registry(path)]
+        owned = all(table.volume_of(path).filesystem == self._filesystem.uuid for path in named)
+        return owned and all(below.epoch <= version for path in named for below in table.borders_below(path))
 
 
 def write_context(context: Context) -> Wire:

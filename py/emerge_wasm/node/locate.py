@@ -61,16 +61,7 @@ class Locator:
     async def ask(self, path: str, name: str, args: Sequence[object], context: Context) -> Any:
         """Run an operation on the filesystem that owns a path."""
         await self.check_way(path, context)
-        try:
-            return await self.forwarder.ask(self.holder(path), name, args, context)
-        except Unavailable as error:
-            if not error.details.get("mounted") or self.volumes.table is None:
-                raise
-        await self.volumes.refresh()  # the mount table here, or there, was not the newest
-        holder = self.holder(path)
-        if holder is not None:
-            await self.volumes.tell(holder, self.volumes.table)
-        return await self.forwarder.ask(holder, name, args, context)
+        return await self.forwarder.ask(self.holder(path), name, args, context)
 
     async def stream(
         self, path: str, name: str, args: Sequence[object], context: Context, top: str = ""

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 
 from ..errors import EmergeError, Invalid
 from ..operations import Arguments, Context, find_operation
-from ..results import ChangeRow, HolderMap, MemberRow
+from ..results import ChangePage, ChangeRow, HolderMap, MemberRow
 from .locate import Locator
 from .objects import OneAnswer
 from .watch import watch_all
+from .way import Ways, passable
 
 log = logging.getLogger("emerge.node")
 
@@ -85,10 +86,16 @@ class MemberRoutes:
         """The changes of all nodes from now on; from a position on, those of this node's own log."""
         own = self._filesystem.dispatch("watch", args, context)
         assert isinstance(own, AsyncIterator)
-        if args.since >= 0:
-            return own
-        return watch_all(
-            own,
-            self._cluster,
-            lambda peer, since: self._forwarder.stream(peer, "watch", args._replace(since=since), context),
-        )
+        if args.since < 0:
+            own = watch_all(
+                own,
+                self._cluster,
+                lambda peer, since: self._forwarder.stream(peer, "watch", args._replace(since=since), context),
+            )
+        return own if context.superuser else passable(own, self._locator, context)
+
+    async def changes(self, args: Arguments, context: Context) -> ChangePage:
+        """The changes of this node's own log."""
+        page: ChangePage = await self._forwarder.local("changes", args, context)
+        ways = Ways(self._locator, context)
+        return {**page, "changes": [row for row in page["changes"] if await ways.lead_to(row["path"])]}

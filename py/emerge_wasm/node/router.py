@@ -57,6 +57,7 @@ class Router:
             "nodes": members.nodes,
             "whohas": members.whohas,
             "watch": members.watch,
+            "changes": members.changes,
             "volumes": mounts.volumes,
             "foundcluster": mounts.found,
             "mount": mounts.mount,
@@ -102,18 +103,25 @@ class Router:
             route = self._transactions.inside(name) if context.transaction else self._routes.get(name)
         if route is None:
             return self._filesystem.dispatch(name, args, context)
-        bound = find_operation(name).bind(args)
-        if name in FOLLOWED or name in self._always or not mentions_uuid(bound):
-            return route(bound, context)
-        return (
-            self._stream_named(route, bound, context)
-            if find_operation(name).streams
-            else self._call_named(route, bound, context)
-        )
+        bound, streams = find_operation(name).bind(args), find_operation(name).streams
+        by_uuid = name not in FOLLOWED and name not in self._always and mentions_uuid(bound)
+        if not streams:
+            return self._answer(route, bound, context, by_uuid)
+        return self._stream_named(route, bound, context) if by_uuid else route(bound, context)
 
-    async def _call_named(self, route: Route, args: Arguments, context: Context) -> object:
-        """Answer a call that names an object by its uuid: its path says who owns it."""
-        answer = route(await self.locator.by_name(args), context)
+    async def _answer(self, route: Route, args: Arguments, context: Context, by_uuid: bool) -> object:
+        """Answer a call, and once more with the newest mount table when this node and another know different ones."""
+        try:
+            return await self._answer_once(route, args, context, by_uuid)
+        except Unavailable as error:
+            if not error.details.get("mounted") or self._volumes.table is None:
+                raise
+            await self._volumes.agree(str(error.details.get("filesystem", "")))
+        return await self._answer_once(route, args, context, by_uuid)
+
+    async def _answer_once(self, route: Route, args: Arguments, context: Context, by_uuid: bool) -> object:
+        """Answer a call; when it names an object by its uuid, its path says who owns it."""
+        answer = route(await self.locator.by_name(args) if by_uuid else args, context)
         assert not isinstance(answer, AsyncIterator)
         return await answer
 

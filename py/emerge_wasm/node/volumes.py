@@ -413,6 +413,13 @@ class Volumes:
         async with asyncio.timeout(2.0):
             await self._offer(read_table(await self.cluster.link(asked).call("_cluster_table", [None])))
 
+    async def agree(self, filesystem: str) -> None:
+        """Come to the newest table with the node that refused a call by another one: it may know less, or more."""
+        await self.refresh()
+        for member in self.cluster.peers():
+            if member.filesystem == filesystem:
+                await self.tell(member, self._table())
+
     async def _offer(self, table: MountTable) -> None:
         """Take a table, if it is newer and of this cluster."""
         own = self._table()
