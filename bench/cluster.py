@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import database
+from . import database, keys
 
 
 def main() -> None:
     database.main()
+    keys.main()
 
 
 if __name__ == "__main__":

@@ -222,6 +222,9 @@ async def test_keys_are_replaced_while_all_goes_on(keyed: KeyedPlace) -> None:
     """A node shows a new key without a restart; clients and peers that know it find the node again by themselves."""
     a, b = await two(keyed)
     anna = keyed.connect(a.endpoint, keyed.key("anna", superuser=True))
+    root = keyed.connect(b.endpoint, keyed.key("root", superuser=True))
+    await root.call("store", ["/far/x", state(n=1)])
+    assert await anna.call("cat", ["/far/x"]) == {"n": 1}
     stop = asyncio.Event()
     done: list[int] = []
     lost: list[int] = []
@@ -252,6 +255,7 @@ async def test_keys_are_replaced_while_all_goes_on(keyed: KeyedPlace) -> None:
     stop.set()
     await task
     await eventually(lambda: names(a.cluster) == ["b"] and names(b.cluster) == ["a"], 5)
-    far = keyed.connect(b.endpoint, keyed.key("root", superuser=True))
+    assert await anna.call("cat", ["/far/x"]) == {"n": 1}  # a calls b by its new key too
+    far = root
     assert {row["name"] for row in (await far.call("list", ["/load", "", 10_000]))["entries"]} >= set(map(str, done))
     assert len(lost) <= 5

@@ -21,7 +21,7 @@ from ..clients.transports.endpoint import advertise
 from ..clients.transports.zeromq import ZeroMQTransport
 from ..errors import EmergeError, PermissionDenied
 from ..operations import Context, Dispatch, Values, Wire
-from .authenticator import Authenticator
+from .authenticator import Authenticator, KeyChange
 from .broadcast import Broadcast
 from .calls import CALLS
 from .peer import Identity, Peer, read_identity, read_texts
@@ -46,6 +46,7 @@ Register = Callable[[str, Dispatch], None]
 
 ASK_LIMIT = 10_000
 PEERS_LIMIT = 1000
+RETIRE_SECONDS = 5.0
 LOST_SECONDS = 600.0
 """How long a node that fell silent is looked for at its old endpoint."""
 
@@ -94,6 +95,8 @@ class Cluster:
         self._pub = None if observer else pub
         self._times = times
         self._broadcast = Broadcast(self._hear, self._announce_soon, credential, keys)
+        if keys is not None:
+            keys.on_change(self._follow_keys)
         self._peers: dict[str, Peer] = {}
         self._members: list[Identity] = []
         self._others: list[Identity] = []  # one for each other filesystem
@@ -191,6 +194,13 @@ class Cluster:
 
     def _transport(self, endpoint: str, node: str = "") -> ZeroMQTransport:
         return ZeroMQTransport(endpoint, patience=1.0, credential=self._credential, node=node)
+
+    def _follow_keys(self, change: KeyChange) -> None:
+        """Call others by connections that show a new key from now on; what is under way on the old ones may end."""
+        if change == "key":
+            links, self._links = self._links, {}
+            for link in links.values():
+                self._spawn(_retire(link), "retire")
 
     def suspect(self, identity: Identity) -> None:
         """Take a node that refuses connections for gone, until it is heard again."""
@@ -471,3 +481,10 @@ class Cluster:
 
 
 _IN_WORDS = {"joined": "joined", "left": "left", "gone": "is gone: it fell silent or refuses calls"}
+
+
+async def _retire(link: ZeroMQTransport) -> None:
+    try:
+        await asyncio.sleep(RETIRE_SECONDS)
+    finally:
+        await link.close()
