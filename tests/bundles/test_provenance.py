@@ -12,8 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emerge_wasm.bundles import capture, keep_source, load
-from emerge_wasm.bundles.origin import is_installed
+from emerge_wasm.bundles import capture, keep_source, load, origin
 from emerge_wasm.errors import CannotShip
 
 from ..scale import examples
@@ -190,7 +189,7 @@ def test_locals_of_a_function(module: Make, around: str) -> None:
 
 
 def test_a_value_typed_in_another_cell(around: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    is_installed.cache_clear()  # the program was pytest
+    origin._is_installed.cache_clear()  # private: the program was pytest
     main = ModuleType("__main__")
     monkeypatch.setitem(__import__("sys").modules, "__main__", main)  # patched: cells run as the program
 

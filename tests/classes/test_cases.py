@@ -8,10 +8,8 @@ from .case import Case
 from .conftest import OTHERS, Outcomes, find_python, table
 
 BYTES = "captured on Python 3.14, a bundle has other bytes"
-IMPORTED = "a function that imports a module within itself counts as one that does not only compute"
 KNOWN: dict[str, str] = {
     "seeded17": BYTES,
-    "validators_by_closure": IMPORTED,
 }
 """Cases that are wrong somewhere, and why."""
 

@@ -46,7 +46,10 @@ class KeyedPlace:
         filesystem = await Filesystem.open(MemoryStore(), node=name)
         self._stack.push_async_callback(filesystem.close)
         node = Node(filesystem, bind, join=join, times=TIMES, keys=Authenticator(credential))
-        return await self._stack.enter_async_context(node)
+        await self._stack.enter_async_context(node)
+        if not join:
+            await node.volumes.found()
+        return node
 
     def connect(self, endpoint: str, credential: Credential | None) -> ZeroMQTransport:
         transport = ZeroMQTransport(endpoint, credential=credential)

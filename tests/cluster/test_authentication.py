@@ -109,7 +109,11 @@ async def test_a_client_of_a_node_without_keys_is_told(keyed: KeyedPlace, start_
         await keyed.connect(a.endpoint, keyed.key("anna")).call("hello", [])
 
 
-@pytest.mark.parametrize("nonsense", [b"GET / HTTP/1.0\r\n\r\n", b"\xff" * 10 + b"\x7f", os.urandom(400), b""])
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"GET / HTTP/1.0\r\n\r\n", b"\xff" * 10 + b"\x7f", os.urandom(400), b""],
+    ids=["http", "mark", "noise", "silence"],
+)
 async def test_garbage_is_hung_up_on_and_others_are_served(keyed: KeyedPlace, nonsense: bytes) -> None:
     a = await keyed.node("a")
     host, _, port = a.endpoint.removeprefix("tcp://").rpartition(":")

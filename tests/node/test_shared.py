@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from emerge_wasm import codec
 from emerge_wasm.errors import NotFound, Unavailable
 from emerge_wasm.node.forward import Forwarder
 from emerge_wasm.node.node import Node
-from emerge_wasm.node.paths import held
 from emerge_wasm.operations import Context, Dispatch
 from emerge_wasm.stores.memory import MemoryStore
 
@@ -36,19 +34,8 @@ def count_asked(node: Node) -> list[str]:
 
         node.server.register(name, counted)
 
-    async def counted_held(paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
-        asked.append("held")
-        return await held(node.filesystem, paths, uuids)
-
-    Forwarder(node.filesystem, node.cluster).register(register)
-    node.cluster.serve(node.server.register, counted_held)
+    Forwarder(node.filesystem, node.cluster, node.volumes).register(register)
     return asked
-
-
-async def never(paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
-    """Hear a question, and say nothing."""
-    await asyncio.Event().wait()
-    raise AssertionError
 
 
 @pytest.fixture
@@ -61,15 +48,24 @@ async def same(start_node: StartNode) -> tuple[Node, Node]:
 
 
 @pytest.fixture
-def with_third(same: tuple[Node, Node], start_node: StartNode) -> Callable[[], Awaitable[Cluster3]]:
-    async def start() -> Cluster3:
-        """The two, and a third that serves a filesystem of its own."""
-        third = await start_node("third", (same[0].endpoint,))
-        for node, others in zip((*same, third), (["other", "third"], ["one", "third"], ["one", "other"]), strict=True):
-            await eventually(lambda node=node, others=others: names(node.cluster) == others)  # type: ignore[misc]
-        return (*same, third)
+async def with_third(start_node: StartNode) -> Cluster3:
+    """Two nodes of one filesystem, which owns /s, in the cluster that a third founded with a filesystem of its own."""
+    third = await start_node("third")
+    await third.volumes.found()
+    store = MemoryStore()
+    one = await start_node("one", (third.endpoint,), store=store)
+    other = await start_node("other", (one.endpoint,), store=store)
+    for node, others in ((one, ["other", "third"]), (other, ["one", "third"]), (third, ["one", "other"])):
+        await eventually(lambda node=node, others=others: names(node.cluster) == others)  # type: ignore[misc]
+    await third.volumes.mount("/s", one.filesystem.uuid)
+    await eventually(lambda: all(node.volumes.table == third.volumes.table for node in (one, other)))
+    return one, other, third
 
-    return start
+
+def chosen_by(third: Node, one: Node, other: Node) -> tuple[Node, Node]:
+    """The node that a third asks for what both have, and the other one."""
+    (chosen,) = third.cluster.others()
+    return (one, other) if one.cluster.identity == chosen else (other, one)
 
 
 async def test_a_node_of_the_same_filesystem_is_not_asked(same: tuple[Node, Node], connect: Connect) -> None:
@@ -77,7 +73,6 @@ async def test_a_node_of_the_same_filesystem_is_not_asked(same: tuple[Node, Node
     to_one, to_other = connect(one.endpoint), connect(other.endpoint)
     assert one.cluster.identity.filesystem == other.cluster.identity.filesystem == one.filesystem.uuid
     assert one.cluster.identity.uuid != other.cluster.identity.uuid
-    assert one.cluster.alone and other.cluster.alone
     asked = count_asked(other)
     await to_one.call("store", ["/s/x", state(n=1)])
     assert await to_other.call("cat", ["/s/x"]) == {"n": 1}
@@ -92,86 +87,84 @@ async def test_a_node_of_the_same_filesystem_is_not_asked(same: tuple[Node, Node
     assert [(row["node"], row["self"]) for row in rows] == [("one", True), ("other", False)]
 
 
-async def test_of_several_that_hold_the_same_one_is_asked(
-    with_third: Callable[[], Awaitable[Cluster3]], connect: Connect
-) -> None:
-    one, other, third = await with_third()
+async def test_of_several_that_hold_the_same_one_is_asked(with_third: Cluster3, connect: Connect) -> None:
+    one, other, third = with_third
     to_third = connect(third.endpoint)
     await connect(one.endpoint).call("store", ["/s/x", state(n=1)])
     await connect(third.endpoint).call("store", ["/s/y", state(n=1)])
-    asked = {node.filesystem.node: count_asked(node) for node in (one, other)}
+    chosen, rest = chosen_by(third, one, other)
+    asked, not_asked = count_asked(chosen), count_asked(rest)
     assert await to_third.call("cat", ["/s/x"]) == {"n": 1}
     listed = (await to_third.call("list", ["/s"]))["entries"]
     assert [entry["name"] for entry in listed] == ["x", "y"]
-    assert await to_third.call("rm", ["/s", True]) == 4  # x and its directory, y and its directory
-    assert sorted(map(len, asked.values())) == [0, 5], asked  # held, cat, list, held, rm: all of one of them
+    assert (await to_third.call("count", ["/"]))["count"] == 2
+    assert await to_third.call("rm", ["/s/x"]) == 1
+    assert (asked, not_asked) == (["cat", "list", "count", "rm"], [])
+    asked.clear()
+    for node in (one, other):
+        assert (await connect(node.endpoint).call("count", ["/"]))["count"] == 1  # /, from the third
+    assert (asked, not_asked) == ([], [])
 
 
-@pytest.mark.parametrize("how", ["stopped", "hung"])
-async def test_another_one_is_asked_when_it_fails(
-    with_third: Callable[[], Awaitable[Cluster3]], connect: Connect, how: str
-) -> None:
-    one, other, third = await with_third()
+@pytest.mark.parametrize("how", ["stopped", "silent"])
+async def test_another_one_is_asked_when_it_fails(with_third: Cluster3, connect: Connect, how: str) -> None:
+    one, other, third = with_third
     to_third = connect(third.endpoint)
     await connect(one.endpoint).call("store", ["/s/x", state(n=1)])
-    chosen = next(node for node in (one, other) if node.cluster.identity == third.cluster.others()[0])
-    rest = other if chosen is one else one
     assert await to_third.call("cat", ["/s/x"]) == {"n": 1}
-    if how == "stopped":
-        await chosen.server.stop()  # its announcements go on: nobody knows yet
-    else:
-        chosen.cluster.serve(chosen.server.register, never)
+    chosen, rest = chosen_by(third, one, other)
+    await chosen.server.stop()  # its announcements go on: nobody knows yet
+    if how == "silent":
+        fall_silent(chosen)
     assert await to_third.call("cat", ["/s/x"]) == {"n": 1}
-    assert (await to_third.call("update", ["/s/x", state(n=2)]))["node"] in (rest.filesystem.node, "one", "other")
+    assert (await to_third.call("update", ["/s/x", state(n=2)]))["version"] == 2
+    assert (await to_third.call("count", ["/"])) == {"count": 1, "scanned": 1, "errors": {"count": 0, "first": []}}
     assert [entry["name"] for entry in (await to_third.call("list", ["/s"]))["entries"]] == ["x"]
     assert (await to_third.call("whohas", [["/s/x"]]))["paths"] == {"/s/x": rest.filesystem.node}
 
 
-async def test_one_that_is_lost_is_not_missed_while_another_serves_the_same(
-    with_third: Callable[[], Awaitable[Cluster3]], connect: Connect
-) -> None:
-    one, other, third = await with_third()
+async def test_a_volume_is_away_when_the_last_that_serves_it_is(with_third: Cluster3, connect: Connect) -> None:
+    one, other, third = with_third
     to_third = connect(third.endpoint)
     await connect(one.endpoint).call("store", ["/s/x", state(n=1)])
-    assert await to_third.call("cat", ["/s/x"]) == {"n": 1}
     for node, left in ((one, ["other"]), (other, [])):
         fall_silent(node)
         await node.server.stop()
         await eventually(lambda left=left: names(third.cluster) == left, 2.0)  # type: ignore[misc]
         if left:
-            assert third.cluster.lost() == [] and not third.cluster.alone
             assert await to_third.call("cat", ["/s/x"]) == {"n": 1}
             with pytest.raises(NotFound):
                 await to_third.call("cat", ["/s/none"])
-    assert {lost.node for lost in third.cluster.lost()} == {"one", "other"}
-    with pytest.raises(Unavailable, match="out of reach"):
-        await to_third.call("cat", ["/s/x"])
+            assert "missing" not in await to_third.call("count", ["/"])
+    for path in ("/s/x", "/s/none"):
+        for name, *args in (("cat",), ("store", state(n=3))):
+            with pytest.raises(Unavailable, match="away"):
+                await to_third.call(name, [path, *args])
+    counted = await to_third.call("count", ["/"])
+    assert counted["count"] == 0 and counted["missing"] == ["one"]
 
 
-async def test_each_change_is_watched_once_wherever_it_was_made(
-    with_third: Callable[[], Awaitable[Cluster3]], connect: Connect
-) -> None:
-    one, other, third = await with_third()
+async def test_each_change_is_watched_once_wherever_it_was_made(with_third: Cluster3, connect: Connect) -> None:
+    one, other, third = with_third
     seen: dict[str, list[str]] = {}
 
     async def listen(node: Node) -> None:
-        async for change in connect(node.endpoint).stream("watch", ["/w", -1]):
+        async for change in connect(node.endpoint).stream("watch", ["/s", -1]):
             seen.setdefault(node.filesystem.node, []).append(change["path"])
 
     tasks = [asyncio.create_task(listen(node)) for node in (one, other, third)]
     await asyncio.sleep(0.15)
     for node in (one, other, third):
-        await node.filesystem.dispatch("store", [f"/w/{node.filesystem.node}", state()], OPERATOR)  # type: ignore[misc]
-    paths = {"/w/one", "/w/other", "/w/third"}
+        await node.dispatch("store", [f"/s/{node.filesystem.node}", state()], OPERATOR)  # type: ignore[misc]
+    paths = {"/s/one", "/s/other", "/s/third"}
     for who in ("one", "other", "third"):
         await eventually(lambda who=who: paths <= set(seen.get(who, ())), 3)  # type: ignore[misc]
-    chosen = next(node for node in (one, other) if node.cluster.identity == third.cluster.others()[0])
-    rest = other if chosen is one else one
+    chosen, rest = chosen_by(third, one, other)
     await chosen.stop()
-    await rest.filesystem.dispatch("store", ["/w/after", state()], OPERATOR)  # type: ignore[misc]
-    await eventually(lambda: "/w/after" in seen["third"], 3)
+    await rest.filesystem.dispatch("store", ["/s/after", state()], OPERATOR)  # type: ignore[misc]
+    await eventually(lambda: "/s/after" in seen["third"], 3)
     await asyncio.sleep(0.1)
-    assert sorted(path for path in seen["third"] if path != "/w") == ["/w/after", "/w/one", "/w/other", "/w/third"]
+    assert sorted(path for path in seen["third"] if path != "/s") == ["/s/after", "/s/one", "/s/other", "/s/third"]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .source import DefinitionNode, FunctionNode, Unit
+from .source import DefinitionNode, FunctionNode, Unit, first_line
+from .syntax_tree import children, statements_in
 
 Bindings = dict[str, list["Binding"]]
 
@@ -32,28 +33,34 @@ def module_bindings(unit: Unit) -> Bindings:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A function of a text: what it binds, which names it declares global, and the names around it."""
+    """A function of a text: what it binds, and its own names: parameters, and what it binds and declares no global."""
 
     node: FunctionNode
     qualname: str
     found: Bindings
-    globals: frozenset[str]
-
-    @property
-    def own(self) -> set[str]:
-        """Its own names: parameters, and what it binds."""
-        whole = {name for name, rows in self.found.items() if any(row.whole for row in rows)}
-        return (parameters(self.node) | whole) - self.globals
+    own: frozenset[str]
 
 
 @lru_cache(maxsize=512)
 def function_bodies(unit: Unit) -> list[Body]:
     """Return all functions of a text."""
-    return [
-        Body(node, name, bindings(node.body), frozenset(_declared(node.body)))
-        for name, node in unit.definitions
-        if isinstance(node, FunctionNode)
-    ]
+    return [_body(node, name) for name, node in unit.definitions if isinstance(node, FunctionNode)]
+
+
+def _body(node: FunctionNode, qualname: str) -> Body:
+    found = bindings(node.body)
+    whole = {name for name, rows in found.items() if any(row.whole for row in rows)}
+    return Body(node, qualname, found, frozenset(parameters(node) | whole) - set(_declared(node.body)))
+
+
+@lru_cache(maxsize=512)
+def changing_bodies(unit: Unit) -> dict[str, list[Body]]:
+    """Return the functions of a text by the names that they change and that are not their own."""
+    found: dict[str, list[Body]] = {}
+    for body in function_bodies(unit):
+        for name in body.found.keys() - body.own:
+            found.setdefault(name, []).append(body)
+    return found
 
 
 def _declared(body: list[ast.stmt]) -> Iterator[str]:
@@ -62,22 +69,28 @@ def _declared(body: list[ast.stmt]) -> Iterator[str]:
             yield from node.names
 
 
-@lru_cache(maxsize=512)
-def calls(unit: Unit) -> list[tuple[ast.Call, str]]:
-    """Return every call of a text, with the qualified name of the function that it is in ("": none)."""
-    return list(_calls(unit.tree, "", ""))
+def calls_of(name: str, unit: Unit) -> Iterator[tuple[ast.Call, str]]:
+    """Yield each call of a name in a text, with the qualified name of the function that it is in ("": none)."""
+    for call in unit.nodes(ast.Call):
+        if isinstance(call.func, ast.Name) and call.func.id == name:
+            yield call, _around(call, unit)
 
 
-def _calls(node: ast.AST, prefix: str, inside: str) -> Iterator[tuple[ast.Call, str]]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Call):
-            yield child, inside
-        if isinstance(child, ast.ClassDef):
-            yield from _calls(child, f"{prefix}{child.name}.", inside)
-        elif isinstance(child, FunctionNode):
-            yield from _calls(child, f"{prefix}{child.name}.<locals>.", prefix + child.name)
-        else:
-            yield from _calls(child, prefix, inside)
+def calls_given(name: str, unit: Unit) -> Iterator[tuple[ast.Call, int, str]]:
+    """Yield each call of a text that has a name as an argument, its index, and the function that the call is in."""
+    for call in unit.nodes(ast.Call):
+        for index, one in enumerate(call.args):
+            if isinstance(one, ast.Name) and one.id == name:
+                yield call, index, _around(call, unit)
+
+
+def _around(call: ast.Call, unit: Unit) -> str:
+    """Return the qualified name of the innermost function that a call is in; its decorators are in it too."""
+    found = ""
+    for name, node in unit.definitions:
+        if isinstance(node, FunctionNode) and first_line(node) <= call.lineno <= (node.end_lineno or 0):
+            found = name
+    return found
 
 
 def bindings(body: Iterable[ast.stmt]) -> Bindings:
@@ -94,20 +107,14 @@ def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     for node in body:
         yield node
         if not isinstance(node, DefinitionNode):
-            yield from statements(_blocks(node))
-
-
-def _blocks(node: ast.stmt) -> Iterator[ast.stmt]:
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.stmt):
-            yield child
-        elif isinstance(child, ast.ExceptHandler | ast.match_case):
-            yield from child.body
+            yield from statements(statements_in(node))
 
 
 def parameters(node: FunctionNode | ast.Lambda) -> set[str]:
     """Return the names of a function's parameters."""
-    return {child.arg for child in ast.walk(node.args) if isinstance(child, ast.arg)}
+    args = node.args
+    named = [*args.posonlyargs, *args.args, *args.kwonlyargs, *filter(None, (args.vararg, args.kwarg))]
+    return {child.arg for child in named}
 
 
 def _bound_by(node: ast.stmt) -> Iterator[tuple[str, Binding]]:
@@ -184,7 +191,7 @@ def root_name(node: ast.expr) -> str:
 
 def _expressions(node: ast.stmt) -> Iterator[ast.expr]:
     """Yield the expressions of a statement itself, not those of statements within it."""
-    for child in ast.iter_child_nodes(node):
+    for child in children(node):
         if isinstance(child, ast.expr):
             yield child
         elif isinstance(child, ast.withitem):
@@ -193,9 +200,9 @@ def _expressions(node: ast.stmt) -> Iterator[ast.expr]:
             yield child.guard
 
 
-def _own_level(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield an expression and all in it; lambdas have names of their own, and are left out."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, ast.Lambda):
-            yield from _own_level(child)
+def _own_level(node: ast.AST) -> list[ast.AST]:
+    """Return an expression and all in it; lambdas have names of their own, and are left out."""
+    found = [node]
+    for one in found:
+        found += [child for child in children(one) if not isinstance(child, ast.Lambda)]
+    return found

@@ -219,7 +219,7 @@ _CODES_KEPT = 4096
 
 def _code_hash(bundle: Bundle, find: Find) -> str:
     content = bundle.content
-    codes = {hash: code_hash(read_bundle(hash, find), find) for hash in content.requires}
+    codes = {hash: _CODES.get(hash) or code_hash(read_bundle(hash, find), find) for hash in content.requires}
 
     def renamed(value: bytes) -> bytes:
         for hash, code in codes.items():

@@ -15,10 +15,11 @@ from .collector import Collector
 from .home import module_of
 from .late_annotation import EVALUATED_LATE, with_late_annotations
 from .live_part import complete
-from .name import imported_modules
+from .name import modules_of_line
 from .needed_python import text_grammar
 from .origin import from_import, is_installed, needs_node, third_party
 from .part_order import in_order
+from .provenance import Foreign
 from .registry import bundle_of, register, with_requires
 from .watch import Watch, current_bundle, watch, watched
 
@@ -60,7 +61,8 @@ def capture_collected(collector: Collector) -> list[Bundle]:
 def _collect(cls: type) -> dict[type, Collector]:
     """Collect the class and every class it needs, directly or not, that is not captured yet."""
     collectors: dict[type, Collector] = {}
-    todo = [Collector(cls)]
+    sources: dict[tuple[object, ...], Foreign | None] = {}
+    todo = [Collector(cls, sources=sources)]
     while todo:
         one = todo.pop()
         if one.cls in collectors or current_bundle(one.cls):
@@ -68,7 +70,7 @@ def _collect(cls: type) -> dict[type, Collector]:
         collectors[one.cls] = one
         if not _importable(one.cls):
             one.add_class()
-            todo += [Collector(needed, near=one.nears.get(needed)) for needed in one.needed]
+            todo += [Collector(needed, near=one.nears.get(needed), sources=sources) for needed in one.needed]
     return collectors
 
 
@@ -204,7 +206,7 @@ def _content(root: Collector, group: list[Collector]) -> Content:
     if twice:
         raise root.refusal(f"it uses two {min(twice)}, of which one was defined anew", "define what uses it again")
     lines = sorted({line for text in tables.imports.values() for line in text.split("\n")})
-    modules = {module for line in lines for module, _ in imported_modules(line)}
+    modules = {module for line in lines for module in modules_of_line(line)}
     modules |= {module for collector in group for module in collector.inner}
     needs, where = _places(modules, bundles)
     module = _module_of(root)

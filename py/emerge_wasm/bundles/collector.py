@@ -32,7 +32,7 @@ from .missing_source import no_source
 from .name import imported_modules
 from .origin import absolute, import_line, is_builtin, is_installed
 from .part_table import PartTable
-from .provenance import Foreign, foreign_argument, foreign_source
+from .provenance import Foreign, foreign_argument, foreign_closure, foreign_source
 from .scope import ABSENT, Scope, class_scope, find_owner, function_scope
 from .source import FunctionNode, Unit, unit_of
 
@@ -60,6 +60,8 @@ class Collector(PartTable):
     class_name: str = ""  # in the bundle: the name that its statement binds, after those of the classes around it
     module: str = ""
     nears: dict[type, tuple[str, Scope]] = field(default_factory=dict)
+    sources: dict[tuple[object, ...], Foreign | None] = field(default_factory=dict)
+    """Where the values of names come from, found for any class of the same capture."""
 
     @property
     def needed(self) -> set[type]:
@@ -84,8 +86,9 @@ class Collector(PartTable):
         future = unit.future or _text_annotations(self.cls)
         self._values[node.name] = self.cls
         scope = class_scope(self.cls, unit)
-        text = class_as_defined(self, self.cls, self._cut(node.name, unit, node), scope)
-        self.add_text("class", node.name, text, scope, node.lineno, future)
+        written = self._cut(node.name, unit, node)
+        text = class_as_defined(self, self.cls, node, written, scope)
+        self.add_text("class", node.name, text, scope, node.lineno, future, node if text is written else None)
         add_class_effects(self, self.cls, node.name, node, scope)
         add_subclasses(self, [self.cls, *self.classes.values()], scope)
 
@@ -103,7 +106,7 @@ class Collector(PartTable):
 
     def add_part(self, kind: str, name: str, unit: Unit, node: ast.stmt, scope: Scope, future: bool) -> None:
         """Add a piece of source, with all that it names."""
-        self.add_text(kind, name, self._cut(name, unit, node), scope, node.lineno, future)
+        self.add_text(kind, name, self._cut(name, unit, node), scope, node.lineno, future, node)
 
     def _cut(self, name: str, unit: Unit, node: ast.stmt) -> str:
         text = unit.cut(node)
@@ -111,11 +114,11 @@ class Collector(PartTable):
             raise self.refusal(f"{name} awaits while it is defined", "await before: value = ship(await …)")
         return text
 
-    def check_imports(self, name: str, text: str, scope: Scope) -> None:
+    def check_imports(self, name: str, text: str, body: list[ast.stmt], scope: Scope) -> None:
         if "import" not in text:
             return
-        optional = {absolute(module, level, scope.namespace) for module, level in guarded_modules(ast.parse(text))}
-        for module, level in imported_modules(text):
+        optional = {absolute(module, level, scope.namespace) for module, level in guarded_modules(*body)}
+        for module, level in imported_modules(*body):
             full = absolute(module, level, scope.namespace)
             if level or (full in sys.modules and not is_installed(full)):
                 raise self.refusal(
@@ -178,7 +181,10 @@ class Collector(PartTable):
 
     def _check_source(self, name: str, scope: Scope, user: str, by: Check = foreign_source) -> None:
         """Refuse a value that comes from outside the text, unless the user said that it may travel."""
-        found = by(name, scope)
+        key = (by, name, scope.unit, id(scope.namespace), scope.around)
+        if key not in self.sources or any(scope.inner):
+            self.sources[key] = by(name, scope)
+        found = self.sources[key]
         if found:
             raise self.refusal(
                 f"{user} uses {name}, whose value comes from {found}",
@@ -201,6 +207,7 @@ class Collector(PartTable):
                     add_function_effects(self, name, value, scope)
                 else:
                     self._check_source(name, scope, user)
+                    self._check_source(name, scope, user, by=foreign_closure)
                 return
         except NotWritable as error:
             reason = "" if str(error).startswith(f"a {type(value).__name__},") else f" that holds {error}"
@@ -250,10 +257,10 @@ class Collector(PartTable):
                 raise self.refusal(f"two things named {node.name} are used", "give them different names")
             self.aliases[name] = node.name
         if node.name not in self.parts:
-            text = self._cut(node.name, unit, node)
+            text = written = self._cut(node.name, unit, node)
             if isinstance(bare, FunctionType) and bare.__name__ == node.name:
-                text = function_as_defined(self, bare, value, text, scope)
-            self.add_text("function", node.name, text, scope, node.lineno, future)
+                text = function_as_defined(self, bare, value, node, text, scope)
+            self.add_text("function", node.name, text, scope, node.lineno, future, node if text is written else None)
             add_function_effects(self, node.name, value, scope)
         return True
 
@@ -266,7 +273,7 @@ class Collector(PartTable):
 
     def _add_elsewhere(self, name: str, value: object, scope: Scope, user: str) -> bool:
         """Add a function or value that the user's own module imported from another module of theirs."""
-        for node in scope.unit.imports:
+        for node in scope.unit.imports_of(name):
             if isinstance(node, ast.Import):
                 continue
             module = sys.modules.get(absolute(node.module or "", node.level, scope.namespace))

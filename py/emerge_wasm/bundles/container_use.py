@@ -8,6 +8,7 @@ from enum import Enum
 
 from .bundle import SourcePart
 from .name import FreeNames
+from .syntax_tree import children, walk
 
 _READING = frozenset(
     "get keys values items index count copy union intersection difference symmetric_difference issubset issuperset "
@@ -27,11 +28,16 @@ class ContainerUse(Enum):
     SURE = "they do"
 
 
-def use_of(parts: Mapping[str, SourcePart], names: Mapping[str, FreeNames], name: str) -> ContainerUse:
+def use_of(
+    parts: Mapping[str, SourcePart],
+    nodes: Mapping[str, list[ast.stmt]],
+    names: Mapping[str, FreeNames],
+    name: str,
+) -> ContainerUse:
     """Tell what the parts of a bundle do to the value of a name while they are defined."""
     found = ContainerUse.NONE
     for key in _run_with(parts, names, name):
-        for change in _uses(parts[key].text, name):
+        for change in _uses(nodes[key], name):
             if change is ContainerUse.SURE:
                 return change
             found = ContainerUse.MAYBE if change is ContainerUse.MAYBE else found
@@ -54,16 +60,14 @@ def _run_with(parts: Mapping[str, SourcePart], names: Mapping[str, FreeNames], n
     return {key for key in found if parts[key].kind != "statement" and key != name}
 
 
-def _uses(text: str, name: str) -> Iterator[ContainerUse]:
-    tree = ast.parse(text)
-    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id == name:
-            yield _use(node, parents)
+def _uses(body: list[ast.stmt], name: str) -> Iterator[ContainerUse]:
+    for node in walk(*body):
+        for child in children(node):
+            if isinstance(child, ast.Name) and child.id == name:
+                yield _use(child, node)
 
 
-def _use(node: ast.Name, parents: dict[ast.AST, ast.AST]) -> ContainerUse:
-    around = parents[node]
+def _use(node: ast.Name, around: ast.AST) -> ContainerUse:
     if not isinstance(node.ctx, ast.Load):
         return ContainerUse.SURE
     if isinstance(around, ast.Subscript) and around.value is node:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from abc import ABCMeta
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, is_dataclass
 from enum import EnumType
 from types import FunctionType
@@ -33,36 +33,45 @@ _PURE = (
 )  # fmt: skip
 
 
-def class_as_defined(table: PartTable, cls: type, text: str, scope: Scope) -> str:
-    """Return the text of a class, with what its bases, values and defaults were.
+def class_as_defined(table: PartTable, cls: type, node: ast.ClassDef, text: str, scope: Scope) -> str:
+    """Return the text of a class (whose tree is `node`), with what its bases, values and defaults were.
 
     Raises:
         CannotShip: a base, value or decorator is not there any more.
     """
-    node = ast.parse(text).body[0]
-    assert isinstance(node, ast.ClassDef)
     _check_registrations(table, cls, node, scope)
-    expected = [*_bases(table, cls, node, scope)]
-    if not isinstance(cls, EnumType):
-        expected += _values(cls, node)
     for item in node.body:
-        if isinstance(item, FunctionNode):
-            for function in list(functions_in(vars(cls).get(item.name)))[:1]:
-                expected += _defaults(function, item)
-                _check_decorators(table, f"{cls.__name__}.{item.name}", vars(cls)[item.name], item, scope)
-    return _rewritten(table, cls.__name__, text, expected, scope)
+        if isinstance(item, FunctionNode) and item.name in vars(cls):
+            _check_decorators(table, f"{cls.__name__}.{item.name}", vars(cls)[item.name], item, scope)
+
+    def expected(node: ast.stmt) -> Iterator[Expected]:
+        assert isinstance(node, ast.ClassDef)
+        yield from _bases(table, cls, node, scope)
+        if not isinstance(cls, EnumType):
+            yield from _values(cls, node)
+        for item in node.body:
+            if isinstance(item, FunctionNode):
+                for function in list(functions_in(vars(cls).get(item.name)))[:1]:
+                    yield from _defaults(function, item)
+
+    return _rewritten(table, cls.__name__, node, text, expected, scope)
 
 
-def function_as_defined(table: PartTable, function: FunctionType, value: object, text: str, scope: Scope) -> str:
-    """Return the text of a function, with what its defaults were.
+def function_as_defined(
+    table: PartTable, function: FunctionType, value: object, node: FunctionNode, text: str, scope: Scope
+) -> str:
+    """Return the text of a function (whose tree is `node`), with what its defaults were.
 
     Raises:
         CannotShip: a default or decorator is not there any more.
     """
-    node = ast.parse(text).body[0]
-    assert isinstance(node, FunctionNode)
     _check_decorators(table, node.name, value, node, scope)
-    return _rewritten(table, node.name, text, list(_defaults(function, node)), scope)
+
+    def expected(node: ast.stmt) -> Iterator[Expected]:
+        assert isinstance(node, FunctionNode)
+        yield from _defaults(function, node)
+
+    return _rewritten(table, node.name, node, text, expected, scope)
 
 
 def _bases(table: PartTable, cls: type, node: ast.ClassDef, scope: Scope) -> Iterator[Expected]:
@@ -136,22 +145,32 @@ def _check_decorators(table: PartTable, place: str, value: object, node: Functio
                 )
 
 
-def _rewritten(table: PartTable, user: str, text: str, expected: list[Expected], scope: Scope) -> str:
+def _rewritten(
+    table: PartTable,
+    user: str,
+    node: ast.stmt,
+    text: str,
+    expected: Callable[[ast.stmt], Iterator[Expected]],
+    scope: Scope,
+) -> str:
     """Return the text with each expression replaced that has another value now."""
+    if not any(_has_changed(expression, value, scope) for expression, value in expected(node)):
+        return text
+    changes = list(expected(ast.parse(text).body[0]))  # which has the places in this text
     lines = [line.encode() for line in text.split("\n")]
     write = LiveText(table, scope, user)
-    for node, value in sorted(expected, key=lambda row: (row[0].lineno, row[0].col_offset), reverse=True):
-        if not _has_changed(node, value, scope):
+    for old, value in sorted(changes, key=lambda row: (row[0].lineno, row[0].col_offset), reverse=True):
+        if not _has_changed(old, value, scope):
             continue
         try:
             new = write.text(value)
         except NotWritable as error:
             raise table.refusal(
-                f"{ast.unparse(node)} in {user} was {error}, and means another value by now", f"define {user} again"
+                f"{ast.unparse(old)} in {user} was {error}, and means another value by now", f"define {user} again"
             ) from None
-        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
-        end = lines[last][node.end_col_offset :]
-        lines[first : last + 1] = [lines[first][: node.col_offset] + new.encode() + end]
+        first, last = old.lineno - 1, (old.end_lineno or old.lineno) - 1
+        end = lines[last][old.end_col_offset :]
+        lines[first : last + 1] = [lines[first][: old.col_offset] + new.encode() + end]
     return b"\n".join(lines).decode()
 
 

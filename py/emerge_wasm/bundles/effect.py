@@ -24,7 +24,7 @@ from .bound_name import bindings
 from .live_part import FILLED, fill
 from .live_value import LiveText, NotWritable
 from .locate import decorates, find_function, functions_in, is_outdated, set_by_hooks
-from .name import mangled
+from .name_scope import mangled
 from .origin import is_installed
 from .part_table import PartTable
 from .scope import Scope
@@ -134,13 +134,14 @@ def registered(cls: type) -> list[type]:
     """Return the classes that were registered with an abstract base class, by name."""
     if not isinstance(cls, ABCMeta):
         return []
-    found: list[type | None] = []
+    return sorted((each for each in _registry(cls) if not is_outdated(each)), key=_full_name)
+
+
+def _registry(cls: type) -> list[type]:
     if _dump is None:
-        found += getattr(cls, "_abc_registry", ())
-    else:
-        references, *_ = _dump(cls)
-        found += [reference() for reference in references]
-    return sorted((each for each in found if each and not is_outdated(each)), key=_full_name)
+        return list(getattr(cls, "_abc_registry", ()))
+    references, *_ = _dump(cls)
+    return [each for reference in references if (each := reference()) is not None]
 
 
 def _full_name(cls: type) -> str:
@@ -151,7 +152,9 @@ def _add_virtual_subclasses(table: PartTable, cls: type, name: str, write: LiveT
     """Register what was registered with a class, and it with the standard library's abstract classes."""
     table.watch.ask("registered", abc.get_cache_token)
     lines = [f"{name}.register({write.text(each)})" for each in registered(cls)]
-    lines += [f"{write.text(base)}.register({name})" for base in _ABCS if cls in registered(base)]
+    lines += [
+        f"{write.text(base)}.register({name})" for base in _ABCS if cls in _registry(base) and not is_outdated(cls)
+    ]
     if lines:
         table.add_effect(name.partition(".")[0], "\n".join(lines), scope)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from .source import UNITS_KEPT, Unit
+from .syntax_tree import walk
 
 _CAUGHT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
@@ -38,11 +39,11 @@ def _is_plain(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assign | ast.AnnAssign)
 
 
-def guarded_modules(tree: ast.AST) -> Iterator[tuple[str, int]]:
+def guarded_modules(*nodes: ast.AST) -> Iterator[tuple[str, int]]:
     """Yield (module, level) of every import below a guard, in the branches of failure too."""
-    for node in ast.walk(tree):
+    for node in walk(*nodes):
         if _is_guard(node):
-            for inner in ast.walk(node):
+            for inner in walk(node):
                 if isinstance(inner, ast.Import):
                     yield from ((alias.name, 0) for alias in inner.names)
                 elif isinstance(inner, ast.ImportFrom):
@@ -65,8 +66,8 @@ def _contexts(node: ast.With) -> list[ast.expr]:
 
 def _words(node: ast.expr) -> set[str]:
     """Return the last parts of all names in an expression."""
-    names = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
-    return names | {child.attr for child in ast.walk(node) if isinstance(child, ast.Attribute)}
+    names = {child.id for child in walk(node) if isinstance(child, ast.Name)}
+    return names | {child.attr for child in walk(node) if isinstance(child, ast.Attribute)}
 
 
 def _bound(node: ast.AST) -> set[str]:

@@ -21,6 +21,8 @@ _MAINS = (MAIN, "__mp_main__")
 """The program, and the same one in a child that multiprocessing spawned."""
 LOADED_MODULE = "emerge_class_"
 """The names of the modules that bundles run in begin so."""
+LOADED_MODULES: set[str] = set()
+"""Those that there are: they have none of this process's own classes."""
 
 
 def is_loaded(cls: type) -> bool:
@@ -60,13 +62,17 @@ class Look:
         self._head = class_name.partition(".")[0]
         self._home, self._main = _names(sys.modules.get(module)), _names(sys.modules.get(MAIN))
         self._found, self._mine = self._home.get(self._head), self._main.get(self._head)
-        self._count = len(sys.modules)
+        self._count = _own_count()
 
     def is_fresh(self) -> bool:
         """Tell whether nothing of that name, and no module, has come since. This is asked for each object read."""
-        if self._count != len(sys.modules):
+        if self._count != _own_count():
             return False
         return self._home.get(self._head) is self._found and self._main.get(self._head) is self._mine
+
+
+def _own_count() -> int:
+    return len(sys.modules) - len(LOADED_MODULES)
 
 
 def own_class(module: str, class_name: str) -> type | None:
@@ -83,8 +89,9 @@ def own_classes(module: str, class_name: str) -> Iterator[type]:
     of those that functions made the newest first."""
     first = own_class(module, class_name)
     found = [] if first is None else [first]
+    head = class_name.partition(".")[0]
     for other in list(sys.modules.values()):
-        cls = _class_in(other, class_name)
+        cls = _class_in(other, class_name) if head in _names(other) else None
         if cls is not None and cls not in found:
             found.append(cls)
     yield from found
@@ -114,6 +121,8 @@ def _find(module: ModuleType, class_name: str) -> object:
 
 
 def _names(module: ModuleType | None) -> dict[str, object]:
+    if type(module) is ModuleType:
+        return module.__dict__
     try:
         names: dict[str, object] = object.__getattribute__(module, "__dict__")  # a lazy module is imported by others
     except AttributeError:  # None, and anything else that stands in sys.modules

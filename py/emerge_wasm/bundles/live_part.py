@@ -31,9 +31,9 @@ def complete(table: PartTable, group: set[type]) -> None:
     """
     for name in [key for key, part in table.parts.items() if part.kind == "assignment"]:
         if table.effects.get(name):
-            table.settle(name, use_of(table.parts, table.names, name))
+            table.settle(name, use_of(table.parts, table.nodes, table.names, name))
     for name, value in list(table.constants.items()):
-        change = use_of(table.parts, table.names, name) if type(value) in FILLED else ContainerUse.NONE
+        change = use_of(table.parts, table.nodes, table.names, name) if type(value) in FILLED else ContainerUse.NONE
         if name in table.places and not (change is ContainerUse.NONE and group.isdisjoint(classes_in(value))):
             _make_part(table, name, value, change)
 

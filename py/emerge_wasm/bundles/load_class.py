@@ -16,7 +16,7 @@ from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded
 from . import alias
 from .absent_module import reason
 from .bundle import CHAIN_LIMIT, Bundle, Content, Find, code_hash, constants_text, imports_text, read_bundle
-from .home import LOADED_MODULE
+from .home import LOADED_MODULE, LOADED_MODULES
 from .needed_python import check_python
 from .registry import CLASSES, LOADED, bundle_of_hash, register, register_same
 from .resolution import is_settled, is_unchanged, resolve
@@ -105,12 +105,14 @@ def _run(bundle: Bundle) -> type:
     module = ModuleType(f"{LOADED_MODULE}{bundle.hash[:16]}", f"The class bundle {tag}.")
     module.__file__ = f"<emerge:{tag}>"
     sys.modules[module.__name__] = module  # dataclasses and typing look there
+    LOADED_MODULES.add(module.__name__)
     try:
         with _failures(bundle):
             _fill(vars(module), bundle, module.__file__)
         return _class_in(vars(module), bundle)
     except BaseException:
         del sys.modules[module.__name__]
+        LOADED_MODULES.discard(module.__name__)
         raise
 
 

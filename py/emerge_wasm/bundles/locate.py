@@ -14,9 +14,10 @@ from ..errors import CannotShip
 from .bound_name import statements
 from .code_object import awaits, inner_codes
 from .missing_source import no_function_source
-from .name import mangled
+from .name_scope import mangled
 from .origin import is_installed
 from .source import FunctionNode, Unit, first_line, renew, typed_units, unit_of
+from .syntax_tree import walk
 
 
 def functions_in(value: object) -> Iterator[FunctionType]:
@@ -28,6 +29,9 @@ def functions_in(value: object) -> Iterator[FunctionType]:
     else:
         parts = [getattr(value, "func", value) if isinstance(value, functools.cached_property) else value]
     for part in parts:
+        if type(part) is FunctionType and not part.__dict__:
+            yield part
+            continue
         bare = inspect.unwrap(part) if callable(part) and not isinstance(part, type) else None
         if isinstance(bare, FunctionType):
             yield bare
@@ -58,7 +62,7 @@ def find_class(cls: type) -> tuple[Unit, ast.ClassDef] | None:
 def _find_class(cls: type, *, moved: bool) -> tuple[Unit, ast.ClassDef] | None:
     for units in _units(cls):
         found = [(unit, node) for unit in units for node in _matches(cls, unit, moved)]
-        texts = {unit.cut(node) for unit, node in found}
+        texts = {unit.cut(node) for unit, node in found} if len(found) > 1 else set()
         if len(texts) > 1 and not (units[0].typed and _is_current(cls)):
             raise CannotShip(
                 f"the class {cls.__name__} has {len(texts)} definitions that fit it",
@@ -123,7 +127,7 @@ def _units(cls: type) -> Iterator[list[Unit]]:
 
 
 def _matches(cls: type, unit: Unit, moved: bool) -> Iterator[ast.ClassDef]:
-    for name, node in unit.definitions:
+    for name, node in unit.defined.get(cls.__qualname__.rpartition(".")[2], ()):
         if (
             isinstance(node, ast.ClassDef)
             and name == cls.__qualname__
@@ -191,23 +195,31 @@ def _default_fits(cls: type, name: str, value: ast.expr | None) -> bool:
 def _check_current(cls: type, unit: Unit, node: ast.ClassDef) -> None:
     """Refuse a class that differs from its text."""
     defined: dict[str, list[FunctionNode]] = {}
-    bound = {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
+    fields: set[str] = set()
     for item in statements(node.body):
         if isinstance(item, FunctionNode):
             defined.setdefault(mangled(item.name, node.name), []).append(item)
-        elif isinstance(item, ast.ClassDef):
-            bound.add(item.name)
-        elif isinstance(item, ast.Import | ast.ImportFrom):
-            bound |= {alias.asname or alias.name.partition(".")[0] for alias in item.names}
-    bound |= {mangled(name, node.name) for name in bound}
+        elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            fields.add(mangled(item.target.id, node.name))
     for name, value in vars(cls).items():
         if name in defined:
             _check_method(cls, unit, defined[name], value)
-        elif name not in bound and _was_added(cls, node, name, value):
+        elif name not in fields and _was_added(cls, node, name, value) and name not in _names_in(node):
             raise CannotShip(
                 f"the class {cls.__name__} got its attribute {name} after its definition",
                 remedy="write it in the class",
             )
+
+
+def _names_in(node: ast.ClassDef) -> set[str]:
+    """Return the names that a class may have set, and those that its methods use."""
+    found = {child.id for child in walk(node) if isinstance(child, ast.Name)}
+    for item in statements(node.body):
+        if isinstance(item, ast.ClassDef):
+            found.add(item.name)
+        elif isinstance(item, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name.partition(".")[0] for alias in item.names}
+    return found | {mangled(name, node.name) for name in found}
 
 
 def _check_method(cls: type, unit: Unit, nodes: list[FunctionNode], value: object) -> None:
@@ -238,8 +250,6 @@ def _check_method(cls: type, unit: Unit, nodes: list[FunctionNode], value: objec
 
 
 def _was_added(cls: type, node: ast.ClassDef, name: str, value: object) -> bool:
-    if name in (made := set_by_hooks(cls)) or "setattr" in made:
-        return False
     if name.startswith("__annot") or (name.startswith("_") and not any(functions_in(value))):
         return False  # Python's own: the function that makes the annotations, and the like
     if type(cls) is not type and not any(functions_in(value)):
@@ -247,14 +257,15 @@ def _was_added(cls: type, node: ast.ClassDef, name: str, value: object) -> bool:
     if isinstance(value, MemberDescriptorType) or any(decorates(item) for item in node.decorator_list):
         return False
     functions = list(functions_in(value))
-    if not functions:
-        return not hasattr(value, "__get__")
-    return any(
+    added = any(
         not (is_installed(str(function.__module__)) or function.__code__.co_filename.startswith("<"))
         or function.__name__ == "<lambda>"
         for function in functions
         if not (name.startswith("__") and function.__code__.co_filename == "<string>")
     ) and any(function.__module__ != "dataclasses" for function in functions)
+    if not (added if functions else not hasattr(value, "__get__")):
+        return False
+    return set_by_hooks(cls).isdisjoint((name, "setattr"))
 
 
 def set_by_hooks(cls: type) -> set[str]:
@@ -270,8 +281,9 @@ def set_by_hooks(cls: type) -> set[str]:
 
 def decorates(node: ast.expr) -> bool:
     """Tell whether this decorator may add attributes of the user's making."""
-    name = ast.unparse(node.func if isinstance(node, ast.Call) else node)
-    return name.rpartition(".")[2] not in ("dataclass", "final", "runtime_checkable", "total_ordering")
+    mark = node.func if isinstance(node, ast.Call) else node
+    name = getattr(mark, "attr", getattr(mark, "id", ""))
+    return name not in ("dataclass", "final", "runtime_checkable", "total_ordering")
 
 
 def find_function(function: FunctionType) -> tuple[Unit, FunctionNode]:
@@ -293,8 +305,8 @@ def _find_function(function: FunctionType, *, moved: bool) -> tuple[Unit, Functi
     code = function.__code__
     named = unit_of(code.co_filename, function.__globals__)
     for unit in [named] if named else typed_units(code.co_name):
-        for name, node in unit.definitions:
-            if isinstance(node, FunctionNode) and node.name == code.co_name:
+        for name, node in unit.defined.get(code.co_name, ()):
+            if isinstance(node, FunctionNode):
                 there = first_line(node) == code.co_firstlineno or (moved and name == function.__qualname__)
                 if there and _is_of(function, unit, node):
                     return unit, node
@@ -348,5 +360,5 @@ def _alias_name(node: ast.stmt) -> str:
 
 def find_decorated(name: str, unit: Unit) -> FunctionNode | None:
     """Find the one decorated function of that name in a text, whatever its decorators made of it."""
-    found = [node for _, node in unit.definitions if isinstance(node, FunctionNode) and node.name == name]
+    found = [node for _, node in unit.defined.get(name, ()) if isinstance(node, FunctionNode)]
     return found[0] if len(found) == 1 and found[0].decorator_list else None

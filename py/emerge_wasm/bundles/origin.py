@@ -86,7 +86,7 @@ def _import(module: str, name: str) -> str:
 
 
 def _written_lines(name: str, value: object, unit: Unit, namespace: dict[str, Any]) -> Iterator[str]:
-    for node in unit.imports:
+    for node in unit.imports_of(name):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 bound = alias.asname or alias.name.partition(".")[0]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from dataclasses import dataclass, field
 
 from ..errors import CannotShip
 from .bundle import SourcePart
 from .container_use import ContainerUse
-from .name import FreeNames, free_names
+from .name import FreeNames, names_of
 from .scope import ABSENT, Scope
 from .watch import Watch
 
@@ -22,6 +23,7 @@ class PartTable:
     constants: dict[str, object] = field(default_factory=dict)
     classes: dict[str, type] = field(default_factory=dict)
     parts: dict[str, SourcePart] = field(default_factory=dict)
+    nodes: dict[str, list[ast.stmt]] = field(default_factory=dict)  # the trees of the parts
     names: dict[str, FreeNames] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     held: set[type] = field(default_factory=set)  # classes of instances among the constants
@@ -44,13 +46,25 @@ class PartTable:
         """Return the error that says what cannot travel."""
         raise NotImplementedError
 
-    def check_imports(self, name: str, text: str, scope: Scope) -> None:
+    def check_imports(self, name: str, text: str, body: list[ast.stmt], scope: Scope) -> None:
         """Check the imports within a piece of source. Raises CannotShip for what is not installed elsewhere."""
         raise NotImplementedError
 
-    def add_text(self, kind: str, name: str, text: str, scope: Scope, line: int, future: bool = False) -> None:
-        """Add a part of that text, with all that it names; `line` is where it was written."""
-        self._add(name, SourcePart(kind, name, text, future), scope, line)
+    def add_text(
+        self,
+        kind: str,
+        name: str,
+        text: str,
+        scope: Scope,
+        line: int,
+        future: bool = False,
+        node: ast.stmt | None = None,
+    ) -> None:
+        """Add a part of that text, with all that it names; `line` is where it was written.
+
+        `node` is its tree, where that is known; its lines and columns may be others.
+        """
+        self._add(name, SourcePart(kind, name, text, future), scope, line, node)
 
     def add_effect(self, name: str, text: str, scope: Scope, again: bool = False) -> None:
         """Add a statement that completes the part of that name; it runs as late as what reads the part allows.
@@ -69,11 +83,13 @@ class PartTable:
         elif change is ContainerUse.MAYBE:
             self.again |= set(self.effects[name])
 
-    def _add(self, key: str, part: SourcePart, scope: Scope, line: int) -> None:
+    def _add(self, key: str, part: SourcePart, scope: Scope, line: int, node: ast.stmt | None = None) -> None:
         self.parts[key] = part
-        self.names[key] = names = free_names(part.text)
+        body = [node] if node else ast.parse(part.text).body
+        self.nodes[key] = body
+        self.names[key] = names = names_of(body)
         self.lines[key] = line
-        self.check_imports(part.name, part.text, scope)
+        self.check_imports(part.name, part.text, body, scope)
         for wanted in sorted(names.hard):
             if wanted not in self._bound:
                 self.resolve(wanted, scope, part.name)
@@ -85,7 +101,7 @@ class PartTable:
         """Take back what was added for a name that cannot travel: it may be one that the class does without."""
         self._values.pop(name, None)
         for key in [key for key, part in self.parts.items() if part.name == name and part.kind != "class"]:
-            del self.parts[key], self.names[key], self.lines[key]
+            del self.parts[key], self.nodes[key], self.names[key], self.lines[key]
         self.effects.pop(name, None)
 
     def means(self, name: str, value: object) -> bool:

@@ -24,7 +24,7 @@ from .locate import find_class, find_function, functions_in
 from .locate_lambda import find_lambda
 from .origin import absolute, is_installed
 from .pure_call import full_name, is_plain_method, is_plain_type, is_pure, is_pure_constant
-from .scope import ABSENT, Scope, class_scope, function_scope
+from .scope import ABSENT, Cells, Scope, class_scope, function_scope
 from .source import FunctionNode, Unit, unit_of
 from .static_text import (
     LocalNames,
@@ -35,9 +35,11 @@ from .static_text import (
     callers,
     calls_with,
     imported_object,
+    imports_in,
     is_method_call,
     is_written,
     kind_of,
+    meaning,
     parts_of,
     resolve,
     star_imports,
@@ -88,6 +90,32 @@ def foreign_argument(name: str, scope: Scope) -> Foreign | None:
     return None
 
 
+def foreign_closure(name: str, scope: Scope) -> Foreign | None:
+    """Return what a function keeps, which a call made, that no bundle may hold."""
+    found, walk = scope.find(name), _Walk()
+    todo = [found] if isinstance(found, FunctionType) else []
+    for function in todo:
+        if is_installed(str(function.__module__)):
+            continue
+        try:
+            unit, _ = _find(function)
+        except CannotShip:
+            continue
+        inner = function_scope(function, unit, scope)
+        for variable, value in Cells(function).items():
+            if isinstance(value, FunctionType):
+                todo += [value] if value not in todo else []
+            elif not callable(value):
+                problem = walk.name(variable, inner)
+                if problem:
+                    return problem
+    return None
+
+
+def _find(function: FunctionType) -> tuple[Unit, FunctionNode | ast.Lambda]:
+    return find_lambda(function) if function.__name__ == "<lambda>" else find_function(function)
+
+
 class _Walk:
     """One walk over what a value is made of; nothing is looked at twice."""
 
@@ -115,7 +143,7 @@ class _Walk:
         first = not self.seen
         if not self.is_new(id(scope.unit), scope.around, name, first):
             return None
-        value = scope.find(name)
+        value = meaning(name, scope)
         if name in _FROM_HERE or (self.calling and isinstance(value, ModuleType)):
             return Foreign(scope.unit, None, f"{name}, which is of this machine")
         rows = list(bound(name, scope, last=first))
@@ -197,17 +225,18 @@ class _Walk:
         listed = [item.arg for item in (*body.node.args.posonlyargs, *body.node.args.args)]
         index = listed.index(name) if name in listed else len(listed)
         for call, inner in callers(body, scope):
-            if isinstance(call.func, ast.Name) and call.func.id == body.node.name:
-                named = [item.value for item in call.keywords if item.arg in (name, None)]
-                placed = call.args[index : index + 1] or [one for one in call.args if isinstance(one, ast.Starred)]
-                found = self.any([*placed, *named], inner, frozenset())
-                if found:
-                    return found
+            named = [item.value for item in call.keywords if item.arg in (name, None)]
+            placed = call.args[index : index + 1] or [one for one in call.args if isinstance(one, ast.Starred)]
+            found = self.any([*placed, *named], inner, frozenset())
+            if found:
+                return found
         return None
 
     def imports(self, name: str, node: ast.Import | ast.ImportFrom, scope: Scope) -> Foreign | None:
+        if not isinstance(node, ast.ImportFrom):
+            return None
         for alias in node.names:
-            if isinstance(node, ast.ImportFrom) and (alias.asname or alias.name) in (name, "*"):
+            if (alias.asname or alias.name) in (name, "*"):
                 module = absolute(node.module or "", node.level, scope.namespace)
                 return self.imported(module, alias.name if alias.name != "*" else name, scope)
         return None
@@ -254,13 +283,27 @@ class _Walk:
         if isinstance(node, FunctionNode):
             found = bindings(node.body)
             local |= {name for name, rows in found.items() if any(row.whole for row in rows)}
-            for name, rows in found.items():
-                if all(isinstance(row.node, ast.Import | ast.ImportFrom) for row in rows):
-                    value = imported_object(name, rows[0].node, scope)
-                    inner[name] = value
-                    local -= {name}
+            for name, statements in ((name, imports_in(rows)) for name, rows in found.items()):
+                problem = self.imported_within(name, statements, scope)
+                if problem:
+                    return problem
+                if statements:
+                    inner[name] = value = imported_object(name, statements[0], scope)
+                    local -= {name} if callable(value) or isinstance(value, ModuleType) else set()
         own = replace(scope, inner=[inner, *scope.inner]) if inner else scope
         return self.any(parts_of(node), own, local)
+
+    def imported_within(self, name: str, statements: list[ast.Import | ast.ImportFrom], scope: Scope) -> Foreign | None:
+        """Look at what a function imports: a constant, or functions of which only one has the name."""
+        for statement in statements:
+            value = imported_object(name, statement, scope)
+            if not callable(value):
+                found = self.imports(name, statement, scope)
+            else:
+                found = self.callable(value, scope) if len(statements) > 1 else None
+            if found:
+                return found
+        return None
 
     def call(self, node: ast.Call, scope: Scope, local: LocalNames) -> Foreign | None:
         target = resolve(node.func, scope, local)
@@ -334,8 +377,7 @@ class _Walk:
         if not self.is_new(id(function.__code__)):
             return None
         try:
-            finder = find_lambda if function.__name__ == "<lambda>" else find_function
-            unit, node = finder(function)
+            unit, node = _find(function)
         except CannotShip as error:
             return Foreign(scope.unit, None, error.message)
         with self.within_call():
@@ -419,5 +461,4 @@ def _is_field(name: str, scope: Scope) -> bool:
     nodes = [node for _, node in scope.unit.definitions if isinstance(node, ast.ClassDef)]
     if any(name in bindings(node.body) or name in annotated(node) for node in nodes):
         return True
-    stored = [child for child in ast.walk(scope.unit.tree) if isinstance(child, ast.Attribute) and child.attr == name]
-    return any(isinstance(child.ctx, ast.Store) for child in stored)
+    return any(node.attr == name and isinstance(node.ctx, ast.Store) for node in scope.unit.nodes(ast.Attribute))

@@ -14,15 +14,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from types import CodeType
-from typing import Any
+from typing import Any, TypeVar
 
 from . import notebook, repl
 from .code_object import compilations, same_code
+from .syntax_tree import statements_in, walk
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 DefinitionNode = ast.ClassDef | FunctionNode
+T = TypeVar("T", bound=ast.AST)
 AssignmentNode = ast.Assign | ast.AnnAssign | ast.AugAssign
 _SHARED = frozenset({repl.FILENAME, *notebook.FILENAMES})
+_STRINGS = frozenset({"Constant", "JoinedStr", "TemplateStr"})
+"""What may begin on one line and end on another, and keeps the spaces between."""
 UNITS_KEPT = 512
 """Parsed texts that are remembered; each may be a whole file with its tree."""
 
@@ -40,7 +44,7 @@ class Unit:
     filename: str
     text: str
     tree: ast.Module = field(repr=False)
-    _ways: list[list[CodeType]] = field(default_factory=list, repr=False, init=False)
+    _ways: list[dict[int, list[CodeType]]] = field(default_factory=list, repr=False, init=False)
     _untried: Iterator[list[CodeType]] = field(repr=False, init=False)
 
     def __post_init__(self) -> None:
@@ -62,37 +66,71 @@ class Unit:
         return list(_definitions(self.tree, ""))
 
     @cached_property
-    def nodes(self) -> list[ast.AST]:
-        """All nodes of the tree."""
-        return list(ast.walk(self.tree))
+    def defined(self) -> dict[str, list[tuple[str, DefinitionNode]]]:
+        """The definitions by the last part of their names."""
+        found: dict[str, list[tuple[str, DefinitionNode]]] = {}
+        for qualname, node in self.definitions:
+            found.setdefault(node.name, []).append((qualname, node))
+        return found
+
+    @cached_property
+    def top(self) -> frozenset[ast.stmt]:
+        """The statements that are within no other."""
+        return frozenset(self.tree.body)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return self.text.split("\n")
+
+    @cached_property
+    def _nodes(self) -> dict[type[ast.AST], list[ast.AST]]:
+        found: dict[type[ast.AST], list[ast.AST]] = {}
+        for node in walk(self.tree):
+            found.setdefault(type(node), []).append(node)
+        return found
+
+    def nodes(self, *kinds: type[T]) -> list[T]:
+        """Return all nodes of these kinds."""
+        return [node for kind in kinds for node in self._nodes.get(kind, ()) if isinstance(node, kind)]
 
     @cached_property
     def functions(self) -> list[FunctionNode]:
-        return [node for node in self.nodes if isinstance(node, FunctionNode)]
+        return [node for _, node in self.definitions if isinstance(node, FunctionNode)]
 
     @cached_property
     def lambdas(self) -> list[ast.Lambda]:
-        return [node for node in self.nodes if isinstance(node, ast.Lambda)]
+        return self.nodes(ast.Lambda)
 
     @cached_property
     def imports(self) -> list[ast.Import | ast.ImportFrom]:
-        return [node for node in self.nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+        return [*self.nodes(ast.Import), *self.nodes(ast.ImportFrom)]
+
+    def imports_of(self, name: str) -> list[ast.Import | ast.ImportFrom]:
+        """Return the import statements that may bind a name."""
+        return [*self._importing.get(name, ()), *self._importing.get("*", ())]
+
+    @cached_property
+    def _importing(self) -> dict[str, list[ast.Import | ast.ImportFrom]]:
+        found: dict[str, list[ast.Import | ast.ImportFrom]] = {}
+        for node in self.imports:
+            for name in {alias.asname or alias.name.partition(".")[0] for alias in node.names}:
+                found.setdefault(name, []).append(node)
+        return found
 
     @cached_property
     def assignments(self) -> dict[str, list[AssignmentNode]]:
         """The statements that assign a name, by the names in their targets."""
         found: dict[str, list[AssignmentNode]] = {}
-        for node in self.nodes:
-            if isinstance(node, AssignmentNode):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                names = {child.id for target in targets for child in ast.walk(target) if isinstance(child, ast.Name)}
-                for name in names:
-                    found.setdefault(name, []).append(node)
+        assigning: list[AssignmentNode] = [*self.nodes(ast.Assign), *self.nodes(ast.AnnAssign)]
+        for node in [*assigning, *self.nodes(ast.AugAssign)]:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for name in {child.id for child in walk(*targets) if isinstance(child, ast.Name)}:
+                found.setdefault(name, []).append(node)
         return found
 
     @cached_property
     def _inside(self) -> set[int]:
-        return _string_lines(self.nodes)
+        return _string_lines(node for kind in self._nodes if kind.__name__ in _STRINGS for node in self._nodes[kind])
 
     @property
     def typed(self) -> bool:
@@ -104,19 +142,22 @@ class Unit:
 
         The code itself may be at other lines: some were added above it, or IPython reloaded the function by itself.
         """
-        return any(same_code(made, code) for made in self._made() if made.co_firstlineno == line)
+        return any(same_code(made, code) for made in self._made(line))
 
-    def _made(self) -> Iterator[CodeType]:
+    def _made(self, line: int) -> Iterator[CodeType]:
         for way in self._ways:
-            yield from way
-        for way in self._untried:
+            yield from way.get(line, ())
+        for codes in self._untried:
+            way = {}
+            for code in codes:
+                way.setdefault(code.co_firstlineno, []).append(code)
             self._ways.append(way)
-            yield from way
+            yield from way.get(line, ())
 
     def cut(self, node: ast.stmt) -> str:
         """Return the text of a statement with its decorators, dedented; lines within strings keep their spaces."""
         first, last = first_line(node), node.end_lineno or node.lineno
-        lines = self.text.split("\n")[first - 1 : last]
+        lines = self.lines[first - 1 : last]
         indent = lines[0][: len(lines[0]) - len(lines[0].lstrip())]
         fixed = self._inside
         cut = [
@@ -128,7 +169,7 @@ class Unit:
 
 def indent(text: str) -> str:
     """Return a text indented by four spaces; lines within strings keep their spaces."""
-    fixed = _string_lines(ast.walk(ast.parse(text)))
+    fixed = _string_lines(walk(ast.parse(text)))
     lines = text.split("\n")
     return "\n".join(line if number in fixed or not line else f"    {line}" for number, line in enumerate(lines, 1))
 
@@ -144,16 +185,14 @@ def _string_lines(nodes: Iterable[ast.AST]) -> set[int]:
     """Return the lines that begin within one of these that is a string."""
     inside: set[int] = set()
     for child in nodes:
-        if type(child).__name__ in ("JoinedStr", "TemplateStr") or (
-            isinstance(child, ast.Constant) and isinstance(child.value, str | bytes)
-        ):
+        if type(child).__name__ in _STRINGS:
             first: int = getattr(child, "lineno", 0)
             inside.update(range(first + 1, getattr(child, "end_lineno", first) + 1))
     return inside
 
 
 def _definitions(node: ast.AST, prefix: str) -> Iterator[tuple[str, DefinitionNode]]:
-    for child in ast.iter_child_nodes(node):
+    for child in statements_in(node):
         if isinstance(child, DefinitionNode):
             yield prefix + child.name, child
             step = "." if isinstance(child, ast.ClassDef) else ".<locals>."

@@ -6,7 +6,7 @@ import ast
 import builtins
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import FrameType, ModuleType
 
@@ -14,10 +14,20 @@ from ..codec import encode
 from ..errors import EmergeError
 from ..shipment import ship
 from . import repl
-from .bound_name import Binding, Body, calls, function_bodies, module_bindings, root_name
+from .bound_name import (
+    Binding,
+    Body,
+    calls_given,
+    calls_of,
+    changing_bodies,
+    function_bodies,
+    module_bindings,
+    root_name,
+)
 from .origin import absolute, is_installed
 from .scope import ABSENT, Scope
 from .source import Unit, first_line, parse_unit, typed_units, unit_of
+from .syntax_tree import children
 
 LocalNames = frozenset[str]
 """Names that a piece of text sets itself."""
@@ -63,11 +73,10 @@ def bound(name: str, scope: Scope, last: bool = False) -> Iterator[tuple[Binding
         rows = module_bindings(unit).get(name, [])
         if last:
             rows = _run_rows(rows, unit, scope.namespace)
-        anew = [index for index, row in enumerate(rows) if row.node in unit.tree.body and _is_anew(name, row, own)]
+        anew = [index for index, row in enumerate(rows) if row.node in unit.top and _is_anew(name, row, own)]
         yield from ((row, own) for row in (rows[anew[-1] :] if last and anew else rows))
-        for body in function_bodies(unit):
-            if name in body.found and name not in body.own:
-                yield from ((row, replace(own, around=body.qualname)) for row in body.found[name])
+        for body in changing_bodies(unit).get(name, ()):
+            yield from ((row, replace(own, around=body.qualname)) for row in body.found[name])
         if last and anew:
             return
 
@@ -93,7 +102,7 @@ def _is_anew(name: str, row: Binding, scope: Scope) -> bool:
         if isinstance(node, ast.Name) and node.id == name:
             return False
         if not (isinstance(node, ast.Call) and resolve(node.func, scope, frozenset()) is ship):
-            todo += ast.iter_child_nodes(node)
+            todo += children(node)
     return row.whole
 
 
@@ -120,8 +129,8 @@ def star_imports(name: str, scope: Scope) -> Iterator[str]:
 
 
 def callers(body: Body, scope: Scope) -> Iterator[tuple[ast.Call, Scope]]:
-    """Yield the calls in the user's modules that may be of a function, with the scope of each."""
-    for call, inside in calls(scope.unit):
+    """Yield the calls in the user's modules, by its name, that may be of a function, with the scope of each."""
+    for call, inside in calls_of(body.node.name, scope.unit):
         yield call, replace(scope, around=inside)
     for name, module in list(sys.modules.items()):
         function = vars(module).get(body.node.name) if isinstance(module, ModuleType) else None
@@ -131,15 +140,14 @@ def callers(body: Body, scope: Scope) -> Iterator[tuple[ast.Call, Scope]]:
         unit = unit_of(str(getattr(module, "__file__", "")), vars(module))
         for one in [unit] if unit else typed_units() if name == "__main__" else ():
             if one is not scope.unit:
-                yield from ((call, Scope(one, vars(module), around=inside)) for call, inside in calls(one))
+                for call, inside in calls_of(body.node.name, one):
+                    yield call, Scope(one, vars(module), around=inside)
 
 
 def calls_with(name: str, scope: Scope) -> Iterator[tuple[ast.Call, int, Scope]]:
     """Yield the calls that have a name as an argument, with its index and the scope of each."""
-    for call, inside in calls(scope.unit):
-        for index, one in enumerate(call.args):
-            if isinstance(one, ast.Name) and one.id == name:
-                yield call, index, replace(scope, around=inside)
+    for call, index, inside in calls_given(name, scope.unit):
+        yield call, index, replace(scope, around=inside)
 
 
 def written_value(name: str, node: ast.AST) -> ast.expr | None:
@@ -168,9 +176,8 @@ def is_method_call(name: str, sources: tuple[ast.expr, ...]) -> bool:
     )
 
 
-def imported_object(name: str, node: ast.AST, scope: Scope) -> object:
+def imported_object(name: str, node: ast.Import | ast.ImportFrom, scope: Scope) -> object:
     """Return what an import statement within a function binds to a name."""
-    assert isinstance(node, ast.Import | ast.ImportFrom)
     for alias in node.names:
         if (alias.asname or alias.name.partition(".")[0]) == name:
             if isinstance(node, ast.Import):
@@ -180,10 +187,23 @@ def imported_object(name: str, node: ast.AST, scope: Scope) -> object:
     return sys
 
 
+def meaning(name: str, scope: Scope) -> object:
+    """Return what a name stands for, also where a function around imports it; ABSENT when it cannot be told."""
+    value = scope.find(name)
+    body = next((body for body in bodies_around(scope) if name in body.own), None) if value is ABSENT else None
+    found = imports_in(body.found.get(name, ())) if body else []
+    return imported_object(name, found[0], scope) if found else value
+
+
+def imports_in(rows: Iterable[Binding]) -> list[ast.Import | ast.ImportFrom]:
+    """Return the import statements that bind a name; what else binds it is looked at as any expression."""
+    return [row.node for row in rows if isinstance(row.node, ast.Import | ast.ImportFrom)]
+
+
 def resolve(node: ast.expr, scope: Scope, local: LocalNames) -> object:
     """Return what a name, or an attribute of a module or class, stands for; ABSENT when it cannot be told."""
     if isinstance(node, ast.Name):
-        value = ABSENT if node.id in local else scope.find(node.id)
+        value = ABSENT if node.id in local else meaning(node.id, scope)
         return getattr(builtins, node.id, ABSENT) if value is ABSENT and node.id not in local else value
     if isinstance(node, ast.Attribute):
         owner = resolve(node.value, scope, local)

@@ -23,6 +23,7 @@ MADE_BY = {
     "runstream": "call",
     "count": "search",
     "classes": "code",
+    "foundcluster": "cluster found",
 }
 """Operations that a command of another name makes."""
 

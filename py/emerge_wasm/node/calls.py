@@ -100,6 +100,11 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
+    async def _way(self, mount: str, depth: int) -> None:
+        """Check that the caller may come to a mount point; a search, from a directory of `depth` names."""
+        ...
+
+    @operation("node")
     async def _back(self, uuid: str, cursor: str, limit: int) -> Wire:
         """A page of the objects that refer to the one with this uuid."""
         ...

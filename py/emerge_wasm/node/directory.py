@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from ..errors import EmergeError, Invalid
+from ..filesystem.layout.access import mode_of, permits
 from ..operations import Arguments, Context, find_operation
 from ..paths import child_path, split_path
 from ..results import EntryPage, PointerRow
@@ -57,9 +58,9 @@ class DirectoryRoutes:
         When its owner is away, that of the mount point, with the owner's name as `missing`.
         """
         try:
-            pointer: PointerRow = await self._locator.ask_part(
-                part, "get", find_operation("get").bind([part.path]), context
-            )
+            holder = self._locator.serving(part.filesystem, part.path)  # the way there was checked when it was listed
+            asked = find_operation("get").bind([part.path])
+            pointer: PointerRow = await self._locator.forwarder.ask(holder, "get", asked, context)
         except EmergeError as error:
             if names := self._locator.away(error):
                 return {**row, "missing": names[0]}
@@ -94,7 +95,7 @@ class DirectoryRoutes:
                 if shown is None:
                     continue
                 yield shown
-                if border is not None and "missing" not in shown:
+                if border is not None and "missing" not in shown and _may_list(shown, context):
                     async with aclosing(self._subtree(at(args, border.path), context)) as inside:
                         async for child in inside:
                             yield child
@@ -108,6 +109,11 @@ class DirectoryRoutes:
             except EmergeError as error:
                 if not is_hidden(error):
                     raise
+
+
+def _may_list(pointer: PointerRow, context: Context) -> bool:
+    """Tell whether the caller may go through a directory, as `tree` does: by its pointer."""
+    return permits(context, pointer["owner"], pointer["group"], mode_of(pointer["perms"]), "rx")
 
 
 def merge_pages(pages: Sequence[tuple[Sequence[T], str]], key: Callable[[T], str], limit: int) -> tuple[list[T], str]:

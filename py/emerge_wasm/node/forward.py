@@ -44,10 +44,8 @@ class Forwarder:
         """Let other nodes forward operations to this one's filesystem."""
         register("_cluster_forward", self._on_forward)
 
-    async def ask(
-        self, holder: Holder, name: str, args: Sequence[object], context: Context, *, owned: bool = True
-    ) -> Any:
-        """Run an operation that does not stream on the holder's filesystem; not `owned`: also where it is not its own.
+    async def ask(self, holder: Holder, name: str, args: Sequence[object], context: Context) -> Any:
+        """Run an operation that does not stream on the holder's filesystem.
 
         When a node refuses the connection, another node of the same filesystem is asked instead, unless the operation
         may have been done already.
@@ -59,14 +57,14 @@ class Forwarder:
             return await self.local(name, args, context)
         link, to = await self._connect(holder, args)
         try:
-            return await link.call("_cluster_forward", self._forwarded(name, args, context, owned))
+            return await link.call("_cluster_forward", self._forwarded(name, args, context))
         except Unavailable as error:
             if link.connected:
                 raise
             instead = self._replace(to, error)
             if instead is None or (name not in PARTS and find_operation(name).changes):
                 raise _out_of_reach(to, args, error) from None
-        return await self.ask(instead, name, args, context, owned=owned)
+        return await self.ask(instead, name, args, context)
 
     async def stream(
         self, holder: Holder, name: str, args: Sequence[object], context: Context
@@ -128,8 +126,8 @@ class Forwarder:
         self._cluster.suspect(to)
         return instead
 
-    def _forwarded(self, name: str, args: Sequence[object], context: Context, owned: bool = True) -> list[object]:
-        table = self._volumes.table if owned else None
+    def _forwarded(self, name: str, args: Sequence[object], context: Context) -> list[object]:
+        table = self._volumes.table
         sent = list(args) if name in PARTS else find_operation(name).without_defaults(args)  # older nodes know fewer
         named: list[object] = [name, list(sent), write_context(context)]  # named tuples stay on this side
         return named if table is None else [*named, table.version]

@@ -14,7 +14,7 @@ from ..paths import child_path, join_path, split_path
 from ..results import PointerRow
 from .forward import Forwarder, Holder
 from .paths import PATHS, REGISTRY, held, in_registry, normal
-from .volumes import Volumes
+from .volumes import INTERNAL, Volumes
 
 
 class VolumePart(NamedTuple):
@@ -72,9 +72,11 @@ class Locator:
             await self.volumes.tell(holder, self.volumes.table)
         return await self.forwarder.ask(holder, name, args, context)
 
-    async def stream(self, path: str, name: str, args: Sequence[object], context: Context) -> AsyncGenerator[Any, None]:
-        """Yield the items of an operation that streams, from the filesystem that owns a path."""
-        await self.check_way(path, context)
+    async def stream(
+        self, path: str, name: str, args: Sequence[object], context: Context, top: str = ""
+    ) -> AsyncGenerator[Any, None]:
+        """Yield the items of an operation that streams, from a path's owner; `top`: see `check_way`."""
+        await self.check_way(path, context, top)
         async with aclosing(self.forwarder.stream(self.holder(path), name, args, context)) as items:
             async for item in items:
                 yield item
@@ -86,36 +88,52 @@ class Locator:
             NotFound: nobody has it; the error of whom it was removed from, where somebody knows.
             Unavailable: somebody who may have it is away.
         """
-        try:
-            return await self.forwarder.local(name, args, context)
-        except NotFound as error:
-            own = error
+        absent: EmergeError | None = None
         away: EmergeError | None = None
-        for part in self.parts("/"):
+        owners = [part.filesystem for part in self.parts("/")]
+        for filesystem in dict.fromkeys([self.volumes.own, *owners]):
             try:
-                holder = self.serving(part.filesystem, args.path)
-                if holder is not None:
-                    return await self.forwarder.ask(holder, name, args, context)
+                holder = self.serving(filesystem, args.path)
+                await self._check_way_to_uuid(holder, args.path, context)
+                return await self.forwarder.ask(holder, name, args, context)
             except NotFound as error:
-                own = error if error.remedy else own
+                absent = error if absent is None or error.remedy else absent
             except Unavailable as error:
+                if not self.away(error):
+                    raise
                 away = error
-        raise away or own
+        raise away or absent or NotFound(f"nothing is at {args.path}", path=args.path)
 
-    async def by_name(self, args: Arguments, context: Context) -> Arguments:
+    async def _check_way_to_uuid(self, holder: Holder, path: str, context: Context) -> None:
+        """Check that the caller may come to the volume that an object is in, or was in when it was removed."""
+        if context.superuser:
+            return
+        uuid = split_path(path)[1].partition(".")[0]
+        try:
+            pointer = await self.forwarder.ask(holder, "get", [join_path(REGISTRY, uuid), 0, ""], INTERNAL)
+            where = child_path(pointer["path"], pointer["name"]) if pointer["name"] else "/"
+        except NotFound as error:
+            if not error.remedy or error.path is None:
+                raise
+            where = error.path
+        await self.check_way(where, context)
+
+    async def by_name(self, args: Arguments) -> Arguments:
         """The arguments of an operation with the paths of objects in place of `/registry/<uuid>`."""
         named = {}
         for parameter in PATHS.intersection(args._fields):
             _, *names = split_path(getattr(args, parameter)) or ("",)
             if names and in_registry(getattr(args, parameter)):
-                get = find_operation("get").bind([join_path(REGISTRY, names[0])])
-                pointer: PointerRow = await self.ask_uuid("get", get, context)
+                get = find_operation("get").bind([join_path(REGISTRY, names[0]), 0, getattr(args, "as_of", "")])
+                pointer: PointerRow = await self.ask_uuid("get", get, INTERNAL)
                 above = split_path(child_path(pointer["path"], pointer["name"])) if pointer["name"] else ()
                 named[parameter] = join_path(*above, *names[1:])
         return args._replace(**named)
 
-    async def check_way(self, path: str, context: Context) -> None:
+    async def check_way(self, path: str, context: Context, top: str = "") -> None:
         """Check that the caller may pass through all that is above the volume of a path, where other nodes own it.
+
+        What is found from a directory above, `top`, they must be able to list down to there.
 
         Raises:
             PermissionDenied: they may not.
@@ -124,11 +142,12 @@ class Locator:
         table = self.volumes.table
         if context.superuser or table is None:
             return
+        depth = len(split_path(top or path))
         for border in table.borders_above(normal(path)):
             above = table.above(border)
             assert above is not None
-            args = find_operation("get").bind([border.path])
-            await self.forwarder.ask(self.serving(above.filesystem, border.path), "get", args, context, owned=False)
+            holder = self.serving(above.filesystem, border.path)
+            await self.forwarder.ask(holder, "_way", [border.path, depth], context)
 
     async def held(self, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
         """Those of the paths and uuids (32 hex digits) that are here now; a path only where this filesystem owns it."""
@@ -162,8 +181,8 @@ class Locator:
         )
 
     async def ask_part(self, part: VolumePart, name: str, args: Arguments, context: Context) -> Any:
-        """Run an operation, whose arguments have a `path`, on one part."""
-        await self.check_way(part.path, context)
+        """Run an operation, whose arguments have the `path` of all, on one part."""
+        await self.check_way(part.path, context, args.path)
         holder = self.serving(part.filesystem, part.path)
         return await self.forwarder.ask(holder, name, at(args, part.path), context)
 

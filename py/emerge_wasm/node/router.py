@@ -113,12 +113,12 @@ class Router:
 
     async def _call_named(self, route: Route, args: Arguments, context: Context) -> object:
         """Answer a call that names an object by its uuid: its path says who owns it."""
-        answer = route(await self.locator.by_name(args, context), context)
+        answer = route(await self.locator.by_name(args), context)
         assert not isinstance(answer, AsyncIterator)
         return await answer
 
     async def _stream_named(self, route: Route, args: Arguments, context: Context) -> AsyncGenerator[object, None]:
-        answer = route(await self.locator.by_name(args, context), context)
+        answer = route(await self.locator.by_name(args), context)
         assert isinstance(answer, AsyncGenerator)
         async with aclosing(answer) as items:
             async for item in items:

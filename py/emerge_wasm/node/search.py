@@ -45,7 +45,7 @@ from .join import (
     sum_scanned,
     write_joint,
 )
-from .locate import Locator, at, is_hidden
+from .locate import Locator, VolumePart, at, is_hidden
 
 PAGED = frozenset({"search", "searchtext"})
 """The operations whose cursor may name several nodes."""
@@ -79,8 +79,8 @@ class SearchRoutes:
     # --- pages
     async def search(self, args: Arguments, context: Context) -> SearchPage:
         check_limit(args.limit)
-        if args.cursor and not args.cursor.startswith(JOINT):  # it began when this node was alone
-            alone: SearchPage = await self._forwarder.local("search", args, context)
+        if args.cursor and not args.cursor.startswith(JOINT):  # it began at a node that owns it all
+            alone: SearchPage = await self._locator.ask(args.path, "search", args, context)
             return alone
         context, cursor = continued(context, args.cursor)
         page = await self._page(args._replace(cursor=cursor), context)
@@ -105,7 +105,7 @@ class SearchRoutes:
     async def searchtext(self, args: Arguments, context: Context) -> ScoredPage:
         check_limit(args.limit)
         if args.cursor and not args.cursor.startswith(JOINT):
-            alone: ScoredPage = await self._forwarder.local("searchtext", args, context)
+            alone: ScoredPage = await self._locator.ask(args.path, "searchtext", args, context)
             return alone
         mark = fingerprint(args.path, args.field, args.words)
         part = CALLS["_text"].bind([args.path, args.field, args.words, args.limit, None])
@@ -120,7 +120,7 @@ class SearchRoutes:
         parts = self._locator.parts(args.path)
         if cursor:
             paths, after = read_joint(cursor, search.mark, list)
-            parts = [self._locator.part(path) for path in paths]
+            parts = [part for part in parts if part.path in paths]
             args = args._replace(after=check_position(after, search.kind))
         found = await gather_parts(self._locator, parts, search.part, args, context, begun=bool(cursor))
         rows, end = join_parts([answer for _, answer in found.answers], search.sort_key, search.args.limit)
@@ -130,11 +130,11 @@ class SearchRoutes:
 
     async def _one_by_one(self, args: Arguments, context: Context, mark: bytes) -> SearchPage:
         """The next objects of one part after the other."""
+        parts, inner = self._locator.parts(args.path), ""
         if args.cursor:
             paths, inner = read_joint(args.cursor, mark, str)
-            parts = [self._locator.part(path) for path in paths]
-        else:
-            parts, inner = self._locator.parts(args.path), ""
+            parts = [part for part in parts if part.path in paths]  # one that was unmounted is in what is above
+            inner = inner if parts and parts[0].path == paths[0] else ""
         rows: list[ObjectRow] = []
         answers: list[SearchPage] = []
         missing: list[str] = []
@@ -147,7 +147,7 @@ class SearchRoutes:
                 away = [] if inner else self._locator.away(error)
                 if not away and (not is_hidden(error) or (number == 0 and not args.cursor)):
                     raise
-                missing += away
+                missing += [each for each in away if each not in missing]
                 failed.append(error)
                 inner = ""
                 continue
@@ -184,7 +184,7 @@ class SearchRoutes:
             return groups
         part = CALLS["_columns"].bind([args.path, table.fields, args.predicate, args.as_of, args.bundles])
         readers = [
-            ColumnReader(self._locator.stream(each.path, "_columns", at(part, each.path), context), table)
+            ColumnReader(self._locator.stream(each.path, "_columns", at(part, each.path), context, args.path), table)
             for each in parts
         ]
         answers = await asyncio.gather(*(each.read() for each in readers), return_exceptions=True)
@@ -198,7 +198,8 @@ class SearchRoutes:
             answers = await self._define(args, context)
         else:
             answers = (await gather(self._locator, args.path, "index", args, context)).answers
-        return join_indexes([(self._locator.name(part), rows) for part, rows in answers])
+        top = self._locator.parts(args.path)[0].path
+        return join_indexes([(self._locator.name(part), rows) for part, rows in _seen_from(top, answers)])
 
     async def _define(self, args: Arguments, context: Context) -> list[Answered]:
         """Define an index on one part after the other, or drop it, unless an owner is away."""
@@ -252,6 +253,22 @@ class ColumnReader:
         self._count += 1
         if len(self._unfit) < TOLD:
             self._unfit.append({"path": path, "error": error})
+
+
+def _seen_from(
+    top: str, answers: Sequence[tuple[VolumePart, list[IndexRow]]]
+) -> list[tuple[VolumePart, list[IndexRow]]]:
+    """The indexes of each part; what covers a volume as an index of `top` covers the rest is that index."""
+    defined = {_covers(row) for part, rows in answers if part.path == top for row in rows if row["path"] == top}
+
+    def named(part: VolumePart, row: IndexRow) -> IndexRow:
+        return {**row, "path": top} if row["path"] == part.path and _covers(row) in defined else row
+
+    return [(part, [named(part, row) for row in rows]) for part, rows in answers]
+
+
+def _covers(row: IndexRow) -> tuple[object, ...]:
+    return (*row["fields"], row["text"], row["state"] == "suggested")
 
 
 def _searched(answers: Sequence[Searched], missing: list[str]) -> Searched:

@@ -123,7 +123,7 @@ class RpcServer:
         if inner is not None:
             if self._keys is not None and caller.via != MEMBER_CALL:
                 raise PermissionDenied(f"{name[:80]!r} is called by members of the cluster only", remedy=ASK)
-            return inner(name, args, caller)
+            return inner(name, args, caller.narrowed(wanted) if wanted else caller)
         if name.startswith("_zerorpc_"):
             return _at_once(answer_builtin(self.name, name, args))
         raise Invalid(f"{name[:80]!r} cannot be called", remedy="names that begin with _ are the node's own")

@@ -259,7 +259,7 @@ class Volumes:
         Raises:
             Unavailable: none is here.
         """
-        found = next((each for each in self.cluster.peers() if each.filesystem == filesystem), None)
+        found = next((each for each in self.cluster.others() if each.filesystem == filesystem), None)
         if found is None:
             name = self.table.name(filesystem) if self.table else filesystem[:8]
             raise Unavailable(f"node {name} is away", remedy="start it again", missing=[name])

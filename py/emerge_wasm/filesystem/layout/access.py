@@ -70,9 +70,13 @@ def owns(context: Context, raw: bytes) -> bool:
 
 def may(context: Context, raw: bytes, rights: str) -> bool:
     """Whether the caller has all of these rights ("r", "rx" …) on a packed entry; its path is not checked."""
+    return context.superuser or permits(context, *_owning(raw), rights)
+
+
+def permits(context: Context, owner: str, group: str, mode: int, rights: str) -> bool:
+    """Whether these permissions give the caller all of these rights."""
     if context.superuser:
         return True
-    owner, group, mode = _owning(raw)
     if owner and owner == context.principal:
         mode >>= 6
     elif group and group in context.groups:

@@ -20,6 +20,7 @@ from ..indexes.index_row import ABSENT
 from ..objects.reference import back_references
 from ..runs.for_others import evaluate_part, run_part
 from ..tree.load import check_limit
+from ..tree.mount import check_way
 from .column import Columns, check_field
 from .cursor import read_cursor, write_cursor
 from .judge import Errors
@@ -119,6 +120,7 @@ PARTS: dict[str, Callable[..., Answer]] = {
     "_text": text_part,
     "_columns": columns_part,
     "_back": back_part,
+    "_way": check_way,
     "_run_part": run_part,
     "_evaluate_part": evaluate_part,
 }

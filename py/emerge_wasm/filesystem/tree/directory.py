@@ -64,12 +64,17 @@ async def walk(core: Core, context: Context, path: str, as_of: str = "") -> Asyn
 
 
 async def walk_tree(core: Core, context: Context, path: str, as_of: str = "") -> AsyncIterator[tuple[Entry, str]]:
-    """Yield each entry below a directory that the caller may see, depth first, parents before children."""
+    """Yield each entry below a directory that the caller may see, depth first, parents before children.
+
+    Below a directory that they may list and not pass through, they see no more than its entries.
+    """
+    top = await find_directory(core, context, path, as_of=as_of)
+    open = access.may(context, top.entry.pack(), "x")
     pending = [walk(core, context, path, as_of)]
     while pending:
         async for child, inside in pending[-1]:
             yield child, inside
-            if child.is_directory and access.may(context, child.pack(), "rx"):
+            if open and child.is_directory and access.may(context, child.pack(), "rx"):
                 pending.append(walk(core, context, child_path(inside, child.name), as_of))
                 break
         else:

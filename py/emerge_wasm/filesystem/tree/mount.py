@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...errors import Conflict, Invalid, NotFound
+from ...errors import Conflict, Invalid, NotFound, PermissionDenied
 from ...operations import Context
 from ...store import Batch, prefix_end
 from ..commit import Stale, retry
 from ..core import Core
 from ..indexes.definitions import read_catalogue
+from ..layout import access
 from ..layout.catalogue import CATALOGUE, NONE, parse
 from ..layout.place import ROOT_KEY
 from .directory import mkdir
@@ -61,6 +62,20 @@ async def is_vacant(core: Core, path: str) -> bool:
     if place.entry is None or not place.entry.is_directory:
         return False
     return not await core.store.scan("entries", place.raw[:16], prefix_end(place.raw[:16]), limit=1)
+
+
+async def check_way(core: Core, context: Context, mount: str, depth: int) -> None:
+    """Check that the caller may come to a mount point, through all that is above it.
+
+    A search from a directory above, which has `depth` names, must be able to list what is between.
+
+    Raises:
+        PermissionDenied: they may not.
+    """
+    place = await find_place(core, await name(core, mount))
+    access.check(context, place, "")
+    if not all(access.may(context, raw, "rx") for raw in place.chain[depth:-1]):
+        raise PermissionDenied(f"{context.principal or 'a guest'} may not list what is above {mount}", path=mount)
 
 
 async def _change(core: Core, path: str, *, close: bool) -> None:

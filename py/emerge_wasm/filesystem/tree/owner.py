@@ -12,7 +12,9 @@ from ...results import PointerRow, PrincipalInfo
 from ..change import Change
 from ..commit import commit, retry
 from ..core import Core
+from ..indexes.definitions import read_catalogue
 from ..layout import access
+from ..layout.catalogue import parse
 from ..layout.place import Place
 from ..layout.record import Entry
 from .directory import walk_tree
@@ -59,8 +61,11 @@ async def _change(
     edit(place, place.entry)
     if recursive and place.entry.is_directory:
         everything = replace(context, superuser=True)
+        mounts = parse(await read_catalogue(core)).mounts
         below = [
-            child_path(directory, child.name) async for child, directory in walk_tree(core, everything, place.path)
+            child_path(directory, child.name)
+            async for child, directory in walk_tree(core, everything, place.path)
+            if child.uuid not in mounts  # the rights of a volume are those of its top, at its owner
         ]
         for child in reversed(below):
             await _change(core, context, child, edit, operation, False)
