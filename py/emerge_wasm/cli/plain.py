@@ -23,7 +23,7 @@ MADE_BY = {
     "runstream": "call",
     "count": "search",
     "classes": "code",
-    "foundcluster": "cluster found",
+    "foundcluster": "cluster",
 }
 """Operations that a command of another name makes."""
 

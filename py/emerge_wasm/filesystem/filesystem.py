@@ -218,4 +218,4 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "watch": log.watch,
     "hello": hello,
 }
-"""`nodes` and `whohas` are not here: a node answers them itself, in front of its filesystem."""
+"""Those of the cluster (`nodes`, `volumes`, `mount`…) are not here: a node answers them itself, in front of these."""
