@@ -97,6 +97,13 @@ export interface Sweep {
   milliseconds: number;
 }
 
+export interface ListPage {
+  entries: Pointer[];
+  cursor: string;
+  missing: string[]; // nodes that are away, and whose part is left out
+  away: Record<string, string>; // of an entry that is on such a node: its name, the node
+}
+
 export interface SearchErrors {
   count: number;
   first: { path: string; error: string }[];
@@ -110,6 +117,7 @@ export interface SearchPage {
   cursor: string;
   scanned: number;
   errors: SearchErrors;
+  missing: string[]; // nodes that are away, and were not searched
   milliseconds: number;
 }
 export interface Plan {
@@ -156,7 +164,7 @@ export interface SaveConflict {
 
 /** kind -> [arguments, result] */
 export interface Calls {
-  list: [{ where: Where; path: string; cursor: string; limit: number }, { entries: Pointer[]; cursor: string }];
+  list: [{ where: Where; path: string; cursor: string; limit: number }, ListPage];
   open: [{ where: Where; path: string; version: number }, ObjectView];
   save: [
     { where: Where; path: string; version: number; changes: Record<string, string> },

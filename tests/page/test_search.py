@@ -1,15 +1,17 @@
-"""Searching, comparing, restoring, and running over a whole directory, in the page."""
+"""Searching, comparing, restoring, running over a whole directory, and what nodes hold that are away, in the page."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from emerge_wasm import EmergeFile, connect
+from tests.conftest import start_server
 from tests.page.conftest import SLOW, Site, Tab
 
 
@@ -157,3 +159,52 @@ def test_a_run_leaves_a_receipt(shared_site: Site, shared_tab: Tab) -> None:
     expect(tab.find("output").first).to_contain_text("halving")
     tab.find("receipts").locator("summary").first.click()
     expect(tab.find("receipts").locator("li")).to_have_count(2)
+
+
+def test_what_is_away_is_told(shared_site: Site, shared_tab: Tab, tmp_path: Path) -> None:
+    tab = shared_tab
+    store = f"sqlite:///{tmp_path}/shed.db"
+    shed = ("node", "start", "--port", "0", "--name", "shed", "--store", store, "--join", shared_site.node.host)
+    with connect(shared_site.node.host) as fs:
+        fs.foundcluster()
+        node = start_server(*shed)
+        fs.mount("/tools", "shed")
+        fs.store(Widget(name="saw", path="/tools"))
+        fs.store(Widget(name="own", path="/"))
+        tab.open("#/cluster/")
+        row = tab.find("tree-cluster").locator('[data-path="/tools"]')
+        row.get_by_test_id("toggle").click()
+        expect(tab.find("tree-cluster").locator('[data-path="/tools/saw"]')).to_be_visible()
+        expect(row).not_to_contain_text("away")
+        expect(tab.find("missing")).to_have_count(0)
+
+        assert node.stop() == 0
+        tab.find("refresh-cluster").click()
+        expect(row).to_contain_text("on shed, which is away")
+        line = "Not complete: node shed is away; what it holds is left out."
+        expect(tab.find("missing")).to_have_text(line)
+        expect(tab.find("directory")).to_contain_text("on shed, which is away")
+        row.click()
+        expect(tab.find("failure")).to_contain_text("shed")
+        expect(tab.find("failure")).to_have_attribute("data-code", "Unavailable")
+
+        tab.where = "cluster"
+        tab.open("#/cluster/?tab=search")
+        tab.find("search-text").fill("o.name == 'own'")
+        tab.find("search-start").click()
+        expect(tab.find("search-row")).to_have_count(1)
+        expect(tab.find("missing")).to_have_text(line)
+        tab.use("cluster")
+        for asked in ("fs.count()", "fs.count()", "fs.list('/')"):
+            output = tab.run(f"{asked};").get_by_test_id("output")
+            expect(output).to_have_text("PartialAnswer: node shed is away: what it holds is left out")
+
+        node = start_server(*shed)
+        tab.open("#/cluster/tools?tab=entries")
+        fs.rm("/tools/saw")
+        tab.find("refresh-cluster").click()
+        expect(row).not_to_contain_text("away")
+        expect(tab.find("failure")).to_have_count(0)
+        expect(tab.find("directory-count")).to_have_text("0 entries")
+        fs.unmount("/tools")
+        assert node.stop() == 0

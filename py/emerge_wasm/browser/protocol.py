@@ -114,6 +114,18 @@ class Sweep(RunProgress):
     milliseconds: float
 
 
+class ListedPage(TypedDict):
+    """A page of a directory.
+
+    `missing` names the nodes that are away and whose part is left out, `away` the node of each entry that is on one.
+    """
+
+    entries: list[PointerRow]
+    cursor: str
+    missing: list[str]
+    away: dict[str, str]  # an entry's name: its node
+
+
 class FoundObject(TypedDict):
     """An object that a search found; `fields` are pairs of name and text."""
 
@@ -122,12 +134,13 @@ class FoundObject(TypedDict):
 
 
 class FoundPage(TypedDict):
-    """A page of a search."""
+    """A page of a search. `missing` names the nodes that are away and were not searched."""
 
     rows: list[FoundObject]
     cursor: str
     scanned: int
     errors: SearchErrors
+    missing: list[str]
     milliseconds: float
 
 

@@ -222,3 +222,46 @@ test("what is changed at any moment around listing is shown in the end", () => {
     expect(pair.shown(), `seed ${seed}`).toEqual([...pair.stored].map(([path, { version }]) => [path, version]).sort());
   }
 });
+
+describe("nodes that are away", () => {
+  const shelf = pointer("/", "shelf", "directory");
+  const lack = { missing: ["shed"], away: { shelf: "shed" } };
+
+  test("an entry on one is marked until its directory is listed without it", () => {
+    const tree = new Tree();
+    tree.append("/", [pointer("/", "a"), shelf], "", lack);
+    expect([tree.find("/a")?.away, tree.find("/shelf")?.away]).toEqual(["", "shed"]);
+    expect(tree.lacking()).toEqual(["/"]);
+    tree.replace("/", [pointer("/", "a"), shelf], "");
+    expect([tree.find("/shelf")?.away, tree.lacking()]).toEqual(["", []]);
+  });
+
+  test("what was listed of one is listed again when it goes, and when it is back", () => {
+    const tree = new Tree();
+    tree.append("/", [shelf], "");
+    tree.append("/shelf", [pointer("/shelf", "x")], "");
+    expect(tree.replace("/", [shelf], "", lack)).toEqual(["/shelf"]);
+    expect(tree.replace("/", [shelf], "", lack)).toEqual([]);
+    expect(tree.replace("/", [shelf], "")).toEqual(["/shelf"]);
+  });
+
+  test("one that could not be opened can be once its node is back", () => {
+    const tree = new Tree();
+    tree.append("/", [shelf], "", lack);
+    const branch = tree.find("/shelf");
+    if (branch === undefined) throw new Error("it is there");
+    branch.failure = { code: "Unavailable", message: "", path: null, remedy: null, traceback: null };
+    tree.replace("/", [shelf], "", lack);
+    expect(branch.failure).not.toBeNull();
+    tree.replace("/", [shelf], "");
+    expect(branch.failure).toBeNull();
+  });
+
+  test("what any page lacks, the directory lacks", () => {
+    const tree = new Tree();
+    tree.append("/", [shelf], "next", lack);
+    tree.append("/", [pointer("/", "w", "directory")], "", { missing: ["shed", "barn"], away: { w: "barn" } });
+    expect(tree.find("/")?.missing).toEqual(["shed", "barn"]);
+    expect([tree.find("/shelf")?.away, tree.find("/w")?.away]).toEqual(["shed", "barn"]);
+  });
+});

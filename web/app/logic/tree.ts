@@ -1,6 +1,6 @@
 /** A lazily listed tree of directories: what is known of it, and the rows that show it. No framework, no I/O. */
 
-import type { Event, Failure, Pointer } from "../../protocol";
+import type { Event, Failure, ListPage, Pointer } from "../../protocol";
 import { childPath, fullPath, isWithin, parentPath, splitPath } from "./path";
 
 export type Change = Extract<Event, { event: "change" }>;
@@ -14,7 +14,15 @@ export interface Branch {
   children: Branch[] | null;
   cursor: string;
   failure: Failure | null;
+  /** The node that it is on and that is away; "": none. */
+  away: string;
+  /** Nodes that are away, and whose part of the entries is left out. */
+  missing: string[];
 }
+
+/** What a listing lacks. */
+export type Lack = Pick<ListPage, "missing" | "away">;
+const NOTHING: Lack = { missing: [], away: {} };
 
 interface RowBase {
   key: string;
@@ -61,27 +69,40 @@ export class Tree {
     return [...this.#index.values()].filter((branch) => branch.children !== null);
   }
 
+  /** Directories whose listing lacks what is on nodes that are away. */
+  lacking(): string[] {
+    return this.listed().filter((branch) => branch.missing.length > 0).map((branch) => branch.path);
+  }
+
   /** Add the next page of a directory. */
-  append(directory: string, entries: Pointer[], cursor: string): void {
+  append(directory: string, entries: Pointer[], cursor: string, lack = NOTHING): void {
     const branch = this.find(directory);
     if (branch === undefined) return;
     const known = branch.children ?? [];
     const seen = new Set(known.map((child) => child.path));
     const fresh = entries.map((pointer) => this.#adopt(pointer)).filter((child) => !seen.has(child.path));
+    for (const child of fresh) mark(child, lack);
     branch.children = [...known, ...fresh];
     branch.cursor = cursor;
     branch.failure = null;
+    branch.away = "";
+    branch.missing = [...new Set([...branch.missing, ...lack.missing])];
   }
 
-  /** Put what a directory holds now in place of what it held: entries that stayed keep their state. */
-  replace(directory: string, entries: Pointer[], cursor: string): void {
+  /** Put what a directory holds now in place of what it held: entries that stayed keep their state. It returns those
+   *  that must be listed again, because their node went away or came back. */
+  replace(directory: string, entries: Pointer[], cursor: string, lack = NOTHING): string[] {
     const branch = this.find(directory);
-    if (branch === undefined) return;
+    if (branch === undefined) return [];
     const stayed = new Set(entries.map(fullPath));
     for (const child of branch.children ?? []) if (!stayed.has(child.path)) this.#forget(child);
-    branch.children = entries.map((pointer) => this.#adopt(pointer));
+    const children = (branch.children = entries.map((pointer) => this.#adopt(pointer)));
+    const turned = children.filter((child) => mark(child, lack));
     branch.cursor = cursor;
     branch.failure = null;
+    branch.away = "";
+    branch.missing = lack.missing;
+    return turned.filter((child) => child.children !== null).map((child) => child.path);
   }
 
   /** Forget everything that was listed (the filesystem is another one now). */
@@ -89,6 +110,7 @@ export class Tree {
     for (const child of this.root.children ?? []) this.#forget(child);
     this.root.children = null;
     this.root.cursor = "";
+    this.root.missing = [];
   }
 
   /** Begin to read a list. Call the returned function when the list is taken over: it may be older than what changed
@@ -182,12 +204,20 @@ function isOlder(pointer: Pointer, than: Pointer | null): boolean {
   return than !== null && pointer.uuid === than.uuid && pointer.version < than.version;
 }
 
+/** Note which node that is away an entry is on; whether that is new. One that is back may be listed. */
+function mark(branch: Branch, { away }: Lack): boolean {
+  const before = branch.away;
+  branch.away = away[branch.pointer?.name ?? ""] ?? "";
+  if (before !== "" && branch.away === "") branch.failure = null;
+  return branch.away !== before;
+}
+
 export function isDirectory(pointer: Pointer): boolean {
   return pointer.type === "directory";
 }
 
 function makeBranch(path: string, pointer: Pointer | null, directory: boolean): Branch {
-  return { path, pointer, directory, expanded: false, children: null, cursor: "", failure: null };
+  return { path, pointer, directory, expanded: false, children: null, cursor: "", failure: null, away: "", missing: [] };
 }
 
 function push(rows: Row[], branch: Branch, level: number, position: number, size: number): void {

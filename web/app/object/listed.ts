@@ -10,6 +10,8 @@ export interface Listed {
   entries: Branch[];
   /** There are, or may be, more than these. */
   more: boolean;
+  /** Nodes that are away, and whose part is left out. */
+  missing: string[];
 }
 
 export function readBranch(branch: Branch | undefined): Listed {
@@ -20,5 +22,6 @@ export function readBranch(branch: Branch | undefined): Listed {
     failure: branch?.failure ?? null,
     entries: branch?.children ?? [],
     more: !listed || branch.cursor !== "",
+    missing: branch?.missing ?? [],
   };
 }

@@ -1,10 +1,10 @@
 /** One filesystem's tree in the page: lists pages as they are needed and follows changes. */
 
-import type { Pointer, Where } from "../../protocol";
+import type { ListPage, Pointer, Where } from "../../protocol";
 import { PAGE, type Port } from "../port";
 import { toFailure } from "../logic/failure";
-import { ancestors } from "../logic/path";
-import { Tree, type Branch, type Change, type Row } from "../logic/tree";
+import { ancestors, parentPath } from "../logic/path";
+import { Tree, type Branch, type Change, type Lack, type Row } from "../logic/tree";
 
 const SETTLE = 120; // ms: changes that come together are listed together
 
@@ -20,6 +20,8 @@ export class FileTree {
   element: HTMLElement | null = null;
   /** How many lists are being read. */
   busy = $state(0);
+  /** Whether what nodes hold that are away is left out of what was listed. */
+  lacks = $state(false);
   #port: Port;
   #tree = new Tree();
   #jobs = new Map<string, Promise<void>>();
@@ -55,12 +57,19 @@ export class FileTree {
     for (const path of new Set(listed)) await this.#relist(path);
   }
 
+  /** List again what lacks something: no change tells that a node is back. */
+  async complete(): Promise<void> {
+    for (const path of this.#tree.lacking()) await this.#relist(path);
+  }
+
   /** The next page of a directory. */
   more(directory: string): Promise<void> {
     return this.#alone(directory, async (branch) => {
       if (branch.children !== null && branch.cursor === "" && branch.failure === null) return;
       const page = await this.#list(directory, branch.cursor);
-      this.#tree.append(directory, page.entries, page.cursor);
+      const back = branch.away !== "";
+      this.#tree.append(directory, page.entries, page.cursor, page);
+      if (back) this.#relistSoon([parentPath(directory)]);
     });
   }
 
@@ -135,17 +144,20 @@ export class FileTree {
     return this.#alone(directory, async (branch) => {
       const wanted = Math.max(branch.children?.length ?? 0, 1);
       const entries: Pointer[] = [];
+      const lack: Lack = { missing: [], away: {} };
       let cursor = "";
       do {
         const page = await this.#list(directory, cursor);
         entries.push(...page.entries);
+        lack.missing = [...new Set([...lack.missing, ...page.missing])];
+        lack.away = { ...lack.away, ...page.away };
         cursor = page.cursor;
       } while (cursor !== "" && entries.length < wanted);
-      this.#tree.replace(directory, entries, cursor);
+      this.#relistSoon(this.#tree.replace(directory, entries, cursor, lack));
     });
   }
 
-  async #list(path: string, cursor: string): Promise<{ entries: Pointer[]; cursor: string }> {
+  async #list(path: string, cursor: string): Promise<ListPage> {
     const page = await this.#port.call("list", { where: this.where, path, cursor, limit: PAGE });
     this.seen = new Date();
     return page;
@@ -174,6 +186,7 @@ export class FileTree {
 
   #draw(): void {
     this.rows = this.#tree.rows();
+    this.lacks = this.#tree.lacking().length > 0;
   }
 
   #drawSoon(): void {

@@ -17,6 +17,8 @@ export class Search {
   count = $state<number | null>(null);
   scanned = $state(0);
   errors = $state.raw<SearchErrors>(NO_ERRORS);
+  /** Nodes that are away, and were not searched. */
+  missing = $state.raw<string[]>([]);
   milliseconds = $state(0);
   /** "": there are no more. */
   cursor = $state("");
@@ -42,6 +44,7 @@ export class Search {
     this.rows = [];
     this.count = this.failure = this.plan = null;
     this.errors = NO_ERRORS;
+    this.missing = [];
     this.cursor = "";
     this.scanned = this.milliseconds = 0;
     this.asked = this.text.trim();
@@ -79,6 +82,7 @@ export class Search {
       this.cursor = page.cursor;
       this.scanned += page.scanned;
       this.errors = addErrors(this.errors, page.errors);
+      this.missing = [...new Set([...this.missing, ...page.missing])];
       this.milliseconds += page.milliseconds;
       return true;
     } catch (error) {

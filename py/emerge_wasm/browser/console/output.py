@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Callable
 from typing import Literal
 
+from ...errors import PartialAnswer
+
 StreamName = Literal["stdout", "stderr"]
 SendOutput = Callable[[int, StreamName, str], None]
 """Called with (cell, stream, text)."""
@@ -94,6 +96,7 @@ def capture_streams(output: ConsoleOutput) -> None:
     sys.stdout = CapturedStream(output, "stdout")
     sys.stderr = CapturedStream(output, "stderr")
     warnings.formatwarning = format_warning
+    warnings.simplefilter("always", PartialAnswer)  # each cell tells what its own answers lack
 
 
 def format_warning(

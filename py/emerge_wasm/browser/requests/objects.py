@@ -14,6 +14,7 @@ from ..protocol import (
     DifferenceList,
     DifferenceRow,
     ListArgs,
+    ListedPage,
     ObjectView,
     PathArgs,
     RemoveArgs,
@@ -31,9 +32,14 @@ from .view import make_fields, make_view, read_changes
 SHOWN = 10_000  # most characters of a value in a difference
 
 
-async def list_directory(tab: Tab, args: ListArgs) -> EntryPage:
+async def list_directory(tab: Tab, args: ListArgs) -> ListedPage:
     page: EntryPage = await tab.find(args).call("list", [args["path"], args["cursor"], args["limit"]])
-    return page
+    return {
+        "entries": page["entries"],
+        "cursor": page["cursor"],
+        "missing": page.get("missing", []),
+        "away": {row["name"]: row["missing"] for row in page["entries"] if "missing" in row},
+    }
 
 
 async def open_object(tab: Tab, args: VersionArgs) -> ObjectView:

@@ -41,6 +41,7 @@ async def search(tab: Tab, args: SearchArgs) -> FoundPage:
         "cursor": page["cursor"],
         "scanned": page["scanned"],
         "errors": page["errors"],
+        "missing": page.get("missing", []),
         "milliseconds": (time.perf_counter() - started) * 1000,
     }
 
