@@ -132,22 +132,22 @@ def _indented(text: str) -> str:
 
 
 # --- cursors
-def write_joint(mark: bytes, filesystems: Sequence[str], rest: object) -> str:
-    """Write the cursor of a search over these filesystems, by uuid."""
-    return JOINT + write_cursor(mark, list(filesystems), rest)
+def write_joint(mark: bytes, parts: Sequence[str], rest: object) -> str:
+    """Write the cursor of a search over the parts that begin at these paths."""
+    return JOINT + write_cursor(mark, list(parts), rest)
 
 
 def read_joint(cursor: str, mark: bytes, kind: type) -> tuple[list[str], Any]:
-    """Read the filesystems of a cursor, each once, and the rest of it, of this kind.
+    """Read the paths of a cursor's parts, each once, and the rest of it, of this kind.
 
     Raises:
         Invalid: it is the cursor of another search, or none.
     """
-    filesystems, rest = read_cursor(cursor.removeprefix(JOINT), mark, list, kind)
-    known = all(type(each) is str for each in filesystems) and len(set(filesystems)) == len(filesystems) > 0
+    parts, rest = read_cursor(cursor.removeprefix(JOINT), mark, list, kind)
+    known = all(type(each) is str for each in parts) and len(set(parts)) == len(parts) > 0
     if not known:
         raise Invalid(f"{cursor[:40]!r} is no cursor of this search", remedy=AGAIN)
-    return filesystems, rest
+    return parts, rest
 
 
 def check_position(position: list[Any], first: type) -> list[Any]:
