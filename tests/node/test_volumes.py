@@ -111,6 +111,19 @@ async def test_collisions_are_refused(start_node: StartNode) -> None:
         await b.volumes.enter(a.cluster.identity, b.cluster.link(a.cluster.identity))
 
 
+async def test_a_volume_has_the_rights_of_the_directory_that_it_takes_the_place_of(start_node: StartNode) -> None:
+    a, b = await two(start_node)
+    for path, node in (("/ours", "b"), ("/ours/deep", "a")):
+        await call(a, "mkdir", path)
+        await call(a, "chmod", path, "rwxr-x---")
+        await call(a, "chown", path, "ann", "staff")
+        if node == "b":
+            await call(a, "mount", path, node)
+        for asked in (a, b):
+            top = await call(asked, "get", path)
+            assert (top["node"], top["perms"], top["owner"], top["group"]) == ("b", "rwxr-x---", "ann", "staff")
+
+
 async def test_a_program_is_warned_of_what_is_missing(start_node: StartNode, connect: Connect) -> None:
     a, b = await two(start_node)
     await call(a, "mount", "/projects", "b")

@@ -43,8 +43,8 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _cluster_prepare(self, path: str) -> None:
-        """Make the top of a volume, which the asked node's filesystem is to own."""
+    async def _cluster_prepare(self, path: str, rights: Wire | None = None) -> None:
+        """Make the top of a volume, which the asked node's filesystem is to own, with {"perms", "owner", "group"}."""
         ...
 
     @operation("node")

@@ -17,7 +17,7 @@ from ..clients.transports.zeromq import ZeroMQTransport
 from ..cluster.membership import Cluster, Register
 from ..cluster.peer import Identity, read_identity
 from ..cluster.volume import NODES, Member, MountTable, Volume, read_table, unpack
-from ..errors import Conflict, EmergeError, Invalid, PermissionDenied, Unavailable
+from ..errors import Conflict, EmergeError, Invalid, NotFound, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.tree.mount import close_directory, is_vacant, open_directory
 from ..operations import Context, Values, Wire
@@ -179,7 +179,7 @@ class Volumes:
             self._check_place(table, path, filesystem)
             above = table.volume_of(path).filesystem
             if filesystem != above:
-                await self._ask(filesystem, "_cluster_prepare", [path])
+                await self._ask(filesystem, "_cluster_prepare", [path, await self._rights_at(above, path)])
                 await self._ask(above, "_cluster_close", [path, True])
             try:
                 return await self._change(table, table.mount(path, filesystem))
@@ -329,13 +329,29 @@ class Volumes:
             return volume.filesystem != filesystem
         if volume.filesystem == self.own:
             return not await is_vacant(self.filesystem.core, path)
-        context = {"principal": "", "groups": [], "superuser": True}
-        asked: list[object] = ["list", [path, "", 1], context]
         try:
-            page = await self.cluster.link(self.serving(volume.filesystem)).call("_cluster_forward", asked)
-        except LookupError:  # NotFound
+            page = await self._forward(volume.filesystem, "list", [path, "", 1])
+        except NotFound:
             return False
         return bool(page["entries"])
+
+    async def _rights_at(self, filesystem: str, path: str) -> Wire | None:
+        """The rights of the directory that a volume is to take the place of; None when there is none."""
+        try:
+            pointer = await self._forward(filesystem, "get", [path])
+        except NotFound:
+            return None
+        return {name: pointer[name] for name in ("perms", "owner", "group")}
+
+    async def _forward(self, filesystem: str, name: str, args: list[object]) -> Wire:
+        """Run an operation on a filesystem of the cluster, as a node does for itself."""
+        if filesystem == self.own:
+            answer = await self._call(name, args)
+        else:
+            who = {"principal": "", "groups": [], "superuser": True}
+            answer = await self.cluster.link(self.serving(filesystem)).call("_cluster_forward", [name, args, who])
+        assert isinstance(answer, dict)
+        return answer
 
     async def change(self, name: str, *args: object) -> None:
         """Mount or unmount ("_cluster_mount", "_cluster_unmount"), where the table is kept."""
@@ -364,12 +380,19 @@ class Volumes:
     async def _on_prepare(self, name: str, args: Values, context: Context) -> None:
         call = CALLS[name].bind(args)
         _check_node(context)
-        await self._prepare(call.path)
+        await self._prepare(call.path, call.rights)
 
-    async def _prepare(self, path: str) -> None:
-        """Make the top of a volume that this filesystem is to own; the directories above it are open to all."""
+    async def _prepare(self, path: str, rights: Wire | None) -> None:
+        """Make the top of a volume that this filesystem is to own, with these rights if it is not there yet.
+
+        The directories above it are open to all: their owners check who may pass.
+        """
         names = split_path(path)
+        fresh = await is_vacant(self.filesystem.core, path)
         await self._call("mkdir", [path])
+        if fresh and rights is not None:
+            await self._call("chmod", [path, str(rights["perms"])])
+            await self._call("chown", [path, str(rights["owner"]), str(rights["group"])])
         await open_directory(self.filesystem.core, path)
         for depth in range(len(names)):
             await self._call("chmod", [join_path(*names[:depth]), "a+rx"])
