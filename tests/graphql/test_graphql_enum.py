@@ -46,6 +46,12 @@ class Right(Flag):
     ALL = READ | WRITE | RUN
 
 
+Size = Enum("Size", "SMALL LARGE")
+Shape = StrEnum("Shape", ["ROUND", "FLAT"])
+Grade = IntEnum("Grade", {"POOR": 1, "GOOD": 2})
+Wing = Flag("Wing", [("LEFT", 1), ("RIGHT", 2), ("BOTH", 3)])
+
+
 @dataclass
 class Job(EmergeFile):
     status: Status = Status.OPEN
@@ -54,6 +60,10 @@ class Job(EmergeFile):
     kind: Kind = Kind.A
     rights: Right = Right.READ
     number: int = 0
+    bulk: Size = Size.SMALL
+    shape: Shape = Shape.ROUND
+    grade: Grade = Grade.POOR
+    wing: Wing = Wing.LEFT
 
 
 def make_jobs() -> list[Job]:
@@ -67,6 +77,10 @@ def make_jobs() -> list[Job]:
             kind=Kind.B if n % 2 else Kind.A,
             rights=[Right.READ, Right.READ | Right.WRITE, Right.ALL, Right(0)][n % 4],
             number=n,
+            bulk=Size.LARGE if n % 2 else Size.SMALL,
+            shape=Shape.FLAT if n > 4 else Shape.ROUND,
+            grade=Grade.GOOD if n < 3 else Grade.POOR,
+            wing=Wing.BOTH if n % 5 == 0 else Wing.RIGHT,
         )
         for n in range(12)
     ]
@@ -93,6 +107,10 @@ FILTERS: list[tuple[str, Any]] = [
     ("{rights: {eq: []}}", lambda o: o.rights == Right(0)),
     ("{rights: {contains: WRITE}}", lambda o: Right.WRITE in o.rights),
     ("{rights: {contains: [READ, RUN]}}", lambda o: Right.READ | Right.RUN in o.rights),
+    ("{bulk: {eq: LARGE}}", lambda o: o.bulk is Size.LARGE),
+    ("{shape: {ne: FLAT}}", lambda o: o.shape is Shape.ROUND),
+    ("{grade: {in: [GOOD]}}", lambda o: o.grade is Grade.GOOD),
+    ("{wing: {contains: LEFT}}", lambda o: Wing.LEFT in o.wing),
     ("{rights: {ne: ALL}}", lambda o: o.rights != Right.ALL),
     ("{rights: {in: [[READ], [ALL]]}}", lambda o: o.rights in (Right.READ, Right.ALL)),
 ]

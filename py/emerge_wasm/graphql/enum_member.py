@@ -82,6 +82,42 @@ def flag_values(nodes: Iterable[ast.ClassDef]) -> dict[str, int]:
     return values
 
 
+def made_enum(body: Iterable[ast.stmt], name: str) -> ast.ClassDef | None:
+    """Return a class statement for a class that a call made: `Status = Enum("Status", "OPEN DONE")`."""
+    for item in body:
+        match item:
+            case ast.Assign(
+                targets=[ast.Name(id=target)], value=ast.Call(func=base, args=[ast.Constant(value=str()), given, *_])
+            ) if target == name:
+                pairs = _pairs(given)
+                made = [ast.Assign([ast.Name(member, ast.Store())], value) for member, value in pairs]
+                statement = ast.ClassDef(name, [base], [], list[ast.stmt](made), [])
+                return ast.fix_missing_locations(statement) if pairs else None
+    return None
+
+
+def _pairs(given: ast.expr) -> list[tuple[str, ast.expr]]:
+    """Read the names and values of members that are given in a call; nothing when they are not plain."""
+    auto = ast.Call(ast.Name("auto", ast.Load()), [], [])
+    rows: list[tuple[ast.expr | None, ast.expr]]
+    match given:
+        case ast.Constant(value=str() as text):
+            return [(name, auto) for name in text.replace(",", " ").split()]
+        case ast.Dict(keys=keys, values=values):
+            rows = list(zip(keys, values, strict=True))
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            rows = [
+                (each.elts[0], each.elts[1])
+                if isinstance(each, ast.List | ast.Tuple) and len(each.elts) == 2
+                else (each, auto)
+                for each in items
+            ]
+        case _:
+            return []
+    named = [(key.value, value) for key, value in rows if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+    return named if len(named) == len(rows) else []
+
+
 def _assigned(nodes: Iterable[ast.ClassDef]) -> Iterable[tuple[str, ast.expr]]:
     for node in nodes:
         for item in node.body:

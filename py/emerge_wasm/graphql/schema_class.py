@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from ..bundles import Bundle, describe, parse
 from ..bundles.bundle import Content, Find
-from ..bundles.description import class_node, lineage
+from ..bundles.description import class_node, lineage, parsed
 from ..codec import read_literal
 from ..errors import EmergeError, Invalid
 from ..objects import METADATA
 from ..query.statement import ENUMS, FLAGS, NameResolver
-from .enum_member import enum_names, flag_values
+from .enum_member import enum_names, flag_values, made_enum
 from .field_kind import JSON, FieldKind, read_kind, unite
 
 NOTHING = object()
@@ -147,7 +147,7 @@ def _find_class(name: str, bundle: Bundle, find: Find) -> tuple[Bundle, ast.Clas
 
 def _class_node(bundle: Bundle, name: str) -> ast.ClassDef | None:
     try:
-        return class_node(bundle, name)
+        return class_node(bundle, name) or made_enum(parsed(bundle.source).body, name)
     except Exception:  # whatever the tokenizer and the parser raise: then it has none
         return None
 
