@@ -274,6 +274,42 @@ class Round(Shape):
     assert len(hashes) == 4
 
 
+@pytest.mark.parametrize("kind", ["dict", "list", "set"])
+@pytest.mark.parametrize("taken", ["A", "B", "Last"])
+def test_a_class_that_was_taken_out_of_a_registry_stays_out(module: Make, kind: str, taken: str) -> None:
+    """Whether it is the class that is stored, a base of it, or another one, and whatever is loaded first."""
+    empty, add, remove = {
+        "dict": ("{}", "Base.known[cls.__name__] = cls", "Base.known.pop(%r)"),
+        "list": ("[]", "Base.known.append(cls.__name__)", "Base.known.remove(%r)"),
+        "set": ("set()", "Base.known.add(cls.__name__)", "Base.known.discard(%r)"),
+    }[kind]
+    text = f"""
+class Base:
+    known = {empty}
+    def __init_subclass__(cls, **more):
+        super().__init_subclass__(**more)
+        {add}
+    def f(self):
+        return sorted(Base.known)
+class A(Base): pass
+class B(Base): pass
+@dataclass
+class First(EmergeFile, A):
+    n: int = 0
+@dataclass
+class Last(EmergeFile, B):
+    n: int = 0
+{remove % taken}
+"""
+    source = module(HEAD + text)
+    packed = {cls: pack(cls) for cls in (source.First, source.Last)}
+    for order in (list(packed), list(packed)[::-1]):
+        forget()
+        for cls in order:
+            hash, table = packed[cls]
+            assert load(hash, table.get)().f() == cls().f(), (kind, taken)
+
+
 REFUSED = {
     "Item uses T, a dict that holds a lock": "import threading\nT = {'a': len, 'l': threading.Lock()}",
     "its attribute seen was changed": "import threading\nclass T:\n    seen = {}\nT.seen['a'] = threading.Lock()",

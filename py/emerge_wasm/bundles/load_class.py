@@ -25,6 +25,8 @@ from .source import keep_source
 _FUTURE = __future__.annotations.compiler_flag
 _MODULE_PATH = re.compile(r"(?<=') \([^()\n]*\)$", re.MULTILINE)
 """The path of a module that lacks a name, in Python's message."""
+_CONTENTS = re.compile(r"[\w.]+(\.clear\(\)\n|\[:\] = )")
+"""How a statement begins that gives a container all its contents."""
 _loading: list[str] = []
 
 
@@ -109,6 +111,7 @@ def _run(bundle: Bundle) -> type:
     try:
         with _failures(bundle):
             _fill(vars(module), bundle, module.__file__)
+            _restore(bundle, set())
         return _class_in(vars(module), bundle)
     except BaseException:
         del sys.modules[module.__name__]
@@ -176,6 +179,26 @@ def _fill(names: dict[str, object], bundle: Bundle, filename: str) -> None:
         _execute(part.text, part.future, filename, line, names)
         names.update((alias, names[target]) for alias, target in content.aliases if target == part.name)
         line += part.text.count("\n") + 3
+
+
+def _restore(bundle: Bundle, seen: set[str]) -> None:
+    """Give the containers of required bundles the contents again that these say.
+
+    A class that a registry has stands in the registry's own bundle. So what defining this one has added to a base's
+    registry had been taken out where it was captured.
+    """
+    for hash in bundle.requires:
+        required = bundle_of_hash(hash)
+        if hash in seen:
+            continue
+        seen.add(hash)
+        _restore(required, seen)
+        module = CLASSES[hash].__module__
+        if module in LOADED_MODULES:
+            names = vars(sys.modules[module])
+            for part in required.content.parts:
+                if part.kind == "statement" and _CONTENTS.match(part.text):
+                    _execute(part.text, part.future, str(names["__file__"]), 0, names)
 
 
 def _required(bundle: str, name: str) -> type:
