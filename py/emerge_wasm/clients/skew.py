@@ -20,8 +20,8 @@ _NO_CLOCK = f"a call's context cannot have '{_CLOCK}'"
 
 def without_clock(context: Wire, error: Invalid) -> Wire | None:
     """The context for another try, where a node knows no caller's clock; None when that was not the error."""
-    if _CLOCK not in context or not error.message.startswith(_NO_CLOCK):
-        return None
+    if _CLOCK not in context or not error.message.startswith(_NO_CLOCK) or _CLOCK in (error.remedy or ""):
+        return None  # a node that knows one says what it is like
     warnings.warn("this node is of an older release: searches there go by its own time and zone", stacklevel=4)
     return {name: value for name, value in context.items() if name != _CLOCK}
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from contextlib import aclosing
 from typing import Any
 
+from ..clients.transports.failover import Unsent
 from ..clients.transports.zeromq import ZeroMQTransport
 from ..cluster.membership import Cluster, Register
 from ..cluster.peer import Identity
@@ -59,10 +60,11 @@ class Forwarder:
         try:
             return await link.call("_cluster_forward", self._forwarded(name, args, context))
         except Unavailable as error:
-            if link.connected:
+            unsent = isinstance(error, Unsent)  # it went away before the call did
+            if link.connected and not unsent:
                 raise
             instead = self._replace(to, error)
-            if instead is None or (name not in PARTS and find_operation(name).changes):
+            if instead is None or (not unsent and name not in PARTS and find_operation(name).changes):
                 raise _out_of_reach(to, args, error) from None
         return await self.ask(instead, name, args, context)
 
