@@ -101,6 +101,14 @@ class Place:
         node.cluster._broadcast.say = lambda message: None  # type: ignore[method-assign]  # private: the dead say nothing
         await node.stop()
         await node.filesystem.close()
+        host, port = node.endpoint.removeprefix("tcp://").rsplit(":", 1)
+        while True:  # ZeroMQ closes the socket a little later; that of a process that is killed is closed
+            try:
+                _, writer = await asyncio.open_connection(host, int(port))
+            except ConnectionRefusedError:
+                return
+            writer.close()
+            await asyncio.sleep(0.01)
 
     async def rows(self) -> list[LeaseRecord]:
         return await read_leases(self.store, "node/")
@@ -163,16 +171,17 @@ async def test_a_second_node_of_a_name_is_refused_while_the_first_lives(place: P
     await transport.close()
 
 
-async def test_a_killed_node_comes_back_at_once_and_is_another_one(place: Place) -> None:
+async def test_a_killed_node_comes_back_at_once_and_is_another_one(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
     first = await place.start("one")
     await place.start("other")
     await place.agreed()
     endpoint, uuid = first.endpoint, first.cluster.identity.uuid
     for bind in (endpoint, "tcp://127.0.0.1:0"):  # at its old port, and elsewhere
         await place.kill("one")
-        began = asyncio.get_running_loop().time()
         again = await place.start("one", bind)
-        assert asyncio.get_running_loop().time() - began < PATIENCE * TIMES.roster, "it waited for its own end"
+        assert "waiting to see whether it lives" not in caplog.text
         assert again.cluster.identity.uuid != uuid
         await place.agreed()
 
