@@ -1,4 +1,4 @@
-"""Clients on newer Pythons beside a node of this one: what its grammar lacks is stored and described."""
+"""Clients on newer Pythons beside a node of this one, whose grammar lacks what they store; and the reverse."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
 from pathlib import Path
+from subprocess import PIPE
+from zoneinfo import ZoneInfo
 
 import msgpack
 import pytest
@@ -18,6 +23,7 @@ from tests.bundles.test_bundle_place import interpreter
 from tests.conftest import ROOT, Server
 
 SCRIPT = ROOT / "tests" / "data" / "newer_classes.txt"
+NODE = ROOT / "tests" / "data" / "newer_node.txt"
 PACKAGES = [str(Path(str(module.__file__)).parents[1]) for module in (emerge_wasm, msgpack)]
 QUOTES = "an f-string with quotes, backslashes or lines of its own within {}"
 NEWER = {
@@ -36,6 +42,74 @@ class Older(EmergeFile):
 
     def f(self) -> int:
         return self.item
+
+
+class Kind(Enum):
+    BOX = "box"
+    BAG = "bag"
+
+
+def scale(by: int) -> Callable[[int], int]:
+    return lambda n: n * by
+
+
+triple = scale(3)
+
+
+@dataclass(frozen=True)
+class Size:
+    wide: int
+    high: int
+
+
+@dataclass
+class Parcel(EmergeFile):
+    kind: Kind = Kind.BOX
+    size: Size = Size(2, 3)
+    at: datetime | None = None
+
+    def area(self) -> int:
+        match self.size:
+            case Size(wide, high):
+                return triple(wide * high)
+
+    def told(self) -> str:
+        return f"{self.kind.value} of {self.size.wide!r:>3} at {self.at:%H:%M}"
+
+    def grow(self, by: int) -> tuple[int, int]:
+        self.size = Size(self.size.wide + by, self.size.high)
+        return self.area(), self.size.wide
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
+def test_an_older_client_and_a_newer_node(version: str) -> None:
+    """Whatever a class of this Python is here, it is there, in runs, searches and what is read again."""
+    python = interpreter(version)
+    if python is None or sys.version_info[:2] >= tuple(map(int, version.split("."))):
+        pytest.skip(f"no python{version} here that is newer than this one")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
+    with subprocess.Popen([python, str(NODE)], env=environment, stdin=PIPE, stdout=PIPE, text=True) as node:
+        assert node.stdout is not None and node.stdin is not None
+        with connect(node.stdout.readline().strip()) as fs:
+            assert fs.hello()["python"].startswith(version + ".")
+            at = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1)
+            kinds = {"a": Kind.BOX, "b": Kind.BAG}
+            here = {name: Parcel(name=name, path="/parcels", kind=kind, at=at) for name, kind in kinds.items()}
+            fs.storeall(here.values())
+            for name, parcel in here.items():
+                path = f"/parcels/{name}"
+                read = fs.getobject(path)
+                assert type(read) is Parcel and (read.kind, read.size, read.at) == (parcel.kind, parcel.size, at)
+                assert read.at.fold == 1
+                assert [fs.run(path, "area"), fs.run(path, "told")] == [parcel.area(), parcel.told()]
+                assert fs.run(path, "grow", 2) == parcel.grow(2) == (36, 4)
+                assert fs.getobject(path).size == Size(4, 3)
+            assert [each.name for each in fs.search(lambda o: o.kind is Kind.BAG and triple(o.size.wide) == 12)] == [
+                "b"
+            ]
+            assert [row["result"] for row in fs.run("/parcels", "area")] == [36, 36]
+        node.stdin.close()
+        assert node.wait(20) == 0
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python parses them all")
