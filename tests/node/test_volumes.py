@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from emerge_wasm import EmergeFile, PartialAnswer, codec
 from emerge_wasm.clients.client import Client
-from emerge_wasm.errors import Conflict, Unavailable
+from emerge_wasm.errors import Conflict, Invalid, Unavailable
 from emerge_wasm.node.node import Node
+from emerge_wasm.operations import Answer, Context
 from emerge_wasm.stores.memory import MemoryStore
 
 from .conftest import OPERATOR, Connect, StartNode, eventually, names, two
@@ -98,6 +100,52 @@ async def test_own_things_are_mounted_at_home(start_node: StartNode) -> None:
         assert (await call(node, "get", "/inventory/w0"))["node"] == "a"
         assert (await call(node, "get", "/nodes/b/inventory/w0"))["node"] == "b"
         assert (await call(node, "get", "/nodes/b/nodes/w1"))["node"] == "b"
+
+
+async def test_all_things_come_home_however_many_and_however_often_it_is_begun(start_node: StartNode) -> None:
+    a = await start_node("a")
+    await a.volumes.found()
+    store = MemoryStore()
+    alone = await start_node("b", store=store)
+    await call(alone, "storeall", [[f"/x{number:04}", STATE] for number in range(1200)])
+    for path in ("/nodes/other/w", "/d/e"):
+        await call(alone, "store", path, STATE)
+    own = alone.filesystem.dispatch
+    moved = 0
+
+    def interrupted(name: str, args: Sequence[object], context: Context | None = None) -> Answer:
+        nonlocal moved
+        moved += name == "mv"
+        if moved == 40:
+            raise Unavailable("it is killed here")
+        return own(name, args, context)
+
+    alone.filesystem.dispatch = interrupted  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="killed"):
+        await alone.volumes.enter(a.cluster.identity, alone.cluster.link(a.cluster.identity))
+    await alone.stop()
+    b = await start_node("b", (a.endpoint,), store=store)
+    await eventually(lambda: names(a.cluster) == ["b"] and names(b.cluster) == ["a"], 10)
+    for node in (a, b):
+        assert (await call(node, "count", "/"))["count"] == 1202
+        for path in ("/x0000", "/x1199", "/nodes/other/w", "/d/e"):
+            assert (await call(node, "get", f"/nodes/b{path}"))["node"] == "b"
+
+
+async def test_nothing_is_left_beside_what_stays(start_node: StartNode) -> None:
+    a = await start_node("a")
+    await a.volumes.found()
+    b = await start_node("b", mount=("/in/x", "/in/deep/y"))
+    for path in ("/in/x/w", "/in/deep/y/w", "/in/deep/z"):
+        await call(b, "store", path, STATE)
+    link = b.cluster.link(a.cluster.identity)
+    with pytest.raises(Invalid, match="/in/deep has z beside what --mount /in/deep/y names"):
+        await b.volumes.enter(a.cluster.identity, link)
+    assert [volume.path for volume in a.volumes.table.volumes] == ["/"]
+    await call(b, "rm", "/in/deep/z")
+    await b.volumes.enter(a.cluster.identity, link)
+    assert [volume.path for volume in a.volumes.table.volumes] == ["/in/deep/y", "/in/x", "/"]
+    assert (await call(b, "get", "/in/deep/y/w"))["node"] == "b"
 
 
 async def test_collisions_are_refused(start_node: StartNode) -> None:

@@ -141,7 +141,7 @@ class Forwarder:
         who = read_context(call.who)
         if call.table and not self._agrees(call.name, call.args, call.table):
             raise Unavailable(
-                f"node {self._filesystem.node} knows other volumes than node {context.principal or 'that asks'}",
+                f"node {self._filesystem.node} knows other volumes than the node that asks",
                 remedy="try again",
                 mounted=True,
                 filesystem=self._filesystem.uuid,

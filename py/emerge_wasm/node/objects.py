@@ -69,6 +69,16 @@ class ObjectRoutes:
         pointer = await self.get(find_operation("get").bind([args.path]), context)
         return await self._directories.referrers(args, context, pointer)
 
+    def stream(self, name: str) -> Route:
+        """Make the route of an operation that streams what is at one path."""
+
+        async def stream(args: Arguments, context: Context) -> AsyncGenerator[object, None]:
+            async with aclosing(self._locator.stream(args.path, name, args, context)) as items:
+                async for item in items:
+                    yield item
+
+        return stream
+
     def place(self, name: str) -> OneAnswer:
         """Make the route of an operation whose path may be new: its owner alone makes it."""
 

@@ -21,7 +21,6 @@ from .objects import ObjectRoutes, Route
 from .paths import mentions_uuid
 from .run_elsewhere import RunElsewhere
 from .search import SearchRoutes, continues
-from .stream import StreamRoutes
 from .transaction import TransactionRoutes
 from .volume_routes import VolumeRoutes
 from .volumes import Volumes
@@ -46,7 +45,6 @@ class Router:
         locator = self.locator = Locator(filesystem, volumes, self._forwarder)
         directories = DirectoryRoutes(locator)
         objects = ObjectRoutes(locator, directories)
-        streams = StreamRoutes(locator)
         searches = SearchRoutes(locator)
         members = MemberRoutes(locator, objects.get)
         mounts = VolumeRoutes(volumes)
@@ -77,7 +75,7 @@ class Router:
             "objects": objects.follow("objects"),
             "dir": directories.dir,
             "tree": directories.tree,
-            "runstream": streams.follow("runstream"),
+            "runstream": objects.stream("runstream"),
             "search": searches.search,
             "searchtext": searches.searchtext,
             "count": searches.count,

@@ -51,6 +51,8 @@ class Volumes:
         self.table: MountTable | None = None
         self.paths = tuple(join_path(*split_path(path)) for path in paths)
         self._joins = joins and not filesystem.core.store.capabilities.many_writers
+        self.whole = True
+        """Whether this node's filesystem owns everything."""
         self._raw: bytes | None = None
         self._entering = asyncio.Lock()
         self._refreshing: asyncio.Task[None] | None = None
@@ -74,11 +76,6 @@ class Volumes:
     def own(self) -> str:
         """The uuid of the own filesystem."""
         return self.filesystem.uuid
-
-    @property
-    def whole(self) -> bool:
-        """Whether this node's filesystem owns everything."""
-        return self.table is None or all(volume.filesystem == self.own for volume in self.table.volumes)
 
     @property
     def pending(self) -> bool:
@@ -107,7 +104,8 @@ class Volumes:
         """Enter the cluster of a node that was met, and have the own things mounted there.
 
         Raises:
-            Invalid: it is in no cluster, or this node is in another one, or its name is taken.
+            Invalid: it is in no cluster, or this node is in another one, or its name is taken, or something lies beside
+                what is to stay where it is.
             Conflict: there is something already where the own things are to be mounted; `details` has the paths.
         """
         async with self._entering:
@@ -124,6 +122,7 @@ class Volumes:
                     f"node {found.node} is in the cluster {theirs}, this one in {own}",
                     remedy="a store is in one cluster: join with an empty one",
                 )
+            await self._check_beside()
             identity = self.cluster.identity.to_wire()
             table = read_table(await transport.call("_cluster_enter", [identity, list(self.paths)]))
             for path in await self._arrange():
@@ -132,30 +131,62 @@ class Volumes:
             log.info("node %s entered the cluster %s", found.node, table.cluster)
 
     async def _arrange(self) -> list[str]:
-        """Move what is to be mounted elsewhere; return where the own things are then."""
+        """Move home what is not to stay where it is; return where the own things are then.
+
+        Where this was interrupted, it goes on: what is at home stays there.
+        """
         home = child_path(NODES, self.filesystem.node)
-        wanted = {names[0] for path in self.paths if (names := split_path(path))}
-        loose = [name for name in await self._names("/") if name not in wanted]
-        others = await self._names(NODES) if loose == ["nodes"] else []
-        if loose == ["nodes"] and others == [self.filesystem.node]:  # entering was interrupted after they were moved
-            return [*self.paths, home]
-        if not loose:
+        stay = {names[0] for path in self.paths if (names := split_path(path))}
+        loose = [name for name in await self._names("/") if name not in stay]
+        if "nodes" in loose:
+            loose.remove("nodes")
+            if await self._names(NODES) != [self.filesystem.node]:  # a directory that has that name by chance
+                aside = f"nodes-{uuid4().hex[:8]}"
+                await self._call("mv", [NODES, f"/{aside}"])
+                await self._call("mkdir", [home])
+                await self._call("mv", [f"/{aside}", child_path(home, "nodes")])
+        elif not loose:
             return list(self.paths)
-        if "nodes" in loose:  # make room for the directory of that name
-            await self._move("/nodes", "/nodes-")
-            loose = ["nodes-" if name == "nodes" else name for name in loose]
         await self._call("mkdir", [home])
         for name in loose:
-            await self._move(f"/{name}", child_path(home, name.removesuffix("-") if name == "nodes-" else name))
+            await self._call("mv", [f"/{name}", child_path(home, name)])
         return [*self.paths, home]
 
-    async def _names(self, path: str) -> list[str]:
-        page = await self._call("list", [path, "", 1000])
-        assert isinstance(page, dict)
-        return [entry["name"] for entry in page["entries"]]
+    async def _check_beside(self) -> None:
+        """Check that nothing lies beside a path that is to stay: it could be reached by nobody.
 
-    async def _move(self, source: str, target: str) -> None:
-        await self._call("mv", [source, target])
+        Raises:
+            Invalid: something does.
+        """
+        for path in self.paths:
+            names = split_path(path)
+            for depth in range(1, len(names)):
+                above = join_path(*names[:depth])
+                if above in self.paths:
+                    break
+                ways = {split_path(each)[depth] for each in self.paths if each.startswith(above + "/")}
+                beside = [name for name in await self._names(above) if name not in ways]
+                if beside:
+                    raise Invalid(
+                        f"{above} has {beside[0]} beside what --mount {path} names",
+                        path=above,
+                        remedy=f"mount {above}, or each of what is in it",
+                    )
+
+    async def _names(self, path: str) -> list[str]:
+        """The names of all that is in a directory of this filesystem; none where there is no such directory."""
+        names: list[str] = []
+        cursor = ""
+        while True:
+            try:
+                page = await self._call("list", [path, cursor, 1000])
+            except NotFound:
+                return names
+            assert isinstance(page, dict)
+            names += [entry["name"] for entry in page["entries"]]
+            cursor = page["cursor"]
+            if not cursor:
+                return names
 
     async def _call(self, name: str, args: Sequence[object], context: Context = INTERNAL) -> object:
         answer = self.filesystem.dispatch(name, args, context)
@@ -480,6 +511,7 @@ class Volumes:
 
     def _take(self, table: MountTable, raw: bytes) -> None:
         self.table, self._raw = table, raw
+        self.whole = all(volume.filesystem == self.own for volume in table.volumes)
         seeds = [member.rpc for member in table.members if member.filesystem != self.own]
         self.cluster.belong(table.cluster, table.version, seeds)
 

@@ -148,19 +148,6 @@ class Ring:
             self._write([*self._entries.values(), *gone])
         return found
 
-    def merge(self, others: Iterable[RingEntry]) -> list[RingEntry]:
-        """Take over what another ring of the same cluster knows; what that changed."""
-        others = list(others)
-        merged = merge([*self.entries(), *others])
-        if merged == self._entries:
-            return []
-        with self._locked():
-            merged = merge([*self._entries.values(), *others])
-            news = [entry for public, entry in merged.items() if self._entries.get(public) != entry]
-            if news:
-                self._write(merged.values())
-        return news
-
     def changed(self) -> bool:
         """Whether the file is another than at the last look; that counts as a look."""
         before = self._entries
