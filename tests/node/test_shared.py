@@ -57,7 +57,7 @@ async def with_third(start_node: StartNode) -> Cluster3:
     other = await start_node("other", (one.endpoint,), store=store)
     for node, others in ((one, ["other", "third"]), (other, ["one", "third"]), (third, ["one", "other"])):
         await eventually(lambda node=node, others=others: names(node.cluster) == others)  # type: ignore[misc]
-    await third.volumes.mount("/s", one.filesystem.uuid)
+    await third.volumes.change("_cluster_mount", "/s", one.filesystem.uuid)
     await eventually(lambda: all(node.volumes.table == third.volumes.table for node in (one, other)))
     return one, other, third
 

@@ -122,7 +122,7 @@ async def test_all_things_come_home_however_many_and_however_often_it_is_begun(s
 
     alone.filesystem.dispatch = interrupted  # type: ignore[method-assign]
     with pytest.raises(Unavailable, match="killed"):
-        await alone.volumes.enter(a.cluster.identity, alone.cluster.link(a.cluster.identity))
+        await alone.admission.enter(a.cluster.identity, alone.cluster.link(a.cluster.identity))
     await alone.stop()
     b = await start_node("b", (a.endpoint,), store=store)
     await eventually(lambda: names(a.cluster) == ["b"] and names(b.cluster) == ["a"], 10)
@@ -140,10 +140,10 @@ async def test_nothing_is_left_beside_what_stays(start_node: StartNode) -> None:
         await call(b, "store", path, STATE)
     link = b.cluster.link(a.cluster.identity)
     with pytest.raises(Invalid, match="/in/deep has z beside what --mount /in/deep/y names"):
-        await b.volumes.enter(a.cluster.identity, link)
+        await b.admission.enter(a.cluster.identity, link)
     assert [volume.path for volume in a.volumes.table.volumes] == ["/"]
     await call(b, "rm", "/in/deep/z")
-    await b.volumes.enter(a.cluster.identity, link)
+    await b.admission.enter(a.cluster.identity, link)
     assert [volume.path for volume in a.volumes.table.volumes] == ["/in/deep/y", "/in/x", "/"]
     assert (await call(b, "get", "/in/deep/y/w"))["node"] == "b"
 
@@ -156,7 +156,7 @@ async def test_collisions_are_refused(start_node: StartNode) -> None:
     await call(b, "store", "/inventory/w0", STATE)
     b.volumes.paths = ("/inventory",)
     with pytest.raises(Conflict, match="/inventory"):
-        await b.volumes.enter(a.cluster.identity, b.cluster.link(a.cluster.identity))
+        await b.admission.enter(a.cluster.identity, b.cluster.link(a.cluster.identity))
 
 
 async def test_a_volume_has_the_rights_of_the_directory_that_it_takes_the_place_of(start_node: StartNode) -> None:

@@ -14,6 +14,8 @@ from ..filesystem import Filesystem
 from ..filesystem.indexes.definitions import read_catalogue
 from ..operations import Context
 from ..wire.event import HEARTBEAT_SECONDS
+from .admission import Admission
+from .mount import Mounts
 from .router import Router
 from .server import RpcServer
 from .volumes import Volumes
@@ -77,9 +79,10 @@ class Node:
             keys=keys,
             **(limits or {}),
         )
-        router.register(self.server.register)
-        self.volumes.register(self.server.register)
-        self.cluster.serve(self.server.register, router.locator.held, self.volumes.enter, self.volumes.heard)
+        self.admission = Admission(self.volumes)
+        for part in (router, self.volumes, self.admission, Mounts(self.volumes)):
+            part.register(self.server.register)
+        self.cluster.serve(self.server.register, router.locator.held, self.admission.enter, self.volumes.heard)
 
     @property
     def endpoint(self) -> str:

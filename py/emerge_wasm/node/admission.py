@@ -1,0 +1,178 @@
+"""Entering a cluster: what a node has is mounted where nothing else is, and the registry admits it.
+
+Where the own things are to be is checked first, so a node that does not enter has changed nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from uuid import uuid4
+
+from ..clients.transports.zeromq import ZeroMQTransport
+from ..cluster.membership import Register
+from ..cluster.peer import Identity, read_identity
+from ..cluster.volume import NODES, Member, MountTable, read_table
+from ..errors import Conflict, Invalid, NotFound
+from ..filesystem.tree.mount import is_vacant
+from ..operations import Context, Values, Wire
+from ..paths import child_path, join_path, split_path
+from .calls import CALLS
+from .volumes import ATTEMPTS, Volumes, check_node
+
+log = logging.getLogger("emerge.node")
+
+
+class Admission:
+    """Lets this node enter a cluster, and others, where it is the registry."""
+
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
+        self._entering = asyncio.Lock()
+
+    def register(self, register: Register) -> None:
+        """Let other nodes enter."""
+        register("_cluster_enter", self._on_enter)
+
+    async def enter(self, found: Identity, transport: ZeroMQTransport) -> None:
+        """Enter the cluster of a node that was met, and have the own things mounted there.
+
+        Raises:
+            Invalid: it is in no cluster, or this node is in another one, or its name is taken, or something lies beside
+                what is to stay where it is.
+            Conflict: there is something already where the own things are to be mounted; `details` has the paths.
+        """
+        async with self._entering:
+            if self._volumes.table is not None and found.cluster in ("", self._volumes.table.cluster):
+                return
+            if not found.cluster:
+                raise Invalid(
+                    f"node {found.node} is in no cluster",
+                    remedy=f"found one there: emerge -h {found.rpc} cluster found",
+                )
+            if self._volumes.table is not None:
+                theirs, own = found.cluster[:8], self._volumes.table.cluster[:8]
+                raise Invalid(
+                    f"node {found.node} is in the cluster {theirs}, this one in {own}",
+                    remedy="a store is in one cluster: join with an empty one",
+                )
+            await self._check_beside()
+            identity = self._volumes.cluster.identity.to_wire()
+            table = read_table(await transport.call("_cluster_enter", [identity, list(self._volumes.paths)]))
+            for path in await self._arrange():
+                table = read_table(await transport.call("_cluster_mount", [path, self._volumes.own]))
+            await self._volumes.save(table)
+            log.info("node %s entered the cluster %s", found.node, table.cluster)
+
+    async def _arrange(self) -> list[str]:
+        """Move home what is not to stay where it is; return where the own things are then.
+
+        Where this was interrupted, it goes on: what is at home stays there.
+        """
+        home = child_path(NODES, self._volumes.filesystem.node)
+        stay = {names[0] for path in self._volumes.paths if (names := split_path(path))}
+        loose = [name for name in await self._names("/") if name not in stay]
+        if "nodes" in loose:
+            loose.remove("nodes")
+            if await self._names(NODES) != [self._volumes.filesystem.node]:  # a directory that has that name by chance
+                aside = f"nodes-{uuid4().hex[:8]}"
+                await self._volumes.call("mv", [NODES, f"/{aside}"])
+                await self._volumes.call("mkdir", [home])
+                await self._volumes.call("mv", [f"/{aside}", child_path(home, "nodes")])
+        elif not loose:
+            return list(self._volumes.paths)
+        await self._volumes.call("mkdir", [home])
+        for name in loose:
+            await self._volumes.call("mv", [f"/{name}", child_path(home, name)])
+        return [*self._volumes.paths, home]
+
+    async def _check_beside(self) -> None:
+        """Check that nothing lies beside a path that is to stay: it could be reached by nobody.
+
+        Raises:
+            Invalid: something does.
+        """
+        for path in self._volumes.paths:
+            names = split_path(path)
+            for depth in range(1, len(names)):
+                above = join_path(*names[:depth])
+                if above in self._volumes.paths:
+                    break
+                ways = {split_path(each)[depth] for each in self._volumes.paths if each.startswith(above + "/")}
+                beside = [name for name in await self._names(above) if name not in ways]
+                if beside:
+                    raise Invalid(
+                        f"{above} has {beside[0]} beside what --mount {path} names",
+                        path=above,
+                        remedy=f"mount {above}, or each of what is in it",
+                    )
+
+    async def _names(self, path: str) -> list[str]:
+        """The names of all that is in a directory of this filesystem; none where there is no such directory."""
+        names: list[str] = []
+        cursor = ""
+        while True:
+            try:
+                page = await self._volumes.call("list", [path, cursor, 1000])
+            except NotFound:
+                return names
+            assert isinstance(page, dict)
+            names += [entry["name"] for entry in page["entries"]]
+            cursor = page["cursor"]
+            if not cursor:
+                return names
+
+    # --- at the registry
+    async def _on_enter(self, name: str, args: Values, context: Context) -> Wire:
+        call = CALLS[name].bind(args)
+        check_node(context)
+        if not self._volumes.is_registry:
+            table = self._volumes.current()
+            return await self._volumes.ask_registry(table, name, list(args))
+        return (await self._admit(_member_of(call.identity), [str(path) for path in call.paths])).to_wire()
+
+    async def _admit(self, member: Member, paths: Sequence[str]) -> MountTable:
+        for _ in range(ATTEMPTS):
+            table = self._volumes.current()
+            taken = [
+                each for each in table.members if each.node == member.node and each.filesystem != member.filesystem
+            ]
+            if taken:
+                raise Invalid(
+                    f"a node {member.node} is in the cluster, with a store of its own",
+                    remedy="start this one with another --name",
+                )
+            collisions = [path for path in paths if await self._is_taken(table, path, member.filesystem)]
+            if collisions:
+                raise Conflict(
+                    f"there is something at {', '.join(collisions)} already",
+                    path=collisions[0],
+                    remedy="mount these elsewhere, or leave --mount out: what the node has is then at "
+                    f"{NODES}/{member.node}",
+                    collisions=collisions,
+                )
+            if table.member(member.filesystem) == member:
+                return table
+            try:
+                return await self._volumes.replace(table.admit(member))
+            except Conflict:
+                await self._volumes.load()
+        raise Conflict("the mount table is being changed by too many at once", remedy="try again")
+
+    async def _is_taken(self, table: MountTable, path: str, filesystem: str) -> bool:
+        volume = table.volume_of(path)
+        if volume.path == path:
+            return volume.filesystem != filesystem
+        if volume.filesystem == self._volumes.own:
+            return not await is_vacant(self._volumes.filesystem.core, path)
+        try:
+            page = await self._volumes.forward(volume.filesystem, "list", [path, "", 1])
+        except NotFound:
+            return False
+        return bool(page["entries"])
+
+
+def _member_of(identity: object) -> Member:
+    found = read_identity(identity)
+    return Member(found.filesystem, found.node, found.rpc)

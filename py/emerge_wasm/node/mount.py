@@ -1,0 +1,150 @@
+"""Mounting and unmounting volumes: the registry changes the table, with the nodes that are concerned.
+
+A directory is closed before the table names its new owner, and opened after it, so nobody makes a name twice.
+"""
+
+from __future__ import annotations
+
+from ..cluster.membership import Register
+from ..cluster.volume import MountTable, Volume
+from ..errors import Conflict, Invalid, NotFound
+from ..filesystem.tree.mount import close_directory, is_vacant, open_directory
+from ..operations import Context, Values, Wire
+from ..paths import join_path, split_path
+from .calls import CALLS
+from .volumes import ATTEMPTS, INTERNAL, Volumes, check_node
+
+
+class Mounts:
+    """Makes volumes, and gives them back."""
+
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
+        volumes.steps.update(
+            _cluster_mount=self.mount,
+            _cluster_unmount=self.unmount,
+            _cluster_prepare=self._prepare,
+            _cluster_close=self._close,
+        )
+
+    def register(self, register: Register) -> None:
+        """Let other nodes mount and unmount, and ask for what this one does for it."""
+        register("_cluster_prepare", self._on_prepare)
+        register("_cluster_close", self._on_close)
+        register("_cluster_mount", self._on_mount)
+        register("_cluster_unmount", self._on_unmount)
+
+    # --- at the registry
+    async def mount(self, path: str, filesystem: str) -> MountTable:
+        """Make a volume. Where it was begun before, it is finished.
+
+        Raises:
+            Conflict: a volume or something else is there already.
+            Unavailable: a node that is concerned is away.
+        """
+        for _ in range(ATTEMPTS):
+            table = self._volumes.current()
+            if any(volume.path == path for volume in table.volumes):
+                if table.volume_of(path).filesystem == filesystem:
+                    return table
+                raise Conflict(f"{path} is a volume of node {table.name(table.volume_of(path).filesystem)}", path=path)
+            self._check_place(table, path, filesystem)
+            above = table.volume_of(path).filesystem
+            if filesystem != above:
+                await self._volumes.ask(filesystem, "_cluster_prepare", [path, await self._rights_at(above, path)])
+                await self._volumes.ask(above, "_cluster_close", [path, True])
+            try:
+                return await self._volumes.replace(table.mount(path, filesystem))
+            except Conflict:  # another node of this filesystem changed the table
+                await self._volumes.load()
+        raise Conflict("the mount table is being changed by too many at once", remedy="try again")
+
+    def _check_place(self, table: MountTable, path: str, filesystem: str) -> None:
+        if path == "/" or path.startswith("/registry"):
+            raise Invalid(f"{path} cannot be a volume of its own", path=path)
+        below = [volume.path for volume in table.volumes if volume.path.startswith(path + "/")]
+        if below:
+            raise Conflict(f"{below[0]} is a volume already", path=path, remedy="mount what is above first")
+        owners: list[str] = []
+        volume: Volume | None = table.volume_of(path)
+        while volume is not None:
+            owners.append(volume.filesystem)
+            volume = table.above(volume)
+        if filesystem in owners and owners[0] != filesystem:
+            raise Invalid(
+                f"node {table.name(filesystem)} owns what is above {table.volume_of(path).path}",
+                path=path,
+                remedy="mount it on another node, or elsewhere",
+            )
+
+    async def unmount(self, path: str) -> MountTable:
+        """Give an empty volume back to the owner of what is above it.
+
+        Raises:
+            Conflict: it is not empty, or a volume is mounted in it.
+            Invalid: it is no volume.
+        """
+        table = self._volumes.current()
+        volume = table.volume_of(path)
+        if volume.path != path or path == "/":
+            raise Invalid(f"{path} is no volume that can be unmounted", path=path, remedy="see emerge volumes")
+        inside = [each.path for each in table.volumes if each.path.startswith(path + "/")]
+        if inside:
+            raise Conflict(f"{inside[0]} is mounted in {path}", path=path, remedy="unmount that first")
+        border = table.is_border(volume)
+        if border:
+            await self._volumes.ask(volume.filesystem, "_cluster_close", [path, True])
+        changed = await self._volumes.replace(table.unmount(path))
+        if border:
+            await self._volumes.ask(changed.volume_of(path).filesystem, "_cluster_close", [path, False])
+        return changed
+
+    async def _rights_at(self, filesystem: str, path: str) -> Wire | None:
+        """The rights of the directory that a volume is to take the place of; None when there is none."""
+        try:
+            pointer = await self._volumes.forward(filesystem, "get", [path])
+        except NotFound:
+            return None
+        return {name: pointer[name] for name in ("perms", "owner", "group")}
+
+    async def _on_mount(self, name: str, args: Values, context: Context) -> Wire:
+        call = CALLS[name].bind(args)
+        check_node(context)
+        await self._volumes.change(name, call.path, call.filesystem)
+        return self._volumes.current().to_wire()
+
+    async def _on_unmount(self, name: str, args: Values, context: Context) -> Wire:
+        call = CALLS[name].bind(args)
+        check_node(context)
+        await self._volumes.change(name, call.path)
+        return self._volumes.current().to_wire()
+
+    # --- at the owners
+    async def _on_prepare(self, name: str, args: Values, context: Context) -> None:
+        call = CALLS[name].bind(args)
+        check_node(context)
+        await self._prepare(call.path, call.rights)
+
+    async def _prepare(self, path: str, rights: Wire | None) -> None:
+        """Make the top of a volume that this filesystem is to own, with these rights if it is not there yet.
+
+        The directories above it are open to all: their owners check who may pass.
+        """
+        names = split_path(path)
+        fresh = await is_vacant(self._volumes.filesystem.core, path)
+        await self._volumes.call("mkdir", [path])
+        if fresh and rights is not None:
+            await self._volumes.call("chmod", [path, str(rights["perms"])])
+            await self._volumes.call("chown", [path, str(rights["owner"]), str(rights["group"])])
+        await open_directory(self._volumes.filesystem.core, path)
+        for depth in range(len(names)):
+            await self._volumes.call("chmod", [join_path(*names[:depth]), "a+rx"])
+
+    async def _on_close(self, name: str, args: Values, context: Context) -> None:
+        call = CALLS[name].bind(args)
+        check_node(context)
+        await self._close(call.path, call.close)
+
+    async def _close(self, path: str, close: bool) -> None:
+        core = self._volumes.filesystem.core
+        await (close_directory(core, INTERNAL, path) if close else open_directory(core, path))
