@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,7 +28,15 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 settings.register_profile("emerge", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine is busy
 settings.load_profile("emerge")
 
+gc.disable()  # all the thousands of tests that are collected stay: looking for garbage takes a third of the time
+
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @dataclass
@@ -91,13 +100,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def emerge(place: Server, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line against the live node, in an empty folder."""
+    from tests.command import run_here
 
-    def run(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "EMERGE_HOST": place.host}
-        command = [sys.executable, "-m", "emerge_wasm.cli", *args]
-        return subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=60, **options)
-
-    return run
+    return lambda *words: run_here(words, tmp_path, {"EMERGE_HOST": place.host})
 
 
 def run_example(name: str, host: str) -> str:

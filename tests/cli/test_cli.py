@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.command import run_here, run_process
 from tests.conftest import Server, run_example, start_server
 
 Emerge = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def widget(place: Server) -> str:
     """The README's object, stored by the README's script."""
     assert run_example("inventory.py", place.host) == "30.0\n30.0\n['widget1']\n"
@@ -101,43 +99,38 @@ def test_a_python_that_is_not_there_is_named(emerge: Emerge) -> None:
 def test_init_names_a_node(emerge: Emerge, place: Server, tmp_path: Path, widget: str) -> None:
     output(emerge("-h", place.host, "init"))
     assert emerge("init").returncode == 2
-    env = {name: value for name, value in os.environ.items() if name != "EMERGE_HOST"}
-    done = subprocess.run(
-        [sys.executable, "-m", "emerge_wasm.cli", "ls", "/inventory"],
-        env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    assert output(done) == "widget1\n"
+    assert output(run_process(["ls", "/inventory"], tmp_path, {"EMERGE_HOST": ""})) == "widget1\n"
 
 
 def test_a_node_keeps_its_data_and_stops_cleanly(tmp_path: Path) -> None:
     args = ["node", "start", "--port", "0", "--store", f"sqlite:///{tmp_path}/node.db"]
     node = start_server(*args)
-    command = [sys.executable, "-m", "emerge_wasm.cli", "-h"]
-    subprocess.run([*command, node.host, "mkdir", "/kept"], check=True, timeout=60)
+    output(run_process(["-h", node.host, "mkdir", "/kept"], tmp_path, {}))
     assert node.stop() == 0
     node = start_server(*args)
-    done = subprocess.run([*command, node.host, "ls"], capture_output=True, text=True, timeout=60)
+    done = run_process(["-h", node.host, "ls"], tmp_path, {})
     assert node.stop() == 0 and done.stdout == "kept/\n"
 
 
 def test_two_nodes_are_a_cluster(tmp_path: Path) -> None:
+    def run(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
+        return run_here(["-h", server.host, *words], tmp_path, {})
+
     first = start_server("node", "start", "--port", "0", "--name", "a", "--store", "memory:")
-    command = [sys.executable, "-m", "emerge_wasm.cli", "-h"]
-    subprocess.run([*command, first.host, "cluster", "found"], check=True, timeout=60)
+    output(run(first, "cluster", "found"))
     joins = ["--join", first.found["node"]]
     second = start_server("node", "start", "--port", "0", "--name", "b", "--store", "memory:", *joins)
-    run = partial(subprocess.run, capture_output=True, text=True, timeout=60)
     deadline = time.monotonic() + 20
-    while run([*command, first.host, "mount", "/on", "--on", "b"]).returncode and time.monotonic() < deadline:
+    while run(first, "mount", "/on", "--on", "b").returncode and time.monotonic() < deadline:
         time.sleep(0.1)
-    run([*command, second.host, "mkdir", "/on/b"], check=True)
-    done = run([*command, first.host, "ls", "-l", "/on"])
+    output(run(second, "mkdir", "/on/b"))
+    done = run(first, "ls", "-l", "/on")
     assert done.returncode == 0 and " b " in done.stdout, done.stderr
-    assert run([*command, second.host, "volumes"]).stdout.split() == ["/", "a", "/on", "b"]
+    assert run(second, "volumes").stdout.split() == ["/", "a", "/on", "b"]
     assert second.stop() == 0
-    done = run([*command, first.host, "ls", "/"])
+    done = run(first, "ls", "/")
     assert (done.stdout, done.stderr) == ("on/\n", "warning: node b is away: what it holds is left out\n")
-    done = run([*command, first.host, "mkdir", "/on/c"])
+    done = run(first, "mkdir", "/on/c")
     assert done.returncode == 7 and "/on/c is on node b, which is away" in done.stderr
     assert first.stop() == 0
 
@@ -145,8 +138,7 @@ def test_two_nodes_are_a_cluster(tmp_path: Path) -> None:
 @pytest.mark.parametrize("server", ["node", "relay"])
 def test_servers_refuse_to_listen_beyond_loopback(server: str, tmp_path: Path) -> None:
     options = ["--store", "memory:"] if server == "node" else ["--dir", str(tmp_path)]
-    command = [sys.executable, "-m", "emerge_wasm.cli", server, "start", "--bind", "0.0.0.0", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = run_process([server, "start", "--bind", "0.0.0.0", *options], tmp_path, {})
     assert done.returncode == 2 and "127.0.0.1" in done.stderr
 
 

@@ -45,6 +45,7 @@ from emerge_wasm.stores.engine import ENGINES
 from emerge_wasm.stores.zodb import location as zodb_place
 from emerge_wasm.wire import event
 from emerge_wasm.wire.server import ServerChannels
+from tests.command import EMERGE, run_here
 from tests.conftest import ROOT, start_server
 from tests.docs.page import CELL, SHOWN, Block, matches, read_arrows, read_blocks, read_commands
 
@@ -58,15 +59,20 @@ Run = Callable[[list[str]], subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
+def run(tmp_path: Path, name: str) -> Iterator[Run]:
     """Run a program beside a copy of the examples, with a fresh node called desk for it to talk to."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     node = start_server("node", "start", "--port", "0", "--store", "memory:", "--name", "desk", env={"LOGNAME": "anna"})
-    env = {**os.environ, "EMERGE_HOST": node.host}
+    env = {"EMERGE_HOST": node.host}
 
     def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+        if command[:2] == EMERGE[1:] and name != "README":
+            done = run_here(command[2:], tmp_path, env)
+            done.stdout += done.stderr
+            return done
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "timeout": 60}
-        return subprocess.run([sys.executable, *command], cwd=tmp_path, env=env, check=False, **options)
+        both = {**os.environ, **env}
+        return subprocess.run([sys.executable, *command], cwd=tmp_path, env=both, check=False, **options)
 
     yield run
     assert node.stop() == 0
@@ -94,7 +100,7 @@ def run_python(blocks: list[Block], run: Run, folder: Path) -> None:
 
 def run_commands(block: Block, run: Run) -> None:
     for command in read_commands(block):
-        program = {"emerge": ["-m", "emerge_wasm.cli"], "python": []}[command.words[0]]
+        program = {"emerge": EMERGE[1:], "python": []}[command.words[0]]
         done = run([*program, *command.words[1:]])
         where = f"line {command.line}: {' '.join(command.words)}\n{done.stdout}"
         assert (done.returncode != 0) == ("error: " in command.output or '{"error"' in command.output), where

@@ -37,7 +37,7 @@ class Session:
         """The client that the options name; in their transaction, as their user."""
         from .. import connect
 
-        fs: SyncClient = connect(self.host, key=self.key)
+        fs: SyncClient = click.get_current_context().find_root().with_resource(connect(self.host, key=self.key))
         if self.user:
             fs = fs.as_user(self.user, *self.groups)
         if self.umask:

@@ -130,8 +130,9 @@ def available() -> set[str]:
 
 def versions(names: Collection[str]) -> dict[str, str]:
     """Return the versions of the distributions that these modules came with, "" for one that came with none."""
-    found = {name: distribution.version for name, distribution in _distributions(set(names) - {OURS}).items()}
-    return {name: package_version() if name == OURS else found.get(name, "") for name in sorted(names)}
+    ours = {name for name in names if alias.real_name(name).partition(".")[0] == OURS}
+    found = {name: distribution.version for name, distribution in _distributions(set(names) - ours).items()}
+    return {name: package_version() if name in ours else found.get(name, "") for name in sorted(names)}
 
 
 def _distributions(names: Collection[str]) -> dict[str, metadata.Distribution]:
