@@ -16,7 +16,7 @@ from tests.imports import circles, graph, imports, modules, tree_of
 LAYERS = [
     {"errors", "paths", "objects", "store", "context", "shipment", "operations", "results", "sync", "version"},
     {"codec", "bundles", "wire"},
-    {"filesystem", "query", "graphql"},
+    {"filesystem", "query", "graphql", "replication"},
     {"stores", "clients"},
     {"cluster", "node", "relay", "rest", "sandbox", "browser"},
     {"cli"},
@@ -55,6 +55,8 @@ BROWSER = [
     "emerge_wasm.filesystem",
     "emerge_wasm.filesystem.runs.inside.here",
     "emerge_wasm.graphql",
+    "emerge_wasm.replication.follower",
+    "emerge_wasm.replication.leader",
     "emerge_wasm.query",
     "emerge_wasm.clients",
     "emerge_wasm.classic",

@@ -18,7 +18,7 @@ from ..commit import commit, retry
 from ..core import Core
 from ..layout import access
 from ..layout.moment import format_date
-from ..layout.place import Place
+from ..layout.place import PathNames, Place
 from ..layout.record import Entry, VersionRecord, is_directory, version_key
 from ..tree.directory import walk_tree
 from ..tree.find import find_directory, find_place, name
@@ -97,20 +97,25 @@ async def retain(core: Core, context: Context, path: str, keep: str | None) -> s
         return rule_of(await find_place(core, names))
 
     rule = await retry(path, attempt)
-    await _prune_below(core, context, found.path)
+    await prune_tree(core, context, found.path)
     return rule
 
 
-async def _prune_below(core: Core, context: Context, path: str) -> None:
+async def prune_tree(core: Core, context: Context, path: str) -> None:
     """Remove the versions that are no longer kept of all that is below a directory."""
     everything = replace(context, superuser=True)
     paths = [child_path(at, child.name) async for child, at in walk_tree(core, everything, path)]
     for each in paths:
-        while True:
-            place = await find_place(core, await name(core, each))
-            change = Change(dates=core.dates, context=context)
-            if place.entry is not None:
-                await prune(core, change, place.entry, rule_of(place))
-            if not change.deletes:
-                break
-            await core.store.commit(change)
+        await prune_object(core, context, await name(core, each))
+
+
+async def prune_object(core: Core, context: Context, names: PathNames, entry: Entry | None = None) -> None:
+    """Remove the versions of an object that are no longer kept, or were not from this version of it on."""
+    while True:
+        place = await find_place(core, names)
+        change = Change(dates=core.dates, context=context)
+        if place.entry is not None:
+            await prune(core, change, entry or place.entry, rule_of(place))
+        if not change.deletes:
+            return
+        await core.store.commit(change)

@@ -1,0 +1,226 @@
+"""One commit of a follower: versions of the leader, and the entries, links and index rows that follow from them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..context import Context
+from ..errors import Conflict
+from ..filesystem.change import Change
+from ..filesystem.core import Core
+from ..filesystem.indexes.definitions import read_catalogue
+from ..filesystem.indexes.maintain import finish
+from ..filesystem.layout.catalogue import CATALOGUE
+from ..filesystem.layout.place import ROOT_KEY, Above
+from ..filesystem.layout.record import (
+    ROOT,
+    Entry,
+    VersionRecord,
+    entry_key,
+    is_plain,
+    link_key,
+    link_value,
+    version_key,
+)
+from ..filesystem.layout.touched import Touched
+from ..filesystem.tree.find import REMOVED
+from ..filesystem.tree.links import newest_record
+from ..paths import DEPTH_LIMIT
+from ..store import keys_of
+
+ATTEMPTS = 20
+
+KEEPING = frozenset({"chmod", "chown", "cp", "load", "mkdir", "mv", REMOVED})
+"""Operations whose versions make no older ones superfluous."""
+
+
+class Diverged(Conflict):
+    """A copy has a version of an object that its leader does not have."""
+
+
+class _Spot(NamedTuple):
+    """Where an object is: the uuid of its directory, its name there, and its packed entry."""
+
+    parent: bytes
+    name: str
+    raw: bytes
+
+
+class _History(NamedTuple):
+    """An object as far as it is known: its newest version, and where it is; None when it is not there."""
+
+    version: int
+    revision: str
+    spot: _Spot | None
+
+
+_NEW = _History(0, "", None)
+
+
+class Applying:
+    """The versions of a page, gathered into one change."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._change = Change(dates=core.dates, context=Context(superuser=True, via="cluster"))
+        self._before: dict[bytes, _History] = {}
+        self._now: dict[bytes, _History] = {}
+        self.retains = False
+        """Whether there is a directory with a rule of retention."""
+        self.pruning: list[bytes] = []
+        """The keys of versions by which older ones became superfluous, by such rules."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._change.log
+
+    async def add(self, raw: bytes) -> None:
+        """Add a version, unless it is here already.
+
+        Raises:
+            Diverged: another one of its number is here.
+        """
+        record = VersionRecord.unpack(raw)
+        entry, key = record.entry, version_key(record.raw[:16], record.entry.version)
+        known = self._now.get(entry.uuid) or await self._known(entry.uuid)
+        if entry.version == known.version and entry.revision != known.revision:
+            raise _diverged(record)
+        if entry.version == known.version + 1 and known.version and record.parent_revision != known.revision:
+            raise _diverged(record)
+        if entry.version <= known.version:
+            await self._add_older(key, raw, record)
+            return
+        change = self._change
+        change.put("versions", key, raw)
+        change.log.append(key)
+        if record.state is not None:
+            change.states[key] = record.state
+        gone = record.operation == REMOVED
+        spot = None if gone else _Spot(record.parent, entry.name, record.raw)
+        self._link(known.spot, spot, record)
+        self._now[entry.uuid] = _History(entry.version, entry.revision, spot)
+        self.retains = self.retains or bool(entry.keep)
+        if record.operation not in KEEPING and known.spot is not None:
+            self.pruning.append(key)
+
+    async def commit(self, condition: tuple[str, bytes, bytes | None], progress: bytes) -> None:
+        """Commit all of it, with the progress in place of that of the condition."""
+        change = self._change
+        change.expect(*condition)
+        change.put(condition[0], condition[1], progress)
+        await self._place()
+        for _ in range(ATTEMPTS):
+            if await self._commit_once():
+                return
+        raise Conflict("the indexes of this copy change all the time", remedy="try again")
+
+    async def _place(self) -> None:
+        """Put the entries where the objects are now, and remove those where they were.
+
+        What is outside of the path is not followed, and may still seem to be where something else is since: the later
+        one has the place.
+        """
+        left = {
+            _key(uuid, old): uuid
+            for uuid, now in self._now.items()
+            if (old := self._before[uuid].spot) is not None and (now.spot is None or old[:2] != now.spot[:2])
+        }
+        taken: dict[bytes, _Spot] = {}
+        for uuid, now in self._now.items():
+            if now.spot is not None:
+                key = _key(uuid, now.spot)
+                taken[key] = max(taken.get(key, now.spot), now.spot, key=_date)
+        keys = list(left | taken)
+        for key, raw in zip(keys, await self._core.store.get(keys_of("entries", keys)) if keys else (), strict=True):
+            spot = taken.get(key)
+            if spot is None and raw is not None and raw[:16] == left[key]:
+                self._change.delete("entries", key)
+            elif spot is not None and (raw is None or raw[:16] in self._now or Entry.unpack(raw).date < _date(spot)):
+                self._change.put("entries", key, spot.raw)
+
+    async def _commit_once(self) -> bool:
+        """Commit, unless an index was made or completed since the catalogue was read: tell whether it was done."""
+        core, change = self._core, self._change
+        await read_catalogue(core)
+        change.following = None
+        for uuid, now in self._now.items():
+            await self._touch(uuid, self._before[uuid].spot, now.spot)
+        try:
+            positions = await core.store.commit(await finish(core, change))
+        except Conflict as error:
+            if (error.details.get("space"), error.details.get("key")) == CATALOGUE:
+                return False
+            raise
+        if positions:
+            core.notify(positions[-1])
+        await read_catalogue(core)
+        return True
+
+    async def _known(self, uuid: bytes) -> _History:
+        record = await newest_record(self._core, uuid)
+        found = _NEW
+        if record is not None:
+            entry = record.entry
+            spot = None if record.operation == REMOVED else _Spot(record.parent, entry.name, record.raw)
+            found = _History(entry.version, entry.revision, spot)
+        self._before[uuid] = found
+        return found
+
+    async def _add_older(self, key: bytes, raw: bytes, record: VersionRecord) -> None:
+        """Add a version that comes before one which is here: of something whose history was not asked for so far."""
+        (held,) = await self._core.store.get([("versions", key)])
+        if held is None and (*("versions", key), raw) not in self._change.puts:
+            self._change.put("versions", key, raw)
+        elif held is not None and VersionRecord.unpack(held).entry.revision != record.entry.revision:
+            raise _diverged(record)
+
+    def _link(self, old: _Spot | None, new: _Spot | None, record: VersionRecord) -> None:
+        """Add when the object left where it was, and appeared where it is."""
+        entry = record.entry
+        if entry.uuid == ROOT or (old and old[:2]) == (new and new[:2]):
+            return
+        for spot, appeared in ((old, False), (new, True)):
+            if spot is not None:
+                key = link_key(spot.parent, spot.name, entry.uuid, entry.version)
+                self._change.put("links", key, link_value(appeared, entry.date))
+
+    async def _touch(self, uuid: bytes, old: _Spot | None, new: _Spot | None) -> None:
+        change = self._change
+        if uuid == ROOT or (old is None and new is None):
+            return
+        change.touched[uuid] = Touched(
+            None if old is None else (old.raw, await self._above(old, now=False)),
+            None if new is None else (new.raw, await self._above(new, now=True)),
+        )
+        if any(spot is not None and not is_plain(spot.raw) for spot in (old, new)):
+            change.refers = True
+
+    async def _above(self, spot: _Spot, *, now: bool) -> Above:
+        """The directories above, as far as they are here: what is being moved in may come before its directory."""
+        uuids: list[bytes] = []
+        uuid = spot.parent
+        while uuid != ROOT and len(uuids) <= DEPTH_LIMIT:
+            uuids.append(uuid)
+            if now and uuid in self._now:
+                here = self._now[uuid].spot
+            else:
+                here = (self._before.get(uuid) or await self._known(uuid)).spot
+            if here is None:
+                break
+            uuid = here.parent
+        return Above((ROOT, *reversed(uuids)), self._core.catalogue)
+
+
+def _key(uuid: bytes, spot: _Spot) -> bytes:
+    return ROOT_KEY if uuid == ROOT else entry_key(spot.parent, spot.name)
+
+
+def _date(spot: _Spot) -> str:
+    return Entry.unpack(spot.raw).date
+
+
+def _diverged(record: VersionRecord) -> Diverged:
+    return Diverged(
+        f"the copy and its leader have different versions {record.entry.version} of {record.entry.name}",
+        remedy="the copy is to be made anew",
+    )

@@ -1,0 +1,156 @@
+"""The leader's side: pages of its change log for those who copy a subtree. Awaits the store only."""
+
+from __future__ import annotations
+
+from ..bundles import parse
+from ..codec import bundles_in
+from ..filesystem.core import Core
+from ..filesystem.indexes.definitions import read_catalogue
+from ..filesystem.layout.catalogue import parse as parse_catalogue
+from ..filesystem.layout.locality import get_versions
+from ..filesystem.layout.record import VERSION_KEY_SIZE, VersionRecord, log_key, version_key
+from ..filesystem.versions.log import newest_position
+from ..store import keys_of, prefix_end
+from .message import PAGE_BYTES, PAGE_RECORDS, LogPage, PageRequest, PartAnswer, PartRequest
+from .subtree import Subtree
+
+ADOPTED = b"+"
+"""As `after`: what is in the tree that the next commit moves in was sent already."""
+
+
+async def read_page(core: Core, request: PageRequest) -> LogPage:
+    """Answer what is after a position of the log."""
+    page = await _Page(core, request).fill()
+    page["newest"] = await newest_position(core)
+    return page
+
+
+async def read_parts(core: Core, request: PartRequest) -> PartAnswer:
+    """Answer states and bundles, as many as go into a message."""
+    answer: PartAnswer = {"states": {}, "bundles": {}}
+    size = 0
+    for space, keys in (("states", request["states"]), ("bundles", [hash.encode() for hash in request["bundles"]])):
+        for key in keys:
+            if size > PAGE_BYTES:
+                return answer
+            (value,) = await core.store.get([(space, key)])
+            size += len(value or b"")
+            if space == "states":
+                answer["states"][key] = value
+            else:
+                answer["bundles"][key.decode()] = value
+    return answer
+
+
+class _Page:
+    """A page while it is filled."""
+
+    def __init__(self, core: Core, request: PageRequest) -> None:
+        self._core = core
+        self._subtree = Subtree(core, request["path"])
+        self._after = request["after"]
+        self._limit = min(request["limit"], PAGE_RECORDS)
+        self._size = 0
+        self._hashes: set[str] = set()
+        self._page: LogPage = {
+            "filesystem": core.uuid,
+            "position": request["position"],
+            "newest": 0,
+            "after": b"",
+            "records": [],
+            "above": [],
+            "large": [],
+            "bundles": [],
+            "indexes": [],
+        }
+
+    async def fill(self) -> LogPage:
+        page, core = self._page, self._core
+        await self._subtree.open()
+        page["above"] = self._subtree.above
+        rows = await core.store.scan("log", log_key(page["position"] + 1), limit=PAGE_RECORDS)
+        for row, logged in rows:
+            if len(page["records"]) >= self._limit or self._size > PAGE_BYTES:
+                break
+            if not await self._add_commit(logged):
+                break
+            page["position"] = int.from_bytes(row, "big")
+        page["bundles"] = await self._bundles()
+        for each in parse_catalogue(await read_catalogue(core)).definitions:
+            if not each.error and await self._subtree.has(each.directory):
+                page["indexes"].append((each.directory, list(each.fields), each.unique, each.text))
+        return page
+
+    async def _add_commit(self, logged: bytes) -> bool:
+        """Add the versions of a commit; tell whether that could be done: a tree that it moves in comes first."""
+        cuts = range(0, len(logged), VERSION_KEY_SIZE)
+        keys = [logged[cut : cut + VERSION_KEY_SIZE] for cut in cuts]
+        found = zip(keys, await get_versions(self._core.store, keys), strict=True)
+        mine = [(key, raw) for key, raw in found if raw is not None and await self._concerns(key, raw)]
+        if self._after != ADOPTED:
+            moved = [key[:16] for key, raw in mine if await self._comes_in(raw)]
+            if moved:
+                if not self._page["records"]:
+                    await self._adopt(moved)
+                return False
+        self._after = b""
+        for key, raw in mine:
+            self._add(key, raw)
+        return True
+
+    async def _concerns(self, key: bytes, raw: bytes) -> bool:
+        """Tell whether a version is of something that is there, or takes it away from there."""
+        if await self._subtree.has(key[:16]):
+            return True
+        record = VersionRecord.unpack(raw)
+        return record.operation == "mv" and self._subtree.holds(record.origin)
+
+    async def _comes_in(self, raw: bytes) -> bool:
+        """Tell whether a version brings something in whose history a follower may not have."""
+        record = VersionRecord.unpack(raw)
+        if self._subtree.everything or record.operation not in ("mv", "load") or not record.parent_revision:
+            return False
+        known = record.operation == "mv" and self._subtree.holds(record.origin)
+        return not known and await self._subtree.has(record.raw[:16])
+
+    async def _adopt(self, tops: list[bytes]) -> None:
+        """Add all versions of what is in some trees, from `after` on."""
+        page = self._page
+        uuids = sorted({uuid for top in tops for uuid in await self._subtree.below(top)})
+        for uuid in uuids:
+            if uuid < self._after[:16]:
+                continue
+            start = self._after + b"\0" if uuid == self._after[:16] else version_key(uuid, 0)
+            while rows := await self._core.store.scan("versions", start, prefix_end(uuid), limit=50):
+                for key, raw in rows:
+                    self._add(key, raw)
+                    if len(page["records"]) >= self._limit or self._size > PAGE_BYTES:
+                        page["after"] = key
+                        return
+                start = rows[-1][0] + b"\0"
+        page["after"] = ADOPTED
+
+    def _add(self, key: bytes, raw: bytes) -> None:
+        record = VersionRecord.unpack(raw)
+        entry = record.entry
+        self._page["records"].append(raw)
+        self._size += len(raw)
+        if entry.bundle:
+            self._hashes.add(entry.bundle)
+        if record.state is not None:
+            self._hashes |= bundles_in(record.state)
+        elif not entry.is_directory and entry.content == entry.version:
+            self._page["large"].append(key)
+
+    async def _bundles(self) -> list[str]:
+        """The bundles that the states of this page need, and all that those require."""
+        for raw in await self._core.store.get(keys_of("states", self._page["large"])) if self._page["large"] else []:
+            self._hashes |= bundles_in(raw or b"")
+        pending, found = list(self._hashes), set[str]()
+        while pending:
+            hash = pending.pop()
+            (data,) = await self._core.store.get([("bundles", hash.encode())])
+            if hash not in found and data is not None:
+                found.add(hash)
+                pending += parse(data, hash).requires
+        return sorted(found)

@@ -1,0 +1,59 @@
+"""What a follower asks and a leader answers. Plain data, as it goes over a wire."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+PAGE_RECORDS = 500
+"""Versions after which a page ends at the latest, with a whole commit."""
+
+PAGE_BYTES = 4 << 20
+"""Bytes of states at which a page ends."""
+
+
+class PageRequest(TypedDict):
+    """What is after a position of the log, at or below a path? `after` continues where `LogPage.after` said so.
+
+    `limit` is the number of versions after which the page is to end, with a whole commit.
+    """
+
+    path: str
+    position: int
+    after: bytes
+    limit: int
+
+
+class LogPage(TypedDict):
+    """The versions of some whole commits, in their order, and what a reader of them needs to know.
+
+    `filesystem` is the leader's uuid, `position` where the page ends in its log, `newest` where that ends; `above` are
+    the directories on the way to the path as they are now; `large` the version keys of states and `bundles` the hashes
+    that are to be fetched apart; `indexes` all definitions in force there: (directory, fields, unique, text).
+
+    When a tree was moved to below the path from elsewhere, pages with what is in it come first: `position` stays, and
+    `after` is to be sent back.
+    """
+
+    filesystem: str
+    position: int
+    newest: int
+    after: bytes
+    records: list[bytes]
+    above: list[bytes]
+    large: list[bytes]
+    bundles: list[str]
+    indexes: list[tuple[bytes, list[str], bool, bool]]
+
+
+class PartRequest(TypedDict):
+    """These states and bundles, please."""
+
+    states: list[bytes]
+    bundles: list[str]
+
+
+class PartAnswer(TypedDict):
+    """The first of them, at least one; None where there is no such thing any more."""
+
+    states: dict[bytes, bytes | None]
+    bundles: dict[str, bytes | None]

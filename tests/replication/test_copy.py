@@ -1,0 +1,149 @@
+"""A copy of a subtree: whatever its leader does, and wherever the copy is stopped, it is what the leader was."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from emerge_wasm.errors import Unavailable
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.check.audit import audit
+from emerge_wasm.replication.follower import Follower
+from emerge_wasm.store import Batch, Capabilities, Key, Store
+from emerge_wasm.stores import open_store
+from tests.replication.model import RandomWrites, call, position, pull, rows, snapshot
+from tests.scale import examples
+
+CONTENTS = ("entries", "versions", "states", "links")
+
+
+class Interrupted(Unavailable):
+    """The process that copies was stopped."""
+
+
+class FragileStore:
+    """A store whose commits fail now and then: before they are made, or after."""
+
+    def __init__(self, store: Store, dice: random.Random) -> None:
+        self._store, self._dice = store, dice
+        self.risk = 0.0
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._store.capabilities
+
+    async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
+        return await self._store.get(keys)
+
+    async def scan(
+        self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        return await self._store.scan(space, start, end, limit=limit, reverse=reverse)
+
+    async def commit(self, batch: Batch) -> list[int]:
+        if self._dice.random() < self.risk:
+            raise Interrupted("stopped before a commit")
+        numbers = await self._store.commit(batch)
+        if self._dice.random() < self.risk:
+            raise Interrupted("stopped after a commit")
+        return numbers
+
+    async def close(self) -> None:
+        await self._store.close()
+
+
+class Copying:
+    """A follower that pulls some pages at a time, and is stopped and started again at random."""
+
+    def __init__(self, seed: int, path: str) -> None:
+        self.dice = random.Random(seed)
+        self.path = path
+        self.fs: Filesystem | None = None
+        self.store: FragileStore | None = None
+        self.follower: Follower | None = None
+
+    async def open(self) -> Follower:
+        if self.store is None:
+            self.store = FragileStore(await open_store("memory:"), self.dice)
+            self.fs = await Filesystem.open(self.store)
+        if self.follower is None:
+            assert self.fs is not None
+            self.follower = await Follower.open(self.fs.core, self.path, self.dice.choice((1, 3, 500)))
+        return self.follower
+
+    async def pull(self, leader: Filesystem, steps: int) -> bool:
+        """Tell whether all is copied; an interruption forgets whatever was not committed."""
+        try:
+            follower = await self.open()
+            assert self.store is not None
+            self.store.risk = 0.05
+            return await pull(follower, leader, steps)
+        except Interrupted:
+            self.follower = None
+            return False
+        finally:
+            if self.store is not None:
+                self.store.risk = 0.0
+
+    async def finish(self, leader: Filesystem) -> Filesystem:
+        await pull(await self.open(), leader)
+        assert self.fs is not None
+        return self.fs
+
+
+@pytest.mark.parametrize("seed", range(examples(12)))
+async def test_a_copy_of_everything_has_the_leaders_rows(seed: int) -> None:
+    leader = await Filesystem.open(await open_store("memory:"))
+    writes, copying = RandomWrites(leader, seed), Copying(seed, "/")
+    for _ in range(60):
+        await writes.step()
+        if copying.dice.random() < 0.3:
+            await copying.pull(leader, copying.dice.randrange(1, 8))
+    copy = await copying.finish(leader)
+    for space in CONTENTS:
+        assert await rows(copy.core.store, space) == await rows(leader.core.store, space), space
+    report = await audit(copy.core.store)
+    assert report.faults == []
+    await copy.close()
+    await leader.close()
+
+
+@pytest.mark.parametrize("seed", range(examples(12)))
+async def test_at_every_position_a_copy_is_what_the_leader_was(seed: int) -> None:
+    leader = await Filesystem.open(await open_store("memory:"))
+    writes, copying = RandomWrites(leader, seed, moves_across=False, retains=False), Copying(seed, "/v")
+    await call(leader, "mkdir", "/v")
+    was = {await position(leader): await snapshot(leader, "/v")}
+    compared = 0
+    for _ in range(60):
+        await writes.step()
+        was[await position(leader)] = await snapshot(leader, "/v")
+        if copying.dice.random() < 0.7:
+            await copying.pull(leader, copying.dice.randrange(1, 4))
+            follower = await copying.open()
+            then = was.get(follower.progress.position)
+            if follower.progress.position and then is not None and copying.fs is not None:
+                assert await snapshot(copying.fs, "/v") == then
+                compared += 1
+    copy = await copying.finish(leader)
+    assert await snapshot(copy, "/v") == await snapshot(leader, "/v")
+    assert compared > 5
+    await copy.close()
+    await leader.close()
+
+
+@pytest.mark.parametrize("seed", range(examples(12)))
+async def test_what_moves_in_and_out_is_followed(seed: int) -> None:
+    leader = await Filesystem.open(await open_store("memory:"))
+    await call(leader, "mkdir", "/v")
+    writes, copying = RandomWrites(leader, seed), Copying(seed, "/v")
+    for _ in range(60):
+        await writes.step()
+        if copying.dice.random() < 0.5:
+            await copying.pull(leader, copying.dice.randrange(1, 8))
+    copy = await copying.finish(leader)
+    assert await snapshot(copy, "/v") == await snapshot(leader, "/v")
+    await copy.close()
+    await leader.close()
