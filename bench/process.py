@@ -11,9 +11,10 @@ from pathlib import Path
 
 
 @contextmanager
-def started(*command: str) -> Iterator[str]:
-    """A running Python module; the first line that it prints."""
-    process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True)
+def started(*command: str, quiet: bool = False) -> Iterator[str]:
+    """A running Python module; the first line that it prints. `quiet`: without its log."""
+    log = subprocess.DEVNULL if quiet else None
+    process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
     try:
         yield process.stdout.readline().strip()

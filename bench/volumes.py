@@ -1,0 +1,147 @@
+"""A node among six, each with a volume of its own, beside one alone; and a volume of another node beside one's own."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from emerge_wasm import EmergeFile
+from emerge_wasm.clients import Client
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
+from emerge_wasm.codec import encode
+from emerge_wasm.operations import Wire
+
+from .measure import Row, in_turn, print_rows
+from .process import started
+from .stores import rate
+
+NODES = 6
+ENTRIES = 20
+COUNTS = {1: 100, 64: 500}
+STATE = encode({"id": "x", "data": "x" * 200})
+ROUND = itertools.count()
+OPERATOR: Wire = {}
+USER: Wire = {"as": "anna"}
+"""A caller whose rights are looked at on the way to each path."""
+
+
+class Asked(NamedTuple):
+    """A node to ask about what is below a path, and on whose behalf."""
+
+    endpoint: str
+    path: str
+    who: Wire
+
+
+@contextmanager
+def joined(folder: Path, count: int = NODES) -> Iterator[list[str]]:
+    """The endpoints of nodes that are one cluster; each but the first owns the volume /v1, /v2…"""
+    with ExitStack() as stack:
+        endpoints: list[str] = []
+        for number in range(count):
+            join = ("--join", endpoints[0]) if endpoints else ()
+            endpoints.append(stack.enter_context(node(folder, f"n{number}", *join)))
+            if not number:
+                asyncio.run(ask(endpoints[0], "foundcluster"))
+        for number in range(1, count):
+            asyncio.run(mounted(endpoints[0], f"/v{number}", f"n{number}"))
+        yield endpoints
+
+
+@contextmanager
+def node(folder: Path, name: str, *options: str) -> Iterator[str]:
+    """The endpoint of a node on a SQLite file."""
+    store = f"sqlite:///{folder / name}.db"
+    command = ("emerge_wasm.cli", "--json", "node", "start", "--port", "0", "--store", store, "--name", name, *options)
+    with started(*command, quiet=True) as line:  # it tells of each that leaves in the end
+        yield json.loads(line)["node"]
+
+
+async def ask(endpoint: str, name: str, *args: object) -> object:
+    async with ZeroMQTransport(endpoint) as transport:
+        return await transport.call(name, args)
+
+
+async def mounted(endpoint: str, path: str, name: str) -> None:
+    """Mount a volume once its node is known."""
+    async with ZeroMQTransport(endpoint) as transport:
+        while name not in {row["node"] for row in await transport.call("nodes", [])}:
+            await asyncio.sleep(0.1)
+        await transport.call("mount", [path, name])
+
+
+async def fill(endpoint: str, path: str) -> None:
+    """Make a directory of some objects that everybody may read, and one where everybody may make some."""
+    async with ZeroMQTransport(endpoint) as transport:
+        client = Client(transport)
+        await client.storeall(EmergeFile(name=f"o{number}", path=f"{path}/bench") for number in range(ENTRIES))
+        await transport.call("mkdir", [f"{path}/made"])
+        await transport.call("chmod", [path, "a+rwx", True])
+
+
+def measure(asked: Asked, what: str, at_once: int) -> float:
+    """How many of these a second, with so many under way."""
+
+    async def run() -> float:
+        async with ZeroMQTransport(asked.endpoint) as transport:
+            turn = next(ROUND)
+
+            def one(number: int) -> object:
+                args: dict[str, list[object]] = {
+                    "list": [f"{asked.path}/bench"],
+                    "getobject": [f"{asked.path}/bench/o{number % ENTRIES}"],
+                    "store": [f"{asked.path}/made/{turn}-{number}", STATE],
+                }
+                return transport.call(what, args[what], asked.who)
+
+            return await rate([lambda n=n: one(n) for n in range(COUNTS[at_once])], at_once)
+
+    return asyncio.run(run())
+
+
+def compare(title: str, peer: str, cases: list[tuple[str, str, Asked, Asked, str]]) -> None:
+    rows = []
+    for (shown, what, ours, theirs, aim), at_once in itertools.product(cases, COUNTS):
+        here, there = in_turn(partial(measure, ours, what, at_once), partial(measure, theirs, what, at_once))
+        rows.append(Row(f"{shown}, {at_once} under way", here, [there], aim))
+    print_rows(title, "a second", [peer], rows)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        endpoints = stack.enter_context(joined(folder))
+        alone = stack.enter_context(node(folder, "alone"))
+        for endpoint in (alone, endpoints[0]):
+            asyncio.run(fill(endpoint, "/v1"))
+        callers = (("operator", OPERATOR), ("user", USER))
+        owner, other = endpoints[1:3]
+        compare(
+            f"A node among {NODES}, of its own volume",
+            "one node",
+            [
+                (f"{what} ({caller})", what, Asked(owner, "/v1", who), Asked(alone, "/v1", who), "≥ 0.8")
+                for what in ("list", "store")
+                for caller, who in callers
+            ],
+        )
+        compare(
+            "A node that owns nothing of it",
+            "its owner",
+            [
+                (f"{what} ({caller})", what, Asked(other, "/v1", who), Asked(owner, "/v1", who), aim)
+                for what, aim in (("getobject", "≥ 0.4"), ("list", ""), ("store", ""))
+                for caller, who in callers
+            ],
+        )
+
+
+if __name__ == "__main__":
+    main()
