@@ -51,7 +51,7 @@ def joined(folder: Path, count: int = NODES) -> Iterator[list[str]]:
             if not number:
                 asyncio.run(ask(endpoints[0], "foundcluster"))
         for number in range(1, count):
-            asyncio.run(mounted(endpoints[0], f"/v{number}", f"n{number}"))
+            asyncio.run(ask(endpoints[0], "mount", f"/v{number}", f"n{number}"))
         yield endpoints
 
 
@@ -67,14 +67,6 @@ def node(folder: Path, name: str, *options: str) -> Iterator[str]:
 async def ask(endpoint: str, name: str, *args: object) -> object:
     async with ZeroMQTransport(endpoint) as transport:
         return await transport.call(name, args)
-
-
-async def mounted(endpoint: str, path: str, name: str) -> None:
-    """Mount a volume once its node is known."""
-    async with ZeroMQTransport(endpoint) as transport:
-        while name not in {row["node"] for row in await transport.call("nodes", [])}:
-            await asyncio.sleep(0.1)
-        await transport.call("mount", [path, name])
 
 
 async def fill(endpoint: str, path: str) -> None:

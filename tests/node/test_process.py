@@ -8,11 +8,12 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 
 import pytest
 
 from emerge_wasm import codec
-from emerge_wasm.errors import Unavailable
+from emerge_wasm.errors import PermissionDenied, Unavailable
 from emerge_wasm.node.node import Node
 
 from .conftest import Connect, StartNode, eventually
@@ -105,3 +106,25 @@ async def test_a_node_killed_within_a_call_is_unavailable(
     process.kill()
     with pytest.raises(Unavailable, match="unknown whether a change was made"):
         await asyncio.wait_for(waiting, 2)
+
+
+async def test_rights_change_while_a_node_stands_still(start_node: StartNode, connect: Connect, spawn: Spawn) -> None:
+    """What it was told before it stood still is not relied on after the change was acknowledged."""
+    a = await start_node("a")
+    await a.volumes.found()
+    process, endpoint = await spawn("b", a.endpoint)
+    to_a, to_b = connect(a.endpoint), connect(endpoint)
+    await to_a.call("mkdir", ["/shared"])
+    await to_a.call("mount", ["/shared/far", "b"])
+    await to_b.call("store", ["/shared/far/x", codec.encode({"n": 1})])
+    for path in ("/", "/shared", "/shared/far", "/shared/far/x"):
+        await to_a.call("chmod", [path, "755"])
+    for _ in range(3):
+        assert await to_b.call("cat", ["/shared/far/x"], {"as": "anna"}) == {"n": 1}
+    process.send_signal(SIGSTOP)
+    try:
+        await asyncio.wait_for(to_a.call("chmod", ["/shared", "700"]), 3)
+    finally:
+        process.send_signal(SIGCONT)
+    with pytest.raises((PermissionDenied, Unavailable)):
+        await to_b.call("cat", ["/shared/far/x"], {"as": "anna"})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import TypeVar
 
 from ..errors import Conflict
+from ..store import Batch
 from .change import Change
 from .core import Core
 from .indexes.definitions import read_catalogue
@@ -42,7 +44,7 @@ async def commit(core: Core, change: Change) -> None:
         except Taken as error:
             raise await taken_by(core, change.context, error) from None
         try:
-            positions = await core.store.commit(batch)
+            positions = await commit_batch(core, batch)
             break
         except Conflict as error:
             if (error.details.get("space"), error.details.get("key")) != CATALOGUE:
@@ -54,6 +56,21 @@ async def commit(core: Core, change: Change) -> None:
         core.notify(positions[-1])
     if change.following is not None and change.following.defined is not None:
         await read_catalogue(core)
+
+
+async def commit_batch(core: Core, batch: Batch) -> list[int]:
+    """Commit a batch to the store, inside `core.way_change` when it changes a directory above a mount point."""
+    above = _above(core.catalogue)
+    if above and any(space == "entries" and value[:16] in above for space, _, value in batch.puts):
+        async with core.way_change():
+            return await core.store.commit(batch)
+    return await core.store.commit(batch)
+
+
+@lru_cache(maxsize=64)
+def _above(catalogue: bytes) -> frozenset[bytes]:
+    """The uuids of all directories above mount points."""
+    return frozenset().union(*parse(catalogue).mounts.values())
 
 
 async def is_full(core: Core, change: Change, most: int) -> bool:

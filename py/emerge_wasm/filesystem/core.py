@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -38,6 +39,8 @@ class Core:
     """The index catalogue as last read; a commit detects that it has changed since."""
     on_catalogue: Callable[[], None] = lambda: None
     """Called when the catalogue turns out to have changed."""
+    way_change: Callable[[], AbstractAsyncContextManager[object]] = nullcontext
+    """Wraps a commit that changes a directory above a mount point."""
     dispatch: Dispatch | None = None
     """Runs the operations that methods and documents call: this filesystem's own, or the cluster's around it."""
     known_bundles: set[str] = field(default_factory=set)

@@ -53,6 +53,11 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
+    async def _cluster_ways(self) -> None:
+        """Rely no longer on what `_way` answered: rights are about to change."""
+        ...
+
+    @operation("node")
     async def _ordered(
         self,
         path: str,
@@ -100,8 +105,11 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _way(self, mount: str, depth: int) -> None:
-        """Check that the caller may come to a mount point; a search, from a directory of `depth` names."""
+    async def _way(self, mount: str, depth: int, asker: str = "") -> float:
+        """Check that the caller may come to a mount point; a search, from a directory of `depth` names.
+
+        For so many seconds the asking node, by its uuid, may rely on that, unless `_cluster_ways` is called.
+        """
         ...
 
     @operation("node")

@@ -7,7 +7,7 @@ twice. Which node holds a path is found in `locate`; what an operation means is 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..operations import Answer, Context, Values, Wire, find_operation
 from .calls import CALLS
 from .paths import in_registry, normal
 from .volumes import Volumes
+from .way_lease import WayGrants
 
 log = logging.getLogger("emerge.node")
 
@@ -40,6 +41,7 @@ class Forwarder:
         self._filesystem = filesystem
         self._cluster = cluster
         self._volumes = volumes
+        self._parts: dict[str, Callable[..., Answer]] = {**PARTS, "_way": WayGrants(filesystem.core, cluster).check}
 
     def register(self, register: Register) -> None:
         """Let other nodes forward operations to this one's filesystem."""
@@ -97,7 +99,7 @@ class Forwarder:
 
     def _run(self, name: str, args: Sequence[object], context: Context) -> Answer:
         """Run an operation, or a part of one that goes over several nodes, on the own filesystem."""
-        part = PARTS.get(name)
+        part = self._parts.get(name)
         if part is None:
             return self._filesystem.dispatch(name, args, context)
         answer: Answer = part(self._filesystem.core, context, *CALLS[name].bind(args))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..cluster.volume import MountTable, Volume
@@ -15,6 +16,7 @@ from ..results import PointerRow
 from .forward import Forwarder, Holder
 from .paths import PATHS, REGISTRY, held, in_registry, normal
 from .volumes import INTERNAL, Volumes
+from .way_lease import WayLeases
 
 
 class VolumePart(NamedTuple):
@@ -32,6 +34,7 @@ class Locator:
         self.volumes = volumes
         self.cluster = volumes.cluster
         self.forwarder = forwarder
+        self.leases = WayLeases()
 
     # --- one owner
     def holder(self, path: str) -> Holder:
@@ -138,7 +141,13 @@ class Locator:
             above = table.above(border)
             assert above is not None
             holder = self.serving(above.filesystem, border.path)
-            await self.forwarder.ask(holder, "_way", [border.path, depth], context)
+            down_to = min(depth, border.path.count("/"))
+            asked = [border.path, down_to, self.cluster.identity.uuid]
+            ask = partial(self.forwarder.ask, holder, "_way", asked, context)
+            if holder is None:
+                await ask()
+            else:
+                await self.leases.hold((border, above, down_to, context.principal, context.groups), ask)
 
     async def held(self, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
         """Those of the paths and uuids (32 hex digits) that are here now; a path only where this filesystem owns it."""

@@ -88,6 +88,7 @@ class Router:
     def register(self, register: Register) -> None:
         """Let other nodes forward operations to this one's filesystem."""
         self._forwarder.register(register)
+        self.locator.leases.register(register)
 
     def dispatch(self, name: str, args: Values, context: Context) -> Answer:
         """Answer an operation, wherever in the cluster its path is."""

@@ -21,6 +21,7 @@ from ...operations import Answer
 from ...paths import check_name
 from ...results import CommitInfo, TransactionInfo
 from ...store import Store
+from ..commit import commit_batch
 from ..core import Core, Part
 from ..indexes.definitions import read_catalogue
 from ..layout.catalogue import parse
@@ -274,7 +275,7 @@ async def commit(core: Core, context: Context, transaction: str) -> CommitInfo:
         opened.remove(found)
         try:
             batch = restamp(found.overlay.settle(), found.dates.given, core.dates.next(), parse(found.core.catalogue))
-            positions = await core.store.commit(batch)
+            positions = await commit_batch(core, batch)
         except Conflict as error:
             await read_catalogue(core)
             raise await overtaken(core, context, error.details["space"], error.details["key"]) from None
