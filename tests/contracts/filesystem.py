@@ -183,7 +183,7 @@ async def storing_afresh_at_a_path_is_a_new_version(client: Client) -> None:
 @scenario
 async def lists_in_pages_without_a_cap(client: Client) -> None:
     names = [f"n{number:04}" for number in range(450)]
-    await asyncio.gather(*(client.store(EmergeFile(name=name, path="/many", data=name)) for name in names))
+    await client.storeall([EmergeFile(name=name, path="/many", data=name) for name in names])
     assert [p.name for p in await client.list("/many")] == names
     page = await client.list("/many", limit=200)
     assert [p.name for p in page] == names[:200] and page.cursor

@@ -56,7 +56,7 @@ async def relay(client: Client, tmp_path: Path) -> AsyncIterator[RelayServer]:
 
 @pytest.fixture
 async def http(relay: RelayServer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=relay.url, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=relay.url, trust_env=False, verify=False) as http:
         yield http
 
 
@@ -128,7 +128,7 @@ async def test_methods_tokens_and_paths(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_page_asks_with_its_session(relay: RelayServer) -> None:
-    async with httpx.AsyncClient(base_url=relay.url, trust_env=False) as page:
+    async with httpx.AsyncClient(base_url=relay.url, trust_env=False, verify=False) as page:
         assert (await page.get(relay.invite())).status_code == 303
         query = {"query": "{ objects { count } }"}
         answer = await page.post("/graphql", json=query, headers={"Origin": relay.url})

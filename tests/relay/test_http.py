@@ -16,7 +16,7 @@ from .conftest import Start
 
 
 def client(server: RelayServer, **options: object) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=server.url, trust_env=False, **options)  # type: ignore[arg-type]
+    return httpx.AsyncClient(base_url=server.url, trust_env=False, verify=False, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

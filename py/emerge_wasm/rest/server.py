@@ -21,10 +21,40 @@ IDLE = 75
 
 
 class _Server(uvicorn.Server):
+    """uvicorn's server, which ends when it is told to and not at the next tenth of a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ending = asyncio.Event()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to whoever runs the loop."""
         yield
+
+    async def main_loop(self) -> None:
+        """Renew the date in the answers' headers each second."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.ending.wait(), 1.0)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close every connection once its request is answered, or when the time for that is over."""
+        state = self.server_state
+        for server in self.servers:
+            server.close()
+        for listening in sockets or []:
+            listening.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while state.connections or state.tasks:  # noqa: ASYNC110  # uvicorn tells nobody when they end
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            for task in state.tasks:
+                task.cancel("the server stops")
+        await self.lifespan.shutdown()
 
 
 class HttpServer:
@@ -62,6 +92,7 @@ class HttpServer:
         if self._server is None or self._task is None:
             return
         self._server.should_exit = True
+        self._server.ending.set()
         if before is not None:
             before()
         await self._task

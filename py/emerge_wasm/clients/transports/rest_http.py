@@ -9,9 +9,13 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, NamedTuple, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ...sync import IN_PYODIDE
+
+if TYPE_CHECKING:
+    import ssl
 
 KEEP_ALIVE = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """TCP keep-alive: a call may take long, and yet a machine that is gone is noticed within half a minute."""
@@ -52,8 +56,6 @@ class ProgramHttp:
     """Requests by httpx, over pooled connections. Use it on one event loop."""
 
     def __init__(self, patience: float) -> None:
-        import ssl
-
         import httpx
 
         self._httpx = httpx
@@ -65,9 +67,7 @@ class ProgramHttp:
             for level in [socket.SOL_SOCKET if name.startswith("SO_") else socket.IPPROTO_TCP]
         ]
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=5.0)
-        transport = httpx.AsyncHTTPTransport(
-            verify=ssl.create_default_context(), limits=limits, socket_options=options, trust_env=False
-        )
+        transport = httpx.AsyncHTTPTransport(verify=_trusted(), limits=limits, socket_options=options, trust_env=False)
         self._client = httpx.AsyncClient(transport=transport, trust_env=False)
 
     @asynccontextmanager
@@ -112,6 +112,14 @@ class ProgramHttp:
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Return the certificates that this machine trusts, which take longer to read than a request does."""
+    import ssl
+
+    return ssl.create_default_context()
 
 
 class BrowserHttp:
