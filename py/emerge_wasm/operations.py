@@ -23,6 +23,7 @@ from .results import (
     ChangePage,
     ChangeRow,
     CommitInfo,
+    CopyReport,
     EntryPage,
     GraphQLAnswer,
     GroupTable,
@@ -554,6 +555,18 @@ class Operations(Protocol):
     @operation("cluster", changes=True)
     async def unmount(self, path: str) -> VolumeRows:
         """Give an empty volume back to the owner of what is above it; the cluster's volumes. A superuser may."""
+        ...
+
+    @operation("cluster", changes=True)
+    async def replicate(self, path: str, copies: int | None = None) -> CopyReport:
+        """Keep so many copies of a volume on other nodes, those on other machines first (a superuser may; None: leave
+        them as they are): {"path", "wanted", "owner", "copies", "notes"}, as each node says itself what it has."""
+        ...
+
+    @operation("cluster", changes=True)
+    async def promote(self, path: str, node: str = "") -> VolumeRows:
+        """Make a copy the owner of a volume whose owner is lost: that on a node ("": whichever has most); the cluster's
+        volumes. A superuser may. What the former owner had alone is kept by it, as conflicts."""
         ...
 
     @operation("cluster")

@@ -348,6 +348,37 @@ class VolumeRow(TypedDict):
     filesystem: str
     epoch: int
     away: bool
+    copies: NotRequired[list[str]]  # the nodes that have one; `replicate` says how good it is
+    conflicts: NotRequired[list[str]]  # where nodes that owned it once keep what nobody else got
+
+
+class CopyRow(TypedDict):
+    """What a node has of a volume, as it says itself.
+
+    `position` is how far it is in its owner's log, `behind` how many commits that is behind, `as_of` a moment at which
+    it was behind by none. `digest` is of all paths, uuids, versions and rights, `same` whether it is the owner's.
+    """
+
+    node: str
+    filesystem: str
+    host: str
+    away: bool
+    position: int
+    behind: int
+    as_of: str
+    objects: int
+    digest: str
+    same: bool
+
+
+class CopyReport(TypedDict):
+    """The owner and the copies of a volume, how many it is to have, and what is amiss, in words."""
+
+    path: str
+    wanted: int
+    owner: CopyRow
+    copies: list[CopyRow]
+    notes: list[str]
 
 
 class HolderMap(TypedDict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
@@ -49,11 +50,22 @@ def start_node(stack: AsyncExitStack) -> StartNode:
         runner: Runner | None = None,
         store: Store | None = None,
         mount: tuple[str, ...] = (),
+        host: str = "",
+        copies: Path | None = None,
     ) -> Node:
         filesystem = await Filesystem.open(store or MemoryStore(), node=name, runner=runner, poll=store and 0.05)
         stack.push_async_callback(filesystem.close)
         return await stack.enter_async_context(
-            Node(filesystem, bind, join=join, mount=mount, times=TIMES, context=OPERATOR)
+            Node(
+                filesystem,
+                bind,
+                join=join,
+                mount=mount,
+                times=TIMES,
+                context=OPERATOR,
+                copies=copies,
+                host=host or name,
+            )
         )
 
     return start

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..results import MemberRows, NodeInfo, PrincipalInfo, RunReceipts, VolumeRows
+from ..results import CopyReport, MemberRows, NodeInfo, PrincipalInfo, RunReceipts, VolumeRows
 from .operations import ClientOperations
 
 
@@ -65,3 +65,13 @@ class PlainOperations(ClientOperations):
     async def unmount(self, path: str) -> VolumeRows:
         """Give an empty volume back to the owner of what is above it; the cluster's volumes. A superuser may."""
         return await self.remote.unmount(path)
+
+    async def replicate(self, path: str, copies: int | None = None) -> CopyReport:
+        """Keep so many copies of a volume on other nodes, those on other machines first (a superuser may; None: leave
+        them as they are): {"path", "wanted", "owner", "copies", "notes"}, as each node says itself what it has."""
+        return await self.remote.replicate(path, copies)
+
+    async def promote(self, path: str, node: str = "") -> VolumeRows:
+        """Make a copy the owner of a volume whose owner is lost: that on a node ("": whichever has most); the cluster's
+        volumes. A superuser may. What the former owner had alone is kept by it, as conflicts."""
+        return await self.remote.promote(path, node)

@@ -16,6 +16,7 @@ from ..results import (
     ChangeRow,
     CodeInfo,
     CommitInfo,
+    CopyReport,
     GraphQLAnswer,
     IndexRows,
     MemberRows,
@@ -136,6 +137,16 @@ class SyncClient(SyncSession):
     def unmount(self, path: str) -> VolumeRows:
         """Give an empty volume back to the owner of what is above it; the cluster's volumes. A superuser may."""
         return self._wait(lambda client: client.unmount(path))
+
+    def replicate(self, path: str, copies: int | None = None) -> CopyReport:
+        """Keep so many copies of a volume on other nodes, those on other machines first (a superuser may; None: leave
+        them as they are): {"path", "wanted", "owner", "copies", "notes"}, as each node says itself what it has."""
+        return self._wait(lambda client: client.replicate(path, copies))
+
+    def promote(self, path: str, node: str = "") -> VolumeRows:
+        """Make a copy the owner of a volume whose owner is lost: that on a node ("": whichever has most); the cluster's
+        volumes. A superuser may. What the former owner had alone is kept by it, as conflicts."""
+        return self._wait(lambda client: client.promote(path, node))
 
     def unpack(self, state: bytes, pointer: Pointer, code: WhoseCode = "stored") -> EmergeObject:
         """An instance with this state, its classes (nested ones too) fetched and loaded as needed; see `getobject`."""

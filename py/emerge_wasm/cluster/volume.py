@@ -6,7 +6,7 @@ the owner of `/`; all others have copies of it, of which the greatest version is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -16,6 +16,10 @@ from ..operations import Wire
 
 NODES = "/nodes"
 """Where the things of a node are mounted that had some before it joined: at `/nodes/<its name>`."""
+
+
+TERM = 1 << 32
+"""Versions of the table that one owner of `/` may make, before the next owner's begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +45,43 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Replica:
+    """A filesystem made as the copy of a volume, and the filesystem of the nodes that host it.
+
+    It is a copy until it is promoted: then it owns the volume, and its host serves it.
+    """
+
+    path: str
+    filesystem: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """Who owned a volume before a copy was promoted, at this version of the table, and up to which position of its log
+    the copy had it."""
+
+    path: str
+    filesystem: str
+    position: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class MountTable:
-    """The volumes of a cluster, the longest path first, and its members."""
+    """The volumes of a cluster, the longest path first, and its members.
+
+    `replicas` are the copies of volumes and what was made of them, `wanted` how many copies each path is to have,
+    `former` the owners that were replaced.
+    """
 
     cluster: str
     version: int
     volumes: tuple[Volume, ...]
     members: tuple[Member, ...]
+    replicas: tuple[Replica, ...] = ()
+    wanted: tuple[tuple[str, int], ...] = ()
+    former: tuple[Former, ...] = ()
 
     @classmethod
     def found(cls, cluster: str, member: Member) -> Self:
@@ -91,8 +125,23 @@ class MountTable:
 
     def name(self, filesystem: str) -> str:
         """The name of the node that serves a filesystem."""
-        member = self.member(filesystem)
+        replica = self.replica(filesystem)
+        member = self.member(replica.host if replica else filesystem)
         return member.node if member else filesystem[:8]
+
+    # --- copies
+    def copies(self, path: str) -> list[Replica]:
+        """The copies of the volume at a path, without its owner."""
+        owner = self.volume_of(path).filesystem
+        return [each for each in self.replicas if each.path == path and each.filesystem != owner]
+
+    def replica(self, filesystem: str) -> Replica | None:
+        """The row of a filesystem that was made as a copy."""
+        return next((each for each in self.replicas if each.filesystem == filesystem), None)
+
+    def wants(self, path: str) -> int:
+        """How many copies the volume at a path is to have."""
+        return dict(self.wanted).get(path, 0)
 
     # --- the next table
     def admit(self, member: Member) -> Self:
@@ -109,7 +158,37 @@ class MountTable:
     def unmount(self, path: str) -> Self:
         """Return the table without a volume."""
         volumes = tuple(each for each in self.volumes if each.path != path)
-        return replace(self, version=self.version + 1, volumes=volumes)
+        replicas = tuple(each for each in self.replicas if each.path != path)
+        wanted = tuple(each for each in self.wanted if each[0] != path)
+        return replace(self, version=self.version + 1, volumes=volumes, replicas=replicas, wanted=wanted)
+
+    def replicate(self, path: str, copies: int, replicas: Iterable[Replica]) -> Self:
+        """Return the table in which the volume at a path has these copies, and is to have so many."""
+        owner = self.volume_of(path).filesystem
+        kept = [each for each in self.replicas if each.path != path or each.filesystem == owner]
+        wanted = dict(self.wanted) | {path: copies}
+        return replace(
+            self,
+            version=self.version + 1,
+            replicas=(*kept, *(each for each in replicas if each.filesystem != owner)),
+            wanted=tuple((each, number) for each, number in sorted(wanted.items()) if number),
+        )
+
+    def promote(self, replica: Replica, position: int) -> Self:
+        """Return the table in which a copy owns its volume; it had the log of the owner up to a position.
+
+        The registry's own volume may be promoted while it is away, and go on somewhere: the next table is newer than
+        any that it makes.
+        """
+        before = self.volume_of(replica.path)
+        version = self.version + 1 if replica.path != "/" else (self.version // TERM + 1) * TERM
+        volume = Volume(replica.path, replica.filesystem, version)
+        return replace(
+            self,
+            version=version,
+            volumes=tuple(volume if each == before else each for each in self.volumes),
+            former=(*self.former, Former(replica.path, before.filesystem, position, version)),
+        )
 
     # --- bytes
     def to_wire(self) -> Wire:
@@ -118,6 +197,9 @@ class MountTable:
             "version": self.version,
             "volumes": [[each.path, each.filesystem, each.epoch] for each in self.volumes],
             "members": [[each.filesystem, each.node, each.rpc] for each in self.members],
+            "replicas": [[each.path, each.filesystem, each.host] for each in self.replicas],
+            "wanted": [list(each) for each in self.wanted],
+            "former": [[each.path, each.filesystem, each.position, each.epoch] for each in self.former],
         }
 
     def pack(self) -> bytes:
@@ -139,7 +221,13 @@ def read_table(data: object) -> MountTable:
         assert isinstance(data, dict)
         volumes = tuple(Volume(str(path), str(filesystem), int(epoch)) for path, filesystem, epoch in data["volumes"])
         members = tuple(Member(*map(str, row)) for row in data["members"])
-        table = MountTable(str(data["cluster"]), int(data["version"]), volumes, members)
+        replicas = tuple(Replica(*map(str, row)) for row in data.get("replicas", ()))
+        wanted = tuple((str(path), int(number)) for path, number in data.get("wanted", ()))
+        former = tuple(
+            Former(str(path), str(filesystem), int(position), int(epoch))
+            for path, filesystem, position, epoch in data.get("former", ())
+        )
+        table = MountTable(str(data["cluster"]), int(data["version"]), volumes, members, replicas, wanted, former)
     except (AssertionError, LookupError, TypeError, ValueError) as error:
         raise Invalid("this is no mount table", remedy="update the node that sent it") from error
     if not table.cluster or not volumes or volumes[-1].path != "/":

@@ -155,7 +155,7 @@ class Admission:
             if table.member(member.filesystem) == member:
                 return table
             try:
-                return await self._volumes.replace(table.admit(member))
+                return await self._volumes.put(table.admit(member))
             except Conflict:
                 await self._volumes.load()
         raise Conflict("the mount table is being changed by too many at once", remedy="try again")
@@ -164,8 +164,8 @@ class Admission:
         volume = table.volume_of(path)
         if volume.path == path:
             return volume.filesystem != filesystem
-        if volume.filesystem == self._volumes.own:
-            return not await is_vacant(self._volumes.filesystem.core, path)
+        if (local := self._volumes.local(volume.filesystem)) is not None:
+            return not await is_vacant(local.core, path)
         try:
             page = await self._volumes.forward(volume.filesystem, "list", [path, "", 1])
         except NotFound:

@@ -15,10 +15,13 @@ class NodeCalls(Protocol):
     """What one node asks of another."""
 
     @operation("node")
-    async def _cluster_forward(self, name: str, args: Values, who: Wire, table: int = 0) -> object:
+    async def _cluster_forward(
+        self, name: str, args: Values, who: Wire, table: int = 0, filesystem: str = ""
+    ) -> object:
         """Run an operation or a part on the asked node's own filesystem, for the caller that `who` describes.
 
         `table` is the version of the mount table by which the asked node owns what is concerned (0: not said).
+        `filesystem` is one that the asked node hosts, in place of its own.
         """
         ...
 
@@ -48,13 +51,61 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _cluster_close(self, path: str, close: bool) -> None:
+    async def _cluster_close(self, path: str, close: bool, filesystem: str = "") -> None:
         """Make an empty directory of the asked node's filesystem a mount point, or an ordinary directory again."""
         ...
 
     @operation("node")
     async def _cluster_ways(self) -> None:
         """Rely no longer on what `_way` answered: rights are about to change."""
+        ...
+
+    @operation("node")
+    async def _cluster_about(self) -> Wire:
+        """{"host", "copies"}: the machine that the asked node runs on, and whether copies may be on it."""
+        ...
+
+    @operation("node")
+    async def _cluster_host(self, path: str) -> str:
+        """Make an empty filesystem on the asked node for a copy of the volume at a path; its uuid."""
+        ...
+
+    @operation("node")
+    async def _cluster_unhost(self, filesystem: str) -> None:
+        """Remove a copy that the asked node hosts."""
+        ...
+
+    @operation("node")
+    async def _cluster_log(self, filesystem: str, request: Wire, wait: float = 0.0) -> Wire:
+        """Answer a follower about a filesystem of the asked node (see `replication.message`).
+
+        Where there is nothing new, wait for it, so many seconds at most.
+        """
+        ...
+
+    @operation("node")
+    async def _cluster_state(self, filesystem: str, path: str) -> Wire:
+        """{"position", "newest", "as_of", "count", "digest"} of what a filesystem of the asked node has of a volume."""
+        ...
+
+    @operation("node")
+    async def _cluster_reach(self, filesystem: str) -> Wire:
+        """Let a copy on the asked node reach its owner, if that is here: {"position", "leader"}."""
+        ...
+
+    @operation("node")
+    async def _cluster_lead(self, filesystem: str) -> Wire:
+        """Make an owner of a copy on the asked node: it follows no more; {"position", "leader"}, how far it came."""
+        ...
+
+    @operation("node")
+    async def _cluster_replicate(self, path: str, copies: int) -> Wire:
+        """Change how many copies a volume has; the mount table."""
+        ...
+
+    @operation("node")
+    async def _cluster_promote(self, path: str, node: str) -> Wire:
+        """Make a copy the owner of a volume; the mount table."""
         ...
 
     @operation("node")

@@ -22,6 +22,7 @@ from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, Context, Values, Wire, find_operation
 from .calls import CALLS
 from .paths import in_registry, normal
+from .stale import CopyAges, mark_stale, reads
 from .volumes import Volumes
 from .way_lease import WayGrants
 
@@ -37,7 +38,8 @@ Holder = Identity | None
 class Forwarder:
     """Runs operations on the own filesystem and on those of other nodes."""
 
-    def __init__(self, filesystem: Filesystem, cluster: Cluster, volumes: Volumes) -> None:
+    def __init__(self, filesystem: Filesystem, cluster: Cluster, volumes: Volumes, copies: CopyAges) -> None:
+        self._copies = copies
         self._filesystem = filesystem
         self._cluster = cluster
         self._volumes = volumes
@@ -56,11 +58,11 @@ class Forwarder:
         Raises:
             Unavailable: the node is out of reach; the message names it.
         """
-        if holder is None:
-            return await self.local(name, args, context)
+        if holder is None or self._volumes.local(holder.filesystem) is not None:
+            return await self.local(name, args, context, self.uuid(holder))
         link, to = await self._connect(holder, args)
         try:
-            return await link.call("_cluster_forward", self._forwarded(name, args, context))
+            return await link.call("_cluster_forward", self._forwarded(to, name, args, context))
         except Unavailable as error:
             unsent = isinstance(error, Unsent)  # it went away before the call did
             if link.connected and not unsent:
@@ -74,18 +76,18 @@ class Forwarder:
         self, holder: Holder, name: str, args: Sequence[object], context: Context
     ) -> AsyncGenerator[Any, None]:
         """Yield the items of an operation that streams, from the holder's filesystem."""
-        if holder is None:
-            items: Any = self._run(name, args, context)  # a generator, as that of a link is
+        if holder is None or self._volumes.local(holder.filesystem) is not None:
+            items: Any = self._run(name, args, context, self.uuid(holder))  # a generator, as that of a link is
         else:
-            link, _ = await self._connect(holder, args)
-            items = link.stream("_cluster_forward", self._forwarded(name, args, context))
+            link, to = await self._connect(holder, args)
+            items = link.stream("_cluster_forward", self._forwarded(to, name, args, context))
         async with aclosing(items):
             async for item in items:
                 yield item
 
-    def local(self, name: str, args: Sequence[object], context: Context) -> Awaitable[Any]:
-        """Run an operation that does not stream on the own filesystem."""
-        answer = self._run(name, args, context)
+    def local(self, name: str, args: Sequence[object], context: Context, filesystem: str = "") -> Awaitable[Any]:
+        """Run an operation that does not stream on the own filesystem, or on another one that this node serves."""
+        answer = self._run(name, args, context, filesystem)
         assert not isinstance(answer, AsyncIterator)
         return answer
 
@@ -97,13 +99,18 @@ class Forwarder:
         """The uuid of the filesystem."""
         return self._filesystem.uuid if holder is None else holder.filesystem
 
-    def _run(self, name: str, args: Sequence[object], context: Context) -> Answer:
-        """Run an operation, or a part of one that goes over several nodes, on the own filesystem."""
+    def _run(self, name: str, args: Sequence[object], context: Context, filesystem: str = "") -> Answer:
+        """Run an operation, or a part of one that goes over several nodes, on a filesystem of this node."""
+        local = self._volumes.local(filesystem)
+        if local is None:
+            raise Unavailable(f"node {self._filesystem.node} does not serve the filesystem {filesystem[:8]} any more")
         part = self._parts.get(name)
         if part is None:
-            return self._filesystem.dispatch(name, args, context)
-        answer: Answer = part(self._filesystem.core, context, *CALLS[name].bind(args))
-        return answer
+            answer = local.dispatch(name, args, context)
+        else:
+            answer = part(local.core, context, *CALLS[name].bind(args))
+        as_of = self._copies.as_of(local.uuid) if local is not self._filesystem else None
+        return answer if as_of is None else mark_stale(answer, as_of)
 
     async def _connect(self, to: Identity, args: Sequence[object]) -> tuple[ZeroMQTransport, Identity]:
         """Connect to a node or, when it is out of reach, to another one of the same filesystem."""
@@ -130,35 +137,44 @@ class Forwarder:
         self._cluster.suspect(to)
         return instead
 
-    def _forwarded(self, name: str, args: Sequence[object], context: Context) -> list[object]:
+    def _forwarded(self, to: Identity, name: str, args: Sequence[object], context: Context) -> list[object]:
         table = self._volumes.table
         sent = list(args) if name in PARTS else find_operation(name).without_defaults(args)  # older nodes know fewer
         named: list[object] = [name, list(sent), write_context(context)]  # named tuples stay on this side
-        return named if table is None else [*named, table.version]
+        return named if table is None else [*named, table.version, *self._volumes.apart(to.filesystem)]
 
     def _on_forward(self, name: str, args: Values, context: Context) -> Answer:
         call = CALLS[name].bind(args)
         if not context.superuser:
             raise PermissionDenied("only a node may forward the calls of others", remedy="ask in your own name")
         who = read_context(call.who)
-        if call.table and not self._agrees(call.name, call.args, call.table):
+        if call.table and not self._agrees(call.name, call.args, call.table, call.filesystem):
             raise Unavailable(
                 f"node {self._filesystem.node} knows other volumes than the node that asks",
                 remedy="try again",
                 mounted=True,
                 filesystem=self._filesystem.uuid,
             )
-        return self._run(call.name, call.args, who)
+        return self._run(call.name, call.args, who, call.filesystem)
 
-    def _agrees(self, name: str, args: Values, version: int) -> bool:
-        """Tell whether this filesystem owns the path of a call, and the asker knows all volumes below it."""
+    def _agrees(self, name: str, args: Values, version: int, filesystem: str) -> bool:
+        """Tell whether a filesystem owns the path of a call, and the asker knows all volumes below it.
+
+        A copy answers what only reads.
+        """
         table = self._volumes.table
         if table is None or name in FOR_OTHERS:
             return True
         bound = CALLS[name].bind(args) if name in PARTS else find_operation(name).bind(args)
         paths = [getattr(bound, each) for each in ("path", "source", "first") if hasattr(bound, each)]
         named = [normal(path) for path in paths if not in_registry(path)]
-        owned = all(table.volume_of(path).filesystem == self._filesystem.uuid for path in named)
+        filesystem = filesystem or self._filesystem.uuid
+        volumes = [table.volume_of(path) for path in named]
+        owned = all(
+            volume.filesystem == filesystem
+            or (reads(name) and any(copy.filesystem == filesystem for copy in table.copies(volume.path)))
+            for volume in volumes
+        )
         return owned and all(below.epoch <= version for path in named for below in table.borders_below(path))
 
 

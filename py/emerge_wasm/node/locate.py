@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, NamedTuple
 
+from ..cluster.peer import Identity
 from ..cluster.volume import MountTable, Volume
 from ..errors import EmergeError, Invalid, NotFound, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
@@ -15,6 +16,7 @@ from ..paths import child_path, join_path, split_path
 from ..results import PointerRow
 from .forward import Forwarder, Holder
 from .paths import PATHS, REGISTRY, held, in_registry, normal
+from .stale import reads
 from .volumes import INTERNAL, Volumes
 from .way_lease import WayLeases
 
@@ -57,21 +59,64 @@ class Locator:
             raise Unavailable(
                 f"{path} is on node {name}, which is away",
                 path=path,
-                remedy=f"start node {name} again; until then nothing can be read or stored there",
+                remedy=self._remedy(path, name),
                 missing=[name],
             ) from None
+
+    def _remedy(self, path: str, name: str) -> str:
+        table = self.volumes.table
+        volume = table.volume_of(normal(path)) if table is not None else None
+        if table is not None and volume is not None and table.copies(volume.path):
+            return f"start node {name} again, or make a copy the owner: emerge promote {volume.path}"
+        return f"start node {name} again; until then nothing can be read or stored there"
 
     async def ask(self, path: str, name: str, args: Sequence[object], context: Context) -> Any:
         """Run an operation on the filesystem that owns a path."""
         await self.check_way(path, context)
-        return await self.forwarder.ask(self.holder(path), name, args, context)
+        return await self._ask(path, self._owner(path), name, args, context)
+
+    async def _ask(self, path: str, filesystem: str, name: str, args: Sequence[object], context: Context) -> Any:
+        """Run an operation on the owner of a path or, if that is away and it only reads, on a copy."""
+        try:
+            return await self.forwarder.ask(self.serving(filesystem, path), name, args, context)
+        except Unavailable as error:
+            if not self.away(error):
+                raise
+            for copy in self._copies(path, filesystem, name, context):
+                try:
+                    return await self.forwarder.ask(copy, name, args, context)
+                except Unavailable:
+                    continue
+            raise
+
+    def _copies(self, path: str, filesystem: str, name: str, context: Context) -> Iterator[Identity]:
+        """The copies of a volume that are here and can answer an operation in place of its owner."""
+        table = self.volumes.table
+        if table is None or not reads(name) or context.transaction:
+            return
+        for copy in table.copies(table.volume_of(normal(path)).path):
+            try:
+                yield self.volumes.serving(copy.filesystem)
+            except Unavailable:
+                continue
+
+    def _owner(self, path: str) -> str:
+        table = self.volumes.table
+        return self.volumes.own if table is None else table.volume_of(normal(path)).filesystem
 
     async def stream(
         self, path: str, name: str, args: Sequence[object], context: Context, top: str = ""
     ) -> AsyncGenerator[Any, None]:
         """Yield the items of an operation that streams, from a path's owner; `top`: see `check_way`."""
         await self.check_way(path, context, top)
-        async with aclosing(self.forwarder.stream(self.holder(path), name, args, context)) as items:
+        try:
+            holder = self.holder(path)
+        except Unavailable:
+            copy = next(self._copies(path, self._owner(path), name, context), None)
+            if copy is None:
+                raise
+            holder = copy
+        async with aclosing(self.forwarder.stream(holder, name, args, context)) as items:
             async for item in items:
                 yield item
 
@@ -140,11 +185,10 @@ class Locator:
         for border in table.borders_above(normal(path)):
             above = table.above(border)
             assert above is not None
-            holder = self.serving(above.filesystem, border.path)
             down_to = min(depth, border.path.count("/"))
             asked = [border.path, down_to, self.cluster.identity.uuid]
-            ask = partial(self.forwarder.ask, holder, "_way", asked, context)
-            if holder is None:
+            ask = partial(self._ask, above.path, above.filesystem, "_way", asked, context)
+            if above.filesystem == self.volumes.own:
                 await ask()
             else:
                 await self.leases.hold((border, above, down_to, context.principal, context.groups), ask)
@@ -183,8 +227,7 @@ class Locator:
     async def ask_part(self, part: VolumePart, name: str, args: Arguments, context: Context) -> Any:
         """Run an operation, whose arguments have the `path` of all, on one part."""
         await self.check_way(part.path, context, args.path)
-        holder = self.serving(part.filesystem, part.path)
-        return await self.forwarder.ask(holder, name, at(args, part.path), context)
+        return await self._ask(part.path, part.filesystem, name, at(args, part.path), context)
 
     def away(self, error: BaseException) -> list[str]:
         """The names of the nodes that an error says are away; empty for any other error."""

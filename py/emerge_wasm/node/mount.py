@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..cluster.membership import Register
 from ..cluster.volume import MountTable, Volume
-from ..errors import Conflict, Invalid, NotFound
+from ..errors import Conflict, Invalid, NotFound, Unavailable
 from ..filesystem.tree.mount import close_directory, is_vacant, open_directory
 from ..operations import Context, Values, Wire
 from ..paths import join_path, split_path
@@ -52,9 +52,9 @@ class Mounts:
             above = table.volume_of(path).filesystem
             if filesystem != above:
                 await self._volumes.ask(filesystem, "_cluster_prepare", [path, await self._rights_at(above, path)])
-                await self._volumes.ask(above, "_cluster_close", [path, True])
+                await self._volumes.ask(above, "_cluster_close", [path, True, *self._volumes.apart(above)])
             try:
-                return await self._volumes.replace(table.mount(path, filesystem))
+                return await self._volumes.put(table.mount(path, filesystem))
             except Conflict:  # another node of this filesystem changed the table
                 await self._volumes.load()
         raise Conflict("the mount table is being changed by too many at once", remedy="try again")
@@ -93,10 +93,12 @@ class Mounts:
             raise Conflict(f"{inside[0]} is mounted in {path}", path=path, remedy="unmount that first")
         border = table.is_border(volume)
         if border:
-            await self._volumes.ask(volume.filesystem, "_cluster_close", [path, True])
-        changed = await self._volumes.replace(table.unmount(path))
+            owner = volume.filesystem
+            await self._volumes.ask(owner, "_cluster_close", [path, True, *self._volumes.apart(owner)])
+        changed = await self._volumes.put(table.unmount(path))
         if border:
-            await self._volumes.ask(changed.volume_of(path).filesystem, "_cluster_close", [path, False])
+            owner = changed.volume_of(path).filesystem
+            await self._volumes.ask(owner, "_cluster_close", [path, False, *self._volumes.apart(owner)])
         return changed
 
     async def _rights_at(self, filesystem: str, path: str) -> Wire | None:
@@ -143,8 +145,11 @@ class Mounts:
     async def _on_close(self, name: str, args: Values, context: Context) -> None:
         call = CALLS[name].bind(args)
         check_node(context)
-        await self._close(call.path, call.close)
+        await self._close(call.path, call.close, call.filesystem)
 
-    async def _close(self, path: str, close: bool) -> None:
-        core = self._volumes.filesystem.core
+    async def _close(self, path: str, close: bool, filesystem: str = "") -> None:
+        local = self._volumes.local(filesystem)
+        if local is None:
+            raise Unavailable(f"node {self._volumes.filesystem.node} does not serve {filesystem[:8]}")
+        core = local.core
         await (close_directory(core, INTERNAL, path) if close else open_directory(core, path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Self
 
 from ..clients.transports.endpoint import advertise
@@ -15,7 +16,9 @@ from ..filesystem.indexes.definitions import read_catalogue
 from ..operations import Context
 from ..wire.event import HEARTBEAT_SECONDS
 from .admission import Admission
+from .copies import Copies
 from .mount import Mounts
+from .replication import Replication
 from .router import Router
 from .server import RpcServer
 from .volumes import Volumes
@@ -31,6 +34,9 @@ class Node:
 
     With `keys` other machines may reach it, and everybody is who the ring says; the node has the name of its key.
     `advertise` is the HOST or HOST:PORT under which others reach it, where that is not where it binds.
+
+    `copies` is the folder for copies of others' volumes; without it they are in memory. `host` names the machine, so
+    that no two copies are on one; else the machine itself says it.
     """
 
     def __init__(
@@ -47,6 +53,8 @@ class Node:
         context: Context | None = None,
         keys: Authenticator | None = None,
         advertise: str = "",
+        copies: Path | None = None,
+        host: str = "",
     ) -> None:
         self.filesystem = filesystem
         self.advertise = advertise
@@ -68,7 +76,9 @@ class Node:
         )
         self.roster = self._make_roster(times.roster)
         self.volumes = Volumes(filesystem, self.cluster, tuple(mount), joins=bool(join))
-        router = Router(filesystem, self.cluster, self.volumes)
+        replication = Replication(self.volumes)
+        self.copies = Copies(self.volumes, copies, host)
+        router = Router(filesystem, self.cluster, self.volumes, replication, self.copies)
         self.dispatch = router.dispatch
         self.server = RpcServer(
             router.dispatch,
@@ -80,7 +90,7 @@ class Node:
             **(limits or {}),
         )
         self.admission = Admission(self.volumes)
-        for part in (router, self.volumes, self.admission, Mounts(self.volumes)):
+        for part in (router, self.volumes, self.admission, Mounts(self.volumes), replication, self.copies):
             part.register(self.server.register)
         self.cluster.serve(self.server.register, router.locator.held, self.admission.enter, self.volumes.heard)
 
@@ -99,6 +109,8 @@ class Node:
         """
         await self.volumes.load()
         try:
+            await self.copies.start()
+            await self.volumes.catch_up()
             await self.server.start()
             if self.roster is not None:
                 await self.roster.enter(self.endpoint)
@@ -112,6 +124,7 @@ class Node:
         """Say goodbye, end what is under way, and close the sockets; a second call does nothing."""
         if self.roster is not None:
             await self.roster.leave()
+        await self.copies.stop()
         await self.cluster.stop()
         await self.server.stop()
         if self._keys is not None:

@@ -13,12 +13,14 @@ from ..errors import Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.execution import EXECUTION
 from ..operations import Answer, Arguments, Context, Values, find_operation
+from .copies import Copies
 from .directory import DirectoryRoutes
 from .forward import Forwarder
 from .locate import Locator
 from .members import MemberRoutes
 from .objects import ObjectRoutes, Route
 from .paths import mentions_uuid
+from .replication import Replication
 from .run_elsewhere import RunElsewhere
 from .search import SearchRoutes, continues
 from .transaction import TransactionRoutes
@@ -38,16 +40,23 @@ ANYWHERE = frozenset({"hello", "whoami", "nodes", "volumes"})
 class Router:
     """A dispatch over one filesystem and the cluster around it."""
 
-    def __init__(self, filesystem: Filesystem, cluster: Cluster, volumes: Volumes) -> None:
+    def __init__(
+        self,
+        filesystem: Filesystem,
+        cluster: Cluster,
+        volumes: Volumes,
+        replication: Replication,
+        copies: Copies,
+    ) -> None:
         self._filesystem = filesystem
         self._volumes = volumes
-        self._forwarder = Forwarder(filesystem, cluster, volumes)
+        self._forwarder = Forwarder(filesystem, cluster, volumes, copies)
         locator = self.locator = Locator(filesystem, volumes, self._forwarder)
         directories = DirectoryRoutes(locator)
         objects = ObjectRoutes(locator, directories)
         searches = SearchRoutes(locator)
         members = MemberRoutes(locator, objects.get)
-        mounts = VolumeRoutes(volumes)
+        mounts = VolumeRoutes(volumes, replication)
         self._transactions = TransactionRoutes(locator)
         filesystem.core.dispatch = self.dispatch  # so running methods see the whole cluster
         EXECUTION.of(filesystem.core).others = RunElsewhere(self._forwarder, cluster)
@@ -60,6 +69,8 @@ class Router:
             "foundcluster": mounts.found,
             "mount": mounts.mount,
             "unmount": mounts.unmount,
+            "replicate": mounts.replicate,
+            "promote": mounts.promote,
         }
         self._routes: dict[str, Route] = {
             **{name: objects.follow(name) for name in FOLLOWED},

@@ -1,19 +1,22 @@
-"""Operations on the mount table: its volumes, founding a cluster, mount and unmount. The registry changes it."""
+"""Operations on the mount table: its volumes, founding, mounting, copies. The registry changes it."""
 
 from __future__ import annotations
 
+from ..cluster.volume import MountTable
 from ..errors import PermissionDenied
 from ..operations import Arguments, Context
-from ..results import VolumeRows
+from ..results import CopyReport, VolumeRows
 from .paths import normal
+from .replication import Replication
 from .volumes import Volumes
 
 
 class VolumeRoutes:
-    """The routes of `volumes`, `foundcluster`, `mount` and `unmount`."""
+    """The routes of `volumes`, `foundcluster`, `mount`, `unmount`, `replicate` and `promote`."""
 
-    def __init__(self, volumes: Volumes) -> None:
+    def __init__(self, volumes: Volumes, replication: Replication) -> None:
         self._volumes = volumes
+        self._replication = replication
 
     async def volumes(self, args: Arguments, context: Context) -> VolumeRows:
         table = self._volumes.table
@@ -26,10 +29,15 @@ class VolumeRoutes:
                 "node": table.name(volume.filesystem),
                 "filesystem": volume.filesystem,
                 "epoch": volume.epoch,
-                "away": volume.filesystem not in here,
+                "away": not self._is_here(table, volume.filesystem, here),
+                "copies": [table.name(each.filesystem) for each in table.copies(volume.path)],
             }
             for volume in sorted(table.volumes, key=lambda volume: volume.path)
         ]
+
+    def _is_here(self, table: MountTable, filesystem: str, here: set[str]) -> bool:
+        replica = table.replica(filesystem)
+        return (replica.host if replica else filesystem) in here
 
     async def found(self, args: Arguments, context: Context) -> VolumeRows:
         _check(context)
@@ -44,6 +52,19 @@ class VolumeRoutes:
     async def unmount(self, args: Arguments, context: Context) -> VolumeRows:
         _check(context)
         await self._volumes.change("_cluster_unmount", normal(args.path))
+        return await self.volumes(args, context)
+
+    async def replicate(self, args: Arguments, context: Context) -> CopyReport:
+        path = normal(args.path)
+        _check(context)
+        self._replication.volume(self._volumes.current(), path)
+        if args.copies is not None:
+            await self._replication.change_number(path, args.copies)
+        return await self._replication.report(path)
+
+    async def promote(self, args: Arguments, context: Context) -> VolumeRows:
+        _check(context)
+        await self._replication.change_owner(normal(args.path), args.node)
         return await self.volumes(args, context)
 
 

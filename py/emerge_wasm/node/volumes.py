@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 from ..cluster.membership import Cluster, Register
@@ -48,6 +49,10 @@ class Volumes:
         self.paths = tuple(join_path(*split_path(path)) for path in paths)
         self.steps: dict[str, TableStep] = {}
         """What is done here when a node, or this one, asks for it, by the names of the calls."""
+        self.hosted: dict[str, Filesystem] = {}
+        """Filesystems that were made as copies of volumes and live in this process, by uuid."""
+        self.on_table: list[Callable[[MountTable], object]] = []
+        """Called with each new table."""
         self._joins = joins and not filesystem.core.store.capabilities.many_writers
         self.whole = True
         """Whether this node's filesystem owns everything."""
@@ -76,7 +81,30 @@ class Volumes:
 
     @property
     def is_registry(self) -> bool:
-        return self.table is not None and self.table.registry == self.own
+        return self.table is not None and self.local(self.table.registry) is not None
+
+    def local(self, filesystem: str) -> Filesystem | None:
+        """A filesystem that this node serves, by its uuid."""
+        return self.filesystem if filesystem in ("", self.own) else self.hosted.get(filesystem)
+
+    async def catch_up(self) -> None:
+        """Ask for a newer table before serving what a copy might have been promoted in place of."""
+        table = self.table
+        if table is None or not table.replicas or self.filesystem.core.store.capabilities.many_writers:
+            return
+        asked = [member for member in table.members if member.filesystem != self.own]
+        answers = await asyncio.gather(*map(self._ask_table, asked))
+        for found in answers:
+            if found is not None:
+                await self.offer(found)
+
+    async def _ask_table(self, member: Member) -> MountTable | None:
+        try:
+            async with asyncio.timeout(1.0):
+                to = Identity(member.node, "", member.filesystem, member.rpc, "")
+                return read_table(await self.cluster.link(to).call("_cluster_table", [None]))
+        except (EmergeError, TimeoutError):
+            return None
 
     async def found(self) -> MountTable:
         """Found a cluster, in which this filesystem owns everything.
@@ -104,9 +132,9 @@ class Volumes:
         if self.is_registry:
             await self.steps[name](*args)
         else:
-            await self._offer(read_table(await self.ask_registry(table, name, list(args))))
+            await self.offer(read_table(await self.ask_registry(table, name, list(args))))
 
-    async def replace(self, after: MountTable) -> MountTable:
+    async def put(self, after: MountTable) -> MountTable:
         """Make this the table, at the registry, and tell everybody."""
         await self.save(after)
         asked = [self.tell(each, after) for each in self.cluster.peers()]
@@ -122,8 +150,8 @@ class Volumes:
             log.warning("node %s was not told of the new mount table: %s", member.node, error)
 
     async def ask(self, filesystem: str, name: str, args: list[object]) -> object:
-        """Ask a filesystem for a step, wherever it is."""
-        if filesystem == self.own:
+        """Ask a filesystem for a step, wherever it is. One that was made as a copy is named in the call."""
+        if self.local(filesystem) is not None:
             return await self.steps[name](*args)
         try:
             member = self.serving(filesystem)
@@ -141,25 +169,35 @@ class Volumes:
 
     async def forward(self, filesystem: str, name: str, args: list[object]) -> Wire:
         """Run an operation on a filesystem of the cluster, as a node does for itself."""
-        if filesystem == self.own:
-            answer = await self.call(name, args)
+        local = self.local(filesystem)
+        if local is not None:
+            answer = await local.dispatch(name, args, INTERNAL)  # type: ignore[misc]  # it does not stream
         else:
             who = {"principal": "", "groups": [], "superuser": True}
-            answer = await self.cluster.link(self.serving(filesystem)).call("_cluster_forward", [name, args, who])
+            to = self.serving(filesystem)
+            answer = await self.cluster.link(to).call("_cluster_forward", [name, args, who, 0, *self.apart(filesystem)])
         assert isinstance(answer, dict)
         return answer
 
     def serving(self, filesystem: str) -> Identity:
-        """A node that serves a filesystem.
+        """A node that serves a filesystem: its own, or one that it hosts.
 
         Raises:
             Unavailable: none is here.
         """
-        found = next((each for each in self.cluster.others() if each.filesystem == filesystem), None)
+        if filesystem in self.hosted:
+            return replace(self.cluster.identity, filesystem=filesystem)
+        replica = self.table.replica(filesystem) if self.table else None
+        host = replica.host if replica else filesystem
+        found = next((each for each in self.cluster.others() if each.filesystem == host), None)
         if found is None:
             name = self.table.name(filesystem) if self.table else filesystem[:8]
             raise Unavailable(f"node {name} is away", remedy="start it again", missing=[name])
-        return found
+        return replace(found, filesystem=filesystem) if replica else found
+
+    def apart(self, filesystem: str) -> list[str]:
+        """The argument that names a filesystem which a node hosts beside its own; nothing for one of its own."""
+        return [filesystem] if self.table is not None and self.table.replica(filesystem) is not None else []
 
     def named(self, node: str) -> str:
         """The uuid of the filesystem that the node of a name serves; "" means this one."""
@@ -180,7 +218,7 @@ class Volumes:
         (given,) = CALLS[name].bind(args)
         check_node(context)
         if given is not None:
-            await self._offer(read_table(given))
+            await self.offer(read_table(given))
         return self.current().to_wire()
 
     def heard(self, member: Identity, version: int) -> None:
@@ -202,11 +240,11 @@ class Volumes:
         """Read the table anew: from the store that the registry's nodes share, else from a member or the registry."""
         table = self.current()
         await self.load()
-        if self.is_registry:
+        if self.is_registry and member is None:
             return
         asked = member or self.serving(table.registry)
         async with asyncio.timeout(2.0):
-            await self._offer(read_table(await self.cluster.link(asked).call("_cluster_table", [None])))
+            await self.offer(read_table(await self.cluster.link(asked).call("_cluster_table", [None])))
 
     async def agree(self, filesystem: str) -> None:
         """Come to the newest table with the node that refused a call by another one: it may know less, or more."""
@@ -215,7 +253,7 @@ class Volumes:
             if member.filesystem == filesystem:
                 await self.tell(member, self.current())
 
-    async def _offer(self, table: MountTable) -> None:
+    async def offer(self, table: MountTable) -> None:
         """Take a table, if it is newer and of this cluster."""
         own = self.current()
         if table.cluster != own.cluster or table.version <= own.version:
@@ -257,6 +295,8 @@ class Volumes:
         self.whole = all(volume.filesystem == self.own for volume in table.volumes)
         seeds = [member.rpc for member in table.members if member.filesystem != self.own]
         self.cluster.belong(table.cluster, table.version, seeds)
+        for callback in self.on_table:
+            callback(table)
 
 
 def check_node(context: Context) -> None:

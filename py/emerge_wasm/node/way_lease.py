@@ -29,6 +29,7 @@ class WayGrants:
     """The leases that this node has granted. Only a filesystem of one process grants any: it sees all changes."""
 
     def __init__(self, core: Core, cluster: Cluster) -> None:
+        self._core = core
         self._cluster = cluster
         self._exclusive = not core.store.capabilities.many_writers
         self._until = dict[str, float]()
@@ -39,7 +40,8 @@ class WayGrants:
     async def check(self, core: Core, context: Context, mount: str, depth: int, asker: str = "") -> float:
         """Check as `check_way` does; how many seconds the asking node (its uuid) may rely on it."""
         known = any(member.uuid == asker for member in self._cluster.peers())
-        granted = LEASE_SECONDS if known and self._exclusive and not self._changes else 0.0
+        mine = core is self._core and self._exclusive
+        granted = LEASE_SECONDS if known and mine and not self._changes else 0.0
         if granted:
             self._until[asker] = monotonic() + granted
         await check_way(core, context, mount, depth)

@@ -35,7 +35,7 @@ class Progress:
 
     `newest` is where the leader's log ended when last heard. `after`: see `LogPage`. `pruning` are keys of
     versions that made older ones superfluous, which are to go yet; `retains`: there are rules of retention.
-    `indexes` are those of the leader.
+    `indexes` are those of the leader. `as_of`: a moment at which the leader was no further than the copy.
     """
 
     path: str
@@ -46,14 +46,15 @@ class Progress:
     pruning: tuple[bytes, ...] = ()
     retains: bool = False
     indexes: tuple[Defined, ...] = ()
+    as_of: str = ""
 
     def pack(self) -> bytes:
         return engine.packb([getattr(self, each.name) for each in fields(self)])
 
     @classmethod
     def unpack(cls, raw: bytes) -> Self:
-        path, leader, position, newest, after, pruning, retains, indexes = engine.unpackb(raw)
-        return cls(path, leader, position, newest, after, tuple(pruning), retains, defined(indexes))
+        path, leader, position, newest, after, pruning, retains, indexes, as_of = engine.unpackb(raw)
+        return cls(path, leader, position, newest, after, tuple(pruning), retains, defined(indexes), as_of)
 
 
 @dataclass(slots=True)
@@ -67,6 +68,9 @@ class Follower:
     progress: Progress
     _raw: bytes
     limit: int = PAGE_RECORDS
+    as_of: str = ""
+    """A moment at which the copy was all that the leader had; "": none is known."""
+    _asked: str = ""
     _page: LogPage | None = None
     _missing: PartRequest = field(default_factory=lambda: PartRequest(states=[], bundles=[]))
 
@@ -86,7 +90,7 @@ class Follower:
         progress = Progress.unpack(raw)
         if path not in ("", progress.path):
             raise Invalid(f"the filesystem {core.uuid} is a copy of {progress.path}", path=path)
-        follower = cls(core, progress, raw, limit)
+        follower = cls(core, progress, raw, limit, progress.as_of)
         await follower._prune()
         return follower
 
@@ -97,8 +101,8 @@ class Follower:
         now = self.progress
         return {"path": now.path, "position": now.position, "after": now.after, "limit": self.limit}
 
-    async def take(self, answer: LogPage | PartAnswer) -> bool:
-        """Take the answer to the last request; tell whether there is more to ask for now.
+    async def take(self, answer: LogPage | PartAnswer, asked: str = "") -> bool:
+        """Take the answer to the last request, made at this moment; tell whether there is more to ask for now.
 
         Raises:
             Diverged: the follower has a version that the leader does not have.
@@ -107,15 +111,17 @@ class Follower:
             self._page = await self._begin(answer)  # type: ignore[arg-type]  # the answer to what was asked
         else:
             await self._keep(answer)  # type: ignore[arg-type]
+        self._asked = self._asked or asked
         if any(self._missing.values()):
             return True
         page, self._page = self._page, None
-        await self._apply(page)
+        asked, self._asked = self._asked, ""
+        await self._apply(page, asked)
         return bool(page["after"]) or page["position"] < page["newest"]
 
     def forget(self) -> None:
         """Drop what was asked for: the leader is another one, or went away."""
-        self._page = None
+        self._page, self._asked = None, ""
 
     async def _begin(self, page: LogPage) -> LogPage:
         """Find out which states and bundles of a page are not here yet."""
@@ -154,7 +160,7 @@ class Follower:
             "bundles": [hash for hash in self._missing["bundles"] if hash not in parts["bundles"]],
         }
 
-    async def _apply(self, page: LogPage) -> None:
+    async def _apply(self, page: LogPage, asked: str) -> None:
         applying = Applying(self.core)
         for raw in (*page["above"], *page["records"]):
             await applying.add(raw)
@@ -171,6 +177,10 @@ class Follower:
             retains=retains,
             indexes=defined(page["indexes"]),
         )
+        if now.position == now.newest and not now.after:
+            self.as_of = asked
+        if not applying.is_empty or now != before:
+            now = replace(now, as_of=self.as_of)
         raw = now.pack()
         if raw != self._raw or not applying.is_empty:
             await applying.commit((*STATE, self._raw), raw)

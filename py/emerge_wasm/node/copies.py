@@ -1,0 +1,273 @@
+"""The copies of volumes that this node hosts: each a filesystem of its own, in this process, kept up to date.
+
+Nothing of them is in the node's own filesystem. One that is promoted goes on as an ordinary owner, hosted here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from ..cluster.membership import Register
+from ..cluster.roster import host_id
+from ..cluster.volume import MountTable
+from ..errors import EmergeError, Invalid, NotFound, Unavailable
+from ..filesystem import Filesystem
+from ..filesystem.core import Core
+from ..filesystem.execution import EXECUTION
+from ..filesystem.layout.moment import utc_now
+from ..filesystem.tree.mount import close_directory
+from ..filesystem.versions.log import newest_position
+from ..operations import Context, Values, Wire
+from ..replication.applied import Diverged
+from ..replication.definitions import make_unique
+from ..replication.digest import digest
+from ..replication.follower import Follower
+from ..replication.leader import read_page, read_parts
+from ..stores import open_store
+from .calls import CALLS
+from .volumes import INTERNAL, Volumes, check_node
+
+log = logging.getLogger("emerge.node")
+
+WAIT_SECONDS = 2.0
+"""How long the owner of a volume keeps the question what is new, when nothing is."""
+
+RETRY_SECONDS = 0.5
+SUFFIX = ".copy.db"
+
+
+@dataclass(slots=True)
+class HostedCopy:
+    """A filesystem that was made as a copy, and the task that keeps it up to date while it is one."""
+
+    filesystem: Filesystem
+    follower: Follower
+    file: Path | None
+    lock: asyncio.Lock
+    task: asyncio.Task[None] | None = None
+
+
+class Copies:
+    """Hosts copies in files of a folder; without one, in memory. `host` names the machine, in place of itself."""
+
+    def __init__(self, volumes: Volumes, folder: Path | None = None, host: str = "") -> None:
+        self._volumes = volumes
+        self._folder = folder
+        self._host = host or host_id()
+        self._copies: dict[str, HostedCopy] = {}
+        volumes.on_table.append(self._review)
+        volumes.steps.update(
+            _cluster_about=self.about,
+            _cluster_host=self.host,
+            _cluster_unhost=self.unhost,
+            _cluster_state=self.state,
+            _cluster_reach=self.reach,
+            _cluster_lead=self.lead,
+            _cluster_log=self.answer,
+        )
+
+    def register(self, register: Register) -> None:
+        """Let other nodes have copies hosted here, and follow what this one owns."""
+        for name in ("about", "host", "unhost", "state", "reach", "lead", "log"):
+            register(f"_cluster_{name}", self._on_call)
+
+    async def start(self) -> None:
+        """Open the copies that are here from before."""
+        for file in sorted(self._folder.glob(f"*{SUFFIX}")) if self._folder is not None else ():
+            await self._open(file, "")
+
+    async def stop(self) -> None:
+        """Close them."""
+        for uuid in list(self._copies):
+            await self._close(uuid)
+
+    def follower(self, filesystem: str) -> Follower | None:
+        """The follower of a copy, while it is one."""
+        copy, table = self._copies.get(filesystem), self._volumes.table
+        owns = copy is not None and table is not None and self._owner(table, copy) == filesystem
+        return None if copy is None or owns else copy.follower
+
+    def as_of(self, filesystem: str) -> str | None:
+        """A moment at which a copy was what its owner had, None for what is no copy (any more)."""
+        follower = self.follower(filesystem)
+        return None if follower is None else follower.as_of
+
+    # --- what nodes ask
+    async def _on_call(self, name: str, args: Values, context: Context) -> object:
+        call = CALLS[name].bind(args)
+        check_node(context)
+        return await self._volumes.steps[name](*call)
+
+    async def about(self) -> Wire:
+        """The machine, and whether copies may be here: of several nodes on one store, nobody could tell where."""
+        return {"host": self._host, "copies": not self._volumes.filesystem.core.store.capabilities.many_writers}
+
+    async def host(self, path: str) -> str:
+        """Make an empty filesystem for a copy of a volume."""
+        file = None if self._folder is None else self._folder / f"{uuid4().hex}{SUFFIX}"
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        return (await self._open(file, path)).filesystem.uuid
+
+    async def unhost(self, filesystem: str) -> None:
+        """Remove a copy, unless it owns its volume."""
+        copy, table = self._copies.get(filesystem), self._volumes.table
+        if copy is None:
+            return
+        if table is not None and self._owner(table, copy) == filesystem:
+            raise Invalid(f"{copy.follower.progress.path} is owned by {filesystem[:8]}", remedy="promote another first")
+        await self._close(filesystem)
+        if copy.file is not None:
+            for file in copy.file.parent.glob(copy.file.name + "*"):
+                file.unlink()
+
+    async def state(self, filesystem: str, path: str) -> Wire:
+        """How far a filesystem is, and what it has of a volume."""
+        core = self._core(filesystem)
+        count, found = await digest(core, path)
+        follower = self.follower(filesystem)
+        newest = await newest_position(core)
+        if follower is None:
+            return {"position": newest, "newest": newest, "as_of": utc_now(), "count": count, "digest": found}
+        now = follower.progress
+        return {
+            "position": now.position,
+            "newest": now.newest,
+            "as_of": follower.as_of,
+            "count": count,
+            "digest": found,
+        }
+
+    async def reach(self, filesystem: str) -> Wire:
+        """Let a copy reach what its owner has now, as far as the owner is here."""
+        copy = self._find(filesystem)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                while await self._pull(copy, 0.0):
+                    pass
+        except (EmergeError, TimeoutError) as error:
+            log.info("a copy of %s does not reach its owner: %s", copy.follower.progress.path, error)
+        return {"position": copy.follower.progress.position, "leader": copy.follower.progress.leader}
+
+    async def lead(self, filesystem: str) -> Wire:
+        """Make an owner of a copy: it follows no more, closes what others own in it, and its unique indexes are so."""
+        copy = self._find(filesystem)
+        if copy.task is not None:
+            copy.task.cancel()
+            copy.task = None
+        async with copy.lock:  # a page that is being applied is finished first
+            now = copy.follower.progress
+            if not now.leader:
+                raise Unavailable(f"the copy of {now.path} on {self._volumes.filesystem.node} has nothing yet")
+            await make_unique(copy.filesystem.core, now.indexes)
+            for border in self._volumes.current().borders_below(now.path):
+                await close_directory(copy.filesystem.core, INTERNAL, border.path)
+            return {"position": now.position, "leader": now.leader}
+
+    async def answer(self, filesystem: str, request: Wire, wait: float = 0.0) -> Wire:
+        """Answer a follower."""
+        core = self._core(filesystem)
+        if "path" not in request:
+            return dict(await read_parts(core, request))  # type: ignore[arg-type]  # both are read as they come
+        changed = core.changed
+        page = await read_page(core, request)  # type: ignore[arg-type]
+        if wait and page["position"] == request["position"] == page["newest"]:
+            try:
+                await asyncio.wait_for(changed.wait(), min(wait, core.poll or wait))
+            except TimeoutError:
+                pass
+            page = await read_page(core, request)  # type: ignore[arg-type]
+        return dict(page)
+
+    # --- keeping up
+    def _review(self, table: MountTable) -> None:
+        """Follow what is to be followed by a new table, and nothing else."""
+        for uuid, copy in self._copies.items():
+            follows = table.replica(uuid) is not None and self._owner(table, copy) != uuid
+            if follows and (copy.task is None or copy.task.done()):
+                copy.task = asyncio.get_running_loop().create_task(self._keep(copy))
+            elif not follows and copy.task is not None:
+                copy.task.cancel()
+                copy.task = None
+
+    async def _keep(self, copy: HostedCopy) -> None:
+        said = ""
+        while True:
+            try:
+                await self._pull(copy, WAIT_SECONDS)
+                said = ""
+            except Diverged as error:
+                log.error("a copy of %s is stopped: %s", copy.follower.progress.path, error)
+                return
+            except (EmergeError, TimeoutError) as error:
+                copy.follower.forget()
+                if said != str(error):  # once, not at every attempt
+                    said = str(error)
+                    log.warning("a copy of %s is not kept up to date now: %s", copy.follower.progress.path, error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _pull(self, copy: HostedCopy, wait: float) -> bool:
+        """Ask the owner once; tell whether there is more to ask for."""
+        table = self._volumes.current()
+        owner = self._owner(table, copy)
+        async with copy.lock:
+            asked = utc_now()
+            request = copy.follower.request()
+        if owner == copy.filesystem.uuid:
+            return False
+        async with asyncio.timeout(30.0):
+            answer = await self._volumes.ask(owner, "_cluster_log", [owner, request, wait])
+        async with copy.lock:
+            if request != copy.follower.request():  # another one asked meanwhile
+                return True
+            if self._owner(self._volumes.current(), copy) != owner:
+                copy.follower.forget()
+                return True
+            return await copy.follower.take(answer, asked)  # type: ignore[arg-type]
+
+    def _owner(self, table: MountTable, copy: HostedCopy) -> str:
+        return table.volume_of(copy.follower.progress.path).filesystem
+
+    # --- opening
+    async def _open(self, file: Path | None, path: str) -> HostedCopy:
+        own = self._volumes.filesystem
+        store = await open_store("memory:" if file is None else f"sqlite:///{file}")
+        url = "memory:" if file is None else f"sqlite:///{file.name}"
+        filesystem = await Filesystem.open(store, node=own.node, url=url)
+        filesystem.core.dispatch = own.core.dispatch  # so running methods see the whole cluster
+        EXECUTION.set(filesystem.core, EXECUTION.of(own.core))
+        try:
+            follower = await Follower.open(filesystem.core, path)
+        except EmergeError:
+            await filesystem.close()
+            raise
+        copy = HostedCopy(filesystem, follower, file, asyncio.Lock())
+        self._copies[filesystem.uuid] = copy
+        self._volumes.hosted[filesystem.uuid] = filesystem
+        if self._volumes.table is not None:
+            self._review(self._volumes.table)
+        return copy
+
+    async def _close(self, filesystem: str) -> None:
+        copy = self._copies.pop(filesystem)
+        self._volumes.hosted.pop(filesystem, None)
+        if copy.task is not None:
+            copy.task.cancel()
+            await asyncio.wait([copy.task])
+        await copy.filesystem.close()
+
+    def _find(self, filesystem: str) -> HostedCopy:
+        copy = self._copies.get(filesystem)
+        if copy is None:
+            raise NotFound(f"node {self._volumes.filesystem.node} hosts no copy {filesystem[:8]}")
+        return copy
+
+    def _core(self, filesystem: str) -> Core:
+        local = self._volumes.local(filesystem)
+        if local is None:
+            raise NotFound(f"node {self._volumes.filesystem.node} does not serve the filesystem {filesystem[:8]}")
+        return local.core

@@ -1,0 +1,274 @@
+"""How many copies a volume has, where they are, and which of them becomes its owner: the registry changes the table.
+
+Copies are placed by rendezvous hashing: every node is ranked for every path, and the first ones on hosts of their own
+are taken. So a node that comes or goes moves no copies but its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from typing import Any
+
+from ..cluster.membership import Register
+from ..cluster.volume import Member, MountTable, Replica, Volume, read_table
+from ..errors import Conflict, EmergeError, Invalid, Unavailable
+from ..operations import Context, Values, Wire
+from ..results import CopyReport, CopyRow
+from .calls import CALLS
+from .volumes import ATTEMPTS, Volumes, check_node
+
+log = logging.getLogger("emerge.node")
+
+PATIENCE = 5.0
+"""Seconds in which a node answers about itself."""
+
+COPIES_LIMIT = 16
+
+
+class Replication:
+    """Changes the number of copies, counts them, and promotes one."""
+
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
+        volumes.steps.update(_cluster_replicate=self.replicate, _cluster_promote=self.promote)
+
+    def register(self, register: Register) -> None:
+        """Let other nodes change the number of copies, and promote them."""
+        register("_cluster_replicate", self._on_change)
+        register("_cluster_promote", self._on_change)
+
+    async def _on_change(self, name: str, args: Values, context: Context) -> Wire:
+        call = CALLS[name].bind(args)
+        check_node(context)
+        await self._volumes.steps[name](*call)
+        return self._volumes.current().to_wire()
+
+    # --- at the registry
+    async def replicate(self, path: str, copies: int) -> MountTable:
+        """Give a volume so many copies: make those that lack, and remove those that are too many.
+
+        Raises:
+            Invalid: it is no volume, or the number makes no sense.
+        """
+        if not 0 <= copies <= COPIES_LIMIT:
+            raise Invalid(f"{copies} copies are not between 0 and {COPIES_LIMIT}", path=path)
+        for _ in range(ATTEMPTS):
+            table = self._volumes.current()
+            volume = self.volume(table, path)
+            kept, spare = await self._place(table, volume, copies)
+            made: list[Replica] = []
+            for member in spare:
+                filesystem = await self._ask(member, "_cluster_host", path)
+                if isinstance(filesystem, str):
+                    made.append(Replica(path, filesystem, member.filesystem))
+            try:
+                after = await self._volumes.put(table.replicate(path, copies, [*kept, *made]))
+            except Conflict:  # another node of this filesystem changed the table
+                for replica in made:
+                    await self._remove(table, replica)
+                await self._volumes.load()
+                continue
+            for replica in table.copies(path):
+                if replica not in kept:
+                    await self._remove(table, replica)
+            return after
+        raise Conflict("the mount table is being changed by too many at once", remedy="try again")
+
+    async def _place(self, table: MountTable, volume: Volume, copies: int) -> tuple[list[Replica], list[Member]]:
+        """Choose which copies stay, and which members are to have further ones: each on a host of its own, if possible.
+
+        A copy whose host is away stays while it is wanted.
+        """
+        owner = table.replica(volume.filesystem)
+        home = owner.host if owner else volume.filesystem
+        hosts, able = await self._hosts(table)
+        ranked = sorted(table.members, key=lambda member: _rank(volume.path, member.filesystem))
+        order = {member.filesystem: place for place, member in enumerate(ranked)}
+        held = sorted(table.copies(volume.path), key=lambda each: order.get(each.host, len(order)))
+        used = {hosts.get(home, home)}
+        kept: list[Replica] = []
+        for replica in held:  # those on hosts of their own first
+            if len(kept) < copies and replica.host != home and hosts.get(replica.host, replica.host) not in used:
+                kept.append(replica)
+                used.add(hosts.get(replica.host, replica.host))
+        taken = {home, *(replica.host for replica in held)}
+        free = [member for member in ranked if member.filesystem in able - taken]
+        fresh: list[Member] = []
+        for member in free:
+            if len(kept) + len(fresh) < copies and hosts[member.filesystem] not in used:
+                fresh.append(member)
+                used.add(hosts[member.filesystem])
+        for replica in held:  # and others rather than none
+            if len(kept) + len(fresh) < copies and replica not in kept and replica.host != home:
+                kept.append(replica)
+        fresh += [member for member in free if member not in fresh][: max(copies - len(kept) - len(fresh), 0)]
+        return kept, fresh
+
+    async def promote(self, path: str, node: str) -> MountTable:
+        """Make a copy the owner of its volume: that on a node or, of those that can be reached, the one that has most.
+
+        Raises:
+            Invalid: it is no volume, or that node has no copy of it.
+            Unavailable: no copy can be reached.
+        """
+        table = self._volumes.current()
+        self.volume(table, path)
+        copies = table.copies(path)
+        if node:
+            copies = [each for each in copies if node in (table.name(each.filesystem), each.host, each.filesystem)]
+        if not copies:
+            where = f"on node {node}" if node else "of it"
+            raise Invalid(
+                f"{path} has no copy {where}", path=path, remedy="see emerge volumes; emerge replicate makes one"
+            )
+        found = await asyncio.gather(*(self._ask(each, "_cluster_reach", each.filesystem) for each in copies))
+        reached = [(each["position"], copy) for each, copy in zip(found, copies, strict=True) if isinstance(each, dict)]
+        if not reached:
+            names = sorted({table.name(each.filesystem) for each in copies})
+            raise Unavailable(
+                f"no copy of {path} can be reached: {', '.join(names)}",
+                path=path,
+                remedy="start one of these nodes",
+                missing=names,
+            )
+        _, chosen = max(reached, key=lambda each: (each[0], each[1].filesystem))
+        led = await self._volumes.ask(chosen.filesystem, "_cluster_lead", [chosen.filesystem])
+        assert isinstance(led, dict)
+        position = led["position"] if led["leader"] == table.volume_of(path).filesystem else 0
+        after = await self._volumes.put(table.promote(chosen, position))
+        log.warning(
+            "%s is owned by node %s from now on, in place of %s (epoch %d)",
+            *(path, after.name(chosen.filesystem), table.name(table.volume_of(path).filesystem), after.version),
+        )
+        return after
+
+    # --- anywhere
+    async def change_number(self, path: str, copies: int) -> None:
+        """Change how many copies a volume has, where the table is kept."""
+        await self._volumes.change("_cluster_replicate", path, copies)
+
+    async def change_owner(self, path: str, node: str) -> None:
+        """Promote a copy, where the table is kept.
+
+        When the registry itself is away and a copy of `/` is to be promoted, the host of that becomes the registry.
+        """
+        table = self._volumes.current()
+        try:
+            await self._volumes.change("_cluster_promote", path, node)
+            return
+        except Unavailable as error:
+            if path != "/" or not error.details.get("missing"):
+                raise
+        for replica in table.copies("/"):
+            if node not in ("", table.name(replica.filesystem)):
+                continue
+            if self._volumes.local(replica.filesystem) is None and await self._ask(replica, "_cluster_about") is None:
+                continue
+            answer = await self._volumes.ask(replica.filesystem, "_cluster_promote", ["/", node])
+            if isinstance(answer, dict):
+                await self._volumes.offer(read_table(answer))
+            return
+        await self.promote(path, node)
+
+    async def report(self, path: str) -> CopyReport:
+        """Count the copies of a volume by asking who holds them, each for what it has."""
+        table = self._volumes.current()
+        volume = self.volume(table, path)
+        hosts, _ = await self._hosts(table)
+        filesystems = [volume.filesystem, *(each.filesystem for each in table.copies(path))]
+        states = await asyncio.gather(*(self._state(table, each, path) for each in filesystems))
+        rows = [self._row(table, hosts, each, state) for each, state in zip(filesystems, states, strict=True)]
+        owner, *copies = rows
+        for row in copies:
+            row["same"] = bool(row["digest"]) and row["digest"] == owner["digest"]
+        return {
+            "path": path,
+            "wanted": table.wants(path),
+            "owner": owner,
+            "copies": copies,
+            "notes": _notes(table, path, rows),
+        }
+
+    def _row(self, table: MountTable, hosts: dict[str, str], filesystem: str, state: object) -> CopyRow:
+        replica = table.replica(filesystem)
+        known = state if isinstance(state, dict) else {}
+        return {
+            "node": table.name(filesystem),
+            "filesystem": filesystem,
+            "host": hosts.get(replica.host if replica else filesystem, ""),
+            "away": not known,
+            "position": known.get("position", 0),
+            "behind": max(known.get("newest", 0) - known.get("position", 0), 0),
+            "as_of": known.get("as_of", ""),
+            "objects": known.get("count", 0),
+            "digest": known.get("digest", ""),
+            "same": bool(known),
+        }
+
+    async def _hosts(self, table: MountTable) -> tuple[dict[str, str], set[str]]:
+        """The machines of the members that can be reached, by their filesystems, and which of them may have copies."""
+        found = await asyncio.gather(*(self._ask(member, "_cluster_about") for member in table.members))
+        pairs = zip(table.members, found, strict=True)
+        answers = {member.filesystem: about for member, about in pairs if isinstance(about, dict)}
+        hosts = {filesystem: str(about["host"]) for filesystem, about in answers.items()}
+        return hosts, {filesystem for filesystem, about in answers.items() if about["copies"]}
+
+    def volume(self, table: MountTable, path: str) -> Volume:
+        """The volume whose top is at a path. Raises Invalid when it is none."""
+        volume = table.volume_of(path)
+        if volume.path != path:
+            raise Invalid(
+                f"{path} is no volume of its own: it is in {volume.path}",
+                path=path,
+                remedy=f"make it one: emerge mount {path} --on {table.name(volume.filesystem)}",
+            )
+        return volume
+
+    async def _state(self, table: MountTable, filesystem: str, path: str) -> object:
+        replica = table.replica(filesystem)
+        asked = replica or table.member(filesystem)
+        if asked is None:
+            return None
+        if replica is not None and table.volume_of(path).filesystem != filesystem:
+            await self._ask(asked, "_cluster_reach", filesystem)
+        return await self._ask(asked, "_cluster_state", filesystem, path)
+
+    async def _remove(self, table: MountTable, replica: Replica) -> None:
+        await self._ask(replica, "_cluster_unhost", replica.filesystem)
+
+    async def _ask(self, whom: Member | Replica, name: str, *args: Any) -> object:
+        """Ask a member, or the host of a copy; None when it does not answer."""
+        filesystem = whom.host if isinstance(whom, Replica) else whom.filesystem
+        try:
+            if filesystem == self._volumes.own:
+                return await self._volumes.steps[name](*args)
+            self._volumes.serving(filesystem)
+            async with asyncio.timeout(PATIENCE):
+                return await self._volumes.ask(filesystem, name, list(args))
+        except (EmergeError, TimeoutError) as error:
+            log.info("a node does not answer about copies: %s", error)
+            return None
+
+
+def _rank(path: str, filesystem: str) -> bytes:
+    return hashlib.sha256(f"{path}\0{filesystem}".encode()).digest()
+
+
+def _notes(table: MountTable, path: str, rows: list[CopyRow]) -> list[str]:
+    """What is to be known of the copies that a volume has, in words."""
+    wanted, (_, *copies) = table.wants(path), rows
+    notes = []
+    if len(copies) < wanted:
+        notes.append(f"{len(copies)} of {wanted} copies: there are no more nodes that could have one")
+    hosts = [row["host"] for row in rows if row["host"]]
+    if len(set(hosts)) < len(hosts):
+        notes.append("some are on the same machine, and are lost with it: there are too few machines")
+    notes += [f"node {row['node']} is away, with its copy" for row in copies if row["away"]]
+    notes += [
+        f"the copy of node {row['node']} differs from its owner"
+        for row in copies
+        if not (row["away"] or row["same"] or rows[0]["away"])
+    ]
+    return notes

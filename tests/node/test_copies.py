@@ -1,0 +1,156 @@
+"""Copies of a volume: kept up to date, read while the owner is away, promoted when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from emerge_wasm import codec
+from emerge_wasm.errors import Invalid, Unavailable
+from emerge_wasm.node.node import Node
+from emerge_wasm.results import CopyReport
+from emerge_wasm.store import Store
+
+from .conftest import OPERATOR, StartNode, eventually, names
+
+STATE = codec.encode({"n": 1})
+
+
+async def call(node: Node, name: str, *args: object) -> object:
+    answer = node.dispatch(name, list(args), OPERATOR)
+    return await answer  # type: ignore[misc]
+
+
+async def cluster(start_node: StartNode, *others: str, **options: object) -> list[Node]:
+    """A node "a" that owns /, and others in its cluster."""
+    nodes = [await start_node("a", **options)]
+    await nodes[0].volumes.found()
+    for name in others:
+        nodes.append(await start_node(name, (nodes[0].endpoint,), **options))
+    everybody = {"a", *others}
+    await eventually(lambda: all({*names(node.cluster), node.filesystem.node} == everybody for node in nodes))
+    return nodes
+
+
+async def is_copied(node: Node, path: str) -> CopyReport:
+    """The report of a volume's copies, once they are all that the owner is."""
+    for _ in range(100):
+        report: CopyReport = await call(node, "replicate", path)
+        if report["copies"] and all(row["same"] for row in report["copies"]):
+            return report
+        await asyncio.sleep(0.02)
+    raise AssertionError(report)
+
+
+async def test_a_volume_is_copied_and_read_from_its_copies_while_the_owner_is_away(start_node: StartNode) -> None:
+    a, b, c = await cluster(start_node, "b", "c")
+    await call(a, "mount", "/projects", "b")
+    for number in range(5):
+        await call(a, "store", f"/projects/d/w{number}", STATE)
+    report = await call(a, "replicate", "/projects", 2)
+    assert (report["wanted"], len(report["copies"]), report["notes"]) == (2, 2, [])
+    assert {row["node"] for row in report["copies"]} == {"a", "c"}
+    await call(c, "update", "/projects/d/w0", codec.encode({"n": 2}))
+    await call(c, "rm", "/projects/d/w4")
+    report = await is_copied(c, "/projects")
+    assert [row["objects"] for row in (report["owner"], *report["copies"])] == [4, 4, 4]
+    assert [row["copies"] for row in await call(c, "volumes")] == [[], ["a", "c"]]
+    # nothing of a copy is in the filesystem of the node that hosts it
+    assert (await call(a, "count", "/"))["count"] == 4
+    before = [await call(a, name, "/projects/d/w0") for name in ("getobject", "versions")]
+    await b.stop()
+    await eventually(lambda: names(a.cluster) == ["c"] and names(c.cluster) == ["a"])
+    for node in (a, c):
+        seen = await call(node, "getobject", "/projects/d/w0")
+        stale = seen.pop("stale")
+        assert stale.startswith("20") and seen["state"] == before[0]["state"]
+        assert seen["pointer"]["uuid"] == before[0]["pointer"]["uuid"]
+        versions = await call(node, "versions", "/projects/d/w0")
+        assert [row["revision"] for row in versions] == [row["revision"] for row in before[1]]
+        page = await call(node, "list", "/projects/d")
+        assert len(page["entries"]) == 4 and page["stale"]
+        assert (await call(node, "count", "/projects"))["count"] == 4
+        tree = [row async for row in node.dispatch("tree", ["/projects"], OPERATOR)]
+        assert len(tree) == 5 and all(row["stale"] for row in tree)
+        for name, *more in (("store", STATE), ("rm", True), ("mkdir",)):
+            with pytest.raises(Unavailable, match="emerge promote /projects"):
+                await call(node, name, "/projects/d/w9", *more)
+
+
+async def test_the_number_of_copies_is_changed_live(start_node: StartNode) -> None:
+    a, b, c, d = await cluster(start_node, "b", "c", "d")
+    await call(a, "mount", "/v", "b")
+    await call(a, "store", "/v/w", STATE)
+    seen = []
+    for number in (3, 1, 2, 0, 3):
+        report = await call(d, "replicate", "/v", number)
+        assert report["wanted"] == number and len(report["copies"]) == number
+        assert sum(len(node.volumes.hosted) for node in (a, b, c, d)) == number
+        if number:
+            report = await is_copied(d, "/v")
+        seen.append([row["node"] for row in report["copies"]])
+    assert set(seen[1]) < set(seen[2]) < set(seen[0]) and set(seen[4]) == {"a", "c", "d"}
+    report = await call(a, "replicate", "/v", 7)
+    assert len(report["copies"]) == 3 and "3 of 7" in report["notes"][0]
+    for path, number, error in (("/v/x", 1, "emerge mount"), ("/v", -1, "between"), ("/v", 99, "between")):
+        with pytest.raises(Invalid, match=error):
+            await call(a, "replicate", path, number)
+
+
+async def test_copies_are_on_machines_of_their_own_first(start_node: StartNode) -> None:
+    a = await start_node("a", host="one")
+    await a.volumes.found()
+    for name, host in (("b", "one"), ("c", "two"), ("d", "two"), ("e", "three")):
+        await start_node(name, (a.endpoint,), host=host)
+    await eventually(lambda: len(names(a.cluster)) == 4)
+    report = await call(a, "replicate", "/", 2)
+    assert {row["host"] for row in report["copies"]} == {"two", "three"} and report["notes"] == []
+    report = await call(a, "replicate", "/", 3)
+    assert len(report["copies"]) == 3 and "same machine" in report["notes"][0]
+
+
+async def test_a_copy_goes_on_after_a_restart_of_its_host(start_node: StartNode, tmp_path: Path) -> None:
+    stores: dict[str, Store] = {}
+    a, b = await cluster(start_node, "b", copies=tmp_path)
+    await call(a, "store", "/w", STATE)
+    await call(a, "replicate", "/", 1)
+    first = (await is_copied(a, "/"))["copies"][0]
+    store = b.filesystem.core.store
+    await b.stop()
+    await call(a, "store", "/x", STATE)
+    b = await start_node("b", (a.endpoint,), store=store, copies=tmp_path)
+    await eventually(lambda: names(a.cluster) == ["b"])
+    again = (await is_copied(a, "/"))["copies"][0]
+    assert again["filesystem"] == first["filesystem"] and again["objects"] == 2
+    assert stores == {}
+    await call(a, "replicate", "/", 0)
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_promoted_copy_serves_at_once_and_after_a_restart(start_node: StartNode, tmp_path: Path) -> None:
+    a, b, c = await cluster(start_node, "b", "c", copies=tmp_path)
+    await call(a, "mount", "/projects", "b")
+    stored = await call(a, "store", "/projects/w", STATE)
+    await call(a, "replicate", "/projects", 1)
+    host = (await is_copied(a, "/projects"))["copies"][0]["node"]
+    await b.stop()
+    await eventually(lambda: names(a.cluster) == ["c"])
+    await call(c, "promote", "/projects")
+    owner, other = (a, c) if host == "a" else (c, a)
+    for node in (owner, other):
+        seen = await call(node, "getobject", "/projects/w")
+        assert "stale" not in seen and seen["pointer"]["uuid"] == stored["uuid"]
+        await call(node, "update", "/projects/w", codec.encode({"n": 3}))
+        await call(node, "store", f"/projects/new-{node.filesystem.node}", STATE)
+    assert (await call(other, "count", "/"))["count"] == 3
+    rows = await call(other, "volumes")
+    assert [(row["path"], row["node"], row["away"]) for row in rows] == [("/", "a", False), ("/projects", host, False)]
+    if owner is c:
+        store = c.filesystem.core.store
+        await c.stop()
+        c = await start_node("c", (a.endpoint,), store=store, copies=tmp_path)
+        await eventually(lambda: names(a.cluster) == ["c"])
+        for node in (a, c):
+            assert (await call(node, "count", "/projects"))["count"] == 3
