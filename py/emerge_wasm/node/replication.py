@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from typing import Any
 
 from ..cluster.membership import Register
 from ..cluster.volume import Member, MountTable, Replica, Volume, read_table
@@ -238,7 +237,7 @@ class Replication:
     async def _remove(self, table: MountTable, replica: Replica) -> None:
         await self._ask(replica, "_cluster_unhost", replica.filesystem)
 
-    async def _ask(self, whom: Member | Replica, name: str, *args: Any) -> object:
+    async def _ask(self, whom: Member | Replica, name: str, *args: object) -> object:
         """Ask a member, or the host of a copy; None when it does not answer."""
         filesystem = whom.host if isinstance(whom, Replica) else whom.filesystem
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Protocol
 
 from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, find_operation
@@ -33,11 +33,11 @@ def mark_stale(answer: Answer, as_of: str) -> Answer:
     return _mark_items(answer, as_of) if isinstance(answer, AsyncIterator) else _mark(answer, as_of)
 
 
-async def _mark(answer: Awaitable[Any], as_of: str) -> object:
+async def _mark(answer: Awaitable[object], as_of: str) -> object:
     return _marked(await answer, as_of)
 
 
-async def _mark_items(answer: AsyncIterator[Any], as_of: str) -> AsyncGenerator[object, None]:
+async def _mark_items(answer: AsyncIterator[object], as_of: str) -> AsyncGenerator[object, None]:
     async with aclosing(answer) as items:  # type: ignore[type-var]  # an async generator
         async for item in items:
             yield _marked(item, as_of)
