@@ -20,6 +20,7 @@ from .errors import (
     NotFound,
     PartialAnswer,
     PermissionDenied,
+    StaleAnswer,
     Unavailable,
 )
 from .objects import EmergeDirectory, EmergeFile, EmergeObject, Pointer
@@ -52,6 +53,7 @@ __all__ = [
     "PartialAnswer",
     "PermissionDenied",
     "Pointer",
+    "StaleAnswer",
     "Unavailable",
     "connect",
     "dataclass",

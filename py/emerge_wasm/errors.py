@@ -20,6 +20,7 @@ __all__ = [
     "NotFound",
     "PartialAnswer",
     "PermissionDenied",
+    "StaleAnswer",
     "Unavailable",
     "error_from_wire",
 ]
@@ -130,6 +131,15 @@ class PartialAnswer(UserWarning):
         away = "are away: what they hold" if several else "is away: what it holds"
         super().__init__(f"{'nodes' if several else 'node'} {', '.join(missing)} {away} is left out")
         self.missing = list(missing)
+
+
+class StaleAnswer(UserWarning):
+    """A warning: an answer comes from a copy, because the owner is away. It may have changed since the moment `as_of`."""
+
+    def __init__(self, as_of: str) -> None:
+        when = f"as of {as_of[:19]}Z" if as_of else "of unknown age"
+        super().__init__(f"the owner is away: this is from a copy, {when}")
+        self.as_of = as_of
 
 
 def error_from_wire(data: Mapping[str, Any]) -> EmergeError:

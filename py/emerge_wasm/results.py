@@ -27,6 +27,7 @@ class PointerRow(TypedDict):
     node: str
     removed: NotRequired[bool]
     missing: NotRequired[str]  # of a volume's top in a listing: the node that has it and is away
+    stale: NotRequired[str]  # from a copy, since the owner is away: it may have changed since this moment
     merged: NotRequired[bytes]  # of `store` and `update`: the state that was stored, where it is not what was sent
 
 
@@ -64,11 +65,13 @@ class CodeInfo(TypedDict):
 class EntryPage(TypedDict):
     """One page of a directory, by name. `cursor` continues it; "" means there is no more.
 
-    `missing`, here and in other answers, names the nodes that are away and whose volumes are left out."""
+    `missing`, here and in other answers, names the nodes that are away and whose volumes are left out; `stale` says
+    since when it may have changed, where it comes from a copy."""
 
     entries: list[PointerRow]
     cursor: str
     missing: NotRequired[list[str]]
+    stale: NotRequired[str]
 
 
 class ObjectPage(TypedDict):
@@ -200,6 +203,7 @@ class Searched(TypedDict):
     scanned: int
     errors: SearchErrors
     missing: NotRequired[list[str]]
+    stale: NotRequired[str]
 
 
 class SearchPage(Searched):
@@ -227,6 +231,7 @@ class ScoredPage(TypedDict):
     objects: list[ScoredRow]
     cursor: str
     missing: NotRequired[list[str]]
+    stale: NotRequired[str]
 
 
 class GroupTable(Searched):
@@ -387,6 +392,7 @@ class HolderMap(TypedDict):
     paths: dict[str, str]
     uuids: dict[str, str]
     missing: NotRequired[list[str]]
+    stale: NotRequired[str]
 
 
 PointerRows = list[PointerRow]

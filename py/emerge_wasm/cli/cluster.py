@@ -1,10 +1,10 @@
-"""Commands on the cluster: hello, nodes, whohas; its volumes: cluster found, volumes, mount, unmount."""
+"""Commands on the cluster: hello, nodes, whohas; its volumes: cluster found, volumes, mount, unmount, copies."""
 
 from __future__ import annotations
 
 import click
 
-from ..results import MemberRow, VolumeRow
+from ..results import CopyRow, MemberRow, VolumeRow
 from .session import Session, pass_session
 from .show import print_fields, print_json, print_table
 
@@ -80,13 +80,55 @@ def unmount(session: Session, path: str) -> None:
     _show_volumes(session, session.fs.unmount(path))
 
 
+@click.command()
+@click.argument("path")
+@click.option("--copies", type=int, metavar="N", help="How many there are to be (else: say how they are).")
+@pass_session
+def replicate(session: Session, path: str, copies: int | None) -> None:
+    """Keep copies of a volume on other nodes, and say what each of them has."""
+    report = session.fs.replicate(path, copies)
+    if session.json:
+        print_json(report)
+        return
+    print_table([_copy_line(row, report["owner"]) for row in (report["owner"], *report["copies"])])
+    for note in report["notes"]:
+        click.secho(f"note: {note}", fg="yellow", err=True)
+
+
+def _copy_line(row: CopyRow, owner: CopyRow) -> list[str]:
+    what = "owner" if row is owner else "copy"
+    if row["away"]:
+        return [what, row["node"], "away", ""]
+    state = (
+        "" if row is owner else "the same" if row["same"] else f"{row['behind']} commits behind, {row['as_of'][:19]}"
+    )
+    return [what, row["node"], f"{row['objects']} objects", state]
+
+
+@click.command()
+@click.argument("path")
+@click.option("--on", "node", default="", metavar="NODE", help="Whose copy; else the one that has most.")
+@pass_session
+def promote(session: Session, path: str, node: str) -> None:
+    """Make a copy the owner of a volume whose owner is lost."""
+    _show_volumes(session, session.fs.promote(path, node))
+
+
 def _show_volumes(session: Session, rows: list[VolumeRow]) -> None:
     if session.json:
         print_json(rows)
         return
-    print_table([["away" if row["away"] else "", row["path"], row["node"]] for row in rows])
+    print_table([_volume_line(row) for row in rows])
+    for path in [path for row in rows for path in row.get("conflicts", [])]:
+        click.echo(f"conflicts: {path}")
     if not rows:
         click.echo("this node is in no cluster: it owns everything (emerge cluster found makes one)")
 
 
-COMMANDS = (hello, nodes, whohas, cluster, volumes, mount, unmount)
+def _volume_line(row: VolumeRow) -> list[str]:
+    copies = row.get("copies", [])
+    line = ["away" if row["away"] else "", row["path"], row["node"]]
+    return [*line, f"copies: {', '.join(copies)}"] if copies else line
+
+
+COMMANDS = (hello, nodes, whohas, cluster, volumes, mount, unmount, replicate, promote)

@@ -7,7 +7,7 @@ import warnings
 
 import click
 
-from ..errors import EmergeError, PartialAnswer
+from ..errors import EmergeError, PartialAnswer, StaleAnswer
 from . import (
     access,
     archive,
@@ -36,7 +36,8 @@ class EmergeGroup(click.Group):
     def invoke(self, context: click.Context) -> object:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("always", PartialAnswer)
+                for kind in (PartialAnswer, StaleAnswer):
+                    warnings.simplefilter("always", kind)
                 warnings.showwarning = show_warning
                 return super().invoke(context)
         except EmergeError as error:

@@ -1,11 +1,11 @@
-"""Telling a program that an answer lacks what nodes hold that are away."""
+"""Telling a program that an answer lacks what nodes hold that are away, or comes from a copy of it."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 
-from ..errors import PartialAnswer
+from ..errors import PartialAnswer, StaleAnswer
 
 
 def add_missing(known: list[str], names: Sequence[str]) -> None:
@@ -14,3 +14,12 @@ def add_missing(known: list[str], names: Sequence[str]) -> None:
     if new:
         known += new
         warnings.warn(PartialAnswer(new), stacklevel=2)
+
+
+def take_age(answer: object, *, warned: bool = False) -> bool:
+    """Take the mark of a copy's answer off it, and warn of its age; whether that was done, now or before."""
+    rows = answer if isinstance(answer, list) else [answer]
+    ages = [row.pop("stale") for row in rows if isinstance(row, dict) and isinstance(row.get("stale"), str)]
+    if ages and not warned:
+        warnings.warn(StaleAnswer(min(ages)), stacklevel=3)
+    return warned or bool(ages)

@@ -15,6 +15,7 @@ from ..errors import Invalid
 from ..operations import TABLE, Operation, Operations, Transport, Wire
 from ..paths import split_path, split_properties
 from .fork import renew_in_child
+from .partial import take_age
 from .skew import explained, without_clock
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Remote:
         try:
             async with self._turns.semaphore:
                 result = await self._ask(row, args)
+            take_age(result)
             return native(result) if row.name in _VALUES else result
         except Invalid as error:
             _check_paths(row, args)
@@ -72,8 +74,10 @@ class Remote:
 
     async def _stream(self, row: Operation, args: tuple[object, ...]) -> AsyncGenerator[object, None]:
         items = self._transport.stream(row.name, row.without_defaults(args), self._context or None)
+        warned = False
         try:
             async for item in items:
+                warned = take_age(item, warned=warned)
                 yield native(item) if row.name in _VALUES else item
         except Invalid as error:
             _check_paths(row, args)

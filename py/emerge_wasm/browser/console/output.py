@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from typing import Literal
 
-from ...errors import PartialAnswer
+from ...errors import PartialAnswer, StaleAnswer
 
 StreamName = Literal["stdout", "stderr"]
 SendOutput = Callable[[int, StreamName, str], None]
@@ -96,7 +96,8 @@ def capture_streams(output: ConsoleOutput) -> None:
     sys.stdout = CapturedStream(output, "stdout")
     sys.stderr = CapturedStream(output, "stderr")
     warnings.formatwarning = format_warning
-    warnings.simplefilter("always", PartialAnswer)  # each cell tells what its own answers lack
+    for kind in (PartialAnswer, StaleAnswer):  # each cell tells what its own answers lack, and how old they are
+        warnings.simplefilter("always", kind)
 
 
 def format_warning(
