@@ -134,7 +134,7 @@ class PartialAnswer(UserWarning):
 
 
 class StaleAnswer(UserWarning):
-    """A warning: an answer comes from a copy, because the owner is away. It may have changed since the moment `as_of`."""
+    """A warning: an answer is from a copy, as the owner is away. It may have changed since the moment `as_of`."""
 
     def __init__(self, as_of: str) -> None:
         when = f"as of {as_of[:19]}Z" if as_of else "of unknown age"

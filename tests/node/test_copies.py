@@ -124,7 +124,7 @@ async def test_a_copy_goes_on_after_a_restart_of_its_host(start_node: StartNode,
     again = (await is_copied(a, "/"))["copies"][0]
     assert again["filesystem"] == first["filesystem"] and again["objects"] == 2
     await call(a, "replicate", "/", 0)
-    assert os.listdir(tmp_path) == []
+    assert [name for _, _, names in os.walk(tmp_path) for name in names] == []
 
 
 async def test_a_promoted_copy_serves_at_once_and_after_a_restart(start_node: StartNode, tmp_path: Path) -> None:
@@ -152,3 +152,70 @@ async def test_a_promoted_copy_serves_at_once_and_after_a_restart(start_node: St
         await eventually(lambda: names(a.cluster) == ["c"])
         for node in (a, c):
             assert (await call(node, "count", "/projects"))["count"] == 3
+
+
+async def test_what_only_the_former_owner_had_is_kept_as_conflicts(start_node: StartNode, tmp_path: Path) -> None:
+    a, b = await cluster(start_node, "b", copies=tmp_path)
+    await call(a, "mount", "/projects", "b")
+    for name in ("w", "d/x", "gone"):
+        await call(a, "store", f"/projects/{name}", STATE)
+    await call(a, "replicate", "/projects", 1)
+    await is_copied(a, "/projects")
+    stores = {node.filesystem.node: node.filesystem.core.store for node in (a, b)}
+    await a.stop()  # from here on the copy gets nothing
+    await call(b, "update", "/projects/w", codec.encode({"n": "alone"}))
+    await call(b, "store", "/projects/d/new", STATE)
+    await call(b, "rm", "/projects/gone")
+    await b.stop()
+    a = await start_node("a", store=stores["a"], copies=tmp_path)
+    await call(a, "promote", "/projects")
+    await call(a, "update", "/projects/w", codec.encode({"n": "here"}))
+    b = await start_node("b", (a.endpoint,), store=stores["b"], copies=tmp_path)
+    await eventually(lambda: names(a.cluster) == ["b"] and names(b.cluster) == ["a"])
+    kept = f"/nodes/b/conflicts/{a.volumes.current().former[0].epoch}"
+    for node in (a, b):
+        for _ in range(100):
+            rows = await call(node, "volumes")
+            if rows[1]["conflicts"] and rows[1]["copies"] == ["b"]:
+                break
+            await asyncio.sleep(0.05)
+        assert rows[1]["conflicts"] == [kept] and rows[1]["copies"] == ["b"]
+        tree = [row async for row in node.dispatch("tree", [kept], OPERATOR)]
+        assert sorted(row["name"] for row in tree) == ["d", "new", "w"]
+        alone = await call(node, "getobject", f"{kept}/w")
+        here = await call(node, "getobject", "/projects/w")
+        assert codec.decode(alone["state"]) == {"n": "alone"} and codec.decode(here["state"]) == {"n": "here"}
+        assert alone["pointer"]["uuid"] != here["pointer"]["uuid"]
+        assert (await call(node, "count", "/projects"))["count"] == 3
+        seen = await call(node, "get", f"/registry/{here['pointer']['uuid']}")
+        assert seen["revision"] == here["pointer"]["revision"]
+    # its own log is no source of the volume any more
+    assert (await is_copied(b, "/projects"))["copies"][0]["objects"] == 3
+
+
+async def test_the_registry_itself_is_promoted(start_node: StartNode, tmp_path: Path) -> None:
+    a, b, c = await cluster(start_node, "b", "c", copies=tmp_path)
+    await call(a, "mount", "/projects", "b")
+    await call(a, "store", "/w", STATE)
+    await call(a, "store", "/projects/w", STATE)
+    await call(a, "replicate", "/", 1)
+    await is_copied(b, "/")
+    store = a.filesystem.core.store
+    await a.stop()
+    await eventually(lambda: names(b.cluster) == ["c"] and names(c.cluster) == ["b"])
+    with pytest.raises(Unavailable):
+        await call(b, "mount", "/more", "c")
+    await call(c, "promote", "/")
+    for number, node in enumerate((b, c)):
+        assert (await call(node, "count", "/"))["count"] == 2 + number
+        await call(node, "store", f"/from-{node.filesystem.node}", STATE)
+    await call(b, "mount", "/more", "c")
+    await call(b, "store", "/more/w", STATE)
+    a = await start_node("a", (b.endpoint,), store=store)
+    await eventually(lambda: names(a.cluster) == ["b", "c"])
+    for node in (a, b, c):
+        await eventually(lambda node=node: node.volumes.table.version == b.volumes.table.version)  # type: ignore[misc]
+        assert (await call(node, "count", "/"))["count"] == 5
+        assert [row["path"] for row in await call(node, "volumes")] == ["/", "/more", "/projects"]
+    await call(a, "store", "/back", STATE)
+    assert (await call(c, "get", "/back"))["version"] == 1

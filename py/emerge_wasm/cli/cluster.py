@@ -127,8 +127,8 @@ def _show_volumes(session: Session, rows: list[VolumeRow]) -> None:
 
 def _volume_line(row: VolumeRow) -> list[str]:
     copies = row.get("copies", [])
-    line = ["away" if row["away"] else "", row["path"], row["node"]]
-    return [*line, f"copies: {', '.join(copies)}"] if copies else line
+    shown = f"copies: {', '.join(copies)}" if copies else ""
+    return ["away" if row["away"] else "", row["path"], row["node"], shown]
 
 
 COMMANDS = (hello, nodes, whohas, cluster, volumes, mount, unmount, replicate, promote)

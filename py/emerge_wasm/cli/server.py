@@ -22,7 +22,7 @@ from ..clients.keys.key_pair import SUFFIX
 from ..clients.transports.address import DEFAULT_PORT, endpoint_of
 from ..clients.transports.endpoint import is_loopback
 from ..errors import Invalid, NotFound, Unavailable
-from ..stores.engine import public_url
+from ..stores.engine import public_url, split_url
 from .session import Session, pass_session
 from .show import print_json
 from .token import token
@@ -101,6 +101,8 @@ async def start_node(
     keys: Credential | None = None,
     advertise: str = "",
     pub_port: int = 0,
+    copies: Path | None = None,
+    host: str = "",
 ) -> Node:
     try:
         from ..cluster.authenticator import Authenticator
@@ -127,8 +129,18 @@ async def start_node(
         context=context,
         keys=Authenticator(keys) if keys is not None else None,
         advertise=advertise,
+        copies=copies or default_copies(store),
+        host=host,
     )
     return await stack.enter_async_context(made)
+
+
+def default_copies(store: str) -> Path | None:
+    """Where a node keeps copies of others' volumes: beside its own file; in memory, where its own things are, too."""
+    scheme, location, _ = split_url(store)
+    if scheme == "memory":
+        return None
+    return Path(location[1:]).parent / "copies" if scheme == "sqlite" else Path("emerge-data") / "copies"
 
 
 def node_keys(bind: str, key: str | None, folder: Path) -> Credential | None:
@@ -252,6 +264,13 @@ def node() -> None:
 @click.option("--keys", type=click.Path(path_type=Path), default=KEYS_FOLDER, show_default=True, help="Where it is.")
 @click.option("--advertise", default="", metavar="HOST[:PORT]", help="Where others reach this node, if not at --bind.")
 @click.option("--pub-port", default=0, metavar="PORT", help="Where it announces itself (else a free port).")
+@click.option(
+    "--copies",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where this node keeps copies of others' volumes (else beside its own file).",
+)
+@click.option("--host", "machine", default="", metavar="NAME", help="The machine's name: no two copies are on one.")
 @click.option("--rest", type=int, metavar="PORT", help="Serve HTTP here too; 0 takes a free port.")
 @run_timeout_option
 @unsafe_run_option
@@ -270,6 +289,8 @@ def node_start(
     keys: Path,
     advertise: str,
     pub_port: int,
+    copies: Path | None,
+    machine: str,
     rest: int | None,
     run_timeout: float,
     unsafe_run: bool,
@@ -294,6 +315,8 @@ def node_start(
             keys=credential,
             advertise=advertise,
             pub_port=pub_port,
+            copies=copies,
+            host=machine,
         )
         found = {"name": name, "node": started.endpoint, "store": public_url(store), "sandbox": sandbox}
         if rest is not None:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 from ..cluster.membership import Register
@@ -19,7 +20,6 @@ from ..filesystem import Filesystem
 from ..filesystem.core import Core
 from ..filesystem.execution import EXECUTION
 from ..filesystem.layout.moment import utc_now
-from ..filesystem.tree.mount import close_directory
 from ..filesystem.versions.log import newest_position
 from ..operations import Context, Values, Wire
 from ..replication.applied import Diverged
@@ -29,7 +29,8 @@ from ..replication.follower import Follower
 from ..replication.leader import read_page, read_parts
 from ..stores import open_store
 from .calls import CALLS
-from .volumes import INTERNAL, Volumes, check_node
+from .former import close_others
+from .volumes import Volumes, check_node
 
 log = logging.getLogger("emerge.node")
 
@@ -56,7 +57,7 @@ class Copies:
 
     def __init__(self, volumes: Volumes, folder: Path | None = None, host: str = "") -> None:
         self._volumes = volumes
-        self._folder = folder
+        self._folder = None if folder is None else folder / volumes.own  # nodes may have a folder in common
         self._host = host or host_id()
         self._copies: dict[str, HostedCopy] = {}
         volumes.on_table.append(self._review)
@@ -164,8 +165,7 @@ class Copies:
             if not now.leader:
                 raise Unavailable(f"the copy of {now.path} on {self._volumes.filesystem.node} has nothing yet")
             await make_unique(copy.filesystem.core, now.indexes)
-            for border in self._volumes.current().borders_below(now.path):
-                await close_directory(copy.filesystem.core, INTERNAL, border.path)
+            await close_others(copy.filesystem, self._volumes.current(), now.path)
             return {"position": now.position, "leader": now.leader}
 
     async def answer(self, filesystem: str, request: Wire, wait: float = 0.0) -> Wire:
@@ -235,7 +235,7 @@ class Copies:
     # --- opening
     async def _open(self, file: Path | None, path: str) -> HostedCopy:
         own = self._volumes.filesystem
-        store = await open_store("memory:" if file is None else f"sqlite:///{file}")
+        store = await open_store("memory:" if file is None else f"sqlite:///{quote(str(file))}")
         url = "memory:" if file is None else f"sqlite:///{file.name}"
         filesystem = await Filesystem.open(store, node=own.node, url=url)
         filesystem.core.dispatch = own.core.dispatch  # so running methods see the whole cluster

@@ -17,6 +17,7 @@ from ..operations import Context
 from ..wire.event import HEARTBEAT_SECONDS
 from .admission import Admission
 from .copies import Copies
+from .former import FormerVolumes
 from .mount import Mounts
 from .replication import Replication
 from .router import Router
@@ -76,7 +77,7 @@ class Node:
         )
         self.roster = self._make_roster(times.roster)
         self.volumes = Volumes(filesystem, self.cluster, tuple(mount), joins=bool(join))
-        replication = Replication(self.volumes)
+        replication = self.replication = Replication(self.volumes)
         self.copies = Copies(self.volumes, copies, host)
         router = Router(filesystem, self.cluster, self.volumes, replication, self.copies)
         self.dispatch = router.dispatch
@@ -90,6 +91,7 @@ class Node:
             **(limits or {}),
         )
         self.admission = Admission(self.volumes)
+        self.former = FormerVolumes(self.volumes, router.dispatch)
         for part in (router, self.volumes, self.admission, Mounts(self.volumes), replication, self.copies):
             part.register(self.server.register)
         self.cluster.serve(self.server.register, router.locator.held, self.admission.enter, self.volumes.heard)
@@ -124,6 +126,8 @@ class Node:
         """Say goodbye, end what is under way, and close the sockets; a second call does nothing."""
         if self.roster is not None:
             await self.roster.leave()
+        await self.replication.stop()
+        await self.former.stop()
         await self.copies.stop()
         await self.cluster.stop()
         await self.server.stop()

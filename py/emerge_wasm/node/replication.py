@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections.abc import Coroutine
 
 from ..cluster.membership import Register
 from ..cluster.volume import Member, MountTable, Replica, Volume, read_table
@@ -31,6 +32,7 @@ class Replication:
 
     def __init__(self, volumes: Volumes) -> None:
         self._volumes = volumes
+        self._tasks: set[asyncio.Task[None]] = set()
         volumes.steps.update(_cluster_replicate=self.replicate, _cluster_promote=self.promote)
 
     def register(self, register: Register) -> None:
@@ -135,13 +137,34 @@ class Replication:
         _, chosen = max(reached, key=lambda each: (each[0], each[1].filesystem))
         led = await self._volumes.ask(chosen.filesystem, "_cluster_lead", [chosen.filesystem])
         assert isinstance(led, dict)
+        if table is not self._volumes.current():
+            return await self.promote(path, node)
         position = led["position"] if led["leader"] == table.volume_of(path).filesystem else 0
         after = await self._volumes.put(table.promote(chosen, position))
+        self._spawn(self._restore(path))
         log.warning(
             "%s is owned by node %s from now on, in place of %s (epoch %d)",
             *(path, after.name(chosen.filesystem), table.name(table.volume_of(path).filesystem), after.version),
         )
         return after
+
+    async def _restore(self, path: str) -> None:
+        """Make further copies in place of the one that was promoted, where there are nodes for it."""
+        try:
+            await self.replicate(path, self._volumes.current().wants(path))
+        except EmergeError as error:
+            log.warning("%s has fewer copies than it is to have: %s", path, error)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """End what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # --- anywhere
     async def change_number(self, path: str, copies: int) -> None:

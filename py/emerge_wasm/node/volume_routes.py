@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..cluster.volume import MountTable
-from ..errors import PermissionDenied
+from ..errors import EmergeError, PermissionDenied
 from ..operations import Arguments, Context
 from ..results import CopyReport, VolumeRows
+from .former import conflict_path
 from .paths import normal
 from .replication import Replication
 from .volumes import Volumes
@@ -23,6 +24,7 @@ class VolumeRoutes:
         if table is None:
             return []
         here = {self._volumes.own, *(member.filesystem for member in self._volumes.cluster.peers())}
+        conflicts = await self._conflicts(table)
         return [
             {
                 "path": volume.path,
@@ -30,10 +32,23 @@ class VolumeRoutes:
                 "filesystem": volume.filesystem,
                 "epoch": volume.epoch,
                 "away": not self._is_here(table, volume.filesystem, here),
-                "copies": [table.name(each.filesystem) for each in table.copies(volume.path)],
+                "copies": sorted(table.name(each.filesystem) for each in table.copies(volume.path)),
+                "conflicts": conflicts.get(volume.path, []),
             }
             for volume in sorted(table.volumes, key=lambda volume: volume.path)
         ]
+
+    async def _conflicts(self, table: MountTable) -> dict[str, list[str]]:
+        """Where former owners keep what only they had, by the paths of volumes."""
+        found: dict[str, list[str]] = {}
+        for former in table.former:
+            path = conflict_path(table, former)
+            try:
+                await self._volumes.forward(table.volume_of(path).filesystem, "get", [path])
+                found.setdefault(former.path, []).append(path)
+            except EmergeError:  # there are none, or it cannot be known now
+                continue
+        return found
 
     def _is_here(self, table: MountTable, filesystem: str, here: set[str]) -> bool:
         replica = table.replica(filesystem)

@@ -135,7 +135,13 @@ class Volumes:
             await self.offer(read_table(await self.ask_registry(table, name, list(args))))
 
     async def put(self, after: MountTable) -> MountTable:
-        """Make this the table, at the registry, and tell everybody."""
+        """Make this the table, at the registry, and tell everybody.
+
+        Raises:
+            Conflict: it was made from another one than that of now.
+        """
+        if self.table is not None and after.version <= self.table.version:
+            raise Conflict("the mount table was changed meanwhile", remedy="try again")
         await self.save(after)
         asked = [self.tell(each, after) for each in self.cluster.peers()]
         await asyncio.gather(*asked)

@@ -1,0 +1,191 @@
+"""What is done by the node of a former owner, once it learns that a copy of its volume was promoted.
+
+What it had acknowledged and the copy had not got is stored as conflicts, in the tree of the cluster; then its volume is
+removed here, so that nothing of it is found twice. Until all is stored, nothing is removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+
+from ..cluster.volume import NODES, Former, MountTable
+from ..errors import Conflict, EmergeError, NotFound
+from ..filesystem import Filesystem
+from ..filesystem.layout.record import VersionRecord
+from ..filesystem.tree.find import REMOVED
+from ..filesystem.tree.load import load_state
+from ..filesystem.tree.mount import close_directory, open_directory
+from ..operations import Dispatch
+from ..paths import child_path, join_path, split_path
+from ..replication.leader import read_page, read_parts
+from ..replication.message import PAGE_RECORDS
+from ..store import Batch
+from .volumes import INTERNAL, Volumes
+
+log = logging.getLogger("emerge.node")
+
+RETRY_SECONDS = 1.0
+
+
+def conflict_path(table: MountTable, former: Former) -> str:
+    """Where a former owner keeps what only it had."""
+    return join_path(*split_path(NODES), table.name(former.filesystem), "conflicts", str(former.epoch))
+
+
+class FormerVolumes:
+    """Clears up volumes that a filesystem of this node owns no more. `dispatch` is that of the node."""
+
+    def __init__(self, volumes: Volumes, dispatch: Dispatch) -> None:
+        self._volumes = volumes
+        self._dispatch = dispatch
+        self._task: asyncio.Task[None] | None = None
+        volumes.on_table.append(self._review)
+
+    def _review(self, table: MountTable) -> None:
+        mine = any(self._volumes.local(each.filesystem) is not None for each in table.former)
+        if mine and (self._task is None or self._task.done()):
+            self._task = asyncio.get_running_loop().create_task(self._clear())
+
+    async def stop(self) -> None:
+        """End it; it goes on at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _clear(self) -> None:
+        while True:
+            table, left = self._volumes.current(), False
+            for former in table.former:
+                filesystem = self._volumes.local(former.filesystem)
+                if filesystem is None or filesystem.core.store.capabilities.many_writers:
+                    continue
+                try:
+                    await self._clear_one(table, former, filesystem)
+                except EmergeError as error:
+                    left = True
+                    log.warning("what %s was on this node is not cleared up yet: %s", former.path, error)
+            if not left and table is self._volumes.current():
+                return
+            await asyncio.sleep(RETRY_SECONDS if left else 0)
+
+    async def _clear_one(self, table: MountTable, former: Former, filesystem: Filesystem) -> None:
+        store = filesystem.core.store
+        key = ("meta", b"former\0" + str(former.epoch).encode())
+        if (await store.get([key]))[0] is not None or table.volume_of(former.path).filesystem == former.filesystem:
+            return
+        kept, removed, position = await self._keep(table, former, filesystem, former.position, removals=True)
+        await _remove(filesystem, table, former.path)
+        more, _, _ = await self._keep(table, former, filesystem, position, removals=False)  # what was under way
+        if more:
+            await _remove(filesystem, table, former.path)
+        await store.commit(Batch(puts=[(*key, b"")]))
+        if kept or more or removed:
+            log.warning(
+                "%s is no more this node's: %d changed objects that the new owner %s had not got are kept at %s;"
+                " %d removals were not copied",
+                *(former.path, kept + more, table.name(table.volume_of(former.path).filesystem)),
+                *(conflict_path(table, former), removed),
+            )
+        if table.wants(former.path):
+            await self._volumes.change("_cluster_replicate", former.path, table.wants(former.path))
+
+    async def _keep(
+        self, table: MountTable, former: Former, filesystem: Filesystem, position: int, *, removals: bool
+    ) -> tuple[int, int, int]:
+        """Store the last states of what was changed after a position; how many, how many were removed, and up to which
+        position that is."""
+        core = filesystem.core
+        last: dict[bytes, VersionRecord] = {}
+        bundles: set[str] = set()
+        after = b""
+        while True:
+            page = await read_page(
+                core, {"path": former.path, "position": position, "after": after, "limit": PAGE_RECORDS}
+            )
+            for raw in page["records"]:
+                record = VersionRecord.unpack(raw)
+                if removals or record.operation != REMOVED:
+                    last[record.raw[:16]] = record
+            bundles.update(page["bundles"])
+            position, after = page["position"], page["after"]
+            if not after and position >= page["newest"]:
+                break
+        changed = [each for each in last.values() if each.operation != REMOVED and not each.entry.is_directory]
+        for record in changed:
+            await self._store(table, former, filesystem, record, sorted(bundles))
+        return len(changed), sum(each.operation == REMOVED for each in last.values()), position
+
+    async def _store(
+        self, table: MountTable, former: Former, filesystem: Filesystem, record: VersionRecord, bundles: list[str]
+    ) -> None:
+        entry, where = record.entry, child_path(record.directory, record.entry.name)
+        state = await load_state(filesystem.core, entry, where)
+        inside = split_path(where)[len(split_path(former.path)) :]
+        target = join_path(*split_path(conflict_path(table, former)), *inside)
+        parts = (await read_parts(filesystem.core, {"states": [], "bundles": bundles}))["bundles"]
+        sent = {hash: data for hash, data in parts.items() if data is not None}
+        args = [target, state, entry.class_name, entry.bundle, 0, entry.type, entry.perms, sent]
+        answer = self._dispatch("store", args, INTERNAL)
+        assert isinstance(answer, Awaitable)
+        await answer
+        await self._give(target, entry.owner, entry.group)
+
+    async def _give(self, path: str, owner: str, group: str) -> None:
+        answer = self._dispatch("chown", [path, owner, group, False], INTERNAL)
+        assert isinstance(answer, Awaitable)
+        await answer
+
+
+async def close_others(filesystem: Filesystem, table: MountTable, path: str) -> None:
+    """Close, in a copy of the volume at a path that is to be its owner, what other filesystems own below it."""
+    inside = path.rstrip("/") + "/"
+    for volume in reversed(table.volumes):
+        if volume.path == "/" or not volume.path.startswith(inside):
+            continue
+        try:
+            await close_directory(filesystem.core, INTERNAL, volume.path)
+        except Conflict:  # its owner was that of the volume, which was copied with it
+            await _call(filesystem, "rm", volume.path, True)
+            await close_directory(filesystem.core, INTERNAL, volume.path)
+
+
+async def _remove(filesystem: Filesystem, table: MountTable, path: str) -> None:
+    """Remove a volume from a filesystem that owns it no more, but for the volumes in it that it owns still."""
+    inside = path.rstrip("/") + "/"
+    below = [volume for volume in table.volumes if volume.path != "/" and volume.path.startswith(inside)]
+    kept = [volume.path for volume in below if volume.filesystem == filesystem.uuid]
+    for volume in below:
+        if volume.filesystem != filesystem.uuid:
+            await open_directory(filesystem.core, volume.path)
+    if kept or path == "/":
+        await _empty(filesystem, path, kept)
+        return
+    await open_directory(filesystem.core, path)
+    try:
+        await _call(filesystem, "rm", path, True)
+    except NotFound:
+        pass
+    await close_directory(filesystem.core, INTERNAL, path)
+
+
+async def _empty(filesystem: Filesystem, path: str, kept: list[str]) -> None:
+    page = await _call(filesystem, "list", path, "", 10_000)
+    assert isinstance(page, dict)
+    for entry in page["entries"]:
+        child = child_path(path, entry["name"])
+        if child in kept:
+            continue
+        if any(each.startswith(child + "/") for each in kept):
+            await _empty(filesystem, child, kept)
+        else:
+            await _call(filesystem, "rm", child, True)
+    if page["cursor"]:
+        await _empty(filesystem, path, kept)
+
+
+async def _call(filesystem: Filesystem, name: str, *args: object) -> object:
+    answer = filesystem.dispatch(name, list(args), INTERNAL)
+    assert isinstance(answer, Awaitable)
+    return await answer
