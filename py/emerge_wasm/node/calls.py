@@ -43,13 +43,21 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _cluster_prepare(self, path: str, rights: Wire | None = None) -> None:
+    async def _cluster_pass(self, version: int) -> Wire:
+        """The mount table, of this version at least: what was begun for an older one is not done any more."""
+        ...
+
+    @operation("node")
+    async def _cluster_prepare(self, path: str, rights: Wire | None = None, version: int = 0) -> None:
         """Make the top of a volume, which the asked node's filesystem is to own, with {"perms", "owner", "group"}."""
         ...
 
     @operation("node")
-    async def _cluster_close(self, path: str, close: bool) -> None:
-        """Make an empty directory of the asked node's filesystem a mount point, or an ordinary directory again."""
+    async def _cluster_close(self, path: str, close: bool, version: int = 0) -> None:
+        """Make an empty directory of the asked node's filesystem a mount point, or an ordinary directory again.
+
+        `version` is that of the mount table for which this is done (0: not said).
+        """
         ...
 
     @operation("node")

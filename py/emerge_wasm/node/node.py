@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Self
 
@@ -80,7 +81,9 @@ class Node:
             **(limits or {}),
         )
         self.admission = Admission(self.volumes)
-        for part in (router, self.volumes, self.admission, Mounts(self.volumes)):
+        self._mounts, self._period = Mounts(self.volumes), times.period
+        self._settling: asyncio.Task[None] | None = None
+        for part in (router, self.volumes, self.admission, self._mounts):
             part.register(self.server.register)
         self.cluster.serve(self.server.register, router.locator.held, self.admission.enter, self.volumes.heard)
 
@@ -103,6 +106,7 @@ class Node:
             if self.roster is not None:
                 await self.roster.enter(self.endpoint)
             await self.cluster.start(self.endpoint)
+            self._settling = asyncio.get_running_loop().create_task(self._mounts.keep(self._period))
         except BaseException:
             await self.stop()
             raise
@@ -110,6 +114,9 @@ class Node:
 
     async def stop(self) -> None:
         """Say goodbye, end what is under way, and close the sockets; a second call does nothing."""
+        if self._settling is not None:
+            self._settling.cancel()
+            await asyncio.wait([self._settling])
         if self.roster is not None:
             await self.roster.leave()
         await self.cluster.stop()
