@@ -37,6 +37,7 @@ from .results import (
     PointerRow,
     PointerRows,
     PrincipalInfo,
+    RingInfo,
     RunEvent,
     RunReceipts,
     ScoredPage,
@@ -554,6 +555,30 @@ class Operations(Protocol):
     @operation("cluster", changes=True)
     async def unmount(self, path: str) -> VolumeRows:
         """Give an empty volume back to the owner of what is above it; the cluster's volumes. A superuser may."""
+        ...
+
+    @operation("cluster")
+    async def ring(self) -> RingInfo:
+        """{"version", "keys", "missing"}: whose keys the cluster knows, as the asked node does. A superuser may ask."""
+        ...
+
+    @operation("cluster", changes=True)
+    async def addkey(
+        self,
+        name: str,
+        key: str,
+        member: bool = False,
+        groups: Names | None = None,
+        superuser: bool = False,
+        another: bool = False,
+    ) -> RingInfo:
+        """Let a public key in at all nodes of the cluster: that of a `member` (a node or relay), else a client's, with
+        groups. With `another`, the name keeps the key that it has. A superuser may."""
+        ...
+
+    @operation("cluster", changes=True)
+    async def revokekey(self, which: str) -> RingInfo:
+        """Let a key, or all keys of a name, in no longer, for good, at all nodes of the cluster. A superuser may."""
         ...
 
     @operation("cluster")

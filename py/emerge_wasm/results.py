@@ -350,6 +350,25 @@ class VolumeRow(TypedDict):
     away: bool
 
 
+class KeyRow(TypedDict):
+    """A key of the ring: whose, as what it is let in ("member", "client"; "revoked"), its rights, and since when."""
+
+    name: str
+    role: str
+    key: str
+    groups: list[str]
+    superuser: bool
+    since: str
+
+
+class RingInfo(TypedDict):
+    """The keys that a cluster knows; the version counts changes. `missing` names members that do not have it yet."""
+
+    version: int
+    keys: list[KeyRow]
+    missing: list[str]
+
+
 class HolderMap(TypedDict):
     """Which node holds a path or a uuid; unknown ones are left out."""
 

@@ -24,6 +24,9 @@ MADE_BY = {
     "count": "search",
     "classes": "code",
     "foundcluster": "cluster",
+    "ring": "keys",
+    "addkey": "keys",
+    "revokekey": "keys",
 }
 """Operations that a command of another name makes."""
 

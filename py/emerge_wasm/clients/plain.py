@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..results import MemberRows, NodeInfo, PrincipalInfo, RunReceipts, VolumeRows
+from ..operations import Names
+from ..results import MemberRows, NodeInfo, PrincipalInfo, RingInfo, RunReceipts, VolumeRows
 from .operations import ClientOperations
 
 
@@ -65,3 +66,24 @@ class PlainOperations(ClientOperations):
     async def unmount(self, path: str) -> VolumeRows:
         """Give an empty volume back to the owner of what is above it; the cluster's volumes. A superuser may."""
         return await self.remote.unmount(path)
+
+    async def ring(self) -> RingInfo:
+        """{"version", "keys", "missing"}: whose keys the cluster knows, as the asked node does. A superuser may ask."""
+        return await self.remote.ring()
+
+    async def addkey(
+        self,
+        name: str,
+        key: str,
+        member: bool = False,
+        groups: Names | None = None,
+        superuser: bool = False,
+        another: bool = False,
+    ) -> RingInfo:
+        """Let a public key in at all nodes of the cluster: that of a `member` (a node or relay), else a client's, with
+        groups. With `another`, the name keeps the key that it has. A superuser may."""
+        return await self.remote.addkey(name, key, member, groups, superuser, another)
+
+    async def revokekey(self, which: str) -> RingInfo:
+        """Let a key, or all keys of a name, in no longer, for good, at all nodes of the cluster. A superuser may."""
+        return await self.remote.revokekey(which)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..codec import Reference
 from ..objects import EmergeObject, Pointer
-from ..operations import Values, Wire
+from ..operations import Names, Values, Wire
 from ..results import (
     ChangePage,
     ChangeRow,
@@ -22,6 +22,7 @@ from ..results import (
     MethodRows,
     NodeInfo,
     PrincipalInfo,
+    RingInfo,
     RunEvent,
     RunReceipts,
     RunResult,
@@ -136,6 +137,27 @@ class SyncClient(SyncSession):
     def unmount(self, path: str) -> VolumeRows:
         """Give an empty volume back to the owner of what is above it; the cluster's volumes. A superuser may."""
         return self._wait(lambda client: client.unmount(path))
+
+    def ring(self) -> RingInfo:
+        """{"version", "keys", "missing"}: whose keys the cluster knows, as the asked node does. A superuser may ask."""
+        return self._wait(lambda client: client.ring())
+
+    def addkey(
+        self,
+        name: str,
+        key: str,
+        member: bool = False,
+        groups: Names | None = None,
+        superuser: bool = False,
+        another: bool = False,
+    ) -> RingInfo:
+        """Let a public key in at all nodes of the cluster: that of a `member` (a node or relay), else a client's, with
+        groups. With `another`, the name keeps the key that it has. A superuser may."""
+        return self._wait(lambda client: client.addkey(name, key, member, groups, superuser, another))
+
+    def revokekey(self, which: str) -> RingInfo:
+        """Let a key, or all keys of a name, in no longer, for good, at all nodes of the cluster. A superuser may."""
+        return self._wait(lambda client: client.revokekey(which))
 
     def unpack(self, state: bytes, pointer: Pointer, code: WhoseCode = "stored") -> EmergeObject:
         """An instance with this state, its classes (nested ones too) fetched and loaded as needed; see `getobject`."""

@@ -19,7 +19,7 @@ from uuid import uuid4
 from ..clients.keys.credential import Credential
 from ..clients.transports.endpoint import advertise
 from ..clients.transports.zeromq import ZeroMQTransport
-from ..errors import EmergeError, PermissionDenied
+from ..errors import EmergeError, PermissionDenied, Unavailable
 from ..operations import Context, Dispatch, Values, Wire
 from .authenticator import Authenticator, KeyChange
 from .broadcast import Broadcast
@@ -38,8 +38,8 @@ MemberChange = Callable[[str, Identity], None]
 Enter = Callable[[Identity, ZeroMQTransport], Awaitable[None]]
 """Enter the cluster of a node that was met; raises an EmergeError when that cannot be."""
 
-Heard = Callable[[Identity, int], None]
-"""(a member, the version of its mount table)."""
+Heard = Callable[[Identity, int, int], None]
+"""(a member, the version of its mount table, that of its ring)."""
 
 Register = Callable[[str, Dispatch], None]
 """Let a server answer a name outside the users' table."""
@@ -114,6 +114,8 @@ class Cluster:
         self._enter: Enter | None = None
         self._heard: Heard | None = None
         self.table_version = 0  # what this node announces of its mount table
+        self._ring_version = 0
+        self._stopped = False
 
     @property
     def malformed(self) -> int:
@@ -155,6 +157,11 @@ class Cluster:
         self._join += [seed for seed in seeds if seed not in (*self._join, self.identity.rpc)]
         self._announce_soon()
 
+    def have_ring(self, version: int) -> None:
+        """Say which version of the cluster's ring this node has."""
+        self._ring_version = version
+        self._announce_soon()
+
     async def start(self, rpc: str = "") -> None:
         """Announce this node, serving at `rpc`, and meet the others. Returns after the first try to join."""
         self._broadcast.open(self._pub)
@@ -167,6 +174,7 @@ class Cluster:
 
     async def stop(self) -> None:
         """Say that this node leaves, and close everything; a second call does nothing."""
+        self._stopped = True
         if self.identity.pub:
             self._broadcast.say({"kind": "leaving", "uuid": self.identity.uuid})
         for task in self._tasks:
@@ -180,7 +188,13 @@ class Cluster:
         self._members, self._others = [], []
 
     def link(self, identity: Identity) -> ZeroMQTransport:
-        """Return the one connection to a node; it is made at the first call."""
+        """Return the one connection to a node; it is made at the first call.
+
+        Raises:
+            Unavailable: this node has stopped.
+        """
+        if self._stopped:
+            raise Unavailable("this node is stopping", remedy="ask another")
         found = self._links.get(identity.rpc)
         if found is None:
             found = self._links[identity.rpc] = self._transport(identity.rpc, identity.node)
@@ -270,7 +284,7 @@ class Cluster:
         hears = [uuid for uuid, peer in self._peers.items() if peer.speaks]
         peers = [identity.to_wire() for identity in self._members]
         here = {"kind": "here", "self": self.identity.to_wire(), "hears": hears, "peers": peers}
-        self._broadcast.say({**here, "table": self.table_version})
+        self._broadcast.say({**here, "table": self.table_version, "ring": self._ring_version})
 
     # --- joining
     async def _join_all(self) -> None:
@@ -355,7 +369,7 @@ class Cluster:
         self._hear_of(map(read_identity, others))
         self._review("joined", identity)
         if self._heard is not None:
-            self._heard(identity, int(message.get("table", 0)))
+            self._heard(identity, int(message.get("table", 0)), int(message.get("ring", 0)))
 
     def _on_leaving(self, message: Wire, node: str) -> None:
         uuid = str(message["uuid"])

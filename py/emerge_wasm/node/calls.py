@@ -66,6 +66,12 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
+    async def _cluster_ring(self, version: int, keys: Names) -> Wire:
+        """The newest ring that the asked node has. Where it is kept, these keys are taken into it; elsewhere, they are
+        all of a newer ring, which is taken from who keeps it."""
+        ...
+
+    @operation("node")
     async def _ordered(
         self,
         path: str,

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from typing import Self
 
 from ..clients.transports.endpoint import advertise
+from ..clients.transports.zeromq import ZeroMQTransport
 from ..cluster.authenticator import Authenticator
 from ..cluster.membership import TIMES, Cluster, Times
+from ..cluster.peer import Identity
 from ..cluster.roster import Roster
 from ..errors import Invalid
 from ..filesystem import Filesystem
@@ -19,6 +21,7 @@ from .admission import Admission
 from .mount import Mounts
 from .router import Router
 from .server import RpcServer
+from .shared_ring import SharedRing
 from .volumes import Volumes
 
 
@@ -69,7 +72,8 @@ class Node:
         )
         self.roster = self._make_roster(times.roster)
         self.volumes = Volumes(filesystem, self.cluster, tuple(mount), joins=bool(join))
-        router = Router(filesystem, self.cluster, self.volumes)
+        self.ring = SharedRing(filesystem, self.cluster, self.volumes, keys)
+        router = Router(filesystem, self.cluster, self.volumes, self.ring)
         self.dispatch = router.dispatch
         self.server = RpcServer(
             router.dispatch,
@@ -83,9 +87,9 @@ class Node:
         self.admission = Admission(self.volumes)
         self._mounts, self._period = Mounts(self.volumes), times.period
         self._settling: asyncio.Task[None] | None = None
-        for part in (router, self.volumes, self.admission, self._mounts):
+        for part in (router, self.volumes, self.admission, self._mounts, self.ring):
             part.register(self.server.register)
-        self.cluster.serve(self.server.register, router.locator.held, self.admission.enter, self.volumes.heard)
+        self.cluster.serve(self.server.register, router.locator.held, self._enter, self._heard)
 
     @property
     def endpoint(self) -> str:
@@ -102,11 +106,13 @@ class Node:
         """
         await self.volumes.load()
         try:
+            await self.ring.load()
             await self.server.start()
             if self.roster is not None:
                 await self.roster.enter(self.endpoint)
             await self.cluster.start(self.endpoint)
             self._settling = asyncio.get_running_loop().create_task(self._mounts.keep(self._period))
+            await self.ring.settle()
         except BaseException:
             await self.stop()
             raise
@@ -119,6 +125,7 @@ class Node:
             await asyncio.wait([self._settling])
         if self.roster is not None:
             await self.roster.leave()
+        await self.ring.stop()
         await self.cluster.stop()
         await self.server.stop()
         if self._keys is not None:
@@ -129,6 +136,14 @@ class Node:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    async def _enter(self, found: Identity, transport: ZeroMQTransport) -> None:
+        await self.admission.enter(found, transport)
+        await self.ring.settle()
+
+    def _heard(self, member: Identity, table: int, ring: int) -> None:
+        self.volumes.heard(member, table)
+        self.ring.heard(member, ring)
 
     def _make_roster(self, period: float) -> Roster | None:
         """Make the list of nodes in the store, where several may open it."""

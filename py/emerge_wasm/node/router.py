@@ -21,6 +21,7 @@ from .objects import ObjectRoutes, Route
 from .paths import mentions_uuid
 from .run_elsewhere import RunElsewhere
 from .search import SearchRoutes, continues
+from .shared_ring import SharedRing
 from .transaction import TransactionRoutes
 from .volume_routes import VolumeRoutes
 from .volumes import Volumes
@@ -38,7 +39,7 @@ ANYWHERE = frozenset({"hello", "whoami", "nodes", "volumes"})
 class Router:
     """A dispatch over one filesystem and the cluster around it."""
 
-    def __init__(self, filesystem: Filesystem, cluster: Cluster, volumes: Volumes) -> None:
+    def __init__(self, filesystem: Filesystem, cluster: Cluster, volumes: Volumes, ring: SharedRing) -> None:
         self._filesystem = filesystem
         self._volumes = volumes
         self._forwarder = Forwarder(filesystem, cluster, volumes)
@@ -60,6 +61,9 @@ class Router:
             "foundcluster": mounts.found,
             "mount": mounts.mount,
             "unmount": mounts.unmount,
+            "ring": ring.ring,
+            "addkey": ring.add,
+            "revokekey": ring.revoke,
         }
         self._routes: dict[str, Route] = {
             **{name: objects.follow(name) for name in FOLLOWED},
