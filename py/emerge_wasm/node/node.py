@@ -19,9 +19,9 @@ from ..operations import Context
 from ..wire.event import HEARTBEAT_SECONDS
 from .admission import Admission
 from .mount import Mounts
+from .ring_keeper import RingKeeper
 from .router import Router
 from .server import RpcServer
-from .shared_ring import SharedRing
 from .volumes import Volumes
 
 
@@ -72,7 +72,7 @@ class Node:
         )
         self.roster = self._make_roster(times.roster)
         self.volumes = Volumes(filesystem, self.cluster, tuple(mount), joins=bool(join))
-        self.ring = SharedRing(filesystem, self.cluster, self.volumes, keys)
+        self.ring = RingKeeper(filesystem, self.cluster, self.volumes, keys)
         router = Router(filesystem, self.cluster, self.volumes, self.ring)
         self.dispatch = router.dispatch
         self.server = RpcServer(

@@ -19,9 +19,9 @@ from .locate import Locator
 from .members import MemberRoutes
 from .objects import ObjectRoutes, Route
 from .paths import mentions_uuid
+from .ring_keeper import RingKeeper
 from .run_elsewhere import RunElsewhere
 from .search import SearchRoutes, continues
-from .shared_ring import SharedRing
 from .transaction import TransactionRoutes
 from .volume_routes import VolumeRoutes
 from .volumes import Volumes
@@ -39,7 +39,7 @@ ANYWHERE = frozenset({"hello", "whoami", "nodes", "volumes"})
 class Router:
     """A dispatch over one filesystem and the cluster around it."""
 
-    def __init__(self, filesystem: Filesystem, cluster: Cluster, volumes: Volumes, ring: SharedRing) -> None:
+    def __init__(self, filesystem: Filesystem, cluster: Cluster, volumes: Volumes, ring: RingKeeper) -> None:
         self._filesystem = filesystem
         self._volumes = volumes
         self._forwarder = Forwarder(filesystem, cluster, volumes)

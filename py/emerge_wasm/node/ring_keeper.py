@@ -13,9 +13,9 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 
 from ..clients.keys.known_keys import RingEntry, entry_row, make_entry, merge, with_key, without_key
 from ..cluster.authenticator import Authenticator, KeyChange
-from ..cluster.key_ring import KeyRing, read_entries, read_ring, write_entries
 from ..cluster.membership import Cluster, Register
 from ..cluster.peer import Identity
+from ..cluster.ring_state import KeyRing, read_entries, read_ring, write_entries
 from ..cluster.volume import Member
 from ..codec import decode
 from ..errors import Conflict, EmergeError, Invalid, PermissionDenied, Unavailable
@@ -37,7 +37,7 @@ PATIENCE = 2.0
 RingChange = Callable[[Mapping[str, RingEntry]], dict[str, RingEntry]]
 
 
-class SharedRing:
+class RingKeeper:
     """Keeps the ring of this node the same as that of its cluster; answers `ring`, `addkey` and `revokekey`."""
 
     def __init__(self, filesystem: Filesystem, cluster: Cluster, volumes: Volumes, keys: Authenticator | None) -> None:
@@ -105,7 +105,7 @@ class SharedRing:
         if not self._is_shared:
             keys.ring.change(change)
             return self._info([])
-        log.info("%s: %s by %s", name, args[0], context.principal)
+        log.info("%s by %s: %s", name, context.principal, args)
         if self._is_kept_here:
             await self._keep(change=change)
             return self._info(await self._tell())
