@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from emerge_wasm.cli.main import main
 from emerge_wasm.clients.keys.credential import Credential
 from emerge_wasm.clients.keys.key_pair import make_pair, write_pair
 from emerge_wasm.clients.keys.known_keys import CLIENT, MEMBER, REVOKED, RingEntry
@@ -185,7 +188,7 @@ async def test_all_rings_are_equal_in_the_end(machines: Machines, seed: int) -> 
     all_ = list(await three(machines))
     people: dict[str, Credential] = {}
     revoked: dict[str, Credential] = {}
-    for turn in range(25):
+    for turn in range(14):
         up = [each for each in all_ if each.node is not None]
         at = chance.choice(all_)
         what = chance.choice(["add", "add", "revoke", "rotate", "file", "toggle", "toggle"])
@@ -231,3 +234,25 @@ async def test_all_rings_are_equal_in_the_end(machines: Machines, seed: int) -> 
 
 async def rest() -> None:
     await asyncio.sleep(0)
+
+
+async def test_the_commands_ask_a_node_that_is_named(machines: Machines) -> None:
+    a, b = [await machines.add(name) for name in "ab"]
+    path = str(machines.folder / "people" / "root.key")
+    anna = machines.key("anna")
+
+    def emerge(*words: str) -> Result:
+        named = ("-h", f"{b.endpoint}?key={b.credential.pair.public}", "--key", path, "--json", "keys")
+        return CliRunner().invoke(main, [*named, *words])
+
+    for words, role in (
+        (("add", "anna", anna.pair.public, "--group", "staff"), "client"),
+        (("revoke", "anna"), "revoked"),
+    ):
+        done = await asyncio.to_thread(emerge, *words)
+        assert done.exit_code == 0, done.stderr
+        listed = json.loads((await asyncio.to_thread(emerge, "list")).output)
+        assert [row["role"] for row in listed if row["key"] == anna.pair.public] == [role]
+        assert [e.role for e in a.ring.entries() if e.public == anna.pair.public] == [role]
+    again = await asyncio.to_thread(emerge, "add", "anna", anna.pair.public)
+    assert again.exit_code == 2 and "was revoked" in again.stderr

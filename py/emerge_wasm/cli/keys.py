@@ -1,12 +1,11 @@
 """Commands for the keys by which machines know each other: keys new, add, list, revoke, rotate.
 
-add, list, revoke and rotate ask the node that --host or EMERGE_HOST names, for its whole cluster; without one, or with
---dir, they change the ring's file here, which running nodes follow and pass on.
+With --host, add, list, revoke and rotate mean the ring of that node's whole cluster; without, the ring's file here,
+which running nodes follow and pass on.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -154,7 +153,7 @@ def _ring(folder: Path | None) -> Ring:
 
 def _asks_a_node(session: Session, folder: Path | None) -> bool:
     """Whether the ring of a running cluster is meant, rather than the file here."""
-    return bool(folder is None and (session.host or os.environ.get("EMERGE_HOST")))
+    return folder is None and bool(session.host)
 
 
 def _tell(found: RingInfo) -> None:
