@@ -27,7 +27,9 @@ from .results import (
     GraphQLAnswer,
     GroupTable,
     HolderMap,
+    HoldingList,
     IndexRows,
+    MemberEventRow,
     MemberRows,
     MethodRows,
     NodeInfo,
@@ -533,7 +535,19 @@ class Operations(Protocol):
 
     @operation("cluster")
     async def nodes(self) -> MemberRows:
-        """[{"node", "uuid", "rpc", "self", "away"}…]: the nodes of the cluster; those that are away are marked."""
+        """[{"node", "uuid", "rpc", "self", "state", "volumes", "since", "version", "python", "away"}…]: the nodes of
+        the cluster, those that are away too, and what it could not join."""
+        ...
+
+    @operation("cluster")
+    def watchnodes(self) -> AsyncIterator[MemberEventRow]:
+        """A stream of what happens to the nodes of the cluster, {"event", "date", …} and what `nodes` says of each:
+        first all that are known, then who joined, left, is gone, unreachable, reached again, or changed."""
+        ...
+
+    @operation("cluster")
+    async def holdings(self) -> HoldingList:
+        """{"nodes": [{"node", "filesystem", "volumes", "position"}…]}: what each node holds, as it says itself."""
         ...
 
     @operation("cluster")

@@ -27,6 +27,7 @@ MADE_BY = {
     "ring": "keys",
     "addkey": "keys",
     "revokekey": "keys",
+    "watchnodes": "nodes",
 }
 """Operations that a command of another name makes."""
 

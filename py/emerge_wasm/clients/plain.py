@@ -5,11 +5,22 @@ Written by `python -m buildtools.sync_client` from `operations.py`: change that,
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from ..operations import Names
-from ..results import MemberRows, NodeInfo, PrincipalInfo, RingInfo, RunReceipts, VolumeRows
+from ..results import (
+    HoldingList,
+    MemberEventRow,
+    MemberRows,
+    NodeInfo,
+    PrincipalInfo,
+    RingInfo,
+    RunReceipts,
+    VolumeRows,
+)
 from .operations import ClientOperations
+from .remote import ending
 
 
 class PlainOperations(ClientOperations):
@@ -47,8 +58,20 @@ class PlainOperations(ClientOperations):
         return await self.remote.hello()
 
     async def nodes(self) -> MemberRows:
-        """[{"node", "uuid", "rpc", "self", "away"}…]: the nodes of the cluster; those that are away are marked."""
+        """[{"node", "uuid", "rpc", "self", "state", "volumes", "since", "version", "python", "away"}…]: the nodes of
+        the cluster, those that are away too, and what it could not join."""
         return await self.remote.nodes()
+
+    async def watchnodes(self) -> AsyncIterator[MemberEventRow]:
+        """A stream of what happens to the nodes of the cluster, {"event", "date", …} and what `nodes` says of each:
+        first all that are known, then who joined, left, is gone, unreachable, reached again, or changed."""
+        async with ending(self.remote.watchnodes()) as items:
+            async for item in items:
+                yield item
+
+    async def holdings(self) -> HoldingList:
+        """{"nodes": [{"node", "filesystem", "volumes", "position"}…]}: what each node holds, as it says itself."""
+        return await self.remote.holdings()
 
     async def volumes(self) -> VolumeRows:
         """[{"path", "node", "filesystem", "epoch", "away"}…]: which node owns which subtree; none without a cluster."""

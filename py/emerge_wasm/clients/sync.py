@@ -17,7 +17,9 @@ from ..results import (
     CodeInfo,
     CommitInfo,
     GraphQLAnswer,
+    HoldingList,
     IndexRows,
+    MemberEventRow,
     MemberRows,
     MethodRows,
     NodeInfo,
@@ -118,8 +120,18 @@ class SyncClient(SyncSession):
         return self._wait(lambda client: client.hello())
 
     def nodes(self) -> MemberRows:
-        """[{"node", "uuid", "rpc", "self", "away"}…]: the nodes of the cluster; those that are away are marked."""
+        """[{"node", "uuid", "rpc", "self", "state", "volumes", "since", "version", "python", "away"}…]: the nodes of
+        the cluster, those that are away too, and what it could not join."""
         return self._wait(lambda client: client.nodes())
+
+    def watchnodes(self) -> Generator[MemberEventRow, None, None]:
+        """A stream of what happens to the nodes of the cluster, {"event", "date", …} and what `nodes` says of each:
+        first all that are known, then who joined, left, is gone, unreachable, reached again, or changed."""
+        return self._iterate(lambda client: client.watchnodes())
+
+    def holdings(self) -> HoldingList:
+        """{"nodes": [{"node", "filesystem", "volumes", "position"}…]}: what each node holds, as it says itself."""
+        return self._wait(lambda client: client.holdings())
 
     def volumes(self) -> VolumeRows:
         """[{"path", "node", "filesystem", "epoch", "away"}…]: which node owns which subtree; none without a cluster."""
@@ -488,6 +500,6 @@ class SyncClient(SyncSession):
         """Store an EmergeFile for each row of a CSV file, its columns as fields; `name` is needed. How many."""
         return self._wait(lambda client: client.load_csv(file, path))
 
-    def whohas(self, *paths: str) -> dict[str, str]:
-        """Which nodes hold these paths: {path: node}."""
-        return self._wait(lambda client: client.whohas(*paths))
+    def whohas(self, *names: str) -> dict[str, str]:
+        """Which nodes hold these, by path or by uuid (32 hex digits): {name: node}. What nobody holds is left out."""
+        return self._wait(lambda client: client.whohas(*names))

@@ -89,7 +89,8 @@ class Node:
         self._settling: asyncio.Task[None] | None = None
         for part in (router, self.volumes, self.admission, self._mounts, self.ring):
             part.register(self.server.register)
-        self.cluster.serve(self.server.register, router.locator.held, self._enter, self._heard)
+        hold, show = router.locator.held, router.nodes.hold
+        self.cluster.serve(self.server.register, hold, self._enter, self._heard, show)
 
     @property
     def endpoint(self) -> str:

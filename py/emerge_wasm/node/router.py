@@ -17,6 +17,7 @@ from .directory import DirectoryRoutes
 from .forward import Forwarder
 from .locate import Locator
 from .members import MemberRoutes
+from .nodes import NodeRoutes
 from .objects import ObjectRoutes, Route
 from .paths import mentions_uuid
 from .ring_keeper import RingKeeper
@@ -32,7 +33,7 @@ FOLLOWED = (
 )
 
 
-ANYWHERE = frozenset({"hello", "whoami", "nodes", "volumes"})
+ANYWHERE = frozenset({"hello", "whoami", "nodes", "watchnodes", "volumes"})
 """What a node answers that is to enter a cluster and could not yet."""
 
 
@@ -47,13 +48,16 @@ class Router:
         directories = DirectoryRoutes(locator)
         objects = ObjectRoutes(locator, directories)
         searches = SearchRoutes(locator)
-        members = MemberRoutes(locator, objects.get)
+        self.nodes = nodes = NodeRoutes(locator)
+        members = MemberRoutes(locator, objects.get, nodes)
         mounts = VolumeRoutes(volumes)
         self._transactions = TransactionRoutes(locator)
         filesystem.core.dispatch = self.dispatch  # so running methods see the whole cluster
         EXECUTION.of(filesystem.core).others = RunElsewhere(self._forwarder, cluster)
         self._always: dict[str, Route] = {
-            "nodes": members.nodes,
+            "nodes": nodes.nodes,
+            "watchnodes": nodes.watchnodes,
+            "holdings": nodes.holdings,
             "whohas": members.whohas,
             "watch": members.watch,
             "changes": members.changes,
