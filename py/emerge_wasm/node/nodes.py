@@ -69,7 +69,9 @@ class NodeRoutes:
 
     def _volumes_of(self, filesystem: str) -> list[str]:
         table = self._volumes.table
-        return sorted(each.path for each in table.volumes if each.filesystem == filesystem) if table is not None else []
+        if table is None:
+            return ["/"] if filesystem == self._filesystem.uuid else []
+        return sorted(each.path for each in table.volumes if each.filesystem == filesystem)
 
     def _follow(self, event: MemberEvent, who: Identity) -> None:
         if event in ("left", "gone"):
@@ -124,8 +126,7 @@ class NodeRoutes:
 
     def _holding(self) -> HoldingRow:
         own = self._cluster.identity
-        volumes = self._volumes_of(own.filesystem) if self._volumes.table is not None else ["/"]
-        position = self._filesystem.core.position
+        volumes, position = self._volumes_of(own.filesystem), self._filesystem.core.position
         return {"node": own.node, "filesystem": own.filesystem, "volumes": volumes, "position": position}
 
 
