@@ -28,7 +28,9 @@ from .results import (
     GraphQLAnswer,
     GroupTable,
     HolderMap,
+    HoldingList,
     IndexRows,
+    MemberEventRow,
     MemberRows,
     MethodRows,
     NodeInfo,
@@ -38,6 +40,7 @@ from .results import (
     PointerRow,
     PointerRows,
     PrincipalInfo,
+    RingInfo,
     RunEvent,
     RunReceipts,
     ScoredPage,
@@ -533,7 +536,19 @@ class Operations(Protocol):
 
     @operation("cluster")
     async def nodes(self) -> MemberRows:
-        """[{"node", "uuid", "rpc", "self", "away"}…]: the nodes of the cluster; those that are away are marked."""
+        """[{"node", "uuid", "rpc", "self", "state", "volumes", "since", "version", "python", "away"}…]: the nodes of
+        the cluster, those that are away too, and what it could not join."""
+        ...
+
+    @operation("cluster")
+    def watchnodes(self) -> AsyncIterator[MemberEventRow]:
+        """A stream of what happens to the nodes of the cluster, {"event", "date", …} and what `nodes` says of each:
+        first all that are known, then who joined, left, is gone, unreachable, reached again, or changed."""
+        ...
+
+    @operation("cluster")
+    async def holdings(self) -> HoldingList:
+        """{"nodes": [{"node", "filesystem", "volumes", "position"}…]}: what each node holds, as it says itself."""
         ...
 
     @operation("cluster")
@@ -567,6 +582,30 @@ class Operations(Protocol):
     async def promote(self, path: str, node: str = "") -> VolumeRows:
         """Make a copy the owner of a volume whose owner is lost: that on a node ("": whichever has most); the cluster's
         volumes. A superuser may. What the former owner had alone is kept by it, as conflicts."""
+        ...
+
+    @operation("cluster")
+    async def ring(self) -> RingInfo:
+        """{"version", "keys", "missing"}: whose keys the cluster knows, as the asked node does. A superuser may ask."""
+        ...
+
+    @operation("cluster", changes=True)
+    async def addkey(
+        self,
+        name: str,
+        key: str,
+        member: bool = False,
+        groups: Names | None = None,
+        superuser: bool = False,
+        another: bool = False,
+    ) -> RingInfo:
+        """Let a public key in at all nodes of the cluster: that of a `member` (a node or relay), else a client's, with
+        groups. With `another`, the name keeps the key that it has. A superuser may."""
+        ...
+
+    @operation("cluster", changes=True)
+    async def revokekey(self, which: str) -> RingInfo:
+        """Let a key, or all keys of a name, in no longer, for good, at all nodes of the cluster. A superuser may."""
         ...
 
     @operation("cluster")

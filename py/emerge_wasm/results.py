@@ -334,15 +334,52 @@ class NodeInfo(TypedDict):
     principal: str
 
 
+MemberState = Literal["here", "unreachable", "away", "unjoined"]
+"""Of a node: "unreachable" from the one that answers, and reached by others; "unjoined" is an endpoint that this one is
+to join, where none answers."""
+
+
 class MemberRow(TypedDict):
-    """A node of the cluster; `self`: whether it is the one that answers. Of one that is `away`, `uuid` is ""."""
+    """A node of the cluster; `self`: whether it is the one that answers. `away` marks one that is away or unjoined,
+    whose `uuid` is "". `volumes` are the paths of those that it serves. `since` is when it started, or was noticed to
+    be away; `version` is Emerge's, `python` Python's. What is not known is "". `error` says why it is unjoined."""
 
     node: str
     uuid: str
     filesystem: str
     rpc: str
     self: bool
+    state: MemberState
+    volumes: list[str]
+    since: str
+    version: str
+    python: str
     away: NotRequired[bool]
+    error: NotRequired[str]
+
+
+class MemberEventRow(MemberRow):
+    """What happened to a node, and when. `event` is joined, left (it said so), gone (it fell silent), unreachable,
+    reached (again) or changed (its volumes); first comes one for each node, with its state for an event."""
+
+    event: str
+    date: str
+
+
+class HoldingRow(TypedDict):
+    """What a node holds: volumes, and the position of its filesystem's log."""
+
+    node: str
+    filesystem: str
+    volumes: list[str]
+    position: int
+
+
+class HoldingList(TypedDict):
+    """What the nodes that are here hold; `missing` gave no answer, or are away."""
+
+    nodes: list[HoldingRow]
+    missing: NotRequired[list[str]]
 
 
 class VolumeRow(TypedDict):
@@ -384,6 +421,25 @@ class CopyReport(TypedDict):
     owner: CopyRow
     copies: list[CopyRow]
     notes: list[str]
+
+
+class KeyRow(TypedDict):
+    """A key of the ring: whose, as what it is let in ("member", "client"; "revoked"), its rights, and since when."""
+
+    name: str
+    role: str
+    key: str
+    groups: list[str]
+    superuser: bool
+    since: str
+
+
+class RingInfo(TypedDict):
+    """The keys that a cluster knows; the version counts changes. `missing` names members that do not have it yet."""
+
+    version: int
+    keys: list[KeyRow]
+    missing: list[str]
 
 
 class HolderMap(TypedDict):

@@ -172,7 +172,7 @@ FACTS = {
     ],
     "cluster.md": [
         DEFAULT_HOST,
-        f"silent for {TIMES.silence} s",
+        f"silent for {TIMES.suspicion} s",
         f"{mebi(RELAY.message)} a message, {RELAY.requests} calls and {mebi(RELAY.request_bytes)} of calls under way",
         f"{mebi(RELAY.queue_bytes)} of answers waiting; a relay takes\n  {RELAY.browsers} browsers",
     ],

@@ -14,7 +14,10 @@ from emerge_wasm.node.server import answer_builtin
 from emerge_wasm.operations import TABLE, Operation
 from emerge_wasm.rest.openapi import describe
 
-CLUSTER = {"nodes", "whohas", "volumes", "foundcluster", "mount", "unmount", "replicate", "promote"}
+CLUSTER = {
+    *("nodes", "watchnodes", "holdings", "whohas"),
+    *("volumes", "foundcluster", "mount", "unmount", "replicate", "promote", "ring", "addkey", "revokekey"),
+}
 """Operations that a node answers, in front of its filesystem."""
 
 EXTRA = {"unpack", "load_class", "fetch_bundles", "close"}

@@ -25,6 +25,7 @@ async def heard(seen: list[dict[str, Any]], *paths: str) -> None:
 async def test_changes_of_all_nodes(start_node: StartNode, connect: Connect) -> None:
     a = await start_node("a")
     await a.volumes.found()
+    watched_by = list(a.cluster.view.callbacks)
     seen: list[dict[str, Any]] = []
     items = connect(a.endpoint).stream("watch", ["/in", -1])
 
@@ -55,7 +56,7 @@ async def test_changes_of_all_nodes(start_node: StartNode, connect: Connect) -> 
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
     await items.aclose()  # type: ignore[attr-defined]
-    await eventually(lambda: not a.cluster._callbacks)  # private: a watch that is left behind shows nowhere else
+    await eventually(lambda: a.cluster.view.callbacks == watched_by)
 
 
 async def test_a_watch_of_nonsense_fails(start_node: StartNode, connect: Connect) -> None:

@@ -1,12 +1,16 @@
-"""Commands on the cluster: hello, nodes, whohas; its volumes: cluster found, volumes, mount, unmount, copies."""
+"""Commands on the cluster: hello, nodes, holdings, whohas; its volumes: found, volumes, mount, unmount, copies."""
 
 from __future__ import annotations
 
+from contextlib import closing, suppress
+from itertools import islice
+
 import click
 
-from ..results import CopyRow, MemberRow, VolumeRow
+from ..errors import PartialAnswer
+from ..results import CopyRow, MemberEventRow, MemberRow, VolumeRow
 from .session import Session, pass_session
-from .show import print_fields, print_json, print_table
+from .show import date_text, print_fields, print_json, print_table
 
 
 @click.command()
@@ -18,30 +22,60 @@ def hello(session: Session) -> None:
 
 
 @click.command()
+@click.option("--watch", is_flag=True, help="Then print who joins, leaves or is gone, as it happens, until Ctrl-C.")
+@click.option("-n", "--number", type=int, help="With --watch: stop after so many lines.")
 @pass_session
-def nodes(session: Session) -> None:
+def nodes(session: Session, watch: bool, number: int | None) -> None:
     """List the nodes of the cluster; * is the one that answers."""
+    if watch:
+        with suppress(KeyboardInterrupt), closing(session.fs.watchnodes()) as events:
+            for event in islice(events, number):
+                print_json(event) if session.json else click.echo(_event_text(event))
+        return
     found = session.fs.nodes()
     if session.json:
         print_json(found)
         return
-    print_table([[_mark(row), row["node"], row["rpc"]] for row in found])
+    print_table([[_mark(row), row["node"] or "-", row["rpc"]] for row in found])
+    for row in found:
+        if "error" in row:
+            click.echo(f"warning: {row['rpc']} is not joined, and is tried again: {row['error']}", err=True)
 
 
 def _mark(row: MemberRow) -> str:
-    return "*" if row["self"] else "away" if row.get("away") else ""
+    return "*" if row["self"] else "" if row["state"] == "here" else row["state"]
+
+
+def _event_text(event: MemberEventRow) -> str:
+    volumes = " ".join(event["volumes"])
+    return (
+        f"{date_text(event['date'])}  {event['event']:<11}  {event['node'] or '-'}  {event['rpc']}  {volumes}".rstrip()
+    )
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True)
 @pass_session
-def whohas(session: Session, paths: tuple[str, ...]) -> None:
-    """List which nodes hold these paths; those that none holds are left out."""
-    found = session.fs.whohas(*paths)
+def holdings(session: Session) -> None:
+    """List what each node holds: its volumes, and how many changes its log has."""
+    found = session.fs.holdings()
     if session.json:
         print_json(found)
         return
-    print_table([[node, path] for path, node in found.items()])
+    print_table([[row["node"], str(row["position"]), " ".join(row["volumes"])] for row in found["nodes"]], right=[1])
+    if missing := found.get("missing"):
+        click.echo(f"warning: {PartialAnswer(missing)}", err=True)
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True)
+@pass_session
+def whohas(session: Session, names: tuple[str, ...]) -> None:
+    """List which nodes hold these, by path or uuid; those that none holds are left out."""
+    found = session.fs.whohas(*names)
+    if session.json:
+        print_json(found)
+        return
+    print_table([[node, name] for name, node in found.items()])
 
 
 @click.group()
@@ -131,4 +165,4 @@ def _volume_line(row: VolumeRow) -> list[str]:
     return ["away" if row["away"] else "", row["path"], row["node"], shown]
 
 
-COMMANDS = (hello, nodes, whohas, cluster, volumes, mount, unmount, replicate, promote)
+COMMANDS = (hello, nodes, holdings, whohas, cluster, volumes, mount, unmount, replicate, promote)

@@ -1,6 +1,7 @@
 """Commands for the keys by which machines know each other: keys new, add, list, revoke, rotate.
 
-They change files only; running nodes follow these.
+With --host, add, list, revoke and rotate mean the ring of that node's whole cluster; without, the ring's file here,
+which running nodes follow and pass on.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import click
 
 from ..clients.keys.credential import KEYS_FOLDER
 from ..clients.keys.key_pair import SUFFIX, check_name, make_pair, read_pair, write_pair
-from ..clients.keys.known_keys import CLIENT, FILE_NAME, MEMBER, Ring, RingEntry, entry_row
+from ..clients.keys.known_keys import FILE_NAME, MEMBER, Ring, RingEntry, entry_row, make_entry
 from ..errors import EmergeError, Invalid, NotFound
+from ..results import KeyRow, RingInfo
 from .session import Session, pass_session
 from .show import print_json, print_table
 
@@ -22,9 +24,7 @@ folder_option = click.option(
     "--dir",
     "folder",
     type=click.Path(path_type=Path),
-    default=KEYS_FOLDER,
-    show_default=True,
-    help="Where the ring and this machine's keys are.",
+    help=f"Where the ring and this machine's keys are (else {KEYS_FOLDER}).",
 )
 
 
@@ -49,13 +49,16 @@ def keys() -> None:
 @rights_options
 @folder_option
 @pass_session
-def keys_new(session: Session, name: str, member: bool, groups: tuple[str, ...], superuser: bool, folder: Path) -> None:
+def keys_new(
+    session: Session, name: str, member: bool, groups: tuple[str, ...], superuser: bool, folder: Path | None
+) -> None:
     """Make NAME's key: a secret file here, and its public half in the ring here."""
+    folder = folder or KEYS_FOLDER
     path = folder / f"{check_name(name)}{SUFFIX}"
     if path.exists():
         raise Invalid(f"there is a key of {name} at {path}", remedy=f"replace it: emerge keys rotate {name}")
     pair = make_pair(name)
-    entry = _entry(name, pair.public, member, groups, superuser)
+    entry = make_entry(name, pair.public, member, groups, superuser)
     write_pair(path, pair)
     try:
         Ring(folder / FILE_NAME).add(entry)
@@ -74,49 +77,68 @@ def keys_new(session: Session, name: str, member: bool, groups: tuple[str, ...],
 @rights_options
 @click.option("--another", is_flag=True, help="NAME has a key already, and keeps it for now.")
 @folder_option
+@pass_session
 def keys_add(
-    name: str, key: str, member: bool, groups: tuple[str, ...], superuser: bool, another: bool, folder: Path
+    session: Session,
+    name: str,
+    key: str,
+    member: bool,
+    groups: tuple[str, ...],
+    superuser: bool,
+    another: bool,
+    folder: Path | None,
 ) -> None:
     """Let the public KEY of NAME in; as a node's or relay's, with --member."""
-    entry = _entry(name, key.lower(), member, groups, superuser)
-    Ring(folder / FILE_NAME).add(entry, another=another)
+    if _asks_a_node(session, folder):
+        _tell(session.fs.addkey(name, key, member, list(groups), superuser, another))
+        return
+    _ring(folder).add(make_entry(name, key, member, groups, superuser), another=another)
 
 
 @keys.command("list")
 @folder_option
 @pass_session
-def keys_list(session: Session, folder: Path) -> None:
-    """List the keys that are known here; * means that the secret half is here."""
-    entries = Ring(folder / FILE_NAME).entries()
+def keys_list(session: Session, folder: Path | None) -> None:
+    """List the keys that are known; * means that the secret half is here."""
+    asks = _asks_a_node(session, folder)
+    rows = session.fs.ring()["keys"] if asks else [entry_row(entry) for entry in _ring(folder).entries()]
     if session.json:
-        print_json([entry_row(entry) for entry in entries])
+        print_json(rows)
         return
-    here = {_public(path) for path in folder.glob(f"*{SUFFIX}")}
-    print_table([["*" if entry.public in here else " ", *_cells(entry)] for entry in entries])
+    here = {_public(path) for path in (folder or KEYS_FOLDER).glob(f"*{SUFFIX}")}
+    print_table([["*" if row["key"] in here else " ", *_cells(row)] for row in rows])
 
 
 @keys.command("revoke")
 @click.argument("which", metavar="NAME|KEY")
 @folder_option
-def keys_revoke(which: str, folder: Path) -> None:
+@pass_session
+def keys_revoke(session: Session, which: str, folder: Path | None) -> None:
     """Let a key in no longer, or all keys of a name. That is for good; running nodes refuse its next message."""
-    Ring(folder / FILE_NAME).revoke(which)
+    if _asks_a_node(session, folder):
+        _tell(session.fs.revokekey(which))
+        return
+    _ring(folder).revoke(which)
 
 
 @keys.command("rotate")
 @click.argument("name")
 @folder_option
 @pass_session
-def keys_rotate(session: Session, name: str, folder: Path) -> None:
+def keys_rotate(session: Session, name: str, folder: Path | None) -> None:
     """Replace NAME's key here by a new one; the old one is let in until it is revoked."""
-    path, ring = folder / f"{check_name(name)}{SUFFIX}", Ring(folder / FILE_NAME)
+    path, ring = (folder or KEYS_FOLDER) / f"{check_name(name)}{SUFFIX}", _ring(folder)
     before = read_pair(path)
     entry = ring.find(before.public)
     if entry is None:
         raise NotFound(f"the ring does not let {name}'s key in", remedy=f"emerge keys add {name} {before.public}")
     pair = make_pair(name)
     fresh = replace(entry, public=pair.public, since="")
-    ring.add(fresh, another=True)
+    if _asks_a_node(session, folder):  # all let the new key in before anybody shows it
+        member = entry.role == MEMBER
+        _tell(session.fs.addkey(name, pair.public, member, list(entry.groups), entry.superuser, True))
+    if ring.find(pair.public) is None:
+        ring.add(fresh, another=True)
     write_pair(path, pair)
     if session.json:
         print_json({**entry_row(fresh), "file": str(path), "before": before.public})
@@ -125,10 +147,19 @@ def keys_rotate(session: Session, name: str, folder: Path) -> None:
     print_table([*rows, ["then", f"emerge keys revoke {before.public}"]])
 
 
-def _entry(name: str, key: str, member: bool, groups: tuple[str, ...], superuser: bool) -> RingEntry:
-    if member and (groups or superuser):
-        raise Invalid("a member has every right, and no groups", remedy="leave --group and --superuser out")
-    return RingEntry(MEMBER if member else CLIENT, name, key, groups, superuser)
+def _ring(folder: Path | None) -> Ring:
+    return Ring((folder or KEYS_FOLDER) / FILE_NAME)
+
+
+def _asks_a_node(session: Session, folder: Path | None) -> bool:
+    """Whether the ring of a running cluster is meant, rather than the file here."""
+    return folder is None and bool(session.host)
+
+
+def _tell(found: RingInfo) -> None:
+    """Say who does not have a change yet; it is made all the same."""
+    if found["missing"]:
+        click.echo(f"not heard yet by {', '.join(found['missing'])}: they take it when they are back", err=True)
 
 
 def _add_command(entry: RingEntry) -> str:
@@ -139,9 +170,9 @@ def _add_command(entry: RingEntry) -> str:
     return " ".join(["emerge keys add", entry.name, entry.public, *more])
 
 
-def _cells(entry: RingEntry) -> list[str]:
-    rights = "superuser" if entry.superuser else ",".join(entry.groups) or "-"
-    return [entry.role, entry.name, entry.public, rights, entry.since[:19]]
+def _cells(row: KeyRow) -> list[str]:
+    rights = "superuser" if row["superuser"] else ",".join(row["groups"]) or "-"
+    return [row["role"], row["name"], row["key"], rights, row["since"][:19]]
 
 
 def _public(path: Path) -> str:

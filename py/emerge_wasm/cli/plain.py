@@ -24,6 +24,10 @@ MADE_BY = {
     "count": "search",
     "classes": "code",
     "foundcluster": "cluster",
+    "ring": "keys",
+    "addkey": "keys",
+    "revokekey": "keys",
+    "watchnodes": "nodes",
 }
 """Operations that a command of another name makes."""
 

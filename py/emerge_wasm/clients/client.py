@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Self
 
 from ..errors import Invalid
 from . import archive, exchange
+from .partial import add_missing
 from .plain import PlainOperations
 from .proxy import Proxy, open_proxy
 from .remote import ending
 from .searches import SearchOperations
 from .transaction import ClientTransaction
 from .writes import WriteOperations
+
+UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Client(SearchOperations, WriteOperations, PlainOperations):
@@ -76,9 +80,14 @@ class Client(SearchOperations, WriteOperations, PlainOperations):
 
     # --- cluster
 
-    async def whohas(self, *paths: str) -> dict[str, str]:
-        """Which nodes hold these paths: {path: node}."""
-        return (await self.remote.whohas([*paths]))["paths"]
+    async def whohas(self, *names: str) -> dict[str, str]:
+        """Which nodes hold these, by path or by uuid (32 hex digits): {name: node}. What nobody holds is left out."""
+        uuids = {name: name.replace("-", "").lower() for name in names if UUID.fullmatch(name)}
+        found = await self.remote.whohas([name for name in names if name not in uuids], list(uuids.values()))
+        held = {**found["paths"], **{name: found["uuids"].get(uuid, "") for name, uuid in uuids.items()}}
+        if len(holders := {name: held[name] for name in names if held.get(name)}) < len(set(names)):
+            add_missing([], found.get("missing", []))
+        return holders
 
 
 def read_umask(umask: int | str) -> int:

@@ -5,10 +5,23 @@ Written by `python -m buildtools.sync_client` from `operations.py`: change that,
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
-from ..results import CopyReport, MemberRows, NodeInfo, PrincipalInfo, RunReceipts, VolumeRows
+from ..operations import Names
+from ..results import (
+    CopyReport,
+    HoldingList,
+    MemberEventRow,
+    MemberRows,
+    NodeInfo,
+    PrincipalInfo,
+    RingInfo,
+    RunReceipts,
+    VolumeRows,
+)
 from .operations import ClientOperations
+from .remote import ending
 
 
 class PlainOperations(ClientOperations):
@@ -46,8 +59,20 @@ class PlainOperations(ClientOperations):
         return await self.remote.hello()
 
     async def nodes(self) -> MemberRows:
-        """[{"node", "uuid", "rpc", "self", "away"}…]: the nodes of the cluster; those that are away are marked."""
+        """[{"node", "uuid", "rpc", "self", "state", "volumes", "since", "version", "python", "away"}…]: the nodes of
+        the cluster, those that are away too, and what it could not join."""
         return await self.remote.nodes()
+
+    async def watchnodes(self) -> AsyncIterator[MemberEventRow]:
+        """A stream of what happens to the nodes of the cluster, {"event", "date", …} and what `nodes` says of each:
+        first all that are known, then who joined, left, is gone, unreachable, reached again, or changed."""
+        async with ending(self.remote.watchnodes()) as items:
+            async for item in items:
+                yield item
+
+    async def holdings(self) -> HoldingList:
+        """{"nodes": [{"node", "filesystem", "volumes", "position"}…]}: what each node holds, as it says itself."""
+        return await self.remote.holdings()
 
     async def volumes(self) -> VolumeRows:
         """[{"path", "node", "filesystem", "epoch", "away"}…]: which node owns which subtree; none without a cluster."""
@@ -75,3 +100,24 @@ class PlainOperations(ClientOperations):
         """Make a copy the owner of a volume whose owner is lost: that on a node ("": whichever has most); the cluster's
         volumes. A superuser may. What the former owner had alone is kept by it, as conflicts."""
         return await self.remote.promote(path, node)
+
+    async def ring(self) -> RingInfo:
+        """{"version", "keys", "missing"}: whose keys the cluster knows, as the asked node does. A superuser may ask."""
+        return await self.remote.ring()
+
+    async def addkey(
+        self,
+        name: str,
+        key: str,
+        member: bool = False,
+        groups: Names | None = None,
+        superuser: bool = False,
+        another: bool = False,
+    ) -> RingInfo:
+        """Let a public key in at all nodes of the cluster: that of a `member` (a node or relay), else a client's, with
+        groups. With `another`, the name keeps the key that it has. A superuser may."""
+        return await self.remote.addkey(name, key, member, groups, superuser, another)
+
+    async def revokekey(self, which: str) -> RingInfo:
+        """Let a key, or all keys of a name, in no longer, for good, at all nodes of the cluster. A superuser may."""
+        return await self.remote.revokekey(which)

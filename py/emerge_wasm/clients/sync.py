@@ -10,7 +10,7 @@ from typing import Any
 
 from ..codec import Reference
 from ..objects import EmergeObject, Pointer
-from ..operations import Values, Wire
+from ..operations import Names, Values, Wire
 from ..results import (
     ChangePage,
     ChangeRow,
@@ -18,11 +18,14 @@ from ..results import (
     CommitInfo,
     CopyReport,
     GraphQLAnswer,
+    HoldingList,
     IndexRows,
+    MemberEventRow,
     MemberRows,
     MethodRows,
     NodeInfo,
     PrincipalInfo,
+    RingInfo,
     RunEvent,
     RunReceipts,
     RunResult,
@@ -118,8 +121,18 @@ class SyncClient(SyncSession):
         return self._wait(lambda client: client.hello())
 
     def nodes(self) -> MemberRows:
-        """[{"node", "uuid", "rpc", "self", "away"}…]: the nodes of the cluster; those that are away are marked."""
+        """[{"node", "uuid", "rpc", "self", "state", "volumes", "since", "version", "python", "away"}…]: the nodes of
+        the cluster, those that are away too, and what it could not join."""
         return self._wait(lambda client: client.nodes())
+
+    def watchnodes(self) -> Generator[MemberEventRow, None, None]:
+        """A stream of what happens to the nodes of the cluster, {"event", "date", …} and what `nodes` says of each:
+        first all that are known, then who joined, left, is gone, unreachable, reached again, or changed."""
+        return self._iterate(lambda client: client.watchnodes())
+
+    def holdings(self) -> HoldingList:
+        """{"nodes": [{"node", "filesystem", "volumes", "position"}…]}: what each node holds, as it says itself."""
+        return self._wait(lambda client: client.holdings())
 
     def volumes(self) -> VolumeRows:
         """[{"path", "node", "filesystem", "epoch", "away"}…]: which node owns which subtree; none without a cluster."""
@@ -147,6 +160,27 @@ class SyncClient(SyncSession):
         """Make a copy the owner of a volume whose owner is lost: that on a node ("": whichever has most); the cluster's
         volumes. A superuser may. What the former owner had alone is kept by it, as conflicts."""
         return self._wait(lambda client: client.promote(path, node))
+
+    def ring(self) -> RingInfo:
+        """{"version", "keys", "missing"}: whose keys the cluster knows, as the asked node does. A superuser may ask."""
+        return self._wait(lambda client: client.ring())
+
+    def addkey(
+        self,
+        name: str,
+        key: str,
+        member: bool = False,
+        groups: Names | None = None,
+        superuser: bool = False,
+        another: bool = False,
+    ) -> RingInfo:
+        """Let a public key in at all nodes of the cluster: that of a `member` (a node or relay), else a client's, with
+        groups. With `another`, the name keeps the key that it has. A superuser may."""
+        return self._wait(lambda client: client.addkey(name, key, member, groups, superuser, another))
+
+    def revokekey(self, which: str) -> RingInfo:
+        """Let a key, or all keys of a name, in no longer, for good, at all nodes of the cluster. A superuser may."""
+        return self._wait(lambda client: client.revokekey(which))
 
     def unpack(self, state: bytes, pointer: Pointer, code: WhoseCode = "stored") -> EmergeObject:
         """An instance with this state, its classes (nested ones too) fetched and loaded as needed; see `getobject`."""
@@ -477,6 +511,6 @@ class SyncClient(SyncSession):
         """Store an EmergeFile for each row of a CSV file, its columns as fields; `name` is needed. How many."""
         return self._wait(lambda client: client.load_csv(file, path))
 
-    def whohas(self, *paths: str) -> dict[str, str]:
-        """Which nodes hold these paths: {path: node}."""
-        return self._wait(lambda client: client.whohas(*paths))
+    def whohas(self, *names: str) -> dict[str, str]:
+        """Which nodes hold these, by path or by uuid (32 hex digits): {name: node}. What nobody holds is left out."""
+        return self._wait(lambda client: client.whohas(*names))

@@ -47,6 +47,10 @@ class Authenticator:
     def __init__(self, credential: Credential) -> None:
         self.credential = credential
         self.ring = credential.ring
+        self.closed = ""
+        """Why only members are let in, while that is so."""
+        self.is_ready: Callable[[], bool] = lambda: True
+        """Whether others know what the ring here says, so that a new key of one's own can be shown."""
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._answers: DrainedSocket | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -69,7 +73,8 @@ class Authenticator:
         """
         if self._context is not None:
             return
-        self._shown = self.credential.pair.public
+        self._shown = self.credential.renew().public
+        self.credential.pinned = True
         self._known = self.ring.entries()
         self._context = zmq.Context()
         answers: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
@@ -85,6 +90,7 @@ class Authenticator:
         self._answers.close(0)
         self._context.destroy(200)
         self._context = None
+        self.credential.pinned = False
 
     def socket(self, kind: int, *, members: bool) -> zmq.Socket[bytes]:
         """Make a socket to bind, for members of the cluster alone or for all keys of the ring."""
@@ -114,11 +120,11 @@ class Authenticator:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                self._compare()
+                self.look()
             except Exception:
                 log.exception("what changed with the keys was not acted on")
 
-    def _compare(self) -> None:
+    def look(self) -> None:
         """Tell what has changed since the last look."""
         before, now = self._known, self.ring.entries()
         if now != before:
@@ -127,7 +133,7 @@ class Authenticator:
             clients = _keys(before, CLIENT)  # a key may have come and gone between two looks
             if _keys(before, MEMBER) - _keys(now, MEMBER) or _keys(now, REVOKED) - _keys(before, REVOKED) - clients:
                 self._tell("member lost")
-        shown = self.credential.pair.public
+        shown = self.credential.renew().public if self.is_ready() else self._shown
         if shown != self._shown:
             self._shown = shown
             self._tell("key")

@@ -12,12 +12,33 @@ class ClusterCalls(Protocol):
 
     @operation("cluster")
     async def _cluster_join(self, identity: Wire | None) -> Wire:
-        """Meet the caller (None: an observer): {"self": the asked node's identity, "peers": those that it knows}."""
+        """Meet the caller (None: an observer): {"self": the asked node's identity, "peers": those that it knows,
+        "view": the version of that, "table": that of its mount table}."""
+        ...
+
+    @operation("cluster")
+    async def _cluster_probe(self, uuid: str) -> bool:
+        """Whether a member answers the asked node, which calls it."""
         ...
 
     @operation("cluster")
     async def _cluster_answer(self, question: bytes, node: str, paths: Names, uuids: Names) -> None:
         """Tell who asked which of the paths and uuids the calling node holds."""
+        ...
+
+    @operation("cluster")
+    async def _cluster_held(self, paths: Names, uuids: Names) -> list[Names]:
+        """Which of the paths and uuids the asked node holds: [paths, uuids]."""
+        ...
+
+    @operation("cluster")
+    async def _cluster_showing(self, question: bytes, node: str, holding: Wire) -> None:
+        """Tell who asked what the calling node holds."""
+        ...
+
+    @operation("cluster")
+    async def _cluster_show(self) -> Wire:
+        """What the asked node holds."""
         ...
 
 

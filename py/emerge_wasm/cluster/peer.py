@@ -14,7 +14,8 @@ class Identity:
     """A node: its name, the uuid of this process, and the uuid of the filesystem that it serves.
 
     It serves at the endpoint `rpc` and announces at `pub`. Several nodes may serve one filesystem. `cluster` is the
-    uuid of the cluster that the filesystem belongs to ("": none).
+    uuid of the cluster that the filesystem belongs to ("": none). `version` is Emerge's, `python` Python's, `since`
+    when it started, in ISO 8601 UTC; "" where a node of an older release does not say.
     """
 
     node: str
@@ -23,6 +24,9 @@ class Identity:
     rpc: str
     pub: str
     cluster: str = field(default="", compare=False)
+    version: str = field(default="", compare=False)
+    python: str = field(default="", compare=False)
+    since: str = field(default="", compare=False)
 
     def is_akin(self, other: Identity) -> bool:
         """Tell whether both are of one filesystem, or of one cluster."""
@@ -34,19 +38,19 @@ class Identity:
 
 @dataclass(slots=True)
 class Peer:
-    """Another node as seen from here.
-
-    It is a member once each hears the other: a question that one broadcasts then surely reaches the other.
-    """
+    """Another node as seen from here; it is a member once each hears the other, until it is cut off."""
 
     identity: Identity
-    missed: int = 0  # this node's own periods since it announced itself; before that, since it was first heard of
+    missed: int = 0  # this node's own periods since it was heard; before that, since it was first heard of
     speaks: bool = False  # it was heard
-    hears: bool = False  # it says that it hears this node
+    hears: bool = False  # it said that it hears this node
+    cut: bool = False  # only others reach it
+    checked: bool = False  # it is being found out whether it is there
+    view: int = 0  # the version of its view that is known here
 
     @property
     def is_member(self) -> bool:
-        return self.speaks and self.hears
+        return self.speaks and self.hears and not self.cut
 
 
 def read_identity(data: object) -> Identity:
@@ -63,10 +67,10 @@ def read_identity(data: object) -> Identity:
             raise Invalid("a node's identity has its name, uuid, filesystem, rpc and pub endpoints as text")
     if not all(str(endpoint).startswith("tcp://") for endpoint in texts[3:]):
         raise Invalid("a node's endpoints are tcp://host:port")
-    cluster = data.get("cluster", "")
-    if not isinstance(cluster, str) or len(cluster) > TEXT_LIMIT:
-        raise Invalid("the cluster of a node is text")
-    return Identity(*map(str, [*texts, cluster]))
+    more = [data.get(name, "") for name in ("cluster", "version", "python", "since")]
+    if not all(isinstance(text, str) and len(text) <= TEXT_LIMIT for text in more):
+        raise Invalid("the cluster, version, python and start of a node are text")
+    return Identity(*map(str, [*texts, *more]))
 
 
 def read_texts(data: object, limit: int) -> list[str]:

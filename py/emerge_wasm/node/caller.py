@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..clients.keys.known_keys import MEMBER, RingEntry
 from ..cluster.authenticator import Authenticator
 from ..context import Context
-from ..errors import Invalid, PermissionDenied
+from ..errors import Invalid, PermissionDenied, Unavailable
 
 MEMBER_CALL = "member"
 """What the context of a member's call says as the way it came."""
@@ -27,12 +27,15 @@ def caller_of(keys: Authenticator, peer: Hashable) -> Context:
 
     Raises:
         PermissionDenied: its key is let in no longer.
+        Unavailable: only members are let in now.
         Invalid: it chose the number of its connection, under which another's answers might reach it.
     """
     assert isinstance(peer, KeyedPeer)
     entry = keys.find(peer.key)
     if entry is None:
         raise revoked(peer.key)
+    if keys.closed and entry.role != MEMBER:
+        raise Unavailable(keys.closed, remedy="try again")
     if peer.route[:1] != b"\0":
         raise Invalid("a connection with a key has no routing id of its own", remedy="leave the option out")
     return _context(entry)

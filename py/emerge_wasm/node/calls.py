@@ -46,18 +46,32 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _cluster_prepare(self, path: str, rights: Wire | None = None) -> None:
+    async def _cluster_pass(self, version: int) -> Wire:
+        """The mount table, of this version at least: what was begun for an older one is not done any more."""
+        ...
+
+    @operation("node")
+    async def _cluster_prepare(self, path: str, rights: Wire | None = None, version: int = 0) -> None:
         """Make the top of a volume, which the asked node's filesystem is to own, with {"perms", "owner", "group"}."""
         ...
 
     @operation("node")
-    async def _cluster_close(self, path: str, close: bool, filesystem: str = "") -> None:
-        """Make an empty directory of the asked node's filesystem a mount point, or an ordinary directory again."""
+    async def _cluster_close(self, path: str, close: bool, version: int = 0, filesystem: str = "") -> None:
+        """Make an empty directory of the asked node's filesystem a mount point, or an ordinary directory again.
+
+        `version` is that of the mount table for which this is done (0: not said).
+        """
         ...
 
     @operation("node")
     async def _cluster_ways(self) -> None:
         """Rely no longer on what `_way` answered: rights are about to change."""
+        ...
+
+    @operation("node")
+    async def _cluster_ring(self, version: int, keys: Names) -> Wire:
+        """The newest ring that the asked node has. Where it is kept, these keys are taken into it; elsewhere, they are
+        all of a newer ring, which is taken from who keeps it."""
         ...
 
     @operation("node")

@@ -145,10 +145,10 @@ async def close_others(filesystem: Filesystem, table: MountTable, path: str) -> 
         if volume.path == "/" or not volume.path.startswith(inside):
             continue
         try:
-            await close_directory(filesystem.core, INTERNAL, volume.path)
+            await close_directory(filesystem.core, INTERNAL, volume.path, table.version)
         except Conflict:  # its owner was that of the volume, which was copied with it
             await _call(filesystem, "rm", volume.path, True)
-            await close_directory(filesystem.core, INTERNAL, volume.path)
+            await close_directory(filesystem.core, INTERNAL, volume.path, table.version)
 
 
 async def _remove(filesystem: Filesystem, table: MountTable, path: str) -> None:
@@ -167,7 +167,7 @@ async def _remove(filesystem: Filesystem, table: MountTable, path: str) -> None:
         await _call(filesystem, "rm", path, True)
     except NotFound:
         pass
-    await close_directory(filesystem.core, INTERNAL, path)
+    await close_directory(filesystem.core, INTERNAL, path, table.version)
 
 
 async def _empty(filesystem: Filesystem, path: str, kept: list[str]) -> None:

@@ -216,4 +216,4 @@ def _out_of_reach(to: Identity, args: Sequence[object], error: Unavailable) -> U
     first = next(iter(args), None)
     path = first if isinstance(first, str) else None
     message = f"node {to.node} ({to.rpc}) is out of reach: {error.message}"
-    return Unavailable(message, path=path, remedy=error.remedy, missing=[to.node])
+    return Unavailable(message, path=path, remedy=error.remedy, **{**error.details, "missing": [to.node]})

@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator
 
 from ..errors import EmergeError, Invalid
 from ..operations import Arguments, Context, find_operation
-from ..results import ChangePage, ChangeRow, HolderMap, MemberRow
+from ..paths import split_path
+from ..results import ChangePage, ChangeRow, HolderMap
 from .locate import Locator
+from .nodes import NodeRoutes
 from .objects import OneAnswer
+from .paths import in_registry
 from .watch import watch_all
 from .way import Ways, passable
 
@@ -20,44 +23,37 @@ REGISTRY = "/registry/"
 
 
 class MemberRoutes:
-    """The routes of `nodes`, `whohas`, `classes` and `watch`. `get` answers the operation of that name."""
+    """The routes of `whohas`, `classes`, `watch` and `changes`. `get` answers the operation of that name."""
 
-    def __init__(self, locator: Locator, get: OneAnswer) -> None:
+    def __init__(self, locator: Locator, get: OneAnswer, nodes: NodeRoutes) -> None:
         self._locator = locator
+        self._nodes = nodes
         self._forwarder = locator.forwarder
         self._cluster = locator.cluster
         self._filesystem = locator.filesystem
         self._get = get
 
-    async def nodes(self, args: Arguments, context: Context) -> list[MemberRow]:
-        own, peers = self._cluster.identity, self._cluster.peers()
-        rows: list[MemberRow] = [
-            {"node": who.node, "uuid": who.uuid, "filesystem": who.filesystem, "rpc": who.rpc, "self": who is own}
-            for who in (own, *peers)
-        ]
-        table = self._locator.volumes.table
-        here = {row["filesystem"] for row in rows}
-        for member in table.members if table else ():
-            if member.filesystem not in here:
-                known = {"node": member.node, "filesystem": member.filesystem, "rpc": member.rpc}
-                rows.append({**known, "uuid": "", "self": False, "away": True})  # type: ignore[typeddict-item]  # texts
-        return rows
-
     async def whohas(self, args: Arguments, context: Context) -> HolderMap:
         paths, uuids = list(args.paths), list(args.uuids or [])
         if not all(isinstance(text, str) for text in [*paths, *uuids]):
             raise Invalid("whohas wants lists of paths and uuids", remedy="both are text")
-        found = await self._cluster.whohas(paths, uuids)
-        own_paths, own_uuids = await self._locator.held(paths, uuids)
+        named = {
+            path: uuid for path in paths if (uuid := _uuid_in(path))
+        }  # whose volume that is in, only its owner knows
+        asked = [path for path in paths if path not in named], [*dict.fromkeys([*uuids, *named.values()])]
+        found = await self._cluster.whohas(*asked)
+        own_paths, own_uuids = await self._locator.held(*asked)
         node = self._filesystem.node
         by_path = {path: holders[0].node for path, holders in found.paths.items()} | dict.fromkeys(own_paths, node)
         by_uuid = {uuid: holders[0].node for uuid, holders in found.uuids.items()} | dict.fromkeys(own_uuids, node)
+        by_path, by_uuid = await asyncio.gather(
+            self._readable(context, by_path, ""), self._readable(context, by_uuid, REGISTRY)
+        )
         answer: HolderMap = {
-            "paths": await self._readable(context, by_path, ""),
-            "uuids": await self._readable(context, by_uuid, REGISTRY),
+            "paths": by_path | {path: by_uuid[uuid] for path, uuid in named.items() if uuid in by_uuid},
+            "uuids": {uuid: holder for uuid, holder in by_uuid.items() if uuid in uuids},
         }
-        missing = {identity.node for identity in found.silent}
-        missing.update(row["node"] for row in await self.nodes(args, context) if row.get("away"))
+        missing = {identity.node for identity in found.silent} | set(self._nodes.away())
         return {**answer, "missing": sorted(missing)} if missing else answer
 
     async def _readable(self, context: Context, found: dict[str, str], prefix: str) -> dict[str, str]:
@@ -99,3 +95,12 @@ class MemberRoutes:
         page: ChangePage = await self._forwarder.local("changes", args, context)
         ways = Ways(self._locator, context)
         return {**page, "changes": [row for row in page["changes"] if await ways.lead_to(row["path"])]}
+
+
+def _uuid_in(path: str) -> str:
+    """The uuid in `/registry/<uuid>`; "" for any other path, and for what is none."""
+    try:
+        names = split_path(path)
+        return names[1] if in_registry(path) and len(names) == 2 else ""
+    except Invalid:
+        return ""

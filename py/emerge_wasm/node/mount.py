@@ -1,18 +1,26 @@
 """Mounting and unmounting volumes: the registry changes the table, with the nodes that are concerned.
 
-A directory is closed before the table names its new owner, and opened after it, so nobody makes a name twice.
+A directory is closed before the table names its new owner, and opened after it, so nobody makes a name twice. What a
+node that died in between left closed is opened by its owner, once no table can come of it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Set
+from dataclasses import replace
+
 from ..cluster.membership import Register
 from ..cluster.volume import MountTable, Volume
-from ..errors import Conflict, Invalid, NotFound, Unavailable
-from ..filesystem.tree.mount import close_directory, is_vacant, open_directory
+from ..errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
+from ..filesystem.tree.mount import NEWEST, MountPoint, close_directory, is_vacant, mount_points, open_directory
 from ..operations import Context, Values, Wire
 from ..paths import join_path, split_path
 from .calls import CALLS
 from .volumes import ATTEMPTS, INTERNAL, Volumes, check_node
+
+log = logging.getLogger("emerge.node")
 
 
 class Mounts:
@@ -23,6 +31,7 @@ class Mounts:
         volumes.steps.update(
             _cluster_mount=self.mount,
             _cluster_unmount=self.unmount,
+            _cluster_pass=self._pass,
             _cluster_prepare=self._prepare,
             _cluster_close=self._close,
         )
@@ -33,6 +42,7 @@ class Mounts:
         register("_cluster_close", self._on_close)
         register("_cluster_mount", self._on_mount)
         register("_cluster_unmount", self._on_unmount)
+        register("_cluster_pass", self._on_pass)
 
     # --- at the registry
     async def mount(self, path: str, filesystem: str) -> MountTable:
@@ -51,8 +61,9 @@ class Mounts:
             self._check_place(table, path, filesystem)
             above = table.volume_of(path).filesystem
             if filesystem != above:
-                await self._volumes.ask(filesystem, "_cluster_prepare", [path, await self._rights_at(above, path)])
-                await self._volumes.ask(above, "_cluster_close", [path, True, *self._volumes.apart(above)])
+                rights, next = await self._rights_at(above, path), table.version + 1
+                await self._volumes.ask(filesystem, "_cluster_prepare", [path, rights, next])
+                await self._volumes.ask(above, "_cluster_close", [path, True, next, *self._volumes.apart(above)])
             try:
                 return await self._volumes.put(table.mount(path, filesystem))
             except Conflict:  # another node of this filesystem changed the table
@@ -94,11 +105,13 @@ class Mounts:
         border = table.is_border(volume)
         if border:
             owner = volume.filesystem
-            await self._volumes.ask(owner, "_cluster_close", [path, True, *self._volumes.apart(owner)])
+            closing = [path, True, table.version + 1, *self._volumes.apart(owner)]
+            await self._volumes.ask(owner, "_cluster_close", closing)
         changed = await self._volumes.put(table.unmount(path))
         if border:
-            owner = changed.volume_of(path).filesystem
-            await self._volumes.ask(owner, "_cluster_close", [path, False, *self._volumes.apart(owner)])
+            above = changed.volume_of(path).filesystem
+            opening = [path, False, changed.version, *self._volumes.apart(above)]
+            await self._volumes.ask(above, "_cluster_close", opening)
         return changed
 
     async def _rights_at(self, filesystem: str, path: str) -> Wire | None:
@@ -121,13 +134,59 @@ class Mounts:
         await self._volumes.change(name, call.path)
         return self._volumes.current().to_wire()
 
+    async def _on_pass(self, name: str, args: Values, context: Context) -> Wire:
+        call = CALLS[name].bind(args)
+        check_node(context)
+        await self._volumes.change(name, call.version)
+        return self._volumes.current().to_wire()
+
+    async def _pass(self, version: int) -> None:
+        for _ in range(ATTEMPTS):
+            table = self._volumes.current()
+            if table.version >= version:
+                return
+            try:
+                await self._volumes.put(replace(table, version=version))
+            except Conflict:
+                await self._volumes.load()
+
     # --- at the owners
+    async def settle(self, waited: Set[MountPoint]) -> set[MountPoint]:
+        """Open what is closed here though this filesystem owns what is there: a node died while it changed the table.
+
+        Return what is closed for a table that does not exist. Somebody may be about to make it: what was so before,
+        in `waited`, is settled by a newer table, of which that can come no more.
+        """
+        begun: set[MountPoint] = set()
+        for point in await mount_points(self._volumes.filesystem.core):
+            if self._volumes.current().version < point.version and point in waited:
+                await self._volumes.change("_cluster_pass", point.version)
+            table = self._volumes.current()
+            if table.version < point.version:
+                begun.add(point)
+            elif table.volume_of(point.path).filesystem == self._volumes.own:
+                log.warning("%s is opened: a change of the mount table was not finished", point.path)
+                await open_directory(self._volumes.filesystem.core, point.path, table.version)
+        return begun
+
+    async def keep(self, period: float) -> None:
+        """Settle what was left, again and again."""
+        waited: set[MountPoint] = set()
+        while True:
+            await asyncio.sleep(period)
+            try:
+                waited = await self.settle(waited) if self._volumes.table is not None else set()
+            except (EmergeError, TimeoutError) as error:
+                log.info("mount points cannot be settled now: %s", error)
+            except Exception:
+                log.exception("mount points cannot be settled")
+
     async def _on_prepare(self, name: str, args: Values, context: Context) -> None:
         call = CALLS[name].bind(args)
         check_node(context)
-        await self._prepare(call.path, call.rights)
+        await self._prepare(call.path, call.rights, call.version)
 
-    async def _prepare(self, path: str, rights: Wire | None) -> None:
+    async def _prepare(self, path: str, rights: Wire | None, version: int) -> None:
         """Make the top of a volume that this filesystem is to own, with these rights if it is not there yet.
 
         The directories above it are open to all: their owners check who may pass.
@@ -138,18 +197,20 @@ class Mounts:
         if fresh and rights is not None:
             await self._volumes.call("chmod", [path, str(rights["perms"])])
             await self._volumes.call("chown", [path, str(rights["owner"]), str(rights["group"])])
-        await open_directory(self._volumes.filesystem.core, path)
+        await open_directory(self._volumes.filesystem.core, path, version or NEWEST)
         for depth in range(len(names)):
             await self._volumes.call("chmod", [join_path(*names[:depth]), "a+rx"])
 
     async def _on_close(self, name: str, args: Values, context: Context) -> None:
         call = CALLS[name].bind(args)
         check_node(context)
-        await self._close(call.path, call.close, call.filesystem)
+        await self._close(call.path, call.close, call.version, call.filesystem)
 
-    async def _close(self, path: str, close: bool, filesystem: str = "") -> None:
+    async def _close(self, path: str, close: bool, version: int, filesystem: str = "") -> None:
         local = self._volumes.local(filesystem)
         if local is None:
             raise Unavailable(f"node {self._volumes.filesystem.node} does not serve {filesystem[:8]}")
         core = local.core
-        await (close_directory(core, INTERNAL, path) if close else open_directory(core, path))
+        await (
+            close_directory(core, INTERNAL, path, version) if close else open_directory(core, path, version or NEWEST)
+        )

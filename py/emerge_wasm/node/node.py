@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
 from ..clients.transports.endpoint import advertise
+from ..clients.transports.zeromq import ZeroMQTransport
 from ..cluster.authenticator import Authenticator
 from ..cluster.membership import TIMES, Cluster, Times
+from ..cluster.peer import Identity
 from ..cluster.roster import Roster
 from ..errors import Invalid
 from ..filesystem import Filesystem
@@ -20,6 +23,7 @@ from .copies import Copies
 from .former import FormerVolumes
 from .mount import Mounts
 from .replication import Replication
+from .ring_keeper import RingKeeper
 from .router import Router
 from .server import RpcServer
 from .volumes import Volumes
@@ -79,7 +83,8 @@ class Node:
         self.volumes = Volumes(filesystem, self.cluster, tuple(mount), joins=bool(join))
         replication = self.replication = Replication(self.volumes)
         self.copies = Copies(self.volumes, copies, host)
-        router = Router(filesystem, self.cluster, self.volumes, replication, self.copies)
+        self.ring = RingKeeper(filesystem, self.cluster, self.volumes, keys)
+        router = Router(filesystem, self.cluster, self.volumes, self.ring, replication, self.copies)
         self.dispatch = router.dispatch
         self.server = RpcServer(
             router.dispatch,
@@ -92,9 +97,12 @@ class Node:
         )
         self.admission = Admission(self.volumes)
         self.former = FormerVolumes(self.volumes, router.dispatch)
-        for part in (router, self.volumes, self.admission, Mounts(self.volumes), replication, self.copies):
+        self._mounts, self._period = Mounts(self.volumes), times.period
+        self._settling: asyncio.Task[None] | None = None
+        for part in (router, self.volumes, self.admission, self._mounts, self.ring, replication, self.copies):
             part.register(self.server.register)
-        self.cluster.serve(self.server.register, router.locator.held, self.admission.enter, self.volumes.heard)
+        hold, show = router.locator.held, router.nodes.hold
+        self.cluster.serve(self.server.register, hold, self._enter, self._heard, show)
 
     @property
     def endpoint(self) -> str:
@@ -113,10 +121,13 @@ class Node:
         try:
             await self.copies.start()
             await self.volumes.catch_up()
+            await self.ring.load()
             await self.server.start()
             if self.roster is not None:
                 await self.roster.enter(self.endpoint)
             await self.cluster.start(self.endpoint)
+            self._settling = asyncio.get_running_loop().create_task(self._mounts.keep(self._period))
+            await self.ring.settle()
         except BaseException:
             await self.stop()
             raise
@@ -124,11 +135,15 @@ class Node:
 
     async def stop(self) -> None:
         """Say goodbye, end what is under way, and close the sockets; a second call does nothing."""
+        if self._settling is not None:
+            self._settling.cancel()
+            await asyncio.wait([self._settling])
         if self.roster is not None:
             await self.roster.leave()
         await self.replication.stop()
         await self.former.stop()
         await self.copies.stop()
+        await self.ring.stop()
         await self.cluster.stop()
         await self.server.stop()
         if self._keys is not None:
@@ -139,6 +154,14 @@ class Node:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
+
+    async def _enter(self, found: Identity, transport: ZeroMQTransport) -> None:
+        await self.admission.enter(found, transport)
+        await self.ring.settle()
+
+    def _heard(self, member: Identity, table: int, ring: int) -> None:
+        self.volumes.heard(member, table)
+        self.ring.heard(member, ring)
 
     def _make_roster(self, period: float) -> Roster | None:
         """Make the list of nodes in the store, where several may open it."""

@@ -18,9 +18,11 @@ from .directory import DirectoryRoutes
 from .forward import Forwarder
 from .locate import Locator
 from .members import MemberRoutes
+from .nodes import NodeRoutes
 from .objects import ObjectRoutes, Route
 from .paths import mentions_uuid
 from .replication import Replication
+from .ring_keeper import RingKeeper
 from .run_elsewhere import RunElsewhere
 from .search import SearchRoutes, continues
 from .transaction import TransactionRoutes
@@ -33,7 +35,7 @@ FOLLOWED = (
 )
 
 
-ANYWHERE = frozenset({"hello", "whoami", "nodes", "volumes"})
+ANYWHERE = frozenset({"hello", "whoami", "nodes", "watchnodes", "volumes"})
 """What a node answers that is to enter a cluster and could not yet."""
 
 
@@ -45,6 +47,7 @@ class Router:
         filesystem: Filesystem,
         cluster: Cluster,
         volumes: Volumes,
+        ring: RingKeeper,
         replication: Replication,
         copies: Copies,
     ) -> None:
@@ -55,13 +58,16 @@ class Router:
         directories = DirectoryRoutes(locator)
         objects = ObjectRoutes(locator, directories)
         searches = SearchRoutes(locator)
-        members = MemberRoutes(locator, objects.get)
+        self.nodes = nodes = NodeRoutes(locator)
+        members = MemberRoutes(locator, objects.get, nodes)
         mounts = VolumeRoutes(volumes, replication)
         self._transactions = TransactionRoutes(locator)
         filesystem.core.dispatch = self.dispatch  # so running methods see the whole cluster
         EXECUTION.of(filesystem.core).others = RunElsewhere(self._forwarder, cluster)
         self._always: dict[str, Route] = {
-            "nodes": members.nodes,
+            "nodes": nodes.nodes,
+            "watchnodes": nodes.watchnodes,
+            "holdings": nodes.holdings,
             "whohas": members.whohas,
             "watch": members.watch,
             "changes": members.changes,
@@ -71,6 +77,9 @@ class Router:
             "unmount": mounts.unmount,
             "replicate": mounts.replicate,
             "promote": mounts.promote,
+            "ring": ring.ring,
+            "addkey": ring.add,
+            "revokekey": ring.revoke,
         }
         self._routes: dict[str, Route] = {
             **{name: objects.follow(name) for name in FOLLOWED},

@@ -106,7 +106,9 @@ class Pipe:
         for channel in list(self.requests):
             self._forget(channel)
             name = gone.name if gone else "the node"
-            self._deliver(encode_error(self._ids, channel, _unavailable(f"{name} went away", UNKNOWN, gone)))
+            error = _unavailable(f"{name} went away", UNKNOWN, gone)
+            error.details["unknown"] = True
+            self._deliver(encode_error(self._ids, channel, error))
         self._connect()
 
     def beat(self) -> None:

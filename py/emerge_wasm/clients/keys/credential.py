@@ -21,16 +21,28 @@ KEYS_FOLDER = Path("emerge-data") / "keys"
 
 
 class Credential:
-    """A key pair and a ring. Both files are read again when they change."""
+    """A key pair and a ring. Both files are read again when they change; once it is `pinned`, the pair is not."""
 
     def __init__(self, path: Path, ring: Ring | None = None) -> None:
         self.path = path
         self.ring = ring or Ring(path.with_name(FILE_NAME))
+        self.pinned = False
         self._stamp: tuple[int, ...] | None = None
         self._pair: KeyPair | None = None
 
     @property
     def pair(self) -> KeyPair:
+        """The key pair, as its file is now; while it is pinned, as it was.
+
+        Raises:
+            NotFound: the file is not there.
+            Invalid: it is malformed, or others can read it.
+        """
+        if self._pair is not None and self.pinned:
+            return self._pair
+        return self.renew()
+
+    def renew(self) -> KeyPair:
         """The key pair, as its file is now.
 
         Raises:

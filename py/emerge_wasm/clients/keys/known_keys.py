@@ -15,13 +15,14 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ...errors import Invalid, NotFound
+from ...results import KeyRow
 from .key_pair import check_name, is_key, key_bytes, write_private
 
 log = logging.getLogger("emerge.keys")
@@ -90,6 +91,57 @@ def _rank(entry: RingEntry) -> tuple[bool, str, str]:
     return entry.role == REVOKED, entry.since, entry.line()
 
 
+def make_entry(name: str, key: str, member: bool, groups: Iterable[str], superuser: bool) -> RingEntry:
+    """Return the entry that lets a key in, as a member's or a client's.
+
+    Raises:
+        Invalid: it is a member, and would have rights besides.
+    """
+    if member and (groups or superuser):
+        raise Invalid("a member has every right, and no groups", remedy="leave --group and --superuser out")
+    return RingEntry(MEMBER if member else CLIENT, name, key.lower(), tuple(groups), superuser)
+
+
+def with_key(known: Mapping[str, RingEntry], entry: RingEntry, *, another: bool = False) -> dict[str, RingEntry]:
+    """Return entries by key with one more. With `another`, it is one more key of a name that has one.
+
+    Raises:
+        Invalid: the name has a key already, the key is another's, or it was revoked.
+    """
+    check_name(entry.name)
+    key_bytes(entry.public)
+    for group in entry.groups:
+        check_name(group)
+    before = known.get(entry.public)
+    if before is not None and before.role == REVOKED:
+        raise Invalid(f"this key of {before.name} was revoked", remedy="make a new one: emerge keys new NAME")
+    if before is not None and before.name != entry.name:
+        raise Invalid(f"this key is {before.name}'s", remedy="each has a key of their own")
+    same = [found for found in known.values() if found.name == entry.name and found.role != REVOKED]
+    if before is None and same and not another:
+        raise Invalid(
+            f"{entry.name} has a key already",
+            remedy=f"revoke it: emerge keys revoke {entry.name}; or have both for a while: --another",
+        )
+    since = entry.since or _now()
+    if before is not None and since <= before.since:  # the clock here is behind: the later of two entries counts
+        since = before.since + "+"
+    return merge([*known.values(), replace(entry, since=since)])
+
+
+def without_key(known: Mapping[str, RingEntry], which: str) -> dict[str, RingEntry]:
+    """Return entries by key, of which a key, or all keys of a name, are let in no longer.
+
+    Raises:
+        NotFound: there is no such key.
+    """
+    found = [entry for entry in known.values() if which in (entry.name, entry.public) and entry.role != REVOKED]
+    if not found:
+        raise NotFound(f"the ring has no key of {which}", remedy="emerge keys list shows what it has")
+    gone = [RingEntry(REVOKED, entry.name, entry.public, since=_now()) for entry in found]
+    return merge([*known.values(), *gone])
+
+
 class Ring:
     """The ring in a file. Every question looks whether the file has changed."""
 
@@ -125,47 +177,32 @@ class Ring:
         Raises:
             Invalid: the name has a key already, the key is another's, or it was revoked.
         """
-        check_name(entry.name)
-        key_bytes(entry.public)
-        for group in entry.groups:
-            check_name(group)
-        with self._locked():
-            self._check(entry, another)
-            self._write([*self._entries.values(), replace(entry, since=entry.since or _now())])
+        self.change(lambda known: with_key(known, entry, another=another))
 
-    def revoke(self, which: str) -> list[RingEntry]:
-        """Let a key in no longer, or all keys of a name; those.
+    def revoke(self, which: str) -> None:
+        """Let a key in no longer, or all keys of a name.
 
         Raises:
             NotFound: there is no such key.
         """
+        self.change(lambda known: without_key(known, which))
+
+    def change(self, change: Callable[[Mapping[str, RingEntry]], dict[str, RingEntry]]) -> None:
+        """Replace the entries by what a function makes of them, unless it raises."""
         with self._locked():
-            found = [entry for entry in self._entries.values() if which in (entry.name, entry.public)]
-            found = [entry for entry in found if entry.role != REVOKED]
-            if not found:
-                raise NotFound(f"the ring has no key of {which}", remedy="emerge keys list shows what it has")
-            gone = [RingEntry(REVOKED, entry.name, entry.public, since=_now()) for entry in found]
-            self._write([*self._entries.values(), *gone])
-        return found
+            self._write(change(self._entries))
 
-    def changed(self) -> bool:
-        """Whether the file is another than at the last look; that counts as a look."""
-        before = self._entries
+    def edits(self, base: Mapping[str, RingEntry]) -> list[RingEntry]:
+        """What was added or changed here since the file had these entries."""
         self._refresh()
-        return self._entries != before
+        return [entry for entry in self._entries.values() if base.get(entry.public) != entry]
 
-    def _check(self, entry: RingEntry, another: bool) -> None:
-        before = self._entries.get(entry.public)
-        if before is not None and before.role == REVOKED:
-            raise Invalid(f"this key of {before.name} was revoked", remedy="make a new one: emerge keys new NAME")
-        if before is not None and before.name != entry.name:
-            raise Invalid(f"this key is {before.name}'s", remedy="each has a key of their own")
-        same = [found for found in self._entries.values() if found.name == entry.name and found.role != REVOKED]
-        if before is None and same and not another:
-            raise Invalid(
-                f"{entry.name} has a key already",
-                remedy=f"revoke it: emerge keys revoke {entry.name}; or have both for a while: --another",
-            )
+    def follow(self, base: Mapping[str, RingEntry], fresh: Mapping[str, RingEntry]) -> None:
+        """Put fresh entries in place of those that the file had; what was changed here since stays."""
+        with self._locked():
+            merged = merge([*fresh.values(), *self.edits(base)])
+            if merged != self._entries:
+                self._write(merged)
 
     def _refresh(self) -> None:
         try:
@@ -195,11 +232,10 @@ class Ring:
                 log.error("line %d of %s lets nobody in: %s", number, self.path, error)
         return merge(entries)
 
-    def _write(self, entries: Iterable[RingEntry]) -> None:
-        merged = merge(entries)
-        rows = sorted(merged.values(), key=lambda entry: (entry.role == REVOKED, entry.role != MEMBER, entry.name))
+    def _write(self, entries: dict[str, RingEntry]) -> None:
+        rows = sorted(entries.values(), key=lambda entry: (entry.role == REVOKED, entry.role != MEMBER, entry.name))
         write_private(self.path, _HEAD + "".join(f"{entry.line()}\n" for entry in rows))
-        self._entries, self._stamp = merged, None
+        self._entries, self._stamp = entries, None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -215,7 +251,7 @@ class Ring:
             yield
 
 
-def entry_row(entry: RingEntry) -> dict[str, object]:
+def entry_row(entry: RingEntry) -> KeyRow:
     """An entry as plain data, for machines."""
     return {
         "name": entry.name,

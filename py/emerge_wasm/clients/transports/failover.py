@@ -203,7 +203,11 @@ class FailoverTransport:
             except EmergeError:
                 continue
             near = is_loopback(host_of(self._chosen))  # else a loopback address means another machine than this one
-            found = {row["rpc"]: row["uuid"] for row in rows if near or not is_loopback(host_of(row["rpc"]))}
+            found = {
+                row["rpc"]: row["uuid"]
+                for row in rows
+                if row["uuid"] and (near or not is_loopback(host_of(row["rpc"])))
+            }
             self._learned = {address: uuid for address, uuid in found.items() if address not in self._given}
 
 

@@ -220,13 +220,13 @@ class RESTTransport:
         if status == 413:
             return LimitExceeded(said, remedy="send less at once", limit="body")
         if status >= 500:
-            return Unavailable(said, remedy=UNKNOWN)
+            return Unavailable(said, remedy=UNKNOWN, unknown=True)
         return Unavailable(f"{said}, and not as Emerge does", remedy="check the address")
 
     def _lost(self, error: Unanswered | CutOff) -> Unavailable:
         if isinstance(error, Unanswered):
             return Unavailable(f"nothing answers at {self.url}: {error}", remedy="check the address; is it started?")
-        return Unavailable(f"the connection to {self.url} was lost: {error}", remedy=UNKNOWN)
+        return Unavailable(f"the connection to {self.url} was lost: {error}", remedy=UNKNOWN, unknown=True)
 
 
 def rest_url(url: str) -> str:

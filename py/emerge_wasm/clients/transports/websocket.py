@@ -191,7 +191,7 @@ class WebSocketTransport:
 
     def _lose(self, reason: str) -> None:
         self._socket = None
-        self._calls.lose(Unavailable(f"{reason} while this was under way", remedy=UNKNOWN))
+        self._calls.lose(Unavailable(f"{reason} while this was under way", remedy=UNKNOWN, unknown=True))
 
     def _set(self, state: str, detail: str) -> None:
         if (state, detail) != (self.state, self.detail):

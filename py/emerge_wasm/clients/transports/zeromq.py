@@ -36,6 +36,8 @@ BATCH = 256
 _FAILED = {0x0800: "hung up", 0x2000: "other protocol", 0x4000: "unknown"}
 """zmq.Event.HANDSHAKE_FAILED_NO_DETAIL, _PROTOCOL and _AUTH."""
 
+UNKNOWN = "it is unknown whether a change was made: look before you repeat it"
+
 LINGER = 200
 """Milliseconds that a closed socket keeps trying to send its messages."""
 
@@ -194,7 +196,7 @@ class ZeroMQTransport:
 
     async def close(self) -> None:
         """End calls under way with Unavailable and close the sockets. Idempotent."""
-        self._calls.lose(Unavailable(f"the connection to {self.endpoint} was closed"))
+        self._calls.lose(Unavailable(f"the connection to {self.endpoint} was closed", remedy=UNKNOWN, unknown=True))
         self._wake(Unavailable(f"the connection to {self.endpoint} was closed"))
         self._close_sockets()
 
@@ -289,7 +291,7 @@ class ZeroMQTransport:
             self._calls.lose(
                 Unavailable(
                     f"the node at {self.endpoint} went away while this was under way",
-                    remedy="it is unknown whether a change was made: look before you repeat it",
+                    remedy=UNKNOWN,
                     unknown=True,
                 )
             )

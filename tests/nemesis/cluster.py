@@ -1,0 +1,234 @@
+"""The nodes of a cluster, each a process in a folder of its own: on hosts in network namespaces, or on loopback.
+
+Nodes have stores of their own (SQLite) and a volume each, or all one PostgreSQL database.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from emerge_wasm.clients.keys.key_pair import KeyPair, make_pair, write_pair
+from emerge_wasm.clients.keys.known_keys import CLIENT, FILE_NAME, MEMBER, Ring, RingEntry
+from tests.backends.postgresql import Server, server
+from tests.conftest import ROOT
+from tests.network import Host, Network
+
+NAMES = ("desk", "shed", "barn", "mill", "dock", "hall", "yard")
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+START_SECONDS = 40.0
+PORT = 5558
+CLIENT_NAME = "anna"
+
+
+@dataclass(eq=False)
+class Member:
+    """One node: where it is, how it is started, and its process while it runs."""
+
+    name: str
+    folder: Path
+    endpoint: str
+    args: list[str]
+    host: Host | None = None
+    process: subprocess.Popen[str] | None = None
+    disk: bool = False
+    env: dict[str, str] = field(default_factory=dict)
+    log: TextIO | None = None
+
+    @property
+    def runs(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        """Start it, and do not wait for it."""
+        (self.folder / "clock").write_text("+0")
+        self.log = self.log or (self.folder.parent / f"{self.name}.log").open("a")
+        words = [sys.executable, "-m", "tests.nemesis.node", *self.args]
+        if self.host is not None:
+            words = self.host.command(*words)
+        env = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}", **self.env}
+        none = subprocess.DEVNULL
+        self.process = subprocess.Popen(
+            words, stdin=none, stdout=none, stderr=self.log, text=True, cwd=self.folder, env=env
+        )
+
+    def signal(self, number: int) -> None:
+        if self.runs:
+            assert self.process is not None
+            self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill it, frozen or not, and wait until it is gone."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def set_clock(self, offset: str) -> None:
+        """What its clock is off by from now on: "+3600"."""
+        (self.folder / "clock").write_text(offset)
+
+
+class Deployment:
+    """A running cluster. `volumes` are paths and the node that owns each; with one database there are none."""
+
+    def __init__(self, folder: Path, members: list[Member]) -> None:
+        self.folder = folder
+        self.members = members
+        self.volumes: dict[str, str] = {}
+        self.network: Network | None = None
+        self.outside: Host | None = None
+        """The host that clients are on."""
+        self.database: Server | None = None
+        self.key = ""
+
+    @property
+    def nodes(self) -> dict[str, str]:
+        return {member.name: member.endpoint for member in self.members}
+
+    def command(self, *words: str) -> list[str]:
+        """How to run a command where clients are."""
+        return list(words) if self.outside is None else self.outside.command(*words)
+
+    def emerge(self, member: Member, *words: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
+        """Ask a node by the command line, from where clients are; it may fail."""
+        named = ["--key", self.key] if self.key else []
+        asked = [sys.executable, "-m", "emerge_wasm.cli", "--json", *named, "-h", member.endpoint, *words]
+        command = self.command(*asked)
+        try:
+            return subprocess.run(command, capture_output=True, text=True, timeout=seconds, cwd=self.folder)
+        except subprocess.TimeoutExpired as late:
+            return subprocess.CompletedProcess(command, 1, "", str(late))
+
+    def wait(self, seconds: float = START_SECONDS) -> None:
+        """Wait until every node answers and sees all others.
+
+        Raises:
+            AssertionError: they do not in time.
+        """
+        until = time.monotonic() + seconds
+        for member in self.members:
+            while True:
+                found = self.emerge(member, "nodes", seconds=10)
+                rows = json.loads(found.stdout) if found.returncode == 0 else []
+                if len(rows) == len(self.members) and not any(row.get("away") for row in rows):
+                    break
+                assert time.monotonic() < until, f"{member.name}: {found.stdout}{found.stderr}"
+                time.sleep(0.2)
+
+    def found(self) -> None:
+        """Make it a cluster: the first node founds it, each of the others owns a volume."""
+        first = self.members[0]
+        until = time.monotonic() + START_SECONDS
+        while (done := self.emerge(first, "cluster", "found")).returncode:
+            assert time.monotonic() < until, done.stderr
+            time.sleep(0.2)
+        for member in self.members[1:]:
+            member.start()
+        self.wait()
+        for number, member in enumerate(self.members[1:]):
+            above = "/v1" if number == 2 else ""  # one volume is inside another's
+            path = f"{above}/v{number + 1}"
+            done = self.emerge(first, "mount", path, "--on", member.name)
+            assert done.returncode == 0, done.stderr
+            self.volumes[path] = member.name
+
+    def stop(self) -> None:
+        for member in self.members:
+            member.kill()
+            if member.log is not None:
+                member.log.close()
+
+
+@contextmanager
+def volumes(folder: Path, count: int, network: Network | None = None, *, disks: bool = False) -> Iterator[Deployment]:
+    """Nodes with stores of their own; with a `network` of one host more than nodes on it, by keys."""
+    with ExitStack() as stack:
+        made = Deployment(folder, [])
+        hosts: list[Host | None] = list(network.hosts[:count]) if network else [None] * count
+        pairs = {name: make_pair(name) for name in (*NAMES[:count], CLIENT_NAME)}
+        for name, host in zip(NAMES, hosts, strict=False):
+            where = folder / name
+            where.mkdir()
+            if disks:
+                _mount(where, stack)
+            address = host.address if host else "127.0.0.1"
+            port = PORT if host else _free_port()
+            args = ["sqlite", "--json", "node", "start", "--bind", address, "--port", str(port)]
+            args += ["--store", "sqlite:///node.db"]
+            args += ["--join", made.members[0].endpoint] if made.members else []
+            args += ["--keys", "keys", "--key", name] if host else ["--name", name]
+            if host:
+                _give_keys(where / "keys", name, pairs)
+            member = Member(name, where, f"tcp://{address}:{port}", args, host, disk=disks, env=_clock(where))
+            made.members.append(member)
+        if network is not None:
+            made.network, made.outside = network, network.hosts[count]
+            _give_keys(folder / "client", CLIENT_NAME, pairs)
+            made.key = str(folder / "client" / f"{CLIENT_NAME}.key")
+        stack.callback(made.stop)
+        made.members[0].start()
+        made.found()
+        yield made
+
+
+@contextmanager
+def shared(folder: Path, count: int) -> Iterator[Deployment]:
+    """Nodes on one PostgreSQL database, on loopback."""
+    with ExitStack() as stack:
+        database = stack.enter_context(server())
+        made = Deployment(folder, [])
+        made.database = database
+        for name in NAMES[:count]:
+            where = folder / name
+            where.mkdir()
+            port = _free_port()
+            args = ["postgresql", "--json", "node", "start", "--name", name, "--port", str(port)]
+            args += ["--store", database.url("nemesis")]
+            member = Member(name, where, f"tcp://127.0.0.1:{port}", args, env=_clock(where))
+            made.members.append(member)
+        stack.callback(made.stop)
+        for member in made.members:
+            member.start()
+        made.wait()
+        yield made
+
+
+def _clock(folder: Path) -> dict[str, str]:
+    """What lets a node's clock be set; nothing where libfaketime is not installed."""
+    if not FAKETIME.exists():
+        return {}
+    return {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def _give_keys(folder: Path, own: str, pairs: dict[str, KeyPair]) -> None:
+    write_pair(folder / f"{own}.key", pairs[own])
+    ring = Ring(folder / FILE_NAME)
+    for name, pair in pairs.items():
+        role = CLIENT if name == CLIENT_NAME else MEMBER
+        ring.add(RingEntry(role, name, pair.public, superuser=role == CLIENT))
+
+
+def _mount(folder: Path, stack: ExitStack) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], check=True, capture_output=True)
+    stack.callback(subprocess.run, ["umount", "-l", str(folder)], capture_output=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
