@@ -1,4 +1,4 @@
-"""`emerge` whose nodes run no methods, for tests that have none: a sandbox takes longer to start than all else of a node.
+"""`emerge` whose nodes run no methods, for tests that have none: a sandbox takes longer to start than a node.
 
 Run as a program, and called by those that change more before they start a node.
 """

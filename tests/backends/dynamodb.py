@@ -177,8 +177,8 @@ def _error(status: int, code: str) -> bytes:
 def kill_at(point: str, count: int) -> None:
     """End this process at a point of its commit of that number, or of the next that gets there (see `crash.POINTS`).
 
-    Every value is moved out of its row, so that `between` the pieces have reached DynamoDB, but not the transaction. On a
-    busy machine a node renews its leases as often as it commits changes: only commits that are logged count.
+    Every value is moved out of its row, so that `between` the pieces have reached DynamoDB, but not the transaction.
+    On a busy machine a node renews its leases as often as it commits changes: only commits that are logged count.
     """
     make, transact = TransactionPlan.make, DynamoDBTable.transact
     dynamodb_write.SMALL = dynamodb_write.LARGE = 100
