@@ -18,6 +18,7 @@ from ..filesystem.indexes.definitions import read_catalogue
 from ..operations import Context
 from ..wire.event import HEARTBEAT_SECONDS
 from .admission import Admission
+from .handover import Handovers
 from .mount import Mounts
 from .ring_keeper import RingKeeper
 from .router import Router
@@ -73,7 +74,8 @@ class Node:
         self.roster = self._make_roster(times.roster)
         self.volumes = Volumes(filesystem, self.cluster, tuple(mount), joins=bool(join))
         self.ring = RingKeeper(filesystem, self.cluster, self.volumes, keys)
-        router = Router(filesystem, self.cluster, self.volumes, self.ring)
+        self.handovers = Handovers(self.volumes)
+        router = Router(filesystem, self.cluster, self.volumes, self.ring, self.handovers)
         self.dispatch = router.dispatch
         self.server = RpcServer(
             router.dispatch,
@@ -87,7 +89,7 @@ class Node:
         self.admission = Admission(self.volumes)
         self._mounts, self._period = Mounts(self.volumes), times.period
         self._settling: asyncio.Task[None] | None = None
-        for part in (router, self.volumes, self.admission, self._mounts, self.ring):
+        for part in (router, self.volumes, self.admission, self._mounts, self.ring, self.handovers):
             part.register(self.server.register)
         hold, show = router.locator.held, router.nodes.hold
         self.cluster.serve(self.server.register, hold, self._enter, self._heard, show)
@@ -113,6 +115,7 @@ class Node:
                 await self.roster.enter(self.endpoint)
             await self.cluster.start(self.endpoint)
             self._settling = asyncio.get_running_loop().create_task(self._mounts.keep(self._period))
+            self.handovers.start()
             await self.ring.settle()
         except BaseException:
             await self.stop()
@@ -124,6 +127,7 @@ class Node:
         if self._settling is not None:
             self._settling.cancel()
             await asyncio.wait([self._settling])
+        await self.handovers.stop()
         if self.roster is not None:
             await self.roster.leave()
         await self.ring.stop()

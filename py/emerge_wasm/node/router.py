@@ -15,6 +15,7 @@ from ..filesystem.execution import EXECUTION
 from ..operations import Answer, Arguments, Context, Values, find_operation
 from .directory import DirectoryRoutes
 from .forward import Forwarder
+from .handover import Handovers
 from .locate import Locator
 from .members import MemberRoutes
 from .nodes import NodeRoutes
@@ -40,13 +41,15 @@ ANYWHERE = frozenset({"hello", "whoami", "nodes", "watchnodes", "volumes"})
 class Router:
     """A dispatch over one filesystem and the cluster around it."""
 
-    def __init__(self, filesystem: Filesystem, cluster: Cluster, volumes: Volumes, ring: RingKeeper) -> None:
+    def __init__(
+        self, filesystem: Filesystem, cluster: Cluster, volumes: Volumes, ring: RingKeeper, handovers: Handovers
+    ) -> None:
         self._filesystem = filesystem
         self._volumes = volumes
         self._forwarder = Forwarder(filesystem, cluster, volumes)
         locator = self.locator = Locator(filesystem, volumes, self._forwarder)
         directories = DirectoryRoutes(locator)
-        objects = ObjectRoutes(locator, directories)
+        objects = ObjectRoutes(locator, directories, handovers)
         searches = SearchRoutes(locator)
         self.nodes = nodes = NodeRoutes(locator)
         members = MemberRoutes(locator, objects.get, nodes)
