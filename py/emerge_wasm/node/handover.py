@@ -31,9 +31,6 @@ log = logging.getLogger("emerge.node")
 SWEEP_SECONDS = 2.0
 """Between looks at what a crash, or a node that is away, has left unfinished."""
 
-SETTLE_SECONDS = 3.0
-"""How long a caller waits for a decision that may have been made."""
-
 
 class Handovers:
     """The moves that this node's filesystem gives or takes."""
@@ -44,6 +41,8 @@ class Handovers:
         self._active: set[bytes] = set()
         self._tasks: set[asyncio.Task[PointerRow]] = set()
         self._sweeping: asyncio.Task[None] | None = None
+        self.patience = 3.0
+        """Seconds that a caller waits for a decision that may have been made."""
         volumes.steps.update(
             _handover_open=self._open,
             _handover_rows=self._take,
@@ -110,7 +109,7 @@ class Handovers:
 
     async def _settle(self, intent: Intent, error: Exception) -> PointerRow:
         """Find out what became of a move that failed; undo it and raise the error, unless it was decided."""
-        until = asyncio.get_running_loop().time() + SETTLE_SECONDS
+        until = asyncio.get_running_loop().time() + self.patience
         while True:
             try:
                 answer = await self._ask(intent, "_handover_end", [intent.id])

@@ -19,11 +19,12 @@ from ..commit import Stale, retry
 from ..core import Core
 from ..indexes.definitions import add_definitions, read_catalogue
 from ..indexes.maintain import REFERENCE, reference_key
-from ..layout.ancestry import LEFT
+from ..layout.ancestry import LEFT, REMOVED
 from ..layout.catalogue import CATALOGUE, parse
 from ..layout.locality import PAGE_ROWS, get_versions
 from ..layout.record import (
     BROUGHT,
+    ROOT,
     VERSION_KEY_SIZE,
     Entry,
     VersionRecord,
@@ -36,7 +37,7 @@ from ..layout.record import (
 from ..tree.links import newest_record
 from ..tree.load import load_state
 from .arrival import CLOSING, OPEN, Arrival, find_arrival
-from .row import Row
+from .row import ELSEWHERE, Row
 
 REPLACED = b"handover/old/"
 
@@ -54,15 +55,17 @@ async def take(core: Core, id: bytes, rows: Sequence[Row]) -> None:
     """
     arrival = await find_arrival(core, id)
     records = _read(rows)
-    left = await _check_new(core, records)
-    here = await _kept(core, records, left)
+    known = await _known(core, records)
+    left = [record for record in known.values() if record.operation == LEFT]
+    replaced = {_key(record) for record in left}
+    here = await _kept(core, [key for key in records if key[:16] in known and key not in replaced])
     batch, logged = Batch(), list[bytes]()
-    for record in left.values():
+    for record in left:
         _set_aside(arrival, record, batch)
-    replaced = {_key(record) for record in left.values()}
     most = max(core.store.capabilities.largest_batch - 4, 1)
     for space, key, value in rows:
-        if space == "versions" and key in here:
+        known_link = space == "links" and key[:16] == ELSEWHERE and key[-VERSION_KEY_SIZE:] in here
+        if known_link or (space == "versions" and key in here):
             continue
         if len(batch) >= most:
             await _commit(core, arrival, batch, logged)
@@ -94,33 +97,36 @@ def _read(rows: Sequence[Row]) -> dict[bytes, VersionRecord]:
     return records
 
 
-async def _check_new(core: Core, records: Mapping[bytes, VersionRecord]) -> dict[bytes, VersionRecord]:
-    """Check that no object is here; return those that were, each with the version that says that it left."""
+async def _known(core: Core, records: Mapping[bytes, VersionRecord]) -> dict[bytes, VersionRecord]:
+    """Return the newest version here of each object that was here before.
+
+    Raises:
+        Conflict: one is here now.
+    """
     first: dict[bytes, VersionRecord] = {}
     for key, record in records.items():
         first.setdefault(key[:16], record)
     newest = await asyncio.gather(*(newest_record(core, uuid) for uuid in first))
-    left: dict[bytes, VersionRecord] = {}
+    found: dict[bytes, VersionRecord] = {}
     for (uuid, record), known in zip(first.items(), newest, strict=True):
         if known is None:
             continue
+        found[uuid] = known
         goes_on = record.parent_revision == known.entry.revision and record.entry.version == known.entry.version + 1
         same = records.get(_key(known))
-        if known.operation == LEFT:
-            left[uuid] = known
-        elif not goes_on and (same is None or same.entry.revision != known.entry.revision):
+        removed = known.operation == REMOVED and same is not None and same.entry.revision == known.entry.revision
+        if known.operation != LEFT and not goes_on and not removed:
             path = child_path(known.directory, known.entry.name)
             raise Conflict(
                 f"{child_path(record.directory, record.entry.name)} is on the other node already, as {path}",
                 path=path,
                 remedy="copy it (cp) instead",
             )
-    return left
+    return found
 
 
-async def _kept(core: Core, records: Mapping[bytes, VersionRecord], left: Mapping[bytes, VersionRecord]) -> set[bytes]:
-    """Return the keys of those versions that are here as they are to be."""
-    keys = [key for key in records if key[:16] in left and key != _key(left[key[:16]])]
+async def _kept(core: Core, keys: Sequence[bytes]) -> set[bytes]:
+    """Return those of the keys of versions that are here."""
     raws = await get_versions(core.store, keys)
     return {key for key, raw in zip(keys, raws, strict=True) if raw is not None}
 
@@ -129,7 +135,8 @@ def _set_aside(arrival: Arrival, record: VersionRecord, batch: Batch) -> None:
     entry = record.entry
     batch.put("meta", REPLACED + arrival.id + entry.uuid, record.pack())
     batch.delete("versions", _key(record))
-    batch.delete("links", link_key(record.parent, entry.name, entry.uuid, entry.version))
+    if record.parent != ROOT:  # the rows that come say when it left; of the other's / they cannot
+        batch.delete("links", link_key(record.parent, entry.name, entry.uuid, entry.version))
 
 
 async def _commit(core: Core, arrival: Arrival, batch: Batch, logged: Sequence[bytes]) -> None:
