@@ -36,14 +36,14 @@ ELSEWHERE = bytes(15) + b"\x02"
 TOP = bytes(15) + b"\x03"
 """The uuid that stands for the directory that holds the top, where the top stays at its path."""
 
-Row = tuple[str, bytes, bytes]
+StoreRow = tuple[str, bytes, bytes]
 """(space, key, value)."""
 
 PAGE_VERSIONS = 50
 PART_BYTES = 1 << 20
 
 
-async def rows_of(core: Core, top: Entry, above: bytes) -> AsyncIterator[list[Row]]:
+async def rows_of(core: Core, top: Entry, above: bytes) -> AsyncIterator[list[StoreRow]]:
     """Yield the rows of an object, or of a directory and all below it, removed objects too, in parts.
 
     A directory's names come before what they lead to, so what came of an unfinished handover can be found and removed.
@@ -70,7 +70,7 @@ class _Child(NamedTuple):
     uuid: bytes
     living: bool
     is_directory: bool
-    rows: list[Row]
+    rows: list[StoreRow]
 
 
 async def _children(core: Core, directory: bytes) -> AsyncIterator[_Child]:
@@ -82,7 +82,7 @@ async def _children(core: Core, directory: bytes) -> AsyncIterator[_Child]:
         entries = dict(zip(names, await get_entries(core.store, names), strict=True))
         for (key, uuid), group in groupby(page, lambda row: (row[0][:-25], row[0][-24:-8])):
             raw = entries[key]
-            rows: list[Row] = [("links", *row) for row in group]
+            rows: list[StoreRow] = [("links", *row) for row in group]
             if raw is not None and raw[:16] == uuid:
                 yield _Child(uuid, True, is_directory(raw), [("entries", key, raw), *rows])
                 continue
@@ -98,13 +98,13 @@ class _Part:
     """The rows that are to be sent next."""
 
     def __init__(self, core: Core, above: bytes) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[StoreRow] = []
         self._core = core
         self._instead = {ROOT: ELSEWHERE} | ({above: TOP} if above else {})
         self._bundles: set[str] = {""}
         self._bytes = 0
 
-    def take(self) -> list[Row]:
+    def take(self) -> list[StoreRow]:
         rows, self.rows, self._bytes = self.rows, [], 0
         return rows
 

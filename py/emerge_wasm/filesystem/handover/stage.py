@@ -37,7 +37,7 @@ from ..layout.record import (
 from ..tree.links import newest_record
 from ..tree.load import load_state
 from .arrival import CLOSING, OPEN, Arrival, find_arrival
-from .row import ELSEWHERE, Row
+from .row import ELSEWHERE, StoreRow
 
 REPLACED = b"handover/old/"
 
@@ -46,7 +46,7 @@ _MALFORMED = (EmergeError, ValueError, TypeError, LookupError)
 
 
 # --- keeping
-async def take(core: Core, id: bytes, rows: Sequence[Row]) -> None:
+async def take(core: Core, id: bytes, rows: Sequence[StoreRow]) -> None:
     """Keep rows of what arrives.
 
     Raises:
@@ -76,7 +76,7 @@ async def take(core: Core, id: bytes, rows: Sequence[Row]) -> None:
     await _commit(core, arrival, batch, logged)
 
 
-def _read(rows: Sequence[Row]) -> dict[bytes, VersionRecord]:
+def _read(rows: Sequence[StoreRow]) -> dict[bytes, VersionRecord]:
     """Check rows; return the versions among them."""
     records: dict[bytes, VersionRecord] = {}
     try:
