@@ -74,12 +74,15 @@ os.execv(sys.argv[1], sys.argv[1:])
 """A program that becomes the one that its arguments name, as a shell starts what it puts in the background."""
 
 
-def start_server(*args: str, env: dict[str, str] | None = None, ignore_sigint: bool = False) -> Server:
-    """Start `emerge --json …` and wait for its announcement."""
-    command = [sys.executable, "-m", "emerge_wasm.cli", "--json", *args]
+def start_server(
+    *args: str, env: dict[str, str] | None = None, ignore_sigint: bool = False, sandbox: bool = True
+) -> Server:
+    """Start `emerge --json …` and wait for its announcement. A node without a sandbox starts in a third of the time."""
+    command = [sys.executable, "-m", "emerge_wasm.cli" if sandbox else "tests.without_sandbox", "--json", *args]
     if ignore_sigint:
         command = [sys.executable, "-c", IGNORE_SIGINT, *command]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
+    env = {**os.environ, **({} if sandbox else {"PYTHONPATH": str(ROOT)}), **(env or {})}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env)
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:

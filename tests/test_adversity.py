@@ -155,7 +155,7 @@ async def test_a_class_without_source_is_named(client: Client) -> None:
 
 async def test_killed_while_storing_loses_nothing_acknowledged(tmp_path: Path) -> None:
     args = ["node", "start", "--port", "0", "--store", f"sqlite:///{tmp_path}/node.db"]
-    node = start_server(*args)
+    node = start_server(*args, sandbox=False)
     acknowledged: list[int] = []
     enough = asyncio.Event()
 
@@ -173,7 +173,7 @@ async def test_killed_while_storing_loses_nothing_acknowledged(tmp_path: Path) -
         node.stop(signal.SIGKILL)
         results = await asyncio.wait_for(asyncio.gather(*writers, return_exceptions=True), 30)
         assert all(isinstance(result, Unavailable) for result in results)
-    node = start_server(*args)
+    node = start_server(*args, sandbox=False)
     async with Client(ZeroMQTransport(node.found["node"])) as client:
         stored = [p async for p in client.tree("/") if not p.is_directory]
         objects = {obj.data: obj for number in range(7) async for obj in client.objects(f"/d{number}")}

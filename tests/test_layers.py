@@ -42,7 +42,7 @@ FILESYSTEM = [
     {"objects"},
     {"versions", "transactions"},
     {"runs"},
-    {"searches", "archives", "check"},
+    {"searches", "archives", "check", "handover"},
     {"filesystem"},
 ]
 """The folders of the filesystem and its own modules, from the bottom."""

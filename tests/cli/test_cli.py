@@ -116,10 +116,10 @@ def test_two_nodes_are_a_cluster(tmp_path: Path) -> None:
     def run(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
         return run_here(["-h", server.host, *words], tmp_path, {})
 
-    first = start_server("node", "start", "--port", "0", "--name", "a", "--store", "memory:")
+    first = start_server("node", "start", "--port", "0", "--name", "a", "--store", "memory:", sandbox=False)
     output(run(first, "cluster", "found"))
     joins = ["--join", first.found["node"]]
-    second = start_server("node", "start", "--port", "0", "--name", "b", "--store", "memory:", *joins)
+    second = start_server("node", "start", "--port", "0", "--name", "b", "--store", "memory:", *joins, sandbox=False)
     deadline = time.monotonic() + 20
     while run(first, "mount", "/on", "--on", "b").returncode and time.monotonic() < deadline:
         time.sleep(0.1)

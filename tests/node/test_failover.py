@@ -264,7 +264,7 @@ async def cluster() -> AsyncIterator[tuple[Any, list[Server]]]:
         url = database.url("shop")
 
         def start(name: str) -> Server:
-            return start_server("node", "start", "--name", name, "--port", "0", "--store", url, "--unsafe-run")
+            return start_server("node", "start", "--name", name, "--port", "0", "--store", url, sandbox=False)
 
         servers = await asyncio.gather(*(asyncio.to_thread(start, f"n{number}") for number in range(NODES)))
         for server in servers:

@@ -1,27 +1,37 @@
-"""The built page in a real headless Chromium, against a live node and a live relay, each a process of its own."""
+"""The built page in a real headless Chromium, against a live node and a live relay, each a process of its own.
+
+Python starts in every tab, which takes longer than most tests: they share a site, a profile that is signed in, and one
+tab of it, swept before each. What is about a reload, a second tab or a stranger opens its own.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import itertools
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect, sync_playwright
 
 from buildtools.browser import FLAGS
-from emerge_wasm import connect
-from tests.conftest import ROOT, Server, run_example, start_server
+from emerge_wasm import EmergeFile, connect
+from tests.conftest import ROOT, Server, start_server
 
 SLOW = 30_000  # milliseconds: a busy machine boots Python slowly
+VIEWPORT: ViewportSize = {"width": 1440, "height": 900}
+EXAMPLE = (ROOT / "examples" / "inventory.py").read_text()
+SWEEP = "for pointer in local.list('/'): local.rm(pointer.full_path, recursive=True)"
 
 
 @dataclass
 class Site:
-    """A node and a relay in a folder; the relay can be stopped and started again on its port."""
+    """A node and a relay in a folder; each can be stopped, and started again on its port."""
 
     folder: Path
     node: Server
@@ -29,25 +39,35 @@ class Site:
 
     @classmethod
     def start(cls, folder: Path) -> Site:
-        node = start_server("node", "start", "--port", "0", "--name", "n1", "--store", f"sqlite:///{folder}/n1.db")
+        node = cls.start_node(folder, "0")
         return cls(folder, node, cls.start_relay(folder, node, "0"))
+
+    @staticmethod
+    def start_node(folder: Path, port: str) -> Server:
+        return start_server("node", "start", "--port", port, "--name", "n1", "--store", f"sqlite:///{folder}/n1.db")
 
     @staticmethod
     def start_relay(folder: Path, node: Server, port: str) -> Server:
         return start_server("-h", node.host, "relay", "start", "--port", port, "--dir", str(folder))
 
-    def stop_relay(self) -> None:
-        assert self.relay.stop() == 0
+    def restart(self) -> None:
+        """Start again what was stopped."""
+        if self.node.process.poll() is not None:
+            self.node = self.start_node(self.folder, self.node.host.rpartition(":")[2])
+        if self.relay.process.poll() is not None:
+            self.relay = self.start_relay(self.folder, self.node, self.relay.found["url"].rpartition(":")[2])
 
-    def restart_relay(self) -> None:
-        self.relay = self.start_relay(self.folder, self.node, self.relay.found["url"].rpartition(":")[2])
+    def clear(self) -> None:
+        with connect(self.node.host) as fs:
+            for pointer in fs.list("/"):
+                fs.rm(pointer.full_path, recursive=True)
 
     def stop(self) -> None:
         self.relay.stop()
         self.node.stop()
 
 
-@pytest.fixture(scope="module")  # no longer: while Playwright is on, no other event loop can run in this thread
+@pytest.fixture(scope="package")  # no longer: while Playwright is on, no other event loop can run in this thread
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -57,53 +77,22 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@contextmanager
-def started(folder: Path) -> Iterator[Site]:
+@pytest.fixture(scope="package")
+def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     assert (ROOT / "dist" / "index.html").exists(), "the page is not built: run python3 build.py build"
-    site = Site.start(folder)
+    site = Site.start(tmp_path_factory.mktemp("site"))
     try:
         yield site
     finally:
         site.stop()
 
 
-@contextmanager
-def signed_in(browser: Browser, site: Site) -> Iterator[BrowserContext]:
-    """A browser's profile that used the site's one-time link."""
-    # without motion, which a machine with no graphics card would spend half of its time on
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
-    context.set_default_timeout(10_000)
-    context.request.get(site.relay.found["page"])
-    yield context
-    context.close()
-
-
-@pytest.fixture(scope="module")
-def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The site of all tests of a module but those marked `fresh`."""
-    with started(tmp_path_factory.mktemp("site")) as site:
-        yield site
-
-
-@pytest.fixture(scope="module")
-def shared_context(chromium: Browser, shared_site: Site) -> Iterator[BrowserContext]:
-    """Their profile: what Chromium has compiled once, it has."""
-    with signed_in(chromium, shared_site) as context:
-        yield context
-
-
 @pytest.fixture
-def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    """An empty site; a test that stops a part of it is marked `fresh` and has one of its own."""
-    if request.node.get_closest_marker("fresh"):
-        with started(tmp_path) as own:
-            yield own
-        return
-    shared: Site = request.getfixturevalue("shared_site")
-    with connect(shared.node.host) as fs:
-        for pointer in fs.list("/"):
-            fs.rm(pointer.full_path, recursive=True)
-    yield shared
+def site(shared_site: Site) -> Iterator[Site]:
+    """The site, empty. A test may stop a part of it."""
+    shared_site.clear()
+    yield shared_site
+    shared_site.restart()
 
 
 @dataclass
@@ -114,6 +103,7 @@ class Tab:
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     where: str = "cluster"  # which of the two filesystems a test is about
+    spoilt: bool = False  # a test failed in it
 
     def __post_init__(self) -> None:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -123,8 +113,27 @@ class Tab:
         return self.page.get_by_test_id(testid)
 
     def ready(self, connection: str = "connected") -> None:
-        expect(self.find("status-kernel")).to_have_attribute("data-state", "ready", timeout=SLOW)
+        expect(self.find("status-kernel")).to_have_attribute("data-state", re.compile("ready|idle"), timeout=SLOW)
         expect(self.find("status-connection")).to_have_attribute("data-state", connection, timeout=SLOW)
+
+    def sweep(self) -> None:
+        """Leave nothing on the page and in this browser's filesystem, but what cells have defined."""
+        if self.spoilt:
+            self.page.reload()
+            self.spoilt = False
+        self.ready()
+        self.page.set_viewport_size(VIEWPORT)
+        self.open("#/cluster/")
+        self.run(SWEEP)
+        self.find("clear-console").click()
+        self.use("cluster")
+        self.where = "cluster"
+
+    def check(self) -> None:
+        """It had no error and asked no other origin."""
+        assert not self.errors
+        asked = {url.split("/")[2].split(":")[0] for url in self.requests if url.startswith(("http", "ws"))}
+        assert asked <= {"127.0.0.1"}
 
     def open(self, route: str) -> None:
         self.page.evaluate("route => { location.hash = route }", route)
@@ -144,61 +153,91 @@ class Tab:
         return cell
 
 
+@pytest.fixture(scope="package")
+def shared_tab(chromium: Browser, shared_site: Site) -> Iterator[Tab]:
+    """The tab of all tests, in the profile that used the site's one-time link."""
+    # without motion, which a machine with no graphics card would spend half of its time on
+    with chromium.new_context(viewport=VIEWPORT, reduced_motion="reduce") as context:
+        context.set_default_timeout(10_000)
+        tab = Tab(context.new_page())
+        tab.page.goto(shared_site.relay.found["page"])
+        tab.ready()
+        yield tab
+
+
+SHARED = pytest.StashKey[Tab]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and SHARED in item.stash:
+        item.stash[SHARED].spoilt = True
+    return report
+
+
 @pytest.fixture
-def context(request: pytest.FixtureRequest, chromium: Browser, site: Site) -> Iterator[BrowserContext]:
-    """A profile that is signed in and holds nothing."""
-    if request.node.get_closest_marker("fresh"):
-        with signed_in(chromium, site) as own:
-            yield own
-        return
-    shared: BrowserContext = request.getfixturevalue("shared_context")
-    page = shared.new_page()
-    kinds = {"origin": site.relay.found["url"].rstrip("/"), "storageTypes": "indexeddb,local_storage,file_systems"}
-    shared.new_cdp_session(page).send("Storage.clearDataForOrigin", kinds)
-    page.close()
-    yield shared
-    for page in shared.pages:
-        page.close()
+def swept(request: pytest.FixtureRequest, site: Site, shared_tab: Tab) -> Iterator[Tab]:
+    """The page, with nothing in either filesystem."""
+    request.node.stash[SHARED] = shared_tab
+    shared_tab.sweep()
+    yield shared_tab
+    shared_tab.check()
 
 
-@contextmanager
-def opened_in(context: BrowserContext) -> Iterator[Callable[[str], Tab]]:
-    """Open a tab at an address; at the end no tab may have had an error or asked another origin."""
+@pytest.fixture
+def open_tab(shared_tab: Tab) -> Iterator[Callable[[str], Tab]]:
+    """Open a further tab of the same profile at an address."""
     tabs: list[Tab] = []
 
     def open(url: str) -> Tab:
-        tab = Tab(context.new_page())
+        tab = Tab(shared_tab.page.context.new_page())
         tabs.append(tab)
         tab.page.goto(url)
         return tab
 
     yield open
     for tab in tabs:
-        assert not tab.errors
-        assert {url.split("/")[2].split(":")[0] for url in tab.requests if url.startswith(("http", "ws"))} <= {
-            "127.0.0.1"
-        }
+        tab.page.close()
+        tab.check()
+
+
+_numbers = itertools.count()
+
+
+@dataclass
+class Fresh:
+    """A module with classes that no browser has been asked about yet. `mark` is in their documentation."""
+
+    folder: Path
+    text: str
+    mark: str = field(default_factory=lambda: f"fresh{next(_numbers)}")
+
+    def __post_init__(self) -> None:
+        self.text = re.sub(r'(\(EmergeFile\):\n    """)', rf"\1{self.mark} ", self.text)
+        file = self.folder / f"{self.mark}.py"
+        file.write_text(self.text)
+        spec = importlib.util.spec_from_file_location(self.mark, file)
+        assert spec is not None and spec.loader is not None
+        sys.modules[self.mark] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+
+    def __getitem__(self, name: str) -> type[EmergeFile]:
+        found: type[EmergeFile] = getattr(sys.modules[self.mark], name)
+        return found
 
 
 @pytest.fixture
-def open_tab(context: BrowserContext) -> Iterator[Callable[[str], Tab]]:
-    with opened_in(context) as open:
-        yield open
-
-
-@pytest.fixture(scope="module")
-def shared_tab(shared_context: BrowserContext, shared_site: Site) -> Iterator[Tab]:
-    """One tab for all tests of a module that ask for it, because Python starts in each: what they make stays."""
-    with opened_in(shared_context) as open:
-        tab = open(shared_site.relay.found["url"])
-        tab.ready()
-        yield tab
+def stock(site: Site, tmp_path: Path) -> Fresh:
+    """The classes of the example; /inventory/widget1 is on the cluster."""
+    fresh = Fresh(tmp_path, EXAMPLE.partition("fs.store")[0])
+    fields = {"unit_price": 3.0, "quantity_on_hand": 10}
+    with connect(site.node.host) as fs:
+        fs.store(fresh["InventoryItem"](id="widget1", name="widget1", path="/inventory", **fields))
+    return fresh
 
 
 @pytest.fixture
-def tab(site: Site, open_tab: Callable[[str], Tab]) -> Tab:
+def tab(swept: Tab, stock: Fresh) -> Tab:
     """The page, with /inventory/widget1 on the cluster."""
-    run_example("inventory.py", site.node.host)
-    tab = open_tab(site.relay.found["url"])
-    tab.ready()
-    return tab
+    return swept

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
 
 from emerge_wasm import connect
-from tests.page.conftest import SLOW, Site, Tab
-from tests.page.probe import Loud, Probe
+from tests.page.conftest import SLOW, Fresh, Site, Tab
+
+PROBE = Path(__file__).with_name("probe.py").read_text()
 
 
 @pytest.fixture
-def foreign(site: Site, tab: Tab) -> Tab:
+def fresh(tmp_path: Path) -> Fresh:
+    """The classes of probe.py."""
+    return Fresh(tmp_path, PROBE)
+
+
+@pytest.fixture
+def foreign(site: Site, swept: Tab, fresh: Fresh) -> Tab:
     """/shared/probe and /shared/loud of mallory, /shared/own of the user, on the cluster."""
+    Probe, Loud = fresh["Probe"], fresh["Loud"]
     with connect(site.node.host) as fs:
         fs.with_umask(0).mkdir("/shared")
         mallory = fs.as_user("mallory").with_umask(0)
@@ -24,7 +33,7 @@ def foreign(site: Site, tab: Tab) -> Tab:
         loud.__dict__.update(id="loud", name="loud", path="/shared", data="", heard=[], price=2.0)
         mallory.store(loud)
         fs.store(Probe(name="own", path="/shared"))
-    return tab
+    return swept
 
 
 def run_here(tab: Tab, path: str, method: str, args: str = "") -> None:
@@ -95,15 +104,14 @@ def test_it_is_asked_once_for_a_version_of_a_class(site: Site, foreign: Tab) -> 
     expect(foreign.find("consent")).to_have_count(0)
 
 
-def test_looking_runs_nothing(foreign: Tab) -> None:
+def test_looking_runs_nothing(foreign: Tab, fresh: Fresh) -> None:
     foreign.open("#/cluster/shared")
     expect(foreign.find("directory-count")).to_contain_text("3")
     for name in ("state", "methods", "source", "versions"):
         foreign.open(f"#/cluster/shared/loud?tab={name}")
         expect(foreign.find(f"panel-{name}")).to_be_visible()
-    cell = foreign.run(
-        "import sys\n[len(cluster.list('/shared')), 'tests' in str(sys.modules), cluster.cat('/shared/loud.price')]"
-    )
+    loaded = f"[{fresh.mark!r} in str(one.__doc__) for one in EmergeFile.__subclasses__()]"
+    cell = foreign.run(f"[len(cluster.list('/shared')), any({loaded}), cluster.cat('/shared/loud.price')]")
     expect(cell.get_by_test_id("cell-value")).to_have_text("[3, False, 2.0]")
     expect(foreign.find("consent")).to_have_count(0)
 
@@ -155,7 +163,6 @@ local.chown("/guests/theirs", "mallory");
 """
 
 
-@pytest.mark.fresh
 def test_this_browsers_own_filesystem_closes_in_what_belongs_to_others(site: Site, foreign: Tab) -> None:
     foreign.run(CELL)  # written here, so nothing is asked
     for name, origin in (("mine", site.relay.found["url"]), ("theirs", "null")):
@@ -169,7 +176,7 @@ def test_this_browsers_own_filesystem_closes_in_what_belongs_to_others(site: Sit
     expect(foreign.find("search-row")).to_contain_text("theirs")
 
     foreign.page.wait_for_function("() => navigator.serviceWorker.controller !== null", timeout=SLOW)
-    site.stop_relay()  # what closed it in was kept
+    assert site.relay.stop() == 0  # what closed it in was kept
     foreign.page.reload()
     foreign.ready("offline")
     foreign.open("#/local/guests/theirs?tab=methods")

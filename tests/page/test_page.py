@@ -8,16 +8,13 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from emerge_wasm import EmergeFile, connect
 from tests.conftest import ROOT
-from tests.page.conftest import SLOW, Site, Tab
-
-EXAMPLE = (ROOT / "examples" / "inventory.py").read_text()
+from tests.page.conftest import EXAMPLE, SLOW, Fresh, Site, Tab
 
 
 def test_open_edit_save_run_read(site: Site, tab: Tab) -> None:
@@ -57,6 +54,8 @@ def test_a_bad_value_is_named_and_nothing_is_saved(site: Site, tab: Tab) -> None
     expect(tab.find("status-save")).to_contain_text("Not saved")
     with connect(site.node.host) as fs:
         assert fs.get("/inventory/widget1").version == 1
+    tab.find("revert").click()
+    expect(price).to_have_value("3.0")
 
 
 def test_a_stale_save_shows_both_states(site: Site, tab: Tab) -> None:
@@ -88,12 +87,11 @@ def test_a_cell_stores_here_and_on_the_cluster_and_both_survive_a_reload(site: S
     expect(tab.page.locator('[data-field="unit_price"] input')).to_have_value("3.0")
 
 
-@pytest.mark.fresh
 def test_without_the_relay_the_browsers_own_goes_on(site: Site, tab: Tab) -> None:
     tab.use("local")
     tab.run(EXAMPLE)
     tab.page.wait_for_function("() => navigator.serviceWorker.controller !== null", timeout=SLOW)
-    site.stop_relay()
+    assert site.relay.stop() == 0
     expect(tab.find("status-connection")).to_have_attribute("data-state", "offline", timeout=SLOW)
 
     def edit_and_run(price: str, cost: str) -> None:
@@ -125,21 +123,16 @@ def test_without_the_relay_the_browsers_own_goes_on(site: Site, tab: Tab) -> Non
     expect(cell).to_contain_text("Unavailable")
     expect(cell).to_contain_text("local")
 
-    site.restart_relay()
+    site.restart()
     expect(tab.find("status-connection")).to_have_attribute("data-state", "connected", timeout=SLOW)
     expect(tab.run("fs.get('/inventory/widget1').version").get_by_test_id("cell-value")).to_have_text("1")
 
 
-@pytest.mark.fresh
-def test_the_node_goes_and_comes_back(site: Site, tab: Tab, tmp_path: Path) -> None:
-    from tests.conftest import start_server
-
-    port = site.node.host.rpartition(":")[2]
+def test_the_node_goes_and_comes_back(site: Site, tab: Tab) -> None:
     assert site.node.stop() == 0
     expect(tab.find("status-connection")).to_have_attribute("data-state", "offline", timeout=SLOW)
     expect(tab.run("fs.list('/')", wait="failed")).to_contain_text("Unavailable")
-    store = f"sqlite:///{tmp_path}/n1.db"
-    site.node = start_server("node", "start", "--port", port, "--name", "n1", "--store", store)
+    site.restart()
     expect(tab.find("status-connection")).to_have_attribute("data-state", "connected", timeout=SLOW)
     expect(tab.run("[p.name for p in fs.list('/')]").get_by_test_id("cell-value")).to_have_text("['inventory']")
 
@@ -193,9 +186,9 @@ def test_a_class_that_the_cluster_is_too_old_for(tab: Tab) -> None:
     expect(tab.find("run-result").first).to_have_text("3")
 
 
-def test_code_that_a_cell_ran_is_not_asked_about(tab: Tab) -> None:
+def test_code_that_a_cell_ran_is_not_asked_about(tab: Tab, stock: Fresh) -> None:
     """Another stored the very class: what is read is an instance of the one here."""
-    define = EXAMPLE.partition("fs.store")[0]
+    define = stock.text
     cell = tab.run(define + "\nitem = fs.getobject('/inventory/widget1')\nisinstance(item, InventoryItem)")
     expect(cell.get_by_test_id("cell-value")).to_have_text("True")
     tab.run(define.replace("quantity_on_hand: int", "quantity_on_hand: float"))
@@ -270,21 +263,18 @@ def test_nothing_is_cut_off(tab: Tab, width: int) -> None:
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.fresh
-def test_its_link_signs_one_browser_in(chromium: Browser, site: Site) -> None:
-    for state in ("connected", "offline"):  # the second browser is a stranger
-        with chromium.new_context() as context:
-            tab = Tab(context.new_page())
-            tab.page.goto(site.relay.found["page"])
-            if state == "offline":
-                tab.page.goto(site.relay.found["url"])
-            expect(tab.find("status-connection")).to_have_attribute("data-state", state, timeout=SLOW)
-
-
-def test_a_stranger_sees_no_data(chromium: Browser, site: Site) -> None:
-    context = chromium.new_context()
-    tab = Tab(context.new_page())
-    tab.page.goto(site.relay.found["url"])  # no token
-    expect(tab.find("status-connection")).to_have_attribute("data-state", "offline", timeout=SLOW)
-    expect(tab.find("status-connection")).to_have_attribute("title", re.compile("token|sign|link", re.I))
-    context.close()
+def test_its_link_signs_one_browser_in(chromium: Browser, site: Site, tab: Tab) -> None:
+    """The next that opens it is a stranger, who sees no data."""
+    assert site.relay.stop() == 0
+    site.restart()  # with a new link
+    url, link = site.relay.found["url"], site.relay.found["page"]
+    with chromium.new_context() as first, chromium.new_context() as context:
+        first.request.get(link)
+        assert first.request.get(f"{url}/session").status == 204
+        stranger = Tab(context.new_page())
+        stranger.page.goto(link)
+        stranger.page.goto(url)
+        expect(stranger.find("status-connection")).to_have_attribute("data-state", "offline", timeout=SLOW)
+        expect(stranger.find("status-connection")).to_have_attribute("title", re.compile("token|sign|link", re.I))
+        expect(stranger.find("tree-cluster").locator('[data-path="/inventory"]')).to_have_count(0)
+    expect(tab.find("tree-cluster").locator('[data-path="/inventory"]')).to_have_count(1)

@@ -57,6 +57,8 @@ local.storeall([Widget(name=f"w{i}", path="/shelf", unit_price=float(i)) for i i
 @pytest.fixture(scope="module")
 def stocked(shared_site: Site, shared_tab: Tab) -> Tab:
     """/shelf/w0 … w9, of prices 0.0 to 9.0, on the cluster and in this browser; a plain object without a price."""
+    shared_site.clear()
+    shared_tab.sweep()
     with connect(shared_site.node.host) as fs:
         fs.storeall([Widget(name=f"w{i}", path="/shelf", unit_price=float(i)) for i in range(10)])
         fs.store(EmergeFile(name="plain", path="/shelf"))

@@ -9,6 +9,8 @@ from emerge_wasm.codec import encode
 from emerge_wasm.context import Context
 from emerge_wasm.errors import EmergeError, NotFound
 from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.handover import arrival, departure, stage
+from emerge_wasm.filesystem.handover.row import rows_of
 from emerge_wasm.filesystem.versions.log import newest_position
 from emerge_wasm.replication.follower import Follower
 from emerge_wasm.replication.leader import read_page, read_parts
@@ -95,6 +97,29 @@ class RandomWrites:
 
 
 OTHERS = ("cp", "rm", "rm", "restore", "chmod", "mkdir", "retain", "index", "transaction")
+
+
+async def hand_over(source: Filesystem, path: str, target: Filesystem, to: str) -> None:
+    """Move something to another filesystem, as nodes do."""
+    intent, top = await departure.begin(source.core, OPERATOR, path, target.uuid, to, stays=False)
+    sent = [intent.id, source.uuid, intent.uuid, intent.source, intent.target]
+    try:
+        await arrival.open_arrival(target.core, OPERATOR, *sent, stays=False)
+        async for part in rows_of(source.core, top, b""):
+            await stage.take(target.core, intent.id, part)
+        intent = await departure.ask(source.core, intent)
+        pointer = await arrival.attach(target.core, OPERATOR, intent.id)
+    except EmergeError:
+        await stage.give_up(target.core, intent.id)
+        await departure.thaw(source.core, intent)
+        await departure.forget(source.core, intent)
+        raise
+    where = f"{pointer['path'].rstrip('/')}/{pointer['name']}"
+    intent = await departure.give(source.core, intent, where, pointer["date"])
+    await departure.clear(source.core, intent)
+    await departure.thaw(source.core, intent)
+    await stage.end(target.core, await arrival.find_arrival(target.core, intent.id))
+    await departure.forget(source.core, intent)
 
 
 async def pull(follower: Follower, leader: Filesystem, steps: int = 1_000_000) -> bool:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
-from emerge_wasm.errors import Unavailable
+from emerge_wasm.errors import EmergeError, Unavailable
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.replication.follower import Follower
 from emerge_wasm.store import Batch, Capabilities, Key, Store
 from emerge_wasm.stores import open_store
-from tests.replication.model import RandomWrites, call, position, pull, rows, snapshot
+from tests.replication.model import RandomWrites, call, hand_over, position, pull, rows, snapshot
 from tests.scale import examples
 
 CONTENTS = ("entries", "versions", "states", "links")
@@ -147,3 +148,28 @@ async def test_what_moves_in_and_out_is_followed(seed: int) -> None:
     assert await snapshot(copy, "/v") == await snapshot(leader, "/v")
     await copy.close()
     await leader.close()
+
+
+@pytest.mark.parametrize("top", ("/", "/v"))
+@pytest.mark.parametrize("seed", range(examples(6)))
+async def test_what_goes_to_another_filesystem_and_comes_back_is_followed(seed: int, top: str) -> None:
+    leader, other = [await Filesystem.open(await open_store("memory:")) for _ in range(2)]
+    both = [RandomWrites(leader, seed), RandomWrites(other, -seed - 1)]
+    await call(leader, "mkdir", "/v")
+    copying = Copying(seed, top)
+    for _ in range(80):
+        writes = copying.dice.choice((*both, both[0]))
+        if copying.dice.random() < 0.25:
+            there = other if writes.fs is leader else leader
+            with suppress(EmergeError):
+                await hand_over(writes.fs, writes.path(), there, writes.path())
+        else:
+            await writes.step()
+        if copying.dice.random() < 0.4:
+            await copying.pull(leader, copying.dice.randrange(1, 8))
+    copy = await copying.finish(leader)
+    assert await snapshot(copy, top) == await snapshot(leader, top)
+    if top == "/":
+        assert await rows(copy.core.store, "entries") == await rows(leader.core.store, "entries")
+    for each in (copy, leader, other):
+        await each.close()

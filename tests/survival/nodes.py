@@ -15,12 +15,12 @@ from tests.conftest import ROOT, Server
 START = """
 import sys
 from importlib import import_module
-from emerge_wasm.cli.main import main
+from tests.without_sandbox import run
 
 module, point, count, *args = sys.argv[1:]
 if point:
     import_module("tests.backends." + module).kill_at(point, int(count))
-main(args)
+run(args)
 """
 
 
@@ -46,8 +46,8 @@ def node(backend: str, url: str, *more: str, name: str = "node", point: str = ""
 
 def refused(backend: str, url: str) -> dict[str, str]:
     """The error that a second node on this store ends with, as `emerge --json` shows it."""
-    command = [sys.executable, "-m", "emerge_wasm.cli", "--json", "node", "start", "--port", "0", "--store", url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    command = [sys.executable, "-m", "tests.without_sandbox", "--json", "node", "start", "--port", "0", "--store", url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=ROOT)
     assert done.returncode, "it started"
     error: dict[str, str] = json.loads(done.stderr)["error"]
     return error

@@ -38,7 +38,8 @@ class Change(Batch):
     """A batch for one caller, with its log entries, the directories it makes or relies on, and its single date.
 
     `touched` holds entries before and after the change; `commit` derives the rows of references and indexes from it.
-    `states` holds the new states by version key.
+    `states` holds the new states by version key. `own` is what is frozen for this change alone.
+    `brought`: its versions say nothing to those who watch.
     """
 
     dates: Dates
@@ -50,6 +51,8 @@ class Change(Batch):
     following: Following | None = None
     directories: dict[PathNames, bytes] = field(default_factory=dict)
     date: str = ""
+    own: frozenset[bytes] = frozenset()
+    brought: bool = False
 
     def touch(self, above: Above, old: bytes | None, new: bytes | None) -> None:
         """Record an entry before and after the change; a move calls this twice."""

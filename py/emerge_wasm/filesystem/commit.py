@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import TypeVar
 
-from ..errors import Conflict
+from ..errors import Conflict, Unavailable
 from ..store import Batch
 from .change import Change
 from .core import Core
@@ -16,11 +16,14 @@ from .indexes.maintain import finish, follow, reserve
 from .indexes.unique import taken_by
 from .layout.ancestry import DirectoryGone
 from .layout.catalogue import CATALOGUE, parse
-from .layout.touched import Taken
+from .layout.touched import Frozen, Taken
 
 T = TypeVar("T")
 
 ATTEMPTS = 20
+THAW_SECONDS = 10.0
+"""How long a writer waits for what is on its way to another filesystem."""
+
 SPARE = 16
 """Rows kept free in a commit for one more object."""
 
@@ -40,6 +43,9 @@ async def commit(core: Core, change: Change) -> None:
         try:
             batch = await finish(core, change)
         except DirectoryGone as error:
+            raise Stale from error
+        except Frozen as error:
+            await _thaw(core)
             raise Stale from error
         except Taken as error:
             raise await taken_by(core, change.context, error) from None
@@ -71,6 +77,23 @@ async def commit_batch(core: Core, batch: Batch) -> list[int]:
 def _above(catalogue: bytes) -> frozenset[bytes]:
     """The uuids of all directories above mount points."""
     return frozenset().union(*parse(catalogue).mounts.values())
+
+
+async def _thaw(core: Core) -> None:
+    """Wait until something is frozen no more.
+
+    Raises:
+        Unavailable: that takes too long.
+    """
+    frozen = parse(core.catalogue).frozen.keys()
+    loop = asyncio.get_running_loop()
+    until = loop.time() + THAW_SECONDS
+    while frozen <= parse(await read_catalogue(core)).frozen.keys():
+        if loop.time() > until:
+            raise Unavailable(
+                "this is being moved to another node", remedy="try again when it is there, or the node is back"
+            )
+        await asyncio.sleep(0.02)
 
 
 async def is_full(core: Core, change: Change, most: int) -> bool:

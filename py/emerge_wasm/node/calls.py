@@ -123,6 +123,43 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
+    async def _handover_move(self, source: str, target: str, filesystem: str, who: Wire) -> Wire:
+        """Move what the asked node's filesystem has at a path to one of another filesystem; its pointer there."""
+        ...
+
+    @operation("node")
+    async def _handover_open(
+        self, id: bytes, filesystem: str, uuid: bytes, source: str, target: str, stays: bool, who: Wire
+    ) -> str:
+        """Begin to take something from a filesystem; the path that it will have (`stays`: the target itself)."""
+        ...
+
+    @operation("node")
+    async def _handover_rows(self, id: bytes, rows: Values) -> None:
+        """Keep rows of what is handed over: [space, key, value]."""
+        ...
+
+    @operation("node")
+    async def _handover_decide(self, id: bytes, indexes: Values, who: Wire) -> Wire:
+        """Put what was handed over into its place: the decision; its pointer. `indexes` are those defined in it."""
+        ...
+
+    @operation("node")
+    async def _handover_end(self, id: bytes) -> Wire | None:
+        """Give up what was not decided, so that it never will be; the pointer of what was decided."""
+        ...
+
+    @operation("node")
+    async def _handover_forget(self, id: bytes) -> None:
+        """Forget what was decided: the asking filesystem has removed what it gave."""
+        ...
+
+    @operation("node")
+    async def _handover_known(self, ids: Values) -> Values:
+        """Those of the handovers that the asked node's filesystem still has to finish."""
+        ...
+
+    @operation("node")
     async def _ordered(
         self,
         path: str,

@@ -13,8 +13,8 @@ from collections.abc import Awaitable
 from ..cluster.volume import NODES, Former, MountTable
 from ..errors import Conflict, EmergeError, NotFound
 from ..filesystem import Filesystem
+from ..filesystem.layout.ancestry import GONE, REMOVED
 from ..filesystem.layout.record import VersionRecord
-from ..filesystem.tree.find import REMOVED
 from ..filesystem.tree.load import load_state
 from ..filesystem.tree.mount import close_directory, open_directory
 from ..operations import Dispatch
@@ -106,13 +106,13 @@ class FormerVolumes:
             )
             for raw in page["records"]:
                 record = VersionRecord.unpack(raw)
-                if removals or record.operation != REMOVED:
+                if removals or record.operation not in GONE:
                     last[record.raw[:16]] = record
             bundles.update(page["bundles"])
             position, after = page["position"], page["after"]
             if not after and position >= page["newest"]:
                 break
-        changed = [each for each in last.values() if each.operation != REMOVED and not each.entry.is_directory]
+        changed = [each for each in last.values() if each.operation not in GONE and not each.entry.is_directory]
         for record in changed:
             await self._store(table, former, filesystem, record, sorted(bundles))
         return len(changed), sum(each.operation == REMOVED for each in last.values()), position

@@ -21,6 +21,7 @@ from ..wire.event import HEARTBEAT_SECONDS
 from .admission import Admission
 from .copies import Copies
 from .former import FormerVolumes
+from .handover import Handovers
 from .mount import Mounts
 from .replication import Replication
 from .ring_keeper import RingKeeper
@@ -84,7 +85,8 @@ class Node:
         replication = self.replication = Replication(self.volumes)
         self.copies = Copies(self.volumes, copies, host)
         self.ring = RingKeeper(filesystem, self.cluster, self.volumes, keys)
-        router = Router(filesystem, self.cluster, self.volumes, self.ring, replication, self.copies)
+        self.handovers = Handovers(self.volumes)
+        router = Router(filesystem, self.cluster, self.volumes, self.ring, self.handovers, replication, self.copies)
         self.dispatch = router.dispatch
         self.server = RpcServer(
             router.dispatch,
@@ -99,7 +101,17 @@ class Node:
         self.former = FormerVolumes(self.volumes, router.dispatch)
         self._mounts, self._period = Mounts(self.volumes), times.period
         self._settling: asyncio.Task[None] | None = None
-        for part in (router, self.volumes, self.admission, self._mounts, self.ring, replication, self.copies):
+        parts = (
+            router,
+            self.volumes,
+            self.admission,
+            self._mounts,
+            self.ring,
+            self.handovers,
+            replication,
+            self.copies,
+        )
+        for part in parts:
             part.register(self.server.register)
         hold, show = router.locator.held, router.nodes.hold
         self.cluster.serve(self.server.register, hold, self._enter, self._heard, show)
@@ -127,6 +139,7 @@ class Node:
                 await self.roster.enter(self.endpoint)
             await self.cluster.start(self.endpoint)
             self._settling = asyncio.get_running_loop().create_task(self._mounts.keep(self._period))
+            self.handovers.start()
             await self.ring.settle()
         except BaseException:
             await self.stop()
@@ -138,6 +151,7 @@ class Node:
         if self._settling is not None:
             self._settling.cancel()
             await asyncio.wait([self._settling])
+        await self.handovers.stop()
         if self.roster is not None:
             await self.roster.leave()
         await self.replication.stop()

@@ -11,9 +11,10 @@ from ..operations import Answer, Arguments, Context, Wire, find_operation
 from ..paths import child_path, split_path
 from ..results import EntryPage, PointerRow
 from .directory import DirectoryRoutes
-from .forward import Holder
+from .forward import Holder, write_context
+from .handover import Handovers
 from .locate import Locator, at
-from .paths import in_registry, paths_of, readings
+from .paths import in_registry, normal, paths_of, readings
 
 Route = Callable[[Arguments, Context], Answer]
 OneAnswer = Callable[[Arguments, Context], Awaitable[Any]]
@@ -22,8 +23,9 @@ OneAnswer = Callable[[Arguments, Context], Awaitable[Any]]
 class ObjectRoutes:
     """The routes of the operations that name one path, or several."""
 
-    def __init__(self, locator: Locator, directories: DirectoryRoutes) -> None:
+    def __init__(self, locator: Locator, directories: DirectoryRoutes, handovers: Handovers) -> None:
         self._locator = locator
+        self._handovers = handovers
         self._forwarder = locator.forwarder
         self._directories = directories
         self.get = self.follow("get")
@@ -146,11 +148,25 @@ class ObjectRoutes:
                 self._check_whole("moved", args.source)
             elif self._locator.is_apart(args.source):
                 raise self._apart(name, [args.source, self._locator.parts(args.source)[1].path])
-            await self._check_together(name, [args.source, args.target])
             await self._locator.check_way(args.target, context)
+            if name == "mv" and self._locator.holder(args.source) != self._locator.holder(args.target):
+                return await self._hand_over(args, context)
+            await self._check_together(name, [args.source, args.target])
             return await self._locator.ask(args.source, name, args, context)
 
         return carry
+
+    async def _hand_over(self, args: Arguments, context: Context) -> PointerRow:
+        """Move something to another filesystem: the node that has it does."""
+        await self._locator.check_way(args.source, context)
+        source, target = normal(args.source), normal(args.target)
+        filesystem = self._forwarder.uuid(self._locator.holder(target))
+        holder = self._locator.holder(source)
+        if holder is None:
+            return await self._handovers.move(source, target, filesystem, context)
+        sent = [source, target, filesystem, write_context(context)]
+        pointer: PointerRow = await self._locator.cluster.link(holder).call("_handover_move", sent)
+        return pointer
 
     async def mixin(self, args: Arguments, context: Context) -> PointerRow:
         paths = [args.first, args.second, child_path(args.path, args.name)]

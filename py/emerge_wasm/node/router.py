@@ -16,6 +16,7 @@ from ..operations import Answer, Arguments, Context, Values, find_operation
 from .copies import Copies
 from .directory import DirectoryRoutes
 from .forward import Forwarder
+from .handover import Handovers
 from .locate import Locator
 from .members import MemberRoutes
 from .nodes import NodeRoutes
@@ -48,6 +49,7 @@ class Router:
         cluster: Cluster,
         volumes: Volumes,
         ring: RingKeeper,
+        handovers: Handovers,
         replication: Replication,
         copies: Copies,
     ) -> None:
@@ -56,7 +58,7 @@ class Router:
         self._forwarder = Forwarder(filesystem, cluster, volumes, copies)
         locator = self.locator = Locator(filesystem, volumes, self._forwarder)
         directories = DirectoryRoutes(locator)
-        objects = ObjectRoutes(locator, directories)
+        objects = ObjectRoutes(locator, directories, handovers)
         searches = SearchRoutes(locator)
         self.nodes = nodes = NodeRoutes(locator)
         members = MemberRoutes(locator, objects.get, nodes)

@@ -10,6 +10,7 @@ from ..filesystem.change import Change
 from ..filesystem.core import Core
 from ..filesystem.indexes.definitions import read_catalogue
 from ..filesystem.indexes.maintain import finish
+from ..filesystem.layout.ancestry import GONE, LEFT
 from ..filesystem.layout.catalogue import CATALOGUE
 from ..filesystem.layout.place import ROOT_KEY, Above
 from ..filesystem.layout.record import (
@@ -23,14 +24,13 @@ from ..filesystem.layout.record import (
     version_key,
 )
 from ..filesystem.layout.touched import Touched
-from ..filesystem.tree.find import REMOVED
 from ..filesystem.tree.links import newest_record
 from ..paths import DEPTH_LIMIT
 from ..store import keys_of
 
 ATTEMPTS = 20
 
-KEEPING = frozenset({"chmod", "chown", "cp", "load", "mkdir", "mv", REMOVED})
+KEEPING = GONE | {"chmod", "chown", "cp", "load", "mkdir", "mv"}
 """Operations whose versions make no older ones superfluous."""
 
 
@@ -47,11 +47,15 @@ class _Spot(NamedTuple):
 
 
 class _History(NamedTuple):
-    """An object as far as it is known: its newest version, and where it is; None when it is not there."""
+    """An object as far as it is known: its newest version, and where it is; None when it is not there.
+
+    `left`: it went to another filesystem, from which it may come back with another version of this number.
+    """
 
     version: int
     revision: str
     spot: _Spot | None
+    left: bool = False
 
 
 _NEW = _History(0, "", None)
@@ -72,7 +76,7 @@ class Applying:
 
     @property
     def is_empty(self) -> bool:
-        return not self._change.log
+        return not (self._change.log or self._now)
 
     async def add(self, raw: bytes) -> None:
         """Add a version, unless it is here already.
@@ -83,11 +87,12 @@ class Applying:
         record = VersionRecord.unpack(raw)
         entry, key = record.entry, version_key(record.raw[:16], record.entry.version)
         known = self._now.get(entry.uuid) or await self._known(entry.uuid)
-        if entry.version == known.version and entry.revision != known.revision:
+        if known.left and entry.version < known.version:
+            known = await self._take_back(entry.uuid, known)
+        follows = record.parent_revision == known.revision or known.left or not known.version
+        if entry.version == known.version + 1 and not follows:
             raise _diverged(record)
-        if entry.version == known.version + 1 and known.version and record.parent_revision != known.revision:
-            raise _diverged(record)
-        if entry.version <= known.version:
+        if entry.version <= known.version and not self._replaces(record, known):
             await self._add_older(key, raw, record)
             return
         change = self._change
@@ -95,10 +100,10 @@ class Applying:
         change.log.append(key)
         if record.state is not None:
             change.states[key] = record.state
-        gone = record.operation == REMOVED
+        gone = record.operation in GONE
         spot = None if gone else _Spot(record.parent, entry.name, record.raw)
         self._link(known.spot, spot, record)
-        self._now[entry.uuid] = _History(entry.version, entry.revision, spot)
+        self._now[entry.uuid] = _History(entry.version, entry.revision, spot, record.operation == LEFT)
         self.retains = self.retains or bool(entry.keep)
         if record.operation not in KEEPING and known.spot is not None:
             self.pruning.append(key)
@@ -161,8 +166,8 @@ class Applying:
         found = _NEW
         if record is not None:
             entry = record.entry
-            spot = None if record.operation == REMOVED else _Spot(record.parent, entry.name, record.raw)
-            found = _History(entry.version, entry.revision, spot)
+            spot = None if record.operation in GONE else _Spot(record.parent, entry.name, record.raw)
+            found = _History(entry.version, entry.revision, spot, record.operation == LEFT)
         self._before[uuid] = found
         return found
 
@@ -171,8 +176,36 @@ class Applying:
         (held,) = await self._core.store.get([("versions", key)])
         if held is None and (*("versions", key), raw) not in self._change.puts:
             self._change.put("versions", key, raw)
-        elif held is not None and VersionRecord.unpack(held).entry.revision != record.entry.revision:
-            raise _diverged(record)
+        elif held is not None and (here := VersionRecord.unpack(held)).entry.revision != record.entry.revision:
+            if here.operation != LEFT:
+                raise _diverged(record)
+            self._change.put("versions", key, raw)
+
+    async def _take_back(self, uuid: bytes, left: _History) -> _History:
+        """Forget that an object went to another filesystem: it is back as it was."""
+        store, key = self._core.store, version_key(uuid, left.version)
+        (raw,) = await store.get([("versions", key)])
+        rows = await store.scan("versions", uuid, key, limit=1, reverse=True)
+        if raw is None or not rows:
+            return left
+        gone, record = VersionRecord.unpack(raw), VersionRecord.unpack(rows[0][1])
+        self._change.delete("versions", key)
+        self._change.delete("links", link_key(gone.parent, gone.entry.name, uuid, left.version))
+        entry = record.entry
+        spot = _Spot(record.parent, entry.name, record.raw)
+        self._now[uuid] = _History(entry.version, entry.revision, spot)
+        return self._now[uuid]
+
+    def _replaces(self, record: VersionRecord, known: _History) -> bool:
+        """Tell whether a version takes the place of the newest one: it came back, or was brought to where it is."""
+        entry = record.entry
+        if entry.version != known.version:
+            return False
+        if entry.revision != known.revision:
+            if not known.left:
+                raise _diverged(record)
+            return record.operation != LEFT
+        return known.spot is not None and record.parent != known.spot.parent
 
     def _link(self, old: _Spot | None, new: _Spot | None, record: VersionRecord) -> None:
         """Add when the object left where it was, and appeared where it is."""

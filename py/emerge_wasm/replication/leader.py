@@ -6,9 +6,11 @@ from ..bundles import parse
 from ..codec import bundles_in
 from ..filesystem.core import Core
 from ..filesystem.indexes.definitions import read_catalogue
+from ..filesystem.layout.ancestry import LEFT
 from ..filesystem.layout.catalogue import parse as parse_catalogue
 from ..filesystem.layout.locality import get_versions
-from ..filesystem.layout.record import VERSION_KEY_SIZE, VersionRecord, log_key, version_key
+from ..filesystem.layout.record import ROOT, VERSION_KEY_SIZE, VersionRecord, entry_key, log_key, version_key
+from ..filesystem.tree.links import newest_record
 from ..filesystem.versions.log import newest_position
 from ..store import keys_of, prefix_end
 from .message import PAGE_BYTES, PAGE_RECORDS, LogPage, PageRequest, PartAnswer, PartRequest
@@ -83,12 +85,14 @@ class _Page:
 
     async def _add_commit(self, logged: bytes) -> bool:
         """Add the versions of a commit; tell whether that could be done: a tree that it moves in comes first."""
-        cuts = range(0, len(logged), VERSION_KEY_SIZE)
-        keys = [logged[cut : cut + VERSION_KEY_SIZE] for cut in cuts]
+        begin = len(logged) % VERSION_KEY_SIZE  # a mark of what another filesystem made
+        keys = [logged[cut : cut + VERSION_KEY_SIZE] for cut in range(begin, len(logged), VERSION_KEY_SIZE)]
         found = zip(keys, await get_versions(self._core.store, keys), strict=True)
         mine = [(key, raw) for key, raw in found if raw is not None and await self._concerns(key, raw)]
+        if begin:  # what was brought comes when it is put into its place, or never
+            mine = [(key, raw) for key, raw in mine if VersionRecord.unpack(raw).operation == LEFT]
         if self._after != ADOPTED:
-            moved = [key[:16] for key, raw in mine if await self._comes_in(raw)]
+            moved = [uuid for _, raw in mine if (uuid := await self._comes_in(raw, brought=bool(begin)))]
             if moved:
                 if not self._page["records"]:
                     await self._adopt(moved)
@@ -105,13 +109,25 @@ class _Page:
         record = VersionRecord.unpack(raw)
         return record.operation == "mv" and self._subtree.holds(record.origin)
 
-    async def _comes_in(self, raw: bytes) -> bool:
-        """Tell whether a version brings something in whose history a follower may not have."""
-        record = VersionRecord.unpack(raw)
-        if self._subtree.everything or record.operation not in ("mv", "load") or not record.parent_revision:
+    async def _comes_in(self, raw: bytes, *, brought: bool) -> bytes:
+        """Return the uuid of what a version brings in whose history a follower may not have; b"" if it does not."""
+        record, store = VersionRecord.unpack(raw), self._core.store
+        uuid = record.raw[:16]
+        if brought and record.operation == LEFT:  # something of another filesystem may have taken its place
+            (instead,) = await store.get([("entries", entry_key(record.parent, record.entry.name))])
+            return b"" if instead is None else instead[:16]
+        if record.operation not in ("mv", "load") or not record.parent_revision or not await self._subtree.has(uuid):
+            return b""
+        (before,) = await store.get([("versions", version_key(uuid, record.entry.version - 1))])
+        known = before is not None and await self._is_known(VersionRecord.unpack(before).parent)
+        return b"" if known else uuid
+
+    async def _is_known(self, directory: bytes) -> bool:
+        """Tell whether a follower has what was in a directory: it is below the path, and of this filesystem."""
+        if not await self._subtree.has(directory):
             return False
-        known = record.operation == "mv" and self._subtree.holds(record.origin)
-        return not known and await self._subtree.has(record.raw[:16])
+        record = await newest_record(self._core, directory)
+        return directory == ROOT or (record is not None and record.operation != LEFT)
 
     async def _adopt(self, tops: list[bytes]) -> None:
         """Add all versions of what is in some trees, from `after` on."""

@@ -223,6 +223,21 @@ test("what is changed at any moment around listing is shown in the end", () => {
   }
 });
 
+test("no two rows are the same, whatever was listed and whatever failed", () => {
+  const failure = { code: "Unavailable", message: "", path: null, remedy: null, traceback: null };
+  for (const entries of [null, [], [pointer("/", "a", "directory")]])
+    for (const cursor of ["", "next"])
+      for (const failed of [null, failure]) {
+        const tree = new Tree();
+        if (entries !== null) tree.append("/", entries, cursor);
+        tree.root.failure = failed;
+        const keys = tree.rows().map((row) => row.key);
+        expect(new Set(keys).size, `${entries?.length} ${cursor} ${failed?.code}: ${keys}`).toBe(keys.length);
+        const told = tree.rows().filter((row) => row.kind === "more" && row.failure !== null);
+        expect(told.length).toBe(failed === null ? 0 : 1);
+      }
+});
+
 describe("nodes that are away", () => {
   const shelf = pointer("/", "shelf", "directory");
   const lack = { missing: ["shed"], away: { shelf: "shed" } };

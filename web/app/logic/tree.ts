@@ -233,9 +233,9 @@ function push(rows: Row[], branch: Branch, level: number, position: number, size
   }
   const count = branch.cursor === "" ? children.length : -1;
   children.forEach((child, index) => push(rows, child, inner, index + 1, count));
+  if (branch.failure !== null) return;
   if (children.length === 0) rows.push({ kind: "empty", key: `${path}\n`, directory: path, level: inner });
-  else if (branch.cursor !== "" && branch.failure === null)
-    rows.push({ kind: "more", key: `${path}\n`, directory: path, level: inner, failure: null });
+  else if (branch.cursor !== "") rows.push({ kind: "more", key: `${path}\n`, directory: path, level: inner, failure: null });
 }
 
 /** Where a row's parent is, or -1. */

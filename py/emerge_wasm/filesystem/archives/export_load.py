@@ -27,6 +27,7 @@ from ..change import Change
 from ..commit import commit, retry
 from ..core import Core
 from ..layout import access
+from ..layout.ancestry import LEFT
 from ..layout.locality import fresh_uuid
 from ..layout.place import ROOT_KEY, ROOT_RAW, PathNames, Place
 from ..layout.record import INLINE_LIMIT, ROOT, Entry, VersionRecord, link_key, link_value, version_key
@@ -205,6 +206,10 @@ class _Loading:
             raise Conflict(f"{place.path} is twice in this archive", path=place.path)
         if known is None or (known.operation == REMOVED and access.owns(self.context, known.raw)):
             return known
+        if known.operation == LEFT:
+            raise Conflict(
+                f"{place.path} is on another node, as {known.origin}", path=place.path, remedy="copy it there"
+            )
         where = f"as {child_path(known.directory, known.entry.name)}"
         seen = known.operation != REMOVED and await may_see(self.core, self.context, known)
         raise Conflict(

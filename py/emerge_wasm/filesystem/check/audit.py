@@ -13,10 +13,10 @@ from ...bundles import parse
 from ...errors import Invalid
 from ...store import Store, keys_of, prefix_end
 from ..indexes.maintain import REFERENCE
+from ..layout.ancestry import GONE
 from ..layout.locality import PAGE_VERSIONS
 from ..layout.place import ROOT_KEY
-from ..layout.record import ROOT, VERSION_KEY_SIZE, KeyValue, VersionRecord, is_directory, micros_of
-from ..tree.find import REMOVED
+from ..layout.record import BROUGHT, ROOT, VERSION_KEY_SIZE, KeyValue, VersionRecord, is_directory, micros_of
 from .history import History, check_history, histories
 from .index import index_faults
 
@@ -147,7 +147,7 @@ async def _name_strays(store: Store, report: Report) -> None:
                 continue
             if record is None:
                 report.fault(f"{name} in {key[:16].hex()}: it has no versions")
-            elif (record.parent, record.entry.name) != (key[:16], name) and record.operation != REMOVED:
+            elif (record.parent, record.entry.name) != (key[:16], name) and record.operation not in GONE:
                 report.fault(f"{name} in {key[:16].hex()}: {raw[:16].hex()} is elsewhere, as its newest version says")
 
 
@@ -179,7 +179,7 @@ async def _check_links(store: Store, report: Report) -> None:
                 continue
             record = VersionRecord.unpack(raw)
             here = (record.parent, record.entry.name) == (key[:16], name)
-            fits = here if value[:1] == b"+" else value[:1] == b"-" and here == (record.operation == REMOVED)
+            fits = here if value[:1] == b"+" else value[:1] == b"-" and here == (record.operation in GONE)
             if not fits or int.from_bytes(value[1:], "big") != micros_of(record.entry.date):
                 report.fault(f"{name}: a link tells otherwise than version {version} of {uuid.hex()}")
 
@@ -245,17 +245,18 @@ async def _check_log(store: Store, report: Report) -> None:
             if int.from_bytes(key, "big") != position:
                 report.fault(f"the log has no entry {position}: {int.from_bytes(key, 'big')} comes next")
                 position = int.from_bytes(key, "big")
-            if not row or len(row) % VERSION_KEY_SIZE:
+            brought = row[:1] if len(row) % VERSION_KEY_SIZE == 1 else b""
+            if not row or len(row) % VERSION_KEY_SIZE != len(brought) or brought not in (b"", BROUGHT):
                 report.fault(f"the log's entry {position} cannot be read")
             else:
-                logged += await _check_logged(store, report, position, row)
+                logged += await _check_logged(store, report, position, row, bool(brought))
         report.count("commits", len(rows))
     if logged != report.counts["versions"]:
         await _name_unlogged(store, report)
 
 
-async def _check_logged(store: Store, report: Report, position: int, row: bytes) -> int:
-    """Count the versions named by an entry of the log that are kept; report those missing."""
+async def _check_logged(store: Store, report: Report, position: int, row: bytes, brought: bool) -> int:
+    """Count the versions named by an entry of the log that are kept; report those missing, unless they were brought."""
     there = 0
     keys = _cut(row)
     for begin in range(0, len(keys), PAGE_VERSIONS):
@@ -263,6 +264,8 @@ async def _check_logged(store: Store, report: Report, position: int, row: bytes)
         for key, raw in zip(some, await store.get(keys_of("versions", some)), strict=True):
             if raw is not None:
                 there += 1
+                continue
+            if brought:  # and taken back, as not all came
                 continue
             newest = await _newest(store, key[:16])
             version = int.from_bytes(key[16:], "big")
@@ -274,7 +277,7 @@ async def _check_logged(store: Store, report: Report, position: int, row: bytes)
 
 
 def _cut(row: bytes) -> list[bytes]:
-    return [row[cut : cut + VERSION_KEY_SIZE] for cut in range(0, len(row), VERSION_KEY_SIZE)]
+    return [row[cut : cut + VERSION_KEY_SIZE] for cut in range(len(row) % VERSION_KEY_SIZE, len(row), VERSION_KEY_SIZE)]
 
 
 async def _name_unlogged(store: Store, report: Report, part: int = 100_000) -> None:
@@ -287,8 +290,10 @@ async def _name_unlogged(store: Store, report: Report, part: int = 100_000) -> N
             if len(times) >= part:
                 break
         async for rows in rows_of(store, "log"):
-            for key in (key for _, row in rows for key in _cut(row) if key in times):
-                times[key] += 1
+            for _, row in rows:
+                brought = len(row) % VERSION_KEY_SIZE  # perhaps once more, as not all came the first time
+                for key in (key for key in _cut(row) if key in times):
+                    times[key] = max(times[key], 1) if brought else times[key] + 1
         for key, number in times.items():
             if number != 1:
                 said = "is not in the log" if not number else f"is {number} times in the log"

@@ -11,10 +11,10 @@ from ...errors import EmergeError
 from ...paths import child_path
 from ...store import Store, prefix_end
 from ..indexes.maintain import reference_key
+from ..layout.ancestry import GONE
 from ..layout.locality import PAGE_VERSIONS
 from ..layout.place import ROOT_KEY
 from ..layout.record import ROOT, Entry, KeyValue, VersionRecord, entry_key, link_key, link_value, version_key
-from ..tree.find import REMOVED
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class Kept:
 
     @property
     def removed(self) -> bool:
-        return self.record.operation == REMOVED
+        return self.record.operation in GONE
 
     @property
     def place(self) -> tuple[bytes, str]:

@@ -19,8 +19,8 @@ from ..layout.ancestry import ancestry
 from ..layout.catalogue import CATALOGUE, Catalogue, Definition, parse
 from ..layout.locality import get_versions
 from ..layout.place import Above
-from ..layout.record import ROOT, Entry, VersionRecord, is_directory, version_key
-from ..layout.touched import Following, Taken, Touched, check_mounts
+from ..layout.record import BROUGHT, ROOT, Entry, VersionRecord, is_directory, version_key
+from ..layout.touched import Following, Taken, Touched, check_frozen, check_mounts
 from .class_shape import shapes_of
 from .definitions import add_definitions, follow_directories
 from .index_row import UNIQUE, read_state, rows_of
@@ -72,15 +72,18 @@ async def finish(core: Core, change: Change) -> Batch:
         Taken: another object has the values of a unique index.
         DirectoryGone: a directory above what was touched is gone.
         Unavailable: something was touched that a mount point closes.
+        Frozen: something was touched that is on its way to another filesystem.
     """
     now = core.catalogue
     if (catalogue := parse(now)).mounts:
         check_mounts(catalogue, change.touched)
+    if catalogue.frozen:
+        check_frozen(catalogue, change.touched, change.own)
     await follow(core, change)
     following = change.following
     batch = Batch([*change.puts], [*change.deletes], change.expects, [*change.appends], change.counts)
     if change.log:
-        batch.append("log", b"".join(change.log))
+        batch.append("log", (BROUGHT if change.brought else b"") + b"".join(change.log))
     if change.touched:  # the first condition, so that a commit fails by it first
         batch.expects = [(*CATALOGUE, (now if following is None else following.catalogue) or None), *change.expects]
     if following is not None:

@@ -10,6 +10,12 @@ from ...store import Store, prefix_end
 from .record import ROOT, VersionRecord
 
 REMOVED = "rm"
+"""The operation of the version that records a removal."""
+
+LEFT = "left"
+"""The operation of the last version that a filesystem has of what another one has now; no caller sees it."""
+
+GONE = frozenset((REMOVED, LEFT))
 
 
 class DirectoryGone(Exception):
@@ -26,7 +32,7 @@ async def ancestry(store: Store, uuid: bytes) -> list[tuple[bytes, str]]:
     while uuid != ROOT:
         rows = await store.scan("versions", uuid, prefix_end(uuid), limit=1, reverse=True)
         record = VersionRecord.unpack(rows[0][1]) if rows else None
-        if record is None or record.operation == REMOVED or len(found) > DEPTH_LIMIT:
+        if record is None or record.operation in GONE or len(found) > DEPTH_LIMIT:
             raise DirectoryGone
         found.append((uuid, record.entry.name))
         uuid = record.parent

@@ -52,12 +52,14 @@ class Definition:
 class Catalogue:
     """All definitions, and the next id: ids are never used twice.
 
-    `mounts` has the uuid of each mount point, and those of the directories above it.
+    `mounts` has the uuid of each mount point, and those of the directories above it; `frozen` the same of each object
+    and directory that is on its way to another filesystem.
     """
 
     next: int = 1
     definitions: tuple[Definition, ...] = ()
     mounts: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
+    frozen: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
 
     def over(self, above: Collection[bytes]) -> list[Definition]:
         """Return the definitions on any of these directories, without those given up."""
@@ -85,6 +87,8 @@ class Catalogue:
 
     def pack(self) -> bytes:
         rows = [(d.id, d.directory, d.fields, d.unique, d.text, d.error) for d in self.definitions]
+        if self.frozen:
+            return engine.packb((self.next, rows, self.mounts, self.frozen))
         return engine.packb((self.next, rows, self.mounts) if self.mounts else (self.next, rows))
 
 
@@ -93,6 +97,6 @@ def parse(raw: bytes) -> Catalogue:
     """Parse the catalogue from its row (NONE: an empty one)."""
     if not raw:
         return Catalogue()
-    next, rows, *mounts = engine.unpackb(raw)
-    above = {uuid: tuple(uuids) for uuid, uuids in mounts[0].items()} if mounts else {}
-    return Catalogue(next, tuple(Definition(id, at, tuple(fields), *rest) for id, at, fields, *rest in rows), above)
+    next, rows, *closed = engine.unpackb(raw)
+    above = [{uuid: tuple(uuids) for uuid, uuids in each.items()} for each in closed]
+    return Catalogue(next, tuple(Definition(id, at, tuple(fields), *rest) for id, at, fields, *rest in rows), *above)

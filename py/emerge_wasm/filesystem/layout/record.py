@@ -59,6 +59,9 @@ KeyValue = tuple[bytes, bytes]
 
 VERSION_KEY_SIZE = 24
 
+BROUGHT = b"\0"
+"""What an entry of the log begins with that names versions made in another filesystem: no changes of this one."""
+
 
 def log_key(position: int) -> bytes:
     return position.to_bytes(8, "big")

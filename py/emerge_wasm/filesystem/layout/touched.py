@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ...errors import Unavailable
@@ -39,6 +39,25 @@ def check_mounts(catalogue: Catalogue, touched: Mapping[bytes, Touched]) -> None
         inside = any(not catalogue.mounts.keys().isdisjoint(above.uuids) for _, above in sides)
         if inside or (each.moved and uuid in fixed):
             raise Unavailable("a volume is mounted there", remedy="ask its owner, or unmount it first", mounted=True)
+
+
+class Frozen(Exception):
+    """Something was touched that is on its way to another filesystem."""
+
+
+def check_frozen(catalogue: Catalogue, touched: Mapping[bytes, Touched], own: Collection[bytes]) -> None:
+    """Check that nothing that is frozen, and nothing below it, was touched, unless it is among the change's `own`.
+
+    Raises:
+        Frozen: it was, or what is above it was moved.
+    """
+    frozen = {uuid: above for uuid, above in catalogue.frozen.items() if uuid not in own}
+    fixed = {uuid for above in frozen.values() for uuid in above}
+    for uuid, each in touched.items():
+        sides = (side for side in (each.old, each.new) if side is not None)
+        inside = any(not frozen.keys().isdisjoint((uuid, *above.uuids)) for _, above in sides)
+        if inside or (each.moved and uuid in fixed):
+            raise Frozen
 
 
 @dataclass(slots=True)

@@ -11,8 +11,9 @@ from ...context import Context
 from ...paths import DEPTH_LIMIT, child_path
 from ..core import Core
 from ..layout.access import may
+from ..layout.ancestry import GONE
 from ..layout.record import ROOT
-from ..tree.find import REMOVED, Found
+from ..tree.find import Found
 from ..tree.links import newest_record
 
 
@@ -43,7 +44,7 @@ class Whereabouts:
         below: list[tuple[bytes, str, bool]] = []  # uuid, name, whether the caller may search it
         while uuid not in self._known and uuid != ROOT and len(below) <= DEPTH_LIMIT:
             record = await newest_record(self._core, uuid)
-            if record is None or record.operation == REMOVED:
+            if record is None or record.operation in GONE:
                 break
             below.append((uuid, record.entry.name, may(self._context, record.raw, "rx")))
             uuid = record.parent

@@ -10,6 +10,8 @@ from ...errors import Invalid, NotFound, PermissionDenied
 from ...paths import DEPTH_LIMIT, join_path, split_path
 from ..core import Core
 from ..layout import access
+from ..layout.ancestry import GONE, LEFT
+from ..layout.ancestry import REMOVED as REMOVED
 from ..layout.locality import get_entries
 from ..layout.moment import read_moment
 from ..layout.place import ROOT_KEY, ROOT_RAW, PathNames, Place
@@ -17,10 +19,6 @@ from ..layout.record import ROOT, Entry, VersionRecord, entry_key, is_directory,
 from .links import find_at, newest_record, record_at
 
 REGISTRY = "registry"
-REMOVED = "rm"
-"""The operation of the version that records a removal."""
-
-
 CACHE_LIMIT = 10_000
 """Directories whose uuids are cached."""
 
@@ -170,6 +168,8 @@ async def locate(core: Core, uuid: bytes, moment: str = "") -> PathNames:
         record = await record_at(core, sought, moment)
         if record is None:
             raise NotFound(f"no object has the uuid {uuid.hex()}", path=f"/registry/{uuid.hex()}")
+        if record.operation == LEFT:
+            raise NotFound(f"the object {uuid.hex()} is on another node now", path=f"/registry/{uuid.hex()}")
         if record.operation == REMOVED:
             path = join_path(*split_path(record.directory), record.entry.name)
             raise NotFound(
@@ -195,7 +195,7 @@ async def _today(core: Core, then: Place, entry: Entry, context: Context) -> Pla
     if context.superuser:
         return then
     newest = await newest_record(core, entry.uuid)
-    if newest is None or newest.operation == REMOVED:
+    if newest is None or newest.operation in GONE:
         return then
     try:
         return await find_place(core, await locate(core, entry.uuid))

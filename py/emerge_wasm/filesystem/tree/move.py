@@ -15,7 +15,7 @@ from ..change import Change
 from ..commit import commit, is_full, retry
 from ..core import Core
 from ..layout import access
-from ..layout.place import Above, Place
+from ..layout.place import Above, PathNames, Place
 from ..layout.record import ROOT, Entry, entry_key
 from .directory import walk_tree
 from .find import REMOVED, Found, find, find_place, name, not_found
@@ -25,7 +25,7 @@ from .load import load_state
 async def cp(core: Core, context: Context, source: str, target: str, recursive: bool) -> PointerRow:
     async def attempt() -> PointerRow:
         found = await find(core, context, source, "r")
-        place = await _landing(core, found.entry, target)
+        place = await landing(core, found.entry.name, await name(core, target))
         if not found.entry.is_directory:
             return await _copy_object(core, context, found, place)
         if not recursive:
@@ -85,12 +85,11 @@ async def _copy_tree(core: Core, context: Context, found: Found, place: Place) -
     return top.wire(place.directory, core.node)
 
 
-async def _landing(core: Core, entry: Entry, target: str) -> Place:
-    """Return the place of `target`, or, when it is a directory, the place of the entry's name in it."""
-    names = await name(core, target)
-    place = await find_place(core, names)
+async def landing(core: Core, own: str, target: PathNames) -> Place:
+    """Return the place of a target or, when that is a directory, the place in it of the name that something has."""
+    place = await find_place(core, target)
     if place.entry is not None and place.entry.is_directory:
-        return await find_place(core, (*names, entry.name))
+        return await find_place(core, (*target, own))
     return place
 
 
@@ -105,7 +104,7 @@ async def mv(core: Core, context: Context, source: str, target: str) -> PointerR
         if entry is None:
             raise not_found(source)
         access.check_inside(context, origin)
-        place = await _landing(core, entry, target)
+        place = await landing(core, entry.name, await name(core, target))
         if place.names == names:
             return entry.wire(origin.directory, core.node)
         if place.raw is not None:

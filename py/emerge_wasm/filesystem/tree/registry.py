@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from ...context import Context
 from ...errors import Invalid
+from ...paths import DEPTH_LIMIT, child_path
 from ...results import EntryPage, PointerRows
 from ..core import Core
+from ..layout.ancestry import GONE, LEFT
 from ..layout.locality import PAGE_VERSIONS
-from ..layout.record import VersionRecord
+from ..layout.record import ROOT, VersionRecord
 from .find import REMOVED, may_see
+from .links import newest_record
 from .load import check_limit, wire_version
 
 
@@ -19,19 +22,39 @@ async def list_registry(core: Core, context: Context, cursor: str, limit: int) -
     """
     check_limit(limit)
     entries: PointerRows = []
+    paths: dict[bytes, str | None] = {ROOT: "/"}
     after = _read_cursor(cursor)
     while True:
         found = await _newest_after(core, after)
         for record in found:
-            if await may_see(core, context, record):
-                version = wire_version(core, record)
-                version["removed"] = record.operation == REMOVED
+            removed = record.operation == REMOVED
+            path = record.directory if removed else await _path_to(core, record, paths)
+            if path is not None and await may_see(core, context, record):
+                version = wire_version(core, record._replace(directory=path))
+                version["removed"] = removed
                 entries.append(version)
                 if len(entries) == limit:
                     return {"entries": entries, "cursor": entries[-1]["uuid"]}
         if not found:
             return {"entries": entries, "cursor": ""}
         after = found[-1].raw[:16] + b"\xff" * 8
+
+
+async def _path_to(core: Core, record: VersionRecord, known: dict[bytes, str | None]) -> str | None:
+    """Return the path of an object's directory now, which is added to those known; None when it cannot be reached."""
+    below: list[tuple[bytes, str]] = []
+    uuid, gone = record.parent, record.operation == LEFT
+    while not gone and uuid not in known and len(below) <= DEPTH_LIMIT:
+        above = await newest_record(core, uuid)
+        if above is None or above.operation in GONE:
+            known[uuid] = None
+            break
+        below.append((uuid, above.entry.name))
+        uuid = above.parent
+    path = None if gone else known.get(uuid)
+    for each, name in reversed(below):
+        path = known[each] = child_path(path, name) if path is not None else None
+    return path
 
 
 async def _newest_after(core: Core, after: bytes) -> list[VersionRecord]:

@@ -9,6 +9,7 @@ from ...operations import Context
 from ...paths import child_path, join_path, split_path
 from ...results import ChangePage, ChangeRow
 from ..core import Core
+from ..layout.ancestry import LEFT
 from ..layout.locality import PAGE_ROWS, get_versions
 from ..layout.record import VERSION_KEY_SIZE, VersionRecord, log_key
 from ..tree.find import may_see
@@ -31,6 +32,8 @@ async def changes(core: Core, context: Context, since: int, limit: int) -> Chang
         if len(keys) >= limit:
             break
         position = int.from_bytes(row, "big")
+        if len(logged) % VERSION_KEY_SIZE:  # versions that another filesystem made
+            continue
         cuts = range(0, len(logged), VERSION_KEY_SIZE)
         keys += [logged[cut : cut + VERSION_KEY_SIZE] for cut in cuts]
         positions += [position] * len(cuts)
@@ -45,6 +48,14 @@ async def changes(core: Core, context: Context, since: int, limit: int) -> Chang
 
 def _wire_change(core: Core, position: int, record: VersionRecord) -> ChangeRow:
     pointer = wire_version(core, record)
+    if record.operation == LEFT:  # the other filesystem tells of it too, where it is now
+        return {
+            "position": position,
+            "operation": "mv",
+            "path": record.origin,
+            "from": child_path(record.directory, pointer["name"]),
+            "pointer": {**pointer, "path": join_path(*split_path(record.origin)[:-1])},
+        }
     return {
         "position": position,
         "operation": record.operation,

@@ -1,0 +1,208 @@
+"""The side of a handover that takes: rows that nobody reads yet, then the one commit that puts the top into its place.
+
+What has arrived lies below the uuid of the top, which is in no directory until then, so no path leads to it. Each
+commit expects the row of the arrival, so one that was given up is never completed later, whoever asks late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+from ...codec.msgpack_engine import engine
+from ...context import Context
+from ...errors import Conflict
+from ...results import PointerRow
+from ...store import Batch, prefix_end
+from ..change import Change
+from ..commit import Stale, commit, retry
+from ..core import Core
+from ..indexes.definitions import add_definitions, read_catalogue
+from ..layout import access
+from ..layout.ancestry import LEFT
+from ..layout.catalogue import CATALOGUE, parse
+from ..layout.place import Above, PathNames, Place
+from ..layout.record import ROOT, Entry, VersionRecord, entry_key, link_key, link_value
+from ..layout.touched import Touched
+from ..tree.find import find_place, name
+from ..tree.links import newest_record
+from ..tree.move import landing
+from .row import ELSEWHERE, TOP
+
+ARRIVAL = b"handover/in/"
+
+OPEN, CLOSING, TAKEN = "open", "closing", "taken"
+
+
+class Arrival(NamedTuple):
+    """What comes, from which filesystem and where to; once it is TAKEN, the pointer of what it is here."""
+
+    id: bytes
+    state: str
+    uuid: bytes
+    filesystem: str
+    source: str
+    names: PathNames
+    stays: bool
+    pointer: PointerRow | None = None
+
+    @property
+    def key(self) -> bytes:
+        return ARRIVAL + self.id
+
+    def pack(self) -> bytes:
+        return engine.packb(self)
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> Self:
+        id, state, uuid, filesystem, source, names, stays, pointer = engine.unpackb(raw)
+        return cls(id, state, uuid, filesystem, source, tuple(names), stays, pointer)
+
+
+async def arrivals(core: Core) -> list[Arrival]:
+    """Read what is under way."""
+    rows = await core.store.scan("meta", ARRIVAL, prefix_end(ARRIVAL))
+    return [Arrival.unpack(raw) for _, raw in rows]
+
+
+async def find_arrival(core: Core, id: bytes) -> Arrival:
+    """Read one.
+
+    Raises:
+        Conflict: it was given up.
+    """
+    raw = (await core.store.get([("meta", ARRIVAL + id)]))[0]
+    if raw is None:
+        raise Conflict("this move was given up", remedy="move it again")
+    return Arrival.unpack(raw)
+
+
+async def open_arrival(
+    core: Core, context: Context, id: bytes, filesystem: str, uuid: bytes, source: str, target: str, *, stays: bool
+) -> str:
+    """Begin to take something, which the caller may put at a path or into a directory; the path that it will have.
+
+    Raises:
+        Conflict: something is there.
+    """
+    names = await name(core, target)
+    place = await (find_place(core, names) if stays else landing(core, source.rpartition("/")[2], names))
+    if not stays:
+        _check_vacant(place)
+        access.check_inside(context, place)
+    Change(dates=core.dates, context=context).make_directories(place)  # raises what it would raise
+    arrival = Arrival(id, OPEN, uuid, filesystem, source, place.names, stays)
+    batch = Batch()
+    batch.expect("meta", arrival.key, None)
+    batch.put("meta", arrival.key, arrival.pack())
+    await core.store.commit(batch)
+    return place.path
+
+
+def _check_vacant(place: Place) -> None:
+    if place.raw is not None:
+        raise Conflict(f"{place.path} is there already", path=place.path, remedy="remove it, or choose another")
+
+
+async def define(core: Core, id: bytes, definitions: Sequence[tuple[bytes, tuple[str, ...], bool, bool]]) -> None:
+    """Define indexes on directories that have arrived: (directory, fields, unique, text)."""
+
+    async def attempt() -> None:
+        raw = await read_catalogue(core)
+        catalogue = parse(raw)
+        known = {(each.directory, each.fields, each.text) for each in catalogue.definitions}
+        for directory, fields, unique, text in definitions:
+            if (directory, fields, text) not in known:
+                catalogue = catalogue.add(directory, fields, unique, text)
+        batch = Batch()
+        batch.expect("meta", ARRIVAL + id, (await find_arrival(core, id)).pack())
+        batch.expect(*CATALOGUE, raw or None)
+        add_definitions(batch, catalogue, [])
+        try:
+            await core.store.commit(batch)
+        except Conflict as error:
+            raise Stale from error
+        await read_catalogue(core)
+
+    if definitions:
+        await retry("an index", attempt)
+
+
+async def attach(core: Core, context: Context, id: bytes) -> PointerRow:
+    """Put what has arrived into its place: the decision. Once that is made, the same pointer is answered again.
+
+    Raises:
+        Conflict: something is there now, or a unique index has its values, or this was given up. Nothing is done then.
+    """
+
+    async def attempt() -> PointerRow:
+        arrival = await find_arrival(core, id)
+        if arrival.pointer is not None:
+            return arrival.pointer
+        place = await find_place(core, arrival.names)
+        record = await newest_record(core, arrival.uuid)
+        assert record is not None
+        change = Change(dates=core.dates, context=context)
+        put = _put_back if arrival.stays else _put_new
+        entry, place = await put(core, change, arrival, record, place)
+        pointer = entry.wire(place.directory, core.node)
+        change.expect("meta", arrival.key, arrival.pack())
+        change.put("meta", arrival.key, arrival._replace(state=TAKEN, pointer=pointer).pack())
+        await commit(core, change)
+        return pointer
+
+    return await retry("/", attempt)
+
+
+async def _put_new(
+    core: Core, change: Change, arrival: Arrival, record: VersionRecord, place: Place
+) -> tuple[Entry, Place]:
+    """Put it there as one more version, as a move does."""
+    _check_vacant(place)
+    access.check_inside(change.context, place)
+    parent = ROOT
+    for step, raw in zip(place.names, place.raws, strict=False):  # no directory above the target may move meanwhile
+        change.expect("entries", entry_key(parent, step), raw)
+        parent = raw[:16]
+    place = change.make_directories(place)
+    entry = record.entry._replace(name=place.names[-1])
+    entry = change.record(entry, place.parent, place.directory, "mv", origin=arrival.source)
+    change.link(place.above, entry, None)
+    left = link_key(record.parent, record.entry.name, entry.uuid, entry.version)
+    change.put("links", left, link_value(False, entry.date))
+    if entry.is_directory:  # indexes above it are built anew, as after a move into them
+        raw = entry.pack()
+        change.touched[entry.uuid] = Touched((raw, Above((ELSEWHERE,), place.catalogue)), (raw, place.above))
+    return entry, place
+
+
+async def _put_back(
+    core: Core, change: Change, arrival: Arrival, record: VersionRecord, place: Place
+) -> tuple[Entry, Place]:
+    """Put it where it was in the other filesystem, as it was, in place of an empty directory."""
+    change.brought = True
+    old = place.entry
+    place = change.make_directories(place)
+    key = entry_key(place.parent, place.names[-1])
+    if old is None:
+        change.expect("entries", key, None)
+    else:
+        change.expect_count("entries", old.uuid, prefix_end(old.uuid), 0)
+        left = change.record(old, place.parent, place.directory, LEFT)
+        change.unlink(place.above, old.name, place.chain[-1], left)
+    change.put("entries", key, record.raw)
+    rows = await core.store.scan("versions", arrival.uuid, prefix_end(arrival.uuid))
+    before = False
+    for row, raw in rows:
+        then = VersionRecord.unpack(raw)
+        here = then.parent == TOP and then.entry.name == place.names[-1]
+        if then.parent == TOP:
+            change.put("versions", row, then._replace(parent=place.parent).pack())
+        if here and not before:
+            since = link_key(place.parent, then.entry.name, arrival.uuid, then.entry.version)
+            change.put("links", since, link_value(True, then.entry.date))
+        before = here
+    entry = record.entry
+    change.touched[entry.uuid] = Touched((record.raw, Above((ELSEWHERE,), place.catalogue)), (record.raw, place.above))
+    change.own |= {entry.uuid}
+    return entry, place

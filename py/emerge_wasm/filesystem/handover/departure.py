@@ -1,0 +1,268 @@
+"""The side of a handover that gives: freeze a subtree, let the other filesystem decide, and remove what it then has.
+
+The intent is a row of the store, and what is frozen is in the index catalogue, which every commit expects; so no writer
+in any process changes the subtree, and whoever opens the store after a crash knows what was under way. As long as the
+other filesystem was not asked to decide ("copying"), nothing has happened; once it was ("asked"), it knows the outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple, Self
+
+from ...codec.msgpack_engine import engine
+from ...context import Context
+from ...errors import Conflict, Invalid, Unavailable
+from ...objects import DIRECTORY
+from ...paths import child_path, split_path
+from ...store import Batch, prefix_end
+from ..change import Change
+from ..commit import Stale, commit, is_full, retry
+from ..core import Core
+from ..indexes.definitions import read_catalogue
+from ..layout import access
+from ..layout.ancestry import LEFT
+from ..layout.catalogue import CATALOGUE, Catalogue, Definition, parse
+from ..layout.locality import PAGE_ROWS, fresh_uuid
+from ..layout.place import Above, Place
+from ..layout.record import ROOT, Entry, link_key, link_value
+from ..layout.touched import Touched
+from ..tree.find import find_place, name, not_found
+from ..tree.links import newest_record
+from .row import ELSEWHERE
+
+INTENT = b"handover/out/"
+
+COPYING, ASKED, GIVEN = "copying", "asked", "given"
+
+
+class Intent(NamedTuple):
+    """What was begun: the subtree's top, whose it is to be and where, for whom, and how far it is.
+
+    `mount` is the uuid of the mount point that takes its place, where its path stays as that of a volume (b"": none).
+    """
+
+    id: bytes
+    state: str
+    uuid: bytes
+    source: str
+    filesystem: str
+    target: str
+    principal: str
+    mount: bytes
+
+    @property
+    def key(self) -> bytes:
+        return INTENT + self.id
+
+    def pack(self) -> bytes:
+        return engine.packb(self)
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> Self:
+        return cls(*engine.unpackb(raw))
+
+
+async def intents(core: Core) -> list[Intent]:
+    """Read what is under way."""
+    rows = await core.store.scan("meta", INTENT, prefix_end(INTENT))
+    return [Intent.unpack(raw) for _, raw in rows]
+
+
+async def begin(
+    core: Core, context: Context, source: str, filesystem: str, target: str, *, stays: bool = False
+) -> tuple[Intent, Entry]:
+    """Freeze what is at a path that the caller may move away.
+
+    Raises:
+        NotFound: nothing is there.
+        Conflict: a volume is in it, or it is on its way already.
+    """
+    names = await name(core, source)
+    if not names:
+        raise Invalid("/ cannot be moved", path="/")
+
+    async def attempt() -> tuple[Intent, Entry]:
+        raw = await read_catalogue(core)
+        place = await find_place(core, names)
+        if place.raw is None or place.entry is None:
+            raise not_found(source)
+        access.check_inside(context, place)
+        catalogue, uuid = parse(raw), place.raw[:16]
+        _check_free(catalogue, place, uuid)
+        mount = fresh_uuid() if stays else b""
+        intent = Intent(fresh_uuid(), COPYING, uuid, place.path, filesystem, target, context.principal, mount)
+        frozen = dict.fromkeys((uuid, mount) if stays else (uuid,), place.above.uuids)
+        batch = Batch()
+        batch.expect("entries", place.key, place.raw)
+        batch.put("meta", intent.key, intent.pack())
+        await _save(core, batch, raw, replace(catalogue, frozen={**catalogue.frozen, **frozen}))
+        return intent, place.entry
+
+    return await retry(source, attempt)
+
+
+def _check_free(catalogue: Catalogue, place: Place, uuid: bytes) -> None:
+    if uuid in catalogue.mounts or any(uuid in above for above in catalogue.mounts.values()):
+        raise Conflict(f"a volume is in {place.path}", path=place.path, remedy="unmount it first")
+    around = {uuid, *place.above.uuids}
+    if not around.isdisjoint(catalogue.frozen) or any(uuid in above for above in catalogue.frozen.values()):
+        raise Unavailable(f"{place.path} is being moved to another node", path=place.path, remedy="try again")
+
+
+async def _save(core: Core, batch: Batch, before: bytes, after: Catalogue) -> None:
+    batch.expect(*CATALOGUE, before or None)
+    batch.put(*CATALOGUE, after.pack())
+    try:
+        await core.store.commit(batch)
+    except Conflict as error:
+        await read_catalogue(core)
+        raise Stale from error
+    await read_catalogue(core)
+
+
+async def directory_of(core: Core, intent: Intent) -> bytes:
+    """Return the uuid of the directory that holds what is handed over."""
+    record = await newest_record(core, intent.uuid)
+    assert record is not None
+    return record.parent
+
+
+async def definitions_in(core: Core, top: bytes) -> list[Definition]:
+    """Return the indexes that are defined on a directory, or on one below it."""
+    found = []
+    for each in parse(await read_catalogue(core)).definitions:
+        uuid = each.directory
+        while uuid not in (top, ROOT):
+            record = await newest_record(core, uuid)
+            if record is None:
+                break
+            uuid = record.parent
+        if uuid == top:
+            found.append(each)
+    return found
+
+
+async def ask(core: Core, intent: Intent) -> Intent:
+    """Note that the other filesystem is asked to decide."""
+    asked = intent._replace(state=ASKED)
+    batch = Batch()
+    batch.expect("meta", intent.key, intent.pack())
+    batch.put("meta", intent.key, asked.pack())
+    await core.store.commit(batch)
+    return asked
+
+
+async def give(core: Core, intent: Intent, target: str, date: str) -> Intent:
+    """Take the top out of its directory, at the date of the other filesystem's decision; what is below goes with it.
+
+    Where its path stays, an empty directory takes its place, which is frozen until `thaw` makes it a mount point.
+    """
+    given = intent._replace(state=GIVEN, target=target)
+
+    async def attempt() -> None:
+        change = _change(core, intent)
+        change.date = date
+        place = await find_place(core, split_path(intent.source))
+        entry, raw, above = place.entry, place.chain[-1], place.above
+        if entry is None or entry.uuid != intent.uuid:
+            return
+        left = change.record(entry, place.parent, place.directory, LEFT, origin=target)
+        change.unlink(above, entry.name, raw, left)
+        if entry.is_directory:  # indexes above are built anew, as after a move out of them
+            change.touched[entry.uuid] = Touched((raw, above), (raw, _nowhere(core)))
+        if intent.mount:
+            _put_mount(change, intent.mount, place, entry)
+        change.expect("meta", intent.key, intent.pack())
+        change.put("meta", intent.key, given.pack())
+        await commit(core, change)
+
+    await retry(intent.source, attempt)
+    return given
+
+
+def _put_mount(change: Change, uuid: bytes, place: Place, entry: Entry) -> None:
+    change.brought = True  # nothing happened for those who watch
+    made = change.make_entry(entry.name, DIRECTORY)._replace(uuid=uuid, perms=entry.perms)
+    made = change.record(made, place.parent, place.directory, "mkdir")
+    change.put("entries", place.key, made.pack())
+    since = link_key(place.parent, made.name, uuid, made.version)
+    change.put("links", since, link_value(True, made.date))
+
+
+async def clear(core: Core, intent: Intent) -> None:
+    """Note of all that was below the top that another filesystem has it, children first. It can be interrupted."""
+    top = (intent.uuid, intent.source)
+    way = [top]
+    while way:
+        uuid, path = way[-1]
+        page = await core.store.scan("entries", uuid, prefix_end(uuid), limit=PAGE_ROWS)
+        if not page:
+            way.pop()
+            continue
+        change = _change(core, intent)
+        change.brought = True
+        above = _nowhere(core, *(each for each, _ in way))
+        for _, raw in page:
+            entry = Entry.unpack(raw)
+            if entry.is_directory and await core.store.scan("entries", raw[:16], prefix_end(raw[:16]), limit=1):
+                way.append((entry.uuid, child_path(path, entry.name)))
+                break
+            left = change.record(entry, uuid, path, LEFT, origin=intent.target)
+            change.unlink(above, entry.name, raw, left)
+            if await is_full(core, change, core.store.capabilities.largest_batch):
+                break
+        if change.log:
+            try:
+                await commit(core, change)
+            except Stale:  # an index came or went
+                way = [top]
+    await _drop_indexes(core, intent)
+
+
+async def _drop_indexes(core: Core, intent: Intent) -> None:
+    """Drop the indexes that are defined on the top; those further down went with their directories."""
+
+    async def attempt() -> None:
+        if not any(each.directory == intent.uuid for each in parse(await read_catalogue(core)).definitions):
+            return
+        record = await newest_record(core, intent.uuid)
+        assert record is not None
+        change = _change(core, intent)
+        change.touched[intent.uuid] = Touched((record.raw, _nowhere(core)))
+        await commit(core, change)
+
+    await retry(intent.source, attempt)
+
+
+async def thaw(core: Core, intent: Intent) -> None:
+    """Let others write again: what came back is as it was, and what is gone is a mount point, where its path stays."""
+
+    async def attempt() -> None:
+        raw = await read_catalogue(core)
+        catalogue = parse(raw)
+        above = catalogue.frozen.get(intent.uuid)
+        if above is None:
+            return
+        frozen = {uuid: each for uuid, each in catalogue.frozen.items() if uuid not in (intent.uuid, intent.mount)}
+        mounts = catalogue.mounts
+        if intent.mount and intent.state == GIVEN:
+            mounts = {**mounts, intent.mount: above}
+        await _save(core, Batch(), raw, replace(catalogue, frozen=frozen, mounts=mounts))
+
+    await retry(intent.source, attempt)
+
+
+async def forget(core: Core, intent: Intent) -> None:
+    """Forget a handover that is over."""
+    await core.store.commit(Batch(deletes=[("meta", intent.key)]))
+
+
+def _change(core: Core, intent: Intent) -> Change:
+    own = frozenset((intent.uuid, intent.mount))
+    return Change(dates=core.dates, context=Context(intent.principal, superuser=True), own=own)
+
+
+def _nowhere(core: Core, *inside: bytes) -> Above:
+    """The directories above what is in no directory of this filesystem."""
+    return Above((ELSEWHERE, *inside), core.catalogue)

@@ -1,0 +1,281 @@
+"""Keep the rows that arrive, and take them away again when a handover is given up.
+
+An object that was here before has a history here, of which the other filesystem's is the continuation: what is here
+already stays as it is, and only the version that says that it left is replaced, and kept aside until all is decided.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from ...bundles import parse as parse_bundle
+from ...codec import references_in
+from ...errors import Conflict, EmergeError, Invalid
+from ...paths import child_path
+from ...results import PointerRow
+from ...store import Batch, keys_of, prefix_end
+from ..commit import Stale, retry
+from ..core import Core
+from ..indexes.definitions import add_definitions, read_catalogue
+from ..indexes.maintain import REFERENCE, reference_key
+from ..layout.ancestry import LEFT, REMOVED
+from ..layout.catalogue import CATALOGUE, parse
+from ..layout.locality import PAGE_ROWS, get_versions
+from ..layout.record import (
+    BROUGHT,
+    ROOT,
+    VERSION_KEY_SIZE,
+    Entry,
+    VersionRecord,
+    entry_key,
+    is_directory,
+    link_key,
+    link_value,
+    version_key,
+)
+from ..tree.links import newest_record
+from ..tree.load import load_state
+from .arrival import CLOSING, OPEN, Arrival, find_arrival
+from .row import ELSEWHERE, StoreRow
+
+REPLACED = b"handover/old/"
+
+_SPACES = ("entries", "versions", "states", "links", "receipts")
+_MALFORMED = (EmergeError, ValueError, TypeError, LookupError)
+
+
+# --- keeping
+async def take(core: Core, id: bytes, rows: Sequence[StoreRow]) -> None:
+    """Keep rows of what arrives.
+
+    Raises:
+        Invalid: they are malformed.
+        Conflict: an object is here already, or this was given up.
+    """
+    arrival = await find_arrival(core, id)
+    records = _read(rows)
+    known = await _known(core, records)
+    left = [record for record in known.values() if record.operation == LEFT]
+    replaced = {_key(record) for record in left}
+    here = await _kept(core, [key for key in records if key[:16] in known and key not in replaced])
+    batch, logged = Batch(), list[bytes]()
+    for record in left:
+        _set_aside(arrival, record, batch)
+    most = max(core.store.capabilities.largest_batch - 4, 1)
+    for space, key, value in rows:
+        known_link = space == "links" and key[:16] == ELSEWHERE and key[-VERSION_KEY_SIZE:] in here
+        if known_link or (space == "versions" and key in here):
+            continue
+        if len(batch) >= most:
+            await _commit(core, arrival, batch, logged)
+            batch, logged = Batch(), []
+        batch.put(space, key, value)
+        if space == "versions" and key not in replaced:
+            logged.append(key)
+    await _commit(core, arrival, batch, logged)
+
+
+def _read(rows: Sequence[StoreRow]) -> dict[bytes, VersionRecord]:
+    """Check rows; return the versions among them."""
+    records: dict[bytes, VersionRecord] = {}
+    try:
+        for space, key, value in rows:
+            if space == "versions":
+                record = records[key] = VersionRecord.unpack(value)
+                fits = key == _key(record)
+            elif space == "entries":
+                fits = Entry.unpack(value).name == key[16:].decode()
+            elif space == "bundles":
+                fits = parse_bundle(value, key.decode()) is not None
+            else:
+                fits = space in _SPACES or (space == "indexes" and key.startswith(REFERENCE))
+            if not fits or type(key) is not bytes or type(value) is not bytes:
+                raise ValueError(f"a row of {space}")
+    except _MALFORMED as error:
+        raise Invalid(f"what another node sends is malformed: {error}", remedy="update that node") from error
+    return records
+
+
+async def _known(core: Core, records: Mapping[bytes, VersionRecord]) -> dict[bytes, VersionRecord]:
+    """Return the newest version here of each object that was here before.
+
+    Raises:
+        Conflict: one is here now.
+    """
+    first: dict[bytes, VersionRecord] = {}
+    for key, record in records.items():
+        first.setdefault(key[:16], record)
+    newest = await asyncio.gather(*(newest_record(core, uuid) for uuid in first))
+    found: dict[bytes, VersionRecord] = {}
+    for (uuid, record), known in zip(first.items(), newest, strict=True):
+        if known is None:
+            continue
+        found[uuid] = known
+        goes_on = record.parent_revision == known.entry.revision and record.entry.version == known.entry.version + 1
+        same = records.get(_key(known))
+        removed = known.operation == REMOVED and same is not None and same.entry.revision == known.entry.revision
+        if known.operation != LEFT and not goes_on and not removed:
+            path = child_path(known.directory, known.entry.name)
+            raise Conflict(
+                f"{child_path(record.directory, record.entry.name)} is on the other node already, as {path}",
+                path=path,
+                remedy="copy it (cp) instead",
+            )
+    return found
+
+
+async def _kept(core: Core, keys: Sequence[bytes]) -> set[bytes]:
+    """Return those of the keys of versions that are here."""
+    raws = await get_versions(core.store, keys)
+    return {key for key, raw in zip(keys, raws, strict=True) if raw is not None}
+
+
+def _set_aside(arrival: Arrival, record: VersionRecord, batch: Batch) -> None:
+    entry = record.entry
+    batch.put("meta", REPLACED + arrival.id + entry.uuid, record.pack())
+    batch.delete("versions", _key(record))
+    if record.parent != ROOT:  # the rows that come say when it left; of the other's / they cannot
+        batch.delete("links", link_key(record.parent, entry.name, entry.uuid, entry.version))
+
+
+async def _commit(core: Core, arrival: Arrival, batch: Batch, logged: Sequence[bytes]) -> None:
+    if logged:
+        batch.append("log", BROUGHT + b"".join(logged))
+    batch.expect("meta", arrival.key, arrival._replace(state=OPEN).pack())
+    try:
+        await core.store.commit(batch)
+    except Conflict as error:
+        raise Conflict("this move was given up", remedy="move it again") from error
+
+
+def _key(record: VersionRecord) -> bytes:
+    return version_key(record.raw[:16], record.entry.version)
+
+
+# --- giving up
+async def give_up(core: Core, id: bytes) -> PointerRow | None:
+    """End an arrival, unless it was decided: then the pointer is answered. A second call does nothing."""
+    try:
+        arrival = await find_arrival(core, id)
+    except Conflict:
+        return None
+    if arrival.state == OPEN:
+        closing = arrival._replace(state=CLOSING)
+        batch = Batch()
+        batch.expect("meta", arrival.key, arrival.pack())
+        batch.put("meta", arrival.key, closing.pack())
+        try:
+            await core.store.commit(batch)
+        except Conflict:  # it was decided, or is given up by another call
+            return await give_up(core, id)
+        arrival = closing
+    if arrival.state == CLOSING:
+        await _take_away(core, arrival)
+        await end(core, arrival)
+    return arrival.pointer
+
+
+async def end(core: Core, arrival: Arrival) -> None:
+    """Forget an arrival, and what was set aside for it."""
+    prefix = REPLACED + arrival.id
+    while rows := await core.store.scan("meta", prefix, prefix_end(prefix), limit=PAGE_ROWS):
+        most = max(core.store.capabilities.largest_batch, 1)
+        await core.store.commit(Batch(deletes=keys_of("meta", [key for key, _ in rows[:most]])))
+    await core.store.commit(Batch(deletes=[("meta", arrival.key)]))
+
+
+async def _take_away(core: Core, arrival: Arrival) -> None:
+    """Remove what has arrived, directories after what is in them."""
+    directories = [arrival.uuid]
+    for directory in directories:  # grows
+        async for uuid in _named_in(core, directory):
+            record = await newest_record(core, uuid)
+            if record is not None and is_directory(record.raw) and record.parent == directory:
+                directories.append(uuid)
+    for directory in reversed(directories):
+        for uuid in [each async for each in _named_in(core, directory)]:
+            await _take_one(core, arrival, uuid, directory)
+        await _take_names(core, directory)
+        await _drop_indexes(core, directory)
+    await _take_one(core, arrival, arrival.uuid, b"")
+
+
+async def _named_in(core: Core, directory: bytes) -> AsyncIterator[bytes]:
+    start, end = directory, prefix_end(directory)
+    while True:
+        page = await core.store.scan("links", start, end, limit=PAGE_ROWS)
+        for uuid in dict.fromkeys(key[-VERSION_KEY_SIZE:-8] for key, _ in page):
+            yield uuid
+        if len(page) < PAGE_ROWS:
+            return
+        start = page[-1][0] + b"\0"
+
+
+async def _take_one(core: Core, arrival: Arrival, uuid: bytes, directory: bytes) -> None:
+    """Remove an object's rows; where it had been here before, those since it left."""
+    held = (await core.store.get([("meta", REPLACED + arrival.id + uuid)]))[0]
+    aside = None if held is None else VersionRecord.unpack(held)
+    newest = await newest_record(core, uuid)
+    if newest is None or newest.operation == LEFT or (directory and newest.parent != directory):
+        return
+    batch = Batch()
+    if newest.entry.refs:
+        state = await load_state(core, newest.entry, newest.entry.name)
+        batch.deletes += [("indexes", reference_key(target, uuid)) for target in references_in(state)]
+    if directory:
+        batch.delete("entries", entry_key(directory, newest.entry.name))
+    since = aside.entry.version if aside is not None else 0
+    before: VersionRecord | None = None
+    start = version_key(uuid, max(since - 1, 0))
+    while page := await core.store.scan("versions", start, prefix_end(uuid), limit=PAGE_ROWS):
+        for key, raw in page:
+            record = VersionRecord.unpack(raw)
+            if record.entry.version >= since:
+                batch.deletes += [("versions", key), ("states", key)]
+                for there in (record, before):
+                    if there is not None:
+                        place = link_key(there.parent, there.entry.name, uuid, record.entry.version)
+                        batch.delete("links", place)
+            before = record
+            if len(batch) + 8 > core.store.capabilities.largest_batch:
+                await core.store.commit(batch)
+                batch = Batch()
+        start = page[-1][0] + b"\0"
+    if aside is not None:
+        batch.put("versions", _key(aside), aside.pack())
+        gone = link_key(aside.parent, aside.entry.name, uuid, aside.entry.version)
+        batch.put("links", gone, link_value(False, aside.entry.date))
+    await core.store.commit(batch)
+
+
+async def _take_names(core: Core, directory: bytes) -> None:
+    """Remove what tells of versions that are no more."""
+    start, end = directory, prefix_end(directory)
+    most = min(PAGE_ROWS, core.store.capabilities.largest_batch)
+    while page := await core.store.scan("links", start, end, limit=most):
+        batch = Batch()
+        for key, _ in page:
+            newest = await newest_record(core, key[-VERSION_KEY_SIZE:-8])
+            if newest is None or newest.entry.version < int.from_bytes(key[-8:], "big"):
+                batch.delete("links", key)
+        await core.store.commit(batch)
+        start = page[-1][0] + b"\0"
+
+
+async def _drop_indexes(core: Core, directory: bytes) -> None:
+    async def attempt() -> None:
+        raw = await read_catalogue(core)
+        gone = [each.id for each in parse(raw).definitions if each.directory == directory]
+        if not gone:
+            return
+        batch = Batch()
+        batch.expect(*CATALOGUE, raw)
+        add_definitions(batch, parse(raw).remove(gone), gone)
+        try:
+            await core.store.commit(batch)
+        except Conflict as error:
+            raise Stale from error
+        await read_catalogue(core)
+
+    await retry("an index", attempt)

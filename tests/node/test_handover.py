@@ -1,0 +1,276 @@
+"""What goes from one node to another is as in one filesystem: the same objects, versions, rights, at every moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+import pytest
+
+from emerge_wasm import codec
+from emerge_wasm.clients.searches import wire_predicate
+from emerge_wasm.codec import Reference
+from emerge_wasm.errors import EmergeError, NotFound, Unavailable
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.check.audit import audit
+from emerge_wasm.node.node import Node
+from emerge_wasm.operations import Context, Dispatch
+from emerge_wasm.store import Batch, Store
+from emerge_wasm.stores.memory import MemoryStore
+from tests.scale import examples
+
+from .conftest import OPERATOR, StartNode, eventually
+
+Call = Callable[..., Awaitable[Any]]
+
+VOLUMES = {"/b": "b", "/c": "c", "/a/b": "b", "/b/in/c": "c"}
+FIXED = {"/a", "/b", "/c", "/a/b", "/b/in", "/b/in/c"}
+"""The tops of volumes and what is above them: their owners made them."""
+
+PLACES = ("/a", "/a/x", "/b", "/b/x", "/c", "/c/y", "/a/b", "/b/in/c", "/b/in", "/new/deep")
+LOW = ("/a/x", "/b/x", "/c/y", "/new/deep", "/new")
+"""Those that are no volumes, and have none below."""
+
+NAMES = ("o1", "o2", "o3", "d1", "d2")
+ANN = Context("ann", groups=("staff",))
+BEN = Context("ben")
+
+
+def call_of(*dispatches: Dispatch) -> Call:
+    """Call one of these dispatches after another."""
+    turn = 0
+
+    async def call(name: str, *args: object, context: Context = OPERATOR) -> Any:
+        nonlocal turn
+        turn += 1
+        answer: Any = dispatches[turn % len(dispatches)](name, list(args), context)
+        if hasattr(answer, "__aiter__"):
+            return [each async for each in answer]
+        return await answer
+
+    return call
+
+
+@dataclass
+class World:
+    """One of the two that are compared."""
+
+    call: Call
+    labels: dict[str, str] = field(default_factory=dict)
+    """What each uuid is called in both."""
+
+    def label(self, uuid: str, otherwise: str) -> str:
+        return self.labels.setdefault(uuid, otherwise)
+
+    async def tried(self, label: str, name: str, *args: object, context: Context = OPERATOR) -> object:
+        """Make a call; its outcome as both should have it."""
+        given = list(args)
+        if name in ("store", "update"):
+            assert isinstance(args[1], dict)
+            given[1] = codec.encode({key: self.meant(value) for key, value in args[1].items()})
+        try:
+            answer = await self.call(name, *given, context=context)
+        except EmergeError as error:
+            return type(error).__name__
+        return self.pointer(answer, label) if isinstance(answer, dict) else answer
+
+    def meant(self, value: object) -> object:
+        return Reference(self.uuid(value[1:])) if isinstance(value, str) and value[:1] == "@" else value
+
+    def uuid(self, label: str) -> str:
+        return next((uuid for uuid, each in self.labels.items() if each == label), "0" * 31 + "9")
+
+    def pointer(self, row: dict[str, Any], label: str = "") -> dict[str, Any]:
+        kept = {key: row[key] for key in KEPT if key in row}
+        return {**kept, "uuid": self.label(row["uuid"], label or f"{row['path']}/{row['name']}")}
+
+    async def seen(self, moments: list[str]) -> dict[str, object]:
+        """All that can be seen of it."""
+        found: dict[str, object] = {}
+        for row in await self.call("tree", "/"):
+            path = f"{row['path'].rstrip('/')}/{row['name']}"
+            if path not in FIXED:
+                found[path] = self.pointer(row)
+                found |= {f"{path} {key}": value for key, value in (await self.about(path, row["type"])).items()}
+        registry = (await self.call("list", "/registry"))["entries"]
+        found["registry"] = sorted(str(self.pointer(row)) for row in registry if row["type"] != "directory")
+        for moment in moments:
+            try:
+                rows = [self.pointer(row) for row in await self.call("tree", "/", moment)]
+            except NotFound:  # a version of then is kept no more
+                continue
+            found[moment] = sorted(str(row) for row in rows if row["type"] != "directory")
+        page = await self.call("search", "/", wire_predicate("o.n > 3")[0])
+        found["search"] = sorted(row["pointer"]["name"] for row in page["objects"])
+        return found
+
+    async def about(self, path: str, kind: str) -> dict[str, object]:
+        """What there is to know of one object or directory."""
+        versions = [self.pointer(each) for each in await self.call("versions", path)]
+        if kind == "directory":
+            return {"versions": versions, "keep": await self.call("retain", path)}
+        about: dict[str, object] = {"versions": versions}
+        for number in (each["version"] for each in versions):
+            about[f"at {number}"] = self.told(codec.decode((await self.call("getobject", path, number))["state"]))
+        for back in (False, True):
+            page = await self.call("references", path, back)
+            about[f"references {back}"] = sorted(self.pointer(each)["uuid"] for each in page["entries"])
+        return about
+
+    def told(self, state: dict[str, Any]) -> dict[str, Any]:
+        return {key: self.name_of(value) for key, value in state.items()}
+
+    def name_of(self, value: object) -> object:
+        return self.labels.get(value.uuid, "?") if isinstance(value, Reference) else value
+
+
+KEPT = ("name", "path", "type", "perms", "owner", "group", "size", "version", "author", "operation", "from", "removed")
+
+
+def steps(random: Random, count: int) -> list[tuple[object, ...]]:
+    """Calls that make, change, move and remove things, at random."""
+    made = []
+    for number in range(count):
+        path, other = (f"{random.choice(PLACES)}/{random.choice(NAMES)}" for _ in range(2))
+        inside = f"{path}/{random.choice(NAMES)}"
+        refers = f"@{random.randrange(number + 1)}"
+        made.append(
+            random.choice(
+                [
+                    ("store", path, {"n": number}),
+                    ("store", inside, {"n": number, "to": refers}),
+                    ("store", inside, {"n": number, "big": "x" * 70_000}),
+                    ("update", path, {"n": number, "to": refers}),
+                    ("update", inside, {"n": number}),
+                    ("mkdir", path),
+                    ("rm", inside),
+                    ("rm", path, True),
+                    ("restore", path),
+                    ("restore", inside),
+                    ("chmod", path, random.choice(["rwxrwxrwx", "rwxr-x---", "rwx------"])),
+                    ("chown", path, random.choice(["ann", "ben"]), "staff"),
+                    ("retain", random.choice(LOW), random.choice(["2", "all"])),
+                    *[("mv", path, other)] * 3,
+                    *[("mv", path, random.choice(PLACES))] * 2,
+                    ("mv", inside, other),
+                    ("mv", random.choice(LOW), other),
+                ]
+            )
+        )
+    return made
+
+
+@pytest.fixture
+async def nodes(start_node: StartNode) -> list[Node]:
+    a = await start_node("a")
+    await a.volumes.found()
+    b, c = [await start_node(name, (a.endpoint,)) for name in "bc"]
+    await eventually(lambda: all(len(node.cluster.peers()) == 2 for node in (a, b, c)))
+    for path, node in VOLUMES.items():
+        await call_of(a.dispatch)("mount", path, node)
+    return [a, b, c]
+
+
+@pytest.fixture
+async def alone() -> AsyncIterator[World]:
+    filesystem = await Filesystem.open(MemoryStore(), node="alone")
+    yield World(call_of(filesystem.dispatch))
+    await filesystem.close()
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+@pytest.mark.parametrize("seed", range(examples(2)))
+async def test_a_cluster_is_as_one_filesystem(nodes: list[Node], alone: World, seed: int) -> None:
+    cluster = World(call_of(*(node.dispatch for node in nodes)))
+    for path in sorted(FIXED):
+        for world in (alone, cluster):
+            await world.call("mkdir", path)
+            await world.call("chmod", path, "rwxrwxrwx")
+    moments: list[str] = []
+    random = Random(seed)
+    for number, (name, *args) in enumerate(steps(random, 80)):
+        context = random.choice([OPERATOR, OPERATOR, ANN, BEN])
+        outcomes = [await world.tried(str(number), str(name), *args, context=context) for world in (alone, cluster)]
+        assert outcomes[0] == outcomes[1], (number, name, args, context.principal)
+        if number % 10 == 9:
+            seen = [await world.seen(moments[-3:]) for world in (alone, cluster)]
+            for key in (seen[0] | seen[1]).keys() - (set(moments) - seen[0].keys()):
+                assert seen[0].get(key) == seen[1].get(key), (number, key)
+            moments.append(now())
+    for node in nodes:
+        assert (await audit(node.filesystem.core.store)).faults == []
+
+
+class Mortal:
+    """A store whose process dies at a commit, before or after it is made, and until it is revived."""
+
+    def __init__(self, inner: Store, error: BaseException) -> None:
+        self._inner = inner
+        self._error = error
+        self.left = -1
+        """Commits until then; -1: it lives."""
+        self.made = False
+        self.capabilities = inner.capabilities
+        self.get, self.scan, self.close = inner.get, inner.scan, inner.close
+
+    async def commit(self, batch: Batch) -> list[int]:
+        if self.left < 0:
+            return await self._inner.commit(batch)
+        self.left -= self.left > 0
+        if self.left or self.made:
+            positions = await self._inner.commit(batch)
+        if self.left:
+            return positions
+        self.made = False
+        raise self._error
+
+
+@pytest.mark.parametrize("kind", ["object", "directory"])
+@pytest.mark.parametrize("dying", ["source", "target"])
+async def test_a_move_is_whole_wherever_a_node_dies(start_node: StartNode, dying: str, kind: str) -> None:
+    """Each commit of either side is the last of its process, once before it is made and once after."""
+    stores = {
+        "source": Mortal(MemoryStore(), asyncio.CancelledError()),
+        "target": Mortal(MemoryStore(), Unavailable("x")),
+    }
+    a = await start_node("a", store=stores["source"])
+    await a.volumes.found()
+    b = await start_node("b", (a.endpoint,), store=stores["target"])
+    await eventually(lambda: len(a.cluster.peers()) == len(b.cluster.peers()) == 1)
+    a.handovers.patience = 0.0
+    call = call_of(a.dispatch)
+    await call("mount", "/b", "b")
+    died, step = True, 0
+    while died:
+        step += 1
+        for made in (False, True):
+            inside = ["/x", "/sub/y"] if kind == "directory" else [""]
+            source, target = f"/s{step}{made}", f"/b/t{step}{made}"
+            for path in inside:
+                await call("store", source + path, codec.encode({"n": step}))
+            mortal = stores[dying]
+            mortal.left, mortal.made = step, made
+            try:
+                await call("mv", source, target)
+            except (asyncio.CancelledError, Unavailable):
+                pass
+            died, mortal.left = mortal.left == 0, -1
+            for node in (a, b, a):
+                await node.handovers.sweep()
+            there = [each for each in (source, target) if (await call("whohas", [each]))["paths"]]
+            assert len(there) == 1, (step, made, there)
+            for path in inside:
+                row = await call("store", there[0] + path, codec.encode({"n": -step}))
+                assert row["version"] == (2 if path or there[0] == source else 3)
+            for node in (a, b):
+                store = node.filesystem.core.store
+                assert await store.scan("meta", b"handover/", b"handover0") == []
+                assert (await audit(store)).faults == []
+    assert step > 4
