@@ -61,10 +61,12 @@ class Locator:
                 missing=[name],
             ) from None
 
-    async def ask(self, path: str, name: str, args: Sequence[object], context: Context) -> Any:
-        """Run an operation on the filesystem that owns a path."""
+    async def ask(
+        self, path: str, name: str, args: Sequence[object], context: Context, *, unopened: bool = False
+    ) -> Any:
+        """Run an operation on the filesystem that owns a path; `unopened`: see `Forwarder.ask`."""
         await self.check_way(path, context)
-        return await self.forwarder.ask(self.holder(path), name, args, context)
+        return await self.forwarder.ask(self.holder(path), name, args, context, unopened=unopened)
 
     async def stream(
         self, path: str, name: str, args: Sequence[object], context: Context, top: str = ""

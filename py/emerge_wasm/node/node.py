@@ -78,7 +78,7 @@ class Node:
         router = Router(filesystem, self.cluster, self.volumes, self.ring, self.handovers)
         self.dispatch = router.dispatch
         self.server = RpcServer(
-            router.dispatch,
+            router.serve,
             bind,
             name=filesystem.node,
             heartbeat=heartbeat,

@@ -32,8 +32,8 @@ class ObjectRoutes:
         self._follow_references = self.follow("references")
 
     # --- one path
-    def follow(self, name: str) -> OneAnswer:
-        """Make the route of an operation that runs where its path is."""
+    def follow(self, name: str, *, unopened: bool = False) -> OneAnswer:
+        """Make the route of an operation that runs where its path is; `unopened`: see `Forwarder.ask`."""
 
         async def follow(args: Arguments, context: Context) -> object:
             if in_registry(args.path):
@@ -42,10 +42,10 @@ class ObjectRoutes:
             for path in longer:  # a dot may begin a field, or be part of a name
                 if self._locator.holder(path) != self._locator.holder(shortest):
                     try:
-                        return await self._locator.ask(path, name, args, context)
+                        return await self._locator.ask(path, name, args, context, unopened=unopened)
                     except NotFound:
                         continue
-            return await self._locator.ask(shortest, name, args, context)
+            return await self._locator.ask(shortest, name, args, context, unopened=unopened)
 
         return follow
 
@@ -85,7 +85,7 @@ class ObjectRoutes:
         """Make the route of an operation whose path may be new: its owner alone makes it."""
 
         async def place(args: Arguments, context: Context) -> object:
-            return await self._locator.ask(args.path, name, args, context)
+            return await self._locator.ask(args.path, name, args, context, unopened=True)
 
         return place
 
