@@ -101,6 +101,7 @@ async def start_node(
     keys: Credential | None = None,
     advertise: str = "",
     pub_port: int = 0,
+    advertise_pub: str = "",
 ) -> Node:
     try:
         from ..cluster.authenticator import Authenticator
@@ -127,6 +128,7 @@ async def start_node(
         context=context,
         keys=Authenticator(keys) if keys is not None else None,
         advertise=advertise,
+        advertise_pub=advertise_pub,
     )
     return await stack.enter_async_context(made)
 
@@ -251,6 +253,9 @@ def node() -> None:
 @click.option("--key", metavar="NAME|FILE", help="The node's key; needed where other machines can reach it.")
 @click.option("--keys", type=click.Path(path_type=Path), default=KEYS_FOLDER, show_default=True, help="Where it is.")
 @click.option("--advertise", default="", metavar="HOST[:PORT]", help="Where others reach this node, if not at --bind.")
+@click.option(
+    "--advertise-pub", default="", metavar="HOST[:PORT]", help="Where others hear it, if not there and at --pub-port."
+)
 @click.option("--pub-port", default=0, metavar="PORT", help="Where it announces itself (else a free port).")
 @click.option("--rest", type=int, metavar="PORT", help="Serve HTTP here too; 0 takes a free port.")
 @run_timeout_option
@@ -269,6 +274,7 @@ def node_start(
     key: str | None,
     keys: Path,
     advertise: str,
+    advertise_pub: str,
     pub_port: int,
     rest: int | None,
     run_timeout: float,
@@ -294,6 +300,7 @@ def node_start(
             keys=credential,
             advertise=advertise,
             pub_port=pub_port,
+            advertise_pub=advertise_pub,
         )
         found = {"name": name, "node": started.endpoint, "store": public_url(store), "sandbox": sandbox}
         if rest is not None:

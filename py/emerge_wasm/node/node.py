@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Self
 
-from ..clients.transports.endpoint import advertise
+from ..clients.transports.endpoint import advertise, without_port
 from ..clients.transports.zeromq import ZeroMQTransport
 from ..cluster.authenticator import Authenticator
 from ..cluster.membership import TIMES, Cluster, Times
@@ -35,7 +35,8 @@ class Node:
     clients are.
 
     With `keys` other machines may reach it, and everybody is who the ring says; the node has the name of its key.
-    `advertise` is the HOST or HOST:PORT under which others reach it, where that is not where it binds.
+    `advertise` is the HOST or HOST:PORT under which others reach it, where that is not where it binds; `advertise_pub`
+    the same for where it announces (else the host of `advertise`, and the port that is bound).
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Node:
         context: Context | None = None,
         keys: Authenticator | None = None,
         advertise: str = "",
+        advertise_pub: str = "",
     ) -> None:
         self.filesystem = filesystem
         self.advertise = advertise
@@ -69,7 +71,7 @@ class Node:
             times=times,
             credential=keys.credential if keys is not None else None,
             keys=keys,
-            advertise=advertise,
+            advertise=advertise_pub or without_port(advertise),
         )
         self.roster = self._make_roster(times.roster)
         self.volumes = Volumes(filesystem, self.cluster, tuple(mount), joins=bool(join))
