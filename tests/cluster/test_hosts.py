@@ -33,8 +33,9 @@ with connect(sys.argv[1], key=sys.argv[3]) as one, connect(sys.argv[2], key=sys.
 THROUGH = """
 import sys
 from emerge_wasm import connect
-with connect(sys.argv[1], token=sys.argv[2]) as fs:
-    print(fs.hello()["node"], [pointer.name for pointer in fs.list("/told")])
+for scheme in ("http:", "ws:"):
+    with connect(sys.argv[1].replace("http:", scheme), token=sys.argv[2]) as fs:
+        print(fs.hello()["node"], [pointer.name for pointer in fs.list("/told")])
 """
 
 
@@ -80,7 +81,7 @@ def test_hosts_with_keys(make_network: MakeNetwork, tmp_path: Path) -> None:
 
     relay = c.start_server("--key", gates, "-h", a.address, "relay", "start", "--port", "0", cwd=folders[c])
     through = c.run(sys.executable, "-c", THROUGH, relay.found["url"], relay.found["token"], cwd=folders[c])
-    assert through.stdout.split() == ["desk", f"['{MARK}']"], through.stderr
+    assert through.stdout.split() == 2 * ["desk", f"['{MARK}']"], through.stderr
 
     Ring(folders[a] / "emerge-data" / "keys" / FILE_NAME).revoke("anna")
     refused = c.run("emerge", "--key", key, "-h", a.address, "ls", cwd=folders[c], timeout=10)
