@@ -52,7 +52,7 @@ class Plan:
     volumes: dict[str, str] = field(default_factory=dict)  # path -> node; none: all nodes have all
     key: str = ""  # the file of the client's key
     seed: int = 0
-    clients: int = 6
+    clients: int = 10
     pause: float = 0.02
     runs: bool = True
 
@@ -330,7 +330,7 @@ WEIGHTS = {
     "cat": 2,
     "list": 2,
     "search": 1,
-    "store": 5,
+    "store": 8,
     "update": 3,
     "swap": 2,
     "rm": 2,

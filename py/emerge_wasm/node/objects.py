@@ -112,12 +112,12 @@ class ObjectRoutes:
             for part in parts:
                 self._locator.serving(part.filesystem, part.path)
             answer: object = None
-            for at, part in reversed(list(enumerate(parts))):  # the answer of the path's owner comes last
+            for number, part in reversed(list(enumerate(parts))):  # the answer of the path's owner comes last
                 try:
                     answer = await self._locator.ask_part(part, name, args, context)
                 except EmergeError as error:
                     if len(parts) > 1:
-                        _tell_apart(error, name, parts[at + 1 :][::-1], parts[at::-1])
+                        _tell_apart(error, name, parts[number + 1 :][::-1], parts[number::-1])
                     raise
             return answer
 
