@@ -6,8 +6,8 @@ import asyncio
 import itertools
 import json
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,13 +18,14 @@ from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.operations import Wire
 
-from .measure import Row, in_turn, print_rows
+from .measure import Row, print_rows
 from .process import started
 from .stores import rate
 
 NODES = 6
 ENTRIES = 20
-COUNTS = {1: 100, 64: 500}
+COUNTS = {1: 25, 64: 192}
+TURNS = 20
 STATE = encode({"id": "x", "data": "x" * 200})
 ROUND = itertools.count()
 OPERATOR: Wire = {}
@@ -78,32 +79,37 @@ async def fill(endpoint: str, path: str) -> None:
         await transport.call("chmod", [path, "a+rwx", True])
 
 
-def measure(asked: Asked, what: str, at_once: int) -> float:
-    """How many of these a second, with so many under way."""
+def requests(path: str, what: str, count: int) -> list[list[object]]:
+    """The arguments of so many calls; stores go to paths that are new."""
+    turn = next(ROUND)
+    args: dict[str, Callable[[int], list[object]]] = {
+        "list": lambda number: [f"{path}/bench"],
+        "getobject": lambda number: [f"{path}/bench/o{number % ENTRIES}"],
+        "store": lambda number: [f"{path}/made/{turn}-{number}", STATE],
+    }
+    return [args[what](number) for number in range(count)]
 
-    async def run() -> float:
-        async with ZeroMQTransport(asked.endpoint) as transport:
-            turn = next(ROUND)
 
-            def one(number: int) -> object:
-                args: dict[str, list[object]] = {
-                    "list": [f"{asked.path}/bench"],
-                    "getobject": [f"{asked.path}/bench/o{number % ENTRIES}"],
-                    "store": [f"{asked.path}/made/{turn}-{number}", STATE],
-                }
-                return transport.call(what, args[what], asked.who)
-
-            return await rate([lambda n=n: one(n) for n in range(COUNTS[at_once])], at_once)
-
-    return asyncio.run(run())
+async def best_of_each(asked: Sequence[Asked], what: str, at_once: int) -> list[float]:
+    """How many a second at each place, with so many under way: the best of many short turns, for a machine in use."""
+    best = [0.0] * len(asked)
+    async with AsyncExitStack() as stack:
+        places = [await stack.enter_async_context(ZeroMQTransport(each.endpoint)) for each in asked]
+        for _ in range(TURNS):
+            for number, (transport, each) in enumerate(zip(places, asked, strict=True)):
+                work = [
+                    partial(transport.call, what, args, each.who) for args in requests(each.path, what, COUNTS[at_once])
+                ]
+                best[number] = max(best[number], await rate(work, at_once))
+    return best
 
 
 def compare(title: str, peer: str, cases: list[tuple[str, str, Asked, Asked, str]]) -> None:
     rows = []
     for (shown, what, ours, theirs, aim), at_once in itertools.product(cases, COUNTS):
-        here, there = in_turn(partial(measure, ours, what, at_once), partial(measure, theirs, what, at_once))
+        here, there = asyncio.run(best_of_each([ours, theirs], what, at_once))
         rows.append(Row(f"{shown}, {at_once} under way", here, [there], aim))
-    print_rows(title, "a second", [peer], rows)
+    print_rows(title, "a second, the best of many turns", [peer], rows)
 
 
 def main() -> None:

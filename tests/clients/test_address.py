@@ -49,8 +49,8 @@ def test_addresses(host: str, endpoint: str) -> None:
 def test_each_place_may_name_several(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_settings(home, "a,b:1")
     assert find_endpoint() == "tcp://a:5558,tcp://b:1"
-    Path("emerge.ini").write_text("[emerge]\nhost = c, d:2\nport = 7\n")
-    assert find_endpoint() == "tcp://c:7,tcp://d:2"
+    Path("emerge.ini").write_text("[emerge]\nhost = c, d:2, [::1], [::2]:3\nport = 7\n")
+    assert find_endpoint() == "tcp://c:7,tcp://d:2,tcp://[::1]:7,tcp://[::2]:3"
     monkeypatch.setenv("EMERGE_HOST", "e,[::1]:3")
     assert find_endpoint() == "tcp://e:5558,tcp://[::1]:3"
     assert find_endpoint("f,tcp://g") == "tcp://f:5558,tcp://g:5558"

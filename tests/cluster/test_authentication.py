@@ -16,6 +16,8 @@ from emerge_wasm import codec
 from emerge_wasm.clients.keys.key_pair import make_pair, write_pair
 from emerge_wasm.clients.keys.known_keys import CLIENT, MEMBER, RingEntry
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
+from emerge_wasm.cluster.authenticator import WAIT_SECONDS
+from emerge_wasm.cluster.refusal import ALLOWED
 from emerge_wasm.errors import EmergeError, Invalid, PermissionDenied, Unavailable
 from emerge_wasm.node.node import Node
 from tests.node.conftest import StartNode, broadcast_of, eventually, names
@@ -121,6 +123,31 @@ async def test_garbage_is_hung_up_on_and_others_are_served(keyed: KeyedPlace, no
         rude.sendall(nonsense)
         assert (await keyed.connect(a.endpoint, keyed.key("anna")).call("hello", []))["node"] == "a"
     assert a.server.channels.dropped == 0
+
+
+async def test_a_flood_of_strangers_and_silence_keeps_nobody_out(keyed: KeyedPlace) -> None:
+    """Beyond a number strangers wait for their refusal; who is known does not, though from the same address."""
+    a = await keyed.node("a")
+    anna, eve = keyed.key("anna"), keyed.stranger("eve")
+    host, _, port = a.endpoint.removeprefix("tcp://").rpartition(":")
+    silent = [socket.create_connection((host, int(port)), 5) for _ in range(200)]
+    loop = asyncio.get_running_loop()
+
+    async def try_to_come_in() -> float:
+        began = loop.time()
+        with pytest.raises(EmergeError):
+            await keyed.connect(a.endpoint, eve).call("hello", [])
+        return loop.time() - began
+
+    flood = [asyncio.create_task(try_to_come_in()) for _ in range(2 * ALLOWED)]
+    await asyncio.sleep(0.3)
+    began = loop.time()
+    assert (await keyed.connect(a.endpoint, anna).call("hello", []))["node"] == "a"
+    assert loop.time() - began < WAIT_SECONDS
+    waits = await asyncio.gather(*flood)
+    assert ALLOWED / 2 < sum(wait < WAIT_SECONDS for wait in waits) <= ALLOWED + 4
+    for each in silent:
+        each.close()
 
 
 async def test_a_revoked_key_is_refused_at_its_next_message(keyed: KeyedPlace) -> None:

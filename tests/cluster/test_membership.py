@@ -7,6 +7,8 @@ import time
 from contextlib import suppress
 
 from emerge_wasm import codec
+from emerge_wasm.clients.transports.address import endpoints_of
+from emerge_wasm.clients.transports.registry import open_transport
 from emerge_wasm.cluster.membership import Cluster
 from emerge_wasm.errors import Invalid
 from emerge_wasm.stores.memory import MemoryStore
@@ -134,3 +136,19 @@ async def test_a_node_started_again_takes_the_place_of_its_former_life(start_nod
     await asyncio.sleep(0.2)
     assert [peer.uuid for peer in a.cluster.peers()] == [again.cluster.identity.uuid]
     assert not a.cluster.joiner.lost()
+
+
+async def test_everything_goes_by_ipv6(start_node: StartNode, connect: Connect) -> None:
+    a = await start_node("a", bind="tcp://[::1]:0")
+    await a.volumes.found()
+    b = await start_node("b", (a.endpoint,), bind="tcp://[::1]:0")
+    await eventually(lambda: names(a.cluster) == ["b"] and names(b.cluster) == ["a"])
+    assert all(each.endpoint.startswith("tcp://[::1]:") for each in (a, b))
+    assert all(peer.pub.startswith("tcp://[::1]:") for peer in a.cluster.peers())
+    await connect(b.endpoint).call("store", ["/far/x", state(n=1)])
+    hosts = ",".join(each.endpoint.removeprefix("tcp://") for each in (b, a))
+    either = open_transport(endpoints_of(hosts))
+    assert await either.call("cat", ["/far/x"]) == {"n": 1}
+    await b.stop()
+    assert await either.call("cat", ["/far/x"]) == {"n": 1}
+    await either.close()

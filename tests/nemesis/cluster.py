@@ -10,7 +10,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,9 +22,10 @@ from tests.backends.postgresql import Server, server
 from tests.conftest import ROOT
 from tests.network import Host, Network
 
+from .load import Plan, to_json
+
 NAMES = ("desk", "shed", "barn", "mill", "dock", "hall", "yard")
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
-START_SECONDS = 40.0
 PORT = 5558
 CLIENT_NAME = "anna"
 
@@ -108,38 +108,16 @@ class Deployment:
         except subprocess.TimeoutExpired as late:
             return subprocess.CompletedProcess(command, 1, "", str(late))
 
-    def wait(self, seconds: float = START_SECONDS) -> None:
-        """Wait until every node answers and sees all others.
-
-        Raises:
-            AssertionError: they do not in time.
-        """
-        until = time.monotonic() + seconds
+    def prepare(self, *how: str) -> None:
+        """Start all nodes and wait until they see each other; with "found" they become a cluster of volumes."""
         for member in self.members:
-            while True:
-                found = self.emerge(member, "nodes", seconds=10)
-                rows = json.loads(found.stdout) if found.returncode == 0 else []
-                if len(rows) == len(self.members) and not any(row.get("away") for row in rows):
-                    break
-                assert time.monotonic() < until, f"{member.name}: {found.stdout}{found.stderr}"
-                time.sleep(0.2)
-
-    def found(self) -> None:
-        """Make it a cluster: the first node founds it, each of the others owns a volume."""
-        first = self.members[0]
-        until = time.monotonic() + START_SECONDS
-        while (done := self.emerge(first, "cluster", "found")).returncode:
-            assert time.monotonic() < until, done.stderr
-            time.sleep(0.2)
-        for member in self.members[1:]:
             member.start()
-        self.wait()
-        for number, member in enumerate(self.members[1:]):
-            above = "/v1" if number == 2 else ""  # one volume is inside another's
-            path = f"{above}/v{number + 1}"
-            done = self.emerge(first, "mount", path, "--on", member.name)
-            assert done.returncode == 0, done.stderr
-            self.volumes[path] = member.name
+        plan = self.folder / "nodes.json"
+        plan.write_text(to_json(Plan(self.nodes, key=self.key)))
+        words = self.command(sys.executable, "-m", "tests.nemesis.prepare", str(plan), *how)
+        done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        self.volumes = json.loads(done.stdout)
 
     def stop(self) -> None:
         for member in self.members:
@@ -175,8 +153,7 @@ def volumes(folder: Path, count: int, network: Network | None = None, *, disks: 
             _give_keys(folder / "client", CLIENT_NAME, pairs)
             made.key = str(folder / "client" / f"{CLIENT_NAME}.key")
         stack.callback(made.stop)
-        made.members[0].start()
-        made.found()
+        made.prepare("found")
         yield made
 
 
@@ -196,9 +173,7 @@ def shared(folder: Path, count: int) -> Iterator[Deployment]:
             member = Member(name, where, f"tcp://127.0.0.1:{port}", args, env=_clock(where))
             made.members.append(member)
         stack.callback(made.stop)
-        for member in made.members:
-            member.start()
-        made.wait()
+        made.prepare()
         yield made
 
 

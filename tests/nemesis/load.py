@@ -52,7 +52,7 @@ class Plan:
     volumes: dict[str, str] = field(default_factory=dict)  # path -> node; none: all nodes have all
     key: str = ""  # the file of the client's key
     seed: int = 0
-    clients: int = 6
+    clients: int = 10
     pause: float = 0.02
     runs: bool = True
 
@@ -131,8 +131,7 @@ class Load:
         return f"v{self._values}"
 
     def connect(self, node: str) -> Client:
-        credential = Credential(Path(self.plan.key)) if self.plan.key else None
-        return Client(ZeroMQTransport(self.plan.nodes[node], credential=credential))
+        return client_of(self.plan, node)
 
     async def run(self) -> None:
         """Work until it is stopped, then read everything."""
@@ -331,7 +330,7 @@ WEIGHTS = {
     "cat": 2,
     "list": 2,
     "search": 1,
-    "store": 5,
+    "store": 8,
     "update": 3,
     "swap": 2,
     "rm": 2,
@@ -342,6 +341,12 @@ WEIGHTS = {
 
 MOUNT_SECONDS = 8
 """In each span of so many seconds new things go to another directory (`/m0`, `/m1`), which may become a volume."""
+
+
+def client_of(plan: Plan, node: str) -> Client:
+    """A client of one node, which goes to no other."""
+    credential = Credential(Path(plan.key)) if plan.key else None
+    return Client(ZeroMQTransport(plan.nodes[node], credential=credential))
 
 
 def cell(path: str, value: str) -> Cell:

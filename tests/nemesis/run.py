@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 
 from emerge_wasm.clients import Client
@@ -103,7 +102,6 @@ def torment(
     time.sleep(max(until - time.monotonic(), 0))
     restart_dead(cluster.members)
     say(cluster, "peace", told)
-    cluster.wait()
 
 
 def say(cluster: Deployment, text: str, told: bool) -> None:
@@ -149,8 +147,3 @@ async def _misplaced(filesystem: Filesystem, name: str, table: MountTable) -> li
     paths = [pointer.full_path async for pointer in client.tree("/") if not pointer.is_directory]
     lost = [path for path in paths if table.volume_of(path).filesystem != filesystem.uuid]
     return [Fault("out of reach", name, path) for path in lost[:5]]
-
-
-def folder_of(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True)
-    return path

@@ -102,6 +102,24 @@ def test_every_truncation_is_refused(name: str, args: list[Any], cut: int) -> No
             event.decode(payload[:cut])
 
 
+@given(st.one_of(PLAIN, st.lists(PLAIN), st.dictionaries(st.text(), PLAIN), st.just((1, {2}, datetime.now(UTC)))))
+def test_a_result_is_passed_on_as_its_bytes(value: Any) -> None:
+    first = event.encode_ok(IDS, b"c", value)
+    passed = event.encode_ok(IDS, b"another", event.unopened(first))
+    assert event.decode(passed).args == event.decode(first).args == [event.unopened(first).open()]
+    assert event.channel_id(event.decode(passed).header) == b"another"
+    with pytest.raises(LimitExceeded):
+        event.unopened(first, len(first) - 1)
+
+
+@pytest.mark.parametrize("args", [[], [1, 2], None, 5])
+def test_what_is_no_one_result_is_not_passed_on(args: Any) -> None:
+    with pytest.raises(Invalid):
+        event.unopened(event.encode_on(IDS, b"c", event.OK, args))
+    with pytest.raises(Invalid):
+        event.unopened(event.encode_ok(IDS, b"c", [1, 2])[:-1]).open()
+
+
 def test_a_long_header_is_peeked_too() -> None:
     error = Conflict("stale", theirs=b"x" * 10_000)
     header, name = event.peek(event.encode_error(IDS, b"c", error))

@@ -103,6 +103,7 @@ async def start_node(
     pub_port: int = 0,
     copies: Path | None = None,
     host: str = "",
+    advertise_pub: str = "",
 ) -> Node:
     try:
         from ..cluster.authenticator import Authenticator
@@ -131,6 +132,7 @@ async def start_node(
         advertise=advertise,
         copies=copies or default_copies(store),
         host=host,
+        advertise_pub=advertise_pub,
     )
     return await stack.enter_async_context(made)
 
@@ -263,6 +265,9 @@ def node() -> None:
 @click.option("--key", metavar="NAME|FILE", help="The node's key; needed where other machines can reach it.")
 @click.option("--keys", type=click.Path(path_type=Path), default=KEYS_FOLDER, show_default=True, help="Where it is.")
 @click.option("--advertise", default="", metavar="HOST[:PORT]", help="Where others reach this node, if not at --bind.")
+@click.option(
+    "--advertise-pub", default="", metavar="HOST[:PORT]", help="Where others hear it, if not there and at --pub-port."
+)
 @click.option("--pub-port", default=0, metavar="PORT", help="Where it announces itself (else a free port).")
 @click.option(
     "--copies",
@@ -288,6 +293,7 @@ def node_start(
     key: str | None,
     keys: Path,
     advertise: str,
+    advertise_pub: str,
     pub_port: int,
     copies: Path | None,
     machine: str,
@@ -317,6 +323,7 @@ def node_start(
             pub_port=pub_port,
             copies=copies,
             host=machine,
+            advertise_pub=advertise_pub,
         )
         found = {"name": name, "node": started.endpoint, "store": public_url(store), "sandbox": sandbox}
         if rest is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
@@ -48,6 +47,8 @@ async def export_csv(client: ReadOperations, path: str, file: TextFile) -> int:
 
     A cell is text, or JSON if the value is not text or its text would be read as JSON.
     """
+    import tempfile  # it takes longer to import than most of a client
+
     count = 0
     columns = dict.fromkeys(PLACE)
     with tempfile.TemporaryFile("w+", encoding="utf-8") as rows:  # the columns are known only at the end

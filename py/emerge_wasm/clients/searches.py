@@ -10,7 +10,6 @@ from ..bundles.expression import capture_expression
 from ..codec import encode
 from ..errors import EmergeError, Invalid
 from ..operations import Operations, Wire
-from ..query.local_time import clock_here
 from ..results import GraphQLAnswer, IndexRows, ObjectRow, ScoredPage, Searched, SearchErrors, SearchPage
 from .class_loader import Bundles
 from .operations import PAGE, AsOf, WhoseCode, check_code, moment_text
@@ -146,6 +145,8 @@ class SearchOperations(ReadOperations):
 
     def _timed(self) -> Operations:
         """The operations with this process's clock, which a search takes once: its moment and its time zone."""
+        from ..query.local_time import clock_here  # with it comes all that compiles a query, which only nodes do
+
         clock = self.context.get("clock") or clock_here().wire()
         return remote_operations(self.transport, {**self.context, "clock": clock}, self._turns)
 

@@ -17,6 +17,7 @@ from ..clients.keys.credential import Credential
 from ..clients.keys.key_pair import key_bytes, key_text
 from ..clients.keys.known_keys import CLIENT, MEMBER, REVOKED, RingEntry
 from ..clients.transports.zeromq import DrainedSocket
+from .refusal import ALLOWED, Refusals
 
 log = logging.getLogger("emerge.keys")
 
@@ -30,6 +31,11 @@ LOOK_SECONDS = 0.25
 KeyChange = Literal["ring", "member lost", "key"]
 
 NAMED = 1000  # strangers that the log names, each once
+
+WAIT_SECONDS = 1.0
+"""How long a stranger waits for the refusal when too many came from its address."""
+
+WAITING = 1000  # strangers that wait at once; more are hung up on without
 
 
 class KeyedSocket(DrainedSocket):
@@ -58,6 +64,8 @@ class Authenticator:
         self._known: list[RingEntry] = []
         self._callbacks: list[Callable[[KeyChange], None]] = []
         self._named: set[tuple[str, str]] = set()
+        self._refusals = Refusals()
+        self._waiting = 0
 
     @property
     def name(self) -> str:
@@ -147,11 +155,31 @@ class Authenticator:
         key = key_text(shown[0]) if mechanism == b"CURVE" and shown and len(shown[0]) == 32 else ""
         entry = self.ring.find(key)
         known = entry is not None and (domain == ALL or entry.role == MEMBER)
-        if not known:
-            self._name(key, address.decode("ascii", "replace"))
-        verdict = [b"200", b"OK", key.encode()] if known else [b"400", b"this key is not let in", b""]
-        assert self._answers is not None
-        self._answers.send([asker, b"", version, request, *verdict, b""])
+        to = [asker, b"", version, request]
+        if known:
+            self._say(to, b"200", key)
+        else:
+            self._refuse(to, key, address.decode("ascii", "replace"))
+
+    def _refuse(self, to: list[bytes], key: str, address: str) -> None:
+        loop = asyncio.get_running_loop()
+        if self._refusals.add(address, loop.time()) <= ALLOWED:
+            self._name(key, address)
+            self._say(to, b"400")
+        elif self._waiting < WAITING:
+            self._waiting += 1
+            loop.call_later(WAIT_SECONDS, self._hang_up, to)
+        else:
+            self._say(to, b"300")
+
+    def _hang_up(self, to: list[bytes]) -> None:
+        self._waiting -= 1
+        self._say(to, b"300")
+
+    def _say(self, to: list[bytes], status: bytes, key: str = "") -> None:
+        """Answer: 200 lets in, 400 refuses for good, 300 for now (the connection ends without a word)."""
+        if self._answers is not None and not self._answers.closed:
+            self._answers.send([*to, status, b"", key.encode(), b""])
 
     def _name(self, key: str, address: str) -> None:
         if (key, address) not in self._named and len(self._named) < NAMED:

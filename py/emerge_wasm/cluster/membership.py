@@ -55,7 +55,7 @@ class Cluster:
     serves.
 
     With a `credential` peers are called and heard by key, each by its name in the ring; with `keys` this node is, too.
-    `advertise` is the host under which others reach what is bound at another (see `advertise`).
+    `advertise` is the HOST or HOST:PORT at which others listen to what is bound at another (see `advertise`).
     """
 
     def __init__(

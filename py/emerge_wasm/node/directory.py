@@ -14,6 +14,7 @@ from ..filesystem.layout.access import mode_of, permits
 from ..operations import Arguments, Context, find_operation
 from ..paths import child_path, split_path
 from ..results import EntryPage, PointerRow
+from ..wire.event import Unopened
 from .calls import CALLS
 from .gather import Gathered, gather
 from .locate import Locator, VolumePart, at, is_hidden
@@ -31,7 +32,13 @@ class DirectoryRoutes:
     def __init__(self, locator: Locator) -> None:
         self._locator = locator
 
-    async def list(self, args: Arguments, context: Context) -> EntryPage:
+    async def list(self, args: Arguments, context: Context) -> EntryPage | Unopened:
+        if self._borders(args.path) or split_path(args.path) == (REGISTRY,):
+            return await self._list(args, context)
+        page: EntryPage | Unopened = await self._locator.ask(args.path, "list", args, context, unopened=True)
+        return page
+
+    async def _list(self, args: Arguments, context: Context) -> EntryPage:
         if split_path(args.path) == (REGISTRY,):
             return await self._merged(await gather(self._locator, "/", "list", args, context, same=True), args, context)
         page: EntryPage = await self._locator.ask(args.path, "list", args, context)
@@ -85,7 +92,7 @@ class DirectoryRoutes:
     async def dir(self, args: Arguments, context: Context) -> AsyncGenerator[PointerRow, None]:
         asked = find_operation("list").bind([args.path, "", PAGE, args.as_of])
         while True:
-            page = await self.list(asked, context)
+            page = await self._list(asked, context)
             for entry in page["entries"]:
                 yield entry
             if not page["cursor"]:

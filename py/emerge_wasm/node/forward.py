@@ -49,9 +49,12 @@ class Forwarder:
         """Let other nodes forward operations to this one's filesystem."""
         register("_cluster_forward", self._on_forward)
 
-    async def ask(self, holder: Holder, name: str, args: Sequence[object], context: Context) -> Any:
+    async def ask(
+        self, holder: Holder, name: str, args: Sequence[object], context: Context, *, unopened: bool = False
+    ) -> Any:
         """Run an operation that does not stream on the holder's filesystem.
 
+        `unopened`: what another node answers is passed on in its bytes, which saves decoding it.
         When a node refuses the connection, another node of the same filesystem is asked instead, unless the operation
         may have been done already.
 
@@ -62,7 +65,8 @@ class Forwarder:
             return await self.local(name, args, context, self.uuid(holder))
         link, to = await self._connect(holder, args)
         try:
-            return await link.call("_cluster_forward", self._forwarded(to, name, args, context))
+            sent = self._forwarded(to, name, args, context)
+            return await link.call("_cluster_forward", sent, unopened=unopened)
         except Unavailable as error:
             unsent = isinstance(error, Unsent)  # it went away before the call did
             if link.connected and not unsent:
@@ -70,7 +74,7 @@ class Forwarder:
             instead = self._replace(to, error)
             if instead is None or (not unsent and name not in PARTS and find_operation(name).changes):
                 raise _out_of_reach(to, args, error) from None
-        return await self.ask(instead, name, args, context)
+        return await self.ask(instead, name, args, context, unopened=unopened)
 
     async def stream(
         self, holder: Holder, name: str, args: Sequence[object], context: Context

@@ -70,15 +70,27 @@ class Locator:
             return f"start node {name} again, or make a copy the owner: emerge promote {volume.path}"
         return f"start node {name} again; until then nothing can be read or stored there"
 
-    async def ask(self, path: str, name: str, args: Sequence[object], context: Context) -> Any:
-        """Run an operation on the filesystem that owns a path."""
+    async def ask(
+        self, path: str, name: str, args: Sequence[object], context: Context, *, unopened: bool = False
+    ) -> Any:
+        """Run an operation on the filesystem that owns a path; `unopened`: see `Forwarder.ask`."""
         await self.check_way(path, context)
-        return await self._ask(path, self._owner(path), name, args, context)
+        return await self._ask(path, self._owner(path), name, args, context, unopened=unopened)
 
-    async def _ask(self, path: str, filesystem: str, name: str, args: Sequence[object], context: Context) -> Any:
+    async def _ask(
+        self,
+        path: str,
+        filesystem: str,
+        name: str,
+        args: Sequence[object],
+        context: Context,
+        *,
+        unopened: bool = False,
+    ) -> Any:
         """Run an operation on the owner of a path or, if that is away and it only reads, on a copy."""
         try:
-            return await self.forwarder.ask(self.serving(filesystem, path), name, args, context)
+            holder = self.serving(filesystem, path)
+            return await self.forwarder.ask(holder, name, args, context, unopened=unopened)
         except Unavailable as error:
             if not self.away(error):
                 raise

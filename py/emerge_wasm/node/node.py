@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
-from ..clients.transports.endpoint import advertise
+from ..clients.transports.endpoint import advertise, without_port
 from ..clients.transports.zeromq import ZeroMQTransport
 from ..cluster.authenticator import Authenticator
 from ..cluster.membership import TIMES, Cluster, Times
@@ -39,7 +39,8 @@ class Node:
     clients are.
 
     With `keys` other machines may reach it, and everybody is who the ring says; the node has the name of its key.
-    `advertise` is the HOST or HOST:PORT under which others reach it, where that is not where it binds.
+    `advertise` is the HOST or HOST:PORT under which others reach it, where that is not where it binds; `advertise_pub`
+    the same for where it announces (else the host of `advertise`, and the port that is bound).
 
     `copies` is the folder for copies of others' volumes; without it they are in memory. `host` names the machine, so
     that no two copies are on one; else the machine itself says it.
@@ -61,6 +62,7 @@ class Node:
         advertise: str = "",
         copies: Path | None = None,
         host: str = "",
+        advertise_pub: str = "",
     ) -> None:
         self.filesystem = filesystem
         self.advertise = advertise
@@ -78,7 +80,7 @@ class Node:
             times=times,
             credential=keys.credential if keys is not None else None,
             keys=keys,
-            advertise=advertise,
+            advertise=advertise_pub or without_port(advertise),
         )
         self.roster = self._make_roster(times.roster)
         self.volumes = Volumes(filesystem, self.cluster, tuple(mount), joins=bool(join))
@@ -89,7 +91,7 @@ class Node:
         router = Router(filesystem, self.cluster, self.volumes, self.ring, self.handovers, replication, self.copies)
         self.dispatch = router.dispatch
         self.server = RpcServer(
-            router.dispatch,
+            router.serve,
             bind,
             name=filesystem.node,
             heartbeat=heartbeat,

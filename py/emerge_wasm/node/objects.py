@@ -6,14 +6,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from ..errors import Conflict, Invalid, NotFound
+from ..errors import Conflict, EmergeError, Invalid, NotFound
 from ..operations import Answer, Arguments, Context, Wire, find_operation
 from ..paths import child_path, split_path
 from ..results import EntryPage, PointerRow
 from .directory import DirectoryRoutes
 from .forward import Holder, write_context
 from .handover import Handovers
-from .locate import Locator, at
+from .locate import Locator, VolumePart, at
 from .paths import in_registry, normal, paths_of, readings
 
 Route = Callable[[Arguments, Context], Answer]
@@ -32,8 +32,8 @@ class ObjectRoutes:
         self._follow_references = self.follow("references")
 
     # --- one path
-    def follow(self, name: str) -> OneAnswer:
-        """Make the route of an operation that runs where its path is."""
+    def follow(self, name: str, *, unopened: bool = False) -> OneAnswer:
+        """Make the route of an operation that runs where its path is; `unopened`: see `Forwarder.ask`."""
 
         async def follow(args: Arguments, context: Context) -> object:
             if in_registry(args.path):
@@ -42,10 +42,10 @@ class ObjectRoutes:
             for path in longer:  # a dot may begin a field, or be part of a name
                 if self._locator.holder(path) != self._locator.holder(shortest):
                     try:
-                        return await self._locator.ask(path, name, args, context)
+                        return await self._locator.ask(path, name, args, context, unopened=unopened)
                     except NotFound:
                         continue
-            return await self._locator.ask(shortest, name, args, context)
+            return await self._locator.ask(shortest, name, args, context, unopened=unopened)
 
         return follow
 
@@ -85,7 +85,7 @@ class ObjectRoutes:
         """Make the route of an operation whose path may be new: its owner alone makes it."""
 
         async def place(args: Arguments, context: Context) -> object:
-            return await self._locator.ask(args.path, name, args, context)
+            return await self._locator.ask(args.path, name, args, context, unopened=True)
 
         return place
 
@@ -103,17 +103,23 @@ class ObjectRoutes:
     def change_all(self, name: str) -> OneAnswer:
         """Make the route of an operation that may go on below a path; the answer of the path's owner counts.
 
-        Where an owner is away, nothing is changed.
+        Where an owner is away, nothing is changed. When one fails later, the error says where it was done.
         """
 
         async def change(args: Arguments, context: Context) -> object:
             top, *below = self._locator.parts(args.path)
-            parts = below if args.recursive else []
+            parts = [top, *below] if args.recursive else [top]
             for part in parts:
                 self._locator.serving(part.filesystem, part.path)
-            for part in reversed(parts):
-                await self._locator.ask_part(part, name, args, context)
-            return await self._locator.ask(top.path, name, args, context)
+            answer: object = None
+            for number, part in reversed(list(enumerate(parts))):  # the answer of the path's owner comes last
+                try:
+                    answer = await self._locator.ask_part(part, name, args, context)
+                except EmergeError as error:
+                    if len(parts) > 1:
+                        _tell_apart(error, name, parts[number + 1 :][::-1], parts[number::-1])
+                    raise
+            return answer
 
         return change
 
@@ -192,3 +198,12 @@ class ObjectRoutes:
             nodes.setdefault(self._forwarder.name(holder), path)
         shown = " and ".join(f"{path} on node {node}" for node, path in nodes.items())
         return Invalid(f"{shown}: {name} works within one node", path=paths[0], remedy=f"{name} within a volume")
+
+
+def _tell_apart(error: EmergeError, name: str, done: Sequence[VolumePart], left: Sequence[VolumePart]) -> None:
+    """Add to an error which volumes were changed, and which were not; `left` begins with the one that failed."""
+    changed, unchanged = [part.path for part in done], [part.path for part in left]
+    unknown = [unchanged.pop(0)] if error.details.get("unknown") else []
+    said = ((changed, "was done at"), (unknown, "may have been done at"), (unchanged, "was not done at"))
+    error.message += "; " + ", ".join(f"{name} {how} {' and '.join(paths)}" for paths, how in said if paths)
+    error.details.update(changed=changed, unchanged=unchanged)

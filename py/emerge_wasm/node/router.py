@@ -5,7 +5,7 @@ Where this node's filesystem owns everything, the router adds nothing. What each
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
 
 from ..cluster.membership import Cluster, Register
@@ -13,6 +13,7 @@ from ..errors import Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.execution import EXECUTION
 from ..operations import Answer, Arguments, Context, Values, find_operation
+from ..wire.event import Unopened
 from .copies import Copies
 from .directory import DirectoryRoutes
 from .forward import Forwarder
@@ -84,7 +85,7 @@ class Router:
             "revokekey": ring.revoke,
         }
         self._routes: dict[str, Route] = {
-            **{name: objects.follow(name) for name in FOLLOWED},
+            **{name: objects.follow(name, unopened=True) for name in FOLLOWED},
             **{name: objects.place(name) for name in ("store", "mkdir")},
             **{name: objects.place_all(name) for name in ("storeall", "load")},
             **{name: objects.change_all(name) for name in ("chmod", "chown")},
@@ -94,7 +95,7 @@ class Router:
             "rm": objects.remove,
             "export": objects.export,
             "list": directories.list,
-            "objects": objects.follow("objects"),
+            "objects": objects.follow("objects", unopened=True),
             "dir": directories.dir,
             "tree": directories.tree,
             "runstream": objects.stream("runstream"),
@@ -112,7 +113,11 @@ class Router:
         self._forwarder.register(register)
         self.locator.leases.register(register)
 
-    def dispatch(self, name: str, args: Values, context: Context) -> Answer:
+    def serve(self, name: str, args: Values, context: Context) -> Answer:
+        """Answer as `dispatch` does, to be sent on at once: what another node answered may be `Unopened`."""
+        return self.dispatch(name, args, context, unopened=True)
+
+    def dispatch(self, name: str, args: Values, context: Context, *, unopened: bool = False) -> Answer:
         """Answer an operation, wherever in the cluster its path is."""
         route = self._always.get(name)
         if self._volumes.pending and name not in ANYWHERE:
@@ -127,7 +132,8 @@ class Router:
         bound, streams = find_operation(name).bind(args), find_operation(name).streams
         by_uuid = name not in FOLLOWED and name not in self._always and mentions_uuid(bound)
         if not streams:
-            return self._answer(route, bound, context, by_uuid)
+            answer = self._answer(route, bound, context, by_uuid)
+            return answer if unopened else _opened(answer)
         return self._stream_named(route, bound, context) if by_uuid else route(bound, context)
 
     async def _answer(self, route: Route, args: Arguments, context: Context, by_uuid: bool) -> object:
@@ -152,3 +158,8 @@ class Router:
         async with aclosing(answer) as items:
             async for item in items:
                 yield item
+
+
+async def _opened(answer: Awaitable[object]) -> object:
+    value = await answer
+    return value.open() if isinstance(value, Unopened) else value

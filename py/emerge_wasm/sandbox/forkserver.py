@@ -17,7 +17,7 @@ from .process import ProcessHandle, WorkerGone, WorkerProcess
 from .settings import LARGEST, WorkerSettings, ZygoteMessage
 
 _BOOT = (
-    "import json, sys; settings = json.loads(sys.argv[1]); sys.path[:] = settings['paths']; "
+    "import gc, json, sys; gc.disable(); settings = json.loads(sys.argv[1]); sys.path[:] = settings['paths']; "
     "exec(settings['share']); "
     "from emerge_wasm.sandbox.worker import refusal; refusal.begin(settings['layers']); "  # before others keep `open`
     "from emerge_wasm.sandbox.worker.zygote import main; main(settings)"

@@ -34,12 +34,14 @@ class Calls:
         args: Sequence[object],
         context: Wire | None = None,
         hear: Callable[[object], None] | None = None,
+        *,
+        unopened: bool = False,
     ) -> Any:
-        """Call an operation that answers once; return its result or raise its error.
+        """Call an operation that answers once; return its result, `unopened` in its bytes, or raise its error.
 
         `hear` gets the items before the result as they arrive; an error that it raises ends the call.
         """
-        channel = self._open(name, args, context)
+        channel = self._open(name, args, context, unopened=unopened)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._answers[channel] = future
         if hear is not None:
@@ -88,9 +90,9 @@ class Calls:
             self._timer.cancel()
             self._timer = None
 
-    def _open(self, name: str, args: Sequence[object], context: Wire | None) -> bytes:
+    def _open(self, name: str, args: Sequence[object], context: Wire | None, *, unopened: bool = False) -> bytes:
         loop = asyncio.get_running_loop()
-        channel, payload = self.protocol.request(name, args, loop.time(), context)
+        channel, payload = self.protocol.request(name, args, loop.time(), context, unopened=unopened)
         try:
             self._send(payload)
         except BaseException:

@@ -51,6 +51,7 @@ class _ClientChannel:
     last: float  # when the other side was last heard from
     granted: int  # items that the other side may still send
     unread: int = 0  # items delivered and not yet taken by the consumer
+    unopened: bool = False  # its result is wanted as bytes
 
 
 @dataclass
@@ -78,11 +79,12 @@ class ClientProtocol:
         return channel in self._channels
 
     def request(
-        self, name: str, args: Sequence[object], now: float, context: Wire | None = None
+        self, name: str, args: Sequence[object], now: float, context: Wire | None = None, *, unopened: bool = False
     ) -> tuple[bytes, bytes]:
         """Open a channel: return (channel id, payload to send).
 
-        `context` is the call's context (see `Context.narrowed`); without one, the header is plain zerorpc.
+        `context` is the call's context (see `Context.narrowed`); without one, the header is plain zerorpc. `unopened`:
+        the result is wanted as an `Unopened`.
 
         Raises:
             LimitExceeded: the event is too long.
@@ -91,7 +93,7 @@ class ClientProtocol:
         channel = self.ids()
         payload = event.encode_request(channel, name, args, context)
         event.check_size(payload, self.limit)
-        self._channels[channel] = _ClientChannel(name, now, now + self.heartbeat, self.credit)
+        self._channels[channel] = _ClientChannel(name, now, now + self.heartbeat, self.credit, unopened=unopened)
         return channel, payload
 
     def receive(self, payload: bytes, now: float) -> list[Reply]:
@@ -109,6 +111,8 @@ class ClientProtocol:
             self._channels[key].last = max(self._channels[key].last, now)
             return []
         try:
+            if name == OK and self._channels[key].unopened:
+                return [self._close(key, ReplyKind.RESULT, event.unopened(payload, self.limit))]
             found = event.decode(payload, self.limit)
         except EmergeError as error:
             return [self._close(key, ReplyKind.ERROR, error)]

@@ -66,6 +66,19 @@ class Event(NamedTuple):
     args: object
 
 
+class Unopened(NamedTuple):
+    """A result in the bytes that it came in, to be passed on as it is."""
+
+    data: bytes
+
+    def open(self) -> object:
+        """Decode it. Raises as `decode` does."""
+        try:
+            return codec.decode(self.data, limit=LARGEST)
+        except _BAD as error:
+            raise Invalid(f"this is not a result: {_reason(error)}", remedy="update the node that sent it") from None
+
+
 class Ids:
     """Generates message ids in zerorpc's form: a counter of 8 hex digits and 24 random ones, as bytes."""
 
@@ -104,7 +117,8 @@ def encode_on(ids: Ids, channel: Id, name: str, args: object) -> bytes:
 
 def encode_ok(ids: Ids, channel: Id, value: object) -> bytes:
     """Encode the OK event with a result (see `encode_on`); a tuple stays one."""
-    return _head(ids, channel, OK) + b"\x91" + codec.encode(value, limit=LARGEST)
+    data = value.data if type(value) is Unopened else codec.encode(value, limit=LARGEST)
+    return _head(ids, channel, OK) + b"\x91" + data
 
 
 def decode(payload: bytes, limit: int = SIZE_LIMIT) -> Event:
@@ -134,6 +148,20 @@ def peek(payload: bytes) -> tuple[Header, str]:
         return _open(payload)
     except _BAD as error:
         raise Invalid(f"this is not an event: {_reason(error)}", remedy="send msgpack [header, name, args]") from None
+
+
+def unopened(payload: bytes, limit: int = SIZE_LIMIT) -> Unopened:
+    """Return the result of an OK event as its bytes. `peek` must be able to read the payload.
+
+    Raises:
+        LimitExceeded: the event is longer than `limit`.
+        Invalid: it has not one result.
+    """
+    check_size(payload, limit)
+    start = _header_end(payload[:ENVELOPE]) + len(_NAMES[OK])
+    if payload[start : start + 1] != b"\x91":
+        raise Invalid("an OK event has one result", remedy="update the node that sent it")
+    return Unopened(payload[start + 1 :])
 
 
 def replace_header(payload: bytes, header: Header) -> bytes:

@@ -91,7 +91,12 @@ def _read_settings(name: str) -> Iterator[tuple[Path, str]]:
             raise Invalid(f"{path} cannot be read: {error}", path=str(path), remedy="run emerge init --force") from None
         if value is not None:
             hosts = [each.strip() for each in value.split(",")]
-            yield path, ",".join(f"{each}:{port}" if port and ":" not in each else each for each in hosts)
+            yield path, ",".join(f"{each}:{port}" if port and _has_no_port(each) else each for each in hosts)
+
+
+def _has_no_port(host: str) -> bool:
+    found = ADDRESS.fullmatch(host)
+    return found is not None and found["port"] is None and not host.startswith("tcp:") and found["key"] is None
 
 
 def find_key(key: str | None = None) -> str | None:

@@ -67,7 +67,7 @@ def advertise(endpoint: str, host: str) -> str:
     """
     bound = urlsplit(endpoint)
     try:
-        shown = urlsplit(f"tcp://{host}") if host else bound
+        shown = urlsplit(f"tcp://{_bracketed(host)}") if host else bound
         name, port = shown.hostname or "", shown.port or bound.port
         if not name or shown.path or is_any(name):
             raise ValueError
@@ -77,6 +77,20 @@ def advertise(endpoint: str, host: str) -> str:
             remedy="say by which name or address they reach this one: --advertise HOST or HOST:PORT",
         ) from None
     return f"tcp://{f'[{name}]' if ':' in name else name}:{port}"
+
+
+def without_port(host: str) -> str:
+    """Return the HOST of HOST or HOST:PORT."""
+    host = _bracketed(host)
+    return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+
+
+def _bracketed(host: str) -> str:
+    """Return a host as it stands before a port: an IPv6 address in brackets."""
+    try:
+        return f"[{host}]" if ipaddress.ip_address(host).version == 6 else host
+    except ValueError:
+        return host
 
 
 def bind_socket(socket: zmq.Socket[bytes], endpoint: str) -> str:

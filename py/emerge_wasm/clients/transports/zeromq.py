@@ -180,11 +180,14 @@ class ZeroMQTransport:
         """The key that the node showed; "" without keys."""
         return self._keys.current
 
-    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
-        """Run an operation that answers once. Raises the EmergeError it failed with; Unavailable when unreachable."""
+    async def call(self, name: str, args: Values, context: Wire | None = None, *, unopened: bool = False) -> Any:
+        """Run an operation that answers once; `unopened`: its result is in its bytes, to be passed on.
+
+        Raises the EmergeError it failed with; Unavailable when unreachable.
+        """
         if not self._connected:
             await self.connect()
-        return await self._calls.call(name, args, context)
+        return await self._calls.call(name, args, context, unopened=unopened)
 
     async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[object]:
         """Run an operation that streams; closing the iterator ends it on the other side."""

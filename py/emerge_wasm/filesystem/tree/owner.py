@@ -53,7 +53,10 @@ async def chown(core: Core, context: Context, path: str, owner: str, group: str 
 async def _change(
     core: Core, context: Context, path: str, edit: EntryEdit, operation: str, recursive: bool
 ) -> PointerRow:
-    """Change an entry and, when `recursive`, all below it first, each in a commit of its own."""
+    """Change an entry and, when `recursive`, all below it first, each in a commit of its own.
+
+    Where the caller may not change one of them, none is changed.
+    """
     names = await name(core, path)
     place = await find_place(core, names)
     if place.entry is None:
@@ -67,6 +70,10 @@ async def _change(
             async for child, directory in walk_tree(core, everything, place.path)
             if child.uuid not in mounts  # the rights of a volume are those of its top, at its owner
         ]
+        for child in below:
+            found = await find_place(core, await name(core, child))
+            if found.entry is not None:  # else it was moved meanwhile
+                edit(found, found.entry)
         for child in reversed(below):
             await _change(core, context, child, edit, operation, False)
 

@@ -118,7 +118,9 @@ def _live(theirs: socket.socket, settings: WorkerSettings, user: int, parent: in
 
 
 def main(wire: dict[str, Any]) -> None:
-    """Import everything and serve. Errors before that are reported to the node."""
+    """Import everything and serve. Errors before that are reported to the node. Garbage is collected from then on:
+    what is imported stays.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
     sys.dont_write_bytecode = True
@@ -136,6 +138,7 @@ def main(wire: dict[str, Any]) -> None:
     os.dup2(1, 2)  # /dev/null
     gc.collect()
     gc.freeze()
+    gc.enable()
     control.sendall(pack_message(ZygoteMessage.STARTED, packages))
     with suppress(OSError, BadFrame):
         zygote.serve()
