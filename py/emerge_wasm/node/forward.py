@@ -22,6 +22,7 @@ from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, Context, Values, Wire, find_operation
 from .calls import CALLS
 from .paths import in_registry, normal
+from .skew import known_arguments
 from .volumes import Volumes
 from .way_lease import WayGrants
 
@@ -64,6 +65,11 @@ class Forwarder:
         link, to = await self._connect(holder, args)
         try:
             return await link.call("_cluster_forward", self._forwarded(name, args, context), unopened=unopened)
+        except Invalid as error:
+            fewer = known_arguments(name, args, error)
+            if fewer is None:
+                raise
+            return await self.ask(to, name, fewer, context, unopened=unopened)
         except Unavailable as error:
             unsent = isinstance(error, Unsent)  # it went away before the call did
             if link.connected and not unsent:
