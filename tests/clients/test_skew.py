@@ -9,6 +9,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from inspect import Parameter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -103,16 +104,21 @@ async def test_a_call_that_is_wrong_here_too_is_no_matter_of_releases() -> None:
             await ask(TABLE["get"], TABLE["get"], args)
 
 
-@pytest.fixture(scope="module")
-def earlier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    packed = subprocess.run(["git", "archive", EARLIER, "py"], cwd=ROOT, capture_output=True)
+def unpack_release(commit: str, folder: Path) -> dict[str, str]:
+    """Unpack the code of a commit; the setting of a process that runs it. Skips the test where it is not known."""
+    packed = subprocess.run(["git", "archive", commit, "py"], cwd=ROOT, capture_output=True)
     if packed.returncode:
-        pytest.skip(f"the history here does not go back to {EARLIER}")
-    folder = tmp_path_factory.mktemp("earlier")
+        pytest.skip(f"the history here does not go back to {commit}")
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         archive.extractall(folder, filter="data")
+    return {"PYTHONPATH": str(folder / "py")}
+
+
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    env = unpack_release(EARLIER, tmp_path_factory.mktemp("earlier"))
     args = ("node", "start", "--port", "0", "--store", "memory:", "--name", "old", "--rest", "0")
-    server = start_server(*args, env={"PYTHONPATH": str(folder / "py")})
+    server = start_server(*args, env=env)
     yield server
     assert server.stop() == 0
 

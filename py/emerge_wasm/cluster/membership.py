@@ -291,7 +291,7 @@ class Cluster:
         self.view.hear(peer, hears=hears, answers=answers)
         self._hear_of(others)
         if self._heard is not None:
-            self._heard(peer.identity, int(message.get("table", 0)), int(message.get("ring", 0)))
+            self._heard(peer.identity, int(message.get("table", 0)), int(message.get("ring", -1)))
         known = int(message.get("view", 0))
         if known != peer.view and (answers or message["peers"]):
             peer.view = known

@@ -22,6 +22,7 @@ from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, Context, Values, Wire, find_operation
 from .calls import CALLS
 from .paths import in_registry, normal
+from .skew import known_arguments
 from .stale import CopyAges, mark_stale, reads
 from .volumes import Volumes
 from .way_lease import WayGrants
@@ -67,6 +68,11 @@ class Forwarder:
         try:
             sent = self._forwarded(to, name, args, context)
             return await link.call("_cluster_forward", sent, unopened=unopened)
+        except Invalid as error:
+            fewer = known_arguments(name, args, error)
+            if fewer is None:
+                raise
+            return await self.ask(to, name, fewer, context, unopened=unopened)
         except Unavailable as error:
             unsent = isinstance(error, Unsent)  # it went away before the call did
             if link.connected and not unsent:

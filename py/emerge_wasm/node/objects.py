@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 from ..errors import Conflict, EmergeError, Invalid, NotFound
 from ..operations import Answer, Arguments, Context, Wire, find_operation
@@ -15,6 +15,7 @@ from .forward import Holder, write_context
 from .handover import Handovers
 from .locate import Locator, VolumePart, at
 from .paths import in_registry, normal, paths_of, readings
+from .skew import ask_member
 
 Route = Callable[[Arguments, Context], Answer]
 OneAnswer = Callable[[Arguments, Context], Awaitable[Any]]
@@ -171,8 +172,8 @@ class ObjectRoutes:
         if holder is None:
             return await self._handovers.move(source, target, filesystem, context)
         sent = [source, target, filesystem, write_context(context)]
-        pointer: PointerRow = await self._locator.cluster.link(holder).call("_handover_move", sent)
-        return pointer
+        link = self._locator.cluster.link(holder)
+        return cast(PointerRow, await ask_member(link, holder.node, "_handover_move", sent))
 
     async def mixin(self, args: Arguments, context: Context) -> PointerRow:
         paths = [args.first, args.second, child_path(args.path, args.name)]

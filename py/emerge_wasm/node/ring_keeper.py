@@ -25,6 +25,7 @@ from ..results import RingInfo
 from ..store import Batch
 from .caller import MEMBER_CALL
 from .calls import CALLS
+from .skew import ask_member
 from .volumes import ATTEMPTS, Volumes
 
 log = logging.getLogger("emerge.keys")
@@ -50,6 +51,7 @@ class RingKeeper:
         self._taken = 0  # how often it was written for the cluster
         self._turn = asyncio.Lock()
         self._catching_up = False
+        self._failed = ""  # why, the last time
         self._tasks: set[asyncio.Task[None]] = set()
 
     def register(self, register: Register) -> None:
@@ -244,7 +246,7 @@ class RingKeeper:
         sent = [self._known.version, write_entries(given)]
         try:
             async with asyncio.timeout(PATIENCE):
-                return read_ring(await self._cluster.link(member).call("_cluster_ring", sent))
+                return read_ring(await ask_member(self._cluster.link(member), member.node, "_cluster_ring", sent))
         except TimeoutError:
             raise Unavailable(f"node {member.node} does not answer", missing=[member.node]) from None
 
@@ -263,8 +265,8 @@ class RingKeeper:
 
     # --- following
     def heard(self, member: Identity, version: int) -> None:
-        """A member announced the version of its ring."""
-        if self._keys is None or not self._is_shared or self._catching_up:
+        """A member announced the version of its ring (-1: it is of a release without)."""
+        if self._keys is None or not self._is_shared or self._catching_up or version < 0:
             return
         newer, table = version > self._known.version, self._volumes.table
         if self._is_kept_here:
@@ -296,8 +298,11 @@ class RingKeeper:
                 await self.exchange()
             elif await self._keep():
                 await self._tell()
+            self._failed = ""
         except EmergeError as error:
-            log.warning("the ring here and that of the cluster are not the same yet: %s", error)
+            if self._failed != error.message:  # once, not each period
+                log.warning("the ring here and that of the cluster are not the same yet: %s", error)
+            self._failed = error.message
 
     def _edits(self) -> list[RingEntry]:
         assert self._keys is not None

@@ -22,6 +22,7 @@ from ..operations import Context, Values, Wire
 from ..paths import join_path, split_path
 from ..store import Batch
 from .calls import CALLS
+from .skew import ask_member
 
 log = logging.getLogger("emerge.node")
 
@@ -166,7 +167,7 @@ class Volumes:
             if known is None:
                 raise
             member = Identity(known.node, "", filesystem, known.rpc, "")
-        return await self.cluster.link(member).call(name, args)
+        return await ask_member(self.cluster.link(member), member.node, name, args)
 
     async def ask_registry(self, table: MountTable, name: str, args: list[object]) -> Wire:
         """Ask the registry for a change; the table after it."""
