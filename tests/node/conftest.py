@@ -52,6 +52,7 @@ def start_node(stack: AsyncExitStack) -> StartNode:
         mount: tuple[str, ...] = (),
         host: str = "",
         copies: Path | None = None,
+        times: Times = TIMES,
     ) -> Node:
         filesystem = await Filesystem.open(store or MemoryStore(), node=name, runner=runner, poll=store and 0.05)
         stack.push_async_callback(filesystem.close)
@@ -61,7 +62,7 @@ def start_node(stack: AsyncExitStack) -> StartNode:
                 bind,
                 join=join,
                 mount=mount,
-                times=TIMES,
+                times=times,
                 context=OPERATOR,
                 copies=copies,
                 host=host or name,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from emerge_wasm import codec
+from emerge_wasm.cluster.membership import Times
 from emerge_wasm.errors import Invalid, Unavailable
 from emerge_wasm.node.node import Node
 from emerge_wasm.results import CopyReport
+from emerge_wasm.stores.memory import MemoryStore
 
 from .conftest import OPERATOR, StartNode, eventually, names
 
 STATE = codec.encode({"n": 1})
+LEASED = Times(period=0.3, silence=1.2, patience=0.5, roster=0.3)
 
 
 async def call(node: Node, name: str, *args: object) -> object:
@@ -219,3 +223,67 @@ async def test_the_registry_itself_is_promoted(start_node: StartNode, tmp_path: 
         assert [row["path"] for row in await call(node, "volumes")] == ["/", "/more", "/projects"]
     await call(a, "store", "/back", STATE)
     assert (await call(c, "get", "/back"))["version"] == 1
+
+
+class SharedStore(MemoryStore):
+    """A store that says that many processes may open it, as a database does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.capabilities = replace(self.capabilities, many_writers=True)
+
+
+async def leased(start_node: StartNode) -> tuple[Node, Node, Node]:
+    """The registry, on a store that nodes may share; the owner of /projects; the node that has a copy of it."""
+    a = await start_node("a", store=SharedStore(), times=LEASED)
+    await a.volumes.found()
+    b = await start_node("b", (a.endpoint,), times=LEASED)
+    c = await start_node("c", (a.endpoint,), times=LEASED)
+    await eventually(lambda: names(a.cluster) == ["b", "c"] and names(b.cluster) == ["a", "c"])
+    await call(a, "mount", "/projects", "b")
+    await call(a, "replicate", "/projects", 1)
+    await accepted(a, "/projects/w")
+    await is_copied(a, "/projects")
+    return a, b, c
+
+
+async def accepted(node: Node, path: str, seconds: float = 10.0) -> object:
+    """Store at a path, again and again until it is acknowledged."""
+    until = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await call(node, "store", path, STATE)
+        except Unavailable:
+            assert asyncio.get_running_loop().time() < until, "it was never acknowledged"
+            await asyncio.sleep(0.01)
+
+
+async def test_a_copy_is_promoted_by_itself_where_the_table_is_shared(start_node: StartNode) -> None:
+    a, b, c = await leased(start_node)
+    for _ in range(20):  # a living owner keeps its volume
+        await call(c, "update", "/projects/w", STATE)
+        await asyncio.sleep(LEASED.period / 4)
+    assert (await call(a, "volumes"))[1]["node"] == "b"
+    began = asyncio.get_running_loop().time()
+    await b.stop()
+    stored = await accepted(a, "/projects/after")
+    took = asyncio.get_running_loop().time() - began
+    assert stored["node"] == "c" and took < LEASED.period * 5 + 1
+    assert (await call(c, "count", "/projects"))["count"] == 2
+
+
+async def test_an_owner_without_its_lease_makes_no_change(start_node: StartNode) -> None:
+    a, b, c = await leased(start_node)
+    await b.leases.stop()  # it lives, but cannot renew
+    until = asyncio.get_running_loop().time() + 10
+    acknowledged = 0
+    while (await call(a, "volumes"))[1]["node"] == "b":
+        assert asyncio.get_running_loop().time() < until
+        try:
+            await call(b, "store", f"/projects/x{acknowledged}", STATE)
+            acknowledged += 1
+        except Unavailable as error:
+            assert "lease" in error.message or "volume" in error.message
+        await asyncio.sleep(0.02)
+    # all that it had acknowledged had time to be copied: it stopped before the copy was promoted
+    assert acknowledged and (await call(c, "count", "/projects"))["count"] == acknowledged + 1

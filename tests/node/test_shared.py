@@ -34,7 +34,7 @@ def count_asked(node: Node) -> list[str]:
 
         node.server.register(name, counted)
 
-    Forwarder(node.filesystem, node.cluster, node.volumes).register(register)
+    Forwarder(node.filesystem, node.cluster, node.volumes, node.copies).register(register)
     return asked
 
 

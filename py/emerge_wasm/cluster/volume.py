@@ -72,7 +72,7 @@ class MountTable:
     """The volumes of a cluster, the longest path first, and its members.
 
     `replicas` are the copies of volumes and what was made of them, `wanted` how many copies each path is to have,
-    `former` the owners that were replaced.
+    `former` the owners that were replaced. `leased`: the owners of volumes with copies need leases of the registry.
     """
 
     cluster: str
@@ -82,6 +82,7 @@ class MountTable:
     replicas: tuple[Replica, ...] = ()
     wanted: tuple[tuple[str, int], ...] = ()
     former: tuple[Former, ...] = ()
+    leased: bool = False
 
     @classmethod
     def found(cls, cluster: str, member: Member) -> Self:
@@ -162,7 +163,7 @@ class MountTable:
         wanted = tuple(each for each in self.wanted if each[0] != path)
         return replace(self, version=self.version + 1, volumes=volumes, replicas=replicas, wanted=wanted)
 
-    def replicate(self, path: str, copies: int, replicas: Iterable[Replica]) -> Self:
+    def replicate(self, path: str, copies: int, replicas: Iterable[Replica], *, leased: bool = False) -> Self:
         """Return the table in which the volume at a path has these copies, and is to have so many."""
         owner = self.volume_of(path).filesystem
         kept = [each for each in self.replicas if each.path != path or each.filesystem == owner]
@@ -172,6 +173,7 @@ class MountTable:
             version=self.version + 1,
             replicas=(*kept, *(each for each in replicas if each.filesystem != owner)),
             wanted=tuple((each, number) for each, number in sorted(wanted.items()) if number),
+            leased=leased,
         )
 
     def promote(self, replica: Replica, position: int) -> Self:
@@ -199,6 +201,7 @@ class MountTable:
             "members": [[each.filesystem, each.node, each.rpc] for each in self.members],
             "replicas": [[each.path, each.filesystem, each.host] for each in self.replicas],
             "wanted": [list(each) for each in self.wanted],
+            "leased": self.leased,
             "former": [[each.path, each.filesystem, each.position, each.epoch] for each in self.former],
         }
 
@@ -227,7 +230,10 @@ def read_table(data: object) -> MountTable:
             Former(str(path), str(filesystem), int(position), int(epoch))
             for path, filesystem, position, epoch in data.get("former", ())
         )
-        table = MountTable(str(data["cluster"]), int(data["version"]), volumes, members, replicas, wanted, former)
+        leased = data.get("leased") is True
+        table = MountTable(
+            str(data["cluster"]), int(data["version"]), volumes, members, replicas, wanted, former, leased
+        )
     except (AssertionError, LookupError, TypeError, ValueError) as error:
         raise Invalid("this is no mount table", remedy="update the node that sent it") from error
     if not table.cluster or not volumes or volumes[-1].path != "/":

@@ -65,7 +65,17 @@ async def commit(core: Core, change: Change) -> None:
 
 
 async def commit_batch(core: Core, batch: Batch) -> list[int]:
-    """Commit a batch to the store, inside `core.way_change` when it changes a directory above a mount point."""
+    """Commit a batch to the store, between calls of `core.guard`.
+
+    That is inside `core.way_change` when it changes a directory above a mount point.
+    """
+    core.guard(False)
+    positions = await _commit_batch(core, batch)
+    core.guard(True)
+    return positions
+
+
+async def _commit_batch(core: Core, batch: Batch) -> list[int]:
     above = _above(core.catalogue)
     if above and any(space == "entries" and value[:16] in above for space, _, value in batch.puts):
         async with core.way_change():

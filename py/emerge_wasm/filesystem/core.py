@@ -41,6 +41,8 @@ class Core:
     """Called when the catalogue turns out to have changed."""
     way_change: Callable[[], AbstractAsyncContextManager[object]] = nullcontext
     """Wraps a commit that changes a directory above a mount point."""
+    guard: Callable[[bool], None] = lambda done: None
+    """Called before a commit of changes, and after it (`done`): raises when this filesystem may not be changed."""
     dispatch: Dispatch | None = None
     """Runs the operations that methods and documents call: this filesystem's own, or the cluster's around it."""
     known_bundles: set[str] = field(default_factory=set)

@@ -103,8 +103,11 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _cluster_reach(self, filesystem: str) -> Wire:
-        """Let a copy on the asked node reach its owner, if that is here: {"position", "leader"}."""
+    async def _cluster_reach(self, filesystem: str, pull: bool = True) -> Wire:
+        """Let a copy on the asked node reach its owner, if that is here: {"position", "leader"}.
+
+        Without `pull`, it is only told how far it is.
+        """
         ...
 
     @operation("node")
@@ -115,6 +118,11 @@ class NodeCalls(Protocol):
     @operation("node")
     async def _cluster_replicate(self, path: str, copies: int) -> Wire:
         """Change how many copies a volume has; the mount table."""
+        ...
+
+    @operation("node")
+    async def _cluster_lease(self, path: str, filesystem: str, epoch: int) -> Wire:
+        """Renew the lease of a volume, which a filesystem owns since a version of the table: {"seconds"}."""
         ...
 
     @operation("node")

@@ -143,12 +143,12 @@ class Copies:
             "digest": found,
         }
 
-    async def reach(self, filesystem: str) -> Wire:
-        """Let a copy reach what its owner has now, as far as the owner is here."""
+    async def reach(self, filesystem: str, pull: bool = True) -> Wire:
+        """Let a copy reach what its owner has now, as far as the owner is here; without `pull`, say how far it is."""
         copy = self._find(filesystem)
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                while await self._pull(copy, 0.0):
+                while pull and await self._pull(copy, 0.0):
                     pass
         except (EmergeError, TimeoutError) as error:
             log.info("a copy of %s does not reach its owner: %s", copy.follower.progress.path, error)

@@ -27,6 +27,7 @@ from .replication import Replication
 from .ring_keeper import RingKeeper
 from .router import Router
 from .server import RpcServer
+from .volume_lease import VolumeLeases
 from .volumes import Volumes
 
 
@@ -101,6 +102,7 @@ class Node:
         )
         self.admission = Admission(self.volumes)
         self.former = FormerVolumes(self.volumes, router.dispatch)
+        self.leases = VolumeLeases(self.volumes, replication, times.period)
         self._mounts, self._period = Mounts(self.volumes), times.period
         self._settling: asyncio.Task[None] | None = None
         parts = (
@@ -113,7 +115,7 @@ class Node:
             replication,
             self.copies,
         )
-        for part in parts:
+        for part in (*parts, self.leases):
             part.register(self.server.register)
         hold, show = router.locator.held, router.nodes.hold
         self.cluster.serve(self.server.register, hold, self._enter, self._heard, show)
@@ -140,6 +142,7 @@ class Node:
             if self.roster is not None:
                 await self.roster.enter(self.endpoint)
             await self.cluster.start(self.endpoint)
+            self.leases.start()
             self._settling = asyncio.get_running_loop().create_task(self._mounts.keep(self._period))
             self.handovers.start()
             await self.ring.settle()
@@ -156,6 +159,7 @@ class Node:
         await self.handovers.stop()
         if self.roster is not None:
             await self.roster.leave()
+        await self.leases.stop()
         await self.replication.stop()
         await self.former.stop()
         await self.copies.stop()

@@ -16,6 +16,7 @@ from ..cluster.volume import Member, MountTable, Replica, Volume, read_table
 from ..errors import Conflict, EmergeError, Invalid, Unavailable
 from ..operations import Context, Values, Wire
 from ..results import CopyReport, CopyRow
+from ..store import Batch
 from .calls import CALLS
 from .volumes import ATTEMPTS, Volumes, check_node
 
@@ -55,6 +56,7 @@ class Replication:
         """
         if not 0 <= copies <= COPIES_LIMIT:
             raise Invalid(f"{copies} copies are not between 0 and {COPIES_LIMIT}", path=path)
+        leased = self._volumes.filesystem.core.store.capabilities.many_writers
         for _ in range(ATTEMPTS):
             table = self._volumes.current()
             volume = self.volume(table, path)
@@ -65,7 +67,7 @@ class Replication:
                 if isinstance(filesystem, str):
                     made.append(Replica(path, filesystem, member.filesystem))
             try:
-                after = await self._volumes.put(table.replicate(path, copies, [*kept, *made]))
+                after = await self._volumes.put(table.replicate(path, copies, [*kept, *made], leased=leased))
             except Conflict:  # another node of this filesystem changed the table
                 for replica in made:
                     await self._remove(table, replica)
@@ -107,8 +109,10 @@ class Replication:
         fresh += [member for member in free if member not in fresh][: max(copies - len(kept) - len(fresh), 0)]
         return kept, fresh
 
-    async def promote(self, path: str, node: str) -> MountTable:
+    async def promote(self, path: str, node: str, *, fence: Batch | None = None) -> MountTable:
         """Make a copy the owner of its volume: that on a node or, of those that can be reached, the one that has most.
+
+        With a `fence`, which the commit includes, the owner is taken for dead and not asked for what is new.
 
         Raises:
             Invalid: it is no volume, or that node has no copy of it.
@@ -124,7 +128,9 @@ class Replication:
             raise Invalid(
                 f"{path} has no copy {where}", path=path, remedy="see emerge volumes; emerge replicate makes one"
             )
-        found = await asyncio.gather(*(self._ask(each, "_cluster_reach", each.filesystem) for each in copies))
+        found = await asyncio.gather(
+            *(self._ask(each, "_cluster_reach", each.filesystem, fence is None) for each in copies)
+        )
         reached = [(each["position"], copy) for each, copy in zip(found, copies, strict=True) if isinstance(each, dict)]
         if not reached:
             names = sorted({table.name(each.filesystem) for each in copies})
@@ -138,9 +144,9 @@ class Replication:
         led = await self._volumes.ask(chosen.filesystem, "_cluster_lead", [chosen.filesystem])
         assert isinstance(led, dict)
         if table is not self._volumes.current():
-            return await self.promote(path, node)
+            return await self.promote(path, node, fence=fence)
         position = led["position"] if led["leader"] == table.volume_of(path).filesystem else 0
-        after = await self._volumes.put(table.promote(chosen, position))
+        after = await self._volumes.put(table.promote(chosen, position), fence)
         self._spawn(self._restore(path))
         log.warning(
             "%s is owned by node %s from now on, in place of %s (epoch %d)",

@@ -135,15 +135,15 @@ class Volumes:
         else:
             await self.offer(read_table(await self.ask_registry(table, name, list(args))))
 
-    async def put(self, after: MountTable) -> MountTable:
-        """Make this the table, at the registry, and tell everybody.
+    async def put(self, after: MountTable, fence: Batch | None = None) -> MountTable:
+        """Make this the table, at the registry, in one commit with `fence`, and tell everybody.
 
         Raises:
             Conflict: it was made from another one than that of now.
         """
         if self.table is not None and after.version <= self.table.version:
             raise Conflict("the mount table was changed meanwhile", remedy="try again")
-        await self.save(after)
+        await self.save(after, fence)
         asked = [self.tell(each, after) for each in self.cluster.peers()]
         await asyncio.gather(*asked)
         return after
@@ -284,13 +284,13 @@ class Volumes:
         identity = self.cluster.identity
         return Member(self.own, identity.node, identity.rpc)
 
-    async def save(self, table: MountTable) -> None:
+    async def save(self, table: MountTable, fence: Batch | None = None) -> None:
         """Keep a table in the store.
 
         Raises:
             Conflict: another process has replaced the one that it was made from.
         """
-        batch = Batch()
+        batch = fence or Batch()
         raw = table.pack()
         batch.expect(*TABLE, self._raw)
         batch.put(*TABLE, raw)
