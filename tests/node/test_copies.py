@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 
 import pytest
 
@@ -16,7 +20,7 @@ from emerge_wasm.node.node import Node
 from emerge_wasm.results import CopyReport
 from emerge_wasm.stores.memory import MemoryStore
 
-from .conftest import OPERATOR, StartNode, eventually, names
+from .conftest import OPERATOR, Connect, StartNode, eventually, names
 
 STATE = codec.encode({"n": 1})
 LEASED = Times(period=0.3, silence=1.2, patience=0.5, roster=0.3)
@@ -287,3 +291,69 @@ async def test_an_owner_without_its_lease_makes_no_change(start_node: StartNode)
         await asyncio.sleep(0.02)
     # all that it had acknowledged had time to be copied: it stopped before the copy was promoted
     assert acknowledged and (await call(c, "count", "/projects"))["count"] == acknowledged + 1
+
+
+OWNER = """
+import asyncio, sys
+from emerge_wasm.cluster.membership import Times
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.node.node import Node
+from emerge_wasm.operations import Context
+from emerge_wasm.stores import open_store
+
+async def main(store, join, *times):
+    filesystem = await Filesystem.open(await open_store(store), node="b")
+    more = {"context": Context("operator", superuser=True, via="zeromq"), "host": "b"}
+    node = Node(filesystem, "tcp://127.0.0.1:0", join=[join], times=Times(*map(float, times)), **more)
+    await node.start()
+    print(node.endpoint, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_an_owner_that_stood_still_is_refused_when_it_wakes(
+    start_node: StartNode, connect: Connect, tmp_path: Path, stack: AsyncExitStack
+) -> None:
+    a = await start_node("a", store=SharedStore(), times=LEASED)
+    await a.volumes.found()
+    c = await start_node("c", (a.endpoint,), times=LEASED)
+    args = [f"sqlite:///{tmp_path}/b.db", a.endpoint, *map(str, LEASED)]
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", OWNER, *args, stdout=PIPE)
+    stack.push_async_callback(end, process)
+    assert process.stdout is not None
+    b = connect((await asyncio.wait_for(process.stdout.readline(), 20)).decode().strip())
+    await eventually(lambda: names(a.cluster) == ["b", "c"] and names(c.cluster) == ["a", "b"], 10)
+    await call(a, "mount", "/projects", "b")
+    await call(a, "replicate", "/projects", 1)
+    await accepted(a, "/projects/w")
+    await is_copied(a, "/projects")
+    process.send_signal(SIGSTOP)
+    began = asyncio.get_running_loop().time()
+    stored = await accepted(a, "/projects/while")
+    assert stored["node"] == "c" and asyncio.get_running_loop().time() - began < LEASED.period * 5 + 1.5
+    process.send_signal(SIGCONT)
+    for number in range(30):  # from its first moment on
+        try:
+            answer = await b.call("store", [f"/projects/late{number}", STATE])
+            assert answer["node"] == "c", "the former owner has taken a change"
+        except Unavailable:
+            await asyncio.sleep(0.02)
+    late = await call(a, "count", "/projects")
+    assert late["count"] > 2
+    # it becomes a copy again, then the owner
+    for _ in range(200):
+        if (await call(a, "volumes"))[1]["copies"] == ["b"]:
+            break
+        await asyncio.sleep(0.05)
+    await is_copied(a, "/projects")
+    await c.stop()
+    stored = await accepted(a, "/projects/again")
+    assert stored["node"] == "b" and (await call(a, "count", "/projects"))["count"] == late["count"] + 1
+
+
+async def end(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.wait()

@@ -94,7 +94,7 @@ class Copying:
         return self.fs
 
 
-@pytest.mark.parametrize("seed", range(examples(12)))
+@pytest.mark.parametrize("seed", range(examples(4)))
 async def test_a_copy_of_everything_has_the_leaders_rows(seed: int) -> None:
     leader = await Filesystem.open(await open_store("memory:"))
     writes, copying = RandomWrites(leader, seed), Copying(seed, "/")
@@ -111,7 +111,7 @@ async def test_a_copy_of_everything_has_the_leaders_rows(seed: int) -> None:
     await leader.close()
 
 
-@pytest.mark.parametrize("seed", range(examples(12)))
+@pytest.mark.parametrize("seed", range(examples(4)))
 async def test_at_every_position_a_copy_is_what_the_leader_was(seed: int) -> None:
     leader = await Filesystem.open(await open_store("memory:"))
     writes, copying = RandomWrites(leader, seed, moves_across=False, retains=False), Copying(seed, "/v")
@@ -135,7 +135,7 @@ async def test_at_every_position_a_copy_is_what_the_leader_was(seed: int) -> Non
     await leader.close()
 
 
-@pytest.mark.parametrize("seed", range(examples(12)))
+@pytest.mark.parametrize("seed", range(examples(4)))
 async def test_what_moves_in_and_out_is_followed(seed: int) -> None:
     leader = await Filesystem.open(await open_store("memory:"))
     await call(leader, "mkdir", "/v")
@@ -151,7 +151,7 @@ async def test_what_moves_in_and_out_is_followed(seed: int) -> None:
 
 
 @pytest.mark.parametrize("top", ("/", "/v"))
-@pytest.mark.parametrize("seed", range(examples(6)))
+@pytest.mark.parametrize("seed", range(examples(2)))
 async def test_what_goes_to_another_filesystem_and_comes_back_is_followed(seed: int, top: str) -> None:
     leader, other = [await Filesystem.open(await open_store("memory:")) for _ in range(2)]
     both = [RandomWrites(leader, seed), RandomWrites(other, -seed - 1)]
