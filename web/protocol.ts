@@ -104,6 +104,19 @@ export interface ListPage {
   away: Record<string, string>; // of an entry that is on such a node: its name, the node
 }
 
+/** A node of the cluster. `self`: it is the one that this page is connected to. */
+export interface Member {
+  node: string; // "" for an endpoint where none answers
+  rpc: string;
+  self: boolean;
+  state: "here" | "unreachable" | "away" | "unjoined";
+  volumes: string[];
+  since: string; // ISO 8601, UTC: when it started, or was noticed to be away; "" if not known
+  version: string;
+  python: string;
+  error: string; // why it is unjoined
+}
+
 export interface SearchErrors {
   count: number;
   first: { path: string; error: string }[];
@@ -176,6 +189,8 @@ export interface Calls {
   /** The same of every object in a directory, where they live. */
   runall: [{ where: Where; path: string; method: string; args: string; run: number }, Sweep];
   cancel: [{ run: number }, null];
+  /** Tell which nodes the cluster has, as `members` events, until it is cancelled. */
+  watchnodes: [{ run: number }, null];
   receipts: [{ where: Where; path: string; before: string }, { receipts: Receipt[] }];
   /** `text` is a Python expression over `o`, "" for every object at or below the path. */
   search: [
@@ -257,6 +272,7 @@ export type Event =
   | { event: "printed"; run: number; text: string }
   | { event: "progress"; run: number; done: number; failed: number; total: number }
   | { event: "ran"; run: number; path: string; text: string | null; failure: Failure | null }
+  | { event: "members"; run: number; members: Member[] }
   | { event: "question"; question: Question }
   /** Nobody waits for the answer any more. */
   | { event: "answered"; question: number }

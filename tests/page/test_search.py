@@ -180,7 +180,15 @@ def test_what_is_away_is_told(shared_site: Site, shared_tab: Tab, tmp_path: Path
         expect(row).not_to_contain_text("away")
         expect(tab.find("missing")).to_have_count(0)
 
+        tab.open("#/cluster/?tab=nodes")
+        listed = tab.find("panel-nodes").locator('[data-testid="node"][data-node="shed"]')
+        expect(listed).to_have_attribute("data-state", "here")
+        expect(listed).to_contain_text("/tools")
+        expect(tab.find("node-count")).to_have_text("2 nodes")
         assert node.stop() == 0
+        expect(listed).to_have_attribute("data-state", "away")
+        expect(tab.find("node-count")).to_have_text("2 nodes, 1 away")
+        tab.open("#/cluster/?tab=entries")
         tab.find("refresh-cluster").click()
         expect(row).to_contain_text("on shed, which is away")
         line = "Not complete: node shed is away; what it holds is left out."

@@ -126,6 +126,20 @@ class ListedPage(TypedDict):
     away: dict[str, str]  # an entry's name: its node
 
 
+class MemberView(TypedDict):
+    """A node of the cluster: see MemberRow."""
+
+    node: str
+    rpc: str
+    self: bool
+    state: Literal["here", "unreachable", "away", "unjoined"]
+    volumes: list[str]
+    since: str
+    version: str
+    python: str
+    error: str
+
+
 class FoundObject(TypedDict):
     """An object that a search found; `fields` are pairs of name and text."""
 
@@ -398,6 +412,14 @@ class RanEvent(TypedDict):
     failure: FailureView | None
 
 
+class MembersEvent(TypedDict):
+    """All nodes of the cluster, as they are now."""
+
+    event: Literal["members"]
+    run: int
+    members: list[MemberView]
+
+
 class QuestionEvent(TypedDict):
     event: Literal["question"]
     question: ConsentQuestion
@@ -436,6 +458,7 @@ PageEvent = (
     | PrintedEvent
     | ProgressEvent
     | RanEvent
+    | MembersEvent
     | QuestionEvent
     | AnsweredEvent
     | KnownEvent

@@ -27,7 +27,7 @@ _IN_WORDS = {
     "joined": "joined",
     "left": "left",
     "gone": "is gone: it fell silent or refuses calls, and nobody else reaches it",
-    "unreachable": "cannot be reached from here; others reach it",
+    "unreachable": "cannot be reached from here",
     "reached": "can be reached again",
 }
 _EVENTS: dict[tuple[str, str], MemberEvent] = {

@@ -35,10 +35,10 @@ async def ask_member(link: Transport, node: str, name: str, args: Sequence[objec
     raise Invalid(f"node {node} is of another release, which does not know {what}", remedy="update it", node=node)
 
 
-def known_arguments(name: str, args: Sequence[object], error: Invalid) -> list[object] | None:
+def known_arguments(name: str, sent: Sequence[object], error: Invalid) -> list[object] | None:
     """Those of the arguments of a node's call that the refusing node knows; None when that is not why it refused."""
     row = CALLS.get(name)
     if row is None or not re.match(rf"{re.escape(name)} got \d+ arguments", error.message):
         return None
     known = len(re.findall(r"[(,]\s*\w+:", error.remedy or ""))
-    return list(args[:known]) if row.required <= known < len(args) else None
+    return list(sent[:known]) if row.required <= known < len(sent) else None

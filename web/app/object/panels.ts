@@ -7,6 +7,7 @@ import EntriesTab from "./EntriesTab.svelte";
 import GraphQLTab from "./GraphQLTab.svelte";
 import type { Listed } from "./listed";
 import MethodsTab from "./MethodsTab.svelte";
+import NodesTab from "./NodesTab.svelte";
 import RunAllTab from "./RunAllTab.svelte";
 import SearchTab from "./SearchTab.svelte";
 import SourceTab from "./SourceTab.svelte";
@@ -23,6 +24,8 @@ export interface Panel<P extends Props> {
   /** A number beside the label (0 shows none), and what it counts. */
   count?: (workspace: Workspace, props: P) => number;
   counted?: string;
+  /** Whether it is offered; without this, always. */
+  fits?: (props: P) => boolean;
 }
 /** The first one shows when the address names none of them. */
 export type Panels<P extends Props> = readonly [Panel<P>, ...Panel<P>[]];
@@ -48,4 +51,5 @@ export const DIRECTORY_PANELS: Panels<DirectoryProps> = [
   { name: "search", label: "Search", component: SearchTab },
   { name: "run", label: "Run on all", component: RunAllTab },
   { name: "graphql", label: "GraphQL", component: GraphQLTab },
+  { name: "nodes", label: "Nodes", component: NodesTab, fits: ({ where, path }) => where === "cluster" && path === "/" },
 ];

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..tab import PageHandler
-from . import console, objects, run, search
+from . import console, members, objects, run, search
 
 HANDLERS: dict[str, PageHandler] = {
     "list": objects.list_directory,
@@ -19,6 +19,7 @@ HANDLERS: dict[str, PageHandler] = {
     "run": run.run,
     "runall": run.run_all,
     "receipts": run.receipts,
+    "watchnodes": members.watch_nodes,
     "search": search.search,
     "count": search.count,
     "explain": search.explain,
