@@ -210,7 +210,9 @@ class ObjectRoutes:
         if await self._is_there(target):
             raise target_is_there(target)
         read = find_operation("getobject")
-        found = [await self._locator.ask(path, "getobject", read.bind([path]), context) for path in args[:2]]
+        found = [
+            await self._locator.ask(path, "getobject", read.bind([path]), context) for path in (args.first, args.second)
+        ]
         hashes = [row["pointer"]["bundle"] for row in found]
         bundles = await self._cp.classes({hash for hash in hashes if hash})
         classes = [parse(bundles[hash], hash) if hash else None for hash in hashes]
