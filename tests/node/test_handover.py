@@ -69,6 +69,9 @@ class World:
     async def tried(self, label: str, name: str, *args: object, context: Context = OPERATOR) -> object:
         """Make a call; its outcome as both should have it."""
         given = list(args)
+        if name == "storeall":
+            assert isinstance(args[0], list)
+            given[0] = [[path, codec.encode(state)] for path, state in args[0]]
         if name in ("store", "update"):
             assert isinstance(args[1], dict)
             given[1] = codec.encode({key: self.meant(value) for key, value in args[1].items()})
@@ -76,6 +79,8 @@ class World:
             answer = await self.call(name, *given, context=context)
         except EmergeError as error:
             return type(error).__name__
+        if isinstance(answer, list):
+            return [self.pointer(row, f"{label}.{number}") for number, row in enumerate(answer)]
         return self.pointer(answer, label) if isinstance(answer, dict) else answer
 
     def meant(self, value: object) -> object:
@@ -131,37 +136,33 @@ class World:
 KEPT = ("name", "path", "type", "perms", "owner", "group", "size", "version", "author", "operation", "from", "removed")
 
 
-def steps(random: Random, count: int) -> list[tuple[object, ...]]:
-    """Calls that make, change, move and remove things, at random."""
-    made = []
-    for number in range(count):
-        path, other = (f"{random.choice(PLACES)}/{random.choice(NAMES)}" for _ in range(2))
-        inside = f"{path}/{random.choice(NAMES)}"
-        refers = f"@{random.randrange(number + 1)}"
-        made.append(
-            random.choice(
-                [
-                    ("store", path, {"n": number}),
-                    ("store", inside, {"n": number, "to": refers}),
-                    ("store", inside, {"n": number, "big": "x" * 70_000}),
-                    ("update", path, {"n": number, "to": refers}),
-                    ("update", inside, {"n": number}),
-                    ("mkdir", path),
-                    ("rm", inside),
-                    ("rm", path, True),
-                    ("restore", path),
-                    ("restore", inside),
-                    ("chmod", path, random.choice(["rwxrwxrwx", "rwxr-x---", "rwx------"])),
-                    ("chown", path, random.choice(["ann", "ben"]), "staff"),
-                    ("retain", random.choice(LOW), random.choice(["2", "all"])),
-                    *[("mv", path, other)] * 3,
-                    *[("mv", path, random.choice(PLACES))] * 2,
-                    ("mv", inside, other),
-                    ("mv", random.choice(LOW), other),
-                ]
-            )
-        )
-    return made
+def step(random: Random, number: int, there: list[str]) -> tuple[object, ...]:
+    """A call that makes, changes, moves or removes something, of what is there as a rule."""
+    fresh = [f"{random.choice(PLACES)}/{random.choice(NAMES)}" for _ in range(3)]
+    other, also = fresh[1:]
+    path = random.choice(there) if there and random.random() < 0.8 else fresh[0]
+    inside = f"{path}/{random.choice(NAMES)}"
+    refers = f"@{random.randrange(number + 1)}"
+    steps: list[tuple[object, ...]] = [
+        *[("store", fresh[0], {"n": number})] * 3,
+        *[("store", f"{fresh[0]}/{random.choice(NAMES)}", {"n": number, "to": refers})] * 3,
+        ("store", f"{fresh[0]}/{random.choice(NAMES)}", {"n": number, "big": "x" * 70_000}),
+        *[("update", path, {"n": number, "to": refers})] * 2,
+        ("mkdir", other),
+        ("rm", path, True),
+        *[("restore", random.choice([fresh[0], inside]))] * 2,
+        ("chmod", path, random.choice(["rwxrwxrwx", "rwxr-x---", "rwx------"])),
+        ("chown", path, random.choice(["ann", "ben"]), "staff"),
+        ("retain", random.choice(LOW), random.choice(["2", "all"])),
+        *[("mv", path, other)] * 4,
+        *[("mv", path, random.choice(PLACES))] * 4,
+        ("mv", random.choice(LOW), other),
+        *[("cp", path, other, True)] * 2,
+        ("cp", random.choice(PLACES), other, True),
+        ("storeall", [[other, {"n": number}], [also, {"n": -number}], [also + "s", {"n": number}]]),
+        ("mixin", path, random.choice(there or ["/"]), "Mixed", random.choice(NAMES), random.choice(PLACES)),
+    ]
+    return random.choice(steps)
 
 
 @pytest.fixture
@@ -195,7 +196,9 @@ async def test_a_cluster_is_as_one_filesystem(nodes: list[Node], alone: World, s
             await world.call("chmod", path, "rwxrwxrwx")
     moments: list[str] = []
     random = Random(seed)
-    for number, (name, *args) in enumerate(steps(random, 80)):
+    for number in range(80):
+        there = [f"{row['path']}/{row['name']}" for row in await alone.call("tree", "/") if row["path"] != "/"]
+        name, *args = step(random, number, [path for path in there if path not in FIXED])
         context = random.choice([OPERATOR, OPERATOR, ANN, BEN])
         outcomes = [await world.tried(str(number), str(name), *args, context=context) for world in (alone, cluster)]
         assert outcomes[0] == outcomes[1], (number, name, args, context.principal)

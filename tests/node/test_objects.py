@@ -237,7 +237,7 @@ async def test_references_back_come_from_all_nodes(nodes: Two) -> None:
             await client.transport.call("references", ["/target", True, "nonsense", 2])
 
 
-async def test_a_mixin_is_made_where_both_are(nodes: Two) -> None:
+async def test_a_mixin_is_made_of_objects_wherever_they_are(nodes: Two) -> None:
     client = Client(nodes.to_b)
     await client.store(Note(name="note", path="/notes"))
     await client.store(Stamp(name="stamp", path="/notes"))
@@ -245,10 +245,17 @@ async def test_a_mixin_is_made_where_both_are(nodes: Two) -> None:
     to_a = nodes.to_a
     assert (await to_a.call("mixin", ["/notes/note", "/notes/stamp", "NoteStamp", "both", "/notes"]))["node"] == "b"
     assert (await to_a.call("cat", ["/notes/both.colour"])) == "red"
-    with pytest.raises(Invalid, match=r"/notes/note on node b and /n/near on node a"):
-        await to_a.call("mixin", ["/notes/note", "/n/near", "Apart", "apart", "/notes"])
-    with pytest.raises(Invalid, match="within one node"):
-        await to_a.call("mixin", ["/notes/note", "/notes/stamp", "Shadow", "near", "/n"])
+    for first, second, path, node in (
+        ("/notes/note", "/n/near", "/notes", "b"),
+        ("/n/near", "/notes/note", "/n", "a"),
+        ("/notes/note", "/notes/stamp", "/n", "a"),
+    ):
+        name = f"of{node}{path.count('t')}{first.count('r')}"
+        mixed = await to_a.call("mixin", [first, second, "Apart", name, path])
+        assert (mixed["node"], mixed["class_name"]) == (node, "Apart")
+        assert (await to_a.call("cat", [f"{path}/{name}.colour"])) == "red"
+        with pytest.raises(Conflict, match="there already"):
+            await to_a.call("mixin", [first, second, "Apart", name, path])
     with pytest.raises(NotFound, match="/notes/none"):
         await to_a.call("mixin", ["/notes/note", "/notes/none", "None_", "none", "/notes"])
 
@@ -264,6 +271,15 @@ async def test_a_tree_of_two_nodes_is_exported_and_loaded_whole(nodes: Two, star
     await loading
     tree = fresh.filesystem.dispatch("tree", ["/"], OPERATOR)
     assert [entry["name"] for entry in await everything(tree)] == ["copy", "a", "sub", "b"]
+    await nodes.to_a.call("mount", ["/copy/sub", "b"])
+    for path in ("/d/a", "/d/sub/b"):
+        await nodes.to_a.call("rm", [path])
+    assert await nodes.to_a.call("load", ["/copy", records]) == 4
+    found = [await nodes.to_b.call("get", [path]) for path in ("/copy/a", "/copy/sub/b")]
+    assert [(row["node"], row["uuid"]) for row in found] == [
+        ("a", records[1]["uuid"]),
+        ("b", records[3]["uuid"]),
+    ]
     await nodes.b.stop()
     with pytest.raises(Unavailable, match="node b"):
         await everything(nodes.to_a.stream("export", ["/d"]))
@@ -273,6 +289,18 @@ async def test_a_transaction_works_within_one_node(nodes: Two) -> None:
     to_a, to_b = nodes.to_a, nodes.to_b
     await to_b.call("store", ["/far/x", state(n=1)])
     await to_a.call("store", ["/near/x", state(n=1)])
+    far = {"transaction": (await to_a.call("begin", []))["transaction"]}
+    await to_a.call("update", ["/far/x", state(n=7)], far)
+    assert await to_a.call("cat", ["/far/x.n"], far) == 7
+    with pytest.raises(Invalid, match="/near/x is on node a, the transaction on b"):
+        await to_a.call("update", ["/near/x", state(n=7)], far)
+    assert await to_b.call("cat", ["/far/x.n"]) == 1
+    assert (await to_a.call("commit", [far["transaction"]]))["changes"] == 1
+    assert await to_b.call("cat", ["/far/x.n"]) == 7
+    dropped = {"transaction": (await to_a.call("begin", []))["transaction"]}
+    await to_a.call("rm", ["/far/x"], dropped)
+    assert await to_a.call("rollback", [dropped["transaction"]])
+    assert await to_b.call("cat", ["/far/x.n"]) == 7
     inside = {"transaction": (await to_a.call("begin", []))["transaction"]}
     await to_a.call("update", ["/near/x", state(n=2)], inside)
     await to_a.call("store", ["/near/y", state(n=3)], inside)
@@ -287,7 +315,7 @@ async def test_a_transaction_works_within_one_node(nodes: Two) -> None:
         ("mv", ["/far/x", "/near/z"]),
         ("list", ["/far"]),
     ):
-        with pytest.raises(Invalid, match=r"/far\S* is on node b: a transaction works within one node"):
+        with pytest.raises(Invalid, match=r"/far\S* is on node b, the transaction on a"):
             await to_a.call(name, args, inside)
     with pytest.raises(Invalid, match="on node b"):
         await everything(to_a.stream("tree", ["/far"], inside))
@@ -309,7 +337,7 @@ async def test_what_another_node_removed_is_not_made_anew(nodes: Two) -> None:
         await to_a.store(read[0])
     with pytest.raises(Conflict, match="moved or removed"):
         await to_a.storeall(read)
-    with pytest.raises(Invalid, match="node b"):
+    with pytest.raises(Conflict, match="moved or removed"):
         async with to_a.transaction() as inside:
             await inside.store(read[0])
     for each in read:

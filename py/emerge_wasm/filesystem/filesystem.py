@@ -19,7 +19,7 @@ from .execution import EXECUTION, CodeExecution, packages_of, pythons_of
 from .indexes.build import builder
 from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
-from .objects import code, compose, read, reference, retention, write
+from .objects import code, compose, copy, read, reference, retention, write
 from .runner import Runner
 from .runs import operations, receipt
 from .searches import aggregate, define_index, explain, search, searchtext
@@ -179,7 +179,7 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "add": compose.add,
     "mixin": compose.mixin,
     "references": reference.references,
-    "cp": move.cp,
+    "cp": copy.cp,
     "mv": move.mv,
     "rm": move.rm,
     "mkdir": directory.mkdir,

@@ -131,6 +131,16 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
+    async def _cluster_copy(self, source: str, target: str, recursive: bool, who: Wire) -> Wire:
+        """Copy what other filesystems have at or below a path to one of the asked node; the pointer of the copy."""
+        ...
+
+    @operation("node")
+    async def _copied(self, path: str, recursive: bool) -> Wire:
+        """A stream of what is to be copied of the asked node's filesystem: {"entry", "directory", "state"}."""
+        ...
+
+    @operation("node")
     async def _handover_move(self, source: str, target: str, filesystem: str, who: Wire) -> Wire:
         """Move what the asked node's filesystem has at a path to one of another filesystem; its pointer there."""
         ...

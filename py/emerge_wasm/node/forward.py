@@ -21,7 +21,7 @@ from ..filesystem import Filesystem
 from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, Context, Values, Wire, find_operation
 from .calls import CALLS
-from .paths import in_registry, normal
+from .paths import in_registry, normal, paths_of
 from .skew import known_arguments
 from .stale import CopyAges, mark_stale, reads
 from .volumes import Volumes
@@ -177,6 +177,8 @@ class Forwarder:
             return True
         bound = CALLS[name].bind(args) if name in PARTS else find_operation(name).bind(args)
         paths = [getattr(bound, each) for each in ("path", "source", "first") if hasattr(bound, each)]
+        if name in ("storeall", "load"):
+            paths = paths_of(name, bound)
         named = [normal(path) for path in paths if not in_registry(path)]
         filesystem = filesystem or self._filesystem.uuid
         volumes = [table.volume_of(path) for path in named]
@@ -189,10 +191,12 @@ class Forwarder:
 
 
 def write_context(context: Context) -> Wire:
-    """Describe the caller for another node, which trusts this one. Transactions stay within one node."""
+    """Describe the caller for another node, which trusts this one; a transaction is one of that node."""
     who: Wire = {"principal": context.principal, "groups": list(context.groups), "superuser": context.superuser}
     if context.runs:
         who["runs"] = list(context.runs)
+    if context.transaction:
+        who["transaction"] = context.transaction
     if context.clock is not None:
         who["clock"] = context.clock.wire()
     return who if context.umask == UMASK else {**who, "umask": context.umask}
@@ -207,9 +211,9 @@ def read_context(who: object) -> Context:
     if not isinstance(who, dict) or type(who.get("superuser")) is not bool:
         raise Invalid("who asks is a map of principal, groups, superuser and umask")
     trusting = Context(superuser=True, via="cluster")
-    clock = {"clock": who["clock"]} if "clock" in who else {}
+    given = {name: who[name] for name in ("clock", "transaction") if name in who}
     caller = trusting.narrowed(
-        {"as": who.get("principal"), "groups": who.get("groups"), "umask": who.get("umask", UMASK), **clock}
+        {"as": who.get("principal"), "groups": who.get("groups"), "umask": who.get("umask", UMASK), **given}
     )
     runs = who.get("runs", [])
     if not isinstance(runs, (list, tuple)) or not all(isinstance(uuid, str) for uuid in runs):
@@ -219,6 +223,7 @@ def read_context(who: object) -> Context:
         via="cluster",
         runs=tuple(runs),
         clock=caller.clock,
+        transaction=caller.transaction,
     )
 
 

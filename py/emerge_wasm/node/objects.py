@@ -6,16 +6,21 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, cast
 
-from ..errors import Conflict, EmergeError, Invalid, NotFound
+from ..bundles import parse
+from ..errors import Conflict, EmergeError, NotFound
+from ..filesystem.objects.compose import mix_objects, target_is_there
 from ..operations import Answer, Arguments, Context, Wire, find_operation
-from ..paths import child_path, split_path
+from ..paths import check_name, child_path, split_path
 from ..results import EntryPage, PointerRow
+from .batch import Batches, BatchPart
+from .cp import CopyRoutes
 from .directory import DirectoryRoutes
-from .forward import Holder, write_context
+from .forward import write_context
 from .handover import Handovers
 from .locate import Locator, VolumePart, at
-from .paths import in_registry, normal, paths_of, readings
+from .paths import in_registry, normal, path_of_row, readings
 from .skew import ask_member
+from .volumes import INTERNAL
 
 Route = Callable[[Arguments, Context], Answer]
 OneAnswer = Callable[[Arguments, Context], Awaitable[Any]]
@@ -24,9 +29,13 @@ OneAnswer = Callable[[Arguments, Context], Awaitable[Any]]
 class ObjectRoutes:
     """The routes of the operations that name one path, or several."""
 
-    def __init__(self, locator: Locator, directories: DirectoryRoutes, handovers: Handovers) -> None:
+    def __init__(
+        self, locator: Locator, directories: DirectoryRoutes, handovers: Handovers, copies: CopyRoutes
+    ) -> None:
         self._locator = locator
         self._handovers = handovers
+        self._cp = copies
+        self._batches = Batches(locator.forwarder)
         self._forwarder = locator.forwarder
         self._directories = directories
         self.get = self.follow("get")
@@ -91,12 +100,28 @@ class ObjectRoutes:
         return place
 
     def place_all(self, name: str) -> OneAnswer:
-        """Make the route of an operation with many paths, all of one node."""
+        """Make the route of an operation with a list of what goes to many paths."""
+        field, join = ("objects", _in_order) if name == "storeall" else ("records", _summed)
 
         async def place(args: Arguments, context: Context) -> object:
-            paths = paths_of(name, args)
-            await self._check_together(name, paths)
-            return await self._locator.ask(paths[0] if paths else "/", name, args, context)
+            rows = getattr(args, field)
+            paths = [path_of_row(name, args, row) for row in rows]
+            owners: dict[str, list[int]] = {}
+            for number, path in enumerate(paths):
+                owners.setdefault(self._forwarder.uuid(self._locator.holder(path)), []).append(number)
+            if len(owners) < 2:
+                return await self._locator.ask(paths[0] if paths else "/", name, args, context)
+            for path in paths:
+                await self._locator.check_way(path, context)
+            parts = [
+                BatchPart(
+                    self._locator.holder(paths[numbers[0]]),
+                    args._replace(**{field: [rows[number] for number in numbers]}),
+                    paths[numbers[0]],
+                )
+                for numbers in owners.values()
+            ]
+            return join(list(owners.values()), await self._batches.run(name, parts, context))
 
         return place
 
@@ -153,12 +178,12 @@ class ObjectRoutes:
             split_path(args.source), split_path(args.target)
             if name == "mv":
                 self._check_whole("moved", args.source)
-            elif self._locator.is_apart(args.source):
-                raise self._apart(name, [args.source, self._locator.parts(args.source)[1].path])
             await self._locator.check_way(args.target, context)
-            if name == "mv" and self._locator.holder(args.source) != self._locator.holder(args.target):
+            together = self._together([args.source, args.target])
+            if name == "mv" and not together:
                 return await self._hand_over(args, context)
-            await self._check_together(name, [args.source, args.target])
+            if name == "cp" and not (together and not self._locator.is_apart(args.source)):
+                return await self._cp.cp(args.source, args.target, args.recursive, context)
             return await self._locator.ask(args.source, name, args, context)
 
         return carry
@@ -176,29 +201,36 @@ class ObjectRoutes:
         return cast(PointerRow, await ask_member(link, holder.node, "_handover_move", sent))
 
     async def mixin(self, args: Arguments, context: Context) -> PointerRow:
-        paths = [args.first, args.second, child_path(args.path, args.name)]
-        await self._check_together("mixin", paths)
-        for path in paths[1:]:
+        target = child_path(normal(args.path), check_name(args.name))
+        for path in (args.second, target):
             await self._locator.check_way(path, context)
-        pointer: PointerRow = await self._locator.ask(args.first, "mixin", args, context)
-        return pointer
+        if self._together([args.first, args.second, target]):
+            pointer: PointerRow = await self._locator.ask(args.first, "mixin", args, context)
+            return pointer
+        if await self._is_there(target):
+            raise target_is_there(target)
+        read = find_operation("getobject")
+        found = [
+            await self._locator.ask(path, "getobject", read.bind([path]), context) for path in (args.first, args.second)
+        ]
+        hashes = [row["pointer"]["bundle"] for row in found]
+        bundles = await self._cp.classes({hash for hash in hashes if hash})
+        classes = [parse(bundles[hash], hash) if hash else None for hash in hashes]
+        mixed, state = mix_objects(classes, [row["state"] for row in found], args.class_name, bundles)
+        sent = [target, state, args.class_name, mixed.hash, 0, "file", "", {**bundles, mixed.hash: mixed.data}]
+        stored: PointerRow = await self._locator.ask(target, "store", find_operation("store").bind(sent), context)
+        return stored
 
-    async def _check_together(self, name: str, paths: Sequence[str]) -> None:
-        """Check that one node owns all of these paths.
+    async def _is_there(self, path: str) -> bool:
+        try:
+            await self._locator.ask(path, "get", find_operation("get").bind([path]), INTERNAL)
+        except NotFound:
+            return False
+        return True
 
-        Raises:
-            Invalid: they are apart.
-        """
-        if len({self._forwarder.uuid(self._locator.holder(path)) for path in paths}) > 1:
-            raise self._apart(name, paths)
-
-    def _apart(self, name: str, paths: Sequence[str]) -> Invalid:
-        nodes: dict[str, str] = {}
-        for path in paths:
-            holder: Holder = self._locator.holder(path)
-            nodes.setdefault(self._forwarder.name(holder), path)
-        shown = " and ".join(f"{path} on node {node}" for node, path in nodes.items())
-        return Invalid(f"{shown}: {name} works within one node", path=paths[0], remedy=f"{name} within a volume")
+    def _together(self, paths: Sequence[str]) -> bool:
+        """Tell whether one filesystem owns all of these paths."""
+        return len({self._forwarder.uuid(self._locator.holder(path)) for path in paths}) == 1
 
 
 def _tell_apart(error: EmergeError, name: str, done: Sequence[VolumePart], left: Sequence[VolumePart]) -> None:
@@ -208,3 +240,16 @@ def _tell_apart(error: EmergeError, name: str, done: Sequence[VolumePart], left:
     said = ((changed, "was done at"), (unknown, "may have been done at"), (unchanged, "was not done at"))
     error.message += "; " + ", ".join(f"{name} {how} {' and '.join(paths)}" for paths, how in said if paths)
     error.details.update(changed=changed, unchanged=unchanged)
+
+
+def _in_order(numbers: Sequence[Sequence[int]], answers: Sequence[object]) -> list[object]:
+    """The rows of all parts, each in its place."""
+    rows: dict[int, object] = {}
+    for some, answer in zip(numbers, answers, strict=True):
+        assert isinstance(answer, list)
+        rows.update(zip(some, answer, strict=True))
+    return [rows[number] for number in sorted(rows)]
+
+
+def _summed(numbers: Sequence[Sequence[int]], answers: Sequence[object]) -> int:
+    return sum(answer for answer in answers if isinstance(answer, int))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ..errors import Invalid, NotFound
 from ..filesystem import Filesystem
 from ..filesystem.tree.find import find_place, find_places, locate, name
-from ..objects import DIRECTORY
 from ..operations import Arguments, find_operation
 from ..paths import child_path, join_path, split_path, split_properties
 
@@ -18,14 +17,21 @@ REGISTRY = "registry"
 
 def paths_of(operation: str, args: Arguments) -> list[str]:
     """The paths in an operation's arguments; those of new objects, not of the directory they go to."""
-    if operation == "storeall":
-        rows = [row for row in args.objects if isinstance(row, (list, tuple)) and row]
-        return [row[0] for row in rows if isinstance(row[0], str)]
-    if operation == "load":
-        return [args.path.rstrip("/") + path for path in map(_path_of_object, args.records) if path]
+    if operation in ("storeall", "load"):
+        rows = args.objects if operation == "storeall" else args.records
+        return [path_of_row(operation, args, row) for row in rows]
     if operation == "mixin":
         return [args.first, args.second, child_path(args.path, args.name)]
     return [getattr(args, each.name) for each in find_operation(operation).parameters if each.name in PATHS]
+
+
+def path_of_row(operation: str, args: Arguments, row: object) -> str:
+    """Where a row of `storeall` or a record of `load` leads; what is malformed leads nowhere in particular."""
+    if operation == "storeall":
+        first = row[0] if isinstance(row, (list, tuple)) and row else None
+        return first if isinstance(first, str) else "/"
+    path = row.get("path") if isinstance(row, dict) else None
+    return args.path.rstrip("/") + path if isinstance(path, str) and path.startswith("/") else str(args.path)
 
 
 def readings(path: str, operation: str) -> list[str]:
@@ -88,15 +94,3 @@ async def _names(filesystem: Filesystem, path: str) -> tuple[str, ...] | None:
         return await name(filesystem.core, path)
     except (Invalid, NotFound):
         return None
-
-
-def _path_of_object(record: object) -> str:
-    """Where a record of `export` leads.
-
-    "" for a directory, and for what is malformed: the filesystem refuses it.
-    """
-    try:
-        path, kind = record["path"], record["versions"][-1]["type"]  # type: ignore[index]  # malformed: TypeError
-    except (LookupError, TypeError):
-        return ""
-    return path if isinstance(path, str) and path.startswith("/") and kind != DIRECTORY else ""

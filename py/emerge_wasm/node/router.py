@@ -15,6 +15,7 @@ from ..filesystem.execution import EXECUTION
 from ..operations import Answer, Arguments, Context, Values, find_operation
 from ..wire.event import Unopened
 from .copies import Copies
+from .cp import CopyRoutes
 from .directory import DirectoryRoutes
 from .forward import Forwarder
 from .handover import Handovers
@@ -27,7 +28,7 @@ from .replication import Replication
 from .ring_keeper import RingKeeper
 from .run_elsewhere import RunElsewhere
 from .search import SearchRoutes, continues
-from .transaction import TransactionRoutes
+from .transaction import ENDS, TransactionRoutes
 from .volume_routes import VolumeRoutes
 from .volumes import Volumes
 
@@ -59,7 +60,8 @@ class Router:
         self._forwarder = Forwarder(filesystem, cluster, volumes, copies)
         locator = self.locator = Locator(filesystem, volumes, self._forwarder)
         directories = DirectoryRoutes(locator)
-        objects = ObjectRoutes(locator, directories, handovers)
+        self._cp = CopyRoutes(locator)
+        objects = ObjectRoutes(locator, directories, handovers, self._cp)
         searches = SearchRoutes(locator)
         self.nodes = nodes = NodeRoutes(locator)
         members = MemberRoutes(locator, objects.get, nodes)
@@ -106,11 +108,13 @@ class Router:
             "explain": searches.explain,
             "index": searches.index,
             "classes": members.classes,
+            **{name: self._transactions.end(name) for name in ENDS},
         }
 
     def register(self, register: Register) -> None:
         """Let other nodes forward operations to this one's filesystem."""
         self._forwarder.register(register)
+        self._cp.register(register)
         self.locator.leases.register(register)
 
     def serve(self, name: str, args: Values, context: Context) -> Answer:
@@ -126,7 +130,8 @@ class Router:
                 remedy="start the nodes that it is to join; see its log for what is amiss",
             )
         if route is None and (not self._volumes.whole or continues(name, args)):
-            route = self._transactions.inside(name) if context.transaction else self._routes.get(name)
+            inside = bool(context.transaction) and name not in ENDS
+            route = self._transactions.inside(name) if inside else self._routes.get(name)
         if route is None:
             return self._filesystem.dispatch(name, args, context)
         bound, streams = find_operation(name).bind(args), find_operation(name).streams

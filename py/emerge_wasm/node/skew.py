@@ -12,7 +12,7 @@ from ..errors import Invalid
 from ..operations import Transport
 from .calls import CALLS
 
-CALLED = {"_cluster_ring": "a ring of the whole cluster"}
+CALLED = {"_cluster_ring": "a ring of the whole cluster", "_cluster_copy": "copying between nodes"}
 """What calls of a node are for, as one would say it; those that begin with _handover are for moves."""
 
 

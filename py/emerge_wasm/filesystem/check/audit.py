@@ -285,17 +285,20 @@ async def _name_unlogged(store: Store, report: Report, part: int = 100_000) -> N
     start: bytes | None = b""
     while start is not None:
         times: dict[bytes, int] = {}
+        brought: set[bytes] = set()
         async for rows in rows_of(store, "versions", start):
             times.update((key, 0) for key, _ in rows)
             if len(times) >= part:
                 break
         async for rows in rows_of(store, "log"):
             for _, row in rows:
-                brought = len(row) % VERSION_KEY_SIZE  # perhaps once more, as not all came the first time
-                for key in (key for key in _cut(row) if key in times):
-                    times[key] = max(times[key], 1) if brought else times[key] + 1
+                if len(row) % VERSION_KEY_SIZE:  # perhaps not for the first time, and what came may have left again
+                    brought.update(key for key in _cut(row) if key in times)
+                else:
+                    for key in (key for key in _cut(row) if key in times):
+                        times[key] += 1
         for key, number in times.items():
-            if number != 1:
+            if number != 1 and not (key in brought and number == 0):
                 said = "is not in the log" if not number else f"is {number} times in the log"
                 report.fault(f"version {int.from_bytes(key[16:], 'big')} of {key[:16].hex()} {said}")
         start = max(times) + b"\0" if len(times) >= part else None

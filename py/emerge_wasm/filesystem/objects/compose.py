@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...bundles import Bundle, mix, parse
@@ -64,15 +65,27 @@ async def mixin(
 ) -> PointerRow:
     target = child_path(join_path(*split_path(path)), check_name(name))
     if (await find_place(core, split_path(target))).raw is not None:
-        raise Conflict(f"{target} is there already", path=target, remedy="choose another name")
+        raise target_is_there(target)
     found = [await find(core, context, each, "r") for each in (first, second)]
     bundles: dict[str, bytes] = {}
     classes = [await _class_of(core, each, bundles) for each in found]
-    states: list[dict[str, object]] = [decode(await load_state(core, each.entry, each.path)) for each in found]
-    mixed = mix(classes[0], classes[1], class_name, bundles.get)
-    state = encode({**states[1], **states[0]})
+    states = [await load_state(core, each.entry, each.path) for each in found]
+    mixed, state = mix_objects(classes, states, class_name, bundles)
     sent = {mixed.hash: mixed.data}
     return await store(core, context, target, state, class_name, mixed.hash, 0, "file", "", sent)
+
+
+def target_is_there(path: str) -> Conflict:
+    return Conflict(f"{path} is there already", path=path, remedy="choose another name")
+
+
+def mix_objects(
+    classes: Sequence[Bundle | None], states: Sequence[bytes], class_name: str, bundles: dict[str, bytes]
+) -> tuple[Bundle, bytes]:
+    """Make one class of those of two objects, and one state: the first's, where both have a field."""
+    mixed = mix(classes[0], classes[1], class_name, bundles.get)
+    first, second = (decode(state) for state in states)
+    return mixed, encode({**second, **first})
 
 
 async def _class_of(core: Core, found: Found, bundles: dict[str, bytes]) -> Bundle | None:

@@ -17,6 +17,7 @@ from ...query.order import sort_key
 from ...results import EntryPage
 from ..core import Core
 from ..indexes.index_row import ABSENT
+from ..objects.copy import sources_at
 from ..objects.reference import back_references
 from ..runs.for_others import evaluate_part, run_part
 from ..tree.load import check_limit
@@ -115,11 +116,19 @@ async def back_part(core: Core, context: Context, uuid: str, cursor: str, limit:
     return await back_references(core, context, bytes.fromhex(uuid), cursor, limit)
 
 
+async def copied_part(core: Core, context: Context, path: str, recursive: bool) -> AsyncGenerator[Wire, None]:
+    """Yield what is to be copied of this filesystem, the top first: {"entry", "directory", "state"}."""
+    async with aclosing(sources_at(core, context, path, recursive)) as sources:
+        async for each in sources:
+            yield {"entry": each.entry.pack(), "directory": each.directory, "state": each.state}
+
+
 PARTS: dict[str, Callable[..., Answer]] = {
     "_ordered": ordered_part,
     "_text": text_part,
     "_columns": columns_part,
     "_back": back_part,
+    "_copied": copied_part,
     "_way": check_way,
     "_run_part": run_part,
     "_evaluate_part": evaluate_part,

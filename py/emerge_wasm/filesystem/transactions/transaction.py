@@ -96,6 +96,10 @@ class Transactions:
     def __len__(self) -> int:
         return len(self._open)
 
+    def has(self, name: str) -> bool:
+        """Tell whether a transaction of this name is open."""
+        return name in self._open
+
     def add(self, core: Core, context: Context, name: str, seconds: int) -> Transaction:
         """Open a transaction.
 

@@ -1,4 +1,4 @@
-"""Copy, move and remove entries: cp, mv, rm."""
+"""Move and remove entries: mv, rm."""
 
 from __future__ import annotations
 
@@ -18,71 +18,7 @@ from ..layout import access
 from ..layout.place import Above, PathNames, Place
 from ..layout.record import ROOT, Entry, entry_key
 from .directory import walk_tree
-from .find import REMOVED, Found, find, find_place, name, not_found
-from .load import load_state
-
-
-async def cp(core: Core, context: Context, source: str, target: str, recursive: bool) -> PointerRow:
-    async def attempt() -> PointerRow:
-        found = await find(core, context, source, "r")
-        place = await landing(core, found.entry.name, await name(core, target))
-        if not found.entry.is_directory:
-            return await _copy_object(core, context, found, place)
-        if not recursive:
-            raise Invalid(f"{source} is a directory", path=source, remedy="copy it recursively (cp -r)")
-        return await _copy_tree(core, context, found, place)
-
-    return await retry(target, attempt)
-
-
-async def _copy_object(core: Core, context: Context, found: Found, place: Place) -> PointerRow:
-    entry, old = found.entry, place.entry
-    if old is not None and old.is_directory:
-        raise Invalid(f"{place.path} is a directory", path=place.path)
-    if old is None:
-        access.check_inside(context, place)
-    else:
-        access.check(context, place, "w")
-    change = Change(dates=core.dates, context=context)
-    base = old or change.make_entry(place.names[-1], entry.type, entry.perms)
-    base = base._replace(type=entry.type, class_name=entry.class_name, bundle=entry.bundle)
-    raw = place.raw
-    place = change.make_directories(place)
-    state = await load_state(core, entry, found.path)
-    copy = change.record(base, place.parent, place.directory, "cp", state=state, origin=found.path)
-    change.link(place.above, copy, raw)
-    await commit(core, change)
-    return copy.wire(place.directory, core.node)
-
-
-async def _copy_tree(core: Core, context: Context, found: Found, place: Place) -> PointerRow:
-    """Copy what the caller may read of a directory, parents first, in commits of at most the store's largest batch."""
-    source = found.path
-    if place.raw is not None:
-        raise Conflict(f"{place.path} is there already", path=place.path, remedy="choose another target")
-    if place.path.startswith(source.rstrip("/") + "/"):
-        raise Invalid(f"{source} cannot be copied into itself", path=source)
-    access.check_inside(context, place)
-    change = Change(dates=core.dates, context=context)
-    place = change.make_directories(place)
-    top = change.make_entry(place.names[-1], "directory", found.entry.perms)._replace(keep=found.entry.keep)
-    top = change.record(top, place.parent, place.directory, "cp", origin=source)
-    change.link(place.above, top, None)
-    copies = {source: (place.above.inside(top.uuid), place.path)}
-    async for child, directory in walk_tree(core, context, source):
-        above, path = copies[directory]
-        origin = child_path(directory, child.name)
-        copy = change.make_entry(child.name, child.type, child.perms)
-        copy = copy._replace(class_name=child.class_name, bundle=child.bundle, keep=child.keep)
-        state = None if child.is_directory else await load_state(core, child, origin)
-        copy = change.record(copy, above.parent, path, "cp", state=state, origin=origin)
-        change.link(above, copy, None)
-        copies[origin] = (above.inside(copy.uuid), child_path(path, child.name))
-        if await is_full(core, change, min(core.store.capabilities.largest_batch, 1000)):
-            await commit(core, change)
-            change = Change(dates=core.dates, context=context)
-    await commit(core, change)
-    return top.wire(place.directory, core.node)
+from .find import REMOVED, find_place, name, not_found
 
 
 async def landing(core: Core, own: str, target: PathNames) -> Place:

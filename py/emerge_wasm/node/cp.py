@@ -1,0 +1,80 @@
+"""Copies across filesystems: the node of the target asks the owners of the source for what there is to be copied."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import cast
+
+from ..bundles import parse
+from ..cluster.membership import Register
+from ..filesystem.layout.record import Entry
+from ..filesystem.objects.copy import CopySource, copy
+from ..operations import Context, Values
+from ..results import PointerRow
+from .calls import CALLS
+from .forward import read_context, write_context
+from .locate import Locator
+from .paths import normal
+from .skew import ask_member
+from .volumes import INTERNAL, check_node
+
+
+class CopyRoutes:
+    """Copies from several owners to one."""
+
+    def __init__(self, locator: Locator) -> None:
+        self._locator = locator
+
+    def register(self, register: Register) -> None:
+        """Let other nodes have copies made here."""
+        register("_cluster_copy", self._on_copy)
+
+    async def cp(self, source: str, target: str, recursive: bool, context: Context) -> PointerRow:
+        """Copy, where the owner of the target does it. Each part of the source must be here."""
+        source, target = normal(source), normal(target)
+        for part in self._locator.parts(source):
+            self._locator.serving(part.filesystem, part.path)
+        holder = self._locator.holder(target)
+        if holder is None:
+            return await self._copy(source, target, recursive, context)
+        sent = [source, target, recursive, write_context(context)]
+        link = self._locator.cluster.link(holder)
+        return cast(PointerRow, await ask_member(link, holder.node, "_cluster_copy", sent))
+
+    async def _on_copy(self, name: str, args: Values, context: Context) -> PointerRow:
+        call = CALLS[name].bind(args)
+        check_node(context)
+        return await self._copy(call.source, call.target, call.recursive, read_context(call.who))
+
+    async def _copy(self, source: str, target: str, recursive: bool, context: Context) -> PointerRow:
+        core = self._locator.filesystem.core
+        return await copy(
+            core, context, target, recursive, lambda: self._sources(source, recursive, context), self.classes
+        )
+
+    async def _sources(self, source: str, recursive: bool, context: Context) -> AsyncGenerator[CopySource, None]:
+        """Yield what the caller may read of all owners; a mount point is what its owner says."""
+        top, *below = self._locator.parts(source)
+        borders = {part.path for part in below}
+        for part in (top, *(below if recursive else [])):
+            call = CALLS["_copied"].bind([part.path, recursive])
+            async with aclosing(self._locator.stream(part.path, "_copied", call, context, source)) as rows:
+                async for row in rows:
+                    found = CopySource(Entry.unpack(row["entry"]), row["directory"], row["state"])
+                    if found.path == part.path or found.path not in borders:
+                        yield found
+
+    async def classes(self, hashes: set[str]) -> dict[str, bytes]:
+        """Find class bundles, and all that they require, wherever they are."""
+        dispatch = self._locator.filesystem.core.dispatch
+        assert dispatch is not None
+        found: dict[str, bytes] = {}
+        wanted = sorted(hashes)
+        while wanted:
+            answer = dispatch("classes", [wanted], INTERNAL)
+            assert not isinstance(answer, AsyncGenerator)
+            fresh: dict[str, bytes] = await answer  # type: ignore[misc]
+            found |= fresh
+            wanted = sorted({each for hash, raw in fresh.items() for each in parse(raw, hash).requires} - found.keys())
+        return found
