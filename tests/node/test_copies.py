@@ -7,13 +7,15 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 
 import pytest
 
-from emerge_wasm import codec
+from emerge_wasm import EmergeFile, codec
+from emerge_wasm.clients import Client
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.cluster.membership import Times
 from emerge_wasm.errors import Invalid, Unavailable
 from emerge_wasm.node.node import Node
@@ -24,6 +26,13 @@ from .conftest import OPERATOR, Connect, StartNode, eventually, names
 
 STATE = codec.encode({"n": 1})
 LEASED = Times(period=0.3, silence=1.2, patience=0.5, roster=0.3)
+
+
+@dataclass
+class Widget(EmergeFile):
+    """A class to ship."""
+
+    price: float = 1.0
 
 
 async def call(node: Node, name: str, *args: object) -> object:
@@ -151,6 +160,7 @@ async def test_a_promoted_copy_serves_at_once_and_after_a_restart(start_node: St
         await call(node, "update", "/projects/w", codec.encode({"n": 3}))
         await call(node, "store", f"/projects/new-{node.filesystem.node}", STATE)
     assert (await call(other, "count", "/"))["count"] == 3
+    await check_owner_like_any(owner, other)
     rows = await call(other, "volumes")
     assert [(row["path"], row["node"], row["away"]) for row in rows] == [("/", "a", False), ("/projects", host, False)]
     if owner is c:
@@ -160,6 +170,36 @@ async def test_a_promoted_copy_serves_at_once_and_after_a_restart(start_node: St
         await eventually(lambda: names(a.cluster) == ["c"])
         for node in (a, c):
             assert (await call(node, "count", "/projects"))["count"] == 3
+
+
+async def check_owner_like_any(host: Node, other: Node) -> None:
+    """A promoted copy, /projects, is watched, copied from and to, and works in transactions and with classes."""
+    for node in (host, other):
+        name = f"/projects/t-{node.filesystem.node}"
+        watch = node.dispatch("watch", ["/projects", -1], OPERATOR)
+        seen = asyncio.create_task(anext(watch))  # type: ignore[arg-type]  # a stream
+        await asyncio.sleep(0.2)
+        begun = await call(node, "begin")
+        inside = replace(OPERATOR, transaction=begun["transaction"])
+        for path in (name, name + "-too"):
+            await node.dispatch("store", [path, STATE], inside)  # type: ignore[misc]
+        await call(node, "commit", begun["transaction"])
+        assert (await asyncio.wait_for(seen, 5))["path"] == name
+        await watch.aclose()  # type: ignore[union-attr]
+        await call(node, "cp", name, "/copied", True)
+        await call(node, "cp", "/copied", name + "-back", True)
+        assert (await call(node, "get", name + "-back"))["node"] == host.filesystem.node
+        with pytest.raises(Invalid, match="promoted"):
+            await call(node, "mv", "/copied", "/projects/moved")
+        for path in ("/copied", name, name + "-too", name + "-back"):
+            await call(node, "rm", path)
+        assert (await call(node, "whohas", ["/projects/w"]))["paths"] == {"/projects/w": host.filesystem.node}
+    transport = ZeroMQTransport(host.endpoint)
+    await Client(transport).store(Widget(path="/projects", name="widget"))
+    await transport.close()
+    pointer = await call(other, "get", "/projects/widget")
+    assert pointer["bundle"] in await call(other, "classes", [pointer["bundle"]])
+    await call(other, "rm", "/projects/widget")
 
 
 async def test_what_only_the_former_owner_had_is_kept_as_conflicts(start_node: StartNode, tmp_path: Path) -> None:

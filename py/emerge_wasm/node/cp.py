@@ -36,7 +36,7 @@ class CopyRoutes:
         for part in self._locator.parts(source):
             self._locator.serving(part.filesystem, part.path)
         holder = self._locator.holder(target)
-        if holder is None:
+        if holder is None or self._locator.volumes.local(holder.filesystem) is not None:
             return await self._copy(source, target, recursive, context)
         sent = [source, target, recursive, write_context(context)]
         link = self._locator.cluster.link(holder)
@@ -48,7 +48,7 @@ class CopyRoutes:
         return await self._copy(call.source, call.target, call.recursive, read_context(call.who))
 
     async def _copy(self, source: str, target: str, recursive: bool, context: Context) -> PointerRow:
-        core = self._locator.filesystem.core
+        core = self._locator.owner_here(target).core
         return await copy(
             core, context, target, recursive, lambda: self._sources(source, recursive, context), self.classes
         )

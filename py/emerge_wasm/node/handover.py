@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from ..cluster.membership import Register
-from ..errors import Conflict, EmergeError, Unavailable
+from ..errors import Conflict, EmergeError, Invalid, Unavailable
 from ..filesystem.handover import arrival, departure, stage
 from ..filesystem.handover.departure import ASKED, COPYING, GIVEN, Intent
 from ..filesystem.handover.row import rows_of
@@ -77,11 +77,24 @@ class Handovers:
         Raises:
             Unavailable: the other node is away. With `details["unknown"]`, it went away as it was to decide.
         """
+        self._check_own(source, filesystem)
         self._volumes.serving(filesystem)
         task = asyncio.get_running_loop().create_task(self._move(source, target, filesystem, context, stays))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
+
+    def _check_own(self, source: str, filesystem: str) -> None:
+        table = self._volumes.table
+        if table is None:
+            return
+        for each in (table.volume_of(source).filesystem, filesystem):
+            if table.replica(each) is not None:
+                raise Invalid(
+                    f"{source} cannot be moved: one of both volumes is a copy that was promoted, on {table.name(each)}",
+                    path=source,
+                    remedy="copy it (cp -r), and remove it where it is",
+                )
 
     async def _move(self, source: str, target: str, filesystem: str, context: Context, stays: bool) -> PointerRow:
         intent, top = await departure.begin(self._core, context, source, filesystem, target, stays=stays)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -132,6 +132,29 @@ class Locator:
             async for item in items:
                 yield item
 
+    def owner_here(self, path: str) -> Filesystem:
+        """The filesystem of this node that owns a path.
+
+        Raises:
+            Unavailable: it is not this node's.
+        """
+        local = self.volumes.local(self._owner(path))
+        if local is None:
+            raise Unavailable(
+                f"{path} is not on node {self.filesystem.node}", path=path, remedy="try again", mounted=True
+            )
+        return local
+
+    def others(self) -> list[Identity]:
+        """One node for each other filesystem that is here, those among them that were copies and own volumes now."""
+        table = self.volumes.table
+        found = {peer.filesystem: peer for peer in self.cluster.others()}
+        for volume in table.volumes if table is not None else ():
+            if table is not None and table.replica(volume.filesystem) is not None:
+                with suppress(Unavailable):
+                    found[volume.filesystem] = self.volumes.serving(volume.filesystem)
+        return list(found.values())
+
     async def ask_uuid(self, name: str, args: Arguments, context: Context) -> Any:
         """Ask who has the object with a uuid, the own filesystem first.
 
@@ -208,9 +231,15 @@ class Locator:
     async def held(self, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
         """Those of the paths and uuids (32 hex digits) that are here now; a path only where this filesystem owns it."""
         table = self.volumes.table
-        if table is not None:
-            paths = [path for path in paths if _owner(table, path) == self.volumes.own]
-        return await held(self.filesystem, paths, uuids)
+        if table is None:
+            return await held(self.filesystem, paths, uuids)
+        found: tuple[list[str], list[str]] = ([], [])
+        for owner in {self.volumes.own, *(volume.filesystem for volume in table.volumes)}:
+            if (local := self.volumes.local(owner)) is not None:
+                owned = [path for path in paths if _owner(table, path) == owner]
+                for all, some in zip(found, await held(local, owned, uuids), strict=True):
+                    all += some
+        return found
 
     # --- all that have a part
     def parts(self, path: str) -> list[VolumePart]:

@@ -68,7 +68,7 @@ class MemberRoutes:
     async def classes(self, args: Arguments, context: Context) -> dict[str, bytes]:
         """The bundles from here, and the rest from whoever has them."""
         found: dict[str, bytes] = dict(await self._forwarder.local("classes", args, context))
-        for peer in self._cluster.others():
+        for peer in self._locator.others():
             missing = [hash for hash in args.hashes if hash not in found]
             if not missing:
                 break
@@ -85,7 +85,7 @@ class MemberRoutes:
         if args.since < 0:
             own = watch_all(
                 own,
-                self._cluster,
+                self._locator,
                 lambda peer, since: self._forwarder.stream(peer, "watch", args._replace(since=since), context),
             )
         return own if context.superuser else passable(own, self._locator, context)

@@ -10,10 +10,10 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
-from ..cluster.membership import Cluster
 from ..cluster.peer import Identity
 from ..errors import EmergeError
 from ..results import ChangeRow
+from .locate import Locator
 
 log = logging.getLogger("emerge.node")
 
@@ -28,7 +28,7 @@ ChangesOf = Callable[[Identity, int], Changes]
 """(node, log position or -1 for from now on) -> its changes."""
 
 
-async def watch_all(own: AsyncIterator[ChangeRow], cluster: Cluster, changes_of: ChangesOf) -> Changes:
+async def watch_all(own: AsyncIterator[ChangeRow], locator: Locator, changes_of: ChangesOf) -> Changes:
     """Yield the changes of `own`, and of one node of each other filesystem, those that join later included.
 
     When a node goes, its stream ends, and another node of the same filesystem continues where it ended. An error of
@@ -61,7 +61,7 @@ async def watch_all(own: AsyncIterator[ChangeRow], cluster: Cluster, changes_of:
             await asyncio.sleep(RETRY_SECONDS)
 
     def follow(*_: object) -> None:
-        others = {peer.filesystem: peer for peer in cluster.others()}
+        others = {peer.filesystem: peer for peer in locator.others()}
         for filesystem, (peer, task) in list(following.items()):
             if others.get(filesystem) != peer:
                 task.cancel()
@@ -73,7 +73,8 @@ async def watch_all(own: AsyncIterator[ChangeRow], cluster: Cluster, changes_of:
 
     ended = [asyncio.create_task(pass_own())]
     follow()
-    forget = cluster.on_change(follow)
+    forget = locator.cluster.on_change(follow)
+    locator.volumes.on_table.append(follow)
     try:
         while True:
             change = await waiting.get()
@@ -82,6 +83,7 @@ async def watch_all(own: AsyncIterator[ChangeRow], cluster: Cluster, changes_of:
             yield change
     finally:
         forget()
+        locator.volumes.on_table.remove(follow)
         tasks = [*ended, *(task for _, task in following.values())]
         for task in tasks:
             task.cancel()
