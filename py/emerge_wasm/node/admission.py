@@ -123,6 +123,16 @@ class Admission:
             if not cursor:
                 return names
 
+    def check_name(self) -> None:
+        """Check that no other store's node has this node's name, as far as the mount table knows.
+
+        Raises:
+            Invalid: one has.
+        """
+        table = self._volumes.table
+        if table is not None:
+            _check_free(table, self._volumes.cluster.identity)
+
     # --- at the registry
     async def _on_enter(self, name: str, args: Values, context: Context) -> Wire:
         call = CALLS[name].bind(args)
@@ -130,19 +140,17 @@ class Admission:
         if not self._volumes.is_registry:
             table = self._volumes.current()
             return await self._volumes.ask_registry(table, name, list(args))
-        return (await self._admit(_member_of(call.identity), [str(path) for path in call.paths])).to_wire()
+        identity = read_identity(call.identity)
+        return (await self._admit(identity, [str(path) for path in call.paths])).to_wire()
 
-    async def _admit(self, member: Member, paths: Sequence[str]) -> MountTable:
+    async def _admit(self, identity: Identity, paths: Sequence[str]) -> MountTable:
+        member = Member(identity.filesystem, identity.node, identity.rpc)
+        here = self._volumes.cluster.view.namesake(identity)
+        if here is not None and here.filesystem != identity.filesystem:  # of several on one store the table names one
+            raise _taken(here.node, here.rpc)
         for _ in range(ATTEMPTS):
             table = self._volumes.current()
-            taken = [
-                each for each in table.members if each.node == member.node and each.filesystem != member.filesystem
-            ]
-            if taken:
-                raise Invalid(
-                    f"a node {member.node} is in the cluster, with a store of its own",
-                    remedy="start this one with another --name",
-                )
+            _check_free(table, identity)
             collisions = [path for path in paths if await self._is_taken(table, path, member.filesystem)]
             if collisions:
                 raise Conflict(
@@ -173,6 +181,15 @@ class Admission:
         return bool(page["entries"])
 
 
-def _member_of(identity: object) -> Member:
-    found = read_identity(identity)
-    return Member(found.filesystem, found.node, found.rpc)
+def _check_free(table: MountTable, identity: Identity) -> None:
+    """Check that no other filesystem's node in the table has a name. Raises Invalid."""
+    for member in table.members:
+        if member.node == identity.node and member.filesystem != identity.filesystem:
+            raise _taken(member.node, member.rpc)
+
+
+def _taken(node: str, rpc: str) -> Invalid:
+    return Invalid(
+        f"a node {node} is in the cluster, with a store of its own, at {rpc}",
+        remedy="start this one with another --name",
+    )
