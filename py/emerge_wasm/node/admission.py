@@ -58,42 +58,59 @@ class Admission:
                     remedy="a store is in one cluster: join with an empty one",
                 )
             await self._check_beside()
-            identity = self._volumes.cluster.identity.to_wire()
-            table = read_table(await transport.call("_cluster_enter", [identity, list(self._volumes.paths)]))
-            for path in await self._arrange():
+            identity, loose = self._volumes.cluster.identity.to_wire(), await self._loose()
+            places = [*self._volumes.paths, *([self._home] if loose else [])]
+            table = read_table(await transport.call("_cluster_enter", [identity, places]))
+            await self._move_home(loose)
+            for path in places:
                 table = read_table(await transport.call("_cluster_mount", [path, self._volumes.own]))
             await self._volumes.save(table)
             log.info("node %s entered the cluster %s", found.node, table.cluster)
 
-    async def _arrange(self) -> list[str]:
-        """Move home what is not to stay where it is; return where the own things are then.
+    @property
+    def _home(self) -> str:
+        return child_path(NODES, self._volumes.filesystem.node)
 
-        Where this was interrupted, it goes on: what is at home stays there.
-        """
-        home = child_path(NODES, self._volumes.filesystem.node)
+    async def _loose(self) -> list[str]:
+        """The names in `/` that are not to stay where they are."""
         stay = {names[0] for path in self._volumes.paths if (names := split_path(path))}
-        loose = [name for name in await self._names("/") if name not in stay]
-        if "nodes" in loose:
-            loose.remove("nodes")
-            if await self._names(NODES) != [self._volumes.filesystem.node]:  # a directory that has that name by chance
-                aside = f"nodes-{uuid4().hex[:8]}"
-                await self._volumes.call("mv", [NODES, f"/{aside}"])
-                await self._volumes.call("mkdir", [home])
-                await self._volumes.call("mv", [f"/{aside}", child_path(home, "nodes")])
-        elif not loose:
-            return list(self._volumes.paths)
-        await self._volumes.call("mkdir", [home])
+        return [name for name in await self._names("/") if name not in stay]
+
+    async def _move_home(self, loose: Sequence[str]) -> None:
+        """Move home what is not to stay where it is. Where this was interrupted, it goes on: what is there stays."""
+        own = await self._is_directory(NODES, [self._volumes.filesystem.node])
+        if "nodes" in loose and (not own or not set(loose).isdisjoint(await self._names(self._home))):
+            aside = f"/nodes-{uuid4().hex[:8]}"  # it has that name by chance
+            await self._volumes.call("mv", [NODES, aside])
+            await self._volumes.call("mkdir", [self._home])
+            await self._volumes.call("mv", [aside, child_path(self._home, "nodes")])
+        elif loose:
+            await self._volumes.call("mkdir", [self._home])
         for name in loose:
-            await self._volumes.call("mv", [f"/{name}", child_path(home, name)])
-        return [*self._volumes.paths, home]
+            if name != "nodes":
+                await self._volumes.call("mv", [f"/{name}", child_path(self._home, name)])
+
+    async def _is_directory(self, path: str, names: Sequence[str] | None = None) -> bool:
+        """Tell whether a path of this filesystem is a directory, or nothing; and has just these names in it."""
+        try:
+            found = await self._names(path)
+        except Invalid:
+            return False
+        return names is None or found == names
 
     async def _check_beside(self) -> None:
         """Check that nothing lies beside a path that is to stay: it could be reached by nobody.
 
         Raises:
-            Invalid: something does.
+            Invalid: something does, or it is no directory.
         """
         for path in self._volumes.paths:
+            if not await self._is_directory(path):
+                raise Invalid(
+                    f"{path} is no directory, which --mount wants",
+                    path=path,
+                    remedy="mount the directory that it is in",
+                )
             names = split_path(path)
             for depth in range(1, len(names)):
                 above = join_path(*names[:depth])
@@ -153,11 +170,12 @@ class Admission:
             _check_free(table, identity)
             collisions = [path for path in paths if await self._is_taken(table, path, member.filesystem)]
             if collisions:
+                home = child_path(NODES, member.node)
+                elsewhere = f"mount these elsewhere, or leave --mount out: what the node has is then at {home}"
                 raise Conflict(
                     f"there is something at {', '.join(collisions)} already",
                     path=collisions[0],
-                    remedy="mount these elsewhere, or leave --mount out: what the node has is then at "
-                    f"{NODES}/{member.node}",
+                    remedy="move that away, or mount all that the node has" if home in collisions else elsewhere,
                     collisions=collisions,
                 )
             if table.member(member.filesystem) == member:
@@ -172,12 +190,14 @@ class Admission:
         volume = table.volume_of(path)
         if volume.path == path:
             return volume.filesystem != filesystem
-        if (local := self._volumes.local(volume.filesystem)) is not None:
-            return not await is_vacant(local.core, path)
         try:
+            if (local := self._volumes.local(volume.filesystem)) is not None:
+                return not await is_vacant(local.core, path)
             page = await self._volumes.forward(volume.filesystem, "list", [path, "", 1])
         except NotFound:
             return False
+        except Invalid:  # an object is there, or above
+            return True
         return bool(page["entries"])
 
 
