@@ -79,7 +79,7 @@ class Admission:
     async def _move_home(self, loose: Sequence[str]) -> None:
         """Move home what is not to stay where it is. Where this was interrupted, it goes on: what is there stays."""
         own = await self._is_directory(NODES, [self._volumes.filesystem.node])
-        if "nodes" in loose and (not own or not set(loose).isdisjoint(await self._names(self._home))):
+        if "nodes" in loose and (not own or set(loose) & set(await self._names(self._home)) - {"nodes"}):
             aside = f"/nodes-{uuid4().hex[:8]}"  # it has that name by chance
             await self._volumes.call("mv", [NODES, aside])
             await self._volumes.call("mkdir", [self._home])
