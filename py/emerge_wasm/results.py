@@ -342,7 +342,8 @@ to join, where none answers."""
 class MemberRow(TypedDict):
     """A node of the cluster; `self`: whether it is the one that answers. `away` marks one that is away or unjoined,
     whose `uuid` is "". `volumes` are the paths of those that it serves. `since` is when it started, or was noticed to
-    be away; `version` is Emerge's, `python` Python's. What is not known is "". `error` says why it is unjoined."""
+    be away; `version` is Emerge's, `python` Python's. What is not known is "". `error` says why one could not be
+    joined."""
 
     node: str
     uuid: str

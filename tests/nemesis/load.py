@@ -126,6 +126,12 @@ class Load:
             self._used[at] = self._unit()
         return self._used[at]
 
+    def owner(self, path: str) -> str:
+        """The node that owns a path, as far as the plan says: where a transaction begins. "": any."""
+        above = [volume for volume in self.plan.volumes if path.startswith(f"{volume}/")]
+        first = next(iter(self.plan.nodes)) if self.plan.volumes else ""
+        return self.plan.volumes[max(above, key=len)] if above else first
+
     def value(self) -> str:
         self._values += 1
         return f"v{self._values}"
@@ -166,13 +172,13 @@ class Worker:
         while not self.load.stopped.is_set():
             if not self.node or self.dice.random() < 0.1:
                 self._choose()
-            await self._step(self.load.unit(self.dice))
-            await asyncio.sleep(self.dice.expovariate(1 / self.load.plan.pause))
+            answered = await self._step(self.load.unit(self.dice))
+            await asyncio.sleep(self.dice.expovariate(1 / self.load.plan.pause) if answered else 0.3)
         for client in self._clients.values():
             await client.close()
 
-    def _choose(self) -> None:
-        self.node = self.dice.choice(list(self.load.plan.nodes))
+    def _choose(self, node: str = "") -> None:
+        self.node = node or self.dice.choice(list(self.load.plan.nodes))
         if self.node not in self._clients:
             self._clients[self.node] = self.load.connect(self.node)
         self.client = self._clients[self.node]
@@ -182,7 +188,8 @@ class Worker:
         assert self.client is not None
         return self.client
 
-    async def _step(self, unit: Unit) -> None:
+    async def _step(self, unit: Unit) -> bool:
+        """Make one call; whether a node answered, be it with an error."""
         path, other = self.dice.sample(unit.paths, 2)
         name = self.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         if name == "swap" and not self.load.plan.runs:
@@ -204,11 +211,13 @@ class Worker:
                 lambda: self.transact(path, other, value),
             ),
         }
+        if name == "transact" and (owner := self.load.owner(path)):
+            self._choose(owner)
         actions, call = plans[name]
-        await self._make(unit, name, actions, call)
+        return await self._make(unit, name, actions, call)
 
     async def _make(self, unit: Unit, name: str, actions: list[Action], call: Callable[[], Answer]) -> bool:
-        """Make a call and write it down; whether it was answered."""
+        """Make a call and write it down; whether a node answered it, and told something of what is there."""
         unit.calls += 1
         number = self.load.recorder.call(unit.name, name, self.node, actions)
         reads = all(action["do"] == "see" for action in actions)
@@ -334,7 +343,7 @@ WEIGHTS = {
     "update": 3,
     "swap": 2,
     "rm": 2,
-    "mv": 2,
+    "mv": 4,
     "transact": 2,
 }
 """How often each operation is called."""

@@ -189,8 +189,10 @@ async def check_owner_like_any(host: Node, other: Node) -> None:
         await call(node, "cp", name, "/copied", True)
         await call(node, "cp", "/copied", name + "-back", True)
         assert (await call(node, "get", name + "-back"))["node"] == host.filesystem.node
-        with pytest.raises(Invalid, match="promoted"):
-            await call(node, "mv", "/copied", "/projects/moved")
+        moved = await call(node, "get", "/copied")
+        for target in ("/projects/moved", "/copied"):
+            await call(node, "mv", "/copied" if target != "/copied" else "/projects/moved", target)
+            assert (await call(node, "get", target))["uuid"] == moved["uuid"]
         for path in ("/copied", name, name + "-too", name + "-back"):
             await call(node, "rm", path)
         assert (await call(node, "whohas", ["/projects/w"]))["paths"] == {"/projects/w": host.filesystem.node}

@@ -69,12 +69,12 @@ async def changed(nodes: list[Node], places: Sequence[str]) -> set[str]:
 async def test_all_are_changed_or_the_error_says_which(nodes: list[Node]) -> None:
     dice = Random()
     seed = dice.getrandbits(32)
-    for number in range(examples(4)):
+    for number in range(examples(2)):
         dice.seed(seed + number)
         top = f"/t{number}"
         places = await plant(nodes, dice, top)
         asked = dice.choice(nodes)
-        spoilt = dice.choice(list(places)) if number else ""
+        spoilt = dice.choice(["", *places, *places])
         if spoilt:
             await call(nodes[0], "chown", spoilt, "bob")
         who = "chmod", top, NEW, True

@@ -39,7 +39,7 @@ def nodes(session: Session, watch: bool, number: int | None) -> None:
     print_table([[_mark(row), row["node"] or "-", row["rpc"]] for row in found])
     for row in found:
         if "error" in row:
-            click.echo(f"warning: {row['rpc']} is not joined, and is tried again: {row['error']}", err=True)
+            click.echo(f"warning: {row['rpc']} cannot be joined now, and is tried again: {row['error']}", err=True)
 
 
 def _mark(row: MemberRow) -> str:

@@ -45,9 +45,13 @@ class Joiner:
         self._found: dict[str, str] = {}  # endpoint of a node that the store names -> its uuid
         self._failures: dict[str, EmergeError] = {}
 
-    def unanswered(self) -> dict[str, EmergeError]:
-        """The endpoints that the operator named and that were not joined, and why."""
-        return {endpoint: self._failures[endpoint] for endpoint in self._join if endpoint in self._failures}
+    def failures(self) -> dict[str, EmergeError]:
+        """The endpoints that were not joined when last tried, and why."""
+        return dict(self._failures)
+
+    def unanswered(self) -> list[str]:
+        """The endpoints that the operator named and that were not joined."""
+        return [endpoint for endpoint in self._join if endpoint in self._failures]
 
     def lost(self) -> list[Identity]:
         """The nodes that fell silent and are looked for."""
@@ -60,6 +64,7 @@ class Joiner:
     def find_again(self, identity: Identity) -> None:
         """Something is at an endpoint again: look no more for what was there."""
         self._lost = {uuid: row for uuid, row in self._lost.items() if row[0].rpc != identity.rpc}
+        self._failures.pop(identity.rpc, None)
 
     def keep(self, names: set[str]) -> None:
         """Look for none but the nodes of these names."""
@@ -90,7 +95,7 @@ class Joiner:
                 self._met[endpoint] = found.uuid
             self._failures.pop(endpoint, None)
         except (EmergeError, TimeoutError, LookupError, TypeError) as error:
-            self._fail(endpoint, error)
+            self.fail(endpoint, error)
 
     async def _introduce(self, endpoint: str, transport: ZeroMQTransport) -> Identity | None:
         """Meet the node there; None when it is not the one that is looked for."""
@@ -103,7 +108,8 @@ class Joiner:
             answer = await introduce(transport, self._view.own)
         return self._learn(answer, transport.node)
 
-    def _fail(self, endpoint: str, error: Exception) -> None:
+    def fail(self, endpoint: str, error: Exception) -> None:
+        """Remember why a node was not joined, and log what is new."""
         if isinstance(error, TimeoutError):
             error = Unavailable(
                 f"what listens at {endpoint} does not answer", remedy="see whether that node stands still"

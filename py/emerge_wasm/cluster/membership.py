@@ -270,6 +270,9 @@ class Cluster:
         link = self.link(identity)
         try:
             answer = await introduce(link, self.identity)
+        except Invalid as error:
+            self.joiner.fail(identity.rpc, error)
+            raise
         except TimeoutError:
             raise Unavailable(f"node {identity.node} does not answer") from None
         if self._learn(answer, link.node).uuid != identity.uuid:
@@ -283,7 +286,7 @@ class Cluster:
             return found  # it has not entered this node's cluster yet
         self._check_name(found.node, shown)
         self._check_namesake(found)
-        self._came(self._meet(found), answer, others, hears=True, answers=True)
+        self._came(self.view.meet(found), answer, others, hears=True, answers=True)
         return found
 
     def _came(self, peer: Peer, message: Wire, others: Iterable[Identity], *, hears: bool, answers: bool) -> None:
@@ -304,8 +307,11 @@ class Cluster:
         if identity is not None:
             self._check_name(identity.node, context.principal)
         if identity is not None and self.identity.is_akin(identity):
+            known = self.view.namesake(identity)
+            if known is not None and _is_former(known, identity) and not await self._detector.reaches(known):
+                self.view.forget(known.uuid, "gone")  # the other is that one, started again
             self._check_namesake(identity)
-            self._meet(identity)
+            self.view.meet(identity)
         peers = [identity.to_wire() for identity in self.view.members]
         return {"self": self.identity.to_wire(), "peers": peers, **self._versions()}
 
@@ -339,12 +345,12 @@ class Cluster:
             raise PermissionDenied(f"{shown or 'somebody'} speaks as {said}", remedy="a node has the name of its key")
 
     def _check_namesake(self, identity: Identity) -> None:
-        """Refuse a node that has the name of another one.
+        """Refuse a node that has the name of another one, unless it turns out to be that one, started again.
 
         Raises:
             Invalid: it has.
         """
-        if (known := self.view.namesake(identity)) is not None:
+        if (known := self._namesake(identity)) is not None:
             raise Invalid(
                 f"a node called {known.node} is in the cluster, at {known.rpc}; this one is at {identity.rpc}",
                 remedy="start one of them with another --name",
@@ -378,9 +384,9 @@ class Cluster:
         self._check_name(identity.node, node)
         hears = read_texts(message["hears"], PEERS_LIMIT)
         others = [read_identity(each) for each in message["peers"][:PEERS_LIMIT]]
-        if identity.uuid == self.identity.uuid or not self._may_meet(identity) or self.view.namesake(identity):
+        if identity.uuid == self.identity.uuid or not self._may_meet(identity) or self._namesake(identity):
             return
-        peer = self._meet(identity)
+        peer = self.view.meet(identity)
         if not peer.speaks:
             self._announce_soon()
         is_heard = self._pub is None or self.identity.uuid in hears
@@ -400,15 +406,12 @@ class Cluster:
             self._detector.check(peer)
 
     # --- who is here
-    def _meet(self, identity: Identity) -> Peer:
-        """Know a node; one of the same name and filesystem elsewhere has probably been started again."""
-        is_new = identity.uuid not in self.view.peers
-        peer = self.view.meet(identity)
-        if is_new:
-            for former in list(self.view.peers.values()):
-                if former is not peer and _is_former(former.identity, identity):
-                    self._detector.check(former, deaf=True)
-        return peer
+    def _namesake(self, identity: Identity) -> Identity | None:
+        """A node that is here under the name of another one; it is found out whether it still is."""
+        known = self.view.namesake(identity)
+        if known is not None and _is_former(known, identity) and known.uuid in self.view.peers:
+            self._detector.check(self.view.peers[known.uuid], deaf=True)
+        return known
 
     def _hear_of(self, others: Iterable[Identity]) -> None:
         """Meet the nodes that another one knows, unless their endpoint belongs to a newer one by now."""
@@ -419,8 +422,12 @@ class Cluster:
                 continue  # whoever it is, nobody here knows its key
             if not taken.isdisjoint((identity.uuid, identity.rpc)) or not self._may_meet(identity):
                 continue
-            if not self.view.namesake(identity):
-                self._meet(identity)
+            namesake = self._namesake(identity)
+            if namesake is not None and namesake is not self.identity and _is_earlier(identity, namesake):
+                self.view.forget(namesake.uuid, "left")  # two came at once, each to another node: all take the same one
+                namesake = None
+            if namesake is None:
+                self.view.meet(identity)
 
     def _may_meet(self, identity: Identity) -> bool:
         """An observer meets all: it has no filesystem."""
@@ -468,12 +475,16 @@ class Cluster:
             log.error("a task of the cluster died: %s", task.get_name(), exc_info=error)
 
 
+def _is_earlier(one: Identity, other: Identity) -> bool:
+    return (one.since, one.uuid) < (other.since, other.uuid)
+
+
 def _is_former(known: Identity, identity: Identity) -> bool:
     return (known.node, known.filesystem) == (identity.node, identity.filesystem)
 
 
 def _now_text() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 async def _retire(link: ZeroMQTransport) -> None:

@@ -64,7 +64,7 @@ class View:
         return self.members if self._told <= TOLD else []
 
     def namesake(self, identity: Identity) -> Identity | None:
-        """A node that is here, and has the name of another one with a filesystem of its own."""
+        """A node that is here, and has the name of another process elsewhere."""
         known = [self.own, *self.members, *self.cut()]
         return next((each for each in known if _is_namesake(each, identity)), None)
 
@@ -144,7 +144,7 @@ def _standing(peer: Peer) -> str:
 
 
 def _is_namesake(one: Identity, other: Identity) -> bool:
-    return one.node == other.node != "" and one.filesystem != other.filesystem
+    return one.node == other.node != "" and one.uuid != other.uuid and one.rpc != other.rpc
 
 
 def _name(identity: Identity) -> tuple[str, str]:

@@ -58,42 +58,59 @@ class Admission:
                     remedy="a store is in one cluster: join with an empty one",
                 )
             await self._check_beside()
-            identity = self._volumes.cluster.identity.to_wire()
-            table = read_table(await transport.call("_cluster_enter", [identity, list(self._volumes.paths)]))
-            for path in await self._arrange():
+            identity, loose = self._volumes.cluster.identity.to_wire(), await self._loose()
+            places = [*self._volumes.paths, *([self._home] if loose else [])]
+            table = read_table(await transport.call("_cluster_enter", [identity, places]))
+            await self._move_home(loose)
+            for path in places:
                 table = read_table(await transport.call("_cluster_mount", [path, self._volumes.own]))
             await self._volumes.save(table)
             log.info("node %s entered the cluster %s", found.node, table.cluster)
 
-    async def _arrange(self) -> list[str]:
-        """Move home what is not to stay where it is; return where the own things are then.
+    @property
+    def _home(self) -> str:
+        return child_path(NODES, self._volumes.filesystem.node)
 
-        Where this was interrupted, it goes on: what is at home stays there.
-        """
-        home = child_path(NODES, self._volumes.filesystem.node)
+    async def _loose(self) -> list[str]:
+        """The names in `/` that are not to stay where they are."""
         stay = {names[0] for path in self._volumes.paths if (names := split_path(path))}
-        loose = [name for name in await self._names("/") if name not in stay]
-        if "nodes" in loose:
-            loose.remove("nodes")
-            if await self._names(NODES) != [self._volumes.filesystem.node]:  # a directory that has that name by chance
-                aside = f"nodes-{uuid4().hex[:8]}"
-                await self._volumes.call("mv", [NODES, f"/{aside}"])
-                await self._volumes.call("mkdir", [home])
-                await self._volumes.call("mv", [f"/{aside}", child_path(home, "nodes")])
-        elif not loose:
-            return list(self._volumes.paths)
-        await self._volumes.call("mkdir", [home])
+        return [name for name in await self._names("/") if name not in stay]
+
+    async def _move_home(self, loose: Sequence[str]) -> None:
+        """Move home what is not to stay where it is. Where this was interrupted, it goes on: what is there stays."""
+        own = await self._is_directory(NODES, [self._volumes.filesystem.node])
+        if "nodes" in loose and (not own or set(loose) & set(await self._names(self._home)) - {"nodes"}):
+            aside = f"/nodes-{uuid4().hex[:8]}"  # it has that name by chance
+            await self._volumes.call("mv", [NODES, aside])
+            await self._volumes.call("mkdir", [self._home])
+            await self._volumes.call("mv", [aside, child_path(self._home, "nodes")])
+        elif loose:
+            await self._volumes.call("mkdir", [self._home])
         for name in loose:
-            await self._volumes.call("mv", [f"/{name}", child_path(home, name)])
-        return [*self._volumes.paths, home]
+            if name != "nodes":
+                await self._volumes.call("mv", [f"/{name}", child_path(self._home, name)])
+
+    async def _is_directory(self, path: str, names: Sequence[str] | None = None) -> bool:
+        """Tell whether a path of this filesystem is a directory, or nothing; and has just these names in it."""
+        try:
+            found = await self._names(path)
+        except Invalid:
+            return False
+        return names is None or found == names
 
     async def _check_beside(self) -> None:
         """Check that nothing lies beside a path that is to stay: it could be reached by nobody.
 
         Raises:
-            Invalid: something does.
+            Invalid: something does, or it is no directory.
         """
         for path in self._volumes.paths:
+            if not await self._is_directory(path):
+                raise Invalid(
+                    f"{path} is no directory, which --mount wants",
+                    path=path,
+                    remedy="mount the directory that it is in",
+                )
             names = split_path(path)
             for depth in range(1, len(names)):
                 above = join_path(*names[:depth])
@@ -123,6 +140,16 @@ class Admission:
             if not cursor:
                 return names
 
+    def check_name(self) -> None:
+        """Check that no other store's node has this node's name, as far as the mount table knows.
+
+        Raises:
+            Invalid: one has.
+        """
+        table = self._volumes.table
+        if table is not None:
+            _check_free(table, self._volumes.cluster.identity)
+
     # --- at the registry
     async def _on_enter(self, name: str, args: Values, context: Context) -> Wire:
         call = CALLS[name].bind(args)
@@ -130,26 +157,25 @@ class Admission:
         if not self._volumes.is_registry:
             table = self._volumes.current()
             return await self._volumes.ask_registry(table, name, list(args))
-        return (await self._admit(_member_of(call.identity), [str(path) for path in call.paths])).to_wire()
+        identity = read_identity(call.identity)
+        return (await self._admit(identity, [str(path) for path in call.paths])).to_wire()
 
-    async def _admit(self, member: Member, paths: Sequence[str]) -> MountTable:
+    async def _admit(self, identity: Identity, paths: Sequence[str]) -> MountTable:
+        member = Member(identity.filesystem, identity.node, identity.rpc)
+        here = self._volumes.cluster.view.namesake(identity)
+        if here is not None and here.filesystem != identity.filesystem:  # of several on one store the table names one
+            raise _taken(here.node, here.rpc)
         for _ in range(ATTEMPTS):
             table = self._volumes.current()
-            taken = [
-                each for each in table.members if each.node == member.node and each.filesystem != member.filesystem
-            ]
-            if taken:
-                raise Invalid(
-                    f"a node {member.node} is in the cluster, with a store of its own",
-                    remedy="start this one with another --name",
-                )
+            _check_free(table, identity)
             collisions = [path for path in paths if await self._is_taken(table, path, member.filesystem)]
             if collisions:
+                home = child_path(NODES, member.node)
+                elsewhere = f"mount these elsewhere, or leave --mount out: what the node has is then at {home}"
                 raise Conflict(
                     f"there is something at {', '.join(collisions)} already",
                     path=collisions[0],
-                    remedy="mount these elsewhere, or leave --mount out: what the node has is then at "
-                    f"{NODES}/{member.node}",
+                    remedy="move that away, or mount all that the node has" if home in collisions else elsewhere,
                     collisions=collisions,
                 )
             if table.member(member.filesystem) == member:
@@ -164,15 +190,26 @@ class Admission:
         volume = table.volume_of(path)
         if volume.path == path:
             return volume.filesystem != filesystem
-        if (local := self._volumes.local(volume.filesystem)) is not None:
-            return not await is_vacant(local.core, path)
         try:
+            if (local := self._volumes.local(volume.filesystem)) is not None:
+                return not await is_vacant(local.core, path)
             page = await self._volumes.forward(volume.filesystem, "list", [path, "", 1])
         except NotFound:
             return False
+        except Invalid:  # an object is there, or above
+            return True
         return bool(page["entries"])
 
 
-def _member_of(identity: object) -> Member:
-    found = read_identity(identity)
-    return Member(found.filesystem, found.node, found.rpc)
+def _check_free(table: MountTable, identity: Identity) -> None:
+    """Check that no other filesystem's node in the table has a name. Raises Invalid."""
+    for member in table.members:
+        if member.node == identity.node and member.filesystem != identity.filesystem:
+            raise _taken(member.node, member.rpc)
+
+
+def _taken(node: str, rpc: str) -> Invalid:
+    return Invalid(
+        f"a node {node} is in the cluster, with a store of its own, at {rpc}",
+        remedy="start this one with another --name",
+    )

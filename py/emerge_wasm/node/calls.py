@@ -131,8 +131,11 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _cluster_copy(self, source: str, target: str, recursive: bool, who: Wire) -> Wire:
-        """Copy what other filesystems have at or below a path to one of the asked node; the pointer of the copy."""
+    async def _cluster_copy(self, source: str, target: str, recursive: bool, who: Wire, taker: str = "") -> Wire:
+        """Copy what other filesystems have at or below a path to one of the asked node; the pointer of the copy.
+
+        Here and below, `taker` and `giver` name filesystems that a node hosts beside its own ("": its own).
+        """
         ...
 
     @operation("node")
@@ -141,39 +144,47 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _handover_move(self, source: str, target: str, filesystem: str, who: Wire) -> Wire:
+    async def _handover_move(self, source: str, target: str, filesystem: str, who: Wire, giver: str = "") -> Wire:
         """Move what the asked node's filesystem has at a path to one of another filesystem; its pointer there."""
         ...
 
     @operation("node")
     async def _handover_open(
-        self, id: bytes, filesystem: str, uuid: bytes, source: str, target: str, stays: bool, who: Wire
+        self,
+        id: bytes,
+        filesystem: str,
+        uuid: bytes,
+        source: str,
+        target: str,
+        stays: bool,
+        who: Wire,
+        taker: str = "",
     ) -> str:
         """Begin to take something from a filesystem; the path that it will have (`stays`: the target itself)."""
         ...
 
     @operation("node")
-    async def _handover_rows(self, id: bytes, rows: Values) -> None:
+    async def _handover_rows(self, id: bytes, rows: Values, taker: str = "") -> None:
         """Keep rows of what is handed over: [space, key, value]."""
         ...
 
     @operation("node")
-    async def _handover_decide(self, id: bytes, indexes: Values, who: Wire) -> Wire:
+    async def _handover_decide(self, id: bytes, indexes: Values, who: Wire, taker: str = "") -> Wire:
         """Put what was handed over into its place: the decision; its pointer. `indexes` are those defined in it."""
         ...
 
     @operation("node")
-    async def _handover_end(self, id: bytes) -> Wire | None:
+    async def _handover_end(self, id: bytes, taker: str = "") -> Wire | None:
         """Give up what was not decided, so that it never will be; the pointer of what was decided."""
         ...
 
     @operation("node")
-    async def _handover_forget(self, id: bytes) -> None:
+    async def _handover_forget(self, id: bytes, taker: str = "") -> None:
         """Forget what was decided: the asking filesystem has removed what it gave."""
         ...
 
     @operation("node")
-    async def _handover_known(self, ids: Values) -> Values:
+    async def _handover_known(self, ids: Values, giver: str = "") -> Values:
         """Those of the handovers that the asked node's filesystem still has to finish."""
         ...
 

@@ -8,6 +8,7 @@ from typing import cast
 
 from ..bundles import parse
 from ..cluster.membership import Register
+from ..errors import Unavailable
 from ..filesystem.layout.record import Entry
 from ..filesystem.objects.copy import CopySource, copy
 from ..operations import Context, Values
@@ -37,20 +38,22 @@ class CopyRoutes:
             self._locator.serving(part.filesystem, part.path)
         holder = self._locator.holder(target)
         if holder is None or self._locator.volumes.local(holder.filesystem) is not None:
-            return await self._copy(source, target, recursive, context)
-        sent = [source, target, recursive, write_context(context)]
+            return await self._copy(holder.filesystem if holder else "", source, target, recursive, context)
+        sent = [source, target, recursive, write_context(context), *self._locator.volumes.apart(holder.filesystem)]
         link = self._locator.cluster.link(holder)
         return cast(PointerRow, await ask_member(link, holder.node, "_cluster_copy", sent))
 
     async def _on_copy(self, name: str, args: Values, context: Context) -> PointerRow:
         call = CALLS[name].bind(args)
         check_node(context)
-        return await self._copy(call.source, call.target, call.recursive, read_context(call.who))
+        return await self._copy(call.taker, call.source, call.target, call.recursive, read_context(call.who))
 
-    async def _copy(self, source: str, target: str, recursive: bool, context: Context) -> PointerRow:
-        core = self._locator.owner_here(target).core
+    async def _copy(self, taker: str, source: str, target: str, recursive: bool, context: Context) -> PointerRow:
+        local = self._locator.volumes.local(taker)
+        if local is None:
+            raise Unavailable("another node serves this filesystem now", path=target, remedy="try again", mounted=True)
         return await copy(
-            core, context, target, recursive, lambda: self._sources(source, recursive, context), self.classes
+            local.core, context, target, recursive, lambda: self._sources(source, recursive, context), self.classes
         )
 
     async def _sources(self, source: str, recursive: bool, context: Context) -> AsyncGenerator[CopySource, None]:

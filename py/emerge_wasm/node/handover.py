@@ -13,12 +13,13 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from ..cluster.membership import Register
-from ..errors import Conflict, EmergeError, Invalid, Unavailable
+from ..errors import Conflict, EmergeError, Unavailable
+from ..filesystem.core import Core
 from ..filesystem.handover import arrival, departure, stage
 from ..filesystem.handover.departure import ASKED, COPYING, GIVEN, Intent
 from ..filesystem.handover.row import rows_of
 from ..filesystem.layout.record import Entry
-from ..filesystem.lease import Lease
+from ..filesystem.lease import Lease, drop_lease
 from ..operations import Context, Values, Wire
 from ..paths import child_path
 from ..results import PointerRow
@@ -37,7 +38,6 @@ class Handovers:
 
     def __init__(self, volumes: Volumes) -> None:
         self._volumes = volumes
-        self._core = volumes.filesystem.core
         self._active: set[bytes] = set()
         self._tasks: set[asyncio.Task[PointerRow]] = set()
         self._sweeping: asyncio.Task[None] | None = None
@@ -70,57 +70,50 @@ class Handovers:
 
     # --- the source
     async def move(
-        self, source: str, target: str, filesystem: str, context: Context, *, stays: bool = False
+        self, giver: str, source: str, target: str, filesystem: str, context: Context, *, stays: bool = False
     ) -> PointerRow:
-        """Move what is at a path to one of another filesystem; its pointer there. It goes on when the caller does not.
+        """Move what a filesystem of this node has at a path to one of another filesystem; its pointer there.
+
+        It goes on when the caller does not.
 
         Raises:
             Unavailable: the other node is away. With `details["unknown"]`, it went away as it was to decide.
         """
-        self._check_own(source, filesystem)
-        self._volumes.serving(filesystem)
-        task = asyncio.get_running_loop().create_task(self._move(source, target, filesystem, context, stays))
+        core = self._core_of(giver)
+        if self._volumes.local(filesystem) is None:
+            self._volumes.serving(filesystem)
+        task = asyncio.get_running_loop().create_task(self._move(core, source, target, filesystem, context, stays))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
-    def _check_own(self, source: str, filesystem: str) -> None:
-        table = self._volumes.table
-        if table is None:
-            return
-        for each in (table.volume_of(source).filesystem, filesystem):
-            if table.replica(each) is not None:
-                raise Invalid(
-                    f"{source} cannot be moved: one of both volumes is a copy that was promoted, on {table.name(each)}",
-                    path=source,
-                    remedy="copy it (cp -r), and remove it where it is",
-                )
-
-    async def _move(self, source: str, target: str, filesystem: str, context: Context, stays: bool) -> PointerRow:
-        intent, top = await departure.begin(self._core, context, source, filesystem, target, stays=stays)
-        async with self._driven(intent):
+    async def _move(
+        self, core: Core, source: str, target: str, filesystem: str, context: Context, stays: bool
+    ) -> PointerRow:
+        intent, top = await departure.begin(core, context, source, filesystem, target, stays=stays)
+        async with self._driven(core, intent):
             try:
-                intent = await self._send(intent, top, context)
-                indexes = await departure.definitions_in(self._core, intent.uuid)
+                intent = await self._send(core, intent, top, context)
+                indexes = await departure.definitions_in(core, intent.uuid)
                 sent = [[each.directory, list(each.fields), each.unique, each.text] for each in indexes]
                 answer = await self._ask(intent, "_handover_decide", [intent.id, sent, write_context(context)])
                 pointer = cast(PointerRow, answer)
             except Exception as error:
-                pointer = await self._settle(intent, error)
-            await self._finish(intent, pointer)
+                pointer = await self._settle(core, intent, error)
+            await self._finish(core, intent, pointer)
         return pointer
 
-    async def _send(self, intent: Intent, top: Entry, context: Context) -> Intent:
+    async def _send(self, core: Core, intent: Intent, top: Entry, context: Context) -> Intent:
         """Send all rows; return the intent with which the other filesystem is asked."""
         who = write_context(context)
-        known = [intent.id, self._volumes.own, intent.uuid, intent.source, intent.target, bool(intent.mount), who]
+        known = [intent.id, core.uuid, intent.uuid, intent.source, intent.target, bool(intent.mount), who]
         await self._ask(intent, "_handover_open", known)
-        above = await departure.directory_of(self._core, intent) if intent.mount else b""
-        async for rows in rows_of(self._core, top, above):
+        above = await departure.directory_of(core, intent) if intent.mount else b""
+        async for rows in rows_of(core, top, above):
             await self._ask(intent, "_handover_rows", [intent.id, rows])
-        return await departure.ask(self._core, intent)
+        return await departure.ask(core, intent)
 
-    async def _settle(self, intent: Intent, error: Exception) -> PointerRow:
+    async def _settle(self, core: Core, intent: Intent, error: Exception) -> PointerRow:
         """Find out what became of a move that failed; undo it and raise the error, unless it was decided."""
         until = asyncio.get_running_loop().time() + self.patience
         while True:
@@ -140,25 +133,40 @@ class Handovers:
                     ) from error
                 await asyncio.sleep(0.1)
         if answer is None:
-            await departure.thaw(self._core, intent)
-            await departure.forget(self._core, intent)
+            await departure.thaw(core, intent)
+            await departure.forget(core, intent)
             raise error
         return cast(PointerRow, answer)
 
-    async def _finish(self, intent: Intent, pointer: PointerRow) -> None:
+    async def _finish(self, core: Core, intent: Intent, pointer: PointerRow) -> None:
         if intent.state == ASKED:
             path = child_path(pointer["path"], pointer["name"])
-            intent = await departure.give(self._core, intent, path, pointer["date"])
-        await departure.clear(self._core, intent)
-        await departure.thaw(self._core, intent)
-        await self._ask(intent, "_handover_forget", [intent.id])
-        await departure.forget(self._core, intent)
+            intent = await departure.give(core, intent, path, pointer["date"])
+        await departure.clear(core, intent)
+        await departure.thaw(core, intent)
+        try:
+            await self._ask(intent, "_handover_forget", [intent.id])
+        except EmergeError as error:  # it is moved; that the other side forgets it can wait
+            log.info("the move of %s is over, and is remembered: %s", intent.source, error.message)
+            return
+        await departure.forget(core, intent)
 
     async def _ask(self, intent: Intent, name: str, args: list[object]) -> object:
-        return await self._volumes.ask(intent.filesystem, name, args)
+        """Ask the filesystem that takes it."""
+        return await self._volumes.ask(intent.filesystem, name, [*args, *self._apart(intent.filesystem)])
+
+    def _apart(self, filesystem: str) -> list[str]:
+        """The argument that names a filesystem which is not the own one of the node that serves it."""
+        return [filesystem] if filesystem in self._volumes.hosted else self._volumes.apart(filesystem)
+
+    def _core_of(self, filesystem: str) -> Core:
+        local = self._volumes.local(filesystem)
+        if local is None:
+            raise Unavailable("another node serves this filesystem now", remedy="try again", mounted=True)
+        return local.core
 
     @asynccontextmanager
-    async def _driven(self, intent: Intent) -> AsyncIterator[None]:
+    async def _driven(self, core: Core, intent: Intent) -> AsyncIterator[None]:
         """Be the one who drives a move: the only process of those over this store.
 
         Raises:
@@ -166,14 +174,15 @@ class Handovers:
         """
         self._active.add(intent.id)
         try:
-            if not self._core.store.capabilities.many_writers:
+            if not core.store.capabilities.many_writers:
                 yield
                 return
-            lease = Lease(self._core.store, f"handover/{intent.id.hex()}", self._volumes.cluster.identity.uuid)
+            lease = Lease(core.store, f"handover/{intent.id.hex()}", self._volumes.cluster.identity.uuid)
             if not await lease.take():
                 raise Conflict(f"another node moves {intent.source}")
             async with lease.kept():
                 yield
+            await drop_lease(core.store, await lease.read())
         finally:
             self._active.discard(intent.id)
 
@@ -190,37 +199,42 @@ class Handovers:
 
     async def sweep(self) -> None:
         """Finish or undo what nobody drives any more."""
-        for intent in await departure.intents(self._core):
+        for filesystem in (self._volumes.filesystem, *self._volumes.hosted.values()):
+            await self._sweep(filesystem.core)
+
+    async def _sweep(self, core: Core) -> None:
+        for intent in await departure.intents(core):
             if intent.id in self._active:
                 continue
             try:
-                async with self._driven(intent):
-                    await self._resume(intent)
+                async with self._driven(core, intent):
+                    await self._resume(core, intent)
             except EmergeError as error:
                 log.info("the move of %s waits: %s", intent.source, error.message)
-        for each in await arrival.arrivals(self._core):
+        for each in await arrival.arrivals(core):
             try:
-                known = await self._volumes.ask(each.filesystem, "_handover_known", [[each.id]])
+                asked: list[object] = [[each.id], *self._apart(each.filesystem)]
+                known = await self._volumes.ask(each.filesystem, "_handover_known", asked)
             except EmergeError:
                 continue
-            if not known and await stage.give_up(self._core, each.id):
-                await stage.end(self._core, each)
+            if not known and await stage.give_up(core, each.id):
+                await stage.end(core, each)
 
-    async def _resume(self, intent: Intent) -> None:
+    async def _resume(self, core: Core, intent: Intent) -> None:
         pointer = None
         if intent.state != GIVEN:
             try:
-                pointer = await self._settle(intent, Conflict("it was not decided"))
+                pointer = await self._settle(core, intent, Conflict("it was not decided"))
             except Conflict:
                 return
         if intent.state == GIVEN or pointer is not None:
-            await self._finish(intent, cast(PointerRow, pointer))
+            await self._finish(core, intent, cast(PointerRow, pointer))
 
     # --- the steps, for other nodes and this one
     async def _on_move(self, name: str, args: Values, context: Context) -> PointerRow:
         call = CALLS[name].bind(args)
         check_node(context)
-        return await self.move(call.source, call.target, call.filesystem, read_context(call.who))
+        return await self.move(call.giver, call.source, call.target, call.filesystem, read_context(call.who))
 
     async def _on_step(self, name: str, args: Values, context: Context) -> object:
         call = CALLS[name].bind(args)
@@ -228,27 +242,36 @@ class Handovers:
         return await self._volumes.steps[name](*call)
 
     async def _open(
-        self, id: bytes, filesystem: str, uuid: bytes, source: str, target: str, stays: bool, who: Wire
+        self,
+        id: bytes,
+        filesystem: str,
+        uuid: bytes,
+        source: str,
+        target: str,
+        stays: bool,
+        who: Wire,
+        taker: str = "",
     ) -> str:
-        context = read_context(who)
-        return await arrival.open_arrival(self._core, context, id, filesystem, uuid, source, target, stays=stays)
+        core, context = self._core_of(taker), read_context(who)
+        return await arrival.open_arrival(core, context, id, filesystem, uuid, source, target, stays=stays)
 
-    async def _take(self, id: bytes, rows: Values) -> None:
-        await stage.take(self._core, id, rows)
+    async def _take(self, id: bytes, rows: Values, taker: str = "") -> None:
+        await stage.take(self._core_of(taker), id, rows)
 
-    async def _decide(self, id: bytes, indexes: Values, who: Wire) -> PointerRow:
-        await arrival.define(
-            self._core, id, [(at, tuple(fields), unique, text) for at, fields, unique, text in indexes]
-        )
-        return await arrival.attach(self._core, read_context(who), id)
+    async def _decide(self, id: bytes, indexes: Values, who: Wire, taker: str = "") -> PointerRow:
+        core = self._core_of(taker)
+        definitions = [(directory, tuple(fields), *kinds) for directory, fields, *kinds in indexes]
+        await arrival.define(core, id, definitions)
+        return await arrival.attach(core, read_context(who), id)
 
-    async def _end(self, id: bytes) -> PointerRow | None:
-        return await stage.give_up(self._core, id)
+    async def _end(self, id: bytes, taker: str = "") -> PointerRow | None:
+        return await stage.give_up(self._core_of(taker), id)
 
-    async def _forget(self, id: bytes) -> None:
-        for each in await arrival.arrivals(self._core):
+    async def _forget(self, id: bytes, taker: str = "") -> None:
+        core = self._core_of(taker)
+        for each in await arrival.arrivals(core):
             if each.id == id:
-                await stage.end(self._core, each)
+                await stage.end(core, each)
 
-    async def _known(self, ids: Values) -> Values:
-        return [each.id for each in await departure.intents(self._core) if each.id in ids]
+    async def _known(self, ids: Values, giver: str = "") -> Values:
+        return [each.id for each in await departure.intents(self._core_of(giver)) if each.id in ids]

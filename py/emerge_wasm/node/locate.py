@@ -132,19 +132,6 @@ class Locator:
             async for item in items:
                 yield item
 
-    def owner_here(self, path: str) -> Filesystem:
-        """The filesystem of this node that owns a path.
-
-        Raises:
-            Unavailable: it is not this node's.
-        """
-        local = self.volumes.local(self._owner(path))
-        if local is None:
-            raise Unavailable(
-                f"{path} is not on node {self.filesystem.node}", path=path, remedy="try again", mounted=True
-            )
-        return local
-
     def others(self) -> list[Identity]:
         """One node for each other filesystem that is here, those among them that were copies and own volumes now."""
         table = self.volumes.table

@@ -18,6 +18,7 @@ from ..filesystem.tree.mount import NEWEST, MountPoint, close_directory, is_vaca
 from ..operations import Context, Values, Wire
 from ..paths import join_path, split_path
 from .calls import CALLS
+from .paths import in_registry
 from .volumes import ATTEMPTS, INTERNAL, Volumes, check_node
 
 log = logging.getLogger("emerge.node")
@@ -71,7 +72,7 @@ class Mounts:
         raise Conflict("the mount table is being changed by too many at once", remedy="try again")
 
     def _check_place(self, table: MountTable, path: str, filesystem: str) -> None:
-        if path == "/" or path.startswith("/registry"):
+        if path == "/" or in_registry(path):
             raise Invalid(f"{path} cannot be a volume of its own", path=path)
         below = [volume.path for volume in table.volumes if volume.path.startswith(path + "/")]
         if below:

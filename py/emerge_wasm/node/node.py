@@ -134,6 +134,7 @@ class Node:
                 serves the same store.
         """
         await self.volumes.load()
+        self.admission.check_name()
         try:
             await self.copies.start()
             await self.volumes.catch_up()

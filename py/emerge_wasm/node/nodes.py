@@ -39,10 +39,13 @@ class NodeRoutes:
             if member.filesystem not in known:
                 rows.append(self._away(Identity(member.node, "", member.filesystem, member.rpc, "")))
         known = {row["rpc"] for row in rows}
-        for endpoint, error in self._cluster.joiner.unanswered().items():
+        for endpoint in self._cluster.joiner.unanswered():
             if endpoint not in known:
-                row = self._row(Identity("", "", "", endpoint, ""), "unjoined")
-                rows.append({**row, "away": True, "error": str(error)})
+                rows.append({**self._row(Identity("", "", "", endpoint, ""), "unjoined"), "away": True})
+        failures = self._cluster.joiner.failures()
+        for row in rows:
+            if row["state"] != "here" and row["rpc"] in failures:
+                row["error"] = str(failures[row["rpc"]])
         return rows
 
     def away(self) -> list[str]:

@@ -194,9 +194,10 @@ class ObjectRoutes:
         source, target = normal(args.source), normal(args.target)
         filesystem = self._forwarder.uuid(self._locator.holder(target))
         holder = self._locator.holder(source)
-        if holder is None:
-            return await self._handovers.move(source, target, filesystem, context)
-        sent = [source, target, filesystem, write_context(context)]
+        giver = self._forwarder.uuid(holder)
+        if holder is None or self._locator.volumes.local(giver) is not None:
+            return await self._handovers.move(giver, source, target, filesystem, context)
+        sent = [source, target, filesystem, write_context(context), *self._locator.volumes.apart(giver)]
         link = self._locator.cluster.link(holder)
         return cast(PointerRow, await ask_member(link, holder.node, "_handover_move", sent))
 

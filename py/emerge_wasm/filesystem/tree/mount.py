@@ -83,10 +83,12 @@ async def is_closed(core: Core, path: str) -> bool:
 
 
 async def is_vacant(core: Core, path: str) -> bool:
-    """Tell whether nothing is at a path, or an empty directory."""
-    place = await find_place(core, await name(core, path))
+    """Tell whether nothing is at a path, or an empty directory; nor an object above it."""
+    names = await name(core, path)
+    place = await find_place(core, names)
     if place.raw is None:
-        return True
+        above = [await find_place(core, names[:depth]) for depth in range(1, len(names))]
+        return all(each.entry is None or each.entry.is_directory for each in above)
     if place.entry is None or not place.entry.is_directory:
         return False
     return not await core.store.scan("entries", place.raw[:16], prefix_end(place.raw[:16]), limit=1)
