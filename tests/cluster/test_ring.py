@@ -145,6 +145,13 @@ async def rotate(machines: Machines, machine: Machine, at: Machine) -> None:
     await machines.call(at, "addkey", machine.name, fresh.public, True, None, False, True)
     write_pair(machine.credential.path, fresh)
     await eventually(lambda: machine.credential.pair == fresh)
+    until = asyncio.get_running_loop().time() + 5
+    while True:  # it says that it will show the new key before it does
+        try:
+            await machines.call(machine, "hello")
+            break
+        except Unavailable:
+            assert asyncio.get_running_loop().time() < until
     await machines.call(at, "revokekey", old)
 
 
