@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from emerge_wasm import EmergeFile, PartialAnswer, codec
+from emerge_wasm import EmergeFile, PartialAnswer, StaleAnswer, codec
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.keys.credential import Credential
 from emerge_wasm.clients.transports.failover import Unsent
@@ -54,7 +54,7 @@ class Plan:
     seed: int = 0
     clients: int = 10
     pause: float = 0.02
-    runs: bool = True
+    copies: int = 0  # of each volume, on other nodes
 
 
 @dataclass
@@ -145,6 +145,16 @@ class Load:
         await self.stopped.wait()
         await asyncio.gather(*workers)
         await asyncio.gather(*(self._read_all(node) for node in self.plan.nodes))
+        if self.plan.copies:
+            await self._compare_copies()
+
+    async def _compare_copies(self) -> None:
+        """See that each volume has its copies, and that they have all that it has."""
+        async with self.connect(next(iter(self.plan.nodes))) as client:
+            work = Worker(self, 0, client)
+            until = time.monotonic() + LAST_PATIENCE
+            for path in self.plan.volumes:
+                await work.insist(Unit(path, ()), "copies", [], partial(work.compare, path, self.plan.copies), until)
 
     async def _read_all(self, node: str) -> None:
         """Read all paths through a node, until it answers for all of them; see what it has, too."""
@@ -192,8 +202,6 @@ class Worker:
         """Make one call; whether a node answered, be it with an error."""
         path, other = self.dice.sample(unit.paths, 2)
         name = self.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        if name == "swap" and not self.load.plan.runs:
-            name = "update"
         value = self.load.value()
         plans: dict[str, tuple[list[Action], Callable[[], Answer]]] = {
             "read": ([{"do": "see", "key": path}], lambda: self.read(path)),
@@ -224,7 +232,7 @@ class Worker:
         try:
             async with asyncio.timeout(PATIENCE):
                 told, listed = await call()
-        except (EmergeError, TimeoutError, PartialAnswer) as error:
+        except (EmergeError, TimeoutError, PartialAnswer, StaleAnswer) as error:
             outcome, told = self._judge(error, actions, reads)
             unit.unknown += outcome == "unknown"
             kind = "Unavailable" if isinstance(error, Unsent) else type(error).__name__
@@ -298,6 +306,17 @@ class Worker:
     async def tree(self, path: str) -> Told:
         """Everything there is."""
         return [], rows([each async for each in self._client.tree(path) if not each.is_directory])
+
+    async def compare(self, path: str, copies: int) -> Told:
+        """See that the copies of a volume are as many as they are to be, and have what its owner has.
+
+        Raises:
+            PartialAnswer: not yet.
+        """
+        report = await self._client.replicate(path)
+        if len(report["copies"]) != copies or not all(row["same"] for row in report["copies"]):
+            raise PartialAnswer([str(report)])
+        return [], []
 
     # --- changing
     async def store(self, path: str, value: str) -> Told:
@@ -389,5 +408,6 @@ def to_json(plan: Plan) -> str:
 if __name__ == "__main__":
     from tests.nemesis import load as module  # its class is to be that of an importable module
 
-    warnings.simplefilter("error", PartialAnswer)
+    for kind in (PartialAnswer, StaleAnswer):  # what such an answer says is not checked
+        warnings.simplefilter("error", kind)
     asyncio.run(module.main(module.Plan(**json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2])))
