@@ -84,6 +84,24 @@ class Unit:
     paths: tuple[str, ...]
     calls: int = 0
     unknown: int = 0
+    present: set[str] = field(default_factory=set)
+    """Where something was when an answer last said so."""
+
+    def pick(self, dice: Random, name: str) -> tuple[str, str]:
+        """A path and another: mostly such that the operation can be done."""
+        path, other = dice.sample(self.paths, 2)
+        if self.present and name in NEEDING and dice.random() < 0.8:
+            path = dice.choice(sorted(self.present))
+            vacant = [each for each in self.paths if each not in self.present]
+            other = dice.choice(vacant or [each for each in self.paths if each != path])
+        return path, other
+
+    def learn(self, actions: list[Action]) -> None:
+        for action in actions:
+            if action["do"] == "move":
+                self.present.add(action["to"])
+            gone = action["do"] in ("drop", "move") or ("seen" in action and action["seen"] is None)
+            (self.present.discard if gone else self.present.add)(action["key"])
 
     @property
     def is_over(self) -> bool:
@@ -200,8 +218,8 @@ class Worker:
 
     async def _step(self, unit: Unit) -> bool:
         """Make one call; whether a node answered, be it with an error."""
-        path, other = self.dice.sample(unit.paths, 2)
         name = self.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        path, other = unit.pick(self.dice, name)
         value = self.load.value()
         plans: dict[str, tuple[list[Action], Callable[[], Answer]]] = {
             "read": ([{"do": "see", "key": path}], lambda: self.read(path)),
@@ -235,12 +253,15 @@ class Worker:
         except (EmergeError, TimeoutError, PartialAnswer, StaleAnswer) as error:
             outcome, told = self._judge(error, actions, reads)
             unit.unknown += outcome == "unknown"
+            if outcome == "fail":
+                unit.learn(told)
             kind = "Unavailable" if isinstance(error, Unsent) else type(error).__name__
             self.load.recorder.end(number, outcome, told, error=f"{kind}: {str(error)[:200]}")
             if not isinstance(error, (NotFound, Conflict, Invalid)) and self._clients:
                 self._choose()
             return bool(told)
         self.load.recorder.end(number, "ok", told, listed=listed)
+        unit.learn(told)
         return True
 
     @staticmethod
@@ -362,10 +383,13 @@ WEIGHTS = {
     "update": 3,
     "swap": 2,
     "rm": 2,
-    "mv": 4,
+    "mv": 5,
     "transact": 2,
 }
 """How often each operation is called."""
+
+NEEDING = {"update", "swap", "rm", "mv", "transact", "cat", "get"}
+"""Operations on what is there."""
 
 MOUNT_SECONDS = 8
 """In each span of so many seconds new things go to another directory (`/m0`, `/m1`), which may become a volume."""
