@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -112,13 +113,18 @@ def test_a_node_keeps_its_data_and_stops_cleanly(tmp_path: Path) -> None:
     assert node.stop() == 0 and done.stdout == "kept/\n"
 
 
+def start_emerge(*words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "emerge_wasm.cli", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
 def test_two_nodes_are_a_cluster(tmp_path: Path) -> None:
     def run(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
         return run_here(["-h", server.host, *words], tmp_path, {})
 
     first = start_server("node", "start", "--port", "0", "--name", "a", "--store", "memory:", sandbox=False)
     output(run(first, "cluster", "found"))
-    joins = ["--join", first.found["node"]]
+    joins = ["--join", first.found["node"], "--join", "tcp://127.0.0.1:1"]
     second = start_server("node", "start", "--port", "0", "--name", "b", "--store", "memory:", *joins, sandbox=False)
     deadline = time.monotonic() + 20
     while run(first, "mount", "/on", "--on", "b").returncode and time.monotonic() < deadline:
@@ -127,7 +133,25 @@ def test_two_nodes_are_a_cluster(tmp_path: Path) -> None:
     done = run(first, "ls", "-l", "/on")
     assert done.returncode == 0 and " b " in done.stdout, done.stderr
     assert run(second, "volumes").stdout.split() == ["/", "a", "/on", "b"]
+    done = run(second, "nodes")
+    assert [line.split()[:2] for line in done.stdout.splitlines()][2:] == [["unjoined", "-"]]
+    assert "warning: tcp://127.0.0.1:1 cannot be joined now, and is tried again: no node answers" in done.stderr
+    watch = start_emerge("-h", first.host, "nodes", "--watch", "-n", "3")
+    assert watch.stdout is not None
+    seen = [watch.stdout.readline().split()[2:] for _ in range(2)]
     assert second.stop() == 0
+    seen.append(watch.stdout.readline().split()[2:])
+    assert seen == [
+        ["here", "a", first.found["node"], "/"],
+        ["here", "b", second.found["node"], "/on"],
+        ["left", "b", second.found["node"], "/on"],
+    ]
+    assert watch.wait(10) == 0
+    watch.stdout.close()
+    assert [(row["node"], row["state"]) for row in json.loads(run(first, "--json", "nodes").stdout)] == [
+        ("a", "here"),
+        ("b", "away"),
+    ]
     done = run(first, "ls", "/")
     assert (done.stdout, done.stderr) == ("on/\n", "warning: node b is away: what it holds is left out\n")
     done = run(first, "mkdir", "/on/c")

@@ -157,4 +157,8 @@ def test_the_cluster(run: Callable[..., str], place: Server, bolt: str) -> None:
     name = json.loads(run("--json", "hello"))["node"]
     assert run("nodes") == f"*  {name}  tcp://{place.host}\n"
     assert run("whohas", bolt, "/nowhere") == f"{name}  {bolt}\n"
+    uuid = json.loads(run("--json", "ls", bolt))[0]["uuid"]
+    assert run("whohas", uuid, "0" * 32, f"/registry/{uuid}") == f"{name}  {uuid}\n{name}  /registry/{uuid}\n"
+    assert json.loads(run("--json", "nodes", "--watch", "-n", "1"))["event"] == "here"
+    assert run("holdings").split()[::2] == [name, "/"]
     assert "durability" in run("hello")

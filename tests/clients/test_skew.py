@@ -183,7 +183,9 @@ def test_a_node_does_not_join_one_of_a_release_before_clusters(earlier: Server) 
             old.store(EmergeFile(name="a", path="/of-old", data=1))
             with pytest.raises(Unavailable, match="node new has not entered its cluster yet"):
                 new.store(EmergeFile(name="a", path="/of-new", data=2))
-            assert [each["node"] for each in new.nodes()] == ["new"]
+            own, other = new.nodes()
+            assert (own["node"], other["state"], other["rpc"]) == ("new", "unjoined", earlier.found["node"])
+            assert "is in no cluster" in other["error"]
             assert old.cat("/of-old/a.data") == 1
     finally:
         assert joined.stop() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,6 +17,8 @@ from emerge_wasm.cli.main import main
 from emerge_wasm.clients.keys.credential import Credential
 from emerge_wasm.clients.keys.key_pair import make_pair, write_pair
 from emerge_wasm.clients.keys.known_keys import CLIENT, MEMBER, REVOKED, RingEntry
+from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
+from emerge_wasm.codec import encode
 from emerge_wasm.errors import EmergeError, Invalid, PermissionDenied, Unavailable
 from tests.node.conftest import eventually, names
 from tests.scale import examples
@@ -142,6 +145,13 @@ async def rotate(machines: Machines, machine: Machine, at: Machine) -> None:
     await machines.call(at, "addkey", machine.name, fresh.public, True, None, False, True)
     write_pair(machine.credential.path, fresh)
     await eventually(lambda: machine.credential.pair == fresh)
+    until = asyncio.get_running_loop().time() + 5
+    while True:  # it says that it will show the new key before it does
+        try:
+            await machines.call(machine, "hello")
+            break
+        except Unavailable:
+            assert asyncio.get_running_loop().time() < until
     await machines.call(at, "revokekey", old)
 
 
@@ -234,6 +244,45 @@ async def test_all_rings_are_equal_in_the_end(machines: Machines, seed: int) -> 
 
 async def rest() -> None:
     await asyncio.sleep(0)
+
+
+async def test_keys_are_replaced_under_load_and_no_call_fails(machines: Machines) -> None:
+    """Each of three nodes in turn, by a call or by the file; clients ask each of them for what is on each."""
+    all_ = await three(machines)
+    for each in all_:
+        await machines.call(each, "mkdir", f"/{each.name}")
+    for each in all_[1:]:
+        await machines.call(all_[0], "rm", f"/{each.name}")
+        await machines.call(all_[0], "mount", f"/{each.name}", each.name)
+    stop, done = asyncio.Event(), Counter[str]()
+    root = Credential(machines.folder / "people" / "root.key")
+    for each in all_:
+        root.ring.add(RingEntry(MEMBER, each.name, each.credential.pair.public))
+
+    async def load(at: Machine, to: Machine, number: int) -> None:
+        async with ZeroMQTransport(at.endpoint, credential=root, node=at.name) as transport:
+            while not stop.is_set():
+                done[at.name + to.name] += 1
+                path = f"/{to.name}/{at.name}{number}-{done[at.name + to.name]}"
+                await transport.call("store", [path, encode({"n": 1})])
+                assert await transport.call("cat", [path]) == {"n": 1}
+
+    async with asyncio.TaskGroup() as tasks:
+        for at in all_:
+            for to in all_:
+                tasks.create_task(load(at, to, 0))
+        for number, each in enumerate(all_):
+            before = done.copy()
+            fresh = make_pair(each.name)
+            root.ring.add(RingEntry(MEMBER, each.name, fresh.public), another=True)
+            if number == 1:
+                each.ring.add(RingEntry(MEMBER, each.name, fresh.public), another=True)
+            else:
+                await machines.call(all_[1], "addkey", each.name, fresh.public, True, None, False, True)
+            write_pair(each.credential.path, fresh)
+            await eventually(lambda each=each, fresh=fresh: each.credential.pair == fresh, 5)  # type: ignore[misc]
+            await eventually(lambda before=before: all(done[way] > before[way] + 3 for way in before), 10)  # type: ignore[misc]
+        stop.set()
 
 
 async def test_the_commands_ask_a_node_that_is_named(machines: Machines) -> None:

@@ -36,7 +36,16 @@ BUDGET = 200_000
 CONTEXT = 14
 """Operations shown around the one that nothing explains."""
 
-ERRORS = ("NotFound", "Conflict", "Invalid", "Unavailable", "LimitExceeded", "TimeoutError", "PartialAnswer")
+ERRORS = (
+    "NotFound",
+    "Conflict",
+    "Invalid",
+    "Unavailable",
+    "LimitExceeded",
+    "TimeoutError",
+    "PartialAnswer",
+    "StaleAnswer",
+)
 """What a call may end with under faults. Anything else is a fault of its own."""
 
 

@@ -89,6 +89,7 @@ class Deployment:
         """The host that clients are on."""
         self.database: Server | None = None
         self.key = ""
+        self.copies = 0
 
     @property
     def nodes(self) -> dict[str, str]:
@@ -113,7 +114,7 @@ class Deployment:
         for member in self.members:
             member.start()
         plan = self.folder / "nodes.json"
-        plan.write_text(to_json(Plan(self.nodes, key=self.key)))
+        plan.write_text(to_json(Plan(self.nodes, key=self.key, copies=self.copies)))
         words = self.command(sys.executable, "-m", "tests.nemesis.prepare", str(plan), *how)
         done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stderr
@@ -127,10 +128,13 @@ class Deployment:
 
 
 @contextmanager
-def volumes(folder: Path, count: int, network: Network | None = None, *, disks: bool = False) -> Iterator[Deployment]:
+def volumes(
+    folder: Path, count: int, network: Network | None = None, *, disks: bool = False, copies: int = 0
+) -> Iterator[Deployment]:
     """Nodes with stores of their own; with a `network` of one host more than nodes on it, by keys."""
     with ExitStack() as stack:
         made = Deployment(folder, [])
+        made.copies = copies
         hosts: list[Host | None] = list(network.hosts[:count]) if network else [None] * count
         pairs = {name: make_pair(name) for name in (*NAMES[:count], CLIENT_NAME)}
         for name, host in zip(NAMES, hosts, strict=False):

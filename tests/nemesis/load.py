@@ -20,7 +20,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from emerge_wasm import EmergeFile, PartialAnswer, codec
+from emerge_wasm import EmergeFile, PartialAnswer, StaleAnswer, codec
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.keys.credential import Credential
 from emerge_wasm.clients.transports.failover import Unsent
@@ -54,7 +54,7 @@ class Plan:
     seed: int = 0
     clients: int = 10
     pause: float = 0.02
-    runs: bool = True
+    copies: int = 0  # of each volume, on other nodes
 
 
 @dataclass
@@ -84,6 +84,24 @@ class Unit:
     paths: tuple[str, ...]
     calls: int = 0
     unknown: int = 0
+    present: set[str] = field(default_factory=set)
+    """Where something was when an answer last said so."""
+
+    def pick(self, dice: Random, name: str) -> tuple[str, str]:
+        """A path and another: mostly such that the operation can be done."""
+        path, other = dice.sample(self.paths, 2)
+        if self.present and name in NEEDING and dice.random() < 0.8:
+            path = dice.choice(sorted(self.present))
+            vacant = [each for each in self.paths if each not in self.present]
+            other = dice.choice(vacant or [each for each in self.paths if each != path])
+        return path, other
+
+    def learn(self, actions: list[Action]) -> None:
+        for action in actions:
+            if action["do"] == "move":
+                self.present.add(action["to"])
+            gone = action["do"] in ("drop", "move") or ("seen" in action and action["seen"] is None)
+            (self.present.discard if gone else self.present.add)(action["key"])
 
     @property
     def is_over(self) -> bool:
@@ -145,6 +163,16 @@ class Load:
         await self.stopped.wait()
         await asyncio.gather(*workers)
         await asyncio.gather(*(self._read_all(node) for node in self.plan.nodes))
+        if self.plan.copies:
+            await self._compare_copies()
+
+    async def _compare_copies(self) -> None:
+        """See that each volume has its copies, and that they have all that it has."""
+        async with self.connect(next(iter(self.plan.nodes))) as client:
+            work = Worker(self, 0, client)
+            until = time.monotonic() + LAST_PATIENCE
+            for path in self.plan.volumes:
+                await work.insist(Unit(path, ()), "copies", [], partial(work.compare, path, self.plan.copies), until)
 
     async def _read_all(self, node: str) -> None:
         """Read all paths through a node, until it answers for all of them; see what it has, too."""
@@ -190,10 +218,8 @@ class Worker:
 
     async def _step(self, unit: Unit) -> bool:
         """Make one call; whether a node answered, be it with an error."""
-        path, other = self.dice.sample(unit.paths, 2)
         name = self.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        if name == "swap" and not self.load.plan.runs:
-            name = "update"
+        path, other = unit.pick(self.dice, name)
         value = self.load.value()
         plans: dict[str, tuple[list[Action], Callable[[], Answer]]] = {
             "read": ([{"do": "see", "key": path}], lambda: self.read(path)),
@@ -224,15 +250,18 @@ class Worker:
         try:
             async with asyncio.timeout(PATIENCE):
                 told, listed = await call()
-        except (EmergeError, TimeoutError, PartialAnswer) as error:
+        except (EmergeError, TimeoutError, PartialAnswer, StaleAnswer) as error:
             outcome, told = self._judge(error, actions, reads)
             unit.unknown += outcome == "unknown"
+            if outcome == "fail":
+                unit.learn(told)
             kind = "Unavailable" if isinstance(error, Unsent) else type(error).__name__
             self.load.recorder.end(number, outcome, told, error=f"{kind}: {str(error)[:200]}")
             if not isinstance(error, (NotFound, Conflict, Invalid)) and self._clients:
                 self._choose()
             return bool(told)
         self.load.recorder.end(number, "ok", told, listed=listed)
+        unit.learn(told)
         return True
 
     @staticmethod
@@ -299,6 +328,17 @@ class Worker:
         """Everything there is."""
         return [], rows([each async for each in self._client.tree(path) if not each.is_directory])
 
+    async def compare(self, path: str, copies: int) -> Told:
+        """See that the copies of a volume are as many as they are to be, and have what its owner has.
+
+        Raises:
+            PartialAnswer: not yet.
+        """
+        report = await self._client.replicate(path)
+        if len(report["copies"]) != copies or not all(row["same"] for row in report["copies"]):
+            raise PartialAnswer([str(report)])
+        return [], []
+
     # --- changing
     async def store(self, path: str, value: str) -> Told:
         pointer = await self._client.store(cell(path, value))
@@ -343,10 +383,13 @@ WEIGHTS = {
     "update": 3,
     "swap": 2,
     "rm": 2,
-    "mv": 4,
+    "mv": 5,
     "transact": 2,
 }
 """How often each operation is called."""
+
+NEEDING = {"update", "swap", "rm", "mv", "transact", "cat", "get"}
+"""Operations on what is there."""
 
 MOUNT_SECONDS = 8
 """In each span of so many seconds new things go to another directory (`/m0`, `/m1`), which may become a volume."""
@@ -389,5 +432,6 @@ def to_json(plan: Plan) -> str:
 if __name__ == "__main__":
     from tests.nemesis import load as module  # its class is to be that of an importable module
 
-    warnings.simplefilter("error", PartialAnswer)
+    for kind in (PartialAnswer, StaleAnswer):  # what such an answer says is not checked
+        warnings.simplefilter("error", kind)
     asyncio.run(module.main(module.Plan(**json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2])))

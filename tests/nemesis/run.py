@@ -60,7 +60,7 @@ def run(
 ) -> Outcome:
     """Load a cluster for so many seconds, inflict these faults, and check everything. `quick`: short faults."""
     outcome = Outcome()
-    plan = Plan(cluster.nodes, cluster.volumes, cluster.key, seed)
+    plan = Plan(cluster.nodes, cluster.volumes, cluster.key, seed, copies=cluster.copies)
     history = cluster.folder / "history.jsonl"
     (cluster.folder / "plan.json").write_text(to_json(plan))
     words = [sys.executable, "-m", "tests.nemesis.load", str(cluster.folder / "plan.json"), str(history)]

@@ -35,7 +35,7 @@ def seed() -> int:
 
 
 def test_volumes_on_hosts(seed: int, make_network: MakeNetwork, tmp_path: Path) -> None:
-    with volumes(tmp_path, NODES, make_network(NODES + 1), disks=True) as cluster:
+    with volumes(tmp_path, NODES, make_network(NODES + 1), disks=True, copies=1) as cluster:
         show(cluster, seed, list(FAULTS))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,14 +10,14 @@ import pytest
 from emerge_wasm import codec
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
-from emerge_wasm.errors import Invalid, NotFound, PermissionDenied
+from emerge_wasm.errors import Invalid, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.node.forward import read_context, write_context
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Context
 from emerge_wasm.stores.memory import MemoryStore
 
-from .conftest import Connect, StartNode, two
+from .conftest import OPERATOR, Connect, StartNode, fall_silent, two
 
 ANN = {"as": "ann", "groups": ["staff"]}
 BOB = {"as": "bob"}
@@ -166,3 +167,38 @@ async def test_a_volume_is_closed_with_what_is_above_it(both: tuple[ZeroMQTransp
         assert (await transport.call("count", ["/"], ANN))["count"] == 2
         assert [entry["name"] async for entry in transport.stream("tree", ["/"], BOB)] == ["bobs", "far"]
         assert await transport.call("cat", ["/closed/vol/x"], ANN) == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    "how", ["the peer is taken for gone", "the client hangs up", "the peer stops", "it is cut off"]
+)
+async def test_what_is_lost_under_way_says_that_its_outcome_is_unknown(
+    how: str, start_node: StartNode, connect: Connect
+) -> None:
+    """Through another node, too: the error must not read as if nothing had been done."""
+    a, b = await two(start_node)
+    await a.dispatch("mount", ["/far", "b"], OPERATOR)  # type: ignore[misc]  # it does not stream
+    begun, transport = asyncio.Event(), connect(a.endpoint)
+    own = b.filesystem.dispatch
+
+    def late(name: str, args: Any, context: Any = None) -> Any:
+        async def wait() -> None:
+            begun.set()
+            await asyncio.sleep(60)
+
+        return wait() if name == "store" else own(name, args, context)
+
+    b.filesystem.dispatch = late  # type: ignore[method-assign]
+    call = asyncio.ensure_future(transport.call("store", ["/far/x", STATE]))
+    await asyncio.wait_for(begun.wait(), 5)
+    if how == "the peer is taken for gone":
+        a.cluster.suspect(a.cluster.peers()[0])
+    elif how == "the client hangs up":
+        await transport.close()
+    elif how == "the peer stops":
+        await b.server.stop()
+    else:
+        fall_silent(b)
+    with pytest.raises(Unavailable) as lost:
+        await asyncio.wait_for(call, 5)
+    assert lost.value.details.get("unknown") is True, lost.value

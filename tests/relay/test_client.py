@@ -79,8 +79,9 @@ async def test_node_gone_and_back(transport: WebSocketTransport, node: RpcServer
     call = asyncio.ensure_future(transport.call("hang", []))
     await asyncio.wait_for(service.begun.wait(), 2)
     kill(node)
-    with pytest.raises(Unavailable, match="unknown whether a change was made"):
+    with pytest.raises(Unavailable, match="unknown whether a change was made") as lost:
         await asyncio.wait_for(call, 1)
+    assert lost.value.details["unknown"] is True
     await until(lambda: seen[-1] == ("no-node", "alpha"))
     with pytest.raises(Unavailable, match="no node answers"):
         await transport.call("echo", [1])

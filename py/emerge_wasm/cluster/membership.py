@@ -88,7 +88,7 @@ class Cluster:
         self._links: dict[str, ZeroMQTransport] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._announcing = False
-        self._stopped = False
+        self._leaving = self._stopped = False
         self._malformed = 0
         self._heard: Heard | None = None
         self._table_callbacks: list[Callable[[], None]] = []
@@ -170,11 +170,16 @@ class Cluster:
         await self.joiner.join_all()
         self._spawn(self._keep(), "keep")
 
-    async def stop(self) -> None:
-        """Say that this node leaves, and close everything; a second call does nothing."""
-        self._stopped = True
-        if self.identity.pub:
+    def leave(self) -> None:
+        """Say that this node leaves, and no more that it is here; it can still call others."""
+        if self.identity.pub and not self._leaving:
             self._broadcast.say({"kind": "leaving", "uuid": self.identity.uuid})
+        self._leaving = True
+
+    async def stop(self) -> None:
+        """Leave, and close everything; a second call does nothing."""
+        self.leave()
+        self._stopped = True
         for task in self._tasks:
             if task.get_name() != "close":
                 task.cancel()
@@ -257,7 +262,7 @@ class Cluster:
 
     def _announce(self) -> None:
         self._announcing = False
-        if not self.identity.pub:
+        if not self.identity.pub or self._leaving:
             return
         hears = [uuid for uuid, peer in self.view.peers.items() if peer.speaks and not peer.cut]
         peers = [identity.to_wire() for identity in self.view.news()]
@@ -303,6 +308,8 @@ class Cluster:
 
     async def _on_join(self, name: str, args: Values, context: Context) -> Wire:
         call = CALLS[name].bind(args)
+        if self._leaving:
+            raise Unavailable(f"node {self.identity.node} is stopping", remedy="ask another")
         identity = None if call.identity is None else read_identity(call.identity)
         if identity is not None:
             self._check_name(identity.node, context.principal)

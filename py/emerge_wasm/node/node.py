@@ -154,6 +154,7 @@ class Node:
 
     async def stop(self) -> None:
         """Say goodbye, end what is under way, and close the sockets; a second call does nothing."""
+        self.cluster.leave()
         if self._settling is not None:
             self._settling.cancel()
             await asyncio.wait([self._settling])

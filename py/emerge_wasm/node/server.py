@@ -16,7 +16,7 @@ import zmq
 from ..clients.transports.endpoint import bind_again, bind_socket, check_endpoint
 from ..clients.transports.zeromq import DrainedSocket
 from ..cluster.authenticator import Authenticator, KeyChange, KeyedSocket
-from ..errors import Invalid, PermissionDenied
+from ..errors import Invalid, PermissionDenied, Unavailable
 from ..operations import TABLE, Answer, Context, Dispatch, Operation, Values, find_operation
 from ..wire.answer import Answers
 from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
@@ -31,6 +31,15 @@ QUEUE = 1000
 RETRY_SECONDS = 0.005
 
 ASK = "ask in your own name"
+
+NOTICE_SECONDS = 0.25
+"""How long at least who asks is told that connections are about to end."""
+
+MOVE_SECONDS = 3.0
+"""How long at most calls under way are waited for then."""
+
+FLUSH_SECONDS = 0.05
+"""For ZeroMQ's thread to send the last answers."""
 
 
 class RpcServer:
@@ -66,6 +75,7 @@ class RpcServer:
         self._held: dict[Hashable, deque[bytes]] = {}
         self._socket: DrainedSocket | None = None
         self._answers: Answers | None = None
+        self._move: asyncio.Task[None] | None = None
 
     def register(self, name: str, handler: Dispatch) -> None:
         """Answer a name outside the users' table, which begins with _, by a handler of the node's own."""
@@ -98,6 +108,9 @@ class RpcServer:
 
     async def stop(self) -> None:
         """Refuse what is under way, let its handlers end, and close the socket; a second call does nothing."""
+        if self._move is not None:
+            self._move.cancel()
+            await asyncio.wait([self._move])
         if self._answers is not None:
             await self._answers.close()
             self._answers = None
@@ -116,6 +129,8 @@ class RpcServer:
 
     def _handle(self, request: ServerRequest) -> Answer:
         name, args, wanted = request.name, request.args, request.context
+        if self._move is not None and not self._move.done():
+            raise Unavailable(f"node {self.name} is about to show a new key", remedy="connect again", moved=True)
         caller = caller_of(self._keys, request.channel.peer) if self._keys is not None else self._context
         if name[:1] != "_":
             return self._dispatch(name, args, caller.narrowed(wanted) if wanted else caller)
@@ -129,16 +144,24 @@ class RpcServer:
         raise Invalid(f"{name[:80]!r} cannot be called", remedy="names that begin with _ are the node's own")
 
     def _follow_keys(self, change: KeyChange) -> None:
-        """End what those receive who are let in no longer; show a new key from now on, which ends all connections."""
+        """End what those receive who are let in no longer; show a new key, which ends all connections."""
         if self._socket is None or self._answers is None or self._keys is None or self._socket.closed:
             return
         for peer in {channel.peer for channel in self.channels.all()}:
             if isinstance(peer, KeyedPeer) and self._keys.find(peer.key) is None:
                 self._answers.refuse(peer, revoked(peer.key))
-        if change == "key":
-            self._keys.show(self._socket.socket)
-            bind_again(self._socket.socket, self.endpoint)
-            self._socket.drain_soon()
+        if change == "key" and (self._move is None or self._move.done()):
+            self._move = asyncio.get_running_loop().create_task(self._show_new_key())
+
+    async def _show_new_key(self) -> None:
+        """Bind anew when what is under way is done, or takes too long; who asks meanwhile is told to connect again."""
+        assert self._socket is not None and self._answers is not None and self._keys is not None
+        await asyncio.sleep(NOTICE_SECONDS)
+        await self._answers.wait(MOVE_SECONDS)
+        await asyncio.sleep(FLUSH_SECONDS)
+        self._keys.show(self._socket.socket)
+        bind_again(self._socket.socket, self.endpoint)
+        self._socket.drain_soon()
 
     def _send(self, peer: Hashable, payload: bytes) -> None:
         if peer in self._held:

@@ -40,6 +40,7 @@ class Answers:
         self._loop = asyncio.get_running_loop()
         self._tasks: dict[ServerChannel, asyncio.Task[None]] = {}
         self._credit: dict[ServerChannel, asyncio.Event] = {}
+        self._streams: set[ServerChannel] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def receive(self, peer: Hashable, payload: bytes) -> None:
@@ -78,6 +79,12 @@ class Answers:
         tasks = [task for channel, task in self._tasks.items() if channel.peer == peer]
         if tasks:
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until those under way that answer once have answered, at most so long. Streams may go on for ever."""
+        waited = [task for channel, task in self._tasks.items() if channel not in self._streams]
+        if waited:
+            await asyncio.wait(waited, timeout=seconds)
 
     async def close(self) -> None:
         """End the requests under way with Unavailable, and wait until their handlers have ended."""
@@ -120,6 +127,7 @@ class Answers:
         self._send(channel.peer, payload)
 
     async def _stream(self, channel: ServerChannel, items: AsyncIterator[object]) -> bytes:
+        self._streams.add(channel)
         try:
             async for item in items:
                 if not channel.credit:
@@ -128,6 +136,7 @@ class Answers:
                 if not channel.open:  # the peer was found gone while sending
                     raise Unavailable("the asker is gone")
         finally:
+            self._streams.discard(channel)
             if (close := getattr(items, "aclose", None)) is not None:
                 await close()
         if not channel.credit:

@@ -38,6 +38,9 @@ _FAILED = {0x0800: "hung up", 0x2000: "other protocol", 0x4000: "unknown"}
 
 UNKNOWN = "it is unknown whether a change was made: look before you repeat it"
 
+MOVE_SECONDS = 10.0
+"""How long to wait for a node that is about to end the connection, to show another key."""
+
 LINGER = 200
 """Milliseconds that a closed socket keeps trying to send its messages."""
 
@@ -142,6 +145,7 @@ class ZeroMQTransport:
         self._socket: DrainedSocket | None = None
         self._monitor: DrainedSocket | None = None
         self._connected = False
+        self._connections = 0  # that were made so far
         self._hung_up = self._excused = False
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -185,17 +189,43 @@ class ZeroMQTransport:
 
         Raises the EmergeError it failed with; Unavailable when unreachable.
         """
-        if not self._connected:
-            await self.connect()
-        return await self._calls.call(name, args, context, unopened=unopened)
+        while True:
+            if not self._connected:
+                await self.connect()
+            before = self._connections
+            try:
+                return await self._calls.call(name, args, context, unopened=unopened)
+            except Unavailable as error:
+                await self._come_again(before, error)
 
     async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[object]:
         """Run an operation that streams; closing the iterator ends it on the other side."""
-        if not self._connected:
-            await self.connect()
-        async with aclosing(self._calls.stream(name, args, context)) as items:
-            async for item in items:
-                yield item
+        while True:
+            if not self._connected:
+                await self.connect()
+            before = self._connections
+            try:
+                async with aclosing(self._calls.stream(name, args, context)) as items:
+                    async for item in items:
+                        yield item
+                return
+            except Unavailable as error:
+                await self._come_again(before, error)
+
+    async def _come_again(self, before: int, error: Unavailable) -> None:
+        """Wait for the connection after the one on which a node said that it is about to show another key.
+
+        Raises:
+            Unavailable: this error, when it says something else or no new connection comes.
+        """
+        if not error.details.get("moved"):  # else nothing was done
+            raise error
+        loop = asyncio.get_running_loop()
+        until = loop.time() + MOVE_SECONDS
+        while self._connections == before:
+            if loop.time() > until:
+                raise error
+            await asyncio.sleep(0.02)
 
     async def close(self) -> None:
         """End calls under way with Unavailable and close the sockets. Idempotent."""
@@ -278,6 +308,7 @@ class ZeroMQTransport:
         seen = int.from_bytes(frames[0][:2], "little")
         if seen == zmq.Event.HANDSHAKE_SUCCEEDED:
             self._connected, self._hung_up, self._excused = True, False, False
+            self._connections += 1
             self._keys.fits()
             log.info("connected to the node at %s", self.endpoint)
             self._wake(None)
