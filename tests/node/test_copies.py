@@ -335,6 +335,45 @@ async def test_an_owner_without_its_lease_makes_no_change(start_node: StartNode)
     assert acknowledged and (await call(c, "count", "/projects"))["count"] == acknowledged + 1
 
 
+async def test_no_acknowledged_write_is_lost_while_an_owner_that_is_here_is_replaced(start_node: StartNode) -> None:
+    nodes = await cluster(start_node, "b", "c")
+    a, b = nodes[:2]
+    await call(a, "mount", "/projects", "b")
+    await call(a, "replicate", "/projects", 2)
+    stored, seen = set[str](), set[str]()
+    finished = False
+
+    async def write(node: Node) -> None:
+        number = 0
+        while not finished:
+            path = f"/projects/{node.filesystem.node}{number}"
+            number += 1
+            try:
+                await call(node, "store", path, STATE)
+                stored.add(path)
+            except Unavailable as error:
+                seen.add(error.message)
+            await asyncio.sleep(0.005)
+
+    writers = [asyncio.create_task(write(node)) for node in nodes]
+    for owner in ("c", "a"):
+        await asyncio.sleep(0.3)
+        before = len(stored)
+        await call(a, "promote", "/projects", owner)
+        assert (await accepted(b, f"/projects/first-{owner}"))["node"] == owner
+        await asyncio.sleep(0.2)
+        assert len(stored) > before
+    finished = True
+    await asyncio.gather(*writers)
+    assert all("handed over" in each or "other volumes" in each for each in seen), seen
+    for node in nodes:
+        tree = [row async for row in node.dispatch("tree", ["/projects"], OPERATOR)]
+        assert {f"{row['path']}/{row['name']}" for row in tree} >= stored
+    assert [row["conflicts"] for row in await call(a, "volumes")] == [[], []]
+    report = await is_copied(a, "/projects")
+    assert len(report["copies"]) == 2 and report["notes"] == []
+
+
 OWNER = """
 import asyncio, sys
 from emerge_wasm.cluster.membership import Times

@@ -132,9 +132,9 @@ class MountTable:
 
     # --- copies
     def copies(self, path: str) -> list[Replica]:
-        """The copies of the volume at a path, without its owner."""
-        owner = self.volume_of(path).filesystem
-        return [each for each in self.replicas if each.path == path and each.filesystem != owner]
+        """The copies of the volume at a path, without its owner and those that owned it once."""
+        owners = {self.volume_of(path).filesystem, *(each.filesystem for each in self.former)}
+        return [each for each in self.replicas if each.path == path and each.filesystem not in owners]
 
     def replica(self, filesystem: str) -> Replica | None:
         """The row of a filesystem that was made as a copy."""
@@ -165,13 +165,13 @@ class MountTable:
 
     def replicate(self, path: str, copies: int, replicas: Iterable[Replica], *, leased: bool = False) -> Self:
         """Return the table in which the volume at a path has these copies, and is to have so many."""
-        owner = self.volume_of(path).filesystem
-        kept = [each for each in self.replicas if each.path != path or each.filesystem == owner]
+        before = self.copies(path)
+        kept = [each for each in self.replicas if each not in before]
         wanted = dict(self.wanted) | {path: copies}
         return replace(
             self,
             version=self.version + 1,
-            replicas=(*kept, *(each for each in replicas if each.filesystem != owner)),
+            replicas=(*kept, *replicas),
             wanted=tuple((each, number) for each, number in sorted(wanted.items()) if number),
             leased=leased,
         )

@@ -121,6 +121,11 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
+    async def _cluster_yield(self, path: str) -> None:
+        """Make no change in a volume for a moment: a copy of it is about to be promoted."""
+        ...
+
+    @operation("node")
     async def _cluster_lease(self, path: str, filesystem: str, epoch: int) -> Wire:
         """Renew the lease of a volume, which a filesystem owns since a version of the table: {"seconds"}."""
         ...

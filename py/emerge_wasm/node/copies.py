@@ -187,7 +187,7 @@ class Copies:
     def _review(self, table: MountTable) -> None:
         """Follow what is to be followed by a new table, and nothing else."""
         for uuid, copy in self._copies.items():
-            follows = table.replica(uuid) is not None and self._owner(table, copy) != uuid
+            follows = any(each.filesystem == uuid for each in table.copies(copy.follower.progress.path))
             if follows and (copy.task is None or copy.task.done()):
                 copy.task = asyncio.get_running_loop().create_task(self._keep(copy))
             elif not follows and copy.task is not None:

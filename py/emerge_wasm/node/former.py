@@ -81,6 +81,7 @@ class FormerVolumes:
         if more:
             await _remove(filesystem, table, former.path)
         await store.commit(Batch(puts=[(*key, b"")]))
+        await self._volumes.steps["_cluster_unhost"](former.filesystem)  # where it was a copy once
         if kept or more or removed:
             log.warning(
                 "%s is no more this node's: %d changed objects that the new owner %s had not got are kept at %s;"

@@ -128,6 +128,9 @@ class Replication:
             raise Invalid(
                 f"{path} has no copy {where}", path=path, remedy="see emerge volumes; emerge replicate makes one"
             )
+        owner = table.volume_of(path).filesystem
+        if fence is None and (serving := table.replica(owner) or table.member(owner)) is not None:
+            await self._ask(serving, "_cluster_yield", path)
         found = await asyncio.gather(
             *(self._ask(each, "_cluster_reach", each.filesystem, fence is None) for each in copies)
         )

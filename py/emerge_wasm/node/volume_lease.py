@@ -34,6 +34,9 @@ PERIODS = PATIENCE - 1
 
 ATTEMPTS = 10
 
+YIELD_SECONDS = 4.0
+"""How long an owner that is here waits for its copy to be promoted; then it goes on."""
+
 Work = Callable[[], Awaitable[None]]
 
 
@@ -63,13 +66,15 @@ class VolumeLeases:
         self._replication = replication
         self._period = period
         self._until: dict[tuple[str, int], float] = {}
+        self._yielded: dict[str, float] = {}
         self._patience = Patience(period)
         self._tasks: list[asyncio.Task[None]] = []
-        volumes.steps["_cluster_lease"] = self.renew
+        volumes.steps.update(_cluster_lease=self.renew, _cluster_yield=self.give_way)
 
     def register(self, register: Register) -> None:
         """Let owners renew their leases here."""
         register("_cluster_lease", self._on_lease)
+        register("_cluster_yield", self._on_yield)
 
     def start(self) -> None:
         """Renew and watch from now on."""
@@ -88,6 +93,15 @@ class VolumeLeases:
         Raises:
             Unavailable: it has not. With `details["unknown"]`, the change was made, and may be one that counts no more.
         """
+        for path, until in self._yielded.items():
+            table = self._volumes.table
+            if until > _now() and table is not None and table.volume_of(path).filesystem == filesystem:
+                raise Unavailable(
+                    f"{path} is being handed over to a copy",
+                    path=path,
+                    remedy="try again",
+                    **({"unknown": True} if done else {}),
+                )
         for volume in self._leased(filesystem):
             if self._until.get((volume.path, volume.epoch), 0.0) <= _now():
                 raise Unavailable(
@@ -116,10 +130,8 @@ class VolumeLeases:
 
     # --- the owner
     async def _renew_all(self) -> None:
-        for filesystem in (self._volumes.own, *self._volumes.hosted):
-            local = self._volumes.local(filesystem)
-            if local is not None:
-                local.core.guard = lambda done, uuid=filesystem: self.guard(uuid, done)  # type: ignore[misc]  # a default
+        self._guard_all()
+        self._yielded = {path: until for path, until in self._yielded.items() if until > _now()}
         mine = [volume for each in (self._volumes.own, *self._volumes.hosted) for volume in self._leased(each)]
         self._until = {
             key: until for key, until in self._until.items() if key in {(volume.path, volume.epoch) for volume in mine}
@@ -142,6 +154,22 @@ class VolumeLeases:
                 return
             except (EmergeError, TimeoutError) as error:
                 log.info("node %s does not renew the lease of %s: %s", peer.node, volume.path, error)
+
+    async def _on_yield(self, name: str, args: Values, context: Context) -> None:
+        call = CALLS[name].bind(args)
+        check_node(context)
+        await self.give_way(call.path)
+
+    async def give_way(self, path: str) -> None:
+        """Make no change in a volume for a moment, in which a copy gets the last ones and is promoted."""
+        self._guard_all()
+        self._yielded[path] = _now() + YIELD_SECONDS
+
+    def _guard_all(self) -> None:
+        for filesystem in (self._volumes.own, *self._volumes.hosted):
+            local = self._volumes.local(filesystem)
+            if local is not None:
+                local.core.guard = lambda done, uuid=filesystem: self.guard(uuid, done)  # type: ignore[misc]  # a default
 
     # --- the registry
     async def _on_lease(self, name: str, args: Values, context: Context) -> Wire:
