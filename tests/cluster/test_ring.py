@@ -20,6 +20,7 @@ from emerge_wasm.clients.keys.known_keys import CLIENT, MEMBER, REVOKED, RingEnt
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import EmergeError, Invalid, PermissionDenied, Unavailable
+from tests.backends import Started
 from tests.node.conftest import eventually, names
 from tests.scale import examples
 
@@ -283,6 +284,37 @@ async def test_keys_are_replaced_under_load_and_no_call_fails(machines: Machines
             await eventually(lambda each=each, fresh=fresh: each.credential.pair == fresh, 5)  # type: ignore[misc]
             await eventually(lambda before=before: all(done[way] > before[way] + 3 for way in before), 10)  # type: ignore[misc]
         stop.set()
+
+
+async def test_on_one_database_the_ring_is_there(machines: Machines, backends: Started) -> None:
+    """No cluster was founded: who shares the database shares the ring; a node that was away finds it there."""
+    store = backends.url("postgresql")
+    a, b = [Machine(machines.folder / name, name, store) for name in "ab"]
+    for each, other in ((a, b), (b, a)):
+        each.know(other)
+    a.ring.add(RingEntry(CLIENT, "root", machines.key("root").pair.public, superuser=True))
+    try:
+        await a.start()
+        await b.start()
+        assert [entry.name for entry in b.ring.entries() if entry.role == CLIENT] == ["root"]
+        await eventually(lambda: all(each.node and names(each.node.cluster) for each in (a, b)), 8)
+        keys = [machines.key(name) for name in ("anna", "bert")]
+        for at, key in zip((a, b), keys, strict=True):
+            assert (await machines.call(at, "addkey", key.pair.name, key.pair.public))["missing"] == []
+            for each in (a, b):
+                assert (await machines.call(each, "whoami", by=key))["principal"] == key.pair.name
+        b.ring.revoke("bert")
+        await eventually(lambda: lines(a) == lines(b))
+        await b.stop()
+        await machines.call(a, "revokekey", "anna")
+        await b.start()
+        assert lines(a) == lines(b)
+        for key in keys:
+            with pytest.raises(PermissionDenied):
+                await machines.call(b, "whoami", by=key)
+    finally:
+        await b.stop()
+        await a.stop()
 
 
 async def test_the_commands_ask_a_node_that_is_named(machines: Machines) -> None:
