@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from emerge_wasm.cli.main import main
 from emerge_wasm.clients.keys.credential import Credential
 from emerge_wasm.clients.keys.key_pair import make_pair, write_pair
-from emerge_wasm.clients.keys.known_keys import CLIENT, MEMBER, REVOKED, RingEntry
+from emerge_wasm.clients.keys.known_keys import CLIENT, FILE_NAME, MEMBER, REVOKED, Ring, RingEntry
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import EmergeError, Invalid, PermissionDenied, Unavailable
@@ -71,6 +71,18 @@ async def test_the_file_is_a_way_too(machines: Machines) -> None:
         await eventually(lambda pair=pair: all(each.ring.find(pair.public) for each in all_))  # type: ignore[misc]
         at.ring.revoke(pair.name)
         await eventually(lambda pair=pair: not any(each.ring.find(pair.public) for each in all_))  # type: ignore[misc]
+
+
+def test_a_folder_that_cannot_be_written_to_will_do_for_reading(tmp_path: Path) -> None:
+    ring = Ring(tmp_path / FILE_NAME)
+    entry = RingEntry(CLIENT, "anna", make_pair("anna").public, since="2026")
+    ring.add(entry)
+    (tmp_path / ".lock").unlink()
+    (tmp_path / ".lock").mkdir()
+    ring.follow({}, {entry.public: entry})
+    with pytest.raises(Unavailable, match="cannot be written"):
+        ring.revoke("anna")
+    assert ring.find(entry.public) == entry
 
 
 async def test_what_makes_no_sense_is_refused_everywhere(machines: Machines) -> None:
