@@ -1,13 +1,13 @@
-"""A cluster beside one node: what more nodes bring, and what they cost."""
+"""A cluster beside one node: what more nodes bring, what they cost, and what becomes of them when one dies."""
 
 from __future__ import annotations
 
-from . import database, keys
+from . import database, departure, keys, simulation, volumes
 
 
 def main() -> None:
-    database.main()
-    keys.main()
+    for each in (volumes, departure, simulation, database, keys):
+        each.main()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,16 +12,24 @@ from pathlib import Path
 
 
 @contextmanager
-def started(*command: str, quiet: bool = False) -> Iterator[str]:
-    """A running Python module; the first line that it prints. `quiet`: without its log."""
+def spawned(*command: str, quiet: bool = False) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running Python module, and the first line that it prints. `quiet`: without its log."""
     log = subprocess.DEVNULL if quiet else None
     process = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None
     try:
-        yield process.stdout.readline().strip()
+        yield process, process.stdout.readline().strip()
     finally:
+        process.send_signal(signal.SIGCONT)  # it may stand still
         process.terminate()
         process.wait(10)
+
+
+@contextmanager
+def started(*command: str, quiet: bool = False) -> Iterator[str]:
+    """The first line that a running Python module prints (see `spawned`)."""
+    with spawned(*command, quiet=quiet) as (_, line):
+        yield line
 
 
 @contextmanager

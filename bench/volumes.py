@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
@@ -19,13 +20,13 @@ from emerge_wasm.codec import encode
 from emerge_wasm.operations import Wire
 
 from .measure import Row, print_rows
-from .process import started
+from .process import spawned
 from .stores import rate
 
 NODES = 6
 ENTRIES = 20
 COUNTS = {1: 25, 64: 192}
-TURNS = 20
+TURNS = 12
 STATE = encode({"id": "x", "data": "x" * 200})
 ROUND = itertools.count()
 OPERATOR: Wire = {}
@@ -41,28 +42,38 @@ class Asked(NamedTuple):
     who: Wire
 
 
+class RunningNode(NamedTuple):
+    """A node's process, and where it serves."""
+
+    process: subprocess.Popen[str]
+    endpoint: str
+
+
 @contextmanager
-def joined(folder: Path, count: int = NODES) -> Iterator[list[str]]:
-    """The endpoints of nodes that are one cluster; each but the first owns the volume /v1, /v2…"""
+def joined(folder: Path, count: int = NODES) -> Iterator[list[RunningNode]]:
+    """Nodes that are one cluster; each but the first owns the volume /v1, /v2…"""
     with ExitStack() as stack:
-        endpoints: list[str] = []
+        nodes: list[RunningNode] = []
         for number in range(count):
-            join = ("--join", endpoints[0]) if endpoints else ()
-            endpoints.append(stack.enter_context(node(folder, f"n{number}", *join)))
+            join = ("--join", nodes[0].endpoint) if nodes else ()
+            nodes.append(stack.enter_context(node(sqlite_file(folder, f"n{number}"), f"n{number}", *join)))
             if not number:
-                asyncio.run(ask(endpoints[0], "foundcluster"))
+                asyncio.run(ask(nodes[0].endpoint, "foundcluster"))
         for number in range(1, count):
-            asyncio.run(ask(endpoints[0], "mount", f"/v{number}", f"n{number}"))
-        yield endpoints
+            asyncio.run(ask(nodes[0].endpoint, "mount", f"/v{number}", f"n{number}"))
+        yield nodes
 
 
 @contextmanager
-def node(folder: Path, name: str, *options: str) -> Iterator[str]:
-    """The endpoint of a node on a SQLite file."""
-    store = f"sqlite:///{folder / name}.db"
+def node(store: str, name: str, *options: str) -> Iterator[RunningNode]:
+    """A node on a store."""
     command = ("emerge_wasm.cli", "--json", "node", "start", "--port", "0", "--store", store, "--name", name, *options)
-    with started(*command, quiet=True) as line:  # it tells of each that leaves in the end
-        yield json.loads(line)["node"]
+    with spawned(*command, quiet=True) as (process, line):  # it tells of each that leaves in the end
+        yield RunningNode(process, json.loads(line)["node"])
+
+
+def sqlite_file(folder: Path, name: str) -> str:
+    return f"sqlite:///{folder / name}.db"
 
 
 async def ask(endpoint: str, name: str, *args: object) -> object:
@@ -115,8 +126,8 @@ def compare(title: str, peer: str, cases: list[tuple[str, str, Asked, Asked, str
 def main() -> None:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        endpoints = stack.enter_context(joined(folder))
-        alone = stack.enter_context(node(folder, "alone"))
+        endpoints = [each.endpoint for each in stack.enter_context(joined(folder))]
+        alone = stack.enter_context(node(sqlite_file(folder, "alone"), "alone")).endpoint
         for endpoint in (alone, endpoints[0]):
             asyncio.run(fill(endpoint, "/v1"))
         callers = (("operator", OPERATOR), ("user", USER))

@@ -1,6 +1,6 @@
 """A real headless Chromium with Pyodide in it, for tests of what runs in a page.
 
-`selenium` (pytest-pyodide's, also what `@run_in_pyodide` uses) is one page for all tests here: the emerge_wasm and
+`selenium` (pytest-pyodide's) is one page for all tests here: the emerge_wasm and
 msgpack of `dist/pyodide` are loaded, `emerge_indexeddb` is registered, and the contract scenarios can be imported.
 `python3 build.py build` makes that folder; `--dist-dir` names another one.
 """
@@ -12,9 +12,7 @@ import json
 import os
 import shutil
 import threading
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,9 +25,9 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
 from buildtools.browser import FLAGS
+from tests.pyodide import LOCK, changed
 
 ROOT = Path(__file__).parents[2]
-LOCK = "pyodide-lock.json"
 CONTRACTS = ("store.py", "store_model.py")
 
 
@@ -55,7 +53,7 @@ class Page(SeleniumChromeRunner):
 
     def prepare(self) -> None:
         """Load our packages, register the JavaScript half of the store, and make tests.contracts importable."""
-        self.load_package(["emerge-wasm", "msgpack", "pytest", "tblib"])
+        self.load_package(["emerge-wasm", "msgpack"])
         self.run_js("pyodide.registerJsModule('emerge_indexeddb', await import('/emerge_indexeddb.mjs'));")
         self.run_js("pyodide.FS.mkdirTree('/suite/tests/contracts');")
         for name in CONTRACTS:
@@ -77,19 +75,9 @@ def dist_dir(request: pytest.FixtureRequest) -> Path:
     folder = given if (given / LOCK).exists() else ROOT / "dist" / "pyodide"
     if not (folder / LOCK).exists() or not (folder / "emerge_indexeddb.mjs").exists():
         pytest.fail(f"{folder} is not complete: run python3 build.py build", pytrace=False)
-    if changed := _changed(folder):
-        pytest.fail(f"{folder} was made before {changed} changed: run python3 build.py build", pytrace=False)
+    if source := changed(folder):
+        pytest.fail(f"{folder} was made before {source} changed: run python3 build.py build", pytrace=False)
     return folder
-
-
-def _changed(folder: Path) -> str | None:
-    """A source of ours that is not, or not as it is now, in the folder's wheel."""
-    wheel = json.loads((folder / LOCK).read_text())["packages"]["emerge-wasm"]["file_name"]
-    with zipfile.ZipFile(folder / wheel) as archive:
-        held = {name: archive.read(name) for name in archive.namelist()}
-    sources = sorted((ROOT / "py" / "emerge_wasm").rglob("*.py"))
-    names = {source.relative_to(ROOT / "py").as_posix(): source for source in sources}
-    return next((name for name, source in names.items() if held.get(name) != source.read_bytes()), None)
 
 
 @pytest.fixture(scope="session")
@@ -104,26 +92,13 @@ def web_server_main(dist_dir: Path) -> Iterator[tuple[str, int, None]]:
     thread.join()
 
 
-@contextmanager
-def _page(web_server: tuple[str, int, None], dist_dir: Path) -> Iterator[Page]:
-    host, port, _ = web_server
+@pytest.fixture(scope="session")
+def selenium_module_scope(web_server_main: tuple[str, int, None], dist_dir: Path, runtime: str) -> Iterator[Page]:
+    """One page for the session: starting Pyodide takes longer than most tests."""
+    host, port, _ = web_server_main
     page = Page(server_port=port, server_hostname=host, dist_dir=dist_dir)
     try:
         page.prepare()
         yield page
     finally:
         page.quit()
-
-
-@pytest.fixture(scope="session")
-def selenium_module_scope(web_server_main: tuple[str, int, None], dist_dir: Path, runtime: str) -> Iterator[Page]:
-    """One page for the session: starting Pyodide takes longer than most tests."""
-    with _page(web_server_main, dist_dir) as page:
-        yield page
-
-
-@pytest.fixture
-def fresh_page(web_server_main: tuple[str, int, None], dist_dir: Path) -> Iterator[Page]:
-    """A Chromium of its own, whose origin has stored nothing yet."""
-    with _page(web_server_main, dist_dir) as page:
-        yield page

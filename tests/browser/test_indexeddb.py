@@ -176,30 +176,6 @@ result = str(await failure(IndexedDBStore.destroy({name!r}), Unavailable))
         selenium.run_js("self.stubborn.close();")
 
 
-def test_quota_exceeded(fresh_page: Any) -> None:
-    """The store says so, keeps what it had, takes nothing of the commit, and goes on.
-
-    In a fresh browser: Chromium remembers for half a minute how much room an origin had.
-    """
-    fresh_page.driver.execute_cdp_cmd(
-        "Storage.overrideQuotaForOrigin", {"origin": fresh_page.base_url, "quotaSize": 2 << 20}
-    )
-    code = """
-import os
-store = await opened()
-await store.commit(puts((b"before", b"1")))
-big = Batch(puts=[("states", b"%d" % number, os.urandom(1 << 20)) for number in range(8)], appends=[("log", b"x")])
-error = await failure(store.commit(big), LimitExceeded)
-rows = [key.decode() for key, _ in await store.scan("states")]
-result = [error.details["limit"], error.remedy, rows, await store.commit(Batch(appends=[("log", b"y")]))]
-await store.close()
-"""
-    limit, remedy, rows, numbers = run(fresh_page, "quota", code)
-    assert limit == "storage quota"
-    assert "delete" in remedy
-    assert (rows, numbers) == (["before"], [1])
-
-
 @pytest.mark.parametrize("delay", [0, 0.01, 0.05, 0.15])
 def test_tab_closed_mid_store(selenium: Any, name: str, delay: float) -> None:
     """What was acknowledged is there; the commit during which the tab went away is there as a whole or not at all."""

@@ -368,15 +368,61 @@ def test_an_unknown_request_is_answered(tab: Tab) -> None:
     assert "nonsense" in tab.ask("nonsense")["failure"]["message"]
 
 
-def test_another_tab_hears_of_a_change_and_a_reload_finds_it(tab: Tab, context: BrowserContext, address: str) -> None:
-    other = Tab(context.new_page(), address)
+@pytest.fixture(scope="module")
+def other(context: BrowserContext, address: str) -> Tab:
+    """A second kernel; the last test that uses it ends it."""
+    return Tab(context.new_page(), address)
+
+
+def test_another_tab_hears_of_a_change_and_a_reload_finds_it(tab: Tab, other: Tab) -> None:
     assert other.value("len([*local.list('/')]) >= 0") == "True"
     other.await_event("e.event === 'features'")
     store(tab, "shared")
     other.await_event("e.event === 'change' && e.where === 'local' && e.path === '/stock/shared'")
     assert other.value("local.getobject('/stock/shared').total()") == "30.0"
     assert other.value("import random; random.random()") != tab.value("import random; random.random()")
+
+
+def test_a_python_that_dies_is_told(other: Tab) -> None:
+    other.value("1")
+    other.page.evaluate(
+        "code => void ask('cell', { cell: 9, code })",
+        "import js, pyodide_js\npyodide_js._api.fatal_error(js.Error.new('broken'))",
+    )
+    other.await_event("e.event === 'kernel' && e.state === 'dead' && e.detail === 'broken'")
     other.page.close()
+
+
+QUOTA = """
+import os
+from emerge_wasm.errors import LimitExceeded
+from emerge_wasm.store import Batch
+from emerge_wasm.stores import open_store
+
+store = await open_store("indexeddb://quota")
+await store.commit(Batch(puts=[("states", b"before", b"1")]))
+big = Batch(puts=[("states", b"%d" % number, os.urandom(1 << 20)) for number in range(8)], appends=[("log", b"x")])
+try:
+    await store.commit(big)
+except LimitExceeded as error:
+    said = error.details["limit"], "delete" in error.remedy
+rows = [key.decode() for key, _ in await store.scan("states")]
+said, rows, await store.commit(Batch(appends=[("log", b"y")]))
+"""
+
+
+def test_quota_exceeded(context: BrowserContext, address: str) -> None:
+    """The store says so, keeps what it had, takes nothing of the commit, and goes on.
+
+    In a profile of its own: Chromium remembers for half a minute how much room an origin had.
+    """
+    assert context.browser is not None
+    with context.browser.new_context() as fresh:
+        page = fresh.new_page()
+        quota = {"origin": address, "quotaSize": 2 << 20}
+        fresh.new_cdp_session(page).send("Storage.overrideQuotaForOrigin", quota)
+        said = Tab(page, address).value(QUOTA)
+    assert said == "(('storage quota', True), ['before'], [1])"
 
 
 @pytest.mark.parametrize("base", ["/broken/", "/bare/"])
@@ -410,16 +456,4 @@ def test_without_jspi_waiting_is_refused_and_await_works(context: BrowserContext
     assert old.value("isinstance(await alocal.list('/'), list)") == "True"
     assert old.value(WITH_AWAIT) == "7"
     assert old.events("features")[0]["sync"] is False
-    page.close()
-
-
-def test_a_python_that_dies_is_told(context: BrowserContext, address: str) -> None:
-    page = context.new_page()
-    doomed = Tab(page, address)
-    doomed.value("1")
-    page.evaluate(
-        "code => void ask('cell', { cell: 9, code })",
-        "import js, pyodide_js\npyodide_js._api.fatal_error(js.Error.new('broken'))",
-    )
-    doomed.await_event("e.event === 'kernel' && e.state === 'dead' && e.detail === 'broken'")
     page.close()

@@ -69,7 +69,7 @@ PACKAGES = [str(Path(module.__file__).parents[1]) for module in (emerge_wasm, ms
 
 
 def run(*args: str, python: str = sys.executable, text: str | None = None, cwd: Path | None = None) -> str:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)}
     done = subprocess.run([python, *args], input=text, capture_output=True, text=True, env=environment, cwd=cwd)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

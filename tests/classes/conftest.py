@@ -16,6 +16,8 @@ from random import Random
 import msgpack
 import pytest
 
+from tests.pyodide import node_command
+
 from .case import Case, dump, read_cases
 from .compose import compose
 
@@ -52,13 +54,13 @@ def run_cases(cases: list[Case], folder: Path, host: str, far: bool = True) -> O
         case.write(folder / "modules")
     (folder / "cases.json").write_text(dump(cases))
     finish(start("store", folder, host))
+    pythons = [python for python in map(find_python, OTHERS) if python] if far else []
+    apart = [start("bytes", folder, python=python) for python in pythons]
+    if far:
+        apart.append(in_pyodide(folder))
     finish(start("fresh", folder, host), start("own", folder, host))
-    running = [start("run", folder, host)]  # it changes what the others have read
-    if far:
-        running.append(in_pyodide(folder))
-    finish(*running)
-    if far:
-        finish(*(start("bytes", folder, python=python) for python in map(find_python, OTHERS) if python))
+    finish(start("run", folder, host))  # it changes what the others have read
+    finish(*apart)
     return collect(folder)
 
 
@@ -72,8 +74,8 @@ def start(place: str, folder: Path, host: str = "", python: str = sys.executable
 
 
 def in_pyodide(folder: Path) -> subprocess.Popen[str]:
-    command = ["node", HERE / "pyodide.mjs", ROOT / "dist" / "pyodide", ROOT / "py", HERE, folder]
-    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = node_command(HERE / "pyodide.mjs", HERE, folder)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def finish(*processes: subprocess.Popen[str]) -> None:

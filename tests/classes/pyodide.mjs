@@ -1,25 +1,17 @@
-/** node pyodide.mjs DIST SOURCES TESTS FOLDER: what place.py does of the cases in FOLDER, in DIST's Pyodide. */
+/** node pyodide.mjs FOLDER SOURCES TESTS CASES: what place.py does of the cases in CASES, in the folder's Python. */
 
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { mount, runIn } from "../pyodide.mjs";
 
-const [dist, sources, tests, folder] = process.argv.slice(2);
-const base = `${resolve(dist)}/`;
-const { loadPyodide } = await import(pathToFileURL(`${base}pyodide.mjs`).href);
-const lock = JSON.parse(readFileSync(`${base}pyodide-lock.json`, "utf8"));
-const py = await loadPyodide({ indexURL: base });
-const extractDir = py.runPython("import sys; sys.path[-1]");
-for (const { file_name } of ["msgpack", "tzdata"].flatMap((name) => lock.packages[name] ?? []))
-  py.unpackArchive(new Uint8Array(readFileSync(base + file_name)), "zip", { extractDir });
-for (const [name, path] of Object.entries({ "/sources": sources, "/tests": tests, "/cases": folder })) {
-  py.FS.mkdirTree(name);
-  py.mountNodeFS(name, resolve(path));
-}
-try {
-  py.runPython("import sys; sys.path[:0] = ['/sources', '/tests']\nimport place; place.main('bytes', '/cases')");
-  process.exit(0);
-} catch (error) {
-  console.error(String(error));
-  process.exit(1);
-}
+// Copied, because each look at a file of the machine is slow.
+const RUN = `
+import place, shutil
+shutil.copytree("/machine", "/cases")
+place.main("bytes", "/cases")
+shutil.copy("/cases/bytes3.14.json", "/machine")
+`;
+const [folder, sources, tests, cases] = process.argv.slice(2);
+await runIn(folder, sources, (py) => {
+  mount(py, "/tests", tests);
+  mount(py, "/machine", cases);
+  py.runPython(RUN);
+});

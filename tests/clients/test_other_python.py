@@ -87,7 +87,7 @@ def test_an_older_client_and_a_newer_node(version: str) -> None:
     python = interpreter(version)
     if python is None or sys.version_info[:2] >= tuple(map(int, version.split("."))):
         pytest.skip(f"no python{version} here that is newer than this one")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)}
     with subprocess.Popen([python, str(NODE)], env=environment, stdin=PIPE, stdout=PIPE, text=True) as node:
         assert node.stdout is not None and node.stdin is not None
         with connect(node.stdout.readline().strip()) as fs:
@@ -122,7 +122,7 @@ def test_a_newer_client_and_an_older_node(place: Server, version: str) -> None:
     fs = connect(place.host)
     fs.store(Older(name="older", path=where))
     relay = place.found["url"].replace("http", "ws", 1)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)}
     done = subprocess.run(
         [python, str(SCRIPT), relay, place.found["token"], where], env=environment, capture_output=True, text=True
     )

@@ -35,7 +35,7 @@ def fs() -> Iterator[SyncClient]:
 
 
 def run(*args: str, python: str = sys.executable, cwd: Path) -> str:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(PACKAGES)}
     done = subprocess.run([python, *args], capture_output=True, text=True, env=environment, cwd=cwd, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -62,9 +62,9 @@ class KeyedPlace:
 class Machine:
     """A machine with a folder of keys and a store of its own; its node may stop, and start again where it was."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, store: str = "") -> None:
         self.name = name
-        self.store = f"sqlite:///{folder / 'store.db'}"
+        self.store = store or f"sqlite:///{folder / 'store.db'}"
         self.credential = Credential(folder / f"{name}.key")
         write_pair(self.credential.path, make_pair(name))
         self.ring = self.credential.ring

@@ -6,11 +6,13 @@ import asyncio
 import time
 from contextlib import suppress
 
+import pytest
+
 from emerge_wasm import codec
 from emerge_wasm.clients.transports.address import endpoints_of
 from emerge_wasm.clients.transports.registry import open_transport
 from emerge_wasm.cluster.membership import Cluster
-from emerge_wasm.errors import Invalid
+from emerge_wasm.errors import Invalid, Unavailable
 from emerge_wasm.stores.memory import MemoryStore
 from tests.node.conftest import TIMES, Connect, StartNode, broadcast_of, eventually, fall_silent, names, two
 
@@ -67,9 +69,10 @@ async def test_a_node_that_stood_still_blames_nobody(start_node: StartNode, conn
     assert seen == []
 
 
-async def test_a_node_that_no_longer_hears_this_one_is_asked(start_node: StartNode) -> None:
+async def test_a_node_that_no_longer_hears_this_one_is_asked(start_node: StartNode, connect: Connect) -> None:
     """It is here when it answers, and cannot be called when it does not."""
     a, b = await two(start_node)
+    await a.volumes.change("_cluster_mount", "/s", b.filesystem.uuid)
     seen: list[tuple[str, list[str]]] = []
     a.cluster.on_change(lambda how, who: seen.append((how, names(a.cluster))))
     deaf = {"kind": "here", "self": b.cluster.identity.to_wire(), "hears": [], "peers": []}
@@ -81,7 +84,15 @@ async def test_a_node_that_no_longer_hears_this_one_is_asked(start_node: StartNo
     broadcast_of(b).say(deaf)
     await eventually(lambda: seen == [("unreachable", [])])
     await asyncio.sleep(2 * TIMES.silence)
-    assert [identity.node for identity in a.cluster.view.cut()] == ["b"] and len(seen) == 1
+    rows = await connect(a.endpoint).call("nodes", [])
+    assert [(row["node"], row["state"], row.get("away")) for row in rows] == [
+        ("a", "here", None),
+        ("b", "unreachable", None),
+    ]
+    assert len(seen) == 1
+    for name in ("cat", "store"):
+        with pytest.raises(Unavailable, match="/s/x is on node b, which cannot be reached from here"):
+            await connect(a.endpoint).call(name, ["/s/x", *([state(n=1)] if name == "store" else [])])
 
 
 async def test_an_observer_sees_and_is_not_seen(start_node: StartNode) -> None:
@@ -152,3 +163,25 @@ async def test_everything_goes_by_ipv6(start_node: StartNode, connect: Connect) 
     await b.stop()
     assert await either.call("cat", ["/far/x"]) == {"n": 1}
     await either.close()
+
+
+async def test_the_dead_are_not_talked_back_to_life_and_the_living_object(start_node: StartNode) -> None:
+    """Only who speaks is here: what others say of a node makes nobody a member, and lets nobody go."""
+    a, b = await two(start_node)
+    c = await start_node("c", (a.endpoint,))
+    await eventually(lambda: names(a.cluster) == ["b", "c"] and names(b.cluster) == ["a", "c"])
+    dead = c.cluster.identity.to_wire()
+    fall_silent(c)
+    await c.stop()
+    await eventually(lambda: names(a.cluster) == ["b"] and names(b.cluster) == ["a"])
+    seen: list[tuple[str, str]] = []
+    for node in (a, b):
+        node.cluster.on_change(lambda event, who: seen.append((event, who.node)))
+    hears = [a.cluster.identity.uuid]
+    for number in range(10):
+        gossip = {"kind": "here", "self": b.cluster.identity.to_wire(), "hears": hears, "peers": [dead], "view": number}
+        broadcast_of(b).say(gossip)
+        broadcast_of(b).say({"kind": "suspect", "uuid": b.cluster.identity.uuid, "node": a.cluster.identity.uuid})
+        await asyncio.sleep(TIMES.period)
+    assert seen == []
+    assert names(a.cluster) == ["b"] and names(b.cluster) == ["a"]

@@ -16,10 +16,11 @@ from click.testing import CliRunner, Result
 from emerge_wasm.cli.main import main
 from emerge_wasm.clients.keys.credential import Credential
 from emerge_wasm.clients.keys.key_pair import make_pair, write_pair
-from emerge_wasm.clients.keys.known_keys import CLIENT, MEMBER, REVOKED, RingEntry
+from emerge_wasm.clients.keys.known_keys import CLIENT, FILE_NAME, MEMBER, REVOKED, Ring, RingEntry
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import EmergeError, Invalid, PermissionDenied, Unavailable
+from tests.backends import Started
 from tests.node.conftest import eventually, names
 from tests.scale import examples
 
@@ -70,6 +71,18 @@ async def test_the_file_is_a_way_too(machines: Machines) -> None:
         await eventually(lambda pair=pair: all(each.ring.find(pair.public) for each in all_))  # type: ignore[misc]
         at.ring.revoke(pair.name)
         await eventually(lambda pair=pair: not any(each.ring.find(pair.public) for each in all_))  # type: ignore[misc]
+
+
+def test_a_folder_that_cannot_be_written_to_will_do_for_reading(tmp_path: Path) -> None:
+    ring = Ring(tmp_path / FILE_NAME)
+    entry = RingEntry(CLIENT, "anna", make_pair("anna").public, since="2026")
+    ring.add(entry)
+    (tmp_path / ".lock").unlink()
+    (tmp_path / ".lock").mkdir()
+    ring.follow({}, {entry.public: entry})
+    with pytest.raises(Unavailable, match="cannot be written"):
+        ring.revoke("anna")
+    assert ring.find(entry.public) == entry
 
 
 async def test_what_makes_no_sense_is_refused_everywhere(machines: Machines) -> None:
@@ -283,6 +296,37 @@ async def test_keys_are_replaced_under_load_and_no_call_fails(machines: Machines
             await eventually(lambda each=each, fresh=fresh: each.credential.pair == fresh, 5)  # type: ignore[misc]
             await eventually(lambda before=before: all(done[way] > before[way] + 3 for way in before), 10)  # type: ignore[misc]
         stop.set()
+
+
+async def test_on_one_database_the_ring_is_there(machines: Machines, backends: Started) -> None:
+    """No cluster was founded: who shares the database shares the ring; a node that was away finds it there."""
+    store = backends.url("postgresql")
+    a, b = [Machine(machines.folder / name, name, store) for name in "ab"]
+    for each, other in ((a, b), (b, a)):
+        each.know(other)
+    a.ring.add(RingEntry(CLIENT, "root", machines.key("root").pair.public, superuser=True))
+    try:
+        await a.start()
+        await b.start()
+        assert [entry.name for entry in b.ring.entries() if entry.role == CLIENT] == ["root"]
+        await eventually(lambda: all(each.node and names(each.node.cluster) for each in (a, b)), 8)
+        keys = [machines.key(name) for name in ("anna", "bert")]
+        for at, key in zip((a, b), keys, strict=True):
+            assert (await machines.call(at, "addkey", key.pair.name, key.pair.public))["missing"] == []
+            for each in (a, b):
+                assert (await machines.call(each, "whoami", by=key))["principal"] == key.pair.name
+        b.ring.revoke("bert")
+        await eventually(lambda: lines(a) == lines(b))
+        await b.stop()
+        await machines.call(a, "revokekey", "anna")
+        await b.start()
+        assert lines(a) == lines(b)
+        for key in keys:
+            with pytest.raises(PermissionDenied):
+                await machines.call(b, "whoami", by=key)
+    finally:
+        await b.stop()
+        await a.stop()
 
 
 async def test_the_commands_ask_a_node_that_is_named(machines: Machines) -> None:

@@ -7,10 +7,10 @@ import subprocess
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from emerge_wasm.codec import encode, show
 from tests.conftest import ROOT
+from tests.pyodide import node_command
 
 from .test_codec_standard import VALUES
 
@@ -18,11 +18,8 @@ TABLES = [np.float64(1.5), np.arange(6).reshape(2, 3), pd.DataFrame({"a": [1, 2]
 
 
 def test_values_in_pyodide() -> None:
-    folder = ROOT / "dist" / "pyodide"
-    if not (folder / "pyodide-lock.json").exists():
-        pytest.fail(f"{folder} is not there: run python3 build.py build", pytrace=False)
     values = json.dumps([[encode(value).hex(), show(value)] for value in [*VALUES, *TABLES]])
     script = ROOT / "tests" / "codec" / "in_pyodide.py"
-    command = ["node", ROOT / "tests" / "rest" / "pyodide.mjs", folder, ROOT / "py", script, values, ""]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60)
+    command = node_command(ROOT / "tests" / "rest" / "pyodide.mjs", script, values, "")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

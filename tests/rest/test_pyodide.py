@@ -5,27 +5,22 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.rest.node_server import RESTNodeServer
 from emerge_wasm.stores.memory import MemoryStore
+from tests.pyodide import node_command
 from tests.relay.conftest import until
 
 from .conftest import TESTER, TOKEN
 
-ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 
 
 async def test_the_transport_goes_by_fetch() -> None:
-    folder = ROOT / "dist" / "pyodide"
-    if not (folder / "pyodide-lock.json").exists():
-        pytest.fail(f"{folder} is not there: run python3 build.py build", pytrace=False)
     filesystem = await Filesystem.open(MemoryStore())
     async with RESTNodeServer(filesystem, port=0, token=TOKEN, context=TESTER) as server:
-        command = [HERE / "pyodide.mjs", folder, ROOT / "py", HERE / "in_pyodide.py", server.url, TOKEN]
-        node = await asyncio.create_subprocess_exec("node", *map(str, command), stderr=asyncio.subprocess.PIPE)
+        command = node_command(HERE / "pyodide.mjs", HERE / "in_pyodide.py", server.url, TOKEN)
+        node = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
         async with asyncio.timeout(60):
             _, said = await node.communicate()
         assert node.returncode == 0, said.decode()

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 
 from ..errors import EmergeError
 from .peer import Identity, Peer
-from .times import Times, settled
+from .times import TICKS, Times, settled
 from .view import View
 
 PROBERS = 3
@@ -49,19 +49,19 @@ class Detector:
         self._probe = probe
         self._spawn = spawn
         self._suspected = suspected
-        self._periods = 0
+        self._ticks = 0
 
     def tick(self) -> None:
-        """A period has passed.
+        """Half a period has passed.
 
-        Periods are counted, not seconds: what was said while this process stood still waits to be read.
+        Ticks are counted, not seconds: what was said while this process stood still waits to be read.
         """
         for peer in list(self._view.peers.values()):
             peer.missed += 1
-            if peer.cut or peer.missed * self._times.period > self._times.suspicion:
+            if peer.cut or peer.missed * self._times.tick > self._times.suspicion:
                 self.check(peer)
-        self._periods += 1
-        if self._periods % PULL_PERIODS == 0 and self._view.members:
+        self._ticks += 1
+        if self._ticks % (PULL_PERIODS * TICKS) == 0 and self._view.members:
             self.pull(random.choice(self._view.members))
 
     def pull(self, identity: Identity) -> None:
@@ -90,18 +90,18 @@ class Detector:
         await self.reaches(identity)
 
     async def _check(self, peer: Peer, refused: bool, must_answer: bool) -> None:
-        if peer.is_member and not must_answer:
-            self._suspected(peer.identity)
         direct = asyncio.ensure_future(_no() if refused else self._answers(peer.identity))
         indirect: asyncio.Future[bool] | None = None
         try:
             if await settled(direct, self._times.probe / 2):
                 return
+            if peer.is_member and not must_answer:
+                self._suspected(peer.identity)
             indirect = asyncio.ensure_future(self._is_reached(peer.identity))
             reached = await settled(indirect, self._times.probe * 1.2)
             if self._view.peers.get(peer.identity.uuid) is not peer or (direct.done() and direct.result()):
                 return
-            heard = peer.missed * self._times.period <= self._times.suspicion
+            heard = peer.missed * self._times.tick <= self._times.suspicion
             if heard and not must_answer:
                 return
             if reached or heard:

@@ -31,6 +31,7 @@ from .inquiry import Hold, Inquiry, Show
 from .joiner import Enter, Joiner, introduce
 from .peer import Identity, Peer, read_identity, read_texts
 from .question import Holdings
+from .times import TICKS
 from .times import TIMES as TIMES
 from .times import Times as Times
 from .view import MemberChange, MemberEvent, View
@@ -45,6 +46,8 @@ Register = Callable[[str, Dispatch], None]
 
 PEERS_LIMIT = 1000
 RETIRE_SECONDS = 5.0
+SOON = 0.05
+"""Of a period: how long a change waits for others, to be announced with them."""
 
 
 class Cluster:
@@ -235,8 +238,9 @@ class Cluster:
     async def _keep(self) -> None:
         while True:
             self._announce()
-            await asyncio.sleep(self._times.period)
-            self._detector.tick()
+            for _ in range(TICKS):
+                await asyncio.sleep(self._times.tick)
+                self._detector.tick()
             self._forget_revoked()
             self._join_soon()
 
@@ -255,18 +259,19 @@ class Cluster:
         self.joiner.keep(members)
 
     def _announce_soon(self) -> None:
-        """Once in the loop's next turn, however often it is asked for in this one."""
+        """Once, and for all that happens until then: who comes among many is told of many."""
         if not self._announcing and self.identity.pub:
             self._announcing = True
-            asyncio.get_running_loop().call_soon(self._announce)
+            asyncio.get_running_loop().call_later(self._times.period * SOON, self._announce)
 
     def _announce(self) -> None:
         self._announcing = False
         if not self.identity.pub or self._leaving:
             return
         hears = [uuid for uuid, peer in self.view.peers.items() if peer.speaks and not peer.cut]
-        peers = [identity.to_wire() for identity in self.view.news()]
-        here = {"kind": "here", "self": self.identity.to_wire(), "hears": hears, "peers": peers}
+        since, came = self.view.news()
+        peers = [identity.to_wire() for identity in came]
+        here = {"kind": "here", "self": self.identity.to_wire(), "hears": hears, "peers": peers, "since": since}
         self._broadcast.say({**here, **self._versions()})
 
     # --- asking, and being asked
@@ -301,9 +306,9 @@ class Cluster:
         if self._heard is not None:
             self._heard(peer.identity, int(message.get("table", 0)), int(message.get("ring", -1)))
         known = int(message.get("view", 0))
-        if known != peer.view and (answers or message["peers"]):
+        if answers or int(message.get("since", known)) <= peer.view:
             peer.view = known
-        elif known != peer.view:
+        else:
             self._detector.pull(peer.identity)
 
     async def _on_join(self, name: str, args: Values, context: Context) -> Wire:

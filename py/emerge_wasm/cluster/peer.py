@@ -41,7 +41,7 @@ class Peer:
     """Another node as seen from here; it is a member once each hears the other, until it is cut off."""
 
     identity: Identity
-    missed: int = 0  # this node's own periods since it was heard; before that, since it was first heard of
+    missed: int = 0  # this node's own ticks since it was heard; before that, since it was first heard of
     speaks: bool = False  # it was heard
     hears: bool = False  # it said that it hears this node
     cut: bool = False  # only others reach it

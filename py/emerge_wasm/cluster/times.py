@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+TICKS = 2
+"""In a period: silence is counted in these, and is never as long as it seems by more than one."""
+
 PARTS = 5
 """Into how many parts a wait is divided."""
 
@@ -18,6 +21,10 @@ class Times(NamedTuple):
     silence: float = 3.5
     patience: float = 0.5
     roster: float = 3.0
+
+    @property
+    def tick(self) -> float:
+        return self.period / TICKS
 
     @property
     def suspicion(self) -> float:

@@ -21,7 +21,7 @@ MemberEvent = Literal["joined", "left", "gone", "unreachable", "reached"]
 MemberChange = Callable[[MemberEvent, Identity], None]
 
 TOLD = 3
-"""In how many announcements after a change the members are listed."""
+"""In how many announcements a change is told."""
 
 _IN_WORDS = {
     "joined": "joined",
@@ -52,16 +52,18 @@ class View:
         self.callbacks: list[MemberChange] = []
         self._follow = follow
         self._leave = leave
-        self._told = 0  # in how many announcements the members were listed since they changed
+        self._news: list[tuple[int, Identity, int]] = []  # the version that each change made, and how often it was told
 
     def cut(self) -> list[Identity]:
         """The members that only others reach, by name."""
         return sorted((peer.identity for peer in self.peers.values() if peer.cut), key=_name)
 
-    def news(self) -> list[Identity]:
-        """The members, in the first announcements after they changed; whoever misses these asks for them."""
-        self._told += 1
-        return self.members if self._told <= TOLD else []
+    def news(self) -> tuple[int, list[Identity]]:
+        """The members that came lately, and the version before; who knows none so new asks for all members."""
+        since = self._news[0][0] - 1 if self._news else self.version
+        changed = {identity.uuid for _, identity, _ in self._news}
+        self._news = [(version, identity, told + 1) for version, identity, told in self._news if told + 1 < TOLD]
+        return since, [each for each in self.members if each.uuid in changed]
 
     def namesake(self, identity: Identity) -> Identity | None:
         """A node that is here, and has the name of another process elsewhere."""
@@ -116,7 +118,7 @@ class View:
         self.members = sorted((each.identity for each in self.peers.values() if each.is_member), key=_name)
         self.others = self._choose()
         self.version += 1
-        self._told = 0
+        self._news.append((self.version, peer.identity, 0))
         event = _EVENTS.get((before, now), how)
         level = logging.WARNING if event in ("gone", "unreachable") else logging.INFO
         log.log(level, "node %s (%s) %s", peer.identity.node, peer.identity.rpc, _IN_WORDS[event])

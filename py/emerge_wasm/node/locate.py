@@ -56,11 +56,11 @@ class Locator:
             return self.volumes.serving(filesystem)
         except Unavailable as error:
             (name,) = error.details["missing"]
+            how, remedy = "is away", self._remedy(path, name)
+            if any(each.filesystem == filesystem for each in self.cluster.view.cut()):
+                how, remedy = "cannot be reached from here", "ask at another node: some reach it"
             raise Unavailable(
-                f"{path} is on node {name}, which is away",
-                path=path,
-                remedy=self._remedy(path, name),
-                missing=[name],
+                f"{path} is on node {name}, which {how}", path=path, remedy=remedy, missing=[name]
             ) from None
 
     def _remedy(self, path: str, name: str) -> str:

@@ -75,15 +75,21 @@ class RingKeeper:
         """Take the newest ring that is to be had, and let clients in."""
         if self._keys is None:
             return
-        if self._is_shared and not self._is_kept_here:
-            try:
-                await self.exchange()
-            except EmergeError as error:
-                log.warning("the cluster's ring is not confirmed, and is asked for again: %s", error)
-                table = self._volumes.table
-                others = [each for each in table.members if each.filesystem != self._volumes.own] if table else []
-                await asyncio.gather(*(self._hear_say(_identity(each)) for each in others))
-        self._keys.closed = ""
+        try:
+            if self._is_shared and not self._is_kept_here:
+                await self._confirm()
+        finally:
+            self._keys.closed = ""
+
+    async def _confirm(self) -> None:
+        """Take the ring from where it is kept or, for now, from the others."""
+        try:
+            await self.exchange()
+        except EmergeError as error:
+            log.warning("the cluster's ring is not confirmed, and is asked for again: %s", error)
+            table = self._volumes.table
+            others = [each for each in table.members if each.filesystem != self._volumes.own] if table else []
+            await asyncio.gather(*(self._hear_say(_identity(each)) for each in others))
 
     async def stop(self) -> None:
         for task in self._tasks:

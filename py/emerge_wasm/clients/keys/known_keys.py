@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ...errors import Invalid, NotFound
+from ...errors import Invalid, NotFound, Unavailable
 from ...results import KeyRow
 from .key_pair import check_name, is_key, key_bytes, write_private
 
@@ -31,6 +31,9 @@ MEMBER, CLIENT, REVOKED = "member", "client", "revoked"
 FILE_NAME = "ring"
 FRESH = 100_000_000
 """Nanoseconds for which a file that was just written is read again: its time may not tell the next write."""
+
+LOOK_SECONDS = 0.001
+"""How long a look at the file counts: for the messages that came together with the one for which it was made."""
 
 _HEAD = "# The keys that this cluster knows, by `emerge keys`. Nodes follow the changes of this file.\n"
 
@@ -143,12 +146,13 @@ def without_key(known: Mapping[str, RingEntry], which: str) -> dict[str, RingEnt
 
 
 class Ring:
-    """The ring in a file. Every question looks whether the file has changed."""
+    """The ring in a file. Every question looks whether the file has changed; one asked at the same time does not."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._stamp: tuple[int, ...] | None = None
         self._entries: dict[str, RingEntry] = {}
+        self._looked = 0.0
 
     def entries(self) -> list[RingEntry]:
         """Every key, revoked ones too."""
@@ -199,12 +203,16 @@ class Ring:
 
     def follow(self, base: Mapping[str, RingEntry], fresh: Mapping[str, RingEntry]) -> None:
         """Put fresh entries in place of those that the file had; what was changed here since stays."""
+        if merge([*fresh.values(), *self.edits(base)]) == self._entries:
+            return  # a folder that cannot be written to will do
         with self._locked():
-            merged = merge([*fresh.values(), *self.edits(base)])
-            if merged != self._entries:
-                self._write(merged)
+            self._write(merge([*fresh.values(), *self.edits(base)]))
 
     def _refresh(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS and self._stamp is not None:
+            return
+        self._looked = now
         try:
             found = os.stat(self.path)
         except FileNotFoundError:
@@ -240,8 +248,12 @@ class Ring:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep other processes from changing the ring between reading and writing it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(os.open(self.path.with_name(".lock"), os.O_RDWR | os.O_CREAT, 0o600)) as file:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(self.path.with_name(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise Unavailable(f"{self.path} cannot be written: {error}", remedy="name a folder that is yours") from None
+        with open(lock) as file:
             if os.name == "posix":
                 import fcntl
 
