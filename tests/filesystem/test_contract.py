@@ -1,7 +1,7 @@
 """The filesystem contract by every client that CPython has: next door on each store, by ZeroMQ, through a relay.
 
-In a run that anyone waits for, each scenario goes to one of the stores with a server, in turn: what a store must do is
-the store contract, which runs whole on each. `tests/browser/test_filesystem.py` runs the scenarios in a browser.
+In a run that anyone waits for, each scenario goes to one of the stores beyond memory and SQLite, in turn: what a store
+must do is the store contract, which runs whole on each. `tests/browser/test_filesystem.py` runs them in a browser.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tests.scale import pairs
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-QUICK = ["zeromq", "relay", *(name for name in BACKENDS if name in ("memory", "sqlite", "zodb"))]
-SERVED = [name for name in BACKENDS if name not in QUICK]
+WHOLE = ["zeromq", "relay", "memory", "sqlite"]
+IN_TURN = [name for name in BACKENDS if name not in WHOLE]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -38,7 +38,7 @@ async def client(
 
 @pytest.mark.parametrize(
     ("client", "scenario"),
-    [*((way, scenario) for way in QUICK for scenario in SCENARIOS), *((w, s) for s, w in pairs(SCENARIOS, SERVED))],
+    [*((way, scenario) for way in WHOLE for scenario in SCENARIOS), *((w, s) for s, w in pairs(SCENARIOS, IN_TURN))],
     indirect=["client"],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -20,17 +20,20 @@ from uuid import uuid4
 from ..clients.keys.credential import Credential
 from ..clients.transports.endpoint import advertise
 from ..clients.transports.zeromq import ZeroMQTransport
-from ..errors import EmergeError, Invalid, PermissionDenied, Unavailable
+from ..errors import EmergeError, Invalid, Unavailable
 from ..operations import Context, Dispatch, Values, Wire
 from ..version import package_version
-from .authenticator import Authenticator, KeyChange
+from .acquaintance import Acquaintance
+from .authenticator import Authenticator
 from .broadcast import Broadcast
 from .calls import CALLS
 from .detector import Detector
 from .inquiry import Hold, Inquiry, Show
 from .joiner import Enter, Joiner, introduce
+from .link import Links
 from .peer import Identity, Peer, read_identity, read_texts
 from .question import Holdings
+from .task import Tasks
 from .times import TICKS
 from .times import TIMES as TIMES
 from .times import Times as Times
@@ -79,19 +82,19 @@ class Cluster:
         self._pub = None if observer else pub
         self._times = times
         self._broadcast = Broadcast(self._hear, self._announce_soon, credential, keys)
+        self._tasks = Tasks()
+        self._links = Links(self._tasks, credential)
         if keys is not None:
-            keys.on_change(self._follow_keys)
+            keys.on_change(self._links.follow_keys)
         software = {"version": package_version(), "python": platform.python_version(), "since": _now_text()}
         own = Identity(node, uuid4().hex, filesystem, "", "", **software)
         self.view = View(own, lambda who: self._broadcast.follow(who.pub, who.node), self._leave)
         self.view.callbacks.append(self._follow_members)
-        self.joiner = Joiner(self.view, join, self._transport, self._learn)
-        self._detector = Detector(self.view, times, self._pull, self._ask_probe, self._spawn, self._suspected)
-        self._inquiry = Inquiry(self.view, self._broadcast.say, self.link, self._spawn, times.patience)
-        self._links: dict[str, ZeroMQTransport] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._announcing = False
-        self._leaving = self._stopped = False
+        self.joiner = Joiner(self.view, join, self._links.make, self._learn)
+        self._detector = Detector(self.view, times, self._pull, self._ask_probe, self._tasks.spawn, self._suspected)
+        self._acquaintance = Acquaintance(self.view, self._detector, credential, observer=observer)
+        self._inquiry = Inquiry(self.view, self._broadcast.say, self.link, self._tasks.spawn, times.patience)
+        self._announcing = self._leaving = False
         self._malformed = 0
         self._heard: Heard | None = None
         self._table_callbacks: list[Callable[[], None]] = []
@@ -143,7 +146,7 @@ class Cluster:
         self.joiner.enter = enter
         register("_cluster_join", self._on_join)
         register("_cluster_probe", self._on_probe)
-        self._inquiry.serve(register, hold, show, self._check_speaker)
+        self._inquiry.serve(register, hold, show, self._acquaintance.check_speaker)
 
     def belong(self, cluster: str, version: int, seeds: Iterable[str] = ()) -> None:
         """Say to which cluster this node belongs, and which version of the mount table it has.
@@ -171,7 +174,7 @@ class Cluster:
             pub = advertise(pub, self._advertise)
         self.view.own = replace(self.identity, rpc=rpc, pub=pub)
         await self.joiner.join_all()
-        self._spawn(self._keep(), "keep")
+        self._tasks.spawn(self._keep(), "keep")
 
     def leave(self) -> None:
         """Say that this node leaves, and no more that it is here; it can still call others."""
@@ -182,14 +185,8 @@ class Cluster:
     async def stop(self) -> None:
         """Leave, and close everything; a second call does nothing."""
         self.leave()
-        self._stopped = True
-        for task in self._tasks:
-            if task.get_name() != "close":
-                task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        links, self._links = self._links, {}
-        for link in links.values():
-            await link.close()
+        await self._tasks.stop()
+        await self._links.close()
         self._broadcast.close()
         self.view.members, self.view.others = [], []
 
@@ -199,17 +196,12 @@ class Cluster:
         Raises:
             Unavailable: this node has stopped.
         """
-        if self._stopped:
-            raise Unavailable("this node is stopping", remedy="ask another")
-        found = self._links.get(identity.rpc)
-        if found is None:
-            found = self._links[identity.rpc] = self._transport(identity.rpc, identity.node)
-        return found
+        return self._links.to(identity)
 
     def meet(self, found: Mapping[str, str]) -> None:
         """Join these nodes, {endpoint: uuid}, which the store names, in place of those that it named before."""
         self.joiner.meet(found)
-        if self._tasks:
+        if self._tasks.runs("keep"):
             self._join_soon()
 
     def suspect(self, identity: Identity) -> None:
@@ -245,8 +237,8 @@ class Cluster:
             self._join_soon()
 
     def _join_soon(self) -> None:
-        if not any(task.get_name() == "join" for task in self._tasks):
-            self._spawn(self.joiner.join_all(), "join")
+        if not self._tasks.runs("join"):
+            self._tasks.spawn(self.joiner.join_all(), "join")
 
     def _forget_revoked(self) -> None:
         """Take nodes whose keys are let in no longer for gone at once, and look for them no more."""
@@ -292,17 +284,17 @@ class Cluster:
         """Take what a node said of itself and of others, when it may be met."""
         found = read_identity(answer["self"])
         others = [read_identity(each) for each in answer["peers"][:PEERS_LIMIT]]
-        if not self._may_meet(found):
-            return found  # it has not entered this node's cluster yet
-        self._check_name(found.node, shown)
-        self._check_namesake(found)
+        if not self._acquaintance.may_meet(found):
+            return found  # it has not entered this node's cluster yet, or leaves it
+        self._acquaintance.check_name(found.node, shown)
+        self._acquaintance.check_namesake(found)
         self._came(self.view.meet(found), answer, others, hears=True, answers=True)
         return found
 
     def _came(self, peer: Peer, message: Wire, others: Iterable[Identity], *, hears: bool, answers: bool) -> None:
         """A node spoke: it is here, and says whom it knows and which mount table it has."""
         self.view.hear(peer, hears=hears, answers=answers)
-        self._hear_of(others)
+        self._acquaintance.hear_of(others)
         if self._heard is not None:
             self._heard(peer.identity, int(message.get("table", 0)), int(message.get("ring", -1)))
         known = int(message.get("view", 0))
@@ -317,13 +309,9 @@ class Cluster:
             raise Unavailable(f"node {self.identity.node} is stopping", remedy="ask another")
         identity = None if call.identity is None else read_identity(call.identity)
         if identity is not None:
-            self._check_name(identity.node, context.principal)
-        if identity is not None and self.identity.is_akin(identity):
-            known = self.view.namesake(identity)
-            if known is not None and _is_former(known, identity) and not await self._detector.reaches(known):
-                self.view.forget(known.uuid, "gone")  # the other is that one, started again
-            self._check_namesake(identity)
-            self.view.meet(identity)
+            self._acquaintance.check_name(identity.node, context.principal)
+            if self._acquaintance.may_meet(identity):
+                await self._acquaintance.admit(identity)
         peers = [identity.to_wire() for identity in self.view.members]
         return {"self": self.identity.to_wire(), "peers": peers, **self._versions()}
 
@@ -347,33 +335,8 @@ class Cluster:
         self._broadcast.say({"kind": "suspect", "uuid": self.identity.uuid, "node": identity.uuid})
 
     # --- hearing
-    def _check_name(self, said: str, shown: str) -> None:
-        """Believe a name only when it is that of the key.
-
-        Raises:
-            PermissionDenied: it is another.
-        """
-        if self._credential is not None and said != shown:
-            raise PermissionDenied(f"{shown or 'somebody'} speaks as {said}", remedy="a node has the name of its key")
-
-    def _check_namesake(self, identity: Identity) -> None:
-        """Refuse a node that has the name of another one, unless it turns out to be that one, started again.
-
-        Raises:
-            Invalid: it has.
-        """
-        if (known := self._namesake(identity)) is not None:
-            raise Invalid(
-                f"a node called {known.node} is in the cluster, at {known.rpc}; this one is at {identity.rpc}",
-                remedy="start one of them with another --name",
-            )
-
-    def _check_speaker(self, uuid: str, shown: str) -> None:
-        if (peer := self.view.peers.get(uuid)) is not None:
-            self._check_name(peer.identity.node, shown)
-
     def _hear(self, message: Wire, node: str) -> None:
-        if self._stopped:
+        if self._tasks.stopped:
             return
         kinds = {
             "here": self._on_here,
@@ -385,7 +348,7 @@ class Cluster:
         try:
             kind = kinds[message["kind"]]
             if kind != self._on_here:
-                self._check_speaker(message["uuid"], node)
+                self._acquaintance.check_speaker(message["uuid"], node)
             kind(message, node)
         except (EmergeError, LookupError, TypeError, ValueError, AttributeError) as error:
             self._malformed += 1
@@ -393,10 +356,12 @@ class Cluster:
 
     def _on_here(self, message: Wire, node: str) -> None:
         identity = read_identity(message["self"])
-        self._check_name(identity.node, node)
+        self._acquaintance.check_name(identity.node, node)
         hears = read_texts(message["hears"], PEERS_LIMIT)
         others = [read_identity(each) for each in message["peers"][:PEERS_LIMIT]]
-        if identity.uuid == self.identity.uuid or not self._may_meet(identity) or self._namesake(identity):
+        if identity.uuid == self.identity.uuid or not self._acquaintance.may_meet(identity):
+            return
+        if self._acquaintance.namesake(identity) is not None:
             return
         peer = self.view.meet(identity)
         if not peer.speaks:
@@ -409,41 +374,15 @@ class Cluster:
     def _on_leaving(self, message: Wire, node: str) -> None:
         uuid = str(message["uuid"])
         self.joiner.forget(uuid)
-        self.view.forget(uuid, "left")
+        if uuid in self.view.peers:
+            self.view.departed.append(uuid)
+            self.view.forget(uuid, "left")
 
     def _on_suspect(self, message: Wire, node: str) -> None:
         if message["node"] == self.identity.uuid:
             self._announce_soon()
         elif (peer := self.view.peers.get(message["node"])) is not None and peer.missed:
             self._detector.check(peer)
-
-    # --- who is here
-    def _namesake(self, identity: Identity) -> Identity | None:
-        """A node that is here under the name of another one; it is found out whether it still is."""
-        known = self.view.namesake(identity)
-        if known is not None and _is_former(known, identity) and known.uuid in self.view.peers:
-            self._detector.check(self.view.peers[known.uuid], deaf=True)
-        return known
-
-    def _hear_of(self, others: Iterable[Identity]) -> None:
-        """Meet the nodes that another one knows, unless their endpoint belongs to a newer one by now."""
-        known = [self.identity, *(peer.identity for peer in self.view.peers.values())]
-        taken = {identity.uuid for identity in known} | {identity.rpc for identity in known}
-        for identity in others:
-            if self._credential is not None and not self._credential.ring.members(identity.node):
-                continue  # whoever it is, nobody here knows its key
-            if not taken.isdisjoint((identity.uuid, identity.rpc)) or not self._may_meet(identity):
-                continue
-            namesake = self._namesake(identity)
-            if namesake is not None and namesake is not self.identity and _is_earlier(identity, namesake):
-                self.view.forget(namesake.uuid, "left")  # two came at once, each to another node: all take the same one
-                namesake = None
-            if namesake is None:
-                self.view.meet(identity)
-
-    def _may_meet(self, identity: Identity) -> bool:
-        """An observer meets all: it has no filesystem."""
-        return self._pub is None or self.identity.is_akin(identity)
 
     def _follow_members(self, event: MemberEvent, identity: Identity) -> None:
         self._announce_soon()
@@ -454,53 +393,12 @@ class Cluster:
         if event == "gone":
             self.joiner.lose(identity)
 
-    # --- connections
-    def _transport(self, endpoint: str, node: str = "") -> ZeroMQTransport:
-        return ZeroMQTransport(endpoint, patience=1.0, credential=self._credential, node=node)
-
     def _leave(self, peer: Peer) -> None:
         """Close the connections to a node; one that is cut off is heard on."""
         if not peer.cut:
             self._broadcast.leave(peer.identity.pub)
-        link = self._links.pop(peer.identity.rpc, None)
-        if link is not None:
-            self._spawn(link.close(), "close")
-
-    def _follow_keys(self, change: KeyChange) -> None:
-        """Call others by connections that show a new key from now on; what is under way on the old ones may end."""
-        if change == "key":
-            links, self._links = self._links, {}
-            for link in links.values():
-                self._spawn(_retire(link), "retire")
-
-    def _spawn(self, work: Coroutine[object, object, None], name: str) -> None:
-        if self._stopped and name != "close":
-            work.close()
-            return
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a task of the cluster died: %s", task.get_name(), exc_info=error)
-
-
-def _is_earlier(one: Identity, other: Identity) -> bool:
-    return (one.since, one.uuid) < (other.since, other.uuid)
-
-
-def _is_former(known: Identity, identity: Identity) -> bool:
-    return (known.node, known.filesystem) == (identity.node, identity.filesystem)
+        self._links.drop(peer.identity)
 
 
 def _now_text() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-async def _retire(link: ZeroMQTransport) -> None:
-    try:
-        await asyncio.sleep(RETIRE_SECONDS)
-    finally:
-        await link.close()

@@ -8,6 +8,7 @@ after it: so whoever speaks is alive, and what was said of one that died holds f
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Literal
 
@@ -19,6 +20,8 @@ MemberEvent = Literal["joined", "left", "gone", "unreachable", "reached"]
 """What happened to a member."""
 
 MemberChange = Callable[[MemberEvent, Identity], None]
+
+DEPARTED = 1000
 
 TOLD = 3
 """In how many announcements a change is told."""
@@ -50,6 +53,8 @@ class View:
         self.others: list[Identity] = []
         self.version = 0
         self.callbacks: list[MemberChange] = []
+        self.departed: deque[str] = deque(maxlen=DEPARTED)
+        """The uuids of those that said that they leave: what is still under way brings none of them back."""
         self._follow = follow
         self._leave = leave
         self._news: list[tuple[int, Identity, int]] = []  # the version that each change made, and how often it was told
