@@ -139,13 +139,13 @@ async def test_a_flood_of_strangers_and_silence_keeps_nobody_out(keyed: KeyedPla
             await keyed.connect(a.endpoint, eve).call("hello", [])
         return loop.time() - began
 
-    flood = [asyncio.create_task(try_to_come_in()) for _ in range(2 * ALLOWED)]
+    flood = [asyncio.create_task(try_to_come_in()) for _ in range(ALLOWED + 40)]
     await asyncio.sleep(0.3)
     began = loop.time()
     assert (await keyed.connect(a.endpoint, anna).call("hello", []))["node"] == "a"
     assert loop.time() - began < WAIT_SECONDS
     waits = await asyncio.gather(*flood)
-    assert ALLOWED / 2 < sum(wait < WAIT_SECONDS for wait in waits) <= ALLOWED + 4
+    assert sum(wait >= WAIT_SECONDS for wait in waits) >= 10
     for each in silent:
         each.close()
 

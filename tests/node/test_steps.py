@@ -7,120 +7,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from emerge_wasm import codec
-from emerge_wasm.errors import EmergeError, Unavailable
-from emerge_wasm.node.node import Node
-from emerge_wasm.operations import Answer
-from emerge_wasm.store import Batch, Key
-from emerge_wasm.stores.memory import MemoryStore
+from emerge_wasm.errors import EmergeError
 
-from .conftest import OPERATOR, StartNode, eventually, names
-
-NAMES = "abc"
-STATE = codec.encode({"n": 1})
-
-
-class MortalStore(MemoryStore):
-    """One whose process dies at a commit: nothing is read or written any more until it `lives` again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lives = True
-        self.commits = 0
-        self.dies_at = 0
-        self.made = False
-
-    def die(self, commit: int, made: bool) -> None:
-        """Die at that commit from now on, which is `made` or not."""
-        self.commits, self.dies_at, self.made = 0, commit, made
-
-    async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
-        self._check()
-        return await super().get(keys)
-
-    async def scan(
-        self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
-    ) -> list[tuple[bytes, bytes]]:
-        self._check()
-        return await super().scan(space, start, end, limit=limit, reverse=reverse)
-
-    async def commit(self, batch: Batch) -> list[int]:
-        self._check()
-        self.commits += 1
-        dies = self.commits == self.dies_at
-        if dies and not self.made:
-            self.lives = False
-            self._check()
-        numbers = await super().commit(batch)
-        self.lives = not dies
-        self._check()
-        return numbers
-
-    def _check(self) -> None:
-        if not self.lives:
-            raise Unavailable("this process was killed", unknown=True)
-
-
-class Place:
-    """Three nodes with stores of their own; any may be started again."""
-
-    def __init__(self, start_node: StartNode) -> None:
-        self._start = start_node
-        self.stores = {name: MortalStore() for name in NAMES}
-        self.nodes: dict[str, Node] = {}
-
-    async def start(self, name: str) -> None:
-        join = () if name == "a" else (self.nodes["a"].endpoint,)
-        self.nodes[name] = await self._start(name, join, store=self.stores[name])
-
-    async def all_here(self) -> None:
-        nodes = self.nodes.values()
-        await eventually(lambda: all(len(names(node.cluster)) == len(NAMES) - 1 for node in nodes), 10)
-
-    async def revive(self) -> None:
-        """Start again what died, after the others took it for gone."""
-        for name, store in self.stores.items():
-            if not store.lives:
-                await self.nodes[name].stop()
-                store.lives, store.dies_at = True, 0
-                await self.start(name)
-            store.dies_at = 0
-        await self.all_here()
-
-    async def call(self, node: str, name: str, *args: object) -> object:
-        answer: Answer = self.nodes[node].dispatch(name, list(args), OPERATOR)
-        return await answer  # type: ignore[misc]
-
-    async def is_of_use(self, path: str) -> None:
-        """Store and read below a path through all nodes: it is one object, wherever that is."""
-        for node in NAMES:
-            await self.call(node, "store", path, STATE)
-        found = [await self.call(node, "get", path) for node in NAMES]
-        assert len({row["uuid"] for row in found}) == 1 and {row["version"] for row in found} == {len(NAMES)}
-        holding = [name for name, node in self.nodes.items() if await held_by(node, path)]
-        assert holding == [found[0]["node"]]
-        await self.call("a", "rm", path)
-
-
-async def held_by(node: Node, path: str) -> bool:
-    answer = node.filesystem.dispatch("get", [path], OPERATOR)
-    try:
-        await answer  # type: ignore[misc]
-    except EmergeError:
-        return False
-    return True
+from .conftest import StartNode
+from .mortal import NAMES, Place, make_place
 
 
 @pytest.fixture
 async def place(start_node: StartNode) -> Place:
-    made = Place(start_node)
-    await made.start("a")
-    await made.nodes["a"].volumes.found()
-    for name in "bc":
-        await made.start(name)
-    await made.all_here()
-    await made.call("a", "mount", "/b", "b")
-    return made
+    return await make_place(start_node)
 
 
 CASES = [("mount", victim) for victim in NAMES] + [("unmount", victim) for victim in NAMES]

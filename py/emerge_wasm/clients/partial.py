@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 from ..errors import PartialAnswer, StaleAnswer
+from ..operations import Wire
 
 
 def add_missing(known: list[str], names: Sequence[str]) -> None:
@@ -14,6 +15,26 @@ def add_missing(known: list[str], names: Sequence[str]) -> None:
     if new:
         known += new
         warnings.warn(PartialAnswer(new), stacklevel=2)
+
+
+STALE = "stale"
+"""The key of an answer, or of each row of a stream, that came from a copy: a moment since which it may have changed."""
+
+VALUES = frozenset({"cat"})
+"""Operations that answer with a value of any kind, whose maps have keys of their own: a copy's is `mark_value`."""
+
+
+def mark_value(value: object, as_of: str) -> Wire:
+    """Wrap a copy's answer that is a value."""
+    return {STALE: as_of, "value": value}
+
+
+def take_value(answer: object) -> object:
+    """Return a value, and warn of its age where a copy gave it."""
+    if isinstance(answer, dict) and answer.keys() == {STALE, "value"}:
+        warnings.warn(StaleAnswer(answer[STALE]), stacklevel=3)
+        return answer["value"]
+    return answer
 
 
 def take_age(answer: object, *, warned: bool = False) -> bool:

@@ -15,7 +15,8 @@ from ..errors import Invalid
 from ..operations import TABLE, Operation, Operations, Transport, Wire
 from ..paths import split_path, split_properties
 from .fork import renew_in_child
-from .partial import take_age
+from .partial import VALUES as MARKED_VALUES
+from .partial import take_age, take_value
 from .skew import explained, without_clock
 
 T = TypeVar("T")
@@ -25,6 +26,9 @@ AT_ONCE = 192
 
 _VALUES = frozenset({"aggregate", "cat", "diff", "query", "run", "runstream"})
 """Operations whose results hold values of objects."""
+
+_MAPS = frozenset({"aggregate", "diff"})
+"""Those of them whose results are maps with keys that the operation knows."""
 
 _PATHS = frozenset({"path", "source", "target", "first", "second"})
 
@@ -56,7 +60,10 @@ class Remote:
         try:
             async with self._turns.semaphore:
                 result = await self._ask(row, args)
-            take_age(result)
+            if row.name in MARKED_VALUES:
+                result = take_value(result)
+            elif row.name not in _VALUES or row.name in _MAPS:
+                take_age(result)
             return native(result) if row.name in _VALUES else result
         except Invalid as error:
             _check_paths(row, args)
@@ -77,7 +84,7 @@ class Remote:
         warned = False
         try:
             async for item in items:
-                warned = take_age(item, warned=warned)
+                warned = take_age(item, warned=warned) if row.name not in _VALUES else warned
                 yield native(item) if row.name in _VALUES else item
         except Invalid as error:
             _check_paths(row, args)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv6Address, ip_address
 
-ALLOWED = 20
+ALLOWED = 200
 """Strangers from one address that are told at once, before each waits."""
 
 SECONDS = 10.0

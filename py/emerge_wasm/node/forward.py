@@ -23,7 +23,7 @@ from ..operations import Answer, Context, Values, Wire, find_operation
 from .calls import CALLS
 from .paths import in_registry, normal, paths_of
 from .skew import known_arguments
-from .stale import CopyAges, mark_stale, reads
+from .stale import CopyAges, CopyMark, mark_stale, reads
 from .volumes import Volumes
 from .way_lease import WayGrants
 
@@ -120,7 +120,9 @@ class Forwarder:
         else:
             answer = part(local.core, context, *CALLS[name].bind(args))
         as_of = self._copies.as_of(local.uuid) if local is not self._filesystem else None
-        return answer if as_of is None else mark_stale(answer, as_of)
+        return (
+            answer if as_of is None else mark_stale(name, answer, CopyMark(as_of, self._volumes.owner_of(local.uuid)))
+        )
 
     async def _connect(self, to: Identity, args: Sequence[object]) -> tuple[ZeroMQTransport, Identity]:
         """Connect to a node or, when it is out of reach, to another one of the same filesystem."""

@@ -50,7 +50,7 @@ class ObjectRoutes:
                 return await self._locator.ask_uuid(name, args, context)
             *longer, shortest = readings(args.path, name)
             for path in longer:  # a dot may begin a field, or be part of a name
-                if self._locator.holder(path) != self._locator.holder(shortest):
+                if self._locator.part(normal(path)).filesystem != self._locator.part(normal(shortest)).filesystem:
                     try:
                         return await self._locator.ask(path, name, args, context, unopened=unopened)
                     except NotFound:

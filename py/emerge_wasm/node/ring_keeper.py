@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 
 from ..clients.keys.known_keys import RingEntry, entry_row, make_entry, merge, with_key, without_key
+from ..clients.transports.zeromq import ZeroMQTransport
 from ..cluster.authenticator import Authenticator, KeyChange
 from ..cluster.membership import Cluster, Register
 from ..cluster.peer import Identity
@@ -34,6 +35,9 @@ ROW = ("meta", b"ring")
 """Where a store keeps the ring, or the copy of it."""
 
 PATIENCE = 2.0
+
+INTRODUCE_SECONDS = 1.0
+"""Between looks at whether a member does not know this node's key."""
 
 RingChange = Callable[[Mapping[str, RingEntry]], dict[str, RingEntry]]
 
@@ -80,6 +84,8 @@ class RingKeeper:
                 await self._confirm()
         finally:
             self._keys.closed = ""
+        if not self._tasks or all(task.get_name() != "introduce" for task in self._tasks):
+            self._spawn(self._introduce(), "introduce")
 
     async def _confirm(self) -> None:
         """Take the ring from where it is kept or, for now, from the others."""
@@ -95,6 +101,24 @@ class RingKeeper:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _introduce(self) -> None:
+        """Give the ring to members that were away while this node's key was replaced: they know the one before."""
+        while True:
+            await asyncio.sleep(INTRODUCE_SECONDS)
+            table, failures = self._volumes.table, self._cluster.joiner.failures()
+            if table is None or self._keys is None or not self._is_kept_here:
+                continue
+            strangers = [each for each in table.members if each.rpc in failures]
+            former = self._keys.credential.former() if strangers else None
+            for member in strangers if former is not None else ():
+                sent = [self._known.version, write_entries(self._known.entries.values())]
+                try:
+                    link = ZeroMQTransport(member.rpc, patience=1.0, credential=former, node=member.node)
+                    async with link, asyncio.timeout(PATIENCE):
+                        await ask_member(link, member.node, "_cluster_ring", sent)
+                except (EmergeError, TimeoutError) as error:
+                    log.info("node %s does not know the key that this node had before: %s", member.node, error)
 
     # --- operations
     async def ring(self, args: Arguments, context: Context) -> RingInfo:
@@ -331,8 +355,8 @@ class RingKeeper:
         batch.put(*ROW, ring.pack())
         await self._filesystem.core.store.commit(batch)
 
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _spawn(self, work: Coroutine[object, object, None], name: str = "") -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

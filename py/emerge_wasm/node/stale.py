@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from ..clients.partial import STALE, VALUES, mark_value
+from ..errors import EmergeError, NotFound, Unavailable
 from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, find_operation
-
-STALE = "stale"
-"""The key of an answer, or of each row of a stream, that came from a copy: a moment since which it may have changed."""
 
 _NOT_OF_A_PATH = frozenset({"_run_part", "_evaluate_part", "watch", "changes", "subscribe", "begin", "query", "run"})
 
@@ -28,19 +27,47 @@ def reads(name: str) -> bool:
     return name not in _NOT_OF_A_PATH and (name in PARTS or not find_operation(name).changes)
 
 
-def mark_stale(answer: Answer, as_of: str) -> Answer:
-    """Mark an answer of a copy, where it is a map; each of the items of a stream."""
-    return _mark_items(answer, as_of) if isinstance(answer, AsyncIterator) else _mark(answer, as_of)
+class CopyMark(NamedTuple):
+    """What an answer of a copy is marked with: a moment since which it may have changed, and the owner that is away."""
+
+    as_of: str
+    owner: str
 
 
-async def _mark(answer: Awaitable[object], as_of: str) -> object:
-    return _marked(await answer, as_of)
+def mark_stale(name: str, answer: Answer, mark: CopyMark) -> Answer:
+    """Mark the answer of a copy to an operation, where it is a map; each of the items of a stream.
+
+    A copy that has nothing at a path does not say that nothing is there: its owner may have it.
+    """
+    return _mark_items(answer, mark) if isinstance(answer, AsyncIterator) else _mark(name, answer, mark)
 
 
-async def _mark_items(answer: AsyncIterator[object], as_of: str) -> AsyncGenerator[object, None]:
+async def _mark(name: str, answer: Awaitable[object], mark: CopyMark) -> object:
+    try:
+        found = await answer
+    except NotFound as error:
+        raise _unknown(error, mark) from None
+    return mark_value(found, mark.as_of) if name in VALUES else _marked(found, mark.as_of)
+
+
+async def _mark_items(answer: AsyncIterator[object], mark: CopyMark) -> AsyncGenerator[object, None]:
     async with aclosing(answer) as items:  # type: ignore[type-var]  # an async generator
-        async for item in items:
-            yield _marked(item, as_of)
+        try:
+            async for item in items:
+                yield _marked(item, mark.as_of)
+        except NotFound as error:
+            raise _unknown(error, mark) from None
+
+
+def _unknown(error: NotFound, mark: CopyMark) -> EmergeError:
+    if "bundles" in error.details:  # a class that is to be sent along
+        return error
+    return Unavailable(
+        f"{error.message} in the copy, and node {mark.owner}, which may have it, is away",
+        path=error.path,
+        remedy=f"start node {mark.owner} again, or promote the copy",
+        missing=[mark.owner],
+    )
 
 
 def _marked(answer: object, as_of: str) -> object:

@@ -206,6 +206,12 @@ class Volumes:
         """The argument that names a filesystem which a node hosts beside its own; nothing for one of its own."""
         return [filesystem] if self.table is not None and self.table.replica(filesystem) is not None else []
 
+    def owner_of(self, copy: str) -> str:
+        """The name of the node whose volume a filesystem is a copy of; "" where that is not known."""
+        table = self.table
+        replica = table.replica(copy) if table else None
+        return table.name(table.volume_of(replica.path).filesystem) if table and replica else ""
+
     def named(self, node: str) -> str:
         """The uuid of the filesystem that the node of a name serves; "" means this one."""
         table = self.current()

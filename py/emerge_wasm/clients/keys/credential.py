@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import Invalid, NotFound
-from .key_pair import SUFFIX, KeyPair, key_bytes, read_pair
+from .key_pair import SUFFIX, KeyPair, key_bytes, read_former, read_pair
 from .known_keys import FILE_NAME, Ring, which_key
 
 if TYPE_CHECKING:
@@ -58,6 +58,15 @@ class Credential:
             self._pair = read_pair(self.path)
             self._stamp = stamp
         return self._pair
+
+    def former(self) -> Credential | None:
+        """What showed the key that the file had before; None where it had no other."""
+        pair = read_former(self.path)
+        if pair is None:
+            return None
+        former = Credential(self.path, self.ring)
+        former._pair, former.pinned = pair, True
+        return former
 
     def servers(self, endpoint: str, node: str = "") -> list[str]:
         """The keys of which the node at an endpoint must show one: that in its address, else those of the ring.

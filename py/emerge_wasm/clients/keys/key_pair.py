@@ -13,7 +13,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import Invalid, NotFound, Unavailable
+from ...errors import EmergeError, Invalid, NotFound, Unavailable
 from ..package import missing_package
 
 SUFFIX = ".key"
@@ -115,11 +115,29 @@ def read_pair(path: Path) -> KeyPair:
 def write_pair(path: Path, pair: KeyPair) -> None:
     """Write a secret key's file, for its owner only, in place of what is there.
 
+    The secret of a key that it takes the place of stays in it: see `read_former`.
+
     Raises:
         Unavailable: it cannot be written.
     """
     text = f"{_HEAD}name = {pair.name}\npublic = {pair.public}\nsecret = {key_text(pair.secret)}\n"
+    try:
+        before = read_pair(path)
+    except EmergeError:
+        before = pair
+    if before.public != pair.public:
+        text += f"former = {key_text(before.secret)}\n"
     write_private(path, text)
+
+
+def read_former(path: Path) -> KeyPair | None:
+    """Read the key that a file had before, by which those know its owner who were away when it was replaced."""
+    try:
+        found = _fields(path.read_text(encoding="utf-8"))
+        secret = key_bytes(found["former"])
+    except (OSError, UnicodeDecodeError, KeyError, Invalid):
+        return None
+    return KeyPair(found.get("name", ""), _public_of(secret), secret)
 
 
 def write_private(path: Path, text: str) -> None:
