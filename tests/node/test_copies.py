@@ -335,6 +335,19 @@ async def test_an_owner_without_its_lease_makes_no_change(start_node: StartNode)
     assert acknowledged and (await call(c, "count", "/projects"))["count"] == acknowledged + 1
 
 
+async def test_an_owner_that_starts_again_without_a_lease_makes_no_change(start_node: StartNode) -> None:
+    a, b, _c = await leased(start_node)
+    store = b.filesystem.core.store
+    await b.stop()
+    await a.stop()  # nobody could give it one
+    b = await start_node("b", (a.endpoint,), store=store, times=LEASED)
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="its lease is not renewed"):
+            await call(b, "store", "/projects/x", STATE)
+        await asyncio.sleep(0.1)
+    assert (await call(b, "get", "/projects/w"))["version"] == 1
+
+
 async def test_no_acknowledged_write_is_lost_while_an_owner_that_is_here_is_replaced(start_node: StartNode) -> None:
     nodes = await cluster(start_node, "b", "c")
     a, b = nodes[:2]

@@ -138,6 +138,7 @@ class Node:
         try:
             await self.copies.start()
             await self.volumes.catch_up()
+            self.leases.guard_all()
             await self.ring.load()
             await self.server.start()
             if self.roster is not None:
@@ -158,12 +159,10 @@ class Node:
         if self._settling is not None:
             self._settling.cancel()
             await asyncio.wait([self._settling])
-        await self.handovers.stop()
+        working = (self.handovers, self.leases, self.replication, self.former)
+        await asyncio.gather(*(part.stop() for part in working))
         if self.roster is not None:
             await self.roster.leave()
-        await self.leases.stop()
-        await self.replication.stop()
-        await self.former.stop()
         await self.copies.stop()
         await self.ring.stop()
         await self.cluster.stop()

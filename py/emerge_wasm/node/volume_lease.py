@@ -130,7 +130,7 @@ class VolumeLeases:
 
     # --- the owner
     async def _renew_all(self) -> None:
-        self._guard_all()
+        self.guard_all()
         self._yielded = {path: until for path, until in self._yielded.items() if until > _now()}
         mine = [volume for each in (self._volumes.own, *self._volumes.hosted) for volume in self._leased(each)]
         self._until = {
@@ -162,10 +162,11 @@ class VolumeLeases:
 
     async def give_way(self, path: str) -> None:
         """Make no change in a volume for a moment, in which a copy gets the last ones and is promoted."""
-        self._guard_all()
+        self.guard_all()
         self._yielded[path] = _now() + YIELD_SECONDS
 
-    def _guard_all(self) -> None:
+    def guard_all(self) -> None:
+        """Let the filesystems of this node ask before and after each change whether they may make it."""
         for filesystem in (self._volumes.own, *self._volumes.hosted):
             local = self._volumes.local(filesystem)
             if local is not None:
