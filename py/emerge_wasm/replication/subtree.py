@@ -65,16 +65,17 @@ class Subtree:
 
     async def below(self, top: bytes) -> list[bytes]:
         """Return all that is in a tree or was in its directories, by uuid, the top among them."""
-        found: set[bytes] = {top}
+        found, inside = {top}, {top}
         pending = [top]
         while pending:
             directory = pending.pop()
             async for uuid in self._links(directory, prefix_end(directory)):
-                if uuid in found:
+                if uuid in inside:
                     continue
-                found.add(uuid)
+                found.add(uuid)  # it may have been in several of these directories, one after another
                 record = await newest_record(self._core, uuid)
                 if record is not None and record.parent == directory and record.entry.is_directory:
+                    inside.add(uuid)
                     pending.append(uuid)
         return sorted(found)
 
