@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,11 @@ def test_hosts_with_keys(make_network: MakeNetwork, tmp_path: Path) -> None:
     relay = c.start_server("--key", gates, "-h", a.address, "relay", "start", "--port", "0", cwd=folders[c])
     through = c.run(sys.executable, "-c", THROUGH, relay.found["url"], relay.found["token"], cwd=folders[c])
     assert through.stdout.split() == 2 * ["desk", f"['{MARK}']"], through.stderr
+
+    followed, until = Ring(Path(gates).with_name(FILE_NAME)), time.monotonic() + 10
+    while not followed.named("anna"):  # the relay began with the keys of nodes alone
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
     Ring(folders[a] / "emerge-data" / "keys" / FILE_NAME).revoke("anna")
     refused = c.run("emerge", "--key", key, "-h", a.address, "ls", cwd=folders[c], timeout=10)

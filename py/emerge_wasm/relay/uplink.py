@@ -16,6 +16,7 @@ import zmq
 from ..clients.keys.credential import Credential, split_key
 from ..clients.keys.handshake import KeyChoice
 from ..clients.transports.zeromq import DrainedSocket
+from ..cluster.ring_state import read_ring
 from ..errors import EmergeError, Unavailable
 from ..wire.call import Calls
 from ..wire.client import ClientProtocol
@@ -23,6 +24,7 @@ from ..wire.client import ClientProtocol
 log = logging.getLogger("emerge.relay")
 
 LATE = 3  # beats without an answer after which a node counts as gone
+FOLLOW = 5  # beats between looks at the ring of the node's cluster
 RECONNECT = 100  # milliseconds between ZeroMQ's own attempts
 
 
@@ -55,6 +57,7 @@ class Probe:
         self._socket: DrainedSocket | None = None
         self._monitor: DrainedSocket | None = None
         self._again: asyncio.TimerHandle | None = None
+        self._followed = 0  # beats since the ring was looked at
         self._told = ""  # why it is refused: once, not at every attempt
         self._open()
         self._task = asyncio.get_running_loop().create_task(self._watch())
@@ -118,8 +121,21 @@ class Probe:
         else:
             name = answer[1] if isinstance(answer, list) and len(answer) == 2 else self.endpoint
             self._set(LiveNode(str(name), self.endpoint, self._keys.current))
+            await self._follow_ring()
         finally:
             asked.cancel()
+
+    async def _follow_ring(self) -> None:
+        """Take the ring of the node's cluster into the relay's own: new keys of nodes, and what was revoked."""
+        credential, self._followed = self._keys.credential, self._followed + 1
+        if credential is None or self._followed % FOLLOW != 1:
+            return
+        try:
+            async with asyncio.timeout(LATE * self._beat):
+                ring = read_ring(await self._calls.call("_cluster_ring", [0, []]))
+            credential.ring.follow({}, ring.entries)
+        except (EmergeError, TimeoutError) as error:
+            log.debug("the ring of the node at %s is not followed: %s", self.endpoint, error)
 
     def _observe(self, frames: list[bytes]) -> None:
         event = int.from_bytes(frames[0][:2], "little")
