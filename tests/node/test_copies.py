@@ -144,6 +144,19 @@ async def test_a_copy_goes_on_after_a_restart_of_its_host(start_node: StartNode,
     assert [name for _, _, names in os.walk(tmp_path) for name in names] == []
 
 
+async def test_a_copy_that_is_lost_is_made_again(start_node: StartNode) -> None:
+    a, b = await cluster(start_node, "b")
+    await call(a, "store", "/w", STATE)
+    await call(a, "replicate", "/", 1)
+    first = (await is_copied(a, "/"))["copies"][0]
+    store = b.filesystem.core.store
+    await b.stop()  # with what it had in memory
+    b = await start_node("b", (a.endpoint,), store=store)
+    await eventually(lambda: b.volumes.hosted)
+    again = (await is_copied(a, "/"))["copies"]
+    assert [row["node"] for row in again] == ["b"] and again[0]["filesystem"] != first["filesystem"]
+
+
 async def test_a_promoted_copy_serves_at_once_and_after_a_restart(start_node: StartNode, tmp_path: Path) -> None:
     a, b, c = await cluster(start_node, "b", "c", copies=tmp_path)
     await call(a, "mount", "/projects", "b")

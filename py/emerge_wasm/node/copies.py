@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from ..cluster.membership import Register
 from ..cluster.roster import host_id
-from ..cluster.volume import MountTable
+from ..cluster.volume import MountTable, Replica
 from ..errors import EmergeError, Invalid, NotFound, Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.core import Core
@@ -60,6 +60,8 @@ class Copies:
         self._folder = None if folder is None else folder / volumes.own  # nodes may have a folder in common
         self._host = host or host_id()
         self._copies: dict[str, HostedCopy] = {}
+        self._opened = False
+        self._replacing: asyncio.Task[None] | None = None
         volumes.on_table.append(self._review)
         volumes.steps.update(
             _cluster_about=self.about,
@@ -80,9 +82,15 @@ class Copies:
         """Open the copies that are here from before."""
         for file in sorted(self._folder.glob(f"*{SUFFIX}")) if self._folder is not None else ():
             await self._open(file, "")
+        self._opened = True
+        if self._volumes.table is not None:
+            self._review(self._volumes.table)
 
     async def stop(self) -> None:
         """Close them."""
+        if self._replacing is not None:
+            self._replacing.cancel()
+            await asyncio.wait([self._replacing])
         for uuid in list(self._copies):
             await self._close(uuid)
 
@@ -193,6 +201,27 @@ class Copies:
             elif not follows and copy.task is not None:
                 copy.task.cancel()
                 copy.task = None
+
+        if self._lost() and (self._replacing is None or self._replacing.done()):
+            self._replacing = asyncio.get_running_loop().create_task(self._replace())
+
+    def _lost(self) -> list[Replica]:
+        """The copies that this node is to have and has not: their files are gone, or were in its memory."""
+        table = self._volumes.table
+        if table is None or not self._opened:
+            return []
+        mine = [each for each in table.replicas if each.host == self._volumes.own]
+        return [each for each in mine if each.filesystem not in self._copies and each in table.copies(each.path)]
+
+    async def _replace(self) -> None:
+        """Have others made in place of copies that are lost."""
+        while lost := self._lost():
+            await asyncio.sleep(RETRY_SECONDS)
+            path, table = lost[0].path, self._volumes.current()
+            try:
+                await self._volumes.change("_cluster_replicate", path, table.wants(path))
+            except (EmergeError, TimeoutError) as error:
+                log.info("the copy of %s that this node has lost is not replaced yet: %s", path, error)
 
     async def _keep(self, copy: HostedCopy) -> None:
         said = ""

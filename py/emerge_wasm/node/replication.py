@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 
 from ..cluster.membership import Register
 from ..cluster.volume import Member, MountTable, Replica, Volume, read_table
-from ..errors import Conflict, EmergeError, Invalid, Unavailable
+from ..errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
 from ..operations import Context, Values, Wire
 from ..results import CopyReport, CopyRow
 from ..store import Batch
@@ -90,6 +90,7 @@ class Replication:
         ranked = sorted(table.members, key=lambda member: _rank(volume.path, member.filesystem))
         order = {member.filesystem: place for place, member in enumerate(ranked)}
         held = sorted(table.copies(volume.path), key=lambda each: order.get(each.host, len(order)))
+        held = [each for each in held if not await self._is_lost(each, hosts)]
         used = {hosts.get(home, home)}
         kept: list[Replica] = []
         for replica in held:  # those on hosts of their own first
@@ -108,6 +109,19 @@ class Replication:
                 kept.append(replica)
         fresh += [member for member in free if member not in fresh][: max(copies - len(kept) - len(fresh), 0)]
         return kept, fresh
+
+    async def _is_lost(self, replica: Replica, hosts: dict[str, str]) -> bool:
+        """Tell whether a copy is no more: its host is here, and has not got it."""
+        if replica.host not in hosts:
+            return False
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._volumes.ask(replica.host, "_cluster_reach", [replica.filesystem, False])
+        except NotFound:
+            return True
+        except (EmergeError, TimeoutError):
+            return False
+        return False
 
     async def promote(self, path: str, node: str, *, fence: Batch | None = None) -> MountTable:
         """Make a copy the owner of its volume: that on a node or, of those that can be reached, the one that has most.
