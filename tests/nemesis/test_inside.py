@@ -7,33 +7,42 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from emerge_wasm.errors import EmergeError
+from emerge_wasm.filesystem.check.audit import audit
 from tests.node.conftest import StartNode
 from tests.node.mortal import NAMES, Place, make_place
 from tests.scale import SCALE
 
-from .checker import check
+from .checker import Fault, check
 from .history import Recorder, read_history
 from .load import Load, Plan
 
-SECONDS = 5.0 * SCALE
+SECONDS = 2.5 * SCALE
 VOLUMES = {"/b": "b", "/b/c": "c", "/v": "c"}
 
 
-async def test_nodes_die_at_any_commit(start_node: StartNode, tmp_path: Path) -> None:
+@pytest.mark.parametrize("copies", [0, 1])
+async def test_nodes_die_at_any_commit(copies: int, start_node: StartNode, tmp_path: Path) -> None:
     seed = Random().getrandbits(24)
-    dice, place = Random(seed), await make_place(start_node)
+    dice, place = Random(seed), await make_place(start_node, tmp_path)
     for path, owner in list(VOLUMES.items())[1:]:
         await place.call("a", "mount", path, owner)
+    for path in VOLUMES if copies else ():
+        await place.call("a", "replicate", path, copies)
     file = tmp_path / "history.jsonl"
     with file.open("a") as lines:
-        load = Load(Plan(place.endpoints, VOLUMES, seed=seed, pause=0.01), Recorder(lines))
+        load = Load(Plan(place.endpoints, VOLUMES, seed=seed, pause=0.01, copies=copies), Recorder(lines))
         working = asyncio.create_task(load.run())
         deaths = await torment(place, dice, SECONDS)
         load.stopped.set()
         await working
     history = read_history(file)
     faults = check(history)
+    for name, node in place.nodes.items():
+        await node.stop()
+        faults += [Fault("audit", name, text) for text in (await audit(place.stores[name])).faults]
     told = "\n".join(f"{fault.kind} {fault.unit}: {fault.text}" for fault in faults)
     assert not faults, f"seed {seed}, {deaths} deaths, {len(history)} calls\n{told}"
     assert deaths and len(history) > 50

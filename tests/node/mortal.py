@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import EmergeError, Invalid, Unavailable
@@ -69,8 +70,9 @@ class MortalStore(MemoryStore):
 class Place:
     """Three nodes with stores of their own, each at an endpoint of its own; any may be started again."""
 
-    def __init__(self, start_node: StartNode) -> None:
+    def __init__(self, start_node: StartNode, copies: Path | None = None) -> None:
         self._start = start_node
+        self._copies = copies  # the folder of those that nodes keep of others' volumes
         self.stores = {name: MortalStore() for name in NAMES}
         self.nodes: dict[str, Node] = {}
         self.endpoints: dict[str, str] = {}
@@ -79,9 +81,10 @@ class Place:
         """Start a node: where it was, if it was there before."""
         join = () if name == "a" else (self.endpoints["a"],)
         bind = self.endpoints.get(name, "tcp://127.0.0.1:0")
+        folder = self._copies and self._copies / name
         for _ in range(100):
             try:
-                self.nodes[name] = await self._start(name, join, bind, store=self.stores[name])
+                self.nodes[name] = await self._start(name, join, bind, store=self.stores[name], copies=folder)
                 break
             except Invalid:  # ZeroMQ closes the socket of a stopped node a little later
                 await asyncio.sleep(0.02)
@@ -131,9 +134,9 @@ async def held_by(node: Node, path: str) -> bool:
     return True
 
 
-async def make_place(start_node: StartNode) -> Place:
+async def make_place(start_node: StartNode, copies: Path | None = None) -> Place:
     """A cluster of three: a has `/`, b has `/b`."""
-    made = Place(start_node)
+    made = Place(start_node, copies)
     await made.start("a")
     await made.nodes["a"].volumes.found()
     for name in "bc":

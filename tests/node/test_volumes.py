@@ -209,3 +209,19 @@ async def test_a_table_that_is_not_the_newest_changes_no_answer(start_node: Star
             assert (await call(asker, "count", "/"))["count"] == 2 * number + 2
             b.volumes.table = old
             assert len((await call(asker, "search", "/"))["objects"]) == 2 * number + 2
+
+
+async def test_who_knows_an_older_table_streams_what_all_do(start_node: StartNode) -> None:
+    a, b = await two(start_node)
+    await call(a, "mount", "/far", "b")
+    await call(a, "mkdir", "/d")
+    for number in range(3):
+        before = b.volumes.table
+        path = f"/v{number}"
+        await call(a, "mount", path, "b")
+        await call(a, "store", f"{path}/x", STATE)
+        for name, *args in (("tree", "/"), ("dir", path), ("export", path)):
+            items = [item async for item in a.dispatch(name, args, OPERATOR)]
+            b.volumes.table = before
+            assert [item async for item in b.dispatch(name, args, OPERATOR)] == items != []
+            assert b.volumes.table == a.volumes.table

@@ -251,7 +251,7 @@ def test_airports_from_a_cell(tab: Tab) -> None:
     cell = tab.run((ROOT / "examples" / "airports.py").read_text())
     expect(cell).to_contain_text("3376 airports in 57 states")
     tab.open("#/cluster/airports/AK")
-    expect(tab.find("directory-count")).to_contain_text("263")
+    expect(tab.find("directory-count")).to_contain_text("263", timeout=SLOW)
 
 
 @pytest.mark.parametrize("width", [390, 1440])

@@ -6,7 +6,7 @@ Positions, and so the cursors made of them, mean the same on every node; nobody 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from ..errors import Invalid
 from ..filesystem.searches.cursor import AGAIN, read_cursor, write_cursor
@@ -132,22 +132,31 @@ def _indented(text: str) -> str:
 
 
 # --- cursors
-def write_joint(mark: bytes, parts: Sequence[str], rest: object) -> str:
+class JointPosition(NamedTuple):
+    """Where a search over several nodes is: the parts that it goes on with, by path, what was missed, and the rest."""
+
+    parts: list[str]
+    missing: list[str]
+    rest: Any
+
+
+def write_joint(mark: bytes, parts: Sequence[str], missing: Sequence[str], rest: object) -> str:
     """Write the cursor of a search over the parts that begin at these paths."""
-    return JOINT + write_cursor(mark, list(parts), rest)
+    return JOINT + write_cursor(mark, list(parts), list(missing), rest)
 
 
-def read_joint(cursor: str, mark: bytes, kind: type) -> tuple[list[str], Any]:
-    """Read the paths of a cursor's parts, each once, and the rest of it, of this kind.
+def read_joint(cursor: str, mark: bytes, kind: type) -> JointPosition:
+    """Read a cursor, whose rest is of this kind.
 
     Raises:
         Invalid: it is the cursor of another search, or none.
     """
-    parts, rest = read_cursor(cursor.removeprefix(JOINT), mark, list, kind)
-    known = all(type(each) is str for each in parts) and len(set(parts)) == len(parts) > 0
-    if not known:
+    position = JointPosition(*read_cursor(cursor.removeprefix(JOINT), mark, list, list, kind))
+    parts = position.parts
+    texts = all(type(each) is str for each in (*parts, *position.missing))
+    if not texts or not len(set(parts)) == len(parts) > 0:
         raise Invalid(f"{cursor[:40]!r} is no cursor of this search", remedy=AGAIN)
-    return parts, rest
+    return position
 
 
 def check_position(position: list[Any], first: type) -> list[Any]:

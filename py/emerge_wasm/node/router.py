@@ -139,17 +139,21 @@ class Router:
         if not streams:
             answer = self._answer(route, bound, context, by_uuid)
             return answer if unopened else _opened(answer)
-        return self._stream_named(route, bound, context) if by_uuid else route(bound, context)
+        return self._stream(route, bound, context, by_uuid)
 
     async def _answer(self, route: Route, args: Arguments, context: Context, by_uuid: bool) -> object:
         """Answer a call, and once more with the newest mount table when this node and another know different ones."""
         try:
             return await self._answer_once(route, args, context, by_uuid)
         except Unavailable as error:
-            if not error.details.get("mounted") or self._volumes.table is None:
-                raise
-            await self._volumes.agree(str(error.details.get("filesystem", "")))
+            await self._agree(error)
         return await self._answer_once(route, args, context, by_uuid)
+
+    async def _agree(self, error: Unavailable) -> None:
+        """Come to the newest mount table with the node that refused a call by another one; raise any other error."""
+        if not error.details.get("mounted") or self._volumes.table is None:
+            raise error
+        await self._volumes.agree(str(error.details.get("filesystem", "")))
 
     async def _answer_once(self, route: Route, args: Arguments, context: Context, by_uuid: bool) -> object:
         """Answer a call; when it names an object by its uuid, its path says who owns it."""
@@ -157,8 +161,29 @@ class Router:
         assert not isinstance(answer, AsyncIterator)
         return await answer
 
-    async def _stream_named(self, route: Route, args: Arguments, context: Context) -> AsyncGenerator[object, None]:
-        answer = route(await self.locator.by_name(args), context)
+    async def _stream(
+        self, route: Route, args: Arguments, context: Context, by_uuid: bool
+    ) -> AsyncGenerator[object, None]:
+        """Stream as `_answer` answers: a stream that has not begun is begun again, any other can be asked for again."""
+        begun = False
+        try:
+            async with aclosing(self._stream_once(route, args, context, by_uuid)) as items:
+                async for item in items:
+                    begun = True
+                    yield item
+            return
+        except Unavailable as error:
+            await self._agree(error)
+            if begun:
+                raise
+        async with aclosing(self._stream_once(route, args, context, by_uuid)) as items:
+            async for item in items:
+                yield item
+
+    async def _stream_once(
+        self, route: Route, args: Arguments, context: Context, by_uuid: bool
+    ) -> AsyncGenerator[object, None]:
+        answer = route(await self.locator.by_name(args) if by_uuid else args, context)
         assert isinstance(answer, AsyncGenerator)
         async with aclosing(answer) as items:
             async for item in items:

@@ -117,27 +117,27 @@ class SearchRoutes:
     async def _joined(self, search: JointSearch, cursor: str, context: Context) -> tuple[list[Any], str, Gathered]:
         """The next rows of all parts, the cursor after them, and what each part answered."""
         args = search.args
-        parts = self._locator.parts(args.path)
+        parts, missing = self._locator.parts(args.path), list[str]()
         if cursor:
-            paths, after = read_joint(cursor, search.mark, list)
+            paths, missing, after = read_joint(cursor, search.mark, list)
             parts = [part for part in parts if part.path in paths]
             args = args._replace(after=check_position(after, search.kind))
         found = await gather_parts(self._locator, parts, search.part, args, context, begun=bool(cursor))
+        found = found._replace(missing=list(dict.fromkeys([*missing, *found.missing])))
         rows, end = join_parts([answer for _, answer in found.answers], search.sort_key, search.args.limit)
         if end is None:
             return rows, "", found
-        return rows, write_joint(search.mark, [part.path for part, _ in found.answers], list(end)), found
+        return rows, write_joint(search.mark, [part.path for part, _ in found.answers], found.missing, list(end)), found
 
     async def _one_by_one(self, args: Arguments, context: Context, mark: bytes) -> SearchPage:
         """The next objects of one part after the other."""
-        parts, inner = self._locator.parts(args.path), ""
+        parts, missing, inner = self._locator.parts(args.path), list[str](), ""
         if args.cursor:
-            paths, inner = read_joint(args.cursor, mark, str)
+            paths, missing, inner = read_joint(args.cursor, mark, str)
             parts = [part for part in parts if part.path in paths]  # one that was unmounted is in what is above
             inner = inner if parts and parts[0].path == paths[0] else ""
         rows: list[ObjectRow] = []
         answers: list[SearchPage] = []
-        missing: list[str] = []
         failed: list[EmergeError] = []
         for number, part in enumerate(parts):
             asked = args._replace(limit=args.limit - len(rows), cursor=inner)
@@ -156,7 +156,7 @@ class SearchRoutes:
             inner = page["cursor"]
             rest = [each.path for each in parts[number if inner else number + 1 :]]
             if inner or len(rows) >= args.limit or sum(len(row["state"]) for row in rows) > PAGE_BYTES:
-                return _page(rows, write_joint(mark, rest, inner) if rest else "", answers, missing)
+                return _page(rows, write_joint(mark, rest, missing, inner) if rest else "", answers, missing)
         if not answers and not args.cursor:
             raise failed[0]
         return _page(rows, "", answers, missing)
