@@ -319,7 +319,7 @@ async def accepted(node: Node, path: str, seconds: float = 10.0) -> object:
 
 async def test_a_copy_is_promoted_by_itself_where_the_table_is_shared(start_node: StartNode) -> None:
     a, b, c = await leased(start_node)
-    for _ in range(20):  # a living owner keeps its volume
+    for _ in range(8):  # a living owner keeps its volume
         await call(c, "update", "/projects/w", STATE)
         await asyncio.sleep(LEASED.period / 4)
     assert (await call(a, "volumes"))[1]["node"] == "b"
