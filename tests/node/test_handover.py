@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -14,7 +14,7 @@ import pytest
 from emerge_wasm import codec
 from emerge_wasm.clients.searches import wire_predicate
 from emerge_wasm.codec import Reference
-from emerge_wasm.errors import EmergeError, NotFound, Unavailable
+from emerge_wasm.errors import EmergeError, Invalid, NotFound, Unavailable
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.node.node import Node
@@ -136,9 +136,11 @@ class World:
 KEPT = ("name", "path", "type", "perms", "owner", "group", "size", "version", "author", "operation", "from", "removed")
 
 
-def step(random: Random, number: int, there: list[str]) -> tuple[object, ...]:
+def step(
+    random: Random, number: int, there: list[str], places: Sequence[str] = PLACES, low: Sequence[str] = LOW
+) -> tuple[object, ...]:
     """A call that makes, changes, moves or removes something, of what is there as a rule."""
-    fresh = [f"{random.choice(PLACES)}/{random.choice(NAMES)}" for _ in range(3)]
+    fresh = [f"{random.choice(places)}/{random.choice(NAMES)}" for _ in range(3)]
     other, also = fresh[1:]
     path = random.choice(there) if there and random.random() < 0.8 else fresh[0]
     inside = f"{path}/{random.choice(NAMES)}"
@@ -153,27 +155,32 @@ def step(random: Random, number: int, there: list[str]) -> tuple[object, ...]:
         *[("restore", random.choice([fresh[0], inside]))] * 2,
         ("chmod", path, random.choice(["rwxrwxrwx", "rwxr-x---", "rwx------"])),
         ("chown", path, random.choice(["ann", "ben"]), "staff"),
-        ("retain", random.choice(LOW), random.choice(["2", "all"])),
+        ("retain", random.choice(low), random.choice(["2", "all"])),
         *[("mv", path, other)] * 4,
-        *[("mv", path, random.choice(PLACES))] * 4,
-        ("mv", random.choice(LOW), other),
+        *[("mv", path, random.choice(places))] * 4,
+        ("mv", random.choice(low), other),
         *[("cp", path, other, True)] * 2,
-        ("cp", random.choice(PLACES), other, True),
+        ("cp", random.choice(places), other, True),
         ("storeall", [[other, {"n": number}], [also, {"n": -number}], [also + "s", {"n": number}]]),
-        ("mixin", path, random.choice(there or ["/"]), "Mixed", random.choice(NAMES), random.choice(PLACES)),
+        ("mixin", path, random.choice(there or ["/"]), "Mixed", random.choice(NAMES), random.choice(places)),
     ]
     return random.choice(steps)
 
 
 @pytest.fixture
-async def nodes(start_node: StartNode) -> list[Node]:
+async def bare(start_node: StartNode) -> list[Node]:
     a = await start_node("a")
     await a.volumes.found()
     b, c = [await start_node(name, (a.endpoint,)) for name in "bc"]
     await eventually(lambda: all(len(node.cluster.peers()) == 2 for node in (a, b, c)))
-    for path, node in VOLUMES.items():
-        await call_of(a.dispatch)("mount", path, node)
     return [a, b, c]
+
+
+@pytest.fixture
+async def nodes(bare: list[Node]) -> list[Node]:
+    for path, node in VOLUMES.items():
+        await call_of(bare[0].dispatch)("mount", path, node)
+    return bare
 
 
 @pytest.fixture
@@ -187,6 +194,52 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
+async def do_one(
+    alone: World, cluster: World, random: Random, number: int, places: Sequence[str], low: Sequence[str]
+) -> None:
+    """Make one call in both, with the same outcome."""
+    there = [f"{row['path']}/{row['name']}" for row in await alone.call("tree", "/") if row["path"] != "/"]
+    name, *args = step(random, number, [path for path in there if path not in {*FIXED, "/p", "/p/in"}], places, low)
+    context = random.choice([OPERATOR, OPERATOR, ANN, BEN])
+    outcomes = [await world.tried(str(number), str(name), *args, context=context) for world in (alone, cluster)]
+    assert outcomes[0] == outcomes[1], (number, name, args, context.principal)
+
+
+async def compare(alone: World, cluster: World, moments: list[str]) -> None:
+    seen = [await world.seen(moments) for world in (alone, cluster)]
+    for key in (seen[0] | seen[1]).keys() - (set(moments) - seen[0].keys()):
+        assert seen[0].get(key) == seen[1].get(key), key
+
+
+MOUNTS = [("mount", "/p", "b"), ("mount", "/p/in", "c"), ("unmount", "/p/in"), ("mount", "/p", "c"), ("unmount", "/p")]
+
+
+@pytest.mark.parametrize("seed", range(examples(1)))
+async def test_a_volume_has_all_that_was_there_before(bare: list[Node], alone: World, seed: int) -> None:
+    """Also when it goes on to another node, or back to the owner of what is above it."""
+    cluster = World(call_of(*(node.dispatch for node in bare)))
+    for path in ("/p", "/p/in"):
+        for world in (alone, cluster):
+            pointer = await world.call("mkdir", path)
+            world.label(pointer["uuid"], path)
+            await world.call("chmod", path, "rwxrwxrwx")
+            await world.call("retain", path, "9")
+            await world.call("index", path, ["n"])
+    random, moments, number = Random(seed), list[str](), 0
+    for mount in (*MOUNTS, *MOUNTS):
+        for number in range(number, number + 8):  # noqa: B020  # it goes on
+            await do_one(alone, cluster, random, number, ("/p/x", "/p/in", "/p/in/x"), ("/p/x", "/p/in/x"))
+        number += 1
+        moments.append(now())
+        await cluster.call(*mount)
+        await compare(alone, cluster, moments[-1:])
+        for world in (alone, cluster):
+            indexes = [row["path"] for row in await world.call("index", "/p/in") if row["state"] != "suggested"]
+            assert indexes[-1:] == ["/p/in"] and (indexes[0] == "/p" or mount == MOUNTS[1]), mount
+    for node in bare:
+        assert (await audit(node.filesystem.core.store)).faults == []
+
+
 @pytest.mark.parametrize("seed", range(examples(2)))
 async def test_a_cluster_is_as_one_filesystem(nodes: list[Node], alone: World, seed: int) -> None:
     cluster = World(call_of(*(node.dispatch for node in nodes)))
@@ -197,15 +250,9 @@ async def test_a_cluster_is_as_one_filesystem(nodes: list[Node], alone: World, s
     moments: list[str] = []
     random = Random(seed)
     for number in range(80):
-        there = [f"{row['path']}/{row['name']}" for row in await alone.call("tree", "/") if row["path"] != "/"]
-        name, *args = step(random, number, [path for path in there if path not in FIXED])
-        context = random.choice([OPERATOR, OPERATOR, ANN, BEN])
-        outcomes = [await world.tried(str(number), str(name), *args, context=context) for world in (alone, cluster)]
-        assert outcomes[0] == outcomes[1], (number, name, args, context.principal)
+        await do_one(alone, cluster, random, number, PLACES, LOW)
         if number % 10 == 9:
-            seen = [await world.seen(moments[-3:]) for world in (alone, cluster)]
-            for key in (seen[0] | seen[1]).keys() - (set(moments) - seen[0].keys()):
-                assert seen[0].get(key) == seen[1].get(key), (number, key)
+            await compare(alone, cluster, moments[-3:])
             moments.append(now())
     for node in nodes:
         assert (await audit(node.filesystem.core.store)).faults == []
@@ -216,7 +263,7 @@ class Mortal:
 
     def __init__(self, inner: Store, error: BaseException) -> None:
         self._inner = inner
-        self._error = error
+        self.error = error
         self.left = -1
         """Commits until then; -1: it lives."""
         self.made = False
@@ -232,7 +279,7 @@ class Mortal:
         if self.left:
             return positions
         self.made = False
-        raise self._error
+        raise self.error
 
 
 @pytest.mark.parametrize("kind", ["object", "directory"])
@@ -276,4 +323,52 @@ async def test_a_move_is_whole_wherever_a_node_dies(start_node: StartNode, dying
                 store = node.filesystem.core.store
                 assert await store.scan("meta", b"handover/", b"handover0") == []
                 assert (await audit(store)).faults == []
+    assert step > 4
+
+
+@pytest.mark.parametrize("dying", ["source", "target"])
+async def test_a_volume_is_mounted_with_all_it_has_wherever_a_node_dies(start_node: StartNode, dying: str) -> None:
+    """Until it is there, or the command is repeated, nothing of it is missing without a word."""
+    stores = {each: Mortal(MemoryStore(), Unavailable("it died")) for each in ("source", "target")}
+    a = await start_node("a", store=stores["source"])
+    await a.volumes.found()
+    b = await start_node("b", (a.endpoint,), store=stores["target"])
+    await eventually(lambda: len(a.cluster.peers()) == len(b.cluster.peers()) == 1)
+    a.handovers.patience = b.handovers.patience = 0.0
+    call, mortal = call_of(a.dispatch, b.dispatch), stores[dying]
+    died, step = True, 0
+    while died:
+        step += 1
+        for made in (False, True):
+            path = f"/v{step}{made}"
+            for inside in ("/x", "/sub/y"):
+                await call("store", path + inside, codec.encode({"n": step}))
+            for change in (("mount", path, "b"), ("unmount", path)):
+                asked = (dying, change[0]) == ("source", "mount")  # others would never answer, as no process does
+                mortal.error = asyncio.CancelledError() if asked else Unavailable("it died")
+                mortal.left, mortal.made = step, made
+                try:
+                    await call_of(a.dispatch)(*change)
+                except (asyncio.CancelledError, Unavailable):
+                    pass
+                died, mortal.left = mortal.left == 0, -1
+                for inside in ("/x", "/sub/y"):
+                    try:
+                        assert (await call("get", path + inside))["version"] == 1
+                    except Unavailable:
+                        continue
+                for node in (a, b, a):
+                    await node.handovers.sweep()
+                if died:
+                    try:
+                        await call(*change)
+                    except Invalid:  # it is unmounted
+                        assert change[0] == "unmount"
+                for inside in ("/x", "/sub/y"):
+                    row = await call("get", path + inside)
+                    assert (row["version"], row["node"]) == (1, "b" if change[0] == "mount" else "a"), (step, made)
+                for node in (a, b):
+                    await node.handovers.sweep()
+                    assert await node.filesystem.core.store.scan("meta", b"handover/", b"handover0") == []
+                    assert (await audit(node.filesystem.core.store)).faults == []
     assert step > 4

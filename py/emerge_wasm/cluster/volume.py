@@ -151,9 +151,10 @@ class MountTable:
         return replace(self, version=self.version + 1, members=tuple(sorted([*others, member], key=_node)))
 
     def mount(self, path: str, filesystem: str) -> Self:
-        """Return the table with a volume more."""
+        """Return the table in which a filesystem owns what is at a path, as a volume."""
         volume = Volume(path, filesystem, self.version + 1)
-        volumes = sorted([*self.volumes, volume], key=lambda each: (-len(each.path), each.path))
+        others = (each for each in self.volumes if each.path != path)
+        volumes = sorted([*others, volume], key=lambda each: (-len(each.path), each.path))
         return replace(self, version=self.version + 1, volumes=tuple(volumes))
 
     def unmount(self, path: str) -> Self:

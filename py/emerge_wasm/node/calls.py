@@ -154,6 +154,21 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
+    async def _handover_give(self, path: str, filesystem: str, version: int, giver: str = "") -> None:
+        """Hand a volume, or a directory that is to be one by a version of the mount table, over to a filesystem."""
+        ...
+
+    @operation("node")
+    async def _handover_room(self, path: str, taker: str = "") -> bool:
+        """Whether the asked node's filesystem has nothing of its own at a path."""
+        ...
+
+    @operation("node")
+    async def _handover_done(self) -> None:
+        """Look at what is unfinished: the mount table says now whose a volume is that was handed over."""
+        ...
+
+    @operation("node")
     async def _handover_open(
         self,
         id: bytes,

@@ -114,6 +114,8 @@ class Forwarder:
         local = self._volumes.local(filesystem)
         if local is None:
             raise Unavailable(f"node {self._filesystem.node} does not serve the filesystem {filesystem[:8]} any more")
+        if self._volumes.given:
+            self._volumes.check_given(_paths(name, args))
         part = self._parts.get(name)
         if part is None:
             answer = local.dispatch(name, args, context)
@@ -177,11 +179,7 @@ class Forwarder:
         table = self._volumes.table
         if table is None or name in FOR_OTHERS:
             return True
-        bound = CALLS[name].bind(args) if name in PARTS else find_operation(name).bind(args)
-        paths = [getattr(bound, each) for each in ("path", "source", "first") if hasattr(bound, each)]
-        if name in ("storeall", "load"):
-            paths = paths_of(name, bound)
-        named = [normal(path) for path in paths if not in_registry(path)]
+        named = _paths(name, args)
         filesystem = filesystem or self._filesystem.uuid
         volumes = [table.volume_of(path) for path in named]
         owned = all(
@@ -190,6 +188,15 @@ class Forwarder:
             for volume in volumes
         )
         return owned and all(below.epoch <= version for path in named for below in table.borders_below(path))
+
+
+def _paths(name: str, args: Sequence[object]) -> list[str]:
+    """The paths that decide who owns what an operation or a part is about."""
+    bound = CALLS[name].bind(args) if name in PARTS else find_operation(name).bind(args)
+    paths = [getattr(bound, each) for each in ("path", "source", "first") if hasattr(bound, each)]
+    if name in ("storeall", "load"):
+        paths = paths_of(name, bound)
+    return [normal(path) for path in paths if not in_registry(path)]
 
 
 def write_context(context: Context) -> Wire:

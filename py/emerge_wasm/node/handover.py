@@ -20,12 +20,13 @@ from ..filesystem.handover.departure import ASKED, COPYING, GIVEN, Intent
 from ..filesystem.handover.row import rows_of
 from ..filesystem.layout.record import Entry
 from ..filesystem.lease import Lease, drop_lease
+from ..filesystem.tree import owner
 from ..operations import Context, Values, Wire
-from ..paths import child_path
+from ..paths import child_path, join_path
 from ..results import PointerRow
 from .calls import CALLS
 from .forward import read_context, write_context
-from .volumes import Volumes, check_node
+from .volumes import INTERNAL, Volumes, check_node
 
 log = logging.getLogger("emerge.node")
 
@@ -50,16 +51,26 @@ class Handovers:
             _handover_end=self._end,
             _handover_forget=self._forget,
             _handover_known=self._known,
+            _handover_give=self.give,
+            _handover_room=self._room,
+            _handover_done=self.sweep,
         )
 
     def register(self, register: Register) -> None:
         """Let other nodes move things from here, and to here."""
         register("_handover_move", self._on_move)
-        for name in ("open", "rows", "decide", "end", "forget", "known"):
+        for name in ("open", "rows", "decide", "end", "forget", "known", "give", "room", "done"):
             register(f"_handover_{name}", self._on_step)
 
     def start(self) -> None:
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep_always())
+
+    async def load(self) -> None:
+        """Learn what was handed over before the mount table could say so."""
+        for filesystem in (self._volumes.filesystem, *self._volumes.hosted.values()):
+            for intent in await departure.intents(filesystem.core):
+                if intent.mount and intent.state == GIVEN:
+                    self._volumes.given[intent.source] = intent.filesystem, intent.version
 
     async def stop(self) -> None:
         """Stop where it is; what is unfinished is taken up at the next start."""
@@ -70,9 +81,11 @@ class Handovers:
 
     # --- the source
     async def move(
-        self, giver: str, source: str, target: str, filesystem: str, context: Context, *, stays: bool = False
+        self, giver: str, source: str, target: str, filesystem: str, context: Context, version: int = 0
     ) -> PointerRow:
         """Move what a filesystem of this node has at a path to one of another filesystem; its pointer there.
+
+        With the `version` of a mount table, by which its path stays and belongs to the other one.
 
         It goes on when the caller does not.
 
@@ -82,15 +95,15 @@ class Handovers:
         core = self._core_of(giver)
         if self._volumes.local(filesystem) is None:
             self._volumes.serving(filesystem)
-        task = asyncio.get_running_loop().create_task(self._move(core, source, target, filesystem, context, stays))
+        task = asyncio.get_running_loop().create_task(self._move(core, source, target, filesystem, context, version))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return await asyncio.shield(task)
 
     async def _move(
-        self, core: Core, source: str, target: str, filesystem: str, context: Context, stays: bool
+        self, core: Core, source: str, target: str, filesystem: str, context: Context, version: int
     ) -> PointerRow:
-        intent, top = await departure.begin(core, context, source, filesystem, target, stays=stays)
+        intent, top = await departure.begin(core, context, source, filesystem, target, version)
         async with self._driven(core, intent):
             try:
                 intent = await self._send(core, intent, top, context)
@@ -139,17 +152,27 @@ class Handovers:
         return cast(PointerRow, answer)
 
     async def _finish(self, core: Core, intent: Intent, pointer: PointerRow) -> None:
+        if intent.mount:
+            self._volumes.given[intent.source] = intent.filesystem, intent.version
         if intent.state == ASKED:
             path = child_path(pointer["path"], pointer["name"])
             intent = await departure.give(core, intent, path, pointer["date"])
         await departure.clear(core, intent)
         await departure.thaw(core, intent)
+        if await self._waits(core, intent):
+            return
         try:
             await self._ask(intent, "_handover_forget", [intent.id])
         except EmergeError as error:  # it is moved; that the other side forgets it can wait
             log.info("the move of %s is over, and is remembered: %s", intent.source, error.message)
             return
+        self._volumes.given.pop(intent.source, None)
         await departure.forget(core, intent)
+
+    async def _waits(self, core: Core, intent: Intent) -> bool:
+        """Tell whether what was given is still to be named as the other's in the mount table."""
+        named = self._volumes.is_named(intent.source, intent.filesystem, intent.version)
+        return not named and await departure.is_mounted(core, intent)
 
     async def _ask(self, intent: Intent, name: str, args: list[object]) -> object:
         """Ask the filesystem that takes it."""
@@ -185,6 +208,19 @@ class Handovers:
             await drop_lease(core.store, await lease.read())
         finally:
             self._active.discard(intent.id)
+
+    async def give(self, path: str, filesystem: str, version: int, giver: str = "") -> None:
+        """Hand a volume, or what is to be one, over to another filesystem, unless that was done before."""
+        core = self._core_of(giver)
+        for intent in await departure.intents(core):
+            if (intent.source, intent.filesystem) == (path, filesystem) and await departure.is_mounted(core, intent):
+                return
+        await self.move(giver, path, path, filesystem, INTERNAL, version)
+
+    async def given(self) -> set[str]:
+        """The paths that this node's filesystem has given to others, and still has to finish."""
+        core = self._core_of("")
+        return {each.source for each in await departure.intents(core) if await departure.is_mounted(core, each)}
 
     # --- what was left unfinished
     async def _sweep_always(self) -> None:
@@ -227,6 +263,10 @@ class Handovers:
                 pointer = await self._settle(core, intent, Conflict("it was not decided"))
             except Conflict:
                 return
+        if await self._waits(core, intent):
+            if self._volumes.current().version >= intent.version:  # others have changed it: whoever mounts goes on
+                return
+            await self._volumes.change("_cluster_mount", intent.source, intent.filesystem)
         if intent.state == GIVEN or pointer is not None:
             await self._finish(core, intent, cast(PointerRow, pointer))
 
@@ -262,7 +302,13 @@ class Handovers:
         core = self._core_of(taker)
         definitions = [(directory, tuple(fields), *kinds) for directory, fields, *kinds in indexes]
         await arrival.define(core, id, definitions)
-        return await arrival.attach(core, read_context(who), id)
+        pointer = await arrival.attach(core, read_context(who), id)
+        taken = await arrival.find_arrival(core, id)
+        if taken.stays:
+            self._volumes.take_back(join_path(*taken.names))
+        for depth in range(len(taken.names) if taken.stays else 0):  # the owners of what is above check who may pass
+            await owner.chmod(core, INTERNAL, join_path(*taken.names[:depth]), "a+rx", False)
+        return pointer
 
     async def _end(self, id: bytes, taker: str = "") -> PointerRow | None:
         return await stage.give_up(self._core_of(taker), id)
@@ -272,6 +318,9 @@ class Handovers:
         for each in await arrival.arrivals(core):
             if each.id == id:
                 await stage.end(core, each)
+
+    async def _room(self, path: str, taker: str = "") -> bool:
+        return await arrival.has_room(self._core_of(taker), path)
 
     async def _known(self, ids: Values, giver: str = "") -> Values:
         return [each.id for each in await departure.intents(self._core_of(giver)) if each.id in ids]

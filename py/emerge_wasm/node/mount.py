@@ -18,7 +18,7 @@ from ..filesystem.tree.mount import NEWEST, MountPoint, close_directory, is_vaca
 from ..operations import Context, Values, Wire
 from ..paths import join_path, split_path
 from .calls import CALLS
-from .paths import in_registry
+from .handover import Handovers
 from .volumes import ATTEMPTS, INTERNAL, Volumes, check_node
 
 log = logging.getLogger("emerge.node")
@@ -27,8 +27,9 @@ log = logging.getLogger("emerge.node")
 class Mounts:
     """Makes volumes, and gives them back."""
 
-    def __init__(self, volumes: Volumes) -> None:
+    def __init__(self, volumes: Volumes, handovers: Handovers) -> None:
         self._volumes = volumes
+        self._handovers = handovers
         volumes.steps.update(
             _cluster_mount=self.mount,
             _cluster_unmount=self.unmount,
@@ -47,38 +48,52 @@ class Mounts:
 
     # --- at the registry
     async def mount(self, path: str, filesystem: str) -> MountTable:
-        """Make a volume. Where it was begun before, it is finished.
+        """Make a volume that a filesystem owns, with what is there. Where it was begun before, it is finished.
 
         Raises:
-            Conflict: a volume or something else is there already.
+            Conflict: there is something at both, or a volume is mounted in it.
             Unavailable: a node that is concerned is away.
         """
         for _ in range(ATTEMPTS):
             table = self._volumes.current()
-            if any(volume.path == path for volume in table.volumes):
-                if table.volume_of(path).filesystem == filesystem:
-                    return table
-                raise Conflict(f"{path} is a volume of node {table.name(table.volume_of(path).filesystem)}", path=path)
-            self._check_place(table, path, filesystem)
-            above = table.volume_of(path).filesystem
-            if filesystem != above:
-                rights, next = await self._rights_at(above, path), table.version + 1
+            volume = table.volume_of(path)
+            if (volume.path, volume.filesystem) == (path, filesystem):
+                return table
+            above = self._check_place(table, path, filesystem)
+            owner = volume.filesystem
+            if filesystem != owner and (volume.path == path or await self._has_all(owner, path, filesystem)):
+                await self._give(table, path, owner, filesystem)
+            elif filesystem != owner:
+                rights, next = await self._rights_at(owner, path), table.version + 1
                 await self._volumes.ask(filesystem, "_cluster_prepare", [path, rights, next])
-                await self._volumes.ask(above, "_cluster_close", [path, True, next, *self._volumes.apart(above)])
+                await self._volumes.ask(owner, "_cluster_close", [path, True, next, *self._volumes.apart(owner)])
+            back = volume.path == path and filesystem == above
             try:
-                return await self._volumes.put(table.mount(path, filesystem))
+                after = await self._volumes.put(table.unmount(path) if back else table.mount(path, filesystem))
             except Conflict:  # another node of this filesystem changed the table
                 await self._volumes.load()
+                continue
+            await self._tell_done(owner)
+            return after
         raise Conflict("the mount table is being changed by too many at once", remedy="try again")
 
-    def _check_place(self, table: MountTable, path: str, filesystem: str) -> None:
-        if path == "/" or in_registry(path):
+    def _check_place(self, table: MountTable, path: str, filesystem: str) -> str:
+        """Check that a filesystem may own a volume there; the owner of what is above."""
+        if path == "/" or path.startswith("/registry"):
             raise Invalid(f"{path} cannot be a volume of its own", path=path)
-        below = [volume.path for volume in table.volumes if volume.path.startswith(path + "/")]
+        volume: Volume | None = table.volume_of(path)
+        assert volume is not None
+        below = [each.path for each in table.volumes if each.path.startswith(path + "/")]
+        if below and volume.path == path:
+            raise Conflict(f"{below[0]} is mounted in {path}", path=path, remedy="unmount that first")
         if below:
             raise Conflict(f"{below[0]} is a volume already", path=path, remedy="mount what is above first")
+        if volume.path == path:
+            if table.copies(path):
+                remedy = f"give them up first: emerge replicate {path} --copies 1"
+                raise Conflict(f"{path} has copies, which follow its owner", path=path, remedy=remedy)
+            volume = table.above(volume)
         owners: list[str] = []
-        volume: Volume | None = table.volume_of(path)
         while volume is not None:
             owners.append(volume.filesystem)
             volume = table.above(volume)
@@ -88,12 +103,30 @@ class Mounts:
                 path=path,
                 remedy="mount it on another node, or elsewhere",
             )
+        return owners[0]
+
+    async def _has_all(self, owner: str, path: str, filesystem: str) -> bool:
+        """Tell whether a directory is there, and the filesystem that is to own it has nothing at its path."""
+        if await self._rights_at(owner, path) is None:
+            return False
+        sent: list[object] = [path, *self._volumes.apart(filesystem)]
+        return bool(await self._volumes.ask(filesystem, "_handover_room", sent))
+
+    async def _give(self, table: MountTable, path: str, owner: str, filesystem: str) -> None:
+        sent = [path, filesystem, table.version + 1, *self._volumes.apart(owner)]
+        await self._volumes.ask(owner, "_handover_give", sent)
+
+    async def _tell_done(self, owner: str) -> None:
+        try:
+            await self._volumes.ask(owner, "_handover_done", [])
+        except EmergeError as error:  # it looks by itself, too
+            log.info("who gave a volume was not told that it is mounted: %s", error.message)
 
     async def unmount(self, path: str) -> MountTable:
-        """Give an empty volume back to the owner of what is above it.
+        """Give a volume back to the owner of what is above it, with what is there.
 
         Raises:
-            Conflict: it is not empty, or a volume is mounted in it.
+            Conflict: a volume is mounted in it.
             Invalid: it is no volume.
         """
         table = self._volumes.current()
@@ -103,17 +136,13 @@ class Mounts:
         inside = [each.path for each in table.volumes if each.path.startswith(path + "/")]
         if inside:
             raise Conflict(f"{inside[0]} is mounted in {path}", path=path, remedy="unmount that first")
-        border = table.is_border(volume)
-        if border:
-            owner = volume.filesystem
-            closing = [path, True, table.version + 1, *self._volumes.apart(owner)]
-            await self._volumes.ask(owner, "_cluster_close", closing)
-        changed = await self._volumes.put(table.unmount(path))
-        if border:
-            above = changed.volume_of(path).filesystem
-            opening = [path, False, changed.version, *self._volumes.apart(above)]
-            await self._volumes.ask(above, "_cluster_close", opening)
-        return changed
+        above = table.above(volume)
+        assert above is not None
+        if table.is_border(volume):
+            await self._give(table, path, volume.filesystem, above.filesystem)
+        after = await self._volumes.put(table.unmount(path))
+        await self._tell_done(volume.filesystem)
+        return after
 
     async def _rights_at(self, filesystem: str, path: str) -> Wire | None:
         """The rights of the directory that a volume is to take the place of; None when there is none."""
@@ -159,7 +188,10 @@ class Mounts:
         in `waited`, is settled by a newer table, of which that can come no more.
         """
         begun: set[MountPoint] = set()
+        given = await self._handovers.given()  # those are finished by whoever gives
         for point in await mount_points(self._volumes.filesystem.core):
+            if point.path in given:
+                continue
             if self._volumes.current().version < point.version and point in waited:
                 await self._volumes.change("_cluster_pass", point.version)
             table = self._volumes.current()

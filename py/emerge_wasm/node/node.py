@@ -103,7 +103,7 @@ class Node:
         self.admission = Admission(self.volumes)
         self.former = FormerVolumes(self.volumes, router.dispatch)
         self.leases = VolumeLeases(self.volumes, replication, times.period)
-        self._mounts, self._period = Mounts(self.volumes), times.period
+        self._mounts, self._period = Mounts(self.volumes, self.handovers), times.period
         self._settling: asyncio.Task[None] | None = None
         parts = (
             router,
@@ -137,6 +137,7 @@ class Node:
         self.admission.check_name()
         try:
             await self.copies.start()
+            await self.handovers.load()
             await self.volumes.catch_up()
             self.leases.guard_all()
             await self.ring.load()

@@ -5,6 +5,7 @@ Where this node's filesystem owns everything, the router adds nothing. What each
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
 
@@ -37,6 +38,9 @@ FOLLOWED = (
     *("versions", "diff", "query", "receipts", "restore", "retain", "run"),
 )
 
+
+PAUSES = (0.0, 0.1, 0.5)
+"""Seconds before a call is tried again that met a volume on its way to another node."""
 
 ANYWHERE = frozenset({"hello", "whoami", "nodes", "watchnodes", "volumes"})
 """What a node answers that is to enter a cluster and could not yet."""
@@ -129,7 +133,7 @@ class Router:
                 f"node {self._filesystem.node} has not entered its cluster yet",
                 remedy="start the nodes that it is to join; see its log for what is amiss",
             )
-        if route is None and (not self._volumes.whole or continues(name, args)):
+        if route is None and (not self._volumes.whole or self._volumes.given or continues(name, args)):
             inside = bool(context.transaction) and name not in ENDS
             route = self._transactions.inside(name) if inside else self._routes.get(name)
         if route is None:
@@ -142,11 +146,13 @@ class Router:
         return self._stream(route, bound, context, by_uuid)
 
     async def _answer(self, route: Route, args: Arguments, context: Context, by_uuid: bool) -> object:
-        """Answer a call, and once more with the newest mount table when this node and another know different ones."""
-        try:
-            return await self._answer_once(route, args, context, by_uuid)
-        except Unavailable as error:
-            await self._agree(error)
+        """Answer a call, and again with the newest mount table while this node and another know different ones."""
+        for pause in PAUSES:
+            try:
+                return await self._answer_once(route, args, context, by_uuid)
+            except Unavailable as error:
+                await self._agree(error)
+            await asyncio.sleep(pause)
         return await self._answer_once(route, args, context, by_uuid)
 
     async def _agree(self, error: Unavailable) -> None:

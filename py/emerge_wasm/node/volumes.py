@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
@@ -48,6 +48,8 @@ class Volumes:
         self.cluster = cluster
         self.table: MountTable | None = None
         self.paths = tuple(join_path(*split_path(path)) for path in paths)
+        self.given: dict[str, tuple[str, int]] = {}
+        """Volumes that this node has handed over: the filesystem, and the version of the table that is to say so."""
         self.steps: dict[str, TableStep] = {}
         """What is done here when a node, or this one, asks for it, by the names of the calls."""
         self.hosted: dict[str, Filesystem] = {}
@@ -212,6 +214,26 @@ class Volumes:
         replica = table.replica(copy) if table else None
         return table.name(table.volume_of(replica.path).filesystem) if table and replica else ""
 
+    def is_named(self, path: str, filesystem: str, version: int) -> bool:
+        """Tell whether the table knows that a volume was given to a filesystem, or what came later."""
+        volume = self.current().volume_of(path)
+        return volume.filesystem == filesystem or (volume.path == path and volume.epoch >= version)
+
+    def check_given(self, paths: Iterable[str]) -> None:
+        """Check that nothing at, above or below these paths was handed over already, though the table does not say so.
+
+        Raises:
+            Unavailable: it was.
+        """
+        for path, (filesystem, version) in self.given.items():
+            inside = (each == path or each == "/" or _below(each, path) or _below(path, each) for each in paths)
+            if any(inside) and not self.is_named(path, filesystem, version):
+                raise Unavailable(f"{path} is being moved to another node", path=path, remedy="try again", mounted=True)
+
+    def take_back(self, path: str) -> None:
+        """Forget that what is at a path, or below it, was handed over: it came back."""
+        self.given = {each: to for each, to in self.given.items() if each != path and not _below(each, path)}
+
     def named(self, node: str) -> str:
         """The uuid of the filesystem that the node of a name serves; "" means this one."""
         table = self.current()
@@ -310,6 +332,10 @@ class Volumes:
         self.cluster.belong(table.cluster, table.version, seeds)
         for callback in self.on_table:
             callback(table)
+
+
+def _below(path: str, top: str) -> bool:
+    return path.startswith(top + "/")
 
 
 def check_node(context: Context) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Self
 from ...codec.msgpack_engine import engine
 from ...context import Context
 from ...errors import Conflict
+from ...paths import child_path, join_path
 from ...results import PointerRow
 from ...store import Batch, prefix_end
 from ..change import Change
@@ -22,10 +23,12 @@ from ..layout import access
 from ..layout.ancestry import LEFT
 from ..layout.catalogue import CATALOGUE, parse
 from ..layout.place import Above, PathNames, Place
-from ..layout.record import ROOT, Entry, VersionRecord, entry_key, link_key, link_value
+from ..layout.record import ROOT, Entry, VersionRecord, entry_key, link_key, link_value, version_key
 from ..layout.touched import Touched
+from ..tree.directory import walk_tree
 from ..tree.find import find_place, name
 from ..tree.links import newest_record
+from ..tree.mount import open_directory
 from ..tree.move import landing
 from .row import ELSEWHERE, TOP
 
@@ -139,6 +142,8 @@ async def attach(core: Core, context: Context, id: bytes) -> PointerRow:
         arrival = await find_arrival(core, id)
         if arrival.pointer is not None:
             return arrival.pointer
+        if arrival.stays:
+            await _make_room(core, context, join_path(*arrival.names))
         place = await find_place(core, arrival.names)
         record = await newest_record(core, arrival.uuid)
         assert record is not None
@@ -176,33 +181,70 @@ async def _put_new(
     return entry, place
 
 
+async def has_room(core: Core, path: str) -> bool:
+    """Tell whether nothing is at a path but mount points, which are left from others, and what they are in."""
+    place = await find_place(core, await name(core, path))
+    if place.entry is None or not place.entry.is_directory:
+        return place.entry is None
+    mounts = parse(await read_catalogue(core)).mounts
+    closed = {*mounts, *(uuid for above in mounts.values() for uuid in above)}
+    everything = Context(superuser=True)
+    return not [child async for child, _ in walk_tree(core, everything, path) if child.uuid not in closed]
+
+
+async def _make_room(core: Core, context: Context, path: str) -> None:
+    """Remove the mount points at and below a path, and the directories that held them."""
+    names = await name(core, path)
+    for depth in range(1, len(names)):
+        await open_directory(core, join_path(*names[:depth]))
+    if not await has_room(core, path) or (await find_place(core, names)).raw is None:
+        return
+    below = [child_path(directory, child.name) async for child, directory in walk_tree(core, context, path)]
+    for each in reversed(below):
+        await open_directory(core, each)
+        change = Change(dates=core.dates, context=context, brought=True)
+        place = await find_place(core, await name(core, each))
+        if place.entry is not None:
+            _leave_empty(change, place, place.entry)
+            await commit(core, change)
+    await open_directory(core, path)
+
+
+def _leave_empty(change: Change, place: Place, entry: Entry) -> None:
+    change.expect_count("entries", entry.uuid, prefix_end(entry.uuid), 0)
+    left = change.record(entry, place.parent, place.directory, LEFT)
+    change.unlink(place.above, entry.name, place.chain[-1], left)
+
+
 async def _put_back(
     core: Core, change: Change, arrival: Arrival, record: VersionRecord, place: Place
 ) -> tuple[Entry, Place]:
     """Put it where it was in the other filesystem, as it was, in place of an empty directory."""
+    rows = await core.store.scan("versions", arrival.uuid, prefix_end(arrival.uuid))
+    history = [VersionRecord.unpack(raw) for _, raw in rows]
     change.brought = True
+    change.date = history[0].entry.date  # what is made above it was there all the time, for those who look back
     old = place.entry
     place = change.make_directories(place)
     key = entry_key(place.parent, place.names[-1])
     if old is None:
         change.expect("entries", key, None)
     else:
-        change.expect_count("entries", old.uuid, prefix_end(old.uuid), 0)
-        left = change.record(old, place.parent, place.directory, LEFT)
-        change.unlink(place.above, old.name, place.chain[-1], left)
+        _leave_empty(change, place, old)
     change.put("entries", key, record.raw)
-    rows = await core.store.scan("versions", arrival.uuid, prefix_end(arrival.uuid))
-    before = False
-    for row, raw in rows:
-        then = VersionRecord.unpack(raw)
-        here = then.parent == TOP and then.entry.name == place.names[-1]
+    here = False
+    for then in history:
+        was, here = here, then.parent in (TOP, place.parent) and then.entry.name == place.names[-1]
         if then.parent == TOP:
+            row = version_key(arrival.uuid, then.entry.version)
             change.put("versions", row, then._replace(parent=place.parent).pack())
-        if here and not before:
-            since = link_key(place.parent, then.entry.name, arrival.uuid, then.entry.version)
-            change.put("links", since, link_value(True, then.entry.date))
-        before = here
+        link = link_key(place.parent, place.names[-1], arrival.uuid, then.entry.version)
+        if here != was:
+            change.put("links", link, link_value(here, then.entry.date))
+        else:
+            change.delete("links", link)
+    gone = link_key(place.parent, place.names[-1], arrival.uuid, record.entry.version + 1)
+    change.delete("links", gone)  # that of when it left here
     entry = record.entry
     change.touched[entry.uuid] = Touched((record.raw, Above((ELSEWHERE,), place.catalogue)), (record.raw, place.above))
-    change.own |= {entry.uuid}
     return entry, place

@@ -29,6 +29,7 @@ from ..layout.record import ROOT, Entry, link_key, link_value
 from ..layout.touched import Touched
 from ..tree.find import find_place, name, not_found
 from ..tree.links import newest_record
+from ..tree.mount import mount_version
 from .row import ELSEWHERE
 
 INTENT = b"handover/out/"
@@ -39,7 +40,8 @@ COPYING, ASKED, GIVEN = "copying", "asked", "given"
 class Intent(NamedTuple):
     """What was begun: the subtree's top, whose it is to be and where, for whom, and how far it is.
 
-    `mount` is the uuid of the mount point that takes its place, where its path stays as that of a volume (b"": none).
+    `mount` is the uuid of the mount point that takes its place, where its path stays as that of a volume (b"": none),
+    and `version` that of the mount table by which it does.
     """
 
     id: bytes
@@ -50,6 +52,7 @@ class Intent(NamedTuple):
     target: str
     principal: str
     mount: bytes
+    version: int = 0
 
     @property
     def key(self) -> bytes:
@@ -70,9 +73,9 @@ async def intents(core: Core) -> list[Intent]:
 
 
 async def begin(
-    core: Core, context: Context, source: str, filesystem: str, target: str, *, stays: bool = False
+    core: Core, context: Context, source: str, filesystem: str, target: str, version: int = 0
 ) -> tuple[Intent, Entry]:
-    """Freeze what is at a path that the caller may move away.
+    """Freeze what is at a path that the caller may move away; its path stays, where a mount table's version says so.
 
     Raises:
         NotFound: nothing is there.
@@ -90,9 +93,11 @@ async def begin(
         access.check_inside(context, place)
         catalogue, uuid = parse(raw), place.raw[:16]
         _check_free(catalogue, place, uuid)
-        mount = fresh_uuid() if stays else b""
-        intent = Intent(fresh_uuid(), COPYING, uuid, place.path, filesystem, target, context.principal, mount)
-        frozen = dict.fromkeys((uuid, mount) if stays else (uuid,), place.above.uuids)
+        if version and not place.entry.is_directory:
+            raise Invalid(f"{source} is not a directory", path=source, remedy="mount one")
+        mount = fresh_uuid() if version else b""
+        intent = Intent(fresh_uuid(), COPYING, uuid, place.path, filesystem, target, context.principal, mount, version)
+        frozen = dict.fromkeys((uuid, mount) if version else (uuid,), place.above.uuids)
         batch = Batch()
         batch.expect("entries", place.key, place.raw)
         batch.put("meta", intent.key, intent.pack())
@@ -183,7 +188,9 @@ async def give(core: Core, intent: Intent, target: str, date: str) -> Intent:
 
 def _put_mount(change: Change, uuid: bytes, place: Place, entry: Entry) -> None:
     change.brought = True  # nothing happened for those who watch
-    made = change.make_entry(entry.name, DIRECTORY)._replace(uuid=uuid, perms=entry.perms)
+    made = change.make_entry(entry.name, DIRECTORY)._replace(
+        uuid=uuid, perms=entry.perms, owner=entry.owner, group=entry.group
+    )
     made = change.record(made, place.parent, place.directory, "mkdir")
     change.put("entries", place.key, made.pack())
     since = link_key(place.parent, made.name, uuid, made.version)
@@ -245,12 +252,19 @@ async def thaw(core: Core, intent: Intent) -> None:
         if above is None:
             return
         frozen = {uuid: each for uuid, each in catalogue.frozen.items() if uuid not in (intent.uuid, intent.mount)}
-        mounts = catalogue.mounts
+        mounts, batch = catalogue.mounts, Batch()
         if intent.mount and intent.state == GIVEN:
             mounts = {**mounts, intent.mount: above}
-        await _save(core, Batch(), raw, replace(catalogue, frozen=frozen, mounts=mounts))
+            batch.put(*mount_version(intent.mount, intent.version))
+        await _save(core, batch, raw, replace(catalogue, frozen=frozen, mounts=mounts))
 
     await retry(intent.source, attempt)
+
+
+async def is_mounted(core: Core, intent: Intent) -> bool:
+    """Tell whether the mount point that took the place of what was given is still there."""
+    place = await find_place(core, split_path(intent.source))
+    return intent.state == GIVEN and place.raw is not None and place.raw[:16] == intent.mount
 
 
 async def forget(core: Core, intent: Intent) -> None:

@@ -49,7 +49,7 @@ async def rows_of(core: Core, top: Entry, above: bytes) -> AsyncIterator[list[St
     A directory's names come before what they lead to, so what came of an unfinished handover can be found and removed.
     `above` is the directory whose uuid the other filesystem replaces by that of its own (b"": none).
     """
-    part = _Part(core, above)
+    part = _Part(core, top.uuid, above)
     async for _ in part.add_object(top.uuid, living=True):
         yield part.take()
     pending = [top.uuid] if top.is_directory else []
@@ -97,10 +97,11 @@ async def _children(core: Core, directory: bytes) -> AsyncIterator[_Child]:
 class _Part:
     """The rows that are to be sent next."""
 
-    def __init__(self, core: Core, above: bytes) -> None:
+    def __init__(self, core: Core, top: bytes, above: bytes) -> None:
         self.rows: list[StoreRow] = []
         self._core = core
-        self._instead = {ROOT: ELSEWHERE} | ({above: TOP} if above else {})
+        self._above = above
+        self._top = top
         self._bundles: set[str] = {""}
         self._bytes = 0
 
@@ -128,8 +129,11 @@ class _Part:
         self.rows += [("receipts", key, raw) for key, raw in await store.scan("receipts", uuid, end)]
 
     async def _add_version(self, key: bytes, record: VersionRecord, before: VersionRecord | None) -> VersionRecord:
-        record = record._replace(parent=self._instead.get(record.parent, record.parent))
         entry, state = record.entry, record.state
+        if self._above and (record.parent, entry.uuid) == (self._above, self._top):
+            record = record._replace(parent=TOP)
+        elif record.parent == ROOT:
+            record = record._replace(parent=ELSEWHERE)
         self.rows.append(("versions", key, record.pack()))
         if state is None and entry.content == entry.version and not entry.is_directory:
             state = await load_state(self._core, entry, entry.name)
@@ -155,5 +159,7 @@ class _Part:
             self._add_link(record, entry, appeared=True)
 
     def _add_link(self, record: VersionRecord, entry: Entry, *, appeared: bool) -> None:
+        if record.parent == TOP:
+            return  # the other filesystem adds it, with its own directory
         key = link_key(record.parent, record.entry.name, entry.uuid, entry.version)
         self.rows.append(("links", key, link_value(appeared, entry.date)))

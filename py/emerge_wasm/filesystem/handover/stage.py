@@ -58,8 +58,12 @@ async def take(core: Core, id: bytes, rows: Sequence[StoreRow]) -> None:
     known = await _known(core, records)
     left = [record for record in known.values() if record.operation == LEFT]
     replaced = {_key(record) for record in left}
-    here = await _kept(core, [key for key in records if key[:16] in known and key not in replaced])
     batch, logged = Batch(), list[bytes]()
+    there = await _there(core, [key for key in records if key[:16] in known and key not in replaced])
+    here = {key for key, old in there.items() if records[key].parent in (ELSEWHERE, old.parent)}
+    for key in there.keys() - here:  # it was in a directory that held a mount point
+        old = there[key]
+        batch.delete("links", link_key(old.parent, old.entry.name, key[:16], old.entry.version))
     for record in left:
         _set_aside(arrival, record, batch)
     most = max(core.store.capabilities.largest_batch - 4, 1)
@@ -71,7 +75,7 @@ async def take(core: Core, id: bytes, rows: Sequence[StoreRow]) -> None:
             await _commit(core, arrival, batch, logged)
             batch, logged = Batch(), []
         batch.put(space, key, value)
-        if space == "versions" and key not in replaced:
+        if space == "versions" and key not in replaced and key not in there:
             logged.append(key)
     await _commit(core, arrival, batch, logged)
 
@@ -125,10 +129,10 @@ async def _known(core: Core, records: Mapping[bytes, VersionRecord]) -> dict[byt
     return found
 
 
-async def _kept(core: Core, keys: Sequence[bytes]) -> set[bytes]:
-    """Return those of the keys of versions that are here."""
+async def _there(core: Core, keys: Sequence[bytes]) -> dict[bytes, VersionRecord]:
+    """Return those of these versions that are here."""
     raws = await get_versions(core.store, keys)
-    return {key for key, raw in zip(keys, raws, strict=True) if raw is not None}
+    return {key: VersionRecord.unpack(raw) for key, raw in zip(keys, raws, strict=True) if raw is not None}
 
 
 def _set_aside(arrival: Arrival, record: VersionRecord, batch: Batch) -> None:

@@ -112,6 +112,11 @@ def _version_key(uuid: bytes) -> Key:
     return "meta", b"mount/" + uuid
 
 
+def mount_version(uuid: bytes, version: int) -> tuple[str, bytes, bytes]:
+    """The row that says for which version of the mount table a directory is closed."""
+    return (*_version_key(uuid), version.to_bytes(8, "big"))
+
+
 def _version(raw: bytes | None) -> int:
     return int.from_bytes(raw, "big") if raw else 0
 
@@ -138,7 +143,7 @@ async def _change(core: Core, path: str, version: int, *, close: bool) -> None:
     batch.expect(*_version_key(uuid), closed_for)
     if close:
         batch.expect_count("entries", uuid, prefix_end(uuid), 0)
-        batch.put(*_version_key(uuid), version.to_bytes(8, "big"))
+        batch.put(*mount_version(uuid, version))
     else:
         batch.delete(*_version_key(uuid))
     try:
