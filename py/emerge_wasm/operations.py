@@ -563,13 +563,14 @@ class Operations(Protocol):
 
     @operation("cluster", changes=True)
     async def mount(self, path: str, node: str = "") -> VolumeRows:
-        """Make an empty volume at a path, which a node (its name; "": the asked one) then owns; the cluster's volumes.
-        A superuser may. Conflict: something is there."""
+        """Make a volume, with what is there, which a node (its name; "": the asked one) then owns; the cluster's volumes.
+        A superuser may. Conflict: the node has something there, too."""
         ...
 
     @operation("cluster", changes=True)
     async def unmount(self, path: str) -> VolumeRows:
-        """Give an empty volume back to the owner of what is above it; the cluster's volumes. A superuser may."""
+        """Give a volume back, with what is there, to the owner of what is above it; the cluster's volumes. A superuser
+        may."""
         ...
 
     @operation("cluster", changes=True)

@@ -102,7 +102,7 @@ def volumes(session: Session) -> None:
 @click.option("--on", "node", default="", metavar="NODE", help="The node that is to own it; else the one that answers.")
 @pass_session
 def mount(session: Session, path: str, node: str) -> None:
-    """Make an empty volume at a path, which a node then owns."""
+    """Make a volume at a path, with what is there, which a node then owns."""
     _show_volumes(session, session.fs.mount(path, node))
 
 
@@ -110,7 +110,7 @@ def mount(session: Session, path: str, node: str) -> None:
 @click.argument("path")
 @pass_session
 def unmount(session: Session, path: str) -> None:
-    """Give an empty volume back to the owner of what is above it."""
+    """Give a volume back to the owner of what is above it, with what is there."""
     _show_volumes(session, session.fs.unmount(path))
 
 

@@ -143,12 +143,13 @@ class SyncClient(SyncSession):
         return self._wait(lambda client: client.foundcluster())
 
     def mount(self, path: str, node: str = "") -> VolumeRows:
-        """Make an empty volume at a path, which a node (its name; "": the asked one) then owns; the cluster's volumes.
-        A superuser may. Conflict: something is there."""
+        """Make a volume, with what is there, which a node (its name; "": the asked one) then owns; the cluster's volumes.
+        A superuser may. Conflict: the node has something there, too."""
         return self._wait(lambda client: client.mount(path, node))
 
     def unmount(self, path: str) -> VolumeRows:
-        """Give an empty volume back to the owner of what is above it; the cluster's volumes. A superuser may."""
+        """Give a volume back, with what is there, to the owner of what is above it; the cluster's volumes. A superuser
+        may."""
         return self._wait(lambda client: client.unmount(path))
 
     def replicate(self, path: str, copies: int | None = None) -> CopyReport:

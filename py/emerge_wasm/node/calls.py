@@ -42,7 +42,7 @@ class NodeCalls(Protocol):
 
     @operation("node")
     async def _cluster_unmount(self, path: str) -> Wire:
-        """Give an empty volume back to the owner of what is above it; the mount table."""
+        """Give a volume back to the owner of what is above it, with what is there; the mount table."""
         ...
 
     @operation("node")
