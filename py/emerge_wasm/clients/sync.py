@@ -143,7 +143,7 @@ class SyncClient(SyncSession):
         return self._wait(lambda client: client.foundcluster())
 
     def mount(self, path: str, node: str = "") -> VolumeRows:
-        """Make a volume, with what is there, which a node (its name; "": the asked one) then owns; the cluster's volumes.
+        """Make a volume, with what is there, that a node (its name; "": the asked one) owns then; all volumes.
         A superuser may. Conflict: the node has something there, too."""
         return self._wait(lambda client: client.mount(path, node))
 
