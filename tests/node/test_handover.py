@@ -249,7 +249,7 @@ async def test_a_cluster_is_as_one_filesystem(nodes: list[Node], alone: World, s
             await world.call("chmod", path, "rwxrwxrwx")
     moments: list[str] = []
     random = Random(seed)
-    for number in range(80):
+    for number in range(60):
         await do_one(alone, cluster, random, number, PLACES, LOW)
         if number % 10 == 9:
             await compare(alone, cluster, moments[-3:])

@@ -66,6 +66,8 @@ async def take(core: Core, id: bytes, rows: Sequence[StoreRow]) -> None:
         batch.delete("links", link_key(old.parent, old.entry.name, key[:16], old.entry.version))
     for record in left:
         _set_aside(arrival, record, batch)
+        for key in await _dropped(core, record.raw[:16], records):
+            batch.deletes += [("versions", key), ("states", key)]
     most = max(core.store.capabilities.largest_batch - 4, 1)
     for space, key, value in rows:
         known_link = space == "links" and key[:16] == ELSEWHERE and key[-VERSION_KEY_SIZE:] in here
@@ -127,6 +129,12 @@ async def _known(core: Core, records: Mapping[bytes, VersionRecord]) -> dict[byt
                 remedy="copy it (cp) instead",
             )
     return found
+
+
+async def _dropped(core: Core, uuid: bytes, records: Mapping[bytes, VersionRecord]) -> list[bytes]:
+    """Return the versions of an object that are here, and that the other filesystem has kept no longer."""
+    last = max(key for key in records if key[:16] == uuid)
+    return [key for key, _ in await core.store.scan("versions", uuid, last) if key not in records]
 
 
 async def _there(core: Core, keys: Sequence[bytes]) -> dict[bytes, VersionRecord]:
