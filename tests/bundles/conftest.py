@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import linecache
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,11 +42,18 @@ def reload(cls: type) -> Any:
     return loaded
 
 
+def new_console() -> None:
+    """Forget all that was typed: a process has one console, and what its names are made from is all that is there."""
+    for filename in [name for name in linecache.cache if name.startswith("<") and not name.startswith("<emerge:")]:
+        del linecache.cache[filename]
+
+
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # patched: the process that another one stands for here has none of this one's classes
     monkeypatch.setattr(load_class, "resolve", lambda bundle, find: None)
     forget()
+    new_console()
     yield
     forget()
 

@@ -15,7 +15,7 @@ from emerge_wasm.bundles.expression import capture_expression
 from emerge_wasm.bundles.load_expression import load_expression
 from emerge_wasm.errors import CannotShip
 
-from .conftest import forget, pack
+from .conftest import forget, new_console, pack
 
 HEAD = """
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Cells:
     """A console: each cell is a text of its own, all share one namespace."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        new_console()
         self.module = ModuleType(f"console{next(_numbers)}")
         monkeypatch.setitem(sys.modules, self.module.__name__, self.module)  # patched: classes find their module
 
