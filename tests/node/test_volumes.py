@@ -172,6 +172,22 @@ async def test_a_volume_has_the_rights_of_the_directory_that_it_takes_the_place_
             assert (top["node"], top["perms"], top["owner"], top["group"]) == ("b", "rwxr-x---", "ann", "staff")
 
 
+async def test_volumes_made_at_once_are_all_made(start_node: StartNode) -> None:
+    a, b = await two(start_node)
+    places = [f"/{kind}{number}" for kind in ("new", "empty", "full") for number in range(2)]
+    for path in places:
+        if not path.startswith("/new"):
+            await call(a, "mkdir", path)
+        if path.startswith("/full"):
+            await call(a, "store", f"{path}/w", STATE)
+    await asyncio.gather(*(call((a, b)[number % 2], "mount", path, "b") for number, path in enumerate(places)))
+    for before, node in enumerate((a, b)):
+        for path in places:
+            assert (await call(node, "get", path))["node"] == "b"
+            assert (await call(node, "count", path))["count"] == before + path.startswith("/full")
+            await call(node, "store", f"{path}/{node.filesystem.node}", STATE)
+
+
 async def test_a_program_is_warned_of_what_is_missing(start_node: StartNode, connect: Connect) -> None:
     a, b = await two(start_node)
     await call(a, "mount", "/projects", "b")

@@ -101,7 +101,7 @@ OTHERS = ("cp", "rm", "rm", "restore", "chmod", "mkdir", "retain", "index", "tra
 
 async def hand_over(source: Filesystem, path: str, target: Filesystem, to: str) -> None:
     """Move something to another filesystem, as nodes do."""
-    intent, top = await departure.begin(source.core, OPERATOR, path, target.uuid, to, stays=False)
+    intent, top = await departure.begin(source.core, OPERATOR, path, target.uuid, to)
     sent = [intent.id, source.uuid, intent.uuid, intent.source, intent.target]
     try:
         await arrival.open_arrival(target.core, OPERATOR, *sent, stays=False)

@@ -21,6 +21,7 @@ from ..filesystem.handover.row import rows_of
 from ..filesystem.layout.record import Entry
 from ..filesystem.lease import Lease, drop_lease
 from ..filesystem.tree import owner
+from ..filesystem.tree.mount import is_closed
 from ..operations import Context, Values, Wire
 from ..paths import child_path, join_path
 from ..results import PointerRow
@@ -209,13 +210,20 @@ class Handovers:
         finally:
             self._active.discard(intent.id)
 
-    async def give(self, path: str, filesystem: str, version: int, giver: str = "") -> None:
-        """Hand a volume, or what is to be one, over to another filesystem, unless that was done before."""
+    async def give(self, path: str, filesystem: str, version: int, giver: str = "") -> bool:
+        """Hand a volume, or what is to be one, over to another filesystem, unless that was done before.
+
+        Return False where nothing can be there: an earlier attempt has closed the directory.
+        """
         core = self._core_of(giver)
-        for intent in await departure.intents(core):
-            if (intent.source, intent.filesystem) == (path, filesystem) and await departure.is_mounted(core, intent):
-                return
+        handed = [each for each in await departure.intents(core) if each.source == path]
+        for intent in handed:
+            if intent.filesystem == filesystem and await departure.is_mounted(core, intent):
+                return True
+        if not handed and await is_closed(core, path):
+            return False
         await self.move(giver, path, path, filesystem, INTERNAL, version)
+        return True
 
     async def given(self) -> set[str]:
         """The paths that this node's filesystem has given to others, and still has to finish."""

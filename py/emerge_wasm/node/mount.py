@@ -61,9 +61,9 @@ class Mounts:
                 return table
             above = self._check_place(table, path, filesystem)
             owner = volume.filesystem
-            if filesystem != owner and (volume.path == path or await self._has_all(owner, path, filesystem)):
-                await self._give(table, path, owner, filesystem)
-            elif filesystem != owner:
+            holds = filesystem != owner and (volume.path == path or await self._has_all(owner, path, filesystem))
+            given = holds and await self._give(table, path, owner, filesystem)
+            if filesystem != owner and not given:
                 rights, next = await self._rights_at(owner, path), table.version + 1
                 await self._volumes.ask(filesystem, "_cluster_prepare", [path, rights, next])
                 await self._volumes.ask(owner, "_cluster_close", [path, True, next, *self._volumes.apart(owner)])
@@ -112,9 +112,9 @@ class Mounts:
         sent: list[object] = [path, *self._volumes.apart(filesystem)]
         return bool(await self._volumes.ask(filesystem, "_handover_room", sent))
 
-    async def _give(self, table: MountTable, path: str, owner: str, filesystem: str) -> None:
+    async def _give(self, table: MountTable, path: str, owner: str, filesystem: str) -> bool:
         sent = [path, filesystem, table.version + 1, *self._volumes.apart(owner)]
-        await self._volumes.ask(owner, "_handover_give", sent)
+        return await self._volumes.ask(owner, "_handover_give", sent) is not False
 
     async def _tell_done(self, owner: str) -> None:
         try:
