@@ -10,7 +10,7 @@ import pytest
 from emerge_wasm.errors import EmergeError, Invalid
 from emerge_wasm.node.node import Node
 from emerge_wasm.stores.memory import MemoryStore
-from tests.node.conftest import TIMES, Connect, StartNode, eventually, fall_silent, names
+from tests.node.conftest import TIMES, Connect, StartNode, broadcast_of, eventually, fall_silent, names
 from tests.scale import pairs
 
 WAYS = ["own store", "store of the founder", "store of a third"]
@@ -92,3 +92,11 @@ async def test_a_restart_is_no_second_one(start_node: StartNode, elsewhere: bool
     for node in (founder, third):
         await eventually(lambda node=node: uuid in {peer.uuid for peer in node.cluster.peers()}, 4 * TIMES.silence)  # type: ignore[misc]
         assert names(node.cluster).count("twin") == 1
+    seen: list[tuple[str, str]] = []
+    third.cluster.on_change(lambda event, who: seen.append((event, who.node)))
+    dead, own = former.cluster.identity.to_wire(), founder.cluster.identity.to_wire()
+    for number in range(5):  # founder was told late of the former life
+        hears = [third.cluster.identity.uuid]
+        broadcast_of(founder).say({"kind": "here", "self": own, "hears": hears, "peers": [dead], "view": number})
+        await asyncio.sleep(TIMES.period)
+    assert seen == [], "what others say of a namesake lets nobody go"

@@ -2,7 +2,7 @@
 
 Of two nodes of one name the second is refused by whoever knows the first. One that has the first one's filesystem too
 may be that one, started again: then it is found out whether the first is still there. When both came at once, each to
-another node, everybody takes the one that started first.
+another node, everybody takes the one that started first, once that one answers.
 """
 
 from __future__ import annotations
@@ -76,25 +76,33 @@ class Acquaintance:
         self.check_namesake(identity)
         self._view.meet(identity)
 
-    def hear_of(self, others: Iterable[Identity]) -> None:
-        """Meet the nodes that another one knows, unless their endpoint belongs to a newer one by now."""
+    def hear_of(self, others: Iterable[Identity]) -> list[Identity]:
+        """Meet the nodes that another one knows, unless their endpoint belongs to a newer one by now.
+
+        Return those that started before the node of their name here: whether they live, only they can say.
+        """
         known = [self._view.own, *(peer.identity for peer in self._view.peers.values())]
         taken = {identity.uuid for identity in known} | {identity.rpc for identity in known}
+        earlier: list[Identity] = []
         for identity in others:
             if self._credential is not None and not self._credential.ring.members(identity.node):
                 continue  # whoever it is, nobody here knows its key
-            if taken.isdisjoint((identity.uuid, identity.rpc)) and self.may_meet(identity) and self._is_first(identity):
-                self._view.meet(identity)
+            if taken.isdisjoint((identity.uuid, identity.rpc)) and self.may_meet(identity):
+                if (namesake := self.namesake(identity)) is None:
+                    self._view.meet(identity)
+                elif self.is_later(namesake, identity):
+                    earlier.append(identity)
+        return earlier
 
-    def _is_first(self, identity: Identity) -> bool:
-        """Tell whether nobody of that name is here, or only one that started later, which is then taken for none."""
-        known = self.namesake(identity)
-        if known is None:
-            return True
-        if known is self._view.own or (known.since, known.uuid) < (identity.since, identity.uuid):
-            return False
-        self._view.forget(known.uuid, "left")
-        return True
+    def is_later(self, known: Identity, identity: Identity) -> bool:
+        """Tell whether a node that is here started after its namesake, which may take its place."""
+        return known is not self._view.own and (identity.since, identity.uuid) < (known.since, known.uuid)
+
+    def make_way(self, identity: Identity) -> None:
+        """Take a node that is here for none when its namesake, which answers, started before it."""
+        known = self._view.namesake(identity)
+        if known is not None and self.is_later(known, identity):
+            self._view.forget(known.uuid, "left")
 
 
 def _is_former(known: Identity, identity: Identity) -> bool:

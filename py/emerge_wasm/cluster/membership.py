@@ -13,6 +13,7 @@ import asyncio
 import logging
 import platform
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -48,7 +49,6 @@ Register = Callable[[str, Dispatch], None]
 """Let a server answer a name outside the users' table."""
 
 PEERS_LIMIT = 1000
-RETIRE_SECONDS = 5.0
 SOON = 0.05
 """Of a period: how long a change waits for others, to be announced with them."""
 
@@ -280,13 +280,29 @@ class Cluster:
         if self._learn(answer, link.node).uuid != identity.uuid:
             self.view.forget(identity.uuid, "gone")  # another one was started there
 
-    def _learn(self, answer: Wire, shown: str) -> Identity:
-        """Take what a node said of itself and of others, when it may be met."""
+    def _ask_earlier(self, identity: Identity) -> None:
+        """Find out whether a node lives that started before its namesake here, and take it in that one's place."""
+        name = f"ask {identity.uuid}"
+        if not self._tasks.runs(name):
+            self._tasks.spawn(self._meet_earlier(identity), name)
+
+    async def _meet_earlier(self, identity: Identity) -> None:
+        with suppress(EmergeError, TimeoutError, LookupError, TypeError):
+            async with self._links.make(identity.rpc, identity.node) as link:
+                self._learn(await introduce(link, self.identity), link.node, earlier=True)
+
+    def _learn(self, answer: Wire, shown: str, *, earlier: bool = False) -> Identity:
+        """Take what a node said of itself and of others, when it may be met; an `earlier` one replaces its namesake.
+
+        Who is met so is a member in the same step: between two, the one that had to go would come back.
+        """
         found = read_identity(answer["self"])
         others = [read_identity(each) for each in answer["peers"][:PEERS_LIMIT]]
         if not self._acquaintance.may_meet(found):
             return found  # it has not entered this node's cluster yet, or leaves it
         self._acquaintance.check_name(found.node, shown)
+        if earlier:
+            self._acquaintance.make_way(found)
         self._acquaintance.check_namesake(found)
         self._came(self.view.meet(found), answer, others, hears=True, answers=True)
         return found
@@ -294,7 +310,8 @@ class Cluster:
     def _came(self, peer: Peer, message: Wire, others: Iterable[Identity], *, hears: bool, answers: bool) -> None:
         """A node spoke: it is here, and says whom it knows and which mount table it has."""
         self.view.hear(peer, hears=hears, answers=answers)
-        self._acquaintance.hear_of(others)
+        for earlier in self._acquaintance.hear_of(others):
+            self._ask_earlier(earlier)
         if self._heard is not None:
             self._heard(peer.identity, int(message.get("table", 0)), int(message.get("ring", -1)))
         known = int(message.get("view", 0))
@@ -361,7 +378,9 @@ class Cluster:
         others = [read_identity(each) for each in message["peers"][:PEERS_LIMIT]]
         if identity.uuid == self.identity.uuid or not self._acquaintance.may_meet(identity):
             return
-        if self._acquaintance.namesake(identity) is not None:
+        if (known := self._acquaintance.namesake(identity)) is not None:
+            if self._acquaintance.is_later(known, identity):
+                self._ask_earlier(identity)
             return
         peer = self.view.meet(identity)
         if not peer.speaks:
