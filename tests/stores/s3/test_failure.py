@@ -320,7 +320,7 @@ async def test_messages() -> None:
 
 async def test_database_that_gives_up(proxy: Proxy, name: str) -> None:
     """slatedb closes itself when its retries are used up: it is opened again, and knows what became of the commit."""
-    store = await tuned(url(proxy, name, 0.5), SlateTuning(retries=0))
+    store = await tuned(url(proxy, name, 5), SlateTuning(retries=0))
     await store.commit(entry(b"before"))
     proxy.set("refuse")
     with pytest.raises(Unavailable, match=r"503.*not known yet"):
