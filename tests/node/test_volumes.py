@@ -172,6 +172,17 @@ async def test_a_volume_has_the_rights_of_the_directory_that_it_takes_the_place_
             assert (top["node"], top["perms"], top["owner"], top["group"]) == ("b", "rwxr-x---", "ann", "staff")
 
 
+async def test_a_volume_can_be_used_once_it_is_made_however_new_its_owner_is(start_node: StartNode) -> None:
+    a = await start_node("a")
+    await a.volumes.found()
+    starting = asyncio.create_task(start_node("b", (a.endpoint,)))
+    while not any(each.node == "b" for each in a.volumes.current().members):  # noqa: ASYNC110  # no later than that
+        await asyncio.sleep(0)
+    await call(a, "mount", "/tools", "b")
+    assert (await call(a, "store", "/tools/saw", STATE))["node"] == "b"
+    await starting
+
+
 async def test_volumes_made_at_once_are_all_made(start_node: StartNode) -> None:
     a, b = await two(start_node)
     places = [f"/{kind}{number}" for kind in ("new", "empty", "full") for number in range(2)]

@@ -61,7 +61,9 @@ class VolumeRoutes:
 
     async def mount(self, args: Arguments, context: Context) -> VolumeRows:
         _check(context)
-        await self._volumes.change("_cluster_mount", normal(args.path), self._volumes.named(args.node))
+        owner = self._volumes.named(args.node)
+        await self._volumes.change("_cluster_mount", normal(args.path), owner)
+        await self._volumes.meet(owner)
         return await self.volumes(args, context)
 
     async def unmount(self, args: Arguments, context: Context) -> VolumeRows:

@@ -34,6 +34,9 @@ INTERNAL = Context(superuser=True, via="cluster", umask=0o022)
 
 ATTEMPTS = 10
 
+MEET_SECONDS = 2.0
+"""How long a node that owns a new volume is waited for."""
+
 TableStep = Callable[..., Awaitable[object]]
 """A step of changing the table or what it says, by the arguments of its call."""
 
@@ -203,6 +206,29 @@ class Volumes:
             name = self.table.name(filesystem) if self.table else filesystem[:8]
             raise Unavailable(f"node {name} is away", remedy="start it again", missing=[name])
         return replace(found, filesystem=filesystem) if replica else found
+
+    async def meet(self, filesystem: str) -> None:
+        """Wait until a node that serves a filesystem is here: one that is just entering is a moment later.
+
+        One that does not come is not waited for long.
+        """
+        changed = asyncio.Event()
+        end = self.cluster.on_change(lambda *_: changed.set())
+        try:
+            async with asyncio.timeout(MEET_SECONDS):
+                while not self._is_here(filesystem):
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            log.warning("node %s is not met yet, though it answers", self.current().name(filesystem))
+        finally:
+            end()
+
+    def _is_here(self, filesystem: str) -> bool:
+        try:
+            return self.local(filesystem) is not None or bool(self.serving(filesystem))
+        except Unavailable:
+            return False
 
     def apart(self, filesystem: str) -> list[str]:
         """The argument that names a filesystem which a node hosts beside its own; nothing for one of its own."""
