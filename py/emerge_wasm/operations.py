@@ -574,9 +574,10 @@ class Operations(Protocol):
         ...
 
     @operation("cluster", changes=True)
-    async def replicate(self, path: str, copies: int | None = None) -> CopyReport:
+    async def replicate(self, path: str, copies: int | None = None, sync: bool | None = None) -> CopyReport:
         """Keep so many copies of a volume on other nodes, those on other machines first (a superuser may; None: leave
-        them as they are): {"path", "wanted", "owner", "copies", "notes"}, as each node says itself what it has."""
+        them as they are): {"path", "wanted", "sync", "owner", "copies", "notes"}, as each node says itself what it has.
+        With `sync`, changes are acknowledged only when a copy has them, and refused while none is here."""
         ...
 
     @operation("cluster", changes=True)

@@ -406,6 +406,7 @@ class CopyRow(TypedDict):
     filesystem: str
     host: str
     away: bool
+    lost: bool  # its store is gone
     position: int
     behind: int
     as_of: str
@@ -415,10 +416,14 @@ class CopyRow(TypedDict):
 
 
 class CopyReport(TypedDict):
-    """The owner and the copies of a volume, how many it is to have, and what is amiss, in words."""
+    """The owner and the copies of a volume, how many it is to have, and what is amiss, in words.
+
+    `sync`: its changes are acknowledged only when a copy has them.
+    """
 
     path: str
     wanted: int
+    sync: bool
     owner: CopyRow
     copies: list[CopyRow]
     notes: list[str]

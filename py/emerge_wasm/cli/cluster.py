@@ -117,10 +117,11 @@ def unmount(session: Session, path: str) -> None:
 @click.command()
 @click.argument("path")
 @click.option("--copies", type=int, metavar="N", help="How many there are to be (else: say how they are).")
+@click.option("--sync/--no-sync", default=None, help="Acknowledge changes only when a copy has them, or at once.")
 @pass_session
-def replicate(session: Session, path: str, copies: int | None) -> None:
+def replicate(session: Session, path: str, copies: int | None, sync: bool | None) -> None:
     """Keep copies of a volume on other nodes, and say what each of them has."""
-    report = session.fs.replicate(path, copies)
+    report = session.fs.replicate(path, copies, sync)
     if session.json:
         print_json(report)
         return
@@ -131,8 +132,8 @@ def replicate(session: Session, path: str, copies: int | None) -> None:
 
 def _copy_line(row: CopyRow, owner: CopyRow) -> list[str]:
     what = "owner" if row is owner else "copy"
-    if row["away"]:
-        return [what, row["node"], "away", ""]
+    if row["away"] or row["lost"]:
+        return [what, row["node"], "away" if row["away"] else "lost", ""]
     state = (
         "" if row is owner else "the same" if row["same"] else f"{row['behind']} commits behind, {row['as_of'][:19]}"
     )

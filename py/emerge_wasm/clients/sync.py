@@ -152,10 +152,11 @@ class SyncClient(SyncSession):
         may."""
         return self._wait(lambda client: client.unmount(path))
 
-    def replicate(self, path: str, copies: int | None = None) -> CopyReport:
+    def replicate(self, path: str, copies: int | None = None, sync: bool | None = None) -> CopyReport:
         """Keep so many copies of a volume on other nodes, those on other machines first (a superuser may; None: leave
-        them as they are): {"path", "wanted", "owner", "copies", "notes"}, as each node says itself what it has."""
-        return self._wait(lambda client: client.replicate(path, copies))
+        them as they are): {"path", "wanted", "sync", "owner", "copies", "notes"}, as each node says itself what it has.
+        With `sync`, changes are acknowledged only when a copy has them, and refused while none is here."""
+        return self._wait(lambda client: client.replicate(path, copies, sync))
 
     def promote(self, path: str, node: str = "") -> VolumeRows:
         """Make a copy the owner of a volume whose owner is lost: that on a node ("": whichever has most); the cluster's

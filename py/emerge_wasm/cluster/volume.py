@@ -59,7 +59,7 @@ class Replica:
 @dataclass(frozen=True, slots=True)
 class Former:
     """Who owned a volume before a copy was promoted, at this version of the table, and up to which position of its log
-    the copy had it."""
+    the copy had it. Or a copy that had what the owner of this version had not: position 0."""
 
     path: str
     filesystem: str
@@ -73,6 +73,7 @@ class MountTable:
 
     `replicas` are the copies of volumes and what was made of them, `wanted` how many copies each path is to have,
     `former` the owners that were replaced. `leased`: the owners of volumes with copies need leases of the registry.
+    `sync` are the paths of volumes whose changes are acknowledged only when a copy has them.
     """
 
     cluster: str
@@ -83,6 +84,7 @@ class MountTable:
     wanted: tuple[tuple[str, int], ...] = ()
     former: tuple[Former, ...] = ()
     leased: bool = False
+    sync: tuple[str, ...] = ()
 
     @classmethod
     def found(cls, cluster: str, member: Member) -> Self:
@@ -136,6 +138,12 @@ class MountTable:
         owners = {self.volume_of(path).filesystem, *(each.filesystem for each in self.former)}
         return [each for each in self.replicas if each.path == path and each.filesystem not in owners]
 
+    def retired(self, path: str) -> list[Replica]:
+        """The copies of the volume at a path that were taken out, because they had more than its owner."""
+        owner = self.volume_of(path)
+        out = {each.filesystem for each in self.former if (each.epoch, each.position) == (owner.epoch, 0)}
+        return [each for each in self.replicas if each.path == path and each.filesystem in out - {owner.filesystem}]
+
     def replica(self, filesystem: str) -> Replica | None:
         """The row of a filesystem that was made as a copy."""
         return next((each for each in self.replicas if each.filesystem == filesystem), None)
@@ -162,9 +170,12 @@ class MountTable:
         volumes = tuple(each for each in self.volumes if each.path != path)
         replicas = tuple(each for each in self.replicas if each.path != path)
         wanted = tuple(each for each in self.wanted if each[0] != path)
-        return replace(self, version=self.version + 1, volumes=volumes, replicas=replicas, wanted=wanted)
+        sync = tuple(each for each in self.sync if each != path)
+        return replace(self, version=self.version + 1, volumes=volumes, replicas=replicas, wanted=wanted, sync=sync)
 
-    def replicate(self, path: str, copies: int, replicas: Iterable[Replica], *, leased: bool = False) -> Self:
+    def replicate(
+        self, path: str, copies: int, replicas: Iterable[Replica], *, leased: bool = False, sync: bool = False
+    ) -> Self:
         """Return the table in which the volume at a path has these copies, and is to have so many."""
         before = self.copies(path)
         kept = [each for each in self.replicas if each not in before]
@@ -175,6 +186,7 @@ class MountTable:
             replicas=(*kept, *replicas),
             wanted=tuple((each, number) for each, number in sorted(wanted.items()) if number),
             leased=leased,
+            sync=tuple(sorted({*self.sync, path} if sync and copies else {*self.sync} - {path})),
         )
 
     def promote(self, replica: Replica, position: int) -> Self:
@@ -193,6 +205,11 @@ class MountTable:
             former=(*self.former, Former(replica.path, before.filesystem, position, version)),
         )
 
+    def retire(self, replica: Replica) -> Self:
+        """Return the table in which a copy has more than its owner: what that is, its host is to keep as conflicts."""
+        former = Former(replica.path, replica.filesystem, 0, self.volume_of(replica.path).epoch)
+        return replace(self, version=self.version + 1, former=(*self.former, former))
+
     # --- bytes
     def to_wire(self) -> Wire:
         return {
@@ -203,6 +220,7 @@ class MountTable:
             "replicas": [[each.path, each.filesystem, each.host] for each in self.replicas],
             "wanted": [list(each) for each in self.wanted],
             "leased": self.leased,
+            "sync": list(self.sync),
             "former": [[each.path, each.filesystem, each.position, each.epoch] for each in self.former],
         }
 
@@ -232,8 +250,9 @@ def read_table(data: object) -> MountTable:
             for path, filesystem, position, epoch in data.get("former", ())
         )
         leased = data.get("leased") is True
+        sync = tuple(map(str, data.get("sync", ())))
         table = MountTable(
-            str(data["cluster"]), int(data["version"]), volumes, members, replicas, wanted, former, leased
+            str(data["cluster"]), int(data["version"]), volumes, members, replicas, wanted, former, leased, sync
         )
     except (AssertionError, LookupError, TypeError, ValueError) as error:
         raise Invalid("this is no mount table", remedy="update the node that sent it") from error

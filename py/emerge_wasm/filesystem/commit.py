@@ -38,6 +38,7 @@ async def commit(core: Core, change: Change) -> None:
     Raises:
         Stale: the data that the change is based on has changed.
         Conflict: a unique index already holds these values for another object.
+        Unavailable: it may not be acknowledged, though it is made (`details["unknown"]`).
     """
     for _ in range(ATTEMPTS):
         try:
@@ -58,10 +59,9 @@ async def commit(core: Core, change: Change) -> None:
             await read_catalogue(core)
     else:
         raise Stale
-    if positions:
-        core.notify(positions[-1])
     if change.following is not None and change.following.defined is not None:
         await read_catalogue(core)
+    await core.made(positions)
 
 
 async def commit_batch(core: Core, batch: Batch) -> list[int]:

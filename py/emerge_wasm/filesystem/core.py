@@ -7,7 +7,7 @@ and the dispatch, and each concern keeps its own state here under a `Part`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -20,6 +20,10 @@ from .layout.moment import Dates
 from .layout.place import PathNames
 
 P = TypeVar("P")
+
+
+async def nothing_more(position: int) -> None:
+    """What is in the store may be acknowledged."""
 
 
 @dataclass
@@ -43,6 +47,8 @@ class Core:
     """Wraps a commit that changes a directory above a mount point."""
     guard: Callable[[bool], None] = lambda done: None
     """Called before a commit of changes, and after it (`done`): raises when this filesystem may not be changed."""
+    acknowledge: Callable[[int], Awaitable[None]] = nothing_more
+    """Awaited after a commit of changes, with its position in the log: raises when it is not to be acknowledged."""
     dispatch: Dispatch | None = None
     """Runs the operations that methods and documents call: this filesystem's own, or the cluster's around it."""
     known_bundles: set[str] = field(default_factory=set)
@@ -60,6 +66,12 @@ class Core:
         self.position = max(self.position, position)
         self.changed.set()
         self.changed = asyncio.Event()
+
+    async def made(self, positions: Sequence[int]) -> None:
+        """Notify the watchers of a commit of changes, and wait until it may be acknowledged."""
+        if positions:
+            self.notify(positions[-1])
+            await self.acknowledge(positions[-1])
 
 
 class Part(Generic[P]):

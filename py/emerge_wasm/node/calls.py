@@ -90,11 +90,22 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _cluster_log(self, filesystem: str, request: Wire, wait: float = 0.0) -> Wire:
+    async def _cluster_log(self, filesystem: str, request: Wire, wait: float = 0.0, follower: str = "") -> Wire:
         """Answer a follower about a filesystem of the asked node (see `replication.message`).
 
-        Where there is nothing new, wait for it, so many seconds at most.
+        Where there is nothing new, wait for it, so many seconds at most. `follower` is the copy's filesystem.
         """
+        ...
+
+    @operation("node")
+    async def _cluster_known(self, filesystem: str, versions: Values) -> Values:
+        """Of each of these [uuid, version, revision, hash of its state], whether a filesystem of the asked node has it,
+        or had it."""
+        ...
+
+    @operation("node")
+    async def _cluster_retire(self, path: str, filesystem: str) -> Wire:
+        """Take a copy that has more than its owner out of the copies; the mount table."""
         ...
 
     @operation("node")
@@ -116,8 +127,8 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _cluster_replicate(self, path: str, copies: int) -> Wire:
-        """Change how many copies a volume has; the mount table."""
+    async def _cluster_replicate(self, path: str, copies: int, sync: bool | None = None) -> Wire:
+        """Change how many copies a volume has, and whether its changes wait for one; the mount table."""
         ...
 
     @operation("node")

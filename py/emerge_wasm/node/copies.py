@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from ..errors import EmergeError, Invalid, NotFound, Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.core import Core
 from ..filesystem.execution import EXECUTION
+from ..filesystem.layout.ancestry import LEFT
 from ..filesystem.layout.moment import utc_now
 from ..filesystem.versions.log import newest_position
 from ..operations import Context, Values, Wire
@@ -26,10 +28,12 @@ from ..replication.applied import Diverged
 from ..replication.definitions import make_unique
 from ..replication.digest import digest
 from ..replication.follower import Follower
+from ..replication.history import Known, are_known, newest_records
 from ..replication.leader import read_page, read_parts
 from ..stores import open_store
 from .calls import CALLS
-from .former import close_others
+from .former import close_others, unknown_to
+from .synchrony import Synchrony
 from .volumes import Volumes, check_node
 
 log = logging.getLogger("emerge.node")
@@ -38,6 +42,9 @@ WAIT_SECONDS = 2.0
 """How long the owner of a volume keeps the question what is new, when nothing is."""
 
 RETRY_SECONDS = 0.5
+LOOK_SECONDS = 1.0
+"""Between looks whether the files of copies are still there."""
+
 SUFFIX = ".copy.db"
 
 
@@ -49,7 +56,15 @@ class HostedCopy:
     follower: Follower
     file: Path | None
     lock: asyncio.Lock
+    inode: int = 0
     task: asyncio.Task[None] | None = None
+
+    def has_file(self) -> bool:
+        """Tell whether its file is where it was made: a process may go on with one that was deleted."""
+        try:
+            return self.file is None or os.stat(self.file).st_ino == self.inode
+        except OSError:  # the folder is gone, or the disk
+            return False
 
 
 class Copies:
@@ -61,7 +76,9 @@ class Copies:
         self._host = host or host_id()
         self._copies: dict[str, HostedCopy] = {}
         self._opened = False
+        self.synchrony = Synchrony(volumes)
         self._replacing: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         volumes.on_table.append(self._review)
         volumes.steps.update(
             _cluster_about=self.about,
@@ -71,26 +88,32 @@ class Copies:
             _cluster_reach=self.reach,
             _cluster_lead=self.lead,
             _cluster_log=self.answer,
+            _cluster_known=self.known,
         )
 
     def register(self, register: Register) -> None:
         """Let other nodes have copies hosted here, and follow what this one owns."""
-        for name in ("about", "host", "unhost", "state", "reach", "lead", "log"):
+        for name in ("about", "host", "unhost", "state", "reach", "lead", "log", "known"):
             register(f"_cluster_{name}", self._on_call)
 
     async def start(self) -> None:
         """Open the copies that are here from before."""
         for file in sorted(self._folder.glob(f"*{SUFFIX}")) if self._folder is not None else ():
-            await self._open(file, "")
+            try:
+                await self._open(file, "")
+            except (EmergeError, OSError) as error:
+                log.error("%s is no copy that can be read; it is left as it is: %s", file, error)
         self._opened = True
         if self._volumes.table is not None:
             self._review(self._volumes.table)
+        self._looking = asyncio.get_running_loop().create_task(self._look())
 
     async def stop(self) -> None:
         """Close them."""
-        if self._replacing is not None:
-            self._replacing.cancel()
-            await asyncio.wait([self._replacing])
+        for task in (self._replacing, self._looking):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         for uuid in list(self._copies):
             await self._close(uuid)
 
@@ -116,10 +139,17 @@ class Copies:
         return {"host": self._host, "copies": not self._volumes.filesystem.core.store.capabilities.many_writers}
 
     async def host(self, path: str) -> str:
-        """Make an empty filesystem for a copy of a volume."""
+        """Make an empty filesystem for a copy of a volume.
+
+        Raises:
+            Unavailable: there is no room for it.
+        """
         file = None if self._folder is None else self._folder / f"{uuid4().hex}{SUFFIX}"
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if file is not None:
+                file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"node {self._volumes.filesystem.node} has no room for a copy: {error}") from error
         return (await self._open(file, path)).filesystem.uuid
 
     async def unhost(self, filesystem: str) -> None:
@@ -132,7 +162,7 @@ class Copies:
         await self._close(filesystem)
         if copy.file is not None:
             for file in copy.file.parent.glob(copy.file.name + "*"):
-                file.unlink()
+                file.unlink(missing_ok=True)
 
     async def state(self, filesystem: str, path: str) -> Wire:
         """How far a filesystem is, and what it has of a volume."""
@@ -141,7 +171,9 @@ class Copies:
         follower = self.follower(filesystem)
         newest = await newest_position(core)
         if follower is None:
-            return {"position": newest, "newest": newest, "as_of": utc_now(), "count": count, "digest": found}
+            lost = filesystem in self._volumes.lost
+            own: Wire = {"position": newest, "newest": newest, "as_of": utc_now(), "count": count, "digest": found}
+            return {**own, "lost": lost}
         now = follower.progress
         return {
             "position": now.position,
@@ -176,10 +208,12 @@ class Copies:
             await close_others(copy.filesystem, self._volumes.current(), now.path)
             return {"position": now.position, "leader": now.leader}
 
-    async def answer(self, filesystem: str, request: Wire, wait: float = 0.0) -> Wire:
+    async def answer(self, filesystem: str, request: Wire, wait: float = 0.0, follower: str = "") -> Wire:
         """Answer a follower."""
         core = self._core(filesystem)
-        if "path" not in request:
+        if "path" in request:
+            self.synchrony.note(follower, request["position"] if request.get("leader") == filesystem else 0)
+        else:
             return dict(await read_parts(core, request))  # type: ignore[arg-type]  # both are read as they come
         changed = core.changed
         page = await read_page(core, request)  # type: ignore[arg-type]
@@ -190,6 +224,10 @@ class Copies:
                 pass
             page = await read_page(core, request)  # type: ignore[arg-type]
         return dict(page)
+
+    async def known(self, filesystem: str, versions: Values) -> list[bool]:
+        """Tell which versions a filesystem has, or had."""
+        return await are_known(self._core(filesystem), [Known(*each) for each in versions])
 
     # --- keeping up
     def _review(self, table: MountTable) -> None:
@@ -204,6 +242,21 @@ class Copies:
 
         if self._lost() and (self._replacing is None or self._replacing.done()):
             self._replacing = asyncio.get_running_loop().create_task(self._replace())
+
+    async def _look(self) -> None:
+        """Notice that the file of a copy is gone: another one is made. One that is an owner changes nothing more."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for uuid, copy in list(self._copies.items()):
+                if copy.has_file() or self._copies.get(uuid) is not copy or uuid in self._volumes.lost:
+                    continue
+                log.error("%s, a copy of %s, is gone", copy.file, copy.follower.progress.path)
+                if self.follower(uuid) is None:
+                    self._volumes.lost.add(uuid)
+                else:
+                    await self._close(uuid)
+            if self._volumes.table is not None:
+                self._review(self._volumes.table)
 
     def _lost(self) -> list[Replica]:
         """The copies that this node is to have and has not: their files are gone, or were in its memory."""
@@ -230,14 +283,41 @@ class Copies:
                 await self._pull(copy, WAIT_SECONDS)
                 said = ""
             except Diverged as error:
-                log.error("a copy of %s is stopped: %s", copy.follower.progress.path, error)
-                return
+                copy.follower.forget()
+                await self._retire(copy, str(error))
             except (EmergeError, TimeoutError) as error:
                 copy.follower.forget()
                 if said != str(error):  # once, not at every attempt
                     said = str(error)
                     log.warning("a copy of %s is not kept up to date now: %s", copy.follower.progress.path, error)
                 await asyncio.sleep(RETRY_SECONDS)
+
+    async def _retire(self, copy: HostedCopy, why: str) -> None:
+        """Have a copy that has more than its owner taken out of the copies: it is a former one then, see `former`."""
+        path = copy.follower.progress.path
+        log.error("a copy of %s has more than its owner, and is made anew: %s", path, why)
+        try:
+            await self._volumes.change("_cluster_retire", path, copy.filesystem.uuid)
+        except (EmergeError, TimeoutError) as error:
+            log.info("a copy of %s is not made anew yet: %s", path, error)
+        await asyncio.sleep(RETRY_SECONDS)
+
+    async def _check_ahead(self, copy: HostedCopy, owner: str) -> None:
+        """Check that a copy that followed another owner has nothing that the present one has not.
+
+        Raises:
+            Diverged: it has.
+        """
+        now, table = copy.follower.progress, self._volumes.current()
+        last = next((each for each in reversed(table.former) if each.path == now.path and each.position), None)
+        if last is not None and (last.filesystem, last.epoch) == (now.leader, table.volume_of(now.path).epoch):
+            if (now.position, bool(now.after)) <= (last.position, False):
+                return
+        core = copy.filesystem.core
+        async for records in newest_records(core):
+            found = [each for each in records if each.operation != LEFT]
+            for record in await unknown_to(self._volumes, owner, core, found):
+                raise Diverged(f"{record.entry.name} is at version {record.entry.version}")
 
     async def _pull(self, copy: HostedCopy, wait: float) -> bool:
         """Ask the owner once; tell whether there is more to ask for."""
@@ -249,13 +329,15 @@ class Copies:
         if owner == copy.filesystem.uuid:
             return False
         async with asyncio.timeout(30.0):
-            answer = await self._volumes.ask(owner, "_cluster_log", [owner, request, wait])
+            answer = await self._volumes.ask(owner, "_cluster_log", [owner, request, wait, copy.filesystem.uuid])
         async with copy.lock:
             if request != copy.follower.request():  # another one asked meanwhile
                 return True
             if self._owner(self._volumes.current(), copy) != owner:
                 copy.follower.forget()
                 return True
+            if copy.follower.changes_leader(owner):
+                await self._check_ahead(copy, owner)
             return await copy.follower.take(answer, asked)  # type: ignore[arg-type]
 
     def _owner(self, table: MountTable, copy: HostedCopy) -> str:
@@ -266,7 +348,11 @@ class Copies:
         own = self._volumes.filesystem
         store = await open_store("memory:" if file is None else f"sqlite:///{quote(str(file))}")
         url = "memory:" if file is None else f"sqlite:///{file.name}"
-        filesystem = await Filesystem.open(store, node=own.node, url=url)
+        try:
+            filesystem = await Filesystem.open(store, node=own.node, url=url)
+        except BaseException:
+            await store.close()
+            raise
         filesystem.core.dispatch = own.core.dispatch  # so running methods see the whole cluster
         EXECUTION.set(filesystem.core, EXECUTION.of(own.core))
         try:
@@ -274,7 +360,7 @@ class Copies:
         except EmergeError:
             await filesystem.close()
             raise
-        copy = HostedCopy(filesystem, follower, file, asyncio.Lock())
+        copy = HostedCopy(filesystem, follower, file, asyncio.Lock(), 0 if file is None else os.stat(file).st_ino)
         self._copies[filesystem.uuid] = copy
         self._volumes.hosted[filesystem.uuid] = filesystem
         if self._volumes.table is not None:

@@ -1,24 +1,28 @@
-"""What is done by the node of a former owner, once it learns that a copy of its volume was promoted.
+"""What is done by the node of a former owner, once it learns that a copy of its volume was promoted, or of another copy
+that has more than that one.
 
-What it had acknowledged and the copy had not got is stored as conflicts, in the tree of the cluster; then its volume is
-removed here, so that nothing of it is found twice. Until all is stored, nothing is removed.
+What the present owner has not got is stored as conflicts, in the tree of the cluster; then the volume is removed here,
+so that nothing of it is found twice. Until all is stored, nothing is removed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 
 from ..cluster.volume import NODES, Former, MountTable
-from ..errors import Conflict, EmergeError, NotFound
+from ..errors import Conflict, EmergeError, Invalid, NotFound
 from ..filesystem import Filesystem
-from ..filesystem.layout.ancestry import GONE, REMOVED
+from ..filesystem.core import Core
+from ..filesystem.layout.ancestry import GONE, LEFT
 from ..filesystem.layout.record import VersionRecord
+from ..filesystem.tree.find import locate
 from ..filesystem.tree.load import load_state
 from ..filesystem.tree.mount import close_directory, open_directory
 from ..operations import Dispatch
 from ..paths import child_path, join_path, split_path
+from ..replication.history import Known
 from ..replication.leader import read_page, read_parts
 from ..replication.message import PAGE_RECORDS
 from ..store import Batch
@@ -42,6 +46,11 @@ class FormerVolumes:
         self._dispatch = dispatch
         self._task: asyncio.Task[None] | None = None
         volumes.on_table.append(self._review)
+
+    def start(self) -> None:
+        """Go on with what was left at the last stop."""
+        if self._volumes.table is not None:
+            self._review(self._volumes.table)
 
     def _review(self, table: MountTable) -> None:
         mine = any(self._volumes.local(each.filesystem) is not None for each in table.former)
@@ -76,16 +85,18 @@ class FormerVolumes:
         if (await store.get([key]))[0] is not None or table.volume_of(former.path).filesystem == former.filesystem:
             return
         kept, removed, position = await self._keep(table, former, filesystem, former.position, removals=True)
-        await _remove(filesystem, table, former.path)
+        own = filesystem is self._volumes.filesystem
+        if own:
+            await _remove(filesystem, table, former.path)
         more, _, _ = await self._keep(table, former, filesystem, position, removals=False)  # what was under way
-        if more:
+        if more and own:
             await _remove(filesystem, table, former.path)
         await store.commit(Batch(puts=[(*key, b"")]))
         await self._volumes.steps["_cluster_unhost"](former.filesystem)  # where it was a copy once
         if kept or more or removed:
             log.warning(
-                "%s is no more this node's: %d changed objects that the new owner %s had not got are kept at %s;"
-                " %d removals were not copied",
+                "%s on this node is cleared up: %d objects that its owner %s had not got are kept at %s; %d removals"
+                " were not copied",
                 *(former.path, kept + more, table.name(table.volume_of(former.path).filesystem)),
                 *(conflict_path(table, former), removed),
             )
@@ -95,8 +106,8 @@ class FormerVolumes:
     async def _keep(
         self, table: MountTable, former: Former, filesystem: Filesystem, position: int, *, removals: bool
     ) -> tuple[int, int, int]:
-        """Store the last states of what was changed after a position; how many, how many were removed, and up to which
-        position that is."""
+        """Store the last states of what was changed after a position, and is not at the present owner; how many, how
+        many were removed, and up to which position that is."""
         core = filesystem.core
         last: dict[bytes, VersionRecord] = {}
         bundles: set[str] = set()
@@ -113,18 +124,30 @@ class FormerVolumes:
             position, after = page["position"], page["after"]
             if not after and position >= page["newest"]:
                 break
-        changed = [each for each in last.values() if each.operation not in GONE and not each.entry.is_directory]
+        owner = table.volume_of(former.path).filesystem
+        found = [each for each in last.values() if not each.entry.is_directory and each.operation != LEFT]
+        alone = await unknown_to(self._volumes, owner, core, found, states=True)
+        changed = [each for each in alone if each.operation not in GONE]
+        taken = set[str]()
         for record in changed:
-            await self._store(table, former, filesystem, record, sorted(bundles))
-        return len(changed), sum(each.operation == REMOVED for each in last.values()), position
+            target = await self._target(table, former, filesystem, record)
+            while target in taken:
+                target += f"-{record.entry.uuid.hex()[:8]}"
+            taken.add(target)
+            await self._store(target, filesystem, record, sorted(bundles))
+        return len(changed), len(alone) - len(changed), position
 
-    async def _store(
-        self, table: MountTable, former: Former, filesystem: Filesystem, record: VersionRecord, bundles: list[str]
-    ) -> None:
-        entry, where = record.entry, child_path(record.directory, record.entry.name)
-        state = await load_state(filesystem.core, entry, where)
-        inside = split_path(where)[len(split_path(former.path)) :]
-        target = join_path(*split_path(conflict_path(table, former)), *inside)
+    async def _target(self, table: MountTable, former: Former, filesystem: Filesystem, record: VersionRecord) -> str:
+        """Where an object is kept: below the place of conflicts as it was below the volume's top."""
+        try:
+            names = await locate(filesystem.core, record.entry.uuid)
+        except NotFound:  # it is in a directory that was removed
+            names = split_path(child_path(record.directory, record.entry.name))
+        return join_path(*split_path(conflict_path(table, former)), *names[len(split_path(former.path)) :])
+
+    async def _store(self, target: str, filesystem: Filesystem, record: VersionRecord, bundles: list[str]) -> None:
+        entry = record.entry
+        state = await load_state(filesystem.core, entry, target)
         parts = (await read_parts(filesystem.core, {"states": [], "bundles": bundles}))["bundles"]
         sent = {hash: data for hash, data in parts.items() if data is not None}
         args = [target, state, entry.class_name, entry.bundle, 0, entry.type, entry.perms, sent]
@@ -137,6 +160,27 @@ class FormerVolumes:
         answer = self._dispatch("chown", [path, owner, group, False], INTERNAL)
         assert isinstance(answer, Awaitable)
         await answer
+
+
+async def unknown_to(
+    volumes: Volumes, owner: str, core: Core, records: Sequence[VersionRecord], *, states: bool = False
+) -> list[VersionRecord]:
+    """Those of the versions of a filesystem that the owner of a volume neither has nor had.
+
+    With `states`, what counts is their states: whether the owner has the version that made them, or has the same now.
+    """
+    found: list[VersionRecord] = []
+    for first in range(0, len(records), PAGE_RECORDS):
+        some = records[first : first + PAGE_RECORDS]
+        asked = [list(await Known.of_state(core, each) if states else Known.of(each)) for each in some]
+        try:
+            known = await volumes.ask(owner, "_cluster_known", [owner, asked])
+        except Invalid as error:  # it is of another release
+            log.warning("nobody can tell what node %s has: %s", volumes.current().name(owner), error)
+            known = [False] * len(some)
+        assert isinstance(known, list)
+        found += [each for each, here in zip(some, known, strict=True) if not here]
+    return found
 
 
 async def close_others(filesystem: Filesystem, table: MountTable, path: str) -> None:

@@ -102,7 +102,7 @@ class Node:
         )
         self.admission = Admission(self.volumes)
         self.former = FormerVolumes(self.volumes, router.dispatch)
-        self.leases = VolumeLeases(self.volumes, replication, times.period)
+        self.leases = VolumeLeases(self.volumes, replication, self.copies.synchrony, times.period)
         self._mounts, self._period = Mounts(self.volumes, self.handovers), times.period
         self._settling: asyncio.Task[None] | None = None
         parts = (
@@ -146,6 +146,8 @@ class Node:
                 await self.roster.enter(self.endpoint)
             await self.cluster.start(self.endpoint)
             self.leases.start()
+            self.replication.start()
+            self.former.start()
             self._settling = asyncio.get_running_loop().create_task(self._mounts.keep(self._period))
             self.handovers.start()
             await self.ring.settle()

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Set
+from contextlib import suppress
+from dataclasses import replace
 
 from ..cluster.membership import Register
 from ..cluster.volume import Member, MountTable, Replica, Volume, read_table
@@ -25,7 +27,13 @@ log = logging.getLogger("emerge.node")
 PATIENCE = 5.0
 """Seconds in which a node answers about itself."""
 
+SWEEP_SECONDS = 2.0
+"""Between looks whether a volume has fewer copies than it is to have."""
+
 COPIES_LIMIT = 16
+
+LOST: Wire = {"lost": True}
+"""What is known of a copy that its host has not got any more."""
 
 
 class Replication:
@@ -33,13 +41,22 @@ class Replication:
 
     def __init__(self, volumes: Volumes) -> None:
         self._volumes = volumes
-        self._tasks: set[asyncio.Task[None]] = set()
-        volumes.steps.update(_cluster_replicate=self.replicate, _cluster_promote=self.promote)
+        self._sweeping: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()
+        self._lacks = asyncio.Event()
+        volumes.steps.update(
+            _cluster_replicate=self.replicate, _cluster_promote=self.promote, _cluster_retire=self.retire
+        )
 
     def register(self, register: Register) -> None:
         """Let other nodes change the number of copies, and promote them."""
         register("_cluster_replicate", self._on_change)
         register("_cluster_promote", self._on_change)
+        register("_cluster_retire", self._on_change)
+
+    def start(self) -> None:
+        """Make the copies that lack from now on, where the table is kept."""
+        self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
 
     async def _on_change(self, name: str, args: Values, context: Context) -> Wire:
         call = CALLS[name].bind(args)
@@ -48,41 +65,97 @@ class Replication:
         return self._volumes.current().to_wire()
 
     # --- at the registry
-    async def replicate(self, path: str, copies: int) -> MountTable:
+    async def replicate(self, path: str, copies: int, sync: bool | None = None) -> MountTable:
         """Give a volume so many copies: make those that lack, and remove those that are too many.
+
+        `sync`: whether its changes wait until a copy has them; None leaves that as it is.
 
         Raises:
             Invalid: it is no volume, or the number makes no sense.
         """
         if not 0 <= copies <= COPIES_LIMIT:
             raise Invalid(f"{copies} copies are not between 0 and {COPIES_LIMIT}", path=path)
+        async with self._changing:
+            return await self._replicate(path, copies, sync)
+
+    async def _replicate(self, path: str, copies: int, sync: bool | None) -> MountTable:
+        if sync:
+            await self._check_sync(path, copies)
         leased = self._volumes.filesystem.core.store.capabilities.many_writers
+        full = set[str]()
         for _ in range(ATTEMPTS):
             table = self._volumes.current()
             volume = self.volume(table, path)
-            kept, spare = await self._place(table, volume, copies)
+            kept, spare = await self._place(table, volume, copies, full)
             made: list[Replica] = []
             for member in spare:
                 filesystem = await self._ask(member, "_cluster_host", path)
                 if isinstance(filesystem, str):
                     made.append(Replica(path, filesystem, member.filesystem))
+                else:  # it has no room, or went away
+                    full.add(member.filesystem)
+            after = table.replicate(
+                path, copies, [*kept, *made], leased=leased, sync=path in table.sync if sync is None else sync
+            )
+            if replace(after, version=table.version) == table:
+                return table
             try:
-                after = await self._volumes.put(table.replicate(path, copies, [*kept, *made], leased=leased))
+                await self._volumes.put(after)
             except Conflict:  # another node of this filesystem changed the table
                 for replica in made:
-                    await self._remove(table, replica)
+                    await self._remove(replica)
                 await self._volumes.load()
                 continue
             for replica in table.copies(path):
                 if replica not in kept:
-                    await self._remove(table, replica)
-            return after
+                    await self._remove(replica)
+            if len(made) == len(spare):
+                return after
         raise Conflict("the mount table is being changed by too many at once", remedy="try again")
 
-    async def _place(self, table: MountTable, volume: Volume, copies: int) -> tuple[list[Replica], list[Member]]:
+    async def _check_sync(self, path: str, copies: int) -> None:
+        """Check that the changes of a volume can wait for copies: there are to be some, of one store's log."""
+        if not copies:
+            raise Invalid(f"changes in {path} cannot wait for a copy: there is to be none", path=path)
+        table = self._volumes.current()
+        owner = self.volume(table, path).filesystem
+        _, able = await self._hosts(table)
+        if table.replica(owner) is None and owner not in able:
+            raise Invalid(
+                f"changes in {path} cannot wait for a copy: its owner has its store in common with others, or is away",
+                path=path,
+                remedy="a database keeps copies itself",
+            )
+
+    async def retire(self, path: str, filesystem: str) -> MountTable:
+        """Take a copy that has more than its owner out of the copies."""
+        table = self._volumes.current()
+        copy = next((each for each in table.copies(path) if each.filesystem == filesystem), None)
+        return table if copy is None else await self._volumes.put(table.retire(copy))
+
+    async def _sweep(self) -> None:
+        """Make copies that lack, again and again: a node for them may come later."""
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._lacks.wait(), SWEEP_SECONDS)
+            self._lacks.clear()
+            if not self._volumes.is_registry:
+                continue
+            table = self._volumes.current()
+            for path in [path for path, number in table.wanted if len(table.copies(path)) < number]:
+                try:
+                    await self.replicate(path, self._volumes.current().wants(path))
+                except (EmergeError, TimeoutError) as error:
+                    log.info("%s has fewer copies than it is to have: %s", path, error)
+                except Exception:
+                    log.exception("%s has fewer copies than it is to have", path)
+
+    async def _place(
+        self, table: MountTable, volume: Volume, copies: int, full: Set[str]
+    ) -> tuple[list[Replica], list[Member]]:
         """Choose which copies stay, and which members are to have further ones: each on a host of its own, if possible.
 
-        A copy whose host is away stays while it is wanted.
+        A copy whose host is away stays while it is wanted. `full` are filesystems whose nodes have no room.
         """
         owner = table.replica(volume.filesystem)
         home = owner.host if owner else volume.filesystem
@@ -90,7 +163,7 @@ class Replication:
         ranked = sorted(table.members, key=lambda member: _rank(volume.path, member.filesystem))
         order = {member.filesystem: place for place, member in enumerate(ranked)}
         held = sorted(table.copies(volume.path), key=lambda each: order.get(each.host, len(order)))
-        held = [each for each in held if not await self._is_lost(each, hosts)]
+        held = [each for each in held if each.host not in hosts or not await self._is_lost(each)]
         used = {hosts.get(home, home)}
         kept: list[Replica] = []
         for replica in held:  # those on hosts of their own first
@@ -98,7 +171,7 @@ class Replication:
                 kept.append(replica)
                 used.add(hosts.get(replica.host, replica.host))
         taken = {home, *(replica.host for replica in held)}
-        free = [member for member in ranked if member.filesystem in able - taken]
+        free = [member for member in ranked if member.filesystem in able - taken - full]
         fresh: list[Member] = []
         for member in free:
             if len(kept) + len(fresh) < copies and hosts[member.filesystem] not in used:
@@ -110,10 +183,8 @@ class Replication:
         fresh += [member for member in free if member not in fresh][: max(copies - len(kept) - len(fresh), 0)]
         return kept, fresh
 
-    async def _is_lost(self, replica: Replica, hosts: dict[str, str]) -> bool:
+    async def _is_lost(self, replica: Replica) -> bool:
         """Tell whether a copy is no more: its host is here, and has not got it."""
-        if replica.host not in hosts:
-            return False
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._volumes.ask(replica.host, "_cluster_reach", [replica.filesystem, False])
@@ -134,7 +205,7 @@ class Replication:
         """
         table = self._volumes.current()
         self.volume(table, path)
-        copies = table.copies(path)
+        copies = table.copies(path) or table.retired(path)
         if node:
             copies = [each for each in copies if node in (table.name(each.filesystem), each.host, each.filesystem)]
         if not copies:
@@ -148,13 +219,25 @@ class Replication:
         found = await asyncio.gather(
             *(self._ask(each, "_cluster_reach", each.filesystem, fence is None) for each in copies)
         )
-        reached = [(each["position"], copy) for each, copy in zip(found, copies, strict=True) if isinstance(each, dict)]
+        reached = [
+            ((each["leader"] == owner, each["position"]), copy)  # positions are of one log only
+            for each, copy in zip(found, copies, strict=True)
+            if isinstance(each, dict)
+        ]
         if not reached:
             names = sorted({table.name(each.filesystem) for each in copies})
             raise Unavailable(
                 f"no copy of {path} can be reached: {', '.join(names)}",
                 path=path,
                 remedy="start one of these nodes",
+                missing=names,
+            )
+        if path in table.sync and not node and len(reached) < len(copies):
+            names = [table.name(each.filesystem) for each in copies if each not in [copy for _, copy in reached]]
+            raise Unavailable(
+                f"which copy has all that was acknowledged in {path} is known when all are here: {', '.join(names)}",
+                path=path,
+                remedy="start these nodes; or name one (--on NODE), and what only others have becomes conflicts",
                 missing=names,
             )
         _, chosen = max(reached, key=lambda each: (each[0], each[1].filesystem))
@@ -164,35 +247,24 @@ class Replication:
             return await self.promote(path, node, fence=fence)
         position = led["position"] if led["leader"] == table.volume_of(path).filesystem else 0
         after = await self._volumes.put(table.promote(chosen, position), fence)
-        self._spawn(self._restore(path))
+        self._lacks.set()
         log.warning(
             "%s is owned by node %s from now on, in place of %s (epoch %d)",
             *(path, after.name(chosen.filesystem), table.name(table.volume_of(path).filesystem), after.version),
         )
         return after
 
-    async def _restore(self, path: str) -> None:
-        """Make further copies in place of the one that was promoted, where there are nodes for it."""
-        try:
-            await self.replicate(path, self._volumes.current().wants(path))
-        except EmergeError as error:
-            log.warning("%s has fewer copies than it is to have: %s", path, error)
-
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def stop(self) -> None:
         """End what is under way."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait([self._sweeping])
 
     # --- anywhere
-    async def change_number(self, path: str, copies: int) -> None:
-        """Change how many copies a volume has, where the table is kept."""
-        await self._volumes.change("_cluster_replicate", path, copies)
+    async def change_number(self, path: str, copies: int | None, sync: bool | None = None) -> None:
+        """Change how many copies a volume has, and whether its changes wait for one, where the table is kept."""
+        copies = self._volumes.current().wants(path) if copies is None else copies
+        await self._volumes.change("_cluster_replicate", path, copies, *([] if sync is None else [sync]))
 
     async def change_owner(self, path: str, node: str) -> None:
         """Promote a copy, where the table is kept.
@@ -231,6 +303,7 @@ class Replication:
         return {
             "path": path,
             "wanted": table.wants(path),
+            "sync": path in table.sync,
             "owner": owner,
             "copies": copies,
             "notes": _notes(table, path, rows),
@@ -244,12 +317,13 @@ class Replication:
             "filesystem": filesystem,
             "host": hosts.get(replica.host if replica else filesystem, ""),
             "away": not known,
+            "lost": bool(known.get("lost")),
             "position": known.get("position", 0),
             "behind": max(known.get("newest", 0) - known.get("position", 0), 0),
             "as_of": known.get("as_of", ""),
             "objects": known.get("count", 0),
             "digest": known.get("digest", ""),
-            "same": bool(known),
+            "same": bool(known) and not known.get("lost"),
         }
 
     async def _hosts(self, table: MountTable) -> tuple[dict[str, str], set[str]]:
@@ -278,9 +352,10 @@ class Replication:
             return None
         if replica is not None and table.volume_of(path).filesystem != filesystem:
             await self._ask(asked, "_cluster_reach", filesystem)
-        return await self._ask(asked, "_cluster_state", filesystem, path)
+        state = await self._ask(asked, "_cluster_state", filesystem, path)
+        return LOST if state is None and replica is not None and await self._is_lost(replica) else state
 
-    async def _remove(self, table: MountTable, replica: Replica) -> None:
+    async def _remove(self, replica: Replica) -> None:
         await self._ask(replica, "_cluster_unhost", replica.filesystem)
 
     async def _ask(self, whom: Member | Replica, name: str, *args: object) -> object:
@@ -306,14 +381,17 @@ def _notes(table: MountTable, path: str, rows: list[CopyRow]) -> list[str]:
     wanted, (_, *copies) = table.wants(path), rows
     notes = []
     if len(copies) < wanted:
-        notes.append(f"{len(copies)} of {wanted} copies: there are no more nodes that could have one")
+        notes.append(f"{len(copies)} of {wanted} copies: others are made when there are nodes that can have them")
     hosts = [row["host"] for row in rows if row["host"]]
     if len(set(hosts)) < len(hosts):
         notes.append("some are on the same machine, and are lost with it: there are too few machines")
+    if rows[0]["lost"]:
+        notes.append(f"node {rows[0]['node']} has lost what it had: make a copy the owner, emerge promote {path}")
     notes += [f"node {row['node']} is away, with its copy" for row in copies if row["away"]]
+    notes += [f"node {row['node']} has lost its copy: another one is made" for row in copies if row["lost"]]
     notes += [
         f"the copy of node {row['node']} differs from its owner"
         for row in copies
-        if not (row["away"] or row["same"] or rows[0]["away"])
+        if not (row["away"] or row["lost"] or row["same"] or rows[0]["away"] or rows[0]["lost"])
     ]
     return notes

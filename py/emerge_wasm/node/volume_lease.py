@@ -14,6 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import NamedTuple, Self
 
 from ..cluster.membership import Register
@@ -25,6 +26,7 @@ from ..operations import Context, Values, Wire
 from ..store import Batch, Key
 from .calls import CALLS
 from .replication import Replication
+from .synchrony import Synchrony
 from .volumes import TABLE, Volumes, check_node
 
 log = logging.getLogger("emerge.node")
@@ -61,8 +63,10 @@ class VolumeLeases:
     `period`, in seconds, is between two renewals.
     """
 
-    def __init__(self, volumes: Volumes, replication: Replication, period: float) -> None:
+    def __init__(self, volumes: Volumes, replication: Replication, synchrony: Synchrony, period: float) -> None:
         self._volumes = volumes
+        self._synchrony = synchrony
+        volumes.on_table.append(lambda table: self.guard_all())
         self._replication = replication
         self._period = period
         self._until: dict[tuple[str, int], float] = {}
@@ -93,6 +97,13 @@ class VolumeLeases:
         Raises:
             Unavailable: it has not. With `details["unknown"]`, the change was made, and may be one that counts no more.
         """
+        if filesystem in self._volumes.lost:
+            raise Unavailable(
+                f"the file of {filesystem[:8]} on node {self._volumes.filesystem.node} is gone",
+                path=None,
+                remedy="have a copy promoted, which gets what this one has: emerge promote",
+                **({"unknown": True} if done else {}),
+            )
         for path, until in self._yielded.items():
             table = self._volumes.table
             if until > _now() and table is not None and table.volume_of(path).filesystem == filesystem:
@@ -102,6 +113,8 @@ class VolumeLeases:
                     remedy="try again",
                     **({"unknown": True} if done else {}),
                 )
+        if not done:
+            self._synchrony.check(filesystem)
         for volume in self._leased(filesystem):
             if self._until.get((volume.path, volume.epoch), 0.0) <= _now():
                 raise Unavailable(
@@ -170,7 +183,8 @@ class VolumeLeases:
         for filesystem in (self._volumes.own, *self._volumes.hosted):
             local = self._volumes.local(filesystem)
             if local is not None:
-                local.core.guard = lambda done, uuid=filesystem: self.guard(uuid, done)  # type: ignore[misc]  # a default
+                local.core.guard = partial(self.guard, filesystem)
+                local.core.acknowledge = partial(self._synchrony.wait, filesystem)
 
     # --- the registry
     async def _on_lease(self, name: str, args: Values, context: Context) -> Wire:

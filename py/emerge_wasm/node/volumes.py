@@ -57,6 +57,8 @@ class Volumes:
         """What is done here when a node, or this one, asks for it, by the names of the calls."""
         self.hosted: dict[str, Filesystem] = {}
         """Filesystems that were made as copies of volumes and live in this process, by uuid."""
+        self.lost: set[str] = set()
+        """Hosted filesystems whose files are gone, though this process has them open."""
         self.on_table: list[Callable[[MountTable], object]] = []
         """Called with each new table."""
         self._joins = joins and not filesystem.core.store.capabilities.many_writers

@@ -99,7 +99,8 @@ class Follower:
         if self._page is not None:
             return self._missing
         now = self.progress
-        return {"path": now.path, "position": now.position, "after": now.after, "limit": self.limit}
+        asked: PageRequest = {"path": now.path, "position": now.position, "after": now.after, "limit": self.limit}
+        return {**asked, "leader": now.leader}
 
     async def take(self, answer: LogPage | PartAnswer, asked: str = "") -> bool:
         """Take the answer to the last request, made at this moment; tell whether there is more to ask for now.
@@ -119,18 +120,20 @@ class Follower:
         await self._apply(page, asked)
         return bool(page["after"]) or page["position"] < page["newest"]
 
+    def changes_leader(self, leader: str) -> bool:
+        """Tell whether what is here is of another leader than this one."""
+        now = self.progress
+        return now.leader not in ("", leader) and bool(now.position or now.after)
+
     def forget(self) -> None:
         """Drop what was asked for: the leader is another one, or went away."""
         self._page, self._asked = None, ""
 
     async def _begin(self, page: LogPage) -> LogPage:
         """Find out which states and bundles of a page are not here yet."""
-        if page["filesystem"] != self.progress.leader:
-            # another log: what is here already is recognised
-            if self.progress.leader and (self.progress.position or self.progress.after):
-                fresh = replace(self.progress, leader=page["filesystem"], position=0, after=b"")
-                await self._set(fresh)
-                page = {**page, "records": [], "large": [], "bundles": [], "position": 0, "after": b""}
+        if self.changes_leader(page["filesystem"]):  # another log: what is here already is recognised
+            await self._set(replace(self.progress, leader=page["filesystem"], position=0, after=b""))
+            page = {**page, "records": [], "large": [], "bundles": [], "position": 0, "after": b""}
         self._missing = {
             "states": await self._absent("states", page["large"]),
             "bundles": [key.decode() for key in await self._absent("bundles", [*map(str.encode, page["bundles"])])],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 PAGE_RECORDS = 500
 """Versions after which a page ends at the latest, with a whole commit."""
@@ -14,13 +14,15 @@ PAGE_BYTES = 4 << 20
 class PageRequest(TypedDict):
     """What is after a position of the log, at or below a path? `after` continues where `LogPage.after` said so.
 
-    `limit` is the number of versions after which the page is to end, with a whole commit.
+    `limit` is the number of versions after which the page is to end, with a whole commit. `leader` is the filesystem in
+    whose log the position is: a follower has all up to there. When another one is asked, it may be far from right.
     """
 
     path: str
     position: int
     after: bytes
     limit: int
+    leader: NotRequired[str]
 
 
 class LogPage(TypedDict):

@@ -287,8 +287,7 @@ async def commit(core: Core, context: Context, transaction: str) -> CommitInfo:
             await found.overlay.close()
     if found.core.catalogue != core.catalogue:
         await read_catalogue(core)
-    if positions:
-        core.notify(positions[-1])
+    await core.made(positions)
     changes = sum(len(value) // VERSION_KEY_SIZE for _, value in batch.appends)
     return {"position": positions[-1] if positions else core.position, "changes": changes}
 
