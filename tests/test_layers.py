@@ -13,8 +13,20 @@ from collections.abc import Iterator
 from tests.imports import circles, graph, imports, modules, tree_of
 
 LAYERS = [
-    {"errors", "paths", "objects", "store", "context", "shipment", "operations", "results", "sync", "version"},
-    {"codec", "bundles", "wire"},
+    {
+        "errors",
+        "paths",
+        "objects",
+        "store",
+        "context",
+        "shipment",
+        "block_files",
+        "operations",
+        "results",
+        "sync",
+        "version",
+    },
+    {"codec", "bundles", "wire", "blocks"},
     {"filesystem", "query", "graphql", "replication"},
     {"stores", "clients"},
     {"cluster", "node", "relay", "rest", "sandbox", "browser"},
@@ -31,7 +43,7 @@ FRONT = {"", "front", "classic"}
 """The front doors: they import what is asked for when it is."""
 
 FILESYSTEM = [
-    {"layout"},
+    {"layout", "blocks"},
     {"runner", "change", "keyed_lock", "lease"},
     {"core"},
     {"execution"},
@@ -51,6 +63,7 @@ BROWSER = [
     "emerge_wasm.codec",
     "emerge_wasm.bundles",
     "emerge_wasm.wire",
+    "emerge_wasm.blocks.recipe",
     "emerge_wasm.filesystem",
     "emerge_wasm.filesystem.runs.inside.here",
     "emerge_wasm.graphql",

@@ -12,7 +12,7 @@ from typing import Protocol
 Key = tuple[str, bytes]
 """(space, key): spaces are short ASCII names, each ordered by the bytes of its keys."""
 
-SPACES = ("meta", "entries", "versions", "states", "bundles", "log", "indexes", "links", "receipts")
+SPACES = ("meta", "entries", "versions", "states", "bundles", "log", "indexes", "links", "receipts", "blocks")
 """The spaces that the filesystem uses; an engine may create them ahead, and refuses any other name with Invalid."""
 
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emerge_wasm.codec import DEPTH_LIMIT, Record, Reference, decode, encode, plain, read_literal, show
+from emerge_wasm.codec import DEPTH_LIMIT, BlockTree, Record, Reference, decode, encode, plain, read_literal, show
 from emerge_wasm.errors import CannotShip, Invalid, LimitExceeded
 from tests.scale import examples
 
@@ -39,6 +39,7 @@ HASHABLE = (
     | st.datetimes(timezones=MAYBE_ZONES)
     | st.timedeltas()
     | st.builds(Reference, TEXT)
+    | st.builds(BlockTree, st.binary(min_size=32, max_size=32), st.integers(0, 2**64 - 1))
 )
 KEYS = st.recursive(HASHABLE, lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3), max_leaves=4)
 LITERAL = st.recursive(

@@ -13,14 +13,15 @@ from .literal import read_literal
 from .native import native
 from .projection import plain
 from .record_maker import RecordMaker
-from .references import bundles_in, references_in
+from .references import bundles_in, references_in, trees_in
 from .state import pack_state, unpack_state
 from .text import show
-from .value import DEPTH_LIMIT, SIZE_LIMIT, Record, Reference, class_name_of
+from .value import DEPTH_LIMIT, SIZE_LIMIT, BlockTree, Record, Reference, class_name_of
 
 __all__ = [
     "DEPTH_LIMIT",
     "SIZE_LIMIT",
+    "BlockTree",
     "Record",
     "RecordMaker",
     "Reference",
@@ -35,5 +36,6 @@ __all__ = [
     "references_in",
     "shared_parts",
     "show",
+    "trees_in",
     "unpack_state",
 ]

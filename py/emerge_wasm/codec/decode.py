@@ -19,7 +19,7 @@ from ..errors import EmergeError, Invalid, LimitExceeded
 from .msgpack_engine import engine
 from .record_maker import RecordMaker
 from .standard import CONTAINERS, NAMES, PLAIN, fill, pairs_of
-from .value import DEPTH_LIMIT, SIZE_LIMIT, Ext, Record, Reference, Value
+from .value import DEPTH_LIMIT, SIZE_LIMIT, BlockTree, Ext, Record, Reference, Value
 from .zone import named_zone
 
 ReadExtension = Callable[["Decoder", bytes], object]
@@ -273,6 +273,12 @@ def _decimal(decoder: Decoder, data: bytes) -> Decimal:
     return value
 
 
+def _blocks(decoder: Decoder, data: bytes) -> BlockTree:
+    if len(data) != 40:
+        raise Invalid("a tree of blocks is not a hash and a size")
+    return BlockTree(data[:32], int.from_bytes(data[32:], "big"))
+
+
 def _span(value: Value) -> timedelta | None:
     if value is None:
         return None
@@ -327,6 +333,7 @@ _READ: dict[int, ReadExtension] = {
     Ext.STANDARD: Decoder.standard,
     Ext.GRAPH: Decoder.graph,
     Ext.BACK: Decoder.back,
+    Ext.BLOCKS: _blocks,
 }
 
 

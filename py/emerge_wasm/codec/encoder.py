@@ -24,7 +24,7 @@ from .foreign import is_foreign, is_shared_foreign, take_apart
 from .msgpack_engine import engine
 from .standard import CONTAINERS, NAMES, pairs_of
 from .standard import PLAIN as PLAIN_KINDS
-from .value import DEPTH_LIMIT, Ext, Record, Reference, Value, class_name_of
+from .value import DEPTH_LIMIT, BlockTree, Ext, Record, Reference, Value, class_name_of
 from .zone import MissingZone, key_of, moment_zone
 
 PLAIN = frozenset({type(None), bool, int, float, str, bytes})
@@ -259,6 +259,12 @@ def _moment(encoder: Encoder, value: datetime | time, depth: int) -> ExtType:
     return extension(Ext.MOMENT, [text, value.fold, None if zone is None else _zone_data(zone), seconds])
 
 
+def _blocks(encoder: Encoder, value: BlockTree, depth: int) -> ExtType:
+    if type(value.root) is not bytes or len(value.root) != 32 or type(value.size) is not int or value.size >> 64:
+        raise Refusal(Invalid, "is no tree of blocks: its root is a hash of 32 bytes", "store a file by put")
+    return ExtType(Ext.BLOCKS, value.root + value.size.to_bytes(8, "big"))
+
+
 def _zone(encoder: Encoder, value: tzinfo, depth: int) -> ExtType:
     return extension(Ext.ZONE, _zone_data(value))
 
@@ -288,6 +294,7 @@ LOWER: dict[type, Lower] = {
     timedelta: lambda w, v, d: extension(Ext.TIMEDELTA, [v.days, v.seconds, v.microseconds]),
     Record: Encoder.record,
     Reference: lambda w, v, d: _text(Ext.REFERENCE, v.uuid),
+    BlockTree: _blocks,
     timezone: _zone,
     ZoneInfo: _zone,
     MissingZone: _zone,

@@ -17,7 +17,7 @@ from uuid import UUID
 from ..errors import Invalid, LimitExceeded
 from .standard import FACTORIES, PLAIN, TEXTS
 from .syntax_depth import check_nesting
-from .value import DEPTH_LIMIT, Reference
+from .value import DEPTH_LIMIT, BlockTree, Reference
 from .zone import named_zone
 
 V = TypeVar("V")
@@ -53,6 +53,7 @@ _CALLS: dict[str, Callable[..., object]] = {
     "timedelta": timedelta,
     "timezone": timezone,
     "Reference": Reference,
+    "BlockTree": _of(lambda root, size: BlockTree(bytes.fromhex(root), size), str, int),
     "ZoneInfo": _of(named_zone, str),
     "array": _of(array, str, list),
     "bytearray": _of(bytearray, bytes),

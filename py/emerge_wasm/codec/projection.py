@@ -22,7 +22,7 @@ from .foreign import is_foreign, is_foreign_name
 from .package_data import index_items, items_of, nested, table_columns
 from .standard import CONTAINERS, PLAIN, TEXTS, pairs_of
 from .text import show
-from .value import Fields, Record, Reference, Value, class_name_of, shown_fields
+from .value import BlockTree, Fields, Record, Reference, Value, class_name_of, shown_fields
 from .zone import MissingZone
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
@@ -126,6 +126,7 @@ _LEAVES: dict[type, Callable[[Value], JsonValue]] = {
     time: lambda value: value.isoformat(),
     timedelta: lambda value: value.total_seconds(),
     Reference: lambda value: {"$ref": value.uuid},
+    BlockTree: lambda value: {"$blocks": value.root.hex(), "size": value.size},
     ZoneInfo: lambda value: value.key,
     MissingZone: lambda value: value.key,
     array: lambda value: plain(value.tolist()),

@@ -9,10 +9,11 @@ from uuid import UUID
 from .decode import decode
 from .encoder import PLAIN
 from .graph import parts_of
-from .value import Ext, Record, Reference
+from .value import BlockTree, Ext, Record, Reference
 
 _NONE: frozenset[bytes] = frozenset()
 _MARK_ROOT = bytes([Ext.REFERENCE])
+_MARK_BLOCKS = bytes([0xC7, 40, Ext.BLOCKS])  # an extension of 40 bytes
 _MARK = re.compile(rb"\xc7[\x20-\x30]" + re.escape(bytes([Ext.REFERENCE])))  # an extension of some 32 bytes
 
 
@@ -24,15 +25,15 @@ def references_in(state: bytes) -> frozenset[bytes]:
     return frozenset(uuid for each in found if (uuid := _uuid_of(each)) is not None)
 
 
-def _walk(value: object) -> Iterator[Reference | Record]:
-    """Yield every reference and record in a value, once."""
+def _walk(value: object) -> Iterator[Reference | Record | BlockTree]:
+    """Yield every reference, record and tree of blocks in a value, once."""
     met: dict[int, object] = {}
     pending = [value]
     while pending:
         held = pending.pop()
         if id(held) not in met:
             met[id(held)] = held
-            if isinstance(held, (Reference, Record)):
+            if isinstance(held, (Reference, Record, BlockTree)):
                 yield held
             pending += [part for _, part in parts_of(held) if type(part) not in PLAIN]
 
@@ -54,3 +55,10 @@ def bundles_in(state: bytes) -> frozenset[str]:
     if bytes([Ext.RECORD]) not in state:
         return frozenset()
     return frozenset(found.bundle for found in _walk(decode(state)) if isinstance(found, Record) and found.bundle)
+
+
+def trees_in(state: bytes) -> frozenset[bytes]:
+    """Return the roots of all trees of blocks in an encoded state, at any depth."""
+    if _MARK_BLOCKS not in state:
+        return frozenset()
+    return frozenset(found.root for found in _walk(decode(state)) if isinstance(found, BlockTree))

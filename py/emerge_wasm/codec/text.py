@@ -18,7 +18,7 @@ from .expansion import Expansion
 from .foreign import is_foreign, is_foreign_name
 from .package_data import items_of, table_columns
 from .standard import CONTAINERS, NAMES, pairs_of
-from .value import Fields, Record, Reference, Value, class_name_of, shown_fields
+from .value import BlockTree, Fields, Record, Reference, Value, class_name_of, shown_fields
 from .zone import MissingZone, key_of, moment_zone
 
 SHOWN_ITEMS = 10
@@ -157,6 +157,7 @@ _LEAVES: dict[type, Callable[[Value], str]] = {
     ZoneInfo: _zone,
     MissingZone: _zone,
     Reference: lambda value: f"Reference({value.uuid!r})",
+    BlockTree: lambda value: f"BlockTree({value.root.hex()!r}, {value.size})",
 }
 _FORMS: dict[type, Callable[[_Text, Value], str]] = {
     list: lambda text, value: f"[{text.join(value)}]",

@@ -60,6 +60,7 @@ class Ext(IntEnum):
     STANDARD = 17  # [name, …]: a value of the standard library, see `standard.py`
     GRAPH = 18  # [shells, filling, filling …, value], each encoded on its own: values met more than once
     BACK = 19  # a number, big-endian: the shell of that number in the graph
+    BLOCKS = 20  # a hash (32 bytes), and a size, big-endian: a tree of blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,14 @@ class Reference:
     """A reference to another object, by its uuid."""
 
     uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTree:
+    """What blocks of the store hold, such as a file: the name of the map of these blocks, and how many bytes it is."""
+
+    root: bytes
+    size: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,7 @@
 
 Its folders and modules import downward only: `filesystem` (the table of handlers), `searches` `archives` `check`,
 `runs`, `versions` `transactions`, `objects`, `tree`, `commit`, `indexes`, `execution`, `core`, `change` `runner`
-`keyed_lock`, `layout`.
+`keyed_lock`, `layout` `blocks`.
 """
 
 from __future__ import annotations

@@ -19,11 +19,11 @@ from .layout.locality import fresh_uuid
 from .layout.moment import Dates
 from .layout.place import ROOT_KEY, ROOT_RAW, Above, PathNames, Place
 from .layout.record import (
-    INLINE_LIMIT,
     ROOT,
     Entry,
     VersionRecord,
     entry_key,
+    is_apart,
     is_directory,
     is_plain,
     link_key,
@@ -93,7 +93,7 @@ class Change(Batch):
         self.date = self.date or self.dates.next()
         date = max(self.date, entry.date)  # clocks of several machines may differ
         stamped = entry._replace(version=version, revision=revision, date=date, content=content, size=size)
-        if state is not None and len(state) > INLINE_LIMIT:
+        if state is not None and is_apart(state):
             self.put("states", key, state)
             state = None
         row = VersionRecord(

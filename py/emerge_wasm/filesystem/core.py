@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from ..operations import Dispatch
 from ..store import Store
+from .blocks.blocks import Blocks
 from .keyed_lock import KeyedLock
 from .layout.catalogue import NONE
 from .layout.moment import Dates
@@ -33,6 +34,7 @@ class Core:
     store: Store
     node: str
     uuid: str
+    blocks: Blocks
     url: str = ""
     dates: Dates = field(default_factory=Dates)
     poll: float | None = None

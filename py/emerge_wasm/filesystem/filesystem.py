@@ -14,6 +14,8 @@ from ..results import GraphQLAnswer, NodeInfo
 from ..store import Batch, Store
 from ..version import package_version
 from .archives import export_load
+from .blocks.collection import Collection
+from .blocks.large_state import with_blocks
 from .core import Core
 from .execution import EXECUTION, CodeExecution, packages_of, pythons_of
 from .indexes.build import builder
@@ -37,6 +39,7 @@ class Filesystem:
     def __init__(self, core: Core) -> None:
         self.core = core
         self.builder = builder.Builder(core)
+        self.collection = Collection(core.blocks)
         core.on_catalogue = self.builder.wake
         core.dispatch = self.dispatch
 
@@ -57,11 +60,15 @@ class Filesystem:
         `run_timeout` and `poll` are in seconds; `poll` is how often a watch looks for changes by other processes.
         """
         uuid = await _identify(store)
-        core = Core(store, node, uuid, url, Dates(clock), poll)
+        whole = with_blocks(store)
+        core = Core(whole, node, uuid, whole.blocks, url, Dates(clock), poll)
         EXECUTION.set(core, CodeExecution(runner, run_timeout))
         core.position = await log.newest_position(core)
         busy = await builder.has_work(core)
         filesystem = cls(core)
+        whole.on_drop = filesystem.collection.wake
+        if await whole.blocks.page(limit=1):
+            filesystem.collection.wake()
         if busy:
             filesystem.builder.wake()
         return filesystem
@@ -103,6 +110,7 @@ class Filesystem:
         await receipt.RECEIPT_WRITER.of(self.core).close(self.core.store)
         transaction.TRANSACTIONS.of(self.core).close()
         await self.builder.close()
+        await self.collection.close()
         await self.core.store.close()
 
 

@@ -30,7 +30,7 @@ from ..layout import access
 from ..layout.ancestry import LEFT
 from ..layout.locality import fresh_uuid
 from ..layout.place import ROOT_KEY, ROOT_RAW, PathNames, Place
-from ..layout.record import INLINE_LIMIT, ROOT, Entry, VersionRecord, link_key, link_value, version_key
+from ..layout.record import ROOT, Entry, VersionRecord, is_apart, link_key, link_value, version_key
 from ..objects.write import check_bundles
 from ..tree.directory import walk_tree
 from ..tree.find import REMOVED, find, find_place, may_see, name
@@ -252,7 +252,7 @@ class _Loading:
                 change.states[key] = state
             content, size, refs = held.get(row["content"], (0, 0, 0))
             entry = self._entry(record.uuid, name, row)._replace(content=content, size=size, refs=refs)
-            inline = state if state is not None and len(state) <= INLINE_LIMIT else None
+            inline = None if state is None or is_apart(state) else state
             if state is not None and inline is None:
                 change.put("states", key, state)
             author = row["author"] if self.context.superuser else self.context.principal

@@ -10,18 +10,21 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from ...bundles import parse
-from ...errors import Invalid
+from ...errors import EmergeError, Invalid
 from ...store import Store, keys_of, prefix_end
+from ..blocks.large_state import with_blocks
 from ..indexes.maintain import REFERENCE
 from ..layout.ancestry import GONE
 from ..layout.locality import PAGE_VERSIONS
 from ..layout.place import ROOT_KEY
 from ..layout.record import BROUGHT, ROOT, VERSION_KEY_SIZE, KeyValue, VersionRecord, is_directory, micros_of
+from .blocks import block_faults
 from .history import History, check_history, histories
 from .index import index_faults
 
 FAULTS_LIMIT = 1000
 AT_ONCE = 32
+_COUNTED = ("objects", "directories", "removed", "versions", "references", "links", "bundles", "blocks", "commits")
 
 
 @dataclass(slots=True)
@@ -46,18 +49,35 @@ class Report:
 async def audit(store: Store) -> Report:
     """Check a whole store."""
     report = Report()
+    store = with_blocks(store)
     format, uuid = await store.get([("meta", b"format"), ("meta", b"uuid")])
     if format != b"2" or uuid is None:
         report.fault("this is not the store of a filesystem of format 2")
-    for what in ("objects", "directories", "removed", "versions", "references", "links", "bundles", "commits"):
+    for what in (
+        "objects",
+        "directories",
+        "removed",
+        "versions",
+        "references",
+        "links",
+        "bundles",
+        "blocks",
+        "commits",
+    ):
         report.counts[what] = 0
     bundles = await _check_histories(store, report)
     await _check_entries(store, report)
     await _check_links(store, report)
     await _check_index(store, report)
-    async for text in index_faults(store):
+    try:
+        async for text in index_faults(store):
+            report.fault(text)
+    except EmergeError as error:  # a state cannot be read
+        report.fault(f"the indexes cannot be checked: {error.message}")
+    await _check_states(store.base, report)
+    async for text in block_faults(store.base, store.blocks):
         report.fault(text)
-    await _check_states(store, report)
+    report.counts["blocks"] = await store.blocks.count()
     await _check_bundles(store, report, bundles)
     await _check_log(store, report)
     return report

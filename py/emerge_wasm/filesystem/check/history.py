@@ -139,7 +139,12 @@ async def _check_states(store: Store, history: History) -> None:
         if content not in sizes:
             held = history.kept.get(content)
             sizes[content] = held.size if held is not None else None
-            state = None if sizes[content] is not None else await _large_state(store, history.uuid, content)
+            try:
+                state = None if sizes[content] is not None else await _large_state(store, history.uuid, content)
+            except EmergeError as error:
+                history.fault(f"the state made at version {content} cannot be read: {error.message}")
+                sizes[content] = kept.entry.size
+                continue
             if state is not None and held is not None:
                 sizes[content], held.references = len(state), references_in(state)
         if sizes[content] is None:

@@ -2,7 +2,8 @@
 
 spaces   entries    parent uuid + name  -> entry (uuid, kind, pointer fields)
          versions   uuid + version      -> version record (the entry then, its directory, author, operation and state)
-         states     uuid + version      -> a state too large to stand in its version record
+         states     uuid + version      -> a state too large to stand in its version record, or one that has blocks
+         blocks                         -> the large values of states, and files (see `blocks/row.py`)
          bundles    hash                -> class bundle
          log        position            -> the (uuid + version)s of one commit
          links      parent uuid + name + 0 + uuid + version -> when it appeared there, or left
@@ -16,6 +17,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 
+from ...codec import trees_in
 from ...codec.msgpack_engine import engine
 from ...objects import DIRECTORY
 from ...results import PointerRow
@@ -53,6 +55,12 @@ _MICROSECOND = timedelta(microseconds=1)
 
 INLINE_LIMIT = 64 << 10
 """A state of up to this many bytes is kept in its version record, so that one read finds both."""
+
+
+def is_apart(state: bytes) -> bool:
+    """Whether a state is kept in `states`: it is large, or refers to blocks, which are looked for there."""
+    return len(state) > INLINE_LIMIT or bool(trees_in(state))
+
 
 KeyValue = tuple[bytes, bytes]
 """One row of a space."""

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ...bundles import parse
-from ...codec import decode, encode
-from ...errors import Conflict, Invalid, NotFound
+from ...codec import decode, encode, trees_in
+from ...errors import Conflict, Invalid, NotFound, PermissionDenied
 from ...operations import Context, Values, find_operation
 from ...paths import NAME_LIMIT, join_path
 from ...results import PointerRow, PointerRows
@@ -24,6 +24,9 @@ from .merge import Edit, merge
 from .retention import prune, rule_of
 
 Puts = list[tuple[str, bytes, bytes]]
+MAY_REFER = ("put", "restore")
+"""Operations whose states may refer to blocks that the object's newest one does not."""
+
 Also = Callable[[Change, Entry], Awaitable[None]]
 
 
@@ -217,6 +220,7 @@ async def _write_one(
         else:
             entry, state = write.edit(old, await load_state(core, old, place.path) if write.needs else None)
         entry = entry._replace(perms=_kept_perms(context, place, old, perms, write.version))
+    await _check_trees(core, context, place, state, operation)
     place = change.make_directories(place)
     origin = write.origin if old is None else ""
     entry = change.record(entry, place.parent, place.directory, operation, state=state, origin=origin)
@@ -227,6 +231,24 @@ async def _write_one(
         await write.also(change, entry)
     pointer = entry.wire(place.directory, core.node)
     return pointer if merged is None else {**pointer, "merged": merged}
+
+
+async def _check_trees(core: Core, context: Context, place: Place, state: bytes, operation: str) -> None:
+    """Check that a state refers only to those blocks to which its object did: to know a hash is no right to read.
+
+    Raises:
+        PermissionDenied: it refers to others.
+    """
+    roots = trees_in(state)
+    if not roots or context.superuser or operation in MAY_REFER:
+        return
+    old = place.entry
+    if old is None or not roots <= trees_in(await load_state(core, old, place.path)):
+        raise PermissionDenied(
+            f"the state for {place.path} refers to blocks that are not its own",
+            path=place.path,
+            remedy="put the file itself, or copy (cp) what has it",
+        )
 
 
 def _kept_perms(context: Context, place: Place, old: Entry, perms: str, version: int) -> str:

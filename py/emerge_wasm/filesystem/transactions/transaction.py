@@ -195,6 +195,7 @@ def _inside(core: Core, store: Store, dates: Dates) -> Core:
         store,
         core.node,
         core.uuid,
+        core.blocks,
         core.url,
         dates,
         core.poll,

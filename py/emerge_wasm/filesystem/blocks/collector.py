@@ -1,0 +1,168 @@
+"""Collect the blocks that nothing keeps: no state, no map of blocks, no claim.
+
+First it reads the ledger rows of what might go, then all that keeps blocks, then it deletes what nothing keeps, each
+on the condition that its row is what it was (see `row.py`). An error while it reads ends it: what cannot be read may
+keep anything.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ...blocks.block import names_in_map
+from ...errors import Conflict, NotFound
+from ...store import Batch, Store, keys_of, prefix_end
+from .blocks import Blocks, now_micros, scan_all
+from .large_state import STATES, recipe_of
+from .row import FRAME, LEDGER, MAP, RECIPE, SPACE, ClaimRow, LedgerRow, key_of
+
+PART = 100_000
+"""Blocks that are looked at in one pass."""
+
+PAGE = 20
+"""States that are read at a time: what is left of one without its large values is usually small."""
+
+
+@dataclass(slots=True)
+class Collected:
+    """What a collection removed, and how many blocks stay."""
+
+    blocks: int = 0
+    size: int = 0
+    claims: int = 0
+    files: int = 0
+    kept: int = 0
+
+
+async def collect(blocks: Blocks, now: int | None = None) -> Collected:
+    """Remove the claims that ended before `now` (microseconds since 1970) and the blocks that nothing keeps."""
+    done = Collected()
+    await _end_claims(blocks, now_micros() if now is None else now, done)
+    while await _pass(blocks, done):  # a map that went had kept others
+        pass
+    if blocks.files is not None:
+        await _sweep(blocks, done)
+    return done
+
+
+async def _end_claims(blocks: Blocks, now: int, done: Collected) -> None:
+    for claim, raw in await blocks.claims():
+        if ClaimRow.unpack(raw).until <= now:
+            try:
+                await blocks.end_claim(claim, raw)
+                done.claims += 1
+            except Conflict:  # prolonged
+                continue
+
+
+async def _pass(blocks: Blocks, done: Collected) -> bool:
+    """Go through all blocks once; tell whether a map went."""
+    maps_went = False
+    done.kept = 0
+    start: bytes | None = LEDGER
+    while start is not None:
+        rows = await _part(blocks.store, start)
+        start = rows[-1][0] + b"\0" if len(rows) >= PART else None
+        found = {key[1:]: raw for key, raw in rows}
+        if not found:
+            break
+        kept = await keepers(blocks, set(found))
+        done.kept += len(kept)
+        for name, raw in found.items():
+            if name not in kept:
+                maps_went |= await _remove(blocks, name, raw, done)
+    return maps_went
+
+
+async def _part(store: Store, start: bytes) -> list[tuple[bytes, bytes]]:
+    rows: list[tuple[bytes, bytes]] = []
+    while len(rows) < PART:
+        page = await store.scan(SPACE, start, prefix_end(LEDGER), limit=1000)
+        rows += page
+        if len(page) < 1000:
+            break
+        start = page[-1][0] + b"\0"
+    return rows
+
+
+async def keepers(blocks: Blocks, among: set[bytes]) -> set[bytes]:
+    """Return which of these blocks a claim, a map or a state keeps, read in this order.
+
+    A claim ends after the map or state for which it was made is there.
+    """
+    kept: set[bytes] = set()
+    for claim, _ in await blocks.claims():
+        kept |= among & await blocks.names_claimed(claim)
+    async for key, _ in scan_all(blocks.store, MAP):
+        kept |= among & await _names_kept(blocks, key[1:])
+    keys: list[bytes] = []
+    async for key, _ in scan_all(blocks.store, RECIPE):
+        keys.append(key[len(RECIPE) :])
+        if len(keys) == PAGE:
+            kept |= among & await _names_in_states(blocks.store, keys)
+            keys = []
+    return kept | (among & await _names_in_states(blocks.store, keys))
+
+
+async def _names_in_states(store: Store, keys: list[bytes]) -> set[bytes]:
+    """Return what the states of these keys keep, and forget those that are gone."""
+    kept: set[bytes] = set()
+    for key, value in zip(keys, await store.get(keys_of(STATES, keys)) if keys else [], strict=True):
+        if value is None:
+            batch = Batch(deletes=[key_of(RECIPE, key)])
+            batch.expect(STATES, key, None)
+            with suppress(Conflict):  # it came back: then with new stamps for its blocks
+                await store.commit(batch)
+        elif (recipe := recipe_of(value)) is not None:
+            kept |= recipe.names()
+    return kept
+
+
+async def _names_kept(blocks: Blocks, name: bytes) -> set[bytes]:
+    """Return what a map keeps: nothing if it is gone meanwhile."""
+    try:
+        (data,) = await blocks.read([name])
+    except NotFound:
+        if await blocks.has([name]):
+            raise
+        return set()
+    return set(names_in_map(data))
+
+
+async def _remove(blocks: Blocks, name: bytes, raw: bytes, done: Collected) -> bool:
+    """Remove a block whose row is still as it was; tell whether a map went."""
+    (is_map,) = await blocks.store.get([key_of(MAP, name)])
+    batch = Batch(deletes=[key_of(kind, name) for kind in (LEDGER, FRAME, MAP)])
+    batch.expect(*key_of(LEDGER, name), raw)
+    try:
+        await blocks.store.commit(batch)
+    except Conflict:  # referred to again
+        done.kept += 1
+        return False
+    row = LedgerRow.unpack(raw)
+    done.blocks += 1
+    done.size += row.size
+    if row.generation and blocks.files is not None:
+        await blocks.files.delete([row.file(name)])
+    return is_map is not None
+
+
+async def _sweep(blocks: Blocks, done: Collected) -> None:
+    """Remove the files that no ledger row names: a row comes before its file, and no file has a name twice."""
+    assert blocks.files is not None
+    after = ""
+    while True:
+        files = await blocks.files.page(after)
+        names = [bytes.fromhex(file.partition("-")[0]) for file in files]
+        raws = await blocks.store.get([key_of(LEDGER, name) for name in names])
+        gone = [
+            file
+            for file, name, raw in zip(files, names, raws, strict=True)
+            if raw is None or LedgerRow.unpack(raw).file(name) != file
+        ]
+        await blocks.files.delete(gone)
+        done.files += len(gone)
+        if len(files) < 1000:
+            return
+        after = files[-1]

@@ -1,0 +1,135 @@
+"""A store that keeps the large values of states as blocks, for all who read and write its space `states`.
+
+Above it a state is whole; below, a recipe. Blocks are put in the commit of the state that names them, so there is
+nothing half-written. A recipe keeps its blocks for as long as it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ...blocks.block import short_name
+from ...blocks.recipe import MARK, Recipe, cut_state, is_recipe, read_recipe
+from ...errors import Invalid, NotFound
+from ...store import Batch, Capabilities, Key, Store
+from .blocks import Blocks, again, touch
+from .row import RECIPE, key_of
+
+STATES = "states"
+ATTEMPTS = 3
+
+
+class LargeStateStore:
+    """Wraps a store; `blocks` are those of the same store."""
+
+    def __init__(self, store: Store, blocks: Blocks) -> None:
+        self.base = store
+        self.blocks = blocks
+        self.capabilities: Capabilities = store.capabilities
+        self.on_drop: Callable[[], None] = lambda: None
+        """Called when states were removed, whose blocks may be kept by nothing now."""
+
+    # --- reading
+    async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
+        for _ in range(ATTEMPTS):
+            values = await self.base.get(keys)
+            places = [number for number, key in enumerate(keys) if key[0] == STATES and _is_cut(values[number])]
+            if not places:
+                return values
+            try:
+                for number in places:
+                    values[number] = await self._whole(values[number] or b"")
+                return values
+            except NotFound as error:  # removed meanwhile with its state; else it is lost
+                lost = error
+        raise lost
+
+    async def _whole(self, raw: bytes) -> bytes:
+        recipe = read_recipe(raw)
+        names = list(dict.fromkeys(part[0] for part in recipe.parts if isinstance(part, tuple)))
+        data = await self.blocks.read(names) if names else []
+        state = recipe.fill(dict(zip(names, data, strict=True)))
+        if len(state) != recipe.size:
+            raise Invalid(f"a state has {len(state)} bytes, not {recipe.size}", remedy="restore it from a copy")
+        return state
+
+    async def scan(
+        self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        rows = await self.base.scan(space, start, end, limit=limit, reverse=reverse)
+        if space != STATES or not any(is_recipe(value) for _, value in rows):
+            return rows
+        found: list[tuple[bytes, bytes]] = []
+        for key, value in rows:
+            try:
+                found.append((key, await self._whole(value) if is_recipe(value) else value))
+            except NotFound:
+                if (await self.base.get([(space, key)]))[0] == value:
+                    raise
+        return found
+
+    # --- changing
+    async def commit(self, batch: Batch) -> list[int]:
+        positions = await self._commit(batch)
+        if any(space == STATES for space, _ in batch.deletes):
+            self.on_drop()
+        return positions
+
+    async def _commit(self, batch: Batch) -> list[int]:
+        states = [number for number, (space, _, _) in enumerate(batch.puts) if space == STATES]
+        if not states:
+            return await self.base.commit(batch)
+        free = self.capabilities.largest_batch - len(batch)
+        puts = list(batch.puts)
+        blocks: dict[bytes, bytes] = {}
+        roots: set[bytes] = set()
+        for number in states:
+            space, key, state = puts[number]
+            if state[:1] == MARK:
+                raise Invalid("a state that was sent is none", remedy="send it again")
+            cut = cut_state(state, max((free - 1) // 2, 0))
+            if cut is not None:
+                puts[number] = space, key, cut[0].pack()
+                puts.append((*key_of(RECIPE, key), b""))
+                blocks |= cut[1]
+                roots.update(cut[0].roots)
+                free -= 1 + 2 * len(cut[0].names())
+
+        async def attempt() -> list[int]:
+            cut = Batch(list(puts), batch.deletes, list(batch.expects), batch.appends, batch.counts)
+            await self._refer(cut, blocks, roots - blocks.keys())
+            return await self.base.commit(cut)
+
+        return await again(attempt) if blocks or roots else await self.base.commit(batch)
+
+    async def _refer(self, batch: Batch, blocks: dict[bytes, bytes], roots: set[bytes]) -> None:
+        """Add to a batch what it needs to refer to these blocks, and to the trees with these roots."""
+        if blocks:
+            files = await self.blocks.enlist(batch, blocks)
+            if files and self.blocks.files is not None:
+                await self.blocks.files.put(files)
+        here = await self.blocks.ledger(roots) if roots else {}
+        for name in roots - here.keys():
+            raise Invalid(
+                f"the state refers to the tree of blocks {short_name(name)}, which is not here",
+                remedy="put its blocks first",
+                block=name.hex(),
+            )
+        touch(batch, here)
+
+    async def close(self) -> None:
+        await self.base.close()
+
+
+def _is_cut(value: bytes | None) -> bool:
+    return value is not None and is_recipe(value)
+
+
+def with_blocks(store: Store) -> LargeStateStore:
+    """Return the store with its large states whole; one that is so already, as it is."""
+    return store if isinstance(store, LargeStateStore) else LargeStateStore(store, Blocks(store))
+
+
+def recipe_of(value: bytes) -> Recipe | None:
+    """Return the recipe in a row of `states`; None if the state is whole."""
+    return read_recipe(value) if is_recipe(value) else None
