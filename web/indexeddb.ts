@@ -7,7 +7,7 @@
 import { deleteDB, openDB, unwrap } from "idb";
 import { ABSENT, type Bytes, pack, Reader } from "./packing";
 
-const FORMAT = 3; // 2: the space links came; 3: receipts
+const FORMAT = 4; // 2: the space links came; 3: receipts; 4: blocks
 const COUNTERS = "counters"; // the last number that an append got, by space
 const PATIENCE = 2000; // ms for other tabs to let go of an older version
 

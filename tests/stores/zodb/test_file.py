@@ -253,7 +253,7 @@ async def test_newer_format(path: Path) -> None:
         await opened(path)
 
 
-@pytest.mark.parametrize("space", ["links", "receipts"])
+@pytest.mark.parametrize("space", ["links", "receipts", "blocks"])
 async def test_store_without_a_space_of_today(path: Path, space: str) -> None:
     """Spaces that came with a later Emerge are made when it opens the store."""
     store = await opened(path)
