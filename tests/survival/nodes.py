@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
+from tests import without_sandbox
 from tests.backends import BACKENDS
 from tests.conftest import ROOT, Server
+from tests.forkserver import fork
 
-START = """
-import sys
-from importlib import import_module
-from tests.without_sandbox import run
 
-module, point, count, *args = sys.argv[1:]
-if point:
-    import_module("tests.backends." + module).kill_at(point, int(count))
-run(args)
-"""
+def serve(module: str, point: str, count: int, args: list[str]) -> None:
+    if point:
+        import_module(f"tests.backends.{module}").kill_at(point, count)
+    without_sandbox.run(args)
 
 
 @contextmanager
@@ -30,18 +27,16 @@ def node(backend: str, url: str, *more: str, name: str = "node", point: str = ""
 
     It is killed in the end, whatever it does.
     """
-    command = [sys.executable, "-c", START, BACKENDS[backend].module, point, str(count), "--json"]
-    command += ["node", "start", "--name", name, "--port", "0", "--store", url, *more]
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
-        assert process.stdout is not None
-        try:
-            line = process.stdout.readline()
-            assert line, f"it ended with {process.wait(10)}"
-            yield Server(process, json.loads(line))
-        finally:
-            process.kill()
-            process.wait()
+    command = ["--json", "node", "start", "--name", name, "--port", "0", "--store", url, *more]
+    process = fork(serve, BACKENDS[backend].module, point, count, command)
+    try:
+        line = process.stdout.readline()
+        assert line, f"it ended with {process.wait(10)}"
+        yield Server(process, json.loads(line))
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def refused(backend: str, url: str) -> dict[str, str]:
