@@ -151,12 +151,13 @@ class WebSocketTransport:
         self._silent = 0
         self._set(NO_NODE, "")
         self._tried.set()
+        reason = ""
         try:
             reason = await socket.run(self._receive)
         finally:
             beating.cancel()
             socket.close()
-            self._lose("the connection to the relay was lost")
+            self._lose("the connection to the relay was lost" + (f" ({reason})" if reason else ""))
         return reason
 
     async def _listen(self, socket: RelaySocket) -> None:
