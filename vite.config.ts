@@ -1,4 +1,4 @@
-/** Two builds: the page (default), and `--mode indexeddb`, the IndexedDB half alone for tests inside Pyodide. */
+/** Two builds: the page (default), and `--mode parts`, modules of the worker alone for tests inside Pyodide. */
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
@@ -28,13 +28,17 @@ function fileList(folder: string): Plugin {
   };
 }
 
-const indexeddb: UserConfig = {
+const parts: UserConfig = {
   publicDir: false,
   build: {
     outDir: "dist/pyodide",
     emptyOutDir: false,
     target: "es2023",
-    lib: { entry: "web/indexeddb.ts", formats: ["es"], fileName: () => "emerge_indexeddb.mjs" },
+    lib: {
+      entry: { emerge_indexeddb: "web/indexeddb.ts", emerge_snapshot: "web/snapshot.ts" },
+      formats: ["es"],
+      fileName: (_, name) => `${name}.mjs`,
+    },
   },
 };
 
@@ -57,4 +61,4 @@ function page(folder: string): UserConfig {
   };
 }
 
-export default defineConfig(({ mode }) => (mode === "indexeddb" ? indexeddb : page(pyodideFolder())));
+export default defineConfig(({ mode }) => (mode === "parts" ? parts : page(pyodideFolder())));

@@ -24,11 +24,11 @@ def _build_page() -> None:
 
 
 def make() -> None:
-    """The page, and the IndexedDB half by itself for tests inside Pyodide."""
+    """The page, and parts of its worker by themselves for tests inside Pyodide."""
     once("page", [WEB, *CONFIG, LOCK], [DIST / "index.html", DIST / "sw.js"], _build_page, page_folder())
     inputs = [*WEB.glob("*.ts"), ROOT / "vite.config.ts", LOCK]
-    once("indexeddb module", inputs, [TESTS / "emerge_indexeddb.mjs"], _build_indexeddb)
+    once("parts", inputs, [TESTS / f"emerge_{name}.mjs" for name in ("indexeddb", "snapshot")], _build_parts)
 
 
-def _build_indexeddb() -> None:
-    run(node(), VITE, "build", "--mode", "indexeddb", "--logLevel", "warn")
+def _build_parts() -> None:
+    run(node(), VITE, "build", "--mode", "parts", "--logLevel", "warn")

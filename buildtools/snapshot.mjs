@@ -10,7 +10,7 @@ const [folder, name, libraries] = process.argv.slice(2);
 const base = `${resolve(folder)}/`;
 
 // Python notes at its start whether stacks can be switched (JSPI), and the snapshot keeps that. Node before 24 cannot,
-// but nothing is switched while it is made; the page uses the snapshot only where the browser can.
+// but nothing is switched while it is made; a browser that cannot either says so when a cell waits (`sync.wait`).
 WebAssembly.Suspending ??= function (imported) {
   return imported;
 };

@@ -56,7 +56,7 @@ async function boot(files: Files, port: MessagePort): Promise<void> {
   const core = await importText<{ default: CreateCore }>(files["pyodide.asm.mjs"]);
   const sync = "Suspending" in WebAssembly && "promising" in WebAssembly;
   const config = { indexURL: BASE, enableRunUntilComplete: sync } as PyodideConfig;
-  const restored = sync && (await restore(files, config, core.default, loadPyodide));
+  const restored = await restore(files, config, core.default, loadPyodide);
   const slow = { ...config, createPyodideModule: core.default } as unknown as PyodideConfig;
   const py = restored || (await loadPyodide(slow));
   served();

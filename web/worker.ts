@@ -61,7 +61,7 @@ async function boot(start: Start): Promise<void> {
   libraries.catch(() => undefined); // awaited below
   const { loadPyodide } = (await import(/* @vite-ignore */ `${start.base}pyodide.mjs`)) as { loadPyodide: Loader };
   const config = { indexURL: start.base, enableRunUntilComplete: sync } as PyodideConfig;
-  const restored = sync && (await restore(start.base, config, loadPyodide));
+  const restored = await restore(start.base, config, loadPyodide);
   const py = restored || (await loadPyodide(config));
   (py as unknown as { _api: { on_fatal: (error: unknown) => void } })._api.on_fatal = die;
   unpackTar(await libraries, py.FS, py.runPython("import sys; sys.path[-1]") as string);

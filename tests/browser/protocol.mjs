@@ -1,13 +1,14 @@
-/** Prints web/protocol.ts as JSON: node tests/browser/protocol.mjs FILE. Its exported types, each spelt out to the end:
+/** Prints files like web/protocol.ts as JSON: node protocol.mjs FILE…. Of each its exported types, spelt out to the end:
  *  {"plain"}, {"literal"}, {"union": […]}, {"array"}, {"tuple": […]}, {"record"} or {"fields": {name: {type, optional}}}. */
 
 import ts from "typescript";
 
-const [file] = process.argv.slice(2);
-const program = ts.createProgram([file], { strict: true, noEmit: true, lib: ["lib.es2023.d.ts", "lib.dom.d.ts"] });
+const files = process.argv.slice(2);
+const libraries = { lib: ["lib.es2023.d.ts", "lib.dom.d.ts"], types: [], skipLibCheck: true };
+const program = ts.createProgram(files, { strict: true, noEmit: true, ...libraries });
 const checker = program.getTypeChecker();
-const source = program.getSourceFile(file);
-const errors = ts.getPreEmitDiagnostics(program, source);
+const sources = files.map((file) => program.getSourceFile(file));
+const errors = sources.flatMap((source) => ts.getPreEmitDiagnostics(program, source));
 if (errors.length > 0) throw new Error(ts.formatDiagnostics(errors, { getCanonicalFileName: (name) => name, getCurrentDirectory: () => "", getNewLine: () => "\n" }));
 
 const PLAIN = [
@@ -29,13 +30,17 @@ function spell(type) {
   if (!type.isClassOrInterface() && type.symbol?.name !== "__type" && !type.getStringIndexType()) return { opaque: checker.typeToString(type) };
   const record = type.getStringIndexType();
   if (record) return { record: spell(record) };
-  if (type.symbol.declarations.some((each) => each.getSourceFile() !== source)) return { opaque: checker.typeToString(type) };
+  if (type.symbol.declarations.some((each) => !sources.includes(each.getSourceFile()))) return { opaque: checker.typeToString(type) };
   const fields = type.getProperties().map((field) => {
     const optional = Boolean(field.flags & ts.SymbolFlags.Optional);
-    return [field.name, { type: spell(checker.getTypeOfSymbolAtLocation(field, source)), optional }];
+    return [field.name, { type: spell(checker.getTypeOfSymbol(field)), optional }];
   });
   return { fields: Object.fromEntries(fields) };
 }
 
-const exported = checker.getExportsOfModule(checker.getSymbolAtLocation(source));
-console.log(JSON.stringify(Object.fromEntries(exported.map((each) => [each.name, spell(checker.getDeclaredTypeOfSymbol(each))]))));
+function exported(source) {
+  const symbols = checker.getExportsOfModule(checker.getSymbolAtLocation(source));
+  return Object.fromEntries(symbols.map((each) => [each.name, spell(checker.getDeclaredTypeOfSymbol(each))]));
+}
+
+console.log(JSON.stringify(sources.map(exported)));

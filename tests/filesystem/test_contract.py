@@ -1,7 +1,7 @@
 """The filesystem contract by every client that CPython has: next door on each store, by ZeroMQ, through a relay.
 
 In a run that anyone waits for, each scenario goes to one of the stores beyond memory and SQLite, in turn: what a store
-must do is the store contract, which runs whole on each. `tests/browser/test_filesystem.py` runs them in a browser.
+must do is the store contract, which runs whole on each. In a browser they run by tests/browser/chromium.
 """
 
 from __future__ import annotations

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import os
-import shutil
-import threading
 import time
-from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import BrowserContext
 from playwright.sync_api import Page as BrowserPage
 
 from buildtools.browser import FLAGS
-
-DIST = Path(__file__).parents[2] / "dist"
+from tests.browser.chromium.conftest import DIST, pyodide_folder
+from tests.scale import examples
 
 DRIVER = """() => {
 window.events = []; window.waiting = {}; let next = 0;
@@ -40,49 +34,6 @@ window.ask = (kind, args) => new Promise((resolve) => {
 });
 window.stop = () => { Atomics.store(window.flag, 0, 2); window.worker.postMessage({ interrupt: true }); };
 }"""
-
-
-class Handler(SimpleHTTPRequestHandler):
-    """dist/ as the relay serves it; `/broken/…` and `/bare/…` are Pyodide with a bad snapshot and with none."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        if self.path == "/driver":
-            self.answer(b"<!doctype html><title>driver</title>", "text/html")
-        elif self.path.endswith("?without-jspi"):
-            worker = Path(self.translate_path(self.path)).read_bytes()
-            self.answer(b"delete WebAssembly.Suspending; delete WebAssembly.promising;\n" + worker, "text/javascript")
-        elif self.path == "/broken/snapshot.bin":
-            self.answer(b"\0" * 65536, "application/octet-stream")
-        else:
-            super().do_GET()
-
-    def answer(self, body: bytes, kind: str) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def translate_path(self, path: str) -> str:
-        if path == "/bare/snapshot.bin":
-            return str(DIST / "absent")
-        for folder in ("/broken/", "/bare/"):
-            path = path.replace(folder, f"/{pyodide_folder()}/")
-        return super().translate_path(path)
-
-    def end_headers(self) -> None:
-        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
-        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
-        super().end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-def pyodide_folder() -> str:
-    return next(DIST.glob("pyodide-*")).name
 
 
 class Tab:
@@ -125,33 +76,6 @@ class Tab:
         """What the last cell printed."""
         rows = self.events("output")
         return "".join(row["text"] for row in rows if row["cell"] == self.cells and row["stream"] == stream)
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    if not (DIST / "assets").is_dir() or not list(DIST.glob("pyodide-*")):
-        pytest.fail("dist/ is not complete: run python3 build.py build", pytrace=False)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(DIST)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-@pytest.fixture(scope="module")
-def binary() -> str | None:
-    """The path of Chromium, None for Playwright's own."""
-    return os.environ.get("EMERGE_CHROMIUM") or shutil.which("chromium")
-
-
-@pytest.fixture(scope="module")
-def context(binary: str | None) -> Iterator[BrowserContext]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=list(FLAGS))
-        yield browser.new_context()
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -432,10 +356,12 @@ def test_quota_exceeded(context: BrowserContext, binary: str | None, address: st
     assert said == "(('storage quota', True), ['before'], [1])"
 
 
-@pytest.mark.parametrize("base", ["/broken/", "/bare/"])
-def test_without_a_good_snapshot_python_starts_slowly(context: BrowserContext, address: str, base: str) -> None:
+@pytest.mark.parametrize(("base", "query"), [("/broken/", ""), ("/bare/", "?without-jspi")][: examples(1)])
+def test_without_a_good_snapshot_python_starts_slowly(
+    context: BrowserContext, address: str, base: str, query: str
+) -> None:
     page = context.new_page()
-    fallen = Tab(page, address, base)
+    fallen = Tab(page, address, base, query)
     assert fallen.value("import msgpack; msgpack.Packer.__module__") == "'msgpack._cmsgpack'"
     assert isinstance(fallen.ask("list", where="local", path="/", cursor="", limit=10)["entries"], list)
     page.close()
@@ -463,4 +389,5 @@ def test_without_jspi_waiting_is_refused_and_await_works(context: BrowserContext
     assert old.value("isinstance(await alocal.list('/'), list)") == "True"
     assert old.value(WITH_AWAIT) == "7"
     assert old.events("features")[0]["sync"] is False
+    assert not [text for text in old.warnings if "snapshot" in text]
     page.close()

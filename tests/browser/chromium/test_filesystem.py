@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,12 +32,11 @@ async def open_client(name):
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def page(selenium_module_scope: Any) -> Any:
     """The page, where the scenarios and `open_client` can be used."""
     for name in ("filesystem", "composition", "copying", "indexing", "running", "searching", "versioning"):
-        text = json.dumps(Path(filesystem.__file__).with_name(f"{name}.py").read_text(encoding="utf-8"))
-        selenium_module_scope.run_js(f"pyodide.FS.writeFile('/suite/tests/contracts/{name}.py', {text});")
+        selenium_module_scope.write(f"{name}.py", Path(filesystem.__file__).with_name(f"{name}.py").read_text())
     selenium_module_scope.run("import importlib; importlib.invalidate_caches()")
     selenium_module_scope.run(SETUP)
     return selenium_module_scope

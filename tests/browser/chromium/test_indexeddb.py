@@ -184,32 +184,24 @@ def test_tab_closed_mid_store(selenium: Any, name: str, delay: float) -> None:
     batch = Batch(puts=[("states", b"%05d" % number, b"x" * 4000) for number in range(rows)], appends=[("log", b"big")])
     small = Batch(puts=[("entries", b"first", b"1")], appends=[("log", b"small")])
     packed = [base64.b64encode(pack(*pack_batch(each))).decode() for each in (small, batch)]
-    driver = selenium.driver
-    first = driver.current_window_handle
-    driver.switch_to.new_window("tab")
+    tab = selenium.driver.context.new_page()
     try:
-        driver.get(f"{selenium.base_url}/module_test.html")
-        acknowledged = driver.execute_async_script(
-            """
-            const [name, spaces, small, big, done] = arguments;
-            const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-            (async () => {
-                const { open } = await import("/emerge_indexeddb.mjs");
+        tab.goto(f"{selenium.base_url}/driver")
+        acknowledged = tab.evaluate(
+            """async ([name, spaces, small, big]) => {
+                const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+                const { open } = await import("/pyodide/emerge_indexeddb.mjs");
                 const database = await open(name, spaces, "strict");
                 await database.commit(bytes(small));
                 database.commit(bytes(big));
-                done("small");
-            })().catch((error) => done(String(error)));
-            """,
-            name,
-            list(SPACES),
-            *packed,
+                return "small";
+            }""",
+            [name, list(SPACES), *packed],
         )
         assert acknowledged == "small"
         time.sleep(delay)
-        driver.close()
     finally:
-        driver.switch_to.window(first)
+        tab.close()
     code = """
 store = await opened()
 states, log = await scan_all(store, "states", 1000), await store.scan("log")
