@@ -10,6 +10,7 @@
         network.cut(a, b, both=False)                  # what a sends does not reach b; what b sends reaches a
         network.lose(c, 20)                            # of what reaches c, 20 percent is lost
         network.delay(c, 30)                           # what c sends comes 30 ms later (needs netem: skipped without)
+        network.dropped()                              # how many packets were lost by what holds
         network.heal()                                 # all of that is over
 
 What is cut falls silent, as behind a broken switch: no connection is reset. TCP sends again what a short partition
@@ -22,6 +23,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -129,6 +131,11 @@ class Network:
         with _or_skip():
             _do(*self._in(host, *f"tc qdisc replace dev eth0 root netem delay {milliseconds}ms".split()))
 
+    def dropped(self) -> int:
+        """How many packets were lost by the faults that hold."""
+        told = [_do(*self._in(host, "nft", "list", "ruleset")) for host in self.hosts if host.lost or host.deaf_to]
+        return sum(int(count) for count in re.findall(r"counter packets (\d+)", "".join(told)))
+
     def heal(self) -> None:
         """End the faults."""
         for host in self.hosts:
@@ -149,8 +156,11 @@ class Network:
 
     def _apply(self, *hosts: Host) -> None:
         for host in hosts:
-            rules = [f"ip saddr {other.address} drop; ip6 saddr {other.address6} drop;" for other in host.deaf_to]
-            rules += [f"numgen random mod 100 < {host.lost} drop;"] if host.lost else []
+            rules = [
+                f"ip saddr {other.address} counter drop; ip6 saddr {other.address6} counter drop;"
+                for other in host.deaf_to
+            ]
+            rules += [f"numgen random mod 100 < {host.lost} counter drop;"] if host.lost else []
             chain = f"chain input {{ type filter hook input priority 0; iif lo accept; {' '.join(rules)} }};"
             table = f"table inet faults {{ }}\ndelete table inet faults\ntable inet faults {{ {chain} }}\n"
             _do(*self._in(host, "nft", "-f", "-"), text=table)
@@ -183,13 +193,14 @@ def networks() -> Iterator[MakeNetwork]:
             network.remove()
 
 
-def _do(*words: str, text: str = "") -> None:
+def _do(*words: str, text: str = "") -> str:
     try:
         done = subprocess.run(words, input=text, capture_output=True, text=True)
     except OSError as error:
         raise CannotMake(f"{words[0]}: {error.strerror}") from None
     if done.returncode:
         raise CannotMake(f"{' '.join(words)}: {done.stderr.strip()}")
+    return done.stdout
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The command: python -m tests.nemesis --minutes 30 --nodes 5 --seed 7 --faults kill,stop,cut,clock,disk,garbage."""
+"""The command: python -m tests.nemesis --minutes 30 --nodes 5 --seed 7 --faults kill,stop,cut,mount,mv,promote."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def main() -> int:
         help="stores of their own, on hosts in network namespaces (takes root) or on loopback; or one PostgreSQL",
     )
     parser.add_argument("--copies", type=int, default=1, help="of each volume, on other nodes")
+    parser.add_argument("--older", action="store_true", help="the last node is of the release before")
     parser.add_argument("--keep", type=Path, help="a folder for the history, logs and stores, which then stay")
     asked = parser.parse_args()
     names = [name for name in asked.faults.split(",") if name]
@@ -42,13 +43,13 @@ def main() -> int:
     with ExitStack() as stack:
         folder = asked.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nemesis-")))
         folder.mkdir(parents=True, exist_ok=True)
-        cluster = deploy(stack, asked.on, asked.nodes, folder.resolve(), asked.copies)
+        cluster = deploy(stack, asked.on, asked.nodes, folder.resolve(), asked.copies, asked.older)
         outcome = run(cluster, asked.minutes * 60, asked.seed, names, told=True)
     print(outcome, flush=True)  # noqa: T201
     return 1 if outcome.faults else 0
 
 
-def deploy(stack: ExitStack, on: str, nodes: int, folder: Path, copies: int) -> Deployment:
+def deploy(stack: ExitStack, on: str, nodes: int, folder: Path, copies: int, older: bool) -> Deployment:
     """Start the cluster. Raises CannotMake where the machine does not let hosts be made."""
     if on == "database":
         return stack.enter_context(shared(folder, nodes))
@@ -57,7 +58,7 @@ def deploy(stack: ExitStack, on: str, nodes: int, folder: Path, copies: int) -> 
         network = Network(nodes + 1)
         stack.callback(network.remove)
         network.make()
-    return stack.enter_context(volumes(folder, nodes, network, disks=on == "hosts", copies=copies))
+    return stack.enter_context(volumes(folder, nodes, network, disks=on == "hosts", copies=copies, older=older))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,18 @@ that was two objects at once all leave no such order. What may be told without a
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from .history import Action, Operation, Seen
+from .history import Action, Fault, Operation, Seen
+from .promotion import Promotion, as_operations, check_lost, is_in
 
 Held = tuple[str, str, int] | None
-"""What a key holds: value, uuid ("": not known yet) and version; None: nothing."""
+"""What a key holds: value, uuid ("": not known yet) and version (below 0: not known); None: nothing."""
+
+LOST = ("?", "", -(1 << 40))
+"""What a key holds of which nothing is known, perhaps nothing."""
 
 State = dict[str, Held]
 
@@ -49,16 +53,17 @@ ERRORS = (
 """What a call may end with under faults. Anything else is a fault of its own."""
 
 
-class Fault(NamedTuple):
-    """What is wrong with a history."""
+def check(
+    history: Iterable[Operation],
+    promotions: Sequence[Promotion] = (),
+    volumes: Collection[str] = (),
+    conflicts: Collection[str] = (),
+) -> list[Fault]:
+    """Everything that is wrong with a history; one fault a unit of each kind.
 
-    kind: str
-    unit: str
-    text: str
-
-
-def check(history: Iterable[Operation]) -> list[Fault]:
-    """Everything that is wrong with a history; one fault a unit of each kind."""
+    `promotions` are those of copies of some of the `volumes`, in the order of time; `conflicts` the values that former
+    owners have kept.
+    """
     units: dict[str, list[Operation]] = defaultdict(list)
     faults: list[Fault] = []
     for operation in history:
@@ -66,8 +71,16 @@ def check(history: Iterable[Operation]) -> list[Fault]:
         faults += _strange(operation)
     for unit, some in units.items():
         unwritten = _never_written(unit, some)
-        faults += unwritten or _doubled(unit, some) or linearise(unit, some)
+        wrong = unwritten or _doubled(unit, some, promotions, volumes) or linearise(unit, some)
+        made = as_operations(unit, _all_keys(some), promotions, volumes) if wrong and not unwritten else []
+        if made and wrong[0].kind != "doubled":  # perhaps something was lost, as it may be
+            wrong = linearise(unit, [*some, *made]) or check_lost(unit, some, promotions, volumes, conflicts)
+        faults += wrong
     return faults
+
+
+def _all_keys(history: Iterable[Operation]) -> frozenset[str]:
+    return frozenset(key for each in history for key in keys_of(each))
 
 
 # --- without a search
@@ -87,14 +100,23 @@ def _never_written(unit: str, history: Sequence[Operation]) -> list[Fault]:
     return []
 
 
-def _doubled(unit: str, history: Sequence[Operation]) -> list[Fault]:
-    """A name that a listing has twice, or one object under two names of it."""
+def _doubled(
+    unit: str, history: Sequence[Operation], promotions: Sequence[Promotion], volumes: Collection[str]
+) -> list[Fault]:
+    """A name that a listing has twice, or one object under two names of it.
+
+    What was moved out of a volume in the last moment of its owner is in it again when a copy is promoted.
+    """
     for each in history:
+        again = {way.path for way in promotions if way.killed < each.end}
         for column in (0, 1):
-            counted = Counter(row[column] for row in each.listed)
-            twice = [name for name, count in counted.items() if name and count > 1]
-            if twice:
-                return [Fault("doubled", unit, f"{twice[0]} twice in {each}")]
+            places: dict[str, list[str]] = defaultdict(list)
+            for row in each.listed:
+                places[row[column]].append(row[0])
+            for name, paths in places.items():
+                moved = column == 1 and any(is_in(path, back, volumes) for path in paths for back in again)
+                if name and len(paths) > 1 and not moved:
+                    return [Fault("doubled", unit, f"{name} twice in {each}: {', '.join(paths)}")]
     return []
 
 
@@ -201,12 +223,14 @@ def apply(state: State, actions: Sequence[Action]) -> State | None:
     for action in actions:
         key, held = action["key"], after.get(action["key"])
         target = key
-        if action["do"] == "put" or (action["do"] == "change" and held):
+        if action["do"] == "lose":
+            after[key] = LOST
+        elif action["do"] == "put" or (action["do"] == "change" and held):
             uuid, version = (held[1], held[2]) if held else ("", 0)
             after[key] = (action["value"], uuid, version + 1)
         elif action["do"] == "drop" and held:
             after[key] = None
-        elif action["do"] == "move" and held and after.get(action["to"]) is None:
+        elif action["do"] == "move" and held and after.get(action["to"]) in (None, LOST):
             target = action["to"]
             after[key], after[target] = None, (held[0], held[1], held[2] + 1)
         elif action["do"] != "see":
@@ -222,10 +246,14 @@ def apply(state: State, actions: Sequence[Action]) -> State | None:
 def _fit(held: Held, seen: Seen | None) -> tuple[bool, Held]:
     """Whether what a key holds is what was seen; and what is known of it then."""
     if held is None or seen is None:
-        return held is None and seen is None, held
+        return seen is None and held in (None, LOST), None if seen is None else held
     value, uuid, version = held
     known = seen.get("uuid", uuid)
     if uuid and known != uuid:
         return False, held
+    if value == LOST[0]:
+        value = seen.get("value", value)
+    if version < 0:
+        version = seen.get("version", version)
     fits = seen.get("value", value) == value and seen.get("version", version) == version
     return fits, (value, known, version)

@@ -10,6 +10,8 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -19,10 +21,14 @@ from typing import TextIO
 from emerge_wasm.clients.keys.key_pair import KeyPair, make_pair, write_pair
 from emerge_wasm.clients.keys.known_keys import CLIENT, FILE_NAME, MEMBER, Ring, RingEntry
 from tests.backends.postgresql import Server, server
+from tests.clients.test_skew import unpack_release
 from tests.conftest import ROOT
 from tests.network import Host, Network
+from tests.node.test_skew import BEFORE
 
+from .death import CHANGES, Deaths
 from .load import Plan, to_json
+from .promotion import Promotion
 
 NAMES = ("desk", "shed", "barn", "mill", "dock", "hall", "yard")
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
@@ -43,23 +49,48 @@ class Member:
     disk: bool = False
     env: dict[str, str] = field(default_factory=dict)
     log: TextIO | None = None
+    module: str = "tests.nemesis.node"
 
     @property
     def runs(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def stands(self) -> bool:
+        """Whether it is stopped (SIGSTOP), as the kernel says."""
+        assert self.process is not None
+        try:
+            state = Path("/proc", str(self.process.pid), "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state == "T"
+
     def start(self) -> None:
-        """Start it, and do not wait for it."""
+        """Start it, unless it runs, and do not wait for it."""
+        if self.runs:
+            return
         (self.folder / "clock").write_text("+0")
         self.log = self.log or (self.folder.parent / f"{self.name}.log").open("a")
-        words = [sys.executable, "-m", "tests.nemesis.node", *self.args]
+        words = [sys.executable, "-m", self.module, *self.args]
         if self.host is not None:
             words = self.host.command(*words)
         env = {**os.environ, "PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}", **self.env}
-        none = subprocess.DEVNULL
-        self.process = subprocess.Popen(
-            words, stdin=none, stdout=none, stderr=self.log, text=True, cwd=self.folder, env=env
-        )
+        with self._told.open("w") as told:
+            self.process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=told, stderr=self.log, text=True, cwd=self.folder, env=env
+            )
+
+    @property
+    def _told(self) -> Path:
+        """What it says: a line when it serves. Not in its folder, where the disk may be full."""
+        return self.folder.parent / f"{self.name}.out"
+
+    def wait(self, seconds: float = 15) -> bool:
+        """Wait until it serves; tell whether it does."""
+        until = time.monotonic() + seconds
+        while self.runs and not self._told.stat().st_size and time.monotonic() < until:
+            time.sleep(0.05)
+        return self.runs and self._told.stat().st_size > 0
 
     def signal(self, number: int) -> None:
         if self.runs:
@@ -90,10 +121,22 @@ class Deployment:
         self.database: Server | None = None
         self.key = ""
         self.copies = 0
+        self.older: Member | None = None
+        """The node of the release before."""
+        self.began = time.monotonic()
+        """When the load began."""
+        self.deaths = {change: Deaths(change) for change in CHANGES}
+        self.promotions: list[Promotion] = []
+        """Those that may have lost something."""
+        self.effects: Counter[str] = Counter()
+        """What came of each fault, counted."""
 
     @property
     def nodes(self) -> dict[str, str]:
         return {member.name: member.endpoint for member in self.members}
+
+    def member(self, name: str) -> Member:
+        return next(each for each in self.members if each.name == name)
 
     def command(self, *words: str) -> list[str]:
         """How to run a command where clients are."""
@@ -129,9 +172,18 @@ class Deployment:
 
 @contextmanager
 def volumes(
-    folder: Path, count: int, network: Network | None = None, *, disks: bool = False, copies: int = 0
+    folder: Path,
+    count: int,
+    network: Network | None = None,
+    *,
+    disks: bool = False,
+    copies: int = 0,
+    older: bool = False,
 ) -> Iterator[Deployment]:
-    """Nodes with stores of their own; with a `network` of one host more than nodes on it, by keys."""
+    """Nodes with stores of their own; with a `network` of one host more than nodes on it, by keys.
+
+    With `older`, the last of them is of the release before.
+    """
     with ExitStack() as stack:
         made = Deployment(folder, [])
         made.copies = copies
@@ -156,6 +208,11 @@ def volumes(
             made.network, made.outside = network, network.hosts[count]
             _give_keys(folder / "client", CLIENT_NAME, pairs)
             made.key = str(folder / "client" / f"{CLIENT_NAME}.key")
+        if older:
+            last = made.older = made.members[-1]
+            last.module = "emerge_wasm.cli"
+            last.args = last.args[1:]  # it does not kill itself
+            last.env.update(unpack_release(BEFORE, folder / "release"))
         stack.callback(made.stop)
         made.prepare("found")
         yield made

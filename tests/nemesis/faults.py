@@ -14,6 +14,7 @@ from random import Random
 from tests.conftest import ROOT
 
 from .cluster import FAKETIME, Deployment, Member
+from .steps import mount, mv, promote, remount, unmount
 
 Inflict = Callable[[Deployment, Random], "Iterator[str]"]
 
@@ -22,6 +23,7 @@ def kill(cluster: Deployment, dice: Random) -> Iterator[str]:
     """A node is killed, and started again afterwards; sometimes several at once."""
     some = dice.sample(cluster.members, dice.choice([1, 1, 1, 2]))
     for member in some:
+        cluster.effects["kill"] += member.runs
         member.kill()
     yield "kill " + " ".join(member.name for member in some)
     for member in some:
@@ -32,6 +34,7 @@ def stop(cluster: Deployment, dice: Random) -> Iterator[str]:
     """A node stands still."""
     member = dice.choice(cluster.members)
     member.signal(signal.SIGSTOP)
+    cluster.effects["stop"] += member.stands
     yield f"stop {member.name}"
     member.signal(signal.SIGCONT)
 
@@ -46,7 +49,7 @@ def cut(cluster: Deployment, dice: Random) -> Iterator[str]:
     for each in others:
         network.cut(one, each, both=both)
     yield f"cut {one.name} {'and' if both else 'to'} {' '.join(each.name for each in others)}"
-    network.heal()
+    _heal(cluster, "cut both ways" if both else "cut one way")
 
 
 def lose(cluster: Deployment, dice: Random) -> Iterator[str]:
@@ -56,7 +59,14 @@ def lose(cluster: Deployment, dice: Random) -> Iterator[str]:
     host = dice.choice(network.hosts)
     network.lose(host, dice.choice([5, 20, 40]))
     yield f"lose {host.name}"
-    network.heal()
+    _heal(cluster, "lose")
+
+
+def _heal(cluster: Deployment, name: str) -> None:
+    """End what holds between hosts, and count what it swallowed."""
+    assert cluster.network is not None
+    cluster.effects[name] += cluster.network.dropped()
+    cluster.network.heal()
 
 
 def clock(cluster: Deployment, dice: Random) -> Iterator[str]:
@@ -73,13 +83,9 @@ def disk(cluster: Deployment, dice: Random) -> Iterator[str]:
     member = dice.choice(cluster.members)
     ballast = member.folder / "ballast"
     with ballast.open("wb", buffering=0) as file:
-        try:
-            for size in (1 << 20, 4096, 1):
-                while True:
-                    if not _write(file.fileno(), size):
-                        break
-        finally:
-            pass
+        for size in (1 << 20, 4096, 1):
+            while _write(file.fileno(), size):
+                pass
     yield f"disk {member.name}"
     ballast.unlink()
 
@@ -97,37 +103,29 @@ def garbage(cluster: Deployment, dice: Random) -> Iterator[str]:
     """A peer sends garbage to a node."""
     member = dice.choice(cluster.members)
     words = [sys.executable, "-m", "tests.nemesis.garbage", member.endpoint, str(dice.random()), "60"]
-    with subprocess.Popen(cluster.command(*words), cwd=ROOT, stdout=subprocess.DEVNULL) as peer:
+    with subprocess.Popen(cluster.command(*words), cwd=ROOT, stdout=subprocess.PIPE) as peer:
         yield f"garbage {member.name}"
         peer.kill()
+        assert peer.stdout is not None
+        cluster.effects["garbage"] += len(peer.stdout.read().splitlines())
 
 
 def database(cluster: Deployment, dice: Random) -> Iterator[str]:
     """The database is killed, and started again."""
     assert cluster.database is not None
     cluster.database.stop()
+    cluster.effects["database"] += 1
     yield "database"
     cluster.database.start()
 
 
-def step(cluster: Deployment, dice: Random) -> Iterator[str]:
-    """A volume is made or unmade, and a node that has to do with it dies in one of the steps."""
-    victim = dice.choice([cluster.members[0], dice.choice(cluster.members)])
-    owner = dice.choice(cluster.members[1:])
-    path = f"/m{dice.randrange(20)}"
-    asked = dice.choice(cluster.members)
-    (victim.folder / "death").write_text(f"{dice.choice(['before', 'after'])} {dice.randrange(1, 6)}")
-    victim.signal(signal.SIGUSR1)
-    words = dice.choice([["mount", path, "--on", owner.name], ["unmount", path]])
-    cluster.emerge(asked, *words, seconds=8)
-    yield f"{' '.join(words)} at {asked.name}, and {victim.name} dies {'' if victim.runs else 'in it'}"
-    victim.kill()
-    victim.start()
-
-
 FAULTS: dict[str, Inflict] = {
-    each.__name__: each for each in (kill, stop, cut, lose, clock, disk, garbage, database, step)
+    each.__name__: each
+    for each in (kill, stop, cut, lose, clock, disk, garbage, database, mount, remount, unmount, mv, promote)
 }
+
+ALONE = {"promote"}
+"""Faults beside which there is no other: who comes back cut off from all does not learn that it was replaced."""
 
 
 def possible(cluster: Deployment, names: list[str]) -> list[str]:
@@ -138,7 +136,11 @@ def possible(cluster: Deployment, names: list[str]) -> list[str]:
         "clock": FAKETIME.exists(),
         "disk": all(member.disk for member in cluster.members),
         "database": cluster.database is not None,
-        "step": bool(cluster.volumes),
+        "mount": bool(cluster.volumes),
+        "remount": bool(cluster.volumes),
+        "unmount": bool(cluster.volumes),
+        "mv": bool(cluster.volumes),
+        "promote": bool(cluster.copies) and cluster.older is None,  # it does not know whose a promoted volume is
     }
     return [name for name in names if needed.get(name, True)]
 

@@ -16,6 +16,7 @@ def main(endpoint: str, seed: str, seconds: str) -> None:
     while time.monotonic() < until:
         try:
             dice.choice([send_bytes, send_frames])(endpoint, dice)
+            print("sent", flush=True)  # noqa: T201
         except OSError:  # it hung up, or is not there
             time.sleep(0.05)
 

@@ -7,6 +7,7 @@ An operation is a tuple of actions that take place at one moment, all or none, b
     change {"key", "value", "seen"}  the same, where there is something
     drop   {"key"}                   what is there is removed
     move   {"key", "to", "seen"}     what is there is moved to a key where nothing is
+    lose   {"key"}                   the key holds we do not know what: a copy took the place of its lost owner
 
 Values are unique: no two writes of a history write the same.
 """
@@ -19,7 +20,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NotRequired, TextIO, TypedDict
+from typing import NamedTuple, NotRequired, TextIO, TypedDict
 
 
 class Seen(TypedDict, total=False):
@@ -55,6 +56,8 @@ class Operation:
     asked: str = ""
     listed: list[list[str]] = field(default_factory=list)
     """The paths and uuids of a listing, each as often as it was in it."""
+    skew: float = 0.0
+    """Seconds by which the date of what was written is off."""
 
     def __str__(self) -> str:
         until = "?" if math.isinf(self.end) else f"{self.end:.3f}"
@@ -65,6 +68,14 @@ class Operation:
 def _words(action: Action) -> str:
     given = " ".join(str(action[name]) for name in ("key", "to", "value") if name in action)
     return f"{action['do']} {given} -> {action['seen']}" if "seen" in action else f"{action['do']} {given}"
+
+
+class Fault(NamedTuple):
+    """What is wrong with a history, or with the stores after it."""
+
+    kind: str
+    unit: str
+    text: str
 
 
 class Recorder:
@@ -115,6 +126,7 @@ def _end(operation: Operation, row: dict[str, object]) -> None:
     operation.outcome = str(row["what"])
     operation.error = str(row.get("error", ""))
     operation.listed = row.get("listed", [])  # type: ignore[assignment]  # as written above
+    operation.skew = row.get("skew", 0.0)  # type: ignore[assignment]
     if operation.outcome != "unknown":
         operation.end = float(row["at"])  # type: ignore[arg-type]
         operation.actions = row["actions"] or []  # type: ignore[assignment]

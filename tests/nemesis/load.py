@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -195,6 +196,7 @@ class Worker:
         self.node = ""
         self.client = client
         self._clients: dict[str, Client] = {}
+        self._skew = 0.0
 
     async def run(self) -> None:
         while not self.load.stopped.is_set():
@@ -245,6 +247,7 @@ class Worker:
     async def _make(self, unit: Unit, name: str, actions: list[Action], call: Callable[[], Answer]) -> bool:
         """Make a call and write it down; whether a node answered it, and told something of what is there."""
         unit.calls += 1
+        self._skew = 0.0
         number = self.load.recorder.call(unit.name, name, self.node, actions)
         reads = all(action["do"] == "see" for action in actions)
         try:
@@ -260,7 +263,7 @@ class Worker:
             if not isinstance(error, (NotFound, Conflict, Invalid)) and self._clients:
                 self._choose()
             return bool(told)
-        self.load.recorder.end(number, "ok", told, listed=listed)
+        self.load.recorder.end(number, "ok", told, listed=listed, skew=self._skew)
         unit.learn(told)
         return True
 
@@ -341,16 +344,21 @@ class Worker:
 
     # --- changing
     async def store(self, path: str, value: str) -> Told:
-        pointer = await self._client.store(cell(path, value))
+        pointer = self._dated(await self._client.store(cell(path, value)))
         return [{"do": "put", "key": path, "value": value, "seen": seen(pointer, value)}], []
 
     async def update(self, path: str, value: str) -> Told:
-        pointer = await self._client.update(path, value=value)
+        pointer = self._dated(await self._client.update(path, value=value))
         return [{"do": "change", "key": path, "value": value, "seen": seen(pointer, value)}], []
 
     async def swap(self, path: str, value: str) -> Told:
         old = await self._client.run(path, "swap", value)
         return [{"do": "see", "key": path, "seen": {"value": old}}, {"do": "change", "key": path, "value": value}], []
+
+    def _dated(self, pointer: Pointer) -> Pointer:
+        """Note by how much the date of what was written is off."""
+        self._skew = round(datetime.fromisoformat(pointer.date).timestamp() - time.time(), 3)
+        return pointer
 
     async def rm(self, path: str) -> Told:
         await self._client.rm(path)

@@ -8,28 +8,46 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from random import Random
 
-from emerge_wasm.clients import Client
-from emerge_wasm.clients.transports.local import LocalTransport
-from emerge_wasm.cluster.volume import MountTable, unpack
-from emerge_wasm.filesystem import Filesystem
-from emerge_wasm.filesystem.check.audit import audit
-from emerge_wasm.operations import Context
-from emerge_wasm.stores import open_store
 from tests.conftest import ROOT
 
-from .checker import Fault, check
+from .checker import check
 from .cluster import Deployment
-from .faults import inflicted, possible, restart_dead
-from .history import Operation, read_history
+from .faults import ALONE, inflicted, possible, restart_dead
+from .history import Fault, Operation, read_history
 from .load import Plan, to_json
+from .stores import check_stores
 
-TABLE = ("meta", b"volumes")
+OFTEN = 5
+"""A fault that was inflicted so often, and of which nothing ever came, was none."""
+
+SKEW_SECONDS = 0.4
+"""By which a date is off only when a clock is."""
+
 LAST_SECONDS = 400.0
 """How long the reading of everything may take in the end."""
+
+
+EFFECTS = {
+    "kill": "processes killed",
+    "stop": "processes stopped",
+    "cut one way": "packets lost one way",
+    "cut both ways": "packets lost both ways",
+    "lose": "packets lost at random",
+    "clock": "changes dated by a wrong clock",
+    "disk": "changes refused by a full disk",
+    "garbage": "sendings of garbage",
+    "database": "ends of the database",
+    "mount": "deaths while mounting",
+    "remount": "deaths while mounting elsewhere",
+    "unmount": "deaths while unmounting",
+    "mv": "deaths while moving",
+}
+"""What is counted of each fault."""
 
 
 @dataclass
@@ -39,12 +57,17 @@ class Outcome:
     faults: list[Fault] = field(default_factory=list)
     inflicted: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
+    effects: Counter[str] = field(default_factory=Counter)
+    deaths: list[str] = field(default_factory=list)
     units: int = 0
+    minutes: float = 0.0
 
     def __str__(self) -> str:
         told = ", ".join(f"{count} {name}" for name, count in sorted(self.outcomes.items()))
         made = ", ".join(f"{count} {name}" for name, count in sorted(self.inflicted.items()))
-        lines = [f"{self.outcomes.total()} operations on {self.units} units ({told}); faults: {made or 'none'}"]
+        came = ", ".join(f"{count} {EFFECTS.get(name, name)}" for name, count in sorted(self.effects.items()))
+        lines = [f"{self.outcomes.total()} operations on {self.units} units in {self.minutes:.0f} minutes ({told})"]
+        lines += [f"faults: {made or 'none'}", f"what came of them: {came}", *self.deaths]
         lines += [f"{fault.kind} ({fault.unit}): {fault.text}" for fault in self.faults]
         return "\n".join(lines)
 
@@ -70,15 +93,19 @@ def run(
         assert load.stdout is not None and load.stdin is not None
         try:
             assert load.stdout.readline(), "the load did not begin"
+            cluster.began = time.monotonic()
             torment(cluster, seconds, Random(seed), possible(cluster, names), outcome, quick, told)
             load.stdin.close()
+            outcome.minutes = (time.monotonic() - cluster.began) / 60
             assert load.wait(LAST_SECONDS) == 0, "the load failed"
         finally:
             load.kill()
     operations = read_history(history)
-    count(outcome, operations)
-    outcome.faults += check(operations)
-    outcome.faults += asyncio.run(check_stores(cluster))
+    count(outcome, cluster, operations)
+    faults, conflicts = asyncio.run(check_stores(cluster))
+    outcome.faults += check(operations, cluster.promotions, cluster.volumes, conflicts)
+    outcome.faults += faults
+    outcome.faults += list(without_effect(outcome))
     return outcome
 
 
@@ -89,10 +116,16 @@ def torment(
     until = time.monotonic() + seconds
     order: list[str] = []
     while time.monotonic() < until and names:
+        made: list[str] = []
         with ExitStack() as stack:
             for _ in range(dice.choice([1, 1, 2])):
+                if ALONE.intersection(made):
+                    break
                 order = order or dice.sample(names, len(names))  # each as often as any other
+                if made and order[-1] in ALONE:
+                    break
                 name = order.pop()
+                made.append(name)
                 text = stack.enter_context(inflicted(name, cluster, dice))
                 outcome.inflicted[name] += 1
                 say(cluster, text, told)
@@ -112,38 +145,19 @@ def say(cluster: Deployment, text: str, told: bool) -> None:
         print(f"{row['at']:.1f} {text}", flush=True)  # noqa: T201
 
 
-def count(outcome: Outcome, operations: list[Operation]) -> None:
+def count(outcome: Outcome, cluster: Deployment, operations: list[Operation]) -> None:
+    """Count what was done, and what came of the faults."""
     outcome.outcomes.update(each.outcome for each in operations)
     outcome.units = len({each.unit for each in operations})
+    outcome.effects = cluster.effects
+    outcome.effects["clock"] += sum(abs(each.skew) > SKEW_SECONDS for each in operations)
+    outcome.effects["disk"] += sum("no room is left" in each.error for each in operations)
+    outcome.deaths = [str(each) for each in cluster.deaths.values() if each.tried]
 
 
-async def check_stores(cluster: Deployment) -> list[Fault]:
-    """Stop the nodes, and see that each store agrees with itself and holds nothing that belongs to another."""
-    cluster.stop()
-    faults: list[Fault] = []
-    urls = {member.name: f"sqlite:///{member.folder}/node.db" for member in cluster.members}
-    if cluster.database is not None:
-        urls = {"database": cluster.database.url("nemesis")}
-    tables: list[MountTable] = []
-    for name, url in urls.items():
-        store = await open_store(url)
-        filesystem = await Filesystem.open(store)
-        try:
-            faults += [Fault("audit", name, text) for text in (await audit(store)).faults]
-            (raw,) = await store.get([TABLE])
-            if raw is not None:
-                tables.append(unpack(raw))
-                table = max(tables, key=lambda each: each.version)  # the first is the registry's
-                faults += await _misplaced(filesystem, name, table)
-        finally:
-            await filesystem.close()
-            await store.close()
-    return faults
-
-
-async def _misplaced(filesystem: Filesystem, name: str, table: MountTable) -> list[Fault]:
-    """Objects in a store that another one's volume is to hold: nobody can reach them."""
-    client = Client(LocalTransport(filesystem, Context("nemesis", superuser=True)))
-    paths = [pointer.full_path async for pointer in client.tree("/") if not pointer.is_directory]
-    lost = [path for path in paths if table.volume_of(path).filesystem != filesystem.uuid]
-    return [Fault("out of reach", name, path) for path in lost[:5]]
+def without_effect(outcome: Outcome) -> Iterator[Fault]:
+    """Faults that were none."""
+    for name, times in outcome.inflicted.items():
+        came = sum(number for what, number in outcome.effects.items() if what.startswith(name))
+        if times >= OFTEN and not came:
+            yield Fault("without effect", name, f"{times} times, and nothing came of it")

@@ -13,9 +13,11 @@ import pytest
 from tests.scale import examples
 
 from .checker import State, apply, check
-from .history import Action, Operation, Seen
+from .history import Action, Fault, Operation, Seen
+from .promotion import Promotion
 
-KEYS = ("a", "b", "c")
+KEYS = ("/v/a", "/v/b", "/w/c")
+VOLUMES = ("/v", "/w")
 Spoil = Callable[[Random, list[Operation]], bool]
 """Makes a right history wrong; False when it found nothing to spoil."""
 
@@ -28,8 +30,11 @@ class Maker:
     unknown: float = 0.05
     state: State = field(default_factory=dict)
     uuids: int = 0
+    promotion: Promotion | None = None
+    conflicts: set[str] = field(default_factory=set)
 
-    def make(self, count: int, clients: int = 5) -> list[Operation]:
+    def make(self, count: int, clients: int = 5, lag: int = -1) -> list[Operation]:
+        """Make so many; with a `lag`, the owner of /v is lost in the midst, with the last changes that it made."""
         planned: list[tuple[float, Operation]] = []
         free = [self.dice.random() for _ in range(clients)]
         for number in range(count):
@@ -42,9 +47,21 @@ class Maker:
                 operation.end, operation.outcome = math.inf, "unknown"
                 moment = start + self.dice.choice([0.5, 5, math.inf])
             planned.append((moment, operation))
-        for moment, operation in sorted(planned, key=lambda each: each[0]):
+        before: list[tuple[float, State]] = [(0.0, {})]
+        for number, (moment, operation) in enumerate(sorted(planned, key=lambda each: each[0])):
+            if lag >= 0 and number == count // 2:
+                self._promote(*before[-1 - min(lag, len(before) - 1)], moment)
             self._take_place(operation, math.isinf(moment))
+            before.append((moment, dict(self.state)))
         return [operation for _, operation in planned]
+
+    def _promote(self, asked: float, then: State, now: float) -> None:
+        """What is in /v is as it was then; what else it was last is kept as conflicts."""
+        self.promotion = Promotion("/v", asked, now - 1e-9, now)
+        for key in KEYS[:2]:
+            last, self.state[key] = self.state.get(key), then.get(key)
+            if last is not None and last != then.get(key):
+                self.conflicts.add(last[0])
 
     def _actions(self, number: int) -> list[Action]:
         key, other = self.dice.sample(KEYS, 2)
@@ -102,6 +119,27 @@ def test_what_is_right_is_accepted(unknown: float) -> None:
         maker = Maker(Random(seed + number), unknown)
         history = with_last_reads(maker, maker.make(70))
         assert check(history) == [], seed + number
+
+
+def check_promoted(maker: Maker, history: list[Operation]) -> list[Fault]:
+    assert maker.promotion is not None
+    return check(history, [maker.promotion], VOLUMES, maker.conflicts)
+
+
+def test_what_a_lost_owner_took_with_it_is_accepted_where_it_is_kept() -> None:
+    """And nothing else: not without a promotion, not what the copy had, and not what is no conflict."""
+    seed, refused = Random().getrandbits(32), [0, 0, 0]
+    for number in range(examples(25)):
+        maker = Maker(Random(seed + number), 0.03)
+        history = with_last_reads(maker, maker.make(60, lag=maker.dice.randrange(9)))
+        assert check_promoted(maker, history) == [], seed + number
+        assert maker.promotion is not None
+        refused[0] += bool(check(history))
+        kept, maker.conflicts = maker.conflicts, set()
+        refused[1] += bool(check_promoted(maker, history))
+        maker.conflicts, maker.promotion = kept, maker.promotion._replace(asked=maker.promotion.killed)
+        refused[2] += bool(check_promoted(maker, history))
+    assert all(refused), refused
 
 
 def writes_of(history: list[Operation]) -> list[tuple[Operation, Action]]:
