@@ -1,4 +1,5 @@
 """Changes of the mount table that the nemesis makes itself, while a node that has a part in them dies in a step."""
+
 from __future__ import annotations
 
 import json

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from emerge_wasm.codec import encode
@@ -111,8 +111,11 @@ class Place:
         await self.all_here()
 
     async def call(self, node: str, name: str, *args: object) -> object:
+        """Ask a node; the items of a stream are a list."""
         answer: Answer = self.nodes[node].dispatch(name, list(args), OPERATOR)
-        return await answer  # type: ignore[misc]
+        if isinstance(answer, AsyncIterator):
+            return [each async for each in answer]
+        return await answer
 
     async def is_of_use(self, path: str) -> None:
         """Store and read below a path through all nodes: it is one object, wherever that is."""

@@ -21,7 +21,7 @@ from ..filesystem import Filesystem
 from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, Context, Values, Wire, find_operation
 from .calls import CALLS
-from .paths import in_registry, normal, paths_of
+from .moved import owned_paths, watch_volumes
 from .skew import known_arguments
 from .stale import CopyAges, CopyMark, mark_stale, reads
 from .volumes import Volumes
@@ -115,12 +115,14 @@ class Forwarder:
         if local is None:
             raise Unavailable(f"node {self._filesystem.node} does not serve the filesystem {filesystem[:8]} any more")
         if self._volumes.given:
-            self._volumes.check_given(_paths(name, args))
+            self._volumes.check_given(owned_paths(name, args))
         part = self._parts.get(name)
         if part is None:
             answer = local.dispatch(name, args, context)
         else:
             answer = part(local.core, context, *CALLS[name].bind(args))
+        if self._volumes.table is not None and name not in FOR_OTHERS:
+            answer = watch_volumes(self._volumes, name, args, answer)
         as_of = self._copies.as_of(local.uuid) if local is not self._filesystem else None
         return (
             answer if as_of is None else mark_stale(name, answer, CopyMark(as_of, self._volumes.owner_of(local.uuid)))
@@ -179,7 +181,7 @@ class Forwarder:
         table = self._volumes.table
         if table is None or name in FOR_OTHERS:
             return True
-        named = _paths(name, args)
+        named = owned_paths(name, args)
         filesystem = filesystem or self._filesystem.uuid
         volumes = [table.volume_of(path) for path in named]
         owned = all(
@@ -188,15 +190,6 @@ class Forwarder:
             for volume in volumes
         )
         return owned and all(below.epoch <= version for path in named for below in table.borders_below(path))
-
-
-def _paths(name: str, args: Sequence[object]) -> list[str]:
-    """The paths that decide who owns what an operation or a part is about."""
-    bound = CALLS[name].bind(args) if name in PARTS else find_operation(name).bind(args)
-    paths = [getattr(bound, each) for each in ("path", "source", "first") if hasattr(bound, each)]
-    if name in ("storeall", "load"):
-        paths = paths_of(name, bound)
-    return [normal(path) for path in paths if not in_registry(path)]
 
 
 def write_context(context: Context) -> Wire:

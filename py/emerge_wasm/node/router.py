@@ -133,7 +133,7 @@ class Router:
                 f"node {self._filesystem.node} has not entered its cluster yet",
                 remedy="start the nodes that it is to join; see its log for what is amiss",
             )
-        if route is None and (not self._volumes.whole or self._volumes.given or continues(name, args)):
+        if route is None and (self._volumes.table is not None or continues(name, args)):
             inside = bool(context.transaction) and name not in ENDS
             route = self._transactions.inside(name) if inside else self._routes.get(name)
         if route is None:

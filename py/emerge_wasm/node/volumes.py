@@ -62,8 +62,6 @@ class Volumes:
         self.on_table: list[Callable[[MountTable], object]] = []
         """Called with each new table."""
         self._joins = joins and not filesystem.core.store.capabilities.many_writers
-        self.whole = True
-        """Whether this node's filesystem owns everything."""
         self._raw: bytes | None = None
         self._refreshing: asyncio.Task[None] | None = None
 
@@ -355,7 +353,6 @@ class Volumes:
 
     def _take(self, table: MountTable, raw: bytes) -> None:
         self.table, self._raw = table, raw
-        self.whole = all(volume.filesystem == self.own for volume in table.volumes)
         seeds = [member.rpc for member in table.members if member.filesystem != self.own]
         self.cluster.belong(table.cluster, table.version, seeds)
         for callback in self.on_table:
