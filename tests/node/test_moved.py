@@ -10,13 +10,13 @@ import pytest
 
 from emerge_wasm.clients.searches import wire_predicate
 from emerge_wasm.codec import encode
-from emerge_wasm.errors import Unavailable
+from emerge_wasm.errors import EmergeError, Unavailable
 
 from .conftest import StartNode
 from .mortal import NAMES, Place, make_place
 
-COUNT = 6
-TURNS = 8
+COUNT = 5
+TURNS = 4
 EVERYTHING = wire_predicate("o.n >= 0")[0]
 
 TOP = "/b/v"
@@ -57,6 +57,33 @@ async def test_nothing_is_absent_while_it_goes_to_another_node(place: Place) -> 
         await moving
         for wrong in await asyncio.gather(*asking):
             assert not wrong, f"seed {seed}, {change}: {wrong}"
+
+
+@pytest.mark.parametrize("change", ["mount", "unmount"])
+async def test_what_was_given_is_named_whatever_else_is_mounted_meanwhile(change: str, place: Place) -> None:
+    """The registry dies before the table says whose it is; when it is back, somebody mounts something else first."""
+    if change == "unmount":
+        await place.call("b", "mount", TOP, "c")
+    await place.call("b", "store", f"{TOP}/d/x", encode({"n": 1}))
+    place.stores["a"].die(1, made=False)
+    with pytest.raises(EmergeError):
+        await place.call("a", change, *([TOP, "c"] if change == "mount" else [TOP]))
+    await place.restart("a")
+    await until_done(place, "mount", "/other", "b")
+    for name in "bc":  # as they do every two seconds
+        await place.nodes[name].volumes.steps["_handover_done"]()
+    async with asyncio.timeout(10):
+        await until_done(place, "get", f"{TOP}/d/x")
+        await until_done(place, "update", f"{TOP}/d/x", encode({"n": 2}))
+        assert FOUND["count"](await until_done(place, "count", "/", EVERYTHING)) == 1
+
+
+async def until_done(place: Place, *call: object) -> object:
+    while True:
+        try:
+            return await place.call("b", *call)  # type: ignore[arg-type]
+        except Unavailable:
+            await asyncio.sleep(0.02)
 
 
 async def ask(place: Place, dice: Random, moving: asyncio.Task[object]) -> str:

@@ -21,7 +21,7 @@ from ..filesystem import Filesystem
 from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, Context, Values, Wire, find_operation
 from .calls import CALLS
-from .moved import owned_paths, watch_volumes
+from .moved import SUBTREES, owned_paths, under_way, watch_volumes
 from .skew import known_arguments
 from .stale import CopyAges, CopyMark, mark_stale, reads
 from .volumes import Volumes
@@ -114,7 +114,7 @@ class Forwarder:
         local = self._volumes.local(filesystem)
         if local is None:
             raise Unavailable(f"node {self._filesystem.node} does not serve the filesystem {filesystem[:8]} any more")
-        if self._volumes.given:
+        if under_way(self._volumes):
             self._volumes.check_given(owned_paths(name, args))
         part = self._parts.get(name)
         if part is None:
@@ -181,6 +181,8 @@ class Forwarder:
         table = self._volumes.table
         if table is None or name in FOR_OTHERS:
             return True
+        if name in SUBTREES and version < self._volumes.shrunk:  # else it asks another for what is here by now
+            return False
         named = owned_paths(name, args)
         filesystem = filesystem or self._filesystem.uuid
         volumes = [table.volume_of(path) for path in named]

@@ -16,6 +16,7 @@ from ..cluster.membership import Register
 from ..errors import Conflict, EmergeError, Unavailable
 from ..filesystem.core import Core
 from ..filesystem.handover import arrival, departure, stage
+from ..filesystem.handover.arrival import OPEN, TAKEN
 from ..filesystem.handover.departure import ASKED, COPYING, GIVEN, Intent
 from ..filesystem.handover.row import rows_of
 from ..filesystem.layout.record import Entry
@@ -72,6 +73,10 @@ class Handovers:
             for intent in await departure.intents(filesystem.core):
                 if intent.mount and intent.state == GIVEN:
                     self._volumes.given[intent.source] = intent.filesystem, intent.version
+            for each in await arrival.arrivals(filesystem.core):
+                path, to = join_path(*each.names), (filesystem.uuid, self._volumes.current().version + 1)
+                if each.stays and each.state == TAKEN and not self._volumes.is_named(path, *to):
+                    self._volumes.taken[path] = to
 
     async def stop(self) -> None:
         """Stop where it is; what is unfinished is taken up at the next start."""
@@ -261,8 +266,10 @@ class Handovers:
                 known = await self._volumes.ask(each.filesystem, "_handover_known", asked)
             except EmergeError:
                 continue
-            if not known and await stage.give_up(core, each.id):
-                await stage.end(core, each)
+            if not known:
+                if await stage.give_up(core, each.id):
+                    await stage.end(core, each)
+                await self._review_taken()
 
     async def _resume(self, core: Core, intent: Intent) -> None:
         pointer = None
@@ -272,8 +279,6 @@ class Handovers:
             except Conflict:
                 return
         if await self._waits(core, intent):
-            if self._volumes.current().version >= intent.version:  # others have changed it: whoever mounts goes on
-                return
             await self._volumes.change("_cluster_mount", intent.source, intent.filesystem)
         if intent.state == GIVEN or pointer is not None:
             await self._finish(core, intent, cast(PointerRow, pointer))
@@ -310,8 +315,10 @@ class Handovers:
         core = self._core_of(taker)
         definitions = [(directory, tuple(fields), *kinds) for directory, fields, *kinds in indexes]
         await arrival.define(core, id, definitions)
-        pointer = await arrival.attach(core, read_context(who), id)
         taken = await arrival.find_arrival(core, id)
+        if taken.stays and taken.state == OPEN:
+            self._volumes.taken[join_path(*taken.names)] = core.uuid, self._volumes.current().version + 1
+        pointer = await arrival.attach(core, read_context(who), id)
         if taken.stays:
             self._volumes.take_back(join_path(*taken.names))
         for depth in range(len(taken.names) if taken.stays else 0):  # the owners of what is above check who may pass
@@ -319,7 +326,17 @@ class Handovers:
         return pointer
 
     async def _end(self, id: bytes, taker: str = "") -> PointerRow | None:
-        return await stage.give_up(self._core_of(taker), id)
+        pointer = await stage.give_up(self._core_of(taker), id)
+        if pointer is None:
+            await self._review_taken()
+        return pointer
+
+    async def _review_taken(self) -> None:
+        """Forget what was to be taken and was given up."""
+        taken: set[str] = set()
+        for filesystem in (self._volumes.filesystem, *self._volumes.hosted.values()):
+            taken |= {join_path(*each.names) for each in await arrival.arrivals(filesystem.core) if each.stays}
+        self._volumes.taken = {path: to for path, to in self._volumes.taken.items() if path in taken}
 
     async def _forget(self, id: bytes, taker: str = "") -> None:
         core = self._core_of(taker)

@@ -106,9 +106,17 @@ class Mounts:
         return owners[0]
 
     async def _has_all(self, owner: str, path: str, filesystem: str) -> bool:
-        """Tell whether a directory is there, and the filesystem that is to own it has nothing at its path."""
-        if await self._rights_at(owner, path) is None:
-            return False
+        """Tell whether a directory is there, and the filesystem that is to own it has nothing at its path.
+
+        Or it has all of it, and the table does not say so yet.
+        """
+        try:
+            if await self._rights_at(owner, path) is None:
+                return False
+        except Unavailable as error:
+            if error.details.get("mounted") and error.path == path:
+                return True
+            raise
         sent: list[object] = [path, *self._volumes.apart(filesystem)]
         return bool(await self._volumes.ask(filesystem, "_handover_room", sent))
 

@@ -1,4 +1,4 @@
-"""Answers of a filesystem from whose paths a volume was mounted meanwhile: what was asked before may find nothing there.
+"""Answers of a filesystem from which a volume was given away meanwhile: what was asked before may find nothing there.
 
 A call that only reads is asked again, and so is a change that found nothing; nothing was done then.
 """
@@ -17,6 +17,9 @@ from .paths import in_registry, normal, paths_of
 from .stale import reads
 from .volumes import Volumes
 
+SUBTREES = frozenset({"search", "searchtext", "count", "aggregate", "tree", "export", "_ordered", "_text", "_columns"})
+"""What is asked of all who have a part of a subtree."""
+
 
 def watch_volumes(volumes: Volumes, name: str, args: Sequence[object], answer: Answer) -> Answer:
     """Return the answer of a filesystem, unless what it is about was given to another one since it began.
@@ -30,12 +33,12 @@ def watch_volumes(volumes: Volumes, name: str, args: Sequence[object], answer: A
 class _Began:
     """A call, and who owned what when it began."""
 
-    __slots__ = ("_args", "_given", "_name", "_table", "_volumes")
+    __slots__ = ("_args", "_name", "_table", "_under_way", "_volumes")
 
     def __init__(self, volumes: Volumes, name: str, args: Sequence[object]) -> None:
         self._volumes, self._name, self._args = volumes, name, args
         self._table = volumes.table
-        self._given = list(volumes.given) if volumes.given else None
+        self._under_way = under_way(volumes)
 
     def check(self, found: bool) -> None:
         """Check that what it is about is where it was; a change that has `found` it was made.
@@ -43,8 +46,8 @@ class _Began:
         Raises:
             Unavailable: it is not.
         """
-        now, given = self._volumes.table, self._volumes.given
-        if now is self._table and (not given or list(given) == self._given):
+        now = self._volumes.table
+        if now is self._table and under_way(self._volumes) == self._under_way:
             return
         if found and not reads(self._name):
             return
@@ -59,6 +62,11 @@ class _Began:
         raise Unavailable(
             f"{paths[0]} has become another node's meanwhile", path=paths[0], remedy="try again", mounted=True
         )
+
+
+def under_way(volumes: Volumes) -> list[str]:
+    """What is being given or taken."""
+    return [*volumes.given, *volumes.taken] if volumes.given or volumes.taken else []
 
 
 async def _watch(began: _Began, answer: Awaitable[object]) -> object:

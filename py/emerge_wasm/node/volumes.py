@@ -53,6 +53,10 @@ class Volumes:
         self.paths = tuple(join_path(*split_path(path)) for path in paths)
         self.given: dict[str, tuple[str, int]] = {}
         """Volumes that this node has handed over: the filesystem, and the version of the table that is to say so."""
+        self.taken: dict[str, tuple[str, int]] = {}
+        """Volumes that were handed over to this node, in the same way."""
+        self.shrunk = 0
+        """The version of the first table known here without a volume that there was before."""
         self.steps: dict[str, TableStep] = {}
         """What is done here when a node, or this one, asks for it, by the names of the calls."""
         self.hosted: dict[str, Filesystem] = {}
@@ -246,12 +250,14 @@ class Volumes:
         return volume.filesystem == filesystem or (volume.path == path and volume.epoch >= version)
 
     def check_given(self, paths: Iterable[str]) -> None:
-        """Check that nothing at, above or below these paths was handed over already, though the table does not say so.
+        """Check that nothing at, above or below these paths was handed over, by this node or to it.
+
+        That is so until the table says whose it is.
 
         Raises:
             Unavailable: it was.
         """
-        for path, (filesystem, version) in self.given.items():
+        for path, (filesystem, version) in (*self.given.items(), *self.taken.items()):
             inside = (each == path or each == "/" or _below(each, path) or _below(path, each) for each in paths)
             if any(inside) and not self.is_named(path, filesystem, version):
                 raise Unavailable(f"{path} is being moved to another node", path=path, remedy="try again", mounted=True)
@@ -352,7 +358,10 @@ class Volumes:
         self._take(table, raw)
 
     def _take(self, table: MountTable, raw: bytes) -> None:
+        if self.table is None or {each.path for each in self.table.volumes} - {each.path for each in table.volumes}:
+            self.shrunk = table.version
         self.table, self._raw = table, raw
+        self.taken = {path: to for path, to in self.taken.items() if not self.is_named(path, *to)}
         seeds = [member.rpc for member in table.members if member.filesystem != self.own]
         self.cluster.belong(table.cluster, table.version, seeds)
         for callback in self.on_table:
