@@ -7,6 +7,7 @@ copies were seen to be the same must be there, and anything else that was lost m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -96,18 +97,21 @@ def _last_write(history: Sequence[Operation], key: str, until: float) -> Operati
 
 
 def _is_lost(history: Sequence[Operation], key: str, write: Operation, promotion: Promotion) -> bool:
-    """Whether a write is not seen again, though its key is."""
+    """Whether a write is not seen again, though its key is, before anybody may have changed that without looking."""
     wrote = _written(write, key)
-    looked = False
+    looked = blind = math.inf
     for each in history:
-        if each.start <= promotion.promoted or each.outcome == "unknown":
+        if each.start <= promotion.killed:
             continue
-        for action in each.actions:
+        if not all("seen" in action for action in _changes(each, key)):
+            blind = min(blind, each.start)
+        for action in each.actions if each.outcome != "unknown" else ():
             seen = action.get("seen")
             if seen is not None and _follows(seen, wrote):
                 return False
-            looked = looked or ("seen" in action and key == action.get("to", action["key"]))
-    return looked
+            if each.start > promotion.promoted and "seen" in action and key == action.get("to", action["key"]):
+                looked = min(looked, each.end)
+    return looked < blind
 
 
 def _follows(seen: Seen, wrote: Seen) -> bool:
