@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from typing import Any
+
+import pytest
 
 from emerge_wasm import codec
 from emerge_wasm.errors import Conflict, EmergeError, Invalid
 from emerge_wasm.node.node import Node
+from emerge_wasm.operations import Transport
 from emerge_wasm.paths import split_path
 from emerge_wasm.stores.memory import MemoryStore
 from tests.scale import examples
@@ -96,6 +100,60 @@ async def test_what_everybody_had_is_there_once(start_node: StartNode) -> None:
                     assert (await call(node, "get", found[uuid][0]))["uuid"] == uuid  # type: ignore[index]
         for node in nodes:
             await node.stop()
+
+
+REFUSED = [
+    (["/x/o"], ["/registry"], Invalid),
+    (["/x/o", "/y/o"], ["/y", "/"], Invalid),
+    (["/x/o", "/taken/sub/o"], ["/taken/sub"], Conflict),
+    (["/x/o", "/nodes/b/o", "/y"], ["/x", "/taken"], Conflict),
+    (["/nodes/o", "/nodes/b/o", "/y"], ["/taken"], Conflict),
+    (["/x/o", "/quick/o"], ["/quick"], Conflict),
+    (["/x/o", "/nodes/o", "/nodes/b/o", "/quick/o"], ["/quick"], Conflict),
+    (["/x", "/nodes/b/o", "/quick/o"], ["/quick"], Conflict),
+]
+
+
+class Quicker:
+    """A way to a node at which something else is stored just before a volume is to be mounted there."""
+
+    def __init__(self, first: Node, link: Transport) -> None:
+        self._first = first
+        self._link = link
+
+    async def call(self, name: str, args: list[object]) -> object:
+        if name == "_cluster_mount" and args[0] == "/quick":
+            await plant(self._first, ["/quick/other"])
+        return await self._link.call(name, args)
+
+
+async def test_who_is_refused_has_changed_nothing(start_node: StartNode) -> None:
+    """Also when another one is quicker, after all was found to be free."""
+    first = await start_node("a")
+    await first.volumes.found()
+    await plant(first, ["/taken/o"])
+    await call(first, "mount", "/taken/sub", "a")
+    for number, (had, stay, kind) in enumerate(REFUSED):
+        node = await start_node(f"b{number}")
+        before = await plant(node, [path.replace("/b/", f"/b{number}/") for path in had])
+        node.volumes.paths = tuple(stay)
+        link: Any = Quicker(first, node.cluster.link(first.cluster.identity))
+        with pytest.raises(kind):
+            await node.admission.enter(first.cluster.identity, link)
+        await call(first, "rm", "/quick", True) if "/quick" in stay else None
+        assert {paths[0]: uuid for uuid, paths in (await all_objects(node)).items()} == before, (had, stay)
+        await node.stop()
+
+
+async def test_what_is_above_is_mounted_first(start_node: StartNode) -> None:
+    first = await start_node("a")
+    await first.volumes.found()
+    node = await start_node("b")
+    had = await plant(node, ["/in/the/first/o", "/in/o", "/registry2/o"])
+    node.volumes.paths = ("/in/the/first", "/registry2", "/in")
+    await node.admission.enter(first.cluster.identity, node.cluster.link(first.cluster.identity))
+    await all_here([first, node])
+    assert {paths[0]: uuid for uuid, paths in (await all_objects(first)).items()} == had
 
 
 async def test_a_name_is_one_thing_whoever_makes_it_and_whatever_they_make(start_node: StartNode) -> None:

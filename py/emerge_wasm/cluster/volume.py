@@ -123,6 +123,11 @@ class MountTable:
                 yield volume
             volume = self.above(volume)
 
+    def owners_above(self, path: str) -> list[str]:
+        """Return the filesystems on the way to the volume of a path that own what is above it, the nearest first."""
+        above = (self.above(border) for border in self.borders_above(path))
+        return [volume.filesystem for volume in above if volume is not None]
+
     def member(self, filesystem: str) -> Member | None:
         return next((each for each in self.members if each.filesystem == filesystem), None)
 

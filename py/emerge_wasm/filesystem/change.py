@@ -124,10 +124,14 @@ class Change(Batch):
 
     def unlink(self, above: Above, name: str, raw: bytes, left: Entry) -> None:
         """Remove an entry from a directory, on the condition that it is there; `left` is its version after that."""
+        self.drop(above, name, raw)
+        self.put("links", link_key(above.parent, name, left.uuid, left.version), link_value(False, left.date))
+
+    def drop(self, above: Above, name: str, raw: bytes) -> None:
+        """Remove an entry that stays in its directory, which another filesystem has now."""
         key = entry_key(above.parent, name)
         self.expect("entries", key, raw)
         self.delete("entries", key)
-        self.put("links", link_key(above.parent, name, left.uuid, left.version), link_value(False, left.date))
         self.touch(above, raw, None)
 
     def make_directories(self, place: Place) -> Place:

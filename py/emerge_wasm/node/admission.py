@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from bisect import bisect
 from collections.abc import Sequence
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from ..filesystem.tree.mount import is_vacant
 from ..operations import Context, Values, Wire
 from ..paths import child_path, join_path, split_path
 from .calls import CALLS
+from .mount import check_place
 from .volumes import ATTEMPTS, Volumes, check_node
 
 log = logging.getLogger("emerge.node")
@@ -59,11 +61,19 @@ class Admission:
                 )
             await self._check_beside()
             identity, loose = self._volumes.cluster.identity.to_wire(), await self._loose()
-            places = [*self._volumes.paths, *([self._home] if loose else [])]
+            places = sorted(self._volumes.paths)  # what is above comes first
+            if loose:
+                places.insert(bisect(places, self._home) if self._is_above_some(places) else len(places), self._home)
             table = read_table(await transport.call("_cluster_enter", [identity, places]))
-            await self._move_home(loose)
+            undo = await self._move_home(loose)
             for path in places:
-                table = read_table(await transport.call("_cluster_mount", [path, self._volumes.own]))
+                try:
+                    table = read_table(await transport.call("_cluster_mount", [path, self._volumes.own]))
+                except (Conflict, Invalid):  # others were quicker
+                    for name, args in undo:
+                        await self._volumes.call(name, args)
+                    raise
+                undo = undo if path != self._home else []
             await self._volumes.save(table)
             log.info("node %s entered the cluster %s", found.node, table.cluster)
 
@@ -71,24 +81,43 @@ class Admission:
     def _home(self) -> str:
         return child_path(NODES, self._volumes.filesystem.node)
 
+    def _is_above_some(self, places: Sequence[str]) -> bool:
+        return any(path.startswith(self._home + "/") for path in places)
+
     async def _loose(self) -> list[str]:
         """The names in `/` that are not to stay where they are."""
         stay = {names[0] for path in self._volumes.paths if (names := split_path(path))}
         return [name for name in await self._names("/") if name not in stay]
 
-    async def _move_home(self, loose: Sequence[str]) -> None:
-        """Move home what is not to stay where it is. Where this was interrupted, it goes on: what is there stays."""
+    async def _move_home(self, loose: Sequence[str]) -> list[tuple[str, list[object]]]:
+        """Move home what is not to stay where it is; the calls that undo this, the last first.
+
+        Where this was interrupted, it goes on: what is there stays.
+        """
         own = await self._is_directory(NODES, [self._volumes.filesystem.node])
+        undo: list[tuple[str, list[object]]] = []
+
+        async def move(source: str, target: str) -> None:
+            await self._volumes.call("mv", [source, target])
+            undo.insert(0, ("mv", [target, source]))
+
+        async def make_home() -> None:
+            there = "nodes" in await self._names("/")
+            if self._volumes.filesystem.node not in await self._names(NODES):
+                await self._volumes.call("mkdir", [self._home])
+                undo.insert(0, ("rm", [self._home if there else NODES, True]))
+
         if "nodes" in loose and (not own or set(loose) & set(await self._names(self._home)) - {"nodes"}):
             aside = f"/nodes-{uuid4().hex[:8]}"  # it has that name by chance
-            await self._volumes.call("mv", [NODES, aside])
-            await self._volumes.call("mkdir", [self._home])
-            await self._volumes.call("mv", [aside, child_path(self._home, "nodes")])
-        elif loose:
-            await self._volumes.call("mkdir", [self._home])
+            await move(NODES, aside)
+            await make_home()
+            await move(aside, child_path(self._home, "nodes"))
+        elif loose and "nodes" not in loose:
+            await make_home()
         for name in loose:
             if name != "nodes":
-                await self._volumes.call("mv", [f"/{name}", child_path(self._home, name)])
+                await move(f"/{name}", child_path(self._home, name))
+        return undo
 
     async def _is_directory(self, path: str, names: Sequence[str] | None = None) -> bool:
         """Tell whether a path of this filesystem is a directory, or nothing; and has just these names in it."""
@@ -168,6 +197,7 @@ class Admission:
         for _ in range(ATTEMPTS):
             table = self._volumes.current()
             _check_free(table, identity)
+            _check_places(table, paths, member.filesystem)
             collisions = [path for path in paths if await self._is_taken(table, path, member.filesystem)]
             if collisions:
                 home = child_path(NODES, member.node)
@@ -199,6 +229,15 @@ class Admission:
         except Invalid:  # an object is there, or above
             return True
         return bool(page["entries"])
+
+
+def _check_places(table: MountTable, paths: Sequence[str], filesystem: str) -> None:
+    """Check that a filesystem may own volumes at these paths, one after another."""
+    for path in paths:
+        volume = table.volume_of(path)
+        if volume.path != path or path == "/":
+            check_place(table, path, filesystem)
+            table = table.mount(path, filesystem)
 
 
 def _check_free(table: MountTable, identity: Identity) -> None:

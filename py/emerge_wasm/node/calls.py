@@ -190,8 +190,12 @@ class NodeCalls(Protocol):
         stays: bool,
         who: Wire,
         taker: str = "",
+        since: str = "",
     ) -> str:
-        """Begin to take something from a filesystem; the path that it will have (`stays`: the target itself)."""
+        """Begin to take something from a filesystem; the path that it will have (`stays`: the target itself).
+
+        `since`: what stays at its path has been reached by it since that moment.
+        """
         ...
 
     @operation("node")
@@ -272,6 +276,11 @@ class NodeCalls(Protocol):
 
         For so many seconds the asking node, by its uuid, may rely on that, unless `_cluster_ways` is called.
         """
+        ...
+
+    @operation("node")
+    async def _history(self, uuid: str, before: int, limit: int) -> Wire:
+        """A page of the versions of what the asked node's filesystem has, or had when it was removed; else NotFound."""
         ...
 
     @operation("node")

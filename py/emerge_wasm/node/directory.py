@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
-from ..errors import EmergeError, Invalid
+from ..errors import EmergeError, Invalid, NotFound
 from ..filesystem.layout.access import mode_of, permits
 from ..operations import Arguments, Context, find_operation
 from ..paths import child_path, split_path
@@ -19,6 +19,7 @@ from .calls import CALLS
 from .gather import Gathered, gather
 from .locate import Locator, VolumePart, at, is_hidden
 from .paths import REGISTRY
+from .volumes import INTERNAL
 from .way import Ways
 
 PAGE = 1000
@@ -49,7 +50,7 @@ class DirectoryRoutes:
         missing: list[str] = []
         for row in page["entries"]:
             border = borders.get(child_path(row["path"], row["name"]))
-            shown = row if border is None else await self._top(border, row, context)
+            shown = row if border is None else await self._top(border, row, context, args.as_of)
             if shown is not None:
                 entries.append(shown)
                 missing += [shown["missing"]] if "missing" in shown else []
@@ -59,16 +60,22 @@ class DirectoryRoutes:
     def _borders(self, path: str) -> dict[str, VolumePart]:
         return {part.path: part for part in self._locator.parts(path)[1:]}
 
-    async def _top(self, part: VolumePart, row: PointerRow, context: Context) -> PointerRow | None:
+    async def _top(self, part: VolumePart, row: PointerRow, context: Context, as_of: str) -> PointerRow | None:
         """The pointer of a volume's top; None when the caller may not see it.
 
-        When its owner is away, that of the mount point, with the owner's name as `missing`.
+        When its owner is away, that of the mount point, with the owner's name as `missing`. What was there before the
+        volume is the row itself.
         """
         try:
             holder = self._locator.serving(part.filesystem, part.path)  # the way there was checked when it was listed
-            asked = find_operation("get").bind([part.path])
-            pointer: PointerRow = await self._locator.forwarder.ask(holder, "get", asked, context)
+            asked = find_operation("get").bind([part.path, 0, as_of])
+            who = INTERNAL if as_of else context  # what was there is shown by the rights of then
+            pointer: PointerRow = await self._locator.forwarder.ask(holder, "get", asked, who)
+            if as_of and not _permits(pointer, context, "r"):
+                return None
         except EmergeError as error:
+            if as_of and isinstance(error, NotFound):  # it was not there yet: what was is here
+                return row
             if names := self._locator.away(error):
                 return {**row, "missing": names[0]}
             if is_hidden(error):
@@ -106,11 +113,11 @@ class DirectoryRoutes:
         async with aclosing(self._locator.stream(args.path, "tree", args, context)) as rows:
             async for row in rows:
                 border = borders.get(child_path(row["path"], row["name"]))
-                shown = row if border is None else await self._top(border, row, context)
+                shown = row if border is None else await self._top(border, row, context, args.as_of)
                 if shown is None:
                     continue
                 yield shown
-                if border is not None and "missing" not in shown and _may_list(shown, context):
+                if border is not None and shown is not row and "missing" not in shown and _may_list(shown, context):
                     async with aclosing(self._subtree(at(args, border.path), context)) as inside:
                         async for child in inside:
                             yield child
@@ -128,7 +135,11 @@ class DirectoryRoutes:
 
 def _may_list(pointer: PointerRow, context: Context) -> bool:
     """Tell whether the caller may go through a directory, as `tree` does: by its pointer."""
-    return permits(context, pointer["owner"], pointer["group"], mode_of(pointer["perms"]), "rx")
+    return _permits(pointer, context, "rx")
+
+
+def _permits(pointer: PointerRow, context: Context, rights: str) -> bool:
+    return permits(context, pointer["owner"], pointer["group"], mode_of(pointer["perms"]), rights)
 
 
 def merge_pages(pages: Sequence[tuple[Sequence[T], str]], key: Callable[[T], str], limit: int) -> tuple[list[T], str]:

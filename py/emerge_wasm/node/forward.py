@@ -21,7 +21,7 @@ from ..filesystem import Filesystem
 from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, Context, Values, Wire, find_operation
 from .calls import CALLS
-from .moved import SUBTREES, owned_paths, under_way, watch_volumes
+from .moved import SUBTREES, bound_call, owned_paths, under_way, watch_volumes
 from .skew import known_arguments
 from .stale import CopyAges, CopyMark, mark_stale, reads
 from .volumes import Volumes
@@ -176,7 +176,7 @@ class Forwarder:
     def _agrees(self, name: str, args: Values, version: int, filesystem: str) -> bool:
         """Tell whether a filesystem owns the path of a call, and the asker knows all volumes below it.
 
-        A copy answers what only reads.
+        A copy answers what only reads, and who owns what is above what was there at a moment.
         """
         table = self._volumes.table
         if table is None or name in FOR_OTHERS:
@@ -186,8 +186,10 @@ class Forwarder:
         named = owned_paths(name, args)
         filesystem = filesystem or self._filesystem.uuid
         volumes = [table.volume_of(path) for path in named]
+        past = bool(getattr(bound_call(name, args), "as_of", ""))
         owned = all(
             volume.filesystem == filesystem
+            or (past and filesystem in table.owners_above(volume.path))
             or (reads(name) and any(copy.filesystem == filesystem for copy in table.copies(volume.path)))
             for volume in volumes
         )

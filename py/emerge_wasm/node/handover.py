@@ -126,7 +126,9 @@ class Handovers:
         """Send all rows; return the intent with which the other filesystem is asked."""
         who = write_context(context)
         known = [intent.id, core.uuid, intent.uuid, intent.source, intent.target, bool(intent.mount), who]
-        await self._ask(intent, "_handover_open", known)
+        since = [await departure.since(core, intent)] if intent.mount else []
+        taker = self._apart(intent.filesystem) or [""]
+        await self._volumes.ask(intent.filesystem, "_handover_open", [*known, *taker, *since])
         above = await departure.directory_of(core, intent) if intent.mount else b""
         async for rows in rows_of(core, top, above):
             await self._ask(intent, "_handover_rows", [intent.id, rows])
@@ -304,9 +306,10 @@ class Handovers:
         stays: bool,
         who: Wire,
         taker: str = "",
+        since: str = "",
     ) -> str:
         core, context = self._core_of(taker), read_context(who)
-        return await arrival.open_arrival(core, context, id, filesystem, uuid, source, target, stays=stays)
+        return await arrival.open_arrival(core, context, id, filesystem, uuid, source, target, stays=stays, since=since)
 
     async def _take(self, id: bytes, rows: Values, taker: str = "") -> None:
         await stage.take(self._core_of(taker), id, rows)

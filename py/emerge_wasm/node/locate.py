@@ -73,9 +73,28 @@ class Locator:
     async def ask(
         self, path: str, name: str, args: Sequence[object], context: Context, *, unopened: bool = False
     ) -> Any:
-        """Run an operation on the filesystem that owns a path; `unopened`: see `Forwarder.ask`."""
+        """Run an operation on the filesystem that owns a path; `unopened`: see `Forwarder.ask`.
+
+        What was at a moment is asked of the owners of what is above, where this one had nothing there then.
+        """
         await self.check_way(path, context)
-        return await self._ask(path, self._owner(path), name, args, context, unopened=unopened)
+        owners, absent = [self._owner(path), *self._before(path, args)], None
+        for owner in owners:
+            try:
+                return await self._ask(path, owner, name, args, context, unopened=unopened)
+            except NotFound as error:
+                if len(owners) == 1:
+                    raise
+                absent = absent or error
+        assert absent is not None
+        raise absent
+
+    def _before(self, path: str, args: Sequence[object]) -> list[str]:
+        """The filesystems that may have had at a moment what is in a volume now, if `args` name a moment."""
+        table = self.volumes.table
+        if table is None or not getattr(args, "as_of", ""):
+            return []
+        return table.owners_above(normal(path))
 
     async def _ask(
         self,
@@ -128,7 +147,18 @@ class Locator:
             if copy is None:
                 raise
             holder = copy
-        async with aclosing(self.forwarder.stream(holder, name, args, context)) as items:
+        begun = False
+        try:
+            async with aclosing(self.forwarder.stream(holder, name, args, context)) as items:
+                async for item in items:
+                    begun = True
+                    yield item
+            return
+        except NotFound:
+            before = self._before(path, args)
+            if begun or not before:
+                raise
+        async with aclosing(self.forwarder.stream(self.serving(before[0], path), name, args, context)) as items:
             async for item in items:
                 yield item
 
@@ -164,6 +194,26 @@ class Locator:
                     raise
                 away = error
         raise away or absent or NotFound(f"nothing is at {args.path}", path=args.path)
+
+    async def ask_who_has(self, uuid: str, name: str, args: Sequence[object], context: Context) -> object:
+        """Ask all filesystems for what only that answers which has an object, or had it when it was removed.
+
+        Raises:
+            Unavailable: it is away, or might be: nobody else has it.
+        """
+        away: EmergeError | None = None
+        for filesystem in dict.fromkeys(part.filesystem for part in self.parts("/")):
+            try:
+                holder = self.serving(filesystem, f"/{REGISTRY}/{uuid}")
+                found: object = await self.forwarder.ask(holder, name, args, context)
+                return found
+            except NotFound:
+                continue
+            except Unavailable as error:
+                if not self.away(error):
+                    raise
+                away = error
+        raise away or NotFound(f"no object has the uuid {uuid}", path=f"/{REGISTRY}/{uuid}")
 
     async def _check_way_to_uuid(self, holder: Holder, path: str, context: Context) -> None:
         """Check that the caller may come to the volume that an object is in, or was in when it was removed."""

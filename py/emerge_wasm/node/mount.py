@@ -19,6 +19,7 @@ from ..operations import Context, Values, Wire
 from ..paths import join_path, split_path
 from .calls import CALLS
 from .handover import Handovers
+from .paths import in_registry
 from .volumes import ATTEMPTS, INTERNAL, Volumes, check_node
 
 log = logging.getLogger("emerge.node")
@@ -59,7 +60,7 @@ class Mounts:
             volume = table.volume_of(path)
             if (volume.path, volume.filesystem) == (path, filesystem):
                 return table
-            above = self._check_place(table, path, filesystem)
+            above = check_place(table, path, filesystem)
             owner = volume.filesystem
             holds = filesystem != owner and (volume.path == path or await self._has_all(owner, path, filesystem))
             given = holds and await self._give(table, path, owner, filesystem)
@@ -76,34 +77,6 @@ class Mounts:
             await self._tell_done(owner)
             return after
         raise Conflict("the mount table is being changed by too many at once", remedy="try again")
-
-    def _check_place(self, table: MountTable, path: str, filesystem: str) -> str:
-        """Check that a filesystem may own a volume there; the owner of what is above."""
-        if path == "/" or path.startswith("/registry"):
-            raise Invalid(f"{path} cannot be a volume of its own", path=path)
-        volume: Volume | None = table.volume_of(path)
-        assert volume is not None
-        below = [each.path for each in table.volumes if each.path.startswith(path + "/")]
-        if below and volume.path == path:
-            raise Conflict(f"{below[0]} is mounted in {path}", path=path, remedy="unmount that first")
-        if below:
-            raise Conflict(f"{below[0]} is a volume already", path=path, remedy="mount what is above first")
-        if volume.path == path:
-            if table.copies(path):
-                remedy = f"give them up first: emerge replicate {path} --copies 1"
-                raise Conflict(f"{path} has copies, which follow its owner", path=path, remedy=remedy)
-            volume = table.above(volume)
-        owners: list[str] = []
-        while volume is not None:
-            owners.append(volume.filesystem)
-            volume = table.above(volume)
-        if filesystem in owners and owners[0] != filesystem:
-            raise Invalid(
-                f"node {table.name(filesystem)} owns what is above {table.volume_of(path).path}",
-                path=path,
-                remedy="mount it on another node, or elsewhere",
-            )
-        return owners[0]
 
     async def _has_all(self, owner: str, path: str, filesystem: str) -> bool:
         """Tell whether a directory is there, and the filesystem that is to own it has nothing at its path.
@@ -255,3 +228,32 @@ class Mounts:
         await (
             close_directory(core, INTERNAL, path, version) if close else open_directory(core, path, version or NEWEST)
         )
+
+
+def check_place(table: MountTable, path: str, filesystem: str) -> str:
+    """Check that a filesystem may own a volume there; the owner of what is above."""
+    if path == "/" or in_registry(path):
+        raise Invalid(f"{path} cannot be a volume of its own", path=path)
+    volume: Volume | None = table.volume_of(path)
+    assert volume is not None
+    below = [each.path for each in table.volumes if each.path.startswith(path + "/")]
+    if below and volume.path == path:
+        raise Conflict(f"{below[0]} is mounted in {path}", path=path, remedy="unmount that first")
+    if below:
+        raise Conflict(f"{below[0]} is a volume already", path=path, remedy="mount what is above first")
+    if volume.path == path:
+        if table.copies(path):
+            remedy = f"give them up first: emerge replicate {path} --copies 1"
+            raise Conflict(f"{path} has copies, which follow its owner", path=path, remedy=remedy)
+        volume = table.above(volume)
+    owners: list[str] = []
+    while volume is not None:
+        owners.append(volume.filesystem)
+        volume = table.above(volume)
+    if filesystem in owners and owners[0] != filesystem:
+        raise Invalid(
+            f"node {table.name(filesystem)} owns what is above {table.volume_of(path).path}",
+            path=path,
+            remedy="mount it on another node, or elsewhere",
+        )
+    return owners[0]

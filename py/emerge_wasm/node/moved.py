@@ -11,7 +11,7 @@ from contextlib import aclosing
 from ..cluster.volume import MountTable
 from ..errors import NotFound, Unavailable
 from ..filesystem.searches.node_part import PARTS
-from ..operations import Answer, find_operation
+from ..operations import Answer, Arguments, find_operation
 from .calls import CALLS
 from .paths import in_registry, normal, paths_of
 from .stale import reads
@@ -98,8 +98,13 @@ def _owners(table: MountTable, path: str) -> list[tuple[str, str]]:
 
 def owned_paths(name: str, args: Sequence[object]) -> list[str]:
     """The paths that decide who owns what an operation or a part is about."""
-    bound = CALLS[name].bind(args) if name in PARTS else find_operation(name).bind(args)
+    bound = bound_call(name, args)
     paths = [getattr(bound, each) for each in ("path", "source", "first") if hasattr(bound, each)]
     if name in ("storeall", "load"):
         paths = paths_of(name, bound)
     return [normal(path) for path in paths if not in_registry(path)]
+
+
+def bound_call(name: str, args: Sequence[object]) -> Arguments:
+    """The arguments of an operation or a part, by name."""
+    return CALLS[name].bind(args) if name in PARTS else find_operation(name).bind(args)

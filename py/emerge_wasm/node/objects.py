@@ -40,6 +40,7 @@ class ObjectRoutes:
         self._directories = directories
         self.get = self.follow("get")
         self._follow_references = self.follow("references")
+        self._follow_versions = self.follow("versions", unopened=True)
 
     # --- one path
     def follow(self, name: str, *, unopened: bool = False) -> OneAnswer:
@@ -58,6 +59,16 @@ class ObjectRoutes:
             return await self._locator.ask(shortest, name, args, context, unopened=unopened)
 
         return follow
+
+    async def versions(self, args: Arguments, context: Context) -> object:
+        """Versions of what is at a path, or was at a moment: whoever has it now knows them all."""
+        try:
+            return await self._follow_versions(args, context)
+        except NotFound as error:
+            uuid = error.details.get("left")
+            if uuid is None:
+                raise
+            return await self._locator.ask_who_has(uuid, "_history", [uuid, args.before, args.limit], context)
 
     async def export(self, args: Arguments, context: Context) -> AsyncGenerator[Wire, None]:
         """Export from all who have a part. An archive is whole or none: an owner that is away is an error."""

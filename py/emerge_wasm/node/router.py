@@ -35,7 +35,7 @@ from .volumes import Volumes
 
 FOLLOWED = (
     *("get", "getobject", "cat", "update", "add", "methods", "help", "code"),
-    *("versions", "diff", "query", "receipts", "restore", "retain", "run"),
+    *("diff", "query", "receipts", "restore", "retain", "run"),
 )
 
 
@@ -97,6 +97,7 @@ class Router:
             **{name: objects.change_all(name) for name in ("chmod", "chown")},
             **{name: objects.carry(name) for name in ("cp", "mv")},
             "references": objects.references,
+            "versions": objects.versions,
             "mixin": objects.mixin,
             "rm": objects.remove,
             "export": objects.export,

@@ -210,7 +210,8 @@ class Applying:
     def _link(self, old: _Spot | None, new: _Spot | None, record: VersionRecord) -> None:
         """Add when the object left where it was, and appeared where it is."""
         entry = record.entry
-        if entry.uuid == ROOT or (old and old[:2]) == (new and new[:2]):
+        along = record.operation == LEFT and not record.origin  # it went with its directory, and is in that still
+        if entry.uuid == ROOT or along or (old and old[:2]) == (new and new[:2]):
             return
         for spot, appeared in ((old, False), (new, True)):
             if spot is not None:

@@ -11,7 +11,7 @@ from ...errors import EmergeError
 from ...paths import child_path
 from ...store import Store, prefix_end
 from ..indexes.maintain import reference_key
-from ..layout.ancestry import GONE
+from ..layout.ancestry import GONE, LEFT
 from ..layout.locality import PAGE_VERSIONS
 from ..layout.place import ROOT_KEY
 from ..layout.record import ROOT, Entry, KeyValue, VersionRecord, entry_key, link_key, link_value, version_key
@@ -134,7 +134,7 @@ async def _check_states(store: Store, history: History) -> None:
     sizes: dict[int, int | None] = {}
     for number, kept in history.kept.items():
         content = kept.entry.content
-        if kept.entry.is_directory:
+        if kept.entry.is_directory or kept.record.operation == LEFT:  # nobody sees the state of what has left
             continue
         if content not in sizes:
             held = history.kept.get(content)
@@ -185,6 +185,8 @@ async def _check_links(store: Store, history: History) -> None:
             if found[key] != value:
                 verb = "appeared" if value[:1] == b"+" else "left"
                 history.fault(f"version {int.from_bytes(key[-8:], 'big')} has no link that says when it {verb}")
+    if history.newest.record.operation == LEFT:
+        return
     start = entry_key(*history.newest.place) + b"\0" + history.uuid
     last = await store.scan("links", start, prefix_end(start), limit=1, reverse=True)
     if not last or (last[0][1][:1] == b"+") != history.living:
@@ -199,7 +201,9 @@ def _expected(history: History) -> Iterator[list[KeyValue]]:
         number = kept.entry.version
         if before is not None and before.entry.version != number - 1:
             before = None
-        if kept.removed:
+        if kept.record.operation == LEFT and not kept.record.origin:  # with its directory, in which it still is
+            gone = []
+        elif kept.removed:
             gone = [kept.link(kept, False)]
             if kept is history.newest:
                 yield gone

@@ -30,7 +30,7 @@ from ..tree.find import find_place, name
 from ..tree.links import newest_record
 from ..tree.mount import open_directory
 from ..tree.move import landing
-from .row import ELSEWHERE, TOP
+from .part import ELSEWHERE, TOP
 
 ARRIVAL = b"handover/in/"
 
@@ -38,7 +38,10 @@ OPEN, CLOSING, TAKEN = "open", "closing", "taken"
 
 
 class Arrival(NamedTuple):
-    """What comes, from which filesystem and where to; once it is TAKEN, the pointer of what it is here."""
+    """What comes, from which filesystem and where to; once it is TAKEN, the pointer of what it is here.
+
+    `since`: what `stays` at its path has been reached by it since then.
+    """
 
     id: bytes
     state: str
@@ -48,6 +51,7 @@ class Arrival(NamedTuple):
     names: PathNames
     stays: bool
     pointer: PointerRow | None = None
+    since: str = ""
 
     @property
     def key(self) -> bytes:
@@ -58,8 +62,8 @@ class Arrival(NamedTuple):
 
     @classmethod
     def unpack(cls, raw: bytes) -> Self:
-        id, state, uuid, filesystem, source, names, stays, pointer = engine.unpackb(raw)
-        return cls(id, state, uuid, filesystem, source, tuple(names), stays, pointer)
+        id, state, uuid, filesystem, source, names, *others = engine.unpackb(raw)
+        return cls(id, state, uuid, filesystem, source, tuple(names), *others)
 
 
 async def arrivals(core: Core) -> list[Arrival]:
@@ -81,7 +85,16 @@ async def find_arrival(core: Core, id: bytes) -> Arrival:
 
 
 async def open_arrival(
-    core: Core, context: Context, id: bytes, filesystem: str, uuid: bytes, source: str, target: str, *, stays: bool
+    core: Core,
+    context: Context,
+    id: bytes,
+    filesystem: str,
+    uuid: bytes,
+    source: str,
+    target: str,
+    *,
+    stays: bool,
+    since: str = "",
 ) -> str:
     """Begin to take something, which the caller may put at a path or into a directory; the path that it will have.
 
@@ -212,7 +225,7 @@ async def _make_room(core: Core, context: Context, path: str) -> None:
 
 def _leave_empty(change: Change, place: Place, entry: Entry) -> None:
     change.expect_count("entries", entry.uuid, prefix_end(entry.uuid), 0)
-    left = change.record(entry, place.parent, place.directory, LEFT)
+    left = change.record(entry, place.parent, place.directory, LEFT, origin=place.path)
     change.unlink(place.above, entry.name, place.chain[-1], left)
 
 
@@ -223,7 +236,7 @@ async def _put_back(
     rows = await core.store.scan("versions", arrival.uuid, prefix_end(arrival.uuid))
     history = [VersionRecord.unpack(raw) for _, raw in rows]
     change.brought = True
-    change.date = history[0].entry.date  # what is made above it was there all the time, for those who look back
+    change.date = arrival.since or history[0].entry.date  # what is made above it was there, for those who look back
     old = place.entry
     place = change.make_directories(place)
     key = entry_key(place.parent, place.names[-1])

@@ -28,9 +28,9 @@ from ..layout.place import Above, Place
 from ..layout.record import ROOT, Entry, link_key, link_value
 from ..layout.touched import Touched
 from ..tree.find import find_place, name, not_found
-from ..tree.links import newest_record
+from ..tree.links import newest_record, there_since
 from ..tree.mount import mount_version
-from .row import ELSEWHERE
+from .part import ELSEWHERE
 
 INTENT = b"handover/out/"
 
@@ -133,6 +133,11 @@ async def directory_of(core: Core, intent: Intent) -> bytes:
     return record.parent
 
 
+async def since(core: Core, intent: Intent) -> str:
+    """Return the moment since when its path has led to what is handed over."""
+    return await there_since(core, await find_place(core, split_path(intent.source)))
+
+
 async def definitions_in(core: Core, top: bytes) -> list[Definition]:
     """Return the indexes that are defined on a directory, or on one below it."""
     found = []
@@ -177,7 +182,7 @@ async def give(core: Core, intent: Intent, target: str, date: str) -> Intent:
         if entry.is_directory:  # indexes above are built anew, as after a move out of them
             change.touched[entry.uuid] = Touched((raw, above), (raw, _nowhere(core)))
         if intent.mount:
-            _put_mount(change, intent.mount, place, entry)
+            _put_mount(change, intent.mount, place, entry, await there_since(core, place))
         change.expect("meta", intent.key, intent.pack())
         change.put("meta", intent.key, given.pack())
         await commit(core, change)
@@ -186,19 +191,24 @@ async def give(core: Core, intent: Intent, target: str, date: str) -> Intent:
     return given
 
 
-def _put_mount(change: Change, uuid: bytes, place: Place, entry: Entry) -> None:
+def _put_mount(change: Change, uuid: bytes, place: Place, entry: Entry, since: str) -> None:
+    """Put a mount point there: for those who look back, as long as the path has led to what was there."""
     change.brought = True  # nothing happened for those who watch
-    made = change.make_entry(entry.name, DIRECTORY)._replace(
-        uuid=uuid, perms=entry.perms, owner=entry.owner, group=entry.group
-    )
+    change.date = since
+    perms = access.changed_perms(entry.perms, "a+r")  # who may see the volume its owner decides
+    made = change.make_entry(entry.name, DIRECTORY)
+    made = made._replace(uuid=uuid, perms=perms, owner=entry.owner, group=entry.group)
     made = change.record(made, place.parent, place.directory, "mkdir")
     change.put("entries", place.key, made.pack())
-    since = link_key(place.parent, made.name, uuid, made.version)
-    change.put("links", since, link_value(True, made.date))
+    link = link_key(place.parent, made.name, uuid, made.version)
+    change.put("links", link, link_value(True, made.date))
 
 
 async def clear(core: Core, intent: Intent) -> None:
-    """Note of all that was below the top that another filesystem has it, children first. It can be interrupted."""
+    """Note of all that was below the top that another filesystem has it, children first. It can be interrupted.
+
+    It is in its directory still, wherever that is: no link says that it left.
+    """
     top = (intent.uuid, intent.source)
     way = [top]
     while way:
@@ -215,8 +225,8 @@ async def clear(core: Core, intent: Intent) -> None:
             if entry.is_directory and await core.store.scan("entries", raw[:16], prefix_end(raw[:16]), limit=1):
                 way.append((entry.uuid, child_path(path, entry.name)))
                 break
-            left = change.record(entry, uuid, path, LEFT, origin=intent.target)
-            change.unlink(above, entry.name, raw, left)
+            change.record(entry, uuid, path, LEFT)
+            change.drop(above, entry.name, raw)
             if await is_full(core, change, core.store.capabilities.largest_batch):
                 break
         if change.log:

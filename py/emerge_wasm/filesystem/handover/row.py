@@ -1,8 +1,4 @@
-"""The rows of a subtree, as one filesystem reads them for another: histories, names and references, page by page.
-
-Rows are those of the store (see `layout/record.py`), so that nothing of a version is lost or written anew. Only what
-was in a directory that the other filesystem does not have is told to have been ELSEWHERE.
-"""
+"""The rows of a subtree, as one filesystem reads them for another: histories, names and references, page by page."""
 
 from __future__ import annotations
 
@@ -10,71 +6,59 @@ from collections.abc import AsyncIterator
 from itertools import groupby
 from typing import NamedTuple
 
-from ...codec import bundles_in, references_in
 from ...store import prefix_end
 from ..core import Core
-from ..indexes.maintain import reference_key
 from ..layout.ancestry import REMOVED
 from ..layout.locality import PAGE_ROWS, get_entries
-from ..layout.record import (
-    ROOT,
-    Entry,
-    VersionRecord,
-    entry_key,
-    is_directory,
-    link_key,
-    link_value,
-    version_key,
-)
-from ..objects.read import load_bundles
+from ..layout.record import Entry, is_directory
 from ..tree.links import newest_record
-from ..tree.load import load_state
-
-ELSEWHERE = bytes(15) + b"\x02"
-"""The uuid that stands for a directory of another filesystem; no object has it."""
-
-TOP = bytes(15) + b"\x03"
-"""The uuid that stands for the directory that holds the top, where the top stays at its path."""
-
-StoreRow = tuple[str, bytes, bytes]
-"""(space, key, value)."""
-
-PAGE_VERSIONS = 50
-PART_BYTES = 1 << 20
+from .part import RowPart, StoreRow
+from .visitor import Inside, Visitors
 
 
 async def rows_of(core: Core, top: Entry, above: bytes) -> AsyncIterator[list[StoreRow]]:
     """Yield the rows of an object, or of a directory and all below it, removed objects too, in parts.
 
     A directory's names come before what they lead to, so what came of an unfinished handover can be found and removed.
-    `above` is the directory whose uuid the other filesystem replaces by that of its own (b"": none).
+    `above` is the directory whose uuid the other filesystem replaces by that of its own, where the path stays (b"": it
+    does not); then what was moved out of the subtree comes too, as far as it was there.
     """
-    part = _Part(core, top.uuid, above)
+    part, inside = RowPart(core, top.uuid, above), Inside(core, top.uuid)
+    visitors = Visitors(core, inside)
     async for _ in part.add_object(top.uuid, living=True):
         yield part.take()
     pending = [top.uuid] if top.is_directory else []
     while pending:
         directory = pending.pop()
         async for child in _children(core, directory):
+            if child.moved:
+                if await inside.has(child.uuid):
+                    part.rows += child.rows
+                elif above and await visitors.note(child.uuid, child.rows):
+                    part.rows += child.rows
+                continue
             part.rows += child.rows
             async for _ in part.add_object(child.uuid, living=child.living):
                 yield part.take()
             if child.is_directory:
                 pending.append(child.uuid)
+    async for _ in visitors.add_to(part):
+        yield part.take()
     yield part.take()
 
 
 class _Child(NamedTuple):
-    """What is in a directory, or was removed from it, with the rows of its name."""
+    """What is in a directory, was removed from it, or moved on, with the rows of its name."""
 
     uuid: bytes
     living: bool
     is_directory: bool
     rows: list[StoreRow]
+    moved: bool = False
 
 
 async def _children(core: Core, directory: bytes) -> AsyncIterator[_Child]:
-    """Yield what is in a directory and what was removed from it. What moved on is where it moved to."""
+    """Yield what is or was in a directory."""
     start, end = directory, prefix_end(directory)
     while True:
         page = await core.store.scan("links", start, end, limit=PAGE_ROWS)
@@ -87,79 +71,10 @@ async def _children(core: Core, directory: bytes) -> AsyncIterator[_Child]:
                 yield _Child(uuid, True, is_directory(raw), [("entries", key, raw), *rows])
                 continue
             record = await newest_record(core, uuid)
-            if record is not None and record.operation == REMOVED and record.parent == directory:
-                yield _Child(uuid, False, is_directory(record.raw), rows)
+            if record is None:
+                continue
+            removed = record.operation == REMOVED and record.parent == directory
+            yield _Child(uuid, False, is_directory(record.raw), rows, moved=not removed)
         if len(page) < PAGE_ROWS:
             return
         start = page[-1][0] + b"\0"
-
-
-class _Part:
-    """The rows that are to be sent next."""
-
-    def __init__(self, core: Core, top: bytes, above: bytes) -> None:
-        self.rows: list[StoreRow] = []
-        self._core = core
-        self._above = above
-        self._top = top
-        self._bundles: set[str] = {""}
-        self._bytes = 0
-
-    def take(self) -> list[StoreRow]:
-        rows, self.rows, self._bytes = self.rows, [], 0
-        return rows
-
-    async def add_object(self, uuid: bytes, *, living: bool) -> AsyncIterator[None]:
-        """Add all that belongs to a uuid; yield whenever enough has come together."""
-        store = self._core.store
-        start, end = version_key(uuid, 0), prefix_end(uuid)
-        before: VersionRecord | None = None
-        while True:
-            page = await store.scan("versions", start, end, limit=PAGE_VERSIONS)
-            for key, raw in page:
-                before = await self._add_version(key, VersionRecord.unpack(raw), before)
-                if self._bytes >= PART_BYTES or len(self.rows) >= PAGE_ROWS:
-                    yield
-            if len(page) < PAGE_VERSIONS:
-                break
-            start = page[-1][0] + b"\0"
-        if living and before is not None and before.entry.refs:
-            state = await load_state(self._core, before.entry, before.entry.name)
-            self.rows += [("indexes", reference_key(target, uuid), b"") for target in references_in(state)]
-        self.rows += [("receipts", key, raw) for key, raw in await store.scan("receipts", uuid, end)]
-
-    async def _add_version(self, key: bytes, record: VersionRecord, before: VersionRecord | None) -> VersionRecord:
-        entry, state = record.entry, record.state
-        if self._above and (record.parent, entry.uuid) == (self._above, self._top):
-            record = record._replace(parent=TOP)
-        elif record.parent == ROOT:
-            record = record._replace(parent=ELSEWHERE)
-        self.rows.append(("versions", key, record.pack()))
-        if state is None and entry.content == entry.version and not entry.is_directory:
-            state = await load_state(self._core, entry, entry.name)
-            self.rows.append(("states", key, state))
-        self._bytes += len(state or b"")
-        for hash in {entry.bundle, *bundles_in(state or b"")} - self._bundles:
-            found = await load_bundles(self._core, hash)
-            self.rows += [("bundles", each.encode(), raw) for each, raw in found.items() if each not in self._bundles]
-            self._bytes += sum(map(len, found.values()))
-            self._bundles |= {hash, *found}
-        self._add_links(entry, record, before if before is None or before.entry.version + 1 == entry.version else None)
-        return record
-
-    def _add_links(self, entry: Entry, record: VersionRecord, before: VersionRecord | None) -> None:
-        """Add what says when the object was in directories that are not sent themselves."""
-        here = entry_key(record.parent, entry.name)
-        there = b"" if before is None or before.operation == REMOVED else entry_key(before.parent, before.entry.name)
-        if before is not None and there not in (b"", here):
-            self._add_link(before, entry, appeared=False)
-        if record.operation == REMOVED:
-            self._add_link(record, entry, appeared=False)
-        elif there != here and (before is not None or entry.version == 1):
-            self._add_link(record, entry, appeared=True)
-
-    def _add_link(self, record: VersionRecord, entry: Entry, *, appeared: bool) -> None:
-        if record.parent == TOP:
-            return  # the other filesystem adds it, with its own directory
-        key = link_key(record.parent, record.entry.name, entry.uuid, entry.version)
-        self.rows.append(("links", key, link_value(appeared, entry.date)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple
 
 from ...bundles import parse as parse_bundle
 from ...codec import references_in
@@ -19,12 +20,11 @@ from ..commit import Stale, retry
 from ..core import Core
 from ..indexes.definitions import add_definitions, read_catalogue
 from ..indexes.maintain import REFERENCE, reference_key
-from ..layout.ancestry import LEFT, REMOVED
+from ..layout.ancestry import GONE, LEFT, REMOVED
 from ..layout.catalogue import CATALOGUE, parse
 from ..layout.locality import PAGE_ROWS, get_versions
 from ..layout.record import (
     BROUGHT,
-    ROOT,
     VERSION_KEY_SIZE,
     Entry,
     VersionRecord,
@@ -32,14 +32,18 @@ from ..layout.record import (
     is_directory,
     link_key,
     link_value,
+    micros_of,
     version_key,
 )
 from ..tree.links import newest_record
 from ..tree.load import load_state
 from .arrival import CLOSING, OPEN, Arrival, find_arrival
-from .row import ELSEWHERE, StoreRow
+from .part import ELSEWHERE, StoreRow
+from .visitor import VISITOR, read_mark
 
 REPLACED = b"handover/old/"
+NOTHING = b""
+"""What is set aside of a visitor that was not here."""
 
 _SPACES = ("entries", "versions", "states", "links", "receipts")
 _MALFORMED = (EmergeError, ValueError, TypeError, LookupError)
@@ -55,10 +59,15 @@ async def take(core: Core, id: bytes, rows: Sequence[StoreRow]) -> None:
     """
     arrival = await find_arrival(core, id)
     records = _read(rows)
-    known = await _known(core, records)
+    visitors = await _visitors(core, arrival, rows)
+    rows = [row for row in rows if not (row[0] in ("versions", "states") and row[1][:16] in visitors.known)]
+    records = {key: record for key, record in records.items() if key[:16] not in visitors.known}
+    known = await _known(core, records, visitors.begun)
     left = [record for record in known.values() if record.operation == LEFT]
     replaced = {_key(record) for record in left}
     batch, logged = Batch(), list[bytes]()
+    for uuid in visitors.new:
+        batch.put("meta", _note(arrival, uuid), NOTHING)
     there = await _there(core, [key for key in records if key[:16] in known and key not in replaced])
     here = {key for key, old in there.items() if records[key].parent in (ELSEWHERE, old.parent)}
     for key in there.keys() - here:  # it was in a directory that held a mount point
@@ -70,6 +79,8 @@ async def take(core: Core, id: bytes, rows: Sequence[StoreRow]) -> None:
             batch.deletes += [("versions", key), ("states", key)]
     most = max(core.store.capabilities.largest_batch - 4, 1)
     for space, key, value in rows:
+        if space == VISITOR:
+            continue
         known_link = space == "links" and key[:16] == ELSEWHERE and key[-VERSION_KEY_SIZE:] in here
         if known_link or (space == "versions" and key in here):
             continue
@@ -82,6 +93,29 @@ async def take(core: Core, id: bytes, rows: Sequence[StoreRow]) -> None:
     await _commit(core, arrival, batch, logged)
 
 
+class _Visitors(NamedTuple):
+    """What is sent of those that moved out: of which there is as much here, which begin here, and all the others."""
+
+    known: set[bytes]
+    new: set[bytes]
+    begun: set[bytes]
+
+
+async def _visitors(core: Core, arrival: Arrival, rows: Sequence[StoreRow]) -> _Visitors:
+    left = {key: read_mark(value) for space, key, value in rows if space == VISITOR}
+    newest = await asyncio.gather(*(newest_record(core, uuid) for uuid in left))
+    notes = await core.store.get(keys_of("meta", [_note(arrival, uuid) for uuid in left])) if left else []
+    found = _Visitors(set(), set(), set())
+    for (uuid, mark), record, note in zip(left.items(), newest, notes, strict=True):
+        if note is not None:
+            found.begun.add(uuid)
+        elif record is None:
+            found.new.add(uuid)
+        elif record.operation != LEFT or (record.entry.version, micros_of(record.entry.date)) >= mark:
+            found.known.add(uuid)
+    return found
+
+
 def _read(rows: Sequence[StoreRow]) -> dict[bytes, VersionRecord]:
     """Check rows; return the versions among them."""
     records: dict[bytes, VersionRecord] = {}
@@ -92,6 +126,8 @@ def _read(rows: Sequence[StoreRow]) -> dict[bytes, VersionRecord]:
                 fits = key == _key(record)
             elif space == "entries":
                 fits = Entry.unpack(value).name == key[16:].decode()
+            elif space == VISITOR:
+                fits = len(key) == 16 and len(value) == 16
             elif space == "bundles":
                 fits = parse_bundle(value, key.decode()) is not None
             else:
@@ -103,8 +139,8 @@ def _read(rows: Sequence[StoreRow]) -> dict[bytes, VersionRecord]:
     return records
 
 
-async def _known(core: Core, records: Mapping[bytes, VersionRecord]) -> dict[bytes, VersionRecord]:
-    """Return the newest version here of each object that was here before.
+async def _known(core: Core, records: Mapping[bytes, VersionRecord], begun: set[bytes]) -> dict[bytes, VersionRecord]:
+    """Return the newest version here of each object that was here before; some have `begun` to come.
 
     Raises:
         Conflict: one is here now.
@@ -121,7 +157,7 @@ async def _known(core: Core, records: Mapping[bytes, VersionRecord]) -> dict[byt
         goes_on = record.parent_revision == known.entry.revision and record.entry.version == known.entry.version + 1
         same = records.get(_key(known))
         removed = known.operation == REMOVED and same is not None and same.entry.revision == known.entry.revision
-        if known.operation != LEFT and not goes_on and not removed:
+        if known.operation != LEFT and not goes_on and not removed and uuid not in begun:
             path = child_path(known.directory, known.entry.name)
             raise Conflict(
                 f"{child_path(record.directory, record.entry.name)} is on the other node already, as {path}",
@@ -145,9 +181,9 @@ async def _there(core: Core, keys: Sequence[bytes]) -> dict[bytes, VersionRecord
 
 def _set_aside(arrival: Arrival, record: VersionRecord, batch: Batch) -> None:
     entry = record.entry
-    batch.put("meta", REPLACED + arrival.id + entry.uuid, record.pack())
+    batch.put("meta", _note(arrival, entry.uuid), record.pack())
     batch.delete("versions", _key(record))
-    if record.parent != ROOT:  # the rows that come say when it left; of the other's / they cannot
+    if record.origin == child_path(record.directory, entry.name):  # it did not move: a mount point took its place
         batch.delete("links", link_key(record.parent, entry.name, entry.uuid, entry.version))
 
 
@@ -159,6 +195,11 @@ async def _commit(core: Core, arrival: Arrival, batch: Batch, logged: Sequence[b
         await core.store.commit(batch)
     except Conflict as error:
         raise Conflict("this move was given up", remedy="move it again") from error
+
+
+def _note(arrival: Arrival, uuid: bytes) -> bytes:
+    """The key of what is set aside of an object."""
+    return REPLACED + arrival.id + uuid
 
 
 def _key(record: VersionRecord) -> bytes:
@@ -226,17 +267,18 @@ async def _named_in(core: Core, directory: bytes) -> AsyncIterator[bytes]:
 
 async def _take_one(core: Core, arrival: Arrival, uuid: bytes, directory: bytes) -> None:
     """Remove an object's rows; where it had been here before, those since it left."""
-    held = (await core.store.get([("meta", REPLACED + arrival.id + uuid)]))[0]
-    aside = None if held is None else VersionRecord.unpack(held)
+    (held,) = await core.store.get([("meta", _note(arrival, uuid))])
+    aside = VersionRecord.unpack(held) if held else None
     newest = await newest_record(core, uuid)
-    if newest is None or newest.operation == LEFT or (directory and newest.parent != directory):
+    stays = held is None and newest is not None and (newest.operation == LEFT or newest.parent != directory)
+    if newest is None or (stays and directory):
         return
     batch = Batch()
     if newest.entry.refs:
         state = await load_state(core, newest.entry, newest.entry.name)
         batch.deletes += [("indexes", reference_key(target, uuid)) for target in references_in(state)]
-    if directory:
-        batch.delete("entries", entry_key(directory, newest.entry.name))
+    if directory and newest.operation not in GONE:
+        batch.delete("entries", entry_key(newest.parent, newest.entry.name))
     since = aside.entry.version if aside is not None else 0
     before: VersionRecord | None = None
     start = version_key(uuid, max(since - 1, 0))
@@ -256,8 +298,9 @@ async def _take_one(core: Core, arrival: Arrival, uuid: bytes, directory: bytes)
         start = page[-1][0] + b"\0"
     if aside is not None:
         batch.put("versions", _key(aside), aside.pack())
-        gone = link_key(aside.parent, aside.entry.name, uuid, aside.entry.version)
-        batch.put("links", gone, link_value(False, aside.entry.date))
+        if aside.origin:
+            gone = link_key(aside.parent, aside.entry.name, uuid, aside.entry.version)
+            batch.put("links", gone, link_value(False, aside.entry.date))
     await core.store.commit(batch)
 
 

@@ -24,6 +24,11 @@ def after(date: str) -> str:
     return format_date(datetime.fromisoformat(date) + _TICK)
 
 
+def before(date: str) -> str:
+    """Return the date one microsecond earlier."""
+    return format_date(datetime.fromisoformat(date) - _TICK)
+
+
 class Dates:
     """Issues the dates of commits, each later than every one before it in this process."""
 

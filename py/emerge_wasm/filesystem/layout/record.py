@@ -50,6 +50,11 @@ def micros_of(date: str) -> int:
     return (datetime.fromisoformat(date) - _EPOCH) // _MICROSECOND
 
 
+def date_of(micros: int) -> str:
+    """Return a moment in ISO 8601 by its microseconds since 1970."""
+    return (_EPOCH + micros * _MICROSECOND).isoformat(timespec="microseconds")
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

@@ -16,6 +16,7 @@ from ...paths import child_path, split_properties
 from ...results import ObjectPage, ObjectRow, PointerRow, VersionRows
 from ...store import keys_of, prefix_end
 from ..core import Core
+from ..layout.ancestry import LEFT
 from ..layout.locality import get_versions
 from ..layout.moment import read_moment
 from ..layout.record import Entry, VersionRecord, version_key
@@ -117,9 +118,19 @@ def _member(value: Any, name: str, path: str) -> Any:
 
 
 async def versions(core: Core, context: Context, path: str, before: int, limit: int, as_of: str) -> VersionRows:
-    uuid = (await find(core, context, path, "r", as_of=as_of)).uuid
+    return await history(core, (await find(core, context, path, "r", as_of=as_of)).uuid, before, limit)
+
+
+async def history(core: Core, uuid: bytes, before: int, limit: int) -> VersionRows:
+    """Return versions of what this filesystem has, or had when it was removed.
+
+    Raises:
+        NotFound: another one has it now; `details["left"]` is its uuid.
+    """
     newest = await newest_record(core, uuid)
-    last = newest.entry.version if newest is not None else 0
+    if newest is None or newest.operation == LEFT:
+        raise NotFound(f"the versions of {uuid.hex()} are on another node now", remedy="ask there", left=uuid.hex())
+    last = newest.entry.version
     until = version_key(uuid, before) if 0 < before <= last else prefix_end(uuid)
     rows = await core.store.scan("versions", uuid, until, limit=check_limit(limit), reverse=True)
     return [wire_version(core, VersionRecord.unpack(raw)) for _, raw in rows]

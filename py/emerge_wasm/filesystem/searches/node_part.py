@@ -14,10 +14,11 @@ from ...context import Context
 from ...operations import Answer, Wire
 from ...paths import child_path
 from ...query.order import sort_key
-from ...results import EntryPage
+from ...results import EntryPage, VersionRows
 from ..core import Core
 from ..indexes.index_row import ABSENT
 from ..objects.copy import sources_at
+from ..objects.read import history
 from ..objects.reference import back_references
 from ..runs.for_others import evaluate_part, run_part
 from ..tree.load import check_limit
@@ -116,6 +117,11 @@ async def back_part(core: Core, context: Context, uuid: str, cursor: str, limit:
     return await back_references(core, context, bytes.fromhex(uuid), cursor, limit)
 
 
+async def history_part(core: Core, context: Context, uuid: str, before: int, limit: int) -> VersionRows:
+    """List the versions of an object, whose place at another moment was on another node, where its rights are known."""
+    return await history(core, bytes.fromhex(uuid), before, limit)
+
+
 async def copied_part(core: Core, context: Context, path: str, recursive: bool) -> AsyncGenerator[Wire, None]:
     """Yield what is to be copied of this filesystem, the top first: {"entry", "directory", "state"}."""
     async with aclosing(sources_at(core, context, path, recursive)) as sources:
@@ -128,6 +134,7 @@ PARTS: dict[str, Callable[..., Answer]] = {
     "_text": text_part,
     "_columns": columns_part,
     "_back": back_part,
+    "_history": history_part,
     "_copied": copied_part,
     "_way": check_way,
     "_run_part": run_part,

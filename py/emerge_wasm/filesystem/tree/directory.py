@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from ...errors import Invalid
+from ...errors import Invalid, PermissionDenied
 from ...objects import DIRECTORY
 from ...operations import Context
 from ...paths import child_path, split_path
@@ -66,18 +66,24 @@ async def walk(core: Core, context: Context, path: str, as_of: str = "") -> Asyn
 async def walk_tree(core: Core, context: Context, path: str, as_of: str = "") -> AsyncIterator[tuple[Entry, str]]:
     """Yield each entry below a directory that the caller may see, depth first, parents before children.
 
-    Below a directory that they may list and not pass through, they see no more than its entries.
+    Below a directory that they may list and not pass through, they see no more than its entries; of a past one that
+    they may not list today, no more than itself.
     """
     top = await find_directory(core, context, path, as_of=as_of)
     open = access.may(context, top.entry.pack(), "x")
     pending = [walk(core, context, path, as_of)]
     while pending:
-        async for child, inside in pending[-1]:
-            yield child, inside
-            if open and child.is_directory and access.may(context, child.pack(), "rx"):
-                pending.append(walk(core, context, child_path(inside, child.name), as_of))
-                break
-        else:
+        try:
+            async for child, inside in pending[-1]:
+                yield child, inside
+                if open and child.is_directory and access.may(context, child.pack(), "rx"):
+                    pending.append(walk(core, context, child_path(inside, child.name), as_of))
+                    break
+            else:
+                pending.pop()
+        except PermissionDenied:
+            if not as_of or len(pending) == 1:
+                raise
             pending.pop()
 
 

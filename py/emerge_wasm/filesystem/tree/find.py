@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple, cast
 
 from ...context import Context
 from ...errors import Invalid, NotFound, PermissionDenied
-from ...paths import DEPTH_LIMIT, join_path, split_path
+from ...paths import DEPTH_LIMIT, child_path, join_path, split_path
+from ...results import PointerRow
 from ..core import Core
 from ..layout import access
-from ..layout.ancestry import GONE, LEFT
+from ..layout.ancestry import LEFT
 from ..layout.ancestry import REMOVED as REMOVED
 from ..layout.locality import get_entries
 from ..layout.moment import read_moment
@@ -120,7 +123,10 @@ async def find(core: Core, context: Context, path: str, rights: str = "r", versi
     entry = place.entry
     if entry is None:
         raise not_found(f"{join_path(*names)} at {as_of}" if moment else join_path(*names))
-    access.check(context, await _today(core, place, entry, context) if moment else place, rights)
+    if moment and not context.superuser:
+        await _check_today(core, context, place, entry, rights)
+    else:
+        access.check(context, place, rights)
     if version in (0, entry.version):
         return Found(place, entry, place.directory)
     record = await find_version(core, place, entry, version)
@@ -185,22 +191,45 @@ async def find_version(core: Core, place: Place, entry: Entry, version: int) -> 
     if 0 < version < entry.version:
         raw = (await core.store.get([("versions", version_key(entry.uuid, version))]))[0]
     if raw is None:
-        path = place.path
-        raise NotFound(f"{path} has no version {version}", path=path, remedy=f"it is at version {entry.version}")
+        path, newest = place.path, await newest_record(core, entry.uuid)
+        remedy = f"it is at version {entry.version}"
+        if newest is not None and newest.operation == LEFT:
+            remedy = f"it is on another node now: ask for /{REGISTRY}/{entry.uuid.hex()}"
+        raise NotFound(f"{path} has no version {version}", path=path, remedy=remedy)
     return VersionRecord.unpack(raw)
 
 
-async def _today(core: Core, then: Place, entry: Entry, context: Context) -> Place:
-    """Return the place where rights on a past entry are checked: its place today, else the one then."""
-    if context.superuser:
-        return then
+async def _check_today(core: Core, context: Context, then: Place, entry: Entry, rights: str) -> None:
+    """Check rights on a past entry at its place today, wherever that is; once it was removed, at the one then."""
     newest = await newest_record(core, entry.uuid)
-    if newest is None or newest.operation in GONE:
-        return then
+    place = then
+    if newest is not None and newest.operation == LEFT:
+        if await _may_elsewhere(core, context, entry.uuid, rights):
+            return
+    elif newest is not None and newest.operation != REMOVED:
+        with suppress(NotFound):  # a directory above it was removed with it
+            place = await find_place(core, await locate(core, entry.uuid))
+    access.check(context, place, rights)
+
+
+async def _may_elsewhere(core: Core, context: Context, uuid: bytes, rights: str) -> bool:
+    """Tell whether the caller has rights on what another filesystem has now; False when it was removed there.
+
+    Raises:
+        PermissionDenied: they have not.
+        Unavailable: that cannot be known now.
+    """
+    if core.dispatch is None:
+        return False
+    asked = core.dispatch("get", [f"/{REGISTRY}/{uuid.hex()}", 0, ""], replace(context, transaction=""))
     try:
-        return await find_place(core, await locate(core, entry.uuid))
-    except NotFound:  # a directory above it was removed with it
-        return then
+        pointer = await cast(Awaitable[PointerRow], asked)
+    except NotFound:
+        return False
+    if not access.permits(context, pointer["owner"], pointer["group"], access.mode_of(pointer["perms"]), rights):
+        path = child_path(pointer["path"], pointer["name"])
+        raise PermissionDenied(f"{context.principal or 'a guest'} has no {rights} on {path}", path=path)
+    return True
 
 
 async def may_see(core: Core, context: Context, record: VersionRecord) -> bool:

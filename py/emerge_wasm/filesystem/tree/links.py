@@ -11,7 +11,17 @@ from ...store import prefix_end
 from ..core import Core
 from ..layout.locality import PAGE_ROWS, get_entries
 from ..layout.place import ROOT_RAW, PathNames, Place
-from ..layout.record import ROOT, Entry, KeyValue, VersionRecord, entry_key, is_directory, micros_of, version_key
+from ..layout.record import (
+    ROOT,
+    Entry,
+    KeyValue,
+    VersionRecord,
+    date_of,
+    entry_key,
+    is_directory,
+    micros_of,
+    version_key,
+)
 
 _TAIL = 24  # bytes of a link's key after its name and the zero: uuid and version
 
@@ -38,6 +48,16 @@ async def record_at(core: Core, uuid: bytes, moment: str) -> VersionRecord | Non
         else:  # an absent version was pruned, so the one sought comes after it
             low, found = middle + 1, record or found
     return found
+
+
+async def there_since(core: Core, place: Place) -> str:
+    """Return the moment since when a path has led to what is there: it, and all directories above it, came before."""
+    since = 0
+    for above, name, raw in zip(place.chain, place.names, place.raws, strict=False):
+        start = entry_key(above[:16], name) + b"\0" + raw[:16]
+        rows = await core.store.scan("links", start, prefix_end(start), limit=1, reverse=True)
+        since = max([since, *(int.from_bytes(value[1:], "big") for _, value in rows)])
+    return date_of(since)
 
 
 async def find_at(core: Core, names: PathNames, moment: str) -> Place:
@@ -90,12 +110,16 @@ async def _scan_all(core: Core, start: bytes, end: bytes | None) -> list[KeyValu
 
 
 def _present(rows: Iterable[KeyValue], micros: int) -> bytes | None:
-    """Return the uuid of a name at a moment, from all links of that name; None when it was absent."""
+    """Return the uuid of a name at a moment, from all links of that name; None when it was absent.
+
+    Of two that overlap, such as a volume and the mount point in its place, the later counts.
+    """
+    found: tuple[bytes, bytes] | None = None
     for uuid, group in groupby(rows, _uuid_of):
         before = [value for _, value in group if int.from_bytes(value[1:], "big") <= micros]
         if before and before[-1][:1] == b"+":
-            return uuid
-    return None
+            found = max(found or (b"", b""), (before[-1], uuid))
+    return found and found[1]
 
 
 def _uuid_of(row: KeyValue) -> bytes:
