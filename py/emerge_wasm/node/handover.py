@@ -309,6 +309,7 @@ class Handovers:
         since: str = "",
     ) -> str:
         core, context = self._core_of(taker), read_context(who)
+        await self._end_leftovers(core, filesystem)
         return await arrival.open_arrival(core, context, id, filesystem, uuid, source, target, stays=stays, since=since)
 
     async def _take(self, id: bytes, rows: Values, taker: str = "") -> None:
@@ -333,6 +334,15 @@ class Handovers:
         if pointer is None:
             await self._review_taken()
         return pointer
+
+    async def _end_leftovers(self, core: Core, giver: str) -> None:
+        """Take away what has arrived of moves that a filesystem does not know any more: the same may come again."""
+        for each in await arrival.arrivals(core):
+            if each.filesystem != giver or each.state == TAKEN:
+                continue
+            asked: list[object] = [[each.id], *self._apart(giver)]
+            if not await self._volumes.ask(giver, "_handover_known", asked):
+                await stage.give_up(core, each.id)
 
     async def _review_taken(self) -> None:
         """Forget what was to be taken and was given up."""

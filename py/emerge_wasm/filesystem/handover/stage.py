@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from ...bundles import parse as parse_bundle
@@ -38,6 +39,7 @@ from ..layout.record import (
 from ..tree.links import newest_record
 from ..tree.load import load_state
 from .arrival import CLOSING, OPEN, Arrival, find_arrival
+from .fence import FencedStore
 from .part import ELSEWHERE, StoreRow
 from .visitor import VISITOR, read_mark
 
@@ -224,8 +226,12 @@ async def give_up(core: Core, id: bytes) -> PointerRow | None:
             return await give_up(core, id)
         arrival = closing
     if arrival.state == CLOSING:
-        await _take_away(core, arrival)
-        await end(core, arrival)
+        fenced = FencedStore(core.store, ("meta", arrival.key), arrival.pack())
+        try:
+            await _take_away(replace(core, store=fenced), arrival)
+            await end(core, arrival)
+        except Conflict:  # another call has ended it, and the same may be arriving anew
+            return await give_up(core, id)
     return arrival.pointer
 
 

@@ -1,0 +1,73 @@
+"""What arrives of a handover that is given up is taken away once, whoever else is about to do it."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+
+from emerge_wasm.codec import encode
+from emerge_wasm.context import Context
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.check.audit import audit
+from emerge_wasm.filesystem.handover import arrival, departure, stage
+from emerge_wasm.filesystem.handover.row import rows_of
+from emerge_wasm.store import Batch
+from emerge_wasm.stores.memory import MemoryStore
+
+ALL = Context(superuser=True)
+OBJECTS = [f"/d/x{number}" for number in range(3)] + ["/d/e/y"]
+
+
+class PausingStore(MemoryStore):
+    """One that makes its commit of a number only when it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pause_at = 0
+        self.paused = asyncio.Event()
+        self.may = asyncio.Event()
+
+    async def commit(self, batch: Batch) -> list[int]:
+        self.pause_at -= 1
+        if self.pause_at == 0:
+            self.paused.set()
+            await self.may.wait()
+        return await super().commit(batch)
+
+
+async def arrive(source: Filesystem, target: Filesystem) -> tuple[departure.Intent, bytes]:
+    """Begin to move /d, and send all of it; the intent, and the id of the arrival."""
+    intent, top = await departure.begin(source.core, ALL, "/d", target.uuid, "/d")
+    asked = (intent.id, source.uuid, intent.uuid, "/d", "/d")
+    await arrival.open_arrival(target.core, ALL, *asked, stays=False)
+    async for rows in rows_of(source.core, top, b""):
+        await stage.take(target.core, intent.id, rows)
+    return intent, intent.id
+
+
+async def test_a_late_giving_up_takes_nothing_of_the_next_attempt() -> None:
+    """One of two who give the first attempt up stops at each of its commits in turn, until the second has succeeded."""
+    for pause_at in count(1):
+        source, store = await Filesystem.open(MemoryStore()), PausingStore()
+        target = await Filesystem.open(store)
+        for path in OBJECTS:
+            await source.dispatch("store", [path, encode({"path": path})], ALL)  # type: ignore[misc]  # no stream
+        intent, id = await arrive(source, target)
+        store.pause_at = pause_at
+        late = asyncio.create_task(stage.give_up(target.core, id))
+        await asyncio.wait([late, paused := asyncio.create_task(store.paused.wait())], return_when="FIRST_COMPLETED")
+        done, store.pause_at = late.done(), 0
+        assert await stage.give_up(target.core, id) is None
+        await departure.thaw(source.core, intent)
+        await departure.forget(source.core, intent)
+        _, id = await arrive(source, target)
+        await arrival.attach(target.core, ALL, id)
+        store.may.set()
+        assert await late is None
+        paused.cancel()
+        assert (await audit(store)).faults == [], pause_at
+        found = [row async for row in target.dispatch("tree", ["/"], ALL) if row["type"] != "directory"]  # type: ignore[union-attr]
+        assert sorted(f"{row['path']}/{row['name']}" for row in found) == sorted(OBJECTS), pause_at
+        if done:
+            assert pause_at > len(OBJECTS)
+            return
