@@ -119,10 +119,8 @@ def torment(
         made: list[str] = []
         with ExitStack() as stack:
             for _ in range(dice.choice([1, 1, 2])):
-                if ALONE.intersection(made):
-                    break
                 order = order or dice.sample(names, len(names))  # each as often as any other
-                if made and order[-1] in ALONE:
+                if made and (order[-1] in ALONE or order[-1] in made or ALONE.intersection(made)):
                     break
                 name = order.pop()
                 made.append(name)
