@@ -161,7 +161,7 @@ class S3:
     async def open(cls, url: str) -> S3:
         from slatedb.uniffi import DbBuilder, ObjectStore
 
-        from tests.backends.s3 import environment
+        from tests.backends.ministack import environment
 
         parts = urlsplit(url)
         endpoint = parse_qs(parts.query)["endpoint"][0]

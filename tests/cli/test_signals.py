@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import IGNORE_SIGINT, ROOT, start_server
+from tests.scale import pairs
 
 INTERRUPTED = "tests/clients/test_sync.py::test_interrupting_a_stream_ends_it_on_the_node"
 SERVERS = {
@@ -19,8 +20,7 @@ SERVERS = {
 }
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["terminated", "interrupted"])
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize(("name", "number"), pairs([*SERVERS], [signal.SIGTERM, signal.SIGINT]))
 def test_a_server_in_the_background_ends_cleanly(name: str, number: signal.Signals, tmp_path: Path) -> None:
     where = f"sqlite:///{tmp_path}/n.db" if name == "node" else str(tmp_path / "data")
     server = start_server(*SERVERS[name], where, ignore_sigint=True)

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.scale import pairs
+
 from .conftest import Servers
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform does not fork")
@@ -102,10 +104,12 @@ def run(script: str, address: str, token: str | None) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("scheme", ["tcp", "ws", "http"])
-@pytest.mark.parametrize("script", [CALLS, BUSY, AWAITED], ids=["calls", "busy", "awaited"])
+SCRIPTS = {"calls": CALLS, "busy": BUSY, "awaited": AWAITED}
+
+
+@pytest.mark.parametrize(("scheme", "script"), pairs(["tcp", "ws", "http"], [*SCRIPTS], each=2))
 def test_a_forked_child_connects_anew(scheme: str, script: str, servers: Servers) -> None:
-    assert run(script, *servers.address(scheme)) == "child afar\nparent afar\n"
+    assert run(SCRIPTS[script], *servers.address(scheme)) == "child afar\nparent afar\n"
 
 
 def test_a_transaction_stays_with_the_process_that_began_it(servers: Servers) -> None:

@@ -330,7 +330,7 @@ def module_text(classes: list[Shape], places: list[str], changed: int | None = N
         values.append(value.format(name=f"C{index}"))
         reach.append({index} | (reach[held] if held is not None else set()))
     fields = [place.format(value) for place, value in zip(places, values, strict=False)]
-    text += "@dataclass\nclass Item(EmergeFile):\n"
+    text += "@dataclass\nclass Composed(EmergeFile):\n"
     text += "".join(f"    f{n}: object = field(default_factory=lambda: {value})\n" for n, value in enumerate(fields))
     text += (
         "    def same(self):\n        return [" + ", ".join(f"self.f{n} == {v}" for n, v in enumerate(fields)) + "]\n"
@@ -361,15 +361,15 @@ def test_shapes_of_classes(classes: list[Shape], places: list[str], data: st.Dat
     with pytest.MonkeyPatch.context() as patch, new_client() as fs:
         text, reach = module_text(classes, places)
         first = typed(patch, text)
-        fs.store(first.Item(name="i"))
+        fs.store(first.Composed(name="i"))
         forget()
         mine = typed(patch, module_text(classes, places, changed)[0])
         read = [fs.getobject("/i"), fs.search("o.name == 'i'")[0]]
         own = changed is None
-        assert [type(o) is mine.Item for o in read] == [own, own]
+        assert [type(o) is mine.Composed for o in read] == [own, own]
         assert all(item is True for o in read for item in o.same())
         if own:
-            assert all(getattr(o, n) == getattr(mine.Item(), n) for o in read for n in vars(o) if n[0] == "f")
+            assert all(getattr(o, n) == getattr(mine.Composed(), n) for o in read for n in vars(o) if n[0] == "f")
         found = {cls for o in read for n, value in vars(o).items() if n[0] == "f" for cls in classes_in(value)}
         assert len({cls.__name__ for cls in found}) == len(found)
         for cls in found:
@@ -467,17 +467,17 @@ def test_a_changed_class_leaves_objects_as_they_were(fs: SyncClient, cells: Any)
 
 def test_a_helper_that_was_defined_anew(fs: SyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here, as where objects are run, what was stored before has the helper of then, and what is stored now the new."""
-    item = HEAD + "@dataclass\nclass Item(EmergeFile):\n    def f(self): return rate() + BASE\n"
+    item = HEAD + "@dataclass\nclass Rated(EmergeFile):\n    def f(self): return rate() + BASE\n"
     module = typed(monkeypatch, "BASE = 1\n", "def rate(): return 10\n", item)
-    fs.store(module.Item(name="a"))
-    assert type(fs.getobject("/a")) is module.Item
+    fs.store(module.Rated(name="a"))
+    assert type(fs.getobject("/a")) is module.Rated
     for count, cell in enumerate(("def rate(): return 100\n", "BASE = 2\n")):
         more(module, cell)
-        fs.store(module.Item(name=f"b{count}"))
+        fs.store(module.Rated(name=f"b{count}"))
     expected = {"a": 11, "b0": 101, "b1": 102}
     for name, value in expected.items():
         assert (fs.getobject(f"/{name}").f(), fs.run(f"/{name}", "f")) == (value, value)
-    assert [type(o) is module.Item for o in sorted(fs.search("True"), key=lambda o: o.name)] == [False, False, True]
+    assert [type(o) is module.Rated for o in sorted(fs.search("True"), key=lambda o: o.name)] == [False, False, True]
     assert [o.f() for o in fs.objects("/", code="mine")] == [102] * 3
 
 

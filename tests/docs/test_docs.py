@@ -1,6 +1,7 @@
 """Everything that the documentation shows is run: first a page's Python, as one script, then its commands in order.
 
-Each page has a node of its own, so that what it shows is exact.
+Each page has a node of its own, so that what it shows is exact: the README a process, as a user starts it, the others
+one in this process, and all of these one sandbox.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from emerge_wasm import codec
 from emerge_wasm.browser.console.cell import compile_cell
 from emerge_wasm.bundles import body, expression
 from emerge_wasm.cli.main import EXIT_CODES, main
+from emerge_wasm.cli.server import start_node, start_runner
 from emerge_wasm.clients import archive, remote
 from emerge_wasm.clients import writes as writing
 from emerge_wasm.clients.transports import websocket
@@ -28,6 +31,7 @@ from emerge_wasm.cluster.membership import TIMES
 from emerge_wasm.context import UMASK
 from emerge_wasm.filesystem.filesystem import FORMAT
 from emerge_wasm.filesystem.indexes import index_row
+from emerge_wasm.filesystem.runner import Runner
 from emerge_wasm.filesystem.runs import host as hosting
 from emerge_wasm.filesystem.runs import invoke as invocation
 from emerge_wasm.filesystem.runs import object_lock as turn
@@ -43,11 +47,13 @@ from emerge_wasm.stores.dynamodb import open as dynamodb_open
 from emerge_wasm.stores.dynamodb import write as dynamodb_write
 from emerge_wasm.stores.engine import ENGINES
 from emerge_wasm.stores.zodb import location as zodb_place
+from emerge_wasm.sync import wait
 from emerge_wasm.wire import event
 from emerge_wasm.wire.server import ServerChannels
 from tests.command import EMERGE, run_here
 from tests.conftest import ROOT, start_server
 from tests.docs.page import CELL, SHOWN, Block, matches, read_arrows, read_blocks, read_commands
+from tests.scale import SCALE
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCKS = {page.name if page.parent != ROOT else "README": read_blocks(page) for page in PAGES}
@@ -58,12 +64,34 @@ SERVERS = (["node", "start"], ["relay", "start"], ["up"])
 Run = Callable[[list[str]], subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="module")
+def runner() -> Iterator[Runner]:
+    stack = AsyncExitStack()
+    yield wait(start_runner(stack, unsafe=False, preload="", pythons=()))[0]
+    wait(stack.aclose())
+
+
 @pytest.fixture
-def run(tmp_path: Path, name: str) -> Iterator[Run]:
-    """Run a program beside a copy of the examples, with a fresh node called desk for it to talk to."""
+def host(request: pytest.FixtureRequest, name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where a fresh node listens that is called desk and is Anna's."""
+    if name == "README" or SCALE > 1:
+        words = ("node", "start", "--port", "0", "--store", "memory:", "--name", "desk")
+        server = start_server(*words, env={"LOGNAME": "anna"})
+        yield server.host
+        assert server.stop() == 0
+        return
+    monkeypatch.setenv("LOGNAME", "anna")
+    stack, runner = AsyncExitStack(), request.getfixturevalue("runner")
+    started = start_node(stack, name="desk", bind="tcp://127.0.0.1:0", store="memory:", runner=runner, run_timeout=30.0)
+    yield wait(started).endpoint.removeprefix("tcp://")
+    wait(stack.aclose())
+
+
+@pytest.fixture
+def run(tmp_path: Path, name: str, host: str) -> Run:
+    """Run a program beside a copy of the examples, with a node for it to talk to."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    node = start_server("node", "start", "--port", "0", "--store", "memory:", "--name", "desk", env={"LOGNAME": "anna"})
-    env = {"EMERGE_HOST": node.host}
+    env = {"EMERGE_HOST": host}
 
     def run(command: list[str]) -> subprocess.CompletedProcess[str]:
         if command[:2] == EMERGE[1:] and name != "README":
@@ -74,8 +102,7 @@ def run(tmp_path: Path, name: str) -> Iterator[Run]:
         both = {**os.environ, **env}
         return subprocess.run([sys.executable, *command], cwd=tmp_path, env=both, check=False, **options)
 
-    yield run
-    assert node.stop() == 0
+    return run
 
 
 @pytest.mark.parametrize("name", [name for name, blocks in BLOCKS.items() if any(b.tag not in SHOWN for b in blocks)])

@@ -1,7 +1,8 @@
 """The filesystem contract by every client that CPython has: next door on each store, by ZeroMQ, through a relay.
 
 In a run that anyone waits for, each scenario goes to one of the stores beyond memory and SQLite, in turn: what a store
-must do is the store contract, which runs whole on each. In a browser they run by tests/browser/chromium.
+must do is the store contract, which runs whole on each. And it goes by ZeroMQ or through a relay, which goes on by it.
+In a browser they run by tests/browser/chromium.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from tests.scale import pairs
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-WHOLE = ["zeromq", "relay", "memory", "sqlite"]
+WHOLE = ["memory", "sqlite"]
+AFAR = ["zeromq", "relay"]
 IN_TURN = [name for name in BACKENDS if name not in WHOLE]
 
 
@@ -38,7 +40,10 @@ async def client(
 
 @pytest.mark.parametrize(
     ("client", "scenario"),
-    [*((way, scenario) for way in WHOLE for scenario in SCENARIOS), *((w, s) for s, w in pairs(SCENARIOS, IN_TURN))],
+    [
+        *((way, scenario) for way in WHOLE for scenario in SCENARIOS),
+        *((way, scenario) for ways in (AFAR, IN_TURN) for scenario, way in pairs(SCENARIOS, ways)),
+    ],
     indirect=["client"],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )

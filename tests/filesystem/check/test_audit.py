@@ -34,6 +34,7 @@ from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
 from tests.contracts.filesystem import Part, item
+from tests.scale import examples
 
 
 @pytest.fixture
@@ -164,7 +165,7 @@ OPERATIONS: dict[str, Callable[[Workload, Client], Awaitable[object]]] = {
 }
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(examples(2)))
 async def test_a_healthy_store_has_no_fault(client: Client, store: Store, seed: int) -> None:
     workload = Workload(client, seed)
     await workload.run()

@@ -26,7 +26,8 @@ from emerge_wasm.stores.s3.database import SlateTuning
 from emerge_wasm.stores.s3.location import location_of
 from emerge_wasm.stores.s3.store import S3Store
 from tests.backends import Started
-from tests.backends.s3 import BUCKET, client_of, environment, paths, serve_bucket
+from tests.backends.ministack import environment
+from tests.backends.s3 import BUCKET, client_of, paths, serve_bucket
 from tests.contracts.store import LOG, STATES, puts, scan_all
 
 ADDER = """
