@@ -21,6 +21,7 @@ import emerge_wasm
 from emerge_wasm import EmergeFile, ExecutionFailed, connect
 from tests.bundles.test_bundle_place import interpreter
 from tests.conftest import ROOT, Server
+from tests.scale import pairs
 
 SCRIPT = ROOT / "tests" / "data" / "newer_classes.txt"
 NODE = ROOT / "tests" / "data" / "newer_node.txt"
@@ -81,7 +82,10 @@ class Parcel(EmergeFile):
         return self.area(), self.size.wide
 
 
-@pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
+NEWER_PYTHONS = pairs(["3.12", "3.13", "3.14"], ["node", "client"])
+
+
+@pytest.mark.parametrize("version", [version for version, newer in NEWER_PYTHONS if newer == "node"])
 def test_an_older_client_and_a_newer_node(version: str) -> None:
     """Whatever a class of this Python is here, it is there, in runs, searches and what is read again."""
     python = interpreter(version)
@@ -113,7 +117,7 @@ def test_an_older_client_and_a_newer_node(version: str) -> None:
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python parses them all")
-@pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("version", [version for version, newer in NEWER_PYTHONS if newer == "client"])
 def test_a_newer_client_and_an_older_node(place: Server, version: str) -> None:
     python = interpreter(version)
     if python is None:

@@ -13,7 +13,7 @@ from tests.contracts.store_model import run_random
 from tests.scale import examples
 
 BROWSER_ONLY = {"indexeddb"}
-STEPS = {"memory": 400, "sqlite": 400, "postgresql": 200, "zodb": 200}
+STEPS = {"memory": 400, "sqlite": 200}
 FEW = 100  # on the others, which are slow
 
 

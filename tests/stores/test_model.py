@@ -31,7 +31,7 @@ batches = st.builds(
 )
 
 
-EXAMPLES = {"memory": 15, "sqlite": 10, "postgresql": 4, "zodb": 6}
+EXAMPLES = {"memory": 10, "sqlite": 5, "postgresql": 3, "zodb": 4}
 FEW = 2  # on the others, where all takes longer
 
 

@@ -66,6 +66,13 @@ async def mended(proxy: Proxy, how: str) -> None:
         proxy.set("ok")
 
 
+async def until_lost(proxy: Proxy, work: asyncio.Future[object]) -> None:
+    """Wait until an answer to this work is lost, or it is done."""
+    before = proxy.lost
+    while proxy.lost == before and not work.done():
+        await asyncio.sleep(0.005)
+
+
 def entry(name: bytes, *, big: bool = False) -> Batch:
     batch = puts((name, BIG if big else b"x"))
     batch.append(LOG, name)
@@ -223,7 +230,7 @@ async def test_lost_answers(proxy: Proxy, name: str, what: bytes) -> None:
             proxy.set("lose", what)
         work = asyncio.ensure_future(store.commit(entry(each, big=number % 5 == 0)))
         if number in (5, 6, 20):
-            await asyncio.wait([work], timeout=0.05)
+            await until_lost(proxy, work)
             proxy.set("ok")
         assert await work == [number + 1]
     assert proxy.lost
@@ -235,8 +242,8 @@ async def test_lost_answers(proxy: Proxy, name: str, what: bytes) -> None:
 @pytest.mark.parametrize("lost", [b"/format", b"/owner", b""])
 async def test_lost_answers_while_it_is_made(proxy: Proxy, name: str, lost: bytes) -> None:
     proxy.set("lose", lost)
-    work = asyncio.ensure_future(open_store(url(proxy, name)))
-    await asyncio.wait([work], timeout=0.15)
+    work = asyncio.ensure_future(open_store(url(proxy, name, 15)))
+    await until_lost(proxy, work)
     proxy.set("ok")
     store = await work
     assert proxy.lost

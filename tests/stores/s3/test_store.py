@@ -366,8 +366,8 @@ async def test_process_ends_well(url: str, ending: str, tmp_path: Path) -> None:
             "from emerge_wasm.stores import open_store",
             "async def main():",
             "    store = await open_store(sys.argv[1])",
-            "    await store.commit(Batch(puts=[('states', b'%d' % n, bytes(1100000)) for n in range(20)]))",
-            "    await asyncio.gather(*[store.get([('states', b'%d' % n)]) for n in range(20)])",
+            "    await store.commit(Batch(puts=[('states', b'%d' % n, bytes(1100000)) for n in range(8)]))",
+            "    await asyncio.gather(*[store.get([('states', b'%d' % n)]) for n in range(8)])",
             f"    {ending}",
             "asyncio.run(main())",
         ]
