@@ -31,10 +31,13 @@ from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.store import Batch, Key
 from emerge_wasm.stores import open_store
 from emerge_wasm.stores.memory import MemoryStore
-from tests.scale import examples
+from tests.scale import SCALE, examples
 
 LATER = 1 << 62
 """A moment when every claim has ended."""
+
+STRIDE = 8 if SCALE == 1 else 1
+"""Of so many steps one is tried."""
 
 CONTEXT = Context("ann", superuser=True)
 
@@ -221,15 +224,72 @@ def test_what_is_kept_is_there_and_nothing_else(
     asyncio.run(run(rounds, seed))
 
 
-@pytest.mark.parametrize("seed", range(examples(6)))
-def test_collections_beside_writers(seed: int) -> None:
-    """Many writers of the same blocks, and collections all the time."""
-    source = random.Random(seed)
-    kinds = [*sorted(ACTIONS), "upload", "upload", "update", "collect", "collect", "retain"]
-    rounds = [
-        [(source.choice(kinds), source.randrange(3), source.randrange(4), None) for _ in range(6)] for _ in range(8)
-    ]
-    asyncio.run(run(rounds, seed))
+class Cut(MemoryStore):
+    """A store at the call of one number of which something else is done first, from beginning to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = -1
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def _pause(self) -> None:
+        self.left -= 1
+        if self.left == 0 and self.meanwhile is not None:
+            await self.meanwhile()
+
+    async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
+        await self._pause()
+        return await super().get(keys)
+
+    async def scan(self, *args: Any, **options: Any) -> list[tuple[bytes, bytes]]:
+        await self._pause()
+        return await super().scan(*args, **options)
+
+    async def commit(self, batch: Batch) -> list[int]:
+        await self._pause()
+        return await super().commit(batch)
+
+
+async def prepared(store: Cut) -> World:
+    """Blocks that are kept by nothing, by an old version, by a claim that ended, by one that holds."""
+    world = World(await Filesystem.open(store))
+    for act in (world.store, world.upload):
+        await act(1, 1)
+        await act(2, 2)
+    await world.call("retain", "/d", "1")
+    await world.store(1, 5)
+    await world.remove(2, 0)
+    await world.give_up(1, 1)
+    return world
+
+
+@pytest.mark.parametrize("within", ["collect", "other"])
+@pytest.mark.parametrize(
+    "other", ["store", "update", "upload", "copy", "remove", "restore", "retain", "give up", "collect"]
+)
+async def test_one_at_each_step_of_the_other(other: str, within: str) -> None:
+    """A whole change between any two steps of a collection, and a whole collection between any two of a change."""
+    for step in range(1 + len(other) % STRIDE, 1000, STRIDE):
+        store = Cut()
+        world = await prepared(store)
+
+        async def collection(world: World = world) -> None:
+            await collect(world.blocks, LATER)
+
+        async def change(world: World = world) -> None:
+            await act(world, other, 1, 2 if other == "copy" else 1)
+
+        one, two = (collection, change) if within == "collect" else (change, collection)
+        store.left, store.meanwhile = step, two
+        await one()
+        over, store.left = store.left > 0, -1
+        await world.check()
+        await collect(world.blocks, LATER)
+        assert await world.names() == await world.keeps()
+        await world.check()
+        await world.filesystem.close()
+        if over:
+            break
 
 
 # --- claims
