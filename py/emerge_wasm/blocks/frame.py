@@ -38,7 +38,7 @@ def from_frame(name: bytes, frame: bytes) -> bytes:
     if data is None or block_name(data) != name:
         raise Invalid(
             f"the block {short_name(name)} is damaged in the store",
-            remedy="restore it from a copy, or store the value again",
+            remedy="restore it from a copy",
             rotten=name.hex(),
         )
     return data

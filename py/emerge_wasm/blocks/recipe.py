@@ -12,6 +12,7 @@ from msgpack import UnpackException
 
 from ..codec import trees_in
 from ..codec.msgpack_engine import engine
+from ..codec.references import may_have_trees
 from ..codec.value import Ext
 from ..errors import Invalid
 from .block import block_name, join_names, split_names
@@ -24,6 +25,9 @@ MARK = b"\xc1"
 
 _MANY = 10_000
 """Items of a container above which it is not searched for large ones: it is one value."""
+
+_TEXTS = frozenset((0xC4, 0xC5, 0xC6, 0xD9, 0xDA, 0xDB))
+"""What bytes and texts begin with."""
 
 _HOLDERS = frozenset({Ext.TUPLE, Ext.SET, Ext.FROZENSET, Ext.MAP, Ext.RECORD, Ext.STANDARD, Ext.GRAPH})
 """Extensions whose payload is msgpack."""
@@ -67,8 +71,8 @@ def cut_state(state: bytes, most: int = 1000) -> tuple[Recipe, dict[bytes, bytes
 
     Beyond `most` blocks, further values stay in the recipe.
     """
-    roots = sorted(trees_in(state))
     spans = _large_spans(state)[:most]
+    roots = sorted(trees_in(state)) if _may_have_trees(state, spans) else []
     if not (spans or roots):
         return None
     parts: list[Piece] = []
@@ -82,6 +86,17 @@ def cut_state(state: bytes, most: int = 1000) -> tuple[Recipe, dict[bytes, bytes
         last = end
     parts.append(state[last:])
     return Recipe(len(state), [part for part in parts if part], roots), blocks
+
+
+def _may_have_trees(state: bytes, spans: list[Extent]) -> bool:
+    """Whether there may be a tree of blocks outside the large bytes and texts, which are dear to search."""
+    last = 0
+    for begin, end in spans:
+        if state[begin] in _TEXTS:
+            if may_have_trees(state[last:begin]):
+                return True
+            last = end
+    return may_have_trees(state[last:])
 
 
 def _large_spans(state: bytes) -> list[Extent]:

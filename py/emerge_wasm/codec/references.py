@@ -57,8 +57,13 @@ def bundles_in(state: bytes) -> frozenset[str]:
     return frozenset(found.bundle for found in _walk(decode(state)) if isinstance(found, Record) and found.bundle)
 
 
+def may_have_trees(data: bytes) -> bool:
+    """Whether a tree of blocks may be within these bytes; False is certain."""
+    return _MARK_BLOCKS in data
+
+
 def trees_in(state: bytes) -> frozenset[bytes]:
     """Return the roots of all trees of blocks in an encoded state, at any depth."""
-    if _MARK_BLOCKS not in state:
+    if not may_have_trees(state):
         return frozenset()
     return frozenset(found.root for found in _walk(decode(state)) if isinstance(found, BlockTree))

@@ -119,8 +119,12 @@ class Blocks:
 
         return await again(attempt)
 
-    async def put(self, blocks: Mapping[bytes, bytes], claimant: str, *, maps: bool = False) -> None:
+    async def put(
+        self, blocks: Mapping[bytes, bytes], claimant: str, *, maps: bool = False, anew: bool = False
+    ) -> None:
         """Keep and claim blocks, by their names, durably when this returns; those that are here are only claimed.
+
+        `anew`: those that are here are written again, as they are damaged.
 
         `maps`: they are maps of blocks, and what each names must have been claimed by the same claimant before.
 
@@ -134,9 +138,11 @@ class Blocks:
         kept = set().union(*(names_in_map(data) for data in blocks.values())) if maps else set()
         most = max((self.store.capabilities.largest_batch - 2) // 4, 1)
         for some in _groups(blocks, most, COMMIT_BYTES, lambda name: len(blocks[name])):
-            await self._put({name: blocks[name] for name in some}, claimant, kept, maps)
+            await self._put({name: blocks[name] for name in some}, claimant, kept, maps, anew)
 
-    async def _put(self, blocks: Mapping[bytes, bytes], claimant: str, kept: set[bytes], maps: bool) -> None:
+    async def _put(
+        self, blocks: Mapping[bytes, bytes], claimant: str, kept: set[bytes], maps: bool, anew: bool
+    ) -> None:
         async def attempt() -> dict[str, bytes]:
             batch = Batch()
             await self._hold(batch, claimant, blocks)
@@ -148,7 +154,7 @@ class Blocks:
                     remedy="claim or put it, then put the map again",
                     block=name.hex(),
                 )
-            written = await self.enlist(batch, blocks, apart=self.files is not None)
+            written = await self.enlist(batch, blocks, apart=self.files is not None, anew=anew)
             if maps:
                 batch.puts += [(*key_of(MAP, name), b"") for name in blocks]
             await self.store.commit(batch)
@@ -158,14 +164,18 @@ class Blocks:
         if written:
             await self._files().put(written)
 
-    async def enlist(self, batch: Batch, blocks: Mapping[bytes, bytes], *, apart: bool = False) -> dict[str, bytes]:
+    async def enlist(
+        self, batch: Batch, blocks: Mapping[bytes, bytes], *, apart: bool = False, anew: bool = False
+    ) -> dict[str, bytes]:
         """Add to a batch that these blocks are here; return the files to write once it is committed."""
         raws = await self.store.get([key_of(LEDGER, name) for name in blocks])
         known = {name: raw for name, raw in zip(blocks, raws, strict=True) if raw is not None}
         touch(batch, known)
         rows = {name: LedgerRow.unpack(raw) for name, raw in known.items()}
         files = {name: row.file(name) for name, row in rows.items() if row.generation}
-        written = {files[name]: to_frame(blocks[name]) for name in await self._lost(files)}
+        written = {files[name]: to_frame(blocks[name]) for name in (files if anew else await self._lost(files))}
+        if anew:
+            batch.puts += [(*key_of(FRAME, name), to_frame(blocks[name])) for name in known.keys() - files.keys()]
         for name in blocks.keys() - known.keys():
             row = LedgerRow.fresh(len(blocks[name]), apart)
             batch.expect(*key_of(LEDGER, name), None)

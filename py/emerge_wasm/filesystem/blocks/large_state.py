@@ -126,8 +126,13 @@ def _is_cut(value: bytes | None) -> bool:
 
 
 def with_blocks(store: Store) -> LargeStateStore:
-    """Return the store with its large states whole; one that is so already, as it is."""
-    return store if isinstance(store, LargeStateStore) else LargeStateStore(store, Blocks(store))
+    """Return the store with its large states whole; one that is so already, as it is.
+
+    Blocks that are put lie in the files that the engine gives as its `block_files`, or else in the store.
+    """
+    if isinstance(store, LargeStateStore):
+        return store
+    return LargeStateStore(store, Blocks(store, getattr(store, "block_files", None)))
 
 
 def recipe_of(value: bytes) -> Recipe | None:

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from ...errors import Invalid
 from ...store import Batch, Capabilities, Key
+from ..block_folder import BlockFolder
 from ..check import check_batch, check_keys, check_options, check_scan, closed
 from ..group_commit import CommitResult, resolve
 from .file import SQLiteFile, mapped_errors, open_file, to_emerge_error
@@ -44,6 +45,7 @@ class SQLiteStore:
             largest_value=64 << 20,
         )
         self.file = file
+        self.block_files = BlockFolder(f"{file.path}.blocks")
         self._select = file.reader.execute
         self._executor = executor
         self._writer = SQLiteWriter(file)

@@ -1,0 +1,165 @@
+"""Blocks in files of a folder, which is made when the first is put. Must not be imported in a browser.
+
+A file is written under another name, flushed, and then given its own: so it is whole or not there. The folder belongs
+to one process at a time, as the store beside it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
+
+_NAME = re.compile(r"[0-9a-f]{8,}-[0-9a-f]+")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class BlockFolder:
+    """Files by name, in folders of 256 by the first two letters. Work on the disk is done in threads."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._own = f".{os.urandom(6).hex()}"  # what the names of files that are being written begin with
+        self._number = 0
+
+    async def put(self, files: Mapping[str, bytes]) -> None:
+        work: list[tuple[str, str, bytes]] = []
+        for name, data in files.items():
+            self._number += 1
+            folder, path = self._place(name)
+            work.append((os.path.join(folder, f"{self._own}-{self._number}"), path, data))
+        await asyncio.to_thread(self._put, work)
+
+    async def get(self, names: Sequence[str]) -> list[bytes | None]:
+        return await asyncio.to_thread(lambda: [self._get(name) for name in names])
+
+    async def has(self, names: Sequence[str]) -> list[bool]:
+        return await asyncio.to_thread(lambda: [self._has(name) for name in names])
+
+    async def delete(self, names: Collection[str]) -> None:
+        await asyncio.to_thread(self._delete, list(names))
+
+    async def page(self, after: str = "", limit: int = 1000) -> list[str]:
+        return await asyncio.to_thread(self._page, after, limit)
+
+    def _place(self, name: str) -> tuple[str, str]:
+        """Return the folder and the path of a file."""
+        if _NAME.fullmatch(name) is None:
+            raise Invalid(f"{name[:80]!r} is not the name of a block's file")
+        folder = os.path.join(self.path, name[:2])
+        return folder, os.path.join(folder, name)
+
+    def _put(self, work: list[tuple[str, str, bytes]]) -> None:
+        folders = {os.path.dirname(path) for _, path, _ in work}
+        with self._mapped():
+            self._make(folders)
+            try:
+                for fresh, _, data in work:
+                    _write(fresh, data)
+                for fresh, path, _ in work:
+                    os.rename(fresh, path)
+            except BaseException:
+                for fresh, _, _ in work:
+                    with suppress(OSError):
+                        os.unlink(fresh)
+                raise
+            for folder in folders:
+                _flush(folder)
+
+    def _make(self, folders: Collection[str]) -> None:
+        missing = [folder for folder in folders if not os.path.isdir(folder)]
+        if not missing:
+            return
+        if not os.path.isdir(self.path):
+            os.makedirs(self.path, exist_ok=True)
+            _flush(os.path.dirname(os.path.abspath(self.path)))
+        for folder in missing:
+            os.makedirs(folder, exist_ok=True)
+        _flush(self.path)
+
+    def _get(self, name: str) -> bytes | None:
+        with self._mapped():
+            try:
+                with open(self._place(name)[1], "rb") as file:
+                    return file.read()
+            except FileNotFoundError:
+                return None
+
+    def _has(self, name: str) -> bool:
+        with self._mapped():
+            try:
+                os.stat(self._place(name)[1])
+            except FileNotFoundError:
+                return False
+            return True
+
+    def _delete(self, names: list[str]) -> None:
+        with self._mapped():
+            for name in names:
+                with suppress(FileNotFoundError):
+                    os.unlink(self._place(name)[1])
+
+    def _page(self, after: str, limit: int) -> list[str]:
+        found: list[str] = []
+        with self._mapped():
+            for folder in self._folders():
+                if folder < after[:2]:
+                    continue
+                for name in sorted(os.listdir(os.path.join(self.path, folder))):
+                    if name.startswith(".") and not name.startswith(self._own):  # of a process that was killed
+                        with suppress(FileNotFoundError):
+                            os.unlink(os.path.join(self.path, folder, name))
+                    elif name > after and _NAME.fullmatch(name):
+                        found.append(name)
+                if len(found) >= limit:
+                    break
+        return found[:limit]
+
+    def _folders(self) -> list[str]:
+        try:
+            return sorted(name for name in os.listdir(self.path) if len(name) == 2)
+        except FileNotFoundError:  # nothing was ever put
+            return []
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _mapped_error(self.path, error) from error
+
+
+def _mapped_error(path: str, error: OSError) -> EmergeError:
+    if error.errno in _FULL:
+        return LimitExceeded(
+            f"no room is left for {path}", remedy="free some disk space, then try again", limit="disk space"
+        )
+    return Unavailable(
+        f"{error.filename or path}: {error.strerror or error}",
+        remedy="look at the disk and the rights of this folder",
+        file=path,
+    )
+
+
+def _write(path: str, data: bytes) -> None:
+    with open(path, "xb", buffering=0) as file:
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) :]
+        os.fsync(file.fileno())
+
+
+def _flush(folder: str) -> None:
+    """Make the names in a folder durable, where the system can."""
+    if os.name == "nt":
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
