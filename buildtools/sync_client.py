@@ -23,10 +23,10 @@ from .step import ROOT
 CLIENTS = ROOT / "py" / "emerge_wasm" / "clients"
 PLAIN, SYNC = CLIENTS / "plain.py", CLIENTS / "sync.py"
 
-BY_HAND = ("operations.py", "class_loader.py", "reads.py", "writes.py", "searches.py", "client.py")
+BY_HAND = ("operations.py", "class_loader.py", "reads.py", "writes.py", "searches.py", "files.py", "client.py")
 """Modules whose classes have the operations that do more than call."""
 
-OTHERWISE = {"classes"}
+OTHERWISE = {"classes", "haveblocks", "putblocks", "putfile", "getblocks"}
 """Operations that no method of a client is named after."""
 
 PLAIN_HEAD = '''"""The operations that need nothing of a client: their arguments and results are those of the table.
@@ -61,6 +61,8 @@ class SyncClient(SyncSession):
 
 BODIES = {
     "proxy": "return self._wait(lambda client: open_proxy(client, path, SyncProxy))",
+    "open": "return open_stream(self._wait("
+    "lambda client: client.open(path, mode, version=version, as_of=as_of, raid=raid, perms=perms)))",
     "transaction": "return SyncTransaction(self, SyncClient, name, seconds, join)",
 }
 """Methods whose result has a sync face of its own."""
@@ -68,6 +70,8 @@ BODIES = {
 RESULTS = {
     "AsyncIterator": "Generator",
     "ClientTransaction": "SyncTransaction",
+    "FileReader": "BufferedReader",
+    "FileWriter": "FileOutput",
     "Proxy": "SyncProxy",
     "Self": "SyncClient",
 }
@@ -79,6 +83,8 @@ IMPORTS = {
     "SyncSession": "from .sync_session import SyncSession",
     "SyncTransaction": "from .sync_session import SyncTransaction",
     "SyncClient": "",
+    "BufferedReader": "from io import BufferedReader",
+    "FileOutput": "from .file_stream import FileOutput, open_stream",
 }
 
 Method = Callable[..., object]

@@ -14,6 +14,8 @@ from .paths import child_path
 from .results import PointerRow
 
 DIRECTORY = "directory"
+BLOB = "blob"
+"""The type of a file whose bytes are in blocks."""
 DEFAULT_PERMS = "rwxr-x---"
 
 
@@ -47,11 +49,26 @@ class EmergeFile(EmergeObject):
 
 
 @dataclass(kw_only=True)
+class EmergeBlob(EmergeObject):
+    """A file whose bytes are in blocks: `put` or `open` writes it, `open` reads it.
+
+    `content` is the root of its block map, and how many bytes it has; `layout` is its raid level.
+    """
+
+    type: str = field(default=BLOB, repr=False)
+    content: Any = None
+    layout: str = ""
+
+
+@dataclass(kw_only=True)
 class EmergeDirectory(EmergeObject):
     """A directory, as `getobject` returns it. Storing one makes it."""
 
     type: str = field(default=DIRECTORY, repr=False)
 
+
+BUILT_IN: dict[str, type[EmergeObject]] = {kind.__name__: kind for kind in (EmergeObject, EmergeFile, EmergeBlob)}
+"""Classes whose objects need no bundle."""
 
 METADATA = tuple(f.name for f in fields(EmergeObject) if f.name != "id")
 """The attributes that travel in the pointer and are not part of the state. (`id` is the user's, so state.)"""

@@ -20,11 +20,13 @@ from .context import Context as Context
 from .context import Wire as Wire
 from .errors import Invalid
 from .results import (
+    BlockAnswer,
     ChangePage,
     ChangeRow,
     CommitInfo,
     CopyReport,
     EntryPage,
+    FileBlock,
     GraphQLAnswer,
     GroupTable,
     HolderMap,
@@ -500,6 +502,40 @@ class Operations(Protocol):
     @operation("access")
     async def whoami(self) -> PrincipalInfo:
         """{"principal", "groups", "superuser", "umask", "via"} of who asks."""
+        ...
+
+    # --- files
+    @operation("files", "w", changes=True)
+    async def haveblocks(self, path: str, names: Names, upload: str = "") -> Names:
+        """Those of these blocks, by name (SHA-256 in hexadecimal), that need not be sent for a file at a path: the
+        caller sent them in this upload within the hour, or they are in the file that is there. `upload` is a name of
+        the caller's. They are kept for an hour from now."""
+        ...
+
+    @operation("files", "w", changes=True)
+    async def putblocks(self, path: str, blocks: dict[str, bytes], upload: str = "", maps: bool = False) -> int:
+        """Keep blocks, by name, for a file that the caller is about to make at a path, for an hour; how many.
+        `maps`: they are nodes of its block map, and all that they name was sent before."""
+        ...
+
+    @operation("files", "w", changes=True)
+    async def putfile(
+        self, path: str, root: str, upload: str = "", version: int = 0, perms: str = ""
+    ) -> PointerRow:
+        """Make the file whose block map has this root, and whose blocks were sent in this upload; its new pointer.
+        `version` as in `store`."""
+        ...
+
+    @operation("files", "r")
+    async def getblocks(self, path: str, names: Names, version: int = 0, as_of: str = "") -> BlockAnswer:
+        """{"blocks": {name: bytes}, "lost": {name: why}}: blocks of a file, up to some 4 MiB; the rest of the names is
+        to be asked for again."""
+        ...
+
+    @operation("files", "r")
+    def blocks(self, path: str, verify: bool = False, version: int = 0, as_of: str = "") -> AsyncIterator[FileBlock]:
+        """A stream of the blocks of a file, {"name", "offset", "size", "fragments", "state" ("here" | "repairable" |
+        "lost"), "amiss": {name: "lost" | "damaged"}}; with `verify`, each is read and its hash compared."""
         ...
 
     # --- archives

@@ -81,6 +81,40 @@ class ObjectPage(TypedDict):
     cursor: str
 
 
+class BlockAnswer(TypedDict):
+    """Blocks by their names, in hexadecimal, and why others cannot be had."""
+
+    blocks: dict[str, bytes]
+    lost: dict[str, str]
+
+
+BlockState = Literal["here", "repairable", "lost"]
+"""Of a block of a file: "repairable" from what is left of its fragments."""
+
+
+class FileBlock(TypedDict):
+    """One block of a file. `amiss` says which of what is kept of it, by name, is lost or damaged."""
+
+    name: str
+    offset: int
+    size: int
+    fragments: list[str]
+    state: BlockState
+    amiss: dict[str, Literal["lost", "damaged"]]
+
+
+class FileCheck(TypedDict):
+    """How a file is, after all its blocks were read: `readable` whether all its bytes can be had."""
+
+    path: str
+    size: int
+    layout: str
+    root: str
+    blocks: int
+    readable: bool
+    amiss: list[FileBlock]  # those of which something is lost or damaged
+
+
 class MethodRow(TypedDict("_MethodClass", {"class": str})):
     """One method of an object; `class` is the one that defines it."""
 

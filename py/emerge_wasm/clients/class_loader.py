@@ -20,7 +20,7 @@ from ..codec import unpack_state
 from ..codec.attributes import state_of
 from ..codec.encoder import BundleOf
 from ..errors import Invalid, NotFound
-from ..objects import METADATA, EmergeFile, EmergeObject, Pointer
+from ..objects import BUILT_IN, METADATA, EmergeFile, EmergeObject, Pointer
 from ..operations import Transport, Wire
 from ..results import CodeInfo
 from .operations import ClientOperations, WhoseCode
@@ -32,9 +32,6 @@ Bundles = dict[str, bytes]
 
 Metadata = tuple[object, ...]
 """An instance's metadata (path, version…), in the order of METADATA."""
-
-PLAIN_CLASSES: dict[str, type[EmergeObject]] = {"EmergeObject": EmergeObject, "EmergeFile": EmergeFile}
-"""Classes of this package, whose objects need no bundle."""
 
 _read_metadata = attrgetter(*METADATA)
 
@@ -97,7 +94,7 @@ class ClassLoader(ClientOperations):
         """The class of an object: this program's own where it has the same code (or `code` is "mine"), else loaded from
         its bundle (fetched when it is not here yet)."""
         if not pointer.bundle:
-            return PLAIN_CLASSES.get(pointer.class_name, EmergeFile)
+            return BUILT_IN.get(pointer.class_name, EmergeFile)
         if pointer.bundle not in self._loadable:  # parsing the bundle for each object would dominate the cost
             await self.fetch_bundles(pointer.bundle)
             self._loadable.add(pointer.bundle)
@@ -147,7 +144,7 @@ def capturing(bundles: Bundles) -> BundleOf:
 
 def code_of(cls: type) -> CodeInfo:
     """Return which code the instances of a class have."""
-    if cls in PLAIN_CLASSES.values():
+    if cls in BUILT_IN.values():
         return {"module": cls.__module__, "class_name": cls.__name__, "bundle": "", "whose": "mine"}
     bundle = capture(cls)[-1]
     return {

@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 from ..codec import bundles_in, encode, pack_state
 from ..errors import Invalid, LimitExceeded
-from ..objects import DEFAULT_PERMS, EmergeDirectory, EmergeObject, Pointer, object_path
+from ..objects import BUILT_IN, DEFAULT_PERMS, EmergeDirectory, EmergeObject, Pointer, object_path
 from ..operations import Transport, Values, Wire, find_operation
 from ..results import PointerRow
 from .class_loader import (
-    PLAIN_CLASSES,
     Bundles,
     ClassLoader,
     MetadataJournal,
@@ -207,7 +206,7 @@ def _pack(obj: EmergeObject, bundles: Bundles) -> PackedObject:
 
     bundle_of = capturing(bundles)
     state = pack_state(obj, bundle_of)
-    bundle = "" if type(obj) in PLAIN_CLASSES.values() else bundle_of(type(obj))
+    bundle = "" if type(obj) in BUILT_IN.values() else bundle_of(type(obj))
     perms = "" if obj.version == 0 and obj.perms == DEFAULT_PERMS else obj.perms  # "": as the umask says
     read = (obj.uuid, obj.node) if obj.version else ("", "")
     return PackedObject(object_path(obj), state, type(obj).__name__, bundle, obj.version, obj.type, perms, *read)

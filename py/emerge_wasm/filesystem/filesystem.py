@@ -18,6 +18,7 @@ from .blocks.collection import Collection
 from .blocks.large_state import with_blocks
 from .core import Core
 from .execution import EXECUTION, CodeExecution, packages_of, pythons_of
+from .files import download, upload
 from .indexes.build import builder
 from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
@@ -220,6 +221,11 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "chmod": owner.chmod,
     "chown": owner.chown,
     "whoami": owner.whoami,
+    "haveblocks": upload.haveblocks,
+    "putblocks": upload.putblocks,
+    "putfile": upload.putfile,
+    "getblocks": download.getblocks,
+    "blocks": download.blocks,
     "export": export_load.export,
     "load": export_load.load,
     "changes": log.changes,

@@ -35,7 +35,7 @@ from .volumes import Volumes
 
 FOLLOWED = (
     *("get", "getobject", "cat", "update", "add", "methods", "help", "code"),
-    *("diff", "query", "receipts", "restore", "retain", "run"),
+    *("diff", "query", "receipts", "restore", "retain", "run", "getblocks"),
 )
 
 
@@ -92,7 +92,7 @@ class Router:
         }
         self._routes: dict[str, Route] = {
             **{name: objects.follow(name, unopened=True) for name in FOLLOWED},
-            **{name: objects.place(name) for name in ("store", "mkdir")},
+            **{name: objects.place(name) for name in ("store", "mkdir", "haveblocks", "putblocks", "putfile")},
             **{name: objects.place_all(name) for name in ("storeall", "load")},
             **{name: objects.change_all(name) for name in ("chmod", "chown")},
             **{name: objects.carry(name) for name in ("cp", "mv")},
@@ -105,7 +105,7 @@ class Router:
             "objects": objects.follow("objects", unopened=True),
             "dir": directories.dir,
             "tree": directories.tree,
-            "runstream": objects.stream("runstream"),
+            **{name: objects.stream(name) for name in ("runstream", "blocks")},
             "search": searches.search,
             "searchtext": searches.searchtext,
             "count": searches.count,

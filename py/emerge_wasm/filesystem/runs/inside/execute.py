@@ -24,7 +24,7 @@ from ....bundles import load
 from ....bundles.registry import is_class_of
 from ....codec import decode, encode, native, pack_state, unpack_state
 from ....errors import CannotShip, EmergeError, Invalid, LimitExceeded
-from ....objects import METADATA, EmergeFile, EmergeObject
+from ....objects import BUILT_IN, METADATA, EmergeFile, EmergeObject
 from ....sync import IN_PYODIDE
 from ...runner import KEEP, MERGE, RunCall, RunOutcome
 from .capture import Output, capture
@@ -33,7 +33,6 @@ from .method import Given, find_method, takes
 from .result import keep
 
 PASSED = (KeyboardInterrupt, asyncio.CancelledError)
-PLAIN: dict[str, type] = {"EmergeObject": EmergeObject, "EmergeFile": EmergeFile}
 _LISTED = (Iterator, KeysView, ValuesView, ItemsView)
 
 
@@ -83,7 +82,7 @@ class Execution:
 
     def load_class(self) -> type:
         bundle = self.call.pointer.get("bundle")
-        return self._load(bundle) if bundle else PLAIN.get(self.call.pointer.get("class_name", ""), EmergeFile)
+        return self._load(bundle) if bundle else BUILT_IN.get(self.call.pointer.get("class_name", ""), EmergeFile)
 
     def unpack(self, cls: type) -> Any:
         with user_code("its state does not fit its class"):

@@ -1,0 +1,201 @@
+"""Writing a file: what comes is cut into blocks, which are sent while more comes; at the end the file is there at once.
+
+Until then nothing is to be seen of it. What was sent is kept for an hour, so that one that goes on with the same upload
+sends only what is not there. What is in memory is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from .. import sync
+from ..blocks.block import BLOCK_SIZE, block_name
+from ..blocks.block_map import BlockRow, MapBuilder
+from ..blocks.layout import Layout, check_holders, split
+from ..errors import Invalid
+from ..objects import Pointer
+from ..operations import Operations
+
+WINDOW = 8
+"""Blocks that are sent together: half of them are on their way while the others are read."""
+
+AT_ONCE = 4
+"""Calls of one upload that are under way, of at most CALL_BYTES each."""
+
+CALL_BYTES = 1 << 20
+
+Progress = Callable[[int], object]
+"""Is told how many bytes are done, whenever there are more."""
+
+
+class FileWriter:
+    """A file that is being written: `await write(data)`, then `close`, which gives it its path; `abort` drops it.
+
+    With `async with` an exception aborts it. `pointer` is that of the file, once it is closed.
+    """
+
+    def __init__(
+        self,
+        remote: Operations,
+        path: str,
+        layout: Layout,
+        version: int = 0,
+        perms: str = "",
+        upload: str = "",
+        progress: Progress | None = None,
+    ) -> None:
+        check_holders(layout, 1)
+        self.path = path
+        self.pointer: Pointer | None = None
+        self.closed = False
+        self._remote = remote
+        self._layout = layout
+        self._upload = upload or uuid4().hex
+        self._stored_as = version, perms
+        self._progress = progress or (lambda done: None)
+        self._part = bytearray()
+        self._blocks: list[bytes] = []
+        self._map = MapBuilder(layout)
+        self._sending: asyncio.Task[None] | None = None
+        self._begun = False
+        self._written = self._sent = 0
+
+    async def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Add bytes; how many they were. Errors of earlier ones may come here."""
+        if self.closed:
+            raise Invalid(f"{self.path} is closed", path=self.path, remedy="open it again")
+        given = memoryview(data).cast("B")
+        begin = 0
+        while begin < len(given):
+            taken = given[begin : begin + BLOCK_SIZE - len(self._part)]
+            self._part += taken
+            begin += len(taken)
+            if len(self._part) == BLOCK_SIZE:
+                self._cut()
+                if len(self._blocks) == WINDOW:
+                    await self._send_window()
+        self._written += len(given)
+        return len(given)
+
+    def tell(self) -> int:
+        return self._written
+
+    async def close(self) -> None:
+        """Make the file. When this raises, there is none, and what was there is as it was."""
+        if self.closed:
+            return
+        self.closed = True
+        try:
+            self._cut()
+            whole = not self._begun
+            await self._sent_so_far()
+            await self._send(self._take(), ask=not whole)
+            nodes = self._map.end()
+            await self._put_nodes(nodes)
+            row = await self._remote.putfile(self.path, block_name(nodes[-1]).hex(), self._upload, *self._stored_as)
+        finally:
+            await self._stop()
+        self.pointer = Pointer.from_wire(row)
+
+    async def abort(self) -> None:
+        """Drop it: what is at the path stays as it is."""
+        self.closed = True
+        await self._stop()
+
+    # --- blocks
+    def _cut(self) -> None:
+        if self._part:
+            self._blocks.append(bytes(self._part))
+            self._part.clear()
+
+    def _take(self) -> list[bytes]:
+        blocks, self._blocks = self._blocks, []
+        return blocks
+
+    async def _send_window(self) -> None:
+        self._begun = True
+        await self._sent_so_far()
+        work = self._send(self._take(), ask=True)
+        if sync.drive is sync.run_straight:
+            await work
+        else:
+            self._sending = asyncio.ensure_future(work)
+
+    async def _sent_so_far(self) -> None:
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            await sending
+
+    async def _stop(self) -> None:
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await sending
+
+    async def _send(self, blocks: list[bytes], *, ask: bool) -> None:
+        """Send blocks, less those that are there already (`ask`), and the nodes of the map that they complete."""
+        kept: dict[str, bytes] = {}
+        for block in blocks:
+            fragments = split(self._layout, block)
+            row = BlockRow(block_name(block), len(block), tuple(map(block_name, fragments)))
+            kept |= zip([name.hex() for name in row.kept], fragments or [block], strict=True)
+            nodes = self._map.add(row)
+            if nodes:  # what they name goes first
+                await self._put_blocks(kept, ask=ask)
+                await self._put_nodes(nodes)
+                kept = {}
+        await self._put_blocks(kept, ask=ask)
+        self._sent += sum(map(len, blocks))
+        self._progress(self._sent)
+
+    async def _put_blocks(self, kept: dict[str, bytes], *, ask: bool) -> None:
+        if kept and ask:
+            for name in await self._remote.haveblocks(self.path, list(kept), self._upload):
+                kept.pop(name, None)
+        calls = list(_calls(kept))
+        if sync.drive is sync.run_straight:
+            for call in calls:
+                await self._remote.putblocks(self.path, call, self._upload)
+            return
+        for at in range(0, len(calls), AT_ONCE):
+            tasks = [asyncio.ensure_future(self._put(call)) for call in calls[at : at + AT_ONCE]]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+    async def _put(self, call: dict[str, bytes]) -> None:
+        await self._remote.putblocks(self.path, call, self._upload)
+
+    async def _put_nodes(self, nodes: list[bytes]) -> None:
+        for node in nodes:
+            await self._remote.putblocks(self.path, {block_name(node).hex(): node}, self._upload, True)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await (self.close() if kind is None else self.abort())
+
+
+def _calls(kept: dict[str, bytes]) -> Iterator[dict[str, bytes]]:
+    """Yield them by as many as one call takes."""
+    call: dict[str, bytes] = {}
+    size = 0
+    for name, data in kept.items():
+        if call and size + len(data) > CALL_BYTES:
+            yield call
+            call, size = {}, 0
+        call[name] = data
+        size += len(data)
+    if call:
+        yield call

@@ -1,0 +1,247 @@
+"""The client's operations on files whose bytes are in blocks: put, fetch, open, verify."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import IO, Literal, overload
+
+from ..blocks.block import BLOCK_SIZE
+from ..blocks.layout import make_layout
+from ..codec import BlockTree, decode
+from ..errors import Invalid, NotFound
+from ..objects import BLOB, Pointer
+from ..paths import child_path, split_path
+from ..results import FileCheck
+from .file_reader import BlockSource, ByteSource, FileReader, WholeSource, no_bytes
+from .file_writer import FileWriter, Progress
+from .operations import AsOf, moment_text
+from .reads import ReadOperations
+from .remote import ending
+
+FileSource = str | os.PathLike[str] | IO[bytes]
+"""A file on this machine, by its path, or opened and binary."""
+
+READER = "read"
+"""The method of an object that gives the bytes that it is read as: bytes, text, or a list of those."""
+
+
+class FileOperations(ReadOperations):
+    """The operations on files."""
+
+    async def put(
+        self,
+        source: FileSource,
+        path: str,
+        *,
+        raid: int = 0,
+        version: int = 0,
+        perms: str = "",
+        progress: Progress | None = None,
+    ) -> Pointer:
+        """Store a file of this machine (its path, or an opened one) at a path, in blocks; its pointer.
+
+        A path that ends with a slash is a directory, in which it keeps its name. `raid` 5 and 6 add parity. Nothing is
+        to be seen of it before all of it is there. One that was interrupted can be put again within an hour, and what
+        was sent is not sent again. `progress` is told how many bytes are done. `version`: as in `store`.
+        """
+        where = _target(source, path)
+        with _opened(source) as file:
+            layout, upload = make_layout(raid), _upload_of(source, file)
+            async with FileWriter(self.remote, where, layout, version, perms, upload, progress) as writer:
+                for chunk in _chunks(file):
+                    await writer.write(chunk)
+        assert writer.pointer is not None
+        return writer.pointer
+
+    async def fetch(
+        self, path: str, target: FileSource, *, version: int = 0, as_of: AsOf = None, progress: Progress | None = None
+    ) -> int:
+        """Write the bytes of a file to one of this machine (its path, or an opened one); how many.
+
+        Each block is verified. A file that is given by its path is there once it is whole.
+        """
+        reader = await self._reader(path, version, moment_text(as_of))
+        async with reader:
+            if not isinstance(target, str | os.PathLike):
+                return await _copy(reader, target, progress)
+            goal = _goal(target, reader.pointer.name)
+            part = goal.with_name(f".{goal.name}.part")
+            try:
+                with _created(part) as file:
+                    done = await _copy(reader, file, progress)
+                part.replace(goal)
+            finally:
+                with suppress(OSError):
+                    part.unlink()
+            return done
+
+    @overload
+    async def open(
+        self, path: str, mode: Literal["rb"] = "rb", *, version: int = 0, as_of: AsOf = None
+    ) -> FileReader: ...
+    @overload
+    async def open(
+        self, path: str, mode: Literal["wb", "xb"], *, raid: int = 0, version: int = 0, perms: str = ""
+    ) -> FileWriter: ...
+    async def open(
+        self,
+        path: str,
+        mode: str = "rb",
+        *,
+        version: int = 0,
+        as_of: AsOf = None,
+        raid: int = 0,
+        perms: str = "",
+    ) -> FileReader | FileWriter:
+        """Open a file: "rb" to read it from any place, "wb" to write it, "xb" to write one that is not there yet.
+
+        A file that is written is there once it is closed; when the block that writes it raises, nothing has changed.
+        Objects can be read too: the bytes or text in their `data`, or what their method `read` gives, which runs where
+        the object lives.
+        """
+        if mode == "rb":
+            return await self._reader(path, version, moment_text(as_of))
+        if mode not in ("wb", "xb"):
+            raise Invalid(f"a file cannot be opened as {mode!r:.20}", path=path, remedy='open it as "rb", "wb" or "xb"')
+        if mode == "xb":
+            await self._check_absent(path)
+        return FileWriter(self.remote, path, make_layout(raid), version, perms)
+
+    async def verify(self, path: str, *, version: int = 0, progress: Progress | None = None) -> FileCheck:
+        """Read all blocks of a file where they are, and compare their hashes: {"path", "size", "layout", "root",
+        "blocks", "readable", "amiss": [what `blocks` says of those that lack something]}."""
+        row = await self.remote.getobject(path, version)
+        pointer, fields = Pointer.from_wire(row["pointer"]), decode(row["state"]) if row["state"] else {}
+        tree = fields.get("content")
+        check: FileCheck = {
+            "path": pointer.full_path,
+            "size": tree.size if isinstance(tree, BlockTree) else 0,
+            "layout": str(fields.get("layout", "")),
+            "root": tree.root.hex() if isinstance(tree, BlockTree) else "",
+            "blocks": 0,
+            "readable": True,
+            "amiss": [],
+        }
+        async with ending(self.remote.blocks(path, True, pointer.version)) as rows:
+            async for each in rows:
+                check["blocks"] += 1
+                check["readable"] = check["readable"] and each["state"] != "lost"
+                if each["amiss"]:
+                    check["amiss"].append(each)
+                if progress is not None:
+                    progress(each["offset"] + each["size"])
+        return check
+
+    async def _check_absent(self, path: str) -> None:
+        with suppress(NotFound):
+            await self.get(path)
+            raise Invalid(f"{path} is there already", path=path, remedy='open it as "wb" to replace it')
+
+    async def _reader(self, path: str, version: int, as_of: str) -> FileReader:
+        row = await self.remote.getobject(path, version, as_of)
+        pointer = Pointer.from_wire(row["pointer"])
+        if pointer.is_directory:
+            raise Invalid(f"{path} is a directory", path=path, remedy="open a file in it")
+        fields = decode(row["state"])
+        tree = fields.get("content")
+        source: ByteSource
+        if pointer.type == BLOB and isinstance(tree, BlockTree):
+            source = BlockSource(self.remote, path, tree, pointer.version, as_of)
+        elif (data := _bytes_of(fields.get("data"))) is not None:
+            source = WholeSource(data)
+        else:
+            source = WholeSource(await self._read_object(pointer, path, version, as_of))
+        return FileReader(source, pointer)
+
+    async def _read_object(self, pointer: Pointer, path: str, version: int, as_of: str) -> bytes:
+        """Run the method of an object that gives its bytes."""
+        if not pointer.bundle or READER not in [each["name"] for each in await self.methods(path)]:
+            raise no_bytes(path)
+        if version or as_of:
+            raise Invalid(f"what {path} gives is made by its method now", path=path, remedy="open it without a version")
+        data = _bytes_of(await self.run(path, READER))
+        if data is None:
+            raise Invalid(f"the method {READER} of {path} gives no bytes", path=path, remedy="let it give bytes or text")
+        return data
+
+
+def _bytes_of(value: object) -> bytes | None:
+    """Return bytes, text as UTF-8, or a list of those joined; None for anything else."""
+    if isinstance(value, list) and value:
+        parts = [_bytes_of(each) for each in value]
+        return None if None in parts else b"".join(part for part in parts if part is not None)
+    if isinstance(value, str):
+        return value.encode()
+    return bytes(value) if isinstance(value, bytes | bytearray) else None
+
+
+def _target(source: FileSource, path: str) -> str:
+    if not path.endswith("/"):
+        return path
+    name = Path(source).name if isinstance(source, str | os.PathLike) else ""
+    if not name:
+        raise Invalid(f"{path} is a directory", path=path, remedy="give the file a name in it")
+    return child_path("/" + "/".join(split_path(path)), name)
+
+
+def _upload_of(source: FileSource, file: IO[bytes]) -> str:
+    """Return a name for the upload of a file of this machine as it is now, by which it is gone on with; "": a new one."""
+    if not isinstance(source, str | os.PathLike):
+        return ""
+    found = os.fstat(file.fileno())
+    about = (str(Path(source).absolute()), found.st_ino, found.st_size, found.st_mtime_ns)
+    return sha256(repr(about).encode()).hexdigest()[:32]
+
+
+def _goal(target: str | os.PathLike[str], name: str) -> Path:
+    goal = Path(target)
+    return goal / name if goal.is_dir() else goal
+
+
+def _created(path: Path) -> IO[bytes]:
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise Invalid(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+class _Borrowed:
+    """An opened file, which stays open."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __enter__(self) -> IO[bytes]:
+        return self._file
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def _opened(source: FileSource) -> IO[bytes] | _Borrowed:
+    if not isinstance(source, str | os.PathLike):
+        return _Borrowed(source)
+    try:
+        return Path(source).open("rb")
+    except OSError as error:
+        raise Invalid(f"{source} cannot be read: {error.strerror or error}") from None
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    while chunk := file.read(BLOCK_SIZE):
+        if not isinstance(chunk, bytes):
+            raise Invalid("the file to put is not binary", remedy='open it with "rb"')
+        yield chunk
+
+
+async def _copy(reader: FileReader, file: IO[bytes], progress: Progress | None) -> int:
+    done = 0
+    async for part in reader:
+        file.write(part)
+        done += len(part)
+        if progress is not None:
+            progress(done)
+    return done
