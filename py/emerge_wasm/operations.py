@@ -519,9 +519,7 @@ class Operations(Protocol):
         ...
 
     @operation("files", "w", changes=True)
-    async def putfile(
-        self, path: str, root: str, upload: str = "", version: int = 0, perms: str = ""
-    ) -> PointerRow:
+    async def putfile(self, path: str, root: str, upload: str = "", version: int = 0, perms: str = "") -> PointerRow:
         """Make the file whose block map has this root, and whose blocks were sent in this upload; its new pointer.
         `version` as in `store`."""
         ...

@@ -92,6 +92,9 @@ BlockState = Literal["here", "repairable", "lost"]
 """Of a block of a file: "repairable" from what is left of its fragments."""
 
 
+BlockFault = Literal["lost", "damaged"]
+
+
 class FileBlock(TypedDict):
     """One block of a file. `amiss` says which of what is kept of it, by name, is lost or damaged."""
 
@@ -100,7 +103,7 @@ class FileBlock(TypedDict):
     size: int
     fragments: list[str]
     state: BlockState
-    amiss: dict[str, Literal["lost", "damaged"]]
+    amiss: dict[str, BlockFault]
 
 
 class FileCheck(TypedDict):

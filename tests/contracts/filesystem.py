@@ -493,6 +493,7 @@ async def watching_sees_changes_as_they_come(client: Client) -> None:
 from tests.contracts import (  # noqa: E402 - their scenarios join those above
     composition,  # noqa: F401
     copying,  # noqa: F401
+    files,  # noqa: F401
     indexing,  # noqa: F401
     running,  # noqa: F401
     searching,  # noqa: F401

@@ -238,5 +238,3 @@ def no_bytes(path: str) -> NotFound:
         path=path,
         remedy="read its fields: cat",
     )
-
-

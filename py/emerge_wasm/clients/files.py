@@ -64,7 +64,7 @@ class FileOperations(ReadOperations):
 
         Each block is verified. A file that is given by its path is there once it is whole.
         """
-        reader = await self._reader(path, version, moment_text(as_of))
+        reader = await self._open_reader(path, version, moment_text(as_of))
         async with reader:
             if not isinstance(target, str | os.PathLike):
                 return await _copy(reader, target, progress)
@@ -87,6 +87,10 @@ class FileOperations(ReadOperations):
     async def open(
         self, path: str, mode: Literal["wb", "xb"], *, raid: int = 0, version: int = 0, perms: str = ""
     ) -> FileWriter: ...
+    @overload
+    async def open(
+        self, path: str, mode: str, *, version: int = 0, as_of: AsOf = None, raid: int = 0, perms: str = ""
+    ) -> FileReader | FileWriter: ...
     async def open(
         self,
         path: str,
@@ -104,7 +108,7 @@ class FileOperations(ReadOperations):
         the object lives.
         """
         if mode == "rb":
-            return await self._reader(path, version, moment_text(as_of))
+            return await self._open_reader(path, version, moment_text(as_of))
         if mode not in ("wb", "xb"):
             raise Invalid(f"a file cannot be opened as {mode!r:.20}", path=path, remedy='open it as "rb", "wb" or "xb"')
         if mode == "xb":
@@ -141,7 +145,7 @@ class FileOperations(ReadOperations):
             await self.get(path)
             raise Invalid(f"{path} is there already", path=path, remedy='open it as "wb" to replace it')
 
-    async def _reader(self, path: str, version: int, as_of: str) -> FileReader:
+    async def _open_reader(self, path: str, version: int, as_of: str) -> FileReader:
         row = await self.remote.getobject(path, version, as_of)
         pointer = Pointer.from_wire(row["pointer"])
         if pointer.is_directory:
@@ -165,7 +169,9 @@ class FileOperations(ReadOperations):
             raise Invalid(f"what {path} gives is made by its method now", path=path, remedy="open it without a version")
         data = _bytes_of(await self.run(path, READER))
         if data is None:
-            raise Invalid(f"the method {READER} of {path} gives no bytes", path=path, remedy="let it give bytes or text")
+            raise Invalid(
+                f"the method {READER} of {path} gives no bytes", path=path, remedy="let it give bytes or text"
+            )
         return data
 
 
@@ -189,7 +195,7 @@ def _target(source: FileSource, path: str) -> str:
 
 
 def _upload_of(source: FileSource, file: IO[bytes]) -> str:
-    """Return a name for the upload of a file of this machine as it is now, by which it is gone on with; "": a new one."""
+    """Name the upload of a file of this machine as it is now, so that it can be gone on with; "": a new one."""
     if not isinstance(source, str | os.PathLike):
         return ""
     found = os.fstat(file.fileno())

@@ -11,6 +11,7 @@ from typing import Any
 from ..operations import Names
 from ..results import (
     CopyReport,
+    FileBlock,
     HoldingList,
     MemberEventRow,
     MemberRows,
@@ -51,6 +52,15 @@ class PlainOperations(ClientOperations):
     async def whoami(self) -> PrincipalInfo:
         """{"principal", "groups", "superuser", "umask", "via"} of who asks."""
         return await self.remote.whoami()
+
+    async def blocks(
+        self, path: str, verify: bool = False, version: int = 0, as_of: str = ""
+    ) -> AsyncIterator[FileBlock]:
+        """A stream of the blocks of a file, {"name", "offset", "size", "fragments", "state" ("here" | "repairable" |
+        "lost"), "amiss": {name: "lost" | "damaged"}}; with `verify`, each is read and its hash compared."""
+        async with ending(self.remote.blocks(path, verify, version, as_of)) as items:
+            async for item in items:
+                yield item
 
     async def hello(self) -> NodeInfo:
         """{"node", "uuid", "version", "store", "shared", "durability", "isolation", "largest_batch", "position",

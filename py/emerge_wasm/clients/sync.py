@@ -6,6 +6,7 @@ Written by `python -m buildtools.sync_client` from `Client`: change that, then r
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
+from io import BufferedReader
 from typing import Any
 
 from ..codec import Reference
@@ -17,6 +18,8 @@ from ..results import (
     CodeInfo,
     CommitInfo,
     CopyReport,
+    FileBlock,
+    FileCheck,
     GraphQLAnswer,
     HoldingList,
     IndexRows,
@@ -37,6 +40,9 @@ from ..results import (
 )
 from . import archive, exchange
 from .class_loader import Bundles
+from .file_stream import FileOutput, open_stream
+from .file_writer import Progress
+from .files import FileSource
 from .operations import AsOf, WhoseCode
 from .proxy import SyncProxy, open_proxy
 from .reads import Listing, VersionHistory
@@ -113,6 +119,13 @@ class SyncClient(SyncSession):
     def whoami(self) -> PrincipalInfo:
         """{"principal", "groups", "superuser", "umask", "via"} of who asks."""
         return self._wait(lambda client: client.whoami())
+
+    def blocks(
+        self, path: str, verify: bool = False, version: int = 0, as_of: str = ""
+    ) -> Generator[FileBlock, None, None]:
+        """A stream of the blocks of a file, {"name", "offset", "size", "fragments", "state" ("here" | "repairable" |
+        "lost"), "amiss": {name: "lost" | "damaged"}}; with `verify`, each is read and its hash compared."""
+        return self._iterate(lambda client: client.blocks(path, verify, version, as_of))
 
     def hello(self) -> NodeInfo:
         """{"node", "uuid", "version", "store", "shared", "durability", "isolation", "largest_batch", "position",
@@ -196,69 +209,6 @@ class SyncClient(SyncSession):
     def fetch_bundles(self, hash: str) -> Bundles:
         """A bundle and all it requires, by hash; this client has them afterwards."""
         return self._wait(lambda client: client.fetch_bundles(hash))
-
-    def store(self, obj: EmergeObject) -> Pointer:
-        """Store an object at its `path` and `name` (or `id`); it then knows its uuid, version and date.
-
-        An object that was read (or stored) before carries the version it was read at. When there is a newer one,
-        what was changed on either side only is merged, and the object is what was stored; otherwise: Conflict, with
-        the states in its details. CannotShip names what of its class or state cannot travel.
-        One that was read from another filesystem is copied: a new object here, which says in its first version where
-        it came from, and from then on the object is that one. Conflict, when another object is there.
-        """
-        return self._wait(lambda client: client.store(obj))
-
-    def storeall(self, objects: Iterable[EmergeObject]) -> Listing:
-        """Store many objects, each batch (1,000, some 4 MiB) in one commit, all or none of it; their pointers.
-
-        A store whose commits are smaller (`hello` says how large) gets them in as many as it needs. Much quicker than
-        one by one. Errors are those of `store`; earlier batches stay stored.
-        """
-        return self._wait(lambda client: client.storeall(objects))
-
-    def load_records(self, path: str, records: Values, bundles: Bundles) -> int:
-        """Make objects again below a directory from records of the operation `export`, in one commit where the store's
-        are large enough; how many."""
-        return self._wait(lambda client: client.load_records(path, records, bundles))
-
-    def add(self, path: str, field: str, *values: object) -> Pointer:
-        """Append values to the list that a field of an object is; its new pointer.
-
-        Objects among them are kept inside this one; References (see `reference`) lead to objects of their own. `record`
-        gives a stored object to be kept so.
-        """
-        return self._wait(lambda client: client.add(path, field, *values))
-
-    def mixin(
-        self, first: str | EmergeObject, second: str | EmergeObject, class_name: str, name: str, path: str = "/"
-    ) -> Pointer:
-        """Store, as `name` in `path`, an object of a new class that derives from the classes of two stored objects,
-        with the state of both (the first's where both have a field); its pointer."""
-        return self._wait(lambda client: client.mixin(first, second, class_name, name, path))
-
-    def mkdir(self, path: str) -> Pointer:
-        """Make a directory and those above it."""
-        return self._wait(lambda client: client.mkdir(path))
-
-    def cp(self, source: str, target: str, recursive: bool = False) -> Pointer:
-        """Copy an object, or (recursive) a directory, to a path or into a directory."""
-        return self._wait(lambda client: client.cp(source, target, recursive))
-
-    def mv(self, source: str, target: str) -> Pointer:
-        """Move an object or a directory to a path or into a directory; uuid and versions stay."""
-        return self._wait(lambda client: client.mv(source, target))
-
-    def restore(self, path: str, version: int = 0, as_of: AsOf = None) -> Pointer:
-        """Make an older version the newest one, by number or moment; or bring back what was removed from a path."""
-        return self._wait(lambda client: client.restore(path, version, as_of))
-
-    def chmod(self, path: str, perms: str, recursive: bool = False) -> Pointer:
-        """Set who may do what: "rwxr-x---", "750" or changes such as "g+w,o-r". Its owner may."""
-        return self._wait(lambda client: client.chmod(path, perms, recursive))
-
-    def chown(self, path: str, owner: str = "", group: str | None = None, recursive: bool = False) -> Pointer:
-        """Set the owner ("": leave it) and the group (None: leave it)."""
-        return self._wait(lambda client: client.chown(path, owner, group, recursive))
 
     def getobject(self, path: str, version: int = 0, as_of: AsOf = None, *, code: WhoseCode = "stored") -> Any:
         """The object at a path, an instance of the class it was stored with; its code is loaded here.
@@ -353,6 +303,116 @@ class SyncClient(SyncSession):
     def watch(self, path: str = "/", since: int = -1) -> Generator[ChangeRow, None, None]:
         """The changes at or below a path as they come."""
         return self._iterate(lambda client: client.watch(path, since))
+
+    def put(
+        self,
+        source: FileSource,
+        path: str,
+        *,
+        raid: int = 0,
+        version: int = 0,
+        perms: str = "",
+        progress: Progress | None = None,
+    ) -> Pointer:
+        """Store a file of this machine (its path, or an opened one) at a path, in blocks; its pointer.
+
+        A path that ends with a slash is a directory, in which it keeps its name. `raid` 5 and 6 add parity. Nothing is
+        to be seen of it before all of it is there. One that was interrupted can be put again within an hour, and what
+        was sent is not sent again. `progress` is told how many bytes are done. `version`: as in `store`.
+        """
+        return self._wait(
+            lambda client: client.put(source, path, raid=raid, version=version, perms=perms, progress=progress)
+        )
+
+    def fetch(
+        self, path: str, target: FileSource, *, version: int = 0, as_of: AsOf = None, progress: Progress | None = None
+    ) -> int:
+        """Write the bytes of a file to one of this machine (its path, or an opened one); how many.
+
+        Each block is verified. A file that is given by its path is there once it is whole.
+        """
+        return self._wait(lambda client: client.fetch(path, target, version=version, as_of=as_of, progress=progress))
+
+    def open(
+        self, path: str, mode: str = "rb", *, version: int = 0, as_of: AsOf = None, raid: int = 0, perms: str = ""
+    ) -> BufferedReader | FileOutput:
+        """Open a file: "rb" to read it from any place, "wb" to write it, "xb" to write one that is not there yet.
+
+        A file that is written is there once it is closed; when the block that writes it raises, nothing has changed.
+        Objects can be read too: the bytes or text in their `data`, or what their method `read` gives, which runs where
+        the object lives.
+        """
+        return open_stream(
+            self._wait(lambda client: client.open(path, mode, version=version, as_of=as_of, raid=raid, perms=perms))
+        )
+
+    def verify(self, path: str, *, version: int = 0, progress: Progress | None = None) -> FileCheck:
+        """Read all blocks of a file where they are, and compare their hashes: {"path", "size", "layout", "root",
+        "blocks", "readable", "amiss": [what `blocks` says of those that lack something]}."""
+        return self._wait(lambda client: client.verify(path, version=version, progress=progress))
+
+    def store(self, obj: EmergeObject) -> Pointer:
+        """Store an object at its `path` and `name` (or `id`); it then knows its uuid, version and date.
+
+        An object that was read (or stored) before carries the version it was read at. When there is a newer one,
+        what was changed on either side only is merged, and the object is what was stored; otherwise: Conflict, with
+        the states in its details. CannotShip names what of its class or state cannot travel.
+        One that was read from another filesystem is copied: a new object here, which says in its first version where
+        it came from, and from then on the object is that one. Conflict, when another object is there.
+        """
+        return self._wait(lambda client: client.store(obj))
+
+    def storeall(self, objects: Iterable[EmergeObject]) -> Listing:
+        """Store many objects, each batch (1,000, some 4 MiB) in one commit, all or none of it; their pointers.
+
+        A store whose commits are smaller (`hello` says how large) gets them in as many as it needs. Much quicker than
+        one by one. Errors are those of `store`; earlier batches stay stored.
+        """
+        return self._wait(lambda client: client.storeall(objects))
+
+    def load_records(self, path: str, records: Values, bundles: Bundles) -> int:
+        """Make objects again below a directory from records of the operation `export`, in one commit where the store's
+        are large enough; how many."""
+        return self._wait(lambda client: client.load_records(path, records, bundles))
+
+    def add(self, path: str, field: str, *values: object) -> Pointer:
+        """Append values to the list that a field of an object is; its new pointer.
+
+        Objects among them are kept inside this one; References (see `reference`) lead to objects of their own. `record`
+        gives a stored object to be kept so.
+        """
+        return self._wait(lambda client: client.add(path, field, *values))
+
+    def mixin(
+        self, first: str | EmergeObject, second: str | EmergeObject, class_name: str, name: str, path: str = "/"
+    ) -> Pointer:
+        """Store, as `name` in `path`, an object of a new class that derives from the classes of two stored objects,
+        with the state of both (the first's where both have a field); its pointer."""
+        return self._wait(lambda client: client.mixin(first, second, class_name, name, path))
+
+    def mkdir(self, path: str) -> Pointer:
+        """Make a directory and those above it."""
+        return self._wait(lambda client: client.mkdir(path))
+
+    def cp(self, source: str, target: str, recursive: bool = False) -> Pointer:
+        """Copy an object, or (recursive) a directory, to a path or into a directory."""
+        return self._wait(lambda client: client.cp(source, target, recursive))
+
+    def mv(self, source: str, target: str) -> Pointer:
+        """Move an object or a directory to a path or into a directory; uuid and versions stay."""
+        return self._wait(lambda client: client.mv(source, target))
+
+    def restore(self, path: str, version: int = 0, as_of: AsOf = None) -> Pointer:
+        """Make an older version the newest one, by number or moment; or bring back what was removed from a path."""
+        return self._wait(lambda client: client.restore(path, version, as_of))
+
+    def chmod(self, path: str, perms: str, recursive: bool = False) -> Pointer:
+        """Set who may do what: "rwxr-x---", "750" or changes such as "g+w,o-r". Its owner may."""
+        return self._wait(lambda client: client.chmod(path, perms, recursive))
+
+    def chown(self, path: str, owner: str = "", group: str | None = None, recursive: bool = False) -> Pointer:
+        """Set the owner ("": leave it) and the group (None: leave it)."""
+        return self._wait(lambda client: client.chown(path, owner, group, recursive))
 
     def search(
         self,

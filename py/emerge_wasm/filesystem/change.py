@@ -28,6 +28,7 @@ from .layout.record import (
     is_plain,
     link_key,
     link_value,
+    size_of,
     version_key,
 )
 from .layout.touched import Following, Touched
@@ -88,7 +89,7 @@ class Change(Batch):
         if state is not None:
             self.states[key] = state
             entry = entry if (refs := len(references_in(state))) == entry.refs else entry._replace(refs=refs)
-        content, size = (entry.content, entry.size) if state is None else (version, len(state))
+        content, size = (entry.content, entry.size) if state is None else (version, size_of(entry.type, state))
         revision = os.urandom(16).hex()
         self.date = self.date or self.dates.next()
         date = max(self.date, entry.date)  # clocks of several machines may differ

@@ -14,7 +14,7 @@ from ..indexes.maintain import reference_key
 from ..layout.ancestry import GONE, LEFT
 from ..layout.locality import PAGE_VERSIONS
 from ..layout.place import ROOT_KEY
-from ..layout.record import ROOT, Entry, KeyValue, VersionRecord, entry_key, link_key, link_value, version_key
+from ..layout.record import ROOT, Entry, KeyValue, VersionRecord, entry_key, link_key, link_value, size_of, version_key
 
 
 @dataclass(slots=True)
@@ -141,12 +141,12 @@ async def _check_states(store: Store, history: History) -> None:
             sizes[content] = held.size if held is not None else None
             try:
                 state = None if sizes[content] is not None else await _large_state(store, history.uuid, content)
+                if state is not None and held is not None:
+                    sizes[content], held.references = size_of(kept.entry.type, state), references_in(state)
             except EmergeError as error:
                 history.fault(f"the state made at version {content} cannot be read: {error.message}")
                 sizes[content] = kept.entry.size
                 continue
-            if state is not None and held is not None:
-                sizes[content], held.references = len(state), references_in(state)
         if sizes[content] is None:
             history.fault(f"the state of version {number} (made at version {content}) is missing")
         elif sizes[content] != kept.entry.size:

@@ -8,20 +8,19 @@ from ...blocks.block_map import BlockMap, BlockRow
 from ...context import Context
 from ...errors import EmergeError, Invalid, NotFound
 from ...operations import Names
-from ...results import BlockAnswer, BlockState, FileBlock
+from ...results import BlockAnswer, BlockFault, BlockState, FileBlock
 from ..core import Core
 from ..tree.find import find
 from .tree import content_of, names_below, nodes
 from .upload import check_names
 
+LOST: BlockFault = "lost"
 BLOCKS_AT_ONCE = 64
 BYTES_AT_ONCE = 4 << 20
 """Bytes of blocks at which an answer ends, so that it fits into any transport's message."""
 
 
-async def getblocks(
-    core: Core, context: Context, path: str, names: Names, version: int, as_of: str
-) -> BlockAnswer:
+async def getblocks(core: Core, context: Context, path: str, names: Names, version: int, as_of: str) -> BlockAnswer:
     found = await find(core, context, path, "r", version, as_of)
     content = await content_of(core, found.entry, found.path)
     wanted = check_names(names, BLOCKS_AT_ONCE, path)
@@ -55,14 +54,14 @@ async def blocks(
         names = [name for row in node.rows for name in row.kept]
         here = set(names) if verify else await core.blocks.has(names)
         for row in node.rows:
-            lost = await _damaged(core, row) if verify else {each: "lost" for each in row.kept if each not in here}
-            yield _file_block(node, row, offset, lost)
+            amiss = await _damaged(core, row) if verify else dict.fromkeys(set(row.kept) - here, LOST)
+            yield _file_block(node, row, offset, amiss)
             offset += row.size
 
 
-async def _damaged(core: Core, row: BlockRow) -> dict[bytes, str]:
+async def _damaged(core: Core, row: BlockRow) -> dict[bytes, BlockFault]:
     """Read what is kept of a block; return what is amiss, by name."""
-    amiss: dict[bytes, str] = {}
+    amiss: dict[bytes, BlockFault] = {}
     for each in row.kept:
         try:
             await core.blocks.read([each])
@@ -73,7 +72,7 @@ async def _damaged(core: Core, row: BlockRow) -> dict[bytes, str]:
     return amiss
 
 
-def _file_block(node: BlockMap, row: BlockRow, offset: int, amiss: dict[bytes, str]) -> FileBlock:
+def _file_block(node: BlockMap, row: BlockRow, offset: int, amiss: dict[bytes, BlockFault]) -> FileBlock:
     spare = node.layout.parity if row.fragments else 0
     state: BlockState = "here" if not amiss else "repairable" if len(amiss) <= spare else "lost"
     return {

@@ -39,9 +39,7 @@ async def haveblocks(core: Core, context: Context, path: str, names: Names, uplo
     return [each.hex() for each in await core.blocks.claim(there, claimant)] if there else []
 
 
-async def putblocks(
-    core: Core, context: Context, path: str, blocks: dict[str, bytes], upload: str, maps: bool
-) -> int:
+async def putblocks(core: Core, context: Context, path: str, blocks: dict[str, bytes], upload: str, maps: bool) -> int:
     place = await _writable(core, context, path)
     named = {read_name(each): data for each, data in blocks.items()}
     for each, data in named.items():

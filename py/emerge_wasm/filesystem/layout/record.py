@@ -17,9 +17,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 
-from ...codec import trees_in
+from ...codec import BlockTree, decode, trees_in
 from ...codec.msgpack_engine import engine
-from ...objects import DIRECTORY
+from ...errors import Invalid
+from ...objects import BLOB, DIRECTORY
 from ...results import PointerRow
 
 ROOT = bytes(15) + b"\x01"
@@ -67,6 +68,25 @@ def is_apart(state: bytes) -> bool:
     return len(state) > INLINE_LIMIT or bool(trees_in(state))
 
 
+BLOB_STATE = 200
+"""Bytes of the state of a file in blocks, about."""
+
+
+def size_of(type: str, state: bytes) -> int:
+    """Return the size that an entry shows: the bytes of its state, of a file in blocks those of the file.
+
+    Raises:
+        Invalid: the state is not that of a file in blocks.
+    """
+    if type != BLOB:
+        return len(state)
+    fields = decode(state)
+    content = fields.get("content") if isinstance(fields, dict) else None
+    if not isinstance(content, BlockTree):
+        raise Invalid("the content of a file in blocks can only be replaced by another file", remedy="put the file")
+    return content.size
+
+
 KeyValue = tuple[bytes, bytes]
 """One row of a space."""
 
@@ -102,6 +122,11 @@ class Entry(NamedTuple):
     @property
     def is_directory(self) -> bool:
         return self.type == DIRECTORY
+
+    @property
+    def state_size(self) -> int:
+        """About how many bytes the state has."""
+        return BLOB_STATE if self.type == BLOB else self.size
 
     def pack(self) -> bytes:
         """Pack as uuid (16) + kind (1) + the other fields, so that resolving a path need not unpack them.

@@ -58,7 +58,7 @@ async def objects(core: Core, context: Context, path: str, cursor: str, limit: i
 
 def _fitting(entries: list[Entry]) -> list[Entry]:
     """Return the first entries whose states fit into a page, at least one."""
-    sizes = accumulate(entry.size for entry in entries)
+    sizes = accumulate(entry.state_size for entry in entries)
     return [entry for entry, size in zip(entries, sizes, strict=True) if size <= PAGE_BYTES] or entries[:1]
 
 

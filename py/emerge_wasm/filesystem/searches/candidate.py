@@ -63,7 +63,7 @@ def _fitting(spots: list[Spot]) -> list[Spot]:
     """Return the first spots whose states fit into memory together; at least one."""
     total = 0
     for count, spot in enumerate(spots):
-        total += spot.entry.size
+        total += spot.entry.state_size
         if total > PAGE_BYTES:
             return spots[: max(count, 1)]
     return spots

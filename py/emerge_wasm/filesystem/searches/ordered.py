@@ -189,7 +189,7 @@ async def _walk(asked: Search, path: Path, best: Best) -> tuple[list[Placed], bo
         async for page in fitting:
             for each in page:
                 placed.append((each.mark[1][skip:-16], each.entry.uuid, each))
-                size += each.entry.size
+                size += each.entry.state_size
                 if len(placed) == best.limit or size > PAGE_BYTES:
                     asked.judge.stop_after(each)
                     return placed, True
@@ -248,7 +248,7 @@ async def _add_all(asked: Search, fitting: Candidates, order_by: str, best: Best
 
 async def _with_states(asked: Search, found: list[Candidate]) -> list[Candidate]:
     """Return the first objects whose states fit into a page, with their states."""
-    sizes = accumulate(each.entry.size for each in found)
+    sizes = accumulate(each.entry.state_size for each in found)
     fitting = [each for each, size in zip(found, sizes, strict=True) if size <= PAGE_BYTES] or found[:1]
     states = iter(await load_states(asked.core, [each.entry for each in fitting if each.state is None]))
     return [each if each.state is not None else each._replace(state=next(states)) for each in fitting]

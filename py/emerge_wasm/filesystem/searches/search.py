@@ -59,7 +59,7 @@ async def _page(asked: Search, limit: int, cursor: str) -> tuple[list[ObjectRow]
     async with aclosing(asked.fitting(way, mark, limit)) as pages:
         async for page in pages:
             for candidate in page:
-                size += candidate.entry.size
+                size += candidate.entry.state_size
                 if last is not None and (len(found) == limit or size > PAGE_BYTES):
                     return found, _continue(asked, last)
                 found.append(_row(asked, candidate))  # keep no candidate: live objects slow the garbage collector

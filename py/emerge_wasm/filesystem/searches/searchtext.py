@@ -188,7 +188,7 @@ class _TextSearch:
         places = [self.matches.places[uuid] for _, uuid in part]
         found = {spot.entry.uuid: spot for spot in await self._seek([p for p in places if isinstance(p, WordHit)])}
         found |= {place.entry.uuid: place for place in places if isinstance(place, Spot)}
-        sizes = accumulate(found[uuid].entry.size if uuid in found else 0 for _, uuid in part)
+        sizes = accumulate(found[uuid].entry.state_size if uuid in found else 0 for _, uuid in part)
         part = [row for row, size in zip(part, sizes, strict=True) if size <= PAGE_BYTES] or list(part[:1])
         spots = [(score, found[uuid]) for score, uuid in part if uuid in found]
         states = await load_states(self._core, [spot.entry for _, spot in spots], near=False)

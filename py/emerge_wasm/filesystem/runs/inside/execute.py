@@ -24,7 +24,7 @@ from ....bundles import load
 from ....bundles.registry import is_class_of
 from ....codec import decode, encode, native, pack_state, unpack_state
 from ....errors import CannotShip, EmergeError, Invalid, LimitExceeded
-from ....objects import BUILT_IN, METADATA, EmergeFile, EmergeObject
+from ....objects import BUILT_IN, METADATA, EmergeFile
 from ....sync import IN_PYODIDE
 from ...runner import KEEP, MERGE, RunCall, RunOutcome
 from .capture import Output, capture

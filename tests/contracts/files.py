@@ -1,0 +1,148 @@
+"""What every filesystem must do with files in blocks. Part of the contract in `filesystem.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from datetime import UTC, datetime
+
+from emerge_wasm import Conflict, EmergeFile, Invalid, NotFound, PermissionDenied, Unavailable
+from emerge_wasm.blocks.block import BLOCK_SIZE, block_name
+from emerge_wasm.clients import Client
+from tests.contracts.filesystem import refused, scenario
+
+
+def pattern(size: int, seed: int = 1) -> bytes:
+    """Bytes of which no two blocks are alike, and which do not compress to nothing."""
+    part = b"".join(block_name(bytes([seed]) + number.to_bytes(4, "big")) for number in range(-(-size // 32) % 4096))
+    return (part * (size // max(len(part), 1) + 1))[:size] if size else b""
+
+
+async def content(client: Client, path: str, version: int = 0, as_of: datetime | None = None) -> bytes:
+    async with await client.open(path, version=version, as_of=as_of) as file:
+        return await file.read()
+
+
+@scenario
+async def keeps_the_bytes_of_files(client: Client) -> None:
+    data = pattern(BLOCK_SIZE + 5)
+    for name, part in (("empty", b""), ("one", b"x"), ("more", data)):
+        pointer = await client.put(io.BytesIO(part), f"/files/{name}")
+        assert (pointer.full_path, pointer.size, pointer.version) == (f"/files/{name}", len(part), 1)
+        assert await content(client, f"/files/{name}") == part
+    assert [each.size for each in await client.list("/files")] == [0, len(data), 1]
+    async with await client.open("/files/more") as file:
+        assert file.seek(-3, 2) == len(data) - 3 and await file.read() == data[-3:]
+        assert file.seek(BLOCK_SIZE - 2) and await file.read(4) == data[BLOCK_SIZE - 2 : BLOCK_SIZE + 2]
+        assert file.tell() == BLOCK_SIZE + 2
+    check = await client.verify("/files/more")
+    assert (check["readable"], check["blocks"], check["amiss"], check["size"]) == (True, 2, [], len(data))
+    assert [row["size"] async for row in client.blocks("/files/more")] == [BLOCK_SIZE, 5]
+
+
+@scenario
+async def reads_raid_5_and_6(client: Client) -> None:
+    for raid in (5, 6):
+        data = pattern(1000 + raid)
+        await client.put(io.BytesIO(data), "/r", raid=raid)
+        assert await content(client, "/r") == data
+        rows = [row async for row in client.blocks("/r")]
+        assert [len(row["fragments"]) for row in rows] == [raid] and rows[0]["state"] == "here"
+    await refused(client.put(io.BytesIO(b"x"), "/q", raid=3), Invalid, "raid level 3")
+    await refused(client.put(io.BytesIO(b"x"), "/q", raid=1), Unavailable, "nodes")
+    await refused(client.get("/q"), NotFound)
+
+
+@scenario
+async def a_file_has_versions_and_moves_as_any_object(client: Client) -> None:
+    first, second = pattern(3000), pattern(5000, 2)
+    await client.put(io.BytesIO(first), "/d/f")
+    await asyncio.sleep(0.002)
+    then = datetime.now(UTC)
+    await asyncio.sleep(0.002)
+    assert (await client.put(io.BytesIO(second), "/d/f")).version == 2
+    assert await content(client, "/d/f", version=1) == first
+    assert await content(client, "/d/f", as_of=then) == first
+    assert [(row["version"], row["operation"], row["size"]) for row in await client.versions("/d/f")] == [
+        (2, "put", 5000),
+        (1, "put", 3000),
+    ]
+    await client.mv("/d/f", "/d/g")
+    await client.cp("/d/g", "/d/h")
+    await client.rm("/d/g")
+    await refused(client.open("/d/g"), NotFound)
+    assert await content(client, "/d/h") == second
+    assert (await client.get("/d/h")).size == 5000
+    await client.restore("/d/g")
+    await client.restore("/d/g", 1)
+    assert await content(client, "/d/g") == first and (await client.get("/d/g")).size == 3000
+    await refused(client.put(io.BytesIO(b""), "/d/g", version=2), Conflict)
+    await client.chmod("/d/h", "rw-------")
+    await client.store(EmergeFile(name="h", path="/d", data="text in its place"))
+    assert await content(client, "/d/h") == b"text in its place"
+
+
+@scenario
+async def nothing_is_seen_of_a_file_before_it_is_whole(client: Client) -> None:
+    await client.put(io.BytesIO(b"before"), "/w")
+    try:
+        async with await client.open("/w", "wb") as file:
+            await file.write(pattern(BLOCK_SIZE))
+            assert await content(client, "/w") == b"before"
+            raise ZeroDivisionError
+    except ZeroDivisionError:
+        pass
+    assert await content(client, "/w") == b"before" and (await client.get("/w")).version == 1
+    async with await client.open("/new", "xb") as file:
+        await file.write(b"now")
+        await refused(client.get("/new"), NotFound)
+    assert await content(client, "/new") == b"now" and file.pointer is not None
+    await refused(client.open("/new", "xb"), Invalid, "there already")
+    await refused(client.open("/new", "ab"), Invalid, '"wb"')
+    await refused(client.put(io.BytesIO(b"x"), "/"), Invalid)
+    await client.mkdir("/dir")
+    await refused(client.put(io.BytesIO(b"x"), "/dir"), Invalid, "directory")
+    await refused(client.open("/dir"), Invalid, "directory")
+
+
+@scenario
+async def a_block_is_for_who_sent_it_or_may_read_it(client: Client) -> None:
+    secret, kept = b"a secret", "/home/secret"
+    await client.put(io.BytesIO(secret), kept)
+    root = (await client.verify(kept))["root"]
+    name = block_name(secret).hex()
+    await client.chmod(kept, "rw-------")
+    await client.mkdir("/open")
+    await client.chmod("/open", "rwxrwxrwx")
+    guest = client.as_user("eve")
+    await refused(guest.open(kept), PermissionDenied)
+    await refused(guest.remote.getblocks(kept, [name]), PermissionDenied)
+    await refused(guest.remote.haveblocks(kept, [name]), PermissionDenied)
+    assert await guest.remote.haveblocks("/open/mine", [name]) == []
+    await refused(guest.remote.putfile("/open/mine", root), Conflict)
+    await guest.put(io.BytesIO(b"hers"), "/open/mine")
+    await refused(guest.remote.getblocks("/open/mine", [name]), NotFound, name[:12])
+    await refused(guest.remote.putblocks("/open/mine", {name: b"another"}), Invalid, name[:12])
+    await refused(guest.remote.putblocks("/open/mine", {"no name": b""}), Invalid, "not the name of a block")
+    state = (await client.remote.getobject(kept))["state"]
+    await refused(guest.remote.store("/open/copy", state), PermissionDenied)
+
+
+@scenario
+async def what_was_sent_is_not_sent_again(client: Client) -> None:
+    sent = {block_name(part).hex(): part for part in (b"one", b"two")}
+    await client.remote.putblocks("/resumed", sent, "upload 7")
+    names = [*sent, block_name(b"three").hex()]
+    assert set(await client.remote.haveblocks("/resumed", names, "upload 7")) == set(sent)
+    assert await client.remote.haveblocks("/resumed", names, "upload 8") == []
+    assert await client.remote.haveblocks("/elsewhere", names, "upload 7") == []
+
+
+@scenario
+async def objects_are_read_as_files(client: Client) -> None:
+    await client.store(EmergeFile(name="t", data="text"))
+    await client.store(EmergeFile(name="b", data=b"\0\1"))
+    await client.store(EmergeFile(name="n", data=7))
+    assert await content(client, "/t") == b"text" and await content(client, "/b") == b"\0\1"
+    await refused(client.open("/n"), NotFound, "no bytes")
+    await refused(client.remote.getblocks("/t", []), Invalid, "not a file in blocks")
