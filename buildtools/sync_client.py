@@ -70,7 +70,7 @@ BODIES = {
 RESULTS = {
     "AsyncIterator": "Generator",
     "ClientTransaction": "SyncTransaction",
-    "FileReader": "BufferedReader",
+    "FileReader": "FileInput",
     "FileWriter": "FileOutput",
     "Proxy": "SyncProxy",
     "Self": "SyncClient",
@@ -83,8 +83,8 @@ IMPORTS = {
     "SyncSession": "from .sync_session import SyncSession",
     "SyncTransaction": "from .sync_session import SyncTransaction",
     "SyncClient": "",
-    "BufferedReader": "from io import BufferedReader",
-    "FileOutput": "from .file_stream import FileOutput, open_stream",
+    "FileInput": "from .file_stream import FileInput, FileOutput, open_stream",
+    "FileOutput": "",
 }
 
 Method = Callable[..., object]

@@ -19,6 +19,7 @@ from ..codec import BlockTree
 from ..errors import Invalid, NotFound, Unavailable
 from ..objects import Pointer
 from ..operations import Names, Operations
+from ..results import BlockAnswer
 
 AHEAD = 3
 """Blocks that are fetched ahead of one who reads on and on."""
@@ -64,12 +65,13 @@ class Leaf(NamedTuple):
 class BlockSource:
     """The blocks of one version of a file."""
 
-    def __init__(self, remote: Operations, path: str, tree: BlockTree, version: int, as_of: str = "") -> None:
+    def __init__(self, remote: Operations, path: str, tree: BlockTree, pointer: Pointer, as_of: str = "") -> None:
         self.size = tree.size
         self._remote = remote
         self._path = path
+        self._ways = [path] if as_of else [path, f"/registry/{pointer.uuid}"]  # it may be moved meanwhile
         self._tree = tree
-        self._at = version, as_of
+        self._at = pointer.version, as_of
         self._root: BlockMap | None = None
         self._leaf: Leaf | None = None
         self._coming: dict[int, asyncio.Task[bytes]] = {}  # by where they begin
@@ -153,13 +155,22 @@ class BlockSource:
             )
         return found[name]
 
+    async def _answer(self, wanted: Names) -> BlockAnswer:
+        try:
+            return await self._remote.getblocks(self._ways[0], wanted, *self._at)
+        except NotFound:
+            if len(self._ways) == 1:
+                raise
+            del self._ways[0]
+            return await self._answer(wanted)
+
     async def _ask(self, names: list[bytes] | tuple[bytes, ...]) -> tuple[dict[bytes, bytes], dict[str, str]]:
         """Return those of these blocks that are right, and why others cannot be had."""
         wanted: Names = [name.hex() for name in names]
         found: dict[bytes, bytes] = {}
         lost: dict[str, str] = {}
         while wanted:
-            answer = await self._remote.getblocks(self._path, wanted, *self._at)
+            answer = await self._answer(wanted)
             lost |= answer["lost"]
             found |= {bytes.fromhex(name): data for name, data in answer["blocks"].items()}
             if not answer["lost"].keys() | answer["blocks"].keys():

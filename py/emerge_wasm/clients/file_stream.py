@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 
-class FileInput(io.RawIOBase):
+class RawInput(io.RawIOBase):
     """The unbuffered bytes of an opened file."""
 
     def __init__(self, reader: FileReader) -> None:
         self._reader = reader
-        self.pointer = reader.pointer
         self.name = reader.pointer.full_path
         self.mode = "rb"
 
@@ -55,6 +54,15 @@ class FileInput(io.RawIOBase):
     def _check(self) -> None:
         if self.closed:
             raise ValueError("I/O operation on closed file")
+
+
+class FileInput(io.BufferedReader):
+    """An opened file, of `size` bytes; `pointer` is that of the version that is read."""
+
+    def __init__(self, reader: FileReader) -> None:
+        super().__init__(RawInput(reader), BLOCK_SIZE)
+        self.size = reader.size
+        self.pointer = reader.pointer
 
 
 class FileOutput(io.RawIOBase):
@@ -103,8 +111,6 @@ class FileOutput(io.RawIOBase):
         """Make no file of what was never closed: it may be half of one."""
 
 
-def open_stream(opened: FileReader | FileWriter) -> io.BufferedReader | FileOutput:
+def open_stream(opened: FileReader | FileWriter) -> FileInput | FileOutput:
     """Make a file of Python's of an opened one."""
-    if isinstance(opened, FileWriter):
-        return FileOutput(opened)
-    return io.BufferedReader(FileInput(opened), BLOCK_SIZE)
+    return FileOutput(opened) if isinstance(opened, FileWriter) else FileInput(opened)

@@ -154,7 +154,7 @@ class FileOperations(ReadOperations):
         tree = fields.get("content")
         source: ByteSource
         if pointer.type == BLOB and isinstance(tree, BlockTree):
-            source = BlockSource(self.remote, path, tree, pointer.version, as_of)
+            source = BlockSource(self.remote, path, tree, pointer, as_of)
         elif (data := _bytes_of(fields.get("data"))) is not None:
             source = WholeSource(data)
         else:

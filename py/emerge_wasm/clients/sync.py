@@ -6,7 +6,6 @@ Written by `python -m buildtools.sync_client` from `Client`: change that, then r
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from io import BufferedReader
 from typing import Any
 
 from ..codec import Reference
@@ -40,7 +39,7 @@ from ..results import (
 )
 from . import archive, exchange
 from .class_loader import Bundles
-from .file_stream import FileOutput, open_stream
+from .file_stream import FileInput, FileOutput, open_stream
 from .file_writer import Progress
 from .files import FileSource
 from .operations import AsOf, WhoseCode
@@ -335,7 +334,7 @@ class SyncClient(SyncSession):
 
     def open(
         self, path: str, mode: str = "rb", *, version: int = 0, as_of: AsOf = None, raid: int = 0, perms: str = ""
-    ) -> BufferedReader | FileOutput:
+    ) -> FileInput | FileOutput:
         """Open a file: "rb" to read it from any place, "wb" to write it, "xb" to write one that is not there yet.
 
         A file that is written is there once it is closed; when the block that writes it raises, nothing has changed.

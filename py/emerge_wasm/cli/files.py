@@ -1,0 +1,103 @@
+"""Commands on files in blocks: put, get, blocks, verify."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from ..clients.file_writer import Progress
+from .session import Session, as_of_option, pass_session, version_option
+from .show import counted, print_json, print_table, size_text
+
+STANDARD = "-"
+"""What names the standard input and output."""
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("path")
+@click.option("--raid", type=int, default=0, show_default=True, help="0: each block once; 5, 6: with parity too.")
+@click.option("--version", type=int, default=0, help="The version that it replaces: a Conflict when there is a newer.")
+@pass_session
+def put(session: Session, file: str, path: str, raid: int, version: int) -> None:
+    """Store a FILE of this machine (-: what is piped in) at PATH, in blocks; PATH may be a directory with its slash.
+
+    One that was interrupted can be put again within an hour: what was sent is not sent again.
+    """
+    size = 0 if file == STANDARD or not Path(file).exists() else Path(file).stat().st_size
+    with _progress(session, size, f"put {file}") as progress:
+        source = click.get_binary_stream("stdin") if file == STANDARD else file
+        pointer = session.fs.put(source, path, raid=raid, version=version, progress=progress)
+    print_json(pointer.to_wire()) if session.json else click.echo(f"{pointer.full_path} {size_text(pointer.size)}")
+
+
+@click.command()
+@click.argument("path")
+@click.argument("file", type=click.Path(allow_dash=True), default=".")
+@version_option
+@as_of_option
+@pass_session
+def get(session: Session, path: str, file: str, version: int, as_of: str | None) -> None:
+    """Write the bytes of the file at PATH to a FILE of this machine, or into a folder (-: the standard output).
+
+    Each block is verified. An object is read by its method `read`, or is the bytes or text in its `data`.
+    """
+    if file == STANDARD:
+        session.fs.fetch(path, click.get_binary_stream("stdout"), version=version, as_of=as_of)
+        return
+    with _progress(session, session.fs.get(path, version, as_of).size, f"get {path}") as progress:
+        size = session.fs.fetch(path, file, version=version, as_of=as_of, progress=progress)
+    target = Path(file) / path.rpartition("/")[2] if Path(file).is_dir() else Path(file)
+    print_json({"file": str(target), "bytes": size}) if session.json else click.echo(f"{target} {size_text(size)}")
+
+
+@click.command()
+@click.argument("path")
+@version_option
+@as_of_option
+@pass_session
+def blocks(session: Session, path: str, version: int, as_of: str | None) -> None:
+    """List the blocks of a file: where each begins, how large it is, whether it is here, and its hash."""
+    rows = session.fs.blocks(path, False, version, as_of or "")
+    if session.json:
+        for row in rows:
+            print_json(row)
+        return
+    print_table([[str(row["offset"]), size_text(row["size"]), row["state"], row["name"]] for row in rows], right=(0, 1))
+
+
+@click.command()
+@click.argument("path")
+@version_option
+@pass_session
+def verify(session: Session, path: str, version: int) -> None:
+    """Read all blocks of a file where they are and compare their hashes; exit 1 if some of it cannot be read."""
+    with _progress(session, session.fs.get(path, version).size, f"verify {path}") as progress:
+        found = session.fs.verify(path, version=version, progress=progress)
+    if session.json:
+        print_json(found)
+    else:
+        what = counted(found["blocks"], "block")
+        fault = f"{counted(len(found['amiss']), 'block')} of {what} with something lost or damaged"
+        click.echo(f"{found['path']} {size_text(found['size'])} {found['layout']}: {fault if found['amiss'] else what}")
+        for row in found["amiss"]:
+            click.echo(f"  {row['state']} at {row['offset']}: {', '.join(f'{n} {h}' for n, h in row['amiss'].items())}")
+    if not found["readable"]:
+        sys.exit(1)
+
+
+@contextmanager
+def _progress(session: Session, size: int, label: str) -> Iterator[Progress | None]:
+    """Show a bar on a terminal."""
+    if session.json or not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=size, label=label, file=sys.stderr, show_pos=False) as bar:
+        yield lambda done: bar.update(done - bar.pos)
+
+
+COMMANDS = (put, get, blocks, verify)
