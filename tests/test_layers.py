@@ -53,7 +53,7 @@ FILESYSTEM = [
     {"objects"},
     {"versions", "transactions"},
     {"runs"},
-    {"searches", "archives", "check", "handover"},
+    {"searches", "archives", "check", "files", "handover"},
     {"filesystem"},
 ]
 """The folders of the filesystem and its own modules, from the bottom."""

@@ -30,7 +30,7 @@ def put(session: Session, file: str, path: str, raid: int, version: int) -> None
     """
     size = 0 if file == STANDARD or not Path(file).exists() else Path(file).stat().st_size
     with _progress(session, size, f"put {file}") as progress:
-        source = click.get_binary_stream("stdin") if file == STANDARD else file
+        source = sys.stdin.buffer if file == STANDARD else file
         pointer = session.fs.put(source, path, raid=raid, version=version, progress=progress)
     print_json(pointer.to_wire()) if session.json else click.echo(f"{pointer.full_path} {size_text(pointer.size)}")
 
@@ -47,7 +47,7 @@ def get(session: Session, path: str, file: str, version: int, as_of: str | None)
     Each block is verified. An object is read by its method `read`, or is the bytes or text in its `data`.
     """
     if file == STANDARD:
-        session.fs.fetch(path, click.get_binary_stream("stdout"), version=version, as_of=as_of)
+        session.fs.fetch(path, sys.stdout.buffer, version=version, as_of=as_of)
         return
     with _progress(session, session.fs.get(path, version, as_of).size, f"get {path}") as progress:
         size = session.fs.fetch(path, file, version=version, as_of=as_of, progress=progress)

@@ -147,7 +147,7 @@ class EmergeFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: object) -> bytes:
         with self._open(path) as file, python_errors(path):
             size = file.seek(0, os.SEEK_END)
-            first, last, _ = slice(start, end).indices(size)
+            first, last = slice(start, end).indices(size)[:2]
             file.seek(first)
             return file.read(max(last - first, 0))
 
