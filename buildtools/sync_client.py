@@ -26,7 +26,7 @@ PLAIN, SYNC = CLIENTS / "plain.py", CLIENTS / "sync.py"
 BY_HAND = ("operations.py", "class_loader.py", "reads.py", "writes.py", "searches.py", "files.py", "client.py")
 """Modules whose classes have the operations that do more than call."""
 
-OTHERWISE = {"classes", "haveblocks", "putblocks", "putfile", "getblocks"}
+OTHERWISE = {"classes"}
 """Operations that no method of a client is named after."""
 
 PLAIN_HEAD = '''"""The operations that need nothing of a client: their arguments and results are those of the table.

@@ -56,7 +56,7 @@ class EmergeBlob(EmergeObject):
     """
 
     type: str = field(default=BLOB, repr=False)
-    content: Any = None
+    content: object = None
     layout: str = ""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ..clients.file_writer import Progress
+from ..clients.file_writer import OnProgress
 from .session import Session, as_of_option, pass_session, version_option
 from .show import counted, print_json, print_table, size_text
 
@@ -91,7 +91,7 @@ def verify(session: Session, path: str, version: int) -> None:
 
 
 @contextmanager
-def _progress(session: Session, size: int, label: str) -> Iterator[Progress | None]:
+def _progress(session: Session, size: int, label: str) -> Iterator[OnProgress | None]:
     """Show a bar on a terminal."""
     if session.json or not sys.stderr.isatty():
         yield None

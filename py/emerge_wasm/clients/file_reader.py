@@ -51,7 +51,7 @@ class WholeSource:
         self.data = b""
 
 
-class Leaf(NamedTuple):
+class MapLeaf(NamedTuple):
     """A node of a block map that lists blocks of data: where it begins in the file, and where its rows begin in it."""
 
     node: BlockMap
@@ -73,7 +73,7 @@ class BlockSource:
         self._tree = tree
         self._at = pointer.version, as_of
         self._root: BlockMap | None = None
-        self._leaf: Leaf | None = None
+        self._leaf: MapLeaf | None = None
         self._coming: dict[int, asyncio.Task[bytes]] = {}  # by where they begin
         self._last = (0, b"")
         self._ahead = 0 if sync.drive is sync.run_straight else AHEAD
@@ -99,7 +99,7 @@ class BlockSource:
         self._last = (0, b"")
         await self._drop()
 
-    def _read_ahead(self, leaf: Leaf, number: int) -> None:
+    def _read_ahead(self, leaf: MapLeaf, number: int) -> None:
         for row, start in list(zip(leaf.node.rows, leaf.starts, strict=False))[number : number + self._ahead]:
             if leaf.begin + start not in self._coming:
                 self._coming[leaf.begin + start] = asyncio.ensure_future(self._fetch(leaf.node, row))
@@ -112,7 +112,7 @@ class BlockSource:
             with suppress(asyncio.CancelledError, Exception):
                 await task
 
-    async def _find(self, offset: int) -> Leaf:
+    async def _find(self, offset: int) -> MapLeaf:
         """Return the leaf of the map that has the block with the byte at an offset."""
         if self._leaf is not None and self._leaf.has(offset):
             return self._leaf
@@ -124,7 +124,7 @@ class BlockSource:
             number = find_row(starts, offset - begin)
             begin += starts[number]
             node = await self._node(node.rows[number].name)
-        self._leaf = Leaf(node, begin, node.starts())
+        self._leaf = MapLeaf(node, begin, node.starts())
         return self._leaf
 
     async def _node(self, name: bytes) -> BlockMap:

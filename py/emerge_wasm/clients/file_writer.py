@@ -29,7 +29,7 @@ AT_ONCE = 4
 
 CALL_BYTES = 1 << 20
 
-Progress = Callable[[int], object]
+OnProgress = Callable[[int], object]
 """Is told how many bytes are done, whenever there are more."""
 
 
@@ -47,7 +47,7 @@ class FileWriter:
         version: int = 0,
         perms: str = "",
         upload: str = "",
-        progress: Progress | None = None,
+        progress: OnProgress | None = None,
     ) -> None:
         check_holders(layout, 1)
         self.path = path

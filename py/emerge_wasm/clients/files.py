@@ -17,7 +17,7 @@ from ..objects import BLOB, Pointer
 from ..paths import child_path, split_path
 from ..results import FileCheck
 from .file_reader import BlockSource, ByteSource, FileReader, WholeSource, no_bytes
-from .file_writer import FileWriter, Progress
+from .file_writer import FileWriter, OnProgress
 from .operations import AsOf, moment_text
 from .reads import ReadOperations
 from .remote import ending
@@ -40,7 +40,7 @@ class FileOperations(ReadOperations):
         raid: int = 0,
         version: int = 0,
         perms: str = "",
-        progress: Progress | None = None,
+        progress: OnProgress | None = None,
     ) -> Pointer:
         """Store a file of this machine (its path, or an opened one) at a path, in blocks; its pointer.
 
@@ -58,7 +58,7 @@ class FileOperations(ReadOperations):
         return writer.pointer
 
     async def fetch(
-        self, path: str, target: FileSource, *, version: int = 0, as_of: AsOf = None, progress: Progress | None = None
+        self, path: str, target: FileSource, *, version: int = 0, as_of: AsOf = None, progress: OnProgress | None = None
     ) -> int:
         """Write the bytes of a file to one of this machine (its path, or an opened one); how many.
 
@@ -115,7 +115,7 @@ class FileOperations(ReadOperations):
             await self._check_absent(path)
         return FileWriter(self.remote, path, make_layout(raid), version, perms)
 
-    async def verify(self, path: str, *, version: int = 0, progress: Progress | None = None) -> FileCheck:
+    async def verify(self, path: str, *, version: int = 0, progress: OnProgress | None = None) -> FileCheck:
         """Read all blocks of a file where they are, and compare their hashes: {"path", "size", "layout", "root",
         "blocks", "readable", "amiss": [what `blocks` says of those that lack something]}."""
         row = await self.remote.getobject(path, version)
@@ -243,7 +243,7 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-async def _copy(reader: FileReader, file: IO[bytes], progress: Progress | None) -> int:
+async def _copy(reader: FileReader, file: IO[bytes], progress: OnProgress | None) -> int:
     done = 0
     async for part in reader:
         file.write(part)

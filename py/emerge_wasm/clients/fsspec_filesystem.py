@@ -18,7 +18,7 @@ from ..errors import EmergeError, Invalid, NotFound, PermissionDenied, Unavailab
 from ..objects import Pointer
 from ..paths import join_path, split_path
 from .connection import opener
-from .file_writer import Progress
+from .file_writer import OnProgress
 from .sync import SyncClient
 from .transports.address import find_address, find_key
 
@@ -217,7 +217,7 @@ def _info(pointer: Pointer) -> FileInfo:
     }
 
 
-def _progress(callback: object, size: int) -> Progress | None:
+def _progress(callback: object, size: int) -> OnProgress | None:
     """Return what tells a callback of fsspec's."""
     if callback is None:
         return None

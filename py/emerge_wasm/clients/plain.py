@@ -10,12 +10,14 @@ from typing import Any
 
 from ..operations import Names
 from ..results import (
+    BlockAnswer,
     CopyReport,
     FileBlock,
     HoldingList,
     MemberEventRow,
     MemberRows,
     NodeInfo,
+    PointerRow,
     PrincipalInfo,
     RingInfo,
     RunReceipts,
@@ -52,6 +54,27 @@ class PlainOperations(ClientOperations):
     async def whoami(self) -> PrincipalInfo:
         """{"principal", "groups", "superuser", "umask", "via"} of who asks."""
         return await self.remote.whoami()
+
+    async def haveblocks(self, path: str, names: Names, upload: str = "") -> Names:
+        """Those of these blocks, by name (SHA-256 in hexadecimal), that need not be sent for a file at a path: the
+        caller sent them in this upload within the hour, or they are in the file that is there. `upload` is a name of
+        the caller's. They are kept for an hour from now."""
+        return await self.remote.haveblocks(path, names, upload)
+
+    async def putblocks(self, path: str, blocks: dict[str, bytes], upload: str = "", maps: bool = False) -> int:
+        """Keep blocks, by name, for a file that the caller is about to make at a path, for an hour; how many.
+        `maps`: they are nodes of its block map, and all that they name was sent before."""
+        return await self.remote.putblocks(path, blocks, upload, maps)
+
+    async def putfile(self, path: str, root: str, upload: str = "", version: int = 0, perms: str = "") -> PointerRow:
+        """Make the file whose block map has this root, and whose blocks were sent in this upload; its new pointer.
+        `version` as in `store`."""
+        return await self.remote.putfile(path, root, upload, version, perms)
+
+    async def getblocks(self, path: str, names: Names, version: int = 0, as_of: str = "") -> BlockAnswer:
+        """{"blocks": {name: bytes}, "lost": {name: why}}: blocks of a file, up to some 4 MiB; the rest of the names is
+        to be asked for again."""
+        return await self.remote.getblocks(path, names, version, as_of)
 
     async def blocks(
         self, path: str, verify: bool = False, version: int = 0, as_of: str = ""

@@ -12,6 +12,7 @@ from ..codec import Reference
 from ..objects import EmergeObject, Pointer
 from ..operations import Names, Values, Wire
 from ..results import (
+    BlockAnswer,
     ChangePage,
     ChangeRow,
     CodeInfo,
@@ -26,6 +27,7 @@ from ..results import (
     MemberRows,
     MethodRows,
     NodeInfo,
+    PointerRow,
     PrincipalInfo,
     RingInfo,
     RunEvent,
@@ -40,7 +42,7 @@ from ..results import (
 from . import archive, exchange
 from .class_loader import Bundles
 from .file_stream import FileInput, FileOutput, open_stream
-from .file_writer import Progress
+from .file_writer import OnProgress
 from .files import FileSource
 from .operations import AsOf, WhoseCode
 from .proxy import SyncProxy, open_proxy
@@ -118,6 +120,27 @@ class SyncClient(SyncSession):
     def whoami(self) -> PrincipalInfo:
         """{"principal", "groups", "superuser", "umask", "via"} of who asks."""
         return self._wait(lambda client: client.whoami())
+
+    def haveblocks(self, path: str, names: Names, upload: str = "") -> Names:
+        """Those of these blocks, by name (SHA-256 in hexadecimal), that need not be sent for a file at a path: the
+        caller sent them in this upload within the hour, or they are in the file that is there. `upload` is a name of
+        the caller's. They are kept for an hour from now."""
+        return self._wait(lambda client: client.haveblocks(path, names, upload))
+
+    def putblocks(self, path: str, blocks: dict[str, bytes], upload: str = "", maps: bool = False) -> int:
+        """Keep blocks, by name, for a file that the caller is about to make at a path, for an hour; how many.
+        `maps`: they are nodes of its block map, and all that they name was sent before."""
+        return self._wait(lambda client: client.putblocks(path, blocks, upload, maps))
+
+    def putfile(self, path: str, root: str, upload: str = "", version: int = 0, perms: str = "") -> PointerRow:
+        """Make the file whose block map has this root, and whose blocks were sent in this upload; its new pointer.
+        `version` as in `store`."""
+        return self._wait(lambda client: client.putfile(path, root, upload, version, perms))
+
+    def getblocks(self, path: str, names: Names, version: int = 0, as_of: str = "") -> BlockAnswer:
+        """{"blocks": {name: bytes}, "lost": {name: why}}: blocks of a file, up to some 4 MiB; the rest of the names is
+        to be asked for again."""
+        return self._wait(lambda client: client.getblocks(path, names, version, as_of))
 
     def blocks(
         self, path: str, verify: bool = False, version: int = 0, as_of: str = ""
@@ -311,7 +334,7 @@ class SyncClient(SyncSession):
         raid: int = 0,
         version: int = 0,
         perms: str = "",
-        progress: Progress | None = None,
+        progress: OnProgress | None = None,
     ) -> Pointer:
         """Store a file of this machine (its path, or an opened one) at a path, in blocks; its pointer.
 
@@ -324,7 +347,7 @@ class SyncClient(SyncSession):
         )
 
     def fetch(
-        self, path: str, target: FileSource, *, version: int = 0, as_of: AsOf = None, progress: Progress | None = None
+        self, path: str, target: FileSource, *, version: int = 0, as_of: AsOf = None, progress: OnProgress | None = None
     ) -> int:
         """Write the bytes of a file to one of this machine (its path, or an opened one); how many.
 
@@ -345,7 +368,7 @@ class SyncClient(SyncSession):
             self._wait(lambda client: client.open(path, mode, version=version, as_of=as_of, raid=raid, perms=perms))
         )
 
-    def verify(self, path: str, *, version: int = 0, progress: Progress | None = None) -> FileCheck:
+    def verify(self, path: str, *, version: int = 0, progress: OnProgress | None = None) -> FileCheck:
         """Read all blocks of a file where they are, and compare their hashes: {"path", "size", "layout", "root",
         "blocks", "readable", "amiss": [what `blocks` says of those that lack something]}."""
         return self._wait(lambda client: client.verify(path, version=version, progress=progress))

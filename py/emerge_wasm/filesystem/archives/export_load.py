@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from ...codec import bundles_in, references_in
 from ...context import Context
 from ...errors import Conflict, Invalid
+from ...objects import BLOB
 from ...operations import Values, Wire
 from ...paths import child_path, join_path
 from ...store import prefix_end
@@ -65,6 +66,12 @@ async def _records(core: Core, entry: Entry, path: str, versions: bool) -> Async
     size = 0
     async for version in _versions(core, entry, versions):
         then = version.entry
+        if then.type == BLOB:
+            raise Invalid(
+                f"{path} has versions that are files in blocks, which an archive does not hold yet",
+                path=path,
+                remedy="fetch the file (emerge get), and export what is beside it",
+            )
         state = None if then.is_directory or then.content in held else await load_state(core, then, path)
         if rows and size + len(state or b"") > PAGE_BYTES and _may_end(rows[-1], then):
             yield _record(entry, path, rows)
