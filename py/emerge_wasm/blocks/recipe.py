@@ -58,8 +58,15 @@ class Recipe(NamedTuple):
         return cls(size, [part if type(part) is bytes else tuple(part) for part in parts], split_names(roots))
 
     def fill(self, blocks: dict[bytes, bytes]) -> bytes:
-        """Return the state, given its blocks by name."""
-        return b"".join(part if isinstance(part, bytes) else blocks[part[0]] for part in self.parts)
+        """Return the state, given its blocks by name.
+
+        Raises:
+            Invalid: it has not its size, as the recipe is damaged.
+        """
+        state = b"".join(part if isinstance(part, bytes) else blocks[part[0]] for part in self.parts)
+        if len(state) != self.size:
+            raise Invalid(f"a state has {len(state)} bytes, not {self.size}", remedy="restore it from a copy")
+        return state
 
 
 def is_recipe(raw: bytes) -> bool:

@@ -33,40 +33,47 @@ class LargeStateStore:
     async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
         for _ in range(ATTEMPTS):
             values = await self.base.get(keys)
-            places = [number for number, key in enumerate(keys) if key[0] == STATES and _is_cut(values[number])]
-            if not places:
+            cut = [value for (space, _), value in zip(keys, values, strict=True) if space == STATES and _is_cut(value)]
+            if not cut:
                 return values
             try:
-                for number in places:
-                    values[number] = await self._whole(values[number] or b"")
-                return values
+                whole = iter(await self._whole(cut))
             except NotFound as error:  # removed meanwhile with its state; else it is lost
                 lost = error
+                continue
+            return [
+                next(whole) if space == STATES and _is_cut(value) else value
+                for (space, _), value in zip(keys, values, strict=True)
+            ]
         raise lost
-
-    async def _whole(self, raw: bytes) -> bytes:
-        recipe = read_recipe(raw)
-        names = list(dict.fromkeys(part[0] for part in recipe.parts if isinstance(part, tuple)))
-        data = await self.blocks.read(names) if names else []
-        state = recipe.fill(dict(zip(names, data, strict=True)))
-        if len(state) != recipe.size:
-            raise Invalid(f"a state has {len(state)} bytes, not {recipe.size}", remedy="restore it from a copy")
-        return state
 
     async def scan(
         self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
     ) -> list[tuple[bytes, bytes]]:
-        rows = await self.base.scan(space, start, end, limit=limit, reverse=reverse)
-        if space != STATES or not any(is_recipe(value) for _, value in rows):
-            return rows
-        found: list[tuple[bytes, bytes]] = []
-        for key, value in rows:
+        for _ in range(ATTEMPTS):
+            rows = await self.base.scan(space, start, end, limit=limit, reverse=reverse)
+            if space != STATES or not any(is_recipe(value) for _, value in rows):
+                return rows
             try:
-                found.append((key, await self._whole(value) if is_recipe(value) else value))
-            except NotFound:
-                if (await self.base.get([(space, key)]))[0] == value:
-                    raise
-        return found
+                whole = iter(await self._whole([value for _, value in rows if is_recipe(value)]))
+            except NotFound as error:
+                lost = error
+                continue
+            return [(key, next(whole) if is_recipe(value) else value) for key, value in rows]
+        raise lost
+
+    async def _whole(self, raws: Sequence[bytes | None]) -> list[bytes]:
+        """Return the states of recipes, each block read once.
+
+        Raises:
+            NotFound: a block is not there.
+            Invalid: a block or a recipe is damaged.
+        """
+        recipes = [read_recipe(raw or b"") for raw in raws]
+        parts = [part for recipe in recipes for part in recipe.parts]
+        names = list(dict.fromkeys(part[0] for part in parts if isinstance(part, tuple)))
+        blocks = dict(zip(names, await self.blocks.read(names) if names else [], strict=True))
+        return [recipe.fill(blocks) for recipe in recipes]
 
     # --- changing
     async def commit(self, batch: Batch) -> list[int]:
