@@ -19,7 +19,7 @@ from ..errors import EmergeError, Invalid, LimitExceeded
 from .msgpack_engine import engine
 from .record_maker import RecordMaker
 from .standard import CONTAINERS, NAMES, PLAIN, fill, pairs_of
-from .value import DEPTH_LIMIT, SIZE_LIMIT, BlockTree, Ext, Record, Reference, Value
+from .value import DEPTH_LIMIT, SIZE_LIMIT, BlockTree, Ext, Record, Reference, Value, too_large
 from .zone import named_zone
 
 ReadExtension = Callable[["Decoder", bytes], object]
@@ -352,7 +352,7 @@ def decode(data: bytes, *, limit: int = SIZE_LIMIT, maker: RecordMaker = RECORDS
             raise Invalid(f"encoded data must be bytes, not {type(data).__name__}")
         data = bytes(data)
     if len(data) > limit:
-        raise LimitExceeded(f"the message has {len(data)} bytes", remedy=f"the limit is {limit}", limit="size")
+        raise too_large(f"the message has {len(data)} bytes", limit)
     decoder = Decoder(maker)
     try:
         value = decoder.read(data)

@@ -6,7 +6,7 @@ from ..errors import LimitExceeded
 from .encoder import BundleOf, Encoder, MetTwice, Refusal
 from .graph import lower_graph
 from .msgpack_engine import engine
-from .value import SIZE_LIMIT
+from .value import SIZE_LIMIT, too_large
 
 _NO_PACK = (OverflowError, UnicodeEncodeError)  # an integer beyond 64 bit, a lone surrogate
 
@@ -31,7 +31,7 @@ def encode(value: object, *, bundle_of: BundleOf | None = None, limit: int = SIZ
     except RecursionError:
         raise LimitExceeded("the value is nested too deep for this stack", limit="depth") from None
     if len(data) > limit:
-        raise LimitExceeded(f"the value has {len(data)} bytes", remedy=f"the limit is {limit}", limit="size")
+        raise too_large(f"the value has {len(data)} bytes", limit)
     return data
 
 

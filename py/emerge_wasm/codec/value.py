@@ -1,6 +1,6 @@
 """The codec's own value types, the numbers of its extension types, and its limits.
 
-Imports nothing but the standard library.
+Imports nothing but the standard library and the errors.
 """
 
 from __future__ import annotations
@@ -10,11 +10,18 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ..errors import LimitExceeded
+
 DEPTH_LIMIT = 64
 """Levels of containers; the outermost is 1. It fits a browser tab's small stack."""
 
 SIZE_LIMIT = 64 * 1024 * 1024
 """Bytes of one encoded value."""
+
+
+def too_large(what: str, limit: int, name: str = "size") -> LimitExceeded:
+    """Return the error of data above a limit, in bytes; `what` is the data and its size."""
+    return LimitExceeded(what, remedy=f"the limit is {limit} bytes: put larger data as a file (fs.put)", limit=name)
 
 
 Value = Any

@@ -67,7 +67,7 @@ class Filesystem:
         core.position = await log.newest_position(core)
         busy = await builder.has_work(core)
         filesystem = cls(core)
-        whole.on_drop = filesystem.collection.wake
+        whole.on_drop = whole.blocks.on_claim = filesystem.collection.wake
         if await whole.blocks.page(limit=1):
             filesystem.collection.wake()
         if busy:

@@ -177,7 +177,9 @@ def check_size(payload: bytes, limit: int) -> None:
     """Raise LimitExceeded if the event is longer than `limit` bytes."""
     if len(payload) > limit:
         raise LimitExceeded(
-            f"an event of {len(payload)} bytes", remedy=f"the limit is {limit}; send it in parts", limit="event size"
+            f"an event of {len(payload)} bytes",
+            remedy=f"the limit is {limit} bytes: send it in parts, or put larger data as a file (fs.put)",
+            limit="event size",
         )
 
 

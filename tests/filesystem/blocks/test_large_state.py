@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emerge_wasm import Conflict, EmergeFile, Invalid, PermissionDenied
+from emerge_wasm import Conflict, EmergeFile, Invalid, LimitExceeded, PermissionDenied
 from emerge_wasm.blocks.block import block_name
 from emerge_wasm.blocks.recipe import LARGE, MARK
 from emerge_wasm.clients import Client
@@ -200,3 +200,16 @@ async def test_no_sent_state_is_taken_for_a_recipe(client: Client, filesystem: F
         await filesystem.dispatch("store", ["/x", MARK + b"\x93\x00\x90\xc4\x00", "EmergeFile", "", 0])
     with pytest.raises(Invalid):
         await filesystem.core.store.commit(Batch(puts=[("states", b"k", MARK + b"\x93\x00\x90\xc4\x00")]))
+
+
+async def test_above_the_bound_the_error_names_put() -> None:
+    client = Client(LocalTransport(await Filesystem.open(await open_store("memory:"))))
+    await client.store(picture("p", photo=bytes(40 << 20)))
+    large = bytes((64 << 20) + 1)
+    with pytest.raises(LimitExceeded, match=r"fs\.put"):
+        await client.store(picture("q", photo=large))
+    with pytest.raises(LimitExceeded, match=r"fs\.put"):
+        await client.store(picture("q", photo=[large, {1}]))
+    with pytest.raises(LimitExceeded, match=r"fs\.put"):
+        await client.update("/inventory/p", words="x" * (30 << 20))  # each may be, both together may not
+    assert len((await client.cat("/inventory/p"))["photo"]) == 40 << 20

@@ -175,7 +175,9 @@ class RESTTransport:
         body = encode(given)
         if len(body) > SIZE_LIMIT:
             raise LimitExceeded(
-                f"a request of {len(body)} bytes", remedy=f"the limit is {SIZE_LIMIT}; send it in parts", limit="body"
+                f"a request of {len(body)} bytes",
+                remedy=f"the limit is {SIZE_LIMIT} bytes: send it in parts, or put larger data as a file (fs.put)",
+                limit="body",
             )
         headers = {**self._headers, "Emerge-Context": json.dumps(context)} if context else self._headers
         if self._http is None:

@@ -36,6 +36,8 @@ class Blocks:
     def __init__(self, store: Store, files: BlockFiles | None = None) -> None:
         self.store = store
         self.files = files
+        self.on_claim: Callable[[], None] = lambda: None
+        """Called when something was claimed or put, which may never be referred to."""
 
     # --- reading
     async def has(self, names: Collection[bytes]) -> set[bytes]:
@@ -188,6 +190,7 @@ class Blocks:
 
     async def _hold(self, batch: Batch, claimant: str, names: Iterable[bytes]) -> None:
         """Add to a batch that a claim holds these, and is prolonged if it is to end soon."""
+        self.on_claim()
         claim = claim_id(claimant)
         key = key_of(CLAIM, claim)
         (raw,) = await self.store.get([key])

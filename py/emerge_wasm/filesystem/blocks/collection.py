@@ -1,4 +1,4 @@
-"""Collect blocks in the background, some time after states were removed."""
+"""Collect blocks in the background: some time after states were removed or blocks were put, and when claims end."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 import logging
 
 from ...errors import EmergeError
-from .blocks import Blocks
+from .blocks import CLAIM_SECONDS, Blocks
 from .collector import collect
 
 PAUSE = 60.0
-"""Seconds from the first of some removals to the collection."""
+"""Seconds from the first of some changes to the collection."""
 
 _log = logging.getLogger("emerge.filesystem")
 
@@ -26,8 +26,15 @@ class Collection:
 
     def wake(self) -> None:
         """Collect after the pause, as there may be something."""
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self.pause, self._begin)
+        self._wake(self.pause)
+
+    def _wake(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            if self._timer.when() <= loop.time() + seconds:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_later(seconds, self._begin)
 
     def _begin(self) -> None:
         self._timer = None
@@ -38,7 +45,9 @@ class Collection:
 
     async def _run(self) -> None:
         try:
-            await collect(self._blocks)
+            done = await collect(self._blocks)
+            if done.holding:
+                self._wake(CLAIM_SECONDS + self.pause)
         except EmergeError as error:  # nothing was removed that is kept; there is a next time
             _log.warning("blocks are not collected: %s", error)
             self.wake()

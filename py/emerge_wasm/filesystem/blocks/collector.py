@@ -26,13 +26,14 @@ PAGE = 20
 
 @dataclass(slots=True)
 class Collected:
-    """What a collection removed, and how many blocks stay."""
+    """What a collection removed, how many blocks stay, and how many claims hold (`holding`)."""
 
     blocks: int = 0
     size: int = 0
     claims: int = 0
     files: int = 0
     kept: int = 0
+    holding: int = 0
 
 
 async def collect(blocks: Blocks, now: int | None = None) -> Collected:
@@ -52,8 +53,10 @@ async def _end_claims(blocks: Blocks, now: int, done: Collected) -> None:
             try:
                 await blocks.end_claim(claim, raw)
                 done.claims += 1
-            except Conflict:  # prolonged
                 continue
+            except Conflict:  # prolonged
+                pass
+        done.holding += 1
 
 
 async def _pass(blocks: Blocks, done: Collected) -> bool:
