@@ -38,6 +38,7 @@ class Case:
     answers: list[Answer] = field(default_factory=list)
     refused: str = ""
     oldest: str = "3.11"
+    others: list[str] = field(default_factory=list)  # releases of Python that read its bytes
 
     @property
     def module(self) -> str:

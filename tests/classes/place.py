@@ -239,7 +239,8 @@ def from_bytes(cases: list[Case], folder: Path, host: str) -> Found:
         hash = capture(type(make(case)))[-1].hash
         return "" if hash == entry["hash"] else "the bundle captured here has other bytes"
 
-    ours = [case for case in cases if case["name"] in kept and version(case["oldest"]) <= sys.version_info[:2]]
+    here = "{}.{}".format(*sys.version_info)
+    ours = [case for case in cases if here in case["others"] and version(case["oldest"]) <= sys.version_info[:2]]
     for case in ours:
         found[case["name"]] = {"read": attempt(lambda: read(kept[case["name"]], case))}  # noqa: B023
     forget()

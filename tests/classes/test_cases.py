@@ -5,13 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .case import Case
-from .conftest import OTHERS, Outcomes, find_python, table
-
-BYTES = "captured on Python 3.14, a bundle has other bytes"
-KNOWN: dict[str, str] = {
-    "seeded17": BYTES,
-}
-"""Cases that are wrong somewhere, and why."""
+from .conftest import KNOWN, Outcomes, readers, table
 
 
 def parameters() -> list[object]:
@@ -38,5 +32,4 @@ def expected_steps(case: Case) -> set[str]:
         return {"store: refused"}
     steps = {f"store: {step}" for step in ("here", "store", "again", "search")}
     steps |= {"fresh: fresh", "own: own", "run: run"}
-    newer = [version for version in OTHERS if find_python(version)] + ["3.14"]
-    return steps | {f"bytes{version}: {step}" for version in newer for step in ("read", "capture")}
+    return steps | {f"bytes{python}: {step}" for python in readers()[case.name] for step in ("read", "capture")}
