@@ -105,10 +105,10 @@ def test_init_names_a_node(emerge: Emerge, place: Server, tmp_path: Path, widget
 
 def test_a_node_keeps_its_data_and_stops_cleanly(tmp_path: Path) -> None:
     args = ["node", "start", "--port", "0", "--store", f"sqlite:///{tmp_path}/node.db"]
-    node = start_server(*args)
+    node = start_server(*args, sandbox=False)
     output(run_process(["-h", node.host, "mkdir", "/kept"], tmp_path, {}))
     assert node.stop() == 0
-    node = start_server(*args)
+    node = start_server(*args, sandbox=False)
     done = run_process(["-h", node.host, "ls"], tmp_path, {})
     assert node.stop() == 0 and done.stdout == "kept/\n"
 

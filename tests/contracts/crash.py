@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import asyncio
+from importlib import import_module
 
-from emerge_wasm.store import Store
+from emerge_wasm.store import Batch, Store
+from emerge_wasm.stores import open_store
+from tests.forkserver import fork
 
 from .store import scan_all
 
@@ -16,43 +18,40 @@ durable; the engine has, but whoever waits for it does not know yet.
 A backend's module has `kill_at(point, count)`: from then on, the process that called it kills itself (SIGKILL) at
 that point of the commit of this number."""
 
-WRITER = """
-import asyncio, sys
-from importlib import import_module
-from emerge_wasm.store import Batch
-from emerge_wasm.stores import open_store
 
-async def main(url, run, module, point, count):
+def write(url: str, run: str, module: str, point: str, count: int) -> None:
+    """Commit for ever, 16 at a time, and print each name once it is acknowledged: what `killed_writer` runs."""
+    asyncio.run(_write(url, run.encode(), module, point, count))
+
+
+async def _write(url: str, run: bytes, module: str, point: str, count: int) -> None:
     store = await open_store(url)
     if point:
-        import_module("tests.backends." + module).kill_at(point, int(count))
-    async def work(worker):
+        import_module(f"tests.backends.{module}").kill_at(point, count)
+
+    async def work(worker: int) -> None:
         for turn in range(10**9):
             name = b"%s.%d.%d" % (run, worker, turn)
             batch = Batch(puts=[(space, name, b"x" * 200) for space in ("entries", "states", "versions")])
             batch.append("log", name)
             batch.append("log", name)
             await store.commit(batch)
-            print(name.decode(), flush=True)
-    await asyncio.gather(*[work(worker) for worker in range(16)])
+            print(name.decode(), flush=True)  # noqa: T201
 
-url, run, module, point, count = sys.argv[1:]
-asyncio.run(main(url, run.encode(), module, point, count))
-"""
+    await asyncio.gather(*[work(worker) for worker in range(16)])
 
 
 def killed_writer(url: str, run: str, module: str, point: str = "", count: int = 0) -> set[bytes]:
     """The names that it acknowledged before it killed itself at a point, or (no point) was killed after so many."""
-    command = [sys.executable, "-c", WRITER, url, run, module, point, str(count)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
+    process = fork(write, url, run, module, point, count)
+    with process.stdout as output:
         lines = []
         if not point:
-            lines = [process.stdout.readline() for _ in range(count)]
+            lines = [output.readline() for _ in range(count)]
             process.kill()
-        lines += process.stdout.read().splitlines(keepends=True)
-    assert process.returncode == -9, "it ended by itself"
-    return {line.strip() for line in lines if line.endswith(b"\n")}
+        lines += output.read().splitlines(keepends=True)
+    assert process.wait() == -9, "it ended by itself"
+    return {line.strip().encode() for line in lines if line.endswith("\n")}
 
 
 async def check(store: Store, acknowledged: set[bytes]) -> set[bytes]:

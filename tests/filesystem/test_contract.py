@@ -25,7 +25,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WHOLE = ["memory", "sqlite"]
 AFAR = ["zeromq", "relay"]
-IN_TURN = [name for name in BACKENDS if name not in WHOLE]
+SLOW = ["relstorage", "dynamodb"]
+QUICK = [name for name in BACKENDS if name not in (*WHOLE, *SLOW)]
+IN_TURN = [*QUICK, *QUICK, *SLOW]  # these less often
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -42,7 +44,7 @@ async def client(
     ("client", "scenario"),
     [
         *((way, scenario) for way in WHOLE for scenario in SCENARIOS),
-        *((way, scenario) for ways in (AFAR, IN_TURN) for scenario, way in pairs(SCENARIOS, ways)),
+        *dict.fromkeys((way, scenario) for ways in (AFAR, IN_TURN) for scenario, way in pairs(SCENARIOS, ways)),
     ],
     indirect=["client"],
     ids=lambda value: value if isinstance(value, str) else value.__name__,

@@ -13,14 +13,14 @@ from tests.backends import BACKENDS, DURABLE, Started
 from tests.contracts.crash import POINTS, check, killed_writer
 from tests.scale import pairs
 
-SLOW = {"s3": 10, "dynamodb": 4, "relstorage": 4, "zeo": 2, "postgresql": 2}  # how many times fewer commits to wait for
+SLOW = {"s3": 10, "dynamodb": 8, "relstorage": 4, "zeo": 2, "postgresql": 2}  # how many times fewer commits to wait for
 
 
 @pytest.mark.parametrize(("backend", "point"), pairs(DURABLE, POINTS))
 async def test_killed(backend: str, point: str, backends: Started) -> None:
     """Anywhere, under load; and then, what is left is written to by another, at a point of its commit."""
     url = backends.url(backend)
-    count = random.randrange(50, 400) // SLOW.get(backend, 1)
+    count = random.randrange(50, 200) // SLOW.get(backend, 1)
     acknowledged = await asyncio.to_thread(killed_writer, url, "anywhere", BACKENDS[backend].module, "", count)
     store = await open_store(url)
     before = await check(store, acknowledged)

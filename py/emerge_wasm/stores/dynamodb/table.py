@@ -230,6 +230,7 @@ async def connect(name: str, region: str | None, endpoint: str | None, wait: flo
         max_pool_connections=64,
         parameter_validation=False,
         tcp_keepalive=True,
+        user_agent="emerge",  # its own is put together from dozens of parts, twice for each request
     )
     try:
         session = get_session()
