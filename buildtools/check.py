@@ -17,8 +17,9 @@ from .environment import PYTHON, node, tool
 from .step import ROOT, BuildError, say
 
 NODE_TOOLS = ROOT / "node_modules"
-WORKERS = ("-n", "logical", "--maxprocesses", "4", "--dist", "worksteal")
-"""How pytest shares the tests out: a process for each core, each a row of neighbours, whoever is done first helps.
+WORKERS = ("-n", str(min((os.cpu_count() or 1) + 1, 4)), "--dist", "worksteal")
+"""How pytest shares the tests out: a process more than there are cores, since some wait; each has a row of neighbours,
+and whoever is done first helps.
 
 Neighbours share servers and pages; with more processes than four, these take longer to start than the tests to run.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,9 +168,10 @@ def test_what_is_away_is_told(shared_site: Site, shared_tab: Tab, tmp_path: Path
     tab = shared_tab
     store = f"sqlite:///{tmp_path}/shed.db"
     shed = ("node", "start", "--port", "0", "--name", "shed", "--store", store, "--join", shared_site.node.host)
-    with connect(shared_site.node.host) as fs:
+    with connect(shared_site.node.host) as fs, ExitStack() as stack:
         fs.foundcluster()
-        node = start_server(*shed)
+        node = start_server(*shed, sandbox=False)
+        stack.callback(node.kill)
         fs.mount("/tools", "shed")
         fs.store(Widget(name="saw", path="/tools"))
         fs.store(Widget(name="own", path="/"))
@@ -209,7 +211,8 @@ def test_what_is_away_is_told(shared_site: Site, shared_tab: Tab, tmp_path: Path
             output = tab.run(f"{asked};").get_by_test_id("output")
             expect(output).to_have_text("PartialAnswer: node shed is away: what it holds is left out")
 
-        node = start_server(*shed)
+        node = start_server(*shed, sandbox=False)
+        stack.callback(node.kill)
         tab.open("#/cluster/tools?tab=entries")
         fs.rm("/tools/saw")
         tab.find("refresh-cluster").click()

@@ -24,7 +24,7 @@ from .nodes import node
 
 WORKERS = 6
 COMMITS = examples(20)  # the one in which the node dies; each is of all workers that wait, so some six turns of each
-SLOW = {"s3": examples(15), "dynamodb": examples(8)}  # where a commit takes longer
+SLOW = {"s3": examples(10), "dynamodb": examples(4)}  # where a commit takes longer
 ANYTIME = "anytime"
 
 

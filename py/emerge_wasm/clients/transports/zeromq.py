@@ -179,11 +179,6 @@ class ZeroMQTransport:
         """The name of the node that answers here, as the ring says whose key it showed; "" without keys."""
         return self._keys.owner()
 
-    @property
-    def node_key(self) -> str:
-        """The key that the node showed; "" without keys."""
-        return self._keys.current
-
     async def call(self, name: str, args: Values, context: Wire | None = None, *, unopened: bool = False) -> Any:
         """Run an operation that answers once; `unopened`: its result is in its bytes, to be passed on.
 

@@ -136,7 +136,6 @@ def main(wire: dict[str, Any]) -> None:
         return
     zygote = Zygote(control, settings)
     os.dup2(1, 2)  # /dev/null
-    gc.collect()
     gc.freeze()
     gc.enable()
     control.sendall(pack_message(ZygoteMessage.STARTED, packages))
