@@ -139,6 +139,15 @@ async def what_was_sent_is_not_sent_again(client: Client) -> None:
 
 
 @scenario
+async def a_transaction_has_its_files(client: Client) -> None:
+    async with client.transaction() as tx:
+        await tx.put(io.BytesIO(b"inside"), "/t/f")
+        assert await content(tx, "/t/f") == b"inside"
+        await refused(client.get("/t/f"), NotFound)
+    assert await content(client, "/t/f") == b"inside"
+
+
+@scenario
 async def objects_are_read_as_files(client: Client) -> None:
     await client.store(EmergeFile(name="t", data="text"))
     await client.store(EmergeFile(name="b", data=b"\0\1"))

@@ -204,6 +204,11 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
+    async def _handover_blocks(self, id: bytes, roots: Values, blocks: Values, taker: str = "") -> Values:
+        """Keep blocks, [name, bytes], of the files with these roots; the names of those that are to be sent next."""
+        ...
+
+    @operation("node")
     async def _handover_decide(self, id: bytes, indexes: Values, who: Wire, taker: str = "") -> Wire:
         """Put what was handed over into its place: the decision; its pointer. `indexes` are those defined in it."""
         ...

@@ -8,11 +8,13 @@ from typing import cast
 
 from ..bundles import parse
 from ..cluster.membership import Register
+from ..codec import trees_in
 from ..errors import Unavailable
+from ..filesystem.files.carry import Carrier, carry
 from ..filesystem.layout.record import Entry
 from ..filesystem.objects.copy import CopySource, copy
-from ..operations import Context, Values
-from ..results import PointerRow
+from ..operations import Context, Values, find_operation
+from ..results import BlockAnswer, PointerRow
 from .calls import CALLS
 from .forward import read_context, write_context
 from .locate import Locator
@@ -52,12 +54,20 @@ class CopyRoutes:
         local = self._locator.volumes.local(taker)
         if local is None:
             raise Unavailable("another node serves this filesystem now", path=target, remedy="try again", mounted=True)
-        return await copy(
-            local.core, context, target, recursive, lambda: self._sources(source, recursive, context), self.classes
-        )
+        carrier = Carrier(local.core)
 
-    async def _sources(self, source: str, recursive: bool, context: Context) -> AsyncGenerator[CopySource, None]:
-        """Yield what the caller may read of all owners; a mount point is what its owner says."""
+        def sources() -> AsyncGenerator[CopySource, None]:
+            return self._sources(source, recursive, context, carrier)
+
+        try:
+            return await copy(local.core, context, target, recursive, sources, self.classes)
+        finally:
+            await carrier.end()
+
+    async def _sources(
+        self, source: str, recursive: bool, context: Context, carrier: Carrier
+    ) -> AsyncGenerator[CopySource, None]:
+        """Yield what the caller may read of all owners, with its blocks here; a mount point is what its owner says."""
         top, *below = self._locator.parts(source)
         borders = {part.path for part in below}
         for part in (top, *(below if recursive else [])):
@@ -66,7 +76,20 @@ class CopyRoutes:
                 async for row in rows:
                     found = CopySource(Entry.unpack(row["entry"]), row["directory"], row["state"])
                     if found.path == part.path or found.path not in borders:
+                        await self._carry(found, context, carrier)
                         yield found
+
+    async def _carry(self, found: CopySource, context: Context, carrier: Carrier) -> None:
+        """Bring the blocks of a file from its owner."""
+
+        async def fetch(names: list[bytes]) -> dict[bytes, bytes]:
+            asked = [found.path, [name.hex() for name in names], found.entry.version]
+            bound = find_operation("getblocks").bind(asked)
+            answer: BlockAnswer = await self._locator.ask(found.path, "getblocks", bound, context)
+            return {bytes.fromhex(name): data for name, data in answer["blocks"].items()}
+
+        if found.state is not None and (roots := trees_in(found.state)):
+            await carry(carrier, roots, fetch)
 
     async def classes(self, hashes: set[str]) -> dict[str, bytes]:
         """Find class bundles, and all that they require, wherever they are."""

@@ -13,8 +13,10 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from ..cluster.membership import Register
+from ..codec import trees_in
 from ..errors import Conflict, EmergeError, Unavailable
 from ..filesystem.core import Core
+from ..filesystem.files.carry import Carrier
 from ..filesystem.handover import arrival, departure, stage
 from ..filesystem.handover.arrival import OPEN, TAKEN
 from ..filesystem.handover.departure import ASKED, COPYING, GIVEN, Intent
@@ -35,6 +37,9 @@ log = logging.getLogger("emerge.node")
 SWEEP_SECONDS = 2.0
 """Between looks at what a crash, or a node that is away, has left unfinished."""
 
+BLOCKS_AT_ONCE = 4
+"""Blocks of files that are sent in one call."""
+
 
 class Handovers:
     """The moves that this node's filesystem gives or takes."""
@@ -43,12 +48,14 @@ class Handovers:
         self._volumes = volumes
         self._active: set[bytes] = set()
         self._tasks: set[asyncio.Task[PointerRow]] = set()
+        self._carriers: dict[bytes, Carrier] = {}
         self._sweeping: asyncio.Task[None] | None = None
         self.patience = 3.0
         """Seconds that a caller waits for a decision that may have been made."""
         volumes.steps.update(
             _handover_open=self._open,
             _handover_rows=self._take,
+            _handover_blocks=self._keep_blocks,
             _handover_decide=self._decide,
             _handover_end=self._end,
             _handover_forget=self._forget,
@@ -61,7 +68,7 @@ class Handovers:
     def register(self, register: Register) -> None:
         """Let other nodes move things from here, and to here."""
         register("_handover_move", self._on_move)
-        for name in ("open", "rows", "decide", "end", "forget", "known", "give", "room", "done"):
+        for name in ("open", "rows", "blocks", "decide", "end", "forget", "known", "give", "room", "done"):
             register(f"_handover_{name}", self._on_step)
 
     def start(self) -> None:
@@ -131,8 +138,20 @@ class Handovers:
         await self._volumes.ask(intent.filesystem, "_handover_open", [*known, *taker, *since])
         above = await departure.directory_of(core, intent) if intent.mount else b""
         async for rows in rows_of(core, top, above):
+            states = [value for space, _, value in rows if space == "states"]
+            await self._send_blocks(core, intent, set().union(*map(trees_in, states)))
             await self._ask(intent, "_handover_rows", [intent.id, rows])
         return await departure.ask(core, intent)
+
+    async def _send_blocks(self, core: Core, intent: Intent, roots: set[bytes]) -> None:
+        """Send the blocks of the files with these roots that the other filesystem lacks."""
+        blocks: list[tuple[bytes, bytes]] = []
+        while roots:
+            answer = await self._ask(intent, "_handover_blocks", [intent.id, sorted(roots), blocks])
+            missing = cast(list[bytes], answer)
+            if not missing:
+                return
+            blocks = [(name, (await core.blocks.read([name]))[0]) for name in missing[:BLOCKS_AT_ONCE]]
 
     async def _settle(self, core: Core, intent: Intent, error: Exception) -> PointerRow:
         """Find out what became of a move that failed; undo it and raise the error, unless it was decided."""
@@ -312,6 +331,13 @@ class Handovers:
         await self._end_leftovers(core, filesystem)
         return await arrival.open_arrival(core, context, id, filesystem, uuid, source, target, stays=stays, since=since)
 
+    async def _keep_blocks(self, id: bytes, roots: Values, blocks: Values, taker: str = "") -> list[bytes]:
+        core = self._core_of(taker)
+        await arrival.find_arrival(core, id)
+        carrier = self._carriers.setdefault(id, Carrier(core, f"handover {id.hex()}"))
+        await carrier.keep(dict(blocks))
+        return await carrier.missing(roots)
+
     async def _take(self, id: bytes, rows: Values, taker: str = "") -> None:
         await stage.take(self._core_of(taker), id, rows)
 
@@ -331,6 +357,7 @@ class Handovers:
 
     async def _end(self, id: bytes, taker: str = "") -> PointerRow | None:
         pointer = await stage.give_up(self._core_of(taker), id)
+        await self._end_carrier(id)
         if pointer is None:
             await self._review_taken()
         return pointer
@@ -351,8 +378,14 @@ class Handovers:
             taken |= {join_path(*each.names) for each in await arrival.arrivals(filesystem.core) if each.stays}
         self._volumes.taken = {path: to for path, to in self._volumes.taken.items() if path in taken}
 
+    async def _end_carrier(self, id: bytes) -> None:
+        carrier = self._carriers.pop(id, None)
+        if carrier is not None:
+            await carrier.end()
+
     async def _forget(self, id: bytes, taker: str = "") -> None:
         core = self._core_of(taker)
+        await self._end_carrier(id)
         for each in await arrival.arrivals(core):
             if each.id == id:
                 await stage.end(core, each)

@@ -6,14 +6,18 @@ log of its own; uuids, versions, revisions, dates, authors, rights and history a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Self
 
+from ..blocks.block import short_name
 from ..bundles import parse
+from ..codec import trees_in
 from ..codec.msgpack_engine import engine
 from ..context import Context
-from ..errors import Invalid, NotFound
+from ..errors import Invalid, NotFound, Unavailable
 from ..filesystem.core import Core
+from ..filesystem.files.carry import Carrier
 from ..filesystem.layout.record import VersionRecord
 from ..filesystem.objects.retention import prune_object, prune_tree
 from ..filesystem.tree.find import locate
@@ -73,6 +77,8 @@ class Follower:
     _asked: str = ""
     _page: LogPage | None = None
     _missing: PartRequest = field(default_factory=lambda: PartRequest(states=[], bundles=[]))
+    _held: dict[bytes, bytes] = field(default_factory=dict)  # states of files whose blocks are on their way
+    _carrier: Carrier | None = None
 
     @classmethod
     async def open(cls, core: Core, path: str = "", limit: int = PAGE_RECORDS) -> Self:
@@ -128,6 +134,7 @@ class Follower:
     def forget(self) -> None:
         """Drop what was asked for: the leader is another one, or went away."""
         self._page, self._asked = None, ""
+        self._held = {}
 
     async def _begin(self, page: LogPage) -> LogPage:
         """Find out which states and bundles of a page are not here yet."""
@@ -149,12 +156,15 @@ class Follower:
         batch = Batch()
         for key, state in parts["states"].items():
             if state is not None and key in self._missing["states"]:
-                batch.put("states", key, state)
+                if trees_in(state):
+                    self._held[key] = state
+                else:
+                    batch.put("states", key, state)
         for hash, data in parts["bundles"].items():
             if data is not None and hash in self._missing["bundles"]:
                 parse(data, hash)
                 batch.put("bundles", hash.encode(), data)
-        if not parts["states"] and not parts["bundles"]:
+        if not (parts["states"] or parts["bundles"] or parts.get("blocks")):
             raise Invalid("the leader sends nothing of what it was asked for", remedy="update the node that leads")
         if batch:
             await self.core.store.commit(batch)
@@ -162,6 +172,24 @@ class Follower:
             "states": [key for key in self._missing["states"] if key not in parts["states"]],
             "bundles": [hash for hash in self._missing["bundles"] if hash not in parts["bundles"]],
         }
+        if self._held:
+            await self._keep_files(parts.get("blocks", {}))
+
+    async def _keep_files(self, blocks: Mapping[bytes, bytes | None]) -> None:
+        """Keep blocks of files, and once all are here, the states of these files."""
+        carrier = self._carrier = self._carrier or Carrier(self.core)
+        for name, data in blocks.items():
+            if data is None:
+                raise Unavailable(f"the leader has not the block {short_name(name)}", remedy="verify its files")
+            await carrier.keep({name: data})
+        roots = frozenset[bytes]().union(*map(trees_in, self._held.values()))
+        missing = await carrier.missing(roots)
+        if missing:
+            self._missing["blocks"] = missing
+            return
+        await self.core.store.commit(Batch(puts=[("states", key, state) for key, state in self._held.items()]))
+        self._held, self._carrier = {}, None
+        await carrier.end()
 
     async def _apply(self, page: LogPage, asked: str) -> None:
         applying = Applying(self.core)

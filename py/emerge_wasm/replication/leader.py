@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..bundles import parse
 from ..codec import bundles_in
+from ..errors import NotFound
 from ..filesystem.core import Core
 from ..filesystem.indexes.definitions import read_catalogue
 from ..filesystem.layout.ancestry import LEFT
@@ -28,9 +29,19 @@ async def read_page(core: Core, request: PageRequest) -> LogPage:
 
 
 async def read_parts(core: Core, request: PartRequest) -> PartAnswer:
-    """Answer states and bundles, as many as go into a message."""
-    answer: PartAnswer = {"states": {}, "bundles": {}}
+    """Answer states, bundles and blocks, as many as go into a message."""
+    answer: PartAnswer = {"states": {}, "bundles": {}, "blocks": {}}
     size = 0
+    for name in request.get("blocks", ()):
+        if size > PAGE_BYTES:
+            return answer
+        try:
+            (data,) = await core.blocks.read([name])
+        except NotFound:  # removed meanwhile, with what had it
+            answer["blocks"][name] = None
+        else:
+            answer["blocks"][name] = data
+            size += len(data)
     for space, keys in (("states", request["states"]), ("bundles", [hash.encode() for hash in request["bundles"]])):
         for key in keys:
             if size > PAGE_BYTES:

@@ -48,10 +48,11 @@ class LogPage(TypedDict):
 
 
 class PartRequest(TypedDict):
-    """These states and bundles, please."""
+    """These states, bundles and blocks, please."""
 
     states: list[bytes]
     bundles: list[str]
+    blocks: NotRequired[list[bytes]]
 
 
 class PartAnswer(TypedDict):
@@ -59,3 +60,4 @@ class PartAnswer(TypedDict):
 
     states: dict[bytes, bytes | None]
     bundles: dict[str, bytes | None]
+    blocks: NotRequired[dict[bytes, bytes | None]]

@@ -62,7 +62,7 @@ async def putfile(
             path=place.path,
             remedy="put the file again: what is here still is not sent twice",
         )
-    node = BlockMap.unpack((await core.blocks.read([top]))[0])
+    node = await _keep_tree(core, top, claimant)
     check_holders(node.layout, 1)
     state = encode({"id": "", "content": BlockTree(top, node.size), "layout": node.layout.pack()})
 
@@ -74,6 +74,16 @@ async def putfile(
     if not context.transaction:  # what is to be committed later refers to nothing yet
         await core.blocks.release(claimant)
     return pointer
+
+
+async def _keep_tree(core: Core, name: bytes, claimant: str) -> BlockMap:
+    """Keep a node and those below it as nodes of a map, from below, which fails where one lacks something."""
+    (data,) = await core.blocks.read([name])
+    node = BlockMap.unpack(data)
+    for row in node.rows if node.level else ():
+        await _keep_tree(core, row.name, claimant)
+    await core.blocks.put({name: data}, claimant, maps=True)
+    return node
 
 
 async def _writable(core: Core, context: Context, path: str) -> Place:
