@@ -1,4 +1,4 @@
-"""Files on their way to another filesystem: whatever their trees are like, and whatever is there already or comes twice."""
+"""Files on their way to another filesystem: whatever their trees are like, and whatever is here or comes twice."""
 
 from __future__ import annotations
 
