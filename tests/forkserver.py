@@ -27,6 +27,7 @@ PRELOADED = [
     "emerge_wasm.relay.server",
     "emerge_wasm.rest.node_server",
     "emerge_wasm.stores.sqlite.store",
+    "emerge_wasm.stores.dynamodb.store",
     "emerge_wasm.sandbox.python_pools",
     "uvloop",
 ]

@@ -26,6 +26,7 @@ from emerge_wasm.stores.dynamodb.write import LARGE, ROWS, SMALL
 from emerge_wasm.stores.engine import split_url
 from tests.backends import Started
 from tests.contracts.store import puts, scan_all
+from tests.forkserver import fork
 
 from .conftest import Through
 
@@ -266,16 +267,16 @@ async def test_usual_commit_reads_nothing(through: Through) -> None:
     assert through.proxy.asked == {"BatchGetItem": 1}, "what is asked for at once shares a request"
 
 
-WRITER = """
-import asyncio, sys
-from emerge_wasm.errors import Conflict
-from emerge_wasm.store import Batch
-from emerge_wasm.stores import open_store
+def write(url: str, name: str, count: int) -> None:
+    """Add to the counter so many times in each of two tasks, and print the log numbers that came of it."""
+    print(*asyncio.run(_write(url, name.encode(), count)))  # noqa: T201
 
-async def main(url, name, count):
+
+async def _write(url: str, name: bytes, count: int) -> list[int]:
     store = await open_store(url)
-    numbers = []
-    async def work():
+    numbers: list[int] = []
+
+    async def work() -> None:
         for _ in range(count):
             while True:
                 [value] = await store.get([("states", b"counter")])
@@ -287,19 +288,19 @@ async def main(url, name, count):
                     break
                 except Conflict:
                     continue
+
     await asyncio.gather(work(), work())
     await store.close()
-    print(*numbers)
-
-asyncio.run(main(sys.argv[1], sys.argv[2].encode(), 4))
-"""
+    return numbers
 
 
 def written_by_another(url: str, name: str) -> list[int]:
     """The log numbers that a process got which adds to the counter."""
-    done = subprocess.run([sys.executable, "-c", WRITER, url, name], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return [int(number) for number in done.stdout.split()]
+    process = fork(write, url, name, 4)
+    with process.stdout as output:
+        numbers = [int(number) for number in output.read().split()]
+    assert process.wait(60) == 0
+    return numbers
 
 
 async def test_three_processes_lose_nothing(store: DynamoDBStore, url: str) -> None:
