@@ -26,7 +26,6 @@ from emerge_wasm.stores.dynamodb.write import LARGE, ROWS, SMALL
 from emerge_wasm.stores.engine import split_url
 from tests.backends import Started
 from tests.contracts.store import puts, scan_all
-from tests.forkserver import fork
 
 from .conftest import Through
 
@@ -265,57 +264,6 @@ async def test_usual_commit_reads_nothing(through: Through) -> None:
     through.proxy.asked.clear()
     await asyncio.gather(*[store.get([("states", b"%d" % (number % 80))]) for number in range(100)])
     assert through.proxy.asked == {"BatchGetItem": 1}, "what is asked for at once shares a request"
-
-
-def write(url: str, name: str, count: int) -> None:
-    """Add to the counter so many times in each of two tasks, and print the log numbers that came of it."""
-    print(*asyncio.run(_write(url, name.encode(), count)))  # noqa: T201
-
-
-async def _write(url: str, name: bytes, count: int) -> list[int]:
-    store = await open_store(url)
-    numbers: list[int] = []
-
-    async def work() -> None:
-        for _ in range(count):
-            while True:
-                [value] = await store.get([("states", b"counter")])
-                batch = Batch(puts=[("states", b"counter", b"%d" % (int(value or b"0") + 1))])
-                batch.expect("states", b"counter", value)
-                batch.append("log", name)
-                try:
-                    numbers.extend(await store.commit(batch))
-                    break
-                except Conflict:
-                    continue
-
-    await asyncio.gather(work(), work())
-    await store.close()
-    return numbers
-
-
-def written_by_another(url: str, name: str) -> list[int]:
-    """The log numbers that a process got which adds to the counter."""
-    process = fork(write, url, name, 4)
-    with process.stdout as output:
-        numbers = [int(number) for number in output.read().split()]
-    assert process.wait(60) == 0
-    return numbers
-
-
-async def test_three_processes_lose_nothing(store: DynamoDBStore, url: str) -> None:
-    """Each adds to a counter, beside this one, whose pages never mix two commits; all log numbers are different."""
-    ended = asyncio.gather(*[asyncio.to_thread(written_by_another, url, name) for name in "abc"])
-    while not ended.done():
-        log = await store.scan("log")
-        assert [int.from_bytes(key, "big") for key, _ in log] == list(range(1, len(log) + 1))
-        await asyncio.sleep(0.05)
-    given = [number for numbers in await ended for number in numbers]
-    assert sorted(given) == list(range(1, 25))
-    assert await store.get([("states", b"counter")]) == [b"24"]
-    log = await store.scan("log")
-    assert [int.from_bytes(key, "big") for key, _ in log] == list(range(1, 25))
-    assert sorted(name for _, name in log) == sorted([b"a", b"b", b"c"] * 8)
 
 
 async def test_pages_beside_a_stranger(store: DynamoDBStore, url: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -27,31 +26,6 @@ from tests.contracts.store import puts, scan_all
 
 SERVED = ("zeo", "relstorage")
 FINAL = {"zeo": b"tpc_finish", "relstorage": b"lock_and_choose_tid_and_move"}  # what makes a commit final, on the wire
-
-COUNT = """
-import asyncio, sys
-from emerge_wasm.errors import Conflict
-from emerge_wasm.store import Batch
-from emerge_wasm.stores import open_store
-
-async def main(url, times):
-    store = await open_store(url)
-    lost = 0
-    for turn in range(times):
-        while True:
-            [value] = await store.get([("states", b"counter")])
-            batch = Batch(puts=[("states", b"counter", b"%d" % (int(value) + 1))], appends=[("log", value)])
-            batch.expect("states", b"counter", value)
-            try:
-                await store.commit(batch)
-                break
-            except Conflict:
-                lost += 1
-    await store.close()
-    print(lost)
-
-asyncio.run(main(sys.argv[1], int(sys.argv[2])))
-"""
 
 
 class Way:
@@ -190,25 +164,6 @@ async def in_time(store: Store, batch: Batch, seconds: float = 20) -> list[int]:
             if time.monotonic() > end:
                 raise
             await asyncio.sleep(0.05)
-
-
-async def test_three_processes_lose_no_update(backend: str, backends: Started) -> None:
-    url, times = backends.url(backend), 30
-    store = await opened(url)
-    await store.commit(puts((b"counter", b"0")))
-    processes = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, "-c", COUNT, url, str(times), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-        for _ in range(3)
-    ]
-    ended = await asyncio.gather(*[process.communicate() for process in processes])
-    assert [process.returncode for process in processes] == [0] * 3, ended
-    assert sum(int(out) for out, _ in ended) > 0, "nobody was in anybody's way"
-    assert await store.get([("states", b"counter")]) == [b"%d" % (3 * times)]
-    log = await scan_all(store, "log", 100)
-    assert [(int.from_bytes(key, "big"), int(value)) for key, value in log] == [(at + 1, at) for at in range(3 * times)]
-    await store.close()
 
 
 async def test_what_one_commits_the_other_sees(backend: str, backends: Started) -> None:
