@@ -35,7 +35,7 @@ async def open_client(name):
 @pytest.fixture(scope="package")
 def page(selenium_module_scope: Any) -> Any:
     """The page, where the scenarios and `open_client` can be used."""
-    for name in ("filesystem", "composition", "copying", "indexing", "running", "searching", "versioning"):
+    for name in ("filesystem", "composition", "copying", "files", "indexing", "running", "searching", "versioning"):
         selenium_module_scope.write(f"{name}.py", Path(filesystem.__file__).with_name(f"{name}.py").read_text())
     selenium_module_scope.run("import importlib; importlib.invalidate_caches()")
     selenium_module_scope.run(SETUP)
