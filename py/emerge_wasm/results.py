@@ -428,6 +428,7 @@ class VolumeRow(TypedDict):
     filesystem: str
     epoch: int
     away: bool
+    unreachable: NotRequired[bool]  # from the node that answers: others reach it
     copies: NotRequired[list[str]]  # the nodes that have one; `replicate` says how good it is
     conflicts: NotRequired[list[str]]  # where nodes that owned it once keep what nobody else got
 

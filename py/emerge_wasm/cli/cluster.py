@@ -163,7 +163,8 @@ def _show_volumes(session: Session, rows: list[VolumeRow]) -> None:
 def _volume_line(row: VolumeRow) -> list[str]:
     copies = row.get("copies", [])
     shown = f"copies: {', '.join(copies)}" if copies else ""
-    return ["away" if row["away"] else "", row["path"], row["node"], shown]
+    standing = "away" if row["away"] else "unreachable" if row.get("unreachable") else ""
+    return [standing, row["path"], row["node"], shown]
 
 
 COMMANDS = (hello, nodes, holdings, whohas, cluster, volumes, mount, unmount, replicate, promote)

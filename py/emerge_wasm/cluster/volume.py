@@ -6,8 +6,9 @@ the owner of `/`; all others have copies of it, of which the greatest version is
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from ..codec import decode, encode
@@ -29,10 +30,6 @@ class Volume:
     path: str
     filesystem: str
     epoch: int
-
-    def holds(self, path: str) -> bool:
-        """Tell whether a path is the volume's top, or below it."""
-        return self.path == "/" or path == self.path or path.startswith(self.path + "/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +82,12 @@ class MountTable:
     former: tuple[Former, ...] = ()
     leased: bool = False
     sync: tuple[str, ...] = ()
+    _at: dict[str, Volume] = field(init=False, repr=False, compare=False)
+    _borders: list[Volume] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_at", {each.path: each for each in self.volumes})
+        object.__setattr__(self, "_borders", sorted(filter(self.is_border, self.volumes), key=_path))
 
     @classmethod
     def found(cls, cluster: str, member: Member) -> Self:
@@ -98,7 +101,9 @@ class MountTable:
 
     def volume_of(self, path: str) -> Volume:
         """Return the volume that a path is in."""
-        return next(volume for volume in self.volumes if volume.holds(path))
+        while path not in self._at and path != "/":
+            path = path.rpartition("/")[0] or "/"
+        return self._at[path]
 
     def above(self, volume: Volume) -> Volume | None:
         """Return the volume that another one is mounted in; None for that of `/`."""
@@ -112,8 +117,11 @@ class MountTable:
     def borders_below(self, path: str) -> list[Volume]:
         """Return the volumes strictly below a path at whose tops the owner changes, by path."""
         inside = "/" if path == "/" else path + "/"
-        below = (each for each in self.volumes if each.path != "/" and each.path.startswith(inside))
-        return sorted((each for each in below if self.is_border(each)), key=lambda each: each.path)
+        start, end = (
+            bisect_left(self._borders, inside, key=_path),
+            bisect_left(self._borders, inside[:-1] + "0", key=_path),
+        )
+        return self._borders[start:end]
 
     def borders_above(self, path: str) -> Iterator[Volume]:
         """Yield the volumes on the way to a path at whose tops the owner changes, the lowest first."""
@@ -264,6 +272,10 @@ def read_table(data: object) -> MountTable:
     if not table.cluster or not volumes or volumes[-1].path != "/":
         raise Invalid("a mount table names its cluster and who owns /", remedy="update the node that sent it")
     return table
+
+
+def _path(volume: Volume) -> str:
+    return volume.path
 
 
 def _node(member: Member) -> str:

@@ -15,7 +15,7 @@ from ..clients.transports.zeromq import ZeroMQTransport
 from ..cluster.membership import Register
 from ..cluster.peer import Identity, read_identity
 from ..cluster.volume import NODES, Member, MountTable, read_table
-from ..errors import Conflict, Invalid, NotFound
+from ..errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
 from ..filesystem.tree.mount import is_vacant
 from ..operations import Context, Values, Wire
 from ..paths import child_path, join_path, split_path
@@ -32,6 +32,8 @@ class Admission:
     def __init__(self, volumes: Volumes) -> None:
         self._volumes = volumes
         self._entering = asyncio.Lock()
+        self._renaming: asyncio.Task[None] | None = None
+        self._shares = volumes.filesystem.core.store.capabilities.many_writers
 
     def register(self, register: Register) -> None:
         """Let other nodes enter."""
@@ -178,6 +180,41 @@ class Admission:
         table = self._volumes.table
         if table is not None:
             _check_free(table, self._volumes.cluster.identity)
+
+    # --- under another name, or elsewhere
+    def review(self) -> None:
+        """Let the table have the name and the address of this node as they are now.
+
+        Of several that share a store it keeps those of one.
+        """
+        table = self._volumes.table
+        known = table.member(self._volumes.own) if table is not None else None
+        self._shares = self._shares or any(
+            each.filesystem == self._volumes.own for each in self._volumes.cluster.peers()
+        )
+        if known not in (None, self._volumes.member()) and not self._shares and self._renaming is None:
+            self._renaming = asyncio.get_running_loop().create_task(self._rename())
+
+    async def _rename(self) -> None:
+        identity, table = self._volumes.cluster.identity, self._volumes.current()
+        try:
+            if self._volumes.is_registry:
+                await self._admit(identity, [])
+            else:
+                sent: list[object] = [identity.to_wire(), []]
+                await self._volumes.offer(read_table(await self._volumes.ask_registry(table, "_cluster_enter", sent)))
+        except Unavailable:  # its time comes
+            pass
+        except EmergeError as error:
+            log.warning("this node is named otherwise in the mount table: %s", error.message)
+        finally:
+            self._renaming = None
+
+    async def stop(self) -> None:
+        """End what is under way."""
+        if self._renaming is not None:
+            self._renaming.cancel()
+            await asyncio.wait([self._renaming])
 
     # --- at the registry
     async def _on_enter(self, name: str, args: Values, context: Context) -> Wire:

@@ -36,8 +36,8 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _cluster_mount(self, path: str, filesystem: str) -> Wire:
-        """Make a volume that a filesystem owns; the mount table."""
+    async def _cluster_mount(self, path: str, filesystem: str, given: bool = False) -> Wire:
+        """Make a volume that a filesystem owns, or only what was `given` to it already; the mount table."""
         ...
 
     @operation("node")
@@ -166,7 +166,10 @@ class NodeCalls(Protocol):
 
     @operation("node")
     async def _handover_give(self, path: str, filesystem: str, version: int, giver: str = "") -> None:
-        """Hand a volume, or a directory that is to be one by a version of the mount table, over to a filesystem."""
+        """Hand a volume, or a directory that is to be one by a version of the mount table, over to a filesystem.
+
+        False where that cannot be, or (version 0) was not done before.
+        """
         ...
 
     @operation("node")

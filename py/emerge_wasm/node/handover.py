@@ -239,14 +239,15 @@ class Handovers:
     async def give(self, path: str, filesystem: str, version: int, giver: str = "") -> bool:
         """Hand a volume, or what is to be one, over to another filesystem, unless that was done before.
 
-        Return False where nothing can be there: an earlier attempt has closed the directory.
+        Return False where nothing can be there: an earlier attempt has closed the directory; with version 0, where it
+        was not done before.
         """
         core = self._core_of(giver)
         handed = [each for each in await departure.intents(core) if each.source == path]
         for intent in handed:
             if intent.filesystem == filesystem and await departure.is_mounted(core, intent):
                 return True
-        if not handed and await is_closed(core, path):
+        if not version or (not handed and await is_closed(core, path)):
             return False
         await self.move(giver, path, path, filesystem, INTERNAL, version)
         return True
@@ -300,7 +301,7 @@ class Handovers:
             except Conflict:
                 return
         if await self._waits(core, intent):
-            await self._volumes.change("_cluster_mount", intent.source, intent.filesystem)
+            await self._volumes.change("_cluster_mount", intent.source, intent.filesystem, True)
         if intent.state == GIVEN or pointer is not None:
             await self._finish(core, intent, cast(PointerRow, pointer))
 

@@ -48,8 +48,10 @@ class Mounts:
         register("_cluster_pass", self._on_pass)
 
     # --- at the registry
-    async def mount(self, path: str, filesystem: str) -> MountTable:
+    async def mount(self, path: str, filesystem: str, given: bool = False) -> MountTable:
         """Make a volume that a filesystem owns, with what is there. Where it was begun before, it is finished.
+
+        Only what its owner has `given` already: who asks for it may come late, when it is done, and undone again.
 
         Raises:
             Conflict: there is something at both, or a volume is mounted in it.
@@ -60,11 +62,13 @@ class Mounts:
             volume = table.volume_of(path)
             if (volume.path, volume.filesystem) == (path, filesystem):
                 return table
-            above = check_place(table, path, filesystem)
             owner = volume.filesystem
+            if given and (owner == filesystem or not await self._give(0, path, owner, filesystem)):
+                return table
+            above = check_place(table, path, filesystem)
             holds = filesystem != owner and (volume.path == path or await self._has_all(owner, path, filesystem))
-            given = holds and await self._give(table, path, owner, filesystem)
-            if filesystem != owner and not given:
+            moved = holds and await self._give(table.version + 1, path, owner, filesystem)
+            if filesystem != owner and not moved:
                 rights, next = await self._rights_at(owner, path), table.version + 1
                 await self._volumes.ask(filesystem, "_cluster_prepare", [path, rights, next])
                 await self._volumes.ask(owner, "_cluster_close", [path, True, next, *self._volumes.apart(owner)])
@@ -93,8 +97,8 @@ class Mounts:
         sent: list[object] = [path, *self._volumes.apart(filesystem)]
         return bool(await self._volumes.ask(filesystem, "_handover_room", sent))
 
-    async def _give(self, table: MountTable, path: str, owner: str, filesystem: str) -> bool:
-        sent = [path, filesystem, table.version + 1, *self._volumes.apart(owner)]
+    async def _give(self, version: int, path: str, owner: str, filesystem: str) -> bool:
+        sent = [path, filesystem, version, *self._volumes.apart(owner)]
         return await self._volumes.ask(owner, "_handover_give", sent) is not False
 
     async def _tell_done(self, owner: str) -> None:
@@ -120,7 +124,7 @@ class Mounts:
         above = table.above(volume)
         assert above is not None
         if table.is_border(volume):
-            await self._give(table, path, volume.filesystem, above.filesystem)
+            await self._give(table.version + 1, path, volume.filesystem, above.filesystem)
         after = await self._volumes.put(table.unmount(path))
         await self._tell_done(volume.filesystem)
         return after
@@ -136,7 +140,7 @@ class Mounts:
     async def _on_mount(self, name: str, args: Values, context: Context) -> Wire:
         call = CALLS[name].bind(args)
         check_node(context)
-        await self._volumes.change(name, call.path, call.filesystem)
+        await self._volumes.change(name, call.path, call.filesystem, call.given)
         return self._volumes.current().to_wire()
 
     async def _on_unmount(self, name: str, args: Values, context: Context) -> Wire:

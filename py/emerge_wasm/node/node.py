@@ -162,7 +162,7 @@ class Node:
         if self._settling is not None:
             self._settling.cancel()
             await asyncio.wait([self._settling])
-        working = (self.handovers, self.leases, self.replication, self.former)
+        working = (self.admission, self.handovers, self.leases, self.replication, self.former)
         await asyncio.gather(*(part.stop() for part in working))
         if self.roster is not None:
             await self.roster.leave()
@@ -185,6 +185,7 @@ class Node:
 
     def _heard(self, member: Identity, table: int, ring: int) -> None:
         self.volumes.heard(member, table)
+        self.admission.review()
         self.ring.heard(member, ring)
 
     def _make_roster(self, period: float) -> Roster | None:

@@ -24,6 +24,7 @@ class VolumeRoutes:
         if table is None:
             return []
         here = {self._volumes.own, *(member.filesystem for member in self._volumes.cluster.peers())}
+        cut = {member.filesystem for member in self._volumes.cluster.view.cut()} - here
         conflicts = await self._conflicts(table)
         return [
             {
@@ -31,7 +32,8 @@ class VolumeRoutes:
                 "node": table.name(volume.filesystem),
                 "filesystem": volume.filesystem,
                 "epoch": volume.epoch,
-                "away": not self._is_here(table, volume.filesystem, here),
+                "away": not self._is_among(table, volume.filesystem, here | cut),
+                "unreachable": self._is_among(table, volume.filesystem, cut),
                 "copies": sorted(table.name(each.filesystem) for each in table.copies(volume.path)),
                 "conflicts": conflicts.get(volume.path, []),
             }
@@ -50,9 +52,9 @@ class VolumeRoutes:
                 continue
         return found
 
-    def _is_here(self, table: MountTable, filesystem: str, here: set[str]) -> bool:
+    def _is_among(self, table: MountTable, filesystem: str, nodes: set[str]) -> bool:
         replica = table.replica(filesystem)
-        return (replica.host if replica else filesystem) in here
+        return (replica.host if replica else filesystem) in nodes
 
     async def found(self, args: Arguments, context: Context) -> VolumeRows:
         _check(context)

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import cast
 from uuid import uuid4
 
 from ..cluster.membership import Cluster, Register
@@ -180,8 +181,8 @@ class Volumes:
 
     async def ask_registry(self, table: MountTable, name: str, args: list[object]) -> Wire:
         """Ask the registry for a change; the table after it."""
-        answer: Wire = await self.cluster.link(self.serving(table.registry)).call(name, args)
-        return answer
+        registry = self.serving(table.registry)
+        return cast(Wire, await ask_member(self.cluster.link(registry), registry.node, name, args))
 
     async def forward(self, filesystem: str, name: str, args: list[object]) -> Wire:
         """Run an operation on a filesystem of the cluster, as a node does for itself."""
