@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import random
 from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
 
+from emerge_wasm.blocks.block import BLOCK_SIZE
+from emerge_wasm.clients import Client
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.errors import EmergeError, Unavailable
 from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.blocks.collector import collect
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.replication.follower import Follower
 from emerge_wasm.store import Batch, Capabilities, Key, Store
 from emerge_wasm.stores import open_store
-from tests.replication.model import RandomWrites, call, hand_over, position, pull, rows, snapshot
+from tests.replication.model import OPERATOR, RandomWrites, call, hand_over, position, pull, rows, snapshot
 from tests.scale import examples
 
 CONTENTS = ("entries", "versions", "states", "links")
@@ -173,3 +178,34 @@ async def test_what_goes_to_another_filesystem_and_comes_back_is_followed(seed: 
         assert await rows(copy.core.store, "entries") == await rows(leader.core.store, "entries")
     for each in (copy, leader, other):
         await each.close()
+
+
+async def upload(fs: Filesystem, path: str, dice: random.Random) -> None:
+    """Put a file, of which others have the same blocks."""
+    data = b"".join(bytes([dice.randrange(4)]) * BLOCK_SIZE for _ in range(dice.randrange(4))) + b"end"
+    with suppress(EmergeError):
+        await Client(LocalTransport(fs, OPERATOR)).put(io.BytesIO(data), path, raid=dice.choice((0, 0, 5)))
+
+
+@pytest.mark.parametrize("seed", range(examples(2)))
+async def test_files_come_with_all_their_blocks(seed: int) -> None:
+    leader = await Filesystem.open(await open_store("memory:"))
+    writes, copying = RandomWrites(leader, seed), Copying(seed, "/")
+    for _ in range(40):
+        await writes.step()
+        if copying.dice.random() < 0.4:
+            await upload(leader, writes.path(), writes.dice)
+        if copying.dice.random() < 0.2:
+            await collect(leader.core.blocks)
+        if copying.dice.random() < 0.4:
+            await copying.pull(leader, copying.dice.randrange(1, 12))
+    await copying.finish(leader)  # perhaps only of the page that was under way, when the leader had less
+    copy = await copying.finish(leader)
+    for space in CONTENTS:
+        assert await rows(copy.core.store, space) == await rows(leader.core.store, space), space
+    for each in (copy, leader):
+        await collect(each.core.blocks, 1 << 62)
+        assert (await audit(each.core.store)).faults == []
+    assert await copy.core.blocks.page(limit=1000) == await leader.core.blocks.page(limit=1000) != []
+    await copy.close()
+    await leader.close()
