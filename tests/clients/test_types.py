@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from rlcompleter import Completer
 
@@ -17,8 +16,6 @@ import emerge_wasm
 from buildtools import sync_client
 from emerge_wasm import connect
 from emerge_wasm.operations import TABLE
-
-Check = Callable[[str], str]
 
 GOOD = """
 from emerge_wasm import EmergeFile, connect, fs
@@ -65,36 +62,34 @@ WRONG = [
 
 
 @pytest.fixture(scope="module")
-def check(tmp_path_factory: pytest.TempPathFactory) -> Check:
-    """What mypy says of a user's script, with the package as it is installed (its `py.typed`)."""
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What mypy says of a user's scripts, with the package as it is installed (its `py.typed`)."""
     folder = tmp_path_factory.mktemp("script")
     environment = {name: value for name, value in os.environ.items() if name != "MYPYPATH"}
-
-    def check(text: str) -> str:
-        (folder / "script.py").write_text(text)
-        command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "script.py"]
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-        return done.stdout + done.stderr
-
-    return check
+    scripts = {"good.py": GOOD, "wrong.py": "\n".join(["from emerge_wasm import fs", *(line for line, _ in WRONG)])}
+    for name, text in scripts.items():
+        (folder / name).write_text(text)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", *scripts]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
+    lines = (done.stdout + done.stderr).splitlines()
+    return {name: "\n".join(line for line in lines if line.startswith(f"{name}:")) for name in scripts}
 
 
 def test_the_package_says_that_it_is_typed() -> None:
     assert (Path(emerge_wasm.__file__).parent / "py.typed").exists()
 
 
-def test_types_are_known(check: Check) -> None:
-    said = check(GOOD)
-    assert re.findall(r'Revealed type is "(.*)"', said.replace("builtins.", "")) == REVEALED
-    assert "error" not in said
+def test_types_are_known(said: dict[str, str]) -> None:
+    good = said["good.py"]
+    assert re.findall(r'Revealed type is "(.*)"', good.replace("builtins.", "")) == REVEALED
+    assert "error:" not in good
 
 
-def test_mistakes_are_found(check: Check) -> None:
-    said = check("\n".join(["from emerge_wasm import fs", *(line for line, _ in WRONG)]))
+def test_mistakes_are_found(said: dict[str, str]) -> None:
     for number, (_, words) in enumerate(WRONG, 2):
-        assert f"script.py:{number}: error: {words}" in said
+        assert f"wrong.py:{number}: error: {words}" in said["wrong.py"]
 
 
 def test_what_is_written_from_the_table_is_up_to_date() -> None:
