@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
@@ -15,6 +16,7 @@ import pytest
 
 from emerge_wasm import EmergeFile, codec
 from emerge_wasm.clients import Client
+from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.cluster.membership import Times
 from emerge_wasm.errors import Invalid, Unavailable
@@ -140,6 +142,8 @@ async def test_a_copy_goes_on_after_a_restart_of_its_host(start_node: StartNode,
     await eventually(lambda: names(a.cluster) == ["b"])
     again = (await is_copied(a, "/"))["copies"][0]
     assert again["filesystem"] == first["filesystem"] and again["objects"] == 2
+    await Client(LocalTransport(a, OPERATOR)).put(io.BytesIO(bytes(3 << 20)), "/file")
+    await is_copied(a, "/")
     await call(a, "replicate", "/", 0)
     assert [name for _, _, names in os.walk(tmp_path) for name in names] == []
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -162,7 +163,10 @@ class Copies:
         await self._close(filesystem)
         if copy.file is not None:
             for file in copy.file.parent.glob(copy.file.name + "*"):
-                file.unlink(missing_ok=True)
+                if file.is_dir():  # the blocks of its files
+                    await asyncio.to_thread(shutil.rmtree, file, ignore_errors=True)
+                else:
+                    file.unlink(missing_ok=True)
 
     async def state(self, filesystem: str, path: str) -> Wire:
         """How far a filesystem is, and what it has of a volume."""
