@@ -58,3 +58,8 @@ def test_arguments_have_names() -> None:
 
 def test_any_is_rare() -> None:
     assert sum(len(re.findall(r"\bAny\b", path.read_text())) for path in modules().values()) <= ANY_AT_MOST
+
+
+def test_no_wait_loses_a_cancellation() -> None:
+    """`asyncio.wait_for` of Python 3.11 goes on when it is cancelled as the answer comes; who stopped it waits for ever."""
+    assert [name for name, path in modules().items() if "wait_for(" in path.read_text()] == []

@@ -52,7 +52,7 @@ async def torment(place: Place, dice: Random, seconds: float) -> int:
     """Kill a node at a time, often while volumes are made and unmade; how many died at a commit."""
     loop, deaths = asyncio.get_running_loop(), 0
     until = loop.time() + seconds
-    while loop.time() < until:
+    while loop.time() < until or not deaths:
         name = dice.choice(NAMES)
         store = place.stores[name]
         store.die(dice.randrange(1, 8), dice.random() < 0.5)

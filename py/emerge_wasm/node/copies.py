@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -222,10 +223,9 @@ class Copies:
         changed = core.changed
         page = await read_page(core, request)  # type: ignore[arg-type]
         if wait and page["position"] == request["position"] == page["newest"]:
-            try:
-                await asyncio.wait_for(changed.wait(), min(wait, core.poll or wait))
-            except TimeoutError:
-                pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(wait, core.poll or wait)):
+                    await changed.wait()
             page = await read_page(core, request)  # type: ignore[arg-type]
         return dict(page)
 

@@ -137,7 +137,8 @@ class Replication:
         """Make copies that lack, again and again: a node for them may come later."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._lacks.wait(), SWEEP_SECONDS)
+                async with asyncio.timeout(SWEEP_SECONDS):
+                    await self._lacks.wait()
             self._lacks.clear()
             if not self._volumes.is_registry:
                 continue

@@ -36,7 +36,8 @@ class _Server(uvicorn.Server):
         """Renew the date in the answers' headers each second."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ending.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self.ending.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close every connection once its request is answered, or when the time for that is over."""

@@ -76,7 +76,8 @@ class ForkServer:
             self._started = asyncio.get_running_loop().create_future()
             try:
                 await self._spawn()
-                self.packages = await asyncio.wait_for(self._started, _PATIENCE)
+                async with asyncio.timeout(_PATIENCE):
+                    self.packages = await self._started
             except (WorkerGone, OSError, TimeoutError) as error:
                 why = await self._last_words() or error or "no sign of life"
                 await self._bury()
@@ -87,7 +88,8 @@ class ForkServer:
         if self._child is None or self._child.stderr is None:
             return ""
         with suppress(TimeoutError):
-            lines = (await asyncio.wait_for(self._child.stderr.read(LARGEST), 1.0)).decode(errors="replace").split("\n")
+            async with asyncio.timeout(1.0):
+                lines = (await self._child.stderr.read(LARGEST)).decode(errors="replace").split("\n")
             return next((line.strip()[:1000] for line in reversed(lines) if line.strip()), "")
         return ""
 
@@ -127,7 +129,8 @@ class ForkServer:
         try:
             with theirs:
                 self._send([ZygoteMessage.FORK, number], theirs.fileno())
-            pid, handle = await asyncio.wait_for(forked, _PATIENCE)
+            async with asyncio.timeout(_PATIENCE):
+                pid, handle = await forked
             process = WorkerProcess(pid, ProcessHandle(handle, lambda: self._kill(number)), self.frame_limit)
             self._children[number] = process
             await process.connect(ours)
@@ -137,9 +140,11 @@ class ForkServer:
         finally:
             self._forking.pop(number, None)
             if process is None or not process.ready:
-                ours.close()
+                ours.close()  # so a worker that nobody waits for ends
                 if process is not None:
                     process.kill()
+                elif forked.done() and not forked.cancelled() and forked.exception() is None:
+                    ProcessHandle(forked.result()[1], lambda: None).close()
         return process
 
     def _send(self, message: list[object], *descriptors: int) -> None:
@@ -213,7 +218,8 @@ class ForkServer:
         if child is None:
             return
         try:
-            await asyncio.wait_for(child.wait(), 1.0)
+            async with asyncio.timeout(1.0):
+                await child.wait()
         except TimeoutError:
             with suppress(ProcessLookupError):
                 child.kill()

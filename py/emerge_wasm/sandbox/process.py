@@ -173,7 +173,8 @@ class WorkerProcess(asyncio.Protocol):
     async def gone(self) -> None:
         """Wait until the process is reaped, at most one second."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._status), 1.0)
+            async with asyncio.timeout(1.0):
+                await asyncio.shield(self._status)
 
     async def epitaph(self) -> str:
         """Return how the process ended, as text."""

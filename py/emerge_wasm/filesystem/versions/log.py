@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from ...operations import Context
 from ...paths import child_path, join_path, split_path
@@ -81,10 +82,9 @@ async def watch(core: Core, context: Context, path: str, since: int) -> AsyncIte
 
 async def _next(core: Core, changed: asyncio.Event) -> None:
     """Wait for a change, but no longer than `core.poll`, as other processes may write to the store."""
-    try:
-        await asyncio.wait_for(changed.wait(), core.poll)
-    except TimeoutError:
-        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(core.poll):
+            await changed.wait()
 
 
 def _is_below(path: str, top: str) -> bool:

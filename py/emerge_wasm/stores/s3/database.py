@@ -148,7 +148,8 @@ class SlateDatabase:
         self._ended = self._ended or closed(self._bucket.location.name)
         if self._db is not None and self._logged:
             with suppress(TimeoutError):  # only so that the next opening has less to read
-                await asyncio.wait_for(self._make_table(self._db), _FAREWELL)
+                async with asyncio.timeout(_FAREWELL):
+                    await self._make_table(self._db)
         await self._shut()
 
     async def _get(self, snapshot: DbSnapshot, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -272,7 +273,8 @@ class SlateDatabase:
         db, self._db = self._db, None
         if db is not None:
             with suppress(Error, TimeoutError):
-                await asyncio.wait_for(db.shutdown_with_options(CloseOptions(flush_type=None)), _FAREWELL)
+                async with asyncio.timeout(_FAREWELL):
+                    await db.shutdown_with_options(CloseOptions(flush_type=None))
 
     async def _within(self, work: Awaitable[T], outcome: str, *, writing: bool) -> T:
         try:

@@ -44,7 +44,8 @@ class WorkerThread:
 
         future = asyncio.get_running_loop().run_in_executor(self._executor, begin)
         try:
-            return await asyncio.wait_for(future, seconds)
+            async with asyncio.timeout(seconds):
+                return await future
         except TimeoutError:
             raise ServerSilent(
                 f"{self._server} is silent", remedy="look at the server, then try again", begun=begun
