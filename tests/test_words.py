@@ -61,5 +61,5 @@ def test_any_is_rare() -> None:
 
 
 def test_no_wait_loses_a_cancellation() -> None:
-    """`asyncio.wait_for` of Python 3.11 goes on when it is cancelled as the answer comes; who stopped it waits for ever."""
+    """`asyncio.wait_for` of Python 3.11 goes on when it is cancelled as the answer comes: who stops it waits for it."""
     assert [name for name, path in modules().items() if "wait_for(" in path.read_text()] == []
