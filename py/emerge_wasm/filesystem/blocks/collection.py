@@ -22,6 +22,7 @@ class Collection:
         self.pause = pause
         self._blocks = blocks
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0  # kept here, as a browser's timers do not say when they are due
         self._task: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
@@ -30,10 +31,12 @@ class Collection:
 
     def _wake(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
         if self._timer is not None:
-            if self._timer.when() <= loop.time() + seconds:
+            if self._due <= due:
                 return
             self._timer.cancel()
+        self._due = due
         self._timer = loop.call_later(seconds, self._begin)
 
     def _begin(self) -> None:
