@@ -17,7 +17,7 @@ from emerge_wasm.errors import EmergeError
 
 from .load import Plan, client_of
 
-SECONDS = 60.0
+SECONDS = 240.0
 T = TypeVar("T")
 
 

@@ -149,5 +149,6 @@ async def test_an_answer_that_crosses_a_recall_is_not_relied_on() -> None:
         return 10.0
 
     for expected in (1, 2, 2):
-        await leases.hold("the way", ask)
+        if not leases.holds("the way"):
+            await leases.take("the way", ask)
         assert asked == expected

@@ -258,12 +258,15 @@ class Locator:
             above = table.above(border)
             assert above is not None
             down_to = min(depth, border.path.count("/"))
+            lease = (border, above, down_to, context.principal, context.groups)
+            if self.leases.holds(lease):
+                continue
             asked = [border.path, down_to, self.cluster.identity.uuid]
             ask = partial(self._ask, above.path, above.filesystem, "_way", asked, context)
             if above.filesystem == self.volumes.own:
                 await ask()
             else:
-                await self.leases.hold((border, above, down_to, context.principal, context.groups), ask)
+                await self.leases.take(lease, ask)
 
     async def held(self, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
         """Those of the paths and uuids (32 hex digits) that are here now; a path only where this filesystem owns it."""

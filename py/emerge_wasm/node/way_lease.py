@@ -79,11 +79,13 @@ class WayLeases:
         """Let other nodes take their leases back."""
         register("_cluster_ways", self._on_recall)
 
-    async def hold(self, key: Hashable, ask: Callable[[], Awaitable[float]]) -> None:
-        """Rely on the lease for a way and a caller, or ask for one; raises what `ask` raises."""
+    def holds(self, key: Hashable) -> bool:
+        """Tell whether there is a lease for a way and a caller."""
+        return self._until.get(key, 0.0) > monotonic()
+
+    async def take(self, key: Hashable, ask: Callable[[], Awaitable[float]]) -> None:
+        """Ask for a lease for a way and a caller; raises what `ask` raises."""
         began, recalls = monotonic(), self._recalls
-        if self._until.get(key, 0.0) > began:
-            return
         seconds = await ask()
         if seconds and recalls == self._recalls:
             if len(self._until) >= MOST:
