@@ -98,10 +98,11 @@ class KeyChoice:
     def unproven(self) -> Unsent:
         """The error for an endpoint where nobody shows a key that is known."""
         whose = f"the key of {self._node}" if self._node else "a key of a node that is known here"
+        command = f"emerge keys add {self._node or 'NODE'} KEY --member --another"
         return Unsent(
             f"what answers at {self.endpoint} does not show {whose}",
-            remedy="if it is the node, and has a new key: emerge keys add NODE KEY --member --another; if it has none,"
-            " call it without --key and EMERGE_KEY",
+            remedy=f"if it is the node, and has a new key: {command}, with the KEY that emerge keys list shows there; "
+            "if it has none, call it without --key and EMERGE_KEY",
         )
 
 
