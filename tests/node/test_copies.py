@@ -260,6 +260,28 @@ async def test_what_only_the_former_owner_had_is_kept_as_conflicts(start_node: S
     assert (await is_copied(b, "/projects"))["copies"][0]["objects"] == 3
 
 
+async def test_no_copy_that_lacks_something_is_promoted_while_the_owner_is_here(start_node: StartNode) -> None:
+    """However long the owner takes to answer: what it acknowledged would be gone from the volume."""
+    a, b, c = await cluster(start_node, "b", "c")
+    await call(a, "mount", "/p", "b")
+    await call(a, "replicate", "/p", 1)
+    await is_copied(a, "/p")
+
+    async def fail(*_: object) -> object:
+        raise Unavailable("it is too busy")
+
+    answer = b.volumes.steps["_cluster_log"]
+    b.volumes.steps["_cluster_log"] = fail
+    await call(a, "store", "/p/x", STATE)
+    with pytest.raises(Unavailable, match="has not all that its owner has, node b, which is here"):
+        await call(a, "promote", "/p")
+    assert {row["path"]: row["node"] for row in await call(a, "volumes")}["/p"] == "b"  # type: ignore[attr-defined]
+    b.volumes.steps["_cluster_log"] = answer
+    await call(a, "promote", "/p")
+    assert {row["path"]: row["node"] for row in await call(a, "volumes")}["/p"] != "b"  # type: ignore[attr-defined]
+    assert (await call(c, "get", "/p/x"))["version"] == 1  # type: ignore[index]
+
+
 async def test_the_registry_itself_is_promoted(start_node: StartNode, tmp_path: Path) -> None:
     a, b, c = await cluster(start_node, "b", "c", copies=tmp_path)
     await call(a, "mount", "/projects", "b")

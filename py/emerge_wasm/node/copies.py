@@ -189,15 +189,20 @@ class Copies:
         }
 
     async def reach(self, filesystem: str, pull: bool = True) -> Wire:
-        """Let a copy reach what its owner has now, as far as the owner is here; without `pull`, say how far it is."""
+        """Let a copy reach what its owner has now, as far as the owner is here; without `pull`, say how far it is.
+
+        `all`: it has all that the owner had.
+        """
         copy = self._find(filesystem)
+        all = False
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 while pull and await self._pull(copy, 0.0):
                     pass
+            all = pull
         except (EmergeError, TimeoutError) as error:
             log.info("a copy of %s does not reach its owner: %s", copy.follower.progress.path, error)
-        return {"position": copy.follower.progress.position, "leader": copy.follower.progress.leader}
+        return {"position": copy.follower.progress.position, "leader": copy.follower.progress.leader, "all": all}
 
     async def lead(self, filesystem: str) -> Wire:
         """Make an owner of a copy: it follows no more, closes what others own in it, and its unique indexes are so."""

@@ -202,7 +202,7 @@ class Replication:
 
         Raises:
             Invalid: it is no volume, or that node has no copy of it.
-            Unavailable: no copy can be reached.
+            Unavailable: no copy can be reached, or none gets what its owner has, which is here.
         """
         table = self._volumes.current()
         self.volume(table, path)
@@ -242,6 +242,16 @@ class Replication:
                 missing=names,
             )
         _, chosen = max(reached, key=lambda each: (each[0], each[1].filesystem))
+        whole = [
+            copy for each, copy in zip(found, copies, strict=True) if isinstance(each, dict) and each.get("all", True)
+        ]
+        if fence is None and chosen not in whole and self._volumes.is_here(owner):
+            raise Unavailable(
+                f"the copy of {path} on node {table.name(chosen.filesystem)} has not all that its owner has,"
+                f" node {table.name(owner)}, which is here",
+                path=path,
+                remedy="try again; or end that node first, and what the copy has not got becomes conflicts",
+            )
         led = await self._volumes.ask(chosen.filesystem, "_cluster_lead", [chosen.filesystem])
         assert isinstance(led, dict)
         if table is not self._volumes.current():

@@ -221,7 +221,7 @@ class Volumes:
         end = self.cluster.on_change(lambda *_: changed.set())
         try:
             async with asyncio.timeout(MEET_SECONDS):
-                while not self._is_here(filesystem):
+                while not self.is_here(filesystem):
                     changed.clear()
                     await changed.wait()
         except TimeoutError:
@@ -229,7 +229,8 @@ class Volumes:
         finally:
             end()
 
-    def _is_here(self, filesystem: str) -> bool:
+    def is_here(self, filesystem: str) -> bool:
+        """Tell whether a node serves a filesystem, as far as is known here."""
         try:
             return self.local(filesystem) is not None or bool(self.serving(filesystem))
         except Unavailable:
