@@ -68,14 +68,11 @@ def plain() -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("name", PRINTED)
-def test_example_prints(name: str, equipped: Server) -> None:
-    assert run_example(name, equipped.host) == PRINTED[name]
-    assert run_example(name, equipped.host) == PRINTED[name]  # again, over what is there now
-
-
-@pytest.mark.parametrize("name", sorted(PRINTED.keys() - NEEDS))
-def test_example_needs_no_package(name: str, plain: Server) -> None:
-    assert run_example(name, plain.host) == PRINTED[name]
+def test_example_prints(name: str, request: pytest.FixtureRequest) -> None:
+    """On a node that has no more than it needs."""
+    node: Server = request.getfixturevalue("equipped" if name in NEEDS else "plain")
+    assert run_example(name, node.host) == PRINTED[name]
+    assert run_example(name, node.host) == PRINTED[name]  # again, over what is there now
 
 
 @pytest.mark.parametrize(("name", "needs"), NEEDS.items())

@@ -268,7 +268,8 @@ def test_its_link_signs_one_browser_in(chromium: Browser, site: Site, tab: Tab) 
     assert site.relay.stop() == 0
     site.restart()  # with a new link
     url, link = site.relay.found["url"], site.relay.found["page"]
-    with chromium.new_context() as first, chromium.new_context() as context:
+    # without a service worker, which would fetch all that the page ever needs
+    with chromium.new_context() as first, chromium.new_context(service_workers="block") as context:
         first.request.get(link)
         assert first.request.get(f"{url}/session").status == 204
         stranger = Tab(context.new_page())

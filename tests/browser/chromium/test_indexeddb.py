@@ -15,6 +15,7 @@ import pytest
 from emerge_wasm.store import SPACES, Batch
 from emerge_wasm.stores.indexeddb import pack, pack_batch
 from tests.contracts.store import SCENARIOS
+from tests.scale import examples
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_contract(selenium: Any, name: str, scenario: Any) -> None:
     run(selenium, name, f"from tests.contracts.store import {scenario.__name__} as scenario\nawait scenario(opened)")
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(1, 1 + examples(1)))
 def test_random_operations(selenium: Any, name: str, seed: int) -> None:
     done = run(
         selenium,
@@ -177,7 +178,7 @@ result = str(await failure(IndexedDBStore.destroy({name!r}), Unavailable))
         selenium.run_js("self.stubborn.close();")
 
 
-@pytest.mark.parametrize("delay", [0, 0.01, 0.05, 0.15])
+@pytest.mark.parametrize("delay", [0.01, 0.05, 0, 0.15][: examples(2)])
 def test_tab_closed_mid_store(selenium: Any, name: str, delay: float) -> None:
     """What was acknowledged is there; the commit during which the tab went away is there as a whole or not at all."""
     rows = 400
