@@ -25,7 +25,6 @@ from tests.conftest import ROOT
 from tests.pyodide import changed
 
 DIST = ROOT / "dist"
-CONTRACTS = ("store.py", "store_model.py")
 START = """
 const base = new URL("/FOLDER/", location.href).href;
 const { loadPyodide } = await import(`${base}pyodide.mjs`);
@@ -140,13 +139,10 @@ class Page(PlaywrightChromeRunner):
     def prepare(self) -> None:
         """Make tests.contracts importable."""
         self.run_js("pyodide.FS.mkdirTree('/suite/tests/contracts');")
-        for name in CONTRACTS:
-            self.write(name, (ROOT / "tests" / "contracts" / name).read_text())
+        for file in (ROOT / "tests" / "contracts").glob("*.py"):
+            text = json.dumps(file.read_text(encoding="utf-8"))
+            self.run_js(f"pyodide.FS.writeFile('/suite/tests/contracts/{file.name}', {text});")
         self.run("import sys; sys.path.insert(0, '/suite')")
-
-    def write(self, name: str, text: str) -> None:
-        """Put a module beside tests.contracts."""
-        self.run_js(f"pyodide.FS.writeFile('/suite/tests/contracts/{name}', {json.dumps(text)});")
 
 
 @pytest.fixture(scope="package")

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contracts import filesystem
 from tests.contracts.filesystem import SCENARIOS, Scenario
 from tests.scale import SCALE
 
@@ -40,9 +38,6 @@ async def open_client(name):
 @pytest.fixture(scope="package")
 def page(selenium_module_scope: Any) -> Any:
     """The page, where the scenarios and `open_client` can be used."""
-    for name in ("filesystem", "composition", "copying", "files", "indexing", "running", "searching", "versioning"):
-        selenium_module_scope.write(f"{name}.py", Path(filesystem.__file__).with_name(f"{name}.py").read_text())
-    selenium_module_scope.run("import importlib; importlib.invalidate_caches()")
     selenium_module_scope.run(SETUP)
     return selenium_module_scope
 
