@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import TypeVar
@@ -21,6 +22,9 @@ from .layout.touched import Frozen, Taken
 T = TypeVar("T")
 
 ATTEMPTS = 20
+LONGEST_PAUSE = 1.0
+"""Seconds until a change is tried again."""
+
 THAW_SECONDS = 10.0
 """How long a writer waits for what is on its way to another filesystem."""
 
@@ -116,10 +120,15 @@ async def is_full(core: Core, change: Change, most: int) -> bool:
 
 
 async def retry(path: str, attempt: Callable[[], Awaitable[T]]) -> T:
-    """Make a change, and make it again from the current data when another commit came between."""
-    for _ in range(ATTEMPTS):
+    """Make a change, and make it again from the current data when another commit came between.
+
+    The pauses grow: who is always a little later than one other writer outlasts that one's many changes.
+    """
+    clock = asyncio.get_running_loop().time
+    for turn in range(ATTEMPTS):
+        began = clock()
         try:
             return await attempt()
         except Stale:
-            await asyncio.sleep(0)
+            await asyncio.sleep(min(random.uniform(0, turn) * (clock() - began), LONGEST_PAUSE))
     raise Conflict(f"{path} is being changed by too many at once", path=path, remedy="try again")
