@@ -77,6 +77,9 @@ async def a_file_has_versions_and_moves_as_any_object(client: Client) -> None:
     await client.restore("/d/g", 1)
     assert await content(client, "/d/g") == first and (await client.get("/d/g")).size == 3000
     await refused(client.put(io.BytesIO(b""), "/d/g", version=2), Conflict)
+    await refused(client.update("/d/h", content=b"none"), Invalid, "/d/h", "put the file")
+    await refused(client.store(await client.getobject("/d/h")), Invalid, "/d/h", "put the file")
+    assert (await client.update("/d/h", note="of mine")).size == 5000 and await content(client, "/d/h") == second
     await client.chmod("/d/h", "rw-------")
     await client.store(EmergeFile(name="h", path="/d", data="text in its place"))
     assert await content(client, "/d/h") == b"text in its place"

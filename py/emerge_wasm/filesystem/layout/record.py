@@ -21,6 +21,7 @@ from ...codec import BlockTree, decode, trees_in
 from ...codec.msgpack_engine import engine
 from ...errors import Invalid
 from ...objects import BLOB, DIRECTORY
+from ...paths import child_path
 from ...results import PointerRow
 
 ROOT = bytes(15) + b"\x01"
@@ -72,7 +73,7 @@ BLOB_STATE = 200
 """Bytes of the state of a file in blocks, about."""
 
 
-def size_of(type: str, state: bytes) -> int:
+def size_of(type: str, state: bytes, directory: str = "", name: str = "") -> int:
     """Return the size that an entry shows: the bytes of its state, of a file in blocks those of the file.
 
     Raises:
@@ -83,7 +84,12 @@ def size_of(type: str, state: bytes) -> int:
     fields = decode(state)
     content = fields.get("content") if isinstance(fields, dict) else None
     if not isinstance(content, BlockTree):
-        raise Invalid("the content of a file in blocks can only be replaced by another file", remedy="put the file")
+        path = child_path(directory, name) if name else ""
+        raise Invalid(
+            f"the content of {path or 'a file in blocks'} can only be replaced by that of another file",
+            path=path or None,
+            remedy="put the file, or write it (open)",
+        )
     return content.size
 
 

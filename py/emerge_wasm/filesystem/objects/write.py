@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ...bundles import parse
 from ...codec import decode, encode, trees_in
 from ...errors import Conflict, Invalid, NotFound, PermissionDenied
+from ...objects import BLOB
 from ...operations import Context, Values, find_operation
 from ...paths import NAME_LIMIT, join_path
 from ...results import PointerRow, PointerRows
@@ -103,6 +104,8 @@ async def _store_write(
     names = await name(core, path)
     if not names:
         raise Invalid("/ cannot hold a state", path="/", remedy="give the object a name")
+    if type == BLOB:
+        raise Invalid(f"{path} would be a file in blocks", path=path, remedy="put the file, or copy (cp) what has it")
     if type not in ("file", "object"):
         raise Invalid(f"{type!r} is not a type of object", path=path, remedy="file or object")
     _check_state(state, path)
