@@ -326,6 +326,18 @@ async def test_a_move_is_whole_wherever_a_node_dies(start_node: StartNode, dying
     assert step > 4
 
 
+async def settled(call: Call, nodes: Sequence[Node], path: str) -> Any:
+    """What is at a path, once the nodes have settled what was left unfinished."""
+    for _ in range(30):
+        try:
+            return await call("get", path)
+        except Unavailable:
+            await asyncio.sleep(0.1)
+            for node in nodes:
+                await node.handovers.sweep()
+    return await call("get", path)
+
+
 @pytest.mark.parametrize("dying", ["source", "target"])
 async def test_a_volume_is_mounted_with_all_it_has_wherever_a_node_dies(start_node: StartNode, dying: str) -> None:
     """Until it is there, or the command is repeated, nothing of it is missing without a word."""
@@ -360,6 +372,8 @@ async def test_a_volume_is_mounted_with_all_it_has_wherever_a_node_dies(start_no
                 for node in (a, b, a):
                     await node.handovers.sweep()
                 if died:
+                    for inside in ("/x", "/sub/y"):  # it goes on, or is undone, by itself
+                        assert (await settled(call, (a, b), path + inside))["version"] == 1, (step, made)
                     try:
                         await call(*change)
                     except Invalid:  # it is unmounted
