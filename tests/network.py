@@ -34,7 +34,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Server
+from tests.conftest import ROOT, Server
 
 PREFIX = "emerge"
 _serial = itertools.count()
@@ -58,7 +58,8 @@ class Host:
 
     def command(self, *words: str) -> list[str]:
         """The command that runs this one on the host; `emerge` is this checkout's."""
-        own = [sys.executable, "-m", "emerge_wasm.cli"] if words[0] == "emerge" else [words[0]]
+        modules = {"emerge": "emerge_wasm.cli", "emerge without sandbox": "tests.without_sandbox"}
+        own = [sys.executable, "-m", modules[words[0]]] if words[0] in modules else [words[0]]
         return ["ip", "netns", "exec", self.space, *own, *words[1:]]
 
     def run(
@@ -76,9 +77,10 @@ class Host:
         self.processes.append(process)
         return process
 
-    def start_server(self, *words: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> Server:
+    def start_server(self, *words: str, cwd: Path | None = None, sandbox: bool = True) -> Server:
         """Start `emerge --json …` and wait for its announcement."""
-        process = self.start("emerge", "--json", *words, env=env, cwd=cwd)
+        program = "emerge" if sandbox else "emerge without sandbox"
+        process = self.start(program, "--json", *words, env={} if sandbox else {"PYTHONPATH": str(ROOT)}, cwd=cwd)
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, f"{words} ended with {process.wait(10)}"

@@ -60,7 +60,7 @@ GLOBAL_PLACES = {
 TAKEN = {"self_", "do_", "Owner", "dataclass", "EmergeFile", "n", "deep", "a", "b", "_i", "here", "name", "path", "int"}
 
 
-@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=ANY_NAME, place=st.sampled_from([*PLACES, *GLOBAL_PLACES]))
 def test_any_name_in_any_place(module: Make, name: str, place: str) -> None:
     """What works here works there, whatever it is called; what does not work here is not asked."""

@@ -68,10 +68,13 @@ def test_hosts_with_keys(make_network: MakeNetwork, tmp_path: Path) -> None:
     start_sniffer(a, folders[a])
 
     start = ("node", "start", "--store", "memory:")
-    one = a.start_server(*start, "--bind", "::", "--advertise", a.address, "--pub-port", "6001", cwd=folders[a])
+    one = a.start_server(
+        *start, "--bind", "::", "--advertise", a.address, "--pub-port", "6001", cwd=folders[a], sandbox=False
+    )
     founded = c.run("emerge", "-h", a.address, "--key", key, "cluster", "found", cwd=folders[c])
     assert founded.stdout.split() == ["/", "desk"], founded.stderr
-    other = b.start_server(*start, "--bind", b.address6, "--join", f"tcp://[{a.address6}]:5558", cwd=folders[b])
+    joins = ("--join", f"tcp://[{a.address6}]:5558")
+    other = b.start_server(*start, "--bind", b.address6, *joins, cwd=folders[b], sandbox=False)
     assert (one.found["name"], one.found["node"]) == ("desk", f"tcp://{a.address}:5558")
     assert (other.found["name"], other.found["node"]) == ("shed", f"tcp://[{b.address6}]:5558")
 

@@ -30,6 +30,7 @@ from emerge_wasm.stores.memory import MemoryStore
 from tests.contracts.filesystem import refused
 from tests.node.conftest import OPERATOR, TIMES, eventually
 from tests.relay.conftest import node_is
+from tests.scale import SCALE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -105,7 +106,12 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
         yield Place(pool, nodes, {way: await enter(Client(transport)) for way, transport in ways.items()})
 
 
-@pytest_asyncio.fixture(params=["zeromq", "rest", "relay", "relay rest"], loop_scope="module")
+WAYS = ["zeromq", "rest", "relay", "relay rest"]
+two_ways = pytest.mark.parametrize("client", WAYS[:: 3 if SCALE == 1 else 1], indirect=True)
+"""What costs much is tried by the shortest way and the longest; by command by all."""
+
+
+@pytest_asyncio.fixture(params=WAYS, loop_scope="module")
 async def client(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Client]:
     """It has /lamps/one; and afterwards the node serves on, and nothing is half-stored."""
     client = place.clients[request.param]
@@ -144,6 +150,7 @@ async def test_a_worker_that_is_killed(client: Client, place: Place) -> None:
     assert (await client.get("/lamps/one")).version == 1
 
 
+@two_ways
 async def test_the_zygote_is_killed(client: Client, place: Place) -> None:
     before = place.pool.forkserver.pid
     error = await end_while_it_runs(client, place, lambda: before)
@@ -196,6 +203,7 @@ REFUSED = [
 ]
 
 
+@two_ways
 async def test_predicates_that_are_bombs(client: Client) -> None:
     """Each ends within the time that a call has, with an answer that counts what failed or an error that says why."""
 

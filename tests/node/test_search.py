@@ -29,7 +29,7 @@ from emerge_wasm.stores.memory import MemoryStore
 from tests.contracts import searching
 from tests.contracts.filesystem import SCENARIOS, Scenario, refused
 from tests.node.conftest import Connect, StartNode, eventually
-from tests.scale import examples
+from tests.scale import examples, pairs
 
 VALUES: list[Any] = [3, 1.5, "x", None, True, -2, "abc", 7, b"b", 2**70, [1], 1.5, "y" * 300, 0, {"a": 1}, -0.5, 3, 3]
 
@@ -152,11 +152,12 @@ async def names(client: Client, *args: Any, limit: int) -> list[str]:
     return [name for page in found for name in page]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+SEARCHES = [each for each in SCENARIOS if each.__module__ == searching.__name__ and each.__name__ not in MOVES]
+
+
 @pytest.mark.parametrize(
-    "scenario",
-    [each for each in SCENARIOS if each.__module__ == searching.__name__ and each.__name__ not in MOVES],
-    ids=lambda scenario: scenario.__name__,
+    ("scenario", "layout"),
+    [pytest.param(each, layout, id=f"{each.__name__}-{layout}") for each, layout in pairs(SEARCHES, [*LAYOUTS])],
 )
 async def test_nodes_answer_as_one_filesystem(scenario: Scenario, cluster: Client, layout: str) -> None:
     await mount(cluster, LAYOUTS[layout])
