@@ -12,7 +12,7 @@ from ..codec import references_in
 from ..context import Context
 from ..errors import Invalid
 from ..objects import DIRECTORY
-from ..paths import child_path, join_path
+from ..paths import join_path
 from ..store import Batch
 from .layout.access import new_perms
 from .layout.locality import fresh_uuid
@@ -89,11 +89,9 @@ class Change(Batch):
         if state is not None:
             self.states[key] = state
             entry = entry if (refs := len(references_in(state))) == entry.refs else entry._replace(refs=refs)
-        content, size = (
-            (entry.content, entry.size)
-            if state is None
-            else (version, size_of(entry.type, state, child_path(directory, entry.name)))
-        )
+        content, size = entry.content, entry.size
+        if state is not None:
+            content, size = version, size_of(entry.type, state, directory, entry.name)
         revision = os.urandom(16).hex()
         self.date = self.date or self.dates.next()
         date = max(self.date, entry.date)  # clocks of several machines may differ
