@@ -58,6 +58,7 @@ export interface ObjectView {
   source: string;
   runs: "anywhere" | "node" | "nowhere"; // where its bundle can run; "nowhere": no class came with it
   newer: string; // why its place cannot run it: Python is older there; "" if it can
+  stale: string; // a copy answered, since its owner is away: it may have changed since then (ISO 8601, UTC); "": its owner did
 }
 
 export interface Version extends Pointer {
@@ -102,6 +103,7 @@ export interface ListPage {
   cursor: string;
   missing: string[]; // nodes that are away, and whose part is left out
   away: Record<string, string>; // of an entry that is on such a node: its name, the node
+  stale: string; // as of an ObjectView
 }
 
 /** A node of the cluster. `self`: it is the one that this page is connected to. */
@@ -131,6 +133,7 @@ export interface SearchPage {
   scanned: number;
   errors: SearchErrors;
   missing: string[]; // nodes that are away, and were not searched
+  stale: string; // as of an ObjectView
   milliseconds: number;
 }
 export interface Plan {

@@ -33,7 +33,8 @@ class Context:
     """Who asks, and by which way: what the shells know about a call.
 
     A `superuser` passes every check of permissions: whoever holds the store itself. `transaction` names the open
-    transaction that the call is part of. `clock` is the caller's, for a search (None: the answering process's).
+    transaction that the call is part of. `clock` is the caller's, for a search (None: the answering process's). With a
+    `max_age`, in seconds, a copy nearby may answer what only reads, if it was the same as its owner no longer ago.
 
     A call that a running method makes is inside of runs: `runs` are the uuids of the objects that run, the outermost
     first, `held` the transactions that are held by one of them, once for each. No caller sets these.
@@ -48,11 +49,12 @@ class Context:
     runs: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
     clock: Clock | None = None
+    max_age: float = 0.0
 
     def narrowed(self, wanted: Wire | None) -> Context:
-        """This context with what a call asks for: `umask`, `transaction`, `clock`, and (only a superuser may)
-        to be made `as` another principal, with its `groups`. Raises Invalid for anything else, PermissionDenied for
-        anybody else."""
+        """This context with what a call asks for: `umask`, `transaction`, `clock`, `max_age`, and (only a superuser
+        may) to be made `as` another principal, with its `groups`. Raises Invalid for anything else, PermissionDenied
+        for anybody else."""
         if not wanted:
             return self
         context = replace(self, **_changes(wanted))
@@ -77,7 +79,7 @@ def _changes(wanted: Wire) -> Wire:
         fits = _FITS.get(name)
         if fits is None or not fits(value):
             raise Invalid(f"a call's context cannot have {name!r}: {str(value)[:80]!r}", remedy=_CONTEXT)
-    changes: Wire = {name: wanted[name] for name in ("umask", "transaction") if name in wanted}
+    changes: Wire = {name: wanted[name] for name in ("umask", "transaction", "max_age") if name in wanted}
     if "clock" in wanted:
         changes["clock"] = Clock(*wanted["clock"])
     return changes
@@ -102,8 +104,9 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "umask": lambda value: type(value) is int and 0 <= value <= 0o777,
     "transaction": _is_text,
     "clock": _is_clock,
+    "max_age": lambda value: type(value) in (int, float) and 0 <= value <= 86_400,
 }
 _CONTEXT = (
-    "it is a map of as (text), groups (texts), umask (0 to 0o777), transaction (text) and clock (nanoseconds since"
-    " 1970, and the name of a time zone)"
+    "it is a map of as (text), groups (texts), umask (0 to 0o777), transaction (text), max_age (seconds, a day at most)"
+    " and clock (nanoseconds since 1970, and the name of a time zone)"
 )

@@ -50,6 +50,7 @@ class ObjectRow(TypedDict):
 
     pointer: PointerRow
     state: bytes
+    stale: NotRequired[str]
 
 
 class CodeInfo(TypedDict):

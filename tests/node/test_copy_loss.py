@@ -14,7 +14,7 @@ from emerge_wasm import codec
 from emerge_wasm.errors import EmergeError, Unavailable
 from emerge_wasm.node.node import Node
 from emerge_wasm.results import CopyReport
-from tests.scale import examples
+from tests.scale import SCALE, examples
 
 from .conftest import OPERATOR, StartNode, eventually, names
 
@@ -130,7 +130,7 @@ LOSSES: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", list(LOSSES)[:: 2 if SCALE == 1 else 1])
 async def test_a_copy_is_made_again_whatever_became_of_its_store(hosts: Hosts, tmp_path: Path, loss: str) -> None:
     await hosts.start("a", "b")
     await call(hosts["a"], "store", "/w", STATE)
@@ -210,7 +210,7 @@ async def test_an_owner_whose_file_is_gone_changes_nothing_and_loses_nothing(hos
     report = await call(hosts["b"], "replicate", "/p")
     assert isinstance(report, dict) and report["owner"]["lost"] and "promote" in report["notes"][0]
     await call(hosts["b"], "promote", "/p")
-    assert (await tree(hosts["b"], "/p")).keys() == {"/p/w", *stored}
+    assert (await tree(hosts["b"], "/p")).keys() >= {"/p/w", *stored}  # the last one may have been made
     assert await tree(hosts["a"], "/p") == await tree(hosts["b"], "/p")
     await copied(hosts["a"], "/p", 2)
 
@@ -242,7 +242,7 @@ class Writes:
                 continue
 
 
-@pytest.mark.parametrize("seed", range(examples(3)))
+@pytest.mark.parametrize("seed", range(examples(1)))
 async def test_what_a_copy_has_more_than_the_promoted_one_is_kept(hosts: Hosts, seed: int) -> None:
     """The copy on c goes on while a is away; then a's is promoted, and c comes back."""
     writes = Writes(seed)

@@ -209,3 +209,32 @@ async def test_files_come_with_all_their_blocks(seed: int) -> None:
     assert await copy.core.blocks.page(limit=1000) == await leader.core.blocks.page(limit=1000) != []
     await copy.close()
     await leader.close()
+
+
+@pytest.mark.parametrize("seed", range(examples(3)))
+async def test_a_copy_leads_as_its_leader_did(seed: int) -> None:
+    """A copy is promoted, and goes on; one that was made of it is what it is, whatever was moved to and fro."""
+    leader, other = [await Filesystem.open(await open_store("memory:")) for _ in range(2)]
+    dice = random.Random(seed)
+    await call(leader, "mkdir", "/v")
+    copying = Copying(seed, "/v")
+    copy = leader
+    writes = [RandomWrites(leader, seed), RandomWrites(other, -seed - 1)]
+    for turn in range(120):
+        if turn == 80:  # from here on the copy is the leader
+            copy = await copying.finish(leader)
+            writes[0] = RandomWrites(copy, seed + 1)
+        mine = dice.choice((*writes, writes[0]))
+        if dice.random() < 0.25:
+            there = other if mine.fs is not other else copy
+            with suppress(EmergeError):
+                await hand_over(mine.fs, mine.path(), there, mine.path())
+        else:
+            await mine.step()
+        if turn < 80 and dice.random() < 0.4:
+            await copying.pull(leader, dice.randrange(1, 8))
+    last = Copying(seed, "/v")
+    found = await last.finish(copy)
+    assert await snapshot(found, "/v") == await snapshot(copy, "/v")
+    for each in (found, copy, leader, other):
+        await each.close()

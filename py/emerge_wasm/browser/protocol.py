@@ -63,7 +63,10 @@ class MethodView(TypedDict):
 
 
 class ObjectView(TypedDict):
-    """Everything that the page shows of an object. `newer` says why its place cannot run it: its Python is older."""
+    """Everything that the page shows of an object. `newer` says why its place cannot run it: its Python is older.
+
+    `stale`, here and below: since when it may have changed, where a copy answered in place of its owner; or "".
+    """
 
     where: PlaceName
     pointer: PointerRow
@@ -73,6 +76,7 @@ class ObjectView(TypedDict):
     source: str
     runs: Literal["anywhere", "node", "nowhere"]
     newer: str
+    stale: str
 
 
 class SaveConflict(TypedDict):
@@ -124,6 +128,7 @@ class ListedPage(TypedDict):
     cursor: str
     missing: list[str]
     away: dict[str, str]  # an entry's name: its node
+    stale: str
 
 
 class MemberView(TypedDict):
@@ -155,6 +160,7 @@ class FoundPage(TypedDict):
     scanned: int
     errors: SearchErrors
     missing: list[str]
+    stale: str
     milliseconds: float
 
 

@@ -151,6 +151,14 @@ class MountTable:
         owners = {self.volume_of(path).filesystem, *(each.filesystem for each in self.former)}
         return [each for each in self.replicas if each.path == path and each.filesystem not in owners]
 
+    def replaced(self, filesystem: str, path: str) -> bool:
+        """Tell whether a filesystem owned a path once, or has a copy of it, and another one owns it by a promotion."""
+        volume = self.volume_of(path)
+        mine = [each.path.rstrip("/") for each in self.former if each.filesystem == filesystem]
+        once = any(path == top or path.startswith(top + "/") for top in mine)
+        copy = any(each.filesystem == filesystem and each.path == volume.path for each in self.replicas)
+        return volume.filesystem != filesystem and (once or copy)
+
     def retired(self, path: str) -> list[Replica]:
         """The copies of the volume at a path that were taken out, because they had more than its owner."""
         owner = self.volume_of(path)

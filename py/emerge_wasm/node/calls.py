@@ -232,6 +232,36 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
+    async def _handover_taken(self, giver: str, path: str) -> Values:
+        """[id, uuid, source, target, taker] of what was taken from below a path of a filesystem that is to own it no
+        more, and is not finished. What is not decided is given up."""
+        ...
+
+    @operation("node")
+    async def _handover_release(
+        self, id: bytes, uuid: bytes, source: str, filesystem: str, target: str, giver: str = ""
+    ) -> None:
+        """Let go of what another filesystem has, which took it from the former owner of the source."""
+        ...
+
+    @operation("node")
+    async def _handover_adopt(
+        self, id: bytes, new: bytes, filesystem: str, uuid: bytes, source: str, taker: str = ""
+    ) -> Wire:
+        """Have another filesystem finish, under its own id, what was given by the former owner; the pointer."""
+        ...
+
+    @operation("node")
+    async def _handover_here(self, uuids: Values, filesystem: str = "") -> Values:
+        """[uuid, path] of those of these that are in a filesystem of the asked node."""
+        ...
+
+    @operation("node")
+    async def _handover_trail(self, uuid: bytes, filesystem: str = "") -> Wire:
+        """{"pointer"} of what is there with this uuid, and where it went from there: {"left"}, else ""."""
+        ...
+
+    @operation("node")
     async def _ordered(
         self,
         path: str,

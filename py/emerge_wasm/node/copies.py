@@ -12,6 +12,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -34,7 +35,8 @@ from ..replication.history import Known, are_known, newest_records
 from ..replication.leader import read_page, read_parts
 from ..stores import open_store
 from .calls import CALLS
-from .former import close_others, unknown_to
+from .conflict import unknown_to
+from .former import close_others
 from .synchrony import Synchrony
 from .volumes import Volumes, check_node
 
@@ -59,6 +61,8 @@ class HostedCopy:
     file: Path | None
     lock: asyncio.Lock
     inode: int = 0
+    same: float = 0.0
+    """When it was last the same as its owner, by this process's clock; 0: never since it was opened."""
     task: asyncio.Task[None] | None = None
 
     def has_file(self) -> bool:
@@ -129,6 +133,16 @@ class Copies:
         """A moment at which a copy was what its owner had, None for what is no copy (any more)."""
         follower = self.follower(filesystem)
         return None if follower is None else follower.as_of
+
+    async def fresh(self, filesystem: str, since: float) -> bool:
+        """Tell whether a copy was the same as its owner at a later moment than this; if not, let it ask once."""
+        copy = self._copies.get(filesystem)
+        if copy is None or self.follower(filesystem) is None:
+            return False
+        if copy.same <= since:
+            with suppress(EmergeError, TimeoutError):
+                await self._pull(copy, 0.0)
+        return copy.same > since
 
     # --- what nodes ask
     async def _on_call(self, name: str, args: Values, context: Context) -> object:
@@ -215,7 +229,10 @@ class Copies:
             if not now.leader:
                 raise Unavailable(f"the copy of {now.path} on {self._volumes.filesystem.node} has nothing yet")
             await make_unique(copy.filesystem.core, now.indexes)
-            await close_others(copy.filesystem, self._volumes.current(), now.path)
+            table = self._volumes.current()
+            await close_others(copy.filesystem, table, now.path)
+            if (owner := self._owner(table, copy)) != filesystem:
+                await self._volumes.steps["succeed"](filesystem, now.path, owner)
             return {"position": now.position, "leader": now.leader}
 
     async def answer(self, filesystem: str, request: Wire, wait: float = 0.0, follower: str = "") -> Wire:
@@ -234,7 +251,7 @@ class Copies:
             page = await read_page(core, request)  # type: ignore[arg-type]
         return dict(page)
 
-    async def known(self, filesystem: str, versions: Values) -> list[bool]:
+    async def known(self, filesystem: str, versions: Values) -> list[bool | str]:
         """Tell which versions a filesystem has, or had."""
         return await are_known(self._core(filesystem), [Known(*each) for each in versions])
 
@@ -333,7 +350,7 @@ class Copies:
         table = self._volumes.current()
         owner = self._owner(table, copy)
         async with copy.lock:
-            asked = utc_now()
+            asked, since = utc_now(), monotonic()
             request = copy.follower.request()
         if owner == copy.filesystem.uuid:
             return False
@@ -347,7 +364,10 @@ class Copies:
                 return True
             if copy.follower.changes_leader(owner):
                 await self._check_ahead(copy, owner)
-            return await copy.follower.take(answer, asked)  # type: ignore[arg-type]
+            more = await copy.follower.take(answer, asked)  # type: ignore[arg-type]
+            if copy.follower.as_of == asked:
+                copy.same = since
+            return more
 
     def _owner(self, table: MountTable, copy: HostedCopy) -> str:
         return table.volume_of(copy.follower.progress.path).filesystem

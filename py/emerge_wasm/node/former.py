@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable
 
-from ..cluster.volume import NODES, Former, MountTable
-from ..errors import Conflict, EmergeError, Invalid, NotFound
+from ..cluster.volume import Former, MountTable
+from ..errors import Conflict, EmergeError, NotFound
 from ..filesystem import Filesystem
 from ..filesystem.core import Core
 from ..filesystem.layout.ancestry import GONE, LEFT
 from ..filesystem.layout.record import VersionRecord
 from ..filesystem.tree.find import locate
-from ..filesystem.tree.load import load_state
 from ..filesystem.tree.mount import close_directory, open_directory
-from ..operations import Dispatch
-from ..paths import child_path, join_path, split_path
-from ..replication.history import Known
-from ..replication.leader import read_page, read_parts
+from ..paths import child_path, join_path
+from ..replication.leader import read_page
 from ..replication.message import PAGE_RECORDS
 from ..store import Batch
+from .conflict import Conflicts, conflict_path, unknown_to
 from .volumes import INTERNAL, Volumes
 
 log = logging.getLogger("emerge.node")
@@ -33,17 +31,12 @@ log = logging.getLogger("emerge.node")
 RETRY_SECONDS = 1.0
 
 
-def conflict_path(table: MountTable, former: Former) -> str:
-    """Where a former owner keeps what only it had."""
-    return join_path(*split_path(NODES), table.name(former.filesystem), "conflicts", str(former.epoch))
-
-
 class FormerVolumes:
-    """Clears up volumes that a filesystem of this node owns no more. `dispatch` is that of the node."""
+    """Clears up volumes that a filesystem of this node owns no more."""
 
-    def __init__(self, volumes: Volumes, dispatch: Dispatch) -> None:
+    def __init__(self, volumes: Volumes, conflicts: Conflicts) -> None:
         self._volumes = volumes
-        self._dispatch = dispatch
+        self._conflicts = conflicts
         self._task: asyncio.Task[None] | None = None
         volumes.on_table.append(self._review)
 
@@ -98,7 +91,7 @@ class FormerVolumes:
                 "%s on this node is cleared up: %d objects that its owner %s had not got are kept at %s; %d removals"
                 " were not copied",
                 *(former.path, kept + more, table.name(table.volume_of(former.path).filesystem)),
-                *(conflict_path(table, former), removed),
+                *(conflict_path(table, former.filesystem, former.epoch), removed),
             )
         if table.wants(former.path):
             await self._volumes.change("_cluster_replicate", former.path, table.wants(former.path))
@@ -110,7 +103,6 @@ class FormerVolumes:
         many were removed, and up to which position that is."""
         core = filesystem.core
         last: dict[bytes, VersionRecord] = {}
-        bundles: set[str] = set()
         after = b""
         while True:
             page = await read_page(
@@ -120,67 +112,36 @@ class FormerVolumes:
                 record = VersionRecord.unpack(raw)
                 if removals or record.operation not in GONE:
                     last[record.raw[:16]] = record
-            bundles.update(page["bundles"])
             position, after = page["position"], page["after"]
             if not after and position >= page["newest"]:
                 break
         owner = table.volume_of(former.path).filesystem
         found = [each for each in last.values() if not each.entry.is_directory and each.operation != LEFT]
+        for uuid, path in await _moved_out(table, former, core, last.values()):
+            apart = self._volumes.apart(owner)
+            await self._volumes.ask(owner, "_handover_release", [b"", uuid, former.path, core.uuid, path, *apart])
+            found = [each for each in found if each.entry.uuid != uuid]
         alone = await unknown_to(self._volumes, owner, core, found, states=True)
         changed = [each for each in alone if each.operation not in GONE]
-        taken = set[str]()
-        for record in changed:
-            target = await self._target(table, former, filesystem, record)
-            while target in taken:
-                target += f"-{record.entry.uuid.hex()[:8]}"
-            taken.add(target)
-            await self._store(target, filesystem, record, sorted(bundles))
+        where = conflict_path(table, former.filesystem, former.epoch)
+        await self._conflicts.keep(core, where, former.path, changed)
         return len(changed), len(alone) - len(changed), position
 
-    async def _target(self, table: MountTable, former: Former, filesystem: Filesystem, record: VersionRecord) -> str:
-        """Where an object is kept: below the place of conflicts as it was below the volume's top."""
+
+async def _moved_out(
+    table: MountTable, former: Former, core: Core, records: Iterable[VersionRecord]
+) -> list[tuple[bytes, str]]:
+    """What was moved out of a volume to another one of this filesystem: its owner does not know. Uuids and paths."""
+    found = []
+    for record in records:
         try:
-            names = await locate(filesystem.core, record.entry.uuid)
-        except NotFound:  # it is in a directory that was removed
-            names = split_path(child_path(record.directory, record.entry.name))
-        return join_path(*split_path(conflict_path(table, former)), *names[len(split_path(former.path)) :])
-
-    async def _store(self, target: str, filesystem: Filesystem, record: VersionRecord, bundles: list[str]) -> None:
-        entry = record.entry
-        state = await load_state(filesystem.core, entry, target)
-        parts = (await read_parts(filesystem.core, {"states": [], "bundles": bundles}))["bundles"]
-        sent = {hash: data for hash, data in parts.items() if data is not None}
-        args = [target, state, entry.class_name, entry.bundle, 0, entry.type, entry.perms, sent]
-        answer = self._dispatch("store", args, INTERNAL)
-        assert isinstance(answer, Awaitable)
-        await answer
-        await self._give(target, entry.owner, entry.group)
-
-    async def _give(self, path: str, owner: str, group: str) -> None:
-        answer = self._dispatch("chown", [path, owner, group, False], INTERNAL)
-        assert isinstance(answer, Awaitable)
-        await answer
-
-
-async def unknown_to(
-    volumes: Volumes, owner: str, core: Core, records: Sequence[VersionRecord], *, states: bool = False
-) -> list[VersionRecord]:
-    """Those of the versions of a filesystem that the owner of a volume neither has nor had.
-
-    With `states`, what counts is their states: whether the owner has the version that made them, or has the same now.
-    """
-    found: list[VersionRecord] = []
-    for first in range(0, len(records), PAGE_RECORDS):
-        some = records[first : first + PAGE_RECORDS]
-        asked = [list(await Known.of_state(core, each) if states else Known.of(each)) for each in some]
-        try:
-            known = await volumes.ask(owner, "_cluster_known", [owner, asked])
-        except Invalid as error:  # it is of another release
-            log.warning("nobody can tell what node %s has: %s", volumes.current().name(owner), error)
-            known = [False] * len(some)
-        assert isinstance(known, list)
-        found += [each for each, here in zip(some, known, strict=True) if not here]
-    return found
+            path = join_path(*await locate(core, record.entry.uuid))
+        except NotFound:
+            continue
+        volume = table.volume_of(path)
+        if volume.path != table.volume_of(former.path).path and volume.filesystem == core.uuid:
+            found.append((record.entry.uuid, path))
+    return sorted(found, key=lambda each: each[1].count("/"))
 
 
 async def close_others(filesystem: Filesystem, table: MountTable, path: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -19,17 +19,19 @@ from ..filesystem.core import Core
 from ..filesystem.files.carry import Carrier
 from ..filesystem.handover import arrival, departure, stage
 from ..filesystem.handover.arrival import OPEN, TAKEN
-from ..filesystem.handover.departure import ASKED, COPYING, GIVEN, Intent
+from ..filesystem.handover.departure import ASKED, COPYING, GIVEN, KEPT, Intent
 from ..filesystem.handover.row import rows_of
 from ..filesystem.layout.record import Entry
 from ..filesystem.lease import Lease, drop_lease
 from ..filesystem.tree import owner
 from ..filesystem.tree.mount import is_closed
+from ..filesystem.versions.log import newest_position
 from ..operations import Context, Values, Wire
 from ..paths import child_path, join_path
 from ..results import PointerRow
 from .calls import CALLS
 from .forward import read_context, write_context
+from .synchrony import Synchrony
 from .volumes import INTERNAL, Volumes, check_node
 
 log = logging.getLogger("emerge.node")
@@ -44,8 +46,10 @@ BLOCKS_AT_ONCE = 4
 class Handovers:
     """The moves that this node's filesystem gives or takes."""
 
-    def __init__(self, volumes: Volumes) -> None:
+    def __init__(self, volumes: Volumes, synchrony: Synchrony) -> None:
         self._volumes = volumes
+        self._synchrony = synchrony
+        self._given_at: dict[bytes, int] = {}
         self._active: set[bytes] = set()
         self._tasks: set[asyncio.Task[PointerRow]] = set()
         self._carriers: dict[bytes, Carrier] = {}
@@ -117,31 +121,48 @@ class Handovers:
         self, core: Core, source: str, target: str, filesystem: str, context: Context, version: int
     ) -> PointerRow:
         intent, top = await departure.begin(core, context, source, filesystem, target, version)
+
+        async def prepare(intent: Intent) -> None:
+            await self._send(core, intent, top, context)
+
+        async def decide(intent: Intent) -> PointerRow:
+            indexes = await departure.definitions_in(core, intent.uuid)
+            sent = [[each.directory, list(each.fields), each.unique, each.text] for each in indexes]
+            answer = await self._ask(intent, "_handover_decide", [intent.id, sent, write_context(context)])
+            return cast(PointerRow, answer)
+
+        return await self.drive(core, intent, prepare, decide)
+
+    async def drive(
+        self,
+        core: Core,
+        intent: Intent,
+        prepare: Callable[[Intent], Awaitable[None]],
+        decide: Callable[[Intent], Awaitable[PointerRow]],
+    ) -> PointerRow:
+        """Carry out what was begun: `prepare` can be undone, `decide` asks the other filesystem; its pointer there."""
         async with self._driven(core, intent):
             try:
-                intent = await self._send(core, intent, top, context)
-                indexes = await departure.definitions_in(core, intent.uuid)
-                sent = [[each.directory, list(each.fields), each.unique, each.text] for each in indexes]
-                answer = await self._ask(intent, "_handover_decide", [intent.id, sent, write_context(context)])
-                pointer = cast(PointerRow, answer)
+                await prepare(intent)
+                intent = await departure.ask(core, intent)
+                pointer = await decide(intent)
             except Exception as error:
                 pointer = await self._settle(core, intent, error)
             await self._finish(core, intent, pointer)
         return pointer
 
-    async def _send(self, core: Core, intent: Intent, top: Entry, context: Context) -> Intent:
-        """Send all rows; return the intent with which the other filesystem is asked."""
+    async def _send(self, core: Core, intent: Intent, top: Entry, context: Context) -> None:
+        """Send all rows."""
         who = write_context(context)
         known = [intent.id, core.uuid, intent.uuid, intent.source, intent.target, bool(intent.mount), who]
         since = [await departure.since(core, intent)] if intent.mount else []
-        taker = self._apart(intent.filesystem) or [""]
+        taker = self.apart(intent.filesystem) or [""]
         await self._volumes.ask(intent.filesystem, "_handover_open", [*known, *taker, *since])
         above = await departure.directory_of(core, intent) if intent.mount else b""
         async for rows in rows_of(core, top, above):
             states = [value for space, _, value in rows if space == "states"]
             await self._send_blocks(core, intent, set().union(*map(trees_in, states)))
             await self._ask(intent, "_handover_rows", [intent.id, rows])
-        return await departure.ask(core, intent)
 
     async def _send_blocks(self, core: Core, intent: Intent, roots: set[bytes]) -> None:
         """Send the blocks of the files with these roots that the other filesystem lacks."""
@@ -158,7 +179,7 @@ class Handovers:
         until = asyncio.get_running_loop().time() + self.patience
         while True:
             try:
-                answer = await self._ask(intent, "_handover_end", [intent.id])
+                answer = await self._outcome(intent)
                 break
             except EmergeError as late:
                 if intent.state == COPYING:  # it cannot have been decided; the other side asks when it is back
@@ -178,23 +199,53 @@ class Handovers:
             raise error
         return cast(PointerRow, answer)
 
-    async def _finish(self, core: Core, intent: Intent, pointer: PointerRow) -> None:
+    async def _outcome(self, intent: Intent) -> object:
+        """The pointer of what was decided, None for what never will be. A copy in place of the taker has it, or not."""
+        table = self._volumes.current()
+        if not table.replaced(intent.filesystem, intent.target):
+            return await self._ask(intent, "_handover_end", [intent.id])
+        owner = table.volume_of(intent.target).filesystem
+        found = await self._volumes.ask(owner, "_handover_trail", [intent.uuid, *self.apart(owner)])
+        assert isinstance(found, dict)
+        return found["pointer"]
+
+    async def _finish(self, core: Core, intent: Intent, pointer: PointerRow | None) -> None:
         if intent.mount:
             self._volumes.given[intent.source] = intent.filesystem, intent.version
-        if intent.state == ASKED:
+        if intent.state == ASKED and pointer is not None:
             path = child_path(pointer["path"], pointer["name"])
             intent = await departure.give(core, intent, path, pointer["date"])
-        await departure.clear(core, intent)
-        await departure.thaw(core, intent)
-        if await self._waits(core, intent):
+        if intent.state != KEPT:
+            await departure.clear(core, intent)
+            await departure.thaw(core, intent)
+            if await self._waits(core, intent):
+                return
+        if await self._lags(core, intent):
+            if intent.state != KEPT:
+                await departure.keep(core, intent)
             return
         try:
-            await self._ask(intent, "_handover_forget", [intent.id])
+            if not self._volumes.current().replaced(intent.filesystem, intent.target):
+                await self._ask(intent, "_handover_forget", [intent.id])
         except EmergeError as error:  # it is moved; that the other side forgets it can wait
             log.info("the move of %s is over, and is remembered: %s", intent.source, error.message)
             return
         self._volumes.given.pop(intent.source, None)
+        self._given_at.pop(intent.id, None)
         await departure.forget(core, intent)
+
+    async def _lags(self, core: Core, intent: Intent) -> bool:
+        """Tell whether a copy may not know that something was moved away, and who promotes it would have to ask."""
+        table = self._volumes.current()
+        volume = table.volume_of(intent.source)
+        if intent.mount:
+            return False
+        if any(each.filesystem == core.uuid for each in table.copies(volume.path)):
+            return True
+        if volume.filesystem != core.uuid:
+            return False
+        at = self._given_at.setdefault(intent.id, await newest_position(core))
+        return self._synchrony.reached(volume.path) < at
 
     async def _waits(self, core: Core, intent: Intent) -> bool:
         """Tell whether what was given is still to be named as the other's in the mount table."""
@@ -203,9 +254,9 @@ class Handovers:
 
     async def _ask(self, intent: Intent, name: str, args: list[object]) -> object:
         """Ask the filesystem that takes it."""
-        return await self._volumes.ask(intent.filesystem, name, [*args, *self._apart(intent.filesystem)])
+        return await self._volumes.ask(intent.filesystem, name, [*args, *self.apart(intent.filesystem)])
 
-    def _apart(self, filesystem: str) -> list[str]:
+    def apart(self, filesystem: str) -> list[str]:
         """The argument that names a filesystem which is not the own one of the node that serves it."""
         return [filesystem] if filesystem in self._volumes.hosted else self._volumes.apart(filesystem)
 
@@ -243,7 +294,7 @@ class Handovers:
         was not done before.
         """
         core = self._core_of(giver)
-        handed = [each for each in await departure.intents(core) if each.source == path]
+        handed = [each for each in await departure.intents(core) if each.source == path and each.state != KEPT]
         for intent in handed:
             if intent.filesystem == filesystem and await departure.is_mounted(core, intent):
                 return True
@@ -275,7 +326,7 @@ class Handovers:
 
     async def _sweep(self, core: Core) -> None:
         for intent in await departure.intents(core):
-            if intent.id in self._active:
+            if intent.id in self._active or (intent.state == KEPT and await self._lags(core, intent)):
                 continue
             try:
                 async with self._driven(core, intent):
@@ -283,8 +334,10 @@ class Handovers:
             except EmergeError as error:
                 log.info("the move of %s waits: %s", intent.source, error.message)
         for each in await arrival.arrivals(core):
+            if not each.stays and self._volumes.current().replaced(each.filesystem, each.source):  # see `succession`
+                continue
             try:
-                asked: list[object] = [[each.id], *self._apart(each.filesystem)]
+                asked: list[object] = [[each.id], *self.apart(each.filesystem)]
                 known = await self._volumes.ask(each.filesystem, "_handover_known", asked)
             except EmergeError:
                 continue
@@ -295,6 +348,9 @@ class Handovers:
 
     async def _resume(self, core: Core, intent: Intent) -> None:
         pointer = None
+        if intent.state == KEPT:
+            await self._finish(core, intent, None)
+            return
         if intent.state != GIVEN:
             try:
                 pointer = await self._settle(core, intent, Conflict("it was not decided"))
@@ -303,7 +359,7 @@ class Handovers:
         if await self._waits(core, intent):
             await self._volumes.change("_cluster_mount", intent.source, intent.filesystem, True)
         if intent.state == GIVEN or pointer is not None:
-            await self._finish(core, intent, cast(PointerRow, pointer))
+            await self._finish(core, intent, pointer)
 
     # --- the steps, for other nodes and this one
     async def _on_move(self, name: str, args: Values, context: Context) -> PointerRow:
@@ -368,7 +424,7 @@ class Handovers:
         for each in await arrival.arrivals(core):
             if each.filesystem != giver or each.state == TAKEN:
                 continue
-            asked: list[object] = [[each.id], *self._apart(giver)]
+            asked: list[object] = [[each.id], *self.apart(giver)]
             if not await self._volumes.ask(giver, "_handover_known", asked):
                 await stage.give_up(core, each.id)
 

@@ -15,6 +15,7 @@ from ..operations import Arguments, Context, find_operation
 from ..paths import child_path, join_path, split_path
 from ..results import PointerRow
 from .forward import Forwarder, Holder
+from .near import NearReads
 from .paths import PATHS, REGISTRY, held, in_registry, normal
 from .stale import reads
 from .volumes import INTERNAL, Volumes
@@ -31,8 +32,9 @@ class VolumePart(NamedTuple):
 class Locator:
     """Finds the owners of paths, and asks them."""
 
-    def __init__(self, filesystem: Filesystem, volumes: Volumes, forwarder: Forwarder) -> None:
+    def __init__(self, filesystem: Filesystem, volumes: Volumes, forwarder: Forwarder, near: NearReads) -> None:
         self.filesystem = filesystem
+        self.near = near
         self.volumes = volumes
         self.cluster = volumes.cluster
         self.forwarder = forwarder
@@ -106,10 +108,18 @@ class Locator:
         *,
         unopened: bool = False,
     ) -> Any:
-        """Run an operation on the owner of a path or, if that is away and it only reads, on a copy."""
+        """Run an operation on the owner of a path or, if that is away or the caller prefers it, and it only reads, on a
+        copy."""
+        near = await self.near.copy(path, filesystem, name, context)
+        if near is not None:
+            with suppress(Unavailable):  # it has not got that
+                return await self.forwarder.ask(near, name, args, context)
         try:
             holder = self.serving(filesystem, path)
-            return await self.forwarder.ask(holder, name, args, context, unopened=unopened)
+            try:
+                return await self.forwarder.ask(holder, name, args, context, unopened=unopened)
+            finally:
+                self.near.saw(context, path)
         except Unavailable as error:
             if not self.away(error):
                 raise
@@ -140,6 +150,18 @@ class Locator:
     ) -> AsyncGenerator[Any, None]:
         """Yield the items of an operation that streams, from a path's owner; `top`: see `check_way`."""
         await self.check_way(path, context, top)
+        near = await self.near.copy(path, self._owner(path), name, context)
+        if near is not None:
+            begun = False
+            try:
+                async with aclosing(self.forwarder.stream(near, name, args, context)) as items:
+                    async for item in items:
+                        begun = True
+                        yield item
+                return
+            except Unavailable:  # it has not got that
+                if begun:
+                    raise
         try:
             holder = self.holder(path)
         except Unavailable:
@@ -160,6 +182,7 @@ class Locator:
                 raise
         async with aclosing(self.forwarder.stream(self.serving(before[0], path), name, args, context)) as items:
             async for item in items:
+                self.near.saw(context, path)
                 yield item
 
     def others(self) -> list[Identity]:

@@ -19,6 +19,7 @@ from ..filesystem.indexes.definitions import read_catalogue
 from ..operations import Context
 from ..wire.event import HEARTBEAT_SECONDS
 from .admission import Admission
+from .conflict import Conflicts
 from .copies import Copies
 from .former import FormerVolumes
 from .handover import Handovers
@@ -27,6 +28,7 @@ from .replication import Replication
 from .ring_keeper import RingKeeper
 from .router import Router
 from .server import RpcServer
+from .succession import Succession
 from .volume_lease import VolumeLeases
 from .volumes import Volumes
 
@@ -88,7 +90,7 @@ class Node:
         replication = self.replication = Replication(self.volumes)
         self.copies = Copies(self.volumes, copies, host)
         self.ring = RingKeeper(filesystem, self.cluster, self.volumes, keys)
-        self.handovers = Handovers(self.volumes)
+        self.handovers = Handovers(self.volumes, self.copies.synchrony)
         router = Router(filesystem, self.cluster, self.volumes, self.ring, self.handovers, replication, self.copies)
         self.dispatch = router.dispatch
         self.server = RpcServer(
@@ -101,7 +103,9 @@ class Node:
             **(limits or {}),
         )
         self.admission = Admission(self.volumes)
-        self.former = FormerVolumes(self.volumes, router.dispatch)
+        conflicts = Conflicts(router.dispatch)
+        self.former = FormerVolumes(self.volumes, conflicts)
+        self.succession = Succession(self.volumes, self.handovers, conflicts)
         self.leases = VolumeLeases(self.volumes, replication, self.copies.synchrony, times.period)
         self._mounts, self._period = Mounts(self.volumes, self.handovers), times.period
         self._settling: asyncio.Task[None] | None = None
@@ -115,7 +119,7 @@ class Node:
             replication,
             self.copies,
         )
-        for part in (*parts, self.leases):
+        for part in (*parts, self.leases, self.succession):
             part.register(self.server.register)
         hold, show = router.locator.held, router.nodes.hold
         self.cluster.serve(self.server.register, hold, self._enter, self._heard, show)
@@ -148,6 +152,7 @@ class Node:
             self.leases.start()
             self.replication.start()
             self.former.start()
+            self.succession.start()
             self._settling = asyncio.get_running_loop().create_task(self._mounts.keep(self._period))
             self.handovers.start()
             await self.ring.settle()
@@ -162,7 +167,7 @@ class Node:
         if self._settling is not None:
             self._settling.cancel()
             await asyncio.wait([self._settling])
-        working = (self.admission, self.handovers, self.leases, self.replication, self.former)
+        working = (self.succession, self.admission, self.handovers, self.leases, self.replication, self.former)
         await asyncio.gather(*(part.stop() for part in working))
         if self.roster is not None:
             await self.roster.leave()

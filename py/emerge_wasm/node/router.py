@@ -22,6 +22,7 @@ from .forward import Forwarder
 from .handover import Handovers
 from .locate import Locator
 from .members import MemberRoutes
+from .near import NearReads
 from .nodes import NodeRoutes
 from .objects import ObjectRoutes, Route
 from .paths import mentions_uuid
@@ -29,6 +30,7 @@ from .replication import Replication
 from .ring_keeper import RingKeeper
 from .run_elsewhere import RunElsewhere
 from .search import SearchRoutes, continues
+from .stale import reads
 from .transaction import ENDS, TransactionRoutes
 from .volume_routes import VolumeRoutes
 from .volumes import Volumes
@@ -62,7 +64,8 @@ class Router:
         self._filesystem = filesystem
         self._volumes = volumes
         self._forwarder = Forwarder(filesystem, cluster, volumes, copies)
-        locator = self.locator = Locator(filesystem, volumes, self._forwarder)
+        self._near = NearReads(volumes, copies)
+        locator = self.locator = Locator(filesystem, volumes, self._forwarder, self._near)
         directories = DirectoryRoutes(locator)
         self._cp = CopyRoutes(locator)
         objects = ObjectRoutes(locator, directories, handovers, self._cp)
@@ -143,8 +146,23 @@ class Router:
         by_uuid = name not in FOLLOWED and name not in self._always and mentions_uuid(bound)
         if not streams:
             answer = self._answer(route, bound, context, by_uuid)
+            answer = answer if reads(name) else self._seen(answer, context)
             return answer if unopened else _opened(answer)
-        return self._stream(route, bound, context, by_uuid)
+        items = self._stream(route, bound, context, by_uuid)
+        return items if reads(name) else self._seen_items(items, context)
+
+    async def _seen(self, answer: Awaitable[object], context: Context) -> object:
+        """Remember that a caller has an answer of owners: what copies answer next is not older."""
+        try:
+            return await answer
+        finally:
+            self._near.saw(context)
+
+    async def _seen_items(self, items: AsyncGenerator[object, None], context: Context) -> AsyncGenerator[object, None]:
+        async with aclosing(items):
+            async for item in items:
+                self._near.saw(context)
+                yield item
 
     async def _answer(self, route: Route, args: Arguments, context: Context, by_uuid: bool) -> object:
         """Answer a call, and again with the newest mount table while this node and another know different ones."""

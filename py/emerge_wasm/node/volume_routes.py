@@ -6,7 +6,7 @@ from ..cluster.volume import MountTable
 from ..errors import EmergeError, PermissionDenied
 from ..operations import Arguments, Context
 from ..results import CopyReport, VolumeRows
-from .former import conflict_path
+from .conflict import conflict_path
 from .paths import normal
 from .replication import Replication
 from .volumes import Volumes
@@ -44,7 +44,7 @@ class VolumeRoutes:
         """Where former owners keep what only they had, by the paths of volumes."""
         found: dict[str, list[str]] = {}
         for former in table.former:
-            path = conflict_path(table, former)
+            path = conflict_path(table, former.filesystem, former.epoch)
             try:
                 await self._volumes.forward(table.volume_of(path).filesystem, "get", [path])
                 found.setdefault(former.path, []).append(path)

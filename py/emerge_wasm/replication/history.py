@@ -8,9 +8,10 @@ from typing import NamedTuple, Self
 
 from ..errors import NotFound
 from ..filesystem.core import Core
-from ..filesystem.layout.ancestry import GONE
+from ..filesystem.layout.ancestry import GONE, LEFT
 from ..filesystem.layout.locality import PAGE_ROWS
-from ..filesystem.layout.record import VersionRecord, version_key
+from ..filesystem.layout.record import ROOT, VersionRecord, version_key
+from ..filesystem.tree.find import locate
 from ..filesystem.tree.links import newest_record
 from ..filesystem.tree.load import load_state
 
@@ -36,13 +37,40 @@ class Known(NamedTuple):
         return cls.of(made)._replace(state=await hash_state(core, record))
 
 
-async def are_known(core: Core, asked: Sequence[Known]) -> list[bool]:
-    """Tell of each whether that version is in the history of this filesystem, or its state is the object's of now."""
+async def are_known(core: Core, asked: Sequence[Known]) -> list[bool | str]:
+    """Tell of each whether that version is in the history of this filesystem, or its state is the object's of now.
+
+    Where a state is asked for and the object went to another filesystem: the path that it went to.
+    """
     raws = await core.store.get([("versions", version_key(each.uuid, each.version)) for each in asked])
-    return [
-        (raw is not None and VersionRecord.unpack(raw).entry.revision == each.revision) or await _is_state(core, each)
-        for each, raw in zip(asked, raws, strict=True)
-    ]
+    found: list[bool | str] = []
+    for each, raw in zip(asked, raws, strict=True):
+        known = (raw is not None and VersionRecord.unpack(raw).entry.revision == each.revision) or await _is_state(
+            core, each
+        )
+        found.append((await left_to(core, each.uuid) or await _is_whole(core, each)) if known and each.state else known)
+    return found
+
+
+async def _is_whole(core: Core, asked: Known) -> bool:
+    """Tell whether something is where it can be found, or was removed: what was moved in may have come in part."""
+    record = await newest_record(core, asked.uuid)
+    if record is None or record.operation in GONE:
+        return record is not None
+    try:
+        return bool(await locate(core, asked.uuid))
+    except NotFound:
+        return False
+
+
+async def left_to(core: Core, uuid: bytes) -> str:
+    """The path that something went to, in another filesystem, alone or with its directory; "" where it did not."""
+    record = await newest_record(core, uuid)
+    while record is not None and record.operation == LEFT:
+        if record.origin or record.parent == ROOT:
+            return record.origin
+        record = await newest_record(core, record.parent)
+    return ""
 
 
 async def _is_state(core: Core, asked: Known) -> bool:

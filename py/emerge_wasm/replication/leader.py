@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ..bundles import parse
 from ..codec import bundles_in
 from ..errors import NotFound
@@ -173,11 +175,16 @@ class _Page:
         """The bundles that the states of this page need, and all that those require."""
         for raw in await self._core.store.get(keys_of("states", self._page["large"])) if self._page["large"] else []:
             self._hashes |= bundles_in(raw or b"")
-        pending, found = list(self._hashes), set[str]()
-        while pending:
-            hash = pending.pop()
-            (data,) = await self._core.store.get([("bundles", hash.encode())])
-            if hash not in found and data is not None:
-                found.add(hash)
-                pending += parse(data, hash).requires
-        return sorted(found)
+        return await required_bundles(self._core, self._hashes)
+
+
+async def required_bundles(core: Core, hashes: Collection[str]) -> list[str]:
+    """The bundles of these hashes that are here, and all that they require."""
+    pending, found = list(hashes), set[str]()
+    while pending:
+        hash = pending.pop()
+        (data,) = await core.store.get([("bundles", hash.encode())])
+        if hash not in found and data is not None:
+            found.add(hash)
+            pending += parse(data, hash).requires
+    return sorted(found)

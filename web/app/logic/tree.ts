@@ -1,6 +1,7 @@
 /** A lazily listed tree of directories: what is known of it, and the rows that show it. No framework, no I/O. */
 
 import type { Event, Failure, ListPage, Pointer } from "../../protocol";
+import { earlier } from "./away";
 import { childPath, fullPath, isWithin, parentPath, splitPath } from "./path";
 
 export type Change = Extract<Event, { event: "change" }>;
@@ -18,10 +19,12 @@ export interface Branch {
   away: string;
   /** Nodes that are away, and whose part of the entries is left out. */
   missing: string[];
+  /** A moment since which the entries may have changed, as a copy gave them; "": their owner did. */
+  stale: string;
 }
 
-/** What a listing lacks. */
-export type Lack = Pick<ListPage, "missing" | "away">;
+/** What a listing lacks, and how old it is. */
+export type Lack = Pick<ListPage, "missing" | "away"> & Partial<Pick<ListPage, "stale">>;
 const NOTHING: Lack = { missing: [], away: {} };
 
 interface RowBase {
@@ -71,7 +74,7 @@ export class Tree {
 
   /** Directories whose listing lacks what is on nodes that are away. */
   lacking(): string[] {
-    return this.listed().filter((branch) => branch.missing.length > 0).map((branch) => branch.path);
+    return this.listed().filter((branch) => branch.missing.length > 0 || branch.stale !== "").map((branch) => branch.path);
   }
 
   /** Add the next page of a directory. */
@@ -87,6 +90,7 @@ export class Tree {
     branch.failure = null;
     branch.away = "";
     branch.missing = [...new Set([...branch.missing, ...lack.missing])];
+    branch.stale = earlier(branch.stale, lack.stale ?? "");
   }
 
   /** Put what a directory holds now in place of what it held: entries that stayed keep their state. It returns those
@@ -102,6 +106,7 @@ export class Tree {
     branch.failure = null;
     branch.away = "";
     branch.missing = lack.missing;
+    branch.stale = lack.stale ?? "";
     return turned.filter((child) => child.children !== null).map((child) => child.path);
   }
 
@@ -111,6 +116,7 @@ export class Tree {
     this.root.children = null;
     this.root.cursor = "";
     this.root.missing = [];
+    this.root.stale = "";
   }
 
   /** Begin to read a list. Call the returned function when the list is taken over: it may be older than what changed
@@ -217,7 +223,7 @@ export function isDirectory(pointer: Pointer): boolean {
 }
 
 function makeBranch(path: string, pointer: Pointer | null, directory: boolean): Branch {
-  return { path, pointer, directory, expanded: false, children: null, cursor: "", failure: null, away: "", missing: [] };
+  return { path, pointer, directory, expanded: false, children: null, cursor: "", failure: null, away: "", missing: [], stale: "" };
 }
 
 function push(rows: Row[], branch: Branch, level: number, position: number, size: number): void {

@@ -12,6 +12,8 @@ export interface Listed {
   more: boolean;
   /** Nodes that are away, and whose part is left out. */
   missing: string[];
+  /** A copy answered, and the entries may have changed since this moment; "": its owner did. */
+  stale: string;
 }
 
 export function readBranch(branch: Branch | undefined): Listed {
@@ -23,5 +25,6 @@ export function readBranch(branch: Branch | undefined): Listed {
     entries: branch?.children ?? [],
     more: !listed || branch.cursor !== "",
     missing: branch?.missing ?? [],
+    stale: branch?.stale ?? "",
   };
 }

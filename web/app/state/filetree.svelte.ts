@@ -2,6 +2,7 @@
 
 import type { ListPage, Pointer, Where } from "../../protocol";
 import { PAGE, type Port } from "../port";
+import { earlier } from "../logic/away";
 import { toFailure } from "../logic/failure";
 import { ancestors, parentPath } from "../logic/path";
 import { Tree, type Branch, type Change, type Lack, type Row } from "../logic/tree";
@@ -151,6 +152,7 @@ export class FileTree {
         entries.push(...page.entries);
         lack.missing = [...new Set([...lack.missing, ...page.missing])];
         lack.away = { ...lack.away, ...page.away };
+        lack.stale = earlier(lack.stale ?? "", page.stale);
         cursor = page.cursor;
       } while (cursor !== "" && entries.length < wanted);
       this.#relistSoon(this.#tree.replace(directory, entries, cursor, lack));

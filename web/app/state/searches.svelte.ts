@@ -1,6 +1,7 @@
 /** Searches: what was asked of a directory and what was found, kept while the page is open. */
 
 import type { Failure, Plan, SearchErrors, SearchRow, Where } from "../../protocol";
+import { earlier } from "../logic/away";
 import { toFailure } from "../logic/failure";
 import { addErrors, NO_ERRORS } from "../logic/search";
 import type { Port } from "../port";
@@ -19,6 +20,8 @@ export class Search {
   errors = $state.raw<SearchErrors>(NO_ERRORS);
   /** Nodes that are away, and were not searched. */
   missing = $state.raw<string[]>([]);
+  /** A moment since which it may have changed, as a copy found it; "": no copy did. */
+  stale = $state("");
   milliseconds = $state(0);
   /** "": there are no more. */
   cursor = $state("");
@@ -45,6 +48,7 @@ export class Search {
     this.count = this.failure = this.plan = null;
     this.errors = NO_ERRORS;
     this.missing = [];
+    this.stale = "";
     this.cursor = "";
     this.scanned = this.milliseconds = 0;
     this.asked = this.text.trim();
@@ -83,6 +87,7 @@ export class Search {
       this.scanned += page.scanned;
       this.errors = addErrors(this.errors, page.errors);
       this.missing = [...new Set([...this.missing, ...page.missing])];
+      this.stale = earlier(this.stale, page.stale);
       this.milliseconds += page.milliseconds;
       return true;
     } catch (error) {

@@ -39,6 +39,7 @@ async def list_directory(tab: Tab, args: ListArgs) -> ListedPage:
         "cursor": page["cursor"],
         "missing": page.get("missing", []),
         "away": {row["name"]: row["missing"] for row in page["entries"] if "missing" in row},
+        "stale": page.get("stale", ""),
     }
 
 

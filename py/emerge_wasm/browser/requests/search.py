@@ -42,6 +42,7 @@ async def search(tab: Tab, args: SearchArgs) -> FoundPage:
         "scanned": page["scanned"],
         "errors": page["errors"],
         "missing": page.get("missing", []),
+        "stale": page.get("stale", ""),
         "milliseconds": (time.perf_counter() - started) * 1000,
     }
 

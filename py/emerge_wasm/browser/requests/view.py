@@ -57,6 +57,7 @@ async def make_view(place: TabPlace, path: str, version: int) -> ObjectView:
         "source": described["source"],
         "runs": described["runs"],
         "newer": described["newer"],
+        "stale": found.get("stale", ""),
     }
 
 

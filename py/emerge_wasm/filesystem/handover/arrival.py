@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 from ...codec.msgpack_engine import engine
 from ...context import Context
 from ...errors import Conflict
-from ...paths import child_path, join_path
+from ...paths import child_path, join_path, split_path
 from ...results import PointerRow
 from ...store import Batch, prefix_end
 from ..change import Change
@@ -20,7 +20,7 @@ from ..commit import Stale, commit, retry
 from ..core import Core
 from ..indexes.definitions import add_definitions, read_catalogue
 from ..layout import access
-from ..layout.ancestry import LEFT
+from ..layout.ancestry import GONE, LEFT
 from ..layout.catalogue import CATALOGUE, parse
 from ..layout.place import Above, PathNames, Place
 from ..layout.record import ROOT, Entry, VersionRecord, entry_key, link_key, link_value, version_key
@@ -118,6 +118,31 @@ async def open_arrival(
 def _check_vacant(place: Place) -> None:
     if place.raw is not None:
         raise Conflict(f"{place.path} is there already", path=place.path, remedy="remove it, or choose another")
+
+
+async def adopt(core: Core, id: bytes, new: bytes, filesystem: str, uuid: bytes, source: str) -> PointerRow:
+    """Have another filesystem finish what was given: it may have it, too. `new` is its own name for it; the pointer.
+
+    Raises:
+        Conflict: nothing of this name was decided (b"": there is no name), or it is gone from here.
+    """
+    known = await find_arrival(core, id) if id else None
+    record = await newest_record(core, uuid)
+    if known is not None:
+        pointer = known.pointer
+    else:
+        here = record is not None and record.operation not in GONE
+        pointer = record.entry.wire(record.directory, core.node) if record is not None and here else None
+    if pointer is None:
+        raise Conflict("this was not moved here", remedy="see where it is")
+    names = (*split_path(pointer["path"]), pointer["name"])
+    adopted = Arrival(new, TAKEN, uuid, filesystem, source, names, False, pointer)
+    batch = Batch(puts=[("meta", adopted.key, adopted.pack())])
+    if known is not None:
+        batch.expect("meta", known.key, known.pack())
+        batch.delete("meta", known.key)
+    await core.store.commit(batch)
+    return pointer
 
 
 async def define(core: Core, id: bytes, definitions: Sequence[tuple[bytes, tuple[str, ...], bool, bool]]) -> None:

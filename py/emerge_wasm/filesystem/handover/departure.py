@@ -3,6 +3,7 @@
 The intent is a row of the store, and what is frozen is in the index catalogue, which every commit expects; so no writer
 in any process changes the subtree, and whoever opens the store after a crash knows what was under way. As long as the
 other filesystem was not asked to decide ("copying"), nothing has happened; once it was ("asked"), it knows the outcome.
+What is removed here ("given", then "kept") is remembered as long as a copy of this filesystem may have it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from .part import ELSEWHERE
 
 INTENT = b"handover/out/"
 
-COPYING, ASKED, GIVEN = "copying", "asked", "given"
+COPYING, ASKED, GIVEN, KEPT = "copying", "asked", "given", "kept"
 
 
 class Intent(NamedTuple):
@@ -124,6 +125,13 @@ async def _save(core: Core, batch: Batch, before: bytes, after: Catalogue) -> No
         await read_catalogue(core)
         raise Stale from error
     await read_catalogue(core)
+
+
+async def note_given(core: Core, uuid: bytes, source: str, filesystem: str, target: str) -> Intent:
+    """Note that something went to another filesystem, though another one gave it: a copy of this one may not know."""
+    intent = Intent(fresh_uuid(), KEPT, uuid, source, filesystem, target, "", b"")
+    await core.store.commit(Batch(puts=[("meta", intent.key, intent.pack())]))
+    return intent
 
 
 async def directory_of(core: Core, intent: Intent) -> bytes:
@@ -269,6 +277,15 @@ async def thaw(core: Core, intent: Intent) -> None:
         await _save(core, batch, raw, replace(catalogue, frozen=frozen, mounts=mounts))
 
     await retry(intent.source, attempt)
+
+
+async def keep(core: Core, intent: Intent) -> Intent:
+    """Note that nothing is to be done any more: what was given may come back."""
+    kept = intent._replace(state=KEPT)
+    batch = Batch(puts=[("meta", kept.key, kept.pack())])
+    batch.expect("meta", intent.key, intent.pack())
+    await core.store.commit(batch)
+    return kept
 
 
 async def is_mounted(core: Core, intent: Intent) -> bool:

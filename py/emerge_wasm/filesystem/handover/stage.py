@@ -40,7 +40,7 @@ from ..tree.links import newest_record
 from ..tree.load import load_state
 from .arrival import CLOSING, OPEN, Arrival, find_arrival
 from .fence import FencedStore
-from .part import ELSEWHERE, StoreRow
+from .part import ELSEWHERE, TOP, StoreRow
 from .visitor import VISITOR, read_mark
 
 REPLACED = b"handover/old/"
@@ -245,7 +245,10 @@ async def end(core: Core, arrival: Arrival) -> None:
 
 
 async def _take_away(core: Core, arrival: Arrival) -> None:
-    """Remove what has arrived, directories after what is in them."""
+    """Remove what has arrived, directories after what is in them. What was here already did not come."""
+    top = await newest_record(core, arrival.uuid)
+    if top is not None and top.operation != LEFT and top.parent not in (ELSEWHERE, TOP):
+        return
     directories = [arrival.uuid]
     for directory in directories:  # grows
         async for uuid in _named_in(core, directory):
