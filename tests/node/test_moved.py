@@ -9,6 +9,7 @@ from typing import Any
 from emerge_wasm import codec
 from emerge_wasm.clients.transports.failover import FailoverTransport
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
+from emerge_wasm.errors import Unavailable
 from emerge_wasm.node.node import Node
 
 from .conftest import StartNode, eventually
@@ -16,6 +17,16 @@ from .test_handover import bare as bare
 from .test_handover import call_of as call_of
 
 MOVES = [("mount", "/p", "b"), ("mount", "/p", "c"), ("unmount", "/p"), ("mount", "/p", "b"), ("unmount", "/p")]
+
+
+async def ask(client: Any, name: str, *args: object) -> Any:
+    """Call; and again where the node has waited for a move in vain, as on a busy machine: nothing was done then."""
+    while True:
+        try:
+            return await client.call(name, list(args))
+        except Unavailable as error:
+            if not error.details.get("mounted"):
+                raise
 
 
 async def test_a_call_follows_a_volume_and_is_done_once(bare: list[Node]) -> None:
@@ -36,10 +47,10 @@ async def test_a_call_follows_a_volume_and_is_done_once(bare: list[Node]) -> Non
         while not stop.is_set():
             number = random.randrange(len(made))
             path = f"/p/o{number}"
-            row = await client.call("store", [path, codec.encode({"n": made[number]})])
+            row = await ask(client, "store", path, codec.encode({"n": made[number]}))
             made[number] += 1
-            assert (await client.call("get", [path]))["version"] >= row["version"]
-            assert len((await client.call("list", ["/p"]))["entries"]) >= 30
+            assert (await ask(client, "get", path))["version"] >= row["version"]
+            assert len((await ask(client, "list", "/p"))["entries"]) >= 30
 
     loads = [asyncio.create_task(load(client)) for client in clients]
     for move in MOVES:
