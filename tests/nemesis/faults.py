@@ -34,8 +34,8 @@ def stop(cluster: Deployment, dice: Random) -> Iterator[str]:
     """A node stands still."""
     member = dice.choice(cluster.members)
     member.signal(signal.SIGSTOP)
-    cluster.effects["stop"] += member.stands
     yield f"stop {member.name}"
+    cluster.effects["stop"] += member.stands
     member.signal(signal.SIGCONT)
 
 

@@ -197,6 +197,7 @@ class Worker:
         self.client = client
         self._clients: dict[str, Client] = {}
         self._skew = 0.0
+        self._asked = 0.0
 
     async def run(self) -> None:
         while not self.load.stopped.is_set():
@@ -247,7 +248,7 @@ class Worker:
     async def _make(self, unit: Unit, name: str, actions: list[Action], call: Callable[[], Answer]) -> bool:
         """Make a call and write it down; whether a node answered it, and told something of what is there."""
         unit.calls += 1
-        self._skew = 0.0
+        self._skew, self._asked = 0.0, time.time()
         number = self.load.recorder.call(unit.name, name, self.node, actions)
         reads = all(action["do"] == "see" for action in actions)
         try:
@@ -356,8 +357,9 @@ class Worker:
         return [{"do": "see", "key": path, "seen": {"value": old}}, {"do": "change", "key": path, "value": value}], []
 
     def _dated(self, pointer: Pointer) -> Pointer:
-        """Note by how much the date of what was written is off."""
-        self._skew = round(datetime.fromisoformat(pointer.date).timestamp() - time.time(), 3)
+        """Note by how much the date of what was written is off: before the call, or after it."""
+        dated = datetime.fromisoformat(pointer.date).timestamp()
+        self._skew = round(max(dated - time.time(), 0.0) + min(dated - self._asked, 0.0), 3)
         return pointer
 
     async def rm(self, path: str) -> Told:
