@@ -35,10 +35,10 @@ class PausingStore(MemoryStore):
         return await super().commit(batch)
 
 
-async def arrive(source: Filesystem, target: Filesystem) -> tuple[departure.Intent, bytes]:
-    """Begin to move /d, and send all of it; the intent, and the id of the arrival."""
-    intent, top = await departure.begin(source.core, ALL, "/d", target.uuid, "/d")
-    asked = (intent.id, source.uuid, intent.uuid, "/d", "/d")
+async def arrive(source: Filesystem, target: Filesystem, path: str = "/d") -> tuple[departure.Intent, bytes]:
+    """Begin to move what is at a path, and send all of it; the intent, and the id of the arrival."""
+    intent, top = await departure.begin(source.core, ALL, path, target.uuid, path)
+    asked = (intent.id, source.uuid, intent.uuid, path, path)
     await arrival.open_arrival(target.core, ALL, *asked, stays=False)
     async for rows in rows_of(source.core, top, b""):
         await stage.take(target.core, intent.id, rows)
@@ -71,3 +71,16 @@ async def test_a_late_giving_up_takes_nothing_of_the_next_attempt() -> None:
         if done:
             assert pause_at > len(OBJECTS)
             return
+
+
+async def test_what_is_arriving_is_no_fault() -> None:
+    """A store that is checked before a handover is decided holds what no path leads to yet, and is sound."""
+    for top, objects in (("/d", OBJECTS), ("/d/x0", OBJECTS[:1])):
+        source, store = await Filesystem.open(MemoryStore()), MemoryStore()
+        target = await Filesystem.open(store)
+        for path in OBJECTS:
+            await source.dispatch("store", [path, encode({"path": path})], ALL)  # type: ignore[misc]  # no stream
+        await arrive(source, target, top)
+        report = await audit(store)
+        assert report.faults == []
+        assert (report.counts["arriving"], report.counts["objects"]) == (1, 0 if top == "/d/x0" else len(objects))

@@ -323,6 +323,8 @@ class Worker:
         async for page in self._client.search_pages(lambda obj: obj.data == unit, "/"):
             if page.get("missing"):
                 raise PartialAnswer(page["missing"])
+            if page.get("stale"):
+                raise StaleAnswer(page["stale"])
             for row in page["objects"]:
                 pointers.append(Pointer.from_wire(row["pointer"]))
                 found[pointers[-1].full_path] = seen(pointers[-1], codec.decode(row["state"])["value"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -19,14 +21,18 @@ from .test_handover import call_of as call_of
 MOVES = [("mount", "/p", "b"), ("mount", "/p", "c"), ("unmount", "/p"), ("mount", "/p", "b"), ("unmount", "/p")]
 
 
-async def ask(client: Any, name: str, *args: object) -> Any:
+async def again(call: Callable[[], Awaitable[Any]]) -> Any:
     """Call; and again where the node has waited for a move in vain, as on a busy machine: nothing was done then."""
     while True:
         try:
-            return await client.call(name, list(args))
+            return await call()
         except Unavailable as error:
             if not error.details.get("mounted"):
                 raise
+
+
+async def ask(client: Any, name: str, *args: object) -> Any:
+    return await again(lambda: client.call(name, list(args)))
 
 
 async def test_a_call_follows_a_volume_and_is_done_once(bare: list[Node]) -> None:
@@ -55,7 +61,7 @@ async def test_a_call_follows_a_volume_and_is_done_once(bare: list[Node]) -> Non
     loads = [asyncio.create_task(load(client)) for client in clients]
     for move in MOVES:
         await asyncio.sleep(0.05)
-        await operator(*move)
+        await again(partial(operator, *move))
     stop.set()
     await asyncio.gather(*loads)
     for number, times in made.items():

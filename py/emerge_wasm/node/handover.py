@@ -18,9 +18,9 @@ from ..errors import Conflict, EmergeError, Unavailable
 from ..filesystem.core import Core
 from ..filesystem.files.carry import Carrier
 from ..filesystem.handover import arrival, departure, stage
-from ..filesystem.handover.arrival import OPEN, TAKEN
 from ..filesystem.handover.departure import ASKED, COPYING, GIVEN, KEPT, Intent
 from ..filesystem.handover.row import rows_of
+from ..filesystem.layout.arrival import OPEN, TAKEN
 from ..filesystem.layout.record import Entry
 from ..filesystem.lease import Lease, drop_lease
 from ..filesystem.tree import owner

@@ -6,7 +6,7 @@ Reads everything, page by page, and changes nothing. Nothing else may write mean
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from dataclasses import dataclass, field
 
 from ...bundles import parse
@@ -15,6 +15,7 @@ from ...store import Store, keys_of, prefix_end
 from ..blocks.large_state import with_blocks
 from ..indexes.maintain import REFERENCE
 from ..layout.ancestry import GONE
+from ..layout.arrival import TAKEN, read_arrivals
 from ..layout.locality import PAGE_VERSIONS
 from ..layout.place import ROOT_KEY
 from ..layout.record import BROUGHT, ROOT, VERSION_KEY_SIZE, KeyValue, VersionRecord, is_directory, micros_of
@@ -53,20 +54,11 @@ async def audit(store: Store) -> Report:
     format, uuid = await store.get([("meta", b"format"), ("meta", b"uuid")])
     if format != b"2" or uuid is None:
         report.fault("this is not the store of a filesystem of format 2")
-    for what in (
-        "objects",
-        "directories",
-        "removed",
-        "versions",
-        "references",
-        "links",
-        "bundles",
-        "blocks",
-        "commits",
-    ):
+    for what in _COUNTED:
         report.counts[what] = 0
-    bundles = await _check_histories(store, report)
-    await _check_entries(store, report)
+    arriving = {each.uuid for each in await read_arrivals(store) if each.state != TAKEN}
+    bundles = await _check_histories(store, report, arriving)
+    await _check_entries(store, report, arriving)
     await _check_links(store, report)
     await _check_index(store, report)
     try:
@@ -97,11 +89,12 @@ async def rows_of(
 
 
 # --- objects
-async def _check_histories(store: Store, report: Report) -> dict[str, str]:
+async def _check_histories(store: Store, report: Report, arriving: Set[bytes]) -> dict[str, str]:
     """Check every object; return the bundles of their classes, each with one object that needs it."""
     bundles: dict[str, str] = {}
     some: list[History] = []
     async for history in histories(store):
+        history.arriving = history.uuid in arriving
         some.append(history)
         if len(some) == AT_ONCE:
             await _take(store, report, some, bundles)
@@ -116,7 +109,7 @@ async def _take(store: Store, report: Report, some: list[History], bundles: dict
             report.fault(text)
         entry = history.newest.entry
         kind = "directories" if entry.is_directory else "objects"
-        report.count(kind if history.living else "removed")
+        report.count("arriving" if history.arriving else kind if history.living else "removed")
         report.count("versions", len(history.kept))
         report.count("references", len(history.references) if history.living else 0)
         report.indexed += history.indexed
@@ -131,8 +124,8 @@ async def _newest(store: Store, uuid: bytes) -> VersionRecord | None:
 
 
 # --- directories
-async def _check_entries(store: Store, report: Report) -> None:
-    """Check that every entry has an object, and that every directory can be reached from the root."""
+async def _check_entries(store: Store, report: Report, arriving: Set[bytes]) -> None:
+    """Check that every entry has an object, and that every directory can be reached from the root, or is arriving."""
     parents: dict[bytes, bytes] = {}  # of the directories
     used: dict[bytes, str] = {}  # directories that are not empty, each with one name in it
     entries = 0
@@ -149,7 +142,7 @@ async def _check_entries(store: Store, report: Report) -> None:
     if entries != report.counts["objects"] + report.counts["directories"] - await _root_is_counted(store):
         await _name_strays(store, report)
     for parent, name in used.items():
-        if parent != ROOT and parent not in parents:
+        if parent != ROOT and parent not in parents and parent not in arriving:
             report.fault(f"{name}: the directory {parent.hex()} that holds it is not there")
     _check_cycles(report, parents)
 

@@ -50,6 +50,7 @@ class History:
     faults: list[str] = field(default_factory=list)
     references: frozenset[bytes] = frozenset()  # of its current state
     indexed: int = 0  # how many of them are in the index
+    arriving: bool = False  # as the top of what another filesystem hands over: it is in no directory yet
 
     @property
     def newest(self) -> Kept:
@@ -99,8 +100,9 @@ async def check_history(store: Store, history: History) -> History:
     """Check a history, and add the faults to it."""
     _check_versions(history)
     await _check_states(store, history)
-    await _check_place(store, history)
-    if history.uuid != ROOT:
+    if not history.arriving:
+        await _check_place(store, history)
+    if history.uuid != ROOT and not history.arriving:
         await _check_links(store, history)
     if history.living:
         await _check_references(store, history)

@@ -7,9 +7,7 @@ commit expects the row of the arrival, so one that was given up is never complet
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
 
-from ...codec.msgpack_engine import engine
 from ...context import Context
 from ...errors import Conflict
 from ...paths import child_path, join_path, split_path
@@ -21,8 +19,9 @@ from ..core import Core
 from ..indexes.definitions import add_definitions, read_catalogue
 from ..layout import access
 from ..layout.ancestry import GONE, LEFT
+from ..layout.arrival import ARRIVAL, OPEN, TAKEN, Arrival, read_arrivals
 from ..layout.catalogue import CATALOGUE, parse
-from ..layout.place import Above, PathNames, Place
+from ..layout.place import Above, Place
 from ..layout.record import ROOT, Entry, VersionRecord, entry_key, link_key, link_value, version_key
 from ..layout.touched import Touched
 from ..tree.directory import walk_tree
@@ -32,44 +31,10 @@ from ..tree.mount import open_directory
 from ..tree.move import landing
 from .part import ELSEWHERE, TOP
 
-ARRIVAL = b"handover/in/"
-
-OPEN, CLOSING, TAKEN = "open", "closing", "taken"
-
-
-class Arrival(NamedTuple):
-    """What comes, from which filesystem and where to; once it is TAKEN, the pointer of what it is here.
-
-    `since`: what `stays` at its path has been reached by it since then.
-    """
-
-    id: bytes
-    state: str
-    uuid: bytes
-    filesystem: str
-    source: str
-    names: PathNames
-    stays: bool
-    pointer: PointerRow | None = None
-    since: str = ""
-
-    @property
-    def key(self) -> bytes:
-        return ARRIVAL + self.id
-
-    def pack(self) -> bytes:
-        return engine.packb(self)
-
-    @classmethod
-    def unpack(cls, raw: bytes) -> Self:
-        id, state, uuid, filesystem, source, names, *others = engine.unpackb(raw)
-        return cls(id, state, uuid, filesystem, source, tuple(names), *others)
-
 
 async def arrivals(core: Core) -> list[Arrival]:
     """Read what is under way."""
-    rows = await core.store.scan("meta", ARRIVAL, prefix_end(ARRIVAL))
-    return [Arrival.unpack(raw) for _, raw in rows]
+    return await read_arrivals(core.store)
 
 
 async def find_arrival(core: Core, id: bytes) -> Arrival:

@@ -22,6 +22,7 @@ from ..core import Core
 from ..indexes.definitions import add_definitions, read_catalogue
 from ..indexes.maintain import REFERENCE, reference_key
 from ..layout.ancestry import GONE, LEFT, REMOVED
+from ..layout.arrival import CLOSING, OPEN, Arrival
 from ..layout.catalogue import CATALOGUE, parse
 from ..layout.locality import PAGE_ROWS, get_versions
 from ..layout.record import (
@@ -38,7 +39,7 @@ from ..layout.record import (
 )
 from ..tree.links import newest_record
 from ..tree.load import load_state
-from .arrival import CLOSING, OPEN, Arrival, find_arrival
+from .arrival import find_arrival
 from .fence import FencedStore
 from .part import ELSEWHERE, TOP, StoreRow
 from .visitor import VISITOR, read_mark
