@@ -24,7 +24,7 @@ from .nodes import node
 
 WORKERS = 6
 COMMITS = examples(20)  # the one in which the node dies; each is of all workers that wait, so some six turns of each
-SLOW = {"s3": examples(10), "dynamodb": examples(4)}  # where a commit takes longer
+SLOW = {"s3": examples(10), "dynamodb": examples(5)}  # where a commit takes longer
 ANYTIME = "anytime"
 
 
@@ -58,7 +58,7 @@ async def test_node_killed_under_load(backend: str, point: str, backends: Starte
     with node(backend, url, point="" if point == ANYTIME else point, count=commits) as server:
         workers = await load_until_dead(server, 2 * commits if point == ANYTIME else 0)
     acknowledged = sum(worker.acknowledged for worker in workers)
-    assert acknowledged > WORKERS
+    assert acknowledged > min(commits, WORKERS), "the node died before the load had begun"
 
     store = await open_store(url)
     client = Client(LocalTransport(await Filesystem.open(store)))
