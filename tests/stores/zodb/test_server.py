@@ -12,13 +12,16 @@ from urllib.parse import unquote
 
 import psycopg2
 import pytest
+from ZEO.Exceptions import ClientDisconnected
 
 from emerge_wasm.errors import Conflict, EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable
 from emerge_wasm.store import Batch, Store
 from emerge_wasm.stores import open_store
 from emerge_wasm.stores.zodb import write as zodb_write
+from emerge_wasm.stores.zodb.connection import ZODBConnection
 from emerge_wasm.stores.zodb.store import ZODBStore
 from emerge_wasm.stores.zodb.tree import ZODBRows
+from emerge_wasm.stores.zodb.write import VoteObserver
 from tests.backends import Started
 from tests.backends.postgresql import PASSWORD, Server, server
 from tests.backends.zodb import ZEOServer, relstorage_url, zeo_server
@@ -331,6 +334,31 @@ async def test_server_killed_under_load(served: Served) -> None:
     assert all(log[at - 1][1] == name for name, some in given.items() for at in some)
     assert len(await scan_all(store, "states", 1000)) == len(given) == 320
     await store.close()
+
+
+async def test_server_killed_between_vote_and_commit(tmp_path: Path) -> None:
+    """What only voted is gone when the server is there again; those who were connected go on together."""
+    with zeo_server(tmp_path, "one") as zeo:
+
+        class Killer(VoteObserver):
+            def tpc_vote(self, transaction: object) -> None:
+                zeo.stop(signal.SIGKILL)
+
+        store, other, dying = [await opened(zeo.url("one", f"?wait={wait}")) for wait in (10, 10, 0.1)]
+        await store.commit(puts((b"k", b"v")))
+        connection = ZODBConnection(dying.session.database, dying.session.location)
+        connection.rows().put("states", b"k", b"lost")
+        with pytest.raises(ClientDisconnected):
+            connection.commit(Killer())
+        await dying.close()
+        await asyncio.to_thread(zeo.start)
+        for each in (store, other, store):
+            assert await each.scan("states") == [(b"k", b"v")]
+        for turn, (one, another) in enumerate([(store, other), (other, store)] * 3):
+            await one.commit(puts((b"k", b"%d" % turn)))
+            assert await another.get([("states", b"k")]) == [b"%d" % turn]
+        await store.close()
+        await other.close()
 
 
 async def test_silent_server(way: tuple[Way, str]) -> None:

@@ -17,6 +17,7 @@ FAILURES: tuple[type[Exception], ...] = (OSError,)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _POLL = 0.0005  # seconds between looks whether an invalidation has come
 _LATEST = 5.0  # seconds for it to come, after the server said what it has committed
+_DOUBT = 0.05  # seconds for it to come before the server is asked whether there is such a transaction
 
 
 class CurrentStorage(ClientStorage):  # type: ignore[misc]  # ZEO has no types
@@ -24,7 +25,14 @@ class CurrentStorage(ClientStorage):  # type: ignore[misc]  # ZEO has no types
 
     ZEO's own `server_sync` waits for a round trip, which the server can answer before it sends the invalidations of a
     commit that it has acknowledged already. So this asks for the server's last transaction and waits until it is known.
+
+    A server that was killed between vote and commit cuts that transaction off its file when it starts, and names it as
+    the last one all the same, until there is a next. Nobody ever sends it: waiting for it would end all work. So when
+    nothing comes, this asks which transactions there are since the last one known; a server has them listed before it
+    names them.
     """
+
+    _cut_off: bytes | None = None  # a transaction that the server names and does not have
 
     def sync(self) -> None:
         """Wait until the server's last transaction is known here. ZODB calls this when a transaction begins.
@@ -33,10 +41,15 @@ class CurrentStorage(ClientStorage):  # type: ignore[misc]  # ZEO has no types
             ClientDisconnected: the server does not answer, or does not say what has changed.
         """
         last = self._call("lastTransaction")
-        due = time.monotonic() + _LATEST
-        while self.lastTransaction() < last:
-            if time.monotonic() > due:
+        began, doubt = time.monotonic(), _DOUBT
+        while (known := self.lastTransaction()) < last != self._cut_off:
+            waited = time.monotonic() - began
+            if waited > _LATEST:
                 raise ClientDisconnected("the server does not say what has changed")
+            if waited > doubt:
+                doubt *= 2
+                if (news := self._call("getInvalidations", known)) and news[0] <= known:
+                    self._cut_off = last
             time.sleep(_POLL)
 
 
