@@ -90,3 +90,21 @@ async def test_a_value_is_what_it_was_whatever_its_keys(start_node: StartNode, c
         with pytest.warns(StaleAnswer):
             assert await fs.cat(path) == value
     await fs.close()
+
+
+async def test_a_class_that_only_a_copy_has(start_node: StartNode, connect: Connect) -> None:
+    """Whoever has stored nothing here opens an object of a copy with its class, from any node."""
+    a, b = await two(start_node)
+    c = await start_node("c", (a.endpoint,))
+    await eventually(lambda: len(names(c.cluster)) == 2)
+    await call(a, "mount", "/p", "b")
+    async with Client(connect(b.endpoint)) as writer:
+        await writer.store(Loaf(name="x", path="/p", value=3))
+    await call(a, "replicate", "/p", 1)
+    await copied(a)
+    await b.stop()
+    await eventually(lambda: [len(names(node.cluster)) for node in (a, c)] == [1, 1])
+    for node in (a, c):
+        async with Client(connect(node.endpoint)) as fs:
+            with pytest.warns(StaleAnswer):
+                assert (await fs.getobject("/p/x")).value == 3

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any, NamedTuple
 
 from ..cluster.peer import Identity
-from ..cluster.volume import MountTable, Volume
+from ..cluster.volume import MountTable, Replica, Volume
 from ..errors import EmergeError, Invalid, NotFound, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
 from ..operations import Arguments, Context, find_operation
@@ -135,7 +135,16 @@ class Locator:
         table = self.volumes.table
         if table is None or not reads(name) or context.transaction:
             return
-        for copy in table.copies(table.volume_of(normal(path)).path):
+        yield from self._serving(table.copies(table.volume_of(normal(path)).path))
+
+    def copies(self) -> Iterator[Identity]:
+        """The copies of all volumes that are here."""
+        table = self.volumes.table
+        for volume in () if table is None else table.volumes:
+            yield from self._serving(self.volumes.current().copies(volume.path))
+
+    def _serving(self, copies: Iterable[Replica]) -> Iterator[Identity]:
+        for copy in copies:
             try:
                 yield self.volumes.serving(copy.filesystem)
             except Unavailable:

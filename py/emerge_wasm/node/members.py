@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from itertools import chain
 
 from ..errors import EmergeError, Invalid
 from ..operations import Arguments, Context, find_operation
@@ -66,9 +67,9 @@ class MemberRoutes:
         return {name: node for (name, node), seen in zip(found.items(), answers, strict=True) if isinstance(seen, dict)}
 
     async def classes(self, args: Arguments, context: Context) -> dict[str, bytes]:
-        """The bundles from here, and the rest from whoever has them."""
+        """The bundles from here, and the rest from whoever has them, copies of those who are away among them."""
         found: dict[str, bytes] = dict(await self._forwarder.local("classes", args, context))
-        for peer in self._locator.others():
+        for peer in chain(self._locator.others(), self._locator.copies()):
             missing = [hash for hash in args.hashes if hash not in found]
             if not missing:
                 break

@@ -37,8 +37,11 @@ class CopyMark(NamedTuple):
 def mark_stale(name: str, answer: Answer, mark: CopyMark) -> Answer:
     """Mark the answer of a copy to an operation, where it is a map; each of the items of a stream.
 
-    A copy that has nothing at a path does not say that nothing is there: its owner may have it.
+    A copy that has nothing at a path does not say that nothing is there: its owner may have it. What is named by its
+    hash has no age.
     """
+    if name == "classes":
+        return answer
     return _mark_items(answer, mark) if isinstance(answer, AsyncIterator) else _mark(name, answer, mark)
 
 
