@@ -39,6 +39,7 @@ class Case:
     refused: str = ""
     oldest: str = "3.11"
     others: list[str] = field(default_factory=list)  # releases of Python that read its bytes
+    asked: list[str] = field(default_factory=list)  # what a node does with its code: search, run
 
     @property
     def module(self) -> str:

@@ -8,7 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -26,6 +27,9 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 OTHERS = ("3.12", "3.13")
 PYODIDE = "3.14"
+NODE = ("search", "run", "")
+"""What a node does with a case's code, or nothing: each starts a process of its own."""
+TURNS = (len(OTHERS) + 1) * len(NODE)
 SEEDED = 30
 
 KNOWN: dict[str, str] = {
@@ -55,20 +59,38 @@ def table() -> list[Case]:
     return [*read_cases(), *(compose(Random(number), f"seeded{number}") for number in range(SEEDED))]
 
 
+@dataclass
+class Told:
+    """What every case did everywhere, and whose turn it was: another's in each run."""
+
+    turn: int
+    outcomes: Outcomes
+
+
 @cache
-def readers() -> dict[str, list[str]]:
-    """By case, the other Pythons that read its bytes: each in turn, by command all; all, too, what is known to fail."""
+def shared_out(turn: int) -> dict[str, Case]:
+    """The table by name, each with one of the other Pythons and one use on the node; by command with all."""
     others = [*filter(find_python, OTHERS), PYODIDE]
-    found: dict[str, list[str]] = dict.fromkeys(KNOWN, others)
-    for name, python in pairs([case.name for case in table() if case.name not in KNOWN], others):
-        found.setdefault(name, []).append(python)
-    return found
+    cases = {case.name: case for case in table()}
+    for name in KNOWN:  # what is known to fail, fails in every run
+        cases[name].others = others
+        cases[name].asked = [*filter(None, NODE)]
+    names = [name for name in cases if name not in KNOWN]
+    for name, python in pairs(names, rotated(others, turn)):
+        cases[name].others.append(python)
+    for name, use in pairs(names, rotated(NODE, turn // len(others))):
+        cases[name].asked += [use] if use else []
+    return cases
+
+
+def rotated(items: Sequence[str], turn: int) -> list[str]:
+    start = turn % len(items)
+    return [*items[start:], *items[:start]]
 
 
 def run_cases(cases: list[Case], folder: Path, host: str, far: bool = True) -> Outcomes:
     """Run them here and on a node; with `far` in other Pythons too. A process that fails, fails all its cases."""
     for case in cases:
-        case.others = readers()[case.name] if far else []
         case.write(folder / "modules")
     (folder / "cases.json").write_text(dump(cases))
     finish(start("store", folder, host))
@@ -113,7 +135,7 @@ def collect(folder: Path) -> Outcomes:
 
 
 @pytest.fixture(scope="session")
-def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
     """What every case did everywhere. The first of pytest's workers that asks, runs them; the others wait for it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -121,6 +143,8 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     with (shared / "classes.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not result.exists():
-            place = request.getfixturevalue("place")
-            result.write_text(json.dumps(run_cases(table(), tmp_path_factory.mktemp("classes"), place.host)))
-    yield json.loads(result.read_text())
+            place, turn = request.getfixturevalue("place"), Random().randrange(TURNS)
+            cases = [*shared_out(turn).values()]
+            outcomes = run_cases(cases, tmp_path_factory.mktemp("classes"), place.host)
+            result.write_text(json.dumps({"turn": turn, "outcomes": outcomes}))
+    return Told(**json.loads(result.read_text()))

@@ -137,7 +137,7 @@ def search_there(fs: Any, case: Case) -> str:
 
 # --- the places
 def store(cases: list[Case], folder: Path, host: str) -> Found:
-    """Make the objects, keep their bytes for other Pythons, store them, and have the node run and search them."""
+    """Make the objects, keep their bytes for other Pythons, store them, and have the node search them."""
     from emerge_wasm import connect
 
     found: Found = {}
@@ -153,7 +153,8 @@ def store(cases: list[Case], folder: Path, host: str) -> Found:
             if steps["store"]:
                 continue
             steps["again"] = attempt(lambda: ask(case, fs.getobject(path_of(case)), True))  # noqa: B023  # likewise
-            steps["search"] = attempt(lambda: search_there(fs, case))  # noqa: B023  # likewise
+            if "search" in case["asked"]:
+                steps["search"] = attempt(lambda: search_there(fs, case))  # noqa: B023  # likewise
     (folder / "kept.json").write_text(json.dumps(kept))
     return found
 
@@ -163,7 +164,8 @@ def run(cases: list[Case], folder: Path, host: str) -> Found:
     from emerge_wasm import connect
 
     with connect(host) as fs:
-        return {case["name"]: {"run": attempt(lambda: run_there(fs, case))} for case in cases}  # noqa: B023
+        asked = [case for case in cases if "run" in case["asked"]]
+        return {case["name"]: {"run": attempt(lambda: run_there(fs, case))} for case in asked}  # noqa: B023
 
 
 def refusal(fs: Any, case: Case) -> str:
@@ -183,14 +185,14 @@ def keep(fs: Any, case: Case, kept: dict[str, Any]) -> None:
     from emerge_wasm.codec import pack_state
 
     obj = make(case)
-    bundles = {bundle.hash: bundle for bundle in capture(type(obj))}
-    hash = capture(type(obj))[-1].hash
+    bundles: dict[str, Any] = {}
 
     def bundle_of(cls: type) -> str:
         captured = capture(cls)
         bundles.update({bundle.hash: bundle for bundle in captured})
         return captured[-1].hash
 
+    hash = bundle_of(type(obj))
     state = pack_state(obj, bundle_of)
     encoded = {key: base64.b64encode(bundle.data).decode() for key, bundle in bundles.items()}
     kept[case["name"]] = {"hash": hash, "state": base64.b64encode(state).decode(), "bundles": encoded}
