@@ -6,7 +6,7 @@ import random
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -212,7 +212,16 @@ def test_the_tree_follows_changes_made_elsewhere(site: Site, tab: Tab) -> None:
     expect(tab.find("tree-cluster").get_by_text("made")).to_be_visible()
 
 
-def test_what_is_changed_at_any_moment_while_a_tab_opens_is_shown(site: Site, open_tab: Callable[[str], Tab]) -> None:
+@pytest.fixture(scope="module")
+def second(shared_tab: Tab) -> Iterator[Tab]:
+    """Another tab of the same profile: the first test that uses it opens the page there, the last closes it."""
+    tab = Tab(shared_tab.page.context.new_page())
+    yield tab
+    tab.page.close()
+    tab.check()
+
+
+def test_what_is_changed_at_any_moment_while_a_tab_opens_is_shown(site: Site, second: Tab) -> None:
     moments, shown = random.Random(9), threading.Event()
 
     def change() -> int:
@@ -227,24 +236,26 @@ def test_what_is_changed_at_any_moment_while_a_tab_opens_is_shown(site: Site, op
 
     with ThreadPoolExecutor(1) as pool:
         changing = pool.submit(change)
-        tab = open_tab(site.relay.found["url"] + "#/cluster/moving")
-        expect(tab.find("directory-count")).to_contain_text("entries", timeout=SLOW)
+        second.page.goto(site.relay.found["url"] + "#/cluster/moving")
+        expect(second.find("directory-count")).to_contain_text("entries", timeout=SLOW)
         shown.set()
-        expect(tab.find("directory-count")).to_have_text(f"{changing.result(timeout=30)} entries", timeout=SLOW)
-    expect(tab.find("tree-cluster").locator('[data-path="/moving"]')).to_be_visible()
+        expect(second.find("directory-count")).to_have_text(f"{changing.result(timeout=30)} entries", timeout=SLOW)
+    expect(second.find("tree-cluster").locator('[data-path="/moving"]')).to_be_visible()
 
 
-def test_two_tabs_share_this_browsers_filesystem(site: Site, tab: Tab, open_tab: Callable[[str], Tab]) -> None:
-    other = open_tab(site.relay.found["url"])
-    other.ready()
-    other.use("local")
-    other.run(EXAMPLE)
+def test_two_tabs_share_this_browsers_filesystem(site: Site, tab: Tab, second: Tab) -> None:
+    if second.page.url == "about:blank":
+        second.page.goto(site.relay.found["url"])
+    second.ready()
+    second.use("local")
+    second.run(EXAMPLE)
     expect(tab.find("tree-local").get_by_text("inventory")).to_be_visible()
     tab.use("local")
     cell = tab.run(
         "[fs.run('/inventory/widget1', 'total_cost'), fs.update('/inventory/widget1', unit_price=1.0).version]"
     )
     expect(cell.get_by_test_id("cell-value")).to_have_text("[30.0, 2]")
+    second.page.close()
 
 
 def test_airports_from_a_cell(tab: Tab) -> None:

@@ -299,17 +299,40 @@ def test_an_unknown_request_is_answered(tab: Tab) -> None:
 
 @pytest.fixture(scope="module")
 def other(context: BrowserContext, address: str) -> Tab:
-    """A second kernel; the last test that uses it ends it."""
-    return Tab(context.new_page(), address)
+    """A second kernel, in a browser that has no JSPI; the last test that uses it ends it."""
+    return Tab(context.new_page(), address, query="?without-jspi")
 
 
 def test_another_tab_hears_of_a_change_and_a_reload_finds_it(tab: Tab, other: Tab) -> None:
-    assert other.value("len([*local.list('/')]) >= 0") == "True"
+    assert other.value("len([*await alocal.list('/')]) >= 0") == "True"
     other.await_event("e.event === 'features'")
     store(tab, "shared")
     other.await_event("e.event === 'change' && e.where === 'local' && e.path === '/stock/shared'")
-    assert other.value("local.getobject('/stock/shared').total()") == "30.0"
+    assert other.value("(await alocal.getobject('/stock/shared')).total()") == "30.0"
     assert other.value("import random; random.random()") != tab.value("import random; random.random()")
+
+
+WITH_AWAIT = """
+import math
+from dataclasses import dataclass
+from emerge_wasm import EmergeFile
+@dataclass
+class Awaited(EmergeFile):
+    next: Awaited | None = None
+    def f(self): return math.floor(7.5)
+await alocal.store(Awaited(name="awaited", path="/cells"))
+(await alocal.getobject("/cells/awaited")).f() if "class Awaited" in await alocal.code("/cells/awaited") else 0
+"""
+
+
+def test_without_jspi_waiting_is_refused_and_await_works(other: Tab) -> None:
+    failure = other.cell("local.list('/')")["failure"]
+    assert failure["code"] == "Unavailable"
+    assert "await" in failure["remedy"]
+    assert other.value("isinstance(await alocal.list('/'), list)") == "True"
+    assert other.value(WITH_AWAIT) == "7"
+    assert other.events("features")[0]["sync"] is False
+    assert not [text for text in other.warnings if "snapshot" in text]
 
 
 def test_a_python_that_dies_is_told(other: Tab) -> None:
@@ -364,30 +387,4 @@ def test_without_a_good_snapshot_python_starts_slowly(
     fallen = Tab(page, address, base, query)
     assert fallen.value("import msgpack; msgpack.Packer.__module__") == "'msgpack._cmsgpack'"
     assert isinstance(fallen.ask("list", where="local", path="/", cursor="", limit=10)["entries"], list)
-    page.close()
-
-
-WITH_AWAIT = """
-import math
-from dataclasses import dataclass
-from emerge_wasm import EmergeFile
-@dataclass
-class Awaited(EmergeFile):
-    next: Awaited | None = None
-    def f(self): return math.floor(7.5)
-await alocal.store(Awaited(name="awaited", path="/cells"))
-(await alocal.getobject("/cells/awaited")).f() if "class Awaited" in await alocal.code("/cells/awaited") else 0
-"""
-
-
-def test_without_jspi_waiting_is_refused_and_await_works(context: BrowserContext, address: str) -> None:
-    page = context.new_page()
-    old = Tab(page, address, query="?without-jspi")
-    failure = old.cell("local.list('/')")["failure"]
-    assert failure["code"] == "Unavailable"
-    assert "await" in failure["remedy"]
-    assert old.value("isinstance(await alocal.list('/'), list)") == "True"
-    assert old.value(WITH_AWAIT) == "7"
-    assert old.events("features")[0]["sync"] is False
-    assert not [text for text in old.warnings if "snapshot" in text]
     page.close()
