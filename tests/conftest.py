@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 
 from tests import forkserver, without_sandbox
 from tests.backends import Started
-from tests.scale import SCALE
+from tests.scale import SCALE, TURN
 
 if TYPE_CHECKING:
     from tests.network import Network
@@ -33,6 +33,10 @@ settings.load_profile("emerge")
 gc.disable()  # all the thousands of tests that are collected stay: looking for garbage takes a third of the time
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_report_header() -> str:
+    return f"EMERGE_TEST_TURN={TURN}"
 
 
 def pytest_collection_finish() -> None:

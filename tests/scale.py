@@ -1,13 +1,18 @@
-"""How much is tried: a little in each run, and all of it by command (`EMERGE_TEST_SCALE=large`)."""
+"""How much is tried: a little in each run, and all of it by command (`EMERGE_TEST_SCALE=large`).
+
+What a run tries of `sample` and `rotated` is another part each time; `EMERGE_TEST_TURN=NUMBER` tries the same again.
+"""
 
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Sequence
 from typing import TypeVar
 
 SCALES = {"small": 1, "large": 20}
 SCALE = SCALES[os.environ.get("EMERGE_TEST_SCALE", "small")]
+TURN = os.environ.setdefault("EMERGE_TEST_TURN", str(random.randrange(1_000_000)))  # pytest's workers inherit it
 R = TypeVar("R")
 C = TypeVar("C")
 
@@ -15,6 +20,18 @@ C = TypeVar("C")
 def examples(small: int) -> int:
     """The number of examples, given that of a run which anyone waits for."""
     return small * SCALE
+
+
+def sample(rows: Sequence[R], share: int) -> list[R]:
+    """One in so many of the rows, others in each run; by command all."""
+    size = -(-len(rows) // share) if SCALE == 1 else len(rows)
+    return [rows[at] for at in sorted(random.Random(TURN).sample(range(len(rows)), size))]
+
+
+def rotated(rows: Sequence[R]) -> list[R]:
+    """The rows, beginning with another one in each run."""
+    start = random.Random(TURN).randrange(len(rows))
+    return [*rows[start:], *rows[:start]]
 
 
 def pairs(rows: Sequence[R], columns: Sequence[C], each: int = 1) -> list[tuple[R, C]]:

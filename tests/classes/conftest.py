@@ -18,7 +18,7 @@ import msgpack
 import pytest
 
 from tests.pyodide import node_command
-from tests.scale import pairs
+from tests.scale import pairs, sample
 
 from .case import Case, dump, read_cases
 from .compose import compose
@@ -55,8 +55,10 @@ def _is_python(name: str) -> bool:
 
 
 def table() -> list[Case]:
-    """The cases as people wrote them, and some that are composed, always the same."""
-    return [*read_cases(), *(compose(Random(number), f"seeded{number}") for number in range(SEEDED))]
+    """Half of the cases, and what is known to be wrong: as people wrote them, and some composed, always the same."""
+    cases = [*read_cases(), *(compose(Random(number), f"seeded{number}") for number in range(SEEDED))]
+    right = [case for case in cases if case.name not in KNOWN]
+    return [case for case in cases if case.name in KNOWN] + sample(right, 2)
 
 
 @dataclass

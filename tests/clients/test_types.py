@@ -69,7 +69,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     scripts = {"good.py": GOOD, "wrong.py": "\n".join(["from emerge_wasm import fs", *(line for line, _ in WRONG)])}
     for name, text in scripts.items():
         (folder / name).write_text(text)
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", *scripts]
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={os.devnull}", *scripts]
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=200, check=False
     )

@@ -18,7 +18,7 @@ from emerge_wasm.sandbox import Pool
 from tests.backends import BACKENDS, Started
 from tests.contracts.filesystem import SCENARIOS, Scenario
 from tests.filesystem.conftest import by_relay, by_zeromq, local
-from tests.scale import pairs
+from tests.scale import pairs, rotated
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -27,7 +27,7 @@ WHOLE = ["memory", "sqlite"]
 AFAR = ["zeromq", "relay"]
 SLOW = ["relstorage", "dynamodb"]
 QUICK = [name for name in BACKENDS if name not in (*WHOLE, *SLOW)]
-IN_TURN = [*QUICK, *QUICK, *SLOW]  # these less often
+IN_TURN = rotated([*QUICK * 4, *SLOW])  # these less often
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -18,7 +18,7 @@ from emerge_wasm.stores import open_store
 from tests.backends import BACKENDS, MANY_WRITERS, Started
 from tests.scale import examples
 
-TURNS = examples(16)
+TURNS = examples(12)
 NODES = 3
 NAMES = [f"o{number}" for number in range(6)]
 PLACES = ["/a", "/a/b", "/c"]

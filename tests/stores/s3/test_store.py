@@ -29,6 +29,7 @@ from tests.backends import Started
 from tests.backends.ministack import environment
 from tests.backends.s3 import BUCKET, client_of, paths, serve_bucket
 from tests.contracts.store import LOG, STATES, puts, scan_all
+from tests.scale import examples
 
 ADDER = """
 import asyncio, sys
@@ -139,7 +140,7 @@ async def test_two_processes_lose_no_update(url: str) -> None:
             process = adder(url)
             processes.append(process)
             assert process.stdout is not None
-            for _ in range(20):
+            for _ in range(min(20, examples(8))):
                 assert await asyncio.to_thread(process.stdout.readline) == "added\n"
                 added += 1
         for process, after in pairwise(processes):

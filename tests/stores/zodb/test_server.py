@@ -26,6 +26,7 @@ from tests.backends import Started
 from tests.backends.postgresql import PASSWORD, Server, server
 from tests.backends.zodb import ZEOServer, relstorage_url, zeo_server
 from tests.contracts.store import puts, scan_all
+from tests.scale import examples
 
 SERVED = ("zeo", "relstorage")
 FINAL = {"zeo": b"tpc_finish", "relstorage": b"lock_and_choose_tid_and_move"}  # what makes a commit final, on the wire
@@ -173,7 +174,7 @@ async def test_what_one_commits_the_other_sees(backend: str, backends: Started) 
     """At once, and also what it had looked at before: rows, absent keys, counts."""
     url = backends.url(backend)
     one, other = await opened(url), await opened(url)
-    for turn in range(20):
+    for turn in range(min(20, examples(8))):
         assert await other.scan("states") == [(b"%02d" % number, b"v") for number in range(turn)]
         assert await other.get([("states", b"%02d" % turn)]) == [None]
         await one.commit(puts((b"%02d" % turn, b"v")))
