@@ -1,6 +1,6 @@
 """The filesystem contract by every client that CPython has: next door on each store, by ZeroMQ, through a relay.
 
-In a run that anyone waits for, each scenario goes to one of the stores beyond memory and SQLite, in turn: what a store
+In a run that anyone waits for, each scenario goes to one of the stores beyond SQLite, in turn: what a store
 must do is the store contract, which runs whole on each. And it goes by ZeroMQ or through a relay, which goes on by it.
 In a browser they run by tests/browser/chromium.
 """
@@ -23,7 +23,7 @@ from tests.scale import pairs, rotated
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-WHOLE = ["memory", "sqlite"]
+WHOLE = ["sqlite"]
 AFAR = ["zeromq", "relay"]
 SLOW = ["relstorage", "dynamodb"]
 QUICK = [name for name in BACKENDS if name not in (*WHOLE, *SLOW)]

@@ -12,7 +12,7 @@ from emerge_wasm.clients import Client
 from emerge_wasm.sandbox import Pool
 from tests.contracts.filesystem import SCENARIOS, Scenario
 from tests.filesystem.conftest import pool as pool  # the sandbox of the session
-from tests.scale import pairs
+from tests.scale import pairs, sample
 
 from .conftest import by_relay_rest, by_rest
 
@@ -28,7 +28,7 @@ async def client(request: pytest.FixtureRequest, tmp_path: Path, pool: Pool) -> 
 
 @pytest.mark.parametrize(
     ("scenario", "client"),
-    pairs(SCENARIOS, ["rest", "relay-rest"]),
+    sample(pairs(SCENARIOS, ["rest", "relay-rest"]), 2),
     indirect=["client"],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
