@@ -106,12 +106,17 @@ export class FileTree {
   }
 
   async #find(directory: string, path: string): Promise<boolean> {
-    for (;;) {
+    for (let again = true; ; ) {
       if (this.#tree.find(path) !== undefined) return true;
       const branch = this.#tree.find(directory);
       if (branch === undefined || !branch.directory) return false;
       const listed = branch.children?.length ?? -1;
-      if (branch.children !== null && branch.cursor === "") return false;
+      if (branch.children !== null && branch.cursor === "") {
+        if (!again) return false;
+        again = false; // what was listed may be older than the path
+        await this.#relist(directory);
+        continue;
+      }
       await this.more(directory);
       if (branch.failure !== null || (branch.children?.length ?? -1) === listed) return false;
     }
