@@ -33,6 +33,8 @@ async def test_a_node_dies_in_each_step(change: str, victim: str, place: Place) 
             args = [path, "c"] if change == "mount" else [path]
             if change == "unmount":
                 await place.call("a", "mount", path, "c")
+            for node in place.nodes.values():
+                node.handovers.patience = 0.5  # who is asked waits so long for the victim, which lives again only later
             place.stores[victim].die(commit, made)
             try:
                 await place.call(asked, change, *args)
