@@ -8,8 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -18,7 +16,7 @@ import msgpack
 import pytest
 
 from tests.pyodide import node_command
-from tests.scale import pairs, sample
+from tests.scale import pairs, rotated, sample
 
 from .case import Case, dump, read_cases
 from .compose import compose
@@ -27,9 +25,8 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 OTHERS = ("3.12", "3.13")
 PYODIDE = "3.14"
-NODE = ("search", "run", "")
-"""What a node does with a case's code, or nothing: each starts a process of its own."""
-TURNS = (len(OTHERS) + 1) * len(NODE)
+NODE = ("search", "run")
+"""What a node does with a case's code: each starts a process of its own."""
 SEEDED = 30
 
 KNOWN: dict[str, str] = {
@@ -61,33 +58,20 @@ def table() -> list[Case]:
     return [case for case in cases if case.name in KNOWN] + sample(right, 2)
 
 
-@dataclass
-class Told:
-    """What every case did everywhere, and whose turn it was: another's in each run."""
-
-    turn: int
-    outcomes: Outcomes
-
-
 @cache
-def shared_out(turn: int) -> dict[str, Case]:
+def shared_out() -> dict[str, Case]:
     """The table by name, each with one of the other Pythons and one use on the node; by command with all."""
     others = [*filter(find_python, OTHERS), PYODIDE]
     cases = {case.name: case for case in table()}
     for name in KNOWN:  # what is known to fail, fails in every run
         cases[name].others = others
-        cases[name].asked = [*filter(None, NODE)]
+        cases[name].asked = [*NODE]
     names = [name for name in cases if name not in KNOWN]
-    for name, python in pairs(names, rotated(others, turn)):
+    for name, python in pairs(names, rotated(others)):
         cases[name].others.append(python)
-    for name, use in pairs(names, rotated(NODE, turn // len(others))):
-        cases[name].asked += [use] if use else []
+    for name, use in pairs(names, rotated(NODE)):
+        cases[name].asked.append(use)
     return cases
-
-
-def rotated(items: Sequence[str], turn: int) -> list[str]:
-    start = turn % len(items)
-    return [*items[start:], *items[:start]]
 
 
 def run_cases(cases: list[Case], folder: Path, host: str, far: bool = True) -> Outcomes:
@@ -137,7 +121,7 @@ def collect(folder: Path) -> Outcomes:
 
 
 @pytest.fixture(scope="session")
-def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """What every case did everywhere. The first of pytest's workers that asks, runs them; the others wait for it."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -145,8 +129,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with (shared / "classes.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not result.exists():
-            place, turn = request.getfixturevalue("place"), Random().randrange(TURNS)
-            cases = [*shared_out(turn).values()]
-            outcomes = run_cases(cases, tmp_path_factory.mktemp("classes"), place.host)
-            result.write_text(json.dumps({"turn": turn, "outcomes": outcomes}))
-    return Told(**json.loads(result.read_text()))
+            place, cases = request.getfixturevalue("place"), [*shared_out().values()]
+            result.write_text(json.dumps(run_cases(cases, tmp_path_factory.mktemp("classes"), place.host)))
+    found: Outcomes = json.loads(result.read_text())
+    return found

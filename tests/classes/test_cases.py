@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .case import Case
-from .conftest import KNOWN, TURNS, Told, shared_out, table
+from .conftest import KNOWN, Outcomes, shared_out, table
 
 
 def parameters() -> list[object]:
@@ -20,10 +20,10 @@ def parameters() -> list[object]:
 
 
 @pytest.mark.parametrize("case", parameters())
-def test_a_case_is_the_same_everywhere(case: Case, told: Told) -> None:
-    steps = told.outcomes[case.name]
-    assert [f"{step}: {said}" for step, said in steps.items() if said] == [], f"turn {told.turn}"
-    assert set(steps) == expected_steps(shared_out(told.turn)[case.name])
+def test_a_case_is_the_same_everywhere(case: Case, outcomes: Outcomes) -> None:
+    steps = outcomes[case.name]
+    assert [f"{step}: {said}" for step, said in steps.items() if said] == []
+    assert set(steps) == expected_steps(shared_out()[case.name])
 
 
 def expected_steps(case: Case) -> set[str]:
@@ -33,11 +33,3 @@ def expected_steps(case: Case) -> set[str]:
     steps = {f"store: {step}" for step in ("here", "store", "again")} | {"fresh: fresh", "own: own"}
     steps |= {"store: search" if use == "search" else "run: run" for use in case.asked}
     return steps | {f"bytes{python}: {step}" for python in case.others for step in ("read", "capture")}
-
-
-def test_every_turn_comes_to_every_case() -> None:
-    """In some run each is read by every other Python, and searched and run on a node."""
-    turns = [shared_out(turn) for turn in range(TURNS)]
-    for name in turns[0]:
-        assert {python for cases in turns for python in cases[name].others} == set(shared_out(0)["seeded17"].others)
-        assert {use for cases in turns for use in cases[name].asked} == {"search", "run"}
