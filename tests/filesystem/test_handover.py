@@ -11,7 +11,7 @@ from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.handover import arrival, departure, stage
 from emerge_wasm.filesystem.handover.row import rows_of
-from emerge_wasm.store import Batch
+from emerge_wasm.store import SPACES, Batch
 from emerge_wasm.stores.memory import MemoryStore
 
 ALL = Context(superuser=True)
@@ -35,10 +35,12 @@ class PausingStore(MemoryStore):
         return await super().commit(batch)
 
 
-async def arrive(source: Filesystem, target: Filesystem, path: str = "/d") -> tuple[departure.Intent, bytes]:
+async def arrive(
+    source: Filesystem, target: Filesystem, path: str = "/d", to: str = "/d"
+) -> tuple[departure.Intent, bytes]:
     """Begin to move what is at a path, and send all of it; the intent, and the id of the arrival."""
-    intent, top = await departure.begin(source.core, ALL, path, target.uuid, path)
-    asked = (intent.id, source.uuid, intent.uuid, path, path)
+    intent, top = await departure.begin(source.core, ALL, path, target.uuid, to)
+    asked = (intent.id, source.uuid, intent.uuid, path, to)
     await arrival.open_arrival(target.core, ALL, *asked, stays=False)
     async for rows in rows_of(source.core, top, b""):
         await stage.take(target.core, intent.id, rows)
@@ -84,3 +86,38 @@ async def test_what_is_arriving_is_no_fault() -> None:
         report = await audit(store)
         assert report.faults == []
         assert (report.counts["arriving"], report.counts["objects"]) == (1, 0 if top == "/d/x0" else len(objects))
+
+
+async def hand_over(source: Filesystem, target: Filesystem, path: str, to: str) -> None:
+    intent, id = await arrive(source, target, path, to)
+    pointer = await arrival.attach(target.core, ALL, id)
+    intent = await departure.give(source.core, intent, to, pointer["date"])
+    await departure.clear(source.core, intent)
+    await departure.thaw(source.core, intent)
+    await departure.forget(source.core, intent)
+    await stage.end(target.core, await arrival.find_arrival(target.core, id))
+
+
+async def rows(store: MemoryStore) -> dict[str, list[tuple[bytes, bytes]]]:
+    """What a store holds but for its log, which only grows."""
+    return {space: await store.scan(space, b"") for space in SPACES if space != "log"}
+
+
+async def test_what_is_given_up_leaves_the_rows_as_they_were() -> None:
+    """An object or a directory, at any depth, that is new here or was here before: as often as it is tried."""
+    for top in ("/d", "/d/x0", "/d/e", "/d/e/y", "/z"):
+        source, store = await Filesystem.open(MemoryStore()), MemoryStore()
+        target = await Filesystem.open(store)
+        for path in [*OBJECTS, "/z"]:
+            await source.dispatch("store", [path, encode({"path": path})], ALL)  # type: ignore[misc]  # no stream
+        for _ in range(3):
+            for _ in range(2):
+                before = await rows(store)
+                intent, id = await arrive(source, target, top, "/v" + top)
+                assert await stage.give_up(target.core, id) is None
+                await departure.thaw(source.core, intent)
+                await departure.forget(source.core, intent)
+                assert await rows(store) == before, top
+                assert (await audit(store)).faults == [], top
+            await hand_over(source, target, top, "/v" + top)
+            await hand_over(target, source, "/v" + top, top)

@@ -41,7 +41,7 @@ from ..tree.links import newest_record
 from ..tree.load import load_state
 from .arrival import find_arrival
 from .fence import FencedStore
-from .part import ELSEWHERE, TOP, StoreRow
+from .part import ELSEWHERE, StoreRow
 from .visitor import VISITOR, read_mark
 
 REPLACED = b"handover/old/"
@@ -248,7 +248,7 @@ async def end(core: Core, arrival: Arrival) -> None:
 async def _take_away(core: Core, arrival: Arrival) -> None:
     """Remove what has arrived, directories after what is in them. What was here already did not come."""
     top = await newest_record(core, arrival.uuid)
-    if top is not None and top.operation != LEFT and top.parent not in (ELSEWHERE, TOP):
+    if top is not None and top.operation != LEFT and await _was_here(core, top):
         return
     directories = [arrival.uuid]
     for directory in directories:  # grows
@@ -262,6 +262,12 @@ async def _take_away(core: Core, arrival: Arrival) -> None:
         await _take_names(core, directory)
         await _drop_indexes(core, directory)
     await _take_one(core, arrival, arrival.uuid, b"")
+
+
+async def _was_here(core: Core, top: VersionRecord) -> bool:
+    """Tell whether this is not from the other filesystem: what comes is living, and in no directory yet."""
+    (raw,) = await core.store.get([("entries", entry_key(top.parent, top.entry.name))])
+    return top.operation in GONE or (raw is not None and raw[:16] == top.raw[:16])
 
 
 async def _named_in(core: Core, directory: bytes) -> AsyncIterator[bytes]:
