@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from itertools import count
 
+import pytest
+
 from emerge_wasm.codec import encode
 from emerge_wasm.context import Context
+from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.handover import arrival, departure, stage
@@ -121,3 +124,23 @@ async def test_what_is_given_up_leaves_the_rows_as_they_were() -> None:
                 assert (await audit(store)).faults == [], top
             await hand_over(source, target, top, "/v" + top)
             await hand_over(target, source, "/v" + top, top)
+
+
+async def test_who_comes_late_ends_no_other_attempt() -> None:
+    """Whoever undoes a handover from what it knew of it leaves alone what has gone on, or is tried anew, since."""
+    source, target = await Filesystem.open(MemoryStore()), await Filesystem.open(MemoryStore())
+    for path in OBJECTS:
+        await source.dispatch("store", [path, encode({"path": path})], ALL)  # type: ignore[misc]  # no stream
+    first, _ = await departure.begin(source.core, ALL, "/d/x0", target.uuid, "/v/x0")
+    asked = await departure.ask(source.core, first)
+    assert not await departure.thaw(source.core, first)  # it knows of copying only: the other side may have decided
+    assert await departure.is_known(source.core, first)
+    assert await departure.thaw(source.core, asked)
+    await departure.forget(source.core, asked)
+    second, _ = await departure.begin(source.core, ALL, "/d/x0", target.uuid, "/v/x0")
+    for late in (first, asked):
+        assert not await departure.thaw(source.core, late)
+        with pytest.raises(Unavailable, match="is being moved"):
+            await departure.begin(source.core, ALL, "/d/x0", target.uuid, "/v/x0")
+    assert await departure.thaw(source.core, second)
+    assert await departure.thaw(source.core, second)  # again: nothing else happened

@@ -21,6 +21,7 @@ from ..filesystem.handover import arrival, departure, stage
 from ..filesystem.handover.departure import ASKED, COPYING, GIVEN, KEPT, Intent
 from ..filesystem.handover.row import rows_of
 from ..filesystem.layout.arrival import OPEN, TAKEN
+from ..filesystem.layout.locality import fresh_uuid
 from ..filesystem.layout.record import Entry
 from ..filesystem.lease import Lease, drop_lease
 from ..filesystem.tree import owner
@@ -120,18 +121,23 @@ class Handovers:
     async def _move(
         self, core: Core, source: str, target: str, filesystem: str, context: Context, version: int
     ) -> PointerRow:
-        intent, top = await departure.begin(core, context, source, filesystem, target, version)
+        id = fresh_uuid()
+        self._active.add(id)  # nobody takes it for unfinished before it is driven
+        try:
+            intent, top = await departure.begin(core, context, source, filesystem, target, version, id)
 
-        async def prepare(intent: Intent) -> None:
-            await self._send(core, intent, top, context)
+            async def prepare(intent: Intent) -> None:
+                await self._send(core, intent, top, context)
 
-        async def decide(intent: Intent) -> PointerRow:
-            indexes = await departure.definitions_in(core, intent.uuid)
-            sent = [[each.directory, list(each.fields), each.unique, each.text] for each in indexes]
-            answer = await self._ask(intent, "_handover_decide", [intent.id, sent, write_context(context)])
-            return cast(PointerRow, answer)
+            async def decide(intent: Intent) -> PointerRow:
+                indexes = await departure.definitions_in(core, intent.uuid)
+                sent = [[each.directory, list(each.fields), each.unique, each.text] for each in indexes]
+                answer = await self._ask(intent, "_handover_decide", [intent.id, sent, write_context(context)])
+                return cast(PointerRow, answer)
 
-        return await self.drive(core, intent, prepare, decide)
+            return await self.drive(core, intent, prepare, decide)
+        finally:
+            self._active.discard(id)
 
     async def drive(
         self,
@@ -194,8 +200,15 @@ class Handovers:
                     ) from error
                 await asyncio.sleep(0.1)
         if answer is None:
-            await departure.thaw(core, intent)
-            await departure.forget(core, intent)
+            if await departure.thaw(core, intent):
+                await departure.forget(core, intent)
+            elif await departure.is_known(core, intent):
+                raise Unavailable(
+                    f"the move of {intent.source} has gone on meanwhile",
+                    path=intent.source,
+                    remedy="look where it is",
+                    unknown=True,
+                ) from error
             raise error
         return cast(PointerRow, answer)
 

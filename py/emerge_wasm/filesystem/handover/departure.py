@@ -8,6 +8,7 @@ What is removed here ("given", then "kept") is remembered as long as a copy of t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple, Self
 
@@ -74,9 +75,11 @@ async def intents(core: Core) -> list[Intent]:
 
 
 async def begin(
-    core: Core, context: Context, source: str, filesystem: str, target: str, version: int = 0
+    core: Core, context: Context, source: str, filesystem: str, target: str, version: int = 0, id: bytes = b""
 ) -> tuple[Intent, Entry]:
     """Freeze what is at a path that the caller may move away; its path stays, where a mount table's version says so.
+
+    `id`: what the handover is called, where the caller is to know it before anybody can.
 
     Raises:
         NotFound: nothing is there.
@@ -97,7 +100,9 @@ async def begin(
         if version and not place.entry.is_directory:
             raise Invalid(f"{source} is not a directory", path=source, remedy="mount one")
         mount = fresh_uuid() if version else b""
-        intent = Intent(fresh_uuid(), COPYING, uuid, place.path, filesystem, target, context.principal, mount, version)
+        intent = Intent(
+            id or fresh_uuid(), COPYING, uuid, place.path, filesystem, target, context.principal, mount, version
+        )
         frozen = dict.fromkeys((uuid, mount) if version else (uuid,), place.above.uuids)
         batch = Batch()
         batch.expect("entries", place.key, place.raw)
@@ -183,7 +188,11 @@ async def give(core: Core, intent: Intent, target: str, date: str) -> Intent:
         change.date = date
         place = await find_place(core, split_path(intent.source))
         entry, raw, above = place.entry, place.chain[-1], place.above
-        if entry is None or entry.uuid != intent.uuid:
+        if entry is None or entry.uuid != intent.uuid:  # it has gone already
+            batch = Batch(puts=[("meta", given.key, given.pack())])
+            batch.expect("meta", intent.key, intent.pack())
+            with suppress(Conflict):
+                await core.store.commit(batch)
             return
         left = change.record(entry, place.parent, place.directory, LEFT, origin=target)
         change.unlink(above, entry.name, raw, left)
@@ -260,23 +269,31 @@ async def _drop_indexes(core: Core, intent: Intent) -> None:
     await retry(intent.source, attempt)
 
 
-async def thaw(core: Core, intent: Intent) -> None:
-    """Let others write again: what came back is as it was, and what is gone is a mount point, where its path stays."""
+async def thaw(core: Core, intent: Intent) -> bool:
+    """Let others write again: what came back is as it was, and what is gone is a mount point, where its path stays.
 
-    async def attempt() -> None:
+    Return False, with nothing done, where the handover has gone on since, or is over: the same may be on its way anew.
+    """
+
+    async def attempt() -> bool:
         raw = await read_catalogue(core)
+        (known,) = await core.store.get([("meta", intent.key)])
+        if known is None or Intent.unpack(known) != intent:
+            return False
         catalogue = parse(raw)
         above = catalogue.frozen.get(intent.uuid)
         if above is None:
-            return
+            return True
         frozen = {uuid: each for uuid, each in catalogue.frozen.items() if uuid not in (intent.uuid, intent.mount)}
         mounts, batch = catalogue.mounts, Batch()
+        batch.expect("meta", intent.key, known)
         if intent.mount and intent.state == GIVEN:
             mounts = {**mounts, intent.mount: above}
             batch.put(*mount_version(intent.mount, intent.version))
         await _save(core, batch, raw, replace(catalogue, frozen=frozen, mounts=mounts))
+        return True
 
-    await retry(intent.source, attempt)
+    return await retry(intent.source, attempt)
 
 
 async def keep(core: Core, intent: Intent) -> Intent:
@@ -292,6 +309,12 @@ async def is_mounted(core: Core, intent: Intent) -> bool:
     """Tell whether the mount point that took the place of what was given is still there."""
     place = await find_place(core, split_path(intent.source))
     return intent.state == GIVEN and place.raw is not None and place.raw[:16] == intent.mount
+
+
+async def is_known(core: Core, intent: Intent) -> bool:
+    """Tell whether a handover is not over."""
+    (known,) = await core.store.get([("meta", intent.key)])
+    return known is not None
 
 
 async def forget(core: Core, intent: Intent) -> None:
