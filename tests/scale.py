@@ -28,6 +28,11 @@ def sample(rows: Sequence[R], share: int) -> list[R]:
     return [rows[at] for at in sorted(random.Random(TURN).sample(range(len(rows)), size))]
 
 
+def in_turn(number: int, of: int) -> bool:
+    """Tell whether it is this one's turn, of so many that cost much and take turns; by command always."""
+    return SCALE > 1 or random.Random(TURN).randrange(of) == number
+
+
 def rotated(rows: Sequence[R]) -> list[R]:
     """The rows, beginning with another one in each run."""
     start = random.Random(TURN).randrange(len(rows))
