@@ -213,6 +213,8 @@ def test_what_is_away_is_told(shared_site: Site, shared_tab: Tab, tmp_path: Path
 
         node = start_server(*shed, sandbox=False)
         stack.callback(node.kill)
+        tab.open("#/cluster/?tab=nodes")
+        expect(listed).to_have_attribute("data-state", "here")
         tab.open("#/cluster/tools?tab=entries")
         fs.rm("/tools/saw")
         tab.find("refresh-cluster").click()

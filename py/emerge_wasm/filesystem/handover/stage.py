@@ -286,9 +286,10 @@ async def _take_one(core: Core, arrival: Arrival, uuid: bytes, directory: bytes)
     (held,) = await core.store.get([("meta", _note(arrival, uuid))])
     aside = VersionRecord.unpack(held) if held else None
     newest = await newest_record(core, uuid)
-    stays = held is None and newest is not None and (newest.operation == LEFT or newest.parent != directory)
-    if newest is None or (stays and directory):
+    if newest is None:
         return
+    if held is None and (newest.operation == LEFT or (directory and newest.parent != directory)):
+        return  # nothing of it came
     batch = Batch()
     if newest.entry.refs:
         state = await load_state(core, newest.entry, newest.entry.name)
