@@ -146,3 +146,21 @@ async def test_who_comes_late_ends_no_other_attempt() -> None:
             await departure.begin(source.core, ALL, "/d/x0", target.uuid, "/v/x0")
     assert await departure.thaw(source.core, second)
     assert await departure.thaw(source.core, second)  # again: nothing else happened
+
+
+async def test_what_is_made_above_a_volume_is_as_old_as_its_path() -> None:
+    """Not as old as what is handed over, which may have been elsewhere before."""
+    source, target = await Filesystem.open(MemoryStore()), await Filesystem.open(MemoryStore())
+    await source.dispatch("mkdir", ["/x"], ALL)  # type: ignore[misc]  # no stream
+    await source.dispatch("mkdir", ["/p/q"], ALL)  # type: ignore[misc]  # no stream
+    await source.dispatch("mv", ["/x", "/p/q/d"], ALL)  # type: ignore[misc]  # no stream
+    intent, top = await departure.begin(source.core, ALL, "/p/q/d", target.uuid, "/p/q/d", 1)
+    since, above = await departure.since(source.core, intent), await departure.directory_of(source.core, intent)
+    asked = (intent.id, source.uuid, intent.uuid, "/p/q/d", "/p/q/d")
+    await arrival.open_arrival(target.core, ALL, *asked, stays=True, since=since)
+    async for some in rows_of(source.core, top, above):
+        await stage.take(target.core, intent.id, some)
+    await arrival.attach(target.core, ALL, intent.id)
+    for path in ("/p", "/p/q"):
+        (version,) = await target.dispatch("versions", [path], ALL)  # type: ignore[misc]  # no stream
+        assert version["date"] == since, path

@@ -72,7 +72,7 @@ async def open_arrival(
         _check_vacant(place)
         access.check_inside(context, place)
     Change(dates=core.dates, context=context).make_directories(place)  # raises what it would raise
-    arrival = Arrival(id, OPEN, uuid, filesystem, source, place.names, stays)
+    arrival = Arrival(id, OPEN, uuid, filesystem, source, place.names, stays, since=since)
     batch = Batch()
     batch.expect("meta", arrival.key, None)
     batch.put("meta", arrival.key, arrival.pack())
