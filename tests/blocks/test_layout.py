@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import sys
 from itertools import combinations
 
 import pytest
@@ -9,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emerge_wasm import Invalid, Unavailable
+from emerge_wasm.blocks import erasure, parity
 from emerge_wasm.blocks.block import block_name
 from emerge_wasm.blocks.layout import Layout, check_holders, join, make_layout, split
+from emerge_wasm.blocks.parity import MOST_PIECES
 from tests.scale import examples
 
 LEVELS = st.builds(make_layout, st.sampled_from([5, 6]), st.integers(2, 9))
@@ -74,6 +78,40 @@ def test_the_parity_is_that_of_isa_l() -> None:
     fragments = split(make_layout(6), bytes(range(64)))
     assert fragments[4].hex() == "04" + "00" * 16
     assert fragments[5].hex() == "05" + "3d32232c010e1f10454a5b5479766768"
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.integers(2, MOST_PIECES), st.integers(1, 2), st.integers(1, 500), st.data())
+def test_the_library_and_python_make_the_same_bytes(
+    data: int, parities: int, length: int, drawn: st.DataObject
+) -> None:
+    """So what one of them wrote the other reads, whichever is installed where."""
+    pytest.importorskip("pyeclib", reason="pyeclib is for Linux only")
+    source = random.Random(drawn.draw(st.integers(0, 1 << 32)))
+    pieces: list[bytes | None] = [source.randbytes(length) for _ in range(data)]
+    made = erasure.make_parity(pieces, parities)
+    assert made == parity.make_parity(pieces, parities)
+    lost = drawn.draw(st.sets(st.integers(0, data + parities - 1), max_size=parities))
+    left = [None if at in lost else piece for at, piece in enumerate([*pieces, *made])]
+    for each in (erasure, parity):
+        assert each.fill_in(left[:data], left[data:], length) == pieces
+    few = [None] * (parities + 1) + pieces[parities + 1 :]
+    for each in (erasure, parity):
+        with pytest.raises(ValueError, match="more than there are parities"):
+            each.fill_in(few, made, length)
+
+
+def test_without_the_library_python_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout, block = make_layout(6), bytes(range(256)) * 9
+    whole = split(layout, block)
+    monkeypatch.setitem(sys.modules, "pyeclib.ec_iface", None)  # patched: as it is in a browser
+    erasure._library.cache_clear()  # private: what was found installed is remembered
+    try:
+        assert split(layout, block) == whole
+        names = [block_name(each) for each in whole]
+        assert join(layout, block_name(block), len(block), names, dict(zip(names[2:], whole[2:], strict=True))) == block
+    finally:
+        erasure._library.cache_clear()  # private: as above
 
 
 def test_fragments_of_another_block_are_refused() -> None:

@@ -11,7 +11,8 @@ from typing import NamedTuple, Self
 
 from ..errors import Invalid, Unavailable
 from .block import block_name
-from .parity import MOST_PARITIES, MOST_PIECES, fill_in, make_parity
+from .erasure import fill_in, make_parity
+from .parity import MOST_PARITIES, MOST_PIECES
 
 DATA_FRAGMENTS = 4
 """Fragments that a block is cut into, unless somebody says otherwise."""
