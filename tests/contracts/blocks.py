@@ -13,7 +13,7 @@ from emerge_wasm.errors import Conflict, Invalid, NotFound
 from emerge_wasm.filesystem.blocks.blocks import Blocks
 from emerge_wasm.filesystem.blocks.collector import collect
 from emerge_wasm.filesystem.blocks.large_state import with_blocks
-from emerge_wasm.filesystem.blocks.row import FRAME, LEDGER, LedgerRow, key_of
+from emerge_wasm.filesystem.blocks.row import DITTO, FRAME, LEDGER, LedgerRow, key_of
 from emerge_wasm.store import Batch, Store
 
 Reopen = Callable[[], Awaitable[Store]]
@@ -69,7 +69,7 @@ async def scenario_blocks(reopen: Reopen) -> None:
 
 
 async def scenario_repair(reopen: Reopen) -> None:
-    """A damaged block is named, and put anew."""
+    """A damaged block is named, and written again by who puts it, or has it."""
     store = await reopen()
     blocks = with_blocks(store).blocks
     some = made(1000, 300_000)
@@ -79,12 +79,30 @@ async def scenario_repair(reopen: Reopen) -> None:
         with pytest.raises(Invalid, match=name.hex()[:16]) as caught:
             await blocks.read([name])
         assert caught.value.details["rotten"] == name.hex()
+        assert await blocks.unsound(some) == {name: "damaged"}
         await blocks.put({name: data}, "bob")
-        with pytest.raises(Invalid):
-            await blocks.read([name])
-        await blocks.put({name: data}, "bob", anew=True)
-        assert await blocks.read([name]) == [data]
+        assert await blocks.read([name]) == [data] and await blocks.unsound(some) == {}
+        await damage(blocks, name)
+        await blocks.remake(some)
+        assert await blocks.read([name]) == [data] and await blocks.unsound(some) == {}
+    await kept_twice(blocks, [*some])
     await store.close()
+
+
+async def kept_twice(blocks: Blocks, names: list[bytes]) -> None:
+    """A map is read from what is left of it."""
+    map = encode({"names": b"".join(names)})
+    root = block_name(map)
+    await blocks.put({root: map}, "bob", maps=True)
+    await damage(blocks, root)
+    assert await blocks.read([root]) == [map] and await blocks.unsound([root]) == {root: "damaged"}
+    await blocks.remake({root: map})
+    assert await blocks.unsound([root]) == {}
+    await blocks.store.commit(Batch(deletes=[key_of(DITTO, root)]))
+    assert await blocks.read([root]) == [map] and await blocks.unsound([root]) == {root: "lost"}
+    await blocks.remake({root: map})
+    assert await blocks.unsound([root]) == {}
+    await blocks.release("bob")
 
 
 async def damage(blocks: Blocks, name: bytes) -> None:

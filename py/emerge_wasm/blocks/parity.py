@@ -1,7 +1,7 @@
 """Parity of equally long pieces, as RAID 5 and 6 have it: P is their exclusive or, Q their sum with weights 1, 2, 4 …
 
 The arithmetic is that of GF(256) with the polynomial 0x11d, so the bytes are those of `isa_l_rs_vand` (liberasurecode)
-with up to two parities. Standard library only, for where `erasure` finds no library: a browser reads and writes the same.
+with up to two parities. Standard library only: it is what `erasure` calls where it finds no library, as in a browser.
 """
 
 from __future__ import annotations

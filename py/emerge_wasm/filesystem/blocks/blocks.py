@@ -14,8 +14,23 @@ from ...block_files import BlockFiles
 from ...blocks.block import block_name, names_in_map, short_name
 from ...blocks.frame import from_frame, to_frame
 from ...errors import Conflict, Invalid, NotFound, Unavailable
+from ...results import BlockFault
 from ...store import Batch, Store, prefix_end
-from .row import CLAIM, CLAIMED, FRAME, LEDGER, MAP, SPACE, ClaimRow, LedgerRow, claim_id, claimed_key, key_of, name_in
+from .row import (
+    CLAIM,
+    CLAIMED,
+    DITTO,
+    FRAME,
+    LEDGER,
+    MAP,
+    SPACE,
+    ClaimRow,
+    LedgerRow,
+    claim_id,
+    claimed_key,
+    key_of,
+    name_in,
+)
 
 R = TypeVar("R")
 
@@ -69,16 +84,53 @@ class Blocks:
             Invalid: one is damaged; `details["rotten"]` is its name in hex.
         """
         wanted = list(names)
-        frames = await self.store.get([key_of(FRAME, name) for name in wanted])
-        missing = [name for name, frame in zip(wanted, frames, strict=True) if frame is None]
-        apart = await self._read_files(missing) if missing and self.files is not None else {}
-        data: list[bytes] = []
-        for name, frame in zip(wanted, frames, strict=True):
-            frame = frame if frame is not None else apart.get(name)
+        frames = await self.frames(wanted)
+        return [await self._unpacked(name, frames.get(name)) for name in wanted]
+
+    async def _unpacked(self, name: bytes, frame: bytes | None) -> bytes:
+        """Return a block, of its other copy where its frame is absent or damaged and it is a map."""
+        try:
             if frame is None:
                 raise absent(name)
-            data.append(from_frame(name, frame))
-        return data
+            return from_frame(name, frame)
+        except (NotFound, Invalid):
+            (ditto,) = await self.store.get([key_of(DITTO, name)])
+            if ditto is None:
+                raise
+            return from_frame(name, ditto)
+
+    async def frames(self, names: Collection[bytes]) -> dict[bytes, bytes]:
+        """Return the stored forms of those of these blocks that are here, unverified."""
+        wanted = list(names)
+        frames = await self.store.get([key_of(FRAME, name) for name in wanted])
+        found = {name: frame for name, frame in zip(wanted, frames, strict=True) if frame is not None}
+        missing = [name for name in wanted if name not in found]
+        return found | (await self._read_files(missing) if missing and self.files is not None else {})
+
+    async def unsound(self, names: Iterable[bytes]) -> dict[bytes, BlockFault]:
+        """Read these blocks and compare their hashes; return those that are lost or damaged, one after the other.
+
+        A map is sound when both of its copies are. What cannot be read now is an error, and not unsound.
+        """
+        found: dict[bytes, BlockFault] = {}
+        for name in names:
+            if fault := await self._fault(name):
+                found[name] = fault
+            await asyncio.sleep(0)
+        return found
+
+    async def _fault(self, name: bytes) -> BlockFault | None:
+        is_map, ditto = await self.store.get([key_of(MAP, name), key_of(DITTO, name)])
+        kept = [(await self.frames([name])).get(name), *([ditto] if is_map is not None else [])]
+        fault: BlockFault | None = None
+        for frame in kept:
+            if frame is None:
+                return "lost"
+            try:
+                from_frame(name, frame)
+            except Invalid:
+                fault = "damaged"
+        return fault
 
     async def _read_files(self, names: list[bytes]) -> dict[bytes, bytes]:
         raws = await self.store.get([key_of(LEDGER, name) for name in names])
@@ -121,12 +173,9 @@ class Blocks:
 
         return await again(attempt)
 
-    async def put(
-        self, blocks: Mapping[bytes, bytes], claimant: str, *, maps: bool = False, anew: bool = False
-    ) -> None:
-        """Keep and claim blocks, by their names, durably when this returns; those that are here are only claimed.
-
-        `anew`: those that are here are written again, as they are damaged.
+    async def put(self, blocks: Mapping[bytes, bytes], claimant: str, *, maps: bool = False) -> None:
+        """Keep and claim blocks, by their names, durably when this returns; of those that are here, only what is
+        damaged is written.
 
         `maps`: they are maps of blocks, and what each names must have been claimed by the same claimant before.
 
@@ -134,31 +183,36 @@ class Blocks:
             Invalid: the bytes are not those of the name, or no map.
             Conflict: a map names a block that this claimant has not claimed, or whose claim ended.
         """
-        for name, data in blocks.items():
-            if block_name(data) != name:
-                raise Invalid(f"these {len(data)} bytes are not the block {short_name(name)}", remedy="send it again")
+        _check_names(blocks)
         kept = set().union(*(names_in_map(data) for data in blocks.values())) if maps else set()
-        most = max((self.store.capabilities.largest_batch - 2) // 4, 1)
+        for some in self._groups_to_put(blocks):
+            await self._put(some, blocks if maps else (), claimant, kept)
+
+    async def remake(self, blocks: Mapping[bytes, bytes]) -> None:
+        """Write blocks that something refers to where they are lost or damaged. Raises Invalid as `put` does."""
+        _check_names(blocks)
+        for some in self._groups_to_put(blocks):
+            marks = await self.store.get([key_of(MAP, name) for name in some])
+            await self._put(some, [name for name, mark in zip(some, marks, strict=True) if mark is not None])
+
+    def _groups_to_put(self, blocks: Mapping[bytes, bytes]) -> Iterator[dict[bytes, bytes]]:
+        most = max((self.store.capabilities.largest_batch - 2) // 5, 1)
         for some in _groups(blocks, most, COMMIT_BYTES, lambda name: len(blocks[name])):
-            await self._put({name: blocks[name] for name in some}, claimant, kept, maps, anew)
+            yield {name: blocks[name] for name in some}
 
     async def _put(
-        self, blocks: Mapping[bytes, bytes], claimant: str, kept: set[bytes], maps: bool, anew: bool
+        self, blocks: Mapping[bytes, bytes], maps: Collection[bytes], claimant: str = "", kept: Collection[bytes] = ()
     ) -> None:
         async def attempt() -> dict[str, bytes]:
             batch = Batch()
-            await self._hold(batch, claimant, blocks)
-            unclaimed = kept - await self.claimed(kept, claimant)
-            if unclaimed:
-                name = min(unclaimed)
-                raise Conflict(
-                    f"a map names the block {short_name(name)}, which is not claimed for it",
-                    remedy="claim or put it, then put the map again",
-                    block=name.hex(),
-                )
-            written = await self.enlist(batch, blocks, apart=self.files is not None, anew=anew)
-            if maps:
-                batch.puts += [(*key_of(MAP, name), b"") for name in blocks]
+            if claimant:
+                await self._hold(batch, claimant, blocks)
+                await self._check_claimed(kept, claimant)
+            damaged = await self.unsound(await self.has(blocks))
+            written = await self.enlist(batch, blocks, apart=self.files is not None, anew=damaged)
+            for name in blocks.keys() & set(maps):
+                batch.put(*key_of(MAP, name), b"")
+                batch.put(*key_of(DITTO, name), to_frame(blocks[name]))
             await self.store.commit(batch)
             return written
 
@@ -166,18 +220,32 @@ class Blocks:
         if written:
             await self._files().put(written)
 
+    async def _check_claimed(self, names: Collection[bytes], claimant: str) -> None:
+        unclaimed = set(names) - await self.claimed(names, claimant)
+        if unclaimed:
+            name = min(unclaimed)
+            raise Conflict(
+                f"a map names the block {short_name(name)}, which is not claimed for it",
+                remedy="claim or put it, then put the map again",
+                block=name.hex(),
+            )
+
     async def enlist(
-        self, batch: Batch, blocks: Mapping[bytes, bytes], *, apart: bool = False, anew: bool = False
+        self, batch: Batch, blocks: Mapping[bytes, bytes], *, apart: bool = False, anew: Collection[bytes] = ()
     ) -> dict[str, bytes]:
-        """Add to a batch that these blocks are here; return the files to write once it is committed."""
+        """Add to a batch that these blocks are here; return the files to write once it is committed.
+
+        `anew`: those that are written again where they are.
+        """
         raws = await self.store.get([key_of(LEDGER, name) for name in blocks])
         known = {name: raw for name, raw in zip(blocks, raws, strict=True) if raw is not None}
         touch(batch, known)
         rows = {name: LedgerRow.unpack(raw) for name, raw in known.items()}
         files = {name: row.file(name) for name, row in rows.items() if row.generation}
-        written = {files[name]: to_frame(blocks[name]) for name in (files if anew else await self._lost(files))}
-        if anew:
-            batch.puts += [(*key_of(FRAME, name), to_frame(blocks[name])) for name in known.keys() - files.keys()]
+        renewed = {*anew, *await self._lost(files)}
+        written = {file: to_frame(blocks[name]) for name, file in files.items() if name in renewed}
+        inside = [name for name in known if name in renewed and name not in files]
+        batch.puts += [(*key_of(FRAME, name), to_frame(blocks[name])) for name in inside]
         for name in blocks.keys() - known.keys():
             row = LedgerRow.fresh(len(blocks[name]), apart)
             batch.expect(*key_of(LEDGER, name), None)
@@ -265,6 +333,12 @@ async def again(attempt: Callable[[], Awaitable[R]]) -> R:
                 raise
             await asyncio.sleep(0)
     raise Conflict("these blocks are being changed by too many at once", remedy="try again")
+
+
+def _check_names(blocks: Mapping[bytes, bytes]) -> None:
+    for name, data in blocks.items():
+        if block_name(data) != name:
+            raise Invalid(f"these {len(data)} bytes are not the block {short_name(name)}", remedy="send it again")
 
 
 def absent(name: bytes) -> NotFound:

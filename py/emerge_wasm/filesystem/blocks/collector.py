@@ -15,7 +15,7 @@ from ...errors import Conflict, NotFound
 from ...store import Batch, Store, keys_of, prefix_end
 from .blocks import Blocks, now_micros, scan_all
 from .large_state import STATES, recipe_of
-from .row import FRAME, LEDGER, MAP, RECIPE, SPACE, ClaimRow, LedgerRow, key_of
+from .row import DITTO, FRAME, LEDGER, MAP, RECIPE, SPACE, ClaimRow, LedgerRow, key_of
 
 PART = 100_000
 """Blocks that are looked at in one pass."""
@@ -97,6 +97,12 @@ async def keepers(blocks: Blocks, among: set[bytes]) -> set[bytes]:
     kept: set[bytes] = set()
     for claim, _ in await blocks.claims():
         kept |= among & await blocks.names_claimed(claim)
+    return kept | await referred(blocks, among)
+
+
+async def referred(blocks: Blocks, among: set[bytes]) -> set[bytes]:
+    """Return which of these blocks a map or a state keeps."""
+    kept: set[bytes] = set()
     async for key, _ in scan_all(blocks.store, MAP):
         kept |= among & await _names_kept(blocks, key[1:])
     keys: list[bytes] = []
@@ -136,7 +142,7 @@ async def _names_kept(blocks: Blocks, name: bytes) -> set[bytes]:
 async def _remove(blocks: Blocks, name: bytes, raw: bytes, done: Collected) -> bool:
     """Remove a block whose row is still as it was; tell whether a map went."""
     (is_map,) = await blocks.store.get([key_of(MAP, name)])
-    batch = Batch(deletes=[key_of(kind, name) for kind in (LEDGER, FRAME, MAP)])
+    batch = Batch(deletes=[key_of(kind, name) for kind in (LEDGER, FRAME, MAP, DITTO)])
     batch.expect(*key_of(LEDGER, name), raw)
     try:
         await blocks.store.commit(batch)

@@ -3,6 +3,7 @@
     "b" + name            -> the block's ledger row: where it lies, its size, and a stamp
     "d" + name            -> its frame, if it lies in the store
     "m" + name            -> nothing: it is a map, which keeps the blocks that it names
+    "e" + name            -> its frame once more, if it is a map: without it, all that it names would be lost
     "r" + key of a state  -> nothing: that state is a recipe, which keeps the blocks that it names
     "c" + claim           -> until when a claim holds
     "k" + claim + name    -> nothing: the claim holds this block
@@ -21,7 +22,7 @@ from typing import NamedTuple, Self
 from ...store import Key
 
 SPACE = "blocks"
-LEDGER, FRAME, MAP, RECIPE, CLAIM, CLAIMED = b"b", b"d", b"m", b"r", b"c", b"k"
+LEDGER, FRAME, MAP, DITTO, RECIPE, CLAIM, CLAIMED = b"b", b"d", b"m", b"e", b"r", b"c", b"k"
 _CLAIM_SIZE = 16
 _STAMP = 8
 

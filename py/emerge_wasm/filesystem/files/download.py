@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from ...blocks.block_map import BlockMap, BlockRow
 from ...context import Context
-from ...errors import EmergeError, Invalid, NotFound
+from ...errors import Invalid, NotFound
 from ...operations import Names
 from ...results import BlockAnswer, BlockFault, BlockState, FileBlock
 from ..core import Core
@@ -54,22 +54,9 @@ async def blocks(
         names = [name for row in node.rows for name in row.kept]
         here = set(names) if verify else await core.blocks.has(names)
         for row in node.rows:
-            amiss = await _damaged(core, row) if verify else dict.fromkeys(set(row.kept) - here, LOST)
+            amiss = await core.blocks.unsound(row.kept) if verify else dict.fromkeys(set(row.kept) - here, LOST)
             yield _file_block(node, row, offset, amiss)
             offset += row.size
-
-
-async def _damaged(core: Core, row: BlockRow) -> dict[bytes, BlockFault]:
-    """Read what is kept of a block; return what is amiss, by name."""
-    amiss: dict[bytes, BlockFault] = {}
-    for each in row.kept:
-        try:
-            await core.blocks.read([each])
-        except NotFound:
-            amiss[each] = "lost"
-        except EmergeError:
-            amiss[each] = "damaged"
-    return amiss
 
 
 def _file_block(node: BlockMap, row: BlockRow, offset: int, amiss: dict[bytes, BlockFault]) -> FileBlock:
