@@ -62,7 +62,8 @@ class SyncClient(SyncSession):
 BODIES = {
     "proxy": "return self._wait(lambda client: open_proxy(client, path, SyncProxy))",
     "open": "return open_stream(self._wait("
-    "lambda client: client.open(path, mode, version=version, as_of=as_of, raid=raid, perms=perms)))",
+    "lambda client: client.open(path, mode, version=version, as_of=as_of, raid=raid, perms=perms, "
+    "chunking=chunking, block_size=block_size)))",
     "transaction": "return SyncTransaction(self, SyncClient, name, seconds, join)",
 }
 """Methods whose result has a sync face of its own."""

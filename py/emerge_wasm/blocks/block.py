@@ -9,7 +9,10 @@ from ..codec import decode
 from ..errors import Invalid
 
 BLOCK_SIZE = 1 << 20
-"""Bytes of a block of a file; the last is shorter. That of a large value in a field is the value."""
+"""Bytes of a block of a file, unless its writer says otherwise. That of a large value in a field is the value."""
+
+LARGEST_BLOCK = 4 << 20
+"""Bytes of the largest block that a file may have."""
 
 NAME_SIZE = 32
 

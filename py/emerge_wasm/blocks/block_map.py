@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 
 from ..codec.msgpack_engine import engine
 from ..errors import Invalid
-from .block import BLOCK_SIZE, NAME_SIZE, block_name, join_names, split_names
+from .block import LARGEST_BLOCK, NAME_SIZE, block_name, join_names, split_names
 from .layout import Layout
 
 FANOUT = 4096
@@ -78,8 +78,8 @@ class BlockMap(NamedTuple):
             rows = tuple(BlockRow(*row) for row in zip(names, sizes, parts, strict=True))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Invalid(f"this is no block map: {error}") from None
-        if level == 0 and not all(0 < row.size <= BLOCK_SIZE for row in rows):
-            raise Invalid(f"a block map has a block that is not of 1 to {BLOCK_SIZE} bytes")
+        if level == 0 and not all(0 < row.size <= LARGEST_BLOCK for row in rows):
+            raise Invalid(f"a block map has a block that is not of 1 to {LARGEST_BLOCK} bytes")
         return cls(layout, level, rows)
 
 

@@ -9,21 +9,40 @@ from pathlib import Path
 
 import click
 
+from ..blocks.chunker import Chunking
 from ..clients.file_writer import OnProgress
 from .session import Session, as_of_option, pass_session, version_option
 from .show import counted, print_json, print_table, size_text
 
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
+
 STANDARD = "-"
 """What names the standard input and output."""
+
+
+def read_size(context: click.Context, parameter: click.Parameter, text: str) -> int:
+    """Read a number of bytes, such as 300, 64K or 1M."""
+    number, unit = (text[:-1], text[-1:].upper()) if text[-1:].isalpha() else (text, "")
+    if not number.isdecimal() or unit not in _UNITS:
+        raise click.BadParameter(f"{text!r} is no number of bytes: write it as 65536, 64K or 1M", context, parameter)
+    return int(number) * _UNITS[unit]
 
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
 @click.argument("path")
 @click.option("--raid", type=int, default=0, show_default=True, help="0: each block once; 5, 6: with parity too.")
+@click.option(
+    "--chunking",
+    type=click.Choice(["fixed", "fastcdc"]),
+    default="fixed",
+    show_default=True,
+    help="fastcdc: cut where the content says, so that a changed file sends few blocks.",
+)
+@click.option("--block-size", callback=read_size, default="1M", show_default=True, help="Bytes of a block: 64K, 1M.")
 @click.option("--version", type=int, default=0, help="The version that it replaces: a Conflict when there is a newer.")
 @pass_session
-def put(session: Session, file: str, path: str, raid: int, version: int) -> None:
+def put(session: Session, file: str, path: str, raid: int, chunking: Chunking, block_size: int, version: int) -> None:
     """Store a FILE of this machine (-: what is piped in) at PATH, in blocks; PATH may be a directory with its slash.
 
     One that was interrupted can be put again within an hour: what was sent is not sent again.
@@ -31,7 +50,9 @@ def put(session: Session, file: str, path: str, raid: int, version: int) -> None
     size = 0 if file == STANDARD or not Path(file).exists() else Path(file).stat().st_size
     with _progress(session, size, f"put {file}") as progress:
         source = sys.stdin.buffer if file == STANDARD else file
-        pointer = session.fs.put(source, path, raid=raid, version=version, progress=progress)
+        pointer = session.fs.put(
+            source, path, raid=raid, version=version, chunking=chunking, block_size=block_size, progress=progress
+        )
     print_json(pointer.to_wire()) if session.json else click.echo(f"{pointer.full_path} {size_text(pointer.size)}")
 
 

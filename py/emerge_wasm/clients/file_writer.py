@@ -14,15 +14,19 @@ from typing import Self
 from uuid import uuid4
 
 from .. import sync
-from ..blocks.block import BLOCK_SIZE, block_name
+from ..blocks.block import block_name
 from ..blocks.block_map import BlockRow, MapBuilder
+from ..blocks.chunker import Chunker, make_chunker
 from ..blocks.layout import Layout, check_holders, split
 from ..errors import Invalid
 from ..objects import Pointer
 from ..operations import Operations
 
-WINDOW = 8
-"""Blocks that are sent together: half of them are on their way while the others are read."""
+WINDOW = 8 << 20
+"""Bytes of blocks that are sent together, while as many are read."""
+
+WINDOW_BLOCKS = 512
+"""Blocks that are sent together at most."""
 
 AT_ONCE = 4
 """Calls of one upload that are under way, of at most CALL_BYTES each."""
@@ -48,6 +52,7 @@ class FileWriter:
         perms: str = "",
         upload: str = "",
         progress: OnProgress | None = None,
+        chunker: Chunker | None = None,
     ) -> None:
         check_holders(layout, 1)
         self.path = path
@@ -58,8 +63,9 @@ class FileWriter:
         self._upload = upload or uuid4().hex
         self._stored_as = version, perms
         self._progress = progress or (lambda done: None)
-        self._part = bytearray()
+        self._chunker = chunker or make_chunker()
         self._blocks: list[bytes] = []
+        self._waiting = 0  # bytes in them
         self._map = MapBuilder(layout)
         self._sending: asyncio.Task[None] | None = None
         self._begun = False
@@ -70,15 +76,8 @@ class FileWriter:
         if self.closed:
             raise Invalid(f"{self.path} is closed", path=self.path, remedy="open it again")
         given = memoryview(data).cast("B")
-        begin = 0
-        while begin < len(given):
-            taken = given[begin : begin + BLOCK_SIZE - len(self._part)]
-            self._part += taken
-            begin += len(taken)
-            if len(self._part) == BLOCK_SIZE:
-                self._cut()
-                if len(self._blocks) == WINDOW:
-                    await self._send_window()
+        for block in self._chunker.add(given):
+            await self._add(block)
         self._written += len(given)
         return len(given)
 
@@ -91,7 +90,8 @@ class FileWriter:
             return
         self.closed = True
         try:
-            self._cut()
+            for block in self._chunker.end():
+                await self._add(block)
             whole = not self._begun
             await self._sent_so_far()
             await self._send(self._take(), ask=not whole)
@@ -108,13 +108,14 @@ class FileWriter:
         await self._stop()
 
     # --- blocks
-    def _cut(self) -> None:
-        if self._part:
-            self._blocks.append(bytes(self._part))
-            self._part.clear()
+    async def _add(self, block: bytes) -> None:
+        self._blocks.append(block)
+        self._waiting += len(block)
+        if self._waiting >= WINDOW or len(self._blocks) == WINDOW_BLOCKS:
+            await self._send_window()
 
     def _take(self) -> list[bytes]:
-        blocks, self._blocks = self._blocks, []
+        blocks, self._blocks, self._waiting = self._blocks, [], 0
         return blocks
 
     async def _send_window(self) -> None:

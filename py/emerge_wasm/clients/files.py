@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Literal, overload
 
 from ..blocks.block import BLOCK_SIZE
+from ..blocks.chunker import Chunking, make_chunker
 from ..blocks.layout import make_layout
 from ..codec import BlockTree, decode
 from ..errors import Invalid, NotFound
@@ -40,18 +41,22 @@ class FileOperations(ReadOperations):
         raid: int = 0,
         version: int = 0,
         perms: str = "",
+        chunking: Chunking = "fixed",
+        block_size: int = BLOCK_SIZE,
         progress: OnProgress | None = None,
     ) -> Pointer:
         """Store a file of this machine (its path, or an opened one) at a path, in blocks; its pointer.
 
         A path that ends with a slash is a directory, in which it keeps its name. `raid` 5 and 6 add parity. Nothing is
         to be seen of it before all of it is there. One that was interrupted can be put again within an hour, and what
-        was sent is not sent again. `progress` is told how many bytes are done. `version`: as in `store`.
+        was sent is not sent again. `chunking` "fastcdc" cuts where the content says, so that of a file that was changed
+        in the middle only some blocks are sent; `block_size` is then the usual size of a block. `progress` is told how
+        many bytes are done. `version`: as in `store`.
         """
         where = _target(source, path)
         with _opened(source) as file:
-            layout, upload = make_layout(raid), _upload_of(source, file)
-            async with FileWriter(self.remote, where, layout, version, perms, upload, progress) as writer:
+            layout, upload, chunker = make_layout(raid), _upload_of(source, file), make_chunker(chunking, block_size)
+            async with FileWriter(self.remote, where, layout, version, perms, upload, progress, chunker) as writer:
                 for chunk in _chunks(file):
                     await writer.write(chunk)
         assert writer.pointer is not None
@@ -85,11 +90,28 @@ class FileOperations(ReadOperations):
     ) -> FileReader: ...
     @overload
     async def open(
-        self, path: str, mode: Literal["wb", "xb"], *, raid: int = 0, version: int = 0, perms: str = ""
+        self,
+        path: str,
+        mode: Literal["wb", "xb"],
+        *,
+        raid: int = 0,
+        version: int = 0,
+        perms: str = "",
+        chunking: Chunking = "fixed",
+        block_size: int = BLOCK_SIZE,
     ) -> FileWriter: ...
     @overload
     async def open(
-        self, path: str, mode: str, *, version: int = 0, as_of: AsOf = None, raid: int = 0, perms: str = ""
+        self,
+        path: str,
+        mode: str,
+        *,
+        version: int = 0,
+        as_of: AsOf = None,
+        raid: int = 0,
+        perms: str = "",
+        chunking: Chunking = "fixed",
+        block_size: int = BLOCK_SIZE,
     ) -> FileReader | FileWriter: ...
     async def open(
         self,
@@ -100,6 +122,8 @@ class FileOperations(ReadOperations):
         as_of: AsOf = None,
         raid: int = 0,
         perms: str = "",
+        chunking: Chunking = "fixed",
+        block_size: int = BLOCK_SIZE,
     ) -> FileReader | FileWriter:
         """Open a file: "rb" to read it from any place, "wb" to write it, "xb" to write one that is not there yet.
 
@@ -113,7 +137,8 @@ class FileOperations(ReadOperations):
             raise Invalid(f"a file cannot be opened as {mode!r:.20}", path=path, remedy='open it as "rb", "wb" or "xb"')
         if mode == "xb":
             await self._check_absent(path)
-        return FileWriter(self.remote, path, make_layout(raid), version, perms)
+        chunker = make_chunker(chunking, block_size)
+        return FileWriter(self.remote, path, make_layout(raid), version, perms, chunker=chunker)
 
     async def verify(self, path: str, *, version: int = 0, progress: OnProgress | None = None) -> FileCheck:
         """Read all blocks of a file where they are, and compare their hashes: {"path", "size", "layout", "root",

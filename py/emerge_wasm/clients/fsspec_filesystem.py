@@ -14,6 +14,8 @@ from typing import IO, TypedDict, cast
 
 from fsspec.spec import AbstractFileSystem
 
+from ..blocks.block import BLOCK_SIZE
+from ..blocks.chunker import Chunking
 from ..errors import EmergeError, Invalid, NotFound, PermissionDenied, Unavailable
 from ..objects import Pointer
 from ..paths import join_path, split_path
@@ -42,7 +44,8 @@ FileInfo = TypedDict(
 class EmergeFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
     """The filesystem of a node or relay, as fsspec sees it. `host`, `token` and `key` are those of `connect`.
 
-    `raid` is the level of what is written. `client` is one to use instead, as in a transaction.
+    `raid`, `chunking` and `block_size` are those of what is written, as in `put`. `client` is one to use instead, as in
+    a transaction.
     """
 
     protocol = PROTOCOL
@@ -54,13 +57,15 @@ class EmergeFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
         token: str | None = None,
         key: str | None = None,
         raid: int = 0,
+        chunking: Chunking = "fixed",
+        block_size: int = BLOCK_SIZE,
         client: SyncClient | None = None,
         **options: object,
     ) -> None:
         if self._cached:
             return
         super().__init__(**options)
-        self.raid = raid
+        self.raid, self.chunking, self.block_size = raid, chunking, block_size
         if client is None:
             address = find_address(host)
             key = find_key(key) if address.startswith("tcp://") else None
@@ -142,7 +147,10 @@ class EmergeFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
                 raise NotImplementedError("files are written one by one; use a transaction of Emerge's")
             if mode == "xb" and self.exists(path):
                 raise FileExistsError(path)
-            return cast("IO[bytes]", self.client.open(_path(path), mode, raid=self.raid))
+            opened = self.client.open(
+                _path(path), mode, raid=self.raid, chunking=self.chunking, block_size=self.block_size
+            )
+            return cast("IO[bytes]", opened)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: object) -> bytes:
         with self._open(path) as file, python_errors(path):
@@ -161,7 +169,14 @@ class EmergeFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
         if mode == "create" and self.exists(rpath):
             raise FileExistsError(rpath)
         with python_errors(rpath):
-            self.client.put(lpath, _path(rpath), raid=self.raid, progress=_progress(callback, os.path.getsize(lpath)))
+            self.client.put(
+                lpath,
+                _path(rpath),
+                raid=self.raid,
+                chunking=self.chunking,
+                block_size=self.block_size,
+                progress=_progress(callback, os.path.getsize(lpath)),
+            )
         return None
 
     def get_file(self, rpath: str, lpath: str, callback: object = None, outfile: object = None, **_: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import Any
 
+from ..blocks.chunker import Chunking
 from ..codec import Reference
 from ..objects import EmergeObject, Pointer
 from ..operations import Names, Values, Wire
@@ -334,16 +335,29 @@ class SyncClient(SyncSession):
         raid: int = 0,
         version: int = 0,
         perms: str = "",
+        chunking: Chunking = "fixed",
+        block_size: int = 1048576,
         progress: OnProgress | None = None,
     ) -> Pointer:
         """Store a file of this machine (its path, or an opened one) at a path, in blocks; its pointer.
 
         A path that ends with a slash is a directory, in which it keeps its name. `raid` 5 and 6 add parity. Nothing is
         to be seen of it before all of it is there. One that was interrupted can be put again within an hour, and what
-        was sent is not sent again. `progress` is told how many bytes are done. `version`: as in `store`.
+        was sent is not sent again. `chunking` "fastcdc" cuts where the content says, so that of a file that was changed
+        in the middle only some blocks are sent; `block_size` is then the usual size of a block. `progress` is told how
+        many bytes are done. `version`: as in `store`.
         """
         return self._wait(
-            lambda client: client.put(source, path, raid=raid, version=version, perms=perms, progress=progress)
+            lambda client: client.put(
+                source,
+                path,
+                raid=raid,
+                version=version,
+                perms=perms,
+                chunking=chunking,
+                block_size=block_size,
+                progress=progress,
+            )
         )
 
     def fetch(
@@ -356,7 +370,16 @@ class SyncClient(SyncSession):
         return self._wait(lambda client: client.fetch(path, target, version=version, as_of=as_of, progress=progress))
 
     def open(
-        self, path: str, mode: str = "rb", *, version: int = 0, as_of: AsOf = None, raid: int = 0, perms: str = ""
+        self,
+        path: str,
+        mode: str = "rb",
+        *,
+        version: int = 0,
+        as_of: AsOf = None,
+        raid: int = 0,
+        perms: str = "",
+        chunking: Chunking = "fixed",
+        block_size: int = 1048576,
     ) -> FileInput | FileOutput:
         """Open a file: "rb" to read it from any place, "wb" to write it, "xb" to write one that is not there yet.
 
@@ -365,7 +388,18 @@ class SyncClient(SyncSession):
         the object lives.
         """
         return open_stream(
-            self._wait(lambda client: client.open(path, mode, version=version, as_of=as_of, raid=raid, perms=perms))
+            self._wait(
+                lambda client: client.open(
+                    path,
+                    mode,
+                    version=version,
+                    as_of=as_of,
+                    raid=raid,
+                    perms=perms,
+                    chunking=chunking,
+                    block_size=block_size,
+                )
+            )
         )
 
     def verify(self, path: str, *, version: int = 0, progress: OnProgress | None = None) -> FileCheck:
