@@ -15,6 +15,8 @@ from emerge_wasm.blocks.chunker import SMALLEST_SIZE, Chunking, make_chunker
 from tests.contracts.files import pattern
 from tests.scale import examples
 
+pytest.importorskip("pyfastcdc", reason="the extra fastcdc is not installed")
+
 WAYS = st.sampled_from(["fixed", "fastcdc"])
 DATA = st.builds(
     lambda size, seed, zeros: pattern(size, seed)[: size - zeros] + bytes(min(zeros, size)),

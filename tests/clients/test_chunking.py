@@ -20,6 +20,8 @@ from emerge_wasm.stores import open_store
 from tests.contracts.files import content, pattern
 from tests.scale import examples
 
+pytest.importorskip("pyfastcdc", reason="the extra fastcdc is not installed")
+
 SIZE = 700_000
 DATA = pattern(SIZE, 5)
 
