@@ -54,6 +54,7 @@ FILESYSTEM = [
     {"versions", "transactions"},
     {"runs"},
     {"searches", "archives", "check", "files", "handover"},
+    {"repair"},
     {"filesystem"},
 ]
 """The folders of the filesystem and its own modules, from the bottom."""

@@ -536,6 +536,13 @@ class Operations(Protocol):
         "lost"), "amiss": {name: "lost" | "damaged"}}; with `verify`, each is read and its hash compared."""
         ...
 
+    @operation("files", "r", changes=True)
+    def repair(self, path: str, version: int = 0) -> AsyncIterator[FileBlock]:
+        """A stream of the blocks of a file, or of the large values of an object, as `blocks` gives them. Each is read,
+        and what is lost or damaged is made again, of "parity" or a "copy": its state is "repaired" then, and `made`
+        says what. A "lost" one cannot be had."""
+        ...
+
     # --- archives
     @operation("archives", "r")
     def export(self, path: str, versions: bool = True) -> AsyncIterator[Wire]:

@@ -89,7 +89,7 @@ class BlockAnswer(TypedDict):
     lost: dict[str, str]
 
 
-BlockState = Literal["here", "repairable", "lost"]
+BlockState = Literal["here", "repairable", "repaired", "lost"]
 """Of a block of a file: "repairable" from what is left of its fragments."""
 
 
@@ -97,7 +97,8 @@ BlockFault = Literal["lost", "damaged"]
 
 
 class FileBlock(TypedDict):
-    """One block of a file. `amiss` says which of what is kept of it, by name, is lost or damaged."""
+    """One block of a file. `amiss` says which of what is kept of it, by name, is lost or damaged; `made` what a repair
+    made again, of "parity" or of a "copy"."""
 
     name: str
     offset: int
@@ -105,6 +106,7 @@ class FileBlock(TypedDict):
     fragments: list[str]
     state: BlockState
     amiss: dict[str, BlockFault]
+    made: NotRequired[dict[str, str]]
 
 
 class FileCheck(TypedDict):
@@ -117,6 +119,26 @@ class FileCheck(TypedDict):
     blocks: int
     readable: bool
     amiss: list[FileBlock]  # those of which something is lost or damaged
+
+
+class RepairedFile(TypedDict):
+    """What a repair did in one file: `repaired` blocks, and those that are `lost`."""
+
+    path: str
+    blocks: int
+    repaired: list[FileBlock]
+    lost: list[FileBlock]
+
+
+class RepairReport(TypedDict):
+    """What a repair did: `files` are those of which something was amiss; `checked` how many objects it read, with so
+    many `blocks`; `readable`: nothing is lost."""
+
+    path: str
+    checked: int
+    blocks: int
+    readable: bool
+    files: list[RepairedFile]
 
 
 class MethodRow(TypedDict("_MethodClass", {"class": str})):

@@ -38,6 +38,7 @@ def test_a_file_goes_there_and_comes_back(emerge: Emerge, tmp_path: Path) -> Non
     assert [row[:3] for row in rows] == [["0", "1.0M", "here"], [str(BLOCK_SIZE), "9B", "here"]]
     assert emerge("verify", "/files/big.iso").stdout == "/files/big.iso 1.0M raid0 1+0: 2 blocks\n"
     emerge("put", "--raid", "6", "big.iso", "/files/big.iso")
+    assert emerge("repair", "/files").stdout == "/files 2 blocks of 1 object: 0 repaired, 0 lost\n"
     assert emerge("verify", "/files/big.iso").stdout == "/files/big.iso 1.0M raid6 4+2: 2 blocks\n"
     assert emerge("get", "--version", "1", "/files/big.iso", ".").stdout == "big.iso 1.0M\n"
     found = json.loads(emerge("--json", "verify", "/files/big.iso").stdout)

@@ -1,4 +1,4 @@
-"""Commands on files in blocks: put, get, blocks, verify."""
+"""Commands on files in blocks: put, get, blocks, verify, repair."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from ..blocks.chunker import Chunking
 from ..clients.file_writer import OnProgress
+from ..results import FileBlock
 from .session import Session, as_of_option, pass_session, version_option
 from .show import counted, print_json, print_table, size_text
 
@@ -111,6 +112,34 @@ def verify(session: Session, path: str, version: int) -> None:
         sys.exit(1)
 
 
+@click.command()
+@click.argument("path", default="/")
+@version_option
+@pass_session
+def repair(session: Session, path: str, version: int) -> None:
+    """Make lost and damaged blocks of a file, or of all files below PATH, again; exit 1 if some of them cannot be had.
+
+    Says of each block what was made of what, and of one that is lost where in the file it is.
+    """
+
+    def tell(path: str, row: FileBlock) -> None:
+        made = [f"{name} of {how}" for name, how in row.get("made", {}).items()]
+        amiss = [f"{name} {how}" for name, how in row["amiss"].items()]
+        if session.json:
+            print_json({"path": path, **row}) if made or amiss else None
+        elif made or amiss:
+            click.echo(f"{path} {row['state']} at {row['offset']}: {', '.join(made + amiss)}")
+
+    found = session.fs.repair(path, version=version, progress=tell)
+    blocks = sum(len(each["repaired"]) for each in found["files"])
+    lost = sum(len(each["lost"]) for each in found["files"])
+    if not session.json:
+        what = f"{counted(found['blocks'], 'block')} of {counted(found['checked'], 'object')}"
+        click.echo(f"{path} {what}: {blocks} repaired, {lost} lost")
+    if lost:
+        sys.exit(1)
+
+
 @contextmanager
 def _progress(session: Session, size: int, label: str) -> Iterator[OnProgress | None]:
     """Show a bar on a terminal."""
@@ -121,4 +150,4 @@ def _progress(session: Session, size: int, label: str) -> Iterator[OnProgress | 
         yield lambda done: bar.update(done - bar.pos)
 
 
-COMMANDS = (put, get, blocks, verify)
+COMMANDS = (put, get, blocks, verify, repair)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -12,11 +12,12 @@ from typing import IO, Literal, overload
 from ..blocks.block import BLOCK_SIZE
 from ..blocks.chunker import Chunking, make_chunker
 from ..blocks.layout import make_layout
+from ..blocks.recipe import LARGE
 from ..codec import BlockTree, decode
 from ..errors import Invalid, NotFound
 from ..objects import BLOB, Pointer
 from ..paths import child_path, split_path
-from ..results import FileCheck
+from ..results import FileBlock, FileCheck, RepairedFile, RepairReport
 from .file_reader import BlockSource, ByteSource, FileReader, WholeSource, no_bytes
 from .file_writer import FileWriter, OnProgress
 from .operations import AsOf, moment_text
@@ -25,6 +26,9 @@ from .remote import ending
 
 FileSource = str | os.PathLike[str] | IO[bytes]
 """A file on this machine, by its path, or opened and binary."""
+
+OnRepair = Callable[[str, FileBlock], object]
+"""Is told what became of each block: the path, and the block."""
 
 READER = "read"
 """The method of an object that gives the bytes that it is read as: bytes, text, or a list of those."""
@@ -164,6 +168,41 @@ class FileOperations(ReadOperations):
                 if progress is not None:
                     progress(each["offset"] + each["size"])
         return check
+
+    async def repair(self, path: str = "/", *, version: int = 0, progress: OnRepair | None = None) -> RepairReport:
+        """Read all blocks of a file, or of all files below a directory, and make again those that are lost or damaged:
+        from parity, or from copies. What cannot be had is `lost`, with its place in the file.
+
+        `progress` is told the path and what became of each block.
+        """
+        report: RepairReport = {"path": path, "checked": 0, "blocks": 0, "readable": True, "files": []}
+        pointer = await self.get(path, version)
+        if not pointer.is_directory:
+            await self._repair(pointer.full_path, version, report, progress)
+            return report
+        async with ending(self.tree(path)) as pointers:
+            async for each in pointers:
+                if each.type == BLOB or each.size >= LARGE:
+                    with suppress(NotFound):  # removed meanwhile
+                        await self._repair(each.full_path, 0, report, progress)
+        return report
+
+    async def _repair(self, path: str, version: int, report: RepairReport, progress: OnRepair | None) -> None:
+        done: RepairedFile = {"path": path, "blocks": 0, "repaired": [], "lost": []}
+        async with ending(self.remote.repair(path, version)) as rows:
+            async for row in rows:
+                done["blocks"] += 1
+                if row["state"] == "repaired":
+                    done["repaired"].append(row)
+                elif row["state"] == "lost":
+                    done["lost"].append(row)
+                if progress is not None:
+                    progress(path, row)
+        report["checked"] += 1
+        report["blocks"] += done["blocks"]
+        report["readable"] = report["readable"] and not done["lost"]
+        if done["repaired"] or done["lost"]:
+            report["files"].append(done)
 
     async def _check_absent(self, path: str) -> None:
         with suppress(NotFound):

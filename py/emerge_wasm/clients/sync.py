@@ -30,6 +30,7 @@ from ..results import (
     NodeInfo,
     PointerRow,
     PrincipalInfo,
+    RepairReport,
     RingInfo,
     RunEvent,
     RunReceipts,
@@ -44,7 +45,7 @@ from . import archive, exchange
 from .class_loader import Bundles
 from .file_stream import FileInput, FileOutput, open_stream
 from .file_writer import OnProgress
-from .files import FileSource
+from .files import FileSource, OnRepair
 from .operations import AsOf, WhoseCode
 from .proxy import SyncProxy, open_proxy
 from .reads import Listing, VersionHistory
@@ -406,6 +407,14 @@ class SyncClient(SyncSession):
         """Read all blocks of a file where they are, and compare their hashes: {"path", "size", "layout", "root",
         "blocks", "readable", "amiss": [what `blocks` says of those that lack something]}."""
         return self._wait(lambda client: client.verify(path, version=version, progress=progress))
+
+    def repair(self, path: str = "/", *, version: int = 0, progress: OnRepair | None = None) -> RepairReport:
+        """Read all blocks of a file, or of all files below a directory, and make again those that are lost or damaged:
+        from parity, or from copies. What cannot be had is `lost`, with its place in the file.
+
+        `progress` is told the path and what became of each block.
+        """
+        return self._wait(lambda client: client.repair(path, version=version, progress=progress))
 
     def store(self, obj: EmergeObject) -> Pointer:
         """Store an object at its `path` and `name` (or `id`); it then knows its uuid, version and date.

@@ -23,6 +23,7 @@ from .indexes.build import builder
 from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
 from .objects import code, compose, copy, read, reference, retention, write
+from .repair import file
 from .runner import Runner
 from .runs import operations, receipt
 from .searches import aggregate, define_index, explain, search, searchtext
@@ -226,6 +227,7 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "putfile": upload.putfile,
     "getblocks": download.getblocks,
     "blocks": download.blocks,
+    "repair": file.repair,
     "export": export_load.export,
     "load": export_load.load,
     "changes": log.changes,

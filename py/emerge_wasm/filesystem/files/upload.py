@@ -36,6 +36,7 @@ async def haveblocks(core: Core, context: Context, path: str, names: Names, uplo
     claimant = _claimant(context, place, upload)
     there = await core.blocks.claimed(wanted, claimant)
     there |= wanted & await _readable_there(core, context, place)
+    there -= (await core.blocks.unsound(await core.blocks.has(there))).keys()  # they would be acknowledged
     return [each.hex() for each in await core.blocks.claim(there, claimant)] if there else []
 
 

@@ -39,7 +39,9 @@ BYTES_LIMIT = 1 << 30
 """Bytes that all open transactions together may hold."""
 
 SECONDS_LIMIT = 24 * 3600
-OUTSIDE = frozenset(("begin", "commit", "rollback", "changes", "watch", "graphql", "subscribe", "hello", "whoami"))
+OUTSIDE = frozenset(
+    ("begin", "commit", "rollback", "changes", "watch", "graphql", "subscribe", "hello", "whoami", "repair")
+)
 """Operations that never run inside a transaction; the calls that a GraphQL document makes do, each by itself."""
 
 WHOLE = frozenset(("runstream",))

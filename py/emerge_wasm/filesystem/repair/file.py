@@ -1,0 +1,94 @@
+"""Repair of one object: each of its blocks is read where it is, and made again if it is lost or damaged."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+from ...blocks.block_map import BlockMap, BlockRow
+from ...blocks.layout import Layout
+from ...context import Context
+from ...errors import Invalid
+from ...results import BlockFault, FileBlock
+from ..blocks.large_state import STATES, recipe_of
+from ..core import Core
+from ..layout.record import version_key
+from ..tree.find import find
+from .mend import Mended, mend_blocks, mend_row
+
+
+async def repair(core: Core, context: Context, path: str, version: int) -> AsyncIterator[FileBlock]:
+    found = await find(core, context, path, "r", version, "")
+    if found.entry.is_directory:
+        raise Invalid(f"{found.path} is a directory", path=found.path, remedy="repair what is in it, one by one")
+    (raw,) = await core.blocks.store.get([(STATES, version_key(found.entry.uuid, found.entry.content))])
+    recipe = recipe_of(raw) if raw is not None else None
+    if recipe is None:
+        return
+    claimant = f"repair {uuid4().hex}"
+    await core.blocks.claim(recipe.names(), claimant)  # so that nothing of it goes meanwhile
+    try:
+        for row in await _repair_large(core, list(recipe.parts)):
+            yield row
+        for root in recipe.roots:
+            async for row in _repair_tree(core, root, claimant):
+                yield row
+    finally:
+        await core.blocks.release(claimant)
+
+
+async def _repair_large(core: Core, parts: list[bytes | tuple[bytes, int]]) -> list[FileBlock]:
+    """Repair the large values of a state; a row's offset is that in the state."""
+    rows: list[FileBlock] = []
+    offset = 0
+    for part in parts:
+        if isinstance(part, bytes):
+            offset += len(part)
+            continue
+        name, size = part
+        amiss = await core.blocks.unsound([name])
+        done = await mend_blocks(core, amiss)
+        rows.append(_row(BlockRow(name, size), offset, amiss, done))
+        offset += size
+    return rows
+
+
+async def _repair_tree(core: Core, root: bytes, claimant: str) -> AsyncIterator[FileBlock]:
+    """Repair the tree of a file; what stands below a node that cannot be had is one row."""
+    offset = 0
+    pending = [BlockRow(root, 0)]
+    while pending:
+        top = pending.pop()
+        await core.blocks.claim([root], claimant)
+        amiss = await core.blocks.unsound([top.name])
+        done = await mend_blocks(core, amiss)
+        if amiss:
+            yield _row(top, offset, amiss, done)
+        if done.left:
+            offset += top.size
+            continue
+        node = BlockMap.unpack((await core.blocks.read([top.name]))[0])
+        if node.level:
+            pending += reversed(node.rows)
+            continue
+        for row in node.rows:
+            yield await _repair_row(core, node.layout, row, offset)
+            offset += row.size
+
+
+async def _repair_row(core: Core, layout: Layout, row: BlockRow, offset: int) -> FileBlock:
+    amiss = await core.blocks.unsound(row.kept)
+    done = await mend_row(core, layout, row, amiss) if amiss else Mended()
+    return _row(row, offset, amiss, done)
+
+
+def _row(row: BlockRow, offset: int, amiss: dict[bytes, BlockFault], done: Mended) -> FileBlock:
+    return {
+        "name": row.name.hex(),
+        "offset": offset,
+        "size": row.size,
+        "fragments": [each.hex() for each in row.fragments],
+        "state": "lost" if done.left else "repaired" if amiss else "here",
+        "amiss": {each.hex(): how for each, how in done.left.items()},
+        "made": {each.hex(): how for each, how in done.made.items()},
+    }
