@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from emerge_wasm.operations import Context
 from emerge_wasm.stores.memory import MemoryStore
 from tests.contracts import searching
 from tests.contracts.filesystem import SCENARIOS, Scenario, refused
+from tests.heard import heard
 from tests.node.conftest import Connect, StartNode, eventually
 from tests.scale import examples, pairs
 
@@ -549,10 +549,7 @@ async def test_a_subscription_hears_all_nodes(client: Client, nodes: list[Node],
     await client.store(Crop(name="y", path="/farm/b/deep"))
     asker = Client(connect(nodes[0].endpoint))
     async with aclosing(asker.subscribe("subscription { changes { path } }", "/farm")) as answers:
-        task = asyncio.ensure_future(anext(answers))
-        await asyncio.sleep(0.2)
-        await client.update("/farm/b/deep/y", tons=8)
-        answer = await asyncio.wait_for(task, 5)
+        answer = await heard(answers, lambda: client.update("/farm/b/deep/y", tons=8))
     assert answer["data"]["changes"]["path"] == "/farm/b/deep/y"
 
 

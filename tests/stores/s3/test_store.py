@@ -298,9 +298,9 @@ async def test_wrong_credentials(url: str, strict: str) -> None:
         environment({"AWS_ACCESS_KEY_ID": "a wrong one"}),
         pytest.raises(PermissionDenied, match="AWS_ACCESS_KEY_ID") as caught,
     ):
-        await open_store(f"s3://{BUCKET}/x?endpoint={strict}&wait=3")
+        await open_store(f"s3://{BUCKET}/x?endpoint={strict}&wait=30")
     assert "a wrong one" not in str(caught.value)
-    await (await open_store(f"s3://{BUCKET}/x?endpoint={strict}&wait=3")).close()
+    await (await open_store(f"s3://{BUCKET}/x?endpoint={strict}&wait=30")).close()
 
 
 @pytest.mark.parametrize(
