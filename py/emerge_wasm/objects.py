@@ -52,7 +52,8 @@ class EmergeFile(EmergeObject):
 class EmergeBlob(EmergeObject):
     """A file whose bytes are in blocks: `put` or `open` writes it, `open` reads it.
 
-    `content` is the root of its block map, and how many bytes it has; `layout` is its raid level.
+    `content` is the root of its block map, and how many bytes it has; `layout` is its raid level. Those of a small file
+    are the bytes themselves, and "inline".
     """
 
     type: str = field(default=BLOB, repr=False)

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from hashlib import shake_128
 
 from emerge_wasm import Conflict, EmergeFile, Invalid, NotFound, PermissionDenied, Unavailable
-from emerge_wasm.blocks.block import BLOCK_SIZE, block_name
+from emerge_wasm.blocks.block import BLOCK_SIZE, INLINE_SIZE, block_name
+from emerge_wasm.blocks.layout import INLINE
 from emerge_wasm.clients import Client
+from emerge_wasm.codec import encode
 from tests.contracts.filesystem import refused, scenario
 
 
@@ -41,6 +43,28 @@ async def keeps_the_bytes_of_files(client: Client) -> None:
 
 
 @scenario
+async def small_files_grow_and_shrink(client: Client) -> None:
+    sizes = (INLINE_SIZE, INLINE_SIZE + 1, 0, BLOCK_SIZE + 1, INLINE_SIZE - 1)
+    for size in sizes:
+        await client.put(io.BytesIO(pattern(size)), "/s")
+        assert await content(client, "/s") == pattern(size) and (await client.get("/s")).size == size
+        check = await client.verify("/s")
+        assert (check["size"], check["readable"], check["amiss"]) == (size, True, [])
+        assert (check["layout"] == "inline") == (size <= INLINE_SIZE)
+        assert sum([row["size"] async for row in client.blocks("/s")]) == size
+    for version, size in enumerate(sizes, 1):
+        assert await content(client, "/s", version) == pattern(size)
+    await refused(client.put(io.BytesIO(b"mine"), "/s", version=1), Conflict)
+    large = encode({"id": "", "content": bytes(INLINE_SIZE + 1), "layout": INLINE})
+    other = encode({"id": "", "content": b"x", "layout": "raid5 4+1"})
+    for state, class_name in ((large, "EmergeBlob"), (other, "EmergeBlob"), (encode({"layout": INLINE}), "EmergeBlob"),
+                              (encode({"content": b"x", "layout": INLINE}), "Other")):  # fmt: skip
+        await refused(client.remote.store("/s", state, class_name, "", 0, "blob"), Invalid, "put the file")
+    await client.put(io.BytesIO(b"small"), "/s", raid=5)
+    assert (await client.verify("/s"))["layout"] == "raid5 4+1"
+
+
+@scenario
 async def reads_raid_5_and_6(client: Client) -> None:
     for raid in (5, 6):
         data = pattern(1000 + raid)
@@ -55,7 +79,7 @@ async def reads_raid_5_and_6(client: Client) -> None:
 
 @scenario
 async def a_file_has_versions_and_moves_as_any_object(client: Client) -> None:
-    first, second = pattern(3000), pattern(5000, 2)
+    first, second = pattern(3000), pattern(50_000, 2)  # one is kept inline, one in blocks
     await client.put(io.BytesIO(first), "/d/f")
     await asyncio.sleep(0.002)
     then = datetime.now(UTC)
@@ -64,7 +88,7 @@ async def a_file_has_versions_and_moves_as_any_object(client: Client) -> None:
     assert await content(client, "/d/f", version=1) == first
     assert await content(client, "/d/f", as_of=then) == first
     assert [(row["version"], row["operation"], row["size"]) for row in await client.versions("/d/f")] == [
-        (2, "put", 5000),
+        (2, "put", 50_000),
         (1, "put", 3000),
     ]
     await client.mv("/d/f", "/d/g")
@@ -72,14 +96,14 @@ async def a_file_has_versions_and_moves_as_any_object(client: Client) -> None:
     await client.rm("/d/g")
     await refused(client.open("/d/g"), NotFound)
     assert await content(client, "/d/h") == second
-    assert (await client.get("/d/h")).size == 5000
+    assert (await client.get("/d/h")).size == 50_000
     await client.restore("/d/g")
     await client.restore("/d/g", 1)
     assert await content(client, "/d/g") == first and (await client.get("/d/g")).size == 3000
     await refused(client.put(io.BytesIO(b""), "/d/g", version=2), Conflict)
     await refused(client.update("/d/h", content=b"none"), Invalid, "/d/h", "put the file")
     await refused(client.store(await client.getobject("/d/h")), Invalid, "/d/h", "put the file")
-    assert (await client.update("/d/h", note="of mine")).size == 5000 and await content(client, "/d/h") == second
+    assert (await client.update("/d/h", note="of mine")).size == 50_000 and await content(client, "/d/h") == second
     await client.chmod("/d/h", "rw-------")
     await client.store(EmergeFile(name="h", path="/d", data="text in its place"))
     assert await content(client, "/d/h") == b"text in its place"
@@ -110,7 +134,7 @@ async def nothing_is_seen_of_a_file_before_it_is_whole(client: Client) -> None:
 
 @scenario
 async def a_block_is_for_who_sent_it_or_may_read_it(client: Client) -> None:
-    secret, kept = b"a secret", "/home/secret"
+    secret, kept = b"a secret" * 5000, "/home/secret"
     await client.put(io.BytesIO(secret), kept)
     root = (await client.verify(kept))["root"]
     name = block_name(secret).hex()
@@ -123,7 +147,7 @@ async def a_block_is_for_who_sent_it_or_may_read_it(client: Client) -> None:
     await refused(guest.remote.haveblocks(kept, [name]), PermissionDenied)
     assert await guest.remote.haveblocks("/open/mine", [name]) == []
     await refused(guest.remote.putfile("/open/mine", root), Conflict)
-    await guest.put(io.BytesIO(b"hers"), "/open/mine")
+    await guest.put(io.BytesIO(b"hers" * 9000), "/open/mine")
     await refused(guest.remote.getblocks("/open/mine", [name]), NotFound, name[:12])
     await refused(guest.remote.putblocks("/open/mine", {name: b"another"}), Invalid, name[:12])
     await refused(guest.remote.putblocks("/open/mine", {"no name": b""}), Invalid, "not the name of a block")

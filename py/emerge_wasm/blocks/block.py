@@ -14,6 +14,9 @@ BLOCK_SIZE = 1 << 20
 LARGEST_BLOCK = 4 << 20
 """Bytes of the largest block that a file may have."""
 
+INLINE_SIZE = 16 << 10
+"""Bytes up to which a file of raid 0 is kept within its object's state, without blocks."""
+
 NAME_SIZE = 32
 
 

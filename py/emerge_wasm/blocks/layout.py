@@ -17,6 +17,9 @@ from .parity import MOST_PARITIES, MOST_PIECES
 DATA_FRAGMENTS = 4
 """Fragments that a block is cut into, unless somebody says otherwise."""
 
+INLINE = "inline"
+"""What stands for the layout of a file that is kept within its object's state."""
+
 LEVELS = {0: "each block once", 1: "copies of each block", 5: "one parity", 6: "two parities"}
 
 

@@ -14,12 +14,13 @@ from typing import Self
 from uuid import uuid4
 
 from .. import sync
-from ..blocks.block import block_name
+from ..blocks.block import INLINE_SIZE, block_name
 from ..blocks.block_map import BlockRow, MapBuilder
 from ..blocks.chunker import Chunker, make_chunker
-from ..blocks.layout import Layout, check_holders, split
+from ..blocks.layout import INLINE, Layout, check_holders, make_layout, split
+from ..codec import encode
 from ..errors import Invalid
-from ..objects import Pointer
+from ..objects import BLOB, EmergeBlob, Pointer
 from ..operations import Operations
 
 WINDOW = 8 << 20
@@ -32,6 +33,8 @@ AT_ONCE = 4
 """Calls of one upload that are under way, of at most CALL_BYTES each."""
 
 CALL_BYTES = 1 << 20
+
+InlineFile = tuple[str, bytes, str, str, int, str, str]
 
 OnProgress = Callable[[int], object]
 """Is told how many bytes are done, whenever there are more."""
@@ -77,7 +80,7 @@ class FileWriter:
             raise Invalid(f"{self.path} is closed", path=self.path, remedy="open it again")
         given = memoryview(data).cast("B")
         for block in self._chunker.add(given):
-            await self._add(block)
+            await self.add_block(block)
         self._written += len(given)
         return len(given)
 
@@ -91,7 +94,12 @@ class FileWriter:
         self.closed = True
         try:
             for block in self._chunker.end():
-                await self._add(block)
+                await self.add_block(block)
+            if self._is_small():
+                row = await self._remote.store(*inline_file(self.path, b"".join(self._blocks), *self._stored_as))
+                self._progress(self._waiting)
+                self.pointer = Pointer.from_wire(row)
+                return
             whole = not self._begun
             await self._sent_so_far()
             await self._send(self._take(), ask=not whole)
@@ -108,11 +116,15 @@ class FileWriter:
         await self._stop()
 
     # --- blocks
-    async def _add(self, block: bytes) -> None:
+    async def add_block(self, block: bytes) -> None:
+        """Add a block as it is."""
         self._blocks.append(block)
         self._waiting += len(block)
         if self._waiting >= WINDOW or len(self._blocks) == WINDOW_BLOCKS:
             await self._send_window()
+
+    def _is_small(self) -> bool:
+        return not self._begun and self._waiting <= INLINE_SIZE and self._layout == make_layout()
 
     def _take(self) -> list[bytes]:
         blocks, self._blocks, self._waiting = self._blocks, [], 0
@@ -186,6 +198,12 @@ class FileWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await (self.close() if kind is None else self.abort())
+
+
+def inline_file(path: str, data: bytes, version: int = 0, perms: str = "") -> InlineFile:
+    """Return the arguments of `store` for a small file, which is kept within its object's state."""
+    state = encode({"id": "", "content": data, "layout": INLINE})
+    return path, state, EmergeBlob.__name__, "", version, BLOB, perms
 
 
 def _calls(kept: dict[str, bytes]) -> Iterator[dict[str, bytes]]:

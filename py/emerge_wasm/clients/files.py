@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import IO, Literal, overload
 
-from ..blocks.block import BLOCK_SIZE
+from ..blocks.block import BLOCK_SIZE, block_name
 from ..blocks.chunker import Chunking, make_chunker
 from ..blocks.layout import make_layout
 from ..blocks.recipe import LARGE
@@ -152,9 +152,9 @@ class FileOperations(ReadOperations):
         tree = fields.get("content")
         check: FileCheck = {
             "path": pointer.full_path,
-            "size": tree.size if isinstance(tree, BlockTree) else 0,
+            "size": pointer.size,
             "layout": str(fields.get("layout", "")),
-            "root": tree.root.hex() if isinstance(tree, BlockTree) else "",
+            "root": tree.root.hex() if isinstance(tree, BlockTree) else block_name(bytes(tree or b"")).hex(),
             "blocks": 0,
             "readable": True,
             "amiss": [],
@@ -219,6 +219,8 @@ class FileOperations(ReadOperations):
         source: ByteSource
         if pointer.type == BLOB and isinstance(tree, BlockTree):
             source = BlockSource(self.remote, path, tree, pointer, as_of)
+        elif pointer.type == BLOB and isinstance(tree, bytes):
+            source = WholeSource(tree)
         elif (data := _bytes_of(fields.get("data"))) is not None:
             source = WholeSource(data)
         else:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from ...blocks.block import block_name
 from ...blocks.block_map import BlockMap, BlockRow
+from ...blocks.layout import make_layout
 from ...context import Context
 from ...errors import Invalid, NotFound
 from ...operations import Names
 from ...results import BlockAnswer, BlockFault, BlockState, FileBlock
 from ..core import Core
 from ..tree.find import find
-from .tree import content_of, names_below, nodes
+from .tree import content_of, file_content, names_below, nodes
 from .upload import check_names
 
 LOST: BlockFault = "lost"
@@ -46,7 +48,11 @@ async def blocks(
     core: Core, context: Context, path: str, verify: bool, version: int, as_of: str
 ) -> AsyncIterator[FileBlock]:
     found = await find(core, context, path, "r", version, as_of)
-    content = await content_of(core, found.entry, found.path)
+    content = await file_content(core, found.entry, found.path)
+    if isinstance(content, bytes):
+        for block in _inline_block(content):
+            yield block
+        return
     offset = 0
     async for node in nodes(core, content.root):
         if node.level:
@@ -57,6 +63,12 @@ async def blocks(
             amiss = await core.blocks.unsound(row.kept) if verify else dict.fromkeys(set(row.kept) - here, LOST)
             yield _file_block(node, row, offset, amiss)
             offset += row.size
+
+
+def _inline_block(content: bytes) -> list[FileBlock]:
+    """Show a file that is kept inline as one block."""
+    row = BlockRow(block_name(content), len(content))
+    return [_file_block(BlockMap(make_layout(), 0, (row,)), row, 0, {})] if content else []
 
 
 def _file_block(node: BlockMap, row: BlockRow, offset: int, amiss: dict[bytes, BlockFault]) -> FileBlock:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ...blocks.block_map import BlockMap
 from ...codec import BlockTree, decode
 from ...errors import Invalid
+from ...objects import BLOB
 from ..core import Core, Part
 from ..layout.record import Entry
 from ..tree.load import load_state
@@ -34,9 +35,23 @@ KNOWN = Part(KnownTrees)
 
 async def content_of(core: Core, entry: Entry, path: str) -> BlockTree:
     """Return the content of a file in blocks. Raises Invalid for anything else."""
+    content = await file_content(core, entry, path)
+    if isinstance(content, bytes):
+        raise Invalid(
+            f"{path} is not a file in blocks: its {len(content)} bytes are kept inline", path=path, remedy="open it"
+        )
+    return content
+
+
+async def file_content(core: Core, entry: Entry, path: str) -> BlockTree | bytes:
+    """Return the content of a file: its tree of blocks, or its bytes where they are kept inline.
+
+    Raises:
+        Invalid: it is no file.
+    """
     fields = {} if entry.is_directory else decode(await load_state(core, entry, path))
     content = fields.get("content") if isinstance(fields, dict) else None
-    if not isinstance(content, BlockTree):
+    if entry.type != BLOB or not isinstance(content, BlockTree | bytes):
         what = "a directory" if entry.is_directory else "an object whose state is kept as a whole"
         raise Invalid(f"{path} is not a file in blocks: it is {what}", path=path, remedy="put a file there, or cat it")
     return content

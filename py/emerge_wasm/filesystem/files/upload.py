@@ -24,7 +24,7 @@ from ..layout.place import Place
 from ..layout.record import Entry
 from ..objects.write import Write, change_objects
 from ..tree.find import find_place, name
-from .tree import content_of, names_below
+from .tree import file_content, names_below
 
 UPLOAD_LIMIT = 64
 """Characters of an upload's name that count."""
@@ -105,7 +105,8 @@ async def _readable_there(core: Core, context: Context, place: Place) -> frozens
     entry = place.entry
     if entry is None or entry.type != BLOB or not access.may(context, place.chain[-1], "r"):
         return frozenset()
-    return await names_below(core, (await content_of(core, entry, place.path)).root)
+    content = await file_content(core, entry, place.path)
+    return frozenset() if isinstance(content, bytes) else await names_below(core, content.root)
 
 
 def _claimant(context: Context, place: Place, upload: str) -> str:

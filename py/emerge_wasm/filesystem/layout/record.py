@@ -17,6 +17,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 
+from ...blocks.block import INLINE_SIZE
+from ...blocks.layout import INLINE
 from ...codec import BlockTree, decode, trees_in
 from ...codec.msgpack_engine import engine
 from ...errors import Invalid
@@ -70,7 +72,7 @@ def is_apart(state: bytes) -> bool:
 
 
 BLOB_STATE = 200
-"""Bytes of the state of a file in blocks, about."""
+"""Bytes of the state of a file in blocks, about, less those that it may hold inline."""
 
 
 def size_of(type: str, state: bytes, directory: str = "", name: str = "") -> int:
@@ -83,6 +85,8 @@ def size_of(type: str, state: bytes, directory: str = "", name: str = "") -> int
         return len(state)
     fields = decode(state)
     content = fields.get("content") if isinstance(fields, dict) else None
+    if isinstance(content, bytes) and fields.get("layout") == INLINE and len(content) <= INLINE_SIZE:
+        return len(content)
     if not isinstance(content, BlockTree):
         path = child_path(directory, name) if name else ""
         raise Invalid(
@@ -132,7 +136,9 @@ class Entry(NamedTuple):
     @property
     def state_size(self) -> int:
         """About how many bytes the state has."""
-        return BLOB_STATE if self.type == BLOB else self.size
+        if self.type != BLOB:
+            return self.size
+        return BLOB_STATE + (self.size if self.size <= INLINE_SIZE else 0)
 
     def pack(self) -> bytes:
         """Pack as uuid (16) + kind (1) + the other fields, so that resolving a path need not unpack them.

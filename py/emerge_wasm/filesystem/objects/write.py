@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from ...blocks.layout import INLINE
 from ...bundles import parse
 from ...codec import decode, encode, trees_in
 from ...errors import Conflict, Invalid, NotFound, PermissionDenied
-from ...objects import BLOB
+from ...objects import BLOB, EmergeBlob
 from ...operations import Context, Values, find_operation
 from ...paths import NAME_LIMIT, join_path
 from ...results import PointerRow, PointerRows
@@ -37,7 +38,7 @@ class Write:
 
     `needs`: `edit` needs the old state. `uuid`: the object must still be this one. `perms`: its new permissions ("":
     unchanged). `also` adds to the change what belongs to the new version. `origin`: where it was read, which is noted
-    when that was in another filesystem.
+    when that was in another filesystem. `operation`: what is noted of it, if not what is of the whole change.
     """
 
     names: PathNames
@@ -49,6 +50,7 @@ class Write:
     perms: str = ""
     also: Also | None = None
     origin: str = ""
+    operation: str = ""
 
 
 async def store(
@@ -104,21 +106,23 @@ async def _store_write(
     names = await name(core, path)
     if not names:
         raise Invalid("/ cannot hold a state", path="/", remedy="give the object a name")
-    if type == BLOB:
-        raise Invalid(f"{path} would be a file in blocks", path=path, remedy="put the file, or copy (cp) what has it")
-    if type not in ("file", "object"):
+    if type not in ("file", "object", BLOB):
         raise Invalid(f"{type!r} is not a type of object", path=path, remedy="file or object")
-    _check_state(state, path)
+    fields = _check_state(state, path)
+    if type == BLOB and (fields.get("layout") != INLINE or (class_name, bundle) != (EmergeBlob.__name__, "")):
+        raise Invalid(f"{path} would be a file in blocks", path=path, remedy="put the file, or copy (cp) what has it")
+    operation = "put" if type == BLOB else ""
 
     def edit(entry: Entry, old: bytes | None) -> tuple[Entry, bytes]:
         return entry._replace(type=type, class_name=class_name, bundle=bundle), state
 
     if not (version and uuid):
-        return Write(names, edit, version, state, perms=perms)
+        return Write(names, edit, version, state, perms=perms, operation=operation)
     if len(node) > NAME_LIMIT or not node.isprintable():
         raise Invalid(f"{node[:40]!r} is not the name of a node", path=path)
     known = read_uuid(uuid, path)
-    return Write(names, edit, version, state, uuid=known, perms=perms, origin=f"{node}:{known.hex()}@{version}")
+    origin = f"{node}:{known.hex()}@{version}"
+    return Write(names, edit, version, state, uuid=known, perms=perms, origin=origin, operation=operation)
 
 
 async def update(core: Core, context: Context, path: str, changes: bytes, version: int) -> PointerRow:
@@ -194,7 +198,7 @@ async def change_objects(
         change = Change(puts=list(puts), dates=core.dates, context=context)
         places = await find_places(core, [write.names for write in writes])
         rows = [
-            await _write_one(core, context, change, write, place, operation)
+            await _write_one(core, context, change, write, place, write.operation or operation)
             for write, place in zip(writes, places, strict=True)
         ]
         await commit(core, change)
