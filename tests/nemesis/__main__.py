@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import signal
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -32,6 +31,8 @@ def main() -> int:
     )
     parser.add_argument("--copies", type=int, default=1, help="of each volume, on other nodes")
     parser.add_argument("--older", action="store_true", help="the last node is of the release before")
+    parser.add_argument("--files", type=int, default=2, metavar="N", help="programs that put and fetch files")
+    parser.add_argument("--largest", type=int, default=0, metavar="BYTES", help="of each file, else they are various")
     parser.add_argument("--keep", type=Path, help="a folder for the history, logs and stores, which then stay")
     asked = parser.parse_args()
     names = [name for name in asked.faults.split(",") if name]
@@ -44,7 +45,9 @@ def main() -> int:
         folder = asked.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nemesis-")))
         folder.mkdir(parents=True, exist_ok=True)
         cluster = deploy(stack, asked.on, asked.nodes, folder.resolve(), asked.copies, asked.older)
-        outcome = run(cluster, asked.minutes * 60, asked.seed, names, told=True)
+        outcome = run(
+            cluster, asked.minutes * 60, asked.seed, names, told=True, programs=asked.files, largest=asked.largest
+        )
     print(outcome, flush=True)  # noqa: T201
     return 1 if outcome.faults else 0
 
@@ -64,5 +67,5 @@ def deploy(stack: ExitStack, on: str, nodes: int, folder: Path, copies: int, old
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (CannotMake, subprocess.CalledProcessError) as error:
+    except CannotMake as error:
         sys.exit(f"no hosts can be made here: {error}; --on processes needs none")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,14 +17,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import IO, TextIO
 
 from emerge_wasm.clients.keys.key_pair import KeyPair, make_pair, write_pair
 from emerge_wasm.clients.keys.known_keys import CLIENT, FILE_NAME, MEMBER, Ring, RingEntry
 from tests.backends.postgresql import Server, server
 from tests.clients.test_skew import unpack_release
 from tests.conftest import ROOT
-from tests.network import Host, Network
+from tests.network import CannotMake, Host, Network
 from tests.node.test_skew import BEFORE
 
 from .death import CHANGES, Deaths
@@ -121,8 +122,12 @@ class Deployment:
         self.database: Server | None = None
         self.key = ""
         self.copies = 0
+        self.programs = 0
+        """That work with files."""
         self.older: Member | None = None
         """The node of the release before."""
+        self.load: IO[str] | None = None
+        """What the load reads."""
         self.began = time.monotonic()
         """When the load began."""
         self.deaths = {change: Deaths(change) for change in CHANGES}
@@ -141,6 +146,12 @@ class Deployment:
     def command(self, *words: str) -> list[str]:
         """How to run a command where clients are."""
         return list(words) if self.outside is None else self.outside.command(*words)
+
+    def move_between(self, *places: str) -> None:
+        """Let the load move things between two places, or do so no more."""
+        assert self.load is not None
+        self.load.write(" ".join(places) + "\n")
+        self.load.flush()
 
     def emerge(self, member: Member, *words: str, seconds: float = 30) -> subprocess.CompletedProcess[str]:
         """Ask a node by the command line, from where clients are; it may fail."""
@@ -223,6 +234,7 @@ def shared(folder: Path, count: int) -> Iterator[Deployment]:
     """Nodes on one PostgreSQL database, on loopback."""
     with ExitStack() as stack:
         database = stack.enter_context(server())
+        stack.callback(_keep_log, database, folder)
         made = Deployment(folder, [])
         made.database = database
         for name in NAMES[:count]:
@@ -236,6 +248,11 @@ def shared(folder: Path, count: int) -> Iterator[Deployment]:
         stack.callback(made.stop)
         made.prepare()
         yield made
+
+
+def _keep_log(database: Server, folder: Path) -> None:
+    """Keep what the database said, whose own folder goes."""
+    shutil.copy(database.data / "log", folder / "database.log")
 
 
 def _clock(folder: Path) -> dict[str, str]:
@@ -259,8 +276,13 @@ def _give_keys(folder: Path, own: str, pairs: dict[str, KeyPair]) -> None:
 
 
 def _mount(folder: Path, stack: ExitStack) -> None:
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], check=True, capture_output=True)
+    """Give a folder a disk of its own, whose content stays when that goes."""
+    words = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    if done.returncode:
+        raise CannotMake(done.stderr.strip())
     stack.callback(subprocess.run, ["umount", "-l", str(folder)], capture_output=True)
+    stack.callback(shutil.copytree, folder, folder.parent / "disks" / folder.name)
 
 
 def _free_port() -> int:

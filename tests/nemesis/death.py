@@ -1,7 +1,7 @@
 """Deaths in the steps of a change: who dies, at which of its commits that belong to it, and before, in or after that.
 
-The cases are gone through one after the other. In each the victim dies at its first such commit, then at its second,
-and so on until it has no more.
+The cases are gone through one after the other: those of each one's first commit, then of the second, and so on: so
+everybody's turn comes soon.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ CHANGES: dict[str, dict[str, tuple[str, ...]]] = {
 
 POINTS = ("before", "between", "after")
 
+COMMITS = {REGISTRY: 2, SOURCE: 4, TARGET: 3}
+"""How many commits of one change each has at most: at the source begin, ask, give and forget."""
+
 
 class Death(NamedTuple):
     """Who dies, at what point of which of its commits."""
@@ -41,34 +44,28 @@ class Deaths:
     """The cases of one change, and how often each was tried and came about."""
 
     change: str
-    at: int = 0
-    number: int = 1
-    rounds: int = 0
     died: Counter[str] = field(default_factory=Counter)
     tried: int = 0
 
-    def next(self) -> Death:
+    def __post_init__(self) -> None:
         roles = CHANGES[self.change]
-        role, point = list(product(roles, POINTS))[self.at]
-        return Death(role, point, self.number, roles[role])
+        self._cases = [
+            Death(role, point, number, roles[role])
+            for number, role, point in product(range(1, max(COMMITS.values()) + 1), roles, POINTS)
+            if number <= COMMITS[role]
+        ]
+
+    def next(self) -> Death:
+        return self._cases[self.tried % len(self._cases)]
 
     def note(self, died: bool) -> None:
         """Write down whether the victim of `next` died of it, and go on."""
+        self.died[str(self.next())] += died
         self.tried += 1
-        if died:
-            self.died[str(self.next())] += 1
-            self.number += 1
-            return
-        self.number = 1
-        self.at = (self.at + 1) % (len(CHANGES[self.change]) * len(POINTS))
-        self.rounds += not self.at
 
     def __str__(self) -> str:
         of = ", ".join(
-            f"{role} {sum(n for what, n in self.died.items() if what.startswith(role))}" for role in self.roles
+            f"{role} {sum(n for what, n in self.died.items() if what.startswith(role))}"
+            for role in CHANGES[self.change]
         )
-        return f"{self.change}: {self.died.total()} deaths in {self.tried} ({of}; {len(self.died)} steps)"
-
-    @property
-    def roles(self) -> list[str]:
-        return list(CHANGES[self.change])
+        return f"{self.change}: {self.died.total()} deaths in {self.tried} ({of}; {len(+self.died)} steps)"

@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from random import Random
 
 from tests.conftest import ROOT
 
 from .cluster import FAKETIME, Deployment, Member
 from .steps import mount, mv, promote, remount, unmount
+
+BLOCKS = "*.blocks/??/*-*"
+"""The files of a node's blocks, in its folder."""
 
 Inflict = Callable[[Deployment, Random], "Iterator[str]"]
 
@@ -99,6 +103,40 @@ def _write(file: int, size: int) -> bool:
         return False
 
 
+def rot(cluster: Deployment, dice: Random) -> Iterator[str]:
+    """A byte of a stored block is another one, until it is set right."""
+    files = [(member, file) for member in cluster.members for file in sorted(member.folder.glob(BLOCKS))]
+    if not files:
+        yield "rot nothing: there are no blocks"
+        return
+    member, file = dice.choice(files)
+    with suppress(FileNotFoundError):  # it was collected
+        right = file.read_bytes()
+        at = dice.randrange(len(right))
+        _write_byte(file, at, right[at] ^ 1 << dice.randrange(8))
+        cluster.effects["rot"] += 1
+        yield f"rot {member.name} {file.name[:8]}"
+        _write_byte(file, at, right[at])
+        return
+    yield f"rot nothing: {file.name[:8]} is gone"
+
+
+def lie(cluster: Deployment, dice: Random) -> Iterator[str]:
+    """A node gives wrong blocks, or none."""
+    member = dice.choice([each for each in cluster.members if each is not cluster.older])
+    lies = member.folder / "lies"
+    lies.touch()
+    yield f"lie {member.name}"
+    cluster.effects["lie"] += len(lies.read_text().splitlines())
+    lies.unlink()
+
+
+def _write_byte(file: Path, at: int, byte: int) -> None:
+    with file.open("r+b", buffering=0) as opened:
+        opened.seek(at)
+        opened.write(bytes([byte]))
+
+
 def garbage(cluster: Deployment, dice: Random) -> Iterator[str]:
     """A peer sends garbage to a node."""
     member = dice.choice(cluster.members)
@@ -121,7 +159,7 @@ def database(cluster: Deployment, dice: Random) -> Iterator[str]:
 
 FAULTS: dict[str, Inflict] = {
     each.__name__: each
-    for each in (kill, stop, cut, lose, clock, disk, garbage, database, mount, remount, unmount, mv, promote)
+    for each in (kill, stop, cut, lose, clock, disk, rot, lie, garbage, database, mount, remount, unmount, mv, promote)
 }
 
 ALONE = {"promote"}
@@ -135,6 +173,8 @@ def possible(cluster: Deployment, names: list[str]) -> list[str]:
         "lose": cluster.network is not None,
         "clock": FAKETIME.exists(),
         "disk": all(member.disk for member in cluster.members),
+        "rot": bool(cluster.programs) and cluster.database is None,
+        "lie": bool(cluster.programs),
         "database": cluster.database is not None,
         "mount": bool(cluster.volumes),
         "remount": bool(cluster.volumes),

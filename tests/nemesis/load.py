@@ -3,14 +3,16 @@
     python -m tests.nemesis.load PLAN HISTORY       (see `Plan`; JSON)
 
 Things are in units of a few paths, in one volume or several, on which clients work at the same time. A unit is in use
-for a while, so that its history is short enough to be checked. The load ends when its standard input does: then every
-path that was ever used is read, through every node. No call is made twice, and no value is written twice.
+for a while, so that its history is short enough to be checked. A line "/v1 /v2" on standard input asks for moves
+between these, an empty one for no more of them. The load ends when its standard input does: then every path that was
+ever used is read, through every node. No call is made twice, and no value is written twice.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 import warnings
@@ -56,6 +58,8 @@ class Plan:
     clients: int = 10
     pause: float = 0.02
     copies: int = 0  # of each volume, on other nodes
+    programs: int = 0  # that put and fetch files
+    largest: int = 0  # bytes of each of their files; 0: of various sizes
 
 
 @dataclass
@@ -123,24 +127,37 @@ class Load:
         self.recorder = recorder
         self.units: list[Unit] = []
         self.dice = Random(plan.seed)
+        self.way: list[str] = []
+        """Between which places moves are wanted."""
         self._values = 0
         self._began = time.monotonic()
         self._used: list[Unit] = [self._unit() for _ in range(UNITS)]
         self.stopped = asyncio.Event()
+
+    def hear(self) -> None:
+        """Do as standard input says."""
+        told = os.read(sys.stdin.fileno(), 4096).decode()
+        if not told:
+            self.stopped.set()
+            return
+        self.way = told.splitlines()[-1].split()
+        if self.way:
+            self._used[0] = self._unit()
 
     def _unit(self) -> Unit:
         name = f"u{len(self.units)}"
         places = [*self.plan.volumes, "/"] if self.plan.volumes else ["/"]
         age = int(time.monotonic() - self._began) // MOUNT_SECONDS
         chosen = [self.dice.choice([*places, f"/m{age}"]).rstrip("/") for _ in KEYS]
-        if self.dice.random() < 0.5:
+        if self.way:
+            chosen = [self.way[number % 2].rstrip("/") for number in range(len(KEYS))]
+        elif self.dice.random() < 0.5:
             chosen = [chosen[0]] * len(KEYS)  # in one place: moves and transactions are served there
         unit = Unit(name, tuple(f"{place}/{name}/{key}" for place, key in zip(chosen, KEYS, strict=True)))
         self.units.append(unit)
         return unit
 
-    def unit(self, dice: Random) -> Unit:
-        at = dice.randrange(UNITS)
+    def unit(self, at: int) -> Unit:
         if self._used[at].is_over:
             self._used[at] = self._unit()
         return self._used[at]
@@ -203,7 +220,7 @@ class Worker:
         while not self.load.stopped.is_set():
             if not self.node or self.dice.random() < 0.1:
                 self._choose()
-            answered = await self._step(self.load.unit(self.dice))
+            answered = await self._step()
             await asyncio.sleep(self.dice.expovariate(1 / self.load.plan.pause) if answered else 0.3)
         for client in self._clients.values():
             await client.close()
@@ -219,9 +236,12 @@ class Worker:
         assert self.client is not None
         return self.client
 
-    async def _step(self, unit: Unit) -> bool:
+    async def _step(self) -> bool:
         """Make one call; whether a node answered, be it with an error."""
+        unit = self.load.unit(self.dice.randrange(UNITS))
         name = self.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        if self.load.way and self.dice.random() < 0.5:
+            unit, name = self.load.unit(0), self.dice.choice(["mv", "mv", "store"])
         path, other = unit.pick(self.dice, name)
         value = self.load.value()
         plans: dict[str, tuple[list[Action], Callable[[], Answer]]] = {
@@ -430,7 +450,7 @@ async def main(plan: Plan, file: Path) -> None:
     with file.open("a") as lines:
         load = Load(plan, Recorder(lines))
         loop = asyncio.get_running_loop()
-        loop.add_reader(sys.stdin.fileno(), load.stopped.set)
+        loop.add_reader(sys.stdin.fileno(), load.hear)
         print("working", flush=True)  # noqa: T201
         stopped = asyncio.create_task(load.stopped.wait())
         stopped.add_done_callback(lambda _: loop.remove_reader(sys.stdin.fileno()))

@@ -1,25 +1,59 @@
-"""`emerge node start`, which kills itself in a commit when it is told to.
+"""`emerge node start`, which kills itself in a commit when it is told to, and lies.
 
 On SIGUSR1 it reads POINT and COUNT from the file `death` in its folder: see `kill_at` of tests/backends. What follows
-are beginnings of keys, of which one must be written in a commit that counts (SQLite).
+are beginnings of keys, of which one must be written in a commit that counts (SQLite). While there is a file `lies`, it
+gives wrong blocks, or none. It collects blocks all the time.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from random import random
 
 from emerge_wasm.cli.main import main
+from emerge_wasm.filesystem import filesystem
+from emerge_wasm.filesystem.blocks.collection import Collection
+from emerge_wasm.results import BlockAnswer
+
+COLLECT_SECONDS = 0.5
+LIES = Path("lies")
+"""It has a line for each block that was wrong or not given."""
+
+getblocks = filesystem.HANDLERS["getblocks"]
+
+
+async def getblocks_or_lie(*args: object) -> BlockAnswer:
+    answer: BlockAnswer = await getblocks(*args)  # type: ignore[misc,assignment]  # as it is in the table
+    for name, data in list(answer["blocks"].items()):
+        if random() < 0.5:
+            may_lie(answer, name, data)
+    return answer
+
+
+def may_lie(answer: BlockAnswer, name: str, data: bytes) -> None:
+    """Give another block in the place of one, or none, if there are to be lies."""
+    if not LIES.exists():
+        return
+    with suppress(OSError), LIES.open("a") as told:
+        told.write(f"{name}\n")
+    if random() < 0.7:
+        answer["blocks"][name] = bytes([data[0] ^ 1]) + data[1:] if random() < 0.5 else data[:-1]
+    else:
+        del answer["blocks"][name]
+
+
+def arm(*_: object) -> None:
+    point, count, *about = Path("death").read_text().split()
+    named = (tuple(each.encode() for each in about),) if about else ()
+    import_module(f"tests.backends.{sys.argv[1]}").kill_at(point, int(count), *named)
+
 
 if __name__ == "__main__":
-    backend, *args = sys.argv[1:]
-
-    def arm(*_: object) -> None:
-        point, count, *about = Path("death").read_text().split()
-        named = (tuple(each.encode() for each in about),) if about else ()
-        import_module(f"tests.backends.{backend}").kill_at(point, int(count), *named)
-
+    Collection.__init__.__defaults__ = (COLLECT_SECONDS,)  # patched: so that it falls between any two steps of a put
+    filesystem.HANDLERS["getblocks"] = getblocks_or_lie  # type: ignore[assignment]  # patched: a holder that lies
     signal.signal(signal.SIGUSR1, arm)
-    main(args)
+    main(sys.argv[2:])

@@ -9,8 +9,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
 
 from tests.conftest import ROOT
@@ -40,6 +41,8 @@ EFFECTS = {
     "lose": "packets lost at random",
     "clock": "changes dated by a wrong clock",
     "disk": "changes refused by a full disk",
+    "rot": "bytes of blocks flipped",
+    "lie": "blocks given wrong or not",
     "garbage": "sendings of garbage",
     "database": "ends of the database",
     "mount": "deaths while mounting",
@@ -80,33 +83,64 @@ def run(
     *,
     quick: bool = False,
     told: bool = False,
+    programs: int = 0,
+    largest: int = 0,
 ) -> Outcome:
-    """Load a cluster for so many seconds, inflict these faults, and check everything. `quick`: short faults."""
+    """Load a cluster for so many seconds, inflict these faults, and check everything. `quick`: short faults.
+
+    `programs` work with files, of `largest` bytes or of various sizes.
+    """
     outcome = Outcome()
-    plan = Plan(cluster.nodes, cluster.volumes, cluster.key, seed, copies=cluster.copies)
-    history = cluster.folder / "history.jsonl"
-    (cluster.folder / "plan.json").write_text(to_json(plan))
-    words = [sys.executable, "-m", "tests.nemesis.load", str(cluster.folder / "plan.json"), str(history)]
-    with subprocess.Popen(
-        cluster.command(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-    ) as load:
-        assert load.stdout is not None and load.stdin is not None
-        try:
-            assert load.stdout.readline(), "the load did not begin"
-            cluster.began = time.monotonic()
-            torment(cluster, seconds, Random(seed), possible(cluster, names), outcome, quick, told)
-            load.stdin.close()
-            outcome.minutes = (time.monotonic() - cluster.began) / 60
-            assert load.wait(LAST_SECONDS) == 0, "the load failed"
-        finally:
-            load.kill()
+    cluster.programs = programs
+    plan = Plan(cluster.nodes, cluster.volumes, cluster.key, seed, 10, 0.02, cluster.copies, programs, largest)
+    file, folder, history = (cluster.folder / name for name in ("plan.json", "files", "history.jsonl"))
+    file.write_text(to_json(plan))
+    folder.mkdir()
+    with ExitStack() as stack:
+        loads = [stack.enter_context(started(cluster, "load", file, history))]
+        if programs:
+            loads.append(stack.enter_context(started(cluster, "files", file, folder)))
+        cluster.began, cluster.load = time.monotonic(), loads[0].stdin
+        torment(cluster, seconds, Random(seed), possible(cluster, names), outcome, quick, told)
+        outcome.minutes = (time.monotonic() - cluster.began) / 60
+        said = end_all(loads)
+    if programs:
+        cluster.effects.update({f"program in {what}": number for what, number in json.loads(said[1]).items()})
     operations = read_history(history)
+    for each in sorted(folder.glob("files-*.jsonl")):
+        operations += read_history(each)
     count(outcome, cluster, operations)
     faults, conflicts = asyncio.run(check_stores(cluster))
     outcome.faults += check(operations, cluster.promotions, cluster.volumes, conflicts)
     outcome.faults += faults
     outcome.faults += list(without_effect(outcome))
     return outcome
+
+
+@contextmanager
+def started(cluster: Deployment, module: str, *args: Path) -> Iterator[subprocess.Popen[str]]:
+    """A load where clients are, which works and ends when its standard input does."""
+    words = cluster.command(sys.executable, "-m", f"tests.nemesis.{module}", *map(str, args))
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as load:
+        try:
+            assert load.stdout is not None
+            assert load.stdout.readline(), f"the load of {module} did not begin"
+            yield load
+        finally:
+            load.kill()
+
+
+def end_all(loads: list[subprocess.Popen[str]]) -> list[str]:
+    """Let the loads end, and wait for it; what they say."""
+    for load in loads:
+        assert load.stdin is not None
+        load.stdin.close()
+    said = []
+    for load in loads:
+        assert load.wait(LAST_SECONDS) == 0, "a load failed"
+        assert load.stdout is not None
+        said.append(load.stdout.read())
+    return said
 
 
 def torment(

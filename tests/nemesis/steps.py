@@ -22,7 +22,7 @@ AT_ONCE = 2
 STEP_SECONDS = 12.0
 """How long a change may take."""
 
-MOVE_SECONDS = 4.0
+MOVE_SECONDS = 5.0
 """How long one waits for a move of the load, in which its node dies."""
 
 
@@ -88,19 +88,34 @@ def _change_once(cluster: Deployment, dice: Random, change: str) -> str:
 
 def mv(cluster: Deployment, dice: Random) -> Iterator[str]:
     """A node dies in a move of the load's from one volume to another."""
+    yield "mv: " + "; ".join(_move_once(cluster, dice) for _ in range(AT_ONCE))
+
+
+def _move_once(cluster: Deployment, dice: Random) -> str:
+    """Let a node die in a move that it gives or takes, and start it again."""
     deaths = cluster.deaths["mv"]
     death = deaths.next()
-    victim = dice.choice([each for each in cluster.members if each is not cluster.older])
+    owners = {row["path"]: row["node"] for row in volumes_of(cluster, dice) if row["path"] in (*cluster.volumes, "/")}
+    older = cluster.older.name if cluster.older is not None else ""
+    own = [path for path, node in owners.items() if node != older]
+    if not own:
+        return "nobody tells the volumes"
+    path = dice.choice(own)
+    others = [each for each, node in owners.items() if node != owners[path]]
+    victim = cluster.member(owners[path])
     arm(victim, death.point, death.number, death.about)
+    cluster.move_between(path, dice.choice(others or own))
     until = time.monotonic() + MOVE_SECONDS
     while victim.runs and time.monotonic() < until:
         time.sleep(0.05)
+    cluster.move_between()
     died = not victim.runs
     deaths.note(died)
     cluster.effects["mv"] += died
-    yield f"mv: {victim.name} {death} {'died' if died else 'lives'}"
     victim.kill()
     victim.start()
+    victim.wait()
+    return f"{victim.name} {death} {'died' if died else 'lives'}"
 
 
 def arm(victim: Member, point: str, number: int, about: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from emerge_wasm import codec
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.cluster.volume import MountTable, unpack
+from emerge_wasm.codec import BlockTree
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.operations import Context
@@ -17,6 +18,7 @@ from emerge_wasm.stores import open_store
 
 from .cluster import Deployment
 from .history import Fault
+from .remains import left_over
 
 TABLE = ("meta", b"volumes")
 COPIES = "copies/*/*.copy.db"
@@ -68,10 +70,17 @@ async def read_store(name: str, url: str) -> tuple[Held, list[str]]:
         async for pointer in client.tree("/"):
             if not pointer.is_directory:
                 row = await client.remote.getobject(pointer.full_path)
-                value = str(codec.decode(row["state"]).get("value"))
+                value = value_of(codec.decode(row["state"]))
                 content[pointer.full_path] = pointer.uuid, pointer.version, value
         table = None if raw is None else unpack(raw)
-        return Held(name, filesystem.uuid, content, table), (await audit(store)).faults
+        wrong = [*(await audit(store)).faults, *[text async for text in left_over(filesystem.core.blocks)]]
+        return Held(name, filesystem.uuid, content, table), wrong
+
+
+def value_of(fields: dict[str, object]) -> str:
+    """The value of an object of the load; of a file the name of its tree of blocks."""
+    content = fields.get("content")
+    return content.root.hex() if isinstance(content, BlockTree) else str(fields.get("value"))
 
 
 @asynccontextmanager
