@@ -30,7 +30,7 @@ from emerge_wasm.errors import EmergeError, NotFound
 from .checker import keys_of
 from .content import HEAD, parts_of, read_head, slice_of, value_of
 from .history import Action, Recorder, Seen, read_history
-from .load import PATIENCE, Plan, client_of, seen
+from .load import PATIENCE, Plan, client_of, seen, words_of
 
 KEYS = ("a", "b")
 UNIT_SECONDS = 15
@@ -227,7 +227,7 @@ class FileWorker:
             return True
         except (EmergeError, TimeoutError) as error:
             outcome, told = judge(error, actions, reads)
-            self._recorder.end(number, outcome, told, error=f"{type(error).__name__}: {str(error)[:200]}")
+            self._recorder.end(number, outcome, told, error=words_of(error))
             return bool(told)
         self._recorder.end(number, "ok", told)
         return True
@@ -284,7 +284,7 @@ def main(plan: Plan, folder: Path) -> None:
 
     programs = {slot: begin(slot) for slot in range(plan.programs)}
     print("working", flush=True)  # noqa: T201
-    while not select.select([sys.stdin], [], [], dice.uniform(0.5, 5))[0]:
+    while not select.select([sys.stdin], [], [], dice.uniform(1, 8))[0]:
         slot = dice.randrange(plan.programs)
         programs[slot].kill()
         programs[slot].join()

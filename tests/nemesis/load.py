@@ -279,8 +279,7 @@ class Worker:
             unit.unknown += outcome == "unknown"
             if outcome == "fail":
                 unit.learn(told)
-            kind = "Unavailable" if isinstance(error, Unsent) else type(error).__name__
-            self.load.recorder.end(number, outcome, told, error=f"{kind}: {str(error)[:200]}")
+            self.load.recorder.end(number, outcome, told, error=words_of(error))
             if not isinstance(error, (NotFound, Conflict, Invalid)) and self._clients:
                 self._choose()
             return bool(told)
@@ -403,6 +402,12 @@ class Worker:
             {"do": "change", "key": path, "value": value},
             {"do": "put", "key": other, "value": value + "t"},
         ], []
+
+
+def words_of(error: Exception) -> str:
+    """An error as it is written down."""
+    kind = "Unavailable" if isinstance(error, Unsent) else type(error).__name__
+    return f"{kind}: {str(error)[:200]}"
 
 
 WEIGHTS = {
