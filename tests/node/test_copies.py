@@ -63,6 +63,17 @@ async def is_copied(node: Node, path: str) -> CopyReport:
     raise AssertionError(report)
 
 
+JOINT = [
+    ("count",),
+    ("search",),
+    ("search", None, "n"),
+    ("search", None, "n", True),
+    ("searchtext", "n", "w"),
+    ("aggregate", {"n": ["count"]}),
+]
+"""Reads of a subtree, of which several nodes may have a part."""
+
+
 async def test_a_volume_is_copied_and_read_from_its_copies_while_the_owner_is_away(start_node: StartNode) -> None:
     a, b, c = await cluster(start_node, "b", "c")
     await call(a, "mount", "/projects", "b")
@@ -91,6 +102,12 @@ async def test_a_volume_is_copied_and_read_from_its_copies_while_the_owner_is_aw
         page = await call(node, "list", "/projects/d")
         assert len(page["entries"]) == 4 and page["stale"]
         assert (await call(node, "count", "/projects"))["count"] == 4
+        for path in ("/", "/projects"):  # what is put together of several answers is as old as the oldest
+            for name, *more in JOINT:
+                answer = await call(node, name, path, *more)
+                assert answer["stale"].startswith("20"), (path, name, more)
+            told = await call(node, "graphql", path, "{ objects { count } }")
+            assert "a copy answered" in str(told["errors"]), told
         tree = [row async for row in node.dispatch("tree", ["/projects"], OPERATOR)]
         assert len(tree) == 5 and all(row["stale"] for row in tree)
         for name, *more in (("store", STATE), ("rm", True), ("mkdir",)):

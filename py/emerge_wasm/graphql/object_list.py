@@ -127,6 +127,12 @@ class ObjectList:
         for node in searched.get("missing", ()):
             away = Unavailable(f"node {node} is away: what it holds is left out", remedy=f"start node {node} again")
             self.request.notes.append((self.place, away))
+        if "stale" in searched:
+            old = Unavailable(
+                f"a copy answered for an owner that is away: this may have changed since {searched['stale']}",
+                remedy="start that node again for what is there now",
+            )
+            self.request.notes.append((self.place, old))
 
     def _note(self, errors: SearchErrors) -> None:
         first = [each for each in errors["first"] if not each["error"].startswith(LACKS)]

@@ -46,6 +46,7 @@ from .join import (
     write_joint,
 )
 from .locate import Locator, VolumePart, at, is_hidden
+from .stale import Age, oldest
 
 PAGED = frozenset({"search", "searchtext"})
 """The operations whose cursor may name several nodes."""
@@ -111,7 +112,7 @@ class SearchRoutes:
         part = CALLS["_text"].bind([args.path, args.field, args.words, args.limit, None])
         search = JointSearch("_text", part, mark, by_score, float)
         rows, cursor, found = await self._joined(search, args.cursor, context)
-        page: ScoredPage = {"objects": rows, "cursor": cursor}
+        page: ScoredPage = {"objects": rows, "cursor": cursor, **oldest(answer for _, answer in found.answers)}
         return {**page, "missing": found.missing} if found.missing else page
 
     async def _joined(self, search: JointSearch, cursor: str, context: Context) -> tuple[list[Any], str, Gathered]:
@@ -229,6 +230,7 @@ class ColumnReader:
         self._table = table
         self._unfit: list[SearchError] = []  # the first objects whose values the table refused
         self._count = 0  # of all such objects
+        self._age: Age = {}
 
     async def read(self) -> Searched:
         """Read all; return what the search tells in the end."""
@@ -238,6 +240,7 @@ class ColumnReader:
         return self._searched
 
     def _take(self, page: Wire) -> None:
+        self._age = oldest((self._age, page))
         if "columns" in page:
             paths = page["paths"]
             self._table.add(len(paths), page["columns"], lambda row, error: self._note(paths[row], error))
@@ -247,6 +250,7 @@ class ColumnReader:
         self._searched = {
             "scanned": page["scanned"],
             "errors": {"count": errors["count"] + self._count, "first": first},
+            **self._age,
         }
 
     def _note(self, path: str, error: str) -> None:
@@ -273,7 +277,7 @@ def _covers(row: IndexRow) -> tuple[object, ...]:
 
 def _searched(answers: Sequence[Searched], missing: list[str]) -> Searched:
     """What all answers together tell."""
-    searched: Searched = {"scanned": sum_scanned(answers), "errors": sum_errors(answers)}
+    searched: Searched = {"scanned": sum_scanned(answers), "errors": sum_errors(answers), **oldest(answers)}
     return {**searched, "missing": missing} if missing else searched
 
 
