@@ -46,7 +46,7 @@ from .join import (
     write_joint,
 )
 from .locate import Locator, VolumePart, at, is_hidden
-from .stale import Age, oldest
+from .stale import oldest
 
 PAGED = frozenset({"search", "searchtext"})
 """The operations whose cursor may name several nodes."""
@@ -112,7 +112,9 @@ class SearchRoutes:
         part = CALLS["_text"].bind([args.path, args.field, args.words, args.limit, None])
         search = JointSearch("_text", part, mark, by_score, float)
         rows, cursor, found = await self._joined(search, args.cursor, context)
-        page: ScoredPage = {"objects": rows, "cursor": cursor, **oldest(answer for _, answer in found.answers)}
+        page: ScoredPage = {"objects": rows, "cursor": cursor}
+        if age := oldest(answer for _, answer in found.answers):
+            page["stale"] = age
         return {**page, "missing": found.missing} if found.missing else page
 
     async def _joined(self, search: JointSearch, cursor: str, context: Context) -> tuple[list[Any], str, Gathered]:
@@ -230,7 +232,7 @@ class ColumnReader:
         self._table = table
         self._unfit: list[SearchError] = []  # the first objects whose values the table refused
         self._count = 0  # of all such objects
-        self._age: Age = {}
+        self._age = ""
 
     async def read(self) -> Searched:
         """Read all; return what the search tells in the end."""
@@ -240,7 +242,7 @@ class ColumnReader:
         return self._searched
 
     def _take(self, page: Wire) -> None:
-        self._age = oldest((self._age, page))
+        self._age = self._age or oldest([page])
         if "columns" in page:
             paths = page["paths"]
             self._table.add(len(paths), page["columns"], lambda row, error: self._note(paths[row], error))
@@ -250,8 +252,9 @@ class ColumnReader:
         self._searched = {
             "scanned": page["scanned"],
             "errors": {"count": errors["count"] + self._count, "first": first},
-            **self._age,
         }
+        if self._age:
+            self._searched["stale"] = self._age
 
     def _note(self, path: str, error: str) -> None:
         self._count += 1
@@ -277,7 +280,9 @@ def _covers(row: IndexRow) -> tuple[object, ...]:
 
 def _searched(answers: Sequence[Searched], missing: list[str]) -> Searched:
     """What all answers together tell."""
-    searched: Searched = {"scanned": sum_scanned(answers), "errors": sum_errors(answers), **oldest(answers)}
+    searched: Searched = {"scanned": sum_scanned(answers), "errors": sum_errors(answers)}
+    if age := oldest(answers):
+        searched["stale"] = age
     return {**searched, "missing": missing} if missing else searched
 
 

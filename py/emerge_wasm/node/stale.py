@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
 from contextlib import aclosing
-from typing import NamedTuple, Protocol, TypedDict
+from typing import NamedTuple, Protocol
 
 from ..clients.partial import STALE, VALUES, mark_value
 from ..errors import EmergeError, NotFound, Unavailable
@@ -45,16 +45,11 @@ def mark_stale(name: str, answer: Answer, mark: CopyMark) -> Answer:
     return _mark_items(answer, mark) if isinstance(answer, AsyncIterator) else _mark(name, answer, mark)
 
 
-class Age(TypedDict, total=False):
-    """Since when an answer may have changed, if a copy gave it or a part of it."""
-
-    stale: str
-
-
-def oldest(answers: Iterable[object]) -> Age:
-    """Return the age of an answer that is put together of several: that of the oldest copy's."""
-    ages = [age for each in answers if isinstance(each, dict) and isinstance(age := each.get(STALE), str)]
-    return {"stale": min(ages)} if ages else {}
+def oldest(answers: Iterable[object]) -> str:
+    """Return the age of what is put together of several answers: that of the oldest copy's; "" where none gave one."""
+    return min(
+        (age for each in answers if isinstance(each, dict) and isinstance(age := each.get(STALE), str)), default=""
+    )
 
 
 async def _mark(name: str, answer: Awaitable[object], mark: CopyMark) -> object:
