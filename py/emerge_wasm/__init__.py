@@ -22,6 +22,7 @@ from .errors import (
     PermissionDenied,
     StaleAnswer,
     Unavailable,
+    WrongBytes,
 )
 from .objects import EmergeDirectory, EmergeFile, EmergeObject, Pointer
 from .shipment import ship
@@ -55,6 +56,7 @@ __all__ = [
     "Pointer",
     "StaleAnswer",
     "Unavailable",
+    "WrongBytes",
     "connect",
     "dataclass",
     "fs",

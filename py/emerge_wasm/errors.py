@@ -22,6 +22,7 @@ __all__ = [
     "PermissionDenied",
     "StaleAnswer",
     "Unavailable",
+    "WrongBytes",
     "error_from_wire",
 ]
 
@@ -140,6 +141,15 @@ class StaleAnswer(UserWarning):
         when = f"as of {as_of[:19]}Z" if as_of else "of unknown age"
         super().__init__(f"the owner is away: this is from a copy, {when}")
         self.as_of = as_of
+
+
+class WrongBytes(UserWarning):
+    """A warning: a holder of blocks sent wrong bytes for a file. It is asked for that file only as the last resort."""
+
+    def __init__(self, path: str, holder: str) -> None:
+        super().__init__(f"{holder} sent wrong bytes for {path}: others are asked instead, as far as they have them")
+        self.path = path
+        self.holder = holder
 
 
 def error_from_wire(data: Mapping[str, Any]) -> EmergeError:

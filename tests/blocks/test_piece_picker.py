@@ -1,4 +1,4 @@
-"""Reading from several holders, simulated: whatever they do, a file is got if and only if enough right pieces are there."""
+"""Reading from several holders, simulated: a file is got if enough right pieces are there, whatever the holders do."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SIZE = 100
 
 @dataclass
 class Holder:
-    """A simulated holder. `speed`: seconds of an answer; it `dies` and `stops` (answering anything) at a moment; the first
-    `fails` requests to it fail; it sends wrong bytes of the pieces in `lies`, and `lacks` some that it is said to have."""
+    """A simulated holder. `speed`: seconds of an answer; it `dies` or `stops` (answering) at a moment; the first
+    `fails` requests to it fail; it sends wrong bytes of the pieces in `lies`, and `lacks` some that it should have."""
 
     speed: float = 0.01
     dies: float = float("inf")
@@ -141,7 +141,7 @@ HOLDERS = st.builds(
 )
 
 
-@settings(max_examples=examples(150), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data())
 def test_a_file_is_got_if_and_only_if_enough_right_pieces_are_there(data: st.DataObject) -> None:
     holders = {f"h{n}": each for n, each in enumerate(data.draw(st.lists(HOLDERS, min_size=1, max_size=5)))}
@@ -172,8 +172,9 @@ def test_a_file_is_got_if_and_only_if_enough_right_pieces_are_there(data: st.Dat
             assert may >= need and not each.missing
         else:
             assert must < need
-            assert each.found.keys() | each.missing.keys() == set(each.block.pieces)
+            assert len({*each.block.pieces} - {*each.missing}) < need
             for name, why in each.missing.items():
+                assert not any(holders[who].steady and holders[who].has(NAMES[name]) for who in why)
                 assert set(why) == {*said[name], *late[name]} and all(why.values())
     for name in reader.picker.liars:
         assert holders[name].lies

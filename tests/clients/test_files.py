@@ -150,6 +150,7 @@ async def test_losses_up_to_the_level_read_back_and_one_more_is_named(
         assert await file.read(BLOCK_SIZE) == data[:BLOCK_SIZE]
 
 
+@pytest.mark.filterwarnings("ignore::emerge_wasm.WrongBytes")
 @pytest.mark.parametrize("raid", [0, 5])
 async def test_wrong_bytes_on_the_way_are_never_read(client: Client, tap: Wiretap, raid: int) -> None:
     await client.put(io.BytesIO(b"true" * 10_000), "/f", raid=raid)

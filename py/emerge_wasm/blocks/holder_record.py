@@ -11,7 +11,7 @@ LEAST_LATE, FIRST_LATE, MOST_LATE = 0.1, 0.5, 5.0
 """Seconds after which a request is late: at least, before anything was measured, and at most."""
 
 REQUESTS, FIRST_REQUESTS = 4, 2
-"""Requests under way at one holder: at most, and at first. Each answer allows one more, so a slow link is not filled."""
+"""Requests under way at one holder: at most, and at first. Each answer allows one more, so no slow link is filled."""
 
 TRIES = 3
 """Failures in a row after which a holder is asked no more, and times that it is asked for one piece."""

@@ -1,12 +1,12 @@
 """Which holder is asked for which piece next, while the blocks of a file are read from several holders.
 
 A piece is what is kept under one name: a block, or a fragment of one. A holder may be slow, stand still, die, lack what
-it was said to have, or send wrong bytes. Of each block as many pieces are asked for as it needs, first those of data; one
-that is late, lost or wrong is made up for by another holder of it or by another piece. Every piece is verified here.
+it was said to have, or send wrong bytes. Of each block as many pieces are asked for as it needs, first those of data;
+one that is late, lost or wrong is made up for by another holder of it or by another piece. Each is verified here.
 
 Pure: no I/O, and no clock; moments are passed in, in seconds of any clock that only goes forward. Whoever asks says of
-each request how it ended (`answer`, `fail`), or is told to leave it (`drop`). No holder is asked for the same piece more
-than some times, so reading always ends.
+each request how it ended (`answer`, `fail`), or is told to leave it (`drop`). No holder is asked for the same piece
+more than some times, so reading always ends.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class PiecePicker:
                 self._blocks.remove(block)
                 self._held -= block.wanted.size
                 found = {piece.name: piece.data for piece in block.pieces if piece.data is not None}
-                lost = [piece for piece in block.pieces if block.failed and piece.data is None]
+                lost = [piece for piece in block.pieces if block.failed and not self._may_come(piece)]
                 return TakenBlock(block.wanted, found, {piece.name: self._reasons(piece) for piece in lost})
         return None
 
@@ -195,7 +195,7 @@ class PiecePicker:
 
     # --- what became of it
     def answer(self, number: int, found: Mapping[bytes, bytes], lost: Mapping[bytes, str], now: float) -> None:
-        """A request was answered: with these pieces, and why others are not there. What is in neither is asked again."""
+        """A request was answered: with these pieces, and why others are lost. What is in neither is asked again."""
         call = self._calls.pop(number, None)
         if call is None:
             return
@@ -207,7 +207,7 @@ class PiecePicker:
             if data is not None and block_name(data) == piece.name:
                 piece.data = data
             elif data is not None:
-                self._refuse(piece, call.record, "it sent wrong bytes", lied=True)
+                self._refuse(piece, call.record, "it sent wrong bytes, or it was damaged on its way", lied=True)
             elif piece.name in lost:
                 self._refuse(piece, call.record, lost[piece.name])
             elif says_nothing:
@@ -271,11 +271,12 @@ class PiecePicker:
 
     def _is_possible(self, block: _Block, *, liars: bool = True) -> bool:
         """Whether enough of a block is here, or may come."""
-        may = sum(
-            piece.data is not None or bool(piece.asked) or any(liars or not each.lied for each in self._able(piece))
-            for piece in block.pieces
-        )
-        return may >= block.wanted.need
+        return sum(self._may_come(piece, liars=liars) for piece in block.pieces) >= block.wanted.need
+
+    def _may_come(self, piece: _Piece, *, liars: bool = True) -> bool:
+        """Whether a piece is here, is asked for, or can be."""
+        here = piece.data is not None or bool(piece.asked)
+        return here or any(liars or not each.lied for each in self._able(piece))
 
     def _count_in_time(self, now: float) -> int:
         return sum(now < call.record.late_at(call.number) for call in self._calls.values())

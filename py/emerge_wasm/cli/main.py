@@ -7,7 +7,7 @@ import warnings
 
 import click
 
-from ..errors import EmergeError, PartialAnswer, StaleAnswer
+from ..errors import EmergeError, PartialAnswer, StaleAnswer, WrongBytes
 from . import (
     access,
     archive,
@@ -37,7 +37,7 @@ class EmergeGroup(click.Group):
     def invoke(self, context: click.Context) -> object:
         try:
             with warnings.catch_warnings():
-                for kind in (PartialAnswer, StaleAnswer):
+                for kind in (PartialAnswer, StaleAnswer, WrongBytes):
                     warnings.simplefilter("always", kind)
                 warnings.showwarning = show_warning
                 return super().invoke(context)

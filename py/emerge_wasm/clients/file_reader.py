@@ -5,24 +5,20 @@ It reads the version that was there when it was opened. What is in memory is bou
 
 from __future__ import annotations
 
-import asyncio
 import io
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import NamedTuple, Protocol, Self
 
-from .. import sync
-from ..blocks.block import block_name
-from ..blocks.block_map import BlockMap, BlockRow, find_row
-from ..blocks.layout import join
+from ..blocks.block_map import BlockMap, find_row
+from ..blocks.piece_picker import WINDOW
 from ..codec import BlockTree
 from ..errors import Invalid, NotFound, Unavailable
 from ..objects import Pointer
-from ..operations import Names, Operations
-from ..results import BlockAnswer
+from .block_holder import HolderDirectory
+from .block_stream import BlockStream, FileRow, fetch_named
 
-AHEAD = 3
-"""Blocks that are fetched ahead of one who reads on and on."""
+ROWS = 128
+"""Rows of a map that are looked up together."""
 
 
 class ByteSource(Protocol):
@@ -63,120 +59,84 @@ class MapLeaf(NamedTuple):
 
 
 class BlockSource:
-    """The blocks of one version of a file."""
+    """The blocks of one version of a file, fetched from their holders: the longer one reads on, the further ahead."""
 
-    def __init__(self, remote: Operations, path: str, tree: BlockTree, pointer: Pointer, as_of: str = "") -> None:
+    def __init__(self, holders: HolderDirectory, path: str, tree: BlockTree) -> None:
         self.size = tree.size
-        self._remote = remote
+        self._holders = holders
         self._path = path
-        self._ways = [path] if as_of else [path, f"/registry/{pointer.uuid}"]  # it may be moved meanwhile
         self._tree = tree
-        self._at = pointer.version, as_of
         self._root: BlockMap | None = None
         self._leaf: MapLeaf | None = None
-        self._coming: dict[int, asyncio.Task[bytes]] = {}  # by where they begin
+        self._stream: BlockStream | None = None
         self._last = (0, b"")
-        self._ahead = 0 if sync.drive is sync.run_straight else AHEAD
 
     async def piece(self, offset: int) -> tuple[int, bytes]:
         begin, data = self._last
         if begin <= offset < begin + len(data):
             return self._last
         leaf = await self._find(offset)
-        number = find_row(leaf.starts, offset - leaf.begin)
-        at = leaf.begin + leaf.starts[number]
-        follows = at == begin + len(data)
-        coming = self._coming.pop(at, None)
-        if follows and self._ahead:
-            self._read_ahead(leaf, number + 1)
-        elif not follows:
+        at = leaf.begin + leaf.starts[find_row(leaf.starts, offset - leaf.begin)]
+        if self._stream is not None and at == begin + len(data):
+            self._stream.widen()
+        else:
             await self._drop()
-        data = await (self._fetch(leaf.node, leaf.node.rows[number]) if coming is None else coming)
-        self._last = at, data
+            self._stream = self.stream(at, window=1)
+        self._last = (0, b"")
+        found = await self._stream.next()
+        if found is None or found.error is not None or found.offset != at:
+            await self._drop()
+            raise (found and found.error) or Unavailable(f"{self._path} cannot be read: its map ends early")
+        self._last = at, found.data
         return self._last
+
+    def stream(self, offset: int = 0, *, window: int = WINDOW, ordered: bool = True) -> BlockStream:
+        """Return the blocks from one on, given where that begins."""
+        return BlockStream(self._path, self._holders, self.rows(offset), window=window, ordered=ordered)
+
+    async def rows(self, offset: int = 0) -> AsyncGenerator[list[FileRow], None]:
+        """Yield the rows of the map from a block on, given where that begins, some at a time."""
+        while offset < self.size:
+            leaf = await self._find(offset)
+            first = find_row(leaf.starts, offset - leaf.begin)
+            rows = leaf.node.rows[first : first + ROWS]
+            starts = leaf.starts[first : first + len(rows) + 1]
+            yield [FileRow(leaf.begin + start, leaf.node.layout, row) for start, row in zip(starts, rows, strict=False)]
+            offset = leaf.begin + starts[-1]
 
     async def close(self) -> None:
         self._last = (0, b"")
         await self._drop()
 
-    def _read_ahead(self, leaf: MapLeaf, number: int) -> None:
-        for row, start in list(zip(leaf.node.rows, leaf.starts, strict=False))[number : number + self._ahead]:
-            if leaf.begin + start not in self._coming:
-                self._coming[leaf.begin + start] = asyncio.ensure_future(self._fetch(leaf.node, row))
-
     async def _drop(self) -> None:
-        tasks, self._coming = list(self._coming.values()), {}
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.close()
 
     async def _find(self, offset: int) -> MapLeaf:
         """Return the leaf of the map that has the block with the byte at an offset."""
         if self._leaf is not None and self._leaf.has(offset):
             return self._leaf
         if self._root is None:
-            self._root = await self._node(self._tree.root)
+            self._root = await self._node(self._tree.root, self.size)
         node, begin = self._root, 0
         while node.level:
             starts = node.starts()
             number = find_row(starts, offset - begin)
             begin += starts[number]
-            node = await self._node(node.rows[number].name)
+            node = await self._node(node.rows[number].name, node.rows[number].size)
         self._leaf = MapLeaf(node, begin, node.starts())
         return self._leaf
 
-    async def _node(self, name: bytes) -> BlockMap:
-        return BlockMap.unpack(await self._whole(name))
-
-    async def _fetch(self, node: BlockMap, row: BlockRow) -> bytes:
-        if not row.fragments:
-            return await self._whole(row.name)
-        found, _ = await self._ask(row.fragments[: node.layout.data])
-        if len(found) < node.layout.data:
-            more, _ = await self._ask(row.fragments[node.layout.data :])
-            found |= more
-        try:
-            return join(node.layout, row.name, row.size, row.fragments, found)
-        except Unavailable as error:
-            error.path = self._path
-            raise
-
-    async def _whole(self, name: bytes) -> bytes:
-        found, lost = await self._ask([name])
-        if name not in found:
+    async def _node(self, name: bytes, size: int) -> BlockMap:
+        node = BlockMap.unpack(await fetch_named(self._path, self._holders, name))
+        if node.size != size:
             raise Unavailable(
-                f"{self._path} cannot be read: {lost.get(name.hex(), 'its block was damaged on its way')}",
+                f"{self._path} cannot be read: a part of its map is of {node.size} bytes, not {size}",
                 path=self._path,
-                remedy="restore it from a copy: emerge verify says what is missing",
-                block=name.hex(),
-                missing=[name.hex()],
+                remedy="restore it from a copy",
             )
-        return found[name]
-
-    async def _answer(self, wanted: Names) -> BlockAnswer:
-        try:
-            return await self._remote.getblocks(self._ways[0], wanted, *self._at)
-        except NotFound:
-            if len(self._ways) == 1:
-                raise
-            del self._ways[0]
-            return await self._answer(wanted)
-
-    async def _ask(self, names: list[bytes] | tuple[bytes, ...]) -> tuple[dict[bytes, bytes], dict[str, str]]:
-        """Return those of these blocks that are right, and why others cannot be had."""
-        wanted: Names = [name.hex() for name in names]
-        found: dict[bytes, bytes] = {}
-        lost: dict[str, str] = {}
-        while wanted:
-            answer = await self._answer(wanted)
-            lost |= answer["lost"]
-            found |= {bytes.fromhex(name): data for name, data in answer["blocks"].items()}
-            if not answer["lost"].keys() | answer["blocks"].keys():
-                break
-            wanted = [each for each in wanted if each not in answer["lost"] and each not in answer["blocks"]]
-        return {name: data for name, data in found.items() if name in names and block_name(data) == name}, lost
+        return node
 
 
 class FileReader:

@@ -18,6 +18,7 @@ from ..errors import Invalid, NotFound
 from ..objects import BLOB, Pointer
 from ..paths import child_path, split_path
 from ..results import FileBlock, FileCheck, RepairedFile, RepairReport
+from .block_holder import AskedNode
 from .file_reader import BlockSource, ByteSource, FileReader, WholeSource, no_bytes
 from .file_writer import FileWriter, OnProgress
 from .operations import AsOf, moment_text
@@ -218,7 +219,7 @@ class FileOperations(ReadOperations):
         tree = fields.get("content")
         source: ByteSource
         if pointer.type == BLOB and isinstance(tree, BlockTree):
-            source = BlockSource(self.remote, path, tree, pointer, as_of)
+            source = BlockSource(AskedNode(self.remote, path, pointer, as_of), path, tree)
         elif pointer.type == BLOB and isinstance(tree, bytes):
             source = WholeSource(tree)
         elif (data := _bytes_of(fields.get("data"))) is not None:
