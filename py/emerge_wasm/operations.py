@@ -46,6 +46,7 @@ from .results import (
     RunEvent,
     RunReceipts,
     ScoredPage,
+    ScrubReport,
     SearchCount,
     SearchPage,
     TransactionInfo,
@@ -541,6 +542,13 @@ class Operations(Protocol):
         """A stream of the blocks of a file, or of the large values of an object, as `blocks` gives them. Each is read,
         and what is lost or damaged is made again, of "parity" or a "copy": its state is "repaired" then, and `made`
         says what. A "lost" one cannot be had."""
+        ...
+
+    @operation("files", "r", changes=True)
+    async def scrub(self, path: str = "/", start: bool = False) -> ScrubReport:
+        """{"rate", "days", "now", "last"}: how the blocks of the filesystem that owns a path are read and compared with
+        their hashes in the background, and what the last pass found: {"begun", "ended", "blocks", "size", "mended",
+        "unread", "losses", "lost"}. With `start`, another pass begins, after the one that goes on."""
         ...
 
     # --- archives

@@ -141,6 +141,30 @@ class RepairReport(TypedDict):
     files: list[RepairedFile]
 
 
+class ScrubInfo(TypedDict):
+    """One pass over all blocks of a store: how many it has read and what was amiss, `mended` blocks or `losses`, of
+    which `lost` are the names, 100 at most. `unread` could not be read then. `ended` is "" while it goes on."""
+
+    begun: str
+    ended: str
+    blocks: int
+    size: int
+    mended: int
+    unread: int
+    losses: int
+    lost: list[str]
+
+
+class ScrubReport(TypedDict):
+    """What is scrubbed in the background: `rate` bytes a second at most, a pass in so many `days` (0: none by itself),
+    the one that goes on `now`, and the `last` that ended."""
+
+    rate: int
+    days: float
+    now: ScrubInfo | None
+    last: ScrubInfo | None
+
+
 class MethodRow(TypedDict("_MethodClass", {"class": str})):
     """One method of an object; `class` is the one that defines it."""
 

@@ -1,4 +1,4 @@
-"""Commands on files in blocks: put, get, blocks, verify, repair."""
+"""Commands on files in blocks: put, get, blocks, verify, repair, scrub."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import click
 
 from ..blocks.chunker import Chunking
 from ..clients.file_writer import OnProgress
-from ..results import FileBlock
+from ..results import FileBlock, ScrubInfo
 from .session import Session, as_of_option, pass_session, version_option
-from .show import counted, print_json, print_table, size_text
+from .show import counted, date_text, print_json, print_table, size_text
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
 
@@ -140,6 +140,35 @@ def repair(session: Session, path: str, version: int) -> None:
         sys.exit(1)
 
 
+@click.command()
+@click.argument("path", default="/")
+@click.option("--start", is_flag=True, help="Begin a pass, after the one that goes on.")
+@pass_session
+def scrub(session: Session, path: str, start: bool) -> None:
+    """Tell what the last pass over all blocks of the filesystem of PATH has found, and how far one is that goes on.
+
+    Lost and damaged blocks are made again, as far as that can be.
+    """
+    found = session.fs.scrub(path, start)
+    if session.json:
+        print_json(found)
+        return
+    every = f", every {found['days']:g} days" if found["days"] else ", when asked to"
+    click.echo(f"at most {size_text(found['rate'])} a second{every}")
+    for done in (found["last"], found["now"]):
+        if done is not None:
+            _print_pass(done)
+
+
+def _print_pass(done: ScrubInfo) -> None:
+    when = f"{date_text(done['begun'])} to {date_text(done['ended'])}" if done["ended"] else "now"
+    what = f"{counted(done['blocks'], 'block')}, {size_text(done['size'])}"
+    unread = f", {done['unread']} not read" if done["unread"] else ""
+    click.echo(f"{when}: {what}: {done['mended']} made again, {done['losses']} lost{unread}")
+    for name in done["lost"]:
+        click.echo(f"  lost {name}")
+
+
 @contextmanager
 def _progress(session: Session, size: int, label: str) -> Iterator[OnProgress | None]:
     """Show a bar on a terminal."""
@@ -150,4 +179,4 @@ def _progress(session: Session, size: int, label: str) -> Iterator[OnProgress | 
         yield lambda done: bar.update(done - bar.pos)
 
 
-COMMANDS = (put, get, blocks, verify, repair)
+COMMANDS = (put, get, blocks, verify, repair, scrub)

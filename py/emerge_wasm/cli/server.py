@@ -38,6 +38,9 @@ BUILT_PAGE = Path(__file__).resolve().parents[3] / "dist"
 POLL_SECONDS = 0.25
 """How often those who watch look for changes that other nodes made in a store that several share."""
 
+SCRUB_RATE, SCRUB_DAYS = 8.0, 30.0
+MEGABYTE = 1 << 20
+
 Serve = Callable[[AsyncExitStack], Awaitable[dict[str, str]]]
 
 
@@ -104,6 +107,8 @@ async def start_node(
     copies: Path | None = None,
     host: str = "",
     advertise_pub: str = "",
+    scrub_rate: float = SCRUB_RATE,
+    scrub_days: float = SCRUB_DAYS,
 ) -> Node:
     try:
         from ..cluster.authenticator import Authenticator
@@ -111,13 +116,22 @@ async def start_node(
     except ImportError as error:
         raise _missing(error, "node") from None
     from ..filesystem import Filesystem
+    from ..filesystem.repair.schedule import ScrubSchedule
     from ..operations import Context
     from ..stores import open_store
 
     opened = await open_store(store)
     stack.push_async_callback(opened.close)
     poll = POLL_SECONDS if opened.capabilities.many_writers else None
-    filesystem = await Filesystem.open(opened, node=name, url=store, runner=runner, run_timeout=run_timeout, poll=poll)
+    filesystem = await Filesystem.open(
+        opened,
+        node=name,
+        url=store,
+        runner=runner,
+        run_timeout=run_timeout,
+        poll=poll,
+        scrub=ScrubSchedule(int(scrub_rate * MEGABYTE), scrub_days),
+    )
     stack.push_async_callback(filesystem.close)
     context = Context(getpass.getuser(), superuser=True, via="zeromq")
     pub = f"{bind.rpartition(':')[0]}:{pub_port}"
@@ -276,6 +290,22 @@ def node() -> None:
     help="Where this node keeps copies of others' volumes (else beside its own file).",
 )
 @click.option("--host", "machine", default="", metavar="NAME", help="The machine's name: no two copies are on one.")
+@click.option(
+    "--scrub-rate",
+    type=click.FloatRange(0),
+    default=SCRUB_RATE,
+    show_default=True,
+    metavar="MB",
+    help="Megabytes a second of blocks that are read at most to find damaged ones; 0: none.",
+)
+@click.option(
+    "--scrub-days",
+    type=click.FloatRange(0, min_open=True),
+    default=SCRUB_DAYS,
+    show_default=True,
+    metavar="DAYS",
+    help="From one reading of all blocks to the next.",
+)
 @click.option("--rest", type=int, metavar="PORT", help="Serve HTTP here too; 0 takes a free port.")
 @run_timeout_option
 @unsafe_run_option
@@ -297,6 +327,8 @@ def node_start(
     pub_port: int,
     copies: Path | None,
     machine: str,
+    scrub_rate: float,
+    scrub_days: float,
     rest: int | None,
     run_timeout: float,
     unsafe_run: bool,
@@ -324,6 +356,8 @@ def node_start(
             copies=copies,
             host=machine,
             advertise_pub=advertise_pub,
+            scrub_rate=scrub_rate,
+            scrub_days=scrub_days,
         )
         found = {"name": name, "node": started.endpoint, "store": public_url(store), "sandbox": sandbox}
         if rest is not None:

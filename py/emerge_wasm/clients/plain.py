@@ -21,6 +21,7 @@ from ..results import (
     PrincipalInfo,
     RingInfo,
     RunReceipts,
+    ScrubReport,
     VolumeRows,
 )
 from .operations import ClientOperations
@@ -84,6 +85,12 @@ class PlainOperations(ClientOperations):
         async with ending(self.remote.blocks(path, verify, version, as_of)) as items:
             async for item in items:
                 yield item
+
+    async def scrub(self, path: str = "/", start: bool = False) -> ScrubReport:
+        """{"rate", "days", "now", "last"}: how the blocks of the filesystem that owns a path are read and compared with
+        their hashes in the background, and what the last pass found: {"begun", "ended", "blocks", "size", "mended",
+        "unread", "losses", "lost"}. With `start`, another pass begins, after the one that goes on."""
+        return await self.remote.scrub(path, start)
 
     async def hello(self) -> NodeInfo:
         """{"node", "uuid", "version", "store", "shared", "durability", "isolation", "largest_batch", "position",

@@ -36,6 +36,7 @@ from ..results import (
     RunReceipts,
     RunResult,
     ScoredPage,
+    ScrubReport,
     SearchPage,
     TransactionInfo,
     VersionDiff,
@@ -150,6 +151,12 @@ class SyncClient(SyncSession):
         """A stream of the blocks of a file, {"name", "offset", "size", "fragments", "state" ("here" | "repairable" |
         "lost"), "amiss": {name: "lost" | "damaged"}}; with `verify`, each is read and its hash compared."""
         return self._iterate(lambda client: client.blocks(path, verify, version, as_of))
+
+    def scrub(self, path: str = "/", start: bool = False) -> ScrubReport:
+        """{"rate", "days", "now", "last"}: how the blocks of the filesystem that owns a path are read and compared with
+        their hashes in the background, and what the last pass found: {"begun", "ended", "blocks", "size", "mended",
+        "unread", "losses", "lost"}. With `start`, another pass begins, after the one that goes on."""
+        return self._wait(lambda client: client.scrub(path, start))
 
     def hello(self) -> NodeInfo:
         """{"node", "uuid", "version", "store", "shared", "durability", "isolation", "largest_batch", "position",

@@ -23,7 +23,8 @@ from .indexes.build import builder
 from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
 from .objects import code, compose, copy, read, reference, retention, write
-from .repair import file
+from .repair import file, scrubber
+from .repair.schedule import ScrubSchedule
 from .runner import Runner
 from .runs import operations, receipt
 from .searches import aggregate, define_index, explain, search, searchtext
@@ -42,6 +43,7 @@ class Filesystem:
         self.core = core
         self.builder = builder.Builder(core)
         self.collection = Collection(core.blocks)
+        self.scrubber = scrubber.Scrubber(core)
         core.on_catalogue = self.builder.wake
         core.dispatch = self.dispatch
 
@@ -56,10 +58,12 @@ class Filesystem:
         run_timeout: float = 30.0,
         clock: Callable[[], str] = utc_now,
         poll: float | None = None,
+        scrub: ScrubSchedule | None = None,
     ) -> Filesystem:
         """Open the filesystem in an opened store, and create it when the store is empty.
 
         `run_timeout` and `poll` are in seconds; `poll` is how often a watch looks for changes by other processes.
+        `scrub`: how its blocks are read in the background, if they are.
         """
         uuid = await _identify(store)
         whole = with_blocks(store)
@@ -73,6 +77,7 @@ class Filesystem:
             filesystem.collection.wake()
         if busy:
             filesystem.builder.wake()
+        filesystem.scrubber.start(scrub)
         return filesystem
 
     @property
@@ -113,6 +118,7 @@ class Filesystem:
         transaction.TRANSACTIONS.of(self.core).close()
         await self.builder.close()
         await self.collection.close()
+        await self.scrubber.close()
         await self.core.store.close()
 
 
@@ -228,6 +234,7 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "getblocks": download.getblocks,
     "blocks": download.blocks,
     "repair": file.repair,
+    "scrub": scrubber.scrub,
     "export": export_load.export,
     "load": export_load.load,
     "changes": log.changes,

@@ -378,7 +378,7 @@ class Copies:
         store = await open_store("memory:" if file is None else f"sqlite:///{quote(str(file))}")
         url = "memory:" if file is None else f"sqlite:///{file.name}"
         try:
-            filesystem = await Filesystem.open(store, node=own.node, url=url)
+            filesystem = await Filesystem.open(store, node=own.node, url=url, scrub=own.scrubber.schedule)
         except BaseException:
             await store.close()
             raise

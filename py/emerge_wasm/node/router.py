@@ -95,7 +95,7 @@ class Router:
         }
         self._routes: dict[str, Route] = {
             **{name: objects.follow(name, unopened=True) for name in FOLLOWED},
-            **{name: objects.place(name) for name in ("store", "mkdir", "haveblocks", "putblocks", "putfile")},
+            **{name: objects.place(name) for name in ("store", "mkdir", "haveblocks", "putblocks", "putfile", "scrub")},
             **{name: objects.place_all(name) for name in ("storeall", "load")},
             **{name: objects.change_all(name) for name in ("chmod", "chown")},
             **{name: objects.carry(name) for name in ("cp", "mv")},

@@ -7,6 +7,7 @@
     "r" + key of a state  -> nothing: that state is a recipe, which keeps the blocks that it names
     "c" + claim           -> until when a claim holds
     "k" + claim + name    -> nothing: the claim holds this block
+    "s"                   -> how far the blocks are scrubbed
 
 Whoever refers to a block, or claims it, gives its ledger row another stamp in the same commit, on the condition that
 the row is there. Who collects deletes a block on the condition that its row is what it was before the search for
@@ -22,7 +23,7 @@ from typing import NamedTuple, Self
 from ...store import Key
 
 SPACE = "blocks"
-LEDGER, FRAME, MAP, DITTO, RECIPE, CLAIM, CLAIMED = b"b", b"d", b"m", b"e", b"r", b"c", b"k"
+LEDGER, FRAME, MAP, DITTO, RECIPE, CLAIM, CLAIMED, SCRUB = b"b", b"d", b"m", b"e", b"r", b"c", b"k", b"s"
 _CLAIM_SIZE = 16
 _STAMP = 8
 

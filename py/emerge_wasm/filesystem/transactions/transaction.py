@@ -40,7 +40,7 @@ BYTES_LIMIT = 1 << 30
 
 SECONDS_LIMIT = 24 * 3600
 OUTSIDE = frozenset(
-    ("begin", "commit", "rollback", "changes", "watch", "graphql", "subscribe", "hello", "whoami", "repair")
+    ("begin", "commit", "rollback", "changes", "watch", "graphql", "subscribe", "hello", "whoami", "repair", "scrub")
 )
 """Operations that never run inside a transaction; the calls that a GraphQL document makes do, each by itself."""
 

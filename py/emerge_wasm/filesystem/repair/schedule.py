@@ -1,0 +1,12 @@
+"""When and how fast blocks are scrubbed. Data only."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ScrubSchedule(NamedTuple):
+    """How many bytes a second are read, and how many days lie between the beginnings of two passes."""
+
+    rate: int = 8 << 20
+    days: float = 30.0

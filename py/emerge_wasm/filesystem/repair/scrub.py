@@ -1,0 +1,164 @@
+"""One pass over all blocks of a store: each is read, and what is lost or damaged is made again, as far as it can be.
+
+It goes over the ledger by name, and looks whether all is there that maps and states refer to. What nothing refers to is
+left to the collector: whoever brings it may not have written it yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Set
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from ...blocks.block import short_name
+from ...blocks.block_map import BlockMap, BlockRow
+from ...blocks.layout import Layout
+from ...codec.msgpack_engine import engine
+from ...errors import EmergeError, Invalid, Unavailable
+from ...results import BlockFault
+from ..blocks.blocks import scan_all
+from ..blocks.collector import referred
+from ..blocks.large_state import STATES, recipe_of
+from ..blocks.row import MAP, RECIPE
+from ..core import Core
+from .mend import Mended, mend_blocks, mend_row
+
+log = logging.getLogger("emerge.filesystem")
+
+PAGE = 64
+LOST_LIMIT = 100
+"""Names of lost blocks that are remembered."""
+
+Pace = Callable[[int], Awaitable[None]]
+"""Waits as long as reading so many bytes is to take."""
+
+Save = Callable[[], Awaitable[None]]
+"""Keeps how far the pass is, where that is due."""
+
+
+@dataclass(slots=True)
+class ScrubPass:
+    """How far a pass is: what it has read, and what was amiss, by number; `lost` are names of what cannot be had, 100
+    at most. `unread` could not be read now, which says nothing of them. Moments are in microseconds since 1970."""
+
+    begun: int = 0
+    ended: int = 0
+    after: bytes = b""
+    blocks: int = 0
+    size: int = 0
+    mended: int = 0
+    unread: int = 0
+    losses: int = 0
+    lost: list[str] = field(default_factory=list)
+
+    def pack(self) -> dict[str, object]:
+        return asdict(self)
+
+    @classmethod
+    def unpack(cls, fields: Mapping[str, Any]) -> Self:
+        return cls(**fields)
+
+
+async def run_pass(core: Core, done: ScrubPass, pace: Pace, save: Save) -> None:
+    """Go on with a pass until its end.
+
+    Raises:
+        Unavailable: the store is away; what was saved is where to go on.
+    """
+    while page := await core.blocks.page(done.after, PAGE):
+        suspects: dict[bytes, BlockFault] = {}
+        for name, size in page:
+            try:
+                suspects |= await core.blocks.unsound([name])
+            except Unavailable as error:
+                done.unread += 1
+                log.warning("the block %s cannot be read now: %s", short_name(name), error)
+            done.blocks += 1
+            done.size += size
+            await pace(size)
+        await settle(core, suspects, done)
+        done.after = page[-1][0]
+        await save()
+    async for names in _referred_pages(core):
+        here = await core.blocks.has(names)
+        await settle(core, {name: "lost" for name in names if name not in here}, done)
+
+
+async def settle(core: Core, suspects: Mapping[bytes, BlockFault], done: ScrubPass) -> None:
+    """Make blocks again that are amiss still and that something refers to."""
+    if not suspects:
+        return
+    amiss = await core.blocks.unsound(await referred(core.blocks, set(suspects)))
+    if not amiss:
+        return
+    left = set(amiss)
+    async for layout, row in _rows_with(core, left):
+        part = await core.blocks.unsound(row.kept)
+        _note(await mend_row(core, layout, row, part), done)
+        left -= part.keys()
+    _note(await mend_blocks(core, {name: amiss[name] for name in left}), done)
+
+
+def _note(mended: Mended, done: ScrubPass) -> None:
+    for name, how in mended.made.items():
+        done.mended += 1
+        log.warning("the block %s was damaged or lost, and is made again of %s", short_name(name), how)
+    for name, fault in mended.left.items():
+        if name.hex() in done.lost:
+            continue
+        done.losses += 1
+        if len(done.lost) < LOST_LIMIT:
+            done.lost.append(name.hex())
+        log.error("the block %s is %s, and cannot be made again", short_name(name), fault)
+
+
+async def _rows_with(core: Core, names: Set[bytes]) -> AsyncIterator[tuple[Layout, BlockRow]]:
+    """Yield the blocks of files of which these are fragments."""
+    if not names:
+        return
+    async for key, _ in scan_all(core.blocks.store, MAP):
+        node = await _node(core, key[len(MAP) :])
+        if node is None or node.level:
+            continue
+        for row in node.rows:
+            if not names.isdisjoint(row.fragments):
+                yield node.layout, row
+
+
+async def _node(core: Core, name: bytes) -> BlockMap | None:
+    """Return a node of a map; None for one that cannot be had, or is none."""
+    try:
+        return BlockMap.unpack((await core.blocks.read([name]))[0])
+    except Unavailable:
+        raise
+    except EmergeError:
+        return None
+
+
+async def _referred_pages(core: Core) -> AsyncIterator[set[bytes]]:
+    """Yield what maps and states refer to, some at a time."""
+    async for key, _ in scan_all(core.blocks.store, MAP):
+        node = await _node(core, key[len(MAP) :])
+        if node is not None:
+            yield {name for row in node.rows for name in row.kept}
+        await asyncio.sleep(0)
+    async for key, _ in scan_all(core.blocks.store, RECIPE):
+        (raw,) = await core.blocks.store.get([(STATES, key[len(RECIPE) :])])
+        try:
+            recipe = recipe_of(raw) if raw is not None else None
+        except Invalid:  # a check names it
+            continue
+        if recipe is not None:
+            yield recipe.names()
+        await asyncio.sleep(0)
+
+
+def pack_passes(passes: Iterable[ScrubPass | None], by: str, at: int) -> bytes:
+    return engine.packb([[each.pack() if each is not None else None for each in passes], by, at])
+
+
+def unpack_passes(raw: bytes) -> tuple[list[ScrubPass | None], str, int]:
+    passes, by, at = engine.unpackb(raw)
+    return [ScrubPass.unpack(each) if each is not None else None for each in passes], by, at
