@@ -176,9 +176,9 @@ async def test_damage_that_is_put_again_is_none(tmp_path: Path) -> None:
     """A put never counts on what is damaged: what it acknowledged reads back."""
     filesystem = await Filesystem.open(await open_store(f"sqlite:///{tmp_path}/s.db"))
     client, blocks, source = Client(LocalTransport(filesystem)), filesystem.core.blocks, random.Random(5)
-    datas = [source.randbytes(500) for _ in range(6)]
-    for raid in (0, 6):
-        for how in HOW:
+    datas = [source.randbytes(500) for _ in range(2)]
+    for raid, hows in ((0, HOW), (6, HOW[:2])):
+        for how in hows:
             root = await put_file(client, f"/{raid}{how}", make_layout(raid), datas)
             _, rows = await tree_of(blocks, root)
             (tmp_path / "f").write_bytes(b"".join(datas))

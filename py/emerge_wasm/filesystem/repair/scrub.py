@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Set
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
 
 from ...blocks.block import short_name
 from ...blocks.block_map import BlockMap, BlockRow
@@ -52,13 +51,6 @@ class ScrubPass:
     unread: int = 0
     losses: int = 0
     lost: list[str] = field(default_factory=list)
-
-    def pack(self) -> dict[str, object]:
-        return asdict(self)
-
-    @classmethod
-    def unpack(cls, fields: Mapping[str, Any]) -> Self:
-        return cls(**fields)
 
 
 async def run_pass(core: Core, done: ScrubPass, pace: Pace, save: Save) -> None:
@@ -156,9 +148,9 @@ async def _referred_pages(core: Core) -> AsyncIterator[set[bytes]]:
 
 
 def pack_passes(passes: Iterable[ScrubPass | None], by: str, at: int) -> bytes:
-    return engine.packb([[each.pack() if each is not None else None for each in passes], by, at])
+    return engine.packb([[asdict(each) if each is not None else None for each in passes], by, at])
 
 
 def unpack_passes(raw: bytes) -> tuple[list[ScrubPass | None], str, int]:
     passes, by, at = engine.unpackb(raw)
-    return [ScrubPass.unpack(each) if each is not None else None for each in passes], by, at
+    return [ScrubPass(**each) if each is not None else None for each in passes], by, at
