@@ -109,6 +109,15 @@ class FileBlock(TypedDict):
     made: NotRequired[dict[str, str]]
 
 
+class TreeReport(TypedDict):
+    """What was put or fetched of a tree of files; `skipped` are the paths of objects that have no bytes."""
+
+    path: str
+    files: int
+    bytes: int
+    skipped: list[str]
+
+
 class FileCheck(TypedDict):
     """How a file is, after all its blocks were read: `readable` whether all its bytes can be had."""
 

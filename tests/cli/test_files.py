@@ -68,3 +68,18 @@ def test_pipes(place: Server) -> None:
     runner, data = CliRunner(env={"EMERGE_HOST": place.host}), bytes(range(256)) * 20
     assert runner.invoke(main, ["put", "-", "/files/piped"], input=data).exit_code == 0
     assert runner.invoke(main, ["get", "/files/piped", "-"]).stdout_bytes == data
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_folder_goes_there_and_comes_back(emerge: Emerge, tmp_path: Path) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "deep" / "small").write_bytes(b"x" * 300)
+    (tmp_path / "in" / "large").write_bytes(b"y" * 30_000)
+    done = emerge("put", "in", "/files/in")
+    assert done.returncode == 2 and "put -r" in done.stderr
+    assert emerge("put", "-r", "in", "/files/").stdout == "/files/in 2 files 29.6K\n"
+    assert emerge("get", "-r", "/files/in", ".", "--as-of", "2020-01-01").returncode != 0
+    assert emerge("get", "-r", "/files/in", "out").stdout == "out 2 files 29.6K\n"
+    assert (tmp_path / "out" / "deep" / "small").read_bytes() == b"x" * 300
+    found = json.loads(emerge("--json", "get", "-r", "/files/in", "out").stdout)
+    assert found == {"path": "/files/in", "files": 2, "bytes": 30_300, "skipped": []}

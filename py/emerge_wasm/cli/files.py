@@ -11,7 +11,7 @@ import click
 
 from ..blocks.chunker import Chunking
 from ..clients.file_writer import OnProgress
-from ..results import FileBlock, ScrubInfo
+from ..results import FileBlock, ScrubInfo, TreeReport
 from .session import Session, as_of_option, pass_session, version_option
 from .show import counted, date_text, print_json, print_table, size_text
 
@@ -30,8 +30,9 @@ def read_size(context: click.Context, parameter: click.Parameter, text: str) -> 
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("file", type=click.Path(allow_dash=True))
 @click.argument("path")
+@click.option("-r", "--recursive", is_flag=True, help="FILE is a folder: put all files in it.")
 @click.option("--raid", type=int, default=0, show_default=True, help="0: each block once; 5, 6: with parity too.")
 @click.option(
     "--chunking",
@@ -43,11 +44,24 @@ def read_size(context: click.Context, parameter: click.Parameter, text: str) -> 
 @click.option("--block-size", callback=read_size, default="1M", show_default=True, help="Bytes of a block: 64K, 1M.")
 @click.option("--version", type=int, default=0, help="The version that it replaces: a Conflict when there is a newer.")
 @pass_session
-def put(session: Session, file: str, path: str, raid: int, chunking: Chunking, block_size: int, version: int) -> None:
+def put(
+    session: Session,
+    file: str,
+    path: str,
+    recursive: bool,
+    raid: int,
+    chunking: Chunking,
+    block_size: int,
+    version: int,
+) -> None:
     """Store a FILE of this machine (-: what is piped in) at PATH, in blocks; PATH may be a directory with its slash.
 
     One that was interrupted can be put again within an hour: what was sent is not sent again.
     """
+    if recursive:
+        report = session.fs.puttree(file, path, raid=raid, chunking=chunking, block_size=block_size)
+        _show_tree(session, report, report["path"])
+        return
     size = 0 if file == STANDARD or not Path(file).exists() else Path(file).stat().st_size
     with _progress(session, size, f"put {file}") as progress:
         source = sys.stdin.buffer if file == STANDARD else file
@@ -60,14 +74,19 @@ def put(session: Session, file: str, path: str, raid: int, chunking: Chunking, b
 @click.command()
 @click.argument("path")
 @click.argument("file", type=click.Path(allow_dash=True), default=".")
+@click.option("-r", "--recursive", is_flag=True, help="PATH is a directory: get all files below it.")
 @version_option
 @as_of_option
 @pass_session
-def get(session: Session, path: str, file: str, version: int, as_of: str | None) -> None:
+def get(session: Session, path: str, file: str, recursive: bool, version: int, as_of: str | None) -> None:
     """Write the bytes of the file at PATH to a FILE of this machine, or into a folder (-: the standard output).
 
     Each block is verified. An object is read by its method `read`, or is the bytes or text in its `data`.
     """
+    if recursive:
+        folder = Path(file) / path.rstrip("/").rpartition("/")[2] if Path(file).is_dir() else Path(file)
+        _show_tree(session, session.fs.fetchtree(path, folder, as_of=as_of), str(folder))
+        return
     if file == STANDARD:
         session.fs.fetch(path, sys.stdout.buffer, version=version, as_of=as_of)
         return
@@ -167,6 +186,16 @@ def _print_pass(done: ScrubInfo) -> None:
     click.echo(f"{when}: {what}: {done['mended']} made again, {done['losses']} lost{unread}")
     for name in done["lost"]:
         click.echo(f"  lost {name}")
+
+
+def _show_tree(session: Session, report: TreeReport, where: str) -> None:
+    """Tell what was put or got; name what has no bytes."""
+    if session.json:
+        print_json(report)
+        return
+    click.echo(f"{where} {counted(report['files'], 'file')} {size_text(report['bytes'])}")
+    for path in report["skipped"]:
+        click.echo(f"{path} has no bytes: left out", err=True)
 
 
 @contextmanager

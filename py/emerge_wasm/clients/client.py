@@ -11,7 +11,7 @@ from typing import Self
 
 from ..errors import Invalid
 from . import archive, exchange
-from .files import FileOperations
+from .folder import FolderOperations
 from .partial import add_missing
 from .plain import PlainOperations
 from .proxy import Proxy, open_proxy
@@ -23,7 +23,7 @@ from .writes import WriteOperations
 UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-class Client(SearchOperations, WriteOperations, FileOperations, PlainOperations):
+class Client(SearchOperations, WriteOperations, FolderOperations, PlainOperations):
     """A filesystem, wherever it is. Every method raises the errors of `errors.py`."""
 
     # --- on whose behalf

@@ -25,7 +25,9 @@ from .operations import AsOf, moment_text
 from .reads import ReadOperations
 from .remote import ending
 
-FileSource = str | os.PathLike[str] | IO[bytes]
+LocalPath = str | os.PathLike[str]
+
+FileSource = LocalPath | IO[bytes]
 """A file on this machine, by its path, or opened and binary."""
 
 OnRepair = Callable[[str, FileBlock], object]
@@ -222,7 +224,7 @@ class FileOperations(ReadOperations):
             source = BlockSource(AskedNode(self.remote, path, pointer, as_of), path, tree)
         elif pointer.type == BLOB and isinstance(tree, bytes):
             source = WholeSource(tree)
-        elif (data := _bytes_of(fields.get("data"))) is not None:
+        elif (data := bytes_of(fields.get("data"))) is not None:
             source = WholeSource(data)
         else:
             source = WholeSource(await self._read_object(pointer, path, version, as_of))
@@ -234,7 +236,7 @@ class FileOperations(ReadOperations):
             raise no_bytes(path)
         if version or as_of:
             raise Invalid(f"what {path} gives is made by its method now", path=path, remedy="open it without a version")
-        data = _bytes_of(await self.run(path, READER))
+        data = bytes_of(await self.run(path, READER))
         if data is None:
             raise Invalid(
                 f"the method {READER} of {path} gives no bytes", path=path, remedy="let it give bytes or text"
@@ -242,10 +244,10 @@ class FileOperations(ReadOperations):
         return data
 
 
-def _bytes_of(value: object) -> bytes | None:
+def bytes_of(value: object) -> bytes | None:
     """Return bytes, text as UTF-8, or a list of those joined; None for anything else."""
     if isinstance(value, list) and value:
-        parts = [_bytes_of(each) for each in value]
+        parts = [bytes_of(each) for each in value]
         return None if None in parts else b"".join(part for part in parts if part is not None)
     if isinstance(value, str):
         return value.encode()
@@ -300,7 +302,8 @@ def _opened(source: FileSource) -> IO[bytes] | _Borrowed:
     try:
         return Path(source).open("rb")
     except OSError as error:
-        raise Invalid(f"{source} cannot be read: {error.strerror or error}") from None
+        remedy = "put it with all that is in it: puttree, emerge put -r" if Path(source).is_dir() else None
+        raise Invalid(f"{source} cannot be read: {error.strerror or error}", remedy=remedy) from None
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

@@ -39,6 +39,7 @@ from ..results import (
     ScrubReport,
     SearchPage,
     TransactionInfo,
+    TreeReport,
     VersionDiff,
     VolumeRows,
 )
@@ -46,7 +47,7 @@ from . import archive, exchange
 from .class_loader import Bundles
 from .file_stream import FileInput, FileOutput, open_stream
 from .file_writer import OnProgress
-from .files import FileSource, OnRepair
+from .files import FileSource, LocalPath, OnRepair
 from .operations import AsOf, WhoseCode
 from .proxy import SyncProxy, open_proxy
 from .reads import Listing, VersionHistory
@@ -422,6 +423,39 @@ class SyncClient(SyncSession):
         `progress` is told the path and what became of each block.
         """
         return self._wait(lambda client: client.repair(path, version=version, progress=progress))
+
+    def puttree(
+        self,
+        source: LocalPath,
+        path: str,
+        *,
+        raid: int = 0,
+        perms: str = "",
+        chunking: Chunking = "fixed",
+        block_size: int = 1048576,
+        progress: OnProgress | None = None,
+    ) -> TreeReport:
+        """Store all files of a folder of this machine below a path: {"path", "files", "bytes", "skipped": []}.
+
+        A path that ends with a slash is a directory, in which the folder keeps its name. What cannot be stored (a
+        socket, a name that is none) is told before anything is sent. Files that are there get another version; one that
+        is not in the folder stays. It is no single commit: when it fails, some files are stored, each as a whole.
+        """
+        return self._wait(
+            lambda client: client.puttree(
+                source, path, raid=raid, perms=perms, chunking=chunking, block_size=block_size, progress=progress
+            )
+        )
+
+    def fetchtree(
+        self, path: str, target: LocalPath, *, as_of: AsOf = None, progress: OnProgress | None = None
+    ) -> TreeReport:
+        """Write all files below a directory to a folder of this machine, which is made if it is not there: {"path",
+        "files", "bytes", "skipped": [paths of objects that have no bytes]}.
+
+        Objects with bytes or text in `data` are files too. No code is run for it.
+        """
+        return self._wait(lambda client: client.fetchtree(path, target, as_of=as_of, progress=progress))
 
     def store(self, obj: EmergeObject) -> Pointer:
         """Store an object at its `path` and `name` (or `id`); it then knows its uuid, version and date.
