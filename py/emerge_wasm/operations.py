@@ -21,6 +21,8 @@ from .context import Wire as Wire
 from .errors import Invalid
 from .results import (
     BlockAnswer,
+    BlockHolders,
+    BlockPlaces,
     ChangePage,
     ChangeRow,
     CommitInfo,
@@ -514,9 +516,22 @@ class Operations(Protocol):
         ...
 
     @operation("files", "w", changes=True)
-    async def putblocks(self, path: str, blocks: dict[str, bytes], upload: str = "", maps: bool = False) -> int:
+    async def placeblocks(
+        self, path: str, names: Names, upload: str = "", layout: str = "raid0", avoid: Names | None = None
+    ) -> BlockPlaces:
+        """{"layout", "places": {name: [node…]}, "nodes": {node: {"filesystem", "rpc", "host"}}}: which nodes blocks for
+        a file at a path are to be sent to, those that are there already left out (see `haveblocks`). Of the fragments
+        of a block all are named, one after another. `layout` is as "raid5 4+1", or "raid5": the answer says the
+        numbers for so many nodes as there are. `avoid`: nodes that did not take theirs."""
+        ...
+
+    @operation("files", "w", changes=True)
+    async def putblocks(
+        self, path: str, blocks: dict[str, bytes], upload: str = "", maps: bool = False, holder: str = ""
+    ) -> int:
         """Keep blocks, by name, for a file that the caller is about to make at a path, for an hour; how many.
-        `maps`: they are nodes of its block map, and all that they name was sent before."""
+        `maps`: they are nodes of its block map, and all that they name was sent before. `holder`: the node that is to
+        keep them, which `placeblocks` has said; any node passes them on. "": who owns the path."""
         ...
 
     @operation("files", "w", changes=True)
@@ -526,15 +541,27 @@ class Operations(Protocol):
         ...
 
     @operation("files", "r")
-    async def getblocks(self, path: str, names: Names, version: int = 0, as_of: str = "") -> BlockAnswer:
+    async def getblocks(
+        self, path: str, names: Names, version: int = 0, as_of: str = "", holder: str = ""
+    ) -> BlockAnswer:
         """{"blocks": {name: bytes}, "lost": {name: why}}: blocks of a file, up to some 4 MiB; the rest of the names is
-        to be asked for again."""
+        to be asked for again. `holder`: only what that node has; any node passes the question on. "": who owns the
+        path, which gets from others what it has not."""
+        ...
+
+    @operation("files", "r")
+    async def findblocks(
+        self, path: str, names: Names, version: int = 0, as_of: str = "", ask: bool = False
+    ) -> BlockHolders:
+        """{"holders": {name: [node…]}, "nodes": {node: {"filesystem", "rpc", "host"}}, "silent": [node…]}: who has
+        these blocks of a file, as its owner remembers; with `ask`, as all nodes say that answer."""
         ...
 
     @operation("files", "r")
     def blocks(self, path: str, verify: bool = False, version: int = 0, as_of: str = "") -> AsyncIterator[FileBlock]:
         """A stream of the blocks of a file, {"name", "offset", "size", "fragments", "state" ("here" | "repairable" |
-        "lost"), "amiss": {name: "lost" | "damaged"}}; with `verify`, each is read and its hash compared."""
+        "lost"), "amiss": {name: "lost" | "damaged" | "away"}, "holders": {name: [node…]}}; with `verify`, each is read
+        by who has it, and its hash compared."""
         ...
 
     @operation("files", "r", changes=True)

@@ -93,12 +93,13 @@ BlockState = Literal["here", "repairable", "repaired", "lost"]
 """Of a block of a file: "repairable" from what is left of its fragments."""
 
 
-BlockFault = Literal["lost", "damaged"]
+BlockFault = Literal["lost", "damaged", "away"]
+"""Of what is kept of a block: "away" is whoever has it, if it has."""
 
 
 class FileBlock(TypedDict):
-    """One block of a file. `amiss` says which of what is kept of it, by name, is lost or damaged; `made` what a repair
-    made again, of "parity" or of a "copy"."""
+    """One block of a file. `amiss` says which of what is kept of it, by name, is lost or damaged, or whose holder is
+    away; `holders` which nodes keep it, or are to; `made` what a repair made again, of "parity" or of a "copy"."""
 
     name: str
     offset: int
@@ -106,6 +107,7 @@ class FileBlock(TypedDict):
     fragments: list[str]
     state: BlockState
     amiss: dict[str, BlockFault]
+    holders: dict[str, list[str]]
     made: NotRequired[dict[str, str]]
 
 
@@ -116,6 +118,30 @@ class TreeReport(TypedDict):
     files: int
     bytes: int
     skipped: list[str]
+
+
+class BlockNode(TypedDict):
+    """A node that holds blocks: its filesystem, where it is called, and the machine that it is on ("": not known)."""
+
+    filesystem: str
+    rpc: str
+    host: str
+
+
+class BlockPlaces(TypedDict):
+    """Where blocks that are about to be sent go, by the names of nodes; those that need not be sent are left out."""
+
+    layout: str
+    places: dict[str, list[str]]
+    nodes: dict[str, BlockNode]
+
+
+class BlockHolders(TypedDict):
+    """The nodes that have blocks, as far as is known; `silent` are those that were asked and did not answer."""
+
+    holders: dict[str, list[str]]
+    nodes: dict[str, BlockNode]
+    silent: list[str]
 
 
 class FileCheck(TypedDict):

@@ -82,15 +82,6 @@ def _check(layout: Layout) -> None:
         )
 
 
-def check_holders(layout: Layout, holders: int) -> None:
-    """Raise Unavailable when a level wants its copies on more holders than there are."""
-    if layout.raid == 1 and layout.parity >= holders:
-        raise Unavailable(
-            f"raid 1 keeps {layout.parity + 1} copies on as many nodes, and a file is kept by one node so far",
-            remedy="choose raid 5 or 6, which survive lost and damaged fragments, or 0",
-        )
-
-
 def split(layout: Layout, block: bytes) -> list[bytes]:
     """Return the fragments of a block, of equal length: those of its data, the last padded, and those of parity.
 

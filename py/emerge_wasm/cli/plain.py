@@ -24,6 +24,8 @@ MADE_BY = {
     "count": "search",
     "classes": "code",
     "haveblocks": "put",
+    "placeblocks": "put",
+    "findblocks": "blocks",
     "putblocks": "put",
     "putfile": "put",
     "getblocks": "get",

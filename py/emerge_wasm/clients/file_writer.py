@@ -17,11 +17,12 @@ from .. import sync
 from ..blocks.block import INLINE_SIZE, block_name
 from ..blocks.block_map import BlockRow, MapBuilder
 from ..blocks.chunker import Chunker, make_chunker
-from ..blocks.layout import INLINE, Layout, check_holders, make_layout, split
+from ..blocks.layout import INLINE, Layout, make_layout, split
 from ..codec import encode
-from ..errors import Invalid
+from ..errors import Invalid, LimitExceeded, Unavailable
 from ..objects import BLOB, EmergeBlob, Pointer
 from ..operations import Operations
+from ..results import BlockPlaces
 
 WINDOW = 8 << 20
 """Bytes of blocks that are sent together, while as many are read."""
@@ -57,7 +58,6 @@ class FileWriter:
         progress: OnProgress | None = None,
         chunker: Chunker | None = None,
     ) -> None:
-        check_holders(layout, 1)
         self.path = path
         self.pointer: Pointer | None = None
         self.closed = False
@@ -71,7 +71,8 @@ class FileWriter:
         self._waiting = 0  # bytes in them
         self._map = MapBuilder(layout)
         self._sending: asyncio.Task[None] | None = None
-        self._begun = False
+        self._begun = self._fits = self._is_older = False
+        self._avoid: list[str] = []
         self._written = self._sent = 0
 
     async def write(self, data: bytes | bytearray | memoryview) -> int:
@@ -100,9 +101,8 @@ class FileWriter:
                 self._progress(self._waiting)
                 self.pointer = Pointer.from_wire(row)
                 return
-            whole = not self._begun
             await self._sent_so_far()
-            await self._send(self._take(), ask=not whole)
+            await self._send(self._take())
             nodes = self._map.end()
             await self._put_nodes(nodes)
             row = await self._remote.putfile(self.path, block_name(nodes[-1]).hex(), self._upload, *self._stored_as)
@@ -133,7 +133,7 @@ class FileWriter:
     async def _send_window(self) -> None:
         self._begun = True
         await self._sent_so_far()
-        work = self._send(self._take(), ask=True)
+        work = self._send(self._take())
         if sync.drive is sync.run_straight:
             await work
         else:
@@ -151,8 +151,10 @@ class FileWriter:
             with suppress(asyncio.CancelledError, Exception):
                 await sending
 
-    async def _send(self, blocks: list[bytes], *, ask: bool) -> None:
-        """Send blocks, less those that are there already (`ask`), and the nodes of the map that they complete."""
+    async def _send(self, blocks: list[bytes]) -> None:
+        """Send blocks, less those that are there already, and the nodes of the map that they complete."""
+        if not self._fits:
+            await self._fit()
         kept: dict[str, bytes] = {}
         for block in blocks:
             fragments = split(self._layout, block)
@@ -160,32 +162,79 @@ class FileWriter:
             kept |= zip([name.hex() for name in row.kept], fragments or [block], strict=True)
             nodes = self._map.add(row)
             if nodes:  # what they name goes first
-                await self._put_blocks(kept, ask=ask)
+                await self._put_blocks(kept)
                 await self._put_nodes(nodes)
                 kept = {}
-        await self._put_blocks(kept, ask=ask)
+        await self._put_blocks(kept)
         self._sent += sum(map(len, blocks))
         self._progress(self._sent)
 
-    async def _put_blocks(self, kept: dict[str, bytes], *, ask: bool) -> None:
-        if kept and ask:
-            for name in await self._remote.haveblocks(self.path, list(kept), self._upload):
-                kept.pop(name, None)
-        calls = list(_calls(kept))
-        if sync.drive is sync.run_straight:
-            for call in calls:
-                await self._remote.putblocks(self.path, call, self._upload)
-            return
-        for at in range(0, len(calls), AT_ONCE):
-            tasks = [asyncio.ensure_future(self._put(call)) for call in calls[at : at + AT_ONCE]]
-            try:
-                await asyncio.gather(*tasks)
-            finally:
-                for task in tasks:
-                    task.cancel()
+    async def _fit(self) -> None:
+        """Ask for the layout that fits the nodes that are there."""
+        if self._layout.raid:
+            asked = self._layout.pack() if self._layout.raid == 1 else f"raid{self._layout.raid}"
+            self._layout = Layout.unpack((await self._place([], asked))["layout"])
+            self._map = MapBuilder(self._layout)
+        self._fits = True
 
-    async def _put(self, call: dict[str, bytes]) -> None:
-        await self._remote.putblocks(self.path, call, self._upload)
+    async def _put_blocks(self, kept: dict[str, bytes]) -> None:
+        """Send blocks to whom the owner of the path names; again to others, where one does not take them."""
+        if not kept:
+            return
+        if not self._layout.raid and not self._begun and len(kept) == 1:  # nothing is gained by another node
+            await self._remote.putblocks(self.path, kept, self._upload)
+            return
+        while True:
+            places = (await self._place(list(kept), self._layout.pack()))["places"]
+            failed = await self._put_all(kept, places)
+            if not failed:
+                return
+            self._avoid = sorted({*self._avoid, *failed})
+
+    async def _place(self, names: list[str], layout: str) -> BlockPlaces:
+        """Ask which nodes blocks go to: of a release that does not know, all go to the owner of the path."""
+        if not self._is_older:
+            try:
+                return await self._remote.placeblocks(self.path, names, self._upload, layout, self._avoid)
+            except Invalid as error:
+                self._is_older = error.details.get("operation") == "placeblocks"
+                if not self._is_older or self._layout.raid == 1:
+                    raise
+        return {"layout": self._layout.pack(), "places": {name: [""] for name in names}, "nodes": {}}
+
+    async def _put_all(self, kept: dict[str, bytes], places: dict[str, list[str]]) -> set[str]:
+        """Send blocks to their holders; return the holders that did not take theirs."""
+        calls = [
+            (holder, call)
+            for holder in sorted({each for whom in places.values() for each in whom})
+            for call in _calls({name: kept[name] for name, whom in places.items() if holder in whom})
+        ]
+        if sync.drive is sync.run_straight:
+            return {holder for holder, call in calls if not await self._put(holder, call)}
+        failed: set[str] = set()
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def put(holder: str, call: dict[str, bytes]) -> None:
+            async with turns:
+                if holder not in failed and not await self._put(holder, call):
+                    failed.add(holder)
+
+        tasks = [asyncio.ensure_future(put(*each)) for each in calls]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+        return failed
+
+    async def _put(self, holder: str, call: dict[str, bytes]) -> bool:
+        try:
+            await self._remote.putblocks(self.path, call, self._upload, False, holder)
+        except (Unavailable, LimitExceeded) as error:
+            if error.details.get("holder") != holder:
+                raise
+            return False
+        return True
 
     async def _put_nodes(self, nodes: list[bytes]) -> None:
         for node in nodes:

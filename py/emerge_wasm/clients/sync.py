@@ -14,6 +14,8 @@ from ..objects import EmergeObject, Pointer
 from ..operations import Names, Values, Wire
 from ..results import (
     BlockAnswer,
+    BlockHolders,
+    BlockPlaces,
     ChangePage,
     ChangeRow,
     CodeInfo,
@@ -131,26 +133,45 @@ class SyncClient(SyncSession):
         the caller's. They are kept for an hour from now."""
         return self._wait(lambda client: client.haveblocks(path, names, upload))
 
-    def putblocks(self, path: str, blocks: dict[str, bytes], upload: str = "", maps: bool = False) -> int:
+    def placeblocks(
+        self, path: str, names: Names, upload: str = "", layout: str = "raid0", avoid: Names | None = None
+    ) -> BlockPlaces:
+        """{"layout", "places": {name: [node…]}, "nodes": {node: {"filesystem", "rpc", "host"}}}: which nodes blocks for
+        a file at a path are to be sent to, those that are there already left out (see `haveblocks`). Of the fragments
+        of a block all are named, one after another. `layout` is as "raid5 4+1", or "raid5": the answer says the
+        numbers for so many nodes as there are. `avoid`: nodes that did not take theirs."""
+        return self._wait(lambda client: client.placeblocks(path, names, upload, layout, avoid))
+
+    def putblocks(
+        self, path: str, blocks: dict[str, bytes], upload: str = "", maps: bool = False, holder: str = ""
+    ) -> int:
         """Keep blocks, by name, for a file that the caller is about to make at a path, for an hour; how many.
-        `maps`: they are nodes of its block map, and all that they name was sent before."""
-        return self._wait(lambda client: client.putblocks(path, blocks, upload, maps))
+        `maps`: they are nodes of its block map, and all that they name was sent before. `holder`: the node that is to
+        keep them, which `placeblocks` has said; any node passes them on. "": who owns the path."""
+        return self._wait(lambda client: client.putblocks(path, blocks, upload, maps, holder))
 
     def putfile(self, path: str, root: str, upload: str = "", version: int = 0, perms: str = "") -> PointerRow:
         """Make the file whose block map has this root, and whose blocks were sent in this upload; its new pointer.
         `version` as in `store`."""
         return self._wait(lambda client: client.putfile(path, root, upload, version, perms))
 
-    def getblocks(self, path: str, names: Names, version: int = 0, as_of: str = "") -> BlockAnswer:
+    def getblocks(self, path: str, names: Names, version: int = 0, as_of: str = "", holder: str = "") -> BlockAnswer:
         """{"blocks": {name: bytes}, "lost": {name: why}}: blocks of a file, up to some 4 MiB; the rest of the names is
-        to be asked for again."""
-        return self._wait(lambda client: client.getblocks(path, names, version, as_of))
+        to be asked for again. `holder`: only what that node has; any node passes the question on. "": who owns the
+        path, which gets from others what it has not."""
+        return self._wait(lambda client: client.getblocks(path, names, version, as_of, holder))
+
+    def findblocks(self, path: str, names: Names, version: int = 0, as_of: str = "", ask: bool = False) -> BlockHolders:
+        """{"holders": {name: [node…]}, "nodes": {node: {"filesystem", "rpc", "host"}}, "silent": [node…]}: who has
+        these blocks of a file, as its owner remembers; with `ask`, as all nodes say that answer."""
+        return self._wait(lambda client: client.findblocks(path, names, version, as_of, ask))
 
     def blocks(
         self, path: str, verify: bool = False, version: int = 0, as_of: str = ""
     ) -> Generator[FileBlock, None, None]:
         """A stream of the blocks of a file, {"name", "offset", "size", "fragments", "state" ("here" | "repairable" |
-        "lost"), "amiss": {name: "lost" | "damaged"}}; with `verify`, each is read and its hash compared."""
+        "lost"), "amiss": {name: "lost" | "damaged" | "away"}, "holders": {name: [node…]}}; with `verify`, each is read
+        by who has it, and its hash compared."""
         return self._iterate(lambda client: client.blocks(path, verify, version, as_of))
 
     def scrub(self, path: str = "/", start: bool = False) -> ScrubReport:

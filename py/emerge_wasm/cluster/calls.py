@@ -22,13 +22,16 @@ class ClusterCalls(Protocol):
         ...
 
     @operation("cluster")
-    async def _cluster_answer(self, question: bytes, node: str, paths: Names, uuids: Names) -> None:
-        """Tell who asked which of the paths and uuids the calling node holds."""
+    async def _cluster_answer(
+        self, question: bytes, node: str, paths: Names, uuids: Names, blocks: Names | None = None
+    ) -> None:
+        """Tell who asked which of the paths, uuids and blocks the calling node holds."""
         ...
 
     @operation("cluster")
-    async def _cluster_held(self, paths: Names, uuids: Names) -> list[Names]:
-        """Which of the paths and uuids the asked node holds: [paths, uuids]."""
+    async def _cluster_held(self, paths: Names, uuids: Names, blocks: Names | None = None) -> list[Names]:
+        """Which of the paths, uuids and blocks the asked node holds: [paths, uuids, blocks]; without blocks, if none
+        are asked for."""
         ...
 
     @operation("cluster")

@@ -19,6 +19,9 @@ log = logging.getLogger("emerge.cluster")
 Hold = Callable[[list[str], list[str]], Awaitable[tuple[list[str], list[str]]]]
 """(paths, uuids) -> those of them that this node holds."""
 
+HoldBlocks = Callable[[list[str]], Awaitable[list[str]]]
+"""names of blocks -> those of them that this node has."""
+
 Show = Callable[[], Awaitable[Wire]]
 """What this node holds."""
 
@@ -47,6 +50,7 @@ class Inquiry:
         self._patience = patience
         self._questions: dict[bytes, Question] = {}
         self._hold: Hold | None = None
+        self.hold_blocks: HoldBlocks | None = None
         self._show: Show | None = None
         self._check_speaker: CheckSpeaker = lambda uuid, shown: None
 
@@ -66,13 +70,15 @@ class Inquiry:
             question.excuse(uuid)
 
     # --- asking
-    async def whohas(self, whom: Sequence[Identity], paths: list[str], uuids: list[str]) -> Holdings:
-        """Ask nodes which of the paths and uuids they hold."""
+    async def whohas(self, whom: Sequence[Identity], paths: list[str], uuids: list[str], blocks: list[str]) -> Holdings:
+        """Ask nodes which of the paths, uuids and blocks they hold."""
+        more = [blocks] if blocks else []  # what older nodes do not know
 
         async def again(identity: Identity) -> object:
-            return await self._link(identity).call("_cluster_held", [paths, uuids])
+            return await self._link(identity).call("_cluster_held", [paths, uuids, *more])
 
-        return holdings(await self._ask(whom, {"kind": "whohas", "paths": paths, "uuids": uuids}, again))
+        asked: Wire = {"kind": "whohas", "paths": paths, "uuids": uuids, **({"blocks": blocks} if blocks else {})}
+        return holdings(await self._ask(whom, asked, again))
 
     async def show(self, whom: Sequence[Identity]) -> tuple[list[tuple[Identity, Wire]], list[Identity]]:
         """Ask nodes what they hold: their answers, and who gave none."""
@@ -97,7 +103,7 @@ class Inquiry:
 
     async def _on_answer(self, name: str, args: Values, context: Context) -> None:
         call = CALLS[name].bind(args)
-        self._take(call.question, call.node, [call.paths, call.uuids], context)
+        self._take(call.question, call.node, [call.paths, call.uuids, call.blocks or []], context)
 
     async def _on_showing(self, name: str, args: Values, context: Context) -> None:
         call = CALLS[name].bind(args)
@@ -113,12 +119,12 @@ class Inquiry:
     def on_whohas(self, message: Wire, node: str) -> None:
         """A node asks who has something."""
         paths, uuids = read_texts(message["paths"], ASK_LIMIT), read_texts(message["uuids"], ASK_LIMIT)
-        hold = self._hold
-        if hold is None:
+        blocks = read_texts(message.get("blocks", []), ASK_LIMIT)
+        if self._hold is None:
             return
 
         async def answer() -> tuple[str, list[object]]:
-            return "_cluster_answer", [message["id"], self._view.own.uuid, *await hold(paths, uuids)]
+            return "_cluster_answer", [message["id"], self._view.own.uuid, *await self._held(paths, uuids, blocks)]
 
         self._reply(message, answer)
 
@@ -146,8 +152,12 @@ class Inquiry:
 
     async def _on_held(self, name: str, args: Values, context: Context) -> list[list[str]]:
         call = CALLS[name].bind(args)
+        return await self._held(*(read_texts(each or [], ASK_LIMIT) for each in call))
+
+    async def _held(self, paths: list[str], uuids: list[str], blocks: list[str]) -> list[list[str]]:
         assert self._hold is not None
-        return [*await self._hold(read_texts(call.paths, ASK_LIMIT), read_texts(call.uuids, ASK_LIMIT))]
+        found = [*await self._hold(paths, uuids)]
+        return [*found, await self.hold_blocks(blocks)] if blocks and self.hold_blocks is not None else found
 
     async def _on_shown(self, name: str, args: Values, context: Context) -> Wire:
         return await self._show() if self._show is not None else {}

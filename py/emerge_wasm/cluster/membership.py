@@ -29,7 +29,7 @@ from .authenticator import Authenticator
 from .broadcast import Broadcast
 from .calls import CALLS
 from .detector import Detector
-from .inquiry import Hold, Inquiry, Show
+from .inquiry import Hold, HoldBlocks, Inquiry, Show
 from .joiner import Enter, Joiner, introduce
 from .link import Links
 from .peer import Identity, Peer, read_identity, read_texts
@@ -140,13 +140,16 @@ class Cluster:
         enter: Enter | None = None,
         heard: Heard | None = None,
         show: Show | None = None,
+        hold_blocks: HoldBlocks | None = None,
     ) -> None:
-        """Answer the calls and questions of other nodes, by `hold` and `show`. Call it before the server starts."""
+        """Answer the calls and questions of other nodes, by what these functions say. Call it before the server
+        starts."""
         self._heard = heard
         self.joiner.enter = enter
         register("_cluster_join", self._on_join)
         register("_cluster_probe", self._on_probe)
         self._inquiry.serve(register, hold, show, self._acquaintance.check_speaker)
+        self._inquiry.hold_blocks = hold_blocks
 
     def belong(self, cluster: str, version: int, seeds: Iterable[str] = ()) -> None:
         """Say to which cluster this node belongs, and which version of the mount table it has.
@@ -211,14 +214,17 @@ class Cluster:
             self.view.cut_off(peer)
             self._detector.check(peer, refused=True)
 
-    async def whohas(self, paths: list[str], uuids: list[str] | None = None) -> Holdings:
+    async def whohas(
+        self, paths: list[str], uuids: list[str] | None = None, blocks: list[str] | None = None
+    ) -> Holdings:
         """Ask a node of each other filesystem, and another of the same when it does not answer."""
-        if not paths and not uuids:
+        if not paths and not uuids and not blocks:
             return Holdings()
-        found = await self._inquiry.whohas(self.view.others, paths, uuids or [])
+        asked = paths, uuids or [], blocks or []
+        found = await self._inquiry.whohas(self.view.others, *asked)
         if found.silent:
             instead = [another for silent in found.silent if (another := self.another(silent)) is not None]
-            found.add(await self._inquiry.whohas(instead, paths, uuids or []))
+            found.add(await self._inquiry.whohas(instead, *asked))
             found.silent = [identity for identity in found.silent if identity in self.view.members]  # others are gone
         return found
 

@@ -23,15 +23,16 @@ AskAgain = Callable[[Identity], Awaitable[object]]
 
 @dataclass(slots=True)
 class Holdings:
-    """The nodes that hold each path and uuid that was found; `silent` are those that did not answer."""
+    """The nodes that hold each path, uuid and block that was found; `silent` are those that did not answer."""
 
     paths: dict[str, list[Identity]] = field(default_factory=dict)
     uuids: dict[str, list[Identity]] = field(default_factory=dict)
+    blocks: dict[str, list[Identity]] = field(default_factory=dict)
     silent: list[Identity] = field(default_factory=list)
 
     def add(self, other: Holdings) -> None:
         """Add the answers of nodes that were asked instead of the silent ones."""
-        for found, more in ((self.paths, other.paths), (self.uuids, other.uuids)):
+        for found, more in ((self.paths, other.paths), (self.uuids, other.uuids), (self.blocks, other.blocks)):
             for name, holders in more.items():
                 found.setdefault(name, []).extend(holders)
         asked = {identity.filesystem for identity in other.silent}
@@ -100,24 +101,25 @@ def holdings(question: Question) -> Holdings:
     found = Holdings()
     for identity in sorted(question.asked, key=lambda each: (each.node, each.uuid)):
         try:
-            paths, uuids = read_held(question.answers.get(identity.uuid))
+            held = read_held(question.answers.get(identity.uuid))
         except Invalid:  # none, or nonsense
             found.silent.append(identity)
             continue
-        for known, names in ((found.paths, paths), (found.uuids, uuids)):
+        for known, names in zip((found.paths, found.uuids, found.blocks), held, strict=True):
             for name in names:
                 known.setdefault(name, []).append(identity)
     return found
 
 
-def read_held(answer: object) -> tuple[list[str], list[str]]:
-    """Read (paths, uuids) from the wire.
+def read_held(answer: object) -> tuple[list[str], list[str], list[str]]:
+    """Read (paths, uuids, blocks) from the wire; a node of an earlier release knows no blocks.
 
     Raises:
         Invalid: it is none.
     """
-    paths, uuids = answer if isinstance(answer, (list, tuple)) and len(answer) == 2 else (None, None)
-    return read_texts(paths, ASK_LIMIT), read_texts(uuids, ASK_LIMIT)
+    rows: list[object] = list(answer) if isinstance(answer, (list, tuple)) and len(answer) in (2, 3) else [None, None]
+    paths, uuids, blocks = (read_texts(each, ASK_LIMIT) for each in [*rows, []][:3])
+    return paths, uuids, blocks
 
 
 def shown(question: Question) -> tuple[list[tuple[Identity, Wire]], list[Identity]]:

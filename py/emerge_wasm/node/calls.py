@@ -76,7 +76,8 @@ class NodeCalls(Protocol):
 
     @operation("node")
     async def _cluster_about(self) -> Wire:
-        """{"host", "copies"}: the machine that the asked node runs on, and whether copies may be on it."""
+        """{"host", "copies", "blocks"}: the machine that the asked node runs on, and whether copies, and blocks of
+        others, may be on it."""
         ...
 
     @operation("node")
@@ -157,6 +158,56 @@ class NodeCalls(Protocol):
     @operation("node")
     async def _copied(self, path: str, recursive: bool) -> Wire:
         """A stream of what is to be copied of the asked node's filesystem: {"entry", "directory", "state"}."""
+        ...
+
+    @operation("node")
+    async def _block_put(self, path: str, blocks: dict[str, bytes], upload: str, who: Wire) -> int:
+        """Hold blocks that a caller sends in an upload, for which the owner of the path vouches; how many."""
+        ...
+
+    @operation("node")
+    async def _block_give(self, path: str, names: Names, version: int, as_of: str, who: Wire) -> Wire:
+        """Blocks of a file that the caller may read, as far as the asked node has them, as `getblocks` answers."""
+        ...
+
+    @operation("node")
+    async def _block_vouch(self, owner: str, path: str, names: Names, upload: str, who: Wire) -> Names:
+        """Those of these blocks that an upload of the caller is to have held, as their owner, asked here, says."""
+        ...
+
+    @operation("node")
+    async def _block_confirm(self, owner: str, path: str, names: Names, upload: str, holder: str, who: Wire) -> None:
+        """Note that a holder has these blocks, durably, for an upload."""
+        ...
+
+    @operation("node")
+    async def _block_again(self, owner: str, names: Values) -> Values:
+        """Those of these blocks that the asked node has; it holds them for their owner from now on."""
+        ...
+
+    @operation("node")
+    async def _block_hold(self, owner: str, blocks: Values) -> None:
+        """Hold blocks, [name, bytes], that their owner sends."""
+        ...
+
+    @operation("node")
+    async def _block_get(self, names: Values) -> Values:
+        """[name, bytes] of these blocks that the asked node has, as many as go into a message."""
+        ...
+
+    @operation("node")
+    async def _block_check(self, names: Values, verify: bool) -> Values:
+        """[name, "lost" or "damaged"] of these blocks that the asked node has not; with `verify` it reads them."""
+        ...
+
+    @operation("node")
+    async def _block_review(self, owner: str, names: Values) -> Values:
+        """Those of these blocks that the asked node holds still, after it has asked their owner which are wanted."""
+        ...
+
+    @operation("node")
+    async def _block_kept(self, owner: str, names: Values) -> Values:
+        """Those of these blocks that something in a filesystem of the asked node, their owner, keeps."""
         ...
 
     @operation("node")

@@ -152,7 +152,8 @@ class Copies:
 
     async def about(self) -> Wire:
         """The machine, and whether copies may be here: of several nodes on one store, nobody could tell where."""
-        return {"host": self._host, "copies": not self._volumes.filesystem.core.store.capabilities.many_writers}
+        exclusive = not self._volumes.filesystem.core.store.capabilities.many_writers
+        return {"host": self._host, "copies": exclusive, "blocks": self._volumes.takes_blocks()}
 
     async def host(self, path: str) -> str:
         """Make an empty filesystem for a copy of a volume.
@@ -392,6 +393,7 @@ class Copies:
         copy = HostedCopy(filesystem, follower, file, asyncio.Lock(), 0 if file is None else os.stat(file).st_ino)
         self._copies[filesystem.uuid] = copy
         self._volumes.hosted[filesystem.uuid] = filesystem
+        self._volumes.on_host(filesystem)
         if self._volumes.table is not None:
             self._review(self._volumes.table)
         return copy

@@ -17,6 +17,7 @@ from ..codec import trees_in
 from ..errors import Conflict, EmergeError, Unavailable
 from ..filesystem.core import Core
 from ..filesystem.files.carry import Carrier
+from ..filesystem.files.fetch import fetch_block
 from ..filesystem.handover import arrival, departure, stage
 from ..filesystem.handover.departure import ASKED, COPYING, GIVEN, KEPT, Intent
 from ..filesystem.handover.row import rows_of
@@ -178,7 +179,7 @@ class Handovers:
             missing = cast(list[bytes], answer)
             if not missing:
                 return
-            blocks = [(name, (await core.blocks.read([name]))[0]) for name in missing[:BLOCKS_AT_ONCE]]
+            blocks = [(name, await fetch_block(core, name)) for name in missing[:BLOCKS_AT_ONCE]]
 
     async def _settle(self, core: Core, intent: Intent, error: Exception) -> PointerRow:
         """Find out what became of a move that failed; undo it and raise the error, unless it was decided."""

@@ -23,6 +23,8 @@ from .conflict import Conflicts
 from .copies import Copies
 from .former import FormerVolumes
 from .handover import Handovers
+from .held_blocks import HeldBlocks
+from .holders import MemberAbouts, surround
 from .mount import Mounts
 from .replication import Replication
 from .ring_keeper import RingKeeper
@@ -91,7 +93,12 @@ class Node:
         self.copies = Copies(self.volumes, copies, host)
         self.ring = RingKeeper(filesystem, self.cluster, self.volumes, keys)
         self.handovers = Handovers(self.volumes, self.copies.synchrony)
-        router = Router(filesystem, self.cluster, self.volumes, self.ring, self.handovers, replication, self.copies)
+        self.held_blocks = HeldBlocks(self.volumes)
+        abouts = MemberAbouts(self.volumes)
+        self.volumes.on_host = lambda hosted: surround(hosted, self.volumes, abouts)
+        surround(filesystem, self.volumes, abouts)
+        own = filesystem, self.cluster, self.volumes
+        router = Router(*own, self.ring, self.handovers, replication, self.copies, self.held_blocks)
         self.dispatch = router.dispatch
         self.server = RpcServer(
             router.serve,
@@ -118,11 +125,12 @@ class Node:
             self.handovers,
             replication,
             self.copies,
+            self.held_blocks,
         )
         for part in (*parts, self.leases, self.succession):
             part.register(self.server.register)
         hold, show = router.locator.held, router.nodes.hold
-        self.cluster.serve(self.server.register, hold, self._enter, self._heard, show)
+        self.cluster.serve(self.server.register, hold, self._enter, self._heard, show, self.held_blocks.has)
 
     @property
     def endpoint(self) -> str:
@@ -155,6 +163,7 @@ class Node:
             self.succession.start()
             self._settling = asyncio.get_running_loop().create_task(self._mounts.keep(self._period))
             self.handovers.start()
+            self.held_blocks.start()
             await self.ring.settle()
         except BaseException:
             await self.stop()
@@ -168,6 +177,7 @@ class Node:
             self._settling.cancel()
             await asyncio.wait([self._settling])
         working = (self.succession, self.admission, self.handovers, self.leases, self.replication, self.former)
+        await self.held_blocks.stop()
         await asyncio.gather(*(part.stop() for part in working))
         if self.roster is not None:
             await self.roster.leave()

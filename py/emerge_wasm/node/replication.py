@@ -7,12 +7,12 @@ are taken. So a node that comes or goes moves no copies but its own.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Set
 from contextlib import suppress
 from dataclasses import replace
 
+from ..blocks.rendezvous import rank
 from ..cluster.membership import Register
 from ..cluster.volume import Member, MountTable, Replica, Volume, read_table
 from ..errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
@@ -161,7 +161,7 @@ class Replication:
         owner = table.replica(volume.filesystem)
         home = owner.host if owner else volume.filesystem
         hosts, able = await self._hosts(table)
-        ranked = sorted(table.members, key=lambda member: _rank(volume.path, member.filesystem))
+        ranked = sorted(table.members, key=lambda member: rank(volume.path.encode(), member.filesystem))
         order = {member.filesystem: place for place, member in enumerate(ranked)}
         held = sorted(table.copies(volume.path), key=lambda each: order.get(each.host, len(order)))
         held = [each for each in held if each.host not in hosts or not await self._is_lost(each)]
@@ -381,10 +381,6 @@ class Replication:
         except (EmergeError, TimeoutError) as error:
             log.info("a node does not answer about copies: %s", error)
             return None
-
-
-def _rank(path: str, filesystem: str) -> bytes:
-    return hashlib.sha256(f"{path}\0{filesystem}".encode()).digest()
 
 
 def _notes(table: MountTable, path: str, rows: list[CopyRow]) -> list[str]:

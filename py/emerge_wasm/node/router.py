@@ -20,11 +20,12 @@ from .cp import CopyRoutes
 from .directory import DirectoryRoutes
 from .forward import Forwarder
 from .handover import Handovers
+from .held_blocks import HeldBlocks
 from .locate import Locator
 from .members import MemberRoutes
 from .near import NearReads
 from .nodes import NodeRoutes
-from .objects import ObjectRoutes, Route
+from .objects import ObjectRoutes, OneAnswer, Route
 from .paths import mentions_uuid
 from .replication import Replication
 from .ring_keeper import RingKeeper
@@ -37,7 +38,7 @@ from .volumes import Volumes
 
 FOLLOWED = (
     *("get", "getobject", "cat", "update", "add", "methods", "help", "code"),
-    *("diff", "query", "receipts", "restore", "retain", "run", "getblocks"),
+    *("diff", "query", "receipts", "restore", "retain", "run", "findblocks", "getblocks"),
 )
 
 
@@ -60,6 +61,7 @@ class Router:
         handovers: Handovers,
         replication: Replication,
         copies: Copies,
+        held: HeldBlocks,
     ) -> None:
         self._filesystem = filesystem
         self._volumes = volumes
@@ -95,7 +97,9 @@ class Router:
         }
         self._routes: dict[str, Route] = {
             **{name: objects.follow(name, unopened=True) for name in FOLLOWED},
-            **{name: objects.place(name) for name in ("store", "mkdir", "haveblocks", "putblocks", "putfile", "scrub")},
+            **{name: objects.place(name) for name in ("store", "mkdir", "haveblocks", "placeblocks", "putfile", "scrub")},
+            "putblocks": either(held.route_put, objects.place("putblocks")),
+            "getblocks": either(held.route_get, objects.follow("getblocks", unopened=True)),
             **{name: objects.place_all(name) for name in ("storeall", "load")},
             **{name: objects.change_all(name) for name in ("chmod", "chown")},
             **{name: objects.carry(name) for name in ("cp", "mv")},
@@ -218,3 +222,13 @@ class Router:
 async def _opened(answer: Awaitable[object]) -> object:
     value = await answer
     return value.open() if isinstance(value, Unopened) else value
+
+
+def either(first: OneAnswer, second: OneAnswer) -> OneAnswer:
+    """Make a route that answers by the first of two functions, unless that gives None."""
+
+    async def answer(args: Arguments, context: Context) -> object:
+        found = await first(args, context)
+        return await second(args, context) if found is None else found
+
+    return answer

@@ -64,6 +64,10 @@ class Volumes:
         """Filesystems that were made as copies of volumes and live in this process, by uuid."""
         self.lost: set[str] = set()
         """Hosted filesystems whose files are gone, though this process has them open."""
+        self.on_host: Callable[[Filesystem], object] = lambda filesystem: None
+        """Called with each filesystem that is hosted."""
+        self.takes_blocks: Callable[[], bool] = lambda: True
+        """Whether this node takes blocks of others."""
         self.on_table: list[Callable[[MountTable], object]] = []
         """Called with each new table."""
         self._joins = joins and not filesystem.core.store.capabilities.many_writers

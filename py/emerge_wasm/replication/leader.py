@@ -8,6 +8,7 @@ from ..bundles import parse
 from ..codec import bundles_in
 from ..errors import NotFound
 from ..filesystem.core import Core
+from ..filesystem.files.fetch import fetch_block
 from ..filesystem.indexes.definitions import read_catalogue
 from ..filesystem.layout.ancestry import LEFT
 from ..filesystem.layout.catalogue import parse as parse_catalogue
@@ -38,8 +39,8 @@ async def read_parts(core: Core, request: PartRequest) -> PartAnswer:
         if size > PAGE_BYTES:
             return answer
         try:
-            (data,) = await core.blocks.read([name])
-        except NotFound:  # removed meanwhile, with what had it
+            data = await fetch_block(core, name)
+        except NotFound:  # removed meanwhile, with what had it; or nobody has it who is here
             answer["blocks"][name] = None
         else:
             answer["blocks"][name] = data

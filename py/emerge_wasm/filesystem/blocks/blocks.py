@@ -23,6 +23,8 @@ from .row import (
     FRAME,
     LEDGER,
     MAP,
+    OF_CLAIM,
+    PROMISED,
     SPACE,
     ClaimRow,
     LedgerRow,
@@ -157,7 +159,7 @@ class Blocks:
         """Claim those of these blocks that are here, and return them: none of them goes before the claim ends."""
         held: set[bytes] = set()
         most = max((self.store.capabilities.largest_batch - 2) // 2, 1)
-        for some in _groups(dict.fromkeys(names), most):
+        for some in groups(dict.fromkeys(names), most):
             held |= await self._claim(some, claimant)
         return held
 
@@ -166,7 +168,7 @@ class Blocks:
             batch = Batch()
             here = await self.ledger(names)
             if here:
-                await self._hold(batch, claimant, here)
+                await self.claim_in(batch, claimant, here)
                 touch(batch, here)
                 await self.store.commit(batch)
             return set(here)
@@ -197,22 +199,30 @@ class Blocks:
 
     def _groups_to_put(self, blocks: Mapping[bytes, bytes]) -> Iterator[dict[bytes, bytes]]:
         most = max((self.store.capabilities.largest_batch - 2) // 5, 1)
-        for some in _groups(blocks, most, COMMIT_BYTES, lambda name: len(blocks[name])):
+        for some in groups(blocks, most, COMMIT_BYTES, lambda name: len(blocks[name])):
             yield {name: blocks[name] for name in some}
 
     async def _put(
         self, blocks: Mapping[bytes, bytes], maps: Collection[bytes], claimant: str = "", kept: Collection[bytes] = ()
     ) -> None:
-        async def attempt() -> dict[str, bytes]:
-            batch = Batch()
+        async def refer(batch: Batch) -> None:
             if claimant:
-                await self._hold(batch, claimant, blocks)
+                await self.claim_in(batch, claimant, blocks)
                 await self._check_claimed(kept, claimant)
-            damaged = await self.unsound(await self.has(blocks))
-            written = await self.enlist(batch, blocks, apart=self.files is not None, anew=damaged)
             for name in blocks.keys() & set(maps):
                 batch.put(*key_of(MAP, name), b"")
                 batch.put(*key_of(DITTO, name), to_frame(blocks[name]))
+
+        await self.write(blocks, refer)
+
+    async def write(self, blocks: Mapping[bytes, bytes], refer: Callable[[Batch], Awaitable[None]]) -> None:
+        """Write blocks, unless they are here and sound, in a commit to which `refer` adds what keeps them."""
+
+        async def attempt() -> dict[str, bytes]:
+            batch = Batch()
+            await refer(batch)
+            damaged = await self.unsound(await self.has(blocks))
+            written = await self.enlist(batch, blocks, apart=self.files is not None, anew=damaged)
             await self.store.commit(batch)
             return written
 
@@ -256,8 +266,8 @@ class Blocks:
                 batch.put(*key_of(FRAME, name), to_frame(blocks[name]))
         return written
 
-    async def _hold(self, batch: Batch, claimant: str, names: Iterable[bytes]) -> None:
-        """Add to a batch that a claim holds these, and is prolonged if it is to end soon."""
+    async def claim_in(self, batch: Batch, claimant: str, names: Iterable[bytes], kind: bytes = CLAIMED) -> None:
+        """Add to a batch that a claim holds these (by `kind`: is about to), and is prolonged if it is to end soon."""
         self.on_claim()
         claim = claim_id(claimant)
         key = key_of(CLAIM, claim)
@@ -266,12 +276,12 @@ class Blocks:
         until = now_micros() + CLAIM_SECONDS * 1_000_000
         if raw is None or ClaimRow.unpack(raw).until < until - CLAIM_SECONDS * 500_000:
             batch.put(*key, ClaimRow.fresh(until).pack())
-        batch.puts += [(*claimed_key(claim, name), b"") for name in names]
+        batch.puts += [(*claimed_key(claim, name, kind), b"") for name in names]
 
-    async def claimed(self, names: Collection[bytes], claimant: str) -> set[bytes]:
+    async def claimed(self, names: Collection[bytes], claimant: str, kind: bytes = CLAIMED) -> set[bytes]:
         """Tell which of these blocks this claimant has claimed."""
         claim, wanted = claim_id(claimant), list(names)
-        raws = await self.store.get([claimed_key(claim, name) for name in wanted]) if wanted else []
+        raws = await self.store.get([claimed_key(claim, name, kind) for name in wanted]) if wanted else []
         return {name for name, raw in zip(wanted, raws, strict=True) if raw is not None}
 
     async def release(self, claimant: str) -> None:
@@ -291,15 +301,17 @@ class Blocks:
         Raises:
             Conflict: it was prolonged, or holds more, meanwhile.
         """
-        prefix = CLAIMED + claim
+        prefixes = [kind + claim for kind in OF_CLAIM]
         most = max(min(PAGE, self.store.capabilities.largest_batch), 1)
-        while rows := await self.store.scan(SPACE, prefix, prefix_end(prefix), limit=most):
-            batch = Batch(deletes=[(SPACE, key) for key, _ in rows])
-            batch.expect(*key_of(CLAIM, claim), raw)
-            await self.store.commit(batch)
+        for prefix in prefixes:
+            while rows := await self.store.scan(SPACE, prefix, prefix_end(prefix), limit=most):
+                batch = Batch(deletes=[(SPACE, key) for key, _ in rows])
+                batch.expect(*key_of(CLAIM, claim), raw)
+                await self.store.commit(batch)
         batch = Batch(deletes=[key_of(CLAIM, claim)])
         batch.expect(*key_of(CLAIM, claim), raw)
-        batch.expect_count(SPACE, prefix, prefix_end(prefix), 0)
+        for prefix in prefixes:
+            batch.expect_count(SPACE, prefix, prefix_end(prefix), 0)
         await self.store.commit(batch)
 
     async def claims(self) -> list[tuple[bytes, bytes]]:
@@ -308,7 +320,9 @@ class Blocks:
         return [(key[1:], raw) for key, raw in rows]
 
     async def names_claimed(self, claim: bytes) -> set[bytes]:
-        return {name_in(key) async for key, _ in scan_all(self.store, CLAIMED + claim)}
+        """Return the names of all blocks that a claim holds, or is about to have held by others."""
+        found = {name_in(key) async for key, _ in scan_all(self.store, PROMISED + claim)}
+        return found | {name_in(key) async for key, _ in scan_all(self.store, CLAIMED + claim)}
 
     def _files(self) -> BlockFiles:
         if self.files is None:
@@ -359,7 +373,7 @@ async def scan_all(store: Store, prefix: bytes) -> AsyncIterator[tuple[bytes, by
         start = rows[-1][0] + b"\0"
 
 
-def _groups(
+def groups(
     names: Iterable[bytes], most: int, most_bytes: int = 0, size: Callable[[bytes], int] = lambda name: 0
 ) -> Iterator[list[bytes]]:
     """Yield names in groups of at most so many, and at most so many bytes unless it is a single one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from ...errors import EmergeError
 from .blocks import CLAIM_SECONDS, Blocks
@@ -15,11 +16,17 @@ PAUSE = 60.0
 _log = logging.getLogger("emerge.filesystem")
 
 
+async def _nothing_more() -> None:
+    """All of it is here."""
+
+
 class Collection:
     """Collects the blocks of one filesystem when it is woken, `pause` seconds later."""
 
     def __init__(self, blocks: Blocks, pause: float = PAUSE) -> None:
         self.pause = pause
+        self.after: Callable[[], Awaitable[None]] = _nothing_more
+        """Awaited after each collection, for what is kept elsewhere."""
         self._blocks = blocks
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0  # kept here, as a browser's timers do not say when they are due
@@ -49,6 +56,7 @@ class Collection:
     async def _run(self) -> None:
         try:
             done = await collect(self._blocks)
+            await self.after()
             if done.holding:
                 self._wake(CLAIM_SECONDS + self.pause)
         except EmergeError as error:  # nothing was removed that is kept; there is a next time

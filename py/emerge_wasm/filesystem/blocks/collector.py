@@ -1,4 +1,4 @@
-"""Collect the blocks that nothing keeps: no state, no map of blocks, no claim.
+"""Collect the blocks that nothing keeps: no state, no map of blocks, no claim, no other filesystem that has them here.
 
 First it reads the ledger rows of what might go, then all that keeps blocks, then it deletes what nothing keeps, each
 on the condition that its row is what it was (see `row.py`). An error while it reads ends it: what cannot be read may
@@ -14,6 +14,7 @@ from ...blocks.block import names_in_map
 from ...errors import Conflict, NotFound
 from ...store import Batch, Store, keys_of, prefix_end
 from .blocks import Blocks, now_micros, scan_all
+from .hold import held_for_others
 from .large_state import STATES, recipe_of
 from .row import DITTO, FRAME, LEDGER, MAP, RECIPE, SPACE, ClaimRow, LedgerRow, key_of
 
@@ -71,6 +72,7 @@ async def _pass(blocks: Blocks, done: Collected) -> bool:
         if not found:
             break
         kept = await keepers(blocks, set(found))
+        kept |= await held_for_others(blocks, found.keys() - kept)
         done.kept += len(kept)
         for name, raw in found.items():
             if name not in kept:
@@ -92,7 +94,7 @@ async def _part(store: Store, start: bytes) -> list[tuple[bytes, bytes]]:
 async def keepers(blocks: Blocks, among: set[bytes]) -> set[bytes]:
     """Return which of these blocks a claim, a map or a state keeps, read in this order.
 
-    A claim ends after the map or state for which it was made is there.
+    A claim ends after the map or state for which it was made is there. Blocks that are elsewhere may be among them.
     """
     kept: set[bytes] = set()
     for claim, _ in await blocks.claims():

@@ -8,10 +8,16 @@
     "c" + claim           -> until when a claim holds
     "k" + claim + name    -> nothing: the claim holds this block
     "s"                   -> how far the blocks are scrubbed
+    "p" + claim + name    -> nothing: the claim is about to have this block held by others
+    "v" + claim + name + holder -> nothing: a holder has said, since the claim began, that it has this block
+    "w" + name + holder   -> a stamp: a holder was given this block; where to ask first, never the truth
+    "o" + owner + name    -> a stamp: this block is held here for another filesystem
 
 Whoever refers to a block, or claims it, gives its ledger row another stamp in the same commit, on the condition that
 the row is there. Who collects deletes a block on the condition that its row is what it was before the search for
-references began. So a block is never deleted under a new reference, whatever the clocks say.
+references began. So a block is never deleted under a new reference, whatever the clocks say. What is held for another
+filesystem, its owner, is given up in the same way: on the condition that its stamp is what it was before the owner was
+asked whether anything there keeps the block (see `hold.py`).
 """
 
 from __future__ import annotations
@@ -20,12 +26,17 @@ import os
 from hashlib import sha256
 from typing import NamedTuple, Self
 
+from ...blocks.block import NAME_SIZE
 from ...store import Key
 
 SPACE = "blocks"
 LEDGER, FRAME, MAP, DITTO, RECIPE, CLAIM, CLAIMED, SCRUB = b"b", b"d", b"m", b"e", b"r", b"c", b"k", b"s"
+PROMISED, CONFIRMED, WHERE, HOLD = b"p", b"v", b"w", b"o"
+OF_CLAIM = CLAIMED, PROMISED, CONFIRMED
+"""The kinds of rows that end with their claim."""
 _CLAIM_SIZE = 16
 _STAMP = 8
+_UUID_SIZE = 16
 
 
 class LedgerRow(NamedTuple):
@@ -79,10 +90,36 @@ def claim_id(claimant: str) -> bytes:
     return sha256(claimant.encode()).digest()[:_CLAIM_SIZE]
 
 
-def claimed_key(claim: bytes, name: bytes) -> Key:
-    return SPACE, CLAIMED + claim + name
+def claimed_key(claim: bytes, name: bytes, kind: bytes = CLAIMED) -> Key:
+    return SPACE, kind + claim + name
 
 
 def name_in(claimed: bytes) -> bytes:
     """Return the name of the block in a key of a claimed block."""
-    return claimed[1 + _CLAIM_SIZE :]
+    return claimed[1 + _CLAIM_SIZE : 1 + _CLAIM_SIZE + NAME_SIZE]
+
+
+def confirmed_key(claim: bytes, name: bytes, holder: str) -> Key:
+    return SPACE, CONFIRMED + claim + name + bytes.fromhex(holder)
+
+
+def where_key(name: bytes, holder: str) -> Key:
+    return SPACE, WHERE + name + bytes.fromhex(holder)
+
+
+def holder_in(key: bytes) -> str:
+    """Return the holder at the end of a key, the uuid of its filesystem."""
+    return key[-_UUID_SIZE:].hex()
+
+
+def hold_key(owner: str, name: bytes) -> Key:
+    return SPACE, HOLD + bytes.fromhex(owner) + name
+
+
+def owner_in(key: bytes) -> str:
+    """Return the owner in the key of a hold."""
+    return key[1 : 1 + _UUID_SIZE].hex()
+
+
+def fresh_stamp() -> bytes:
+    return os.urandom(_STAMP)

@@ -9,8 +9,9 @@ from ...blocks.frame import from_frame
 from ...errors import EmergeError
 from ...store import Store, prefix_end
 from ..blocks.blocks import Blocks, scan_all
+from ..blocks.elsewhere import where
 from ..blocks.large_state import STATES, recipe_of
-from ..blocks.row import CLAIMED, FRAME, LEDGER, MAP, RECIPE, SPACE, LedgerRow, key_of
+from ..blocks.row import FRAME, LEDGER, MAP, OF_CLAIM, RECIPE, SPACE, LedgerRow, key_of, name_in
 
 PAGE = 8
 """Frames that are read at a time."""
@@ -25,9 +26,10 @@ async def block_faults(store: Store, blocks: Blocks) -> AsyncIterator[str]:
     async for text in _reference_faults(store, blocks):
         yield text
     claims = {claim for claim, _ in await blocks.claims()}
-    async for key, _ in scan_all(store, CLAIMED):
-        if key[len(CLAIMED) : len(CLAIMED) + 16] not in claims:
-            yield f"a claim that ended still holds the block {short_name(key[len(CLAIMED) + 16 :])}"
+    for kind in OF_CLAIM:
+        async for key, _ in scan_all(store, kind):
+            if key[1:17] not in claims:
+                yield f"a claim that ended still holds the block {short_name(name_in(key))}"
 
 
 async def _ledger_faults(store: Store, blocks: Blocks) -> AsyncIterator[str]:
@@ -97,4 +99,5 @@ async def _reference_faults(store: Store, blocks: Blocks) -> AsyncIterator[str]:
 
 async def _missing(blocks: Blocks, names: Collection[bytes], what: str) -> list[str]:
     here = await blocks.has(names) if names else set()
+    here |= {name for name, holders in (await where(blocks, set(names) - here)).items() if holders}
     return [f"{what} names the block {short_name(name)}, which is missing" for name in names if name not in here]

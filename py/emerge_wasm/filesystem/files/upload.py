@@ -11,23 +11,29 @@ from collections.abc import Sequence
 
 from ...blocks.block import NAME_SIZE, block_name
 from ...blocks.block_map import BlockMap
-from ...blocks.layout import check_holders
+from ...blocks.layout import Layout
 from ...codec import BlockTree, encode
 from ...context import Context
-from ...errors import Conflict, Invalid
+from ...errors import Conflict, EmergeError, Invalid
 from ...objects import BLOB, EmergeBlob
 from ...operations import Names
-from ...results import PointerRow
+from ...results import BlockPlaces, PointerRow
+from ..blocks import elsewhere
 from ..core import Core
 from ..layout import access
 from ..layout.place import Place
 from ..layout.record import Entry
 from ..objects.write import Write, change_objects
 from ..tree.find import find_place, name
+from .holders import holders_of
+from .placement import assign, check_level, fit_layout, nodes_needed, too_few
 from .tree import file_content, names_below
 
 UPLOAD_LIMIT = 64
 """Characters of an upload's name that count."""
+
+PLACED_AT_ONCE = 4096
+"""Names of blocks and fragments that are placed in one call."""
 
 
 async def haveblocks(core: Core, context: Context, path: str, names: Names, upload: str) -> Names:
@@ -40,14 +46,94 @@ async def haveblocks(core: Core, context: Context, path: str, names: Names, uplo
     return [each.hex() for each in await core.blocks.claim(there, claimant)] if there else []
 
 
-async def putblocks(core: Core, context: Context, path: str, blocks: dict[str, bytes], upload: str, maps: bool) -> int:
+async def placeblocks(
+    core: Core, context: Context, path: str, names: Names, upload: str, layout: str, avoid: Names | None
+) -> BlockPlaces:
     place = await _writable(core, context, path)
-    named = {read_name(each): data for each, data in blocks.items()}
-    for each, data in named.items():
-        if not isinstance(data, bytes) or block_name(data) != each:
-            raise Invalid(f"block {each.hex()[:12]} does not have that hash: it was damaged on its way", path=path)
-        if maps:
-            BlockMap.unpack(data)
+    around = holders_of(core)
+    own, alone = await around.own(), around.alone()
+    others = [] if alone else [each for each in await around.others() if each.node not in (avoid or ())]
+    fits = fit_layout(layout, 1 + len(others), spread=not alone)
+    if alone:
+        _check_alone(core, fits, place.path)
+    wanted = check_names(names, PLACED_AT_ONCE, path)
+    claimant = _claimant(context, place, upload)
+    there = await _there(core, context, place, wanted, claimant) if wanted else {}
+    if alone:
+        sent = {name: [own.filesystem] for name in wanted if own.filesystem not in there.get(name, ())}
+    else:
+        sent = assign(fits, wanted, there, [own, *others])
+    await elsewhere.promise(core.blocks, [name for name, whom in sent.items() if whom != [own.filesystem]], claimant)
+    nodes = {each.filesystem: each for each in (own, *others)}
+    return {
+        "layout": fits.pack(),
+        "places": {name.hex(): [nodes[each].node for each in whom] for name, whom in sent.items()},
+        "nodes": {
+            each.node: {"filesystem": each.filesystem, "rpc": each.rpc, "host": each.host} for each in nodes.values()
+        },
+    }
+
+
+def _check_alone(core: Core, layout: Layout, path: str) -> None:
+    """Check that a level needs no other nodes, where there are none. Of a store of several nodes copies are its own
+    matter."""
+    if layout.raid == 1 and not core.store.capabilities.many_writers:
+        error = too_few("raid 1", nodes_needed(layout), 1)
+        error.path = path
+        raise error
+
+
+async def _there(
+    core: Core, context: Context, place: Place, wanted: list[bytes], claimant: str
+) -> dict[bytes, set[str]]:
+    """Return who has which of these blocks for this upload: they were sent in it, or are in the file that is there.
+
+    All of them are claimed, and those who have them keep them.
+    """
+    blocks, own = core.blocks, core.uuid
+    sent = await blocks.claimed(wanted, claimant)
+    there = await elsewhere.confirmed(blocks, sent, claimant)
+    readable = set(wanted) & await _readable_there(core, context, place)
+    if sent or readable:
+        for name in await blocks.claim(sent | readable, claimant):
+            there.setdefault(name, set()).add(own)
+    hints = await elsewhere.where(blocks, readable - sent)
+    for holder in sorted(set().union(*hints.values())):
+        names = [name for name, whom in hints.items() if holder in whom]
+        await elsewhere.promise(blocks, names, claimant)
+        try:
+            has = await holders_of(core).hold_again(holder, names)
+        except EmergeError:  # it is away, and others are asked to hold them
+            continue
+        await elsewhere.confirm(blocks, has, holder, claimant)
+        for name in has:
+            there.setdefault(name, set()).add(holder)
+    return there
+
+
+async def vouched(core: Core, context: Context, path: str, names: Names, upload: str) -> Names:
+    """Return those of these blocks that an upload of the caller is to have held by others."""
+    place = await _writable(core, context, path)
+    wanted = {read_name(each) for each in names}
+    return [each.hex() for each in await elsewhere.promised(core.blocks, wanted, _claimant(context, place, upload))]
+
+
+async def confirm(core: Core, context: Context, path: str, names: Names, upload: str, holder: str) -> None:
+    """Note that a holder has these blocks."""
+    place = await _writable(core, context, path)
+    named = [read_name(each) for each in names]
+    await elsewhere.confirm(core.blocks, named, holder, _claimant(context, place, upload))
+
+
+async def putblocks(
+    core: Core, context: Context, path: str, blocks: dict[str, bytes], upload: str, maps: bool, holder: str
+) -> int:
+    if holder not in ("", (await holders_of(core).own()).node):
+        raise Invalid(f"there is no node {holder} to hold blocks", path=path, remedy="ask placeblocks who can")
+    place = await _writable(core, context, path)
+    named = read_blocks(blocks, path)
+    for data in named.values() if maps else ():
+        BlockMap.unpack(data)
     await core.blocks.put(named, _claimant(context, place, upload), maps=maps)
     return len(named)
 
@@ -63,8 +149,7 @@ async def putfile(
             path=place.path,
             remedy="put the file again: what is here still is not sent twice",
         )
-    node = await _keep_tree(core, top, claimant)
-    check_holders(node.layout, 1)
+    node = await _keep_tree(core, top, claimant, place.path)
     state = encode({"id": "", "content": BlockTree(top, node.size), "layout": node.layout.pack()})
 
     def edit(entry: Entry, old: bytes | None) -> tuple[Entry, bytes]:
@@ -77,14 +162,32 @@ async def putfile(
     return pointer
 
 
-async def _keep_tree(core: Core, name: bytes, claimant: str) -> BlockMap:
-    """Keep a node and those below it as nodes of a map, from below, which fails where one lacks something."""
+async def _keep_tree(core: Core, name: bytes, claimant: str, path: str) -> BlockMap:
+    """Keep a node and those below it as nodes of a map, from below, which fails where one lacks something, or its
+    blocks are not where the raid level wants them."""
     (data,) = await core.blocks.read([name])
     node = BlockMap.unpack(data)
     for row in node.rows if node.level else ():
-        await _keep_tree(core, row.name, claimant)
+        await _keep_tree(core, row.name, claimant, path)
     await core.blocks.put({name: data}, claimant, maps=True)
+    if node.level == 0:
+        await _check_level(core, node, claimant, path)
     return node
+
+
+async def _check_level(core: Core, node: BlockMap, claimant: str, path: str) -> None:
+    """Check that each block of a node is on so many nodes, as far as they have said so in this upload."""
+    if holders_of(core).alone():
+        _check_alone(core, node.layout, path)
+        return
+    if node.layout.raid == 0:  # what is claimed is kept by somebody
+        return
+    names = {name for row in node.rows for name in row.kept}
+    having = await elsewhere.confirmed(core.blocks, names, claimant)
+    for each in await core.blocks.claim(names, claimant):
+        having[each].add(core.uuid)
+    for row in node.rows:
+        check_level(node.layout, row.kept, {each: having[each] for each in row.kept}, path)
 
 
 async def _writable(core: Core, context: Context, path: str) -> Place:
@@ -111,6 +214,15 @@ async def _readable_there(core: Core, context: Context, place: Place) -> frozens
 
 def _claimant(context: Context, place: Place, upload: str) -> str:
     return f"{context.principal}@{upload[:UPLOAD_LIMIT]}@{place.path}"
+
+
+def read_blocks(blocks: dict[str, bytes], path: str) -> dict[bytes, bytes]:
+    """Read blocks by their names. Raises Invalid where one is not what its name says."""
+    named = {read_name(each): data for each, data in blocks.items()}
+    for each, data in named.items():
+        if not isinstance(data, bytes) or block_name(data) != each:
+            raise Invalid(f"block {each.hex()[:12]} does not have that hash: it was damaged on its way", path=path)
+    return named
 
 
 def read_name(text: str) -> bytes:

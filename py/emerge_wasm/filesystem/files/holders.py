@@ -1,0 +1,116 @@
+"""Who can hold blocks for a filesystem beside itself, and what the node around it does with them. A Protocol.
+
+A filesystem that is served by no node of a cluster is alone. So is one whose store several nodes open: its engine keeps
+more than one copy, or does not, and no node could keep a second one any better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, Protocol
+
+from ...results import BlockFault
+from ..core import Core, Part
+
+
+class Holder(NamedTuple):
+    """A filesystem that holds blocks: its uuid, the node that serves it and where, and the machine of that."""
+
+    filesystem: str
+    node: str
+    rpc: str = ""
+    host: str = ""
+
+
+class Found(NamedTuple):
+    """Who has each of some blocks, as they said when all were asked, and the nodes that gave no answer."""
+
+    holders: dict[bytes, list[Holder]]
+    silent: list[str]
+
+
+class Holders(Protocol):
+    """The holders around one filesystem, which is the owner of what they hold."""
+
+    def alone(self) -> bool:
+        """Tell whether there are no others that could ever hold something, be they away or not."""
+        ...
+
+    async def own(self) -> Holder:
+        """The filesystem itself."""
+        ...
+
+    async def others(self) -> list[Holder]:
+        """The others that can be given blocks now."""
+        ...
+
+    def named(self, filesystem: str) -> Holder:
+        """A holder by its filesystem, which may be away."""
+        ...
+
+    async def hold_again(self, holder: str, names: Collection[bytes]) -> set[bytes]:
+        """Let a holder tell which of these blocks it has, and keep them from now on. Raises Unavailable."""
+        ...
+
+    async def put(self, holder: str, blocks: Mapping[bytes, bytes]) -> None:
+        """Have blocks held that are promised or kept. Raises Unavailable, LimitExceeded."""
+        ...
+
+    async def get(self, holder: str, names: Collection[bytes]) -> dict[bytes, bytes]:
+        """Return those of these blocks that a holder gives, as many as go into a message. Raises Unavailable."""
+        ...
+
+    async def check(self, holder: str, names: Collection[bytes], verify: bool) -> dict[bytes, BlockFault]:
+        """Return what is amiss with these blocks at a holder: nothing, lost, or (`verify`: each is read) damaged."""
+        ...
+
+    async def find(self, names: Collection[bytes]) -> Found:
+        """Ask everybody who has these blocks, for whatever reason."""
+        ...
+
+
+class NoHolders:
+    """There are none."""
+
+    def __init__(self, filesystem: str = "", node: str = "") -> None:
+        self._own = Holder(filesystem, node)
+
+    def alone(self) -> bool:
+        return True
+
+    async def own(self) -> Holder:
+        return self._own
+
+    async def others(self) -> list[Holder]:
+        return []
+
+    def named(self, filesystem: str) -> Holder:
+        return self._own if filesystem == self._own.filesystem else Holder(filesystem, filesystem[:8])
+
+    async def hold_again(self, holder: str, names: Collection[bytes]) -> set[bytes]:
+        return set()
+
+    async def put(self, holder: str, blocks: Mapping[bytes, bytes]) -> None:
+        raise AssertionError("there is nobody")
+
+    async def get(self, holder: str, names: Collection[bytes]) -> dict[bytes, bytes]:
+        return {}
+
+    async def check(self, holder: str, names: Collection[bytes], verify: bool) -> dict[bytes, BlockFault]:
+        return dict.fromkeys(names, "away")
+
+    async def find(self, names: Collection[bytes]) -> Found:
+        return Found({}, [])
+
+
+_HOLDERS = Part[Holders | None](lambda: None)
+
+
+def holders_of(core: Core) -> Holders:
+    """Return the holders around a filesystem."""
+    return _HOLDERS.of(core) or NoHolders(core.uuid, core.node)
+
+
+def set_holders(core: Core, holders: Holders) -> None:
+    """Put a filesystem among these holders."""
+    _HOLDERS.set(core, holders)

@@ -1,0 +1,148 @@
+"""The holders around a filesystem of this node, its owner: whom its blocks can be given to, and what these are asked.
+
+What is answered when a holder is asked is in `held_blocks`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from time import monotonic
+from typing import cast
+
+from ..blocks.block import block_name
+from ..cluster.peer import Identity
+from ..cluster.volume import Member
+from ..errors import EmergeError, Unavailable
+from ..filesystem import Filesystem
+from ..filesystem.blocks import elsewhere
+from ..filesystem.core import Core
+from ..filesystem.files.holders import Found, Holder, set_holders
+from ..operations import Wire
+from ..results import BlockFault
+from .volumes import Volumes
+
+log = logging.getLogger("emerge.node")
+
+ABOUT_SECONDS = 2.0
+"""How long it is remembered whether a node takes blocks; one that does not take them after all is gone round."""
+
+PATIENCE = 5.0
+"""Seconds in which a node answers about itself."""
+
+
+class MemberAbouts:
+    """What the members of the cluster say of themselves."""
+
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
+        self._known: dict[str, tuple[float, Wire | None]] = {}
+
+    async def of(self, member: Member) -> Wire | None:
+        """What a member says; None when it does not answer."""
+        if not self._volumes.is_here(member.filesystem):
+            return None
+        until, about = self._known.get(member.filesystem, (0.0, None))
+        if until < monotonic():
+            about = await self._ask(member)
+            self._known[member.filesystem] = monotonic() + ABOUT_SECONDS, about
+        return about
+
+    async def _ask(self, member: Member) -> Wire | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return cast(Wire, await self._volumes.ask(member.filesystem, "_cluster_about", []))
+        except (EmergeError, TimeoutError) as error:
+            log.info("node %s does not say whether it takes blocks: %s", member.node, error)
+            return None
+
+
+class NodeHolders:
+    """The holders around one filesystem of this node. See `filesystem.files.holders`."""
+
+    def __init__(self, core: Core, volumes: Volumes, abouts: MemberAbouts) -> None:
+        self._core = core
+        self._volumes = volumes
+        self._abouts = abouts
+
+    def alone(self) -> bool:
+        table = self._volumes.table
+        return self._core.store.capabilities.many_writers or table is None or len(table.members) < 2
+
+    async def own(self) -> Holder:
+        identity = self._volumes.cluster.identity
+        about = await self._volumes.steps["_cluster_about"]()
+        return Holder(self._core.uuid, self._core.node, identity.rpc, str(cast(Wire, about)["host"]))
+
+    async def others(self) -> list[Holder]:
+        table = self._volumes.current()
+        members = [each for each in table.members if each.node != self._core.node]
+        abouts = await asyncio.gather(*map(self._abouts.of, members))
+        return [
+            Holder(member.filesystem, member.node, self._serving(member).rpc, str(about["host"]))
+            for member, about in zip(members, abouts, strict=True)
+            if about is not None and about.get("blocks") is True
+        ]
+
+    def named(self, filesystem: str) -> Holder:
+        table = self._volumes.table
+        if filesystem == self._core.uuid or table is None:
+            return Holder(filesystem, self._core.node, self._volumes.cluster.identity.rpc)
+        member = table.member(filesystem)
+        return Holder(filesystem, table.name(filesystem), self._serving(member).rpc if member else "")
+
+    def _serving(self, member: Member) -> Identity | Member:
+        try:
+            return self._volumes.serving(member.filesystem)
+        except Unavailable:
+            return member
+
+    async def hold_again(self, holder: str, names: Collection[bytes]) -> set[bytes]:
+        answer = await self._volumes.ask(holder, "_block_again", [self._core.uuid, list(names)])
+        return set(cast(list[bytes], answer)) & set(names)
+
+    async def put(self, holder: str, blocks: Mapping[bytes, bytes]) -> None:
+        await self._volumes.ask(holder, "_block_hold", [self._core.uuid, [list(each) for each in blocks.items()]])
+
+    async def get(self, holder: str, names: Collection[bytes]) -> dict[bytes, bytes]:
+        answer = await self._volumes.ask(holder, "_block_get", [list(names)])
+        return {name: data for name, data in cast(list[tuple[bytes, bytes]], answer) if block_name(data) == name}
+
+    async def check(self, holder: str, names: Collection[bytes], verify: bool) -> dict[bytes, BlockFault]:
+        found: dict[bytes, BlockFault] = {}
+        try:
+            answer = await self._volumes.ask(holder, "_block_check", [list(names), verify])
+        except EmergeError:
+            return dict.fromkeys(names, "away")
+        for name, fault in cast(list[tuple[bytes, BlockFault]], answer):
+            found[name] = fault
+        return found
+
+    async def find(self, names: Collection[bytes]) -> Found:
+        told = await self._volumes.cluster.whohas([], [], [name.hex() for name in names])
+        found: dict[bytes, list[Holder]] = {name: [] for name in names}
+        for text, whom in told.blocks.items():
+            found[bytes.fromhex(text)] += [Holder(each.filesystem, each.node, each.rpc) for each in whom]
+        own = Holder(self._volumes.own, self._core.node, self._volumes.cluster.identity.rpc)
+        for local in (self._volumes.filesystem, *self._volumes.hosted.values()):
+            for name in await local.core.blocks.has(names):
+                if own not in found[name]:
+                    found[name].append(own)
+        return Found(found, sorted(each.node for each in told.silent))
+
+
+def surround(filesystem: Filesystem, volumes: Volumes, abouts: MemberAbouts) -> None:
+    """Put a filesystem of this node among its holders, and let those go on that hold what nothing there keeps."""
+    core = filesystem.core
+    set_holders(core, NodeHolders(core, volumes, abouts))
+
+    async def give_up() -> None:
+        async for holder, rows in elsewhere.unkept(core.blocks):
+            with suppress(EmergeError):  # it is away, and is asked the next time
+                held = await volumes.ask(holder, "_block_review", [core.uuid, list(rows)])
+                gone = {name: stamp for name, stamp in rows.items() if name not in cast(list[bytes], held)}
+                await elsewhere.forget(core.blocks, holder, gone)
+
+    filesystem.collection.after = give_up
