@@ -107,7 +107,7 @@ class FileBlock(TypedDict):
     fragments: list[str]
     state: BlockState
     amiss: dict[str, BlockFault]
-    holders: dict[str, list[str]]
+    holders: NotRequired[dict[str, list[str]]]
     made: NotRequired[dict[str, str]]
 
 

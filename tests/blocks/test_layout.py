@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from emerge_wasm import Invalid, Unavailable
 from emerge_wasm.blocks import erasure, parity
 from emerge_wasm.blocks.block import block_name
-from emerge_wasm.blocks.layout import Layout, check_holders, join, make_layout, split
+from emerge_wasm.blocks.layout import Layout, join, make_layout, split
 from emerge_wasm.blocks.parity import MOST_PIECES
 from tests.scale import examples
 
@@ -132,7 +132,3 @@ def test_levels_and_their_text() -> None:
     for text in ("", "raid5", "raid5 4", "raid6 4+1", "raid0 2+0", "raid9 1+0", "raid5 a+b"):
         with pytest.raises(Invalid):
             Layout.unpack(text)
-    check_holders(make_layout(5), 1)
-    check_holders(make_layout(1), 2)
-    with pytest.raises(Unavailable, match="2 copies"):
-        check_holders(make_layout(1), 1)

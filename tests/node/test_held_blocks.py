@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 
 import pytest
 
 from emerge_wasm.blocks.block import BLOCK_SIZE
 from emerge_wasm.clients import Client
-from emerge_wasm.errors import EmergeError, Unavailable
+from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.node.node import Node
 from tests.contracts.files import content, pattern

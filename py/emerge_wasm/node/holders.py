@@ -19,7 +19,7 @@ from ..errors import EmergeError, Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.blocks import elsewhere
 from ..filesystem.core import Core
-from ..filesystem.files.holders import Found, Holder, set_holders
+from ..filesystem.files.holders import BlockHolder, WhoHas, set_holders
 from ..operations import Wire
 from ..results import BlockFault
 from .volumes import Volumes
@@ -71,27 +71,27 @@ class NodeHolders:
         table = self._volumes.table
         return self._core.store.capabilities.many_writers or table is None or len(table.members) < 2
 
-    async def own(self) -> Holder:
+    async def own(self) -> BlockHolder:
         identity = self._volumes.cluster.identity
         about = await self._volumes.steps["_cluster_about"]()
-        return Holder(self._core.uuid, self._core.node, identity.rpc, str(cast(Wire, about)["host"]))
+        return BlockHolder(self._core.uuid, self._core.node, identity.rpc, str(cast(Wire, about)["host"]))
 
-    async def others(self) -> list[Holder]:
+    async def others(self) -> list[BlockHolder]:
         table = self._volumes.current()
         members = [each for each in table.members if each.node != self._core.node]
         abouts = await asyncio.gather(*map(self._abouts.of, members))
         return [
-            Holder(member.filesystem, member.node, self._serving(member).rpc, str(about["host"]))
+            BlockHolder(member.filesystem, member.node, self._serving(member).rpc, str(about["host"]))
             for member, about in zip(members, abouts, strict=True)
             if about is not None and about.get("blocks") is True
         ]
 
-    def named(self, filesystem: str) -> Holder:
+    def named(self, filesystem: str) -> BlockHolder:
         table = self._volumes.table
         if filesystem == self._core.uuid or table is None:
-            return Holder(filesystem, self._core.node, self._volumes.cluster.identity.rpc)
+            return BlockHolder(filesystem, self._core.node, self._volumes.cluster.identity.rpc)
         member = table.member(filesystem)
-        return Holder(filesystem, table.name(filesystem), self._serving(member).rpc if member else "")
+        return BlockHolder(filesystem, table.name(filesystem), self._serving(member).rpc if member else "")
 
     def _serving(self, member: Member) -> Identity | Member:
         try:
@@ -120,17 +120,17 @@ class NodeHolders:
             found[name] = fault
         return found
 
-    async def find(self, names: Collection[bytes]) -> Found:
+    async def find(self, names: Collection[bytes]) -> WhoHas:
         told = await self._volumes.cluster.whohas([], [], [name.hex() for name in names])
-        found: dict[bytes, list[Holder]] = {name: [] for name in names}
+        found: dict[bytes, list[BlockHolder]] = {name: [] for name in names}
         for text, whom in told.blocks.items():
-            found[bytes.fromhex(text)] += [Holder(each.filesystem, each.node, each.rpc) for each in whom]
-        own = Holder(self._volumes.own, self._core.node, self._volumes.cluster.identity.rpc)
+            found[bytes.fromhex(text)] += [BlockHolder(each.filesystem, each.node, each.rpc) for each in whom]
+        own = BlockHolder(self._volumes.own, self._core.node, self._volumes.cluster.identity.rpc)
         for local in (self._volumes.filesystem, *self._volumes.hosted.values()):
             for name in await local.core.blocks.has(names):
                 if own not in found[name]:
                     found[name].append(own)
-        return Found(found, sorted(each.node for each in told.silent))
+        return WhoHas(found, sorted(each.node for each in told.silent))
 
 
 def surround(filesystem: Filesystem, volumes: Volumes, abouts: MemberAbouts) -> None:

@@ -13,7 +13,7 @@ from ...results import BlockFault
 from ..core import Core, Part
 
 
-class Holder(NamedTuple):
+class BlockHolder(NamedTuple):
     """A filesystem that holds blocks: its uuid, the node that serves it and where, and the machine of that."""
 
     filesystem: str
@@ -22,10 +22,10 @@ class Holder(NamedTuple):
     host: str = ""
 
 
-class Found(NamedTuple):
+class WhoHas(NamedTuple):
     """Who has each of some blocks, as they said when all were asked, and the nodes that gave no answer."""
 
-    holders: dict[bytes, list[Holder]]
+    holders: dict[bytes, list[BlockHolder]]
     silent: list[str]
 
 
@@ -36,15 +36,15 @@ class Holders(Protocol):
         """Tell whether there are no others that could ever hold something, be they away or not."""
         ...
 
-    async def own(self) -> Holder:
+    async def own(self) -> BlockHolder:
         """The filesystem itself."""
         ...
 
-    async def others(self) -> list[Holder]:
+    async def others(self) -> list[BlockHolder]:
         """The others that can be given blocks now."""
         ...
 
-    def named(self, filesystem: str) -> Holder:
+    def named(self, filesystem: str) -> BlockHolder:
         """A holder by its filesystem, which may be away."""
         ...
 
@@ -64,7 +64,7 @@ class Holders(Protocol):
         """Return what is amiss with these blocks at a holder: nothing, lost, or (`verify`: each is read) damaged."""
         ...
 
-    async def find(self, names: Collection[bytes]) -> Found:
+    async def find(self, names: Collection[bytes]) -> WhoHas:
         """Ask everybody who has these blocks, for whatever reason."""
         ...
 
@@ -73,19 +73,19 @@ class NoHolders:
     """There are none."""
 
     def __init__(self, filesystem: str = "", node: str = "") -> None:
-        self._own = Holder(filesystem, node)
+        self._own = BlockHolder(filesystem, node)
 
     def alone(self) -> bool:
         return True
 
-    async def own(self) -> Holder:
+    async def own(self) -> BlockHolder:
         return self._own
 
-    async def others(self) -> list[Holder]:
+    async def others(self) -> list[BlockHolder]:
         return []
 
-    def named(self, filesystem: str) -> Holder:
-        return self._own if filesystem == self._own.filesystem else Holder(filesystem, filesystem[:8])
+    def named(self, filesystem: str) -> BlockHolder:
+        return self._own if filesystem == self._own.filesystem else BlockHolder(filesystem, filesystem[:8])
 
     async def hold_again(self, holder: str, names: Collection[bytes]) -> set[bytes]:
         return set()
@@ -99,8 +99,8 @@ class NoHolders:
     async def check(self, holder: str, names: Collection[bytes], verify: bool) -> dict[bytes, BlockFault]:
         return dict.fromkeys(names, "away")
 
-    async def find(self, names: Collection[bytes]) -> Found:
-        return Found({}, [])
+    async def find(self, names: Collection[bytes]) -> WhoHas:
+        return WhoHas({}, [])
 
 
 _HOLDERS = Part[Holders | None](lambda: None)

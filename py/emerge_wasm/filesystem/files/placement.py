@@ -13,7 +13,7 @@ from ...blocks.block import short_name
 from ...blocks.layout import DATA_FRAGMENTS, Layout, make_layout
 from ...blocks.rendezvous import choose, ranked
 from ...errors import Invalid, Unavailable
-from .holders import Holder
+from .holders import BlockHolder
 
 
 def fit_layout(text: str, holders: int, *, spread: bool) -> Layout:
@@ -50,7 +50,7 @@ def too_few(what: str, needed: int, there: int) -> Unavailable:
 
 
 def assign(
-    layout: Layout, names: Sequence[bytes], there: Mapping[bytes, Set[str]], holders: Sequence[Holder]
+    layout: Layout, names: Sequence[bytes], there: Mapping[bytes, Set[str]], holders: Sequence[BlockHolder]
 ) -> dict[bytes, list[str]]:
     """Return which filesystems each block is to be sent to, given who has some already. Names that need nothing are
     left out; the fragments of a block stand one after another.
