@@ -97,7 +97,10 @@ class Router:
         }
         self._routes: dict[str, Route] = {
             **{name: objects.follow(name, unopened=True) for name in FOLLOWED},
-            **{name: objects.place(name) for name in ("store", "mkdir", "haveblocks", "placeblocks", "putfile", "scrub")},
+            **{
+                name: objects.place(name)
+                for name in ("store", "mkdir", "haveblocks", "placeblocks", "putfile", "scrub")
+            },
             "putblocks": either(held.route_put, objects.place("putblocks")),
             "getblocks": either(held.route_get, objects.follow("getblocks", unopened=True)),
             **{name: objects.place_all(name) for name in ("storeall", "load")},
