@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from emerge_wasm.codec import encode
-from emerge_wasm.errors import EmergeError, Invalid, Unavailable
+from emerge_wasm.errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from emerge_wasm.node.node import Node
 from emerge_wasm.operations import Answer
 from emerge_wasm.store import Batch, Key
@@ -27,6 +27,7 @@ class MortalStore(MemoryStore):
         self.commits = 0
         self.dies_at = 0
         self.made = False
+        self.refuses_at = 0
 
     def reborn(self) -> MortalStore:
         """The store of the next process, with what was committed."""
@@ -39,6 +40,10 @@ class MortalStore(MemoryStore):
     def die(self, commit: int, made: bool) -> None:
         """Die at that commit from now on, which is `made` or not."""
         self.commits, self.dies_at, self.made = 0, commit, made
+
+    def refuse(self, commit: int) -> None:
+        """Refuse the commit of that number from now on, and no other."""
+        self.commits, self.refuses_at = 0, commit
 
     async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
         self._check()
@@ -53,6 +58,8 @@ class MortalStore(MemoryStore):
     async def commit(self, batch: Batch) -> list[int]:
         self._check()
         self.commits += 1
+        if self.commits == self.refuses_at:
+            raise LimitExceeded("no room is left")
         dies = self.commits == self.dies_at
         if dies and not self.made:
             self.lives = False
