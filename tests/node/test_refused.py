@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -65,13 +66,12 @@ async def is_there(place: Place, node: str, path: str) -> bool:
 
 async def test_a_volume_that_was_given_away_is_looked_for_where_it_is(place: Place) -> None:
     """Its new owner has it, and the table does not say so yet: a move out of it waits, as all others do."""
-    await place.call("b", "store", "/b/v/w", encode({"n": 1}))
-    giving = place.nodes["b"].handovers
-    version = place.nodes["b"].volumes.current().version + 1
-    filesystem = place.nodes["c"].filesystem.uuid
-    await giving.give("/b/v", filesystem, version)
-    for asked in NAMES:
-        for target in ("/a/w", "/c/w"):
-            with pytest.raises(Unavailable, match="is being moved"):
-                async with asyncio.timeout(5):
-                    await place.call(asked, "mv", "/b/v/w", target)
+    handovers = place.nodes["b"].handovers
+    for number, asked in enumerate("abcabc"):
+        volume, target = f"/b/v{number}", f"/{'ac'[number % 2]}/w{number}"
+        await place.call("b", "store", f"{volume}/w", encode({"n": number}))
+        version = place.nodes["b"].volumes.current().version + 1
+        await handovers.give(volume, place.nodes["c"].filesystem.uuid, version)
+        with suppress(Unavailable):  # else the table came to say so while it waited
+            await place.call(asked, "mv", f"{volume}/w", target)
+        assert await place_of(place, asked, f"{volume}/w", target)

@@ -14,7 +14,7 @@ from typing import cast
 
 from ..cluster.membership import Register
 from ..codec import trees_in
-from ..errors import Conflict, EmergeError, Unavailable
+from ..errors import Conflict, EmergeError, NotFound, Unavailable
 from ..filesystem.core import Core
 from ..filesystem.files.carry import Carrier
 from ..filesystem.files.fetch import fetch_block
@@ -125,7 +125,7 @@ class Handovers:
         id = fresh_uuid()
         self._active.add(id)  # nobody takes it for unfinished before it is driven
         try:
-            intent, top = await departure.begin(core, context, source, filesystem, target, version, id)
+            intent, top = await self._begin(core, source, filesystem, target, context, version, id)
 
             async def prepare(intent: Intent) -> None:
                 await self._send(core, intent, top, context)
@@ -139,6 +139,19 @@ class Handovers:
             return await self.drive(core, intent, prepare, decide)
         finally:
             self._active.discard(id)
+
+    async def _begin(
+        self, core: Core, source: str, filesystem: str, target: str, context: Context, version: int, id: bytes
+    ) -> tuple[Intent, Entry]:
+        """Begin; what was given away with a volume is not missed here, as that has it."""
+        if not version:
+            self._volumes.check_given([source])
+        try:
+            return await departure.begin(core, context, source, filesystem, target, version, id)
+        except NotFound:
+            if not version:
+                self._volumes.check_given([source])
+            raise
 
     async def drive(
         self,
@@ -155,7 +168,14 @@ class Handovers:
                 pointer = await decide(intent)
             except Exception as error:
                 pointer = await self._settle(core, intent, error)
-            await self._finish(core, intent, pointer)
+            try:
+                await self._finish(core, intent, pointer)
+            except EmergeError as error:
+                if intent.mount:
+                    raise
+                log.warning(
+                    "%s was moved, and what is left to do here is tried again: %s", intent.source, error.message
+                )
         return pointer
 
     async def _send(self, core: Core, intent: Intent, top: Entry, context: Context) -> None:
@@ -399,6 +419,8 @@ class Handovers:
         since: str = "",
     ) -> str:
         core, context = self._core_of(taker), read_context(who)
+        if not stays:
+            self._volumes.check_given([target])
         await self._end_leftovers(core, filesystem)
         return await arrival.open_arrival(core, context, id, filesystem, uuid, source, target, stays=stays, since=since)
 
