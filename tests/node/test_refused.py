@@ -67,7 +67,7 @@ async def is_there(place: Place, node: str, path: str) -> bool:
 async def test_a_volume_that_was_given_away_is_looked_for_where_it_is(place: Place) -> None:
     """Its new owner has it, and the table does not say so yet: a move out of it waits, as all others do."""
     handovers = place.nodes["b"].handovers
-    for number, asked in enumerate("abcabc"):
+    for number, asked in enumerate("abc"):
         volume, target = f"/b/v{number}", f"/{'ac'[number % 2]}/w{number}"
         await place.call("b", "store", f"{volume}/w", encode({"n": number}))
         version = place.nodes["b"].volumes.current().version + 1
