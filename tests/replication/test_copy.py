@@ -80,18 +80,22 @@ class Copying:
         return self.follower
 
     async def pull(self, leader: Filesystem, steps: int) -> bool:
-        """Tell whether all is copied; an interruption forgets whatever was not committed."""
+        """Tell whether all is copied; an interruption forgets whatever was not committed, and who copies goes on."""
         try:
             follower = await self.open()
             assert self.store is not None
             self.store.risk = 0.05
             return await pull(follower, leader, steps)
         except Interrupted:
-            self.follower = None
-            return False
+            pass
         finally:
             if self.store is not None:
                 self.store.risk = 0.0
+        if self.follower is not None and self.dice.random() < 0.5:
+            await self.follower.renew()
+        else:
+            self.follower = None
+        return False
 
     async def finish(self, leader: Filesystem) -> Filesystem:
         await pull(await self.open(), leader)

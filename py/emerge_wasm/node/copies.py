@@ -226,6 +226,7 @@ class Copies:
             copy.task.cancel()
             copy.task = None
         async with copy.lock:  # a page that is being applied is finished first
+            await copy.follower.renew()
             now = copy.follower.progress
             if not now.leader:
                 raise Unavailable(f"the copy of {now.path} on {self._volumes.filesystem.node} has nothing yet")
@@ -304,16 +305,20 @@ class Copies:
                 log.info("the copy of %s that this node has lost is not replaced yet: %s", path, error)
 
     async def _keep(self, copy: HostedCopy) -> None:
-        said = ""
+        said, ended = "", True  # another task may have ended as it committed
         while True:
             try:
+                if ended:
+                    async with copy.lock:
+                        await copy.follower.renew()
+                ended = False
                 await self._pull(copy, WAIT_SECONDS)
                 said = ""
             except Diverged as error:
-                copy.follower.forget()
+                ended = True
                 await self._retire(copy, str(error))
             except (EmergeError, TimeoutError) as error:
-                copy.follower.forget()
+                ended = True
                 if said != str(error):  # once, not at every attempt
                     said = str(error)
                     log.warning("a copy of %s is not kept up to date now: %s", copy.follower.progress.path, error)

@@ -136,6 +136,13 @@ class Follower:
         self._page, self._asked = None, ""
         self._held = {}
 
+    async def renew(self) -> None:
+        """Go on from what is stored, after an error, which may have come when a page was committed already."""
+        self.forget()
+        raw = await read_progress(self.core)
+        assert raw is not None
+        self.progress, self._raw = Progress.unpack(raw), raw
+
     async def _begin(self, page: LogPage) -> LogPage:
         """Find out which states and bundles of a page are not here yet."""
         if self.changes_leader(page["filesystem"]):  # another log: what is here already is recognised

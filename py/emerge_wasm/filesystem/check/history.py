@@ -92,7 +92,7 @@ async def histories(store: Store) -> AsyncIterator[History]:
 def _kept(raw: bytes) -> Kept:
     record = VersionRecord.unpack(raw)
     state = record.state
-    size = None if state is None else len(state)
+    size = None if state is None else size_of(record.entry.type, state)
     return Kept(record._replace(state=None), record.entry, size, references_in(state or b""))
 
 
