@@ -168,14 +168,7 @@ class Handovers:
                 pointer = await decide(intent)
             except Exception as error:
                 pointer = await self._settle(core, intent, error)
-            try:
-                await self._finish(core, intent, pointer)
-            except EmergeError as error:
-                if intent.mount:
-                    raise
-                log.warning(
-                    "%s was moved, and what is left to do here is tried again: %s", intent.source, error.message
-                )
+            await self._finish_soon(core, intent, pointer)
         return pointer
 
     async def _send(self, core: Core, intent: Intent, top: Entry, context: Context) -> None:
@@ -242,6 +235,20 @@ class Handovers:
         found = await self._volumes.ask(owner, "_handover_trail", [intent.uuid, *self.apart(owner)])
         assert isinstance(found, dict)
         return found["pointer"]
+
+    async def _finish_soon(self, core: Core, intent: Intent, pointer: PointerRow) -> None:
+        """Finish a move that was decided, whatever the store here refuses meanwhile; else the sweep does it later."""
+        until = asyncio.get_running_loop().time() + self.patience
+        while True:
+            try:
+                return await self._finish(core, intent, pointer)
+            except EmergeError as error:
+                if intent.mount:
+                    raise
+                if asyncio.get_running_loop().time() > until:
+                    log.warning("%s was moved; what is left to do here is done later: %s", intent.source, error.message)
+                    return
+            await asyncio.sleep(0.1)
 
     async def _finish(self, core: Core, intent: Intent, pointer: PointerRow | None) -> None:
         if intent.mount:
