@@ -1,4 +1,4 @@
-"""Commands on files in blocks: put, get, blocks, verify, repair, scrub."""
+"""Commands on files in blocks: put, get, blocks, verify, reshape, repair, scrub."""
 
 from __future__ import annotations
 
@@ -132,6 +132,17 @@ def verify(session: Session, path: str, version: int) -> None:
 
 
 @click.command()
+@click.argument("path")
+@click.option("--raid", type=int, required=True, help="The level: as of put.")
+@pass_session
+def reshape(session: Session, path: str, raid: int) -> None:
+    """Lay down the blocks of a file by another raid level, while it is read and written: a new version of it."""
+    with _progress(session, session.fs.get(path).size, f"reshape {path}") as progress:
+        pointer = session.fs.reshape(path, raid, progress=progress)
+    print_json(pointer.to_wire()) if session.json else click.echo(f"{pointer.full_path} {size_text(pointer.size)}")
+
+
+@click.command()
 @click.argument("path", default="/")
 @version_option
 @pass_session
@@ -208,4 +219,4 @@ def _progress(session: Session, size: int, label: str) -> Iterator[OnProgress | 
         yield lambda done: bar.update(done - bar.pos)
 
 
-COMMANDS = (put, get, blocks, verify, repair, scrub)
+COMMANDS = (put, get, blocks, verify, reshape, repair, scrub)

@@ -11,10 +11,10 @@ from typing import IO, Literal, overload
 
 from ..blocks.block import BLOCK_SIZE, block_name
 from ..blocks.chunker import Chunking, make_chunker
-from ..blocks.layout import make_layout
+from ..blocks.layout import INLINE, Layout, make_layout
 from ..blocks.recipe import LARGE
 from ..codec import BlockTree, decode
-from ..errors import Invalid, NotFound
+from ..errors import Conflict, Invalid, NotFound
 from ..objects import BLOB, Pointer
 from ..paths import child_path, split_path
 from ..results import FileBlock, FileCheck, RepairedFile, RepairReport
@@ -32,6 +32,8 @@ FileSource = LocalPath | IO[bytes]
 
 OnRepair = Callable[[str, FileBlock], object]
 """Is told what became of each block: the path, and the block."""
+
+RESHAPE_ATTEMPTS = 10
 
 READER = "read"
 """The method of an object that gives the bytes that it is read as: bytes, text, or a list of those."""
@@ -172,6 +174,40 @@ class FileOperations(ReadOperations):
                     progress(each["offset"] + each["size"])
         return check
 
+    async def reshape(self, path: str, raid: int, *, progress: OnProgress | None = None) -> Pointer:
+        """Lay down the blocks of a file by another raid level, while it is read and written; its pointer.
+
+        That is a new version with the same bytes. When the file is written meanwhile, what was written is laid down.
+        One that has this level stays as it is.
+
+        Raises:
+            Conflict: it is written again and again.
+        """
+        for attempt in range(RESHAPE_ATTEMPTS):
+            row = await self.remote.getobject(path)
+            pointer, layout = Pointer.from_wire(row["pointer"]), _layout_of(row["state"], path)
+            if layout.partition(" ")[0] in (f"raid{raid}", *([INLINE] if raid == 0 else [])):
+                break
+            try:
+                return await self._reshape(pointer, make_layout(raid), progress)
+            except Conflict:
+                if attempt == RESHAPE_ATTEMPTS - 1:
+                    raise
+        return pointer
+
+    async def _reshape(self, pointer: Pointer, layout: Layout, progress: OnProgress | None) -> Pointer:
+        """Put what is in a version again, cut as it was, on condition that it is the newest."""
+        path, version = pointer.full_path, pointer.version
+        async with (
+            await self._open_reader(path, version, "") as reader,
+            FileWriter(self.remote, path, layout, version, progress=progress) as writer,
+            ending(self.remote.blocks(path, False, version)) as rows,
+        ):
+            async for row in rows:
+                await writer.add_block(await reader.read(row["size"]))
+        assert writer.pointer is not None
+        return writer.pointer
+
     async def repair(self, path: str = "/", *, version: int = 0, progress: OnRepair | None = None) -> RepairReport:
         """Read all blocks of a file, or of all files below a directory, and make again those that are lost or damaged:
         from parity, or from copies. What cannot be had is `lost`, with its place in the file.
@@ -242,6 +278,13 @@ class FileOperations(ReadOperations):
                 f"the method {READER} of {path} gives no bytes", path=path, remedy="let it give bytes or text"
             )
         return data
+
+
+def _layout_of(state: bytes, path: str) -> str:
+    fields = decode(state) if state else {}
+    if not isinstance(fields, dict) or "content" not in fields or not isinstance(fields.get("layout"), str):
+        raise Invalid(f"{path} is not a file in blocks", path=path, remedy="name a file that was put")
+    return str(fields["layout"])
 
 
 def bytes_of(value: object) -> bytes | None:

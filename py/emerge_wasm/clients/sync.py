@@ -437,6 +437,17 @@ class SyncClient(SyncSession):
         "blocks", "readable", "amiss": [what `blocks` says of those that lack something]}."""
         return self._wait(lambda client: client.verify(path, version=version, progress=progress))
 
+    def reshape(self, path: str, raid: int, *, progress: OnProgress | None = None) -> Pointer:
+        """Lay down the blocks of a file by another raid level, while it is read and written; its pointer.
+
+        That is a new version with the same bytes. When the file is written meanwhile, what was written is laid down.
+        One that has this level stays as it is.
+
+        Raises:
+            Conflict: it is written again and again.
+        """
+        return self._wait(lambda client: client.reshape(path, raid, progress=progress))
+
     def repair(self, path: str = "/", *, version: int = 0, progress: OnRepair | None = None) -> RepairReport:
         """Read all blocks of a file, or of all files below a directory, and make again those that are lost or damaged:
         from parity, or from copies. What cannot be had is `lost`, with its place in the file.
