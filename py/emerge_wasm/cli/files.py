@@ -10,10 +10,11 @@ from pathlib import Path
 import click
 
 from ..blocks.chunker import Chunking
-from ..clients.file_writer import OnProgress
+from ..clients.transfer import OnProgress
 from ..results import FileBlock, ScrubInfo, TreeReport
 from .session import Session, as_of_option, pass_session, version_option
 from .show import counted, date_text, print_json, print_table, size_text
+from .transfer_bar import transfer_bar
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20}
 
@@ -63,7 +64,8 @@ def put(
         _show_tree(session, report, report["path"])
         return
     size = 0 if file == STANDARD or not Path(file).exists() else Path(file).stat().st_size
-    with _progress(session, size, f"put {file}") as progress:
+    kept = "what was sent is kept for an hour, the same command goes on from there"
+    with transfer_bar(session, size, f"put {file}", kept) as progress:
         source = sys.stdin.buffer if file == STANDARD else file
         pointer = session.fs.put(
             source, path, raid=raid, version=version, chunking=chunking, block_size=block_size, progress=progress
@@ -81,7 +83,7 @@ def put(
 def get(session: Session, path: str, file: str, recursive: bool, version: int, as_of: str | None) -> None:
     """Write the bytes of the file at PATH to a FILE of this machine, or into a folder (-: the standard output).
 
-    Each block is verified. An object is read by its method `read`, or is the bytes or text in its `data`.
+    Each block is verified. One that was interrupted goes on where it was, when it is got to the same FILE again. An object is read by its method `read`, or is the bytes or text in its `data`.
     """
     if recursive:
         folder = Path(file) / path.rstrip("/").rpartition("/")[2] if Path(file).is_dir() else Path(file)
@@ -90,7 +92,8 @@ def get(session: Session, path: str, file: str, recursive: bool, version: int, a
     if file == STANDARD:
         session.fs.fetch(path, sys.stdout.buffer, version=version, as_of=as_of)
         return
-    with _progress(session, session.fs.get(path, version, as_of).size, f"get {path}") as progress:
+    kept = "what came is kept beside the target, the same command goes on from there"
+    with transfer_bar(session, session.fs.get(path, version, as_of).size, f"get {path}", kept) as progress:
         size = session.fs.fetch(path, file, version=version, as_of=as_of, progress=progress)
     target = Path(file) / path.rpartition("/")[2] if Path(file).is_dir() else Path(file)
     print_json({"file": str(target), "bytes": size}) if session.json else click.echo(f"{target} {size_text(size)}")

@@ -6,6 +6,7 @@ It reads the version that was there when it was opened. What is in memory is bou
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import NamedTuple, Protocol, Self
 
@@ -62,10 +63,10 @@ class BlockSource:
     """The blocks of one version of a file, fetched from their holders: the longer one reads on, the further ahead."""
 
     def __init__(self, holders: HolderDirectory, path: str, tree: BlockTree) -> None:
+        self.path = path
+        self.holders = holders
+        self.root = tree.root
         self.size = tree.size
-        self._holders = holders
-        self._path = path
-        self._tree = tree
         self._root: BlockMap | None = None
         self._leaf: MapLeaf | None = None
         self._stream: BlockStream | None = None
@@ -86,13 +87,17 @@ class BlockSource:
         found = await self._stream.next()
         if found is None or found.error is not None or found.offset != at:
             await self._drop()
-            raise (found and found.error) or Unavailable(f"{self._path} cannot be read: its map ends early")
+            raise (found and found.error) or Unavailable(f"{self.path} cannot be read: its map ends early")
         self._last = at, found.data
         return self._last
 
+    @property
+    def given(self) -> Counter[str]:
+        return Counter() if self._stream is None else self._stream.given
+
     def stream(self, offset: int = 0, *, window: int = WINDOW, ordered: bool = True) -> BlockStream:
         """Return the blocks from one on, given where that begins."""
-        return BlockStream(self._path, self._holders, self.rows(offset), window=window, ordered=ordered)
+        return BlockStream(self.path, self.holders, self.rows(offset), window=window, ordered=ordered)
 
     async def rows(self, offset: int = 0) -> AsyncGenerator[list[FileRow], None]:
         """Yield the rows of the map from a block on, given where that begins, some at a time."""
@@ -118,7 +123,7 @@ class BlockSource:
         if self._leaf is not None and self._leaf.has(offset):
             return self._leaf
         if self._root is None:
-            self._root = await self._node(self._tree.root, self.size)
+            self._root = await self._node(self.root, self.size)
         node, begin = self._root, 0
         while node.level:
             starts = node.starts()
@@ -129,11 +134,11 @@ class BlockSource:
         return self._leaf
 
     async def _node(self, name: bytes, size: int) -> BlockMap:
-        node = BlockMap.unpack(await fetch_named(self._path, self._holders, name))
+        node = BlockMap.unpack(await fetch_named(self.path, self.holders, name))
         if node.size != size:
             raise Unavailable(
-                f"{self._path} cannot be read: a part of its map is of {node.size} bytes, not {size}",
-                path=self._path,
+                f"{self.path} cannot be read: a part of its map is of {node.size} bytes, not {size}",
+                path=self.path,
                 remedy="restore it from a copy",
             )
         return node
@@ -145,10 +150,15 @@ class FileReader:
 
     def __init__(self, source: ByteSource, pointer: Pointer) -> None:
         self.pointer = pointer
+        self.source = source
         self.size = source.size
         self.closed = False
-        self._source = source
         self._offset = 0
+
+    @property
+    def given(self) -> Counter[str]:
+        """Bytes by the holder that they came from, since the last place that was sought."""
+        return self.source.given if isinstance(self.source, BlockSource) else Counter()
 
     async def read(self, size: int = -1) -> bytes:
         """Read at most so many bytes (-1: all that is left); b"" at the end."""
@@ -164,7 +174,7 @@ class FileReader:
         self._check_open()
         if self._offset >= self.size or size <= 0:
             return b""
-        begin, data = await self._source.piece(self._offset)
+        begin, data = await self.source.piece(self._offset)
         start = self._offset - begin
         part = data if start == 0 and len(data) <= size else data[start : start + size]
         self._offset += len(part)
@@ -185,7 +195,7 @@ class FileReader:
     async def close(self) -> None:
         if not self.closed:
             self.closed = True
-            await self._source.close()
+            await self.source.close()
 
     def _check_open(self) -> None:
         if self.closed:

@@ -7,7 +7,7 @@ sends only what is not there. What is in memory is bounded.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -23,6 +23,7 @@ from ..errors import Invalid, LimitExceeded, Unavailable
 from ..objects import BLOB, EmergeBlob, Pointer
 from ..operations import Operations
 from ..results import BlockPlaces
+from .transfer import Progress, transfer_of
 
 WINDOW = 8 << 20
 """Bytes of blocks that are sent together, while as many are read."""
@@ -36,9 +37,6 @@ AT_ONCE = 4
 CALL_BYTES = 1 << 20
 
 InlineFile = tuple[str, bytes, str, str, int, str, str]
-
-OnProgress = Callable[[int], object]
-"""Is told how many bytes are done, whenever there are more."""
 
 
 class FileWriter:
@@ -55,7 +53,7 @@ class FileWriter:
         version: int = 0,
         perms: str = "",
         upload: str = "",
-        progress: OnProgress | None = None,
+        progress: Progress | None = None,
         chunker: Chunker | None = None,
     ) -> None:
         self.path = path
@@ -65,7 +63,7 @@ class FileWriter:
         self._layout = layout
         self._upload = upload or uuid4().hex
         self._stored_as = version, perms
-        self._progress = progress or (lambda done: None)
+        self._transfer = transfer_of(progress)
         self._chunker = chunker or make_chunker()
         self._blocks: list[bytes] = []
         self._waiting = 0  # bytes in them
@@ -98,7 +96,7 @@ class FileWriter:
                 await self.add_block(block)
             if self._is_small():
                 row = await self._remote.store(*inline_file(self.path, b"".join(self._blocks), *self._stored_as))
-                self._progress(self._waiting)
+                await self._transfer.add(self._waiting)
                 self.pointer = Pointer.from_wire(row)
                 return
             await self._sent_so_far()
@@ -167,7 +165,7 @@ class FileWriter:
                 kept = {}
         await self._put_blocks(kept)
         self._sent += sum(map(len, blocks))
-        self._progress(self._sent)
+        await self._transfer.add(self._sent)
 
     async def _fit(self) -> None:
         """Ask for the layout that fits the nodes that are there."""

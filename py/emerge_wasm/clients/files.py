@@ -19,11 +19,13 @@ from ..objects import BLOB, Pointer
 from ..paths import child_path, split_path
 from ..results import FileBlock, FileCheck, RepairedFile, RepairReport
 from .block_holder import AskedNode
+from .download import copy, download
 from .file_reader import BlockSource, ByteSource, FileReader, WholeSource, no_bytes
-from .file_writer import FileWriter, OnProgress
+from .file_writer import FileWriter
 from .operations import AsOf, moment_text
 from .reads import ReadOperations
 from .remote import ending
+from .transfer import OnProgress, Progress, transfer_of
 
 LocalPath = str | os.PathLike[str]
 
@@ -52,7 +54,7 @@ class FileOperations(ReadOperations):
         perms: str = "",
         chunking: Chunking = "fixed",
         block_size: int = BLOCK_SIZE,
-        progress: OnProgress | None = None,
+        progress: Progress | None = None,
     ) -> Pointer:
         """Store a file of this machine (its path, or an opened one) at a path, in blocks; its pointer.
 
@@ -63,35 +65,40 @@ class FileOperations(ReadOperations):
         many bytes are done. `version`: as in `store`.
         """
         where = _target(source, path)
-        with _opened(source) as file:
-            layout, upload, chunker = make_layout(raid), _upload_of(source, file), make_chunker(chunking, block_size)
-            async with FileWriter(self.remote, where, layout, version, perms, upload, progress, chunker) as writer:
-                for chunk in _chunks(file):
-                    await writer.write(chunk)
-        assert writer.pointer is not None
-        return writer.pointer
+        transfer = transfer_of(progress)
+
+        async def work() -> Pointer:
+            with _opened(source) as file:
+                layout, upload, chunker = (
+                    make_layout(raid),
+                    _upload_of(source, file),
+                    make_chunker(chunking, block_size),
+                )
+                transfer.total = _size_of(source, file)
+                async with FileWriter(self.remote, where, layout, version, perms, upload, transfer, chunker) as writer:
+                    for chunk in _chunks(file):
+                        await writer.write(chunk)
+            assert writer.pointer is not None
+            return writer.pointer
+
+        return await transfer.run(work)
 
     async def fetch(
-        self, path: str, target: FileSource, *, version: int = 0, as_of: AsOf = None, progress: OnProgress | None = None
+        self, path: str, target: FileSource, *, version: int = 0, as_of: AsOf = None, progress: Progress | None = None
     ) -> int:
         """Write the bytes of a file to one of this machine (its path, or an opened one); how many.
 
         Each block is verified. A file that is given by its path is there once it is whole.
         """
-        reader = await self._open_reader(path, version, moment_text(as_of))
-        async with reader:
-            if not isinstance(target, str | os.PathLike):
-                return await _copy(reader, target, progress)
-            goal = _goal(target, reader.pointer.name)
-            part = goal.with_name(f".{goal.name}.part")
-            try:
-                with _created(part) as file:
-                    done = await _copy(reader, file, progress)
-                part.replace(goal)
-            finally:
-                with suppress(OSError):
-                    part.unlink()
-            return done
+        transfer = transfer_of(progress)
+
+        async def work() -> int:
+            async with await self._open_reader(path, version, moment_text(as_of)) as reader:
+                if isinstance(target, str | os.PathLike):
+                    return await download(reader, target, transfer)
+                return await copy(reader, target, transfer)
+
+        return await transfer.run(work)
 
     @overload
     async def open(
@@ -306,6 +313,11 @@ def _target(source: FileSource, path: str) -> str:
     return child_path("/" + "/".join(split_path(path)), name)
 
 
+def _size_of(source: FileSource, file: IO[bytes]) -> int:
+    """The bytes of a file of this machine; 0 where one cannot say."""
+    return os.fstat(file.fileno()).st_size if isinstance(source, str | os.PathLike) else 0
+
+
 def _upload_of(source: FileSource, file: IO[bytes]) -> str:
     """Name the upload of a file of this machine as it is now, so that it can be gone on with; "": a new one."""
     if not isinstance(source, str | os.PathLike):
@@ -313,18 +325,6 @@ def _upload_of(source: FileSource, file: IO[bytes]) -> str:
     found = os.fstat(file.fileno())
     about = (str(Path(source).absolute()), found.st_ino, found.st_size, found.st_mtime_ns)
     return sha256(repr(about).encode()).hexdigest()[:32]
-
-
-def _goal(target: str | os.PathLike[str], name: str) -> Path:
-    goal = Path(target)
-    return goal / name if goal.is_dir() else goal
-
-
-def _created(path: Path) -> IO[bytes]:
-    try:
-        return path.open("wb")
-    except OSError as error:
-        raise Invalid(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 class _Borrowed:
@@ -354,13 +354,3 @@ def _chunks(file: IO[bytes]) -> Iterator[bytes]:
         if not isinstance(chunk, bytes):
             raise Invalid("the file to put is not binary", remedy='open it with "rb"')
         yield chunk
-
-
-async def _copy(reader: FileReader, file: IO[bytes], progress: OnProgress | None) -> int:
-    done = 0
-    async for part in reader:
-        file.write(part)
-        done += len(part)
-        if progress is not None:
-            progress(done)
-    return done

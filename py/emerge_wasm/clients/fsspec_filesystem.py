@@ -20,8 +20,8 @@ from ..errors import EmergeError, Invalid, NotFound, PermissionDenied, Unavailab
 from ..objects import Pointer
 from ..paths import join_path, split_path
 from .connection import opener
-from .file_writer import OnProgress
 from .sync import SyncClient
+from .transfer import OnProgress
 from .transports.address import find_address, find_key
 
 PROTOCOL = "emerge"

@@ -48,13 +48,13 @@ from ..results import (
 from . import archive, exchange
 from .class_loader import Bundles
 from .file_stream import FileInput, FileOutput, open_stream
-from .file_writer import OnProgress
 from .files import FileSource, LocalPath, OnRepair
 from .operations import AsOf, WhoseCode
 from .proxy import SyncProxy, open_proxy
 from .reads import Listing, VersionHistory
 from .searches import Aggregation, Explanation, FieldNames, GroupRows, ObjectCount, SearchPredicate, SearchResult
 from .sync_session import SyncSession, SyncTransaction
+from .transfer import OnProgress, Progress
 
 
 class SyncClient(SyncSession):
@@ -367,7 +367,7 @@ class SyncClient(SyncSession):
         perms: str = "",
         chunking: Chunking = "fixed",
         block_size: int = 1048576,
-        progress: OnProgress | None = None,
+        progress: Progress | None = None,
     ) -> Pointer:
         """Store a file of this machine (its path, or an opened one) at a path, in blocks; its pointer.
 
@@ -391,7 +391,7 @@ class SyncClient(SyncSession):
         )
 
     def fetch(
-        self, path: str, target: FileSource, *, version: int = 0, as_of: AsOf = None, progress: OnProgress | None = None
+        self, path: str, target: FileSource, *, version: int = 0, as_of: AsOf = None, progress: Progress | None = None
     ) -> int:
         """Write the bytes of a file to one of this machine (its path, or an opened one); how many.
 
