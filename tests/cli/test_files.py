@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from click.testing import CliRunner
 from emerge_wasm import connect
 from emerge_wasm.blocks.block import BLOCK_SIZE
 from emerge_wasm.cli.main import main
+from emerge_wasm.clients.transfer import Transfer
 from tests.conftest import Server
 
 Emerge = Callable[..., subprocess.CompletedProcess[str]]
@@ -83,3 +88,29 @@ def test_a_folder_goes_there_and_comes_back(emerge: Emerge, tmp_path: Path) -> N
     assert (tmp_path / "out" / "deep" / "small").read_bytes() == b"x" * 300
     found = json.loads(emerge("--json", "get", "-r", "/files/in", "out").stdout)
     assert found == {"path": "/files/in", "files": 2, "bytes": 30_300, "skipped": []}
+
+
+@pytest.mark.usefixtures("empty")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_get_that_was_ended_goes_on_where_it_was(place: Server, tmp_path: Path, number: signal.Signals) -> None:
+    data, journal = bytes(range(256)) * (24 << 12), tmp_path / "back.part.journal"
+    with connect(place.host) as fs, fs.open("/files/big", "wb", block_size=1 << 16) as file:
+        for at in range(0, len(data), BLOCK_SIZE):  # of which no two are alike
+            file.write(at.to_bytes(4, "big") + data[at + 4 : at + BLOCK_SIZE])
+    command = [sys.executable, "-m", "emerge_wasm.cli", "get", "/files/big", "back"]
+    setting = {**os.environ, "EMERGE_HOST": place.host, "EMERGE_KEY": ""}
+    process = subprocess.Popen(command, cwd=tmp_path, env=setting, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and (not journal.exists() or journal.stat().st_size < 2000):
+        time.sleep(0.001)
+    process.send_signal(number)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == (130 if number == signal.SIGINT else -number), said
+    assert "same command goes on" in said or number != signal.SIGINT
+    assert {path.name for path in tmp_path.iterdir()} == {"back.part", "back.part.journal"}
+    rows = journal.read_text().count("\nhere")
+    with connect(place.host) as fs:
+        transfer = Transfer()
+        fs.fetch("/files/big", tmp_path / "back", progress=transfer)
+        assert transfer.resumed >= (rows - 1) << 16 and transfer.total == len(data)
+        assert fs.open("/files/big").read() == (tmp_path / "back").read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["back"]

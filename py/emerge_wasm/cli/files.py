@@ -83,7 +83,8 @@ def put(
 def get(session: Session, path: str, file: str, recursive: bool, version: int, as_of: str | None) -> None:
     """Write the bytes of the file at PATH to a FILE of this machine, or into a folder (-: the standard output).
 
-    Each block is verified. One that was interrupted goes on where it was, when it is got to the same FILE again. An object is read by its method `read`, or is the bytes or text in its `data`.
+    Each block is verified. One that was interrupted goes on where it was, when it is got to the same FILE again. An
+    object is read by its method `read`, or is the bytes or text in its `data`.
     """
     if recursive:
         folder = Path(file) / path.rstrip("/").rpartition("/")[2] if Path(file).is_dir() else Path(file)
