@@ -23,7 +23,7 @@ from ..errors import Invalid, LimitExceeded, Unavailable
 from ..objects import BLOB, EmergeBlob, Pointer
 from ..operations import Operations
 from ..results import BlockPlaces
-from .transfer import Progress, transfer_of
+from .transfer import TransferProgress, transfer_of
 
 WINDOW = 8 << 20
 """Bytes of blocks that are sent together, while as many are read."""
@@ -53,7 +53,7 @@ class FileWriter:
         version: int = 0,
         perms: str = "",
         upload: str = "",
-        progress: Progress | None = None,
+        progress: TransferProgress | None = None,
         chunker: Chunker | None = None,
     ) -> None:
         self.path = path

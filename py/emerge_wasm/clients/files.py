@@ -25,7 +25,7 @@ from .file_writer import FileWriter
 from .operations import AsOf, moment_text
 from .reads import ReadOperations
 from .remote import ending
-from .transfer import OnProgress, Progress, transfer_of
+from .transfer import OnProgress, TransferProgress, transfer_of
 
 LocalPath = str | os.PathLike[str]
 
@@ -54,7 +54,7 @@ class FileOperations(ReadOperations):
         perms: str = "",
         chunking: Chunking = "fixed",
         block_size: int = BLOCK_SIZE,
-        progress: Progress | None = None,
+        progress: TransferProgress | None = None,
     ) -> Pointer:
         """Store a file of this machine (its path, or an opened one) at a path, in blocks; its pointer.
 
@@ -84,7 +84,13 @@ class FileOperations(ReadOperations):
         return await transfer.run(work)
 
     async def fetch(
-        self, path: str, target: FileSource, *, version: int = 0, as_of: AsOf = None, progress: Progress | None = None
+        self,
+        path: str,
+        target: FileSource,
+        *,
+        version: int = 0,
+        as_of: AsOf = None,
+        progress: TransferProgress | None = None,
     ) -> int:
         """Write the bytes of a file to one of this machine (its path, or an opened one); how many.
 

@@ -22,7 +22,7 @@ HEAD, HERE, OLD = "emerge-part", "here", "old"
 """The first words of the journal's lines: its own, that of a block in the part, and of one in the older part."""
 
 
-class Kept(NamedTuple):
+class PlacedBlock(NamedTuple):
     """Where a block is in a file, and its size."""
 
     offset: int
@@ -42,8 +42,8 @@ class PartFile:
         self.path, self._old_path, self._journal_path = leftovers(goal)
         self._head = f"{HEAD} {root.hex()} {size}"
         self._size = size
-        self._here: dict[bytes, Kept] = {}
-        self._old: dict[bytes, Kept] = {}
+        self._here: dict[bytes, PlacedBlock] = {}
+        self._old: dict[bytes, PlacedBlock] = {}
         try:
             self._journal = _locked(self._journal_path)
             self._read_journal()
@@ -74,7 +74,7 @@ class PartFile:
     def write(self, offset: int, row: BlockRow, data: bytes) -> None:
         """Add a verified block."""
         self._write(offset, data)
-        self._here[row.name] = Kept(offset, len(data))
+        self._here[row.name] = PlacedBlock(offset, len(data))
         self._note(HERE, row.name, self._here[row.name])
 
     def finish(self) -> None:
@@ -102,7 +102,7 @@ class PartFile:
         self._file.write(data)
         self._file.flush()  # before the journal says so
 
-    def _note(self, what: str, name: bytes, kept: Kept) -> None:
+    def _note(self, what: str, name: bytes, kept: PlacedBlock) -> None:
         self._journal.write(f"{what} {kept.offset} {kept.size} {name.hex()}\n".encode())
         self._journal.flush()
 
@@ -146,17 +146,17 @@ def remove_leftovers(goal: Path) -> None:
             path.unlink()
 
 
-def _rows(lines: list[str]) -> Iterator[tuple[tuple[str, bytes], Kept]]:
+def _rows(lines: list[str]) -> Iterator[tuple[tuple[str, bytes], PlacedBlock]]:
     """Yield what the lines of a journal say; the last may be cut off."""
     for line in lines:
         with suppress(ValueError):
             what, offset, size, name = line.split(" ")
-            kept = Kept(int(offset), int(size))
+            kept = PlacedBlock(int(offset), int(size))
             if kept.offset >= 0 and 0 < kept.size <= LARGEST_BLOCK:
                 yield (what, bytes.fromhex(name)), kept
 
 
-def _read(file: IO[bytes], kept: Kept, name: bytes) -> bytes | None:
+def _read(file: IO[bytes], kept: PlacedBlock, name: bytes) -> bytes | None:
     """Return a block from a file, if it is there and right."""
     file.seek(kept.offset)
     data = file.read(kept.size)

@@ -54,7 +54,7 @@ from .proxy import SyncProxy, open_proxy
 from .reads import Listing, VersionHistory
 from .searches import Aggregation, Explanation, FieldNames, GroupRows, ObjectCount, SearchPredicate, SearchResult
 from .sync_session import SyncSession, SyncTransaction
-from .transfer import OnProgress, Progress
+from .transfer import OnProgress, TransferProgress
 
 
 class SyncClient(SyncSession):
@@ -367,7 +367,7 @@ class SyncClient(SyncSession):
         perms: str = "",
         chunking: Chunking = "fixed",
         block_size: int = 1048576,
-        progress: Progress | None = None,
+        progress: TransferProgress | None = None,
     ) -> Pointer:
         """Store a file of this machine (its path, or an opened one) at a path, in blocks; its pointer.
 
@@ -391,7 +391,13 @@ class SyncClient(SyncSession):
         )
 
     def fetch(
-        self, path: str, target: FileSource, *, version: int = 0, as_of: AsOf = None, progress: Progress | None = None
+        self,
+        path: str,
+        target: FileSource,
+        *,
+        version: int = 0,
+        as_of: AsOf = None,
+        progress: TransferProgress | None = None,
     ) -> int:
         """Write the bytes of a file to one of this machine (its path, or an opened one); how many.
 

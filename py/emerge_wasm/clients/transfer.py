@@ -122,9 +122,9 @@ class Transfer:
             raise Cancelled("it was cancelled", remedy="what was done is kept: the same call goes on from there")
 
 
-Progress = OnProgress | Transfer
+TransferProgress = OnProgress | Transfer
 """What `put` and `fetch` tell how far they are."""
 
 
-def transfer_of(progress: Progress | None) -> Transfer:
+def transfer_of(progress: TransferProgress | None) -> Transfer:
     return progress if isinstance(progress, Transfer) else Transfer(progress)
