@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import random
 
 import pytest
 
-from emerge_wasm.blocks.block import BLOCK_SIZE
 from emerge_wasm.clients import Client
 from emerge_wasm.errors import Unavailable
+from emerge_wasm.filesystem.blocks.collector import collect, keepers
+from emerge_wasm.filesystem.blocks.hold import holds, owners
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.node.node import Node
 from tests.contracts.files import content, pattern
+from tests.scale import examples
 
 from .conftest import Connect, StartNode, eventually
+
+PART = 20_000
+PARTS = [pattern(PART, seed) for seed in range(2, 8)]
 
 
 async def cluster(start_node: StartNode, count: int) -> list[Node]:
@@ -36,9 +43,9 @@ async def copies(nodes: list[Node], client: Client, path: str) -> dict[str, set[
 async def test_blocks_lie_as_the_raid_level_says(start_node: StartNode, connect: Connect) -> None:
     nodes = await cluster(start_node, 3)
     client = Client(connect(nodes[1].endpoint))
-    data = pattern(6 * BLOCK_SIZE + 7)
+    data = pattern(12 * PART + 7)
     for raid in (0, 1, 5):
-        await client.put(io.BytesIO(data), f"/r{raid}", raid=raid)
+        await client.put(io.BytesIO(data), f"/r{raid}", raid=raid, block_size=PART)
         assert await content(client, f"/r{raid}") == data
         where = await copies(nodes, client, f"/r{raid}")
         assert {len(whom) for whom in where.values()} == {2 if raid == 1 else 1}, (raid, where)
@@ -53,3 +60,90 @@ async def test_blocks_lie_as_the_raid_level_says(start_node: StartNode, connect:
         await client.put(io.BytesIO(data), "/r6", raid=6)
     for node in nodes:
         assert (await audit(node.filesystem.core.store)).faults == []
+
+
+class Worker:
+    """Puts, versions, moves and removals of one who works beside others, with the same blocks in all files."""
+
+    def __init__(self, name: str, nodes: list[Node], clients: list[Client], seed: int) -> None:
+        self.name, self.nodes, self.clients, self.dice = name, nodes, clients, random.Random(f"{name} {seed}")
+        self.files: dict[str, bytes] = {}
+
+    async def work(self, steps: int) -> None:
+        for _ in range(steps):
+            await self.dice.choice([self.put, self.put, self.rm, self.mv, self.read, self.collect, self.review])()
+
+    def client(self) -> Client:
+        return self.dice.choice(self.clients)
+
+    def path(self) -> str:
+        return f"/{self.dice.choice(['d', 'v'])}/{self.name}{self.dice.randrange(3)}"
+
+    async def put(self) -> None:
+        path, data = self.path(), b"".join(self.dice.choices(PARTS, k=self.dice.randrange(1, 5)))
+        await self.client().put(io.BytesIO(data), path, raid=self.dice.choice([0, 1, 5]), block_size=PART)
+        self.files[path] = data
+
+    async def rm(self) -> None:
+        if self.files:
+            path = self.dice.choice(sorted(self.files))
+            await self.client().rm(path)
+            del self.files[path]
+
+    async def mv(self) -> None:
+        target = self.path()
+        if self.files and target not in self.files:
+            path = self.dice.choice(sorted(self.files))
+            await self.client().mv(path, target)
+            self.files[target] = self.files.pop(path)
+
+    async def read(self) -> None:
+        for path, data in self.files.items():
+            assert await content(self.client(), path) == data, path
+
+    async def collect(self) -> None:
+        await give_up(self.dice.choice(self.nodes), now=None)
+
+    async def review(self) -> None:
+        await self.dice.choice(self.nodes).held_blocks.review_all()
+
+
+async def give_up(node: Node, now: int | None) -> None:
+    """Collect what a node's filesystem does not keep, here and at its holders."""
+    await collect(node.filesystem.core.blocks, now)
+    await node.filesystem.collection.after()
+
+
+async def names_in(node: Node) -> set[bytes]:
+    return {name for name, _ in await node.filesystem.core.blocks.page(limit=10_000)}
+
+
+@pytest.mark.parametrize("seed", range(examples(2)))
+async def test_nothing_wanted_goes_and_nothing_unwanted_stays(
+    start_node: StartNode, connect: Connect, seed: int
+) -> None:
+    nodes = await cluster(start_node, 3)
+    clients = [Client(connect(node.endpoint)) for node in nodes]
+    await clients[0].mount("/v", "n1")
+    await clients[0].mkdir("/d")
+    for top in ("/d", "/v"):
+        await clients[0].retain(top, "1")
+    workers = [Worker(name, nodes, clients, seed) for name in "abc"]
+    await asyncio.gather(*(each.work(15) for each in workers))
+    for _ in range(2):  # what one gives up frees what another holds
+        for node in nodes:
+            await give_up(node, now=1 << 62)
+            await node.held_blocks.review_all()
+    for node in nodes:
+        await give_up(node, now=1 << 62)
+    for each in workers:
+        await each.read()
+    for node in nodes:
+        assert (await audit(node.filesystem.core.store)).faults == []
+    stored = set().union(*[await names_in(node) for node in nodes])
+    wanted = {node.filesystem.uuid: await keepers(node.filesystem.core.blocks, stored) for node in nodes}
+    assert stored == set().union(*wanted.values())
+    for node in nodes:
+        own = node.filesystem.core.blocks
+        for owner in await owners(own):
+            assert set(await holds(own, owner, limit=10_000)) <= wanted[owner]
