@@ -13,8 +13,11 @@ from signal import SIGCONT, SIGSTOP
 import pytest
 
 from emerge_wasm import codec
+from emerge_wasm.blocks.block import BLOCK_SIZE
+from emerge_wasm.clients import Client
 from emerge_wasm.errors import PermissionDenied, Unavailable
 from emerge_wasm.node.node import Node
+from tests.contracts.files import content, pattern
 
 from .conftest import Connect, StartNode, eventually
 
@@ -128,3 +131,27 @@ async def test_rights_change_while_a_node_stands_still(start_node: StartNode, co
         process.send_signal(SIGCONT)
     with pytest.raises((PermissionDenied, Unavailable)):
         await to_b.call("cat", ["/shared/far/x"], {"as": "anna"})
+
+
+async def test_a_file_outlives_a_holder_that_is_killed(start_node: StartNode, connect: Connect, spawn: Spawn) -> None:
+    a = await start_node("a")
+    await a.volumes.found()
+    killed = [await spawn(name, a.endpoint) for name in "bc"]
+    await eventually(lambda: members(a) == ["b", "c"])
+    client = Client(connect(a.endpoint))
+    data = pattern(10 * BLOCK_SIZE)
+    async with await client.open("/f", "wb", raid=1) as file:
+        await file.write(data[: 9 * BLOCK_SIZE])
+        killed[0][0].kill()  # in the midst of it, whatever is on its way
+        await file.write(data[9 * BLOCK_SIZE :])
+    assert await content(client, "/f") == data
+    await spawn("b", a.endpoint, killed[0][1])
+    await eventually(lambda: members(a) == ["b", "c"])
+    async with await client.open("/f") as file:
+        assert await file.read(BLOCK_SIZE) == data[:BLOCK_SIZE]
+        killed[1][0].kill()
+        assert await file.read() == data[BLOCK_SIZE:]
+    names = [bytes.fromhex(row["name"]) async for row in client.blocks("/f")]
+    own = await a.filesystem.core.blocks.has(names)
+    with_b = await client.findblocks("/f", [name.hex() for name in names], ask=True)
+    assert all(name in own or "b" in with_b["holders"][name.hex()] for name in names)

@@ -36,6 +36,9 @@ AT_ONCE = 4
 
 CALL_BYTES = 1 << 20
 
+PATIENCE, PAUSE = 10, 0.5
+"""How often, and after how many seconds, holders are looked for again where there are too few in the midst of it."""
+
 InlineFile = tuple[str, bytes, str, str, int, str, str]
 
 
@@ -182,8 +185,17 @@ class FileWriter:
         if not self._layout.raid and not self._begun and len(kept) == 1:  # nothing is gained by another node
             await self._remote.putblocks(self.path, kept, self._upload)
             return
+        patience = PATIENCE
         while True:
-            places = (await self._place(list(kept), self._layout.pack()))["places"]
+            try:
+                places = (await self._place(list(kept), self._layout.pack()))["places"]
+            except Unavailable as error:
+                patience -= 1
+                if "needed" not in error.details or not patience or sync.drive is sync.run_straight:
+                    raise
+                await asyncio.sleep(PAUSE)  # there were enough when it began: some may be back soon
+                self._avoid = []
+                continue
             failed = await self._put_all(kept, places)
             if not failed:
                 return

@@ -28,6 +28,7 @@ from ..operations import Arguments, Context, Names, Values, Wire
 from ..results import BlockAnswer, ObjectRow
 from .calls import CALLS
 from .forward import read_context, write_context
+from .holders import BLOCK_PATIENCE
 from .paths import in_registry, normal
 from .volumes import Volumes, check_node
 
@@ -84,11 +85,7 @@ class HeldBlocks:
         if not holder:
             return None
         sent: list[object] = [args.path, args.blocks, args.upload, write_context(context)]
-        try:
-            return cast(int, await self._volumes.ask(holder, "_block_put", sent))
-        except (Unavailable, LimitExceeded) as error:
-            error.details["holder"] = args.holder
-            raise
+        return cast(int, await self._ask(holder, args.holder, "_block_put", sent))
 
     async def route_get(self, args: Arguments, context: Context) -> BlockAnswer | None:
         """Get blocks from the holder that a call names; None when that is the owner of the path."""
@@ -96,7 +93,18 @@ class HeldBlocks:
         if not holder:
             return None
         sent: list[object] = [args.path, args.names, args.version, args.as_of, write_context(context)]
-        return cast(BlockAnswer, await self._volumes.ask(holder, "_block_give", sent))
+        return cast(BlockAnswer, await self._ask(holder, args.holder, "_block_give", sent))
+
+    async def _ask(self, holder: str, node: str, name: str, sent: list[object]) -> object:
+        """Ask a holder for a client; an error says that this one could not, so that another one is asked."""
+        try:
+            async with asyncio.timeout(BLOCK_PATIENCE):
+                return await self._volumes.ask(holder, name, sent)
+        except TimeoutError:
+            raise Unavailable(f"node {node} does not answer", remedy="ask another one", holder=node) from None
+        except (Unavailable, LimitExceeded) as error:
+            error.details["holder"] = node
+            raise
 
     def _holder(self, path: str, node: str) -> str:
         """The filesystem that the node of this name holds blocks in; "" if it owns the path."""

@@ -32,6 +32,9 @@ ABOUT_SECONDS = 2.0
 PATIENCE = 5.0
 """Seconds in which a node answers about itself."""
 
+BLOCK_PATIENCE = 15.0
+"""Seconds in which a holder answers with blocks, or takes some; one that stands still is gone round then."""
+
 
 class MemberAbouts:
     """What the members of the cluster say of themselves."""
@@ -99,21 +102,31 @@ class NodeHolders:
         except Unavailable:
             return member
 
+    async def _ask(self, holder: str, name: str, args: list[object]) -> object:
+        try:
+            async with asyncio.timeout(BLOCK_PATIENCE):
+                return await self._volumes.ask(holder, name, args)
+        except TimeoutError:
+            node = self.named(holder).node
+            raise Unavailable(
+                f"node {node} does not answer", remedy="see whether it runs: emerge nodes", missing=[node]
+            ) from None
+
     async def hold_again(self, holder: str, names: Collection[bytes]) -> set[bytes]:
-        answer = await self._volumes.ask(holder, "_block_again", [self._core.uuid, list(names)])
+        answer = await self._ask(holder, "_block_again", [self._core.uuid, list(names)])
         return set(cast(list[bytes], answer)) & set(names)
 
     async def put(self, holder: str, blocks: Mapping[bytes, bytes]) -> None:
-        await self._volumes.ask(holder, "_block_hold", [self._core.uuid, [list(each) for each in blocks.items()]])
+        await self._ask(holder, "_block_hold", [self._core.uuid, [list(each) for each in blocks.items()]])
 
     async def get(self, holder: str, names: Collection[bytes]) -> dict[bytes, bytes]:
-        answer = await self._volumes.ask(holder, "_block_get", [list(names)])
+        answer = await self._ask(holder, "_block_get", [list(names)])
         return {name: data for name, data in cast(list[tuple[bytes, bytes]], answer) if block_name(data) == name}
 
     async def check(self, holder: str, names: Collection[bytes], verify: bool) -> dict[bytes, BlockFault]:
         found: dict[bytes, BlockFault] = {}
         try:
-            answer = await self._volumes.ask(holder, "_block_check", [list(names), verify])
+            answer = await self._ask(holder, "_block_check", [list(names), verify])
         except EmergeError:
             return dict.fromkeys(names, "away")
         for name, fault in cast(list[tuple[bytes, BlockFault]], answer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ...blocks.block import block_name
+from ...blocks.block import block_name, short_name
 from ...errors import EmergeError, Invalid, NotFound
 from ..blocks import elsewhere
 from ..core import Core
@@ -44,9 +44,21 @@ async def fetch_blocks(core: Core, names: Sequence[bytes], most: int = BYTES_AT_
         asked, absent = absent[:ASKED_AT_ONCE], absent[ASKED_AT_ONCE:]
         fetched = await from_others(core, asked)
         found.blocks.update(fetched)
-        found.lost.update({name: why[name] for name in asked if name not in fetched})
+        found.lost.update(await _reasons(core, {name: why[name] for name in asked if name not in fetched}))
         size += sum(map(len, fetched.values()))
     return found
+
+
+async def _reasons(core: Core, lost: Mapping[bytes, str]) -> dict[bytes, str]:
+    """Say of blocks that cannot be had which nodes were given them."""
+    around, hints = holders_of(core), await elsewhere.where(core.blocks, lost)
+    nodes = {name: sorted(around.named(each).node for each in hints[name]) for name in lost}
+    return {
+        name: f"the block {short_name(name)} is held by {' and '.join(nodes[name])}, away or without it"
+        if nodes[name]
+        else why
+        for name, why in lost.items()
+    }
 
 
 async def fetch_block(core: Core, name: bytes) -> bytes:

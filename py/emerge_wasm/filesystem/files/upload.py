@@ -56,6 +56,8 @@ async def placeblocks(
     fits = fit_layout(layout, 1 + len(others), spread=not alone)
     if alone:
         _check_alone(core, fits, place.path)
+    elif nodes_needed(fits) > 1 + len(others):
+        raise too_few(f"raid {fits.raid}", nodes_needed(fits), 1 + len(others))
     wanted = check_names(names, PLACED_AT_ONCE, path)
     claimant = _claimant(context, place, upload)
     there = await _there(core, context, place, wanted, claimant) if wanted else {}
