@@ -224,7 +224,7 @@ class Cluster:
         found = await self._inquiry.whohas(self.view.others, *asked)
         if found.silent:
             instead = [another for silent in found.silent if (another := self.another(silent)) is not None]
-            found.add(await self._inquiry.whohas(instead, *asked))
+            found.add(await self._inquiry.whohas(instead, *asked), instead)
             found.silent = [identity for identity in found.silent if identity in self.view.members]  # others are gone
         return found
 

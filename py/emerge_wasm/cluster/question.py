@@ -30,13 +30,13 @@ class Holdings:
     blocks: dict[str, list[Identity]] = field(default_factory=dict)
     silent: list[Identity] = field(default_factory=list)
 
-    def add(self, other: Holdings) -> None:
-        """Add the answers of nodes that were asked instead of the silent ones."""
+    def add(self, other: Holdings, asked: Sequence[Identity]) -> None:
+        """Add the answers of nodes that were asked instead of the silent ones; some of them may be silent, too."""
         for found, more in ((self.paths, other.paths), (self.uuids, other.uuids), (self.blocks, other.blocks)):
             for name, holders in more.items():
                 found.setdefault(name, []).extend(holders)
-        asked = {identity.filesystem for identity in other.silent}
-        self.silent = [identity for identity in self.silent if identity.filesystem in asked]
+        answered = {each.filesystem for each in asked} - {each.filesystem for each in other.silent}
+        self.silent = [identity for identity in self.silent if identity.filesystem not in answered]
 
 
 class Question:

@@ -245,13 +245,15 @@ class Copies:
         else:
             return dict(await read_parts(core, request))  # type: ignore[arg-type]  # both are read as they come
         changed = core.changed
+        undecided = self._volumes.undecided.has(filesystem or self._volumes.own)
         page = await read_page(core, request)  # type: ignore[arg-type]
         if wait and page["position"] == request["position"] == page["newest"]:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(wait, core.poll or wait)):
                     await changed.wait()
+            undecided = self._volumes.undecided.has(filesystem or self._volumes.own)
             page = await read_page(core, request)  # type: ignore[arg-type]
-        return dict(page)
+        return {**page, "undecided": True} if undecided else dict(page)
 
     async def known(self, filesystem: str, versions: Values) -> list[bool | str]:
         """Tell which versions a filesystem has, or had."""

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
-from ..errors import EmergeError, Invalid, NotFound
+from ..errors import EmergeError, Invalid, NotFound, Unavailable
 from ..filesystem.layout.access import mode_of, permits
 from ..operations import Arguments, Context, find_operation
 from ..paths import child_path, split_path
@@ -47,7 +47,7 @@ class DirectoryRoutes:
         if not borders:
             return page
         entries: list[PointerRow] = []
-        missing: list[str] = []
+        missing = [*page.get("missing", [])]
         for row in page["entries"]:
             border = borders.get(child_path(row["path"], row["name"]))
             shown = row if border is None else await self._top(border, row, context, args.as_of)
@@ -94,7 +94,9 @@ class DirectoryRoutes:
         pages = [(await ways.shown(part, page["entries"]), page["cursor"]) for part, page in gathered.answers]
         entries, cursor = merge_pages(pages, _uuid, args.limit)
         page: EntryPage = {"entries": entries, "cursor": cursor}
-        return {**page, "missing": gathered.missing} if gathered.missing else page
+        told = [each for _, answer in gathered.answers for each in answer.get("missing", ())]
+        missing = list(dict.fromkeys([*gathered.missing, *told]))
+        return {**page, "missing": missing} if missing else page
 
     async def dir(self, args: Arguments, context: Context) -> AsyncGenerator[PointerRow, None]:
         asked = find_operation("list").bind([args.path, "", PAGE, args.as_of])
@@ -102,6 +104,14 @@ class DirectoryRoutes:
             page = await self._list(asked, context)
             for entry in page["entries"]:
                 yield entry
+            told = {entry["missing"] for entry in page["entries"] if "missing" in entry}
+            if left_out := [each for each in page.get("missing", ()) if each not in told]:
+                raise Unavailable(
+                    f"what of {args.path} node {left_out[0]} has by now is not known",
+                    path=args.path,
+                    remedy=f"start node {left_out[0]} again, or list what there is",
+                    missing=left_out,
+                )
             if not page["cursor"]:
                 return
             asked = asked._replace(cursor=page["cursor"])

@@ -21,7 +21,8 @@ from ..filesystem import Filesystem
 from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, Context, Values, Wire, find_operation
 from .calls import CALLS
-from .moved import SUBTREES, bound_call, owned_paths, under_way, watch_volumes
+from .moved import under_way, watch_volumes
+from .paths import SUBTREES, bound_call, owned_paths
 from .skew import known_arguments
 from .stale import CopyAges, CopyMark, mark_stale, reads
 from .volumes import Volumes
@@ -114,6 +115,34 @@ class Forwarder:
         local = self._volumes.local(filesystem)
         if local is None:
             raise Unavailable(f"node {self._filesystem.node} does not serve the filesystem {filesystem[:8]} any more")
+        if not self._volumes.undecided.has(local.uuid) and not self._shares(local):
+            return self._run_now(local, name, args, context)
+        kind = CALLS[name] if name in PARTS else find_operation(name)
+        return (self._stream_settled if kind.streams else self._run_settled)(local, name, args, context)
+
+    def _shares(self, local: Filesystem) -> bool:
+        """Tell whether other processes may move something from a filesystem to one that they do not share."""
+        table = self._volumes.table
+        return local.core.store.capabilities.many_writers and table is not None and len(table.members) > 1
+
+    async def _run_settled(self, local: Filesystem, name: str, args: Sequence[object], context: Context) -> object:
+        """Answer when nothing is undecided that it is about."""
+        moves = await self._volumes.undecided.settle(local, name, args, shared=self._shares(local))
+        answer = self._run_now(local, name, args, context)
+        assert not isinstance(answer, AsyncIterator)
+        return self._volumes.undecided.leave_out(await answer, moves)
+
+    async def _stream_settled(
+        self, local: Filesystem, name: str, args: Sequence[object], context: Context
+    ) -> AsyncGenerator[object, None]:
+        await self._volumes.undecided.settle(local, name, args, shared=self._shares(local))
+        answer = self._run_now(local, name, args, context)
+        assert isinstance(answer, AsyncGenerator)
+        async with aclosing(answer) as items:
+            async for item in items:
+                yield item
+
+    def _run_now(self, local: Filesystem, name: str, args: Sequence[object], context: Context) -> Answer:
         if under_way(self._volumes):
             self._volumes.check_given(owned_paths(name, args))
         part = self._parts.get(name)

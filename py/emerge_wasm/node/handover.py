@@ -50,6 +50,7 @@ class Handovers:
 
     def __init__(self, volumes: Volumes, synchrony: Synchrony) -> None:
         self._volumes = volumes
+        self._undecided = volumes.undecided
         self._synchrony = synchrony
         self._given_at: dict[bytes, int] = {}
         self._active: set[bytes] = set()
@@ -86,6 +87,8 @@ class Handovers:
             for intent in await departure.intents(filesystem.core):
                 if intent.mount and intent.state == GIVEN:
                     self._volumes.given[intent.source] = intent.filesystem, intent.version
+                if intent.state == ASKED:
+                    self._undecided.note(filesystem.uuid, intent)
             for each in await arrival.arrivals(filesystem.core):
                 path, to = join_path(*each.names), (filesystem.uuid, self._volumes.current().version + 1)
                 if each.stays and each.state == TAKEN and not self._volumes.is_named(path, *to):
@@ -164,6 +167,7 @@ class Handovers:
         async with self._driven(core, intent):
             try:
                 await prepare(intent)
+                self._undecided.note(core.uuid, intent)
                 intent = await departure.ask(core, intent)
                 pointer = await decide(intent)
             except Exception as error:
@@ -215,6 +219,7 @@ class Handovers:
                 await asyncio.sleep(0.1)
         if answer is None:
             if await departure.thaw(core, intent):
+                self._undecided.end(core.uuid, intent.id)
                 await departure.forget(core, intent)
             elif await departure.is_known(core, intent):
                 raise Unavailable(
@@ -256,6 +261,7 @@ class Handovers:
         if intent.state == ASKED and pointer is not None:
             path = child_path(pointer["path"], pointer["name"])
             intent = await departure.give(core, intent, path, pointer["date"])
+            self._undecided.end(core.uuid, intent.id)
         if intent.state != KEPT:
             await departure.clear(core, intent)
             await departure.thaw(core, intent)
@@ -366,6 +372,7 @@ class Handovers:
             await self._sweep(filesystem.core)
 
     async def _sweep(self, core: Core) -> None:
+        await self._undecided.review(core, self._active)
         for intent in await departure.intents(core):
             if intent.id in self._active or (intent.state == KEPT and await self._lags(core, intent)):
                 continue

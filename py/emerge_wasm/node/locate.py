@@ -121,7 +121,7 @@ class Locator:
             finally:
                 self.near.saw(context, path)
         except Unavailable as error:
-            if not self.away(error):
+            if not self.away(error) or error.details.get("undecided"):  # a copy knows less
                 raise
             for copy in self._copies(path, filesystem, name, context):
                 try:
@@ -301,15 +301,19 @@ class Locator:
                 await self.leases.take(lease, ask)
 
     async def held(self, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
-        """Those of the paths and uuids (32 hex digits) that are here now; a path only where this filesystem owns it."""
+        """Those of the paths and uuids (32 hex digits) that are here now; a path only where this filesystem owns it.
+
+        Raises:
+            Unavailable: it is not known of one whether it is still here.
+        """
         table = self.volumes.table
-        if table is None:
-            return await held(self.filesystem, paths, uuids)
+        owners = {self.volumes.own, *(volume.filesystem for volume in table.volumes)} if table else {self.volumes.own}
         found: tuple[list[str], list[str]] = ([], [])
-        for owner in {self.volumes.own, *(volume.filesystem for volume in table.volumes)}:
+        for owner in owners:
             if (local := self.volumes.local(owner)) is not None:
-                owned = [path for path in paths if _owner(table, path) == owner]
-                for all, some in zip(found, await held(local, owned, uuids), strict=True):
+                check = await self.volumes.undecided.check(owner)
+                owned = [path for path in paths if table is None or _owner(table, path) == owner]
+                for all, some in zip(found, await held(local, owned, uuids, check), strict=True):
                     all += some
         return found
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from itertools import chain
 
-from ..errors import EmergeError, Invalid
+from ..errors import EmergeError, Invalid, Unavailable
 from ..operations import Arguments, Context, find_operation
 from ..paths import split_path
 from ..results import ChangePage, ChangeRow, HolderMap
@@ -43,8 +43,11 @@ class MemberRoutes:
         }  # whose volume that is in, only its owner knows
         asked = [path for path in paths if path not in named], [*dict.fromkeys([*uuids, *named.values()])]
         found = await self._cluster.whohas(*asked)
-        own_paths, own_uuids = await self._locator.held(*asked)
-        node = self._filesystem.node
+        node, unknown = self._filesystem.node, list[str]()
+        try:
+            own_paths, own_uuids = await self._locator.held(*asked)
+        except Unavailable:
+            own_paths, own_uuids, unknown = [], [], [node]
         by_path = {path: holders[0].node for path, holders in found.paths.items()} | dict.fromkeys(own_paths, node)
         by_uuid = {uuid: holders[0].node for uuid, holders in found.uuids.items()} | dict.fromkeys(own_uuids, node)
         by_path, by_uuid = await asyncio.gather(
@@ -54,7 +57,7 @@ class MemberRoutes:
             "paths": by_path | {path: by_uuid[uuid] for path, uuid in named.items() if uuid in by_uuid},
             "uuids": {uuid: holder for uuid, holder in by_uuid.items() if uuid in uuids},
         }
-        missing = {identity.node for identity in found.silent} | set(self._nodes.away())
+        missing = {identity.node for identity in found.silent} | {*self._nodes.away(), *unknown}
         return {**answer, "missing": sorted(missing)} if missing else answer
 
     async def _readable(self, context: Context, found: dict[str, str], prefix: str) -> dict[str, str]:

@@ -10,15 +10,10 @@ from contextlib import aclosing
 
 from ..cluster.volume import MountTable
 from ..errors import NotFound, Unavailable
-from ..filesystem.searches.node_part import PARTS
-from ..operations import Answer, Arguments, find_operation
-from .calls import CALLS
-from .paths import in_registry, normal, paths_of
+from ..operations import Answer
+from .paths import owned_paths
 from .stale import reads
 from .volumes import Volumes
-
-SUBTREES = frozenset({"search", "searchtext", "count", "aggregate", "tree", "export", "_ordered", "_text", "_columns"})
-"""What is asked of all who have a part of a subtree."""
 
 
 def watch_volumes(volumes: Volumes, name: str, args: Sequence[object], answer: Answer) -> Answer:
@@ -94,17 +89,3 @@ def _owners(table: MountTable, path: str) -> list[tuple[str, str]]:
     """Who owns a path, and what others own below it."""
     own = (path, table.volume_of(path).filesystem)
     return [own, *((each.path, each.filesystem) for each in table.borders_below(path))]
-
-
-def owned_paths(name: str, args: Sequence[object]) -> list[str]:
-    """The paths that decide who owns what an operation or a part is about."""
-    bound = bound_call(name, args)
-    paths = [getattr(bound, each) for each in ("path", "source", "first") if hasattr(bound, each)]
-    if name in ("storeall", "load"):
-        paths = paths_of(name, bound)
-    return [normal(path) for path in paths if not in_registry(path)]
-
-
-def bound_call(name: str, args: Sequence[object]) -> Arguments:
-    """The arguments of an operation or a part, by name."""
-    return CALLS[name].bind(args) if name in PARTS else find_operation(name).bind(args)

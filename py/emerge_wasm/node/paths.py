@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from ..errors import Invalid, NotFound
 from ..filesystem import Filesystem
+from ..filesystem.searches.node_part import PARTS
 from ..filesystem.tree.find import find_place, find_places, locate, name
 from ..operations import Arguments, find_operation
 from ..paths import child_path, join_path, split_path, split_properties
+from .calls import CALLS
 
 PATHS = frozenset({"path", "source", "target", "first", "second"})
 """The names of parameters that are paths."""
 
 
 REGISTRY = "registry"
+
+SUBTREES = frozenset({"search", "searchtext", "count", "aggregate", "tree", "export", "_ordered", "_text", "_columns"})
+"""What is asked of all who have a part of a subtree."""
 
 
 def paths_of(operation: str, args: Arguments) -> list[str]:
@@ -23,6 +30,20 @@ def paths_of(operation: str, args: Arguments) -> list[str]:
     if operation == "mixin":
         return [args.first, args.second, child_path(args.path, args.name)]
     return [getattr(args, each.name) for each in find_operation(operation).parameters if each.name in PATHS]
+
+
+def owned_paths(name: str, args: Sequence[object]) -> list[str]:
+    """The paths that decide who owns what an operation or a part is about."""
+    bound = bound_call(name, args)
+    paths = [getattr(bound, each) for each in ("path", "source", "first") if hasattr(bound, each)]
+    if name in ("storeall", "load"):
+        paths = paths_of(name, bound)
+    return [normal(path) for path in paths if not in_registry(path)]
+
+
+def bound_call(name: str, args: Sequence[object]) -> Arguments:
+    """The arguments of an operation or a part, by name."""
+    return CALLS[name].bind(args) if name in PARTS else find_operation(name).bind(args)
 
 
 def path_of_row(operation: str, args: Arguments, row: object) -> str:
@@ -60,15 +81,20 @@ def mentions_uuid(args: Arguments) -> bool:
     return any(str(getattr(args, name)).rstrip("/").startswith(inside) for name in PATHS.intersection(args._fields))
 
 
-async def held(filesystem: Filesystem, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
+async def held(
+    filesystem: Filesystem, paths: list[str], uuids: list[str], check: Callable[[str], None]
+) -> tuple[list[str], list[str]]:
     """Those of the paths (of objects and directories, also by uuid) and of the uuids (32 hex digits) that are here now.
 
-    What is no path or no uuid is not here.
+    What is no path or no uuid is not here. `check` is called with the path of each, and may raise.
     """
     valid = {path: names for path in paths if (names := await _names(filesystem, path)) is not None}
     there = await _existing(filesystem, list(valid.values()))
-    here = [uuid for uuid in uuids if await _is_here(filesystem, uuid)]
-    return [path for path, names in valid.items() if names in there], here
+    found = [path for path, names in valid.items() if names in there]
+    here = [uuid for uuid in uuids if await _is_here(filesystem, uuid, check)]
+    for path in found:
+        check(join_path(*valid[path]))
+    return found, here
 
 
 async def _existing(filesystem: Filesystem, many: list[tuple[str, ...]]) -> set[tuple[str, ...]]:
@@ -77,7 +103,7 @@ async def _existing(filesystem: Filesystem, many: list[tuple[str, ...]]) -> set[
     return {(), *(place.names for place in found if place.raw is not None)}
 
 
-async def _is_here(filesystem: Filesystem, uuid: str) -> bool:
+async def _is_here(filesystem: Filesystem, uuid: str, check: Callable[[str], None]) -> bool:
     try:
         key = bytes.fromhex(uuid)
         if len(key) != 16:
@@ -85,6 +111,7 @@ async def _is_here(filesystem: Filesystem, uuid: str) -> bool:
         names = await locate(filesystem.core, key)
     except (ValueError, NotFound):
         return False
+    check(join_path(*names))
     raw = (await find_place(filesystem.core, names)).raw
     return raw is not None and raw[:16] == key
 

@@ -6,8 +6,9 @@ Where this node's filesystem owns everything, the router adds nothing. What each
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from ..cluster.membership import Cluster, Register
 from ..errors import Unavailable
@@ -42,8 +43,11 @@ FOLLOWED = (
 )
 
 
-PAUSES = (0.0, 0.1, 0.5)
-"""Seconds before a call is tried again that met a volume on its way to another node."""
+MOVE_SECONDS = 10.0
+"""How long a call waits for a volume on its way to another node: as long as a change waits for an object."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.5
+"""Seconds before it is tried again, at first and at most; a newer mount table ends a pause."""
 
 ANYWHERE = frozenset({"hello", "whoami", "nodes", "watchnodes", "volumes"})
 """What a node answers that is to enter a cluster and could not yet."""
@@ -173,19 +177,12 @@ class Router:
 
     async def _answer(self, route: Route, args: Arguments, context: Context, by_uuid: bool) -> object:
         """Answer a call, and again with the newest mount table while this node and another know different ones."""
-        for pause in PAUSES:
+        patience = _Patience(self._volumes)
+        while True:
             try:
                 return await self._answer_once(route, args, context, by_uuid)
             except Unavailable as error:
-                await self._agree(error)
-            await asyncio.sleep(pause)
-        return await self._answer_once(route, args, context, by_uuid)
-
-    async def _agree(self, error: Unavailable) -> None:
-        """Come to the newest mount table with the node that refused a call by another one; raise any other error."""
-        if not error.details.get("mounted") or self._volumes.table is None:
-            raise error
-        await self._volumes.agree(str(error.details.get("filesystem", "")))
+                await patience.wait(error)
 
     async def _answer_once(self, route: Route, args: Arguments, context: Context, by_uuid: bool) -> object:
         """Answer a call; when it names an object by its uuid, its path says who owns it."""
@@ -197,20 +194,16 @@ class Router:
         self, route: Route, args: Arguments, context: Context, by_uuid: bool
     ) -> AsyncGenerator[object, None]:
         """Stream as `_answer` answers: a stream that has not begun is begun again, any other can be asked for again."""
-        begun = False
-        try:
-            async with aclosing(self._stream_once(route, args, context, by_uuid)) as items:
-                async for item in items:
-                    begun = True
-                    yield item
-            return
-        except Unavailable as error:
-            await self._agree(error)
-            if begun:
-                raise
-        async with aclosing(self._stream_once(route, args, context, by_uuid)) as items:
-            async for item in items:
-                yield item
+        patience, begun = _Patience(self._volumes), False
+        while True:
+            try:
+                async with aclosing(self._stream_once(route, args, context, by_uuid)) as items:
+                    async for item in items:
+                        begun = True
+                        yield item
+                return
+            except Unavailable as error:
+                await patience.wait(error, again=not begun)
 
     async def _stream_once(
         self, route: Route, args: Arguments, context: Context, by_uuid: bool
@@ -220,6 +213,30 @@ class Router:
         async with aclosing(answer) as items:
             async for item in items:
                 yield item
+
+
+class _Patience:
+    """How long a call is tried again that met a volume on its way to another node."""
+
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
+        self._until = asyncio.get_running_loop().time() + MOVE_SECONDS
+        self._pause = FIRST_PAUSE
+
+    async def wait(self, error: Unavailable, *, again: bool = True) -> None:
+        """Come to the newest mount table with the node that refused a call by another one, and wait for a newer one.
+
+        Raises:
+            Unavailable: it is another error, or was waited for long enough, or may not be tried `again`.
+        """
+        if not error.details.get("mounted") or self._volumes.table is None:
+            raise error
+        with suppress(TimeoutError):
+            await self._volumes.agree(str(error.details.get("filesystem", "")))
+        if not again or asyncio.get_running_loop().time() > self._until:
+            raise error
+        await self._volumes.wait_newer(self._pause * random.uniform(0.5, 1.0))
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
 
 async def _opened(answer: Awaitable[object]) -> object:

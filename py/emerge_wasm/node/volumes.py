@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 from uuid import uuid4
@@ -24,6 +25,7 @@ from ..paths import join_path, split_path
 from ..store import Batch
 from .calls import CALLS
 from .skew import ask_member
+from .undecided import UndecidedMoves
 
 log = logging.getLogger("emerge.node")
 
@@ -58,6 +60,7 @@ class Volumes:
         """Volumes that were handed over to this node, in the same way."""
         self.shrunk = 0
         """The version of the first table known here without a volume that there was before."""
+        self.undecided = UndecidedMoves(lambda filesystem: self.current().name(filesystem))
         self.steps: dict[str, TableStep] = {}
         """What is done here when a node, or this one, asks for it, by the names of the calls."""
         self.hosted: dict[str, Filesystem] = {}
@@ -73,6 +76,7 @@ class Volumes:
         self._joins = joins and not filesystem.core.store.capabilities.many_writers
         self._raw: bytes | None = None
         self._refreshing: asyncio.Task[None] | None = None
+        self._newer = asyncio.Event()
 
     async def load(self) -> None:
         """Read the table that the store keeps."""
@@ -326,6 +330,13 @@ class Volumes:
             if member.filesystem == filesystem:
                 await self.tell(member, self.current())
 
+    async def wait_newer(self, seconds: float) -> None:
+        """Wait for the next table, but no longer than this."""
+        newer = self._newer
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await newer.wait()
+
     async def offer(self, table: MountTable) -> None:
         """Take a table, if it is newer and of this cluster."""
         own = self.current()
@@ -370,6 +381,8 @@ class Volumes:
         self.taken = {path: to for path, to in self.taken.items() if not self.is_named(path, *to)}
         seeds = [member.rpc for member in table.members if member.filesystem != self.own]
         self.cluster.belong(table.cluster, table.version, seeds)
+        self._newer.set()
+        self._newer = asyncio.Event()
         for callback in self.on_table:
             callback(table)
 

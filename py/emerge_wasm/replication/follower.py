@@ -215,7 +215,7 @@ class Follower:
             retains=retains,
             indexes=defined(page["indexes"]),
         )
-        if now.position == now.newest and not now.after:
+        if now.position == now.newest and not now.after and not page.get("undecided"):
             self.as_of = asked
         if not applying.is_empty or now != before:
             now = replace(now, as_of=self.as_of)

@@ -34,6 +34,8 @@ class LogPage(TypedDict):
 
     When a tree was moved to below the path from elsewhere, pages with what is in it come first: `position` stays, and
     `after` is to be sent back.
+
+    `undecided`: another filesystem may have something already that is still here, so this is not all that there is.
     """
 
     filesystem: str
@@ -45,6 +47,7 @@ class LogPage(TypedDict):
     large: list[bytes]
     bundles: list[str]
     indexes: list[tuple[bytes, list[str], bool, bool]]
+    undecided: NotRequired[bool]
 
 
 class PartRequest(TypedDict):
