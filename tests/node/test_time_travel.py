@@ -15,7 +15,8 @@ from emerge_wasm.operations import Context
 from tests.scale import SCALE, examples
 
 from .conftest import OPERATOR
-from .test_handover import ANN, BEN, World, do_one, now
+from .test_copies import is_copied
+from .test_handover import ANN, BEN, World, do_one, now, step
 from .test_handover import alone as alone
 from .test_handover import bare as bare
 from .test_handover import call_of as call_of
@@ -24,6 +25,7 @@ TOPS = ("/p", "/p/in", "/q")
 PLACES = ("/p/x", "/p/in", "/p/in/x", "/q", "/q/y", "/free/z")
 LOW = ("/p/x", "/p/in/x", "/q/y", "/free/z")
 PRUNED = "kept no more"
+SPACES = ("entries", "versions", "links")
 
 
 async def asked(world: World, name: str, *args: object, context: Context = OPERATOR) -> object:
@@ -105,3 +107,30 @@ async def test_looking_back_is_as_in_one_filesystem(bare: list[Node], alone: Wor
         compare(*[await looked_back(world, some, contexts) for world in (alone, cluster)])
     for node in bare:
         assert (await audit(node.filesystem.core.store)).faults == []
+
+
+@pytest.mark.parametrize("seed", range(examples(1)))
+async def test_a_copy_is_what_its_owner_is_whatever_was_moved_and_mounted(bare: list[Node], seed: int) -> None:
+    """Its log names each version once. Old versions may be more: not each rule of another filesystem is its own."""
+    cluster, random = World(call_of(*(node.dispatch for node in bare))), Random(seed)
+    for path in ("/free", *TOPS):
+        await cluster.call("mkdir", path)
+    await cluster.call("replicate", "/", 1)
+    number = 0
+    for _ in range(20 if SCALE > 1 else 6):
+        for _ in range(8):
+            there = [f"{row['path']}/{row['name']}" for row in await cluster.call("tree", "/") if row["path"] != "/"]
+            name, *args = step(random, number, there, PLACES, LOW)
+            await cluster.tried(str(number), str(name), *args)
+            number += 1
+        await change_volumes(cluster, random)
+        if random.random() < 0.5:
+            await is_copied(bare[0], "/")
+    report = await is_copied(bare[0], "/")
+    (copied,) = report["copies"]
+    copy = next(node.volumes.hosted[copied["filesystem"]] for node in bare if node.volumes.hosted)
+    own, other = bare[0].filesystem.core.store, copy.core.store
+    assert (await audit(other)).faults == []
+    rows = {space: [await each.scan(space, limit=100_000) for each in (own, other)] for space in SPACES}
+    assert rows["entries"][0] == rows["entries"][1]
+    assert not any(set(here) - set(there) for here, there in rows.values())

@@ -169,19 +169,25 @@ async def test_what_goes_to_another_filesystem_and_comes_back_is_followed(seed: 
     for _ in range(80):
         writes = copying.dice.choice((*both, both[0]))
         if copying.dice.random() < 0.25:
-            there = other if writes.fs is leader else leader
+            there, path = other if writes.fs is leader else leader, writes.path()
             with suppress(EmergeError):
-                await hand_over(writes.fs, writes.path(), there, writes.path())
+                await hand_over(writes.fs, path, there, writes.path())
         else:
             await writes.step()
         if copying.dice.random() < 0.4:
             await copying.pull(leader, copying.dice.randrange(1, 8))
     copy = await copying.finish(leader)
     assert await snapshot(copy, top) == await snapshot(leader, top)
+    assert await wrong_in_log(copy) == []
     if top == "/":
         assert await rows(copy.core.store, "entries") == await rows(leader.core.store, "entries")
     for each in (copy, leader, other):
         await each.close()
+
+
+async def wrong_in_log(fs: Filesystem) -> list[str]:
+    """What is wrong with a log. Of what is outside of the path of a copy, that has not all."""
+    return [fault for fault in (await audit(fs.core.store)).faults if " log" in fault]
 
 
 async def upload(fs: Filesystem, path: str, dice: random.Random) -> None:
@@ -240,5 +246,7 @@ async def test_a_copy_leads_as_its_leader_did(seed: int) -> None:
     last = Copying(seed, "/v")
     found = await last.finish(copy)
     assert await snapshot(found, "/v") == await snapshot(copy, "/v")
+    for each in (found, copy, leader, other):
+        assert await wrong_in_log(each) == []
     for each in (found, copy, leader, other):
         await each.close()

@@ -1,4 +1,8 @@
-"""One commit of a follower: versions of the leader, and the entries, links and index rows that follow from them."""
+"""One commit of a follower: versions of the leader, and the entries, links and index rows that follow from them.
+
+Its log is such that who follows it, once it leads, gets all: each version is in it once, but what went to another
+filesystem and may come back as it was is marked as BROUGHT, as in the leader's.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,9 @@ from ..filesystem.layout.ancestry import GONE, LEFT
 from ..filesystem.layout.catalogue import CATALOGUE
 from ..filesystem.layout.place import ROOT_KEY, Above
 from ..filesystem.layout.record import (
+    BROUGHT,
     ROOT,
+    VERSION_KEY_SIZE,
     Entry,
     VersionRecord,
     entry_key,
@@ -25,8 +31,8 @@ from ..filesystem.layout.record import (
 )
 from ..filesystem.layout.touched import Touched
 from ..filesystem.tree.links import newest_record
-from ..paths import DEPTH_LIMIT
-from ..store import keys_of
+from ..paths import DEPTH_LIMIT, child_path
+from ..store import keys_of, prefix_end
 
 ATTEMPTS = 20
 
@@ -50,12 +56,14 @@ class _History(NamedTuple):
     """An object as far as it is known: its newest version, and where it is; None when it is not there.
 
     `left`: it went to another filesystem, from which it may come back with another version of this number.
+    `returns`: it may come back as it was before.
     """
 
     version: int
     revision: str
     spot: _Spot | None
     left: bool = False
+    returns: bool = False
 
 
 _NEW = _History(0, "", None)
@@ -69,6 +77,9 @@ class Applying:
         self._change = Change(dates=core.dates, context=Context(superuser=True, via="cluster"))
         self._before: dict[bytes, _History] = {}
         self._now: dict[bytes, _History] = {}
+        self._log: list[bytes] = []
+        self._brought: list[bytes] = []
+        self._records: dict[bytes, VersionRecord] = {}
         self.retains = False
         """Whether there is a directory with a rule of retention."""
         self.pruning: list[bytes] = []
@@ -76,7 +87,7 @@ class Applying:
 
     @property
     def is_empty(self) -> bool:
-        return not (self._change.log or self._now)
+        return not (self._log or self._brought or self._now)
 
     async def add(self, raw: bytes) -> None:
         """Add a version, unless it is here already.
@@ -87,7 +98,7 @@ class Applying:
         record = VersionRecord.unpack(raw)
         entry, key = record.entry, version_key(record.raw[:16], record.entry.version)
         known = self._now.get(entry.uuid) or await self._known(entry.uuid)
-        if known.left and entry.version < known.version:
+        if known.returns and entry.version < known.version:
             known = await self._take_back(entry.uuid, known)
         follows = record.parent_revision == known.revision or known.left or not known.version
         if entry.version == known.version + 1 and not follows:
@@ -97,13 +108,16 @@ class Applying:
             return
         change = self._change
         change.put("versions", key, raw)
-        change.log.append(key)
+        self._records[key] = record
+        if _returns(record):
+            self._brought.append(key)
+        elif entry.version > known.version or known.returns:  # else it is in the log, as what left
+            self._log.append(key)
         if record.state is not None:
             change.states[key] = record.state
-        gone = record.operation in GONE
-        spot = None if gone else _Spot(record.parent, entry.name, record.raw)
+        spot = _spot(record)
         self._link(known.spot, spot, record)
-        self._now[entry.uuid] = _History(entry.version, entry.revision, spot, record.operation == LEFT)
+        self._now[entry.uuid] = _history(record, spot)
         self.retains = self.retains or bool(entry.keep)
         if record.operation not in KEEPING and known.spot is not None:
             self.pruning.append(key)
@@ -113,6 +127,9 @@ class Applying:
         change = self._change
         change.expect(*condition)
         change.put(condition[0], condition[1], progress)
+        for mark, keys in ((b"", self._log), (BROUGHT, self._brought)):
+            if keys:
+                change.append("log", mark + b"".join(keys))
         await self._place()
         for _ in range(ATTEMPTS):
             if await self._commit_once():
@@ -123,7 +140,7 @@ class Applying:
         """Put the entries where the objects are now, and remove those where they were.
 
         What is outside of the path is not followed, and may still seem to be where something else is since: the later
-        one has the place.
+        one has the place. A mount point came before what it takes the place of has left.
         """
         left = {
             _key(uuid, old): uuid
@@ -140,8 +157,21 @@ class Applying:
             spot = taken.get(key)
             if spot is None and raw is not None and raw[:16] == left[key]:
                 self._change.delete("entries", key)
+                if self._now[left[key]].returns and (instead := await self._mount_at(key)) is not None:
+                    self._change.put("entries", key, instead)
             elif spot is not None and (raw is None or raw[:16] in self._now or Entry.unpack(raw).date < _date(spot)):
                 self._change.put("entries", key, spot.raw)
+
+    async def _mount_at(self, key: bytes) -> bytes | None:
+        """The entry of what is at a name beside that which has left from there."""
+        found: list[Entry] = []
+        start = key + b"\0"
+        for link, _ in await self._core.store.scan("links", start, prefix_end(start)):
+            record = await newest_record(self._core, link[-VERSION_KEY_SIZE:-8])
+            if record is not None and record.raw[:16] not in self._now and record.operation not in GONE:
+                if entry_key(record.parent, record.entry.name) == key:
+                    found.append(record.entry)
+        return max(found, key=lambda entry: entry.date).pack() if found else None
 
     async def _commit_once(self) -> bool:
         """Commit, unless an index was made or completed since the catalogue was read: tell whether it was done."""
@@ -165,21 +195,36 @@ class Applying:
         record = await newest_record(self._core, uuid)
         found = _NEW
         if record is not None:
-            entry = record.entry
-            spot = None if record.operation in GONE else _Spot(record.parent, entry.name, record.raw)
-            found = _History(entry.version, entry.revision, spot, record.operation == LEFT)
+            found = _history(record, _spot(record))
         self._before[uuid] = found
         return found
 
     async def _add_older(self, key: bytes, raw: bytes, record: VersionRecord) -> None:
         """Add a version that comes before one which is here: of something whose history was not asked for so far."""
-        (held,) = await self._core.store.get([("versions", key)])
-        if held is None and (*("versions", key), raw) not in self._change.puts:
-            self._change.put("versions", key, raw)
-        elif held is not None and (here := VersionRecord.unpack(held)).entry.revision != record.entry.revision:
-            if here.operation != LEFT:
+        held = await self._held(key)
+        if held is not None and (held.entry.revision == record.entry.revision or held.operation != LEFT):
+            if held.entry.revision != record.entry.revision:
                 raise _diverged(record)
-            self._change.put("versions", key, raw)
+            return
+        self._change.put("versions", key, raw)
+        self._records[key] = record
+        if held is not None:
+            return
+        self._brought.append(key)  # it may have been here, and be kept no more since
+        uuid, number, here = key[:16], record.entry.version, _spot(record)
+        before, after = [await self._held(version_key(uuid, each)) for each in (number - 1, number + 1)]
+        self._link(None if before is None else _spot(before), here, record)
+        if after is not None and (there := _spot(after)) is not None and here is not None and there[:2] == here[:2]:
+            self._change.delete("links", link_key(there.parent, there.name, uuid, number + 1))
+        elif after is not None:
+            self._link(here, _spot(after), after)
+
+    async def _held(self, key: bytes) -> VersionRecord | None:
+        """A version that is here, or comes by this change."""
+        if key in self._records:
+            return self._records[key]
+        (raw,) = await self._core.store.get([("versions", key)])
+        return None if raw is None else VersionRecord.unpack(raw)
 
     async def _take_back(self, uuid: bytes, left: _History) -> _History:
         """Forget that an object went to another filesystem: it is back as it was."""
@@ -243,6 +288,21 @@ class Applying:
                 break
             uuid = here.parent
         return Above((ROOT, *reversed(uuids)), self._core.catalogue)
+
+
+def _spot(record: VersionRecord) -> _Spot | None:
+    return None if record.operation in GONE else _Spot(record.parent, record.entry.name, record.raw)
+
+
+def _history(record: VersionRecord, spot: _Spot | None) -> _History:
+    entry = record.entry
+    return _History(entry.version, entry.revision, spot, record.operation == LEFT, _returns(record))
+
+
+def _returns(record: VersionRecord) -> bool:
+    """Tell whether a version says that something went with its path, or with what is above it, and may come back so."""
+    path = child_path(record.directory, record.entry.name)
+    return record.operation == LEFT and record.origin in ("", path)
 
 
 def _key(uuid: bytes, spot: _Spot) -> bytes:

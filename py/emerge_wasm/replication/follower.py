@@ -7,6 +7,7 @@ log of its own; uuids, versions, revisions, dates, authors, rights and history a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import Self
 
@@ -237,10 +238,14 @@ class Follower:
                 names = await locate(self.core, key[:16])
             except NotFound:  # it was removed, or is not below the path
                 continue
-            if raw is not None and (entry := VersionRecord.unpack(raw).entry).is_directory:
-                await prune_tree(self.core, INTERNAL, join_path(*names))
-            elif raw is not None:
-                await prune_object(self.core, INTERNAL, names, entry)
+            if raw is None:
+                continue
+            entry = VersionRecord.unpack(raw).entry
+            with suppress(NotFound):  # another filesystem has it, or what is above it
+                if entry.is_directory:
+                    await prune_tree(self.core, INTERNAL, join_path(*names))
+                else:
+                    await prune_object(self.core, INTERNAL, names, entry)
         await self._set(replace(self.progress, pruning=()))
 
     async def _set(self, progress: Progress) -> None:
