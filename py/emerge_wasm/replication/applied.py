@@ -1,7 +1,7 @@
 """One commit of a follower: versions of the leader, and the entries, links and index rows that follow from them.
 
-Its log is such that who follows it, once it leads, gets all: each version is in it once, but what went to another
-filesystem and may come back as it was is marked as BROUGHT, as in the leader's.
+Its log is such that who follows it, once it leads, gets all: each version is in it once. What says that something went
+to another filesystem is marked as BROUGHT: it may come back as it was, or with another version of this number.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ..filesystem.layout.record import (
 )
 from ..filesystem.layout.touched import Touched
 from ..filesystem.tree.links import newest_record
-from ..paths import DEPTH_LIMIT, child_path
+from ..paths import DEPTH_LIMIT
 from ..store import keys_of, prefix_end
 
 ATTEMPTS = 20
@@ -56,14 +56,12 @@ class _History(NamedTuple):
     """An object as far as it is known: its newest version, and where it is; None when it is not there.
 
     `left`: it went to another filesystem, from which it may come back with another version of this number.
-    `returns`: it may come back as it was before.
     """
 
     version: int
     revision: str
     spot: _Spot | None
     left: bool = False
-    returns: bool = False
 
 
 _NEW = _History(0, "", None)
@@ -98,7 +96,7 @@ class Applying:
         record = VersionRecord.unpack(raw)
         entry, key = record.entry, version_key(record.raw[:16], record.entry.version)
         known = self._now.get(entry.uuid) or await self._known(entry.uuid)
-        if known.returns and entry.version < known.version:
+        if known.left and entry.version < known.version:
             known = await self._take_back(entry.uuid, known)
         follows = record.parent_revision == known.revision or known.left or not known.version
         if entry.version == known.version + 1 and not follows:
@@ -109,9 +107,9 @@ class Applying:
         change = self._change
         change.put("versions", key, raw)
         self._records[key] = record
-        if _returns(record):
+        if record.operation == LEFT:
             self._brought.append(key)
-        elif entry.version > known.version or known.returns:  # else it is in the log, as what left
+        elif entry.version > known.version or known.left:
             self._log.append(key)
         if record.state is not None:
             change.states[key] = record.state
@@ -157,7 +155,7 @@ class Applying:
             spot = taken.get(key)
             if spot is None and raw is not None and raw[:16] == left[key]:
                 self._change.delete("entries", key)
-                if self._now[left[key]].returns and (instead := await self._mount_at(key)) is not None:
+                if self._now[left[key]].left and (instead := await self._mount_at(key)) is not None:
                     self._change.put("entries", key, instead)
             elif spot is not None and (raw is None or raw[:16] in self._now or Entry.unpack(raw).date < _date(spot)):
                 self._change.put("entries", key, spot.raw)
@@ -296,13 +294,7 @@ def _spot(record: VersionRecord) -> _Spot | None:
 
 def _history(record: VersionRecord, spot: _Spot | None) -> _History:
     entry = record.entry
-    return _History(entry.version, entry.revision, spot, record.operation == LEFT, _returns(record))
-
-
-def _returns(record: VersionRecord) -> bool:
-    """Tell whether a version says that something went with its path, or with what is above it, and may come back so."""
-    path = child_path(record.directory, record.entry.name)
-    return record.operation == LEFT and record.origin in ("", path)
+    return _History(entry.version, entry.revision, spot, record.operation == LEFT)
 
 
 def _key(uuid: bytes, spot: _Spot) -> bytes:
