@@ -17,6 +17,7 @@ from ..clients.keys.key_pair import SUFFIX, check_name, make_pair, read_pair, wr
 from ..clients.keys.known_keys import FILE_NAME, MEMBER, Ring, RingEntry, entry_row, make_entry
 from ..errors import EmergeError, Invalid, NotFound
 from ..results import KeyRow, RingInfo
+from ..stores.block_key import add_key
 from .session import Session, pass_session
 from .show import print_json, print_table
 
@@ -69,6 +70,21 @@ def keys_new(
         print_json({**entry_row(entry), "file": str(path)})
         return
     print_table([["secret", str(path)], ["public", pair.public], ["elsewhere", _add_command(entry)]])
+
+
+@keys.command("blocks")
+@click.argument("file", type=click.Path(path_type=Path))
+@pass_session
+def keys_blocks(session: Session, file: Path) -> None:
+    """Make a key in FILE, with which a store's blocks are encrypted: STORE-URL?block_key=FILE.
+
+    Where FILE has keys, the new one is used from now on, and blocks that were encrypted with the others stay readable.
+    Who loses it loses the blocks: keep a copy of it where the store's are not.
+    """
+    known = add_key(file)
+    print_json({"key": known, "file": str(file)}) if session.json else print_table(
+        [["key", known], ["file", str(file)]]
+    )
 
 
 @keys.command("add")

@@ -67,6 +67,7 @@ class Filesystem:
         """
         uuid = await _identify(store)
         whole = with_blocks(store)
+        await whole.blocks.begin()
         core = Core(whole, node, uuid, whole.blocks, url, Dates(clock), poll)
         EXECUTION.set(core, CodeExecution(runner, run_timeout))
         core.position = await log.newest_position(core)

@@ -384,6 +384,10 @@ class Copies:
     async def _open(self, file: Path | None, path: str) -> HostedCopy:
         own = self._volumes.filesystem
         store = await open_store("memory:" if file is None else f"sqlite:///{quote(str(file))}")
+        if (
+            cipher := own.core.blocks.cipher
+        ) is not None:  # what is encrypted by its owner is here, too, as far as it can be
+            store.block_cipher = cipher  # type: ignore[attr-defined]
         url = "memory:" if file is None else f"sqlite:///{file.name}"
         try:
             filesystem = await Filesystem.open(store, node=own.node, url=url, scrub=own.scrubber.schedule)

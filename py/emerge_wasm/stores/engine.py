@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote
 
 from ..errors import Invalid, Unavailable
 from ..store import Store
+from . import block_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,15 @@ async def open_store(url: str) -> Store:
     """Open the store that a URL names, making it if it does not exist yet.
 
     `memory:` · `sqlite:///relative.db` · `sqlite:////absolute.db` · `indexeddb://name`, then `?option=value&…`.
+    `block_key=FILE`, on any of them, has the keys with which its blocks are encrypted.
 
     Raises:
         Invalid: no engine knows this URL or one of its options.
         Unavailable: the engine, or a package that it needs, is missing or does not answer.
     """
     scheme, location, options = split_url(url)
+    key_file = options.pop(block_key.OPTION, "")
+    cipher = block_key.read_cipher(key_file) if key_file else None
     engine = ENGINES.get(scheme)
     if engine is None:
         raise Invalid(
@@ -70,9 +74,12 @@ async def open_store(url: str) -> Store:
         )
     try:
         opener: StoreOpener = getattr(import_module(engine.module, __package__), engine.name)
-        return await opener.open(location, options)
+        store = await opener.open(location, options)
     except ImportError as error:
         raise Unavailable(f"{scheme}: stores need {error.name or error}", remedy=engine.hint) from error
+    if cipher is not None:
+        store.block_cipher = cipher  # type: ignore[attr-defined]  # as `block_files`: of concern to blocks only
+    return store
 
 
 def public_url(url: str) -> str:

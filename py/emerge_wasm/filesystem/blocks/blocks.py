@@ -6,13 +6,15 @@ A claim holds blocks until a reference does: claim, put, refer, release. One tha
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from ...block_files import BlockFiles
 from ...blocks.block import block_name, names_in_map, short_name
-from ...blocks.frame import from_frame, to_frame
+from ...blocks.cipher import BlockCipher
+from ...blocks.frame import from_frame, is_current, to_frame
 from ...errors import Conflict, Invalid, NotFound, Unavailable
 from ...results import BlockFault
 from ...store import Batch, Store, prefix_end
@@ -21,6 +23,7 @@ from .row import (
     CLAIMED,
     DITTO,
     FRAME,
+    KEY,
     LEDGER,
     MAP,
     OF_CLAIM,
@@ -36,6 +39,8 @@ from .row import (
 
 R = TypeVar("R")
 
+_log = logging.getLogger("emerge.filesystem")
+
 CLAIM_SECONDS = 3600
 ATTEMPTS = 50
 PAGE = 500
@@ -48,13 +53,61 @@ def now_micros() -> int:
 
 
 class Blocks:
-    """The blocks of one store. Those that are put go to `files`, if there are any, else into the store's own rows."""
+    """The blocks of one store. Those that are put go to `files`, if there are any, else into the store's own rows; they
+    are encrypted if there is a `cipher`."""
 
-    def __init__(self, store: Store, files: BlockFiles | None = None) -> None:
+    def __init__(self, store: Store, files: BlockFiles | None = None, cipher: BlockCipher | None = None) -> None:
         self.store = store
         self.files = files
+        self.cipher = cipher
         self.on_claim: Callable[[], None] = lambda: None
         """Called when something was claimed or put, which may never be referred to."""
+
+    # --- encryption
+    async def begin(self) -> None:
+        """Note with which key blocks are encrypted from now on.
+
+        Raises:
+            Invalid: some are, and there is no key: new ones would not be.
+        """
+        rows = [key[len(KEY) :] async for key, _ in scan_all(self.store, KEY)]
+        if self.cipher is None:
+            if rows:
+                raise Invalid(
+                    f"the blocks of this store are encrypted (key {rows[0].hex()}), and no key is named",
+                    remedy="name its file: STORE-URL?block_key=FILE",
+                )
+            return
+        for known in set(rows) - self.cipher.ids:
+            _log.warning("blocks that are encrypted with the key %s cannot be read: it is not at hand", known.hex())
+        if self.cipher.current not in rows:
+            batch = Batch()
+            batch.put(*key_of(KEY, self.cipher.current), b"")
+            await self.store.commit(batch)
+
+    async def renew(self, names: Collection[bytes]) -> int:
+        """Encrypt those of these blocks with the key in use that are not yet; how many."""
+        if self.cipher is None:
+            return 0
+        dittos = await self.store.get([key_of(DITTO, name) for name in names])
+        old = {name for name, frame in (await self.frames(names)).items() if not is_current(frame, self.cipher)}
+        old |= {
+            name
+            for name, ditto in zip(names, dittos, strict=True)
+            if ditto is not None and not is_current(ditto, self.cipher)
+        }
+        if old:
+            blocks = dict(zip(old, await self.read(old), strict=True))
+            maps = await self.store.get([key_of(MAP, name) for name in old])
+            await self._put(blocks, [name for name, mark in zip(old, maps, strict=True) if mark is not None], anew=old)
+        return len(old)
+
+    def _pack(self, name: bytes, data: bytes) -> bytes:
+        return to_frame(name, data, self.cipher)
+
+    def unpack(self, name: bytes, frame: bytes) -> bytes:
+        """Return the block in its stored form; errors are those of `from_frame`."""
+        return from_frame(name, frame, self.cipher)
 
     # --- reading
     async def has(self, names: Collection[bytes]) -> set[bytes]:
@@ -94,12 +147,12 @@ class Blocks:
         try:
             if frame is None:
                 raise absent(name)
-            return from_frame(name, frame)
+            return self.unpack(name, frame)
         except (NotFound, Invalid):
             (ditto,) = await self.store.get([key_of(DITTO, name)])
             if ditto is None:
                 raise
-            return from_frame(name, ditto)
+            return self.unpack(name, ditto)
 
     async def frames(self, names: Collection[bytes]) -> dict[bytes, bytes]:
         """Return the stored forms of those of these blocks that are here, unverified."""
@@ -129,7 +182,7 @@ class Blocks:
             if frame is None:
                 return "lost"
             try:
-                from_frame(name, frame)
+                self.unpack(name, frame)
             except Invalid:
                 fault = "damaged"
         return fault
@@ -203,7 +256,12 @@ class Blocks:
             yield {name: blocks[name] for name in some}
 
     async def _put(
-        self, blocks: Mapping[bytes, bytes], maps: Collection[bytes], claimant: str = "", kept: Collection[bytes] = ()
+        self,
+        blocks: Mapping[bytes, bytes],
+        maps: Collection[bytes],
+        claimant: str = "",
+        kept: Collection[bytes] = (),
+        anew: Collection[bytes] | None = None,
     ) -> None:
         async def refer(batch: Batch) -> None:
             if claimant:
@@ -211,18 +269,24 @@ class Blocks:
                 await self._check_claimed(kept, claimant)
             for name in blocks.keys() & set(maps):
                 batch.put(*key_of(MAP, name), b"")
-                batch.put(*key_of(DITTO, name), to_frame(blocks[name]))
+                batch.put(*key_of(DITTO, name), self._pack(name, blocks[name]))
 
-        await self.write(blocks, refer)
+        await self.write(blocks, refer, anew)
 
-    async def write(self, blocks: Mapping[bytes, bytes], refer: Callable[[Batch], Awaitable[None]]) -> None:
-        """Write blocks, unless they are here and sound, in a commit to which `refer` adds what keeps them."""
+    async def write(
+        self,
+        blocks: Mapping[bytes, bytes],
+        refer: Callable[[Batch], Awaitable[None]],
+        anew: Collection[bytes] | None = None,
+    ) -> None:
+        """Write blocks in a commit to which `refer` adds what keeps them; those that are here when they are damaged, or
+        are in `anew`."""
 
         async def attempt() -> dict[str, bytes]:
             batch = Batch()
             await refer(batch)
-            damaged = await self.unsound(await self.has(blocks))
-            written = await self.enlist(batch, blocks, apart=self.files is not None, anew=damaged)
+            renewed = await self.unsound(await self.has(blocks)) if anew is None else anew
+            written = await self.enlist(batch, blocks, apart=self.files is not None, anew=renewed)
             await self.store.commit(batch)
             return written
 
@@ -253,17 +317,17 @@ class Blocks:
         rows = {name: LedgerRow.unpack(raw) for name, raw in known.items()}
         files = {name: row.file(name) for name, row in rows.items() if row.generation}
         renewed = {*anew, *await self._lost(files)}
-        written = {file: to_frame(blocks[name]) for name, file in files.items() if name in renewed}
+        written = {file: self._pack(name, blocks[name]) for name, file in files.items() if name in renewed}
         inside = [name for name in known if name in renewed and name not in files]
-        batch.puts += [(*key_of(FRAME, name), to_frame(blocks[name])) for name in inside]
+        batch.puts += [(*key_of(FRAME, name), self._pack(name, blocks[name])) for name in inside]
         for name in blocks.keys() - known.keys():
             row = LedgerRow.fresh(len(blocks[name]), apart)
             batch.expect(*key_of(LEDGER, name), None)
             batch.put(*key_of(LEDGER, name), row.pack())
             if apart:
-                written[row.file(name)] = to_frame(blocks[name])
+                written[row.file(name)] = self._pack(name, blocks[name])
             else:
-                batch.put(*key_of(FRAME, name), to_frame(blocks[name]))
+                batch.put(*key_of(FRAME, name), self._pack(name, blocks[name]))
         return written
 
     async def claim_in(self, batch: Batch, claimant: str, names: Iterable[bytes], kind: bytes = CLAIMED) -> None:

@@ -135,11 +135,13 @@ def _is_cut(value: bytes | None) -> bool:
 def with_blocks(store: Store) -> LargeStateStore:
     """Return the store with its large states whole; one that is so already, as it is.
 
-    Blocks that are put lie in the files that the engine gives as its `block_files`, or else in the store.
+    Blocks that are put lie in the files that the engine gives as its `block_files`, or else in the store. They are
+    encrypted by what whoever opened it put at its `block_cipher`.
     """
     if isinstance(store, LargeStateStore):
         return store
-    return LargeStateStore(store, Blocks(store, getattr(store, "block_files", None)))
+    files, cipher = getattr(store, "block_files", None), getattr(store, "block_cipher", None)
+    return LargeStateStore(store, Blocks(store, files, cipher))
 
 
 def recipe_of(value: bytes) -> Recipe | None:

@@ -7,6 +7,7 @@
     "r" + key of a state  -> nothing: that state is a recipe, which keeps the blocks that it names
     "c" + claim           -> until when a claim holds
     "k" + claim + name    -> nothing: the claim holds this block
+    "x" + key's id        -> nothing: blocks are, or were, encrypted with that key
     "s"                   -> how far the blocks are scrubbed
     "p" + claim + name    -> nothing: the claim is about to have this block held by others
     "v" + claim + name + holder -> nothing: a holder has said, since the claim began, that it has this block
@@ -31,6 +32,7 @@ from ...store import Key
 
 SPACE = "blocks"
 LEDGER, FRAME, MAP, DITTO, RECIPE, CLAIM, CLAIMED, SCRUB = b"b", b"d", b"m", b"e", b"r", b"c", b"k", b"s"
+KEY = b"x"
 PROMISED, CONFIRMED, WHERE, HOLD = b"p", b"v", b"w", b"o"
 OF_CLAIM = CLAIMED, PROMISED, CONFIRMED
 """The kinds of rows that end with their claim."""

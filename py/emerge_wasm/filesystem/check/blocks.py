@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 
 from ...blocks.block import names_in_map, short_name
-from ...blocks.frame import from_frame
 from ...errors import EmergeError
 from ...store import Store, prefix_end
 from ..blocks.blocks import Blocks, scan_all
@@ -21,7 +20,7 @@ async def block_faults(store: Store, blocks: Blocks) -> AsyncIterator[str]:
     """Yield the faults, a line each. A block that nothing keeps is none: it waits for its collection."""
     async for text in _ledger_faults(store, blocks):
         yield text
-    async for text in _frame_faults(store):
+    async for text in _frame_faults(store, blocks):
         yield text
     async for text in _reference_faults(store, blocks):
         yield text
@@ -49,7 +48,7 @@ async def _ledger_faults(store: Store, blocks: Blocks) -> AsyncIterator[str]:
                 yield f"the block {short_name(name)} is lost"
 
 
-async def _frame_faults(store: Store) -> AsyncIterator[str]:
+async def _frame_faults(store: Store, blocks: Blocks) -> AsyncIterator[str]:
     start, end = FRAME, prefix_end(FRAME)
     while True:
         rows = await store.scan(SPACE, start, end, limit=PAGE)
@@ -59,7 +58,7 @@ async def _frame_faults(store: Store) -> AsyncIterator[str]:
             if raw is None:
                 yield f"the block {short_name(name)} is in no ledger"
             try:
-                from_frame(name, frame)
+                blocks.unpack(name, frame)
             except EmergeError as error:
                 yield error.message
         if len(rows) < PAGE:

@@ -63,7 +63,10 @@ async def run_pass(core: Core, done: ScrubPass, pace: Pace, save: Save) -> None:
         suspects: dict[bytes, BlockFault] = {}
         for name, size in page:
             try:
-                suspects |= await core.blocks.unsound([name])
+                fault = await core.blocks.unsound([name])
+                suspects |= fault
+                if not fault:
+                    await core.blocks.renew([name])
             except Unavailable as error:
                 done.unread += 1
                 log.warning("the block %s cannot be read now: %s", short_name(name), error)
