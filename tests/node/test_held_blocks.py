@@ -8,11 +8,13 @@ import random
 
 import pytest
 
+from emerge_wasm.blocks.layout import make_layout
 from emerge_wasm.clients import Client
 from emerge_wasm.errors import Unavailable
 from emerge_wasm.filesystem.blocks.collector import collect, keepers
 from emerge_wasm.filesystem.blocks.hold import holds, owners
 from emerge_wasm.filesystem.check.audit import audit
+from emerge_wasm.filesystem.files.placement import check_level
 from emerge_wasm.node.node import Node
 from tests.contracts.files import content, pattern
 from tests.scale import examples
@@ -20,6 +22,7 @@ from tests.scale import examples
 from .conftest import Connect, StartNode, eventually
 
 PART = 20_000
+LAYOUTS = {0: make_layout(), 1: make_layout(1), 5: make_layout(5, 2)}
 PARTS = [pattern(PART, seed) for seed in range(2, 8)]
 
 
@@ -101,6 +104,15 @@ class Worker:
         for path, data in self.files.items():
             assert await content(self.client(), path) == data, path
 
+    async def check_levels(self) -> None:
+        """Each block is in as many stores as its raid level says, wherever it was moved."""
+        for path in self.files:
+            where = await copies(self.nodes, self.clients[0], path)
+            raid = int((await self.clients[0].verify(path))["layout"][4:5])
+            async for row in self.clients[0].blocks(path):
+                kept = [bytes.fromhex(name) for name in row["fragments"] or [row["name"]]]
+                check_level(LAYOUTS[raid], kept, {name: where[name.hex()] for name in kept}, path)
+
     async def collect(self) -> None:
         await give_up(self.dice.choice(self.nodes), now=None)
 
@@ -138,6 +150,7 @@ async def test_nothing_wanted_goes_and_nothing_unwanted_stays(
         await give_up(node, now=1 << 62)
     for each in workers:
         await each.read()
+        await each.check_levels()
     for node in nodes:
         assert (await audit(node.filesystem.core.store)).faults == []
     stored = set().union(*[await names_in(node) for node in nodes])

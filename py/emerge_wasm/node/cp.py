@@ -54,7 +54,7 @@ class CopyRoutes:
         local = self._locator.volumes.local(taker)
         if local is None:
             raise Unavailable("another node serves this filesystem now", path=target, remedy="try again", mounted=True)
-        carrier = Carrier(local.core)
+        carrier = Carrier(local.core, spreads=True)
 
         def sources() -> AsyncGenerator[CopySource, None]:
             return self._sources(source, recursive, context, carrier)

@@ -441,7 +441,7 @@ class Handovers:
     async def _keep_blocks(self, id: bytes, roots: Values, blocks: Values, taker: str = "") -> list[bytes]:
         core = self._core_of(taker)
         await arrival.find_arrival(core, id)
-        carrier = self._carriers.setdefault(id, Carrier(core, f"handover {id.hex()}"))
+        carrier = self._carriers.setdefault(id, Carrier(core, f"handover {id.hex()}", spreads=True))
         await carrier.keep(dict(blocks))
         return await carrier.missing(roots)
 

@@ -17,7 +17,7 @@ from ..cluster.membership import Register
 from ..codec import BlockTree, decode
 from ..context import asker
 from ..errors import Conflict, EmergeError, LimitExceeded, NotFound, Unavailable
-from ..filesystem.blocks import hold
+from ..filesystem.blocks import elsewhere, hold
 from ..filesystem.blocks.collector import keepers
 from ..filesystem.core import Core
 from ..filesystem.files import upload as uploads
@@ -215,7 +215,7 @@ class HeldBlocks:
         for owner in await hold.owners(self._own.blocks):
             after = b""
             try:
-                while held := await hold.holds(self._own.blocks, owner, after):
+                while held := await hold.holds(self._own.blocks, owner, after, elsewhere.ASKED_AT_ONCE):
                     await self._review(owner, held)
                     after = max(held)
             except (EmergeError, TimeoutError) as error:  # who does not answer has not said that it wants nothing

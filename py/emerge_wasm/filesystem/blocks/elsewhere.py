@@ -30,6 +30,9 @@ from .row import (
 
 NAME_END = 1 + 32
 
+ASKED_AT_ONCE = 20_000
+"""Blocks of which it is found out at a time whether something keeps them, which reads all maps."""
+
 
 async def promise(blocks: Blocks, names: Collection[bytes], claimant: str) -> None:
     """Claim blocks that others are about to hold."""
@@ -106,7 +109,7 @@ async def unkept(blocks: Blocks) -> AsyncIterator[tuple[str, dict[bytes, bytes]]
     rows: list[tuple[bytes, bytes]] = []
     async for row in scan_all(blocks.store, WHERE):
         rows.append(row)
-        if len(rows) == PAGE * 10:
+        if len(rows) == ASKED_AT_ONCE:
             for each in await _unkept(blocks, rows):
                 yield each
             rows = []

@@ -12,6 +12,8 @@ from ...blocks.block import block_name, short_name
 from ...blocks.block_map import BlockMap
 from ...errors import Invalid, Unavailable
 from ..core import Core
+from .holders import holders_of
+from .spread import places_for, put_spread
 
 ASKED_AT_ONCE = 16
 """Blocks of one request; of those of full size, an answer has fewer."""
@@ -21,10 +23,15 @@ FetchBlocks = Callable[[list[bytes]], Awaitable[Mapping[bytes, bytes]]]
 
 
 class Carrier:
-    """The trees that are on their way to one filesystem, claimed until they are referred to."""
+    """The trees that are on their way to one filesystem, claimed until they are referred to.
 
-    def __init__(self, core: Core, claimant: str = "") -> None:
+    It keeps all of their blocks itself, or `spreads` them over its holders as their raid levels want it.
+    """
+
+    def __init__(self, core: Core, claimant: str = "", *, spreads: bool = False) -> None:
         self._core = core
+        self._spreads = spreads
+        self._places: dict[bytes, list[str]] = {}
         self._claimant = claimant or f"carried {uuid4().hex}"
         self._nodes: dict[bytes, bytes | None] = {}  # those that lack something; None: they have not come
         self._left: dict[bytes, dict[bytes, None]] = {}  # what each node that came may lack
@@ -53,7 +60,7 @@ class Carrier:
             else:
                 data[name] = blocks[name]
         if data:
-            await self._core.blocks.put(data, self._claimant)
+            await put_spread(self._core, data, self._places, self._claimant)
         self._asked.difference_update(blocks)
         for left in self._left.values():
             for name in data:
@@ -69,6 +76,11 @@ class Carrier:
         here = set() if node.level else await self._core.blocks.claim(names, self._claimant)
         self._nodes[name] = data
         self._left[name] = dict.fromkeys(each for each in names if each not in here)
+        if not node.level and self._spreads and not holders_of(self._core).alone():
+            kept = [each for row in node.rows for each in row.kept]
+            places = await places_for(self._core, node.layout, kept, here, self._claimant)
+            self._places |= places
+            self._left[name] = dict.fromkeys(places)
 
     async def _settle(self, name: bytes) -> list[bytes]:
         """Return what a node lacks, itself if it has not come; put it when that is nothing."""

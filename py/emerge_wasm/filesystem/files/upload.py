@@ -14,7 +14,7 @@ from ...blocks.block_map import BlockMap
 from ...blocks.layout import Layout
 from ...codec import BlockTree, encode
 from ...context import Context
-from ...errors import Conflict, EmergeError, Invalid
+from ...errors import Conflict, Invalid
 from ...objects import BLOB, EmergeBlob
 from ...operations import Names
 from ...results import BlockPlaces, PointerRow
@@ -27,6 +27,7 @@ from ..objects.write import Write, change_objects
 from ..tree.find import find_place, name
 from .holders import holders_of
 from .placement import assign, check_level, fit_layout, nodes_needed, too_few
+from .spread import hold_on
 from .tree import file_content, names_below
 
 UPLOAD_LIMIT = 64
@@ -100,16 +101,8 @@ async def _there(
         for name in await blocks.claim(sent | readable, claimant):
             there.setdefault(name, set()).add(own)
     hints = await elsewhere.where(blocks, readable - sent)
-    for holder in sorted(set().union(*hints.values())):
-        names = [name for name, whom in hints.items() if holder in whom]
-        await elsewhere.promise(blocks, names, claimant)
-        try:
-            has = await holders_of(core).hold_again(holder, names)
-        except EmergeError:  # it is away, and others are asked to hold them
-            continue
-        await elsewhere.confirm(blocks, has, holder, claimant)
-        for name in has:
-            there.setdefault(name, set()).add(holder)
+    for name, whom in (await hold_on(core, hints, claimant)).items():
+        there.setdefault(name, set()).update(whom)
     return there
 
 

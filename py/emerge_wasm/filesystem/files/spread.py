@@ -1,0 +1,64 @@
+"""Lay blocks of a claim over their holders: those that have some keep them on, others are given what lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from ...blocks.layout import Layout
+from ...errors import EmergeError, Unavailable
+from ..blocks import elsewhere
+from ..core import Core
+from .holders import holders_of
+from .placement import assign
+
+
+async def hold_on(core: Core, where: Mapping[bytes, Collection[str]], claimant: str) -> dict[bytes, set[str]]:
+    """Let those who may have these blocks say so, and keep them for the claimant; return who has each."""
+    there: dict[bytes, set[str]] = {}
+    for holder in sorted(set().union(*where.values())):
+        names = [name for name, whom in where.items() if holder in whom]
+        await elsewhere.promise(core.blocks, names, claimant)
+        try:
+            has = await holders_of(core).hold_again(holder, names)
+        except EmergeError:  # it is away, and others are asked to hold them
+            continue
+        await elsewhere.confirm(core.blocks, has, holder, claimant)
+        for name in has:
+            there.setdefault(name, set()).add(holder)
+    return there
+
+
+async def places_for(
+    core: Core, layout: Layout, names: Sequence[bytes], here: Collection[bytes], claimant: str
+) -> dict[bytes, list[str]]:
+    """Return who is to be given blocks that come from another filesystem, of which some are `here`: those that have
+    them already keep them on. Where there are too few nodes, this one gets what nobody has."""
+    around = holders_of(core)
+    told = (await around.find(set(names))).holders
+    where = {name: {each.filesystem for each in whom} - {core.uuid} for name, whom in told.items()}
+    there = await hold_on(core, where, claimant)
+    for name in here:
+        there.setdefault(name, set()).add(core.uuid)
+    try:
+        places = assign(layout, names, there, [await around.own(), *await around.others()])
+    except Unavailable:
+        return {name: [core.uuid] for name in names if name not in there}
+    await elsewhere.promise(core.blocks, [name for name, whom in places.items() if whom != [core.uuid]], claimant)
+    return places
+
+
+async def put_spread(
+    core: Core, blocks: Mapping[bytes, bytes], places: Mapping[bytes, Collection[str]], claimant: str
+) -> None:
+    """Put blocks where they are to be; what another one does not take is kept here."""
+    own = {name for name in blocks if core.uuid in places.get(name, (core.uuid,))}
+    for holder in sorted(set().union(*(places.get(name, ()) for name in blocks)) - {core.uuid}):
+        given = {name: data for name, data in blocks.items() if holder in places.get(name, ())}
+        try:
+            await holders_of(core).put(holder, given)
+        except EmergeError:
+            own |= given.keys()
+        else:
+            await elsewhere.confirm(core.blocks, given, holder, claimant)
+    if own:
+        await core.blocks.put({name: blocks[name] for name in own}, claimant)
