@@ -106,13 +106,18 @@ def get(session: Session, path: str, file: str, recursive: bool, version: int, a
 @as_of_option
 @pass_session
 def blocks(session: Session, path: str, version: int, as_of: str | None) -> None:
-    """List the blocks of a file: where each begins, how large it is, whether it is here, and its hash."""
+    """List the blocks of a file: where each begins, how large it is, its state, which nodes have it, and its hash."""
     rows = session.fs.blocks(path, False, version, as_of or "")
     if session.json:
         for row in rows:
             print_json(row)
         return
-    print_table([[str(row["offset"]), size_text(row["size"]), row["state"], row["name"]] for row in rows], right=(0, 1))
+    table = [[str(row["offset"]), size_text(row["size"]), row["state"], _holders(row), row["name"]] for row in rows]
+    print_table(table, right=(0, 1))
+
+
+def _holders(row: FileBlock) -> str:
+    return ",".join(sorted({node for whom in row.get("holders", {}).values() for node in whom}))
 
 
 @click.command()

@@ -109,6 +109,7 @@ async def start_node(
     advertise_pub: str = "",
     scrub_rate: float = SCRUB_RATE,
     scrub_days: float = SCRUB_DAYS,
+    drains: bool = False,
 ) -> Node:
     try:
         from ..cluster.authenticator import Authenticator
@@ -147,6 +148,7 @@ async def start_node(
         copies=copies or default_copies(store),
         host=host,
         advertise_pub=advertise_pub,
+        drains=drains,
     )
     return await stack.enter_async_context(made)
 
@@ -306,6 +308,7 @@ def node() -> None:
     metavar="DAYS",
     help="From one reading of all blocks to the next.",
 )
+@click.option("--drain", "drains", is_flag=True, help="Take no blocks of others' files: it is to be taken away.")
 @click.option("--rest", type=int, metavar="PORT", help="Serve HTTP here too; 0 takes a free port.")
 @run_timeout_option
 @unsafe_run_option
@@ -329,6 +332,7 @@ def node_start(
     machine: str,
     scrub_rate: float,
     scrub_days: float,
+    drains: bool,
     rest: int | None,
     run_timeout: float,
     unsafe_run: bool,
@@ -358,6 +362,7 @@ def node_start(
             advertise_pub=advertise_pub,
             scrub_rate=scrub_rate,
             scrub_days=scrub_days,
+            drains=drains,
         )
         found = {"name": name, "node": started.endpoint, "store": public_url(store), "sandbox": sandbox}
         if rest is not None:

@@ -26,6 +26,7 @@ from ..filesystem.files.fetch import BYTES_AT_ONCE, Fetched
 from ..filesystem.files.tree import KnownTrees
 from ..operations import Arguments, Context, Names, Values, Wire
 from ..results import BlockAnswer, ObjectRow
+from ..stores.block_folder import BlockFolder
 from .calls import CALLS
 from .forward import read_context, write_context
 from .holders import BLOCK_PATIENCE
@@ -43,14 +44,19 @@ REMEMBER_SECONDS = 30.0
 MOST = 10_000
 """Readers that are remembered."""
 
+LEAST_ROOM = 64 << 20
+"""Bytes on the disk below which a node takes no blocks of others."""
+
 STEPS = ("put", "give", "vouch", "confirm", "again", "hold", "get", "check", "review", "kept")
 
 
 class HeldBlocks:
     """Holds blocks in this node's own filesystem, and answers its owners' holders."""
 
-    def __init__(self, volumes: Volumes) -> None:
+    def __init__(self, volumes: Volumes, *, drains: bool = False) -> None:
         self._volumes = volumes
+        self._drains = drains
+        volumes.takes_blocks = self.takes
         self._readers = Readers(volumes)
         self._reviewing: asyncio.Task[None] | None = None
         self.review_seconds = REVIEW_SECONDS
@@ -77,6 +83,11 @@ class HeldBlocks:
     @property
     def _own(self) -> Core:
         return self._volumes.filesystem.core
+
+    def takes(self) -> bool:
+        """Tell whether this node takes blocks of others: it drains not, and has room."""
+        files = self._own.blocks.files
+        return not self._drains and (not isinstance(files, BlockFolder) or files.room() > LEAST_ROOM)
 
     # --- for clients
     async def route_put(self, args: Arguments, context: Context) -> int | None:

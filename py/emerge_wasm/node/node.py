@@ -47,6 +47,8 @@ class Node:
     `advertise` is the HOST or HOST:PORT under which others reach it, where that is not where it binds; `advertise_pub`
     the same for where it announces (else the host of `advertise`, and the port that is bound).
 
+    A node that `drains` takes no blocks for others' files; it keeps those that it has until others have them.
+
     `copies` is the folder for copies of others' volumes; without it they are in memory. `host` names the machine, so
     that no two copies are on one; else the machine itself says it.
     """
@@ -68,6 +70,7 @@ class Node:
         copies: Path | None = None,
         host: str = "",
         advertise_pub: str = "",
+        drains: bool = False,
     ) -> None:
         self.filesystem = filesystem
         self.advertise = advertise
@@ -93,7 +96,7 @@ class Node:
         self.copies = Copies(self.volumes, copies, host)
         self.ring = RingKeeper(filesystem, self.cluster, self.volumes, keys)
         self.handovers = Handovers(self.volumes, self.copies.synchrony)
-        self.held_blocks = HeldBlocks(self.volumes)
+        self.held_blocks = HeldBlocks(self.volumes, drains=drains)
         abouts = MemberAbouts(self.volumes)
         self.volumes.on_host = lambda hosted: surround(hosted, self.volumes, abouts)
         surround(filesystem, self.volumes, abouts)

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import os
 import re
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
@@ -46,6 +47,13 @@ class BlockFolder:
 
     async def page(self, after: str = "", limit: int = 1000) -> list[str]:
         return await asyncio.to_thread(self._page, after, limit)
+
+    def room(self) -> int:
+        """Return the bytes that are free on the disk."""
+        try:
+            return shutil.disk_usage(os.path.dirname(os.path.abspath(self.path))).free
+        except OSError:  # it is gone
+            return 0
 
     def _place(self, name: str) -> tuple[str, str]:
         """Return the folder and the path of a file."""

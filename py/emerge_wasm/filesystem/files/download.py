@@ -134,7 +134,7 @@ async def _look(core: Core, names: list[bytes], verify: bool) -> dict[bytes, dic
 def engine_or_node(core: Core, node: str) -> str:
     """Who keeps a block: the node, or the engine of a store that several nodes open, which has it for all of them."""
     engine = core.url.partition(":")[0]
-    return f"store {engine}" if core.store.capabilities.many_writers and engine else node
+    return f"store:{engine}" if core.store.capabilities.many_writers and engine else node
 
 
 def _file_block(
