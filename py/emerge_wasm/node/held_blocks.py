@@ -23,6 +23,7 @@ from ..filesystem.core import Core
 from ..filesystem.files import upload as uploads
 from ..filesystem.files.download import BLOCKS_AT_ONCE, block_answer
 from ..filesystem.files.fetch import BYTES_AT_ONCE, Fetched
+from ..filesystem.files.holders import DAMAGED
 from ..filesystem.files.tree import KnownTrees
 from ..operations import Arguments, Context, Names, Values, Wire
 from ..results import BlockAnswer, ObjectRow
@@ -198,7 +199,8 @@ class HeldBlocks:
         if verify:
             return list((await blocks.unsound(names)).items())
         here = await blocks.has(names)
-        return [(name, "lost") for name in names if name not in here]
+        damaged = DAMAGED.of(self._own)
+        return [(name, "damaged" if name in here else "lost") for name in names if name not in here or name in damaged]
 
     async def has(self, names: Names) -> Names:
         """Those of these blocks that any filesystem of this node has."""

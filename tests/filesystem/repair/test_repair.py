@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.blocks.blocks import Blocks
 from emerge_wasm.filesystem.blocks.collector import collect
 from emerge_wasm.filesystem.check.audit import audit
-from emerge_wasm.filesystem.repair.mend import ELSEWHERE, Elsewhere
+from emerge_wasm.filesystem.files.holders import BlockHolder, NoHolders, WhoHas, set_holders
 from emerge_wasm.stores import open_store
 from tests.backends import Started
 from tests.contracts.files import content
@@ -128,6 +128,23 @@ async def test_a_map_without_any_copy_is_one_hole_and_what_is_beside_it_is_repai
     assert [row["offset"] for row in done["repaired"]] == [900]
 
 
+class Another(NoHolders):
+    """Somebody who has copies, and takes nothing."""
+
+    def __init__(self, copies: dict[bytes, bytes]) -> None:
+        super().__init__("mine", "mine")
+        self._copies = copies
+
+    def alone(self) -> bool:
+        return False
+
+    async def find(self, names: Collection[bytes]) -> WhoHas:
+        return WhoHas({name: [BlockHolder("other", "other")] for name in names}, [])
+
+    async def get(self, holder: str, names: Collection[bytes]) -> dict[bytes, bytes]:
+        return {name: self._copies[name] for name in names}
+
+
 async def test_others_that_have_them_are_asked(filesystem: Filesystem, client: Client) -> None:
     """Beyond the level, and for what has none, too; one that sends wrong bytes is not believed."""
     blocks, source = filesystem.core.blocks, random.Random(3)
@@ -145,17 +162,11 @@ async def test_others_that_have_them_are_asked(filesystem: Filesystem, client: C
         for name in maps:
             await spoil_ditto(blocks, name, "gone", source)
 
-    async def lie(names: object) -> dict[bytes, bytes]:
-        return {name: data + b"!" for name, data in copies.items()}
-
-    async def tell(names: object) -> dict[bytes, bytes]:
-        return copies
-
     await spoil_all()
-    ELSEWHERE.set(filesystem.core, Elsewhere(lie))
+    set_holders(filesystem.core, Another({name: data + b"!" for name, data in copies.items()}))
     report = await client.repair("/")
     assert not report["readable"] and [len(each["repaired"]) for each in report["files"]] == [0, 0]
-    ELSEWHERE.set(filesystem.core, Elsewhere(tell))
+    set_holders(filesystem.core, Another(copies))
     report = await client.repair("/")
     assert report["readable"] and report["checked"] == 2
     assert await blocks.unsound(names) == {}

@@ -16,6 +16,7 @@ from ..core import Core
 from ..tree.find import find
 from .fetch import fetch_blocks
 from .holders import holders_of
+from .kept import look
 from .placement import nodes_needed
 from .tree import content_of, file_content, names_below, nodes
 from .upload import check_names
@@ -113,22 +114,11 @@ def _inline_block(core: Core, content: bytes) -> list[FileBlock]:
 async def _look(core: Core, names: list[bytes], verify: bool) -> dict[bytes, dict[str, BlockFault | None]]:
     """Return who keeps each of these blocks, by the names of the nodes, and what is amiss with it there."""
     around = holders_of(core)
-    own = await around.own()
-    kept: dict[bytes, dict[str, BlockFault | None]] = {name: {} for name in names}
-    here = names if verify else await core.blocks.has(names)
-    faults = await core.blocks.unsound(names) if verify else {}
-    for name in here:
-        kept[name][engine_or_node(core, own.node)] = faults.get(name)
-    hints = {} if around.alone() else await elsewhere.where(core.blocks, names)
-    for holder in sorted(set().union(*hints.values())):
-        given = [name for name in names if holder in hints[name]]
-        faults = await around.check(holder, given, verify)
-        for name in given:
-            kept[name][around.named(holder).node] = faults.get(name)
-    for whom in kept.values():
-        if len(whom) > 1 and whom.get(own.node) == LOST:  # it is not to be here
-            del whom[own.node]
-    return kept
+    known: dict[str, str] = {core.uuid: engine_or_node(core, (await around.own()).node)}
+    found: dict[bytes, dict[str, BlockFault | None]] = {}
+    for name, whom in (await look(core, names, verify)).items():
+        found[name] = {known.setdefault(each, around.named(each).node): fault for each, fault in whom.items()}
+    return found
 
 
 def engine_or_node(core: Core, node: str) -> str:

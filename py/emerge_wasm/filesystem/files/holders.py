@@ -103,6 +103,9 @@ class NoHolders:
         return WhoHas({}, [])
 
 
+DAMAGED: Part[set[bytes]] = Part(set)
+"""Blocks of others that are damaged here, and that nobody has: their owner has them made again."""
+
 _HOLDERS = Part[Holders | None](lambda: None)
 
 

@@ -6,15 +6,18 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 from ...blocks.block_map import BlockMap, BlockRow
-from ...blocks.layout import Layout
 from ...context import Context
 from ...errors import Invalid
-from ...results import BlockFault, FileBlock
+from ...results import FileBlock
 from ..blocks.large_state import STATES, recipe_of
 from ..core import Core
+from ..files.kept import look
 from ..layout.record import version_key
 from ..tree.find import find
-from .mend import Mended, mend_blocks, mend_row
+from .mend import Mended, at_once, mend_blocks, mend_row
+
+ROWS_AT_ONCE = 16
+"""Blocks that are looked at together."""
 
 
 async def repair(core: Core, context: Context, path: str, version: int) -> AsyncIterator[FileBlock]:
@@ -48,7 +51,7 @@ async def _repair_large(core: Core, parts: list[bytes | tuple[bytes, int]]) -> l
         name, size = part
         amiss = await core.blocks.unsound([name])
         done = await mend_blocks(core, amiss)
-        rows.append(_row(BlockRow(name, size), offset, amiss, done))
+        rows.append(_row(BlockRow(name, size), offset, done))
         offset += size
     return rows
 
@@ -63,32 +66,29 @@ async def _repair_tree(core: Core, root: bytes, claimant: str) -> AsyncIterator[
         amiss = await core.blocks.unsound([top.name])
         done = await mend_blocks(core, amiss)
         if amiss:
-            yield _row(top, offset, amiss, done)
-        if done.left:
+            yield _row(top, offset, done)
+        if done.lost:
             offset += top.size
             continue
         node = BlockMap.unpack((await core.blocks.read([top.name]))[0])
         if node.level:
             pending += reversed(node.rows)
             continue
-        for row in node.rows:
-            yield await _repair_row(core, node.layout, row, offset)
-            offset += row.size
+        for begin in range(0, len(node.rows), ROWS_AT_ONCE):
+            rows = node.rows[begin : begin + ROWS_AT_ONCE]
+            kept = await look(core, [name for row in rows for name in row.kept], verify=True)
+            for row in rows:
+                yield _row(row, offset, await mend_row(core, node.layout, row, kept, at_once))
+                offset += row.size
 
 
-async def _repair_row(core: Core, layout: Layout, row: BlockRow, offset: int) -> FileBlock:
-    amiss = await core.blocks.unsound(row.kept)
-    done = await mend_row(core, layout, row, amiss) if amiss else Mended()
-    return _row(row, offset, amiss, done)
-
-
-def _row(row: BlockRow, offset: int, amiss: dict[bytes, BlockFault], done: Mended) -> FileBlock:
+def _row(row: BlockRow, offset: int, done: Mended) -> FileBlock:
     return {
         "name": row.name.hex(),
         "offset": offset,
         "size": row.size,
         "fragments": [each.hex() for each in row.fragments],
-        "state": "lost" if done.left else "repaired" if amiss else "here",
+        "state": "lost" if done.lost else "repairable" if done.left else "repaired" if done.made else "here",
         "amiss": {each.hex(): how for each, how in done.left.items()},
         "made": {each.hex(): how for each, how in done.made.items()},
     }

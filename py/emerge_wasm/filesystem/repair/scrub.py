@@ -1,27 +1,30 @@
 """One pass over all blocks of a store: each is read, and what is lost or damaged is made again, as far as it can be.
 
-It goes over the ledger by name, and looks whether all is there that maps and states refer to. What nothing refers to is
-left to the collector: whoever brings it may not have written it yet.
+It goes over the ledger by name, and looks whether all is where it is to be that maps and states refer to, here and at
+other holders. What nothing refers to is left to the collector: whoever brings it may not have written it yet.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 
 from ...blocks.block import short_name
-from ...blocks.block_map import BlockMap, BlockRow
-from ...blocks.layout import Layout
+from ...blocks.block_map import BlockMap
 from ...codec.msgpack_engine import engine
 from ...errors import EmergeError, Invalid, Unavailable
 from ...results import BlockFault
 from ..blocks.blocks import scan_all
 from ..blocks.collector import referred
+from ..blocks.hold import held_for_others
 from ..blocks.large_state import STATES, recipe_of
 from ..blocks.row import MAP, RECIPE
 from ..core import Core
+from ..files.holders import DAMAGED
+from ..files.kept import look
+from .absence import Absences
 from .mend import Mended, mend_blocks, mend_row
 
 log = logging.getLogger("emerge.filesystem")
@@ -76,24 +79,45 @@ async def run_pass(core: Core, done: ScrubPass, pace: Pace, save: Save) -> None:
         await settle(core, suspects, done)
         done.after = page[-1][0]
         await save()
-    async for names in _referred_pages(core):
+    await check_levels(core, done, Absences(core), pace)
+    async for names in _other_names(core):
         here = await core.blocks.has(names)
         await settle(core, {name: "lost" for name in names if name not in here}, done)
 
 
+async def check_levels(core: Core, done: ScrubPass, absences: Absences, pace: Pace) -> None:
+    """Look where each block of the files here is kept, and make what lacks."""
+    async for node in _leaves(core):
+        for begin in range(0, len(node.rows), PAGE):
+            rows = node.rows[begin : begin + PAGE]
+            kept = await look(core, [name for row in rows for name in row.kept], verify=False)
+            absences.note(kept)
+            for row in rows:
+                mended = await mend_row(core, node.layout, row, kept, absences.are_over)
+                _note(mended, done)
+                if mended.made:
+                    await pace(row.size)
+
+
 async def settle(core: Core, suspects: Mapping[bytes, BlockFault], done: ScrubPass) -> None:
-    """Make blocks again that are amiss still and that something refers to."""
+    """Make blocks again that are amiss here still and that something refers to, here or elsewhere."""
     if not suspects:
         return
-    amiss = await core.blocks.unsound(await referred(core.blocks, set(suspects)))
+    held = await held_for_others(core.blocks, suspects)
+    amiss = await core.blocks.unsound({*await referred(core.blocks, set(suspects)), *held})
     if not amiss:
         return
     left = set(amiss)
-    async for layout, row in _rows_with(core, left):
-        part = await core.blocks.unsound(row.kept)
-        _note(await mend_row(core, layout, row, part), done)
-        left -= part.keys()
-    _note(await mend_blocks(core, {name: amiss[name] for name in left}), done)
+    async for node in _leaves(core):
+        for row in node.rows:
+            if not left.isdisjoint(row.kept):
+                kept = await look(core, row.kept, verify=True)
+                _note(await mend_row(core, node.layout, row, kept, Absences(core).are_over), done)
+                left.difference_update(row.kept)
+    mended = await mend_blocks(core, {name: amiss[name] for name in left})
+    _note(mended, done)
+    DAMAGED.of(core).difference_update(suspects)
+    DAMAGED.of(core).update(mended.left.keys() & held)
 
 
 def _note(mended: Mended, done: ScrubPass) -> None:
@@ -101,7 +125,7 @@ def _note(mended: Mended, done: ScrubPass) -> None:
         done.mended += 1
         log.warning("the block %s was damaged or lost, and is made again of %s", short_name(name), how)
     for name, fault in mended.left.items():
-        if name.hex() in done.lost:
+        if fault == "away" or name.hex() in done.lost:
             continue
         done.losses += 1
         if len(done.lost) < LOST_LIMIT:
@@ -109,17 +133,13 @@ def _note(mended: Mended, done: ScrubPass) -> None:
         log.error("the block %s is %s, and cannot be made again", short_name(name), fault)
 
 
-async def _rows_with(core: Core, names: Set[bytes]) -> AsyncIterator[tuple[Layout, BlockRow]]:
-    """Yield the blocks of files of which these are fragments."""
-    if not names:
-        return
+async def _leaves(core: Core) -> AsyncIterator[BlockMap]:
+    """Yield the nodes of the maps here that list blocks."""
     async for key, _ in scan_all(core.blocks.store, MAP):
         node = await _node(core, key[len(MAP) :])
-        if node is None or node.level:
-            continue
-        for row in node.rows:
-            if not names.isdisjoint(row.fragments):
-                yield node.layout, row
+        if node is not None and not node.level:
+            yield node
+        await asyncio.sleep(0)
 
 
 async def _node(core: Core, name: bytes) -> BlockMap | None:
@@ -132,13 +152,12 @@ async def _node(core: Core, name: bytes) -> BlockMap | None:
         return None
 
 
-async def _referred_pages(core: Core) -> AsyncIterator[set[bytes]]:
-    """Yield what maps and states refer to, some at a time."""
+async def _other_names(core: Core) -> AsyncIterator[set[bytes]]:
+    """Yield what states refer to, one state at a time, and the lower nodes of maps."""
     async for key, _ in scan_all(core.blocks.store, MAP):
         node = await _node(core, key[len(MAP) :])
-        if node is not None:
-            yield {name for row in node.rows for name in row.kept}
-        await asyncio.sleep(0)
+        if node is not None and node.level:
+            yield {row.name for row in node.rows}
     async for key, _ in scan_all(core.blocks.store, RECIPE):
         (raw,) = await core.blocks.store.get([(STATES, key[len(RECIPE) :])])
         try:
