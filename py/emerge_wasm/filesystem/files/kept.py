@@ -9,11 +9,11 @@ from ..blocks import elsewhere
 from ..core import Core
 from .holders import holders_of
 
-Kept = Mapping[bytes, Mapping[str, BlockFault | None]]
+KeptBy = Mapping[bytes, Mapping[str, BlockFault | None]]
 """For each block the filesystems that keep it, or were given it, and what is amiss with it there."""
 
 
-async def look(core: Core, names: Collection[bytes], verify: bool) -> Kept:
+async def look(core: Core, names: Collection[bytes], verify: bool) -> KeptBy:
     """Return who keeps each of these blocks. With `verify`, each is read where it is."""
     around = holders_of(core)
     kept: dict[bytes, dict[str, BlockFault | None]] = {name: {} for name in names}

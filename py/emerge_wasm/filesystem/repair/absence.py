@@ -6,7 +6,7 @@ import asyncio
 
 from ..core import Core
 from ..files.holders import holders_of
-from ..files.kept import Kept
+from ..files.kept import KeptBy
 
 PATIENCE = 600.0
 """Seconds after which a holder that is away is not counted on any more. One that left the cluster is not at once."""
@@ -20,7 +20,7 @@ class Absences:
         self._core = core
         self._since: dict[str, float] = {}
 
-    def note(self, kept: Kept) -> None:
+    def note(self, kept: KeptBy) -> None:
         """Note who answered, and who did not."""
         now = asyncio.get_running_loop().time()
         for whom in kept.values():
