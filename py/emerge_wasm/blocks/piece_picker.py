@@ -101,15 +101,17 @@ class _Call:
 class PiecePicker:
     """Blocks that are wanted, and the requests for their pieces.
 
-    `ordered`: blocks are taken in the order in which they were wanted, else as they are done. `liars` are the holders
-    that sent wrong bytes: they are asked only for what nobody else can give.
+    `ordered`: blocks are taken in the order in which they were wanted, else as they are done. `reserve` is a holder
+    that is asked when others are in trouble. `liars` are the holders that sent wrong bytes: they are asked only for
+    what nobody else can give.
     """
 
-    def __init__(self, window: int = WINDOW, *, ordered: bool = True) -> None:
+    def __init__(self, window: int = WINDOW, *, ordered: bool = True, reserve: str = "") -> None:
         self.window = window
         self.liars: list[str] = []
         self.records: dict[str, HolderRecord] = {}
         self._ordered = ordered
+        self._reserve = reserve
         self._blocks: list[_Block] = []
         self._pieces: WeakValueDictionary[bytes, _Piece] = WeakValueDictionary()
         self._calls: dict[int, _Call] = {}
@@ -263,7 +265,8 @@ class PiecePicker:
         if record.lied:
             return _LIAR
         trouble = record.failures or piece.tries.get(record.name) or record.is_stalled(now) or record.is_resting(now)
-        return _TROUBLED if trouble else _HEALTHY
+        is_reserve = record.name == self._reserve and len(piece.holders) > 1
+        return _TROUBLED if trouble or is_reserve else _HEALTHY
 
     def _is_coming(self, piece: _Piece, now: float) -> bool:
         """Whether a piece is asked for, and not late."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
-from ..errors import NotFound
+from ..errors import Invalid, NotFound
 from ..objects import Pointer
-from ..operations import Names, Operations
-from ..results import BlockAnswer
+from ..operations import Names
+from .node_links import HolderCalls
+
+T = TypeVar("T")
+
+FIND_AT_ONCE = 64
+"""Pieces whose holders are asked for in one call."""
 
 ASKED = "the node that was asked"
 """How messages name the holder whose name is not known."""
@@ -25,6 +30,10 @@ class HeldPieces(NamedTuple):
 class HolderDirectory(Protocol):
     """Who has the pieces of one version of a file, and how to ask them."""
 
+    def nearest(self, names: Sequence[bytes]) -> Mapping[bytes, Sequence[str]]:
+        """Return who is asked for pieces when nobody was asked who has them."""
+        ...
+
     async def find(self, names: Sequence[bytes], *, ask: bool = False) -> Mapping[bytes, Sequence[str]]:
         """Return who is said to have these pieces, the most likely first; with `ask` everybody is asked."""
         ...
@@ -34,27 +43,52 @@ class HolderDirectory(Protocol):
         ...
 
 
-class AskedNode:
-    """The node that the client talks to, as the one holder: it has the blocks, or gets them."""
+class FileHolders:
+    """The nodes that hold the blocks of one version of a file; the last of them is the one that the client talks to,
+    which gets from others what it has not."""
 
-    def __init__(self, remote: Operations, path: str, pointer: Pointer, as_of: str) -> None:
-        self._remote = remote
+    def __init__(self, calls: HolderCalls, path: str, pointer: Pointer, as_of: str) -> None:
+        self._calls = calls
         self._ways = [path] if as_of else [path, f"/registry/{pointer.uuid}"]  # it may be moved meanwhile
         self._at = pointer.version, as_of
+        self._is_older = False
 
-    async def find(self, names: Sequence[bytes], *, ask: bool = False) -> Mapping[bytes, Sequence[str]]:
+    def nearest(self, names: Sequence[bytes]) -> Mapping[bytes, Sequence[str]]:
         return dict.fromkeys(names, (ASKED,))
 
+    async def find(self, names: Sequence[bytes], *, ask: bool = False) -> Mapping[bytes, Sequence[str]]:
+        found: dict[bytes, list[str]] = {name: [] for name in names}
+        for at in range(0, 0 if self._is_older else len(names), FIND_AT_ONCE):
+            wanted = [name.hex() for name in names[at : at + FIND_AT_ONCE]]
+            for name, holders in (await self._find(wanted, ask)).items():
+                found[bytes.fromhex(name)] += holders
+        return {name: (*holders, ASKED) for name, holders in found.items()}
+
+    async def _find(self, wanted: Names, ask: bool) -> Mapping[str, Names]:
+        try:
+            answer = await self._on_the_way(lambda way: self._calls.remote.findblocks(way, wanted, *self._at, ask))
+        except Invalid as error:
+            self._is_older = error.details.get("operation") == "findblocks"
+            if not self._is_older:
+                raise
+            return {}
+        self._calls.learn(answer["nodes"])
+        return answer["holders"]
+
     async def get(self, holder: str, names: Sequence[bytes]) -> HeldPieces:
-        answer = await self._answer([name.hex() for name in names])
+        node = "" if holder == ASKED else holder
+        calls = await self._calls.of(node) if node else self._calls.remote
+        wanted: Names = [name.hex() for name in names]
+        answer = await self._on_the_way(lambda way: calls.getblocks(way, wanted, *self._at, node))
         return HeldPieces(
             {bytes.fromhex(name): data for name, data in answer["blocks"].items()},
             {bytes.fromhex(name): why for name, why in answer["lost"].items()},
         )
 
-    async def _answer(self, wanted: Names) -> BlockAnswer:
+    async def _on_the_way(self, ask: Callable[[str], Awaitable[T]]) -> T:
+        """Ask for the file by its path; by its uuid, once nothing is there any more."""
         for way in self._ways[:-1]:
             with suppress(NotFound):
-                return await self._remote.getblocks(way, wanted, *self._at)
+                return await ask(way)
             self._ways = self._ways[1:]
-        return await self._remote.getblocks(self._ways[-1], wanted, *self._at)
+        return await ask(self._ways[-1])

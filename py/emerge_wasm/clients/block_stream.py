@@ -18,7 +18,7 @@ from ..blocks.block_map import BlockRow
 from ..blocks.layout import Layout, join, make_layout
 from ..blocks.piece_picker import WINDOW, PiecePicker, PieceRequest, TakenBlock, WantedBlock
 from ..errors import EmergeError, LimitExceeded, Unavailable, WrongBytes
-from .block_holder import HolderDirectory
+from .block_holder import ASKED, HolderDirectory
 
 
 class FileRow(NamedTuple):
@@ -41,7 +41,8 @@ class FetchedBlock(NamedTuple):
 class BlockStream:
     """The blocks of some rows of a block map, which come as lists.
 
-    `ordered`: they are given in their order, else as they come. `given` counts the bytes by holder.
+    `ordered`: they are given in their order, else as they come. `find`: it is asked who has them, else only for those
+    that the nearest cannot give. `given` counts the bytes by holder.
     """
 
     def __init__(
@@ -52,14 +53,16 @@ class BlockStream:
         *,
         window: int = WINDOW,
         ordered: bool = True,
+        find: bool = True,
     ) -> None:
         self.given: Counter[str] = Counter()
         self._path = path
         self._holders = holders
         self._coming = rows
+        self._asks = find
         self._rows: deque[FileRow] = deque()
         self._wanted: dict[int, FileRow] = {}
-        self._picker = PiecePicker(window, ordered=ordered)
+        self._picker = PiecePicker(window, ordered=ordered, reserve=ASKED)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._said: dict[bytes, Sequence[str]] = {}
         self._errors: dict[str, EmergeError] = {}  # the last one of each holder
@@ -110,6 +113,8 @@ class BlockStream:
             self._picker.want(block, {name: self._said.get(name, ()) for name in block.pieces})
 
     async def _find(self, names: Sequence[bytes]) -> dict[bytes, Sequence[str]]:
+        if not self._asks:
+            return dict(self._holders.nearest(names))
         with suppress(Unavailable):  # they are looked up again when that matters
             return dict(await self._holders.find(names))
         return {}
@@ -224,7 +229,7 @@ async def fetch_named(path: str, holders: HolderDirectory, name: bytes) -> bytes
     async def rows() -> AsyncIterator[list[FileRow]]:
         yield [FileRow(0, make_layout(), BlockRow(name, 0))]
 
-    stream = BlockStream(path, holders, rows())
+    stream = BlockStream(path, holders, rows(), find=False)
     try:
         found = await stream.next()
     finally:

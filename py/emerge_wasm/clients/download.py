@@ -13,7 +13,7 @@ from uuid import uuid4
 from .. import sync
 from ..errors import EmergeError, Unavailable
 from .block_stream import BlockStream, FetchedBlock, FileRow
-from .file_reader import BlockSource, FileReader
+from .file_reader import FEW, BlockSource, FileReader
 from .part_file import PartFile, not_writable, remove_leftovers
 from .transfer import Transfer
 
@@ -88,7 +88,8 @@ class _BlockDownload:
         self._in_a_row = 0
 
     async def run(self) -> None:
-        stream = BlockStream(self._source.path, self._source.holders, self._missing(), ordered=False)
+        find = self._source.size > FEW
+        stream = BlockStream(self._source.path, self._source.holders, self._missing(), ordered=False, find=find)
         try:
             while (block := await stream.next()) is not None:
                 self._take(block)

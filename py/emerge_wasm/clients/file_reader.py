@@ -18,6 +18,9 @@ from ..objects import Pointer
 from .block_holder import HolderDirectory
 from .block_stream import BlockStream, FileRow, fetch_named
 
+FEW = 2 << 20
+"""Bytes of a file up to which it is not worth to ask who has its blocks, as long as the nearest gives them."""
+
 ROWS = 128
 """Rows of a map that are looked up together."""
 
@@ -97,7 +100,8 @@ class BlockSource:
 
     def stream(self, offset: int = 0, *, window: int = WINDOW, ordered: bool = True) -> BlockStream:
         """Return the blocks from one on, given where that begins."""
-        return BlockStream(self.path, self.holders, self.rows(offset), window=window, ordered=ordered)
+        find = self.size > FEW
+        return BlockStream(self.path, self.holders, self.rows(offset), window=window, ordered=ordered, find=find)
 
     async def rows(self, offset: int = 0) -> AsyncGenerator[list[FileRow], None]:
         """Yield the rows of the map from a block on, given where that begins, some at a time."""

@@ -18,7 +18,7 @@ from ..errors import Conflict, Invalid, NotFound
 from ..objects import BLOB, Pointer
 from ..paths import child_path, split_path
 from ..results import FileBlock, FileCheck, RepairedFile, RepairReport
-from .block_holder import AskedNode
+from .block_holder import FileHolders
 from .download import copy, download
 from .file_reader import BlockSource, ByteSource, FileReader, WholeSource, no_bytes
 from .file_writer import FileWriter
@@ -270,7 +270,7 @@ class FileOperations(ReadOperations):
         tree = fields.get("content")
         source: ByteSource
         if pointer.type == BLOB and isinstance(tree, BlockTree):
-            source = BlockSource(AskedNode(self.remote, path, pointer, as_of), path, tree)
+            source = BlockSource(FileHolders(self._holders(), path, pointer, as_of), path, tree)
         elif pointer.type == BLOB and isinstance(tree, bytes):
             source = WholeSource(tree)
         elif (data := bytes_of(fields.get("data"))) is not None:

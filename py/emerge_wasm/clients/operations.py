@@ -15,6 +15,7 @@ from ..errors import Invalid
 from ..objects import Pointer
 from ..operations import Transport, Wire
 from ..results import CommitInfo, RunEvent, RunResult, TransactionInfo
+from .node_links import HolderCalls, NodeLinks
 from .remote import Turns, ending, remote_operations
 
 PAGE = 1000
@@ -35,6 +36,7 @@ class ClientOperations:
         self.context = context or {}  # see `Context.narrowed`
         self._turns = Turns()
         self.remote = remote_operations(transport, self.context, self._turns)
+        self._links = NodeLinks(transport)
         self._derived = False
 
     async def __aenter__(self) -> Self:
@@ -46,6 +48,7 @@ class ClientOperations:
     async def close(self) -> None:
         """Let go of the transport; a client made from another leaves that to it."""
         if not self._derived:
+            await self._links.close()
             await self.transport.close()
 
     # --- on whose behalf
@@ -56,6 +59,10 @@ class ClientOperations:
         client.remote = remote_operations(self.transport, client.context, self._turns)
         client._derived = True
         return client
+
+    def _holders(self) -> HolderCalls:
+        """The nodes that hold blocks, as this client calls them."""
+        return HolderCalls(self._links, self.remote, self.context, self._turns)
 
     # --- transactions
     async def begin(self, name: str = "", seconds: int = 60) -> TransactionInfo:

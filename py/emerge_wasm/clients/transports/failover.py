@@ -70,6 +70,15 @@ class FailoverTransport:
         self._learning: asyncio.Task[None] | None = None
 
     @property
+    def endpoint(self) -> str:
+        """The address of the node that calls go to."""
+        return self._chosen
+
+    def beside(self, endpoint: str, node: str) -> NodeLink:
+        """Return a transport with the same key to another node, of that name."""
+        return self._open(endpoint)
+
+    @property
     def addresses(self) -> list[str]:
         """The addresses of all nodes known: those given, then those learned."""
         return list(dict.fromkeys([*self._given, *self._learned]))

@@ -237,6 +237,11 @@ class ZeroMQTransport:
         self._socket = self._monitor = None
         self._connected = False
 
+    def beside(self, endpoint: str, node: str) -> ZeroMQTransport:
+        """Return a transport with the same key to another node, of that name."""
+        named = node if self._keys.credential is not None else ""
+        return ZeroMQTransport(endpoint, patience=self._patience, credential=self._keys.credential, node=named)
+
     async def connect(self) -> None:
         """Wait until the node is connected; nothing was sent when that fails.
 

@@ -1,0 +1,106 @@
+"""Connections of a client to further nodes of its cluster, beside the one that it talks to, for the bytes of files.
+
+They are made with the client's own key, where its transport can do that; where it cannot, or a node cannot be reached,
+what is meant for that node goes by the one that the client talks to, which passes it on.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from .. import sync
+from ..errors import EmergeError
+from ..operations import Operations, Transport, Wire
+from ..results import BlockNode
+from .fork import renew_in_child
+from .remote import Turns, remote_operations
+from .transports.endpoint import host_of, is_loopback
+from .transports.failover import NodeLink
+
+log = logging.getLogger("emerge.clients")
+
+AGAIN_SECONDS = 30.0
+"""How long a node that could not be reached is not tried again."""
+
+
+@runtime_checkable
+class Branching(Protocol):
+    """A transport that can make others like it, to further nodes."""
+
+    endpoint: str
+
+    def beside(self, endpoint: str, node: str) -> NodeLink:
+        """Return a transport with the same key to the node of that name."""
+        ...
+
+
+class NodeLinks:
+    """The connections of all clients that were made from one."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.renew()
+        renew_in_child(self)
+
+    def renew(self) -> None:
+        """Reset in a forked child; the transports reset themselves."""
+        self._links: dict[str, NodeLink] = {}
+        self._away: dict[str, float] = {}  # endpoint -> until when it is not tried
+
+    async def to(self, node: str, endpoint: str) -> Transport | None:
+        """Return a connected transport to a node; None when it cannot be reached, or is not to be."""
+        transport = self._transport
+        if not endpoint or sync.drive is sync.run_straight or not isinstance(transport, Branching):
+            return None
+        if endpoint == transport.endpoint:
+            return transport
+        if is_loopback(host_of(endpoint)) and not is_loopback(host_of(transport.endpoint)):
+            return None  # it means another machine than this one
+        link = self._links.get(endpoint)
+        if link is None or not link.connected:
+            link = await self._connect(node, endpoint)
+        return link
+
+    async def _connect(self, node: str, endpoint: str) -> NodeLink | None:
+        if self._away.get(endpoint, 0) > time.monotonic():
+            return None
+        assert isinstance(self._transport, Branching)
+        link = self._links.setdefault(endpoint, self._transport.beside(endpoint, node))
+        try:
+            await link.connect()
+        except EmergeError as error:
+            log.info("node %s is asked by the way of another: %s", node, error)
+            self._away[endpoint] = time.monotonic() + AGAIN_SECONDS
+            return None
+        return link
+
+    async def close(self) -> None:
+        links, self._links = list(self._links.values()), {}
+        for link in links:
+            await link.close()
+
+
+class HolderCalls:
+    """The operations of nodes by name, on behalf of one client: directly, or by the node that it talks to.
+
+    `remote` are those of the latter. A call to a node takes its name as `holder`, so that either understands it.
+    """
+
+    def __init__(self, links: NodeLinks, remote: Operations, context: Wire, turns: Turns) -> None:
+        self.remote = remote
+        self._links = links
+        self._context = context
+        self._turns = turns
+        self._nodes: dict[str, str] = {}
+
+    def learn(self, nodes: Mapping[str, BlockNode]) -> None:
+        """Learn where nodes are called."""
+        self._nodes.update((name, node["rpc"]) for name, node in nodes.items())
+
+    async def of(self, node: str) -> Operations:
+        """Return the operations of a node, as directly as can be."""
+        link = await self._links.to(node, self._nodes.get(node, ""))
+        return self.remote if link is None else remote_operations(link, self._context, self._turns)
