@@ -3,27 +3,64 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
+from emerge_wasm import connect
 from emerge_wasm.blocks.block import BLOCK_SIZE
 from emerge_wasm.clients import Client
-from emerge_wasm.clients.transfer import Transfer
+from emerge_wasm.clients.transports.registry import open_transport
+from tests.conftest import Server, start_server
 from tests.contracts.files import pattern
 
-from .conftest import Connect, StartNode
-from .test_held_blocks import cluster
-
-DATA = pattern(40 * BLOCK_SIZE + 5)
+DATA = pattern(16 * BLOCK_SIZE + 5)
 
 
-@pytest.mark.parametrize("raid", [0, 1, 5])
-async def test_all_holders_give(start_node: StartNode, connect: Connect, raid: int, tmp_path: Path) -> None:
-    nodes = await cluster(start_node, 3)
-    async with Client(connect(nodes[0].endpoint)) as client:
-        await client.put(io.BytesIO(DATA), "/f", raid=raid)
-        transfer = Transfer()
-        assert await client.fetch("/f", tmp_path / "f", progress=transfer) == len(DATA)
-        assert (tmp_path / "f").read_bytes() == DATA
-        assert {name for name, size in transfer.holders.items() if size > 2 * BLOCK_SIZE} >= {"n0", "n1", "n2"}
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
+    """Four nodes of one cluster, each a process; /f has its blocks twice, /p with one parity, /once each once."""
+    folder = tmp_path_factory.mktemp("nodes")
+    with ExitStack() as stack:
+        servers: list[Server] = []
+        for number in range(4):
+            join = ("--join", servers[0].found["node"]) if servers else ()
+            store = f"sqlite:///{folder}/{number}.db"
+            words = ("node", "start", "--name", f"n{number}", "--port", "0", "--store", store, *join)
+            servers.append(start_server(*words, sandbox=False))
+            stack.callback(servers[-1].kill)
+            with connect(servers[0].host) as fs:
+                if number == 0:
+                    fs.foundcluster()
+                while len(fs.nodes()) <= number:
+                    time.sleep(0.01)
+        yield servers
+
+
+@pytest.mark.parametrize(
+    ("whom", "number"), [("a holder", signal.SIGSTOP), ("a holder", signal.SIGKILL), ("the owner", signal.SIGKILL)]
+)
+async def test_the_next_verified_block_comes_soon(processes: list[Server], whom: str, number: signal.Signals) -> None:
+    """Who gives blocks is killed, or stands still, in the middle, be it the node that is talked to: others give."""
+    path = f"/{whom.replace(' ', '')}{int(number)}"
+    alive = [server for server in processes if server.process.poll() is None]
+    async with Client(open_transport(",".join(server.found["node"] for server in alive))) as client:
+        await client.put(io.BytesIO(DATA), path, raid=1)
+        async with await client.open(path) as file:
+            assert await file.read(6 * BLOCK_SIZE) == DATA[: 6 * BLOCK_SIZE]
+            serving = [server for server in alive if file.given[server.found["name"]]]
+            assert len(serving) > 1
+            victim = alive[0] if whom == "the owner" else next(each for each in serving if each is not alive[0])
+            os.kill(victim.process.pid, number)
+            longest, before = 0.0, time.monotonic()
+            while part := await file.read_some(BLOCK_SIZE):
+                assert part == DATA[file.tell() - len(part) : file.tell()]
+                longest, before = max(longest, time.monotonic() - before), time.monotonic()
+            assert file.tell() == len(DATA)
+        if number == signal.SIGSTOP:
+            os.kill(victim.process.pid, signal.SIGCONT)
+    assert longest < 1.0

@@ -48,10 +48,15 @@ class NodeLinks:
     def renew(self) -> None:
         """Reset in a forked child; the transports reset themselves."""
         self._links: dict[str, NodeLink] = {}
+        self._met: set[str] = set()  # those that were connected once
         self._away: dict[str, float] = {}  # endpoint -> until when it is not tried
 
     async def to(self, node: str, endpoint: str) -> Transport | None:
-        """Return a connected transport to a node; None when it cannot be reached, or is not to be."""
+        """Return a connected transport to a node; None when it cannot be reached from here, or is not to be.
+
+        Raises:
+            Unavailable: it was reached before, and is not there now.
+        """
         transport = self._transport
         if not endpoint or sync.drive is sync.run_straight or not isinstance(transport, Branching):
             return None
@@ -72,9 +77,12 @@ class NodeLinks:
         try:
             await link.connect()
         except EmergeError as error:
+            if endpoint in self._met:
+                raise
             log.info("node %s is asked by the way of another: %s", node, error)
             self._away[endpoint] = time.monotonic() + AGAIN_SECONDS
             return None
+        self._met.add(endpoint)
         return link
 
     async def close(self) -> None:
