@@ -15,7 +15,6 @@ from .. import sync
 from ..errors import EmergeError
 from ..operations import Operations, Transport, Wire
 from ..results import BlockNode
-from .fork import renew_in_child
 from .remote import Turns, remote_operations
 from .transports.endpoint import host_of, is_loopback
 from .transports.failover import NodeLink
@@ -33,7 +32,7 @@ class Branching(Protocol):
     endpoint: str
 
     def beside(self, endpoint: str, node: str) -> NodeLink:
-        """Return a transport with the same key to the node of that name."""
+        """Return a transport with the same key to the node of that name, which is closed with this one."""
         ...
 
 
@@ -42,12 +41,6 @@ class NodeLinks:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self.renew()
-        renew_in_child(self)
-
-    def renew(self) -> None:
-        """Reset in a forked child; the transports reset themselves."""
-        self._links: dict[str, NodeLink] = {}
         self._met: set[str] = set()  # those that were connected once
         self._away: dict[str, float] = {}  # endpoint -> until when it is not tried
 
@@ -64,31 +57,24 @@ class NodeLinks:
             return transport
         if is_loopback(host_of(endpoint)) and not is_loopback(host_of(transport.endpoint)):
             return None  # it means another machine than this one
-        link = self._links.get(endpoint)
-        if link is None or not link.connected:
-            link = await self._connect(node, endpoint)
+        link = transport.beside(endpoint, node)
+        if not link.connected and not await self._connect(link, node):
+            return None
         return link
 
-    async def _connect(self, node: str, endpoint: str) -> NodeLink | None:
-        if self._away.get(endpoint, 0) > time.monotonic():
-            return None
-        assert isinstance(self._transport, Branching)
-        link = self._links.setdefault(endpoint, self._transport.beside(endpoint, node))
+    async def _connect(self, link: NodeLink, node: str) -> bool:
+        if self._away.get(link.endpoint, 0) > time.monotonic():
+            return False
         try:
             await link.connect()
         except EmergeError as error:
-            if endpoint in self._met:
+            if link.endpoint in self._met:
                 raise
             log.info("node %s is asked by the way of another: %s", node, error)
-            self._away[endpoint] = time.monotonic() + AGAIN_SECONDS
-            return None
-        self._met.add(endpoint)
-        return link
-
-    async def close(self) -> None:
-        links, self._links = list(self._links.values()), {}
-        for link in links:
-            await link.close()
+            self._away[link.endpoint] = time.monotonic() + AGAIN_SECONDS
+            return False
+        self._met.add(link.endpoint)
+        return True
 
 
 class HolderCalls:

@@ -48,7 +48,6 @@ class ClientOperations:
     async def close(self) -> None:
         """Let go of the transport; a client made from another leaves that to it."""
         if not self._derived:
-            await self._links.close()
             await self.transport.close()
 
     # --- on whose behalf

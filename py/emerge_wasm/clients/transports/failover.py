@@ -75,8 +75,10 @@ class FailoverTransport:
         return self._chosen
 
     def beside(self, endpoint: str, node: str) -> NodeLink:
-        """Return a transport with the same key to another node, of that name."""
-        return self._open(endpoint)
+        """Return a transport with the same key to another node. It is closed with this one."""
+        if endpoint not in self._links:
+            self._links[endpoint] = self._open(endpoint)
+        return self._links[endpoint]
 
     @property
     def addresses(self) -> list[str]:

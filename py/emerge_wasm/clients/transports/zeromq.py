@@ -136,6 +136,7 @@ class ZeroMQTransport:
         self.endpoint = endpoint
         self._keys = KeyChoice(credential, endpoint, node)
         self._patience = patience
+        self._beside: dict[str, ZeroMQTransport] = {}
         self._make_protocol = partial(ClientProtocol, heartbeat=heartbeat, limit=limit, peer=f"the node at {endpoint}")
         self._begin()
         renew_in_child(self)
@@ -227,6 +228,8 @@ class ZeroMQTransport:
         self._calls.lose(Unavailable(f"the connection to {self.endpoint} was closed", remedy=UNKNOWN, unknown=True))
         self._wake(Unavailable(f"the connection to {self.endpoint} was closed"))
         self._close_sockets()
+        for each in self._beside.values():
+            await each.close()
 
     def _close_sockets(self) -> None:
         if self._socket is not None and self._monitor is not None:
@@ -238,9 +241,13 @@ class ZeroMQTransport:
         self._connected = False
 
     def beside(self, endpoint: str, node: str) -> ZeroMQTransport:
-        """Return a transport with the same key to another node, of that name."""
-        named = node if self._keys.credential is not None else ""
-        return ZeroMQTransport(endpoint, patience=self._patience, credential=self._keys.credential, node=named)
+        """Return a transport with the same key to another node, of that name. It is closed with this one."""
+        if endpoint not in self._beside:
+            named = node if self._keys.credential is not None else ""
+            self._beside[endpoint] = ZeroMQTransport(
+                endpoint, patience=self._patience, credential=self._keys.credential, node=named
+            )
+        return self._beside[endpoint]
 
     async def connect(self) -> None:
         """Wait until the node is connected; nothing was sent when that fails.
