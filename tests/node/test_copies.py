@@ -249,6 +249,8 @@ async def test_what_only_the_former_owner_had_is_kept_as_conflicts(start_node: S
     await a.stop()  # from here on the copy gets nothing
     await call(b, "update", "/projects/w", codec.encode({"n": "alone"}))
     await call(b, "store", "/projects/d/new", STATE)
+    data = os.urandom((2 << 20) + 77)
+    await Client(LocalTransport(b, OPERATOR)).put(io.BytesIO(data), "/projects/d/file")
     await call(b, "rm", "/projects/gone")
     await b.stop()
     a = await start_node("a", store=stores["a"], copies=tmp_path)
@@ -265,7 +267,10 @@ async def test_what_only_the_former_owner_had_is_kept_as_conflicts(start_node: S
             await asyncio.sleep(0.05)
         assert rows[1]["conflicts"] == [kept] and rows[1]["copies"] == ["b"]
         tree = [row async for row in node.dispatch("tree", [kept], OPERATOR)]
-        assert sorted(row["name"] for row in tree) == ["d", "new", "w"]
+        assert sorted(row["name"] for row in tree) == ["d", "file", "new", "w"]
+        got = io.BytesIO()
+        await Client(LocalTransport(node, OPERATOR)).fetch(f"{kept}/d/file", got)
+        assert got.getvalue() == data
         alone = await call(node, "getobject", f"{kept}/w")
         here = await call(node, "getobject", "/projects/w")
         assert codec.decode(alone["state"]) == {"n": "alone"} and codec.decode(here["state"]) == {"n": "here"}
@@ -507,3 +512,34 @@ async def end(process: Process) -> None:
     if process.returncode is None:
         process.kill()
     await process.wait()
+
+
+async def test_a_copy_whose_host_is_gone_for_good_is_given_up(start_node: StartNode, tmp_path: Path) -> None:
+    """Another node has one in its place; the one that is back after all has none, and may have one again."""
+    nodes = {node.filesystem.node: node for node in await cluster(start_node, "b", "c", "d", copies=tmp_path)}
+    a, b = nodes["a"], nodes["b"]
+    await call(a, "mount", "/p", "b")
+    await call(a, "store", "/p/w", STATE)
+    await call(a, "replicate", "/p", 1)
+    host = (await is_copied(a, "/p"))["copies"][0]["node"]
+    asked, other = [nodes[name] for name in "acd" if name != host]
+    if host == "a":  # which keeps the table
+        report = await call(b, "replicate", "/p", None, None, "a")
+    else:
+        store = nodes[host].filesystem.core.store
+        await nodes[host].stop()
+        await eventually(lambda: host not in names(a.cluster))
+        report = await call(b, "replicate", "/p")
+        assert report["copies"][0]["away"] and f"--without {host}" in report["notes"][0]
+        report = await call(asked, "replicate", "/p", None, None, host)
+    assert report["wanted"] == 1 and report["copies"][0]["node"] != host
+    await is_copied(b, "/p")
+    with pytest.raises(Invalid, match="has no copy"):
+        await call(b, "replicate", "/p", 1, None, host)
+    if host != "a":
+        back = await start_node(host, (a.endpoint,), store=store, copies=tmp_path)
+        await eventually(lambda: len(names(back.cluster)) == 3)
+        assert [row["node"] for row in (await is_copied(back, "/p"))["copies"]] != [host]
+        assert (await call(back, "getobject", "/p/w"))["pointer"]["version"] == 1
+    report = await call(other, "replicate", "/p", 3)
+    assert {row["node"] for row in (await is_copied(b, "/p"))["copies"]} == {"a", "c", "d"}

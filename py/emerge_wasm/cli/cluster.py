@@ -118,10 +118,11 @@ def unmount(session: Session, path: str) -> None:
 @click.argument("path")
 @click.option("--copies", type=int, metavar="N", help="How many there are to be (else: say how they are).")
 @click.option("--sync/--no-sync", default=None, help="Acknowledge changes only when a copy has them, or at once.")
+@click.option("--without", default="", metavar="NODE", help="Give up the copy of a node that is away for good.")
 @pass_session
-def replicate(session: Session, path: str, copies: int | None, sync: bool | None) -> None:
+def replicate(session: Session, path: str, copies: int | None, sync: bool | None, without: str) -> None:
     """Keep copies of a volume on other nodes, and say what each of them has."""
-    report = session.fs.replicate(path, copies, sync)
+    report = session.fs.replicate(path, copies, sync, without)
     if session.json:
         print_json(report)
         return

@@ -157,11 +157,14 @@ class PlainOperations(ClientOperations):
         may."""
         return await self.remote.unmount(path)
 
-    async def replicate(self, path: str, copies: int | None = None, sync: bool | None = None) -> CopyReport:
+    async def replicate(
+        self, path: str, copies: int | None = None, sync: bool | None = None, without: str = ""
+    ) -> CopyReport:
         """Keep so many copies of a volume on other nodes, those on other machines first (a superuser may; None: leave
         them as they are): {"path", "wanted", "sync", "owner", "copies", "notes"}, as each node says itself what it has.
-        With `sync`, changes are acknowledged only when a copy has them, and refused while none is here."""
-        return await self.remote.replicate(path, copies, sync)
+        With `sync`, changes are acknowledged only when a copy has them, and refused while none is here. `without`: the
+        copy of this node is given up, though it may be away for good, and another node has one in its place."""
+        return await self.remote.replicate(path, copies, sync, without)
 
     async def promote(self, path: str, node: str = "") -> VolumeRows:
         """Make a copy the owner of a volume whose owner is lost: that on a node ("": whichever has most); the cluster's

@@ -128,8 +128,9 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _cluster_replicate(self, path: str, copies: int, sync: bool | None = None) -> Wire:
-        """Change how many copies a volume has, and whether its changes wait for one; the mount table."""
+    async def _cluster_replicate(self, path: str, copies: int, sync: bool | None = None, without: str = "") -> Wire:
+        """Change how many copies a volume has, whether its changes wait for one, and give up that of a node; the mount
+        table."""
         ...
 
     @operation("node")

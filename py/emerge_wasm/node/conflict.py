@@ -7,20 +7,24 @@ changes nothing, so whoever is interrupted begins anew.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence, Set
 
 from ..cluster.volume import NODES, MountTable
 from ..codec import bundles_in
 from ..errors import Invalid, NotFound
+from ..filesystem import Filesystem
 from ..filesystem.core import Core
 from ..filesystem.layout.record import VersionRecord
 from ..filesystem.tree.find import locate
 from ..filesystem.tree.load import load_state
+from ..objects import BLOB
 from ..operations import Dispatch
 from ..paths import child_path, join_path, split_path
 from ..replication.history import Known
 from ..replication.leader import read_parts, required_bundles
 from ..replication.message import PAGE_RECORDS
+from .conflict_file import put_again
+from .paths import REGISTRY
 from .volumes import INTERNAL, Volumes
 
 log = logging.getLogger("emerge.node")
@@ -32,10 +36,11 @@ def conflict_path(table: MountTable, filesystem: str, epoch: int) -> str:
 
 
 class Conflicts:
-    """Keeps them. `dispatch` is that of the node, which reaches the whole tree."""
+    """Keeps them. `dispatch` is that of the node, which reaches the whole tree; `local` gives its filesystems."""
 
-    def __init__(self, dispatch: Dispatch) -> None:
+    def __init__(self, dispatch: Dispatch, local: Callable[[str], Filesystem | None]) -> None:
         self._dispatch = dispatch
+        self._local = local
 
     async def keep(self, core: Core, where: str, top: str, records: Sequence[VersionRecord]) -> None:
         """Keep objects of a filesystem, which are below `top`, below a path of the cluster."""
@@ -69,6 +74,12 @@ class Conflicts:
 
     async def _store(self, core: Core, target: str, record: VersionRecord, state: bytes) -> None:
         entry = record.entry
+        filesystem = self._local(core.uuid) if entry.type == BLOB else None
+        if filesystem is not None:
+            path = join_path(REGISTRY, entry.uuid.hex())
+            await put_again(filesystem.dispatch, path, entry.version, self._dispatch, target, entry.perms)
+            await self._call("chown", target, entry.owner, entry.group, False)
+            return
         needed = await required_bundles(core, {entry.bundle} - {""} | bundles_in(state))
         parts = (await read_parts(core, {"states": [], "bundles": needed}))["bundles"]
         sent = {hash: data for hash, data in parts.items() if data is not None}

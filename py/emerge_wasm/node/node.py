@@ -113,7 +113,7 @@ class Node:
             **(limits or {}),
         )
         self.admission = Admission(self.volumes)
-        conflicts = Conflicts(router.dispatch)
+        conflicts = Conflicts(router.dispatch, self.volumes.local)
         self.former = FormerVolumes(self.volumes, conflicts)
         self.succession = Succession(self.volumes, self.handovers, conflicts)
         self.leases = VolumeLeases(self.volumes, replication, self.copies.synchrony, times.period)

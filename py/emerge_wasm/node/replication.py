@@ -65,28 +65,33 @@ class Replication:
         return self._volumes.current().to_wire()
 
     # --- at the registry
-    async def replicate(self, path: str, copies: int, sync: bool | None = None) -> MountTable:
+    async def replicate(self, path: str, copies: int, sync: bool | None = None, without: str = "") -> MountTable:
         """Give a volume so many copies: make those that lack, and remove those that are too many.
 
-        `sync`: whether its changes wait until a copy has them; None leaves that as it is.
+        `sync`: whether its changes wait until a copy has them; None leaves that as it is. `without`: the copy of this
+        node is not one of them any more.
 
         Raises:
-            Invalid: it is no volume, or the number makes no sense.
+            Invalid: it is no volume, or the number makes no sense, or that node has no copy.
         """
         if not 0 <= copies <= COPIES_LIMIT:
             raise Invalid(f"{copies} copies are not between 0 and {COPIES_LIMIT}", path=path)
         async with self._changing:
-            return await self._replicate(path, copies, sync)
+            return await self._replicate(path, copies, sync, without)
 
-    async def _replicate(self, path: str, copies: int, sync: bool | None) -> MountTable:
+    async def _replicate(self, path: str, copies: int, sync: bool | None, without: str) -> MountTable:
         if sync:
             await self._check_sync(path, copies)
         leased = self._volumes.filesystem.core.store.capabilities.many_writers
-        full = set[str]()
+        table = self._volumes.current()
+        given_up = {each.host for each in table.copies(path) if without and table.name(each.filesystem) == without}
+        if without and not given_up:
+            raise Invalid(f"node {without} has no copy of {path}", path=path, remedy=f"see emerge replicate {path}")
+        full = set(given_up)
         for _ in range(ATTEMPTS):
             table = self._volumes.current()
             volume = self.volume(table, path)
-            kept, spare = await self._place(table, volume, copies, full)
+            kept, spare = await self._place(table, volume, copies, full, given_up)
             made: list[Replica] = []
             for member in spare:
                 filesystem = await self._ask(member, "_cluster_host", path)
@@ -152,11 +157,12 @@ class Replication:
                     log.exception("%s has fewer copies than it is to have", path)
 
     async def _place(
-        self, table: MountTable, volume: Volume, copies: int, full: Set[str]
+        self, table: MountTable, volume: Volume, copies: int, full: Set[str], given_up: Set[str]
     ) -> tuple[list[Replica], list[Member]]:
         """Choose which copies stay, and which members are to have further ones: each on a host of its own, if possible.
 
-        A copy whose host is away stays while it is wanted. `full` are filesystems whose nodes have no room.
+        A copy whose host is away stays while it is wanted, unless it is `given_up`. `full` are filesystems whose nodes
+        have no room.
         """
         owner = table.replica(volume.filesystem)
         home = owner.host if owner else volume.filesystem
@@ -164,6 +170,7 @@ class Replication:
         ranked = sorted(table.members, key=lambda member: rank(volume.path.encode(), member.filesystem))
         order = {member.filesystem: place for place, member in enumerate(ranked)}
         held = sorted(table.copies(volume.path), key=lambda each: order.get(each.host, len(order)))
+        held = [each for each in held if each.host not in given_up]
         held = [each for each in held if each.host not in hosts or not await self._is_lost(each)]
         used = {hosts.get(home, home)}
         kept: list[Replica] = []
@@ -272,10 +279,13 @@ class Replication:
             await asyncio.wait([self._sweeping])
 
     # --- anywhere
-    async def change_number(self, path: str, copies: int | None, sync: bool | None = None) -> None:
+    async def change_number(self, path: str, copies: int | None, sync: bool | None = None, without: str = "") -> None:
         """Change how many copies a volume has, and whether its changes wait for one, where the table is kept."""
         copies = self._volumes.current().wants(path) if copies is None else copies
-        await self._volumes.change("_cluster_replicate", path, copies, *([] if sync is None else [sync]))
+        sent: list[object] = [path, copies, sync, without]  # an older node knows fewer
+        while sent[-1] in (None, ""):
+            sent.pop()
+        await self._volumes.change("_cluster_replicate", *sent)
 
     async def change_owner(self, path: str, node: str) -> None:
         """Promote a copy, where the table is kept.
@@ -394,7 +404,11 @@ def _notes(table: MountTable, path: str, rows: list[CopyRow]) -> list[str]:
         notes.append("some are on the same machine, and are lost with it: there are too few machines")
     if rows[0]["lost"]:
         notes.append(f"node {rows[0]['node']} has lost what it had: make a copy the owner, emerge promote {path}")
-    notes += [f"node {row['node']} is away, with its copy" for row in copies if row["away"]]
+    notes += [
+        f"node {row['node']} is away, with its copy; if it is for good: emerge replicate {path} --without {row['node']}"
+        for row in copies
+        if row["away"]
+    ]
     notes += [f"node {row['node']} has lost its copy: another one is made" for row in copies if row["lost"]]
     notes += [
         f"the copy of node {row['node']} differs from its owner"

@@ -77,8 +77,8 @@ class VolumeRoutes:
         path = normal(args.path)
         _check(context)
         self._replication.volume(self._volumes.current(), path)
-        if args.copies is not None or args.sync is not None:
-            await self._replication.change_number(path, args.copies, args.sync)
+        if args.copies is not None or args.sync is not None or args.without:
+            await self._replication.change_number(path, args.copies, args.sync, args.without)
         return await self._replication.report(path)
 
     async def promote(self, args: Arguments, context: Context) -> VolumeRows:
