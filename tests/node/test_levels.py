@@ -101,6 +101,29 @@ async def test_what_holders_lose_is_made_again(start_node: StartNode, connect: C
     assert [await node.filesystem.core.blocks.count() for node in nodes] == before
 
 
+async def test_who_comes_back_in_time_is_waited_for(start_node: StartNode, connect: Connect) -> None:
+    """And of who does not, or is not here for too long, what it had is made elsewhere, without being asked."""
+    nodes = await cluster(start_node, 4)
+    client = Client(connect(nodes[0].endpoint))
+    await client.put(io.BytesIO(pattern(SIZE)), "/r1", raid=1, block_size=65_536)
+    levels = nodes[0].filesystem.levels
+    levels.look_seconds = 0.05
+    levels.start(1.0)
+    lost, left = nodes[2], [node for node in nodes if node is not nodes[2]]
+    had = await lost.filesystem.core.blocks.count()
+    counts = [await node.filesystem.core.blocks.count() for node in left]
+    await lost.stop()
+    await eventually(lambda: (len(nodes[0].cluster.peers()) == 2 and levels.absences.any()) or not had, 10)
+    await asyncio.sleep(0.2)
+    assert [await node.filesystem.core.blocks.count() for node in left] == counts
+    for _ in range(400):
+        if met(1, await sound(left, client, "/r1")):
+            break
+        await asyncio.sleep(0.02)
+    assert met(1, await sound(left, client, "/r1"))
+    assert sum([await node.filesystem.core.blocks.count() for node in left]) == sum(counts) + had
+
+
 async def test_what_a_node_had_that_is_gone_is_made_elsewhere(start_node: StartNode, connect: Connect) -> None:
     nodes = await cluster(start_node, 4)
     client = Client(connect(nodes[0].endpoint))

@@ -38,7 +38,7 @@ BUILT_PAGE = Path(__file__).resolve().parents[3] / "dist"
 POLL_SECONDS = 0.25
 """How often those who watch look for changes that other nodes made in a store that several share."""
 
-SCRUB_RATE, SCRUB_DAYS = 8.0, 30.0
+SCRUB_RATE, SCRUB_DAYS, REBUILD_SECONDS = 8.0, 30.0, 600.0
 MEGABYTE = 1 << 20
 
 Serve = Callable[[AsyncExitStack], Awaitable[dict[str, str]]]
@@ -109,6 +109,7 @@ async def start_node(
     advertise_pub: str = "",
     scrub_rate: float = SCRUB_RATE,
     scrub_days: float = SCRUB_DAYS,
+    rebuild_after: float = REBUILD_SECONDS,
     drains: bool = False,
 ) -> Node:
     try:
@@ -131,7 +132,7 @@ async def start_node(
         runner=runner,
         run_timeout=run_timeout,
         poll=poll,
-        scrub=ScrubSchedule(int(scrub_rate * MEGABYTE), scrub_days),
+        scrub=ScrubSchedule(int(scrub_rate * MEGABYTE), scrub_days, rebuild_after),
     )
     stack.push_async_callback(filesystem.close)
     context = Context(getpass.getuser(), superuser=True, via="zeromq")
@@ -309,6 +310,14 @@ def node() -> None:
     help="From one reading of all blocks to the next.",
 )
 @click.option("--drain", "drains", is_flag=True, help="Take no blocks of others' files: it is to be taken away.")
+@click.option(
+    "--rebuild-after",
+    type=click.FloatRange(0),
+    default=REBUILD_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="What a node had of files is made again on others when it is away for so long.",
+)
 @click.option("--rest", type=int, metavar="PORT", help="Serve HTTP here too; 0 takes a free port.")
 @run_timeout_option
 @unsafe_run_option
@@ -332,6 +341,7 @@ def node_start(
     machine: str,
     scrub_rate: float,
     scrub_days: float,
+    rebuild_after: float,
     drains: bool,
     rest: int | None,
     run_timeout: float,
@@ -362,6 +372,7 @@ def node_start(
             advertise_pub=advertise_pub,
             scrub_rate=scrub_rate,
             scrub_days=scrub_days,
+            rebuild_after=rebuild_after,
             drains=drains,
         )
         found = {"name": name, "node": started.endpoint, "store": public_url(store), "sandbox": sandbox}

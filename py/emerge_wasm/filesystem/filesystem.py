@@ -23,7 +23,7 @@ from .indexes.build import builder
 from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
 from .objects import code, compose, copy, read, reference, retention, write
-from .repair import file, scrubber
+from .repair import file, keeper, scrubber
 from .repair.schedule import ScrubSchedule
 from .runner import Runner
 from .runs import operations, receipt
@@ -44,6 +44,7 @@ class Filesystem:
         self.builder = builder.Builder(core)
         self.collection = Collection(core.blocks)
         self.scrubber = scrubber.Scrubber(core)
+        self.levels = keeper.LevelKeeper(core, self.scrubber.pace)
         core.on_catalogue = self.builder.wake
         core.dispatch = self.dispatch
 
@@ -79,6 +80,8 @@ class Filesystem:
         if busy:
             filesystem.builder.wake()
         filesystem.scrubber.start(scrub)
+        if scrub is not None:
+            filesystem.levels.start(scrub.rebuild_after)
         return filesystem
 
     @property
@@ -120,6 +123,7 @@ class Filesystem:
         await self.builder.close()
         await self.collection.close()
         await self.scrubber.close()
+        await self.levels.close()
         await self.core.store.close()
 
 

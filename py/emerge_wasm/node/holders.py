@@ -74,6 +74,10 @@ class NodeHolders:
         table = self._volumes.table
         return self._core.store.capabilities.many_writers or table is None or len(table.members) < 2
 
+    def leads(self) -> bool:
+        table = self._volumes.table
+        return table is None or any(each.filesystem == self._core.uuid for each in table.volumes)
+
     async def own(self) -> BlockHolder:
         identity = self._volumes.cluster.identity
         about = await self._volumes.steps["_cluster_about"]()

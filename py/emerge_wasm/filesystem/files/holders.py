@@ -36,6 +36,10 @@ class Holders(Protocol):
         """Tell whether there are no others that could ever hold something, be they away or not."""
         ...
 
+    def leads(self) -> bool:
+        """Tell whether the filesystem owns something: a copy lays down nothing at others."""
+        ...
+
     async def own(self) -> BlockHolder:
         """The filesystem itself."""
         ...
@@ -76,6 +80,9 @@ class NoHolders:
         self._own = BlockHolder(filesystem, node)
 
     def alone(self) -> bool:
+        return True
+
+    def leads(self) -> bool:
         return True
 
     async def own(self) -> BlockHolder:

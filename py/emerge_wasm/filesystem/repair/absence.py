@@ -7,15 +7,16 @@ import asyncio
 from ..core import Core
 from ..files.holders import holders_of
 from ..files.kept import KeptBy
-
-PATIENCE = 600.0
-"""Seconds after which a holder that is away is not counted on any more. One that left the cluster is not at once."""
+from .schedule import ScrubSchedule
 
 
 class Absences:
-    """What is known of the absences of the holders of one filesystem."""
+    """What is known of the absences of the holders of one filesystem.
 
-    def __init__(self, core: Core, patience: float = PATIENCE) -> None:
+    After `patience` seconds one that is away is not counted on any more; one that has left the cluster is not at once.
+    """
+
+    def __init__(self, core: Core, patience: float = ScrubSchedule().rebuild_after) -> None:
         self.patience = patience
         self._core = core
         self._since: dict[str, float] = {}

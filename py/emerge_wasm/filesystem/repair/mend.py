@@ -78,7 +78,7 @@ async def _add_lacking(
 ) -> None:
     """Add who is to get what the raid level lacks; where too few nodes are here, what nobody has goes to this one."""
     around = holders_of(core)
-    if not around.alone():
+    if around.leads() and not around.alone():
         try:
             lacking = assign(layout, row.kept, counted, [await around.own(), *await around.others()])
         except Unavailable:

@@ -1,4 +1,4 @@
-"""When and how fast blocks are scrubbed. Data only."""
+"""When and how fast blocks are scrubbed, and made again of holders that are away. Data only."""
 
 from __future__ import annotations
 
@@ -10,3 +10,5 @@ class ScrubSchedule(NamedTuple):
 
     rate: int = 8 << 20
     days: float = 30.0
+    rebuild_after: float = 600.0
+    """Seconds after which what a holder has that is away is made again elsewhere."""

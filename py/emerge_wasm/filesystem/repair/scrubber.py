@@ -120,7 +120,7 @@ class Scrubber:
             raise Conflict("another node scrubs this store", remedy="see what it reports")
         done = self._now = self._now or ScrubPass(begun=now_micros())
         await self._save()
-        await run_pass(self._core, done, self._pace, self._save_sometimes)
+        await run_pass(self._core, done, self.pace, self._save_sometimes)
         done.ended = now_micros()
         self._now, self._last = None, done
         await self._save()
@@ -130,7 +130,8 @@ class Scrubber:
             *(done.blocks, done.size, done.mended, done.losses, done.unread),
         )
 
-    async def _pace(self, size: int) -> None:
+    async def pace(self, size: int) -> None:
+        """Wait as long as reading so many bytes is to take."""
         self._debt += max(size, LEAST) / (self.schedule or ScrubSchedule()).rate
         if self._debt > 0.05:
             debt, self._debt = self._debt, 0.0
