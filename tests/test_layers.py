@@ -29,10 +29,10 @@ LAYERS = [
     {"codec", "bundles", "wire", "blocks"},
     {"filesystem", "query", "graphql", "replication"},
     {"stores", "clients"},
-    {"cluster", "node", "relay", "rest", "sandbox", "browser"},
+    {"cluster", "node", "relay", "rest", "sandbox", "browser", "flows"},
     {"cli"},
 ]
-SEPARATE = {"stores", "cluster", "node", "relay", "rest", "sandbox", "browser"}
+SEPARATE = {"stores", "cluster", "node", "relay", "rest", "sandbox", "browser", "flows"}
 """Parts whose siblings in the same layer must not be imported, unless named here."""
 ALLOWED = {
     ("node", "cluster"),
@@ -83,6 +83,7 @@ BROWSER = [
     "emerge_wasm.stores.memory",
     "emerge_wasm.stores.indexeddb",
     "emerge_wasm.browser.kernel",
+    "emerge_wasm.flows",
 ]
 SERVERS = [
     "httpx",

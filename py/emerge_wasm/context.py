@@ -33,8 +33,10 @@ class Context:
     """Who asks, and by which way: what the shells know about a call.
 
     A `superuser` passes every check of permissions: whoever holds the store itself. `transaction` names the open
-    transaction that the call is part of. `clock` is the caller's, for a search (None: the answering process's). With a
-    `max_age`, in seconds, a copy nearby may answer what only reads, if it was the same as its owner no longer ago.
+    transaction that the call is part of. A change with a `call_id` is made once: when the same caller repeats it with
+    that id, it gets the recorded result; a `call_note` is recorded with it, for `recall`. `clock` is the caller's, for
+    a search (None: the answering process's). With a `max_age`, in seconds, a copy nearby may answer what only reads, if
+    it was the same as its owner no longer ago.
 
     A call that a running method makes is inside of runs: `runs` are the uuids of the objects that run, the outermost
     first, `held` the transactions that are held by one of them, once for each. No caller sets these.
@@ -50,11 +52,13 @@ class Context:
     held: tuple[str, ...] = ()
     clock: Clock | None = None
     max_age: float = 0.0
+    call_id: str = ""
+    call_note: bytes = b""
 
     def narrowed(self, wanted: Wire | None) -> Context:
-        """This context with what a call asks for: `umask`, `transaction`, `clock`, `max_age`, and (only a superuser
-        may) to be made `as` another principal, with its `groups`. Raises Invalid for anything else, PermissionDenied
-        for anybody else."""
+        """This context with what a call asks for: `umask`, `transaction`, `call_id`, `call_note`, `clock`, `max_age`,
+        and (only a superuser may) to be made `as` another principal, with its `groups`. Raises Invalid for anything
+        else, PermissionDenied for anybody else."""
         if not wanted:
             return self
         context = replace(self, **_changes(wanted))
@@ -79,7 +83,9 @@ def _changes(wanted: Wire) -> Wire:
         fits = _FITS.get(name)
         if fits is None or not fits(value):
             raise Invalid(f"a call's context cannot have {name!r}: {str(value)[:80]!r}", remedy=_CONTEXT)
-    changes: Wire = {name: wanted[name] for name in ("umask", "transaction", "max_age") if name in wanted}
+    changes: Wire = {
+        name: wanted[name] for name in ("umask", "transaction", "max_age", "call_id", "call_note") if name in wanted
+    }
     if "clock" in wanted:
         changes["clock"] = Clock(*wanted["clock"])
     return changes
@@ -103,10 +109,12 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "groups": lambda value: isinstance(value, (list, tuple)) and len(value) <= 255 and all(map(_is_text, value)),
     "umask": lambda value: type(value) is int and 0 <= value <= 0o777,
     "transaction": _is_text,
+    "call_id": _is_text,
+    "call_note": lambda value: isinstance(value, bytes),
     "clock": _is_clock,
     "max_age": lambda value: type(value) in (int, float) and 0 <= value <= 86_400,
 }
 _CONTEXT = (
-    "it is a map of as (text), groups (texts), umask (0 to 0o777), transaction (text), max_age (seconds, a day at most)"
-    " and clock (nanoseconds since 1970, and the name of a time zone)"
+    "it is a map of as (text), groups (texts), umask (0 to 0o777), transaction (text), call_id (text), call_note"
+    " (bytes), max_age (seconds, a day at most) and clock (nanoseconds since 1970, and the name of a time zone)"
 )

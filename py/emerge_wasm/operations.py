@@ -23,6 +23,7 @@ from .results import (
     BlockAnswer,
     BlockHolders,
     BlockPlaces,
+    CallInfo,
     ChangePage,
     ChangeRow,
     CommitInfo,
@@ -129,6 +130,15 @@ class Operation:
             f"{p.name}: {p.annotation}" + ("" if p.default is p.empty else f" = {p.default!r}") for p in self.parameters
         ]
         return f"({', '.join(shown)})"
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it can be given a call id, so that it is done once however often it is repeated."""
+        return self.changes and not self.streams and self.group != "cluster" and self.name not in _EACH_TIME
+
+
+_EACH_TIME = frozenset({"begin", "rollback", "graphql"})
+"""Operations that are repeated as they are, or make several changes, each by itself."""
 
 
 def _same(value: object, default: object) -> bool:
@@ -364,6 +374,12 @@ class Operations(Protocol):
     @operation("transactions", changes=True)
     async def rollback(self, transaction: str) -> bool:
         """Drop a transaction and all its changes; whether there was one."""
+        ...
+
+    @operation("transactions")
+    async def recall(self, path: str, id: str) -> CallInfo:
+        """{"known", "operation", "target", "result", "note"} of the call that the caller made with this id, for what is
+        at this path; not `known` is one that was not done, or longer ago than calls are remembered."""
         ...
 
     # --- run

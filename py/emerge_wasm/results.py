@@ -240,6 +240,16 @@ class CommitInfo(TypedDict):
     changes: int
 
 
+class CallInfo(TypedDict):
+    """What is recorded of a call with an id; `target` is its paths and its method, `note` what the caller gave."""
+
+    known: bool
+    operation: str
+    target: str
+    result: object
+    note: bytes
+
+
 class RunReceipt(TypedDict):
     """A record of one run. `arguments` and `result` are SHA-256 digests of their encoded bytes; `made` is the version
     that the run made, 0 for none."""

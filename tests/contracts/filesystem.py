@@ -458,6 +458,18 @@ async def tells_who_answers(client: Client) -> None:
 
 
 @scenario
+async def makes_a_repeated_change_once(client: Client) -> None:
+    fs = client.once("first")
+    stored = [await fs.store(item("w", quantity=5)) for _ in range(2)]
+    assert stored[0] == stored[1] == await client.get("/inventory/w")
+    assert [await client.once("second").run("/inventory/w", "sell", 2) for _ in range(3)] == [3] * 3
+    await refused(client.once("second").rm("/inventory/w"), Invalid, "'second'", "run /inventory/w sell")
+    assert (await client.recall("/inventory/w", "second"))["result"] == 3
+    assert not (await client.recall("/inventory/w", "third"))["known"]
+    assert [await client.once("gone").rm("/inventory/w") for _ in range(2)] == [1, 1]
+
+
+@scenario
 async def runs_whatever_a_method_is(client: Client) -> None:
     await client.store(Tool(name="t"))
     assert await client.run("/t", "wait") == "waited"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emerge_wasm import EmergeFile, ExecutionFailed, LimitExceeded, NotFound, PermissionDenied, Unavailable
+from emerge_wasm import EmergeFile, ExecutionFailed, Invalid, LimitExceeded, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.host import give_filesystem
 from emerge_wasm.filesystem.runs.inside.here import Here
@@ -134,3 +134,26 @@ def test_what_a_call_is_inside_of_travels_between_nodes_only() -> None:
     for wrong in ("a", [1], {"a": 1}):
         with pytest.raises(Exception, match="uuids"):
             read_context({**who, "runs": wrong})
+
+
+async def test_a_call_with_an_id_is_done_once_by_the_owner_of_its_path(
+    nodes: list[Node], clients: list[Client]
+) -> None:
+    for where in ("/farm/x", "/farm/far/y"):
+        assert [await client.once(where).run(where, "grow") for client in clients * 2] == [1] * 4
+        assert [(await client.recall(where, where))["result"] for client in clients] == [1, 1]
+        assert await clients[0].once(f"ask {where}").run(where, "ask", where, "grow") == 2
+    stored = [await client.once("new").store(Crop(name="new", path="/farm/far")) for client in clients]
+    assert stored[0] == stored[1] and stored[0].version == 1 and stored[0].node == "b"
+    assert [await client.once("cp").cp("/farm/x", "/farm/z") for client in clients][1].version == 1
+    spans = "it works within one"
+    await refused(clients[0].once("mv").mv("/farm/z", "/farm/far/z"), Invalid, "a call with an id", spans)
+    await refused(clients[0].once("1").run("/farm/x", "ask", "/farm/far/y"), ExecutionFailed, spans)
+    await refused(clients[0].once("2").remote.mount("/farm/more", "a"), Invalid, "mount")
+    assert [await clients[1].cat(path) for path in ("/farm/x.tons", "/farm/far/y.tons")] == [2, 2]
+    again = []
+    for client in clients:
+        begun = (await client.begin())["transaction"]
+        await client.within(transaction=begun).run("/farm/far/y", "grow")
+        again.append(await client.once("commit", b"done").commit(begun))
+    assert [each["changes"] for each in again] == [1, 1] and await clients[0].cat("/farm/far/y.tons") == 3

@@ -9,9 +9,10 @@ import os
 import secrets
 import signal
 import socket
+import threading
 import webbrowser
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,14 +45,16 @@ MEGABYTE = 1 << 20
 Serve = Callable[[AsyncExitStack], Awaitable[dict[str, str]]]
 
 
-def run_until_stopped(serve: Serve, announce: Callable[[dict[str, str]], None]) -> None:
-    """Start what `serve` starts, announce it, and stop it in reverse at Ctrl-C or SIGTERM."""
+def run_until_stopped(serve: Serve, announce: Callable[[dict[str, str]], None], *, while_input: bool = False) -> None:
+    """Start what `serve` starts, announce it, and stop it in reverse at Ctrl-C, SIGTERM or the end of its input."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stopped.set)
+        if while_input:
+            threading.Thread(target=_read_input, args=(loop, stopped), daemon=True).start()
         async with AsyncExitStack() as stack:
             announce(await serve(stack))
             await stopped.wait()
@@ -59,6 +62,14 @@ def run_until_stopped(serve: Serve, announce: Callable[[dict[str, str]], None]) 
     _log_to_stderr()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main())
+
+
+def _read_input(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    """Read the standard input until it ends: whoever holds it open is gone then."""
+    while os.read(0, 4096):
+        pass
+    with suppress(RuntimeError):  # the loop has ended, too
+        loop.call_soon_threadsafe(ended.set)
 
 
 def _log_to_stderr() -> None:
@@ -319,6 +330,7 @@ def node() -> None:
     help="What a node had of files is made again on others when it is away for so long.",
 )
 @click.option("--rest", type=int, metavar="PORT", help="Serve HTTP here too; 0 takes a free port.")
+@click.option("--while-input", is_flag=True, help="End with the standard input: for a program beside which it runs.")
 @run_timeout_option
 @unsafe_run_option
 @preload_option
@@ -344,6 +356,7 @@ def node_start(
     rebuild_after: float,
     drains: bool,
     rest: int | None,
+    while_input: bool,
     run_timeout: float,
     unsafe_run: bool,
     preload: str,
@@ -384,7 +397,7 @@ def node_start(
         more = f" and {found['rest']}" if "rest" in found else ""
         return f"node {name} serves {found['store']} at {found['node']}{more}\n{found['sandbox']}"
 
-    run_until_stopped(serve, lambda found: _announce(session, found, text(found)))
+    run_until_stopped(serve, lambda found: _announce(session, found, text(found)), while_input=while_input)
 
 
 @click.group()

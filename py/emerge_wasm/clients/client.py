@@ -7,17 +7,22 @@
 from __future__ import annotations
 
 import re
-from typing import Self
+from copy import copy
+from importlib import import_module
+from typing import Self, cast
 
 from ..errors import Invalid
+from ..operations import Rows
 from . import archive, exchange
 from .folder import FolderOperations
 from .partial import add_missing
 from .plain import PlainOperations
+from .progress import OnRunProgress, run_with_progress
 from .proxy import Proxy, open_proxy
 from .remote import ending
 from .searches import SearchOperations
 from .transaction import ClientTransaction
+from .transports.numbered import NumberedTransport
 from .writes import WriteOperations
 
 UUID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -34,6 +39,21 @@ class Client(SearchOperations, WriteOperations, FolderOperations, PlainOperation
     def with_umask(self, umask: int | str) -> Self:
         """A client whose new things lack these rights: 0o022, or "----w--w-"."""
         return self.within(umask=read_umask(umask))
+
+    def once(self, id: str, note: bytes = b"") -> Self:
+        """A client for one change, which is made once however often it is repeated with this id, from wherever: a
+        repeated call gets the recorded result. `fs.once("order 17").run("/shop", "sell", 3)`. `note` is recorded too,
+        for `recall`."""
+        if not id:
+            raise Invalid("a call id cannot be empty", remedy="give each call an id of its own: uuid4().hex")
+        return self.within(call_id=id, call_note=note) if note else self.within(call_id=id)
+
+    def numbered(self, prefix: str) -> Self:
+        """A client each of whose changes is made once, under the id `prefix 1`, `prefix 2`…: work that is begun again
+        from its beginning, with the same prefix, changes nothing twice."""
+        client = copy(self)
+        client.transport = NumberedTransport(self.transport, prefix)
+        return client.within()
 
     # --- transactions
     def transaction(self, name: str = "", seconds: int = 60, join: str = "") -> ClientTransaction[Self]:
@@ -52,6 +72,34 @@ class Client(SearchOperations, WriteOperations, FolderOperations, PlainOperation
         `proxy.price = 2.0` is an update.
         """
         return await open_proxy(self, path, Proxy)
+
+    # --- spread over machines
+    async def map(
+        self,
+        path: str,
+        method: str,
+        /,
+        *args: object,
+        engine: str = "",
+        id: str = "",
+        progress: OnRunProgress | None = None,
+        **kwargs: object,
+    ) -> Rows:
+        """Run a method on all objects in a directory, as `run` does; on the workers of an engine (`dask://host:8786`)
+        when one is named: [{"path", "result"} or {"path", "error"}…], by name.
+
+        Each object's run is done once, also when workers or the scheduler die meanwhile; with the same `id` a map that
+        was broken off goes on where it was. `progress` is called with "progress" events. See docs/flows.md.
+        """
+        if not (await self.get(path)).is_directory:
+            raise Invalid(f"{path} is an object", path=path, remedy="run its method with run")
+        if engine:
+            module = import_module("emerge_wasm.flows.object_map")
+            work = module.map_objects(self, path, method, (args, kwargs), engine=engine, id=id, progress=progress)
+            return cast(Rows, await work)
+        if id:
+            raise Invalid("a map has an id only on an engine", remedy="use once(id).run, all of it in one transaction")
+        return await run_with_progress(self, path, method, list(args), kwargs, progress)
 
     # --- archives
     async def export(self, path: str, file: archive.ArchiveFile, versions: bool = True) -> archive.Manifest:

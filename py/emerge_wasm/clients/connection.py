@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .client import Client
 from .sync_session import Opener
+from .transports.address import Reach
 from .transports.registry import open_transport
 
 
@@ -11,6 +12,8 @@ def opener(address: str, token: str | None = None, key: str | None = None) -> Op
     """Return a function that opens a client of an address, over the transport that its scheme names."""
 
     async def open_client() -> Client:
-        return Client(open_transport(address, token, key))
+        client = Client(open_transport(address, token, key))
+        client.reach = Reach(address, token, key)
+        return client
 
     return open_client

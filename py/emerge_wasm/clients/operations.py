@@ -17,6 +17,7 @@ from ..operations import Transport, Wire
 from ..results import CommitInfo, RunEvent, RunResult, TransactionInfo
 from .node_links import HolderCalls, NodeLinks
 from .remote import Turns, ending, remote_operations
+from .transports.address import Reach
 
 PAGE = 1000
 """Entries or objects per request."""
@@ -38,6 +39,7 @@ class ClientOperations:
         self.remote = remote_operations(transport, self.context, self._turns)
         self._links = NodeLinks(transport)
         self._derived = False
+        self.reach: Reach | None = None  # how another process reaches the same; None when it cannot
 
     async def __aenter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from ..results import (
     BlockAnswer,
     BlockHolders,
     BlockPlaces,
+    CallInfo,
     CopyReport,
     FileBlock,
     HoldingList,
@@ -42,6 +43,11 @@ class PlainOperations(ClientOperations):
         "all", so many ("10") or those of so many days ("30 days"); "" goes by the directory above. What is in force;
         without `keep` nothing changes. The newest version always stays."""
         return await self.remote.retain(path, keep)
+
+    async def recall(self, path: str, id: str) -> CallInfo:
+        """{"known", "operation", "target", "result", "note"} of the call that the caller made with this id, for what is
+        at this path; not `known` is one that was not done, or longer ago than calls are remembered."""
+        return await self.remote.recall(path, id)
 
     async def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
         """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",

@@ -11,11 +11,12 @@ from typing import Any
 from ..blocks.chunker import Chunking
 from ..codec import Reference
 from ..objects import EmergeObject, Pointer
-from ..operations import Names, Values, Wire
+from ..operations import Names, Rows, Values, Wire
 from ..results import (
     BlockAnswer,
     BlockHolders,
     BlockPlaces,
+    CallInfo,
     ChangePage,
     ChangeRow,
     CodeInfo,
@@ -50,6 +51,7 @@ from .class_loader import Bundles
 from .file_stream import FileInput, FileOutput, open_stream
 from .files import FileSource, LocalPath, OnRepair
 from .operations import AsOf, WhoseCode
+from .progress import OnRunProgress
 from .proxy import SyncProxy, open_proxy
 from .reads import Listing, VersionHistory
 from .searches import Aggregation, Explanation, FieldNames, GroupRows, ObjectCount, SearchPredicate, SearchResult
@@ -111,6 +113,11 @@ class SyncClient(SyncSession):
         "all", so many ("10") or those of so many days ("30 days"); "" goes by the directory above. What is in force;
         without `keep` nothing changes. The newest version always stays."""
         return self._wait(lambda client: client.retain(path, keep))
+
+    def recall(self, path: str, id: str) -> CallInfo:
+        """{"known", "operation", "target", "result", "note"} of the call that the caller made with this id, for what is
+        at this path; not `known` is one that was not done, or longer ago than calls are remembered."""
+        return self._wait(lambda client: client.recall(path, id))
 
     def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
         """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",
@@ -680,6 +687,17 @@ class SyncClient(SyncSession):
         """A client whose new things lack these rights: 0o022, or "----w--w-"."""
         return SyncClient(self._derive(lambda client: client.with_umask(umask)), self._name)
 
+    def once(self, id: str, note: bytes = b"") -> SyncClient:
+        """A client for one change, which is made once however often it is repeated with this id, from wherever: a
+        repeated call gets the recorded result. `fs.once("order 17").run("/shop", "sell", 3)`. `note` is recorded too,
+        for `recall`."""
+        return SyncClient(self._derive(lambda client: client.once(id, note)), self._name)
+
+    def numbered(self, prefix: str) -> SyncClient:
+        """A client each of whose changes is made once, under the id `prefix 1`, `prefix 2`…: work that is begun again
+        from its beginning, with the same prefix, changes nothing twice."""
+        return SyncClient(self._derive(lambda client: client.numbered(prefix)), self._name)
+
     def transaction(self, name: str = "", seconds: int = 60, join: str = "") -> SyncTransaction[SyncClient]:
         """A transaction: `async with client.transaction() as tx:`; tx is a client whose changes are made at the end,
         all or none. When the block raises, or is left alone for so many `seconds`, none is made.
@@ -695,6 +713,27 @@ class SyncClient(SyncSession):
         `proxy.price = 2.0` is an update.
         """
         return self._wait(lambda client: open_proxy(client, path, SyncProxy))
+
+    def map(
+        self,
+        path: str,
+        method: str,
+        /,
+        *args: object,
+        engine: str = "",
+        id: str = "",
+        progress: OnRunProgress | None = None,
+        **kwargs: object,
+    ) -> Rows:
+        """Run a method on all objects in a directory, as `run` does; on the workers of an engine (`dask://host:8786`)
+        when one is named: [{"path", "result"} or {"path", "error"}…], by name.
+
+        Each object's run is done once, also when workers or the scheduler die meanwhile; with the same `id` a map that
+        was broken off goes on where it was. `progress` is called with "progress" events. See docs/flows.md.
+        """
+        return self._wait(
+            lambda client: client.map(path, method, *args, engine=engine, id=id, progress=progress, **kwargs)
+        )
 
     def export(self, path: str, file: archive.ArchiveFile, versions: bool = True) -> archive.Manifest:
         """Write a tree to one archive: a file's path, or a binary file. Its manifest."""

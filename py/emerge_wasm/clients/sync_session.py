@@ -11,10 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from ..errors import Invalid
+from ..operations import Wire
 from ..sync import iterate, wait
 from .client import Client
 from .fork import leave_behind, renew_in_child
 from .transaction import ClientTransaction
+from .transports.address import Reach
 
 T = TypeVar("T")
 S = TypeVar("S", bound="SyncSession")
@@ -46,6 +48,16 @@ class SyncSession:
         client, self._client = self._client, None
         if client is not None:
             wait(client.close())
+
+    @property
+    def origin(self) -> tuple[Reach | None, Wire]:
+        """How another process reaches the same filesystem (None: it cannot), and the context of the calls."""
+
+        async def work() -> tuple[Reach | None, Wire]:
+            client = await self._ready()
+            return client.reach, client.context
+
+        return wait(work())
 
     def __enter__(self) -> Self:
         return self

@@ -28,7 +28,7 @@ from .repair.schedule import ScrubSchedule
 from .runner import Runner
 from .runs import operations, receipt
 from .searches import aggregate, define_index, explain, search, searchtext
-from .transactions import transaction
+from .transactions import call_record, once, transaction
 from .tree import directory, move, owner
 from .versions import compare, log
 
@@ -112,6 +112,8 @@ class Filesystem:
         if handler is None:
             raise Invalid(f"{name} is not an operation of a single filesystem", remedy="ask a node")
         context = context or Context()
+        if context.call_id and find_operation(name).changes and name not in once.EVERY_TIME:
+            return once.call_once(self.core, context, name, handler, bound)
         if context.transaction and name not in transaction.OUTSIDE:
             return transaction.call_inside(self.core, context, handler, bound, whole=name in transaction.WHOLE)
         answer: Answer = handler(self.core, context, *bound)
@@ -215,6 +217,7 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "begin": transaction.begin,
     "commit": transaction.commit,
     "rollback": transaction.rollback,
+    "recall": call_record.recall,
     "run": operations.run,
     "runstream": operations.runstream,
     "receipts": receipt.receipts,

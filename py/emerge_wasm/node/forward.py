@@ -232,6 +232,10 @@ def write_context(context: Context) -> Wire:
         who["runs"] = list(context.runs)
     if context.transaction:
         who["transaction"] = context.transaction
+    if context.call_id:
+        who["call_id"] = context.call_id
+    if context.call_note:
+        who["call_note"] = context.call_note
     if context.clock is not None:
         who["clock"] = context.clock.wire()
     return who if context.umask == UMASK else {**who, "umask": context.umask}
@@ -246,7 +250,7 @@ def read_context(who: object) -> Context:
     if not isinstance(who, dict) or type(who.get("superuser")) is not bool:
         raise Invalid("who asks is a map of principal, groups, superuser and umask")
     trusting = Context(superuser=True, via="cluster")
-    given = {name: who[name] for name in ("clock", "transaction") if name in who}
+    given = {name: who[name] for name in ("clock", "transaction", "call_id", "call_note") if name in who}
     caller = trusting.narrowed(
         {"as": who.get("principal"), "groups": who.get("groups"), "umask": who.get("umask", UMASK), **given}
     )
@@ -259,6 +263,8 @@ def read_context(who: object) -> Context:
         runs=tuple(runs),
         clock=caller.clock,
         transaction=caller.transaction,
+        call_id=caller.call_id,
+        call_note=caller.call_note,
     )
 
 

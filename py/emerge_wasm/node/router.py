@@ -11,9 +11,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing, suppress
 
 from ..cluster.membership import Cluster, Register
-from ..errors import Unavailable
+from ..errors import Invalid, Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.execution import EXECUTION
+from ..filesystem.transactions.once import EVERY_TIME
 from ..operations import Answer, Arguments, Context, Values, find_operation
 from ..wire.event import Unopened
 from .copies import Copies
@@ -39,7 +40,7 @@ from .volumes import Volumes
 
 FOLLOWED = (
     *("get", "getobject", "cat", "update", "add", "methods", "help", "code"),
-    *("diff", "query", "receipts", "restore", "retain", "run", "findblocks", "getblocks"),
+    *("diff", "query", "recall", "receipts", "restore", "retain", "run", "findblocks", "getblocks"),
 )
 
 
@@ -151,6 +152,10 @@ class Router:
         if route is None and (self._volumes.table is not None or continues(name, args)):
             inside = bool(context.transaction) and name not in ENDS
             route = self._transactions.inside(name) if inside else self._routes.get(name)
+            if context.call_id and not inside and find_operation(name).changes and name not in EVERY_TIME:
+                route = self._transactions.once(name)
+        elif route is not None and context.call_id and find_operation(name).changes:
+            raise Invalid(f"{name} is not recorded", remedy="leave the call id out: it can be repeated as it is")
         if route is None:
             return self._filesystem.dispatch(name, args, context)
         bound, streams = find_operation(name).bind(args), find_operation(name).streams

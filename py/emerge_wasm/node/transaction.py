@@ -54,6 +54,21 @@ class TransactionRoutes:
 
         return stream if find_operation(name).streams else answer
 
+    def once(self, name: str) -> Route:
+        """Make the route of an operation that is done once, which is recorded by the filesystem that has its paths."""
+
+        async def once(args: Arguments, context: Context) -> object:
+            named = paths_of(name, args)
+            owners = {self._owner(path, name): path for path in named}
+            first = self._owner(named[0], name)
+            for owner, path in owners.items():
+                if owner != first:
+                    raise self._apart(path, owner, first, "a call with an id")
+                await self._locator.check_way(path, context)
+            return await self._forwarder.ask(self._holder(_Bound(first, "")), name, args, context)
+
+        return once
+
     def end(self, name: str) -> Route:
         """Make the route of `commit` or `rollback`."""
 
@@ -88,7 +103,7 @@ class TransactionRoutes:
         paths = {path: self._owner(path, name) for path in named if not in_registry(path)}
         open = TRANSACTIONS.of(self._locator.filesystem.core)
         local = open.find(context, context.transaction)
-        there = self._bound.get(local.name)
+        there = _Bound(self._locator.volumes.own, local.name) if local.pinned else self._bound.get(local.name)
         filesystem = there.filesystem if there else next(iter(paths.values()), self._locator.volumes.own)
         for path, owner in paths.items():
             if owner != filesystem:
@@ -115,10 +130,10 @@ class TransactionRoutes:
     def _holder(self, there: _Bound) -> Holder:
         return self._locator.serving(there.filesystem, "the transaction")
 
-    def _apart(self, path: str, owner: str, filesystem: str) -> Invalid:
+    def _apart(self, path: str, owner: str, filesystem: str, what: str = "the transaction") -> Invalid:
         table = self._locator.volumes.current()
         return Invalid(
-            f"{path} is on node {table.name(owner)}, the transaction on {table.name(filesystem)}: it works within one",
+            f"{path} is on node {table.name(owner)}, {what} on {table.name(filesystem)}: it works within one",
             path=path,
             remedy=f"leave {path} out of it, or move both to one node first (emerge mv, emerge mount)",
         )

@@ -221,6 +221,7 @@ def _context() -> Wire:
         "groups": _SCHEMAS["Names"],
         "umask": {"type": "integer", "minimum": 0, "maximum": 0o777},
         "transaction": {"type": "string", "description": "The open transaction that the call is part of."},
+        "call_id": {"type": "string", "description": "A change with it is made once, however often it is repeated."},
         "clock": {
             "type": "array",
             "prefixItems": [{"type": "integer"}, {"type": "string"}],

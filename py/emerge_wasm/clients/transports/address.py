@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from ...errors import Invalid
 from .registry import NODE, TRANSPORTS
@@ -17,6 +18,14 @@ FILE_NAME = "emerge.ini"
 ADDRESS = re.compile(
     r"(?:tcp://)?(?P<name>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]?]+)(?::(?P<port>[0-9]{1,5}))?(?P<key>\?key=[\w.@-]+)?"
 )
+
+
+class Reach(NamedTuple):
+    """How a filesystem is reached, as `open_transport` takes it: plain data, for another process."""
+
+    address: str
+    token: str | None = None
+    key: str | None = None
 
 
 def find_address(host: str | None = None) -> str:

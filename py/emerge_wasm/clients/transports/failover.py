@@ -101,7 +101,7 @@ class FailoverTransport:
                 answer: object = await link.call(name, args, context)
                 break
             except Unavailable as error:
-                self._check(name, error)
+                self._check(name, error, once=bool((context or {}).get("call_id")))
                 tried.add(link.endpoint)
         if name == "begin" and isinstance(answer, dict):
             self._homes[str(answer["transaction"])] = link.endpoint
@@ -141,11 +141,12 @@ class FailoverTransport:
             return self._homes.pop(str(find_operation(name).bind(args).transaction), None)
         return self._homes.get(str((context or {}).get("transaction") or ""))
 
-    def _check(self, name: str, error: Unavailable) -> None:
-        """Raise the error of a call that may not be made again elsewhere."""
+    def _check(self, name: str, error: Unavailable, *, once: bool = False) -> None:
+        """Raise the error of a call that may not be made again elsewhere; one that is made `once` may."""
         if isinstance(error, Unsent):
             return
-        if not error.details.get("unknown") or find_operation(name).changes or name in FOLLOWING:
+        changes = find_operation(name).changes and not once
+        if not error.details.get("unknown") or changes or name in FOLLOWING:
             raise error
         log.info("%s is asked of another node: %s", name, error.message)
 

@@ -133,4 +133,4 @@ class Caller:
 def inside(context: Context, uuid: str) -> Context:
     """Return the context of what a run of this object calls: the caller's, with the run and its transaction added."""
     held = (*context.held, context.transaction) if context.transaction else context.held
-    return replace(context, runs=(*context.runs, uuid), held=held, via="run")
+    return replace(context, runs=(*context.runs, uuid), held=held, via="run", call_id="", call_note=b"")

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ...errors import Conflict, Invalid, LimitExceeded, Unavailable
 from ...store import SPACES, Batch, Capabilities, Key, Store
-from ..layout.record import KeyValue
+from ..layout.record import VERSION_KEY_SIZE, KeyValue
 from .seen import RowMap, Seen
 
 ROWS_LIMIT = 100_000
@@ -41,6 +41,11 @@ class Overlay:
         self.size = 0  # bytes put and appended here
         self._before: dict[Key, bytes | bool | None] | None = None  # what was made before an attempt; False: nothing
         self._closed = False
+
+    @property
+    def changes(self) -> int:
+        """How many versions were made here."""
+        return sum(len(value) // VERSION_KEY_SIZE for _, value in self._appends)
 
     @property
     def capabilities(self) -> Capabilities:

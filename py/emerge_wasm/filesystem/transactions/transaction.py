@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from inspect import isasyncgenfunction
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from ...context import Context
@@ -26,7 +26,7 @@ from ..core import Core, Part
 from ..indexes.definitions import read_catalogue
 from ..layout.catalogue import parse
 from ..layout.moment import Dates
-from ..layout.record import VERSION_KEY_SIZE
+from .call_record import CALL_LOCKS, Call, prune, redate
 from .overlay import Overlay
 from .seen import TransactionOvertaken
 from .settle import overtaken, restamp
@@ -77,6 +77,10 @@ class Transaction:
     core: Core
     dates: GivenDates
     expires: float
+    pinned: bool = False
+    """It is of this filesystem, whatever path it names first."""
+    is_overtaken: bool = False
+    """Something that it read was found changed: its commit would be refused."""
     turns: list[asyncio.Lock] = field(default_factory=lambda: [asyncio.Lock()])
     """Locks by depth: one operation at a time, and one at a time of those that a running method calls within it."""
 
@@ -102,8 +106,8 @@ class Transactions:
         """Tell whether a transaction of this name is open."""
         return name in self._open
 
-    def add(self, core: Core, context: Context, name: str, seconds: int) -> Transaction:
-        """Open a transaction.
+    def add(self, core: Core, context: Context, name: str, seconds: int, *, pinned: bool = False) -> Transaction:
+        """Open a transaction. One that is `pinned` is a single call's, and not counted as its principal's.
 
         Raises:
             Invalid: the name or the number of seconds is not allowed.
@@ -119,14 +123,15 @@ class Transactions:
         if len(self._open) >= OPEN_LIMIT:
             raise LimitExceeded(f"{OPEN_LIMIT} transactions are open", remedy="try again later", limit="transactions")
         owner = context.principal or (None if context.superuser else "")
-        if sum(each.owner == owner for each in self._open.values()) >= OWN_LIMIT:
+        own = sum(each.owner == owner and not each.pinned for each in self._open.values())
+        if own >= OWN_LIMIT and not pinned:
             raise LimitExceeded(
                 f"{OWN_LIMIT} transactions of yours are open", remedy="commit or roll back some", limit="transactions"
             )
         overlay = Overlay(core.store)
         dates = GivenDates(core.dates)
         inside = _inside(core, overlay, dates)
-        made = Transaction(name, owner, seconds, overlay, inside, dates, self._clock() + seconds)
+        made = Transaction(name, owner, seconds, overlay, inside, dates, self._clock() + seconds, pinned)
         self._open[name] = made
         self.sweep()
         return made
@@ -263,6 +268,7 @@ async def _attempt(core: Core, context: Context, found: Transaction) -> AsyncIte
             if found.overlay.size > before:
                 TRANSACTIONS.of(core).check_room()
     except TransactionOvertaken as error:
+        found.is_overtaken = True
         raise await overtaken(core, context, error.space, error.key) from None
     except BaseException:
         found.core.known_bundles = set(core.known_bundles)  # the attempt may have put some, which are undone
@@ -276,23 +282,52 @@ async def begin(core: Core, context: Context, name: str, seconds: int) -> Transa
 
 
 async def commit(core: Core, context: Context, transaction: str) -> CommitInfo:
-    opened = TRANSACTIONS.of(core)
     _check_outside(context, transaction)
+    if not context.call_id:
+        return await _commit(core, context, transaction, None)
+    call = Call.of(context, "commit")
+    async with CALL_LOCKS.of(core).hold(call.digest):
+        known = await call.read(core)
+        if known is None:
+            return await _commit(core, context, transaction, call)
+    await rollback(core, context, transaction)
+    return {**cast(CommitInfo, known.result), "position": core.position}
+
+
+async def _commit(core: Core, context: Context, transaction: str, call: Call | None) -> CommitInfo:
+    opened = TRANSACTIONS.of(core)
     async with opened.turn(context, transaction) as found:
         opened.remove(found)
+        info: CommitInfo = {"position": 0, "changes": found.overlay.changes}
         try:
-            batch = restamp(found.overlay.settle(), found.dates.given, core.dates.next(), parse(found.core.catalogue))
-            positions = await commit_batch(core, batch)
+            positions, _ = await settle_all(core, found, call, info)
         except Conflict as error:
             await read_catalogue(core)
             raise await overtaken(core, context, error.details["space"], error.details["key"]) from None
         finally:
             await found.overlay.close()
+    await core.made(positions)
+    return {**info, "position": positions[-1] if positions else core.position}
+
+
+async def settle_all(core: Core, found: Transaction, call: Call | None, result: object) -> tuple[list[int], object]:
+    """Commit all that was made in a transaction, with the record of the call that it was made for and its result.
+
+    Return the positions in the log, and the result with the date that everything has now.
+
+    Raises:
+        Conflict: something that it read, or the record, has been changed (`details["space"]`, `details["key"]`).
+    """
+    date, given = core.dates.next(), found.dates.given
+    batch = restamp(found.overlay.settle(), given, date, parse(found.core.catalogue))
+    if call is not None:
+        result = redate(result, given, date)
+        await prune(core, batch, call.digest)
+        call.put(core, batch, result)
+    positions = await commit_batch(core, batch)
     if found.core.catalogue != core.catalogue:
         await read_catalogue(core)
-    await core.made(positions)
-    changes = sum(len(value) // VERSION_KEY_SIZE for _, value in batch.appends)
-    return {"position": positions[-1] if positions else core.position, "changes": changes}
+    return positions, result
 
 
 async def rollback(core: Core, context: Context, transaction: str) -> bool:
