@@ -20,12 +20,13 @@ from .needed_python import text_grammar
 from .origin import from_import, is_installed, needs_node, third_party
 from .part_order import in_order
 from .provenance import Foreign
-from .registry import bundle_of, register, with_requires
+from .registry import bundle_of, one_at_a_time, register, with_requires
 from .watch import Watch, current_bundle, watch, watched
 
 T = TypeVar("T")
 
 
+@one_at_a_time
 def capture(cls: type) -> list[Bundle]:
     """Capture a class: the bundles that it depends on, then its own.
 

@@ -18,7 +18,7 @@ from .absent_module import reason
 from .bundle import CHAIN_LIMIT, Bundle, Content, Find, code_hash, constants_text, imports_text, read_bundle
 from .home import LOADED_MODULE, LOADED_MODULES
 from .needed_python import check_python
-from .registry import CLASSES, LOADED, bundle_of_hash, register, register_same
+from .registry import CLASSES, LOADED, bundle_of_hash, one_at_a_time, register, register_same
 from .resolution import is_settled, is_unchanged, resolve
 from .source import keep_source
 
@@ -30,6 +30,7 @@ _CONTENTS = re.compile(r"[\w.]+(\.clear\(\)\n|\[:\] = )")
 _loading: list[str] = []
 
 
+@one_at_a_time
 def load(hash: str, find: Find) -> type:
     """Load the class of a bundle: this process's own one where it has the same code, else by running its source, once.
 

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
 from .bundle import Bundle
 from .home import Look
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_lock = threading.RLock()
 
 CLASSES: dict[str, type] = {}
 """The class of each hash: the last one captured with it, or the one loaded."""
@@ -25,6 +35,27 @@ REFUSED: WeakKeyDictionary[type, int] = WeakKeyDictionary()
 _BY_HASH: dict[str, Bundle] = {}
 _HASHES: WeakKeyDictionary[type, str] = WeakKeyDictionary()
 _WITH_REQUIRES: dict[str, list[Bundle]] = {}  # what a hash requires never changes
+
+
+def one_at_a_time(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function that changes these tables run in one thread at a time."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _lock:
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _renew() -> None:
+    """In a forked child: whichever thread held the lock did not come along."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # neither Windows nor a browser forks
+    os.register_at_fork(after_in_child=_renew)
 
 
 def forget() -> None:
