@@ -1,13 +1,16 @@
-"""emerge flow: list, show, work, cancel, resume."""
+"""emerge flow: list, show, work, cancel, resume. What runs flows is imported only by these commands."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from ..flows import cancel, flow_status, list_flows, resume, work
-from ..flows.replay import StepState
 from .session import Session, pass_session
 from .show import counted, date_text, print_json, print_table, show_value
+
+if TYPE_CHECKING:
+    from ..flows.replay import StepState
 
 
 @click.group("flow")
@@ -20,6 +23,8 @@ def flow_group() -> None:
 @pass_session
 def list_command(session: Session, root: str) -> None:
     """List the flows in a directory."""
+    from ..flows import list_flows
+
     found = list_flows(session.fs, root)
     if session.json:
         print_json(found)
@@ -33,6 +38,8 @@ def list_command(session: Session, root: str) -> None:
 @pass_session
 def show_command(session: Session, path: str) -> None:
     """Show a flow and its steps."""
+    from ..flows import flow_status
+
     found = flow_status(session.fs, path)
     if session.json:
         print_json(found)
@@ -58,6 +65,8 @@ def _wake(moment: str) -> str:
 @pass_session
 def work_command(session: Session, root: str, engine: str, until_idle: bool) -> None:
     """Run all flows in a directory that are due, until Ctrl-C. Their code runs here, with your rights."""
+    from ..flows import work
+
     work(session.fs, root, engine=engine, until_idle=until_idle)
 
 
@@ -66,6 +75,8 @@ def work_command(session: Session, root: str, engine: str, until_idle: bool) -> 
 @pass_session
 def cancel_command(session: Session, path: str) -> None:
     """Have a flow go on no further."""
+    from ..flows import cancel
+
     _tell(session, cancel(session.fs, path), "cancelled", f"{path} has ended already")
 
 
@@ -74,6 +85,8 @@ def cancel_command(session: Session, path: str) -> None:
 @pass_session
 def resume_command(session: Session, path: str) -> None:
     """Have a flow that failed or was cancelled go on, at the step that failed."""
+    from ..flows import resume
+
     _tell(session, resume(session.fs, path), "ready", f"{path} has not failed")
 
 

@@ -115,6 +115,7 @@ class _Replay:
         self._last = last
         self._number = 0
         self._inside = False
+        self._over: list[StepState] = []  # sleeps that ended, to be stored with the next step
         self._steps = {data["number"]: data for data in steps_of(fs, path)}
 
     def finish(self) -> None:
@@ -157,6 +158,8 @@ class _Replay:
             raise _Wait
         if datetime.fromisoformat(entry["wake"]) > self._now():
             raise _Wait
+        if entry["status"] == WAITING:
+            self._over.append({**entry, "status": DONE, "ended": self._now().isoformat()})
 
     def _next(self, name: str) -> StepState:
         """Return what is known of the next step."""
@@ -207,6 +210,7 @@ class _Replay:
         with self._commit(options.timeout) as tx:
             result = self._call(function, tx, args, kwargs)
             self._put(tx, self._done(entry, result))
+        self._over.clear()
         return result
 
     def _call(
@@ -243,11 +247,11 @@ class _Replay:
         """Commit the flow as it is here, with the record of a step."""
         with self._commit() as tx:
             self._put(tx, entry)
+        self._over.clear()
 
     def _put(self, tx: SyncClient, entry: StepState | None) -> None:
         try:
-            if entry is not None:
-                tx.store(self._file(entry))
+            tx.storeall(self._file(each) for each in [*self._over, *([entry] if entry else [])])
             tx.store(self.flow)
         except (CannotShip, LimitExceeded) as error:
             if entry is not None:
