@@ -8,6 +8,7 @@ would take it for dead. It ends with its worker, however that ends, as the worke
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -51,7 +52,10 @@ class EmergeNode(distributed.WorkerPlugin):  # type: ignore[misc]  # it may not 
         self.own = ""
         """The worker's directory in the cluster."""
 
-    def setup(self, worker: distributed.Worker) -> None:
+    async def setup(self, worker: distributed.Worker) -> None:
+        await asyncio.to_thread(self._enter, worker)  # the worker's own loop goes on meanwhile
+
+    def _enter(self, worker: distributed.Worker) -> None:
         name = str(worker.name).replace("/", "-").replace(":", "-")
         self.own = f"{self.root}/{name}"
         folder = Path(worker.local_directory).parent / f"emerge-{name}"
@@ -77,7 +81,10 @@ class EmergeNode(distributed.WorkerPlugin):  # type: ignore[misc]  # it may not 
             raise Unavailable(f"node {name} did not start", remedy=f"see {folder / 'node.log'}")
         return str(json.loads(line)["node"])
 
-    def teardown(self, worker: distributed.Worker) -> None:
+    async def teardown(self, worker: distributed.Worker) -> None:
+        await asyncio.to_thread(self._leave)
+
+    def _leave(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
