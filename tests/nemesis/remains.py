@@ -1,38 +1,61 @@
-"""Blocks that are left in a store of which nothing has any use: what was sent in vain goes once its claim has ended."""
+"""Blocks in the stores of a cluster: what a state leads to is in some store, what nothing has any use for in none.
+
+What a state leads to is found here by reading all of them, and not as the collector does it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import NamedTuple
 
 from emerge_wasm.blocks.block import short_name
 from emerge_wasm.blocks.block_map import BlockMap
 from emerge_wasm.filesystem.blocks.blocks import CLAIM_SECONDS, Blocks, now_micros
 from emerge_wasm.filesystem.blocks.collector import collect
+from emerge_wasm.filesystem.blocks.hold import held_for_others
 from emerge_wasm.filesystem.blocks.large_state import STATES, recipe_of
 
 LATER = 2 * CLAIM_SECONDS * 1_000_000
 
 
-async def left_over(blocks: Blocks) -> AsyncIterator[str]:
-    """Collect as if all claims had ended; yield what is left though no state leads to it, or gone though one does.
+class Remains(NamedTuple):
+    """The blocks that one store has, those to which its states lead, and what is left for nothing."""
 
-    What a state leads to is found here by reading all of them, and not as the collector does it.
-    """
+    here: set[bytes]
+    needed: set[bytes]
+    faults: list[str]
+
+
+async def remains_of(blocks: Blocks) -> Remains:
+    """Collect as if all claims had ended, and look at what is there."""
     await collect(blocks, now_micros() + LATER)
     needed = await _needed(blocks)
-    here: set[bytes] = set()
-    while page := await blocks.page(max(here, default=b"")):
-        here.update(name for name, _ in page)
-    for name in sorted(here - needed):
-        yield f"the block {short_name(name)} is left, though nothing has any use for it"
-    for name in sorted(needed - await blocks.has(needed)):
-        yield f"the block {short_name(name)} is gone, though a state has use for it"
+    listed: set[bytes] = set()
+    last = b""
+    while page := await blocks.page(last):
+        last = page[-1][0]
+        listed.update(name for name, _ in page)
+    unused = listed - needed
+    unused -= await held_for_others(blocks, unused)
+    faults = [f"the block {short_name(name)} is left, though nothing has any use for it" for name in sorted(unused)]
+    files = [file async for file in _files(blocks)]
+    faults += [f"the file {file} is left" for file in files if bytes.fromhex(file.partition("-")[0]) not in listed]
+    return Remains(await blocks.has(listed), needed, faults)
+
+
+def gone(some: Iterable[Remains], all: Iterable[Remains]) -> Iterator[str]:
+    """Yield what is in none of `all` stores, though a state in one of `some` leads to it."""
+    here = set().union(*(each.here for each in all))
+    for name in sorted(set().union(*(each.needed for each in some)) - here):
+        yield f"the block {short_name(name)} is gone, though a state leads to it"
+
+
+async def _files(blocks: Blocks) -> AsyncIterator[str]:
     last = ""
-    while blocks.files is not None and (files := await blocks.files.page(last)):
-        last = files[-1]
-        for file in files:
-            if bytes.fromhex(file.partition("-")[0]) not in here:
-                yield f"the file {file} is left, though there is no such block"
+    while blocks.files is not None and (page := await blocks.files.page(last)):
+        last = page[-1]
+        for file in page:
+            yield file
 
 
 async def _needed(blocks: Blocks) -> set[bytes]:

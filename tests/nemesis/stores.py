@@ -18,7 +18,7 @@ from emerge_wasm.stores import open_store
 
 from .cluster import Deployment
 from .history import Fault
-from .remains import left_over
+from .remains import Remains, gone, remains_of
 
 TABLE = ("meta", b"volumes")
 COPIES = "copies/*/*.copy.db"
@@ -35,6 +35,7 @@ class Held(NamedTuple):
     filesystem: str
     content: Content
     table: MountTable | None
+    remains: Remains
 
 
 async def check_stores(cluster: Deployment) -> tuple[list[Fault], set[str]]:
@@ -52,10 +53,15 @@ async def check_stores(cluster: Deployment) -> tuple[list[Fault], set[str]]:
         held, wrong = await read_store(name, url)
         stores.append(held)
         faults += [Fault("audit", name, text) for text in wrong]
+    used = stores
     tables = [held.table for held in stores if held.table is not None]
     if tables:
         table = max(tables, key=lambda each: each.version)
         faults += misplaced(table, stores) + uncopied(table, stores, cluster)
+        used = [held for held in stores if held.filesystem in owners_and_copies(table)]
+    faults += [
+        Fault("blocks", "", text) for text in gone([each.remains for each in used], [each.remains for each in stores])
+    ]
     conflicts = {value for held in stores for path, (_, _, value) in held.content.items() if "/conflicts/" in path}
     return faults, conflicts
 
@@ -73,14 +79,21 @@ async def read_store(name: str, url: str) -> tuple[Held, list[str]]:
                 value = value_of(codec.decode(row["state"]))
                 content[pointer.full_path] = pointer.uuid, pointer.version, value
         table = None if raw is None else unpack(raw)
-        wrong = [*(await audit(store)).faults, *[text async for text in left_over(filesystem.core.blocks)]]
-        return Held(name, filesystem.uuid, content, table), wrong
+        wrong = (await audit(store)).faults
+        remains = await remains_of(filesystem.core.blocks)
+        return Held(name, filesystem.uuid, content, table, remains), wrong + remains.faults
 
 
 def value_of(fields: dict[str, object]) -> str:
     """The value of an object of the load; of a file the name of its tree of blocks."""
     content = fields.get("content")
     return content.root.hex() if isinstance(content, BlockTree) else str(fields.get("value"))
+
+
+def owners_and_copies(table: MountTable) -> set[str]:
+    """The filesystems whose states count, and not those of former owners and copies."""
+    copies = {copy.filesystem for volume in table.volumes for copy in table.copies(volume.path)}
+    return copies | {volume.filesystem for volume in table.volumes}
 
 
 @asynccontextmanager

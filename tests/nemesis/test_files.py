@@ -20,7 +20,7 @@ from tests.scale import examples
 from .content import HEAD, PART, parts_of, slice_of, value_of
 from .files import judge
 from .history import Action
-from .remains import left_over
+from .remains import gone, remains_of
 from .stores import opened
 
 SIZES = [0, 1, HEAD - 1, HEAD, HEAD + 1, 5000, PART, PART + 1, 2 * PART + 3]
@@ -62,10 +62,13 @@ async def test_what_is_left_or_gone_is_told(raid: int, tmp_path: Path) -> None:
                 for part in parts_of(9, 20 * PART):
                     await file.write(part)
                 raise ZeroDivisionError
-        assert [text async for text in left_over(blocks)] == []
+        remains = await remains_of(blocks)
+        assert remains.faults == [] and list(gone([remains], [remains])) == []
         name, _ = (await blocks.page())[-1]
         await blocks.store.commit(Batch(deletes=[key_of(LEDGER, name)]))
-        assert [text for text in [text async for text in left_over(blocks)] if "is gone" in text], pointer
+        lacking = await remains_of(blocks)
+        assert list(gone([lacking], [lacking])), pointer
+        assert list(gone([lacking], [remains])) == []  # another store has it
 
 
 def client_of(filesystem: Filesystem) -> Client:
