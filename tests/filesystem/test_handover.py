@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from itertools import count
+from random import Random
 
 import pytest
 
 from emerge_wasm.codec import encode
 from emerge_wasm.context import Context
-from emerge_wasm.errors import Unavailable
+from emerge_wasm.errors import EmergeError, Unavailable
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.handover import arrival, departure, stage
 from emerge_wasm.filesystem.handover.row import rows_of
 from emerge_wasm.store import SPACES, Batch
 from emerge_wasm.stores.memory import MemoryStore
+from tests.scale import examples
 
 ALL = Context(superuser=True)
 OBJECTS = [f"/d/x{number}" for number in range(3)] + ["/d/e/y"]
@@ -104,8 +107,9 @@ async def hand_over(source: Filesystem, target: Filesystem, path: str, to: str) 
 
 
 async def rows(store: MemoryStore) -> dict[str, list[tuple[bytes, bytes]]]:
-    """What a store holds but for its log, which only grows."""
-    return {space: await store.scan(space, b"") for space in SPACES if space != "log"}
+    """What a store holds but for its log, which only grows, and the list of its indexes, of which there are none."""
+    found = {space: await store.scan(space, b"") for space in SPACES if space != "log"}
+    return {**found, "meta": [row for row in found["meta"] if row[0] != b"indexes"]}
 
 
 async def test_what_is_given_up_leaves_the_rows_as_they_were() -> None:
@@ -126,6 +130,50 @@ async def test_what_is_given_up_leaves_the_rows_as_they_were() -> None:
                 assert (await audit(store)).faults == [], top
             await hand_over(source, target, top, "/v" + top)
             await hand_over(target, source, "/v" + top, top)
+
+
+@pytest.mark.parametrize("seed", [Random().getrandbits(32) for _ in range(examples(5))])
+async def test_whatever_was_done_before_what_is_given_up_leaves_the_rows(seed: int) -> None:
+    """Two filesystems have a directory in turn; things are changed in it, removed, and moved within and out of it."""
+    dice, stores = Random(seed), (MemoryStore(), MemoryStore())
+    has, other = await Filesystem.open(stores[0]), await Filesystem.open(stores[1])
+    await has.dispatch("store", ["/d/x0", encode({"n": 0})], ALL)  # type: ignore[misc]  # no stream
+    tops = "/d", "/v/d"
+    for _ in range(4):
+        top, to = tops
+        for _ in range(dice.randrange(5)):
+            await change(has, top, dice)
+        before = [await rows(store) for store in stores]
+        intent, id = await arrive(has, other, top, to, sends=dice.random() < 0.8)
+        assert await stage.give_up(other.core, id) is None
+        await departure.thaw(has.core, intent)
+        await departure.forget(has.core, intent)
+        for store, was in zip(stores, before, strict=True):
+            assert not (lost := missing(was, await rows(store))), (seed, lost)
+            assert (await audit(store)).faults == [], seed
+        await hand_over(has, other, top, to)
+        for store in stores:
+            assert (await audit(store)).faults == [], seed
+        has, other, tops = other, has, (to, top)
+
+
+def missing(before: dict[str, list[tuple[bytes, bytes]]], after: dict[str, list[tuple[bytes, bytes]]]) -> list[object]:
+    """Rows that are no more what they were, or are gone. There may be more: what a name once led to is a fact."""
+    return [(space, row) for space, rows in before.items() for row in rows if row not in after[space]]
+
+
+async def change(filesystem: Filesystem, top: str, dice: Random) -> None:
+    """Make a change in a directory, or try to."""
+    path, to = (top + dice.choice(["/x0", "/x1", "/e/x2", "/e", "/e/f/x3"]) for _ in range(2))
+    calls = {
+        "store": [path, encode({"n": dice.random()})],
+        "rm": [path, True],
+        "mv": [path, dice.choice([to, "/out"])],
+        "mkdir": [path],
+    }
+    name = dice.choice(list(calls))
+    with suppress(EmergeError):
+        await filesystem.dispatch(name, calls[name], ALL)  # type: ignore[misc]  # no stream
 
 
 async def test_who_comes_late_ends_no_other_attempt() -> None:

@@ -1,7 +1,8 @@
 """Keep the rows that arrive, and take them away again when a handover is given up.
 
 An object that was here before has a history here, of which the other filesystem's is the continuation: what is here
-already stays as it is, and only the version that says that it left is replaced, and kept aside until all is decided.
+already stays as it is, and only the version that says that it left is replaced, and kept aside until all is decided. Of
+what was removed here its last version is noted: what comes is what follows upon it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ..indexes.maintain import REFERENCE, reference_key
 from ..layout.ancestry import GONE, LEFT, REMOVED
 from ..layout.arrival import CLOSING, OPEN, Arrival
 from ..layout.catalogue import CATALOGUE, parse
-from ..layout.locality import PAGE_ROWS, get_versions
+from ..layout.locality import PAGE_ROWS, get_entries, get_versions
 from ..layout.record import (
     BROUGHT,
     VERSION_KEY_SIZE,
@@ -46,7 +47,7 @@ from .visitor import VISITOR, read_mark
 
 REPLACED = b"handover/old/"
 NOTHING = b""
-"""What is set aside of a visitor that was not here."""
+"""What is set aside of what was not here, a visitor or one that comes removed."""
 
 _SPACES = ("entries", "versions", "states", "links", "receipts")
 _MALFORMED = (EmergeError, ValueError, TypeError, LookupError)
@@ -76,6 +77,8 @@ async def take(core: Core, id: bytes, rows: Sequence[StoreRow]) -> None:
     for key in there.keys() - here:  # it was in a directory that held a mount point
         old = there[key]
         batch.delete("links", link_key(old.parent, old.entry.name, key[:16], old.entry.version))
+    for key, note in await _removed(core, arrival, known, records):
+        batch.put("meta", key, note)
     for record in left:
         _set_aside(arrival, record, batch)
         for key in await _dropped(core, record.raw[:16], records):
@@ -180,6 +183,22 @@ async def _there(core: Core, keys: Sequence[bytes]) -> dict[bytes, VersionRecord
     """Return those of these versions that are here."""
     raws = await get_versions(core.store, keys)
     return {key: VersionRecord.unpack(raw) for key, raw in zip(keys, raws, strict=True) if raw is not None}
+
+
+async def _removed(
+    core: Core, arrival: Arrival, known: Mapping[bytes, VersionRecord], records: Mapping[bytes, VersionRecord]
+) -> list[tuple[bytes, bytes]]:
+    """Return notes of what comes removed: how it was removed here before, or that it was never here."""
+    notes: dict[bytes, bytes] = {}
+    for record in records.values():  # of an object the oldest first
+        uuid = record.raw[:16]
+        old = known.get(uuid)
+        if old is not None and old.operation == REMOVED and _key(old) in records:
+            notes[_note(arrival, uuid)] = old.pack()
+        elif record.operation == REMOVED and (old is None or old.operation not in GONE):
+            notes[_note(arrival, uuid)] = NOTHING
+    found = await core.store.get(keys_of("meta", list(notes))) if notes else []
+    return [row for row, raw in zip(notes.items(), found, strict=True) if raw is None]
 
 
 def _set_aside(arrival: Arrival, record: VersionRecord, batch: Batch) -> None:
@@ -288,7 +307,7 @@ async def _take_one(core: Core, arrival: Arrival, uuid: bytes, directory: bytes)
     newest = await newest_record(core, uuid)
     if newest is None:
         return
-    if held is None and (newest.operation == LEFT or (directory and newest.parent != directory)):
+    if held is None and (newest.operation in GONE or (directory and newest.parent != directory)):
         return  # nothing of it came
     batch = Batch()
     if newest.entry.refs:
@@ -296,7 +315,7 @@ async def _take_one(core: Core, arrival: Arrival, uuid: bytes, directory: bytes)
         batch.deletes += [("indexes", reference_key(target, uuid)) for target in references_in(state)]
     if directory and newest.operation not in GONE:
         batch.delete("entries", entry_key(newest.parent, newest.entry.name))
-    since = aside.entry.version if aside is not None else 0
+    since = 0 if aside is None else aside.entry.version + (aside.operation != LEFT)
     before: VersionRecord | None = None
     start = version_key(uuid, max(since - 1, 0))
     while page := await core.store.scan("versions", start, prefix_end(uuid), limit=PAGE_ROWS):
@@ -304,16 +323,16 @@ async def _take_one(core: Core, arrival: Arrival, uuid: bytes, directory: bytes)
             record = VersionRecord.unpack(raw)
             if record.entry.version >= since:
                 batch.deletes += [("versions", key), ("states", key)]
-                for there in (record, before):
-                    if there is not None:
-                        place = link_key(there.parent, there.entry.name, uuid, record.entry.version)
+                for there in (record, before) if before is not None else (record,):
+                    for parent in {there.parent, ELSEWHERE}:  # as the other filesystem calls what is not its own
+                        place = link_key(parent, there.entry.name, uuid, record.entry.version)
                         batch.delete("links", place)
             before = record
             if len(batch) + 8 > core.store.capabilities.largest_batch:
                 await core.store.commit(batch)
                 batch = Batch()
         start = page[-1][0] + b"\0"
-    if aside is not None:
+    if aside is not None and aside.operation == LEFT:
         batch.put("versions", _key(aside), aside.pack())
         if aside.origin:
             gone = link_key(aside.parent, aside.entry.name, uuid, aside.entry.version)
@@ -322,15 +341,19 @@ async def _take_one(core: Core, arrival: Arrival, uuid: bytes, directory: bytes)
 
 
 async def _take_names(core: Core, directory: bytes) -> None:
-    """Remove what tells of versions that are no more."""
+    """Remove what tells of versions that are no more, and names that came before what they lead to."""
     start, end = directory, prefix_end(directory)
-    most = min(PAGE_ROWS, core.store.capabilities.largest_batch)
+    most = max(min(PAGE_ROWS, core.store.capabilities.largest_batch // 2), 1)
     while page := await core.store.scan("links", start, end, limit=most):
         batch = Batch()
-        for key, _ in page:
-            newest = await newest_record(core, key[-VERSION_KEY_SIZE:-8])
+        raws = await get_entries(core.store, [key[:-25] for key, _ in page])
+        for (key, _), raw in zip(page, raws, strict=True):
+            uuid = key[-VERSION_KEY_SIZE:-8]
+            newest = await newest_record(core, uuid)
             if newest is None or newest.entry.version < int.from_bytes(key[-8:], "big"):
                 batch.delete("links", key)
+            if raw is not None and raw[:16] == uuid and (newest is None or newest.operation in GONE):
+                batch.delete("entries", key[:-25])
         await core.store.commit(batch)
         start = page[-1][0] + b"\0"
 
