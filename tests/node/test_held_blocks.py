@@ -8,9 +8,10 @@ import random
 
 import pytest
 
+from emerge_wasm.blocks.block import block_name
 from emerge_wasm.blocks.layout import make_layout
-from emerge_wasm.clients import Client
-from emerge_wasm.errors import Unavailable
+from emerge_wasm.clients import Client, file_writer
+from emerge_wasm.errors import Conflict, Invalid, LimitExceeded, NotFound, PermissionDenied, Unavailable
 from emerge_wasm.filesystem.blocks.collector import collect, keepers
 from emerge_wasm.filesystem.blocks.hold import holds, owners
 from emerge_wasm.filesystem.check.audit import audit
@@ -160,3 +161,67 @@ async def test_nothing_wanted_goes_and_nothing_unwanted_stays(
         own = node.filesystem.core.blocks
         for owner in await owners(own):
             assert set(await holds(own, owner, limit=10_000)) <= wanted[owner]
+
+
+async def test_a_holder_gives_and_takes_only_what_its_owner_says(start_node: StartNode, connect: Connect) -> None:
+    nodes = await cluster(start_node, 3)
+    clients = [Client(connect(node.endpoint)) for node in nodes]
+    first, eve = clients[0], [client.as_user("eve") for client in clients]
+    await first.mkdir("/open")
+    await first.chmod("/open", "rwxrwxrwx")
+    await first.put(io.BytesIO(pattern(8 * PART)), "/secret", raid=1, block_size=PART)
+    await first.chmod("/secret", "rw-------")
+    await eve[0].put(io.BytesIO(pattern(2 * PART, 9)), "/open/hers", raid=1, block_size=PART)
+    name = next(iter(await copies(nodes, first, "/secret")))
+    for node, client, guest in zip(nodes, clients, eve, strict=True):
+        here = await node.filesystem.core.blocks.has([bytes.fromhex(name)])
+        given = await first.getblocks("/secret", [name], holder=node.filesystem.node)
+        assert given == await client.getblocks("/secret", [name], holder=node.filesystem.node)
+        assert (set(given["blocks"]), set(given["lost"])) == (({name}, set()) if here else (set(), {name}))
+        for asked in (eve[0], guest):
+            with pytest.raises(PermissionDenied):
+                await asked.getblocks("/secret", [name], holder=node.filesystem.node)
+            with pytest.raises(NotFound):
+                await asked.getblocks("/open/hers", [name], holder=node.filesystem.node)
+            with pytest.raises(PermissionDenied):
+                await asked.findblocks("/secret", [name], ask=True)
+    part = pattern(PART, 11)
+    sent = {block_name(part).hex(): part}
+    for holder in ("n1", "n2"):  # for no upload, or not the caller's, or another path, or something else
+        with pytest.raises(Conflict, match="placeblocks"):
+            await eve[0].putblocks("/open/x", sent, "u", False, holder)
+        placed = await first.placeblocks("/open/x", list(sent), "u", "raid1 1+2")
+        assert {key: set(whom) for key, whom in placed["places"].items()} == {next(iter(sent)): {"n0", "n1", "n2"}}
+        with pytest.raises(Conflict, match="placeblocks"):
+            await eve[0].putblocks("/open/x", sent, "u", False, holder)
+        with pytest.raises(Conflict, match="placeblocks"):
+            await first.putblocks("/open/y", sent, "u", False, holder)
+        with pytest.raises(Invalid, match="damaged"):
+            await first.putblocks("/open/x", {next(iter(sent)): b"something else"}, "u", False, holder)
+        assert not await nodes[int(holder[1])].filesystem.core.blocks.has([block_name(part)])
+    assert await first.putblocks("/open/x", sent, "u", False, "n1") == 1
+    left = await first.placeblocks("/open/x", list(sent), "u", "raid1 1+2")
+    assert "n1" not in left["places"][next(iter(sent))]
+
+
+async def test_nodes_that_drain_or_fail_are_gone_round(
+    start_node: StartNode, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = await cluster(start_node, 4)
+    client = Client(connect(nodes[1].endpoint))
+    nodes[2].volumes.takes_blocks = lambda: False
+
+    async def full(*_: object) -> None:
+        raise LimitExceeded("no room is left on the disk", limit="room")
+
+    monkeypatch.setattr(file_writer, "PAUSE", 0.01)  # patched: how long a full disk is waited for
+    monkeypatch.setattr(nodes[3].filesystem.core.blocks.store, "commit", full)  # patched: a full disk
+    for raid in (0, 1):
+        await client.put(io.BytesIO(pattern(8 * PART, raid + 2)), f"/r{raid}", raid=raid, block_size=PART)
+        where = await copies(nodes, client, f"/r{raid}")
+        assert set().union(*where.values()) <= {"n0", "n1"}
+        assert {len(whom) for whom in where.values()} == {raid + 1}
+    with pytest.raises(Unavailable, match=r"needs 3 nodes .* 2"):
+        await client.put(io.BytesIO(pattern(8 * PART, 5)), "/r5", raid=5, block_size=PART)
+    with pytest.raises(NotFound):
+        await client.get("/r5")

@@ -33,7 +33,7 @@ async def getblocks(
     if holder not in ("", (await holders_of(core).own()).node):
         raise Invalid(f"there is no node {holder} that holds blocks", path=path, remedy="ask findblocks who has them")
     wanted = await _blocks_of(core, context, path, names, version, as_of)
-    fetched = await fetch_blocks(core, wanted)
+    fetched = await fetch_blocks(core, wanted, others=not holder)
     return block_answer(fetched.blocks, fetched.lost)
 
 

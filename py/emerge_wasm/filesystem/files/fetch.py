@@ -26,13 +26,16 @@ class Fetched(NamedTuple):
     lost: dict[bytes, str]
 
 
-async def fetch_blocks(core: Core, names: Sequence[bytes], most: int = BYTES_AT_ONCE) -> Fetched:
-    """Return some of these blocks, at least one, up to about so many bytes, each verified by its name."""
+async def fetch_blocks(core: Core, names: Sequence[bytes], *, others: bool = True) -> Fetched:
+    """Return some of these blocks, at least one, up to about BYTES_AT_ONCE, each verified by its name.
+
+    Without `others`, only those that are in the own store.
+    """
     found = Fetched({}, {})
     why: dict[bytes, str] = {}
     size = 0
     for name in names:
-        if size >= most:
+        if size >= BYTES_AT_ONCE:
             return found
         try:
             (found.blocks[name],) = await core.blocks.read([name])
@@ -40,9 +43,9 @@ async def fetch_blocks(core: Core, names: Sequence[bytes], most: int = BYTES_AT_
         except (NotFound, Invalid) as error:
             why[name] = error.message
     absent = list(why)
-    while absent and size < most:
+    while absent and size < BYTES_AT_ONCE:
         asked, absent = absent[:ASKED_AT_ONCE], absent[ASKED_AT_ONCE:]
-        fetched = await from_others(core, asked)
+        fetched = await from_others(core, asked) if others else {}
         found.blocks.update(fetched)
         found.lost.update(await _reasons(core, {name: why[name] for name in asked if name not in fetched}))
         size += sum(map(len, fetched.values()))
