@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("classes", "cluster", "node", "running", "search", "page", "storage", "stores")
+NAMES = ("classes", "cluster", "files", "node", "running", "search", "page", "storage", "stores")
 
 for name in sys.argv[1:] or NAMES:
     import_module(f"bench.{name}").main()

@@ -1,0 +1,192 @@
+"""Files beside what moves the same bytes with nothing to it: a raw ZeroMQ stream, `cp`, and `tar` for many small ones.
+
+`python -m bench.files 1024` does it with a file of 1024 MB. Over one node and over three, by raid level; each round
+writes to the same disk, and all that Emerge acknowledges is durable. Peaks of memory are over those before, by /proc.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import zmq
+
+from emerge_wasm import Unavailable, connect
+from emerge_wasm.clients import SyncClient
+
+from .measure import Row, in_turn, print_rows
+from .process import started
+from .volumes import RunningNode, joined, node, sqlite_file
+
+SIZE = 64
+"""Megabytes of the file, unless somebody says otherwise."""
+
+ROUNDS = 3
+SMALL = 2000
+SMALL_SIZE = 4096
+MESSAGE = 1 << 20
+RAIDS = (0, 1, 5, 6)
+
+
+def make_file(path: Path, megabytes: int) -> Path:
+    with path.open("wb") as file:
+        for _ in range(megabytes):
+            file.write(os.urandom(MESSAGE))
+    return path
+
+
+# --- peers
+def stream_rate(endpoint: str, source: Path) -> float:
+    """MB a second of a file that is read and sent by messages of 1 MiB, until the other side has them all."""
+    with zmq.Context() as context, context.socket(zmq.PAIR) as socket, source.open("rb") as file:
+        socket.connect(endpoint)
+        start = time.perf_counter()
+        while part := file.read(MESSAGE):
+            socket.send(part)
+        socket.send(b"")
+        socket.recv()
+        return source.stat().st_size / MESSAGE / (time.perf_counter() - start)
+
+
+def sink() -> None:
+    """Take such streams, one after another."""
+    with zmq.Context() as context, context.socket(zmq.PAIR) as socket:
+        socket.bind("tcp://127.0.0.1:*")
+        print(socket.getsockopt_string(zmq.LAST_ENDPOINT), flush=True)
+        while True:
+            while socket.recv():
+                pass
+            socket.send(b"all")
+
+
+def copy_rate(source: Path, target: Path) -> float:
+    """MB a second of `cp`, with the copy flushed to the disk."""
+    target.unlink(missing_ok=True)
+    start = time.perf_counter()
+    subprocess.run(["cp", source, target], check=True)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+    return source.stat().st_size / MESSAGE / (time.perf_counter() - start)
+
+
+def tar_rate(source: Path, target: Path) -> float:
+    """Files a second by tar through a pipe, flushed to the disk as a whole."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir()
+    start = time.perf_counter()
+    subprocess.run(f"tar cf - -C {source} . | tar xf - -C {target} && sync -f {target}", shell=True, check=True)
+    return SMALL / (time.perf_counter() - start)
+
+
+# --- Emerge
+def put_rate(fs: SyncClient, source: Path, raid: int) -> float:
+    fs.rm("/bench", recursive=True) if any(each.name == "bench" for each in fs.list("/")) else None
+    start = time.perf_counter()
+    fs.put(source, "/bench/file", raid=raid)
+    return source.stat().st_size / MESSAGE / (time.perf_counter() - start)
+
+
+def get_rate(fs: SyncClient, target: Path) -> float:
+    target.unlink(missing_ok=True)
+    start = time.perf_counter()
+    size = fs.fetch("/bench/file", target)
+    return size / MESSAGE / (time.perf_counter() - start)
+
+
+def puttree_rate(fs: SyncClient, source: Path) -> float:
+    start = time.perf_counter()
+    fs.puttree(source, "/small")
+    return SMALL / (time.perf_counter() - start)
+
+
+def fetchtree_rate(fs: SyncClient, target: Path) -> float:
+    shutil.rmtree(target, ignore_errors=True)
+    start = time.perf_counter()
+    fs.fetchtree("/small", target)
+    return SMALL / (time.perf_counter() - start)
+
+
+# --- memory
+def memory(process: int, what: str) -> float:
+    """A figure of a process's memory in MB: VmRSS now, or VmHWM, the peak since it was last forgotten."""
+    line = next(line for line in Path(f"/proc/{process}/status").read_text().splitlines() if line.startswith(what))
+    return int(line.split()[1]) / 1024
+
+
+@contextmanager
+def peaks(processes: dict[str, int], over: dict[str, float]) -> Iterator[None]:
+    """Note by how many MB each process was above its memory at the beginning."""
+    before = {name: memory(process, "VmRSS") for name, process in processes.items()}
+    for process in processes.values():
+        Path(f"/proc/{process}/clear_refs").write_text("5")
+    yield
+    for name, process in processes.items():
+        over[name] = max(over.get(name, 0.0), memory(process, "VmHWM") - before[name])
+
+
+# --- the tables
+def large_rows(folder: Path, nodes: list[RunningNode], source: Path, stream: str, over: dict[str, float]) -> list[Row]:
+    rows = []
+    processes = {"client": os.getpid()} | {f"node {number}": each.process.pid for number, each in enumerate(nodes)}
+    where = "one node" if len(nodes) == 1 else f"{len(nodes)} nodes"
+    with connect(nodes[0].endpoint) as fs, peaks(processes, over):
+        for raid in RAIDS:
+            try:
+                put_rate(fs, source, raid)
+            except Unavailable as error:
+                print(f"{where}, raid {raid}: {error.message}", flush=True)
+                continue
+            peers: list[Callable[[], float]] = [
+                partial(stream_rate, stream, source),
+                partial(copy_rate, source, folder / "copy"),
+            ]
+            put, *by = in_turn(partial(put_rate, fs, source, raid), *peers, rounds=ROUNDS)
+            rows.append(Row(f"put, {where}, raid {raid}", put, by, "≥ 0.6" if not raid else ""))
+            get, *by = in_turn(partial(get_rate, fs, folder / "got"), *peers, rounds=ROUNDS)
+            rows.append(Row(f"get, {where}, raid {raid}", get, by, "≥ 0.6" if not raid else ""))
+    return rows
+
+
+def small_rows(folder: Path, endpoint: str) -> list[Row]:
+    source = folder / "small"
+    source.mkdir()
+    for number in range(SMALL):
+        (source / f"file{number:05}").write_bytes(os.urandom(SMALL_SIZE))
+    with connect(endpoint) as fs:
+        put, get, tar = in_turn(
+            partial(puttree_rate, fs, source),
+            partial(fetchtree_rate, fs, folder / "small-got"),
+            partial(tar_rate, source, folder / "tarred"),
+            rounds=ROUNDS,
+        )
+    return [Row("put -r", put, [tar]), Row("get -r", get, [tar])]
+
+
+def main(megabytes: int = SIZE) -> None:
+    with tempfile.TemporaryDirectory() as name, started("bench.files", "sink") as stream:
+        folder = Path(name)
+        source = make_file(folder / "source", megabytes)
+        over: dict[str, float] = {}
+        with node(sqlite_file(folder, "alone"), "alone") as alone:
+            rows = large_rows(folder, [alone], source, stream, over)
+            small = small_rows(folder, alone.endpoint)
+        with joined(folder, 3) as nodes:
+            more: dict[str, float] = {}
+            rows += large_rows(folder, nodes, source, stream, more)
+    print_rows(f"A file of {megabytes} MB", "MB a second", ["raw ZeroMQ stream", "cp and fsync"], rows)
+    print_rows(f"{SMALL} files of {SMALL_SIZE} bytes", "a second", ["tar through a pipe"], small)
+    for where, found in (("one node", over), ("three nodes", more)):
+        shown = ", ".join(f"{name} {peak:.0f} MB" for name, peak in found.items())
+        print(f"Memory over idle, {where}: {shown}  (aim ≤ 100)")
+
+
+if __name__ == "__main__":
+    sink() if sys.argv[1:] == ["sink"] else main(*map(int, sys.argv[1:]))
