@@ -28,6 +28,7 @@ _HEADS = bytes(range(0x80, 0xA0)) + _LONG_HEADS + b"\xc7\xc8\xc9\xd4\xd5\xd6\xd7
 _NOT_LONG_HEADS = bytes(set(range(256)) - set(_LONG_HEADS))
 _NOT_HEADS = bytes(set(range(256)) - set(_HEADS))
 _BELIEVED = 1 << 20  # bytes that msgpack may reserve for lengths not yet checked
+_SAMPLE = 4 << 10
 SAME_HASH = 100
 _CONTAINERS = frozenset({list, dict, tuple, set, frozenset, Record, *(kind for kind, _ in CONTAINERS.values())})
 _PLAIN_KEYS = frozenset({type(None), bool, int, float, str, bytes})
@@ -204,8 +205,7 @@ def check_lengths(data: bytes) -> None:
     """
     if min(len(data), 1024) * len(data) * 8 <= _BELIEVED:
         return
-    claims = len(data.translate(None, _NOT_LONG_HEADS))
-    if claims and min(claims, 1024) * len(data) * 8 > _BELIEVED:
+    if _holds_more(_BELIEVED // (8 * len(data)), data, _NOT_LONG_HEADS):
         size = len(data)
         unpacker = engine.Unpacker(
             max_buffer_size=size, max_array_len=size, max_map_len=size, max_str_len=size, max_bin_len=size, raw=False
@@ -221,7 +221,7 @@ def check_depth(value: object, data: bytes, shared: Set[int] = frozenset()) -> N
     """
     if type(value) is dict and _CONTAINERS.isdisjoint(map(type, value.values())):
         return  # its keys are texts: other ones come as an extension
-    if len(data.translate(None, _NOT_HEADS)) <= DEPTH_LIMIT:
+    if not _holds_more(DEPTH_LIMIT, data, _NOT_HEADS):
         return
     level = [value]
     for _ in range(DEPTH_LIMIT):
@@ -235,6 +235,13 @@ def check_depth(value: object, data: bytes, shared: Set[int] = frozenset()) -> N
         if not level:
             return
     raise too_deep()
+
+
+def _holds_more(most: int, data: bytes, others: bytes) -> bool:
+    """Whether there are more than so many bytes besides these others; of large binary data, a sample tells."""
+    begin = len(data) // 2
+    middle = data[begin : begin + _SAMPLE] if len(data) > 16 * _SAMPLE else b""
+    return len(middle.translate(None, others)) > most or len(data.translate(None, others)) > most
 
 
 def _children(container: Value) -> Iterable[object]:

@@ -238,14 +238,14 @@ class Blocks:
             Invalid: the bytes are not those of the name, or no map.
             Conflict: a map names a block that this claimant has not claimed, or whose claim ended.
         """
-        _check_names(blocks)
+        check_blocks(blocks)
         kept = set().union(*(names_in_map(data) for data in blocks.values())) if maps else set()
         for some in self._groups_to_put(blocks):
             await self._put(some, blocks if maps else (), claimant, kept)
 
     async def remake(self, blocks: Mapping[bytes, bytes]) -> None:
         """Write blocks that something refers to where they are lost or damaged. Raises Invalid as `put` does."""
-        _check_names(blocks)
+        check_blocks(blocks)
         for some in self._groups_to_put(blocks):
             marks = await self.store.get([key_of(MAP, name) for name in some])
             await self._put(some, [name for name, mark in zip(some, marks, strict=True) if mark is not None])
@@ -413,10 +413,14 @@ async def again(attempt: Callable[[], Awaitable[R]]) -> R:
     raise Conflict("these blocks are being changed by too many at once", remedy="try again")
 
 
-def _check_names(blocks: Mapping[bytes, bytes]) -> None:
+def check_blocks(blocks: Mapping[bytes, bytes]) -> None:
+    """Raise Invalid for a block that is not what its name says."""
     for name, data in blocks.items():
         if block_name(data) != name:
-            raise Invalid(f"these {len(data)} bytes are not the block {short_name(name)}", remedy="send it again")
+            raise Invalid(
+                f"these {len(data)} bytes are not the block {short_name(name)}: it was damaged on its way",
+                remedy="send it again",
+            )
 
 
 def absent(name: bytes) -> NotFound:
