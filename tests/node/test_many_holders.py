@@ -8,22 +8,24 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from emerge_wasm import connect
 from emerge_wasm.blocks.block import BLOCK_SIZE
 from emerge_wasm.clients import Client
+from emerge_wasm.clients.transfer import Transfer
 from emerge_wasm.clients.transports.registry import open_transport
 from tests.conftest import Server, start_server
-from tests.contracts.files import pattern
+from tests.contracts.files import content, pattern
 
 DATA = pattern(16 * BLOCK_SIZE + 5)
 
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]]:
-    """Four nodes of one cluster, each a process; /f has its blocks twice, /p with one parity, /once each once."""
+    """Four nodes of one cluster, each a process."""
     folder = tmp_path_factory.mktemp("nodes")
     with ExitStack() as stack:
         servers: list[Server] = []
@@ -39,6 +41,22 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]
                 while len(fs.nodes()) <= number:
                     time.sleep(0.01)
         yield servers
+
+
+async def test_an_upload_goes_on_when_a_node_dies_that_takes_blocks(processes: list[Server], tmp_path: Path) -> None:
+    def kill(_: int) -> None:
+        victims = [server for server in processes[1:] if transfer.holders[server.found["name"]]]
+        if all(server.process.poll() is None for server in processes):
+            victims[0].process.kill()
+
+    (tmp_path / "up").write_bytes(DATA)
+    async with Client(open_transport(processes[0].found["node"])) as client:
+        transfer = Transfer(kill)
+        await client.put(tmp_path / "up", "/up", raid=1, progress=transfer)
+        assert sum(server.process.poll() is not None for server in processes) == 1
+        assert await content(client, "/up") == DATA
+        rows = [row async for row in client.blocks("/up")]
+        assert {len(whom) for row in rows for whom in row["holders"].values()} <= {2, 3}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ sends only what is not there. What is in memory is bounded.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
@@ -21,8 +22,8 @@ from ..blocks.layout import INLINE, Layout, make_layout, split
 from ..codec import encode
 from ..errors import Invalid, LimitExceeded, Unavailable
 from ..objects import BLOB, EmergeBlob, Pointer
-from ..operations import Operations
 from ..results import BlockPlaces
+from .node_links import HolderCalls
 from .transfer import TransferProgress, transfer_of
 
 WINDOW = 8 << 20
@@ -31,8 +32,8 @@ WINDOW = 8 << 20
 WINDOW_BLOCKS = 512
 """Blocks that are sent together at most."""
 
-AT_ONCE = 4
-"""Calls of one upload that are under way, of at most CALL_BYTES each."""
+AT_ONCE, ALL_AT_ONCE = 4, 16
+"""Calls of one upload that are under way, of at most CALL_BYTES each: to one node, and in all."""
 
 CALL_BYTES = 1 << 20
 
@@ -50,7 +51,7 @@ class FileWriter:
 
     def __init__(
         self,
-        remote: Operations,
+        calls: HolderCalls,
         path: str,
         layout: Layout,
         version: int = 0,
@@ -62,7 +63,8 @@ class FileWriter:
         self.path = path
         self.pointer: Pointer | None = None
         self.closed = False
-        self._remote = remote
+        self._calls = calls
+        self._remote = calls.remote
         self._layout = layout
         self._upload = upload or uuid4().hex
         self._stored_as = version, perms
@@ -74,6 +76,7 @@ class FileWriter:
         self._sending: asyncio.Task[None] | None = None
         self._begun = self._fits = self._is_older = False
         self._avoid: list[str] = []
+        self._given: Counter[str] = Counter()
         self._written = self._sent = 0
 
     async def write(self, data: bytes | bytearray | memoryview) -> int:
@@ -168,7 +171,7 @@ class FileWriter:
                 kept = {}
         await self._put_blocks(kept)
         self._sent += sum(map(len, blocks))
-        await self._transfer.add(self._sent)
+        await self._transfer.add(self._sent, self._given)
 
     async def _fit(self) -> None:
         """Ask for the layout that fits the nodes that are there."""
@@ -188,7 +191,9 @@ class FileWriter:
         patience = PATIENCE
         while True:
             try:
-                places = (await self._place(list(kept), self._layout.pack()))["places"]
+                found = await self._place(list(kept), self._layout.pack())
+                self._calls.learn(found["nodes"])
+                places = found["places"]
             except Unavailable as error:
                 patience -= 1
                 if "needed" not in error.details or not patience or sync.drive is sync.run_straight:
@@ -222,10 +227,11 @@ class FileWriter:
         if sync.drive is sync.run_straight:
             return {holder for holder, call in calls if not await self._put(holder, call)}
         failed: set[str] = set()
-        turns = asyncio.Semaphore(AT_ONCE)
+        turns = {holder: asyncio.Semaphore(AT_ONCE) for holder, _ in calls}
+        all_turns = asyncio.Semaphore(ALL_AT_ONCE)
 
         async def put(holder: str, call: dict[str, bytes]) -> None:
-            async with turns:
+            async with turns[holder], all_turns:
                 if holder not in failed and not await self._put(holder, call):
                     failed.add(holder)
 
@@ -238,12 +244,17 @@ class FileWriter:
         return failed
 
     async def _put(self, holder: str, call: dict[str, bytes]) -> bool:
+        """Send blocks to a holder; whether it took them."""
+        direct = True
         try:
-            await self._remote.putblocks(self.path, call, self._upload, False, holder)
+            node = await self._calls.of(holder)
+            direct = node is not self._remote
+            await node.putblocks(self.path, call, self._upload, False, holder)
         except (Unavailable, LimitExceeded) as error:
-            if error.details.get("holder") != holder:
+            if not direct and error.details.get("holder") != holder:
                 raise
             return False
+        self._given[holder] += sum(map(len, call.values()))
         return True
 
     async def _put_nodes(self, nodes: list[bytes]) -> None:

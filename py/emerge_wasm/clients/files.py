@@ -75,7 +75,9 @@ class FileOperations(ReadOperations):
                     make_chunker(chunking, block_size),
                 )
                 transfer.total = _size_of(source, file)
-                async with FileWriter(self.remote, where, layout, version, perms, upload, transfer, chunker) as writer:
+                async with FileWriter(
+                    self._holders(), where, layout, version, perms, upload, transfer, chunker
+                ) as writer:
                     for chunk in _chunks(file):
                         await writer.write(chunk)
             assert writer.pointer is not None
@@ -160,7 +162,7 @@ class FileOperations(ReadOperations):
         if mode == "xb":
             await self._check_absent(path)
         chunker = make_chunker(chunking, block_size)
-        return FileWriter(self.remote, path, make_layout(raid), version, perms, chunker=chunker)
+        return FileWriter(self._holders(), path, make_layout(raid), version, perms, chunker=chunker)
 
     async def verify(self, path: str, *, version: int = 0, progress: OnProgress | None = None) -> FileCheck:
         """Read all blocks of a file where they are, and compare their hashes: {"path", "size", "layout", "root",
@@ -213,7 +215,7 @@ class FileOperations(ReadOperations):
         path, version = pointer.full_path, pointer.version
         async with (
             await self._open_reader(path, version, "") as reader,
-            FileWriter(self.remote, path, layout, version, progress=progress) as writer,
+            FileWriter(self._holders(), path, layout, version, progress=progress) as writer,
             ending(self.remote.blocks(path, False, version)) as rows,
         ):
             async for row in rows:
