@@ -155,7 +155,8 @@ class RESTApp:
     def _check_size(self, exchange: Exchange, size: int) -> None:
         limit = self._limits.body
         if size > limit:
-            raise LimitExceeded(f"a body of {size} bytes", remedy=f"the limit is {limit}", limit="body")
+            remedy = f"the limit is {limit}: put larger data as a file (fs.put)"
+            raise LimitExceeded(f"a body of {size} bytes", remedy=remedy, limit="body")
         if size + sum(self._under_way.values()) - self._under_way[exchange] > self._limits.total:
             raise LimitExceeded(
                 "too much is being sent here", remedy="try again a little later", limit="request bytes under way"
