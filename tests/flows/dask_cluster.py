@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from tests.conftest import ROOT
@@ -46,6 +47,13 @@ class DaskCluster:
 
     def kill_worker(self, name: str) -> None:
         _kill(self.workers.pop(name))
+
+    def keep_alive(self, stop: threading.Event) -> None:
+        """Start workers again that end, as a supervisor does, until it is told to stop."""
+        while not stop.wait(0.05):
+            for name, process in list(self.workers.items()):
+                if process.poll() is not None:
+                    self.start_worker(name)
 
     def kill_scheduler(self) -> None:
         assert self.scheduler is not None

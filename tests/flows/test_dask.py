@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,7 +80,7 @@ KINDS = ["double", "nothing", "raise", "count", "find", "bad"]
 
 
 @settings(
-    deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    deadline=None, max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(st.lists(st.tuples(VALUES, st.sampled_from(KINDS)), max_size=8))
 def test_an_engine_changes_nothing_in_what_a_directory_run_gives(
@@ -160,8 +161,22 @@ def disturb(dask: DaskCluster, whom: str) -> None:
     dask.start_worker(name)
 
 
-def test_an_object_that_kills_its_worker_is_told_and_the_others_are_run(fs: SyncClient, dask: DaskCluster) -> None:
-    pytest.skip("slow")
+def test_an_object_that_kills_each_worker_is_told_and_the_others_are_run(
+    fs: SyncClient, dask: DaskCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask gives an item up after three workers; here the first two do, too, and are started again meanwhile."""
+    put(fs, [Cell(kind="raise"), Cell(), Cell()])
+    stop = threading.Event()
+    keeper = threading.Thread(target=dask.keep_alive, args=(stop,))
+    keeper.start()
+    try:
+        rows = fs.map("/cells", "die", engine=dask.engine)
+    finally:
+        stop.set()
+        keeper.join()
+    assert [row.get("error", {}).get("code") for row in rows] == ["ExecutionFailed", None, None]
+    assert "die ended each process that ran it" in rows[0]["error"]["message"]
+    assert [fs.cat(f"/cells/c00{n}.value") for n in range(3)] == [None, "lives", "lives"]
 
 
 # --- flows
@@ -212,3 +227,52 @@ def test_an_engine_that_is_away_is_told_with_how_to_go_on(fs: SyncClient, monkey
     put(fs, [Cell()])
     with pytest.raises(Unavailable, match=r"tcp://127.0.0.1:1\b.*id='m'"):
         fs.map("/cells", "work", 1, engine="dask://127.0.0.1:1", id="m")
+
+
+# --- a node beside each worker
+def keep(number: int) -> tuple[str, str, str]:
+    """In a task: store here and in the cluster; the worker, and the nodes that have what was stored."""
+    from distributed import get_worker
+
+    from emerge_wasm import fs
+
+    name = get_worker().name
+    here = fs.store(EmergeFile(name=f"n{number}", path=f"/workers/{name}", data=number))
+    there = fs.store(EmergeFile(name=f"n{number}", path="/common", data=name))
+    return name, here.node, there.node
+
+
+def listed(fs: SyncClient, path: str) -> list[str]:
+    """The names in a directory, once its owner is back."""
+    for _ in range(200):
+        with suppress(Unavailable):
+            return [each.name for each in fs.list(path)]
+        time.sleep(0.05)
+    raise AssertionError(f"the owner of {path} stays away")
+
+
+def test_each_worker_has_a_node_whose_store_outlives_it(fs: SyncClient, dask: DaskCluster) -> None:
+    from distributed import Client
+
+    from emerge_wasm.flows.dask_node import EmergeNode
+
+    def owners() -> dict[str, str]:
+        return {volume["path"]: volume["node"] for volume in fs.volumes()}
+
+    fs.foundcluster()
+    names = sorted(dask.workers)
+    with Client(dask.address, set_as_default=False) as client:
+        client.wait_for_workers(len(names))
+        client.register_plugin(EmergeNode(fs.origin[0].address))
+        assert owners() == {"/": "desk", **{f"/workers/{name}": f"workers-{name}" for name in names}}
+        for number, name in enumerate(names):
+            kept = client.submit(keep, number, workers=[name], pure=False).result(60)
+            assert kept == (name, f"workers-{name}", "desk")
+        assert {fs.cat(f"/workers/{name}/n{number}.data") for number, name in enumerate(names)} == {0, 1}
+        dask.kill_worker(names[0])
+        dask.start_worker(names[0])
+        client.submit(keep, 7, workers=[names[0]], pure=False).result(60)
+        assert listed(fs, f"/workers/{names[0]}") == ["n0", "n7"], "it found its store"
+        client.unregister_worker_plugin("emerge-node")
+    assert owners() == {"/": "desk"}
+    assert [each.node for each in fs.list(f"/workers/{names[0]}")] == ["desk", "desk"]

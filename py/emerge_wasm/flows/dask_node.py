@@ -23,7 +23,7 @@ import emerge_wasm
 
 from .. import connect
 from ..clients.sync import SyncClient
-from ..errors import EmergeError, Invalid, Unavailable
+from ..errors import Conflict, EmergeError, Invalid, Unavailable
 
 STOP_SECONDS = 10.0
 ENTER_SECONDS = 20.0
@@ -89,10 +89,7 @@ class EmergeNode(distributed.WorkerPlugin):  # type: ignore[misc]  # it may not 
         if process is None:
             return
         with connect(os.environ.get("EMERGE_HOST")) as fs:
-            try:
-                fs.unmount(self.own)
-            except EmergeError as error:
-                _log.warning("%s stays with the node of this worker: %s", self.own, error)
+            _give_back(fs, self.own)
         _use(self._before)
         assert process.stdin is not None and process.stdout is not None
         process.stdin.close()
@@ -123,6 +120,23 @@ def _own(fs: SyncClient, path: str, node: str) -> None:
             if time.monotonic() > until:
                 raise
         time.sleep(0.1)
+
+
+def _give_back(fs: SyncClient, path: str) -> None:
+    """Give a directory to the owner of what is above it. Other workers may do so at this moment."""
+    until = time.monotonic() + ENTER_SECONDS
+    while True:
+        try:
+            fs.unmount(path)
+            return
+        except (Conflict, Unavailable) as error:
+            if time.monotonic() > until:
+                _log.warning("%s stays with the node of this worker: %s", path, error)
+                return
+        except EmergeError as error:
+            _log.warning("%s stays with the node of this worker: %s", path, error)
+            return
+        time.sleep(0.2)
 
 
 def _use(address: str | None) -> None:
