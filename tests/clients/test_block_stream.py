@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
-from emerge_wasm import PermissionDenied, Unavailable, WrongBytes
+from emerge_wasm import PermissionDenied, Unavailable, WrongBytes, sync
 from emerge_wasm.blocks.block import block_name
 from emerge_wasm.blocks.block_map import BlockRow
 from emerge_wasm.blocks.layout import Layout, make_layout, split
@@ -26,6 +26,7 @@ class Directory:
         self.holders = holders
         self.late = late
         self.asked: list[str] = []
+        self.seconds = 0.002
 
     def nearest(self, names: Sequence[bytes]) -> Mapping[bytes, Sequence[str]]:
         return dict.fromkeys(names, self.holders)
@@ -35,7 +36,8 @@ class Directory:
 
     async def get(self, holder: str, names: Sequence[bytes]) -> HeldPieces:
         self.asked.append(holder)
-        await asyncio.sleep(60 if holder == "still" else 0.002)
+        if self.seconds:
+            await asyncio.sleep(60 if holder == "still" else self.seconds)
         if holder == "dead":
             raise Unavailable("it is dead")
         if holder == "strict":
@@ -103,3 +105,18 @@ async def test_what_nobody_has_is_said_with_who_lacks_it() -> None:
     assert caught.value.details["holders"] == {name: {"empty": "it is not here", "dead": "it is dead"}}
     with pytest.raises(PermissionDenied):
         await read(open_stream("strict")[0])
+
+
+@pytest.mark.filterwarnings("ignore::emerge_wasm.WrongBytes")
+@pytest.mark.parametrize("raid", [0, 6])
+@pytest.mark.parametrize("bad", ["dead", "empty", "liar"])
+def test_where_nothing_suspends_it_reads_too(monkeypatch: pytest.MonkeyPatch, bad: str, raid: int) -> None:
+    """As in a sandbox, whose transport blocks."""
+    monkeypatch.setattr(sync, "drive", sync.run_straight)  # patched: it is a sandbox's worker that sets it
+    stream, directory = open_stream(bad, "good", raid=raid)
+    directory.seconds = 0
+    assert sync.run_straight(read(stream)) == BLOCKS
+    stream, directory = open_stream("dead")
+    directory.seconds = 0
+    with pytest.raises(Unavailable):
+        sync.run_straight(read(stream))

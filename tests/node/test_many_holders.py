@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,15 @@ import pytest
 from emerge_wasm import connect
 from emerge_wasm.blocks.block import BLOCK_SIZE
 from emerge_wasm.clients import Client
+from emerge_wasm.clients.keys.credential import Credential
+from emerge_wasm.clients.keys.known_keys import MEMBER, Ring, RingEntry
 from emerge_wasm.clients.transfer import Transfer
 from emerge_wasm.clients.transports.registry import open_transport
+from tests.cluster.keyed import KeyedPlace
 from tests.conftest import Server, start_server
 from tests.contracts.files import content, pattern
+
+from .conftest import eventually
 
 DATA = pattern(16 * BLOCK_SIZE + 5)
 
@@ -82,3 +87,23 @@ async def test_the_next_verified_block_comes_soon(processes: list[Server], whom:
         if number == signal.SIGSTOP:
             os.kill(victim.process.pid, signal.SIGCONT)
     assert longest < 1.0
+
+
+@pytest.mark.parametrize("known", [3, 1])
+async def test_with_keys_it_goes_directly_to_whom_is_known(stack: AsyncExitStack, tmp_path: Path, known: int) -> None:
+    """A client that knows the key of one node only has the others called by that one."""
+    place = KeyedPlace(tmp_path, stack)
+    first = await place.node("n0")
+    nodes = [first, *[await place.node(f"n{number}", join=(first.endpoint,)) for number in (1, 2)]]
+    await eventually(lambda: all(len(node.cluster.peers()) == 2 and node.volumes.table for node in nodes), 10)
+    credential = place.key("ada", superuser=True)
+    own = Ring(tmp_path / "own")
+    for node in nodes[:known]:
+        own.add(RingEntry(MEMBER, node.filesystem.node, place.credential(node.filesystem.node).pair.public))
+    transport = place.connect(first.endpoint, Credential(credential.path, own))
+    client, transfer = Client(transport), Transfer()
+    await client.put(io.BytesIO(DATA), "/f", raid=1)
+    await client.fetch("/f", tmp_path / "f", progress=transfer)
+    assert (tmp_path / "f").read_bytes() == DATA and {"n0", "n1", "n2"} <= {*transfer.holders}
+    direct = [each.connected for each in transport._beside.values()]  # private: nothing else tells it
+    assert direct == [known == 3] * 2

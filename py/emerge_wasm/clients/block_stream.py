@@ -195,7 +195,7 @@ class BlockStream:
         """Return why a block cannot be had."""
         holders = {holder for why in taken.missing.values() for holder in why} or {""}
         errors = [self._errors[holder] for holder in holders if holder in self._errors]
-        if len(holders) == len(errors) == 1:
+        if len(holders) == len(errors) and len({(each.code, each.message) for each in errors}) == 1:
             return errors[0]
         what = f"block {row.name.hex()[:12]} at {taken.block.offset}"
         if row.fragments:

@@ -173,10 +173,12 @@ def _locked(path: Path) -> IO[bytes]:
             return file
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             file.close()
             goal = path.name.removesuffix(".part.journal")
             raise Conflict(f"{goal} is being fetched already", remedy="wait for that, or give another target") from None
+        except OSError:  # a filesystem that has no locks
+            return file
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 return file
