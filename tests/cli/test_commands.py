@@ -100,6 +100,9 @@ def test_permissions(run: Callable[..., str], emerge: Emerge, bolt: str) -> None
     assert [row[1] for row in rows if row[-1] == "bolt"] == ["ada:staff"]
     assert rows[1][0] == run("ls", "-ld", "/shop/closed").split()[0] == "drwx------"
     assert emerge("--umask", "nine", "whoami").returncode == 2
+    assert run("--max-age", "2.5", "--as", "ada", "cat", f"{bolt}.price") == "2\n"
+    for wrong in ("-1", "soon", "nan"):
+        assert emerge("--max-age", wrong, "whoami").returncode == 2
 
 
 def test_a_transaction_over_several_commands(run: Callable[..., str], bolt: str) -> None:

@@ -82,6 +82,9 @@ def show_error(error: EmergeError, *, as_json: bool) -> None:
 @click.option("--as", "user", metavar="USER", default="", help="On behalf of that user; only a superuser may.")
 @click.option("--group", "groups", metavar="GROUP", multiple=True, help="With --as: a group of theirs; repeatable.")
 @click.option("--umask", metavar="OCTAL", default="", help="The rights that new things do not get (else 027).")
+@click.option(
+    "--max-age", type=click.FloatRange(0), metavar="SECONDS", help="A copy nearby may answer, which is at most so old."
+)
 @click.version_option(package_name="emerge-wasm")
 @click.pass_context
 def main(
@@ -94,9 +97,10 @@ def main(
     groups: tuple[str, ...],
     umask: str,
     key: str | None,
+    max_age: float | None,
 ) -> None:
     """An object filesystem for Python: store objects at paths, read them, run their methods."""
-    context.obj = Session(host, as_json, debug, transaction, user, groups, umask, key)
+    context.obj = Session(host, as_json, debug, transaction, user, groups, umask, key, max_age)
 
 
 for _module in (

@@ -22,6 +22,7 @@ class Session:
         groups: tuple[str, ...] = (),
         umask: str = "",
         key: str | None = None,
+        max_age: float | None = None,
     ) -> None:
         self.host = host
         self.json = json
@@ -31,6 +32,7 @@ class Session:
         self.groups = groups
         self.umask = umask
         self.key = key
+        self.max_age = max_age
 
     @cached_property
     def fs(self) -> SyncClient:
@@ -42,6 +44,8 @@ class Session:
             fs = fs.as_user(self.user, *self.groups)
         if self.umask:
             fs = fs.with_umask(self.umask)
+        if self.max_age is not None:
+            fs = fs.within(max_age=self.max_age)
         if self.transaction:
             fs = fs.within(transaction=self.transaction)
         return fs
