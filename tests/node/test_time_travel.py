@@ -38,6 +38,8 @@ async def asked(world: World, name: str, *args: object, context: Context = OPERA
         return [world.pointer(answer["pointer"]), answer["state"] and world.told(decode(answer["state"]))]
     if name == "list":
         answer = answer["entries"]
+    if name == "count":
+        return answer["count"]
     return [world.pointer(row) for row in answer] if isinstance(answer, list) else world.pointer(answer)
 
 
@@ -62,6 +64,7 @@ async def looked_back(world: World, moments: list[str], contexts: list[Context])
                 found[moment, who, "get", path] = await asked(world, "get", path, 0, moment, context=context)
                 found[moment, who, "object", path] = await asked(world, "getobject", path, 0, moment, context=context)
                 found[moment, who, "list", path] = await asked(world, "list", path, "", 100, moment, context=context)
+                found[moment, who, "count", path] = await asked(world, "count", path, None, moment, context=context)
                 found[moment, who, "versions", path] = await asked(
                     world, "versions", path, 0, 100, moment, context=context
                 )
@@ -134,3 +137,25 @@ async def test_a_copy_is_what_its_owner_is_whatever_was_moved_and_mounted(bare: 
     rows = {space: [await each.scan(space, limit=100_000) for each in (own, other)] for space in SPACES}
     assert rows["entries"][0] == rows["entries"][1]
     assert not any(set(here) - set(there) for here, there in rows.values())
+
+
+async def test_what_was_gone_before_the_volume_was_made_is_searched_too(bare: list[Node]) -> None:
+    call = call_of(*(node.dispatch for node in bare))
+    for number in range(3):
+        await call("store", f"/q/y/o{number}", codec.encode({"n": number}))
+    moment = now()
+    await call("rm", "/q", True)
+    await call("mount", "/q", "b")
+    await call("store", "/q/y/other", codec.encode({"n": 9}))
+    values = {"sum": ["sum", "n"]}
+    for path, count in (("/q", 3), ("/q/y", 3), ("/q/y/o1", 1), ("/", 3)):
+        for _ in bare:
+            assert (await call("count", path, None, moment))["count"] == count, path
+            for order in ("", "n"):
+                page = await call("search", path, None, order, False, 1, "", moment)
+                seen = len(page["objects"])
+                while page["cursor"]:
+                    page = await call("search", path, None, order, False, 1, page["cursor"], moment)
+                    seen += len(page["objects"])
+                assert seen == count, (path, order)
+    assert (await call("aggregate", "/q/y", values, None, None, moment))["groups"] == [{"sum": 3}]

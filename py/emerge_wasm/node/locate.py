@@ -80,7 +80,21 @@ class Locator:
         What was at a moment is asked of the owners of what is above, where this one had nothing there then.
         """
         await self.check_way(path, context)
-        owners, absent = [self._owner(path), *self._before(path, args)], None
+        owners = [self._owner(path), *self._before(path, args)]
+        return await self._ask_each(owners, path, name, args, context, unopened=unopened)
+
+    async def _ask_each(
+        self,
+        owners: Sequence[str],
+        path: str,
+        name: str,
+        args: Sequence[object],
+        context: Context,
+        *,
+        unopened: bool = False,
+    ) -> Any:
+        """Ask one filesystem after another, until something is there."""
+        absent: NotFound | None = None
         for owner in owners:
             try:
                 return await self._ask(path, owner, name, args, context, unopened=unopened)
@@ -342,9 +356,13 @@ class Locator:
         )
 
     async def ask_part(self, part: VolumePart, name: str, args: Arguments, context: Context) -> Any:
-        """Run an operation, whose arguments have the `path` of all, on one part."""
+        """Run an operation, whose arguments have the `path` of all, on one part.
+
+        What was at that path at a moment, and not in its volume yet, is asked of the owners of what is above.
+        """
         await self.check_way(part.path, context, args.path)
-        return await self._ask(part.path, part.filesystem, name, at(args, part.path), context)
+        before = self._before(part.path, args) if part.path == normal(args.path) else []
+        return await self._ask_each([part.filesystem, *before], part.path, name, at(args, part.path), context)
 
     def away(self, error: BaseException) -> list[str]:
         """The names of the nodes that an error says are away; empty for any other error."""
