@@ -92,7 +92,7 @@ class Locator:
         context: Context,
         *,
         unopened: bool = False,
-    ) -> Any:
+    ) -> object:
         """Ask one filesystem after another, until something is there."""
         absent: NotFound | None = None
         for owner in owners:
