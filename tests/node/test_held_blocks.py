@@ -225,3 +225,23 @@ async def test_nodes_that_drain_or_fail_are_gone_round(
         await client.put(io.BytesIO(pattern(8 * PART, 5)), "/r5", raid=5, block_size=PART)
     with pytest.raises(NotFound):
         await client.get("/r5")
+
+
+async def test_a_transaction_puts_files_on_several_nodes(start_node: StartNode, connect: Connect) -> None:
+    nodes = await cluster(start_node, 3)
+    client = Client(connect(nodes[1].endpoint))
+    data = {raid: pattern(4 * PART, raid + 2) for raid in (0, 1, 5)}
+    async with client.transaction() as tx:
+        for raid, each in data.items():
+            await tx.put(io.BytesIO(each), f"/new/d/r{raid}", raid=raid, block_size=PART)
+            assert await content(tx, f"/new/d/r{raid}") == each
+    for raid, each in data.items():
+        assert await content(client, f"/new/d/r{raid}") == each
+        where = await copies(nodes, client, f"/new/d/r{raid}")
+        assert {len(whom) for whom in where.values()} == {1 + (raid == 1)}
+    await client.put(io.BytesIO(data[1] + data[0]), "/new/d/r1", raid=1, block_size=PART)  # and another version
+    for node in nodes:
+        rows = [row async for row in client.blocks("/new/d/r1")]
+        names = [row["name"] for row in rows if node.filesystem.node in row["holders"][row["name"]]]
+        given = await client.getblocks("/new/d/r1", names, holder=node.filesystem.node)
+        assert given["blocks"].keys() == set(names) and not given["lost"]

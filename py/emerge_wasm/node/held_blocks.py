@@ -259,16 +259,18 @@ class Readers:
         """
         key = asker(context), path, version, as_of
         until, root = self._until.get(key, (0.0, b""))
-        if until < monotonic() or context.transaction:
-            root = await self._root(path, version, as_of, context)
-            if len(self._until) > MOST:
-                self._until.clear()
-            self._until[key] = monotonic() + REMEMBER_SECONDS, root
+        remembered = until > monotonic() and root in self._trees.names and not context.transaction
+        if remembered and self._trees.names[root].issuperset(names):
+            return
+        root = await self._root(path, version, as_of, context)
         if root not in self._trees.names:
             self._trees.add(root, await self._names(root, path, version, as_of, context))
         foreign = [name for name in names if name not in self._trees.names[root]]
         if foreign:
             raise NotFound(f"{path} has no block {foreign[0].hex()[:12]}", path=path, block=foreign[0].hex())
+        if len(self._until) > MOST:
+            self._until.clear()
+        self._until[key] = monotonic() + REMEMBER_SECONDS, root
 
     async def _root(self, path: str, version: int, as_of: str, context: Context) -> bytes:
         row = cast(ObjectRow, await self._ask("getobject", [path, version, as_of], context))

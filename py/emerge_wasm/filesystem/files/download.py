@@ -19,7 +19,7 @@ from .holders import holders_of
 from .kept import look
 from .placement import nodes_needed
 from .tree import content_of, file_content, names_below, nodes
-from .upload import check_names
+from .upload import check_names, node_rows
 
 LOST: BlockFault = "lost"
 BLOCKS_AT_ONCE = 64
@@ -30,10 +30,11 @@ ROWS_AT_ONCE = 256
 async def getblocks(
     core: Core, context: Context, path: str, names: Names, version: int, as_of: str, holder: str
 ) -> BlockAnswer:
-    if holder not in ("", (await holders_of(core).own()).node):
+    own = (await holders_of(core).own()).node
+    if holder not in ("", own) and not context.transaction:  # in one, what others have comes by this way
         raise Invalid(f"there is no node {holder} that holds blocks", path=path, remedy="ask findblocks who has them")
     wanted = await _blocks_of(core, context, path, names, version, as_of)
-    fetched = await fetch_blocks(core, wanted, others=not holder)
+    fetched = await fetch_blocks(core, wanted, others=holder != own)
     return block_answer(fetched.blocks, fetched.lost)
 
 
@@ -75,9 +76,7 @@ async def findblocks(
     all = {each.node: each for holders in having.values() for each in holders}
     return {
         "holders": {name.hex(): list(dict.fromkeys(each.node for each in holders)) for name, holders in having.items()},
-        "nodes": {
-            each.node: {"filesystem": each.filesystem, "rpc": each.rpc, "host": each.host} for each in all.values()
-        },
+        "nodes": node_rows(all.values(), context),
         "silent": silent,
     }
 

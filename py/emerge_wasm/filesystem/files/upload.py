@@ -7,17 +7,17 @@ only for who sent it in this upload, or may read the file that is at the path.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ...blocks.block import NAME_SIZE
 from ...blocks.block_map import BlockMap
 from ...blocks.layout import Layout
 from ...codec import BlockTree, encode
 from ...context import Context
-from ...errors import Conflict, Invalid
+from ...errors import Conflict, Invalid, LimitExceeded, Unavailable
 from ...objects import BLOB, EmergeBlob
 from ...operations import Names
-from ...results import BlockPlaces, PointerRow
+from ...results import BlockNode, BlockPlaces, PointerRow
 from ..blocks import elsewhere
 from ..blocks.blocks import check_blocks
 from ..core import Core
@@ -26,7 +26,7 @@ from ..layout.place import Place
 from ..layout.record import Entry
 from ..objects.write import Write, change_objects
 from ..tree.find import find_place, name
-from .holders import holders_of
+from .holders import BlockHolder, holders_of
 from .placement import assign, check_level, fit_layout, nodes_needed, too_few
 from .spread import hold_on
 from .tree import file_content, names_below
@@ -72,9 +72,19 @@ async def placeblocks(
     return {
         "layout": fits.pack(),
         "places": {name.hex(): [nodes[each].node for each in whom] for name, whom in sent.items()},
-        "nodes": {
-            each.node: {"filesystem": each.filesystem, "rpc": each.rpc, "host": each.host} for each in nodes.values()
-        },
+        "nodes": node_rows(nodes.values(), context),
+    }
+
+
+def node_rows(holders: Iterable[BlockHolder], context: Context) -> dict[str, BlockNode]:
+    """Show holders. No other node knows a transaction: in one, all goes by way of the owner."""
+    return {
+        each.node: {
+            "filesystem": each.filesystem,
+            "rpc": "" if context.transaction else each.rpc,
+            "host": each.host,
+        }
+        for each in holders
     }
 
 
@@ -124,14 +134,31 @@ async def confirm(core: Core, context: Context, path: str, names: Names, upload:
 async def putblocks(
     core: Core, context: Context, path: str, blocks: dict[str, bytes], upload: str, maps: bool, holder: str
 ) -> int:
-    if holder not in ("", (await holders_of(core).own()).node):
-        raise Invalid(f"there is no node {holder} to hold blocks", path=path, remedy="ask placeblocks who can")
     place = await _writable(core, context, path)
-    named = _named(blocks, path)  # put compares their hashes
+    named, claimant = _named(blocks, path), _claimant(context, place, upload)  # put compares hashes
+    if holder not in ("", (await holders_of(core).own()).node):
+        await _put_at(core, named, holder, claimant, path)
+        return len(named)
     for data in named.values() if maps else ():
         BlockMap.unpack(data)
-    await core.blocks.put(named, _claimant(context, place, upload), maps=maps)
+    await core.blocks.put(named, claimant, maps=maps)
     return len(named)
+
+
+async def _put_at(core: Core, blocks: dict[bytes, bytes], node: str, claimant: str, path: str) -> None:
+    """Pass blocks on to their holder: of an upload in a transaction, which that does not know."""
+    around = holders_of(core)
+    holder = next((each for each in await around.others() if each.node == node), None)
+    if holder is None:
+        raise Invalid(f"there is no node {node} to hold blocks", path=path, remedy="ask placeblocks who can")
+    if await elsewhere.promised(core.blocks, blocks, claimant) != blocks.keys():
+        raise Conflict(f"these blocks are of no upload to {path}", path=path, remedy="ask placeblocks where they go")
+    try:
+        await around.put(holder.filesystem, blocks)
+    except (Unavailable, LimitExceeded) as error:
+        error.details["holder"] = node
+        raise
+    await elsewhere.confirm(core.blocks, blocks, holder.filesystem, claimant)
 
 
 async def putfile(
