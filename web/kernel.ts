@@ -41,6 +41,7 @@ export class Kernel {
   #next = 1;
   #listeners = new Map<EventName, Set<Listener<EventName>>>();
   #latest = new Map<EventName, KernelEvent>();
+  #passed = new Map<number, Blob>();
   #interrupt: Uint8Array | null = null;
   #beat: ReturnType<typeof setInterval> | undefined;
   #unanswered = 0;
@@ -67,6 +68,18 @@ export class Kernel {
       this.#pending.set(id, { resolve: (result) => resolve(result as Calls[K][1]), reject });
       this.#post({ id, kind, args } as ToWorker);
     });
+  }
+
+  /** Pass a file for a run, before it is asked for. */
+  give(run: number, file: Blob): void {
+    this.#post({ run, file });
+  }
+
+  /** The file that a run has made. */
+  take(run: number): Blob | null {
+    const file = this.#passed.get(run) ?? null;
+    this.#passed.delete(run);
+    return file;
   }
 
   /** Hear an event from now on; the newest `kernel`, `features` and `connection` comes at once, if there was one.
@@ -131,7 +144,8 @@ export class Kernel {
   #receive(message: ToPage): void {
     const silent = this.#unanswered > MISSED;
     this.#unanswered = 0;
-    if ("line" in message) void this.#giveLine(this.#worker);
+    if ("file" in message) this.#passed.set(message.run, message.file);
+    else if ("line" in message) void this.#giveLine(this.#worker);
     else if ("pong" in message) {
       const kernel = this.#latest.get("kernel");
       if (silent && kernel) this.#emit(kernel); // takes the warning back

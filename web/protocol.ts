@@ -144,6 +144,16 @@ export interface Plan {
   suggestion: string;
 }
 
+/** The blocks of a file: how many are whole, can be made whole, are lost; the first of those that lack something. */
+export interface FileBlocks {
+  root: string;
+  layout: string; // "raid6 4+2"
+  here: number;
+  repairable: number;
+  lost: number;
+  amiss: { offset: number; size: number; state: "repairable" | "lost" }[];
+}
+
 /** A field that differs between two versions; null: that one has no such field. */
 export interface Difference {
   field: string;
@@ -186,6 +196,15 @@ export interface Calls {
     { where: Where; path: string; version: number; changes: Record<string, string> },
     { pointer: Pointer | null; conflict: SaveConflict | null },
   ];
+  /** Put the file that the page passed for this run. `upload` names it as it is now: what an earlier run with that name
+   *  has sent to the path is not sent again. `progress` events tell how many bytes are done. */
+  upload: [{ where: Where; path: string; raid: number; size: number; upload: string; run: number }, Pointer];
+  /** Pass a file to the page, each block verified. */
+  download: [{ where: Where; path: string; version: number; run: number }, { name: string; size: number }];
+  /** `data` is in base64; `size` that of the whole file. */
+  piece: [{ where: Where; path: string; version: number; begin: number; size: number }, { size: number; data: string }];
+  /** `verify`: each is read where it is. */
+  blocks: [{ where: Where; path: string; version: number; verify: boolean; run: number }, FileBlocks];
   /** `place`: "here" in this browser, "there" where the object lives. `args` is Python argument text: `2, rate=0.1`.
    *  `run`, the page's own number for it, comes back with what it prints, and ends it in `cancel`. */
   run: [{ where: Where; path: string; method: string; args: string; place: "here" | "there"; run: number }, RunResult];
@@ -257,6 +276,12 @@ export interface Line {
   detail: string;
 }
 
+/** A file on its way: from the page before its `upload`, to the page before the answer to its `download`. */
+export interface Passed {
+  run: number;
+  file: Blob;
+}
+
 export type Request = { [K in Kind]: { id: number; kind: K; args: Calls[K][0] } }[Kind];
 export type Reply = { id: number; result: unknown } | { id: number; failure: Failure };
 
@@ -298,5 +323,5 @@ export interface Interrupt {
 }
 
 /** All that goes to the worker, and all that comes back. */
-export type ToWorker = Start | Request | Ping | Interrupt | Line;
-export type ToPage = Reply | Event | Pong | WantLine;
+export type ToWorker = Start | Request | Ping | Interrupt | Line | Passed;
+export type ToPage = Reply | Event | Pong | WantLine | Passed;

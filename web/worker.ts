@@ -5,6 +5,7 @@ import type { PyodideAPI, PyodideConfig } from "pyodide";
 import * as guests from "./guests";
 import * as indexeddb from "./indexeddb";
 import type { Event as KernelEvent, Line, Options, Request, Start, ToPage, ToWorker } from "./protocol";
+import * as transfer from "./transfer";
 import { adapted, type CreateCore, fetchLibraries, fetchSnapshot, unpackTar } from "./snapshot";
 
 interface Entry {
@@ -70,6 +71,8 @@ async function boot(start: Start): Promise<void> {
   py.registerJsModule("emerge_indexeddb", indexeddb);
   guests.configure({ base: start.base, script: start.guest, line: askLine });
   py.registerJsModule("emerge_guests", guests);
+  transfer.configure(send);
+  py.registerJsModule("emerge_transfer", transfer);
   const kernel = py.pyimport("emerge_wasm.browser.kernel");
   const post = (text: string): void => send(JSON.parse(text) as ToPage);
   const { relay, allowed } = start;
@@ -107,6 +110,7 @@ onmessage = ({ data }: MessageEvent<ToWorker>) => {
   else if ("ping" in data) pulse();
   else if ("interrupt" in data) stop();
   else if ("line" in data) lined?.(data);
+  else if ("file" in data) transfer.give(data);
   else if (entry) submit(data);
   else waiting.push(data);
 };

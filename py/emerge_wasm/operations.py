@@ -601,8 +601,9 @@ class Operations(Protocol):
         ...
 
     @operation("archives", "w", changes=True)
-    async def load(self, path: str, records: Values, bundles: dict[str, bytes] | None = None) -> int:
-        """Make objects again, in one commit, below a directory, from records of `export`; how many."""
+    async def load(self, path: str, records: Values, bundles: dict[str, bytes] | None = None, upload: str = "") -> int:
+        """Make objects again, in one commit, below a directory, from records of `export`; how many. The blocks of files
+        among them were sent before, each for its path, in this upload."""
         ...
 
     # --- changes

@@ -432,7 +432,7 @@ async def test_the_description_names_exactly_the_table(http: httpx.AsyncClient) 
     answer = await http.get("/openapi.json")
     document = answer.json()
     assert document == describe(str(http.base_url).rstrip("/"))
-    assert list(document["paths"]) == [f"/{name}" for name in TABLE]
+    assert list(document["paths"]) == [*(f"/{name}" for name in TABLE), "/files/{path}"]
     for row in TABLE.values():
         path = document["paths"][f"/{row.name}"]
         assert set(path) == ({"post"} if row.changes else {"post", "get"})
@@ -448,7 +448,9 @@ def test_the_description_is_whole() -> None:
     """References lead somewhere, ids are unique, and each part has what OpenAPI 3.1 asks of it."""
     document = describe("http://localhost:1/api/v1")
     assert document["openapi"] == "3.1.0" and {"title", "version"} <= set(document["info"])
-    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    operations = [
+        operation for path in document["paths"].values() for method, operation in path.items() if method != "parameters"
+    ]
     ids = [operation["operationId"] for operation in operations]
     assert len(ids) == len(set(ids))
     for reference in _references(document):
@@ -456,7 +458,7 @@ def test_the_description_is_whole() -> None:
         for step in reference.removeprefix("#/").split("/"):
             place = place[step]
     for operation in operations:
-        assert {"200", "400", "401", "403", "404", "409", "413", "422", "429", "500", "503"} == set(
+        assert {"200", "400", "401", "403", "404", "409", "413", "422", "429", "500", "503"} <= set(
             operation["responses"]
         )
         for parameter in operation["parameters"]:

@@ -3,7 +3,7 @@
 import type { Event, Where } from "../protocol";
 import type { Kernel } from "../kernel";
 
-export type Port = Pick<Kernel, "call" | "on" | "interrupt" | "restart" | "interruptible">;
+export type Port = Pick<Kernel, "call" | "give" | "take" | "on" | "interrupt" | "restart" | "interruptible">;
 export type KernelState = Extract<Event, { event: "kernel" }>["state"];
 export type Features = Extract<Event, { event: "features" }>;
 

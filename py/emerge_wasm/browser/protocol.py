@@ -214,6 +214,39 @@ class Removed(TypedDict):
     removed: int
 
 
+class FileTaken(TypedDict):
+    """A file that was passed to the page, all of it verified."""
+
+    name: str
+    size: int
+
+
+class FilePiece(TypedDict):
+    """A piece of a file, in base64, and how many bytes the file has."""
+
+    size: int
+    data: str
+
+
+class BlockAmiss(TypedDict):
+    """A block of a file that lacks something."""
+
+    offset: int
+    size: int
+    state: Literal["repairable", "lost"]
+
+
+class FileBlocks(TypedDict):
+    """The blocks of a file: how many are whole, can be made whole, are lost; the first of those that lack something."""
+
+    root: str
+    layout: str
+    here: int
+    repairable: int
+    lost: int
+    amiss: list[BlockAmiss]
+
+
 class CellResult(TypedDict):
     """A cell's outcome. `text` is the repr of its last expression, None without one."""
 
@@ -317,6 +350,28 @@ class RemoveArgs(PathArgs):
 
 class TargetArgs(PathArgs):
     target: str
+
+
+class UploadArgs(PathArgs):
+    """A file of the page is to be put at the path; the page gives it by the number of the run (web/transfer.ts)."""
+
+    raid: int
+    size: int
+    upload: str  # a name of the page's for the file as it is, by which an earlier attempt is gone on with
+    run: int
+
+
+class DownloadArgs(VersionArgs):
+    run: int
+
+
+class CheckArgs(DownloadArgs):
+    verify: bool
+
+
+class PieceArgs(VersionArgs):
+    begin: int
+    size: int
 
 
 class CellArgs(TypedDict):

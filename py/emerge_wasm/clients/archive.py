@@ -3,6 +3,7 @@
 manifest.json           {"format", "root", "records", "members": {name: sha256}}
 records/00000001 …      encoded lists of the encoded records that the operation `export` streams
 bundles/<hash>          class bundles
+blocks/<hash>           blocks of files, and the nodes of their maps (archive_files.py); only in `emerge archive 2`
 
 Written and read in batches, so that a tree need not fit into memory. `filesystem/archives/archive_record.py` defines
 the records.
@@ -18,26 +19,32 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import IO, TypedDict
+from uuid import uuid4
 
 from ..bundles import parse
 from ..codec import decode, encode
 from ..errors import Invalid
 from ..operations import Values, Wire
+from .archive_files import ReadBlock, put_files, send_files
 from .class_loader import Bundles, ClassLoader
+from .files import FileOperations
 from .writes import WriteOperations
 
 ArchiveFile = str | os.PathLike[str] | IO[bytes]
 """The path of a file, or a binary file that can be read or written."""
 
 FORMAT = "emerge archive 1"
+FORMAT_WITH_FILES = "emerge archive 2"
 MANIFEST = "manifest.json"
 RECORDS = "records/"
 BUNDLES = "bundles/"
+BLOCKS = "blocks/"
 MEMBER_RECORDS = 1000
 MEMBER_BYTES = 4 << 20
 """Largest member in bytes (unless a single record is larger): a member is loaded in one call."""
 
 _CHUNK = 1 << 20
+_SAMPLE = 4 << 10
 
 
 class Manifest(TypedDict):
@@ -76,10 +83,20 @@ class _MemberWriter:
 
     def put(self, name: str, data: bytes) -> None:
         self.members[name] = hashlib.sha256(data).hexdigest()
-        self.zip.writestr(name, data)
+        self.zip.writestr(name, data, zipfile.ZIP_DEFLATED if _compresses(data) else zipfile.ZIP_STORED)
+
+    def put_block(self, name: bytes, data: bytes) -> None:
+        self.put(BLOCKS + name.hex(), data)
+
+    def has_block(self, name: bytes) -> bool:
+        return BLOCKS + name.hex() in self.members
+
+    @property
+    def format(self) -> str:
+        return FORMAT_WITH_FILES if any(name.startswith(BLOCKS) for name in self.members) else FORMAT
 
 
-async def write(client: ClassLoader, file: ArchiveFile, root: str, records: AsyncIterator[Wire]) -> Manifest:
+async def write(client: FileOperations, file: ArchiveFile, root: str, records: AsyncIterator[Wire]) -> Manifest:
     """Write an archive of these records; return its manifest. On failure, remove a file that was given by its path."""
     try:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zip:
@@ -87,9 +104,15 @@ async def write(client: ClassLoader, file: ArchiveFile, root: str, records: Asyn
             async for record in records:
                 for hash in record["bundles"]:
                     await _put_bundle(client, writer, hash)
+                await put_files(client, writer, root, record)
                 writer.add(record)
             writer.flush()
-            manifest: Manifest = {"format": FORMAT, "root": root, "records": writer.records, "members": writer.members}
+            manifest: Manifest = {
+                "format": writer.format,
+                "root": root,
+                "records": writer.records,
+                "members": writer.members,
+            }
             zip.writestr(MANIFEST, json.dumps(manifest, indent=1))
     except OSError as error:
         _remove(file)
@@ -115,11 +138,23 @@ async def read(client: WriteOperations, file: ArchiveFile, path: str) -> int:
         raise Invalid(f"{_name(file)} is not an archive: {error}", remedy="give a file that export wrote") from None
     with zip:
         members = verify(zip, _name(file))["members"]
-        count = 0
+        count, upload = 0, uuid4().hex
         for name in sorted(name for name in members if name.startswith(RECORDS)):
             records = [decode(data) for data in decode(zip.read(name))]
-            count += await client.load_records(path, records, _bundles_of(zip, records))
+            for record in records:
+                await send_files(client, _block_reader(zip), path, record, upload)
+            count += await client.load_records(path, records, _bundles_of(zip, records), upload)
         return count
+
+
+def _block_reader(zip: zipfile.ZipFile) -> ReadBlock:
+    def read_block(name: bytes) -> bytes:
+        try:
+            return zip.read(BLOCKS + name.hex())
+        except KeyError:
+            raise Invalid(f"the archive lacks {BLOCKS}{name.hex()}", remedy="export it again") from None
+
+    return read_block
 
 
 def _bundles_of(zip: zipfile.ZipFile, records: Values) -> Bundles:
@@ -148,8 +183,9 @@ def verify(zip: zipfile.ZipFile, shown: str) -> Manifest:
         format, members = manifest["format"], dict(manifest["members"])
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise Invalid(f"{shown} has no manifest that can be read: {error}", remedy="export it again") from None
-    if format != FORMAT:
-        raise Invalid(f"{shown} has the format {str(format)[:40]!r}; this Emerge reads {FORMAT!r}")
+    if format not in (FORMAT, FORMAT_WITH_FILES):
+        known = f"{FORMAT!r} and {FORMAT_WITH_FILES!r}"
+        raise Invalid(f"{shown} has the format {str(format)[:40]!r}; this Emerge reads {known}")
     for name in sorted({*members, *zip.namelist()} - {MANIFEST}):
         if members.get(name) != _digest(zip, name):
             raise Invalid(f"{name} of {shown} is damaged", remedy="nothing was stored; use another copy of the archive")
@@ -171,6 +207,12 @@ def _chunks(zip: zipfile.ZipFile, name: str) -> Iterator[bytes]:
     with zip.open(name) as member:
         while chunk := member.read(_CHUNK):
             yield chunk
+
+
+def _compresses(data: bytes) -> bool:
+    """Whether compressing pays, as its middle tells: of pictures and the like it only takes time."""
+    middle = data[max(len(data) - _SAMPLE, 0) // 2 :][:_SAMPLE]
+    return len(zlib.compress(middle, 1)) < len(middle)
 
 
 def _remove(file: ArchiveFile) -> None:

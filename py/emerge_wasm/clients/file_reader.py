@@ -26,9 +26,10 @@ ROWS = 128
 
 
 class ByteSource(Protocol):
-    """Where the bytes of a file come from."""
+    """Where the bytes of a file come from. `root` stands for just these: of blocks it is the root of their map."""
 
     size: int
+    root: bytes
 
     async def piece(self, offset: int) -> tuple[int, bytes]:
         """Return the piece that has the byte at an offset, and where the piece begins."""
@@ -43,6 +44,7 @@ class WholeSource:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.size = len(data)
+        self.root = block_name(data)
 
     async def piece(self, offset: int) -> tuple[int, bytes]:
         return 0, self.data
@@ -156,6 +158,7 @@ class FileReader:
         self.pointer = pointer
         self.source = source
         self.size = source.size
+        self.root = source.root
         self.closed = False
         self._offset = 0
 

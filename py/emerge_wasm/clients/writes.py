@@ -134,17 +134,17 @@ class WriteOperations(ClassLoader):
             return first + await self._store_batch(batch[half:], rows[half:], bundles)
         return [await self._stored(obj, row) for obj, row in zip(batch, stored, strict=True)]
 
-    async def load_records(self, path: str, records: Values, bundles: Bundles) -> int:
+    async def load_records(self, path: str, records: Values, bundles: Bundles, upload: str = "") -> int:
         """Make objects again below a directory from records of the operation `export`, in one commit where the store's
-        are large enough; how many."""
+        are large enough; how many. Blocks of files are sent before, in that `upload`."""
         try:
-            return await self._send(lambda fresh: self.remote.load(path, records, fresh), bundles)
+            return await self._send(lambda fresh: self.remote.load(path, records, fresh, upload), bundles)
         except LimitExceeded as error:  # a store of smaller commits
             if error.details.get("limit") != "largest_batch" or len(records) == 1:
                 raise
             half = len(records) // 2
-            first = await self.load_records(path, records[:half], bundles)
-            return first + await self.load_records(path, records[half:], bundles)
+            first = await self.load_records(path, records[:half], bundles, upload)
+            return first + await self.load_records(path, records[half:], bundles, upload)
 
     async def add(self, path: str, field: str, *values: object) -> Pointer:
         """Append values to the list that a field of an object is; its new pointer.

@@ -13,6 +13,7 @@ POLICY = "; ".join(
         "connect-src 'self'",
         "style-src 'self' 'unsafe-inline'",  # CodeMirror and Svelte transitions write style elements
         "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
         "font-src 'self' data:",
         "object-src 'none'",
         "base-uri 'none'",

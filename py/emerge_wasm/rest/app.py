@@ -1,13 +1,13 @@
 """The operation table as HTTP routes: one ASGI application for the node and for the relay, over any dispatch.
 
 `POST /<operation>` with the arguments as an object; an operation that changes nothing also by `GET` with a query. The
-rest of the URL may give the path. No operation is named here.
+rest of the URL may give the path. No operation is named here. `/files/PATH` are files as HTTP knows them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from ..operations import Context, Dispatch, Operation, find_operation
 from .exchange import ClientGone, Exchange
+from .file_route import METHODS, answer_file
 from .form import JSON, MSGPACK, bind, choose_form, read_body, read_context, read_query, write_json
 from .gate import HTTPRefused
 from .openapi import describe
@@ -62,7 +63,12 @@ class RESTApp:
         self._admit = admit
         self._limits = limits
         self._under_way: dict[Exchange, int] = {}  # and the bytes of its body
-        routes = {"/openapi.json": self._describe, "/healthz": self._live, "/{operation}{path:path}": self._operate}
+        routes = {
+            "/openapi.json": self._describe,
+            "/healthz": self._live,
+            "/files/{path:path}": self._file,
+            "/{operation}{path:path}": self._operate,
+        }
         self._router = Router([Route(path, self._endpoint(handler)) for path, handler in routes.items()])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,12 +107,22 @@ class RESTApp:
         check_method(request, {"GET"})
         await exchange.send(200, JSON, b'{"status": "up"}')
 
-    async def _operate(self, request: Request, exchange: Exchange) -> None:
+    def _context(self, request: Request, exchange: Exchange) -> Context:
+        """Return on whose behalf a request is made. Raises HTTPRefused."""
         context = self._admit(request)
         exchange.check = lambda: self._admit(request)
+        return context.narrowed(read_context(request.headers.get("emerge-context")))
+
+    async def _file(self, request: Request, exchange: Exchange) -> None:
+        context = self._context(request, exchange)
+        check_method(request, METHODS)
+        with self._room(exchange):
+            await answer_file(request, exchange, self._dispatch, context, self._limits.patience)
+
+    async def _operate(self, request: Request, exchange: Exchange) -> None:
+        context = self._context(request, exchange)
         row = find_row(request)
         check_method(request, {"POST"} if row.changes else {"GET", "POST"})
-        context = context.narrowed(read_context(request.headers.get("emerge-context")))
         with self._room(exchange):
             body = await self._body(request, exchange)
             args = bind(row, given_arguments(row, request, body))
@@ -191,7 +207,7 @@ def find_row(request: Request) -> Operation:
         raise HTTPRefused(404, error) from None
 
 
-def check_method(request: Request, allowed: set[str]) -> None:
+def check_method(request: Request, allowed: Set[str]) -> None:
     """Raise HTTPRefused with 405 for any other method."""
     if request.method not in allowed:
         names = ", ".join(sorted(allowed))

@@ -61,6 +61,7 @@ class Exchange:
         self._beat = beat
         self._cancel: Callable[[], object] = lambda: None
         self._stopping = False
+        self._begun = False
 
     def stop(self) -> None:
         """End what is under way: the client reads that the server stops."""
@@ -77,30 +78,38 @@ class Exchange:
         if isinstance(asked, AsyncIterator):
             await self._stream(asked)
         else:
-            result = await self._attended(self._result(asked))
-            await self.send(200, self._form.media_type, self._form.write(result))
+            await self.give(200, await self.attended(self._result(asked)))
+
+    async def give(self, status: int, result: object) -> None:
+        """Send a result, in the form that the client accepts."""
+        await self.send(status, self._form.media_type, self._form.write(result))
 
     async def fail(self, error: BaseException, status: int = 0, headers: dict[str, str] | None = None) -> None:
         """Send an error."""
         if not isinstance(error, EmergeError):
             log.error("a request failed", exc_info=error)
+        if self._begun:  # the connection is cut before the end of the answer, which the client notices
+            log.warning("an answer was cut off: %s", error)
+            return
         status = status or status_of(error)
         more = {"retry-after": "1"} if status in (429, 503) else {}
         await self.send(status, self._form.media_type, write_error(self._form, error), {**more, **(headers or {})})
 
     async def send(self, status: int, media_type: str, body: bytes, more: dict[str, str] | None = None) -> None:
         """Send a whole answer, with its length."""
-        await self._begin(status, {"content-type": media_type, "content-length": str(len(body)), **(more or {})})
+        await self.begin(status, {"content-type": media_type, "content-length": str(len(body)), **(more or {})})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def _begin(self, status: int, headers: dict[str, str]) -> None:
-        lines = [(name.encode(), value.encode()) for name, value in {**headers, "cache-control": "no-store"}.items()]
+    async def begin(self, status: int, headers: dict[str, str]) -> None:
+        """Send the head of an answer. What it is about is not kept by browsers, unless the headers say so."""
+        self._begun = True
+        lines = [(name.encode(), value.encode()) for name, value in {"cache-control": "no-store", **headers}.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": lines})
 
     async def _result(self, asked: Awaitable[T]) -> T:
         return await asked
 
-    async def _attended(self, work: Coroutine[object, object, T]) -> T:
+    async def attended(self, work: Coroutine[object, object, T]) -> T:
         """Await some work, and cancel it when the client goes or the server stops."""
         task = asyncio.ensure_future(work)
         self._cancel = task.cancel
@@ -123,7 +132,7 @@ class Exchange:
 
     async def _stream(self, items: AsyncIterator[object]) -> None:
         pump = Pump(items, self._form.item)
-        await self._attended(self._pour(pump))
+        await self.attended(self._pour(pump))
 
     async def _pour(self, pump: Pump) -> None:
         filling = asyncio.ensure_future(pump.run())
@@ -132,17 +141,17 @@ class Exchange:
             data = await pump.take(FIRST)
             if pump.error is not None and not data:
                 raise pump.error
-            await self._begin(200, {"content-type": self._form.stream_type})
+            await self.begin(200, {"content-type": self._form.stream_type})
             begun = True
             await self._pass_on(data)
             await self._follow(pump)
             last = self._form.end if pump.error is None else write_stream_error(self._form, pump.error)
-            await self._finish(last)
+            await self.finish(last)
         except HTTPRefused as refused:
-            await self._finish(write_stream_error(self._form, refused.error))
+            await self.finish(write_stream_error(self._form, refused.error))
         except asyncio.CancelledError:
             if begun and self._stopping:
-                await self._finish(write_stream_error(self._form, stops()))
+                await self.finish(write_stream_error(self._form, stops()))
                 return
             raise
         finally:
@@ -164,7 +173,22 @@ class Exchange:
         if data:
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def _finish(self, data: bytes) -> None:
+    async def pour(self, parts: AsyncIterator[bytes]) -> None:
+        """Send the body whose head was sent, as fast as the client takes it."""
+        await self.attended(self._pour_parts(parts))
+
+    async def _pour_parts(self, parts: AsyncIterator[bytes]) -> None:
+        loop = asyncio.get_running_loop()
+        checked = loop.time()
+        async for part in parts:
+            await self._pass_on(part)
+            if loop.time() >= checked + self._beat:
+                self.check()
+                checked = loop.time()
+        await self.finish(b"")
+
+    async def finish(self, data: bytes) -> None:
+        """Send the last of an answer's body."""
         await self._send({"type": "http.response.body", "body": data})
 
 

@@ -11,6 +11,7 @@ from ..errors import __all__ as error_names
 from ..operations import TABLE, Operation, Operations, Wire
 from ..wire.frame import MEDIA_TYPE
 from .exchange import STATUS
+from .file_description import describe_files
 from .form import JSON, LINES, MSGPACK, PREDICATE
 
 VERSION = "1"
@@ -77,6 +78,7 @@ def describe(address: str) -> Wire:
     groups = list(dict.fromkeys(row.group for row in TABLE.values()))
     schemas: dict[str, Wire] = {"Error": _error()}
     paths = {f"/{row.name}": describe_path(row, schemas) for row in TABLE.values()}
+    paths |= describe_files(_schema_of(results.PointerRow, schemas), _failures())
     return {
         "openapi": "3.1.0",
         "info": {"title": "Emerge", "version": VERSION, "description": _about()},
@@ -182,7 +184,7 @@ def _query(parameter: inspect.Parameter) -> Wire:
 
 
 def _responses(row: Operation, schemas: dict[str, Wire]) -> Wire:
-    failures = {str(status): {"$ref": f"#/components/responses/E{status}"} for status in _KINDS}
+    failures = _failures()
     result = _result_of(row, schemas)
     if not row.streams:
         content: Wire = {JSON: {"schema": result}, MSGPACK: {"schema": result}}
@@ -193,6 +195,10 @@ def _responses(row: Operation, schemas: dict[str, Wire]) -> Wire:
         MEDIA_TYPE: {"schema": {"type": "string", "contentEncoding": "binary", "description": "Frames of msgpack."}},
     }
     return {"200": {"description": "A stream of items.", "content": content}, **failures}
+
+
+def _failures() -> Wire:
+    return {str(status): {"$ref": f"#/components/responses/E{status}"} for status in _KINDS}
 
 
 def _failure(text: str) -> Wire:

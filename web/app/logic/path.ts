@@ -24,6 +24,11 @@ export function fullPath(pointer: Pointer): string {
   return pointer.name === "" ? "/" : childPath(pointer.path, pointer.name);
 }
 
+/** What kind of thing an entry is, in short: its class, "file" for one in blocks, "" without any. */
+export function classOf(pointer: Pointer): string {
+  return pointer.type === "blob" ? "file" : (pointer.class_name.split(".").at(-1) ?? "");
+}
+
 /** What a path is kept under where both filesystems' are kept together. */
 export function keyOf(where: Where, path: string): string {
   return `${where}:${path}`;

@@ -4,6 +4,7 @@ import type { Component } from "svelte";
 import type { ObjectView, Where } from "../../protocol";
 import type { Workspace } from "../state/workspace.svelte";
 import EntriesTab from "./EntriesTab.svelte";
+import FileTab from "./FileTab.svelte";
 import GraphQLTab from "./GraphQLTab.svelte";
 import type { Listed } from "./listed";
 import MethodsTab from "./MethodsTab.svelte";
@@ -39,10 +40,16 @@ export interface DirectoryProps {
   shown: Listed;
 }
 
+/** Whether an object is a file whose bytes are in blocks. */
+export function isBlob({ view }: ObjectProps): boolean {
+  return view.pointer.type === "blob";
+}
+
 export const OBJECT_PANELS: Panels<ObjectProps> = [
+  { name: "file", label: "File", component: FileTab, fits: isBlob },
   { name: "state", label: "State", component: StateTab, count: ({ desk }) => Object.keys(desk.edit?.draft ?? {}).length, counted: "unsaved edits" },
-  { name: "methods", label: "Methods", component: MethodsTab, count: ({ runs }, { view }) => runs.of(view).filter((run) => run.milliseconds === null).length, counted: "running" },
-  { name: "source", label: "Source", component: SourceTab },
+  { name: "methods", label: "Methods", component: MethodsTab, count: ({ runs }, { view }) => runs.of(view).filter((run) => run.milliseconds === null).length, counted: "running", fits: (props) => !isBlob(props) },
+  { name: "source", label: "Source", component: SourceTab, fits: (props) => !isBlob(props) },
   { name: "versions", label: "Versions", component: VersionsTab },
 ];
 

@@ -17,6 +17,8 @@ export class FileTree {
   /** Asks the pane to bring a path into view; a new object each time. */
   wanted = $state.raw<{ path: string } | null>(null);
   seen = $state.raw<Date | null>(null);
+  /** The directory that files would be dropped on. */
+  dropping = $state<string | null>(null);
   /** What has the keyboard when the tree has it. */
   element: HTMLElement | null = null;
   /** How many lists are being read. */

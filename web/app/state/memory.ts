@@ -2,18 +2,25 @@
 
 const PREFIX = "emerge.";
 
-export function recall(name: string): string | null {
+/** What keeps them: the browser, or this tab alone. */
+type Keeper = "browser" | "tab";
+
+function storage(keeper: Keeper): Storage {
+  return keeper === "tab" ? sessionStorage : localStorage;
+}
+
+export function recall(name: string, keeper: Keeper = "browser"): string | null {
   try {
-    return localStorage.getItem(PREFIX + name);
+    return storage(keeper).getItem(PREFIX + name);
   } catch {
     return null;
   }
 }
 
 /** Whether it was kept. */
-export function remember(name: string, text: string): boolean {
+export function remember(name: string, text: string, keeper: Keeper = "browser"): boolean {
   try {
-    localStorage.setItem(PREFIX + name, text);
+    storage(keeper).setItem(PREFIX + name, text);
     return true;
   } catch {
     return false;

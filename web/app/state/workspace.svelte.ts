@@ -15,6 +15,7 @@ import { Search } from "./searches.svelte";
 import { Session } from "./session.svelte";
 import { Sweep } from "./sweeps.svelte";
 import { Theme } from "./theme.svelte";
+import { Transfers } from "./transfers.svelte";
 
 /** A question about an entry that a dialog is open for. */
 export interface Ask {
@@ -36,6 +37,7 @@ export class Workspace {
   readonly consent: Consent;
   readonly searches: Kept<Search>;
   readonly sweeps: Kept<Sweep>;
+  readonly transfers: Transfers;
   ask = $state.raw<Ask | null>(null);
   /** The question whether to restart the kernel is open. */
   restarting = $state(false);
@@ -48,6 +50,7 @@ export class Workspace {
     this.console = new Console(this.session, this.notices);
     this.consent = new Consent(port);
     this.searches = new Kept((where, path) => new Search(port, where, path));
+    this.transfers = new Transfers(this.session);
     this.sweeps = new Kept((where, path) => new Sweep(port, where, path));
   }
 }

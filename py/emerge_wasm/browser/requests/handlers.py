@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..tab import PageHandler
-from . import console, members, objects, run, search
+from . import console, files, members, objects, run, search
 
 HANDLERS: dict[str, PageHandler] = {
     "list": objects.list_directory,
@@ -16,6 +16,10 @@ HANDLERS: dict[str, PageHandler] = {
     "rm": objects.rm,
     "mv": objects.mv,
     "cp": objects.cp,
+    "upload": files.upload,
+    "download": files.download,
+    "piece": files.piece,
+    "blocks": files.blocks,
     "run": run.run,
     "runall": run.run_all,
     "receipts": run.receipts,

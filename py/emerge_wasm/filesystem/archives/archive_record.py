@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from ...codec import bundles_in, decode
+from ...codec import BlockTree, bundles_in, decode
 from ...errors import Conflict, EmergeError, Invalid
-from ...objects import DIRECTORY
+from ...objects import BLOB, DIRECTORY
 from ...operations import Wire
 from ...paths import join_path, split_path
 from ..layout.access import mode_of
 from ..layout.moment import format_date
 from ..layout.place import PathNames
-from ..layout.record import ROOT, link_value
+from ..layout.record import ROOT, link_value, size_of
 from ..objects.retention import check_keep
 from ..tree.find import REMOVED
 
@@ -46,6 +46,13 @@ class ArchiveRecord:
         """The state of the newest version; None for a directory."""
         states = {row["content"]: row["state"] for row in self.versions if row["state"] is not None}
         return states.get(self.newest["content"])
+
+    @property
+    def trees(self) -> dict[bytes, int]:
+        """The roots of the block maps of all files among its versions, with the sizes of these files."""
+        blobs = [decode(row["state"]) for row in self.versions if row["type"] == BLOB and row["state"] is not None]
+        contents = [fields.get("content") for fields in blobs]
+        return {each.root: each.size for each in contents if isinstance(each, BlockTree)}
 
     def joined(self, other: ArchiveRecord) -> ArchiveRecord:
         """Join this and the next record of the same object; raise Conflict when `other` is no such record."""
@@ -99,7 +106,7 @@ def _check_row(row: Wire) -> None:
     for key in ("version", "content"):
         if type(row[key]) is not int or not 0 <= row[key] < 2**63:
             raise ValueError(f"{key} is not a number of a version")
-    if row["type"] not in ("file", "object", DIRECTORY):
+    if row["type"] not in ("file", "object", BLOB, DIRECTORY):
         raise ValueError(f"{row['type'][:40]!r} is not a type")
     mode_of(row["perms"])
     link_value(True, row["date"])
@@ -109,3 +116,5 @@ def _check_row(row: Wire) -> None:
         raise ValueError(f"{row['keep'][:40]!r} does not say what to keep")
     if row["state"] is not None and (row["type"] == DIRECTORY or not isinstance(decode(row["state"]), dict)):
         raise ValueError("a state is not a map of fields")
+    if row["state"] is not None:
+        size_of(row["type"], row["state"])

@@ -7,6 +7,9 @@ where a version only moved the object: `content` is then that of a version befor
 versions are too large for one record goes on in the next one with the same path. Directories come before what is in
 them; `/` itself is among them once its permissions or the like were changed.
 
+The state of a file in blocks names their map. Whoever exports reads the blocks beside (`getblocks`); whoever loads
+sends them before (`putblocks`, for the file's path), in the `upload` that the call names.
+
 The records of one call are loaded in one commit. Existing directories stay as they are; an existing object raises
 Conflict.
 A caller who is no superuser becomes owner and author of what they load; its dates stay, as with tar.
@@ -20,18 +23,18 @@ from dataclasses import dataclass, field, replace
 from ...codec import bundles_in, references_in
 from ...context import Context
 from ...errors import Conflict, Invalid
-from ...objects import BLOB
 from ...operations import Values, Wire
 from ...paths import child_path, join_path
 from ...store import prefix_end
 from ..change import Change
 from ..commit import commit, retry
 from ..core import Core
+from ..files.upload import keep_sent
 from ..layout import access
 from ..layout.ancestry import LEFT
 from ..layout.locality import fresh_uuid
 from ..layout.place import ROOT_KEY, ROOT_RAW, PathNames, Place
-from ..layout.record import ROOT, Entry, VersionRecord, is_apart, link_key, link_value, version_key
+from ..layout.record import ROOT, Entry, VersionRecord, is_apart, link_key, link_value, size_of, version_key
 from ..objects.write import check_bundles
 from ..tree.directory import walk_tree
 from ..tree.find import REMOVED, find, find_place, may_see, name
@@ -66,12 +69,6 @@ async def _records(core: Core, entry: Entry, path: str, versions: bool) -> Async
     size = 0
     async for version in _versions(core, entry, versions):
         then = version.entry
-        if then.type == BLOB:
-            raise Invalid(
-                f"{path} has versions that are files in blocks, which an archive does not hold yet",
-                path=path,
-                remedy="fetch the file (emerge get), and export what is beside it",
-            )
         state = None if then.is_directory or then.content in held else await load_state(core, then, path)
         if rows and size + len(state or b"") > PAGE_BYTES and _may_end(rows[-1], then):
             yield _record(entry, path, rows)
@@ -112,7 +109,9 @@ def _record(entry: Entry, path: str, rows: list[Wire]) -> Wire:
     return {"path": path, "uuid": entry.uuid.hex(), "bundles": sorted(bundles), "versions": rows}
 
 
-async def load(core: Core, context: Context, path: str, records: Values, bundles: dict[str, bytes] | None) -> int:
+async def load(
+    core: Core, context: Context, path: str, records: Values, bundles: dict[str, bytes] | None, upload: str
+) -> int:
     target = await name(core, path)
     parsed: dict[PathNames, ArchiveRecord] = {}
     for each in records:
@@ -120,6 +119,9 @@ async def load(core: Core, context: Context, path: str, records: Values, bundles
         parsed[record.names] = parsed[record.names].joined(record) if record.names in parsed else record
     hashes = {hash for record in parsed.values() for hash in record.bundles}
     puts = await check_bundles(core, hashes, bundles or {}, "these objects")
+    for record in parsed.values():
+        if record.trees:
+            await keep_sent(core, context, join_path(*record.names), record.trees, upload)
 
     async def attempt() -> int:
         loading = _Loading(core, context, Change(puts=list(puts), dates=core.dates, context=context))
@@ -255,7 +257,7 @@ class _Loading:
         for row in record.versions:
             state, key = row["state"], version_key(record.uuid, row["version"])
             if state is not None:
-                held[row["content"]] = row["version"], len(state), len(references_in(state))
+                held[row["content"]] = row["version"], size_of(row["type"], state), len(references_in(state))
                 change.states[key] = state
             content, size, refs = held.get(row["content"], (0, 0, 0))
             entry = self._entry(record.uuid, name, row)._replace(content=content, size=size, refs=refs)

@@ -7,7 +7,7 @@ only for who sent it in this upload, or may read the file that is at the path.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...blocks.block import NAME_SIZE
 from ...blocks.block_map import BlockMap
@@ -166,13 +166,7 @@ async def putfile(
 ) -> PointerRow:
     place = await _writable(core, context, path)
     top, claimant = read_name(root), _claimant(context, place, upload)
-    if not await core.blocks.claimed([top], claimant):
-        raise Conflict(
-            f"the blocks for {place.path} are not here, or not any more",
-            path=place.path,
-            remedy="put the file again: what is here still is not sent twice",
-        )
-    node = await _keep_tree(core, top, claimant, place.path)
+    node = await _sent_tree(core, place, top, claimant)
     state = encode({"id": "", "content": BlockTree(top, node.size), "layout": node.layout.pack()})
 
     def edit(entry: Entry, old: bytes | None) -> tuple[Entry, bytes]:
@@ -183,6 +177,32 @@ async def putfile(
     if not context.transaction:  # what is to be committed later refers to nothing yet
         await core.blocks.release(claimant)
     return pointer
+
+
+async def keep_sent(core: Core, context: Context, path: str, trees: Mapping[bytes, int], upload: str) -> None:
+    """Keep the trees of files that are about to be at a path, given their roots and sizes.
+
+    Raises:
+        Conflict: the caller has not sent one of them for this path, in this upload.
+        Invalid: one has another size.
+    """
+    place = await _writable(core, context, path)
+    claimant = _claimant(context, place, upload)
+    for root, size in trees.items():
+        node = await _sent_tree(core, place, root, claimant)
+        if node.size != size:
+            raise Invalid(f"the blocks for {place.path} are {node.size} bytes, not {size}", path=place.path)
+
+
+async def _sent_tree(core: Core, place: Place, root: bytes, claimant: str) -> BlockMap:
+    """Keep a tree that the claimant has sent, whole; its top."""
+    if not await core.blocks.claimed([root], claimant):
+        raise Conflict(
+            f"the blocks for {place.path} are not here, or not any more",
+            path=place.path,
+            remedy="put the file again: what is here still is not sent twice",
+        )
+    return await _keep_tree(core, root, claimant, place.path)
 
 
 async def _keep_tree(core: Core, name: bytes, claimant: str, path: str) -> BlockMap:

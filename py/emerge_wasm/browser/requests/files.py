@@ -1,0 +1,128 @@
+"""Requests about files in blocks: what the page puts, gets, looks into and checks. The client verifies all of it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable
+
+from ...blocks.block import BLOCK_SIZE
+from ...blocks.layout import make_layout
+from ...clients.file_writer import FileWriter
+from ...codec import BlockTree, decode
+from ...errors import Invalid, NotFound
+from ...objects import BLOB
+from ...results import PointerRow
+from ..protocol import CheckArgs, DownloadArgs, FileBlocks, FilePiece, FileTaken, PieceArgs, UploadArgs
+from ..tab import Tab
+from ..transfer import PageTransfer
+
+MOST_PIECE = 256 << 10
+MOST_AMISS = 200
+
+
+async def upload(tab: Tab, args: UploadArgs) -> PointerRow:
+    """Put the file that the page gave for this run. What an earlier run of the upload has sent is not sent again."""
+    return await tab.under_way(args["run"], _upload(tab, args))
+
+
+async def _upload(tab: Tab, args: UploadArgs) -> PointerRow:
+    client, path, size = tab.find(args).reader, args["path"], args["size"]
+    page, tell = PageTransfer(args["run"]), _teller(tab, args["run"], size)
+    try:
+        await _check_replaced(tab, args)
+        layout, name = make_layout(args["raid"]), args["upload"]
+        async with FileWriter(client.remote, path, layout, upload=name, progress=tell) as writer:
+            for begin in range(0, size, BLOCK_SIZE):
+                await writer.write(await page.read(begin, min(begin + BLOCK_SIZE, size)))
+    finally:
+        await page.drop()
+    assert writer.pointer is not None
+    return writer.pointer.to_wire()
+
+
+async def _check_replaced(tab: Tab, args: UploadArgs) -> None:
+    """Raise Invalid where something is that is no file: it would become an older version of the file."""
+    path = args["path"]
+    try:
+        pointer = await tab.find(args).reader.get(path)
+    except NotFound:
+        return
+    if pointer.type != BLOB:
+        raise Invalid(
+            f"{path} is {'a directory' if pointer.is_directory else 'an object'}, and no file",
+            path=path,
+            remedy="put the file elsewhere, or move what is there",
+        )
+
+
+async def download(tab: Tab, args: DownloadArgs) -> FileTaken:
+    """Pass a file to the page, each block verified."""
+    return await tab.under_way(args["run"], _download(tab, args))
+
+
+async def _download(tab: Tab, args: DownloadArgs) -> FileTaken:
+    page = PageTransfer(args["run"])
+    try:
+        async with await tab.find(args).reader.open(args["path"], version=args["version"]) as reader:
+            tell, done = _teller(tab, args["run"], reader.size), 0
+            await page.create(reader.size)
+            async for part in reader:
+                page.append(part)
+                done += len(part)
+                tell(done)
+            await page.finish()
+            return {"name": reader.pointer.name, "size": reader.size}
+    finally:
+        await page.drop()
+
+
+async def piece(tab: Tab, args: PieceArgs) -> FilePiece:
+    """Read a piece of a file, in base64."""
+    size = max(min(args["size"], MOST_PIECE), 0)
+    async with await tab.find(args).reader.open(args["path"], version=args["version"]) as reader:
+        reader.seek(args["begin"])
+        data = await reader.read(size)
+        return {"size": reader.size, "data": b64encode(data).decode()}
+
+
+async def blocks(tab: Tab, args: CheckArgs) -> FileBlocks:
+    """Tell which blocks of a file there are; `verify` reads them all where they are."""
+    return await tab.under_way(args["run"], _blocks(tab, args))
+
+
+async def _blocks(tab: Tab, args: CheckArgs) -> FileBlocks:
+    client, path, version = tab.find(args).reader, args["path"], args["version"]
+    row = await client.remote.getobject(path, version)
+    fields = decode(row["state"]) if row["state"] else {}
+    content = fields.get("content")
+    if not isinstance(content, BlockTree):
+        raise Invalid(f"{path} is not a file in blocks", path=path)
+    found: FileBlocks = {
+        "root": content.root.hex(),
+        "layout": str(fields.get("layout", "")),
+        "here": 0,
+        "repairable": 0,
+        "lost": 0,
+        "amiss": [],
+    }
+    tell = _teller(tab, args["run"], content.size)
+    async for each in client.blocks(path, args["verify"], row["pointer"]["version"]):
+        found[each["state"]] += 1
+        if each["state"] != "here" and len(found["amiss"]) < MOST_AMISS:
+            found["amiss"].append({"offset": each["offset"], "size": each["size"], "state": each["state"]})
+        tell(each["offset"] + each["size"])
+    return found
+
+
+def _teller(tab: Tab, run: int, total: int) -> Callable[[int], None]:
+    """Return a function that tells the page how many bytes are done, at each hundredth."""
+    told = -1
+
+    def tell(done: int) -> None:
+        nonlocal told
+        hundredth = 100 * done // max(total, 1)
+        if hundredth != told:
+            told = hundredth
+            tab.send({"event": "progress", "run": run, "done": done, "failed": 0, "total": total})
+
+    return tell
