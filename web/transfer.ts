@@ -8,6 +8,11 @@ const OLD = 3_600_000; // ms after which a file that Python made is surely saved
 /** Bytes that a file may have where the browser offers no private files. */
 const IN_MEMORY = 256 << 20;
 
+/** What a worker has of a private file (TypeScript's own types of workers cannot stand beside the page's). */
+interface PrivateFile extends FileSystemFileHandle {
+  createSyncAccessHandle(): Promise<{ write(data: Uint8Array<ArrayBuffer>, options: { at: number }): number; flush(): void; close(): void }>;
+}
+
 interface Sink {
   append(data: Uint8Array<ArrayBuffer>): void;
   finish(): Promise<Blob>;
@@ -70,7 +75,7 @@ async function onDisk(): Promise<Sink> {
   const folder = await root.getDirectoryHandle(FOLDER, { create: true });
   await removeOld(folder);
   const name = `${Date.now()}-${crypto.randomUUID()}`;
-  const file = await folder.getFileHandle(name, { create: true });
+  const file = (await folder.getFileHandle(name, { create: true })) as PrivateFile;
   const handle = await file.createSyncAccessHandle();
   let size = 0;
   return {

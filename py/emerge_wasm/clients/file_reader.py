@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import NamedTuple, Protocol, Self
 
+from ..blocks.block import block_name
 from ..blocks.block_map import BlockMap, find_row
 from ..blocks.piece_picker import WINDOW
 from ..codec import BlockTree

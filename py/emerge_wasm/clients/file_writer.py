@@ -105,11 +105,8 @@ class FileWriter:
                 await self._transfer.add(self._waiting)
                 self.pointer = Pointer.from_wire(row)
                 return
-            await self._sent_so_far()
-            await self._send(self._take())
-            nodes = self._map.end()
-            await self._put_nodes(nodes)
-            row = await self._remote.putfile(self.path, block_name(nodes[-1]).hex(), self._upload, *self._stored_as)
+            root = await self.finish()
+            row = await self._remote.putfile(self.path, root.hex(), self._upload, *self._stored_as)
         finally:
             await self._stop()
         self.pointer = Pointer.from_wire(row)
@@ -126,6 +123,14 @@ class FileWriter:
         self._waiting += len(block)
         if self._waiting >= WINDOW or len(self._blocks) == WINDOW_BLOCKS:
             await self._send_window()
+
+    async def finish(self) -> bytes:
+        """Send what is left of the blocks that were added, and their map, without making the file; the map's root."""
+        await self._sent_so_far()
+        await self._send(self._take())
+        nodes = self._map.end()
+        await self._put_nodes(nodes)
+        return block_name(nodes[-1])
 
     def _is_small(self) -> bool:
         return not self._begun and self._waiting <= INLINE_SIZE and self._layout == make_layout()

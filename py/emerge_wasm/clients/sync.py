@@ -524,10 +524,10 @@ class SyncClient(SyncSession):
         """
         return self._wait(lambda client: client.storeall(objects))
 
-    def load_records(self, path: str, records: Values, bundles: Bundles) -> int:
+    def load_records(self, path: str, records: Values, bundles: Bundles, upload: str = "") -> int:
         """Make objects again below a directory from records of the operation `export`, in one commit where the store's
-        are large enough; how many."""
-        return self._wait(lambda client: client.load_records(path, records, bundles))
+        are large enough; how many. Blocks of files are sent before, in that `upload`."""
+        return self._wait(lambda client: client.load_records(path, records, bundles, upload))
 
     def add(self, path: str, field: str, *values: object) -> Pointer:
         """Append values to the list that a field of an object is; its new pointer.

@@ -66,7 +66,7 @@ class _Exchange(Exchange):
         if not isinstance(asked, Awaitable):
             await super().answer(asked)
             return
-        result = await self._attended(self._result(asked))
+        result = await self.attended(self._result(asked))
         refused = result["data"] is None and bool(result["errors"])
         status = 400 if refused and self._form.media_type == RESPONSE and not result["extensions"].get("cost") else 200
         await self.send(status, self._form.media_type, self._form.write(result))

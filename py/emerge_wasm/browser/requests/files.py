@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable
 
-from ...blocks.block import BLOCK_SIZE
+from ...blocks.block import BLOCK_SIZE, block_name
 from ...blocks.layout import make_layout
 from ...clients.file_writer import FileWriter
 from ...codec import BlockTree, decode
@@ -95,21 +95,22 @@ async def _blocks(tab: Tab, args: CheckArgs) -> FileBlocks:
     row = await client.remote.getobject(path, version)
     fields = decode(row["state"]) if row["state"] else {}
     content = fields.get("content")
-    if not isinstance(content, BlockTree):
-        raise Invalid(f"{path} is not a file in blocks", path=path)
+    if not isinstance(content, BlockTree | bytes):
+        raise Invalid(f"{path} is not a file", path=path)
     found: FileBlocks = {
-        "root": content.root.hex(),
+        "root": block_name(content).hex() if isinstance(content, bytes) else content.root.hex(),
         "layout": str(fields.get("layout", "")),
         "here": 0,
         "repairable": 0,
         "lost": 0,
         "amiss": [],
     }
-    tell = _teller(tab, args["run"], content.size)
+    tell = _teller(tab, args["run"], row["pointer"]["size"])
     async for each in client.blocks(path, args["verify"], row["pointer"]["version"]):
-        found[each["state"]] += 1
-        if each["state"] != "here" and len(found["amiss"]) < MOST_AMISS:
-            found["amiss"].append({"offset": each["offset"], "size": each["size"], "state": each["state"]})
+        state = "here" if each["state"] == "repaired" else each["state"]
+        found[state] += 1
+        if state != "here" and len(found["amiss"]) < MOST_AMISS:
+            found["amiss"].append({"offset": each["offset"], "size": each["size"], "state": state})
         tell(each["offset"] + each["size"])
     return found
 
