@@ -92,6 +92,11 @@ class FileWriter:
     def tell(self) -> int:
         return self._written
 
+    @property
+    def layout(self) -> Layout:
+        """How its blocks are laid down, once some were sent."""
+        return self._layout
+
     async def close(self) -> None:
         """Make the file. When this raises, there is none, and what was there is as it was."""
         if self.closed:
