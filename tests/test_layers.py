@@ -53,7 +53,8 @@ FILESYSTEM = [
     {"objects"},
     {"versions", "transactions"},
     {"runs"},
-    {"searches", "archives", "check", "files", "handover"},
+    {"files"},
+    {"searches", "archives", "check", "handover"},
     {"repair"},
     {"filesystem"},
 ]

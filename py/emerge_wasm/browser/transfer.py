@@ -3,8 +3,6 @@ JavaScript."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 
 
@@ -16,7 +14,7 @@ class PageTransfer:
             import emerge_transfer  # type: ignore[import-not-found,unused-ignore]  # the kernel worker registers it
         except ImportError:
             raise Unavailable("files pass to and from a page only", remedy="use put and fetch") from None
-        self._module: Any = emerge_transfer
+        self._module = emerge_transfer
         self._run = run
         self._room = 0
 
