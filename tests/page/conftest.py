@@ -124,6 +124,8 @@ class Tab:
         self.ready()
         self.page.set_viewport_size(VIEWPORT)
         self.open("#/cluster/")
+        if self.find("transfers-clear").is_visible():  # the list lies over the console
+            self.find("transfers-clear").click()
         self.run(SWEEP)
         self.find("clear-console").click()
         self.use("cluster")

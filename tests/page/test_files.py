@@ -8,7 +8,6 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import expect
 
 from emerge_wasm import connect
@@ -24,14 +23,9 @@ DROP = """(path) => {
     const data = new DataTransfer();
     data.items.add(new File(["dropped on a row"], "dropped.txt"));
     const row = document.querySelector(`[data-testid=pane-cluster] [data-path="${path}"]`);
-    for (const type of ["dragover", "drop"]) row.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));
+    for (const type of ["dragover", "drop"])
+        row.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: data }));
 }"""
-
-
-@pytest.fixture(autouse=True)
-def cleared(swept: Tab) -> None:
-    if swept.find("transfers-clear").is_visible():
-        swept.find("transfers-clear").click()
 
 
 def done(tab: Tab, count: int) -> None:
@@ -90,7 +84,7 @@ def test_an_object_is_not_replaced_by_a_file(site: Site, tab: Tab, tmp_path: Pat
 
 def test_an_upload_goes_on_after_a_reload(site: Site, open_tab: Callable[[str], Tab], tmp_path: Path) -> None:
     """It is paused, the page is loaded anew, and the file is chosen again; another one is refused."""
-    data, other = pattern(24 * BLOCK_SIZE), tmp_path / "other" / "large.bin"
+    data, other = pattern(17 * BLOCK_SIZE), tmp_path / "other" / "large.bin"
     file = tmp_path / "large.bin"
     file.write_bytes(data)
     other.parent.mkdir()
