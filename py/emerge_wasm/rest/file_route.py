@@ -28,7 +28,7 @@ WRITE_OPTIONS = ("raid", "version", "perms")
 LEAST_PIECE = 16 << 10
 
 
-class DispatchTransport:
+class ContextTransport:
     """Calls a dispatch in this process, on behalf of one caller."""
 
     def __init__(self, dispatch: Dispatch, context: Context) -> None:
@@ -48,7 +48,7 @@ async def answer_file(
     request: Request, exchange: Exchange, dispatch: Dispatch, context: Context, patience: float
 ) -> None:
     """Answer a request for a file. `patience`: how long the next piece of a body may take, in seconds."""
-    client = Client(DispatchTransport(dispatch, context))
+    client = Client(ContextTransport(dispatch, context))
     path = "/" + request.path_params["path"]
     if request.method == "PUT":
         await _put(request, exchange, client, path, patience)
