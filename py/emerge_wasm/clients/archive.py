@@ -28,6 +28,7 @@ from ..operations import Values, Wire
 from .archive_files import ReadBlock, put_files, send_files
 from .class_loader import Bundles, ClassLoader
 from .files import FileOperations
+from .node_links import HolderCalls
 from .writes import WriteOperations
 
 ArchiveFile = str | os.PathLike[str] | IO[bytes]
@@ -130,7 +131,7 @@ async def _put_bundle(client: ClassLoader, writer: _MemberWriter, hash: str) -> 
                 writer.put(BUNDLES + needed, data)
 
 
-async def read(client: WriteOperations, file: ArchiveFile, path: str) -> int:
+async def read(client: WriteOperations, calls: HolderCalls, file: ArchiveFile, path: str) -> int:
     """Verify an archive, load its records below a directory, one commit a member; return the number of objects."""
     try:
         zip = zipfile.ZipFile(file)
@@ -142,7 +143,7 @@ async def read(client: WriteOperations, file: ArchiveFile, path: str) -> int:
         for name in sorted(name for name in members if name.startswith(RECORDS)):
             records = [decode(data) for data in decode(zip.read(name))]
             for record in records:
-                await send_files(client, _block_reader(zip), path, record, upload)
+                await send_files(calls, _block_reader(zip), path, record, upload)
             count += await client.load_records(path, records, _bundles_of(zip, records), upload)
         return count
 

@@ -18,7 +18,7 @@ from ..operations import Wire
 from .file_reader import FileReader
 from .file_writer import FileWriter
 from .files import FileOperations
-from .writes import WriteOperations
+from .node_links import HolderCalls
 
 ReadBlock = Callable[[bytes], bytes]
 """Returns a block of an archive by its name."""
@@ -91,7 +91,7 @@ async def _node(client: FileOperations, path: str, version: int, name: bytes) ->
     return data
 
 
-async def send_files(client: WriteOperations, read: ReadBlock, target: str, record: Wire, upload: str) -> None:
+async def send_files(calls: HolderCalls, read: ReadBlock, target: str, record: Wire, upload: str) -> None:
     """Send the blocks of all files among the versions of an object, for where it is about to be loaded.
 
     Where a raid level has other numbers there, as of a cluster with fewer nodes, the record says so then.
@@ -101,7 +101,7 @@ async def send_files(client: WriteOperations, read: ReadBlock, target: str, reco
         tree = _tree_of(row)
         if tree is None:
             continue
-        writer = FileWriter(client.remote, path, BlockMap.unpack(_read(read, tree.root)).layout, upload=upload)
+        writer = FileWriter(calls, path, BlockMap.unpack(_read(read, tree.root)).layout, upload=upload)
         try:
             async for block in _blocks(read, tree.root):
                 await writer.add_block(block)

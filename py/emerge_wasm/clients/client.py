@@ -109,7 +109,7 @@ class Client(SearchOperations, WriteOperations, FolderOperations, PlainOperation
 
     async def load(self, file: archive.ArchiveFile, path: str = "/") -> int:
         """Make a tree again below a directory, from an archive, verified before anything is stored; how many."""
-        return await archive.read(self, file, path)
+        return await archive.read(self, self._holders(), file, path)
 
     async def export_json(self, path: str, file: exchange.TextFile) -> int:
         """Write the objects at or below a path as a JSON list of their fields, for other programs; how many."""

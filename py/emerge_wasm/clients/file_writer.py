@@ -89,6 +89,11 @@ class FileWriter:
         self._written += len(given)
         return len(given)
 
+    def go_on(self, upload: str, progress: TransferProgress | None = None) -> Self:
+        """Go on with what an earlier upload of this name has sent to the path; called before anything is written."""
+        self._upload, self._transfer = upload, transfer_of(progress)
+        return self
+
     def tell(self) -> int:
         return self._written
 

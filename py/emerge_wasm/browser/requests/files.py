@@ -6,8 +6,6 @@ from base64 import b64encode
 from collections.abc import Callable
 
 from ...blocks.block import BLOCK_SIZE, block_name
-from ...blocks.layout import make_layout
-from ...clients.file_writer import FileWriter
 from ...codec import BlockTree, decode
 from ...errors import Invalid, NotFound
 from ...objects import BLOB
@@ -30,8 +28,8 @@ async def _upload(tab: Tab, args: UploadArgs) -> PointerRow:
     page, tell = PageTransfer(args["run"]), _teller(tab, args["run"], size)
     try:
         await _check_replaced(tab, args)
-        layout, name = make_layout(args["raid"]), args["upload"]
-        async with FileWriter(client.remote, path, layout, upload=name, progress=tell) as writer:
+        writer = await client.open(path, "wb", raid=args["raid"])
+        async with writer.go_on(args["upload"], tell):
             for begin in range(0, size, BLOCK_SIZE):
                 await writer.write(await page.read(begin, min(begin + BLOCK_SIZE, size)))
     finally:
