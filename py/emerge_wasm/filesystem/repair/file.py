@@ -7,13 +7,13 @@ from uuid import uuid4
 
 from ...blocks.block_map import BlockMap, BlockRow
 from ...context import Context
-from ...errors import Invalid
+from ...errors import Invalid, NotFound
 from ...results import FileBlock
 from ..blocks.large_state import STATES, recipe_of
 from ..core import Core
 from ..files.kept import look
 from ..layout.record import version_key
-from ..tree.find import find
+from ..tree.find import Found, find
 from .mend import Mended, at_once, mend_blocks, mend_row
 
 ROWS_AT_ONCE = 16
@@ -29,8 +29,8 @@ async def repair(core: Core, context: Context, path: str, version: int) -> Async
     if recipe is None:
         return
     claimant = f"repair {uuid4().hex}"
-    await core.blocks.claim(recipe.names(), claimant)  # so that nothing of it goes meanwhile
     try:
+        await _claim(core, found, recipe.names(), claimant)
         for row in await _repair_large(core, list(recipe.parts)):
             yield row
         for root in recipe.roots:
@@ -38,6 +38,14 @@ async def repair(core: Core, context: Context, path: str, version: int) -> Async
                 yield row
     finally:
         await core.blocks.release(claimant)
+
+
+async def _claim(core: Core, found: Found, names: set[bytes], claimant: str) -> None:
+    """Claim what a state refers to, so that nothing of it goes meanwhile. Raises NotFound if it has gone before."""
+    if await core.blocks.claim(names, claimant) != names:
+        key = version_key(found.entry.uuid, found.entry.content)
+        if (await core.blocks.store.get([(STATES, key)]))[0] is None:
+            raise NotFound(f"version {found.entry.version} of {found.path} is not kept any more", path=found.path)
 
 
 async def _repair_large(core: Core, parts: list[bytes | tuple[bytes, int]]) -> list[FileBlock]:
