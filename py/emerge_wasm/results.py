@@ -440,12 +440,20 @@ class ChangePage(TypedDict):
     position: int
 
 
-class NodeInfo(TypedDict):
+class ScrubSummary(TypedDict):
+    """What `hello` says of scrubs."""
+
+    scrubbed: str
+    lost: int
+
+
+class NodeInfo(ScrubSummary):
     """Who answers, over which kind of store; `shared`: whether other nodes may serve it too, each of which then sees at
     its next read what any has acknowledged. `runs` says how shipped code runs there: "sandbox", "unsafe", "browser"
     or "" (not at all); `python` runs the node, `pythons` its code, each for what the ones before it cannot parse;
     `packages` are those that it may import there beside the standard library of this Python, by
-    module, with their versions ("": unknown)."""
+    module, with their versions ("": unknown). `scrubbed` is when all its
+    blocks were last read ("": never), `lost` how many were amiss then and could not be made again."""
 
     node: str
     uuid: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
 import subprocess
@@ -16,7 +17,7 @@ from emerge_wasm.errors import Invalid, LimitExceeded, NotFound, Unavailable
 from emerge_wasm.filesystem.blocks.collector import collect
 from emerge_wasm.filesystem.blocks.large_state import LargeStateStore, with_blocks
 from emerge_wasm.filesystem.check.blocks import block_faults
-from emerge_wasm.stores import open_store
+from emerge_wasm.stores import block_folder, open_store
 from emerge_wasm.stores.block_folder import BlockFolder
 from tests.backends import BACKENDS, Started
 from tests.backends.disk import small_disk
@@ -113,6 +114,22 @@ async def test_what_cannot_be_read_is_not_absent(tmp_path: Path) -> None:
     for name in ("../../etc", "00", "/etc/passwd", "00112233-00/..", ".00112233-00"):
         with pytest.raises(Invalid):
             await folder.put({name: b""})
+
+
+async def test_what_the_medium_has_lost_is_damaged(
+    beside: LargeStateStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = made(1000)
+    await beside.blocks.put(some, "ann")
+
+    def broken(path: str, *args: object, **options: object) -> object:
+        raise OSError(errno.EIO, "Input/output error", path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(block_folder, "open", broken, raising=False)  # patched: no disk fails when it is told to
+        assert await beside.blocks.unsound(some) == dict.fromkeys(some, "damaged")
+    assert await beside.blocks.unsound(some) == {}
+    await beside.close()
 
 
 async def test_files_are_paged_in_order(tmp_path: Path) -> None:

@@ -189,8 +189,9 @@ class SyncClient(SyncSession):
 
     def hello(self) -> NodeInfo:
         """{"node", "uuid", "version", "store", "shared", "durability", "isolation", "largest_batch", "position",
-        "runs", "principal"} of who answers. `shared`: whether other nodes may serve the same store. `runs`: how shipped
-        code runs there: "sandbox", "unsafe", "browser" or "" (not at all)."""
+        "runs", "principal", "scrubbed", "lost"} of who answers. `shared`: whether other nodes may serve the same store.
+        `runs`: how shipped code runs there: "sandbox", "unsafe", "browser" or "" (not at all). `scrubbed`: when all its
+        blocks were read last; `lost` how many of them could not be made again."""
         return self._wait(lambda client: client.hello())
 
     def nodes(self) -> MemberRows:

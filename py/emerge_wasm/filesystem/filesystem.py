@@ -172,6 +172,7 @@ async def hello(core: Core, context: Context) -> NodeInfo:
         "pythons": pythons_of(core),
         "packages": packages_of(core),
         "principal": context.principal,
+        **scrubber.summary(core),
     }
 
 

@@ -97,6 +97,10 @@ class BlockFolder:
                     return file.read()
             except FileNotFoundError:
                 return None
+            except OSError as error:
+                if error.errno != errno.EIO:
+                    raise
+                return b""  # the medium has lost it: damaged, and to be written again
 
     def _has(self, name: str) -> bool:
         with self._mapped():

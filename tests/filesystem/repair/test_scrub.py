@@ -86,6 +86,8 @@ async def test_what_cannot_be_had_is_reported_each_time(filesystem: Filesystem, 
     for _ in range(2):
         done = await scrubbed(client)
         assert {*done["lost"]} == {name.hex() for name in gone} and done["losses"] == 3
+        hello = await client.hello()
+        assert (hello["scrubbed"], hello["lost"]) == (done["ended"], 3)
     report = await audit(filesystem.core.store)
     assert all(any(name.hex()[:16] in fault for fault in report.faults) for name in gone)
 

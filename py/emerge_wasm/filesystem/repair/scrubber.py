@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from ...context import Context
 from ...errors import Conflict, EmergeError
-from ...results import ScrubInfo, ScrubReport
+from ...results import ScrubInfo, ScrubReport, ScrubSummary
 from ...store import Batch
 from ..blocks.blocks import now_micros
 from ..blocks.row import SCRUB, key_of
@@ -43,7 +43,7 @@ class Scrubber:
         self._own = core.node
         self._row: bytes | None = None
         self._now: ScrubPass | None = None
-        self._last: ScrubPass | None = None
+        self.last: ScrubPass | None = None
         self._asked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._debt = 0.0
@@ -76,7 +76,7 @@ class Scrubber:
             "rate": schedule.rate,
             "days": schedule.days,
             "now": None if self._now is None else _info(self._now),
-            "last": None if self._last is None else _info(self._last),
+            "last": None if self.last is None else _info(self.last),
         }
 
     # --- in the background
@@ -105,9 +105,9 @@ class Scrubber:
         await self._load()
         if self._now is not None:
             return 0.0
-        if self._last is None or self.schedule is None:
+        if self.last is None or self.schedule is None:
             return self._opened + FIRST_SECONDS - asyncio.get_running_loop().time()
-        return (self._last.begun + self.schedule.days * _DAY - now_micros()) / 1_000_000
+        return (self.last.begun + self.schedule.days * _DAY - now_micros()) / 1_000_000
 
     async def _pass(self) -> None:
         """Run a pass, or go on with the one that was interrupted.
@@ -122,7 +122,7 @@ class Scrubber:
         await self._save()
         await run_pass(self._core, done, self.pace, self._save_sometimes)
         done.ended = now_micros()
-        self._now, self._last = None, done
+        self._now, self.last = None, done
         await self._save()
         log.log(
             logging.ERROR if done.losses else logging.INFO,
@@ -148,12 +148,12 @@ class Scrubber:
             return self._own, 0
         passes, by, at = unpack_passes(raw)
         if raw != self._row:
-            self._row, (self._now, self._last) = raw, passes
+            self._row, (self._now, self.last) = raw, passes
         return by, at
 
     async def _save(self) -> None:
         """Raises Conflict if another one has saved meanwhile."""
-        raw = pack_passes((self._now, self._last), self._own, now_micros())
+        raw = pack_passes((self._now, self.last), self._own, now_micros())
         batch = Batch(puts=[(*key_of(SCRUB, b""), raw)])
         batch.expect(*key_of(SCRUB, b""), self._row)
         await self._core.blocks.store.commit(batch)
@@ -171,6 +171,13 @@ async def scrub(core: Core, context: Context, path: str, start: bool) -> ScrubRe
         scrubber.ask()
         await asyncio.sleep(0)
     return await scrubber.report()
+
+
+def summary(core: Core) -> ScrubSummary:
+    """When all blocks were read last, as far as this process knows, and how many could not be made again."""
+    scrubber = SCRUBBER.of(core)
+    last = scrubber.last if scrubber is not None else None
+    return {"scrubbed": date_of(last.ended) if last else "", "lost": last.losses if last else 0}
 
 
 def _info(done: ScrubPass) -> ScrubInfo:
