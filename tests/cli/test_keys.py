@@ -36,6 +36,17 @@ def test_two_machines_exchange_keys(tmp_path: Path) -> None:
     assert again.exit_code == 2 and "was revoked" in again.stderr
 
 
+def test_a_key_of_blocks_is_put_before_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "block.key"
+    made = [json.loads(CliRunner().invoke(main, ["--json", "keys", "blocks", str(file)]).output) for _ in range(2)]
+    assert made[0]["key"] != made[1]["key"] and made[1]["file"] == str(file)
+    lines = file.read_text().splitlines()
+    assert len(lines) == 2 and all(len(line) == 64 for line in lines)
+    assert file.stat().st_mode & 0o077 == 0
+    done = CliRunner().invoke(main, ["keys", "blocks", str(tmp_path / "no" / "folder")])
+    assert done.exit_code == 2 and "cannot be written" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote_plus
 
 import click
 
@@ -23,6 +24,7 @@ from ..clients.keys.key_pair import SUFFIX
 from ..clients.transports.address import DEFAULT_PORT, endpoint_of
 from ..clients.transports.endpoint import is_loopback
 from ..errors import Invalid, NotFound, Unavailable
+from ..stores.block_key import OPTION as BLOCK_KEY
 from ..stores.engine import public_url, split_url
 from .session import Session, pass_session
 from .show import print_json
@@ -446,6 +448,12 @@ def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path
 @click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("emerge-data"), show_default=True)
 @click.option("--dist", type=click.Path(path_type=Path), default=BUILT_PAGE, help="The built page.")
 @click.option("--no-open", is_flag=True, help="Do not open the page in a browser.")
+@click.option(
+    "--block-key",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Encrypt blocks with the keys in FILE (emerge keys blocks FILE).",
+)
 @run_timeout_option
 @unsafe_run_option
 @preload_option
@@ -458,6 +466,7 @@ def up(
     folder: Path,
     dist: Path,
     no_open: bool,
+    block_key: Path | None,
     run_timeout: float,
     unsafe_run: bool,
     preload: str,
@@ -468,6 +477,8 @@ def up(
         raise Invalid(f"{folder} is not a directory", path=str(folder), remedy="name another with --dir")
 
     store = f"sqlite:///{folder.resolve() / 'emerge.db'}"
+    if block_key is not None:
+        store += f"?{BLOCK_KEY}={quote_plus(str(block_key.resolve()))}"
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
         bind = f"tcp://127.0.0.1:{node_port}"
