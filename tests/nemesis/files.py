@@ -116,7 +116,9 @@ class FileWorker:
 
     def _note(self, name: str, path: str, file: Path, raid: int = 0) -> Job:
         job: Job = {"name": name, "path": path, "file": str(file), "raid": raid}
-        self._job.write_text(json.dumps(job))
+        fresh = self._job.with_suffix(".new")
+        fresh.write_text(json.dumps(job))
+        fresh.replace(self._job)  # it may be killed at any moment
         return job
 
     # --- with a local file
@@ -286,6 +288,7 @@ def main(plan: Plan, folder: Path) -> None:
     print("working", flush=True)  # noqa: T201
     while not select.select([sys.stdin], [], [], dice.uniform(1, 8))[0]:
         slot = dice.randrange(plan.programs)
+        assert programs[slot].is_alive(), "a program failed"
         programs[slot].kill()
         programs[slot].join()
         lives[slot] += 1
@@ -293,6 +296,7 @@ def main(plan: Plan, folder: Path) -> None:
     os.close(held)
     for each in programs.values():
         each.join(LAST_SECONDS)
+        assert each.exitcode in (0, None), "a program failed"
         each.kill()
     histories = [read_history(file) for file in folder.glob("files-*.jsonl")]
     paths = {key for history in histories for call in history for key in keys_of(call)}
