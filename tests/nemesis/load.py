@@ -265,14 +265,16 @@ class Worker:
         actions, call = plans[name]
         return await self._make(unit, name, actions, call)
 
-    async def _make(self, unit: Unit, name: str, actions: list[Action], call: Callable[[], Answer]) -> bool:
+    async def _make(
+        self, unit: Unit, name: str, actions: list[Action], call: Callable[[], Answer], patience: float = PATIENCE
+    ) -> bool:
         """Make a call and write it down; whether a node answered it, and told something of what is there."""
         unit.calls += 1
         self._skew, self._asked = 0.0, time.time()
         number = self.load.recorder.call(unit.name, name, self.node, actions)
         reads = all(action["do"] == "see" for action in actions)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 told, listed = await call()
         except (EmergeError, TimeoutError, PartialAnswer, StaleAnswer) as error:
             outcome, told = self._judge(error, actions, reads)
@@ -304,7 +306,7 @@ class Worker:
         self, unit: Unit, name: str, actions: list[Action], call: Callable[[], Answer], until: float
     ) -> None:
         """Make a call that only reads until it is answered, or it is too late."""
-        while not await self._make(unit, name, actions, call):
+        while not await self._make(unit, name, actions, call, LAST_PATIENCE):
             if time.monotonic() > until:
                 number = self.load.recorder.call(unit.name, name, self.node, actions)
                 self.load.recorder.end(number, "fail", [], error="GaveUp: no answer after the faults were over")
