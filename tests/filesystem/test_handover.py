@@ -176,6 +176,41 @@ async def change(filesystem: Filesystem, top: str, dice: Random) -> None:
         await filesystem.dispatch(name, calls[name], ALL)  # type: ignore[misc]  # no stream
 
 
+async def mount(source: Filesystem, target: Filesystem, version: int) -> tuple[departure.Intent, bytes]:
+    """Begin to give `/m` to another filesystem, where it has the same path, and send all of it."""
+    intent, top = await departure.begin(source.core, ALL, "/m", target.uuid, "/m", version)
+    asked = (intent.id, source.uuid, intent.uuid, "/m", "/m")
+    since = await departure.since(source.core, intent)
+    await arrival.open_arrival(target.core, ALL, *asked, stays=True, since=since)
+    async for some in rows_of(source.core, top, await departure.directory_of(source.core, intent)):
+        await stage.take(target.core, intent.id, some)
+    return intent, intent.id
+
+
+async def test_a_volume_that_does_not_come_back_leaves_what_had_been_here() -> None:
+    stores = MemoryStore(), MemoryStore()
+    has, other = await Filesystem.open(stores[0]), await Filesystem.open(stores[1])
+    await has.dispatch("store", ["/m/d/x", encode({"n": 0})], ALL)  # type: ignore[misc]  # no stream
+    for version in range(1, 8, 2):
+        before = [await rows(store) for store in stores]
+        intent, id = await mount(has, other, version)
+        assert await stage.give_up(other.core, id) is None
+        await departure.thaw(has.core, intent)
+        await departure.forget(has.core, intent)
+        for store, was in zip(stores, before, strict=True):
+            assert not (lost := missing(was, await rows(store))), (version, lost)
+            assert (await audit(store)).faults == [], version
+        intent, id = await mount(has, other, version + 1)
+        pointer = await arrival.attach(other.core, ALL, id)
+        intent = await departure.give(has.core, intent, "/m", pointer["date"])
+        await departure.clear(has.core, intent)
+        await departure.thaw(has.core, intent)
+        await departure.forget(has.core, intent)
+        await stage.end(other.core, await arrival.find_arrival(other.core, id))
+        assert [(await audit(store)).faults for store in stores] == [[], []]
+        has, other = other, has
+
+
 async def test_who_comes_late_ends_no_other_attempt() -> None:
     """Whoever undoes a handover from what it knew of it leaves alone what has gone on, or is tried anew, since."""
     source, target = await Filesystem.open(MemoryStore()), await Filesystem.open(MemoryStore())

@@ -38,11 +38,12 @@ from ..layout.record import (
     micros_of,
     version_key,
 )
+from ..tree.find import find_place
 from ..tree.links import newest_record
 from ..tree.load import load_state
 from .arrival import find_arrival
 from .fence import FencedStore
-from .part import ELSEWHERE, StoreRow
+from .part import ELSEWHERE, TOP, StoreRow
 from .visitor import VISITOR, read_mark
 
 REPLACED = b"handover/old/"
@@ -73,7 +74,8 @@ async def take(core: Core, id: bytes, rows: Sequence[StoreRow]) -> None:
     for uuid in visitors.new:
         batch.put("meta", _note(arrival, uuid), NOTHING)
     there = await _there(core, [key for key in records if key[:16] in known and key not in replaced])
-    here = {key for key, old in there.items() if records[key].parent in (ELSEWHERE, old.parent)}
+    above = await _parent(core, arrival)
+    here = {key for key, old in there.items() if _is_same(records[key].parent, old.parent, above)}
     for key in there.keys() - here:  # it was in a directory that held a mount point
         old = there[key]
         batch.delete("links", link_key(old.parent, old.entry.name, key[:16], old.entry.version))
@@ -177,6 +179,19 @@ async def _dropped(core: Core, uuid: bytes, records: Mapping[bytes, VersionRecor
     """Return the versions of an object that are here, and that the other filesystem has kept no longer."""
     last = max(key for key in records if key[:16] == uuid)
     return [key for key, _ in await core.store.scan("versions", uuid, last) if key not in records]
+
+
+async def _parent(core: Core, arrival: Arrival) -> bytes:
+    """Return the directory that holds, or held, what comes back to where it was; b"": there is none."""
+    if not arrival.stays:
+        return b""
+    place = await find_place(core, arrival.names)
+    return place.parent if len(place.raws) >= len(place.names) - 1 else b""
+
+
+def _is_same(parent: bytes, old: bytes, above: bytes) -> bool:
+    """Tell whether a directory is that which the other filesystem means; `above` is that of the top, where it stays."""
+    return parent in (ELSEWHERE, old) or (parent == TOP and old == above)
 
 
 async def _there(core: Core, keys: Sequence[bytes]) -> dict[bytes, VersionRecord]:
