@@ -60,6 +60,10 @@ async def test_blocks_lie_as_the_raid_level_says(start_node: StartNode, connect:
         for row in rows:
             held = [next(iter(where[name])) for name in row["fragments"]]
             assert len(set(held)) == len(held)
+    await client.put(io.BytesIO(data), "/r1", raid=1, copies=3, block_size=PART)
+    assert {len(whom) for whom in (await copies(nodes, client, "/r1")).values()} == {3}
+    with pytest.raises(Unavailable, match="needs 4 nodes"):
+        await client.put(io.BytesIO(data), "/more", raid=1, copies=4)
     with pytest.raises(Unavailable, match="needs 4 nodes"):
         await client.put(io.BytesIO(data), "/r6", raid=6)
     for node in nodes:

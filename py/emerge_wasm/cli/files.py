@@ -34,7 +34,8 @@ def read_size(context: click.Context, parameter: click.Parameter, text: str) -> 
 @click.argument("file", type=click.Path(allow_dash=True))
 @click.argument("path")
 @click.option("-r", "--recursive", is_flag=True, help="FILE is a folder: put all files in it.")
-@click.option("--raid", type=int, default=0, show_default=True, help="0: each block once; 5, 6: with parity too.")
+@click.option("--raid", type=int, default=0, show_default=True, help="0: each block once; 1: copies; 5, 6: parity.")
+@click.option("--copies", type=int, default=2, show_default=True, help="Of each block, on as many nodes (raid 1).")
 @click.option(
     "--chunking",
     type=click.Choice(["fixed", "fastcdc"]),
@@ -51,6 +52,7 @@ def put(
     path: str,
     recursive: bool,
     raid: int,
+    copies: int,
     chunking: Chunking,
     block_size: int,
     version: int,
@@ -68,7 +70,14 @@ def put(
     with transfer_bar(session, size, f"put {file}", kept) as progress:
         source = sys.stdin.buffer if file == STANDARD else file
         pointer = session.fs.put(
-            source, path, raid=raid, version=version, chunking=chunking, block_size=block_size, progress=progress
+            source,
+            path,
+            raid=raid,
+            copies=copies,
+            version=version,
+            chunking=chunking,
+            block_size=block_size,
+            progress=progress,
         )
     print_json(pointer.to_wire()) if session.json else click.echo(f"{pointer.full_path} {size_text(pointer.size)}")
 

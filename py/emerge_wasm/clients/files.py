@@ -50,6 +50,7 @@ class FileOperations(ReadOperations):
         path: str,
         *,
         raid: int = 0,
+        copies: int = 2,
         version: int = 0,
         perms: str = "",
         chunking: Chunking = "fixed",
@@ -58,11 +59,11 @@ class FileOperations(ReadOperations):
     ) -> Pointer:
         """Store a file of this machine (its path, or an opened one) at a path, in blocks; its pointer.
 
-        A path that ends with a slash is a directory, in which it keeps its name. `raid` 5 and 6 add parity. Nothing is
-        to be seen of it before all of it is there. One that was interrupted can be put again within an hour, and what
-        was sent is not sent again. `chunking` "fastcdc" cuts where the content says, so that of a file that was changed
-        in the middle only some blocks are sent; `block_size` is then the usual size of a block. `progress` is told how
-        many bytes are done. `version`: as in `store`.
+        A path that ends with a slash is a directory, in which it keeps its name. `raid` 1 keeps so many `copies` on as
+        many nodes, 5 and 6 add parity. Nothing is to be seen of it before all of it is there. One that was interrupted
+        can be put again within an hour, and what was sent is not sent again. `chunking` "fastcdc" cuts where the
+        content says, so that of a file that was changed in the middle only some blocks are sent; `block_size` is then
+        the usual size of a block. `progress` is told how many bytes are done. `version`: as in `store`.
         """
         where = _target(source, path)
         transfer = transfer_of(progress)
@@ -70,7 +71,7 @@ class FileOperations(ReadOperations):
         async def work() -> Pointer:
             with _opened(source) as file:
                 layout, upload, chunker = (
-                    make_layout(raid),
+                    make_layout(raid, copies=copies),
                     _upload_of(source, file),
                     make_chunker(chunking, block_size),
                 )

@@ -374,6 +374,7 @@ class SyncClient(SyncSession):
         path: str,
         *,
         raid: int = 0,
+        copies: int = 2,
         version: int = 0,
         perms: str = "",
         chunking: Chunking = "fixed",
@@ -382,17 +383,18 @@ class SyncClient(SyncSession):
     ) -> Pointer:
         """Store a file of this machine (its path, or an opened one) at a path, in blocks; its pointer.
 
-        A path that ends with a slash is a directory, in which it keeps its name. `raid` 5 and 6 add parity. Nothing is
-        to be seen of it before all of it is there. One that was interrupted can be put again within an hour, and what
-        was sent is not sent again. `chunking` "fastcdc" cuts where the content says, so that of a file that was changed
-        in the middle only some blocks are sent; `block_size` is then the usual size of a block. `progress` is told how
-        many bytes are done. `version`: as in `store`.
+        A path that ends with a slash is a directory, in which it keeps its name. `raid` 1 keeps so many `copies` on as
+        many nodes, 5 and 6 add parity. Nothing is to be seen of it before all of it is there. One that was interrupted
+        can be put again within an hour, and what was sent is not sent again. `chunking` "fastcdc" cuts where the
+        content says, so that of a file that was changed in the middle only some blocks are sent; `block_size` is then
+        the usual size of a block. `progress` is told how many bytes are done. `version`: as in `store`.
         """
         return self._wait(
             lambda client: client.put(
                 source,
                 path,
                 raid=raid,
+                copies=copies,
                 version=version,
                 perms=perms,
                 chunking=chunking,
