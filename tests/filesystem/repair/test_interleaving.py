@@ -157,7 +157,7 @@ async def run(rounds: list[list[tuple[str, int, int, int | None]]], seed: int) -
 
 
 @given(ROUNDS, st.integers(0, 1 << 32))
-@settings(max_examples=examples(12), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 def test_nothing_wanted_goes_and_nothing_else_stays(
     rounds: list[list[tuple[str, int, int, int | None]]], seed: int
 ) -> None:

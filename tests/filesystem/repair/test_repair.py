@@ -64,7 +64,7 @@ async def lose(blocks: Blocks, rows: list[BlockRow], most: int, source: random.R
 @pytest.mark.parametrize("filesystem", STORES, indirect=True)
 async def test_what_the_level_allows_is_made_again(filesystem: Filesystem, client: Client) -> None:
     blocks = filesystem.core.blocks
-    for seed in range(examples(4)):
+    for seed in range(examples(2)):
         source = random.Random(seed)
         layout, datas = some_layout(source), some_blocks(source)
         root = await put_file(client, "/f", layout, datas)
@@ -86,7 +86,7 @@ async def test_what_the_level_allows_is_made_again(filesystem: Filesystem, clien
 @pytest.mark.parametrize("filesystem", STORES, indirect=True)
 async def test_what_is_beyond_it_is_named_and_the_rest_made_again(filesystem: Filesystem, client: Client) -> None:
     blocks = filesystem.core.blocks
-    for seed in range(examples(4)):
+    for seed in range(examples(2)):
         source = random.Random(seed)
         layout, datas = some_layout(source), [*some_blocks(source), b"one at least", b"another"]
         root = await put_file(client, "/f", layout, datas)

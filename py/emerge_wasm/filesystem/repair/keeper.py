@@ -20,8 +20,8 @@ log = logging.getLogger("emerge.filesystem")
 LOOK_SECONDS = 5.0
 """Between looks who is here."""
 
-EVERY_SECONDS = 3600.0
-"""Between looks at all blocks when nobody came or went."""
+EVERY_SECONDS = 600.0
+"""Between looks at all blocks when nobody came or went: files that were moved here lie here whole until then."""
 
 
 class LevelKeeper:
