@@ -23,7 +23,7 @@ PATIENCE = 60.0
 
 CONNECT_SECONDS = 5.0
 PAUSE = 0.2
-LOST_TIMES = 2
+LOST_TIMES = 1
 """Times that an item is handed to Dask anew when Dask gives it up because too many workers were lost with it."""
 
 AWAY = (OSError, TimeoutError, asyncio.CancelledError)
