@@ -67,18 +67,33 @@ class _Piece:
     asked: dict[str, int] = field(default_factory=dict)  # holder -> the request under way
     tries: dict[str, int] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)  # holder -> why it is not asked for it again
+    blocks: list[_Block] = field(default_factory=list)  # that want it
+
+    @property
+    def needed(self) -> bool:
+        return self.data is None and any(not block.done for block in self.blocks)
+
+    def end(self, holder: str) -> None:
+        """It is not asked for any more at a holder."""
+        del self.asked[holder]
+        for block in self.blocks:
+            block.quiet_until = 0.0
+
+    def fill(self, data: bytes) -> None:
+        if self.data is None:
+            self.data = data
+            for block in self.blocks:
+                block.lacks -= 1
 
 
 @dataclass(eq=False)
 class _Block:
     wanted: WantedBlock
     pieces: list[_Piece]
+    lacks: int  # pieces, until it is done
     looked_up: bool = False
     failed: bool = False
-
-    @property
-    def lacks(self) -> int:
-        return self.wanted.need - sum(piece.data is not None for piece in self.pieces)
+    quiet_until: float = 0.0  # all that it lacks is asked for, and not late before
 
     @property
     def done(self) -> bool:
@@ -117,6 +132,8 @@ class PiecePicker:
         self._calls: dict[int, _Call] = {}
         self._count = 0
         self._held = 0
+        self._doubt = False  # whether something may have become impossible
+        self._trouble = False  # whether anything ever failed
 
     # --- what is wanted
     def has_room(self, size: int) -> bool:
@@ -129,8 +146,12 @@ class PiecePicker:
         size = -(-block.size // block.need)
         pieces = [self._pieces.get(name) or _Piece(name, size) for name in block.pieces]
         self._pieces.update((piece.name, piece) for piece in pieces)
-        self._blocks.append(_Block(block, pieces))
+        lacks = block.need - sum(piece.data is not None for piece in pieces)
+        self._blocks.append(_Block(block, pieces, lacks))
+        for piece in pieces:
+            piece.blocks.append(self._blocks[-1])
         self._held += block.size
+        self._doubt |= self._trouble or not all(holders.get(name) for name in block.pieces)
         self.learn(holders)
 
     @property
@@ -143,6 +164,8 @@ class PiecePicker:
         for block in self._blocks[:1] if self._ordered else self._blocks:
             if block.done:
                 self._blocks.remove(block)
+                for piece in block.pieces:
+                    piece.blocks.remove(block)
                 self._held -= block.wanted.size
                 found = {piece.name: piece.data for piece in block.pieces if piece.data is not None}
                 lost = [piece for piece in block.pieces if block.failed and not self._may_come(piece)]
@@ -152,6 +175,9 @@ class PiecePicker:
     # --- who has it
     def lacking(self) -> list[bytes]:
         """Return the pieces of blocks for which nobody is left to be asked: their holders should be looked up."""
+        if not self._doubt:
+            return []
+        self._doubt = False
         blocks = [block for block in self._blocks if not block.looked_up and not self._is_possible(block)]
         return list(dict.fromkeys(piece.name for block in blocks for piece in block.pieces if piece.data is None))
 
@@ -166,6 +192,7 @@ class PiecePicker:
         looked = set(looked_up)
         for block in self._blocks if looked else ():
             block.looked_up |= not looked.isdisjoint(block.wanted.pieces)
+        self._doubt |= bool(looked)
         self._settle()
 
     # --- what is to be asked
@@ -174,6 +201,10 @@ class PiecePicker:
         fresh: dict[str, _Call] = {}
         made: list[_Call] = []
         for block in self._blocks:
+            if block.done or now < block.quiet_until:
+                continue
+            if not any(each.has_room() for each in self.records.values()) and not fresh:
+                break
             for piece, record in self._offers(block, fresh, now):
                 call = fresh.get(record.name)
                 if call is None or not call.has_room(piece.size):
@@ -204,10 +235,10 @@ class PiecePicker:
         call.record.end(number, now, measured=bool(found))
         says_nothing = not any(piece.name in found or piece.name in lost for piece in call.pieces)
         for piece in call.pieces:
-            del piece.asked[call.record.name]
+            piece.end(call.record.name)
             data = found.get(piece.name)
             if data is not None and block_name(data) == piece.name:
-                piece.data = data
+                piece.fill(data)
             elif data is not None:
                 self._refuse(piece, call.record, "it sent wrong bytes, or it was damaged on its way", lied=True)
             elif piece.name in lost:
@@ -222,20 +253,20 @@ class PiecePicker:
         if call is None:
             return
         for piece in call.pieces:
-            del piece.asked[call.record.name]
+            piece.end(call.record.name)
             self._try_again(piece, call.record, why)
         call.record.fail(number, now, why, final=final)
+        self._doubt = self._trouble = True
         self._settle()
 
     def drop(self, now: float) -> list[int]:
         """Return the requests that nobody waits for any more: what they ask for is here, or their holder is silent."""
-        needed = {id(piece) for block in self._blocks if not block.done for piece in block.pieces if piece.data is None}
-        needless = [call for call in self._calls.values() if not any(id(piece) in needed for piece in call.pieces)]
+        needless = [call for call in self._calls.values() if not any(piece.needed for piece in call.pieces)]
         for call in needless:
             del self._calls[call.number]
             call.record.leave(call.number, now)
             for piece in call.pieces:
-                del piece.asked[call.record.name]
+                piece.end(call.record.name)
         silent = [n for n, call in self._calls.items() if now >= call.record.given_up_at(n)]
         for number in silent:
             self.fail(number, f"it gave no answer for {LIMIT:g} s", now)
@@ -244,7 +275,11 @@ class PiecePicker:
     # --- choosing
     def _offers(self, block: _Block, fresh: Mapping[str, _Call], now: float) -> Iterator[tuple[_Piece, HolderRecord]]:
         """Yield who is to be asked for which pieces of a block; each is asked before the next one is thought of."""
-        short = 0 if block.done else block.lacks - sum(self._is_coming(piece, now) for piece in block.pieces)
+        short = block.lacks - sum(self._is_coming(piece, now) for piece in block.pieces)
+        if short <= 0:
+            asked = ((piece, *each) for piece in block.pieces for each in piece.asked.items())
+            late = (self.records[name].late_at(number) for _, name, number in asked)
+            block.quiet_until = min((moment for moment in late if moment > now), default=0.0)
         for trust in (_HEALTHY, _TROUBLED, _LIAR):
             if short <= 0 or (trust == _LIAR and self._is_possible(block, liars=False)):
                 return
@@ -287,6 +322,7 @@ class PiecePicker:
     # --- keeping account
     def _refuse(self, piece: _Piece, record: HolderRecord, why: str, *, lied: bool = False) -> None:
         piece.refused[record.name] = why
+        self._doubt = self._trouble = True
         if lied and not record.lied:
             record.lied = True
             self.liars.append(record.name)
@@ -297,7 +333,7 @@ class PiecePicker:
             self._refuse(piece, record, why)
 
     def _settle(self) -> None:
-        for block in self._blocks:
+        for block in self._blocks if self._doubt else ():
             block.failed |= block.looked_up and not self._is_possible(block)
 
     def _reasons(self, piece: _Piece) -> dict[str, str]:
