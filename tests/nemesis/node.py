@@ -29,7 +29,7 @@ getblocks = filesystem.HANDLERS["getblocks"]
 async def getblocks_or_lie(*args: object) -> BlockAnswer:
     answer: BlockAnswer = await getblocks(*args)  # type: ignore[misc,assignment]  # as it is in the table
     for name, data in list(answer["blocks"].items()):
-        if random() < 0.5:
+        if random() < 0.9:
             may_lie(answer, name, data)
     return answer
 

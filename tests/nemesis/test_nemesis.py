@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(240 + 10 * SECONDS)
 
 def show(cluster: Deployment, seed: int) -> None:
     names = [name for name in FAULTS if SCALE > 1 or name not in SLOW]
-    outcome = run(cluster, SECONDS, seed, names, quick=SCALE == 1)
+    outcome = run(cluster, SECONDS, seed, names, quick=SCALE == 1, programs=2 if SCALE > 1 else 0)
     print(f"seed {seed}: {outcome}")  # noqa: T201
     assert not outcome.faults, f"seed {seed}\n{outcome}"
     assert outcome.outcomes["ok"] > 20
