@@ -1,7 +1,6 @@
 """Deaths in the steps of a change: who dies, at which of its commits that belong to it, and before, in or after that.
 
-The cases are gone through one after the other: those of each one's first commit, then of the second, and so on: so
-everybody's turn comes soon.
+The cases are gone through one after the other: all before, in and after their first commit, then the second, and so on.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Deaths:
         roles = CHANGES[self.change]
         self._cases = [
             Death(role, point, number, roles[role])
-            for number, role, point in product(range(1, max(COMMITS.values()) + 1), roles, POINTS)
+            for number, point, role in product(range(1, max(COMMITS.values()) + 1), POINTS, roles)
             if number <= COMMITS[role]
         ]
 
