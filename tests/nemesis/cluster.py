@@ -168,7 +168,9 @@ class Deployment:
         for member in self.members:
             member.start()
         plan = self.folder / "nodes.json"
-        plan.write_text(to_json(Plan(self.nodes, key=self.key, copies=self.copies)))
+        plan.write_text(
+            to_json(Plan(self.nodes, key=self.key, copies=self.copies, older=self.older.name if self.older else ""))
+        )
         words = self.command(sys.executable, "-m", "tests.nemesis.prepare", str(plan), *how)
         done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
         assert done.returncode == 0, done.stderr

@@ -60,6 +60,12 @@ class Plan:
     copies: int = 0  # of each volume, on other nodes
     programs: int = 0  # that put and fetch files
     largest: int = 0  # bytes of each of their files; 0: of various sizes
+    older: str = ""  # the node of the release before, whose volumes nobody can copy
+
+    @property
+    def copied(self) -> list[str]:
+        """The volumes that have copies."""
+        return [path for path, node in self.volumes.items() if self.copies and node != self.older]
 
 
 @dataclass
@@ -189,7 +195,7 @@ class Load:
         async with self.connect(next(iter(self.plan.nodes))) as client:
             work = Worker(self, 0, client)
             until = time.monotonic() + LAST_PATIENCE
-            for path in self.plan.volumes:
+            for path in self.plan.copied:
                 await work.insist(Unit(path, ()), "copies", [], partial(work.compare, path, self.plan.copies), until)
 
     async def _read_all(self, node: str) -> None:

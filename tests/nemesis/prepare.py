@@ -34,7 +34,7 @@ async def main(plan: Plan, found: bool) -> dict[str, str]:
             path = f"/v1/v{number}" if number == 3 else f"/v{number}"  # one volume is inside another's
             await first.mount(path, name)
             volumes[path] = name
-            if plan.copies:
+            if plan.copies and name != plan.older:
                 await first.replicate(path, plan.copies)
         for client in clients.values():
             await client.close()

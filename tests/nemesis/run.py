@@ -93,6 +93,7 @@ def run(
     outcome = Outcome()
     cluster.programs = programs
     plan = Plan(cluster.nodes, cluster.volumes, cluster.key, seed, 10, 0.02, cluster.copies, programs, largest)
+    plan.older = cluster.older.name if cluster.older is not None else ""
     file, folder, history = (cluster.folder / name for name in ("plan.json", "files", "history.jsonl"))
     file.write_text(to_json(plan))
     folder.mkdir()

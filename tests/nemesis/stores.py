@@ -122,7 +122,8 @@ def uncopied(table: MountTable, stores: list[Held], cluster: Deployment) -> list
     """Volumes that have not as many copies as they are to have, or others than their owner's."""
     by_uuid = {held.filesystem: held for held in stores}
     faults: list[Fault] = []
-    for path in cluster.volumes if cluster.copies else ():
+    older = cluster.older.name if cluster.older is not None else ""
+    for path in [path for path, node in cluster.volumes.items() if cluster.copies and node != older]:
         copies = [each for each in table.copies(path) if each.filesystem in by_uuid]
         hosts = {table.name(each.filesystem) for each in copies} - {table.name(table.volume_of(path).filesystem)}
         if len(hosts) < cluster.copies:
