@@ -10,6 +10,9 @@ from .errors import Invalid, PermissionDenied
 
 Wire = dict[str, Any]
 
+ASKED = ("umask", "transaction", "clock", "max_age", "call_id", "call_note")
+"""What any caller may ask of a call."""
+
 UMASK = 0o027
 """The rights that a new object or directory does not get, unless its maker says otherwise: it is rwxr-x---."""
 
@@ -55,6 +58,12 @@ class Context:
     call_id: str = ""
     call_note: bytes = b""
 
+    def asked(self) -> Wire:
+        """What a call asks for beside who makes it, as `narrowed` takes it; what is as usual is left out."""
+        usual, found = Context(), {name: getattr(self, name) for name in ASKED}
+        wanted = {name: value for name, value in found.items() if value != getattr(usual, name)}
+        return wanted if self.clock is None else {**wanted, "clock": self.clock.wire()}
+
     def narrowed(self, wanted: Wire | None) -> Context:
         """This context with what a call asks for: `umask`, `transaction`, `call_id`, `call_note`, `clock`, `max_age`,
         and (only a superuser may) to be made `as` another principal, with its `groups`. Raises Invalid for anything
@@ -83,9 +92,7 @@ def _changes(wanted: Wire) -> Wire:
         fits = _FITS.get(name)
         if fits is None or not fits(value):
             raise Invalid(f"a call's context cannot have {name!r}: {str(value)[:80]!r}", remedy=_CONTEXT)
-    changes: Wire = {
-        name: wanted[name] for name in ("umask", "transaction", "max_age", "call_id", "call_note") if name in wanted
-    }
+    changes: Wire = {name: wanted[name] for name in ASKED if name in wanted}
     if "clock" in wanted:
         changes["clock"] = Clock(*wanted["clock"])
     return changes

@@ -1,7 +1,7 @@
 """Connections of a client to further nodes of its cluster, beside the one that it talks to, for the bytes of files.
 
 They are made with the client's own key, where its transport can do that; where it cannot, or a node cannot be reached,
-what is meant for that node goes by the one that the client talks to, which passes it on.
+or knows the caller by another name, what is meant for it goes by the one that the client talks to, which passes it on.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from .. import sync
 from ..errors import EmergeError
 from ..operations import Operations, Transport, Wire
-from ..results import BlockNode
+from ..results import BlockNode, NodeInfo
 from .remote import Turns, remote_operations
 from .transports.endpoint import host_of, is_loopback
 from .transports.failover import NodeLink
@@ -43,6 +43,7 @@ class NodeLinks:
         self._transport = transport
         self._met: set[str] = set()  # those that were connected once
         self._away: dict[str, float] = {}  # endpoint -> until when it is not tried
+        self._principal: str | None = None  # as the node that the client talks to knows it
 
     async def to(self, node: str, endpoint: str) -> Transport | None:
         """Return a connected transport to a node; None when it cannot be reached from here, or is not to be.
@@ -58,23 +59,38 @@ class NodeLinks:
         if is_loopback(host_of(endpoint)) and not is_loopback(host_of(transport.endpoint)):
             return None  # it means another machine than this one
         link = transport.beside(endpoint, node)
-        if not link.connected and not await self._connect(link, node):
-            return None
-        return link
+        met = link.connected and endpoint in self._met
+        return link if met or await self._connect(link, node) else None
 
     async def _connect(self, link: NodeLink, node: str) -> bool:
         if self._away.get(link.endpoint, 0) > time.monotonic():
             return False
         try:
             await link.connect()
+            why = await self._stranger(link)
         except EmergeError as error:
             if link.endpoint in self._met:
                 raise
-            log.info("node %s is asked by the way of another: %s", node, error)
+            why = str(error)
+        if why:
+            log.info("node %s is asked by the way of another: %s", node, why)
             self._away[link.endpoint] = time.monotonic() + AGAIN_SECONDS
             return False
         self._met.add(link.endpoint)
         return True
+
+    async def _stranger(self, link: NodeLink) -> str:
+        """Say that a node takes the client for somebody else than its own node does, whose blocks and rights these
+        would not be; "" if it does not."""
+        if self._principal is None:
+            self._principal = await principal_at(self._transport)
+        there = await principal_at(link)
+        return "" if there == self._principal else f"it knows the caller as {there!r}, not as {self._principal!r}"
+
+
+async def principal_at(node: Transport) -> str:
+    """Return as whom a node knows the client."""
+    return cast(NodeInfo, await node.call("hello", []))["principal"]
 
 
 class HolderCalls:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from ..clients.transports.failover import Unsent
 from ..clients.transports.zeromq import ZeroMQTransport
 from ..cluster.membership import Cluster, Register
 from ..cluster.peer import Identity
-from ..context import UMASK
+from ..context import ASKED
 from ..errors import Invalid, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.searches.node_part import PARTS
@@ -230,15 +231,7 @@ def write_context(context: Context) -> Wire:
     who: Wire = {"principal": context.principal, "groups": list(context.groups), "superuser": context.superuser}
     if context.runs:
         who["runs"] = list(context.runs)
-    if context.transaction:
-        who["transaction"] = context.transaction
-    if context.call_id:
-        who["call_id"] = context.call_id
-    if context.call_note:
-        who["call_note"] = context.call_note
-    if context.clock is not None:
-        who["clock"] = context.clock.wire()
-    return who if context.umask == UMASK else {**who, "umask": context.umask}
+    return {**replace(context, max_age=0.0).asked(), **who}
 
 
 def read_context(who: object) -> Context:
@@ -250,22 +243,12 @@ def read_context(who: object) -> Context:
     if not isinstance(who, dict) or type(who.get("superuser")) is not bool:
         raise Invalid("who asks is a map of principal, groups, superuser and umask")
     trusting = Context(superuser=True, via="cluster")
-    given = {name: who[name] for name in ("clock", "transaction", "call_id", "call_note") if name in who}
-    caller = trusting.narrowed(
-        {"as": who.get("principal"), "groups": who.get("groups"), "umask": who.get("umask", UMASK), **given}
-    )
+    given = {name: who[name] for name in ASKED if name in who}
+    caller = trusting.narrowed({"as": who.get("principal"), "groups": who.get("groups"), **given})
     runs = who.get("runs", [])
     if not isinstance(runs, (list, tuple)) or not all(isinstance(uuid, str) for uuid in runs):
         raise Invalid("the runs that a call is inside of are uuids")
-    return Context(
-        *(caller.principal, tuple(caller.groups), who["superuser"], caller.umask),
-        via="cluster",
-        runs=tuple(runs),
-        clock=caller.clock,
-        transaction=caller.transaction,
-        call_id=caller.call_id,
-        call_note=caller.call_note,
-    )
+    return replace(caller, superuser=who["superuser"], runs=tuple(runs))
 
 
 def _out_of_reach(to: Identity, args: Sequence[object], error: Unavailable) -> Unavailable:

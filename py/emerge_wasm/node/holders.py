@@ -84,8 +84,8 @@ class NodeHolders:
         return BlockHolder(self._core.uuid, self._core.node, identity.rpc, str(cast(Wire, about)["host"]))
 
     async def others(self) -> list[BlockHolder]:
-        table = self._volumes.current()
-        members = [each for each in table.members if each.node != self._core.node]
+        table = self._volumes.table
+        members = [each for each in (table.members if table is not None else ()) if each.node != self._core.node]
         abouts = await asyncio.gather(*map(self._abouts.of, members))
         return [
             BlockHolder(member.filesystem, member.node, self._serving(member).rpc, str(about["host"]))

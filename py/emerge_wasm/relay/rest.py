@@ -10,7 +10,6 @@ import asyncio
 from starlette.requests import HTTPConnection
 
 from ..clients.transports.zeromq import ZeroMQTransport
-from ..context import UMASK
 from ..errors import Unavailable
 from ..operations import Answer, Context, Values, Wire, find_operation
 from ..rest.app import RequestLimits, RESTApp
@@ -85,13 +84,7 @@ class RESTRelay:
 
 def context_of(context: Context) -> Wire | None:
     """The context of a call to the node for a caller here; the operator's needs no name."""
-    wanted: Wire = {}
-    if context.transaction:
-        wanted["transaction"] = context.transaction
-    if context.umask != UMASK:
-        wanted["umask"] = context.umask
-    if context.clock is not None:
-        wanted["clock"] = context.clock.wire()
+    wanted = context.asked()
     if not context.superuser:
         wanted |= {"as": context.principal, "groups": list(context.groups)}
     return wanted

@@ -38,7 +38,7 @@ class RelayCaller:
     def stamp(self, wanted: object) -> Wire | None:
         """Make the context of this caller's call for the node, which takes the relay for its operator.
 
-        The operator's stays as it is; of a principal's only `umask` and `transaction` do.
+        The operator's stays as it is; of a principal's what any caller may ask does.
 
         Raises:
             PermissionDenied: a principal asks to be somebody else.
@@ -49,8 +49,7 @@ class RelayCaller:
         if self.token is None:
             return wanted
         who = self.context.narrowed(wanted)
-        kept = {name: value for name, value in (wanted or {}).items() if name in ("umask", "transaction", "clock")}
-        return {**kept, "as": who.principal, "groups": list(who.groups)}
+        return {**who.asked(), "as": who.principal, "groups": list(who.groups)}
 
 
 OPERATOR = RelayCaller()

@@ -1,0 +1,49 @@
+"""What a call asks for arrives, whichever way it goes: through a node that forwards it, and a relay's callers."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emerge_wasm.context import ASKED, Clock, Context
+from emerge_wasm.node.forward import read_context, write_context
+from emerge_wasm.relay.rest import context_of
+from emerge_wasm.relay.session import OPERATOR, RelayCaller
+from emerge_wasm.relay.token import Token
+
+from .scale import examples
+
+TEXTS = st.text(max_size=20)
+ASKING = st.fixed_dictionaries(
+    {
+        "umask": st.integers(0, 0o777),
+        "transaction": TEXTS,
+        "clock": st.none() | st.builds(Clock, st.integers(0, 1 << 60), st.sampled_from(["UTC", "Europe/Berlin"])),
+        "max_age": st.floats(0, 86_400),
+        "call_id": TEXTS,
+        "call_note": st.binary(max_size=20),
+    }
+)
+
+
+def test_all_that_a_caller_may_ask_is_known() -> None:
+    assert set(ASKED) == {each.name for each in fields(Context)} - {
+        *("principal", "groups", "superuser", "via"),
+        *("runs", "held"),
+    }
+
+
+@given(ASKING)
+@settings(max_examples=examples(60))
+def test_what_a_call_asks_for_arrives(asking: dict[str, object]) -> None:
+    anna = Context("anna", ("farmers",))
+    asked = replace(anna, **asking)  # type: ignore[arg-type]  # as ASKING has it
+    assert anna.narrowed(asked.asked()) == asked
+    assert read_context(write_context(asked)) == replace(asked, via="cluster", max_age=0.0)
+    superuser = Context(superuser=True)
+    assert superuser.narrowed(context_of(asked)) == asked
+    caller = RelayCaller(Token("1", "anna", ("farmers",), "", 0))
+    assert superuser.narrowed(caller.stamp(asked.asked())) == asked
+    assert superuser.narrowed(OPERATOR.stamp(asked.asked())) == replace(superuser, **asking)  # type: ignore[arg-type]
