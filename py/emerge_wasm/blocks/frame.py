@@ -15,7 +15,7 @@ from ..errors import Invalid, Unavailable
 from .block import block_name, short_name
 from .cipher import BlockCipher, without_key
 
-_PLAIN, _ZLIB, _ENCRYPTED, _ZSTD = b"\0", b"\1", b"\2", b"\3"  # these are on disk
+_PLAIN, _ZLIB, _ENCRYPTED, _ZSTD = b"\0", b"\1", b"\x5a", b"\x3c"  # on disk; no flipped bit makes one of the latter
 _SAMPLE = 4 << 10  # bytes from the middle that tell whether compressing pays
 _LONGEST = 4 << 20
 """Bytes of a block above which none is compressed: that would take longer than other operations can wait."""
