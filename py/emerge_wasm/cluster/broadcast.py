@@ -5,6 +5,7 @@ It moves messages (maps, in the codec's bytes) and does not know what they mean.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -45,6 +46,8 @@ class Broadcast:
         self._credential = credential
         self._keys = keys
         self._speaker: DrainedSocket | None = None
+        self._unheard = asyncio.Event()  # set while nobody listens
+        self._unheard.set()
         self._listeners: dict[str, Listener] | None = None
 
     def open(self, bind: str | None) -> None:
@@ -79,6 +82,15 @@ class Broadcast:
         else:
             self._listeners[endpoint] = listener
 
+    async def parted(self, seconds: float) -> None:
+        """Wait until all who listened have heard that this node leaves, and listen no more, but no longer than that.
+
+        What a socket was given to send is lost when its process ends too soon.
+        """
+        if self._speaker is not None and not self._speaker.closed:
+            await asyncio.wait([waiting := asyncio.ensure_future(self._unheard.wait())], timeout=seconds)
+            waiting.cancel()
+
     def leave(self, endpoint: str) -> None:
         """Stop listening to a peer."""
         if self._listeners is not None and endpoint in self._listeners:
@@ -105,7 +117,10 @@ class Broadcast:
 
     def _subscribed(self, frames: list[bytes]) -> None:
         if frames[0][:1] == b"\1":
+            self._unheard.clear()
             self._greet()
+        elif frames[0][:1] == b"\0":  # the last one listens no more
+            self._unheard.set()
 
     def _receive(self, node: str, payload: bytes) -> None:
         try:

@@ -53,6 +53,10 @@ SOON = 0.05
 """Of a period: how long a change waits for others, to be announced with them."""
 
 
+PARTING = 0.2
+"""Seconds that a node which leaves waits for others to hear of it."""
+
+
 class Cluster:
     """The nodes that are here now, as this one sees them.
 
@@ -190,6 +194,7 @@ class Cluster:
         self.leave()
         await self._tasks.stop()
         await self._links.close()
+        await self._broadcast.parted(PARTING)
         self._broadcast.close()
         self.view.members, self.view.others = [], []
 
