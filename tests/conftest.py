@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,3 +154,11 @@ def make_network() -> Iterator[Callable[[int], Network]]:
 
     with networks() as make:
         yield make
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    """Python's memory is measured during the test."""
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()

@@ -6,7 +6,7 @@ import io
 import json
 import tracemalloc
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
@@ -199,13 +199,6 @@ async def test_a_hash_in_a_record_is_no_right_to_read(source: Client) -> None:
     record["uuid"] = "0" * 31 + "2"
     await refused(source.as_user("eve").load_records("/eve", [record], {}), Conflict, "not here")
     await refused(source.as_user("eve").load_records("/eve", [record], {}, "any"), Conflict, "not here")
-
-
-@pytest.fixture
-def traced() -> Iterator[None]:
-    tracemalloc.start()
-    yield
-    tracemalloc.stop()
 
 
 @pytest.mark.usefixtures("traced")

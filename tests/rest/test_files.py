@@ -6,7 +6,7 @@ import asyncio
 import io
 import shutil
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from email import message_from_bytes
 from hashlib import sha256
@@ -282,13 +282,6 @@ async def test_curl_goes_on_with_a_download(served: Served, tmp_path: Path) -> N
     assert await run("-C", "-", url, "-o", str(target)) == 0
     assert target.read_bytes() == DATA
     assert await run(f"{url}-none", "-o", "/dev/null") == 22
-
-
-@pytest.fixture
-def traced() -> Iterator[None]:
-    tracemalloc.start()
-    yield
-    tracemalloc.stop()
 
 
 @pytest.mark.usefixtures("traced")

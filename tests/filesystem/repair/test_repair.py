@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,6 @@ from emerge_wasm.filesystem.blocks.collector import collect
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.files.holders import BlockHolder, NoHolders, WhoHas, set_holders
 from emerge_wasm.stores import open_store
-from tests.backends import Started
 from tests.contracts.files import content
 from tests.scale import examples
 
@@ -29,18 +28,6 @@ STORES = ["memory", "sqlite", "s3"]
 """Blocks in rows, in a folder, and as objects."""
 
 HOW = ["flip", "cut", "empty", "gone", "forgotten"]
-
-
-@pytest.fixture
-async def filesystem(request: pytest.FixtureRequest, backends: Started) -> AsyncIterator[Filesystem]:
-    opened = await Filesystem.open(await open_store(backends.url(getattr(request, "param", "memory"))))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def client(filesystem: Filesystem) -> Client:
-    return Client(LocalTransport(filesystem))
 
 
 def some_layout(source: random.Random) -> Layout:

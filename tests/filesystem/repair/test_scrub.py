@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -26,18 +25,6 @@ from tests.contracts.files import content
 
 from .damaged import put_file, spoil, spoil_ditto, tree_of
 from .test_repair import HOW, STORES, lose, some_blocks, some_layout
-
-
-@pytest.fixture
-async def filesystem(request: pytest.FixtureRequest, backends: Started) -> AsyncIterator[Filesystem]:
-    opened = await Filesystem.open(await open_store(backends.url(getattr(request, "param", "memory"))))
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def client(filesystem: Filesystem) -> Client:
-    return Client(LocalTransport(filesystem))
 
 
 async def scrubbed(client: Client) -> ScrubInfo:
