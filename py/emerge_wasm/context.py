@@ -42,7 +42,8 @@ class Context:
     it was the same as its owner no longer ago.
 
     A call that a running method makes is inside of runs: `runs` are the uuids of the objects that run, the outermost
-    first, `held` the transactions that are held by one of them, once for each. No caller sets these.
+    first, `held` the transactions that are held by one of them, once for each. A call may be a `part` of one that
+    goes to several filesystems. No caller sets these.
     """
 
     principal: str = ""
@@ -57,6 +58,7 @@ class Context:
     max_age: float = 0.0
     call_id: str = ""
     call_note: bytes = b""
+    part: bool = False
 
     def asked(self) -> Wire:
         """What a call asks for beside who makes it, as `narrowed` takes it; what is as usual is left out."""

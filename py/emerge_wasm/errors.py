@@ -15,6 +15,7 @@ __all__ = [
     "Conflict",
     "EmergeError",
     "ExecutionFailed",
+    "InconsistentAnswer",
     "Invalid",
     "LimitExceeded",
     "NotFound",
@@ -132,6 +133,15 @@ class PartialAnswer(UserWarning):
         away = "are away: what they hold" if several else "is away: what it holds"
         super().__init__(f"{'nodes' if several else 'node'} {', '.join(missing)} {away} is left out")
         self.missing = list(missing)
+
+
+class InconsistentAnswer(UserWarning):
+    """A warning: while a search went over several volumes, something was moved from one to another: it may be found
+    twice, or not at all. `moved` has the paths where that is now."""
+
+    def __init__(self, moved: Sequence[str]) -> None:
+        super().__init__(f"found twice, or not at all, may be what was moved meanwhile to {', '.join(moved)}")
+        self.moved = list(moved)
 
 
 class StaleAnswer(UserWarning):

@@ -80,6 +80,7 @@ class ObjectPage(TypedDict):
 
     objects: list[ObjectRow]
     cursor: str
+    missing: NotRequired[list[str]]
 
 
 class BlockAnswer(TypedDict):
@@ -327,11 +328,15 @@ class SearchErrors(TypedDict):
 
 
 class Searched(TypedDict):
-    """What every search tells: how many objects it looked at, and on which its predicate raised."""
+    """What every search tells: how many objects it looked at, and on which its predicate raised.
+
+    `moved` has the paths to which something was moved from another volume meanwhile: it may be found twice, or not at
+    all."""
 
     scanned: int
     errors: SearchErrors
     missing: NotRequired[list[str]]
+    moved: NotRequired[list[str]]
     stale: NotRequired[str]
 
 
@@ -360,6 +365,7 @@ class ScoredPage(TypedDict):
     objects: list[ScoredRow]
     cursor: str
     missing: NotRequired[list[str]]
+    moved: NotRequired[list[str]]
     stale: NotRequired[str]
 
 

@@ -192,7 +192,7 @@ async def test_who_cannot_hear_the_target_does_not_tell_the_old_name(three: Thre
     a, b, c = three.nodes
     await call(a, "mount", "/p", "a")
     for name in ("d/x", "d/y", "beside"):
-        await call(a, "store", f"/p/{name}", codec.encode({"mark": 7}))
+        await call(a, "store", f"/p/{name}", codec.encode({"mark": 7, "text": "seven"}))
     await call(a, "replicate", "/p", 1)
     where = (await is_copied(a, "/p"))["copies"][0]["node"]
     host = next(node for node in (b, c) if node.filesystem.node == where)
@@ -218,6 +218,7 @@ async def test_who_cannot_hear_the_target_does_not_tell_the_old_name(three: Thre
             assert (await call(node, "get", "/p/beside"))["version"] == 1
             page = await call(node, "list", "/p")
             assert [row["name"] for row in page["entries"]] == ["beside"] and page["missing"] == ["b"]
+            await only_that_is_left_out(node)
             assert (await call(node, "get", "/b/d/x"))["version"] == 1
         await asyncio.sleep(0.2)
         near = replace(OPERATOR, max_age=0.1)
@@ -234,6 +235,33 @@ async def test_who_cannot_hear_the_target_does_not_tell_the_old_name(three: Thre
             await call(node, "get", "/p/d/x")
         assert [row["name"] for row in (await call(node, "list", "/p"))["entries"]] == ["beside"]
         assert (await call(node, "get", "/b/d/x"))["version"] == 1
+
+
+async def only_that_is_left_out(node: Node) -> None:
+    """Of /p, from which /p/d with two objects may have been moved to /b, the third is told, and that b knows more."""
+    predicate = wire_predicate("o.mark == 7")[0]
+    values = {"n": ["count"], "sum": ["sum", "mark"]}
+    for top, there in (("/p", 1), ("/", 3)):
+        found = [
+            await call(node, "search", top, predicate),
+            await call(node, "search", top, predicate, "mark"),
+            await call(node, "searchtext", top, "text", "seven"),
+        ]
+        for page in found:
+            paths = {path_of(row["pointer"]) for row in page["objects"]}
+            assert "/p/beside" in paths and not any(path.startswith("/p/d") for path in paths)
+            assert len(paths) == there and page["missing"] == ["b"]
+        assert (await call(node, "count", top, predicate))["count"] == there
+        counted = await call(node, "count", top)
+        assert counted["count"] == there and counted["missing"] == ["b"]
+        table = await call(node, "aggregate", top, values, None, predicate)
+        assert table["groups"] == [{"n": there, "sum": 7 * there}] and table["missing"] == ["b"]
+        assert table["errors"]["count"] == 0
+    shown: list[str] = []
+    with pytest.raises(Unavailable, match="node b"):
+        async for row in node.dispatch("tree", ["/p"], OPERATOR):  # type: ignore[union-attr]  # a stream
+            shown.append(row["name"])
+    assert shown == ["beside"]
 
 
 async def test_who_waits_is_answered_when_it_is_decided(three: Three) -> None:

@@ -7,7 +7,7 @@ import warnings
 
 import click
 
-from ..errors import EmergeError, PartialAnswer, StaleAnswer, WrongBytes
+from ..errors import EmergeError, InconsistentAnswer, PartialAnswer, StaleAnswer, WrongBytes
 from . import (
     access,
     archive,
@@ -38,7 +38,7 @@ class EmergeGroup(click.Group):
     def invoke(self, context: click.Context) -> object:
         try:
             with warnings.catch_warnings():
-                for kind in (PartialAnswer, StaleAnswer, WrongBytes):
+                for kind in (InconsistentAnswer, PartialAnswer, StaleAnswer, WrongBytes):
                     warnings.simplefilter("always", kind)
                 warnings.showwarning = show_warning
                 return super().invoke(context)

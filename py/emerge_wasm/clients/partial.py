@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ..errors import PartialAnswer, StaleAnswer
+from ..errors import InconsistentAnswer, PartialAnswer, StaleAnswer
 from ..operations import Wire
 
 
@@ -15,6 +15,13 @@ def add_missing(known: list[str], names: Sequence[str]) -> None:
     if new:
         known += new
         warnings.warn(PartialAnswer(new), stacklevel=2)
+
+
+def tell_moved(answer: Mapping[str, object]) -> None:
+    """Warn of what was moved while a search went on."""
+    moved = answer.get("moved")
+    if isinstance(moved, list):
+        warnings.warn(InconsistentAnswer(moved), stacklevel=2)
 
 
 STALE = "stale"

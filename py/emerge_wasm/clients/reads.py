@@ -113,8 +113,10 @@ class ReadOperations(ClassLoader):
         check_code(code)
         cursor, moment = "", moment_text(as_of)
         errors: list[SearchError] = []
+        missing: list[str] = []
         while True:
             page = await self.remote.objects(path, cursor, PAGE, moment)
+            add_missing(missing, page.get("missing", ()))
             for row in page["objects"]:
                 try:
                     obj = await self._instance(row, code)
@@ -138,8 +140,10 @@ class ReadOperations(ClassLoader):
     async def states(self, path: str = "/") -> AsyncIterator[tuple[str, bytes]]:
         """The name and the encoded state of every object in a directory; no code is loaded."""
         cursor = ""
+        missing: list[str] = []
         while True:
             page = await self.remote.objects(path, cursor, PAGE)
+            add_missing(missing, page.get("missing", ()))
             for row in page["objects"]:
                 yield row["pointer"]["name"], row["state"]
             cursor = page["cursor"]

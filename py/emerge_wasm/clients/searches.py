@@ -13,7 +13,7 @@ from ..operations import Operations, Wire
 from ..results import GraphQLAnswer, IndexRows, ObjectRow, ScoredPage, Searched, SearchErrors, SearchPage
 from .class_loader import Bundles
 from .operations import PAGE, AsOf, WhoseCode, check_code, moment_text
-from .partial import add_missing
+from .partial import add_missing, tell_moved
 from .reads import UNLOADABLE, ReadOperations, unloaded
 from .remote import ending, remote_operations
 
@@ -61,6 +61,7 @@ class SearchStatistics:
         self.scanned += answer["scanned"]
         self._errors = {"count": before["count"] + new["count"], "first": [*before["first"], *new["first"]][:10]}
         self.add_missing(answer.get("missing", ()))
+        tell_moved(answer)
 
     def add_error(self, row: ObjectRow, error: EmergeError) -> None:
         """Add an object that was found, and whose class cannot be loaded here."""
@@ -185,6 +186,7 @@ class SearchOperations(ReadOperations):
         found = SearchResult()
         async for page in self.text_pages(field, words, path, limit, cursor):
             found.add_missing(page.get("missing", ()))
+            tell_moved(page)
             await self._append(found, page["objects"], page["cursor"], code)
         return found
 

@@ -127,6 +127,9 @@ class ObjectList:
         for node in searched.get("missing", ()):
             away = Unavailable(f"node {node} is away: what it holds is left out", remedy=f"start node {node} again")
             self.request.notes.append((self.place, away))
+        for path in searched.get("moved", ()):
+            moved = Unavailable(f"what was moved to {path} meanwhile may be found twice, or not at all", path=path)
+            self.request.notes.append((self.place, moved))
         if "stale" in searched:
             old = Unavailable(
                 f"a copy answered for an owner that is away: this may have changed since {searched['stale']}",

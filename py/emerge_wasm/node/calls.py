@@ -6,6 +6,7 @@ do is in `filesystem.searches.node_part`.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from ..operations import Names, Values, Wire, make_table, operation
@@ -157,7 +158,7 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _copied(self, path: str, recursive: bool) -> Wire:
+    def _copied(self, path: str, recursive: bool) -> AsyncIterator[Wire]:
         """A stream of what is to be copied of the asked node's filesystem: {"entry", "directory", "state"}."""
         ...
 
@@ -334,14 +335,14 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _columns(
+    def _columns(
         self, path: str, fields: Names, predicate: Wire | None, as_of: str, bundles: dict[str, bytes] | None
-    ) -> Wire:
+    ) -> AsyncIterator[Wire]:
         """A stream of the values of some fields of the objects that fit."""
         ...
 
     @operation("node")
-    async def _run_part(
+    def _run_part(
         self,
         path: str,
         pointer: Wire,
@@ -351,7 +352,7 @@ class NodeCalls(Protocol):
         args: Values,
         kwargs: Wire,
         seconds: float,
-    ) -> Wire:
+    ) -> AsyncIterator[Wire]:
         """A stream of the output and the outcome of a method of the asking node's object, run here."""
         ...
 

@@ -10,14 +10,14 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from ..clients.transports.failover import Unsent
 from ..clients.transports.zeromq import ZeroMQTransport
 from ..cluster.membership import Cluster, Register
 from ..cluster.peer import Identity
 from ..context import ASKED
-from ..errors import Invalid, PermissionDenied, Unavailable
+from ..errors import Invalid, NotFound, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.searches.node_part import PARTS
 from ..operations import Answer, Context, Values, Wire, find_operation
@@ -117,9 +117,11 @@ class Forwarder:
         if local is None:
             raise Unavailable(f"node {self._filesystem.node} does not serve the filesystem {filesystem[:8]} any more")
         if not self._volumes.undecided.has(local.uuid) and not self._shares(local):
-            return self._run_now(local, name, args, context)
-        kind = CALLS[name] if name in PARTS else find_operation(name)
-        return (self._stream_settled if kind.streams else self._run_settled)(local, name, args, context)
+            answer = self._run_now(local, name, args, context)
+        else:
+            kind = CALLS[name] if name in PARTS else find_operation(name)
+            answer = (self._stream_settled if kind.streams else self._run_settled)(local, name, args, context)
+        return self._volumes.moves.mark(local.core, answer, self._shares(local)) if context.part else answer
 
     def _shares(self, local: Filesystem) -> bool:
         """Tell whether other processes may move something from a filesystem to one that they do not share."""
@@ -131,16 +133,25 @@ class Forwarder:
         moves = await self._volumes.undecided.settle(local, name, args, shared=self._shares(local))
         answer = self._run_now(local, name, args, context)
         assert not isinstance(answer, AsyncIterator)
-        return self._volumes.undecided.leave_out(await answer, moves)
+
+        async def count(path: str) -> Wire | None:
+            at = find_operation(name).bind(args)._replace(path=path)
+            try:
+                counted = await self._run_now(local, name, at, context)  # type: ignore[misc]  # it does not stream
+            except (NotFound, PermissionDenied):
+                return None
+            return cast(Wire, counted)
+
+        return await self._volumes.undecided.leave_out(await answer, moves, count)
 
     async def _stream_settled(
         self, local: Filesystem, name: str, args: Sequence[object], context: Context
     ) -> AsyncGenerator[object, None]:
-        await self._volumes.undecided.settle(local, name, args, shared=self._shares(local))
+        moves = await self._volumes.undecided.settle(local, name, args, shared=self._shares(local))
         answer = self._run_now(local, name, args, context)
         assert isinstance(answer, AsyncGenerator)
         async with aclosing(answer) as items:
-            async for item in items:
+            async for item in self._volumes.undecided.leave_out_items(items, moves) if moves else items:
                 yield item
 
     def _run_now(self, local: Filesystem, name: str, args: Sequence[object], context: Context) -> Answer:
@@ -231,6 +242,8 @@ def write_context(context: Context) -> Wire:
     who: Wire = {"principal": context.principal, "groups": list(context.groups), "superuser": context.superuser}
     if context.runs:
         who["runs"] = list(context.runs)
+    if context.part:
+        who["part"] = True
     return {**replace(context, max_age=0.0).asked(), **who}
 
 
@@ -248,7 +261,7 @@ def read_context(who: object) -> Context:
     runs = who.get("runs", [])
     if not isinstance(runs, (list, tuple)) or not all(isinstance(uuid, str) for uuid in runs):
         raise Invalid("the runs that a call is inside of are uuids")
-    return replace(caller, superuser=who["superuser"], runs=tuple(runs))
+    return replace(caller, superuser=who["superuser"], runs=tuple(runs), part=who.get("part") is True)
 
 
 def _out_of_reach(to: Identity, args: Sequence[object], error: Unavailable) -> Unavailable:

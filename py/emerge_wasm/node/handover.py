@@ -260,7 +260,8 @@ class Handovers:
             self._volumes.given[intent.source] = intent.filesystem, intent.version
         if intent.state == ASKED and pointer is not None:
             path = child_path(pointer["path"], pointer["name"])
-            intent = await departure.give(core, intent, path, pointer["date"])
+            with self._volumes.moves.noted(core.uuid, intent.source, path, intent.id):
+                intent = await departure.give(core, intent, path, pointer["date"])
             self._undecided.end(core.uuid, intent.id)
         if intent.state != KEPT:
             await departure.clear(core, intent)
@@ -373,6 +374,7 @@ class Handovers:
 
     async def _sweep(self, core: Core) -> None:
         await self._undecided.review(core, self._active)
+        await self._volumes.moves.review(core)
         for intent in await departure.intents(core):
             if intent.id in self._active or (intent.state == KEPT and await self._lags(core, intent)):
                 continue
@@ -455,7 +457,8 @@ class Handovers:
         taken = await arrival.find_arrival(core, id)
         if taken.stays and taken.state == OPEN:
             self._volumes.taken[join_path(*taken.names)] = core.uuid, self._volumes.current().version + 1
-        pointer = await arrival.attach(core, read_context(who), id)
+        with self._volumes.moves.noted(core.uuid, taken.source, join_path(*taken.names), id):
+            pointer = await arrival.attach(core, read_context(who), id)
         if taken.stays:
             self._volumes.take_back(join_path(*taken.names))
         for depth in range(len(taken.names) if taken.stays else 0):  # the owners of what is above check who may pass

@@ -133,16 +133,20 @@ def _indented(text: str) -> str:
 
 # --- cursors
 class JointPosition(NamedTuple):
-    """Where a search over several nodes is: the parts that it goes on with, by path, what was missed, and the rest."""
+    """Where a search over several nodes is: the parts that it goes on with, by path, what was missed, and the rest.
+
+    `began`: when the search did, in nanoseconds since 1970, by the clock of the node that was asked.
+    """
 
     parts: list[str]
     missing: list[str]
+    began: int
     rest: Any
 
 
-def write_joint(mark: bytes, parts: Sequence[str], missing: Sequence[str], rest: object) -> str:
+def write_joint(mark: bytes, parts: Sequence[str], missing: Sequence[str], began: int, rest: object) -> str:
     """Write the cursor of a search over the parts that begin at these paths."""
-    return JOINT + write_cursor(mark, list(parts), list(missing), rest)
+    return JOINT + write_cursor(mark, list(parts), list(missing), began, rest)
 
 
 def read_joint(cursor: str, mark: bytes, kind: type) -> JointPosition:
@@ -151,7 +155,7 @@ def read_joint(cursor: str, mark: bytes, kind: type) -> JointPosition:
     Raises:
         Invalid: it is the cursor of another search, or none.
     """
-    position = JointPosition(*read_cursor(cursor.removeprefix(JOINT), mark, list, list, kind))
+    position = JointPosition(*read_cursor(cursor.removeprefix(JOINT), mark, list, list, int, kind))
     parts = position.parts
     texts = all(type(each) is str for each in (*parts, *position.missing))
     if not texts or not len(set(parts)) == len(parts) > 0:

@@ -8,11 +8,14 @@ owner is away are left out, and `missing` names their nodes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, NamedTuple
+from dataclasses import replace
+from random import random
+from typing import Any, NamedTuple, TypeVar, cast
 
-from ..errors import EmergeError
+from ..errors import EmergeError, Unavailable
 from ..filesystem.searches.aggregate import Table, make_table
 from ..filesystem.searches.cursor import continued, fingerprint, with_clock
 from ..filesystem.searches.judge import TOLD
@@ -46,10 +49,17 @@ from .join import (
     write_joint,
 )
 from .locate import Locator, VolumePart, at, is_hidden
+from .recent_moves import MOVES, MoveCheck
 from .stale import oldest
+
+PAUSES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
+"""Seconds, at most, before a search is made again during which something was moved."""
 
 PAGED = frozenset({"search", "searchtext"})
 """The operations whose cursor may name several nodes."""
+
+
+T = TypeVar("T", SearchPage, ScoredPage, SearchCount, GroupTable)
 
 
 def continues(name: str, args: Sequence[object]) -> bool:
@@ -84,15 +94,17 @@ class SearchRoutes:
             alone: SearchPage = await self._locator.ask(args.path, "search", args, context)
             return alone
         context, cursor = continued(context, args.cursor)
-        page = await self._page(args._replace(cursor=cursor), context)
+        args = args._replace(cursor=cursor)
+        # in the order of a field, what is moved while a page is made is before or after that page wherever it is
+        page = await self._steady(args, context, self._page, by_page=bool(args.order_by))
         return {**page, "cursor": with_clock(page["cursor"], context)}
 
-    async def _page(self, args: Arguments, context: Context) -> SearchPage:
+    async def _page(self, args: Arguments, context: Context, check: MoveCheck) -> SearchPage:
         asked = args.predicate or {}
         expression = [asked.get("text"), asked.get("values"), asked.get("bundle")]
         mark = fingerprint(args.path, *expression, args.order_by, args.descending, args.as_of)
         if not args.order_by:
-            return await self._one_by_one(args, context, mark)
+            return await self._one_by_one(args, context, mark, check)
         part = CALLS["_ordered"].bind(
             [
                 *(args.path, args.predicate, args.order_by, args.descending, args.limit),
@@ -100,7 +112,7 @@ class SearchRoutes:
             ]
         )
         search = JointSearch("_ordered", part, mark, by_field(args.descending), bytes)
-        rows, cursor, found = await self._joined(search, args.cursor, context)
+        rows, cursor, found = await self._joined(search, args.cursor, context, check)
         return _page(rows, cursor, [answer for _, answer in found.answers], found.missing)
 
     async def searchtext(self, args: Arguments, context: Context) -> ScoredPage:
@@ -108,35 +120,45 @@ class SearchRoutes:
         if args.cursor and not args.cursor.startswith(JOINT):
             alone: ScoredPage = await self._locator.ask(args.path, "searchtext", args, context)
             return alone
+        return await self._steady(args, context, self._scored)
+
+    async def _scored(self, args: Arguments, context: Context, check: MoveCheck) -> ScoredPage:
         mark = fingerprint(args.path, args.field, args.words)
         part = CALLS["_text"].bind([args.path, args.field, args.words, args.limit, None])
         search = JointSearch("_text", part, mark, by_score, float)
-        rows, cursor, found = await self._joined(search, args.cursor, context)
+        rows, cursor, found = await self._joined(search, args.cursor, context, check)
         page: ScoredPage = {"objects": rows, "cursor": cursor}
         if age := oldest(answer for _, answer in found.answers):
             page["stale"] = age
-        return {**page, "missing": found.missing} if found.missing else page
+        missing = merge_missing(found.missing, [answer for _, answer in found.answers])
+        return {**page, "missing": missing} if missing else page
 
-    async def _joined(self, search: JointSearch, cursor: str, context: Context) -> tuple[list[Any], str, Gathered]:
+    async def _joined(
+        self, search: JointSearch, cursor: str, context: Context, check: MoveCheck
+    ) -> tuple[list[Any], str, Gathered]:
         """The next rows of all parts, the cursor after them, and what each part answered."""
         args = search.args
-        parts, missing = self._locator.parts(args.path), list[str]()
+        parts, missing, began = self._locator.parts(args.path), list[str](), time.time_ns()
         if cursor:
-            paths, missing, after = read_joint(cursor, search.mark, list)
+            paths, missing, began, after = read_joint(cursor, search.mark, list)
+            check.since(began)
             parts = [part for part in parts if part.path in paths]
             args = args._replace(after=check_position(after, search.kind))
         found = await gather_parts(self._locator, parts, search.part, args, context, begun=bool(cursor))
+        check.look(answer for _, answer in found.answers)
         found = found._replace(missing=list(dict.fromkeys([*missing, *found.missing])))
         rows, end = join_parts([answer for _, answer in found.answers], search.sort_key, search.args.limit)
         if end is None:
             return rows, "", found
-        return rows, write_joint(search.mark, [part.path for part, _ in found.answers], found.missing, list(end)), found
+        paths = [part.path for part, _ in found.answers]
+        return rows, write_joint(search.mark, paths, found.missing, began, list(end)), found
 
-    async def _one_by_one(self, args: Arguments, context: Context, mark: bytes) -> SearchPage:
+    async def _one_by_one(self, args: Arguments, context: Context, mark: bytes, check: MoveCheck) -> SearchPage:
         """The next objects of one part after the other."""
-        parts, missing, inner = self._locator.parts(args.path), list[str](), ""
+        parts, missing, began, inner = self._locator.parts(args.path), list[str](), time.time_ns(), ""
         if args.cursor:
-            paths, missing, inner = read_joint(args.cursor, mark, str)
+            paths, missing, began, inner = read_joint(args.cursor, mark, str)
+            check.since(began)
             parts = [part for part in parts if part.path in paths]  # one that was unmounted is in what is above
             inner = inner if parts and parts[0].path == paths[0] else ""
         rows: list[ObjectRow] = []
@@ -154,12 +176,13 @@ class SearchRoutes:
                 failed.append(error)
                 inner = ""
                 continue
+            check.look([cast(Wire, page)])
             answers.append(page)
             rows += page["objects"]
             inner = page["cursor"]
             rest = [each.path for each in parts[number if inner else number + 1 :]]
             if inner or len(rows) >= args.limit or sum(len(row["state"]) for row in rows) > PAGE_BYTES:
-                return _page(rows, write_joint(mark, rest, missing, inner) if rest else "", answers, missing)
+                return _page(rows, write_joint(mark, rest, missing, began, inner) if rest else "", answers, missing)
         if not answers and not args.cursor:
             raise failed[0]
         return _page(rows, "", answers, missing)
@@ -167,7 +190,11 @@ class SearchRoutes:
     # --- all at once
     async def count(self, args: Arguments, context: Context) -> SearchCount:
         context, _ = continued(context, "")
+        return await self._steady(args, context, self._count)
+
+    async def _count(self, args: Arguments, context: Context, check: MoveCheck) -> SearchCount:
         found = await gather(self._locator, args.path, "count", args, context)
+        check.look(answer for _, answer in found.answers)
         total = sum(answer["count"] for _, answer in found.answers)
         return {"count": total, **_searched([answer for _, answer in found.answers], found.missing)}
 
@@ -179,12 +206,20 @@ class SearchRoutes:
 
     async def aggregate(self, args: Arguments, context: Context) -> GroupTable:
         """Aggregate where all objects are, when that is one node; else here, from the fields that are needed."""
-        table = make_table(args.values, args.by)
+        make_table(args.values, args.by)
         context, _ = continued(context, "")
+        return await self._steady(args, context, self._aggregate)
+
+    async def _aggregate(self, args: Arguments, context: Context, check: MoveCheck) -> GroupTable:
+        table = make_table(args.values, args.by)
         parts = self._locator.parts(args.path)
         if len(parts) == 1:
-            groups: GroupTable = await self._locator.ask(args.path, "aggregate", args, context)
-            return groups
+            try:
+                groups: GroupTable = await self._locator.ask(args.path, "aggregate", args, context)
+                return groups
+            except Unavailable as error:
+                if not error.details.get("undecided"):
+                    raise  # something is to be left out of what is here
         part = CALLS["_columns"].bind([args.path, table.fields, args.predicate, args.as_of, args.bundles])
         readers = [
             ColumnReader(self._locator.stream(each.path, "_columns", at(part, each.path), context, args.path), table)
@@ -192,7 +227,32 @@ class SearchRoutes:
         ]
         answers = await asyncio.gather(*(each.read() for each in readers), return_exceptions=True)
         found = sort_out(self._locator, parts, answers)
+        check.look(answer for _, answer in found.answers)
         return {"groups": table.rows(), **_searched([answer for _, answer in found.answers], found.missing)}
+
+    async def _steady(
+        self,
+        args: Arguments,
+        context: Context,
+        ask: Callable[[Arguments, Context, MoveCheck], Awaitable[T]],
+        *,
+        by_page: bool = False,
+    ) -> T:
+        """Ask all parts, and again when something was moved from one to another meanwhile; in the end, tell that.
+
+        A page that goes on with others is not asked for again, unless what was moved before does not matter: `by_page`.
+        """
+        if not self._locator.is_apart(args.path):
+            return await ask(args, context, MoveCheck(args.path))
+        context = replace(context, part=True)
+        goes_on = bool(getattr(args, "cursor", "")) and not by_page
+        for pause in (0.0,) if goes_on else PAUSES:
+            check = MoveCheck(args.path, by_page)
+            answer = await ask(args, context, check)
+            if not check.moved:
+                return answer
+            await asyncio.sleep(pause * random())
+        return cast(T, {**answer, "moved": check.moved})
 
     # --- indexes
     async def index(self, args: Arguments, context: Context) -> list[IndexRow]:
@@ -255,6 +315,8 @@ class ColumnReader:
         }
         if self._age:
             self._searched["stale"] = self._age
+        told = {key: page[key] for key in (MOVES, "missing") if key in page}
+        self._searched = cast(Searched, {**self._searched, **told})
 
     def _note(self, path: str, error: str) -> None:
         self._count += 1
@@ -278,9 +340,19 @@ def _covers(row: IndexRow) -> tuple[object, ...]:
     return (*row["fields"], row["text"], row["state"] == "suggested")
 
 
+def merge_missing(missing: Sequence[str], answers: Sequence[Mapping[str, object]]) -> list[str]:
+    """The names of nodes that are away, and of those that an answer lacks something of."""
+    return list(
+        dict.fromkeys(
+            [*missing, *(name for answer in answers for name in cast(Sequence[str], answer.get("missing", ())))]
+        )
+    )
+
+
 def _searched(answers: Sequence[Searched], missing: list[str]) -> Searched:
     """What all answers together tell."""
     searched: Searched = {"scanned": sum_scanned(answers), "errors": sum_errors(answers)}
+    missing = merge_missing(missing, answers)
     if age := oldest(answers):
         searched["stale"] = age
     return {**searched, "missing": missing} if missing else searched

@@ -7,15 +7,17 @@ Unavailable, and lists leave it out and say so; all that is beside it is answere
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from typing import NamedTuple, cast
 
 from ..errors import NotFound, Unavailable
 from ..filesystem import Filesystem
 from ..filesystem.core import Core
 from ..filesystem.handover.departure import ASKED, Intent, intents
 from ..filesystem.tree.find import locate
+from ..operations import Wire
 from ..paths import join_path, split_path
+from .omission import ITEMS, OMITTING, IsOmitted, omit, omit_item, take_from_count
 from .paths import SUBTREES, bound_call, in_registry, normal, paths_of
 
 PATIENCE = 3.0
@@ -29,9 +31,6 @@ POLL_SECONDS = 0.05
 
 SHOWING = SUBTREES | {"list", "dir", "objects", "references", "run", "runstream", "cp", "_copied", "_back"}
 """What tells of all that is in a directory, or below it."""
-
-LISTING = frozenset({"list", "references", "_back"})
-"""Those of them that can leave something out: what they answer has `entries`, and the names of nodes `missing`."""
 
 EXEMPT = frozenset({"watch", "changes", "classes", "_run_part", "_evaluate_part", "_way", "_history"})
 """What says of nothing where it is now."""
@@ -122,7 +121,7 @@ class UndecidedMoves:
                 break
             await self._wait(min(young, POLL_SECONDS) if shared else young)
         for move in found:
-            if name not in LISTING or any(_is_at(path, move.source) for path in named):
+            if name not in OMITTING | ITEMS or any(_is_at(path, move.source) for path in named):
                 raise self._unknown(move)
         return found
 
@@ -144,16 +143,38 @@ class UndecidedMoves:
             undecided=True,
         )
 
-    def leave_out(self, answer: object, moves: Sequence[UndecidedMove]) -> object:
-        """Take out of a page of entries what is on its way, and say who knows of it."""
-        if not moves or not isinstance(answer, dict) or "entries" not in answer:
+    async def leave_out(
+        self, answer: object, moves: Sequence[UndecidedMove], count: Callable[[str], Awaitable[Wire | None]]
+    ) -> object:
+        """Take out of an answer what is on its way, and say who knows of it; `count` counts what is at a path."""
+        if not moves or not isinstance(answer, dict):
             return answer
-        rows = answer["entries"]
-        kept = [row for row in rows if not any(_is_at(_path_of(row), move.source) for move in moves)]
-        if len(kept) == len(rows):
-            return answer
-        missing = {*answer.get("missing", ()), *(self._name(move.target) for move in moves)}
-        return {**answer, "entries": kept, "missing": sorted(missing)}
+        is_omitted, changed = _any_at(moves), False
+        if "count" in answer and "scanned" in answer:
+            for move in moves:
+                if (part := await count(move.source)) is not None:
+                    answer, some = take_from_count(answer, part, is_omitted)
+                    changed = changed or some
+        else:
+            answer, changed = omit(answer, is_omitted)
+        return {**answer, "missing": self._missing(answer, moves)} if changed else answer
+
+    async def leave_out_items(
+        self, items: AsyncIterator[object], moves: Sequence[UndecidedMove]
+    ) -> AsyncGenerator[object, None]:
+        """Take it out of the items of a stream. A tree ends with Unavailable then, columns with the names of nodes."""
+        is_omitted, changed, told = _any_at(moves), False, False
+        async for item in items:
+            kept, some = omit_item(cast(Wire, item), is_omitted)
+            changed = changed or some
+            if kept is not None:
+                told = changed and "scanned" in kept
+                yield {**kept, "missing": self._missing(kept, moves)} if told else kept
+        if changed and not told:
+            raise self._unknown(moves[0])
+
+    def _missing(self, answer: Wire, moves: Sequence[UndecidedMove]) -> list[str]:
+        return sorted({*answer.get("missing", ()), *(self._name(move.target) for move in moves)})
 
 
 async def _named(core: Core, name: str, args: Sequence[object]) -> list[str]:
@@ -191,6 +212,5 @@ def _is_at(path: str, top: str) -> bool:
     return path == top or top == "/" or path.startswith(top + "/")
 
 
-def _path_of(row: object) -> str:
-    assert isinstance(row, dict)
-    return f"{row['path'].rstrip('/')}/{row['name']}"
+def _any_at(moves: Sequence[UndecidedMove]) -> IsOmitted:
+    return lambda path: any(_is_at(path, move.source) for move in moves)

@@ -24,6 +24,7 @@ from ..operations import Context, Values, Wire
 from ..paths import join_path, split_path
 from ..store import Batch
 from .calls import CALLS
+from .recent_moves import RecentMoves
 from .skew import ask_member
 from .undecided import UndecidedMoves
 
@@ -61,6 +62,7 @@ class Volumes:
         self.shrunk = 0
         """The version of the first table known here without a volume that there was before."""
         self.undecided = UndecidedMoves(lambda filesystem: self.current().name(filesystem))
+        self.moves = RecentMoves()
         self.steps: dict[str, TableStep] = {}
         """What is done here when a node, or this one, asks for it, by the names of the calls."""
         self.hosted: dict[str, Filesystem] = {}

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 from typing import Literal
 
-from ...errors import PartialAnswer, StaleAnswer
+from ...errors import InconsistentAnswer, PartialAnswer, StaleAnswer
 
 StreamName = Literal["stdout", "stderr"]
 SendOutput = Callable[[int, StreamName, str], None]
@@ -96,7 +96,7 @@ def capture_streams(output: ConsoleOutput) -> None:
     sys.stdout = CapturedStream(output, "stdout")
     sys.stderr = CapturedStream(output, "stderr")
     warnings.formatwarning = format_warning
-    for kind in (PartialAnswer, StaleAnswer):  # each cell tells what its own answers lack, and how old they are
+    for kind in (InconsistentAnswer, PartialAnswer, StaleAnswer):  # each cell tells of its own answers
         warnings.simplefilter("always", kind)
 
 

@@ -29,7 +29,7 @@ from ..tree.find import find_place, name
 from ..tree.links import newest_record
 from ..tree.mount import open_directory
 from ..tree.move import landing
-from .part import ELSEWHERE, TOP
+from .part import ELSEWHERE, LAST, TOP
 
 
 async def arrivals(core: Core) -> list[Arrival]:
@@ -156,6 +156,7 @@ async def attach(core: Core, context: Context, id: bytes) -> PointerRow:
         pointer = entry.wire(place.directory, core.node)
         change.expect("meta", arrival.key, arrival.pack())
         change.put("meta", arrival.key, arrival._replace(state=TAKEN, pointer=pointer).pack())
+        change.put(*LAST, id)
         await commit(core, change)
         return pointer
 

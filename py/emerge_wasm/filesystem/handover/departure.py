@@ -32,7 +32,7 @@ from ..layout.touched import Touched
 from ..tree.find import find_place, name, not_found
 from ..tree.links import newest_record, there_since
 from ..tree.mount import mount_version
-from .part import ELSEWHERE
+from .part import ELSEWHERE, LAST
 
 INTENT = b"handover/out/"
 
@@ -202,6 +202,7 @@ async def give(core: Core, intent: Intent, target: str, date: str) -> Intent:
             _put_mount(change, intent.mount, place, entry, await there_since(core, place))
         change.expect("meta", intent.key, intent.pack())
         change.put("meta", intent.key, given.pack())
+        change.put(*LAST, intent.id)
         await commit(core, change)
 
     await retry(intent.source, attempt)

@@ -32,6 +32,9 @@ ELSEWHERE = bytes(15) + b"\x02"
 TOP = bytes(15) + b"\x03"
 """The uuid that stands for the directory that holds the top, where the top stays at its path."""
 
+LAST = ("meta", b"handover/last")
+"""Which move into or out of a filesystem was the last."""
+
 StoreRow = tuple[str, bytes, bytes]
 """(space, key, value)."""
 
