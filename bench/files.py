@@ -43,6 +43,14 @@ def make_file(path: Path, megabytes: int) -> Path:
     return path
 
 
+def make_new(path: Path) -> None:
+    """Change every megabyte of a file, so that none of its blocks is anywhere."""
+    with path.open("r+b") as file:
+        for at in range(0, path.stat().st_size, MESSAGE):
+            file.seek(at)
+            file.write(os.urandom(32))
+
+
 # --- peers
 def stream_rate(endpoint: str, source: Path) -> float:
     """MB a second of a file that is read and sent by messages of 1 MiB, until the other side has them all."""
@@ -89,6 +97,7 @@ def tar_rate(source: Path, target: Path) -> float:
 # --- Emerge
 def put_rate(fs: SyncClient, source: Path, raid: int) -> float:
     fs.rm("/bench", recursive=True) if any(each.name == "bench" for each in fs.list("/")) else None
+    make_new(source)
     start = time.perf_counter()
     fs.put(source, "/bench/file", raid=raid)
     return source.stat().st_size / MESSAGE / (time.perf_counter() - start)

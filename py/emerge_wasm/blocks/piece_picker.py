@@ -22,8 +22,8 @@ from .holder_record import LIMIT, TRIES, HolderRecord
 WINDOW, WINDOW_BLOCKS = 16 << 20, 256
 """Bytes and number of blocks that are asked for, or wait to be taken."""
 
-REQUEST_BYTES, REQUEST_PIECES = 1 << 20, 64
-"""At most so much is asked for at once; a larger piece is asked for alone."""
+REQUEST_BYTES, REQUEST_PIECES = 4 << 20, 64
+"""At most so much is asked for at once (a request costs as much as to hash a megabyte); a larger piece alone."""
 
 AT_ONCE = 24
 """Requests under way, less those that are late."""

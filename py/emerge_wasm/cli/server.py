@@ -19,6 +19,7 @@ from urllib.parse import quote_plus
 
 import click
 
+from ..clients.buffer import keep_buffers
 from ..clients.keys.credential import KEYS_FOLDER, Credential, find_credential, own_pair
 from ..clients.keys.key_pair import SUFFIX
 from ..clients.transports.address import DEFAULT_PORT, endpoint_of
@@ -62,6 +63,7 @@ def run_until_stopped(serve: Serve, announce: Callable[[dict[str, str]], None], 
             await stopped.wait()
 
     _log_to_stderr()
+    keep_buffers()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main())
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .. import sync
 from ..blocks.block_map import BlockRow
 from ..blocks.layout import Layout, join, make_layout
-from ..blocks.piece_picker import WINDOW, PiecePicker, PieceRequest, TakenBlock, WantedBlock
+from ..blocks.piece_picker import REQUEST_BYTES, WINDOW, PiecePicker, PieceRequest, TakenBlock, WantedBlock
 from ..errors import EmergeError, LimitExceeded, Unavailable, WrongBytes
 from .block_holder import ASKED, HolderDirectory
 
@@ -72,6 +72,9 @@ class BlockStream:
     async def next(self) -> FetchedBlock | None:
         """Return the next block; None: there are no more."""
         while True:
+            taken = None if self._picker.has_room(self._worth_asking()) else self._picker.take()
+            if taken is not None:
+                return self._made(taken)
             await self._fill()
             await self._look_up()
             await self._ask()
@@ -96,6 +99,10 @@ class BlockStream:
         self._picker.window = min(2 * self._picker.window, WINDOW)
 
     # --- one turn
+    def _worth_asking(self) -> int:
+        """How many bytes are asked for together, so that not each block that is taken makes a request of its own."""
+        return min(REQUEST_BYTES, self._picker.window // 4)
+
     async def _fill(self) -> None:
         """Want as many blocks as there is room for."""
         while True:

@@ -32,10 +32,10 @@ WINDOW = 8 << 20
 WINDOW_BLOCKS = 512
 """Blocks that are sent together at most."""
 
-AT_ONCE, ALL_AT_ONCE = 4, 16
+AT_ONCE, ALL_AT_ONCE = 2, 16
 """Calls of one upload that are under way, of at most CALL_BYTES each: to one node, and in all."""
 
-CALL_BYTES = 1 << 20
+CALL_BYTES = 4 << 20
 
 PATIENCE, PAUSE = 10, 0.5
 """How often, and after how many seconds, holders are looked for again where there are too few in the midst of it."""

@@ -19,6 +19,7 @@ from ..objects import BLOB, Pointer
 from ..paths import child_path, split_path
 from ..results import FileBlock, FileCheck, RepairedFile, RepairReport
 from .block_holder import FileHolders
+from .buffer import keep_buffers
 from .download import copy, download
 from .file_reader import BlockSource, ByteSource, FileReader, WholeSource, no_bytes
 from .file_writer import FileWriter
@@ -67,6 +68,7 @@ class FileOperations(ReadOperations):
         """
         where = _target(source, path)
         transfer = transfer_of(progress)
+        keep_buffers()
 
         async def work() -> Pointer:
             with _opened(source) as file:
@@ -100,6 +102,7 @@ class FileOperations(ReadOperations):
         Each block is verified. A file that is given by its path is there once it is whole.
         """
         transfer = transfer_of(progress)
+        keep_buffers()
 
         async def work() -> int:
             async with await self._open_reader(path, version, moment_text(as_of)) as reader:

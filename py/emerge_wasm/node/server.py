@@ -19,7 +19,7 @@ from ..cluster.authenticator import Authenticator, KeyChange, KeyedSocket
 from ..errors import Invalid, PermissionDenied, Unavailable
 from ..operations import TABLE, Answer, Context, Dispatch, Operation, Values, find_operation
 from ..wire.answer import Answers
-from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
+from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT, Payload
 from ..wire.server import ServerChannels, ServerRequest
 from .caller import MEMBER_CALL, KeyedPeer, caller_of, revoked
 
@@ -72,7 +72,7 @@ class RpcServer:
         self._dispatch = dispatch
         self._context = context or Context(via="zeromq")
         self._inner: dict[str, Dispatch] = {}
-        self._held: dict[Hashable, deque[bytes]] = {}
+        self._held: dict[Hashable, deque[Payload]] = {}
         self._socket: DrainedSocket | None = None
         self._answers: Answers | None = None
         self._move: asyncio.Task[None] | None = None
@@ -102,7 +102,7 @@ class RpcServer:
         for option, value in options.items():
             socket.setsockopt(option, value)
         self.endpoint = bind_socket(socket, self._bind)
-        self._answers = Answers(self._handle, self._send, self.channels)
+        self._answers = Answers(self._handle, self._send, self.channels, self._send)
         self._socket = (KeyedSocket if keys else DrainedSocket)(socket, self._receive)
         return self.endpoint
 
@@ -120,12 +120,13 @@ class RpcServer:
     def _receive(self, frames: list[bytes]) -> None:
         if self._answers is None or len(frames) < 2:
             return
-        peer: Hashable = frames[0] if len(frames) <= 3 else tuple(frames[:-2])
+        route, payload = _envelope(frames)
+        peer: Hashable = route[0] if len(route) == 1 else tuple(route)
         if isinstance(self._socket, KeyedSocket) and self._keys is not None:
-            peer = KeyedPeer(frames[0], self._socket.key)
+            peer = KeyedPeer(route[0], self._socket.key)
             if self._keys.find(peer.key) is None:
                 self._answers.refuse(peer, revoked(peer.key))
-        self._answers.receive(peer, frames[-1])
+        self._answers.receive(peer, payload)
 
     def _handle(self, request: ServerRequest) -> Answer:
         name, args, wanted = request.name, request.args, request.context
@@ -163,7 +164,7 @@ class RpcServer:
         bind_again(self._socket.socket, self.endpoint)
         self._socket.drain_soon()
 
-    def _send(self, peer: Hashable, payload: bytes) -> None:
+    def _send(self, peer: Hashable, payload: Payload) -> None:
         if peer in self._held:
             self._hold(peer, payload)
             return
@@ -173,7 +174,7 @@ class RpcServer:
             asyncio.get_running_loop().call_later(RETRY_SECONDS, self._retry, peer)
             self._hold(peer, payload)
 
-    def _try_send(self, peer: Hashable, payload: bytes) -> None:
+    def _try_send(self, peer: Hashable, payload: Payload) -> None:
         """Send now. A peer that is gone loses what it asked for.
 
         Raises:
@@ -183,14 +184,15 @@ class RpcServer:
             return
         route = [peer.route] if isinstance(peer, KeyedPeer) else list(peer) if isinstance(peer, tuple) else [peer]
         try:
-            self._socket.send([*route, b"", payload])
+            frames = [payload] if isinstance(payload, bytes) else payload
+            self._socket.send([*route, b"", *frames])
         except zmq.Again:
             raise
         except zmq.ZMQError as error:
             log.debug("a client is gone: %s", error)
             self._forget(peer)
 
-    def _hold(self, peer: Hashable, payload: bytes) -> None:
+    def _hold(self, peer: Hashable, payload: Payload) -> None:
         held = self._held.setdefault(peer, deque())
         held.append(payload)
         if len(held) > QUEUE:
@@ -214,6 +216,13 @@ class RpcServer:
             held.clear()
         if self._answers is not None:
             self._answers.lose(peer)
+
+
+def _envelope(frames: list[bytes]) -> tuple[list[bytes], Payload]:
+    """Return who sent a message, and the event in it: behind an empty frame, where there is one."""
+    at = frames.index(b"", 1) if b"" in frames[1:-1] else len(frames) - 1
+    payload = frames[at + 1 :]
+    return frames[:at], payload[0] if len(payload) == 1 else payload or frames[-1]
 
 
 async def _at_once(value: object) -> object:

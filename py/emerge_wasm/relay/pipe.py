@@ -82,7 +82,7 @@ class Pipe:
 
     def from_node(self, frames: list[bytes]) -> None:
         """Pass on what the node sent, and drop what belongs to no request under way."""
-        payload = frames[-1]
+        payload = frames[-1] if len(frames) < 3 else b"".join(frames)
         try:
             header, name = peek(payload)
         except EmergeError:

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Hashable
 
 from ..errors import EmergeError, Unavailable
 from ..operations import Answer
+from .event import Payload
+from .gather import EventFrames
 from .server import (
     ChannelEnded,
     CreditGranted,
@@ -29,12 +31,19 @@ RequestHandler = Callable[[ServerRequest], Answer]
 
 
 class Answers:
-    """The requests under way. `send(peer, payload)` hands one event to the connection without waiting."""
+    """The requests under way. `send(peer, payload)` hands one event to the connection without waiting; `send_frames`
+    one in several frames, where the connection can."""
 
     def __init__(
-        self, handle: RequestHandler, send: Callable[[Hashable, bytes], None], channels: ServerChannels
+        self,
+        handle: RequestHandler,
+        send: Callable[[Hashable, bytes], None],
+        channels: ServerChannels,
+        send_frames: Callable[[Hashable, EventFrames], None] | None = None,
     ) -> None:
         self.channels = channels
+        self.channels.frames = send_frames is not None
+        self._send_frames = send_frames
         self._handle = handle
         self._send = send
         self._loop = asyncio.get_running_loop()
@@ -43,7 +52,7 @@ class Answers:
         self._streams: set[ServerChannel] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def receive(self, peer: Hashable, payload: bytes) -> None:
+    def receive(self, peer: Hashable, payload: Payload) -> None:
         """Feed one event that arrived from a peer."""
         action = self.channels.receive(peer, payload, self._loop.time())
         if action is not None:
@@ -111,6 +120,7 @@ class Answers:
     async def _answer(self, request: ServerRequest) -> None:
         channel = request.channel
         try:
+            payload: Payload
             answer = self._handle(request)
             if isinstance(answer, AsyncIterator):
                 payload = await self._stream(channel, answer)
@@ -124,7 +134,10 @@ class Answers:
             payload = self.channels.error(channel, error)
         finally:
             self._tasks.pop(channel, None)
-        self._send(channel.peer, payload)
+        if isinstance(payload, bytes):
+            self._send(channel.peer, payload)
+        elif self._send_frames is not None:
+            self._send_frames(channel.peer, payload)
 
     async def _stream(self, channel: ServerChannel, items: AsyncIterator[object]) -> bytes:
         self._streams.add(channel)

@@ -12,16 +12,26 @@ from typing import Any
 from ..context import Wire
 from ..errors import EmergeError
 from .client import ClientProtocol, Reply, ReplyKind
+from .event import Payload
+from .gather import EventFrames
 
 
 class Calls:
     """The calls under way on one connection.
 
-    `send(payload)` hands one event to the connection without waiting; it may raise an EmergeError.
+    `send(payload)` hands one event to the connection without waiting; it may raise an EmergeError. `send_frames` does
+    with one in several frames, where the connection can.
     """
 
-    def __init__(self, send: Callable[[bytes], None], protocol: ClientProtocol | None = None) -> None:
+    def __init__(
+        self,
+        send: Callable[[bytes], None],
+        protocol: ClientProtocol | None = None,
+        send_frames: Callable[[EventFrames], None] | None = None,
+    ) -> None:
         self.protocol = ClientProtocol() if protocol is None else protocol
+        self.protocol.frames = send_frames is not None
+        self._send_frames = send_frames
         self._send = send
         self._answers: dict[bytes, asyncio.Future[Any]] = {}
         self._hearers: dict[bytes, Callable[[object], None]] = {}
@@ -76,7 +86,7 @@ class Calls:
             self._streams.pop(channel, None)
             self._end(channel)
 
-    def receive(self, payload: bytes) -> None:
+    def receive(self, payload: Payload) -> None:
         """Take one event that arrived."""
         now = asyncio.get_running_loop().time()
         for reply in self.protocol.receive(payload, now):
@@ -94,7 +104,10 @@ class Calls:
         loop = asyncio.get_running_loop()
         channel, payload = self.protocol.request(name, args, loop.time(), context, unopened=unopened)
         try:
-            self._send(payload)
+            if isinstance(payload, bytes):
+                self._send(payload)
+            elif self._send_frames is not None:
+                self._send_frames(payload)
         except BaseException:
             self.protocol.end(channel)
             raise

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..context import Wire
 from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from . import event
-from .event import ERR, HEARTBEAT, HEARTBEAT_SECONDS, MORE, OK, SIZE_LIMIT, STREAM, STREAM_DONE, Event, Ids
+from .event import ERR, HEARTBEAT, HEARTBEAT_SECONDS, MORE, OK, SIZE_LIMIT, STREAM, STREAM_DONE, Event, Ids, Payload
 
 SLOTS = 100
 """Stream items granted ahead, as zerorpc does."""
@@ -60,10 +60,12 @@ class ClientProtocol:
 
     `peer` is what errors call the other side; `heartbeat` is in seconds, 0 for none; `limit` is the largest event in
     bytes; `credit` is the number of items that a stream may send before it is granted more, equal on both sides.
-    `dropped` counts events that could not be read or belong to no open channel (late heartbeats are normal).
+    `dropped` counts events that could not be read or belong to no open channel (late heartbeats are normal). `frames`:
+    events may come in several frames; they go so once the other side has said that it takes them.
     """
 
     heartbeat: float = HEARTBEAT_SECONDS
+    frames: bool = False
     peer: str = "the other side"
     slots: int = SLOTS
     limit: int = SIZE_LIMIT
@@ -71,6 +73,7 @@ class ClientProtocol:
     dropped: int = 0
     ids: Ids = field(default_factory=Ids)
     _channels: dict[bytes, _ClientChannel] = field(default_factory=dict)
+    _takes_frames: bool = False  # the other side does
 
     def __len__(self) -> int:
         return len(self._channels)
@@ -80,7 +83,7 @@ class ClientProtocol:
 
     def request(
         self, name: str, args: Sequence[object], now: float, context: Wire | None = None, *, unopened: bool = False
-    ) -> tuple[bytes, bytes]:
+    ) -> tuple[bytes, Payload]:
         """Open a channel: return (channel id, payload to send).
 
         `context` is the call's context (see `Context.narrowed`); without one, the header is plain zerorpc. `unopened`:
@@ -91,12 +94,16 @@ class ClientProtocol:
             CannotShip, Invalid: a value cannot be encoded (see `encode`).
         """
         channel = self.ids()
-        payload = event.encode_request(channel, name, args, context)
+        payload: Payload
+        if self.frames:
+            payload = event.encode_request_frames(channel, name, args, context, large=self._takes_frames)
+        else:
+            payload = event.encode_request(channel, name, args, context)
         event.check_size(payload, self.limit)
         self._channels[channel] = _ClientChannel(name, now, now + self.heartbeat, self.credit, unopened=unopened)
         return channel, payload
 
-    def receive(self, payload: bytes, now: float) -> list[Reply]:
+    def receive(self, payload: Payload, now: float) -> list[Reply]:
         """Take a message and return the reply in it, if any. Never raises."""
         try:
             header, name = event.peek(payload)
@@ -107,6 +114,7 @@ class ClientProtocol:
         if not isinstance(key, bytes) or key not in self._channels:
             self.dropped += 1
             return []
+        self._takes_frames |= event.FRAMES in header
         if name in (HEARTBEAT, MORE):
             self._channels[key].last = max(self._channels[key].last, now)
             return []
@@ -166,6 +174,7 @@ class ClientProtocol:
     def lose(self, error: EmergeError) -> list[Reply]:
         """End every open channel with this error: the connection is lost. Each gets a copy, since raising an error adds
         to its traceback."""
+        self._takes_frames = False  # it may be another one next time
         return [self._close(channel, ReplyKind.ERROR, _copy(error)) for channel in list(self._channels)]
 
     def _item(self, key: bytes, channel: _ClientChannel, item: object) -> Reply:

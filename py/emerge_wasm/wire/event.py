@@ -16,6 +16,7 @@ from .. import codec
 from ..codec.msgpack_engine import engine
 from ..context import Wire
 from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, error_from_wire
+from .gather import EventFrames, decode_frames, encode_frames, total
 
 HEARTBEAT = "_zpc_hb"
 MORE = "_zpc_more"
@@ -37,6 +38,12 @@ ENVELOPE = 4096
 
 HEARTBEAT_SECONDS = 5.0
 """The default interval of zerorpc's heartbeats; three intervals without one mean that the peer is lost."""
+
+FRAMES = "frames"
+"""Extension of zerorpc: whoever sends this header takes events in several frames (see `gather`)."""
+
+Payload = bytes | EventFrames
+"""An event, in one frame or in several."""
 
 Id = bytes | str
 """A channel's id, of the type that the peer chose; it is echoed unchanged."""
@@ -110,6 +117,18 @@ def encode_request(channel: bytes, name: str, args: Sequence[object], context: W
     return head + codec.encode(plain, limit=LARGEST)
 
 
+def encode_request_frames(
+    channel: bytes, name: str, args: Sequence[object], context: Wire | None = None, *, large: bool = True
+) -> Payload:
+    """Encode a request of one that takes events in several frames; in several itself if it has `large` bytes."""
+    header: Header = {"message_id": channel, "v": 3, FRAMES: True}
+    if context:
+        header["context"] = context
+    head = b"\x93" + engine.packb(header) + _packed(name)
+    plain = [list(arg) if type(arg) is tuple else arg for arg in args]
+    return _after(head, encode_frames(plain, LARGEST) if large else [codec.encode(plain, limit=LARGEST)])
+
+
 def encode_on(ids: Ids, channel: Id, name: str, args: object) -> bytes:
     """Encode an event on an open channel: `encode` with zerorpc's header, laid out by hand for speed."""
     return _head(ids, channel, name) + codec.encode(args, limit=LARGEST)
@@ -121,7 +140,29 @@ def encode_ok(ids: Ids, channel: Id, value: object) -> bytes:
     return _head(ids, channel, OK) + b"\x91" + data
 
 
-def decode(payload: bytes, limit: int = SIZE_LIMIT) -> Event:
+def encode_ok_frames(ids: Ids, channel: Id, value: object) -> Payload:
+    """Encode the OK event for one who takes it in several frames."""
+    header: Header = {"message_id": ids(), "v": 3, "response_to": channel, FRAMES: True}
+    head = b"\x93" + engine.packb(header) + _NAMES[OK] + b"\x91"
+    return _after(head, [value.data] if type(value) is Unopened else encode_frames(value, LARGEST))
+
+
+def _after(head: bytes, frames: EventFrames) -> Payload:
+    first = head + frames[0]
+    return first if len(frames) == 1 else [first, *frames[1:]]
+
+
+def first_of(payload: Payload) -> bytes:
+    """Return what holds the envelope of an event: its first frame."""
+    return payload[0] if isinstance(payload, list) else payload
+
+
+def joined(payload: Payload) -> bytes:
+    """Return an event in one frame."""
+    return b"".join(payload) if isinstance(payload, list) else payload
+
+
+def decode(payload: Payload, limit: int = SIZE_LIMIT) -> Event:
     """Decode an event.
 
     Raises:
@@ -130,14 +171,19 @@ def decode(payload: bytes, limit: int = SIZE_LIMIT) -> Event:
     """
     check_size(payload, limit)
     try:
-        parts = codec.decode(payload, limit=max(limit, SIZE_LIMIT))
+        most = max(limit, SIZE_LIMIT)
+        if isinstance(payload, list):
+            parts = decode_frames(payload, limit=most)
+        else:
+            parts = codec.decode(payload, limit=most)
     except _BAD as error:
         raise Invalid(f"this is not an event: {_reason(error)}", remedy="send msgpack [header, name, args]") from None
     return _checked(parts)
 
 
-def peek(payload: bytes) -> tuple[Header, str]:
+def peek(payload: Payload) -> tuple[Header, str]:
     """Read (header, name) of an event without its args. Raises Invalid if there is no envelope."""
+    payload = first_of(payload)
     try:
         return _open(payload[:ENVELOPE])
     except msgpack.OutOfData:
@@ -150,7 +196,7 @@ def peek(payload: bytes) -> tuple[Header, str]:
         raise Invalid(f"this is not an event: {_reason(error)}", remedy="send msgpack [header, name, args]") from None
 
 
-def unopened(payload: bytes, limit: int = SIZE_LIMIT) -> Unopened:
+def unopened(payload: Payload, limit: int = SIZE_LIMIT) -> Unopened:
     """Return the result of an OK event as its bytes. `peek` must be able to read the payload.
 
     Raises:
@@ -158,6 +204,7 @@ def unopened(payload: bytes, limit: int = SIZE_LIMIT) -> Unopened:
         Invalid: it has not one result.
     """
     check_size(payload, limit)
+    payload = joined(payload)
     start = _header_end(payload[:ENVELOPE]) + len(_NAMES[OK])
     if payload[start : start + 1] != b"\x91":
         raise Invalid("an OK event has one result", remedy="update the node that sent it")
@@ -173,11 +220,15 @@ def replace_header(payload: bytes, header: Header) -> bytes:
     return b"\x93" + engine.packb(header) + payload[end:]
 
 
-def check_size(payload: bytes, limit: int) -> None:
+def size_of(payload: Payload) -> int:
+    return total(payload) if isinstance(payload, list) else len(payload)
+
+
+def check_size(payload: Payload, limit: int) -> None:
     """Raise LimitExceeded if the event is longer than `limit` bytes."""
-    if len(payload) > limit:
+    if (size := size_of(payload)) > limit:
         raise LimitExceeded(
-            f"an event of {len(payload)} bytes",
+            f"an event of {size} bytes",
             remedy=f"the limit is {limit} bytes: send it in parts, or put larger data as a file (fs.put)",
             limit="event size",
         )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..context import Wire
 from ..errors import EmergeError, Invalid, LimitExceeded
 from . import event
-from .event import END, HEARTBEAT, HEARTBEAT_SECONDS, MORE, SIZE_LIMIT, STREAM, STREAM_DONE, Event, Id, Ids
+from .event import END, HEARTBEAT, HEARTBEAT_SECONDS, MORE, SIZE_LIMIT, STREAM, STREAM_DONE, Event, Id, Ids, Payload
 
 CREDIT_LIMIT = 1_000_000
 
@@ -28,6 +28,7 @@ class ServerChannel:
     opened: float
     last: float  # when the client was last heard from
     credit: int
+    frames: bool = False  # the client takes answers in several frames
     open: bool = True
 
 
@@ -80,6 +81,7 @@ class ServerChannels:
     `heartbeat` is in seconds, 0 for none; `limit` the largest event in bytes; `per_peer` and `total` bound the
     requests under way (above them: ERR LimitExceeded); `credit` is the number of items that a stream may send before it
     is granted more, equal on both sides. `dropped` counts events that could not be read or belong to no channel.
+    `frames`: answers may go in several frames to who takes them.
     """
 
     heartbeat: float = HEARTBEAT_SECONDS
@@ -88,6 +90,7 @@ class ServerChannels:
     total: int = 8192
     credit: int = 1
     dropped: int = 0
+    frames: bool = False
     ids: Ids = field(default_factory=Ids)
     _channels: dict[tuple[Hashable, Id], ServerChannel] = field(default_factory=dict)
     _load: dict[Hashable, int] = field(default_factory=dict)  # open channels by peer
@@ -95,13 +98,13 @@ class ServerChannels:
     def __len__(self) -> int:
         return len(self._channels)
 
-    def receive(self, peer: Hashable, payload: bytes, now: float) -> ServerAction | None:
+    def receive(self, peer: Hashable, payload: Payload, now: float) -> ServerAction | None:
         """Take a message and return the action that it asks for, if any. Never raises."""
         try:
             found = event.decode(payload, self.limit)
         except EmergeError as error:
-            return self._unreadable(payload, error)
-        return self.take(peer, found, now, len(payload))
+            return self._unreadable(event.first_of(payload), error)
+        return self.take(peer, found, now, event.size_of(payload))
 
     def take(self, peer: Hashable, found: Event, now: float, size: int = 0) -> ServerAction | None:
         """Take an event of `size` bytes and return the action that it asks for, if any."""
@@ -114,10 +117,12 @@ class ServerChannels:
             return None
         return self._follow(channel, found, now)
 
-    def ok(self, channel: ServerChannel, value: object) -> bytes:
+    def ok(self, channel: ServerChannel, value: object) -> Payload:
         """Encode the result and close the channel. A result that cannot be encoded becomes an ERR that says so."""
+        payload: Payload
         try:
-            payload = event.encode_ok(self.ids, channel.id, value)
+            encode = event.encode_ok_frames if channel.frames else event.encode_ok
+            payload = encode(self.ids, channel.id, value)
             event.check_size(payload, self.limit)
         except EmergeError as error:
             payload = event.encode_error(self.ids, channel.id, error, self.limit)
@@ -187,7 +192,8 @@ class ServerChannels:
             return self._refuse(key, _too_many("requests of one client", self.per_peer))
         if len(self._channels) >= self.total:
             return self._refuse(key, _too_many("requests", self.total))
-        channel = ServerChannel(peer, key, now, now + self.heartbeat, self.credit)
+        frames = self.frames and found.header.get(event.FRAMES) is True
+        channel = ServerChannel(peer, key, now, now + self.heartbeat, self.credit, frames)
         self._channels[peer, key] = channel
         self._load[peer] = load + 1
         return ServerRequest(channel, found.name, list(found.args), context, size)

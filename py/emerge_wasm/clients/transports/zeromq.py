@@ -36,6 +36,9 @@ BATCH = 256
 _FAILED = {0x0800: "hung up", 0x2000: "other protocol", 0x4000: "unknown"}
 """zmq.Event.HANDSHAKE_FAILED_NO_DETAIL, _PROTOCOL and _AUTH."""
 
+UNCOPIED = 256 << 10
+"""Bytes from which on a frame is lent to ZeroMQ, which is dearer than to copy a small one."""
+
 UNKNOWN = "it is unknown whether a change was made: look before you repeat it"
 
 MOVE_SECONDS = 10.0
@@ -73,8 +76,8 @@ class DrainedSocket:
         send, more = self.socket.send, self._more
         try:
             for frame in frames[:-1]:
-                send(frame, more)
-            send(frames[-1], self._last)
+                send(frame, more, len(frame) < UNCOPIED)
+            send(frames[-1], self._last, len(frames[-1]) < UNCOPIED)
         finally:
             self.drain_soon()
 
@@ -142,7 +145,7 @@ class ZeroMQTransport:
         renew_in_child(self)
 
     def _begin(self) -> None:
-        self._calls = Calls(self._send, self._make_protocol())
+        self._calls = Calls(self._send, self._make_protocol(), self._send_frames)
         self._socket: DrainedSocket | None = None
         self._monitor: DrainedSocket | None = None
         self._connected = False
@@ -296,17 +299,20 @@ class ZeroMQTransport:
         self._socket = DrainedSocket(socket, self._receive)
 
     def _send(self, payload: bytes) -> None:
+        self._send_frames([payload])
+
+    def _send_frames(self, payload: list[bytes]) -> None:
         import zmq
 
         if self._socket is None:
             raise self._unanswered()
         try:
-            self._socket.send([b"", payload])
+            self._socket.send([b"", *payload])
         except zmq.ZMQError:
             raise self._unanswered() from None
 
     def _receive(self, frames: list[bytes]) -> None:
-        self._calls.receive(frames[-1])
+        self._calls.receive(frames[-1] if len(frames) < 3 else frames[1:])
 
     def _observe(self, frames: list[bytes]) -> None:
         """Handle an event of the connection's monitor."""

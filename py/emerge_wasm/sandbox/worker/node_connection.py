@@ -13,7 +13,7 @@ from ...context import Wire
 from ...errors import EmergeError
 from ...wire.client import Reply, ReplyKind
 from ...wire.duplex import Duplex
-from ...wire.event import LARGEST
+from ...wire.event import LARGEST, Payload, joined
 from ...wire.server import ServerChannel, ServerRequest
 from ..frame import Splitter, pack_frame
 from .alarm import Alarm
@@ -126,9 +126,9 @@ class NodeConnection:
             self._send(end)
 
     # --- the socket
-    def _send(self, payload: bytes) -> None:
+    def _send(self, payload: Payload) -> None:
         with self._turn, self._alarm:
-            self._socket.sendall(pack_frame(payload))
+            self._socket.sendall(pack_frame(joined(payload)))
 
     def _take_in(self, *, timed: bool = True) -> ServerRequest | None:
         """Wait for one event: return a request, queue a reply for its waiter. `timed`: the alarm may interrupt the
