@@ -23,7 +23,8 @@ WINDOW, WINDOW_BLOCKS = 16 << 20, 256
 """Bytes and number of blocks that are asked for, or wait to be taken."""
 
 REQUEST_BYTES, REQUEST_PIECES = 4 << 20, 64
-"""At most so much is asked for at once (a request costs as much as to hash a megabyte); a larger piece alone."""
+"""At most so much is asked for at once (a request costs as much as to hash a megabyte), half as much where several
+have it; a larger piece alone."""
 
 AT_ONCE = 24
 """Requests under way, less those that are late."""
@@ -109,8 +110,10 @@ class _Call:
     pieces: list[_Piece]
     size: int
 
+    most: int  # bytes
+
     def has_room(self, size: int) -> bool:
-        return self.size + size <= REQUEST_BYTES and len(self.pieces) < REQUEST_PIECES
+        return self.size + size <= self.most and len(self.pieces) < REQUEST_PIECES
 
 
 class PiecePicker:
@@ -200,6 +203,7 @@ class PiecePicker:
         """Return what is to be asked now. It counts as under way."""
         fresh: dict[str, _Call] = {}
         made: list[_Call] = []
+        most = REQUEST_BYTES // (2 if len(self.records.keys() - {self._reserve}) > 1 else 1)
         for block in self._blocks:
             if block.done or now < block.quiet_until:
                 continue
@@ -211,7 +215,7 @@ class PiecePicker:
                     if self._count_in_time(now) >= AT_ONCE:
                         return [_request(each) for each in made]
                     self._count += 1
-                    call = fresh[record.name] = self._calls[self._count] = _Call(self._count, record, [], 0)
+                    call = fresh[record.name] = self._calls[self._count] = _Call(self._count, record, [], 0, most)
                     record.begin(call.number, now)
                     made.append(call)
                 call.pieces.append(piece)

@@ -99,8 +99,9 @@ class Transfer:
         if self.tell is not None:
             self.tell(done)
         while self.state == "paused":
-            self._marks.clear()
             await asyncio.sleep(PAUSE_SECONDS)
+            self._marks.clear()
+            self._marks.append((time.monotonic(), done))
         self._check()
 
     async def _in_task(self, work: Coroutine[object, object, T]) -> T:
