@@ -176,8 +176,15 @@ export interface Question {
   source: string;
 }
 
+/** A value's representations and what describes them, both by MIME type. */
+export interface ShownValue {
+  data: Record<string, unknown>;
+  metadata: Record<string, unknown>;
+}
+
 export interface CellResult {
   text: string | null; // the last expression's repr, or null
+  value: ShownValue | null;
   milliseconds: number;
 }
 
@@ -295,6 +302,10 @@ export type Event =
   | { event: "features"; sync: boolean; interrupt: boolean; storage: "indexeddb" | "memory"; persisted: boolean }
   | { event: "connection"; connection: Connection }
   | { event: "output"; cell: number; stream: "stdout" | "stderr"; text: string }
+  /** What a cell displayed; `update`: it replaces what was displayed with this id. */
+  | { event: "display"; cell: number; id: string; update: boolean; data: Record<string, unknown>; metadata: Record<string, unknown> }
+  /** A cell's outputs are cleared, or (`wait`) will be when the next one comes. */
+  | { event: "clear"; cell: number; wait: boolean }
   | { event: "failure"; cell: number; failure: Failure }
   /** What a run printed, how far a directory's is, and what came of one of its objects. */
   | { event: "printed"; run: number; text: string }

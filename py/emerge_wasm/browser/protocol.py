@@ -247,10 +247,18 @@ class FileBlocks(TypedDict):
     amiss: list[BlockAmiss]
 
 
+class ShownValue(TypedDict):
+    """A value's representations and what describes them, both by MIME type (`console/mime.py`)."""
+
+    data: dict[str, object]
+    metadata: dict[str, object]
+
+
 class CellResult(TypedDict):
-    """A cell's outcome. `text` is the repr of its last expression, None without one."""
+    """A cell's outcome. `text` is its last expression's repr, `value` all that it is shown as; None without one."""
 
     text: str | None
+    value: ShownValue | None
     milliseconds: float
 
 
@@ -442,6 +450,25 @@ class OutputEvent(TypedDict):
     text: str
 
 
+class DisplayEvent(TypedDict):
+    """What a cell displayed. `update`: it replaces what was displayed with this id."""
+
+    event: Literal["display"]
+    cell: int
+    id: str
+    update: bool
+    data: dict[str, object]
+    metadata: dict[str, object]
+
+
+class ClearEvent(TypedDict):
+    """A cell's outputs are cleared, or (`wait`) will be when the next one comes."""
+
+    event: Literal["clear"]
+    cell: int
+    wait: bool
+
+
 class FailureEvent(TypedDict):
     """The error of a cell's task that was never awaited."""
 
@@ -515,6 +542,8 @@ PageEvent = (
     | FeaturesEvent
     | ConnectionEvent
     | OutputEvent
+    | DisplayEvent
+    | ClearEvent
     | FailureEvent
     | PrintedEvent
     | ProgressEvent

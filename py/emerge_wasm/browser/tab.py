@@ -13,6 +13,9 @@ from ..errors import Invalid
 from ..objects import EmergeFile, EmergeObject
 from ..results import PointerRow
 from .console.cell import RUNNING, Console, cell_of
+from .console.display import CellScreen
+from .console.mime import MimeBundle
+from .console.names import prepare_names
 from .console.output import ConsoleOutput, StreamName, capture_streams
 from .failure import STOPPED, failure_of
 from .guests.channel import open_guest
@@ -53,6 +56,7 @@ class Tab:
         }
         self.switch = Switch(self.local, self.cluster)
         self.output = ConsoleOutput(self._print)
+        self.screen = CellScreen(self._display, self._wipe, self.output.flush)
         self.console = Console(sys.modules["__main__"].__dict__)
         self._cells = asyncio.Lock()  # cells run one at a time
         self._running: asyncio.Task[Callable[[], object]] | None = None
@@ -79,6 +83,7 @@ class Tab:
 
         builtins.input = _no_input
         emerge_wasm.__dict__["fs"] = self.switch.sync
+        prepare_names(self.console.namespace, self.screen)
         self.console.namespace.update(
             fs=self.switch.sync,
             local=self.local.sync,
@@ -194,6 +199,14 @@ class Tab:
 
     def _print(self, cell: int, stream: StreamName, text: str) -> None:
         self.send({"event": "output", "cell": cell, "stream": stream, "text": text})
+
+    def _display(self, bundle: MimeBundle, id: str, update: bool) -> None:
+        data, metadata = bundle.data, bundle.metadata
+        cell = self.output.cell
+        self.send({"event": "display", "cell": cell, "id": id, "update": update, "data": data, "metadata": metadata})
+
+    def _wipe(self, wait: bool) -> None:
+        self.send({"event": "clear", "cell": self.output.cell, "wait": wait})
 
     def _flush_soon(self) -> None:
         if not self._flushing:

@@ -24,6 +24,7 @@ from .browser import RESTART, Browser
 from .gate import WebSocketRefused, admit, cookie_name
 from .guest import guest
 from .header import SecurityHeaders
+from .output import output
 from .rest import RESTRelay
 from .session import Sessions
 from .settings import RelaySettings
@@ -142,6 +143,7 @@ def make_app(settings: RelaySettings) -> Starlette:
         Route("/healthz", relay.health),
         Route("/session", relay.session),
         Route("/guest", guest),
+        Route("/output", output),
         WebSocketRoute("/ws", relay.socket),
         Mount(PREFIX, relay.rest.app),
         *GraphQLApp.routes(relay.graphql),

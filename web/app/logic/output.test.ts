@@ -56,3 +56,15 @@ test("a carriage return starts the line again", () => {
   for (const part of ["start\n", "10 %\r", "20 %\r", "done\r\n", "next"]) buffer.append("stdout", part);
   expect(join(buffer.show().head)).toBe("start\ndone\nnext");
 });
+
+test("a line that is written over takes no room, and stays one, however long it goes on", () => {
+  const buffer = new OutputBuffer(1_000, 1_000);
+  buffer.append("stdout", "begun\n");
+  for (let done = 0; done <= 3_000; done += 1) buffer.append("stdout", `\r${done} of 3000 ${"#".repeat(30)}`);
+  const { head, tail, dropped } = buffer.show();
+  const text = [...head, ...tail].map((chunk) => chunk.text).join("");
+  expect(dropped).toBe(0);
+  expect(text.startsWith("begun\n")).toBe(true);
+  expect(text.endsWith(`3000 of 3000 ${"#".repeat(30)}`)).toBe(true);
+  expect(text.split("#".repeat(30)).length).toBeLessThanOrEqual(3); // the head's last one, and the one that goes on
+});

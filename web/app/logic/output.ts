@@ -48,8 +48,7 @@ export class OutputBuffer {
       this.dropped += text.length - this.#tailLimit;
       text = text.slice(-this.#tailLimit);
     }
-    this.#push(this.#tail, stream, text);
-    this.#tailLength += text.length;
+    this.#tailLength += this.#push(this.#tail, stream, text);
     this.#trim();
   }
 
@@ -58,13 +57,20 @@ export class OutputBuffer {
     return { head: [...this.#head], dropped: this.dropped, tail: [...this.#tail] };
   }
 
-  #push(list: Chunk[], stream: Stream, text: string): void {
+  /** How many characters there are more: fewer than were written, where a line was written over. */
+  #push(list: Chunk[], stream: Stream, text: string): number {
     const last = list.at(-1);
-    if (last !== undefined && last.stream === stream && last.text.length + text.length < MERGE_BELOW) {
-      list[list.length - 1] = { id: this.#nextId++, stream, text: overwrite(last.text + text) };
-    } else {
-      list.push({ id: this.#nextId++, stream, text: overwrite(text) });
-    }
+    if (last === undefined || last.stream !== stream) return this.#set(list, list.length, stream, overwrite(text));
+    if (last.text.length + text.length < MERGE_BELOW) return this.#set(list, list.length - 1, stream, overwrite(last.text + text));
+    const begun = text.includes("\r") ? last.text.lastIndexOf("\n") + 1 : last.text.length; // a line that may be written over
+    const grown = begun < last.text.length ? this.#set(list, list.length - 1, stream, last.text.slice(0, begun)) : 0;
+    return grown + this.#set(list, list.length, stream, overwrite(last.text.slice(begun) + text));
+  }
+
+  #set(list: Chunk[], index: number, stream: Stream, text: string): number {
+    const before = list[index]?.text.length ?? 0;
+    list[index] = { id: this.#nextId++, stream, text };
+    return text.length - before;
   }
 
   #trim(): void {

@@ -15,19 +15,25 @@ from types import CodeType
 from typing import Any
 
 from ...bundles import keep_source
+from .display import display, shows_itself
+from .figure import show_figures
+from .mime import TEXT, MimeBundle, make_bundle
 
 RUNNING: ContextVar[int] = ContextVar("cell", default=0)
 """The number of the cell that a task belongs to (0: none)."""
 
-SHOWN = 100_000  # characters of the last expression's repr
-
 
 @dataclass(frozen=True, slots=True)
 class CellOutcome:
-    """A cell's outcome. `text` is the repr of its last expression, None without one (or when that is None)."""
+    """A cell's outcome. `value` is what its last expression is shown as; None without one, or when that is None."""
 
-    text: str | None
+    value: MimeBundle | None
     milliseconds: float
+
+    @property
+    def text(self) -> str | None:
+        """The repr of the last expression."""
+        return None if self.value is None else str(self.value.data[TEXT])
 
 
 class Console:
@@ -43,13 +49,23 @@ class Console:
         RUNNING.set(cell)
         started = time.perf_counter()
         value: Any = None
-        for part in compile_cell(code, filename):
-            value = eval(part, self.namespace)  # the user's own code, run at the user's request
-            if part.co_flags & inspect.CO_COROUTINE:
-                value = await value
-        if value is not None:
-            self.namespace["_"] = value
-        return CellOutcome(None if value is None else show(value), (time.perf_counter() - started) * 1000)
+        try:
+            for part in compile_cell(code, filename):
+                value = eval(part, self.namespace)  # the user's own code, run at the user's request
+                if part.co_flags & inspect.CO_COROUTINE:
+                    value = await value
+        finally:
+            show_figures()
+        return CellOutcome(self._show(value), (time.perf_counter() - started) * 1000)
+
+    def _show(self, value: object) -> MimeBundle | None:
+        if value is None:
+            return None
+        self.namespace["_"] = value
+        if shows_itself(value):
+            display(value)
+            return None
+        return make_bundle(value)
 
     def _remember(self, cell: int, code: str) -> str:
         """Return a new filename for a cell, and register its source under it."""
@@ -88,9 +104,3 @@ def cell_of(error: BaseException) -> int:
 def _ends_silent(code: str) -> bool:
     lines = [line for line in code.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     return bool(lines) and lines[-1].rstrip().endswith(";")
-
-
-def show(value: object) -> str:
-    """Return the repr of a value, cut at a limit. An error in it is the cell's error."""
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text):,} characters)"

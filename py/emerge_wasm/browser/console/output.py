@@ -42,6 +42,11 @@ class ConsoleOutput:
         self._cell = cell
         self._room = self._limit
 
+    @property
+    def cell(self) -> int:
+        """The cell that output is assigned to."""
+        return self._cell
+
     def write(self, stream: StreamName, text: str) -> None:
         if not text or self._room < 0:
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..library import load_libraries
-from ..protocol import AnswerArgs, CancelArgs, CellArgs, CellResult, PlaceArgs
+from ..protocol import AnswerArgs, CancelArgs, CellArgs, CellResult, PlaceArgs, ShownValue
 from ..tab import Tab
 
 
@@ -12,9 +12,12 @@ async def cell(tab: Tab, args: CellArgs) -> CellResult:
 
     async def work() -> CellResult:
         tab.output.begin(args["cell"])
+        tab.screen.begin()
         await load_libraries(args["code"])
         result = await tab.console.run(args["cell"], args["code"])
-        return {"text": result.text, "milliseconds": result.milliseconds}
+        value = result.value
+        shown = None if value is None else ShownValue(data=value.data, metadata=value.metadata)
+        return {"text": result.text, "value": shown, "milliseconds": result.milliseconds}
 
     return await tab.run_alone(work())
 

@@ -1,0 +1,53 @@
+"""The matplotlib backend of cells, in which figures show by themselves.
+
+matplotlib imports this module when it is used; nothing of ours does before that.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+BACKEND = f"module://{__name__}"
+
+
+def use_backend() -> None:
+    """Have matplotlib, if somebody imports it, draw into cells."""
+    os.environ.setdefault("MPLBACKEND", BACKEND)
+
+
+def draw(figure: object) -> bytes:
+    """The picture of a figure."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", bbox_inches="tight")  # type: ignore[attr-defined]
+    return file.getvalue()
+
+
+def show_figures() -> None:
+    """Display the open figures and close them; called after each cell, too."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None:
+        return
+    from .display import display
+
+    try:
+        for number in pyplot.get_fignums():
+            display(pyplot.figure(number))
+    finally:
+        pyplot.close("all")
+
+
+def show(*args: object, **options: object) -> None:
+    """`pyplot.show()`."""
+    show_figures()
+
+
+def __getattr__(name: str) -> object:
+    """The classes that matplotlib looks for in its backend: those that draw pixels."""
+    if name in ("FigureCanvas", "FigureManager", "FigureCanvasAgg"):
+        from matplotlib.backend_bases import FigureManagerBase  # type: ignore[import-not-found,unused-ignore]
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # type: ignore[import-not-found,unused-ignore]
+
+        return FigureManagerBase if name == "FigureManager" else FigureCanvasAgg
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { isActive, pictureOf, sortRows, treeOf, viewsOf, type Value } from "./rich";
+
+const shown = (...mimes: string[]) => ({ data: Object.fromEntries(mimes.map((mime) => [mime, "x"])), metadata: {} });
+
+test("the richest comes first, text last, each kind once", () => {
+  const views = (...mimes: string[]) => viewsOf(shown(...mimes)).map(({ view }) => view);
+  expect(views("text/plain", "text/html", "image/png", "image/svg+xml")).toEqual(["html", "image", "text"]);
+  expect(views("text/plain", "text/html", "application/vnd.emerge.table+json")).toEqual(["table", "html", "text"]);
+  expect(views("text/plain", "application/unheard-of")).toEqual(["text"]);
+  expect(views()).toEqual(["text"]);
+  expect(viewsOf(shown("image/png", "image/svg+xml"))[0]?.mime).toBe("image/svg+xml");
+});
+
+test("a picture is data, whatever is in it", () => {
+  expect(pictureOf({ data: { "image/svg+xml": '<svg onload="x">#</svg>' }, metadata: {} }, "image/svg+xml")).toBe("data:image/svg+xml;charset=utf-8,%3Csvg%20onload%3D%22x%22%3E%23%3C%2Fsvg%3E");
+  expect(pictureOf({ data: { "image/png": "aa\nbb" }, metadata: {} }, "image/png")).toBe("data:image/png;base64,aabb");
+});
+
+test("markup is told from what is active", () => {
+  expect([isActive("<b>on it</b>"), isActive("<script>1</script>"), isActive("<a onclick='x'>"), isActive("<STYLE>")]).toEqual([false, true, true, true]);
+});
+
+test("any column sorts both ways, the missing last", () => {
+  const values: Value[] = [3, null, "b", -1, "a10", "a9", null, true, 2.5];
+  const rows = values.map((value) => [value]);
+  const sorted = (descending: boolean) => sortRows(rows, 0, descending).map((index) => values[index]);
+  expect(sorted(false)).toEqual([-1, 2.5, 3, "a9", "a10", "b", true, null, null]);
+  expect(sorted(true)).toEqual([true, "b", "a10", "a9", 3, 2.5, -1, null, null]);
+  expect(sortRows([[1], [1], [0]], 0, false)).toEqual([2, 0, 1]);
+});
+
+test("JSON becomes a tree with an end", () => {
+  expect(treeOf({ a: [1, "x"] })).toEqual({ key: "", kind: "object", count: 1, children: [{ key: '"a"', kind: "array", count: 2, children: [{ key: "0", text: "1" }, { key: "1", text: '"x"' }] }] });
+  expect(treeOf(Array.from({ length: 9_000 }, () => 0)).children?.length).toBeLessThan(3_001);
+});
