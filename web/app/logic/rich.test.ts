@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isActive, pictureOf, sortRows, treeOf, viewsOf, type Value } from "./rich";
+import { isActive, pictureOf, treeOf, viewsOf } from "./rich";
 
 const shown = (...mimes: string[]) => ({ data: Object.fromEntries(mimes.map((mime) => [mime, "x"])), metadata: {} });
 
@@ -19,15 +19,6 @@ test("a picture is data, whatever is in it", () => {
 
 test("markup is told from what is active", () => {
   expect([isActive("<b>on it</b>"), isActive("<script>1</script>"), isActive("<a onclick='x'>"), isActive("<STYLE>")]).toEqual([false, true, true, true]);
-});
-
-test("any column sorts both ways, the missing last", () => {
-  const values: Value[] = [3, null, "b", -1, "a10", "a9", null, true, 2.5];
-  const rows = values.map((value) => [value]);
-  const sorted = (descending: boolean) => sortRows(rows, 0, descending).map((index) => values[index]);
-  expect(sorted(false)).toEqual([-1, 2.5, 3, "a9", "a10", "b", true, null, null]);
-  expect(sorted(true)).toEqual([true, "b", "a10", "a9", 3, 2.5, -1, null, null]);
-  expect(sortRows([[1], [1], [0]], 0, false)).toEqual([2, 0, 1]);
 });
 
 test("JSON becomes a tree with an end", () => {

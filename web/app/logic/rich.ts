@@ -80,21 +80,7 @@ export function pictureOf(value: ShownValue, mime: string): string {
 
 /** Whether HTML counts on more than markup: scripts, styles of its own, frames. */
 export function isActive(html: string): boolean {
-  return /<(script|style|iframe|link|object|embed|form|input|canvas)\b|\son\w+\s*=/i.test(html);
-}
-
-/** Rows in the order of a column: numbers by size, then text, then what is missing. Equal ones keep their order. */
-export function sortRows(rows: readonly Value[][], column: number, descending: boolean): number[] {
-  const order = rows.map((_, index) => index);
-  const sign = descending ? -1 : 1;
-  const compare = new Intl.Collator(undefined, { numeric: true }).compare;
-  return order.sort((a, b) => {
-    const [left, right] = [rows[a]?.[column] ?? null, rows[b]?.[column] ?? null];
-    if (left === null || right === null) return left === right ? a - b : left === null ? 1 : -1;
-    const numbers = typeof left === "number" && typeof right === "number";
-    const found = numbers ? left - right : typeof left === "number" ? -1 : typeof right === "number" ? 1 : compare(String(left), String(right));
-    return found === 0 ? a - b : found * sign;
-  });
+  return /<(script|style|iframe|link|object|embed|form|input|canvas)\b|\s(on\w+|style)\s*=/i.test(html);
 }
 
 const LIMIT = 3_000;

@@ -1,25 +1,28 @@
-/** One console cell: its text, what it printed, and how it ended. */
+/** A cell: its text, what it printed and displayed, and how it ended. */
 
-import type { Failure, Where } from "../../protocol";
-import { OutputBuffer, type Shown, type Stream } from "../logic/output";
+import type { Failure, ShownValue, Where } from "../../protocol";
+import type { Stream } from "../logic/output";
+import { Outputs, type CellOutput } from "../logic/outputs";
 
 export type CellState = "earlier" | "queued" | "running" | "done" | "failed" | "dropped";
 
 const DRAW_EVERY = 120; // ms between redraws while output floods in
 
 export class Cell {
+  /** Its number on the page, for good; negative before it has run. */
   readonly id: number;
-  readonly code: string;
+  code = $state("");
   /** Which filesystem `fs` is in it. */
-  readonly where: Where;
+  where: Where;
+  /** By which the kernel knows its last run; 0 before that. */
+  run = $state(0);
   state = $state<CellState>("queued");
-  output = $state.raw<Shown | null>(null);
-  text = $state.raw<string | null>(null);
+  outputs = $state.raw<readonly CellOutput[]>([]);
   failure = $state.raw<Failure | null>(null);
   began = $state.raw<Date | null>(null);
   milliseconds = $state<number | null>(null);
   stopping = $state(false);
-  #buffer = new OutputBuffer();
+  #made = new Outputs();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #drawn = 0;
 
@@ -30,24 +33,54 @@ export class Cell {
     this.state = state;
   }
 
+  /** Forget what came of an earlier run, and wait for the next. */
+  begin(run: number): void {
+    this.run = run;
+    this.state = "queued";
+    this.failure = this.milliseconds = this.began = null;
+    this.#made = new Outputs();
+    this.#draw();
+  }
+
   print(stream: Stream, text: string): void {
-    this.#buffer.append(stream, text);
-    const wait = DRAW_EVERY - (performance.now() - this.#drawn);
-    if (wait <= 0 && this.#timer === undefined) this.#draw();
-    else this.#timer ??= setTimeout(() => this.#draw(), Math.max(wait, 0));
+    this.#made.print(stream, text);
+    this.#drawSoon();
+  }
+
+  display(value: ShownValue, id: string, result = false): void {
+    this.#made.show(value, id, result);
+    this.#drawSoon();
+  }
+
+  /** Whether something was displayed here with this id. */
+  replace(id: string, value: ShownValue): boolean {
+    const found = this.#made.replace(id, value);
+    if (found) this.#drawSoon();
+    return found;
+  }
+
+  clear(wait: boolean): void {
+    this.#made.clear(wait);
+    this.#drawSoon();
   }
 
   end(state: CellState, milliseconds: number | null): void {
     this.state = state;
     this.milliseconds = milliseconds;
     this.stopping = false;
-    if (!this.#buffer.empty) this.#draw();
+    this.#draw();
+  }
+
+  #drawSoon(): void {
+    const wait = DRAW_EVERY - (performance.now() - this.#drawn);
+    if (wait <= 0 && this.#timer === undefined) this.#draw();
+    else this.#timer ??= setTimeout(() => this.#draw(), Math.max(wait, 0));
   }
 
   #draw(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#drawn = performance.now();
-    this.output = this.#buffer.show();
+    this.outputs = this.#made.list();
   }
 }

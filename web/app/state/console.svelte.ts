@@ -25,6 +25,12 @@ export class Console {
     this.#session = session;
     this.#notices = notices;
     session.port.on("output", ({ cell, stream, text }) => this.#cell(cell)?.print(stream, text));
+    session.port.on("display", ({ cell, id, update, data, metadata }) => {
+      const value = { data, metadata };
+      if (!update) this.#cell(cell)?.display(value, id);
+      else for (const each of this.cells) each.replace(id, value);
+    });
+    session.port.on("clear", ({ cell, wait }) => this.#cell(cell)?.clear(wait));
     session.port.on("failure", ({ cell, failure }) => {
       const shown = this.#cell(cell);
       if (shown === undefined) notices.report("In the background", failure);
@@ -92,8 +98,8 @@ export class Console {
     cell.began = new Date();
     try {
       await this.#select(cell.where);
-      const { text, milliseconds } = await this.#session.port.call("cell", { cell: cell.id, code: cell.code });
-      cell.text = text;
+      const { value, milliseconds } = await this.#session.port.call("cell", { cell: cell.id, code: cell.code });
+      if (value !== null) cell.display(value, "", true);
       cell.end(cell.failure === null ? "done" : "failed", milliseconds);
     } catch (error) {
       cell.failure ??= toFailure(error);
