@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from tests.page.conftest import SLOW, Site, Tab
 
-VALUES = '''
+VALUES = """
 from IPython.display import HTML, Image, JSON, Latex, Markdown, SVG, display, clear_output
 print("begun")
 display(HTML("<b>bold</b><img src=x><a href='javascript:window.bad=2'>a</a>"))
@@ -19,7 +19,7 @@ class Half:
     def __repr__(self): return "half"
     def _repr_html_(self): raise RuntimeError("no such page")
 Half()
-'''
+"""
 SCRIPTED = """
 from IPython.display import HTML
 HTML('''<style>p { color: rgb(1, 2, 3) }</style><p id=p>still</p><script>

@@ -5,9 +5,10 @@ matplotlib imports this module when it is used; nothing of ours does before that
 
 from __future__ import annotations
 
-import io
 import os
 import sys
+
+from .display import display
 
 BACKEND = f"module://{__name__}"
 
@@ -17,20 +18,11 @@ def use_backend() -> None:
     os.environ.setdefault("MPLBACKEND", BACKEND)
 
 
-def draw(figure: object) -> bytes:
-    """The picture of a figure."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", bbox_inches="tight")  # type: ignore[attr-defined]
-    return file.getvalue()
-
-
 def show_figures() -> None:
     """Display the open figures and close them; called after each cell, too."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is None:
         return
-    from .display import display
-
     try:
         for number in pyplot.get_fignums():
             display(pyplot.figure(number))

@@ -6,6 +6,7 @@ A representation that fails is told beside the others: a value is never lost bec
 from __future__ import annotations
 
 import base64
+import io
 import json
 import traceback
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ ERRORS = "application/vnd.emerge.errors+json"
 SHOWN = 100_000  # characters of a plain text
 LARGEST = 8_000_000  # characters of a representation
 
-Data = dict[str, object]
+MimeData = dict[str, object]
 """Representations by MIME type: text, base64 of bytes, or JSON data."""
 
 METHODS = {
@@ -41,8 +42,8 @@ METHODS = {
 class MimeBundle:
     """What a value is shown as; `metadata` is by MIME type, too."""
 
-    data: Data = field(default_factory=dict)
-    metadata: Data = field(default_factory=dict)
+    data: MimeData = field(default_factory=dict)
+    metadata: MimeData = field(default_factory=dict)
     errors: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, mime: str, value: object, metadata: object = None) -> None:
@@ -149,9 +150,9 @@ def _draw(value: object) -> bytes | None:
     """A matplotlib figure as a picture: it has no representation of its own outside of IPython."""
     if type(value).__name__ != "Figure" or not type(value).__module__.startswith("matplotlib."):
         return None
-    from .figure import draw
-
-    return draw(value)
+    file = io.BytesIO()
+    value.savefig(file, format="png", bbox_inches="tight")  # type: ignore[attr-defined]
+    return file.getvalue()
 
 
 def _theirs(error: Exception) -> TracebackType | None:

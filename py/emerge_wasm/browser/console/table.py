@@ -20,24 +20,24 @@ COLUMNS = 60
 CELLS = 200_000
 LONGEST = 400  # characters of a value
 
-Value = str | int | float | bool | None
+CellValue = str | int | float | bool | None
 SAFE = 1 << 53  # larger integers are no numbers in JavaScript
 BASE = {field.name for field in dataclasses.fields(EmergeObject)} | {"data"}
 OF_POINTER = ("path", "class_name", "version", "date", "size", "owner", "node")
 
 
-class Table(TypedDict):
+class RowTable(TypedDict):
     """`total` counts the rows that there are, `dropped` the columns left out. `links` are, for each row that is an
     object, its path and the node that has it, otherwise None."""
 
     columns: list[str]
-    rows: list[list[Value]]
+    rows: list[list[CellValue]]
     total: int
     dropped: int
     links: list[list[str] | None]
 
 
-def make_table(value: object) -> Table | None:
+def make_table(value: object) -> RowTable | None:
     """The table of a value; None when it is none."""
     if isinstance(value, Pointer):
         value = [value]
@@ -61,7 +61,7 @@ def _is_frame(value: object) -> bool:
     return given and hasattr(value, "columns")
 
 
-def _of_frame(frame: object) -> Table:
+def _of_frame(frame: object) -> RowTable:
     total = len(frame)  # type: ignore[arg-type]
     head = frame.head(ROWS)  # type: ignore[attr-defined]
     if hasattr(type(frame), "to_dicts"):
@@ -79,14 +79,14 @@ def _of_rows(
     total: int,
     links: list[list[str] | None] | None = None,
     columns: list[str] | None = None,
-) -> Table:
+) -> RowTable:
     rows = list(rows)
     names = columns or list(dict.fromkeys(name for row in rows for name in row))
     cells = [[_cell(row.get(name)) for name in names[:COLUMNS]] for row in rows]
     return _cut(names, cells, total, links or [None] * len(rows))
 
 
-def _cut(names: list[str], rows: list[list[Value]], total: int, links: list[list[str] | None]) -> Table:
+def _cut(names: list[str], rows: list[list[CellValue]], total: int, links: list[list[str] | None]) -> RowTable:
     shown = names[:COLUMNS]
     most = max(CELLS // max(len(shown), 1), 1)
     return {
@@ -99,7 +99,8 @@ def _cut(names: list[str], rows: list[list[Value]], total: int, links: list[list
 
 
 def _of_pointer(pointer: Pointer) -> dict[str, object]:
-    return {"name": pointer.name or "/", **{name: getattr(pointer, name) for name in OF_POINTER}}
+    row = {"name": pointer.name or "/", **{name: getattr(pointer, name) for name in OF_POINTER}}
+    return {**row, "date": pointer.date[:19].replace("T", " ")}
 
 
 def _of_instance(row: object) -> dict[str, object]:
@@ -119,7 +120,7 @@ def _link(row: object) -> list[str] | None:
     return None
 
 
-def _cell(value: object) -> Value:
+def _cell(value: object) -> CellValue:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):

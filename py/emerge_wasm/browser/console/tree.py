@@ -14,17 +14,17 @@ LONGEST = 400  # characters of a value
 BRIEF = 100  # characters up to which the repr itself is easier to read
 
 
-class Node(TypedDict):
+class TreeRow(TypedDict):
     """`kind` is the type of what has `children`, the first of `count`; of anything else `text` is the repr."""
 
     key: str
     text: NotRequired[str]
     kind: NotRequired[str]
     count: NotRequired[int]
-    children: NotRequired[list[Node]]
+    children: NotRequired[list[TreeRow]]
 
 
-def make_tree(value: object, text: str) -> Node | None:
+def make_tree(value: object, text: str) -> TreeRow | None:
     """The tree of a value with this repr; None when it is not nested, or short enough to be read as text."""
     items = _items(value)
     if items is None or (len(text) <= BRIEF and "\n" not in text):
@@ -40,12 +40,12 @@ class _Walk:
     def __init__(self) -> None:
         self.left = NODES
 
-    def node(self, key: str, value: object, above: tuple[int, ...]) -> Node:
+    def node(self, key: str, value: object, above: tuple[int, ...]) -> TreeRow:
         self.left -= 1
         items = None if id(value) in above or len(above) > DEPTH else _items(value)
         if items is None:
             return {"key": key, "text": _brief(value)}
-        children: list[Node] = []
+        children: list[TreeRow] = []
         count = 0
         for name, item in items:
             count += 1
