@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import PIPE
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -94,6 +95,23 @@ async def test_every_acknowledged_write_is_there_after_a_promotion(
         assert int((await call(a, "get", path))["version"]) >= version, path  # type: ignore[call-overload]
 
 
+async def test_indexes_that_were_acknowledged_are_there_after_a_promotion(start_node: StartNode) -> None:
+    a, b, c = await three(start_node)
+    await call(a, "mkdir", "/p/d")
+    await call(a, "replicate", "/p", 1, True)
+    await accepted(a, "/p/w")
+    for path, field, unique, drop in (
+        *(("/p", "n", False, False), ("/p/d", "m", True, False)),
+        *(("/p", "n", False, True), ("/p/d", "word", False, False)),
+    ):
+        await call(a, "index", path, [field], unique, False, drop)
+    await b.stop()
+    await call(c, "promote", "/p")
+    rows: Any = await call(c, "index", "/p")
+    found = {(row["path"], *row["fields"], row["unique"]) for row in rows if row["state"] != "suggested"}
+    assert found == {("/p/d", "m", True), ("/p/d", "word", False)}
+
+
 async def test_without_a_copy_nothing_is_changed(start_node: StartNode, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, c = await three(start_node)
     report = await call(a, "replicate", "/p", 1, True)
@@ -103,11 +121,12 @@ async def test_without_a_copy_nothing_is_changed(start_node: StartNode, monkeypa
     host = {"a": a, "c": c}[row["node"]]
     await host.copies.stop()
     monkeypatch.setattr("emerge_wasm.node.synchrony.PATIENCE", 0.2)  # patched: seconds of waiting
-    with pytest.raises(Unavailable, match="no copy yet") as error:  # it has just been heard
-        await call(b, "store", "/p/x", STATE)
-    assert error.value.details["unknown"] is True
+    for what, *args in (("store", "/p/x", STATE), ("index", "/p", ["m"])):
+        with pytest.raises(Unavailable, match="no copy yet") as error:  # it has just been heard
+            await call(b, what, *args)
+        assert error.value.details["unknown"] is True
     monkeypatch.setattr("emerge_wasm.node.synchrony.SILENCE", 0.0)  # patched: seconds of waiting
-    for what, *args in (("store", "/p/y", STATE), ("mkdir", "/p/d"), ("rm", "/p/w")):
+    for what, *args in (("store", "/p/y", STATE), ("mkdir", "/p/d"), ("rm", "/p/w"), ("index", "/p", ["n"])):
         with pytest.raises(Unavailable, match="no copy of /p is here") as error:
             await call(b, what, *args)
         assert "unknown" not in error.value.details

@@ -28,7 +28,7 @@ from ..filesystem.layout.moment import utc_now
 from ..filesystem.versions.log import newest_position
 from ..operations import Context, Values, Wire
 from ..replication.applied import Diverged
-from ..replication.definitions import make_unique
+from ..replication.definitions import adjust_definitions, make_unique
 from ..replication.digest import digest
 from ..replication.follower import Follower
 from ..replication.history import Known, are_known, newest_records
@@ -230,6 +230,8 @@ class Copies:
             now = copy.follower.progress
             if not now.leader:
                 raise Unavailable(f"the copy of {now.path} on {self._volumes.filesystem.node} has nothing yet")
+            if now.position == now.newest:  # it may have ended before it did this
+                await adjust_definitions(copy.filesystem.core, now.indexes)
             await make_unique(copy.filesystem.core, now.indexes)
             table = self._volumes.current()
             await close_others(copy.filesystem, table, now.path)

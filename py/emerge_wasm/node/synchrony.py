@@ -50,10 +50,8 @@ class Synchrony:
             Unavailable: none was.
         """
         for volume in self._volumes_of(filesystem):
-            if (
-                max((self._heard.get(each, -PATIENCE) for each in self._copies(volume)), default=0)
-                < monotonic() - PATIENCE
-            ):
+            heard = max((self._heard.get(each, -SILENCE) for each in self._copies(volume)), default=-SILENCE)
+            if heard < monotonic() - SILENCE:
                 raise Unavailable(
                     f"no copy of {volume.path} is here, and its changes must be on one",
                     path=volume.path,

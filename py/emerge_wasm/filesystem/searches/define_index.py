@@ -8,7 +8,7 @@ from ...operations import Names
 from ...paths import join_path
 from ...results import IndexRow, IndexRows
 from ...store import Batch, prefix_end
-from ..commit import Stale, retry
+from ..commit import Stale, commit_batch, retry
 from ..core import Core
 from ..indexes.definitions import add_definitions, read_catalogue
 from ..indexes.index import Index, all_indexes
@@ -16,6 +16,7 @@ from ..layout import access
 from ..layout.ancestry import DirectoryGone, ancestry
 from ..layout.catalogue import CATALOGUE, Catalogue, Definition, parse, ready_key
 from ..layout.place import ROOT_KEY, ROOT_RAW, Place
+from ..layout.record import BROUGHT
 from ..tree.find import Found, find_directory, find_place, name
 from ..tree.load import children
 from .suggestion import suggestions
@@ -130,11 +131,13 @@ def _expecting(catalogue: bytes, place: Place) -> Batch:
 
 
 async def _commit(core: Core, batch: Batch) -> None:
+    batch.append("log", BROUGHT)  # no version: so that copies ask at once, and one that has it can be waited for
     try:
-        await core.store.commit(batch)
+        positions = await commit_batch(core, batch)
     except Conflict as error:
         raise Stale from error
     await read_catalogue(core)
+    await core.made(positions)
 
 
 # --- listing
