@@ -543,7 +543,9 @@ class CopyRow(TypedDict):
     """What a node has of a volume, as it says itself.
 
     `position` is how far it is in its owner's log, `behind` how many commits that is behind, `as_of` a moment at which
-    it was behind by none. `digest` is of all paths, uuids, versions and rights, `same` whether it is the owner's.
+    it was behind by none. Of a copy that is away the owner tells how far it was when it was heard last, at `as_of`, if
+    that was since the owner started. `digest` is of all paths, uuids, versions and rights, `same` whether it is the
+    owner's.
     """
 
     node: str

@@ -111,6 +111,8 @@ REFUSED = [
     (["/x/o", "/quick/o"], ["/quick"], Conflict),
     (["/x/o", "/nodes/o", "/nodes/b/o", "/quick/o"], ["/quick"], Conflict),
     (["/x", "/nodes/b/o", "/quick/o"], ["/quick"], Conflict),
+    (["/early/o", "/quick/o"], ["/early", "/quick"], Conflict),
+    (["/x", "/early/in/o", "/early/to/p", "/quick/o", "/z/o"], ["/early/in", "/early/to", "/quick", "/z"], Conflict),
 ]
 
 
@@ -122,7 +124,7 @@ class Quicker:
         self._link = link
 
     async def call(self, name: str, args: list[object]) -> object:
-        if name == "_cluster_mount" and args[0] == "/quick":
+        if name == "_cluster_mounts" and "/quick" in args[0]:  # type: ignore[operator]  # paths
             await plant(self._first, ["/quick/other"])
         return await self._link.call(name, args)
 
@@ -141,6 +143,10 @@ async def test_who_is_refused_has_changed_nothing(start_node: StartNode) -> None
         with pytest.raises(kind):
             await node.admission.enter(first.cluster.identity, link)
         await call(first, "rm", "/quick", True) if "/quick" in stay else None
+        assert [row["path"] for row in await call(first, "volumes")] == ["/", "/taken/sub"]  # type: ignore[index]
+        for path in stay if number > 4 else ():
+            await call(first, "store", f"{path}/again", codec.encode({}))
+            await call(first, "rm", f"/{split_path(path)[0]}", True)
         assert {paths[0]: uuid for uuid, paths in (await all_objects(node)).items()} == before, (had, stay)
         await node.stop()
 

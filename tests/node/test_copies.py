@@ -20,6 +20,7 @@ from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.cluster.membership import Times
 from emerge_wasm.errors import Invalid, Unavailable
+from emerge_wasm.filesystem.layout.moment import utc_now
 from emerge_wasm.node.node import Node
 from emerge_wasm.results import CopyReport
 from emerge_wasm.stores.memory import MemoryStore
@@ -529,8 +530,11 @@ async def test_a_copy_whose_host_is_gone_for_good_is_given_up(start_node: StartN
         store = nodes[host].filesystem.core.store
         await nodes[host].stop()
         await eventually(lambda: host not in names(a.cluster))
+        await call(b, "mkdir", "/p/late")
         report = await call(b, "replicate", "/p")
-        assert report["copies"][0]["away"] and f"--without {host}" in report["notes"][0]
+        away = report["copies"][0]
+        assert away["away"] and f"--without {host}" in report["notes"][0]
+        assert away["behind"] == 1 and "" < away["as_of"] < utc_now()
         report = await call(asked, "replicate", "/p", None, None, host)
     assert report["wanted"] == 1 and report["copies"][0]["node"] != host
     await is_copied(b, "/p")

@@ -134,7 +134,8 @@ def replicate(session: Session, path: str, copies: int | None, sync: bool | None
 def _copy_line(row: CopyRow, owner: CopyRow) -> list[str]:
     what = "owner" if row is owner else "copy"
     if row["away"] or row["lost"]:
-        return [what, row["node"], "away" if row["away"] else "lost", ""]
+        since = f"since {row['as_of'][:19]}, {row['behind']} commits behind" if row["away"] and row["as_of"] else ""
+        return [what, row["node"], "away" if row["away"] else "lost", since]
     state = (
         "" if row is owner else "the same" if row["same"] else f"{row['behind']} commits behind, {row['as_of'][:19]}"
     )

@@ -7,7 +7,7 @@ the owner of `/`; all others have copies of it, of which the greatest version is
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -181,9 +181,13 @@ class MountTable:
 
     def mount(self, path: str, filesystem: str) -> Self:
         """Return the table in which a filesystem owns what is at a path, as a volume."""
-        volume = Volume(path, filesystem, self.version + 1)
-        others = (each for each in self.volumes if each.path != path)
-        volumes = sorted([*others, volume], key=lambda each: (-len(each.path), each.path))
+        return self.mount_all([path], filesystem)
+
+    def mount_all(self, paths: Collection[str], filesystem: str) -> Self:
+        """Return the table in which a filesystem owns what is at some paths, as volumes."""
+        made = [Volume(path, filesystem, self.version + 1) for path in paths]
+        others = (each for each in self.volumes if each.path not in paths)
+        volumes = sorted([*others, *made], key=lambda each: (-len(each.path), each.path))
         return replace(self, version=self.version + 1, volumes=tuple(volumes))
 
     def unmount(self, path: str) -> Self:

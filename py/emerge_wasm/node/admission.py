@@ -21,6 +21,7 @@ from ..operations import Context, Values, Wire
 from ..paths import child_path, join_path, split_path
 from .calls import CALLS
 from .mount import check_place
+from .skew import ask_member
 from .volumes import ATTEMPTS, Volumes, check_node
 
 log = logging.getLogger("emerge.node")
@@ -68,16 +69,25 @@ class Admission:
                 places.insert(bisect(places, self._home) if self._is_above_some(places) else len(places), self._home)
             table = read_table(await transport.call("_cluster_enter", [identity, places]))
             undo = await self._move_home(loose)
-            for path in places:
-                try:
-                    table = read_table(await transport.call("_cluster_mount", [path, self._volumes.own]))
-                except (Conflict, Invalid):  # others were quicker
-                    for name, args in undo:
-                        await self._volumes.call(name, args)
-                    raise
-                undo = undo if path != self._home else []
+            try:
+                table = await self._mount(places, found, transport) if places else table
+            except (Conflict, Invalid):  # others were quicker
+                for name, args in undo:
+                    await self._volumes.call(name, args)
+                raise
             await self._volumes.save(table)
             log.info("node %s entered the cluster %s", found.node, table.cluster)
+
+    async def _mount(self, places: Sequence[str], found: Identity, transport: ZeroMQTransport) -> MountTable:
+        """Have the own things mounted, all of them; an older registry mounts one after the other."""
+        try:
+            made = await ask_member(transport, found.node, "_cluster_mounts", [list(places), self._volumes.own])
+        except Invalid as error:
+            if "node" not in error.details:
+                raise
+            for path in places:
+                made = await transport.call("_cluster_mount", [path, self._volumes.own])
+        return read_table(made)
 
     @property
     def _home(self) -> str:

@@ -42,6 +42,11 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
+    async def _cluster_mounts(self, paths: Names, filesystem: str) -> Wire:
+        """Make volumes that a filesystem owns, where nothing is, all or none; the mount table."""
+        ...
+
+    @operation("node")
     async def _cluster_unmount(self, path: str) -> Wire:
         """Give a volume back to the owner of what is above it, with what is there; the mount table."""
         ...

@@ -193,7 +193,7 @@ class Copies:
         if follower is None:
             lost = filesystem in self._volumes.lost
             own: Wire = {"position": newest, "newest": newest, "as_of": utc_now(), "count": count, "digest": found}
-            return {**own, "lost": lost}
+            return {**own, "lost": lost, "followers": self.synchrony.followers()}
         now = follower.progress
         return {
             "position": now.position,

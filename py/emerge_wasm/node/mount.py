@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from ..cluster.membership import Register
@@ -33,6 +33,7 @@ class Mounts:
         self._handovers = handovers
         volumes.steps.update(
             _cluster_mount=self.mount,
+            _cluster_mounts=self.mount_all,
             _cluster_unmount=self.unmount,
             _cluster_pass=self._pass,
             _cluster_prepare=self._prepare,
@@ -44,6 +45,7 @@ class Mounts:
         register("_cluster_prepare", self._on_prepare)
         register("_cluster_close", self._on_close)
         register("_cluster_mount", self._on_mount)
+        register("_cluster_mounts", self._on_mounts)
         register("_cluster_unmount", self._on_unmount)
         register("_cluster_pass", self._on_pass)
 
@@ -81,6 +83,55 @@ class Mounts:
             await self._tell_done(owner)
             return after
         raise Conflict("the mount table is being changed by too many at once", remedy="try again")
+
+    async def mount_all(self, paths: Values, filesystem: str) -> MountTable:
+        """Make volumes that a filesystem owns, where nothing is, by one change of the table.
+
+        Raises:
+            Conflict: something is at one of them. Nothing is mounted then.
+        """
+        for _ in range(ATTEMPTS):
+            table = self._volumes.current()
+            known = {volume.path for volume in table.volumes if volume.filesystem == filesystem}
+            fresh = [path for path in paths if path not in known]
+            if not fresh:
+                return table
+            after, closed = table.mount_all(fresh, filesystem), list[tuple[str, str]]()
+            try:
+                await self._close_all(table, fresh, filesystem, closed)
+                return await self._volumes.put(after)
+            except EmergeError as error:
+                await self._volumes.load()
+                if isinstance(error, Conflict) and table is not self._volumes.current():
+                    continue  # another one changed it meanwhile
+                await self._reopen(closed)
+                raise
+        raise Conflict("the mount table is being changed by too many at once", remedy="try again")
+
+    async def _close_all(
+        self, table: MountTable, paths: Sequence[str], filesystem: str, closed: list[tuple[str, str]]
+    ) -> None:
+        """Prepare the tops of volumes, and close what they take the place of; note what was `closed`, and by whom."""
+        so_far = table
+        for path in paths:
+            volume = so_far.volume_of(path)
+            if volume.path == path:
+                raise Conflict(f"{path} is a volume already", path=path, remedy="see emerge volumes")
+            check_place(so_far, path, filesystem)
+            so_far, owner, next = so_far.mount(path, filesystem), volume.filesystem, table.version + 1
+            if owner == filesystem:
+                continue
+            rights = await self._rights_at(owner, path)
+            await self._volumes.ask(filesystem, "_cluster_prepare", [path, rights, next])
+            await self._volumes.ask(owner, "_cluster_close", [path, True, next, *self._volumes.apart(owner)])
+            closed.append((path, owner))
+
+    async def _reopen(self, closed: Sequence[tuple[str, str]]) -> None:
+        for path, owner in closed:
+            try:
+                await self._volumes.ask(owner, "_cluster_close", [path, False, 0, *self._volumes.apart(owner)])
+            except EmergeError as error:  # its owner does it by itself, too
+                log.info("%s is not opened yet: %s", path, error.message)
 
     async def _has_all(self, owner: str, path: str, filesystem: str) -> bool:
         """Tell whether a directory is there, and the filesystem that is to own it has nothing at its path.
@@ -141,6 +192,12 @@ class Mounts:
         call = CALLS[name].bind(args)
         check_node(context)
         await self._volumes.change(name, call.path, call.filesystem, call.given)
+        return self._volumes.current().to_wire()
+
+    async def _on_mounts(self, name: str, args: Values, context: Context) -> Wire:
+        call = CALLS[name].bind(args)
+        check_node(context)
+        await self._volumes.change(name, call.paths, call.filesystem)
         return self._volumes.current().to_wire()
 
     async def _on_unmount(self, name: str, args: Values, context: Context) -> Wire:

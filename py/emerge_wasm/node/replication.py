@@ -319,7 +319,11 @@ class Replication:
         states = await asyncio.gather(*(self._state(table, each, path) for each in filesystems))
         rows = [self._row(table, hosts, each, state) for each, state in zip(filesystems, states, strict=True)]
         owner, *copies = rows
+        heard = states[0]["followers"] if isinstance(states[0], dict) and "followers" in states[0] else {}
         for row in copies:
+            if row["away"] and row["filesystem"] in heard:
+                row["position"], row["as_of"] = heard[row["filesystem"]]
+                row["behind"] = max(owner["position"] - row["position"], 0)
             row["same"] = bool(row["digest"]) and row["digest"] == owner["digest"]
         return {
             "path": path,

@@ -11,6 +11,7 @@ from time import monotonic
 
 from ..cluster.volume import Volume
 from ..errors import Unavailable
+from ..filesystem.layout.moment import utc_now
 from .volumes import Volumes
 
 PATIENCE = 3.0
@@ -27,15 +28,21 @@ class Synchrony:
         self._volumes = volumes
         self._reached: dict[str, int] = {}
         self._heard: dict[str, float] = {}
+        self._asked: dict[str, str] = {}
         self._more = asyncio.Event()
 
     def note(self, follower: str, position: int) -> None:
         """A follower asks for what is after a position."""
         self._heard[follower] = monotonic()
+        self._asked[follower] = utc_now()
         if position != self._reached.get(follower):
             self._reached[follower] = position
             self._more.set()
             self._more = asyncio.Event()
+
+    def followers(self) -> dict[str, list[object]]:
+        """How far each follower was when it asked last, and when that was; only of this process's time."""
+        return {follower: [self._reached.get(follower, 0), when] for follower, when in self._asked.items()}
 
     def reached(self, path: str) -> int:
         """The position that all copies of a volume are at, or beyond."""
