@@ -63,6 +63,10 @@ async def looked_back(world: World, moments: list[str], contexts: list[Context])
             for path in paths:
                 found[moment, who, "get", path] = await asked(world, "get", path, 0, moment, context=context)
                 found[moment, who, "object", path] = await asked(world, "getobject", path, 0, moment, context=context)
+                for version in (1, 2, 3):
+                    found[moment, who, "version", path, str(version)] = await asked(
+                        world, "getobject", path, version, moment, context=context
+                    )
                 found[moment, who, "list", path] = await asked(world, "list", path, "", 100, moment, context=context)
                 found[moment, who, "count", path] = await asked(world, "count", path, None, moment, context=context)
                 found[moment, who, "versions", path] = await asked(

@@ -218,6 +218,52 @@ async def test_a_program_is_warned_of_what_is_missing(start_node: StartNode, con
         assert "node b is away" in answer["errors"][0]["message"]
 
 
+NEEDS_B: list[tuple[object, ...]] = [
+    ("mount", "/new", "b"),
+    ("mount", "/b", "c"),
+    ("unmount", "/b"),
+    ("mv", "/w", "/b/w"),
+    ("mv", "/b/w", "/w2"),
+    ("cp", "/w", "/b/w3"),
+    ("cp", "/b/w", "/w3"),
+    ("cp", "/b", "/d", True),
+    ("mixin", "/w", "/b/w", "Both", "both", "/"),
+    ("storeall", [["/w", STATE], ["/b/w", STATE]]),
+    ("chmod", "/", "a+r", True),
+    ("chown", "/b", "ann", "", True),
+    ("rm", "/b/w"),
+    ("index", "/", ["n"]),
+    ("index", "/b", ["n"]),
+    ("retain", "/b", "2"),
+    ("restore", "/b/w", 1),
+    ("run", "/b/w", "name"),
+    ("store", "/b/new", STATE),
+    ("mkdir", "/b/d/e"),
+    ("promote", "/b"),
+    *((name, "/b/w") for name in ("get", "getobject", "cat", "versions", "methods", "code", "list", "references")),
+]
+
+
+async def test_whoever_is_away_is_named_and_nothing_is_changed(start_node: StartNode) -> None:
+    a, b = await two(start_node)
+    c = await start_node("c", (a.endpoint,))
+    await eventually(lambda: all(len(names(node.cluster)) == 2 for node in (a, b, c)))
+    await call(a, "mount", "/b", "b")
+    for path in ("/w", "/b/w"):
+        await call(a, "store", path, STATE)
+    await b.stop()
+    for number, (name, *args) in enumerate(NEEDS_B):
+        with pytest.raises(Unavailable if name != "promote" else Invalid) as error:
+            await call((a, c)[number % 2], str(name), *args)
+        assert error.value.remedy, name
+        if name != "promote":  # there is no copy
+            assert "node b" in error.value.message and error.value.details["missing"] == ["b"], (name, error.value)
+        assert not error.value.details.get("unknown"), (name, error.value)
+    assert [(row["path"], row["node"]) for row in await call(a, "volumes")] == [("/", "a"), ("/b", "b")]  # type: ignore[index]
+    page = await call(a, "list", "/")
+    assert [(row["name"], row["version"]) for row in page["entries"]] == [("b", 1), ("w", 1)]  # type: ignore[index]
+
+
 async def test_a_table_that_is_not_the_newest_changes_no_answer(start_node: StartNode) -> None:
     """Whoever asks; the one who does not keep the table may be behind."""
     a, b = await two(start_node)

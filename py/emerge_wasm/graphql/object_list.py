@@ -60,6 +60,7 @@ class ObjectList:
     class_name: str | None
     as_of: str
     place: list[str | int] = field(default_factory=list)
+    _away: set[str] = field(default_factory=set)
 
     async def page(self, order_by: str, descending: bool, limit: int, cursor: str) -> ListPage:
         """Return the next objects, at most `limit`. There may be more when the cursor is not ""."""
@@ -124,7 +125,9 @@ class ObjectList:
         return found
 
     def _note_missing(self, searched: Searched) -> None:
-        for node in searched.get("missing", ()):
+        """Note what an answer lacks; each node once, though several searches of this list tell of it."""
+        for node in sorted({*searched.get("missing", ())} - self._away):
+            self._away.add(node)
             away = Unavailable(f"node {node} is away: what it holds is left out", remedy=f"start node {node} again")
             self.request.notes.append((self.place, away))
         for path in searched.get("moved", ()):

@@ -66,7 +66,7 @@ class Forwarder:
         """
         if holder is None or self._volumes.local(holder.filesystem) is not None:
             return await self.local(name, args, context, self.uuid(holder))
-        link, to = await self._connect(holder, args)
+        link, to = await self._connect(holder, name, args)
         try:
             sent = self._forwarded(to, name, args, context)
             return await link.call("_cluster_forward", sent, unopened=unopened)
@@ -81,7 +81,7 @@ class Forwarder:
                 raise
             instead = self._replace(to, error)
             if instead is None or (not unsent and name not in PARTS and find_operation(name).changes):
-                raise _out_of_reach(to, args, error) from None
+                raise _out_of_reach(to, name, args, error) from None
         return await self.ask(instead, name, args, context, unopened=unopened)
 
     async def stream(
@@ -91,7 +91,7 @@ class Forwarder:
         if holder is None or self._volumes.local(holder.filesystem) is not None:
             items: Any = self._run(name, args, context, self.uuid(holder))  # a generator, as that of a link is
         else:
-            link, to = await self._connect(holder, args)
+            link, to = await self._connect(holder, name, args)
             items = link.stream("_cluster_forward", self._forwarded(to, name, args, context))
         async with aclosing(items):
             async for item in items:
@@ -169,7 +169,7 @@ class Forwarder:
             answer if as_of is None else mark_stale(name, answer, CopyMark(as_of, self._volumes.owner_of(local.uuid)))
         )
 
-    async def _connect(self, to: Identity, args: Sequence[object]) -> tuple[ZeroMQTransport, Identity]:
+    async def _connect(self, to: Identity, name: str, args: Sequence[object]) -> tuple[ZeroMQTransport, Identity]:
         """Connect to a node or, when it is out of reach, to another one of the same filesystem."""
         while True:
             link = self._cluster.link(to)
@@ -180,7 +180,7 @@ class Forwarder:
             except Unavailable as error:
                 instead = self._replace(to, error)
                 if instead is None:
-                    raise _out_of_reach(to, args, error) from None
+                    raise _out_of_reach(to, name, args, error) from None
                 to = instead
 
     def _replace(self, to: Identity, error: Unavailable) -> Identity | None:
@@ -264,8 +264,12 @@ def read_context(who: object) -> Context:
     return replace(caller, superuser=who["superuser"], runs=tuple(runs), part=who.get("part") is True)
 
 
-def _out_of_reach(to: Identity, args: Sequence[object], error: Unavailable) -> Unavailable:
+def _out_of_reach(to: Identity, name: str, args: Sequence[object], error: Unavailable) -> Unavailable:
     first = next(iter(args), None)
     path = first if isinstance(first, str) else None
     message = f"node {to.node} ({to.rpc}) is out of reach: {error.message}"
-    return Unavailable(message, path=path, remedy=error.remedy, **{**error.details, "missing": [to.node]})
+    remedy, details = error.remedy, {**error.details, "missing": [to.node]}
+    if details.get("unknown") and reads(name):  # nothing can have been changed
+        remedy = f"start node {to.node} again, or ask once more"
+        del details["unknown"]
+    return Unavailable(message, path=path, remedy=remedy, **details)

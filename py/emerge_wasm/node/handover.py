@@ -211,7 +211,7 @@ class Handovers:
                     break
                 if asyncio.get_running_loop().time() > until:
                     raise Unavailable(
-                        f"whether {intent.source} was moved is known when {late.message}",
+                        f"whether {intent.source} was moved is known when the other node says so: {late.message}",
                         path=intent.source,
                         remedy="look where it is when that node is back",
                         unknown=True,

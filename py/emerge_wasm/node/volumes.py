@@ -187,7 +187,18 @@ class Volumes:
             if known is None:
                 raise
             member = Identity(known.node, "", filesystem, known.rpc, "")
-        return await ask_member(self.cluster.link(member), member.node, name, args)
+        link = self.cluster.link(member)
+        try:
+            return await ask_member(link, member.node, name, args)
+        except Unavailable as error:
+            if link.connected or error.details.get("missing"):
+                raise
+            raise Unavailable(
+                f"node {member.node} is away: {error.message}",
+                path=error.path,
+                remedy=error.remedy if error.details.get("unknown") else f"start node {member.node} again",
+                **{**error.details, "missing": [member.node]},
+            ) from None
 
     async def ask_registry(self, table: MountTable, name: str, args: list[object]) -> Wire:
         """Ask the registry for a change; the table after it."""
