@@ -179,7 +179,8 @@ class RepairReport(TypedDict):
 
 class ScrubInfo(TypedDict):
     """One pass over all blocks of a store: how many it has read and what was amiss, `mended` blocks or `losses`, of
-    which `lost` are the names, 100 at most. `unread` could not be read then. `ended` is "" while it goes on."""
+    which `lost` are the names, 100 at most; `given_up` copies were beyond a level. `unread` could not be read then.
+    `ended` is "" while it goes on."""
 
     begun: str
     ended: str
@@ -188,17 +189,20 @@ class ScrubInfo(TypedDict):
     mended: int
     unread: int
     losses: int
+    given_up: int
     lost: list[str]
 
 
 class ScrubReport(TypedDict):
     """What is scrubbed in the background: `rate` bytes a second at most, a pass in so many `days` (0: none by itself),
-    the one that goes on `now`, and the `last` that ended."""
+    the one that goes on `now`, and the `last` that ended. `given_up`: copies beyond the raid levels that holders gave
+    up since the node serves the store, also between passes."""
 
     rate: int
     days: float
     now: ScrubInfo | None
     last: ScrubInfo | None
+    given_up: int
 
 
 class MethodRow(TypedDict("_MethodClass", {"class": str})):

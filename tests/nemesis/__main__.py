@@ -31,8 +31,9 @@ def main() -> int:
     )
     parser.add_argument("--copies", type=int, default=1, help="of each volume, on other nodes")
     parser.add_argument("--older", action="store_true", help="the last node is of the release before")
+    parser.add_argument("--clients", type=int, default=10, metavar="N", help="of objects, beside those of files")
     parser.add_argument("--files", type=int, default=2, metavar="N", help="programs that put and fetch files")
-    parser.add_argument("--largest", type=int, default=0, metavar="BYTES", help="of each file, else they are various")
+    parser.add_argument("--largest", type=int, default=0, metavar="BYTES", help="of some files; the others are various")
     parser.add_argument("--keep", type=Path, help="a folder for the history, logs and stores, which then stay")
     asked = parser.parse_args()
     names = [name for name in asked.faults.split(",") if name]
@@ -46,7 +47,14 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         cluster = deploy(stack, asked.on, asked.nodes, folder.resolve(), asked.copies, asked.older)
         outcome = run(
-            cluster, asked.minutes * 60, asked.seed, names, told=True, programs=asked.files, largest=asked.largest
+            cluster,
+            asked.minutes * 60,
+            asked.seed,
+            names,
+            told=True,
+            clients=asked.clients,
+            programs=asked.files,
+            largest=asked.largest,
         )
     print(outcome, flush=True)  # noqa: T201
     return 1 if outcome.faults else 0

@@ -35,6 +35,8 @@ NAMES = ("desk", "shed", "barn", "mill", "dock", "hall", "yard")
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 PORT = 5558
 CLIENT_NAME = "anna"
+REBUILD_SECONDS = "5"
+"""How long a holder may be away until what it has is made again elsewhere; it comes back, and has it too."""
 
 
 @dataclass(eq=False)
@@ -124,6 +126,8 @@ class Deployment:
         self.copies = 0
         self.programs = 0
         """That work with files."""
+        self.whole = False
+        """Whether all blocks of files had the time to be where they belong."""
         self.older: Member | None = None
         """The node of the release before."""
         self.load: IO[str] | None = None
@@ -213,6 +217,7 @@ def volumes(
             args += ["--store", "sqlite:///node.db"]
             args += ["--join", made.members[0].endpoint] if made.members else []
             args += ["--keys", "keys", "--key", name] if host else ["--name", name]
+            args += ["--rebuild-after", REBUILD_SECONDS]
             if host:
                 _give_keys(where / "keys", name, pairs)
             member = Member(name, where, f"tcp://{address}:{port}", args, host, disk=disks, env=_clock(where))
@@ -224,7 +229,7 @@ def volumes(
         if older:
             last = made.older = made.members[-1]
             last.module = "emerge_wasm.cli"
-            last.args = last.args[1:]  # it does not kill itself
+            last.args = last.args[1:-2]  # it does not kill itself, and mends nothing
             last.env.update(unpack_release(BEFORE, folder / "release"))
         stack.callback(made.stop)
         made.prepare("found")

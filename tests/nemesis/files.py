@@ -2,9 +2,10 @@
 
     python -m tests.nemesis.files PLAN FOLDER       (see `load.Plan`; JSON)
 
-Each writes a history into the folder; a call without an end is one in which it was killed. Another one takes its place,
-and begins with what it had begun: the same local file is put, or fetched to, again. The load ends when its standard
-input does; then every file is read. It prints how often a program was killed in what.
+Each writes a history into the folder; a call without an end is one in which it was killed, after some that ended,
+however slow they are. Another one takes its place, and begins with what it had begun: the same local file is put, or
+fetched to, again. The load ends when its standard input does; then every file is read. It prints how often a program
+was killed in what.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -30,7 +32,7 @@ from emerge_wasm.errors import EmergeError, NotFound
 from .checker import keys_of
 from .content import HEAD, parts_of, read_head, slice_of, value_of
 from .history import Action, Recorder, Seen, read_history
-from .load import PATIENCE, Plan, client_of, seen, words_of
+from .load import Plan, client_of, seen, words_of
 
 KEYS = ("a", "b")
 UNIT_SECONDS = 15
@@ -48,12 +50,19 @@ SIZES = {
     3_145_735: 2,
     6 << 20: 1,
 }
-WEIGHTS = {"put": 6, "write": 2, "abort": 1, "fetch": 6, "part": 4, "get": 1, "mv": 2, "rm": 1}
-RAIDS = (0, 0, 5, 6)
-SLOWEST = 500_000
+WEIGHTS = {"put": 6, "write": 2, "abort": 1, "fetch": 6, "part": 4, "get": 1, "mv": 2, "rm": 1, "repair": 1}
+RAIDS = (0, 1, 5, 6)
+BLOCK_SIZES = (4096, 65_536, 65_536, 1 << 20)
+LARGEST_WEIGHT = 3
+"""How often a file is of the largest size that is asked for, among all sizes."""
+
+SLOWEST = 100_000
 """Bytes of a file in a second, below which a program gives up."""
 
-LAST_SECONDS = 60.0
+LEAST_SECONDS = 30.0
+LAST_SECONDS = 120.0
+LIFE = (1, 4)
+"""How many calls of a program end before it is killed."""
 
 Told = list[Action]
 
@@ -104,6 +113,8 @@ class FileWorker:
             return await self._make(name, [{"do": "move", "key": path, "to": other}], partial(self.mv, path, other))
         if name == "rm":
             return await self._make(name, [{"do": "drop", "key": path}], partial(self.rm, path))
+        if name == "repair":
+            return await self._make(name, see, partial(self.repair, path))
         return await self._make(name, see, partial(self.part if name == "part" else self.get, path))
 
     def _paths(self) -> list[str]:
@@ -124,9 +135,8 @@ class FileWorker:
     # --- with a local file
     async def _put_new(self, path: str) -> bool:
         self._number += 1
-        size = (
-            self._dice.choices(list(SIZES), list(SIZES.values()))[0] if not self._plan.largest else self._plan.largest
-        )
+        sizes = {**SIZES, self._plan.largest: LARGEST_WEIGHT} if self._plan.largest else SIZES
+        size = self._dice.choices(list(sizes), list(sizes.values()))[0]
         file = self._folder / f"put-{self._slot}-{self._number}"
         with file.open("wb") as made:
             made.writelines(parts_of(self._number, size))
@@ -141,7 +151,8 @@ class FileWorker:
         action: Action = {"do": "put", "key": job["path"], "value": value_of(file)}
 
         async def put(client: Client) -> Told:
-            pointer = await client.put(file, job["path"], raid=job["raid"])
+            block_size = max(BLOCK_SIZES[self._number % len(BLOCK_SIZES)], size >> 12)
+            pointer = await client.put(file, job["path"], raid=job["raid"], block_size=block_size)
             return [{**action, "seen": seen(pointer, action["value"])}]
 
         done = await self._make("put", [action], put, size)
@@ -212,6 +223,12 @@ class FileWorker:
         await client.rm(path)
         return [{"do": "drop", "key": path}]
 
+    async def repair(self, path: str, client: Client) -> Told:
+        """Have what lacks made again: it says no more than that something is there."""
+        with suppress(NotFound):  # or the version that it was about is not kept any more
+            await client.repair(path)
+        return []
+
     # --- calls
     async def _make(
         self, name: str, actions: Told, call: Callable[[Client], Awaitable[Told]], size: int = 0, node: str = ""
@@ -222,7 +239,7 @@ class FileWorker:
         number = self._recorder.call(path.rpartition("/")[0].rpartition("/")[2], name, node, actions)
         reads = all(action["do"] == "see" for action in actions)
         try:
-            async with asyncio.timeout(2 * PATIENCE + size / SLOWEST):
+            async with asyncio.timeout(LEAST_SECONDS + size / SLOWEST):
                 told = await call(self._client(node))
         except Aborted:
             self._recorder.end(number, "ok", [])
@@ -274,6 +291,13 @@ def program(plan: Plan, folder: Path, slot: int, life: int, ends: int, held: int
     asyncio.run(FileWorker(plan, folder, slot, life).run(lambda: bool(select.select([ends], [], [], 0)[0])))
 
 
+def ended(history: Path) -> int:
+    """How many calls of a program have ended."""
+    return (
+        sum(each.outcome != "unknown" or bool(each.error) for each in read_history(history)) if history.exists() else 0
+    )
+
+
 def main(plan: Plan, folder: Path) -> None:
     start = multiprocessing.get_context("fork").Process
     ends, held = os.pipe()
@@ -285,14 +309,17 @@ def main(plan: Plan, folder: Path) -> None:
         return made
 
     programs = {slot: begin(slot) for slot in range(plan.programs)}
+    due = {slot: dice.randint(*LIFE) for slot in programs}
     print("working", flush=True)  # noqa: T201
-    while not select.select([sys.stdin], [], [], dice.uniform(1, 8))[0]:
+    while not select.select([sys.stdin], [], [], dice.uniform(0.1, 2))[0]:
         slot = dice.randrange(plan.programs)
         assert programs[slot].is_alive(), "a program failed"
+        if ended(folder / f"files-{slot}-{lives[slot]}.jsonl") < due[slot]:
+            continue
         programs[slot].kill()
         programs[slot].join()
         lives[slot] += 1
-        programs[slot] = begin(slot)
+        programs[slot], due[slot] = begin(slot), dice.randint(*LIFE)
     os.close(held)
     for each in programs.values():
         each.join(LAST_SECONDS)

@@ -2,7 +2,7 @@
 
 On SIGUSR1 it reads POINT and COUNT from the file `death` in its folder: see `kill_at` of tests/backends. What follows
 are beginnings of keys, of which one must be written in a commit that counts (SQLite). While there is a file `lies`, it
-gives wrong blocks, or none. It collects blocks all the time.
+gives wrong blocks, or none. It collects blocks all the time, claims end soon, and holders ask often what is wanted.
 """
 
 from __future__ import annotations
@@ -16,10 +16,16 @@ from random import random
 
 from emerge_wasm.cli.main import main
 from emerge_wasm.filesystem import filesystem
-from emerge_wasm.filesystem.blocks.collection import Collection
+from emerge_wasm.filesystem.blocks import blocks, collection
+from emerge_wasm.filesystem.repair import keeper
+from emerge_wasm.node import held_blocks
 from emerge_wasm.results import BlockAnswer
 
 COLLECT_SECONDS = 0.5
+CLAIM_SECONDS = 40
+"""How long an upload that does not go on is kept: longer than any that goes on makes a pause."""
+
+REVIEW_SECONDS = 5.0
 LIES = Path("lies")
 """It has a line for each block that was wrong or not given."""
 
@@ -53,7 +59,13 @@ def arm(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    Collection.__init__.__defaults__ = (COLLECT_SECONDS,)  # patched: so that it falls between any two steps of a put
+    collection.Collection.__init__.__defaults__ = (COLLECT_SECONDS,)  # patched: between any two steps of a put
+    blocks.CLAIM_SECONDS = collection.CLAIM_SECONDS = (
+        CLAIM_SECONDS  # patched: so that what died is cleared away in time
+    )
+    held_blocks.REVIEW_SECONDS = REVIEW_SECONDS  # patched: as the line above
+    keeper.LOOK_SECONDS = 1.0  # patched: as the line above
+    keeper.EVERY_SECONDS = 10.0  # patched: as the line above
     filesystem.HANDLERS["getblocks"] = getblocks_or_lie  # type: ignore[assignment]  # patched: a holder that lies
     signal.signal(signal.SIGUSR1, arm)
     main(sys.argv[2:])

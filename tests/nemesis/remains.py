@@ -5,31 +5,44 @@ What a state leads to is found here by reading all of them, and not as the colle
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from emerge_wasm.blocks.block import short_name
 from emerge_wasm.blocks.block_map import BlockMap
+from emerge_wasm.blocks.layout import Layout
 from emerge_wasm.filesystem.blocks.blocks import CLAIM_SECONDS, Blocks, now_micros
 from emerge_wasm.filesystem.blocks.collector import collect
-from emerge_wasm.filesystem.blocks.hold import held_for_others
+from emerge_wasm.filesystem.blocks.hold import held_for_others, holds, owners
 from emerge_wasm.filesystem.blocks.large_state import STATES, recipe_of
+from emerge_wasm.filesystem.files.placement import match, nodes_needed
 
 LATER = 2 * CLAIM_SECONDS * 1_000_000
 
 
+class Group(NamedTuple):
+    """One block of a file: how it is laid down, and the names under which it is kept."""
+
+    layout: Layout
+    kept: tuple[bytes, ...]
+
+
 class Remains(NamedTuple):
-    """The blocks that one store has, those to which its states lead, and what is left for nothing."""
+    """The blocks that one store has, sound ones; those to which its states lead, and the blocks of files among them;
+    what it holds for others, by owner; and what is left for nothing."""
 
     here: set[bytes]
     needed: set[bytes]
     faults: list[str]
+    groups: set[Group]
+    holds: dict[str, set[bytes]]
 
 
 async def remains_of(blocks: Blocks) -> Remains:
     """Collect as if all claims had ended, and look at what is there."""
     await collect(blocks, now_micros() + LATER)
-    needed = await _needed(blocks)
+    needed, groups = await _needed(blocks)
     listed: set[bytes] = set()
     last = b""
     while page := await blocks.page(last):
@@ -40,7 +53,16 @@ async def remains_of(blocks: Blocks) -> Remains:
     faults = [f"the block {short_name(name)} is left, though nothing has any use for it" for name in sorted(unused)]
     files = [file async for file in _files(blocks)]
     faults += [f"the file {file} is left" for file in files if bytes.fromhex(file.partition("-")[0]) not in listed]
-    return Remains(await blocks.has(listed), needed, faults)
+    here = await blocks.has(listed)
+    here -= (await blocks.unsound(here)).keys()
+    return Remains(here, needed, faults, groups, {owner: await _held(blocks, owner) for owner in await owners(blocks)})
+
+
+async def _held(blocks: Blocks, owner: str) -> set[bytes]:
+    found: set[bytes] = set()
+    while page := await holds(blocks, owner, max(found, default=b"")):
+        found |= page.keys()
+    return found
 
 
 def gone(some: Iterable[Remains], all: Iterable[Remains]) -> Iterator[str]:
@@ -48,6 +70,40 @@ def gone(some: Iterable[Remains], all: Iterable[Remains]) -> Iterator[str]:
     here = set().union(*(each.here for each in all))
     for name in sorted(set().union(*(each.needed for each in some)) - here):
         yield f"the block {short_name(name)} is gone, though a state leads to it"
+
+
+def unlevel(stores: Mapping[str, Remains], owners: Collection[str]) -> Iterator[str]:
+    """Yield what is on fewer or more nodes than its level wants, of files of these owners; `stores` by filesystem.
+
+    A name that several blocks have may be where each of them wants it.
+    """
+    for owner in owners:
+        having: dict[bytes, set[str]] = defaultdict(set)
+        for name in stores[owner].here & stores[owner].needed:
+            having[name].add(owner)
+        for holder, held in stores.items():
+            for name in held.holds.get(owner, set()) & held.here:
+                having[name].add(holder)
+        most = Counter[bytes]()
+        for layout, kept in stores[owner].groups:
+            needed = nodes_needed(layout)
+            met = len(match({name: having[name] for name in kept})) if layout.fragments else len(having[kept[0]])
+            if met < needed:
+                yield f"{short_name(kept[0])} of {layout.pack()} at {owner[:8]} is on {met} nodes"
+            for name in kept:
+                most[name] = most[name] + 1 if layout.fragments else max(most[name], needed)
+        for name, number in most.items():
+            if len(having[name]) > number:
+                yield f"{short_name(name)} of {owner[:8]} is on {len(having[name])} nodes, and is to be on {number}"
+
+
+def held_for_nothing(stores: Mapping[str, Remains]) -> Iterator[str]:
+    """Yield what is held for owners that do not want it any more."""
+    for holder, held in stores.items():
+        for owner, names in held.holds.items():
+            unwanted = names - stores[owner].needed if owner in stores else set()
+            for name in sorted(unwanted)[:3]:
+                yield f"{holder[:8]} holds {short_name(name)} for {owner[:8]}, which has no use for it"
 
 
 async def _files(blocks: Blocks) -> AsyncIterator[str]:
@@ -58,9 +114,10 @@ async def _files(blocks: Blocks) -> AsyncIterator[str]:
             yield file
 
 
-async def _needed(blocks: Blocks) -> set[bytes]:
-    """The names of all blocks to which a state leads."""
+async def _needed(blocks: Blocks) -> tuple[set[bytes], set[Group]]:
+    """The names of all blocks to which a state leads, and the blocks of files."""
     needed: set[bytes] = set()
+    groups: set[Group] = set()
     pending: list[bytes] = []
     start = b""
     while rows := await blocks.store.scan(STATES, start, limit=100):
@@ -78,4 +135,6 @@ async def _needed(blocks: Blocks) -> set[bytes]:
         needed.update(each for row in node.rows for each in row.kept)
         if node.level:
             pending += [row.name for row in node.rows]
-    return needed
+        else:
+            groups |= {Group(node.layout, tuple(row.kept)) for row in node.rows}
+    return needed, groups

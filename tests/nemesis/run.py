@@ -21,6 +21,7 @@ from .cluster import Deployment
 from .faults import ALONE, inflicted, possible, restart_dead
 from .history import Fault, Operation, read_history
 from .load import Plan, to_json
+from .loss import lose_holders
 from .stores import check_stores
 
 OFTEN = 5
@@ -83,16 +84,17 @@ def run(
     *,
     quick: bool = False,
     told: bool = False,
+    clients: int = 10,
     programs: int = 0,
     largest: int = 0,
 ) -> Outcome:
     """Load a cluster for so many seconds, inflict these faults, and check everything. `quick`: short faults.
 
-    `programs` work with files, of `largest` bytes or of various sizes.
+    `clients` work with objects, `programs` with files of various sizes, and of `largest` bytes if that is any.
     """
     outcome = Outcome()
     cluster.programs = programs
-    plan = Plan(cluster.nodes, cluster.volumes, cluster.key, seed, 10, 0.02, cluster.copies, programs, largest)
+    plan = Plan(cluster.nodes, cluster.volumes, cluster.key, seed, clients, 0.02, cluster.copies, programs, largest)
     plan.older = cluster.older.name if cluster.older is not None else ""
     file, folder, history = (cluster.folder / name for name in ("plan.json", "files", "history.jsonl"))
     file.write_text(to_json(plan))
@@ -111,6 +113,8 @@ def run(
     for each in sorted(folder.glob("files-*.jsonl")):
         operations += read_history(each)
     count(outcome, cluster, operations)
+    if programs and cluster.volumes and not quick:
+        outcome.faults += lose_holders(cluster, file, folder, Random(seed))
     faults, conflicts = asyncio.run(check_stores(cluster))
     outcome.faults += check(operations, cluster.promotions, cluster.volumes, conflicts)
     outcome.faults += faults

@@ -18,7 +18,7 @@ from emerge_wasm.stores import open_store
 
 from .cluster import Deployment
 from .history import Fault
-from .remains import Remains, gone, remains_of
+from .remains import Remains, gone, held_for_nothing, remains_of, unlevel
 
 TABLE = ("meta", b"volumes")
 COPIES = "copies/*/*.copy.db"
@@ -59,6 +59,7 @@ async def check_stores(cluster: Deployment) -> tuple[list[Fault], set[str]]:
         table = max(tables, key=lambda each: each.version)
         faults += misplaced(table, stores) + uncopied(table, stores, cluster)
         used = [held for held in stores if held.filesystem in owners_and_copies(table)]
+        faults += misheld(table, stores) if cluster.whole else []
     faults += [
         Fault("blocks", "", text) for text in gone([each.remains for each in used], [each.remains for each in stores])
     ]
@@ -116,6 +117,14 @@ def misplaced(table: MountTable, stores: list[Held]) -> list[Fault]:
         if copied is None:
             faults += [Fault("out of reach", held.name, path) for path in lost[:5]]
     return faults
+
+
+def misheld(table: MountTable, stores: list[Held]) -> list[Fault]:
+    """Blocks of files that are on fewer or more nodes than their level wants, or are held for nothing."""
+    remains = {held.filesystem: held.remains for held in stores}
+    owners = {volume.filesystem for volume in table.volumes} & remains.keys()
+    texts = [*unlevel(remains, owners), *held_for_nothing(remains)]
+    return [Fault("level", f"{len(texts)} in all", text) for text in texts[:10]]
 
 
 def uncopied(table: MountTable, stores: list[Held], cluster: Deployment) -> list[Fault]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from emerge_wasm.clients.keys.credential import Credential
 from emerge_wasm.clients.keys.known_keys import MEMBER, Ring, RingEntry
 from emerge_wasm.clients.transfer import Transfer
 from emerge_wasm.clients.transports.registry import open_transport
+from emerge_wasm.errors import Unavailable
 from tests.cluster.keyed import KeyedPlace
 from tests.conftest import Server, start_server
 from tests.contracts.files import content, pattern
@@ -48,6 +50,40 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Server]
         yield servers
 
 
+async def see(client: Client, count: int) -> None:
+    """Wait until so many nodes are there, and take blocks."""
+    for _ in range(400):
+        with suppress(Unavailable):
+            if sum(not row.get("away") for row in await client.nodes()) == count:
+                await client.remote.placeblocks("/x", [], "", f"raid1 1+{count - 1}", None)
+                return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{count} nodes do not see each other")
+
+
+@pytest.mark.parametrize("raid", [0, 1])
+async def test_an_upload_goes_on_when_a_node_stands_still(processes: list[Server], raid: int) -> None:
+    """Nothing says that it does: its answers are late, and others are given its part."""
+    data = [pattern(BLOCK_SIZE, 40 * raid + number) for number in range(28)]
+    victim: Server | None = None
+    longest = 0.0
+    async with Client(open_transport(processes[0].found["node"])) as client:
+        await see(client, len(processes))
+        file = (await client.open(f"/still{raid}", "wb", raid=raid)).go_on("u", transfer := Transfer())
+        for part in data:
+            before = time.monotonic()
+            await file.write(part)
+            longest = max(longest, time.monotonic() - before)
+            if victim is None and (busy := [each for each in processes[1:] if transfer.holders[each.found["name"]]]):
+                victim = busy[0]
+                os.kill(victim.process.pid, signal.SIGSTOP)
+        await file.close()
+        assert victim is not None
+        os.kill(victim.process.pid, signal.SIGCONT)
+        assert await content(client, f"/still{raid}") == b"".join(data)
+    assert longest < 2.5, longest
+
+
 async def test_an_upload_goes_on_when_a_node_dies_that_takes_blocks(processes: list[Server], tmp_path: Path) -> None:
     def kill(_: int) -> None:
         victims = [server for server in processes[1:] if transfer.holders[server.found["name"]]]
@@ -72,6 +108,7 @@ async def test_the_next_verified_block_comes_soon(processes: list[Server], whom:
     path = f"/{whom.replace(' ', '')}{int(number)}"
     alive = [server for server in processes if server.process.poll() is None]
     async with Client(open_transport(",".join(server.found["node"] for server in alive))) as client:
+        await see(client, len(alive))
         await client.put(io.BytesIO(DATA), path, raid=1)
         async with await client.open(path) as file:
             assert await file.read(6 * BLOCK_SIZE) == DATA[: 6 * BLOCK_SIZE]

@@ -203,6 +203,8 @@ def scrub(session: Session, path: str, start: bool) -> None:
         return
     every = f", every {found['days']:g} days" if found["days"] else ", when asked to"
     click.echo(f"at most {size_text(found['rate'])} a second{every}")
+    if found["given_up"]:
+        click.echo(f"{counted(found['given_up'], 'copy', 'copies')} beyond the raid levels given up")
     for done in (found["last"], found["now"]):
         if done is not None:
             _print_pass(done)

@@ -23,6 +23,7 @@ from ..codec import encode
 from ..errors import Invalid, LimitExceeded, Unavailable
 from ..objects import BLOB, EmergeBlob, Pointer
 from ..results import BlockPlaces
+from .block_sender import BlockSender
 from .node_links import HolderCalls
 from .transfer import TransferProgress, transfer_of
 
@@ -32,10 +33,8 @@ WINDOW = 8 << 20
 WINDOW_BLOCKS = 512
 """Blocks that are sent together at most."""
 
-AT_ONCE, ALL_AT_ONCE = 2, 16
-"""Calls of one upload that are under way, of at most CALL_BYTES each: to one node, and in all."""
-
 CALL_BYTES = 4 << 20
+"""Bytes of blocks that one call sends."""
 
 PATIENCE, PAUSE = 10, 0.5
 """How often, and after how many seconds, holders are looked for again where there are too few in the midst of it."""
@@ -73,6 +72,7 @@ class FileWriter:
         self._blocks: list[bytes] = []
         self._waiting = 0  # bytes in them
         self._map = MapBuilder(layout)
+        self._sender = BlockSender(self._put)
         self._sending: asyncio.Task[None] | None = None
         self._begun = self._fits = self._is_older = False
         self._avoid: list[str] = []
@@ -216,7 +216,7 @@ class FileWriter:
                 await asyncio.sleep(PAUSE)  # there were enough when it began: some may be back soon
                 self._avoid = []
                 continue
-            failed = await self._put_all(kept, places)
+            failed = await self._put_all(kept, places, next(iter(found["nodes"]), ""))
             if not failed:
                 return
             self._avoid = sorted({*self._avoid, *failed})
@@ -232,8 +232,9 @@ class FileWriter:
                     raise
         return {"layout": self._layout.pack(), "places": {name: [""] for name in names}, "nodes": {}}
 
-    async def _put_all(self, kept: dict[str, bytes], places: dict[str, list[str]]) -> set[str]:
-        """Send blocks to their holders; return the holders that did not take theirs."""
+    async def _put_all(self, kept: dict[str, bytes], places: dict[str, list[str]], owner: str) -> set[str]:
+        """Send blocks to their holders, one of which may be the owner of the path; return the holders that did not take
+        theirs."""
         calls = [
             (holder, call)
             for holder in sorted({each for whom in places.values() for each in whom})
@@ -241,22 +242,7 @@ class FileWriter:
         ]
         if sync.drive is sync.run_straight:
             return {holder for holder, call in calls if not await self._put(holder, call)}
-        failed: set[str] = set()
-        turns = {holder: asyncio.Semaphore(AT_ONCE) for holder, _ in calls}
-        all_turns = asyncio.Semaphore(ALL_AT_ONCE)
-
-        async def put(holder: str, call: dict[str, bytes]) -> None:
-            async with turns[holder], all_turns:
-                if holder not in failed and not await self._put(holder, call):
-                    failed.add(holder)
-
-        tasks = [asyncio.ensure_future(put(*each)) for each in calls]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-        return failed
+        return await self._sender.send(calls, owner)
 
     async def _put(self, holder: str, call: dict[str, bytes]) -> bool:
         """Send blocks to a holder; whether it took them."""

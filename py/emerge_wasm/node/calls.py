@@ -213,8 +213,9 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _block_kept(self, owner: str, names: Values) -> Values:
-        """Those of these blocks that something in a filesystem of the asked node, their owner, keeps."""
+    async def _block_kept(self, owner: str, names: Values, holder: str = "") -> Values:
+        """Those of these blocks that something in a filesystem of the asked node, their owner, keeps, and that the
+        holder which asks is to have."""
         ...
 
     @operation("node")

@@ -18,7 +18,6 @@ from ..codec import BlockTree, decode
 from ..context import asker
 from ..errors import Conflict, EmergeError, LimitExceeded, NotFound, Unavailable
 from ..filesystem.blocks import elsewhere, hold
-from ..filesystem.blocks.collector import keepers
 from ..filesystem.core import Core
 from ..filesystem.files import upload as uploads
 from ..filesystem.files.download import BLOCKS_AT_ONCE, block_answer
@@ -174,8 +173,8 @@ class HeldBlocks:
     async def confirm(self, owner: str, path: str, names: Names, upload: str, holder: str, who: Wire) -> None:
         await uploads.confirm(self._core(owner), read_context(who), path, names, upload, holder)
 
-    async def kept(self, owner: str, names: list[bytes]) -> list[bytes]:
-        return list(await keepers(self._core(owner).blocks, set(names)))
+    async def kept(self, owner: str, names: list[bytes], holder: str) -> list[bytes]:
+        return list(await elsewhere.wanted_of(self._core(owner).blocks, names, holder))
 
     def _core(self, filesystem: str) -> Core:
         local = self._volumes.local(filesystem)
@@ -220,8 +219,9 @@ class HeldBlocks:
     async def _review(self, owner: str, held: dict[bytes, bytes]) -> None:
         if not held:
             return
-        kept = set(cast(list[bytes], await self._volumes.ask(owner, "_block_kept", [owner, list(held)])))
-        await hold.drop(self._own.blocks, owner, {name: held[name] for name in held.keys() - kept})
+        kept = await self._volumes.ask(owner, "_block_kept", [owner, list(held), self._volumes.own])
+        unwanted = held.keys() - set(cast(list[bytes], kept))
+        await hold.drop(self._own.blocks, owner, {name: held[name] for name in unwanted})
 
     async def review_all(self) -> None:
         """Ask the owners of all blocks that are held here."""

@@ -20,6 +20,7 @@ from ..filesystem import Filesystem
 from ..filesystem.blocks import elsewhere
 from ..filesystem.core import Core
 from ..filesystem.files.holders import BlockHolder, WhoHas, set_holders
+from ..filesystem.repair.surplus import hand_back
 from ..operations import Wire
 from ..results import BlockFault
 from .volumes import Volumes
@@ -29,8 +30,8 @@ log = logging.getLogger("emerge.node")
 ABOUT_SECONDS = 2.0
 """How long it is remembered whether a node takes blocks; one that does not take them after all is gone round."""
 
-PATIENCE = 5.0
-"""Seconds in which a node answers about itself."""
+PATIENCE, LATE_SECONDS = 5.0, 0.3
+"""Seconds in which a node answers about itself, and after which one that did so before is not waited for."""
 
 BLOCK_PATIENCE = 15.0
 """Seconds in which a holder answers with blocks, or takes some; one that stands still is gone round then."""
@@ -42,24 +43,30 @@ class MemberAbouts:
     def __init__(self, volumes: Volumes) -> None:
         self._volumes = volumes
         self._known: dict[str, tuple[float, Wire | None]] = {}
+        self._asked: dict[str, asyncio.Task[None]] = {}
 
     async def of(self, member: Member) -> Wire | None:
-        """What a member says; None when it does not answer."""
-        if not self._volumes.is_here(member.filesystem):
+        """What a member says; None when it does not answer. Of one that is late, what it said before."""
+        name = member.filesystem
+        if not self._volumes.is_here(name):
             return None
-        until, about = self._known.get(member.filesystem, (0.0, None))
-        if until < monotonic():
-            about = await self._ask(member)
-            self._known[member.filesystem] = monotonic() + ABOUT_SECONDS, about
-        return about
+        until, about = self._known.get(name, (0.0, None))
+        if until > monotonic():
+            return about
+        if name not in self._asked:
+            self._asked[name] = asyncio.get_running_loop().create_task(self._ask(member))
+        await asyncio.wait([self._asked[name]], timeout=PATIENCE if about is None else LATE_SECONDS)
+        return self._known.get(name, (0.0, None))[1]
 
-    async def _ask(self, member: Member) -> Wire | None:
+    async def _ask(self, member: Member) -> None:
+        about: Wire | None = None
         try:
             async with asyncio.timeout(PATIENCE):
-                return cast(Wire, await self._volumes.ask(member.filesystem, "_cluster_about", []))
+                about = cast(Wire, await self._volumes.ask(member.filesystem, "_cluster_about", []))
         except (EmergeError, TimeoutError) as error:
             log.info("node %s does not say whether it takes blocks: %s", member.node, error)
-            return None
+        self._known[member.filesystem] = monotonic() + ABOUT_SECONDS, about
+        del self._asked[member.filesystem]
 
 
 class NodeHolders:
@@ -83,9 +90,10 @@ class NodeHolders:
         about = await self._volumes.steps["_cluster_about"]()
         return BlockHolder(self._core.uuid, self._core.node, identity.rpc, str(cast(Wire, about)["host"]))
 
-    async def others(self) -> list[BlockHolder]:
+    async def others(self, avoid: Collection[str] = ()) -> list[BlockHolder]:
         table = self._volumes.table
-        members = [each for each in (table.members if table is not None else ()) if each.node != self._core.node]
+        apart = {self._core.node, *avoid}
+        members = [each for each in (table.members if table is not None else ()) if each.node not in apart]
         abouts = await asyncio.gather(*map(self._abouts.of, members))
         return [
             BlockHolder(member.filesystem, member.node, self._serving(member).rpc, str(about["host"]))
@@ -137,6 +145,9 @@ class NodeHolders:
             found[name] = fault
         return found
 
+    async def review(self, holder: str, names: Collection[bytes]) -> set[bytes]:
+        return set(cast(list[bytes], await self._ask(holder, "_block_review", [self._core.uuid, list(names)])))
+
     async def find(self, names: Collection[bytes]) -> WhoHas:
         told = await self._volumes.cluster.whohas([], [], [name.hex() for name in names])
         found: dict[bytes, list[BlockHolder]] = {name: [] for name in names}
@@ -153,13 +164,16 @@ class NodeHolders:
 def surround(filesystem: Filesystem, volumes: Volumes, abouts: MemberAbouts) -> None:
     """Put a filesystem of this node among its holders, and let those go on that hold what nothing there keeps."""
     core = filesystem.core
-    set_holders(core, NodeHolders(core, volumes, abouts))
+    around = NodeHolders(core, volumes, abouts)
+    set_holders(core, around)
 
     async def give_up() -> None:
         async for holder, rows in elsewhere.unkept(core.blocks):
             with suppress(EmergeError):  # it is away, and is asked the next time
-                held = await volumes.ask(holder, "_block_review", [core.uuid, list(rows)])
-                gone = {name: stamp for name, stamp in rows.items() if name not in cast(list[bytes], held)}
-                await elsewhere.forget(core.blocks, holder, gone)
+                held = await around.review(holder, rows)
+                await elsewhere.forget(
+                    core.blocks, holder, {name: stamp for name, stamp in rows.items() if name not in held}
+                )
+        await hand_back(core)
 
     filesystem.collection.after = give_up

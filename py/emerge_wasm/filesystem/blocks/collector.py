@@ -76,7 +76,7 @@ async def _pass(blocks: Blocks, done: Collected) -> bool:
         done.kept += len(kept)
         for name, raw in found.items():
             if name not in kept:
-                maps_went |= await _remove(blocks, name, raw, done)
+                maps_went |= await remove(blocks, name, raw, done)
     return maps_went
 
 
@@ -96,10 +96,15 @@ async def keepers(blocks: Blocks, among: set[bytes]) -> set[bytes]:
 
     A claim ends after the map or state for which it was made is there. Blocks that are elsewhere may be among them.
     """
+    return await claimed_of(blocks, among) | await referred(blocks, among)
+
+
+async def claimed_of(blocks: Blocks, among: set[bytes]) -> set[bytes]:
+    """Return which of these blocks a claim keeps, here or elsewhere."""
     kept: set[bytes] = set()
     for claim, _ in await blocks.claims():
         kept |= among & await blocks.names_claimed(claim)
-    return kept | await referred(blocks, among)
+    return kept
 
 
 async def referred(blocks: Blocks, among: set[bytes]) -> set[bytes]:
@@ -107,6 +112,12 @@ async def referred(blocks: Blocks, among: set[bytes]) -> set[bytes]:
     kept: set[bytes] = set()
     async for key, _ in scan_all(blocks.store, MAP):
         kept |= among & await _names_kept(blocks, key[1:])
+    return kept | await referred_by_states(blocks, among)
+
+
+async def referred_by_states(blocks: Blocks, among: set[bytes]) -> set[bytes]:
+    """Return which of these blocks a state keeps: they are to be here."""
+    kept: set[bytes] = set()
     keys: list[bytes] = []
     async for key, _ in scan_all(blocks.store, RECIPE):
         keys.append(key[len(RECIPE) :])
@@ -141,7 +152,7 @@ async def _names_kept(blocks: Blocks, name: bytes) -> set[bytes]:
     return set(names_in_map(data))
 
 
-async def _remove(blocks: Blocks, name: bytes, raw: bytes, done: Collected) -> bool:
+async def remove(blocks: Blocks, name: bytes, raw: bytes, done: Collected) -> bool:
     """Remove a block whose row is still as it was; tell whether a map went."""
     (is_map,) = await blocks.store.get([key_of(MAP, name)])
     batch = Batch(deletes=[key_of(kind, name) for kind in (LEDGER, FRAME, MAP, DITTO)])

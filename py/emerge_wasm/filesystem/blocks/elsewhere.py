@@ -8,16 +8,18 @@ before is a hint.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import suppress
 
 from ...errors import Conflict
 from ...store import Batch, prefix_end
 from .blocks import PAGE, Blocks, again, groups, scan_all
-from .collector import keepers
+from .collector import claimed_of, keepers
 from .row import (
     CLAIM,
     CONFIRMED,
     PROMISED,
     SPACE,
+    SURPLUS,
     WHERE,
     claim_id,
     claimed_key,
@@ -25,6 +27,7 @@ from .row import (
     fresh_stamp,
     holder_in,
     key_of,
+    surplus_key,
     where_key,
 )
 
@@ -75,7 +78,7 @@ async def _confirm(blocks: Blocks, names: list[bytes], holder: str, claimant: st
             batch.expect(*claimed_key(claim, name, PROMISED), b"")
             batch.put(*claimed_key(claim, name), b"")
             batch.put(*confirmed_key(claim, name, holder), b"")
-            batch.put(*where_key(name, holder), fresh_stamp())
+            _note(batch, name, holder)
         (raw,) = await blocks.store.get([key_of(CLAIM, claim)])
         batch.expect(*key_of(CLAIM, claim), raw)
         await blocks.store.commit(batch)
@@ -91,7 +94,16 @@ async def confirmed(blocks: Blocks, names: Collection[bytes], claimant: str) -> 
 
 async def where(blocks: Blocks, names: Collection[bytes]) -> dict[bytes, set[str]]:
     """Return who was given each of these blocks."""
-    return {name: await _holders(blocks, WHERE + name) for name in names}
+    return {name: set(stamps) for name, stamps in (await where_stamps(blocks, names)).items()}
+
+
+async def where_stamps(blocks: Blocks, names: Collection[bytes]) -> dict[bytes, dict[str, bytes]]:
+    """Return who was given each of these blocks, with the stamps of the rows."""
+    found: dict[bytes, dict[str, bytes]] = {}
+    for name in names:
+        rows = await blocks.store.scan(SPACE, WHERE + name, prefix_end(WHERE + name), limit=PAGE)
+        found[name] = {holder_in(key): stamp for key, stamp in rows}
+    return found
 
 
 async def _holders(blocks: Blocks, prefix: bytes) -> set[str]:
@@ -101,7 +113,15 @@ async def _holders(blocks: Blocks, prefix: bytes) -> set[str]:
 async def note(blocks: Blocks, names: Collection[bytes], holder: str) -> None:
     """Note that a holder has these blocks, which a map keeps."""
     for some in groups(names, _most(blocks)):
-        await blocks.store.commit(Batch(puts=[(*where_key(name, holder), fresh_stamp()) for name in some]))
+        batch = Batch()
+        for name in some:
+            _note(batch, name, holder)
+        await blocks.store.commit(batch)
+
+
+def _note(batch: Batch, name: bytes, holder: str) -> None:
+    batch.put(*where_key(name, holder), fresh_stamp())
+    batch.delete(*surplus_key(name, holder))
 
 
 async def unkept(blocks: Blocks) -> AsyncIterator[tuple[str, dict[bytes, bytes]]]:
@@ -136,6 +156,60 @@ async def forget(blocks: Blocks, holder: str, given_up: Mapping[bytes, bytes]) -
             await blocks.store.commit(batch)
         except Conflict:  # it was given it anew
             continue
+
+
+# --- what a holder has beyond a level
+async def give_back(blocks: Blocks, name: bytes, holder: str, stamp: bytes) -> bool:
+    """Note that a holder is to give up a block, though a map keeps it: others have it (see `repair.surplus`); tell
+    whether it was not given it anew since `stamp` was read."""
+    batch = Batch(deletes=[where_key(name, holder)])
+    batch.expect(*where_key(name, holder), stamp)
+    batch.put(*surplus_key(name, holder), b"")
+    with suppress(Conflict):
+        await blocks.store.commit(batch)
+        return True
+    return False
+
+
+async def given_back(blocks: Blocks, names: Collection[bytes], holder: str) -> set[bytes]:
+    """Tell which of these blocks a holder is to give up."""
+    wanted = list(names)
+    raws = await blocks.store.get([surplus_key(name, holder) for name in wanted]) if wanted else []
+    return {name for name, raw in zip(wanted, raws, strict=True) if raw is not None}
+
+
+async def surplus(blocks: Blocks) -> dict[str, set[bytes]]:
+    """Return the blocks that holders are to give up, by holder."""
+    found: dict[str, set[bytes]] = {}
+    async for key, _ in scan_all(blocks.store, SURPLUS):
+        found.setdefault(holder_in(key), set()).add(key[1:NAME_END])
+    return found
+
+
+async def is_given_back(blocks: Blocks, names: Collection[bytes], holder: str) -> None:
+    """Note that a holder has given up these blocks."""
+    for some in groups(names, _most(blocks)):
+        await blocks.store.commit(Batch(deletes=[surplus_key(name, holder) for name in some]))
+
+
+async def wanted_of(blocks: Blocks, names: Collection[bytes], holder: str) -> set[bytes]:
+    """Return which of these blocks a holder is to have: those that something keeps, less what it is to give up and no
+    upload counts on again."""
+    wanted = set(names)
+    back = await given_back(blocks, wanted, holder) if holder else set()
+    if back:
+        claimed = await claimed_of(blocks, back)  # first: an upload wants it back before its claim ends
+        back = await given_back(blocks, back - claimed, holder)
+    kept = await keepers(blocks, wanted) - back
+    await _learn(blocks, kept, holder)
+    return kept
+
+
+async def _learn(blocks: Blocks, names: Collection[bytes], holder: str) -> None:
+    """Note that a holder has these blocks, of which nobody knew: who had it hold them did not live to confirm it."""
+    wanted = list(names)
+    raws = await blocks.store.get([where_key(name, holder) for name in wanted]) if wanted and holder else []
+    await note(blocks, [name for name, raw in zip(wanted, raws, strict=False) if raw is None], holder)
 
 
 def _most(blocks: Blocks) -> int:

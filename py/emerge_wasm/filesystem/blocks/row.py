@@ -12,6 +12,7 @@
     "p" + claim + name    -> nothing: the claim is about to have this block held by others
     "v" + claim + name + holder -> nothing: a holder has said, since the claim began, that it has this block
     "w" + name + holder   -> a stamp: a holder was given this block; where to ask first, never the truth
+    "t" + name + holder   -> nothing: a holder is to give this block up, which its level does not want there
     "o" + owner + name    -> a stamp: this block is held here for another filesystem
 
 Whoever refers to a block, or claims it, gives its ledger row another stamp in the same commit, on the condition that
@@ -33,7 +34,7 @@ from ...store import Key
 SPACE = "blocks"
 LEDGER, FRAME, MAP, DITTO, RECIPE, CLAIM, CLAIMED, SCRUB = b"b", b"d", b"m", b"e", b"r", b"c", b"k", b"s"
 KEY = b"x"
-PROMISED, CONFIRMED, WHERE, HOLD = b"p", b"v", b"w", b"o"
+PROMISED, CONFIRMED, WHERE, SURPLUS, HOLD = b"p", b"v", b"w", b"t", b"o"
 OF_CLAIM = CLAIMED, PROMISED, CONFIRMED
 """The kinds of rows that end with their claim."""
 _CLAIM_SIZE = 16
@@ -107,6 +108,10 @@ def confirmed_key(claim: bytes, name: bytes, holder: str) -> Key:
 
 def where_key(name: bytes, holder: str) -> Key:
     return SPACE, WHERE + name + bytes.fromhex(holder)
+
+
+def surplus_key(name: bytes, holder: str) -> Key:
+    return SPACE, SURPLUS + name + bytes.fromhex(holder)
 
 
 def holder_in(key: bytes) -> str:

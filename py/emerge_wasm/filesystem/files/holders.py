@@ -44,8 +44,8 @@ class Holders(Protocol):
         """The filesystem itself."""
         ...
 
-    async def others(self) -> list[BlockHolder]:
-        """The others that can be given blocks now."""
+    async def others(self, avoid: Collection[str] = ()) -> list[BlockHolder]:
+        """The others that can be given blocks now, less the nodes to `avoid`, which are not asked."""
         ...
 
     def named(self, filesystem: str) -> BlockHolder:
@@ -68,6 +68,11 @@ class Holders(Protocol):
         """Return what is amiss with these blocks at a holder: nothing, lost, or (`verify`: each is read) damaged."""
         ...
 
+    async def review(self, holder: str, names: Collection[bytes]) -> set[bytes]:
+        """Let a holder ask which of these blocks it is to have, and give up the others; those that it holds still.
+        Raises Unavailable."""
+        ...
+
     async def find(self, names: Collection[bytes]) -> WhoHas:
         """Ask everybody who has these blocks, for whatever reason."""
         ...
@@ -88,7 +93,7 @@ class NoHolders:
     async def own(self) -> BlockHolder:
         return self._own
 
-    async def others(self) -> list[BlockHolder]:
+    async def others(self, avoid: Collection[str] = ()) -> list[BlockHolder]:
         return []
 
     def named(self, filesystem: str) -> BlockHolder:
@@ -105,6 +110,9 @@ class NoHolders:
 
     async def check(self, holder: str, names: Collection[bytes], verify: bool) -> dict[bytes, BlockFault]:
         return dict.fromkeys(names, "away")
+
+    async def review(self, holder: str, names: Collection[bytes]) -> set[bytes]:
+        return set()
 
     async def find(self, names: Collection[bytes]) -> WhoHas:
         return WhoHas({}, [])

@@ -9,7 +9,7 @@ from ..blocks import elsewhere
 from ..core import Core
 from .holders import holders_of
 
-KeptBy = Mapping[bytes, Mapping[str, BlockFault | None]]
+KeptBy = Mapping[bytes, dict[str, BlockFault | None]]
 """For each block the filesystems that keep it, or were given it, and what is amiss with it there."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 
 from ...blocks.layout import Layout
@@ -11,20 +12,31 @@ from ..core import Core
 from .holders import holders_of
 from .placement import assign
 
+HOLD_SECONDS = 3.0
+"""In which a holder says which of some blocks it has."""
 
-async def hold_on(core: Core, where: Mapping[bytes, Collection[str]], claimant: str) -> dict[bytes, set[str]]:
-    """Let those who may have these blocks say so, and keep them for the claimant; return who has each."""
+
+async def hold_on(
+    core: Core, where: Mapping[bytes, Collection[str]], claimant: str, avoid: Collection[str] = ()
+) -> dict[bytes, set[str]]:
+    """Let those who may have these blocks say so, and keep them for the claimant; return who has each. The nodes to
+    `avoid` are not asked, and one that does not answer soon is not waited for."""
     there: dict[bytes, set[str]] = {}
-    for holder in sorted(set().union(*where.values())):
+    await elsewhere.promise(core.blocks, [name for name, whom in where.items() if whom], claimant)
+
+    async def ask(holder: str) -> None:
         names = [name for name, whom in where.items() if holder in whom]
-        await elsewhere.promise(core.blocks, names, claimant)
         try:
-            has = await holders_of(core).hold_again(holder, names)
-        except EmergeError:  # it is away, and others are asked to hold them
-            continue
+            async with asyncio.timeout(HOLD_SECONDS):
+                has = await holders_of(core).hold_again(holder, names)
+        except (EmergeError, TimeoutError):  # it is away, and others are asked to hold them
+            return
         await elsewhere.confirm(core.blocks, has, holder, claimant)
         for name in has:
             there.setdefault(name, set()).add(holder)
+
+    some = {each for each in set().union(*where.values()) if holders_of(core).named(each).node not in avoid}
+    await asyncio.gather(*map(ask, sorted(some)))
     return there
 
 

@@ -7,7 +7,7 @@ only for who sent it in this upload, or may read the file that is at the path.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ...blocks.block import NAME_SIZE
 from ...blocks.block_map import BlockMap
@@ -54,7 +54,7 @@ async def placeblocks(
     place = await _writable(core, context, path)
     around = holders_of(core)
     own, alone = await around.own(), around.alone()
-    others = [] if alone else [each for each in await around.others() if each.node not in (avoid or ())]
+    others = [] if alone else await around.others(avoid or ())
     fits = fit_layout(layout, 1 + len(others), spread=not alone)
     if alone:
         _check_alone(core, fits, place.path)
@@ -62,7 +62,7 @@ async def placeblocks(
         raise too_few(f"raid {fits.raid}", nodes_needed(fits), 1 + len(others))
     wanted = check_names(names, PLACED_AT_ONCE, path)
     claimant = _claimant(context, place, upload)
-    there = await _there(core, context, place, wanted, claimant) if wanted else {}
+    there = await _there(core, context, place, wanted, claimant, avoid or ()) if wanted else {}
     if alone:
         sent = {name: [own.filesystem] for name in wanted if own.filesystem not in there.get(name, ())}
     else:
@@ -98,7 +98,7 @@ def _check_alone(core: Core, layout: Layout, path: str) -> None:
 
 
 async def _there(
-    core: Core, context: Context, place: Place, wanted: list[bytes], claimant: str
+    core: Core, context: Context, place: Place, wanted: list[bytes], claimant: str, avoid: Collection[str]
 ) -> dict[bytes, set[str]]:
     """Return who has which of these blocks for this upload: they were sent in it, or are in the file that is there.
 
@@ -112,7 +112,7 @@ async def _there(
         for name in await blocks.claim(sent | readable, claimant):
             there.setdefault(name, set()).add(own)
     hints = await elsewhere.where(blocks, readable - sent)
-    for name, whom in (await hold_on(core, hints, claimant)).items():
+    for name, whom in (await hold_on(core, hints, claimant, avoid)).items():
         there.setdefault(name, set()).update(whom)
     return there
 

@@ -15,6 +15,7 @@ from ..files.kept import look
 from ..layout.record import version_key
 from ..tree.find import Found, find
 from .mend import Mended, at_once, mend_blocks, mend_row
+from .surplus import give_up_surplus, may_have_surplus
 
 ROWS_AT_ONCE = 16
 """Blocks that are looked at together."""
@@ -67,6 +68,7 @@ async def _repair_large(core: Core, parts: list[bytes | tuple[bytes, int]]) -> l
 async def _repair_tree(core: Core, root: bytes, claimant: str) -> AsyncIterator[FileBlock]:
     """Repair the tree of a file; what stands below a node that cannot be had is one row."""
     offset = 0
+    surplus: set[bytes] = set()
     pending = [BlockRow(root, 0)]
     while pending:
         top = pending.pop()
@@ -86,8 +88,11 @@ async def _repair_tree(core: Core, root: bytes, claimant: str) -> AsyncIterator[
             rows = node.rows[begin : begin + ROWS_AT_ONCE]
             kept = await look(core, [name for row in rows for name in row.kept], verify=True)
             for row in rows:
-                yield _row(row, offset, await mend_row(core, node.layout, row, kept, at_once))
+                mended = await mend_row(core, node.layout, row, kept, at_once)
+                surplus |= set() if mended.left else may_have_surplus(node.layout, row.kept, kept)
+                yield _row(row, offset, mended)
                 offset += row.size
+    await give_up_surplus(core, surplus)
 
 
 def _row(row: BlockRow, offset: int, done: Mended) -> FileBlock:

@@ -18,6 +18,7 @@ from ..blocks import elsewhere
 from ..core import Core
 from ..files.fetch import from_others
 from ..files.holders import holders_of
+from ..files.kept import KeptBy
 from ..files.placement import assign
 
 PARITY, COPY = "parity", "copy"
@@ -43,9 +44,7 @@ class Mended:
     lost: bool = False
 
 
-async def mend_row(
-    core: Core, layout: Layout, row: BlockRow, kept: Mapping[bytes, Mapping[str, BlockFault | None]], gone: IsGone
-) -> Mended:
+async def mend_row(core: Core, layout: Layout, row: BlockRow, kept: KeptBy, gone: IsGone) -> Mended:
     """Make again what is amiss of one block of a file, and what its raid level lacks, given who keeps it."""
     good = {name: {who for who, fault in kept[name].items() if fault is None} for name in row.kept}
     sends = {name: _to_mend(core, kept[name], good[name]) for name in row.kept}
@@ -61,6 +60,7 @@ async def mend_row(
             if name in data and await _give(core, holder, name, data[name]):
                 done.made[name] = PARITY if name in parity else COPY
                 good[name].add(holder)
+                kept[name][holder] = None  # another block may have the name, too
         if not whom <= good[name] or not good[name]:
             done.left[name] = _fault(kept[name])
     done.lost = sum(not good[name] for name in row.kept) > (layout.parity if row.fragments else 0)

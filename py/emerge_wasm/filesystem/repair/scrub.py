@@ -12,26 +12,30 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import asdict, dataclass, field
 
 from ...blocks.block import short_name
-from ...blocks.block_map import BlockMap
 from ...codec.msgpack_engine import engine
-from ...errors import EmergeError, Invalid, Unavailable
+from ...errors import Invalid, Unavailable
 from ...results import BlockFault
 from ..blocks.blocks import scan_all
 from ..blocks.collector import referred
 from ..blocks.hold import held_for_others
 from ..blocks.large_state import STATES, recipe_of
-from ..blocks.row import MAP, RECIPE
+from ..blocks.row import RECIPE
 from ..core import Core
 from ..files.holders import DAMAGED
 from ..files.kept import look
 from .absence import Absences
+from .leaves import leaves, map_nodes
 from .mend import Mended, mend_blocks, mend_row
+from .surplus import give_up_surplus, may_have_surplus
 
 log = logging.getLogger("emerge.filesystem")
 
 PAGE = 64
 LOST_LIMIT = 100
 """Names of lost blocks that are remembered."""
+
+SURPLUS_LIMIT = 10_000
+"""Names of blocks of which there may be too many copies that are remembered."""
 
 Pace = Callable[[int], Awaitable[None]]
 """Waits as long as reading so many bytes is to take."""
@@ -43,7 +47,8 @@ Save = Callable[[], Awaitable[None]]
 @dataclass(slots=True)
 class ScrubPass:
     """How far a pass is: what it has read, and what was amiss, by number; `lost` are names of what cannot be had, 100
-    at most. `unread` could not be read now, which says nothing of them. Moments are in microseconds since 1970."""
+    at most; `given_up` are copies beyond a level. `unread` could not be read now, which says nothing of them. Moments
+    are in microseconds since 1970."""
 
     begun: int = 0
     ended: int = 0
@@ -53,6 +58,7 @@ class ScrubPass:
     mended: int = 0
     unread: int = 0
     losses: int = 0
+    given_up: int = 0
     lost: list[str] = field(default_factory=list)
 
 
@@ -86,8 +92,9 @@ async def run_pass(core: Core, done: ScrubPass, pace: Pace, save: Save) -> None:
 
 
 async def check_levels(core: Core, done: ScrubPass, absences: Absences, pace: Pace) -> None:
-    """Look where each block of the files here is kept, and make what lacks."""
-    async for node in _leaves(core):
+    """Look where each block of the files here is kept, make what lacks, and give up what is beyond their levels."""
+    surplus: set[bytes] = set()
+    async for node in leaves(core):
         for begin in range(0, len(node.rows), PAGE):
             rows = node.rows[begin : begin + PAGE]
             kept = await look(core, [name for row in rows for name in row.kept], verify=False)
@@ -97,6 +104,9 @@ async def check_levels(core: Core, done: ScrubPass, absences: Absences, pace: Pa
                 _note(mended, done)
                 if mended.made:
                     await pace(row.size)
+                if not mended.left and len(surplus) < SURPLUS_LIMIT:  # the next look finds the others
+                    surplus |= may_have_surplus(node.layout, row.kept, kept)
+    done.given_up += await give_up_surplus(core, surplus)
 
 
 async def settle(core: Core, suspects: Mapping[bytes, BlockFault], done: ScrubPass) -> None:
@@ -108,7 +118,7 @@ async def settle(core: Core, suspects: Mapping[bytes, BlockFault], done: ScrubPa
     if not amiss:
         return
     left = set(amiss)
-    async for node in _leaves(core):
+    async for node in leaves(core):
         for row in node.rows:
             if not left.isdisjoint(row.kept):
                 kept = await look(core, row.kept, verify=True)
@@ -133,30 +143,10 @@ def _note(mended: Mended, done: ScrubPass) -> None:
         log.error("the block %s is %s, and cannot be made again", short_name(name), fault)
 
 
-async def _leaves(core: Core) -> AsyncIterator[BlockMap]:
-    """Yield the nodes of the maps here that list blocks."""
-    async for key, _ in scan_all(core.blocks.store, MAP):
-        node = await _node(core, key[len(MAP) :])
-        if node is not None and not node.level:
-            yield node
-        await asyncio.sleep(0)
-
-
-async def _node(core: Core, name: bytes) -> BlockMap | None:
-    """Return a node of a map; None for one that cannot be had, or is none."""
-    try:
-        return BlockMap.unpack((await core.blocks.read([name]))[0])
-    except Unavailable:
-        raise
-    except EmergeError:
-        return None
-
-
 async def _other_names(core: Core) -> AsyncIterator[set[bytes]]:
     """Yield what states refer to, one state at a time, and the lower nodes of maps."""
-    async for key, _ in scan_all(core.blocks.store, MAP):
-        node = await _node(core, key[len(MAP) :])
-        if node is not None and node.level:
+    async for node in map_nodes(core):
+        if node.level:
             yield {row.name for row in node.rows}
     async for key, _ in scan_all(core.blocks.store, RECIPE):
         (raw,) = await core.blocks.store.get([(STATES, key[len(RECIPE) :])])

@@ -17,6 +17,7 @@ from ..layout.record import date_of
 from ..tree.find import find
 from .schedule import ScrubSchedule
 from .scrub import ScrubPass, pack_passes, run_pass, unpack_passes
+from .surplus import GIVEN_UP
 
 log = logging.getLogger("emerge.filesystem")
 
@@ -77,6 +78,7 @@ class Scrubber:
             "days": schedule.days,
             "now": None if self._now is None else _info(self._now),
             "last": None if self.last is None else _info(self.last),
+            "given_up": GIVEN_UP.of(self._core)["copies"],
         }
 
     # --- in the background
@@ -189,5 +191,6 @@ def _info(done: ScrubPass) -> ScrubInfo:
         "mended": done.mended,
         "unread": done.unread,
         "losses": done.losses,
+        "given_up": done.given_up,
         "lost": done.lost,
     }
