@@ -32,7 +32,7 @@ GIVEN_UP: Part[Counter[str]] = Part(Counter)
 
 _LOCK: Part[asyncio.Lock] = Part(asyncio.Lock)
 
-Group = tuple[Layout, tuple[bytes, ...]]
+BlockGroup = tuple[Layout, tuple[bytes, ...]]
 """A block: how it is laid down, and the names under which it is kept."""
 
 
@@ -91,9 +91,9 @@ async def _decide(core: Core, suspects: set[bytes]) -> int:
     return given
 
 
-async def _groups(core: Core, suspects: set[bytes]) -> AsyncIterator[Group]:
+async def _groups(core: Core, suspects: set[bytes]) -> AsyncIterator[BlockGroup]:
     """Yield all blocks that have something of one of these names."""
-    found: set[Group] = set()
+    found: set[BlockGroup] = set()
     async for node in leaves(core):
         for row in node.rows:
             group = node.layout, tuple(row.kept)
