@@ -12,10 +12,11 @@ import pytest
 from emerge_wasm.blocks.block import BLOCK_SIZE
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.local import LocalTransport
-from emerge_wasm.errors import EmergeError, Unavailable
+from emerge_wasm.errors import EmergeError, Invalid, NotFound, Unavailable
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.blocks.collector import collect
 from emerge_wasm.filesystem.check.audit import audit
+from emerge_wasm.filesystem.layout.moment import utc_now
 from emerge_wasm.replication.follower import Follower
 from emerge_wasm.store import Batch, Capabilities, Key, Store
 from emerge_wasm.stores import open_store
@@ -250,3 +251,45 @@ async def test_a_copy_leads_as_its_leader_did(seed: int) -> None:
         assert await wrong_in_log(each) == []
     for each in (found, copy, leader, other):
         await each.close()
+
+
+async def looked_back(fs: Filesystem, moments: Sequence[str]) -> dict[str, object]:
+    """What was at and below /v at some moments, with states."""
+    found: dict[str, object] = {}
+    for moment in moments:
+        try:
+            seen = [row async for row in fs.dispatch("tree", ["/v", moment], OPERATOR)]  # type: ignore[union-attr]
+        except (NotFound, Invalid):  # it was no directory then
+            continue
+        for row in seen:
+            path = f"{row['path']}/{row['name']}"
+            there = await call(fs, "getobject", path, 0, moment)
+            assert isinstance(there, dict)
+            found[f"{moment} {path}"] = (row["uuid"], row["revision"], row["perms"], there["state"])
+    return found
+
+
+@pytest.mark.parametrize("seed", range(examples(3)))
+async def test_whoever_looks_back_in_a_copy_sees_what_was_there_when_it_was_not(seed: int) -> None:
+    """Also what had left from there before the copy was begun, or while it was made."""
+    leader, other = [await Filesystem.open(await open_store("memory:")) for _ in range(2)]
+    await call(leader, "mkdir", "/v")
+    writes, early, late = RandomWrites(leader, seed, retains=False), Copying(seed, "/v"), Copying(seed + 1, "/v")
+    moments: list[str] = []
+    for number in range(90):
+        await writes.step()
+        if early.dice.random() < 0.1:
+            with suppress(EmergeError):
+                await hand_over(leader, writes.path(), other, writes.path())
+        if number % 9 == 0:
+            moments.append(utc_now())
+        for copying in (early, late) if number > 60 else (early,):
+            if copying.dice.random() < 0.4:
+                await copying.pull(leader, copying.dice.randrange(1, 4))
+    wanted = await looked_back(leader, moments)
+    for copying in (early, late):
+        copy = await copying.finish(leader)
+        assert await looked_back(copy, moments) == wanted
+        await copy.close()
+    await leader.close()
+    await other.close()

@@ -107,7 +107,7 @@ class Follower:
             return self._missing
         now = self.progress
         asked: PageRequest = {"path": now.path, "position": now.position, "after": now.after, "limit": self.limit}
-        return {**asked, "leader": now.leader}
+        return {**asked, "leader": now.leader, "newest": now.newest}
 
     async def take(self, answer: LogPage | PartAnswer, asked: str = "") -> bool:
         """Take the answer to the last request, made at this moment; tell whether there is more to ask for now.
@@ -147,7 +147,7 @@ class Follower:
     async def _begin(self, page: LogPage) -> LogPage:
         """Find out which states and bundles of a page are not here yet."""
         if self.changes_leader(page["filesystem"]):  # another log: what is here already is recognised
-            await self._set(replace(self.progress, leader=page["filesystem"], position=0, after=b""))
+            await self._set(replace(self.progress, leader=page["filesystem"], position=0, newest=0, after=b""))
             page = {**page, "records": [], "large": [], "bundles": [], "position": 0, "after": b""}
         self._missing = {
             "states": await self._absent("states", page["large"]),

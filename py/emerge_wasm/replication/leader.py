@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 from ..bundles import parse
 from ..codec import bundles_in
@@ -65,6 +65,8 @@ class _Page:
         self._core = core
         self._subtree = Subtree(core, request["path"])
         self._after = request["after"]
+        self._began = request["position"]
+        self._known = request.get("newest", 1 << 62) if request.get("leader") == core.uuid else 0
         self._limit = min(request["limit"], PAGE_RECORDS)
         self._size = 0
         self._hashes: set[str] = set()
@@ -88,17 +90,18 @@ class _Page:
         for row, logged in rows:
             if len(page["records"]) >= self._limit or self._size > PAGE_BYTES:
                 break
-            if not await self._add_commit(logged):
+            position = int.from_bytes(row, "big")
+            if not await self._add_commit(position, logged):
                 break
-            page["position"] = int.from_bytes(row, "big")
+            page["position"] = position
         page["bundles"] = await self._bundles()
         for each in parse_catalogue(await read_catalogue(core)).definitions:
             if not each.error and await self._subtree.has(each.directory):
                 page["indexes"].append((each.directory, list(each.fields), each.unique, each.text))
         return page
 
-    async def _add_commit(self, logged: bytes) -> bool:
-        """Add the versions of a commit; tell whether that could be done: a tree that it moves in comes first."""
+    async def _add_commit(self, position: int, logged: bytes) -> bool:
+        """Add the versions of a commit; tell whether that could be done: a tree that it moves in or out comes first."""
         begin = len(logged) % VERSION_KEY_SIZE  # a mark of what another filesystem made
         keys = [logged[cut : cut + VERSION_KEY_SIZE] for cut in range(begin, len(logged), VERSION_KEY_SIZE)]
         found = zip(keys, await get_versions(self._core.store, keys), strict=True)
@@ -107,14 +110,35 @@ class _Page:
             mine = [(key, raw) for key, raw in mine if VersionRecord.unpack(raw).operation == LEFT]
         if self._after != ADOPTED:
             moved = [uuid for _, raw in mine if (uuid := await self._comes_in(raw, brought=bool(begin)))]
-            if moved:
+            uuids: dict[bytes, str] = dict.fromkeys(
+                [each for top in moved for each in await self._subtree.below(top)], ""
+            )
+            if not begin:
+                uuids |= await self._once_inside(position, mine)
+            if uuids:
                 if not self._page["records"]:
-                    await self._adopt(moved)
+                    await self._adopt(uuids)
                 return False
         self._after = b""
         for key, raw in mine:
             self._add(key, raw)
         return True
+
+    async def _once_inside(self, position: int, mine: Sequence[tuple[bytes, bytes]]) -> dict[bytes, str]:
+        """Return what a commit moves out, and what was in it, with the date of that: a follower may have none of it.
+
+        For what is not there is left out where it is told of what is. Who knew of all before this commit has it.
+        """
+        if self._subtree.everything or (position > self._known and position == self._began + 1):
+            return {}
+        found: dict[bytes, str] = {}
+        for key, raw in mine:
+            record = VersionRecord.unpack(raw)
+            out = record.operation == "mv" and self._subtree.holds(record.origin)
+            if out and not await self._subtree.has(key[:16]):
+                date = record.entry.date
+                found |= dict.fromkeys(await self._subtree.once_below(key[:16], date), date)
+        return found
 
     async def _concerns(self, key: bytes, raw: bytes) -> bool:
         """Tell whether a version is of something that is there, or takes it away from there."""
@@ -143,16 +167,17 @@ class _Page:
         record = await newest_record(self._core, directory)
         return directory == ROOT or (record is not None and record.operation != LEFT)
 
-    async def _adopt(self, tops: list[bytes]) -> None:
-        """Add all versions of what is in some trees, from `after` on."""
+    async def _adopt(self, uuids: Mapping[bytes, str]) -> None:
+        """Add all versions of some objects until a date ("": to the newest), from `after` on."""
         page = self._page
-        uuids = sorted({uuid for top in tops for uuid in await self._subtree.below(top)})
-        for uuid in uuids:
+        for uuid in sorted(uuids):
             if uuid < self._after[:16]:
                 continue
             start = self._after + b"\0" if uuid == self._after[:16] else version_key(uuid, 0)
             while rows := await self._core.store.scan("versions", start, prefix_end(uuid), limit=50):
                 for key, raw in rows:
+                    if uuids[uuid] and VersionRecord.unpack(raw).entry.date > uuids[uuid]:
+                        continue
                     self._add(key, raw)
                     if len(page["records"]) >= self._limit or self._size > PAGE_BYTES:
                         page["after"] = key

@@ -16,6 +16,7 @@ class PageRequest(TypedDict):
 
     `limit` is the number of versions after which the page is to end, with a whole commit. `leader` is the filesystem in
     whose log the position is: a follower has all up to there. When another one is asked, it may be far from right.
+    `newest` is where that log ended when last heard.
     """
 
     path: str
@@ -23,6 +24,7 @@ class PageRequest(TypedDict):
     after: bytes
     limit: int
     leader: NotRequired[str]
+    newest: NotRequired[int]
 
 
 class LogPage(TypedDict):
@@ -32,8 +34,8 @@ class LogPage(TypedDict):
     the directories on the way to the path as they are now; `large` the version keys of states and `bundles` the hashes
     that are to be fetched apart; `indexes` all definitions in force there: (directory, fields, unique, text).
 
-    When a tree was moved to below the path from elsewhere, pages with what is in it come first: `position` stays, and
-    `after` is to be sent back.
+    When a tree was moved to below the path from elsewhere, or away from there, pages with what is in it, or was, come
+    first: `position` stays, and `after` is to be sent back.
 
     `undecided`: another filesystem may have something already that is still here, so this is not all that there is.
     """

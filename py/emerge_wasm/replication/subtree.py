@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from ..filesystem.core import Core
 from ..filesystem.layout.locality import PAGE_ROWS
 from ..filesystem.layout.place import ROOT_RAW
-from ..filesystem.layout.record import ROOT, VersionRecord, entry_key
+from ..filesystem.layout.record import ROOT, VersionRecord, entry_key, micros_of
 from ..filesystem.tree.find import find_place
 from ..filesystem.tree.links import newest_record
 from ..paths import split_path
@@ -77,6 +77,21 @@ class Subtree:
                 if record is not None and record.parent == directory and record.entry.is_directory:
                     inside.add(uuid)
                     pending.append(uuid)
+        return sorted(found)
+
+    async def once_below(self, top: bytes, date: str) -> list[bytes]:
+        """Return all that was in a tree until a moment, whoever has it since, by uuid, the top among them."""
+        found, pending, until = {top}, [top], micros_of(date)
+        while pending:
+            directory = pending.pop()
+            start, end = directory, prefix_end(directory)
+            while page := await self._core.store.scan("links", start, end, limit=PAGE_ROWS):
+                start = page[-1][0] + b"\0"
+                for key, value in page:
+                    uuid = key[-_TAIL:-8]
+                    if uuid not in found and int.from_bytes(value[1:9], "big") <= until:
+                        found.add(uuid)
+                        pending.append(uuid)
         return sorted(found)
 
     async def _once_at(self, parent: bytes, name: str) -> list[bytes]:
