@@ -18,7 +18,7 @@ if __name__ == "__main__" and __spec__ is not None:  # `python -m build` means t
 
     sys.exit(run_build_package())
 
-from buildtools import check, distribution, environment, page
+from buildtools import check, compress, distribution, environment, page
 from buildtools.step import ROOT, BuildError, say
 
 
@@ -27,6 +27,7 @@ def build() -> None:
     environment.make()
     distribution.make()
     page.make()
+    compress.make()
 
 
 def become(*command: object) -> int:

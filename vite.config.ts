@@ -20,7 +20,7 @@ function fileList(folder: string): Plugin {
     closeBundle() {
       const files = ["assets", folder].flatMap((under) =>
         existsSync(`${ROOT}/dist/${under}`) ? readdirSync(`${ROOT}/dist/${under}`).map((name) => `/${under}/${name}`) : [],
-      );
+      ).filter((name) => !/\.(zst|gz)$/.test(name)); // those are how the relay sends them
       const path = `${ROOT}/dist/sw.js`;
       if (!existsSync(path)) return;
       writeFileSync(path, readFileSync(path, "utf8").replace("__FILES__", JSON.stringify(files.sort())));

@@ -1,6 +1,7 @@
 """The Pyodide that the page serves, from our own origin: core, wheels, a lock that names just these, a snapshot.
 
-`dist/pyodide-<hash>/` is what the page loads: the hash is that of all its files, so it is cached for ever.
+`dist/pyodide-<hash>/` is what the page loads: the hash is that of all its files, so it is cached for ever. What Emerge
+itself needs is there once, as `libraries.tar`, without what runs on machines only.
 `dist/pyodide/` is the same for tests, with the wheels that pytest needs inside Pyodide.
 """
 
@@ -25,6 +26,9 @@ SNAPSHOT = "snapshot.bin"
 LIBRARIES = "libraries.tar"  # what the kernel needs, as the worker unpacks it: ten times faster than Pyodide's way
 LIBRARY_NAMES = ("msgpack", "emerge_wasm", "tzdata")
 PACKAGE = ROOT / "py" / "emerge_wasm"
+MACHINES = ("cli", "cluster", "flows", "node", "relay", "rest", "sandbox")
+"""Parts of the package that no browser can import: they take sockets, processes or libraries that it has not."""
+STDLIB = "python_stdlib.zip"
 DEPENDS = {"emerge-wasm": ["msgpack", "tzdata"], "pytest": ["iniconfig", "packaging", "pluggy", "pygments"]}
 PLATFORM = (
     *("--python-version", "3.14", "--implementation", "cp", "--abi", "cp314", "--abi", "none"),
@@ -44,6 +48,12 @@ def _fetch(requirements: str) -> list[Path]:
 
     once(f"wheels for {requirements}", [lock], [folder], download)
     return sorted(folder.glob("*.whl"))
+
+
+def is_for_browsers(name: str) -> bool:
+    """Whether this file of a library is one that a browser can use."""
+    top, _, rest = name.partition("/")
+    return top != "emerge_wasm" or rest.partition("/")[0] not in MACHINES
 
 
 def _own_wheel() -> Path:
@@ -78,32 +88,38 @@ def _assemble(folder: Path, wheels: list[Path]) -> None:
     folder.mkdir(parents=True)
     for name in CORE_FILES:
         shutil.copyfile(CORE / name, folder / name)
+    _store(folder / STDLIB)
     entries = [_entry(Path(shutil.copy(wheel, folder))) for wheel in wheels]
     lock = json.loads((CORE / "pyodide-lock.json").read_text())
     lock["packages"] = {entry["name"]: entry for entry in entries}
     (folder / "pyodide-lock.json").write_text(json.dumps(lock, indent=1, sort_keys=True) + "\n")
 
 
-def _vite(config: str, *arguments: str) -> None:
-    run(node(), ROOT / "node_modules" / "vite" / "bin" / "vite.js", "build", "--config", config, *arguments)
+def _store(path: Path) -> None:
+    """Write an archive anew without compression of its own: what it is sent by compresses it better."""
+    with zipfile.ZipFile(path) as archive:
+        files = [(info.filename, archive.read(info)) for info in archive.infolist()]
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in files:
+            archive.writestr(zipfile.ZipInfo(name), data)
 
 
 def _pack_libraries(folder: Path, wheels: list[Path]) -> None:
     with tarfile.open(folder / LIBRARIES, "w", format=tarfile.USTAR_FORMAT) as target:
         for wheel in wheels:
-            if wheel.name.split("-")[0] in LIBRARY_NAMES:
-                with zipfile.ZipFile(wheel) as source:
-                    for name in source.namelist():
-                        header = tarfile.TarInfo(name)
-                        header.size = source.getinfo(name).file_size
-                        target.addfile(header, source.open(name))
+            with zipfile.ZipFile(wheel) as source:
+                for name in filter(is_for_browsers, source.namelist()):
+                    header = tarfile.TarInfo(name)
+                    header.size = source.getinfo(name).file_size
+                    target.addfile(header, source.open(name))
 
 
 def _make() -> None:
     own, page = _own_wheel(), WORK / "pyodide"
     wheels = [*_fetch("pyodide"), own]
-    _assemble(page, wheels)
-    _pack_libraries(page, wheels)
+    libraries = [wheel for wheel in wheels if wheel.name.split("-")[0] in LIBRARY_NAMES]
+    _assemble(page, [wheel for wheel in wheels if wheel not in libraries])
+    _pack_libraries(page, libraries)
     said = run(node(), "buildtools/snapshot.mjs", page, SNAPSHOT, LIBRARIES)
     if not (page / SNAPSHOT).exists():
         say(f"the page will start Python the slow way: {said}")

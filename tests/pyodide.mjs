@@ -43,11 +43,19 @@ async function restore(base) {
     return imported;
   };
   WebAssembly.promising ??= (exported) => exported;
-  const snapshot = new Uint8Array(readFileSync(`${base}snapshot.bin`));
+  const file = readFileSync(`${base}snapshot.bin`);
+  const constants = file.readUInt32LE(file.length - 4);
+  const end = file.length - 4 * (1 + constants);
+  const snapshot = new Uint8Array(file.subarray(0, end));
   const { default: createCore } = await import(pathToFileURL(`${base}pyodide.asm.mjs`).href);
   const createPyodideModule = async (settings) => {
     const core = await createCore(settings);
-    const heap = snapshot.length - new DataView(snapshot.buffer).getUint32(4, true);
+    const header = new DataView(snapshot.buffer).getUint32(4, true);
+    const heap = snapshot.length - header;
+    for (let at = end; at < file.length - 4; at += 8) {
+      const [begin, stop] = [file.readUInt32LE(at), file.readUInt32LE(at + 4)];
+      snapshot.set(new Uint8Array(core.HEAP8.buffer).subarray(begin - header, stop - header), begin);
+    }
     if (core.HEAP8.length < heap && !core._emscripten_resize_heap(heap)) throw new Error(`no ${heap} bytes of memory`);
     return core;
   };

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from buildtools.distribution import LIBRARIES, is_for_browsers
+
 ROOT = Path(__file__).parents[1]
-LOCK = "pyodide-lock.json"
 
 
 def changed(folder: Path) -> str | None:
-    """A source of ours that is not, or not as it is now, in the wheel of a folder of the build."""
-    wheel = json.loads((folder / LOCK).read_text())["packages"]["emerge-wasm"]["file_name"]
-    with zipfile.ZipFile(folder / wheel) as archive:
-        held = {name: archive.read(name) for name in archive.namelist()}
+    """A source of ours that is not, or not as it is now, among the libraries of a folder of the build."""
+    with tarfile.open(folder / LIBRARIES) as archive:
+        held = {member.name: file.read() for member in archive if (file := archive.extractfile(member))}
     sources = sorted((ROOT / "py" / "emerge_wasm").rglob("*.py"))
     names = {source.relative_to(ROOT / "py").as_posix(): source for source in sources}
-    return next((name for name, source in names.items() if held.get(name) != source.read_bytes()), None)
+    needed = [name for name in names if is_for_browsers(name)]
+    return next((name for name in needed if held.get(name) != names[name].read_bytes()), None)
 
 
 def node_command(script: Path, *arguments: str | Path) -> list[str]:

@@ -9,8 +9,11 @@ const kernel = new Kernel({ allowed });
 const target = document.getElementById("app");
 if (target) mount(App, { target, props: { kernel } });
 
-if (import.meta.env.PROD && "serviceWorker" in navigator) {
+/** Only when Python has started (or has failed to): what the service worker keeps is what the start just fetched. */
+const ended = kernel.on("kernel", ({ state }) => {
+  if (state === "loading" || !import.meta.env.PROD || !("serviceWorker" in navigator)) return;
+  queueMicrotask(() => ended());
   navigator.serviceWorker.register("/sw.js").catch((error: unknown) => {
     console.warn("without its service worker the page needs the relay to reload:", error);
   });
-}
+});

@@ -6,16 +6,33 @@ import type { PyodideAPI } from "pyodide";
 const SNAPSHOT = "snapshot.bin";
 const LIBRARIES = "libraries.tar";
 const STORE = "emerge-snapshot";
+const WORD = 4; // bytes
 const BLOCK = 512; // bytes, of a tar archive
 
-/** The snapshot of this build, null when the build made none (or it cannot be had now: Python then starts slowly). */
+/** The snapshot of this build, null when the build made none (or it cannot be had now: Python then starts slowly).
+ *  The buffer goes on behind it: with where constants were left out (buildtools/snapshot.mjs). */
 export async function fetchSnapshot(base: string): Promise<Uint8Array | null> {
   try {
     const response = await fetchOnce(new URL(SNAPSHOT, base).href);
-    return response.ok ? new Uint8Array(await response.arrayBuffer()) : null;
+    if (!response.ok) return null;
+    const file = await response.arrayBuffer();
+    return new Uint8Array(file, 0, file.byteLength - WORD * (1 + lastWord(file)));
   } catch {
     return null;
   }
+}
+
+/** The last word of the file says how many there are before it. */
+function lastWord(file: ArrayBufferLike): number {
+  return new DataView(file).getUint32(file.byteLength - WORD, true);
+}
+
+/** Put what was left out of a snapshot back into it, from the heap of an interpreter that has not begun. */
+export function fillIn(snapshot: Uint8Array, heap: Uint8Array, header: number): void {
+  const words = new DataView(snapshot.buffer, snapshot.byteLength);
+  const offset = (at: number): number => words.getUint32(at * WORD, true);
+  for (let at = 0; at < lastWord(snapshot.buffer); at += 2)
+    snapshot.set(heap.subarray(offset(at) - header, offset(at + 1) - header), offset(at));
 }
 
 async function fetchOnce(url: string): Promise<Response> {
@@ -51,6 +68,7 @@ export function adapted(create: CreateCore, snapshot: Uint8Array): CreateCore {
     const core = await create(settings);
     const words = new DataView(snapshot.buffer, snapshot.byteOffset, snapshot.byteLength);
     const header = words.getUint32(4, true); // bytes before the heap
+    fillIn(snapshot, new Uint8Array(core.HEAP8.buffer), header);
     const offset = core.HEAP32[core.__PyEM_EMSCRIPTEN_TRAMPOLINE_OFFSET >> 2] ?? 0;
     const address = core.__PyRuntime + offset;
     words.setInt32(header + address, core.HEAP32[address >> 2] ?? 0, true);

@@ -1,7 +1,8 @@
 /** The service worker: the page reloads and works with the relay stopped. Plain script, no imports.
  *
  * Files named by a hash are served from the cache for ever; index.html comes from the relay when that answers.
- * The memory snapshot is not its business (the kernel worker keeps it): without it Python starts slower.
+ * The memory snapshot is not its business (the kernel worker keeps it): without it Python starts slower. Libraries that a
+ * cell may import are kept when one does; the one for GraphQL at once, since this browser's own filesystem answers it.
  */
 
 /** The hashed files of this build: put in by vite.config.ts. */
@@ -28,6 +29,7 @@ const CACHE = "emerge-page";
 const SHELL = "/";
 const PATIENCE = 3_000; // ms that the relay has to answer before the kept page is shown
 const skipped = /\/(snapshot\.bin|[^/]+\.map)$/;
+const late = /\/(?!graphql)[^/]+\.whl$/;
 const kept = new Set(files.filter((path) => !skipped.test(path)));
 
 scope.addEventListener("install", (event) => event.waitUntil(install()));
@@ -43,7 +45,7 @@ scope.addEventListener("fetch", (event) => {
 async function install(): Promise<void> {
   const cache = await caches.open(CACHE);
   const there = new Set((await cache.keys()).map((request) => new URL(request.url).pathname));
-  await cache.addAll([...kept].filter((path) => !there.has(path)));
+  await cache.addAll([...kept].filter((path) => !late.test(path) && !there.has(path)));
   await keepShell(cache);
   await scope.skipWaiting();
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -90,6 +91,8 @@ def dist(tmp_path: Path) -> Path:
     (folder / "pyodide-0a1b" / "pyodide.asm.wasm").write_bytes(b"\0asm" + bytes(3 << 20))
     (folder / "pyodide-0a1b" / "x.whl").write_bytes(b"PK")
     (folder / "pyodide-0a1b" / "snapshot.bin").write_bytes(b"1")
+    (folder / "pyodide-0a1b" / "packed.mjs.zst").write_bytes(b"zstd bytes")
+    (folder / "pyodide-0a1b" / "packed.mjs.gz").write_bytes(gzip.compress(b"export {}"))
     (tmp_path / "outside.txt").write_text("not for you")
     return folder
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import stat
 from pathlib import Path
 
@@ -79,6 +80,30 @@ async def test_compressed_neighbours(relay: RelayServer, accepted: str, encoding
     assert answer.headers["content-type"].startswith("text/javascript")
     assert answer.headers["vary"] == "Accept-Encoding"
     assert raw == body
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, deflate", "gzip"),
+        ("identity", None),
+        ("br", None),
+        ("zstd;q=0", None),
+    ],
+)
+async def test_what_is_there_compressed_only(relay: RelayServer, accepted: str, encoding: str | None) -> None:
+    async with client(relay) as http:
+        async with http.stream("GET", "/pyodide-0a1b/packed.mjs", headers={"Accept-Encoding": accepted}) as answer:
+            raw = b"".join([chunk async for chunk in answer.aiter_raw()])
+        absent = await http.get("/pyodide-0a1b/absent.mjs")
+    assert answer.status_code == 200 and answer.headers.get("content-encoding") == encoding
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in answer.headers["cache-control"]
+    assert (gzip.decompress(raw) if encoding == "gzip" else raw) == (
+        b"zstd bytes" if encoding == "zstd" else b"export {}"
+    )
+    assert absent.status_code == 404
 
 
 @pytest.mark.parametrize(

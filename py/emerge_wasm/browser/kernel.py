@@ -31,7 +31,8 @@ def start(post: Callable[[str], object], options: str) -> None:
     log_to_console()
     if given["restored"]:
         random.seed()  # a snapshot repeats its random numbers
-        asyncio.get_event_loop().call_later(NATIVE_DELAY, use_native_msgpack)
+        if given["sync"]:  # WebKit, which has no JSPI, links a module for longer than everything else takes together
+            asyncio.get_event_loop().call_later(NATIVE_DELAY, use_native_msgpack)
     sys.setrecursionlimit(given["recursion"])
     _tab = Tab(lambda message: post(json.dumps(message)), given, HANDLERS)
     _tab.begin()

@@ -1,0 +1,47 @@
+"""What a visit of the page costs on the wire."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from tests.conftest import ROOT, start_server
+
+from .conftest import Site, Tab
+from .wire import CountedLine
+
+FIRST, AGAIN = 12_000_000, 100_000
+"""Bytes: of all that a first visit takes, and of what a second one asks anew."""
+SCRIPTS = 300 << 10
+"""Bytes of compressed JavaScript until the page can be used."""
+OFFLINE = (
+    "navigator.serviceWorker.ready.then(() => caches.open('emerge-page')).then(kept => kept.match('/')).then(Boolean)"
+)
+
+
+def test_a_visit_is_small_and_the_next_one_takes_nothing(chromium: Browser, site: Site, tmp_path: Path) -> None:
+    line = CountedLine()
+    place = ("--port", "0", "--dir", str(tmp_path))
+    relay = start_server("-h", site.node.host, "relay", "start", *place, "--origin", line.origin)
+    page = line.lead_to(relay.found["page"])
+    try:
+        with chromium.new_context() as context:
+            tab = Tab(context.new_page())
+            tab.page.goto(page)
+            tab.ready()
+            tab.page.wait_for_function(OFFLINE)
+            scripts = {path for path in line.asked if path.startswith("/assets/") and path.endswith(".js")}
+            assert sum((ROOT / "dist" / f"{path[1:]}.gz").stat().st_size for path in scripts) <= SCRIPTS
+            assert 1_000_000 < line.received <= FIRST, f"{line.received:,} bytes in {len(line.asked)} requests"
+            tab.page.close()
+            line.reset()
+
+            again = Tab(context.new_page())
+            again.page.goto(line.origin)
+            again.ready()
+            assert not [path for path in line.asked if path.startswith(("/assets/", "/pyodide-"))]
+            assert 0 < line.received <= AGAIN, f"{line.received:,} bytes for {line.asked}"
+    finally:
+        line.close()
+        relay.stop()
