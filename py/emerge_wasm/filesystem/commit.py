@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import TypeVar
 
@@ -30,6 +31,10 @@ THAW_SECONDS = 10.0
 
 SPARE = 16
 """Rows kept free in a commit for one more object."""
+
+
+_made: ContextVar[list[bool]] = ContextVar("made")
+"""Has an item for each commit of the operation that is under way."""
 
 
 class Stale(Exception):
@@ -75,6 +80,7 @@ async def commit_batch(core: Core, batch: Batch) -> list[int]:
     """
     core.guard(False)
     positions = await _commit_batch(core, batch)
+    _made.get([]).append(True)
     core.guard(True)
     return positions
 
@@ -117,6 +123,26 @@ async def is_full(core: Core, change: Change, most: int) -> bool:
     except (DirectoryGone, Taken):
         return True  # `commit` raises the error
     return rows > max(most - SPARE - reserve(core, parse(core.catalogue)), 0)
+
+
+async def telling(operation: Awaitable[T]) -> T:
+    """Await an operation that changes something.
+
+    Raises:
+        Unavailable: with `details["unknown"]` if something was changed before.
+    """
+    outer, made = _made.get(None), list[bool]()
+    token = _made.set(made)
+    try:
+        return await operation
+    except Unavailable as error:
+        if made:
+            error.details["unknown"] = True
+        raise
+    finally:
+        _made.reset(token)
+        if outer is not None:  # a method that runs calls operations
+            outer += made
 
 
 async def retry(path: str, attempt: Callable[[], Awaitable[T]]) -> T:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from ..version import package_version
 from .archives import export_load
 from .blocks.collection import Collection
 from .blocks.large_state import with_blocks
+from .commit import telling
 from .core import Core
 from .execution import EXECUTION, CodeExecution, packages_of, pythons_of
 from .files import download, upload
@@ -117,7 +118,7 @@ class Filesystem:
         if context.transaction and name not in transaction.OUTSIDE:
             return transaction.call_inside(self.core, context, handler, bound, whole=name in transaction.WHOLE)
         answer: Answer = handler(self.core, context, *bound)
-        return answer
+        return telling(answer) if find_operation(name).changes and isinstance(answer, Awaitable) else answer
 
     async def close(self) -> None:
         await receipt.RECEIPT_WRITER.of(self.core).close(self.core.store)

@@ -15,7 +15,7 @@ from ...block_files import BlockFiles
 from ...blocks.block import block_name, names_in_map, short_name
 from ...blocks.cipher import BlockCipher
 from ...blocks.frame import from_frame, is_current, to_frame
-from ...errors import Conflict, Invalid, NotFound, Unavailable
+from ...errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
 from ...results import BlockFault
 from ...store import Batch, Store, prefix_end
 from .row import (
@@ -358,6 +358,13 @@ class Blocks:
                 await self.end_claim(key[1][1:], raw)
 
         await again(attempt)
+
+    async def let_go(self, claimant: str) -> None:
+        """End a claim as `release` does; where the store is away it ends in its time. For who has made a change."""
+        try:
+            await self.release(claimant)
+        except EmergeError as error:
+            _log.info("a claim on blocks ends in its time: %s", error)
 
     async def end_claim(self, claim: bytes, raw: bytes) -> None:
         """Remove a claim as it was read, its own row last, so that one who begins it again finds nothing left of it.

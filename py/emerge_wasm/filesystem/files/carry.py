@@ -68,7 +68,7 @@ class Carrier:
 
     async def end(self) -> None:
         """End the claim: what has come is referred to, or was in vain."""
-        await self._core.blocks.release(self._claimant)
+        await self._core.blocks.let_go(self._claimant)
 
     async def _begin(self, name: bytes, data: bytes) -> None:
         node = BlockMap.unpack(data)

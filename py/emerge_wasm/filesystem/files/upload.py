@@ -175,7 +175,7 @@ async def putfile(
     write = Write(await name(core, path), edit, version, state, perms=perms)
     pointer = (await change_objects(core, context, [write], "put"))[0]
     if not context.transaction:  # what is to be committed later refers to nothing yet
-        await core.blocks.release(claimant)
+        await core.blocks.let_go(claimant)
     return pointer
 
 

@@ -86,7 +86,7 @@ async def retain(core: Core, context: Context, path: str, keep: str | None) -> s
     kept = check_keep(keep)
     names = await name(core, path)
 
-    async def attempt() -> str:
+    async def attempt() -> None:
         place = await find_place(core, names)
         access.check(context, place, "w")
         old = Entry.unpack(place.chain[-1])
@@ -94,9 +94,9 @@ async def retain(core: Core, context: Context, path: str, keep: str | None) -> s
         entry = change.record(old._replace(keep=kept), place.parent, place.directory, "retain")
         change.replace(place, entry)
         await commit(core, change)
-        return rule_of(await find_place(core, names))
 
-    rule = await retry(path, attempt)
+    await retry(path, attempt)
+    rule = rule_of(await find_place(core, names))
     await prune_tree(core, context, found.path)
     return rule
 

@@ -38,7 +38,7 @@ async def repair(core: Core, context: Context, path: str, version: int) -> Async
             async for row in _repair_tree(core, root, claimant):
                 yield row
     finally:
-        await core.blocks.release(claimant)
+        await core.blocks.let_go(claimant)
 
 
 async def _claim(core: Core, found: Found, names: set[bytes], claimant: str) -> None:
