@@ -551,6 +551,12 @@ class Operations(Protocol):
         ...
 
     @operation("files", "w", changes=True)
+    async def dropblocks(self, path: str, upload: str = "") -> None:
+        """Let go of what the caller sent in an upload for a file at a path, which is not to be made: what nothing else
+        keeps goes soon, here and where it is held."""
+        ...
+
+    @operation("files", "w", changes=True)
     async def putfile(self, path: str, root: str, upload: str = "", version: int = 0, perms: str = "") -> PointerRow:
         """Make the file whose block map has this root, and whose blocks were sent in this upload; its new pointer.
         `version` as in `store`."""

@@ -171,6 +171,19 @@ async def what_was_sent_is_not_sent_again(client: Client) -> None:
 
 
 @scenario
+async def what_is_dropped_is_let_go(client: Client) -> None:
+    sent = {block_name(part).hex(): part for part in (b"four", b"five")}
+    for upload in ("upload 1", "upload 2"):
+        await client.remote.putblocks("/dropped", sent, upload)
+    await client.remote.dropblocks("/dropped", "upload 1")
+    await client.remote.dropblocks("/dropped", "upload 1")
+    assert await client.remote.haveblocks("/dropped", [*sent], "upload 1") == []
+    assert set(await client.remote.haveblocks("/dropped", [*sent], "upload 2")) == set(sent)
+    await client.mkdir("/mine")
+    await refused(client.as_user("eve").remote.dropblocks("/mine/x", "upload 2"), PermissionDenied)
+
+
+@scenario
 async def blocks_are_placed_and_found(client: Client) -> None:
     """Of one filesystem, which is the only place."""
     sent = {block_name(part).hex(): part for part in (b"one block", b"another")}

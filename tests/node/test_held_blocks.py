@@ -249,3 +249,28 @@ async def test_a_transaction_puts_files_on_several_nodes(start_node: StartNode, 
         names = [row["name"] for row in rows if node.filesystem.node in row["holders"][row["name"]]]
         given = await client.getblocks("/new/d/r1", names, holder=node.filesystem.node)
         assert given["blocks"].keys() == set(names) and not given["lost"]
+
+
+@pytest.mark.parametrize("raid", [0, 1, 5])
+async def test_what_an_upload_sent_that_was_dropped_goes_at_once(
+    start_node: StartNode, connect: Connect, raid: int
+) -> None:
+    """Not in an hour; unless an upload is to go on with it."""
+    nodes = await cluster(start_node, 3)
+    client = Client(connect(nodes[1].endpoint))
+    left = []
+    for goes_on in (False, True):
+        with pytest.raises(ZeroDivisionError):
+            async with await client.open("/never", "wb", raid=raid, block_size=4096) as file:
+                if goes_on:
+                    file.go_on("later")
+                for number in range(5):  # the second window waits for the first
+                    await file.write(pattern(1 << 20, number + 3))
+                raise ZeroDivisionError
+        for node in nodes:  # what is under way as it is dropped is found unwanted
+            await give_up(node, now=None)
+            await node.held_blocks.review_all()
+        for node in nodes:
+            await give_up(node, now=None)
+        left.append(sum([len(await names_in(node)) for node in nodes]))
+    assert left[0] == 0 < left[1], left

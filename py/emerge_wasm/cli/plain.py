@@ -28,6 +28,7 @@ MADE_BY = {
     "findblocks": "blocks",
     "putblocks": "put",
     "putfile": "put",
+    "dropblocks": "put",
     "getblocks": "get",
     "foundcluster": "cluster",
     "ring": "keys",

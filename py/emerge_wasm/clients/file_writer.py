@@ -20,7 +20,7 @@ from ..blocks.block_map import BlockRow, MapBuilder
 from ..blocks.chunker import Chunker, make_chunker
 from ..blocks.layout import INLINE, Layout, make_layout, split
 from ..codec import encode
-from ..errors import Invalid, LimitExceeded, Unavailable
+from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from ..objects import BLOB, EmergeBlob, Pointer
 from ..results import BlockPlaces
 from .block_sender import BlockSender
@@ -35,6 +35,9 @@ WINDOW_BLOCKS = 512
 
 CALL_BYTES = 4 << 20
 """Bytes of blocks that one call sends."""
+
+DROP_SECONDS = 2.0
+"""In which what an upload sent is let go of, when it is dropped."""
 
 PATIENCE, PAUSE = 10, 0.5
 """How often, and after how many seconds, holders are looked for again where there are too few in the midst of it."""
@@ -66,6 +69,7 @@ class FileWriter:
         self._remote = calls.remote
         self._layout = layout
         self._upload = upload or uuid4().hex
+        self._goes_on = bool(upload)
         self._stored_as = version, perms
         self._transfer = transfer_of(progress)
         self._chunker = chunker or make_chunker()
@@ -91,7 +95,7 @@ class FileWriter:
 
     def go_on(self, upload: str, progress: TransferProgress | None = None) -> Self:
         """Go on with what an earlier upload of this name has sent to the path; called before anything is written."""
-        self._upload, self._transfer = upload, transfer_of(progress)
+        self._upload, self._transfer, self._goes_on = upload, transfer_of(progress), True
         return self
 
     def tell(self) -> int:
@@ -122,9 +126,14 @@ class FileWriter:
         self.pointer = Pointer.from_wire(row)
 
     async def abort(self) -> None:
-        """Drop it: what is at the path stays as it is."""
+        """Drop it: what is at the path stays as it is. What was sent is let go of, unless an upload of that name is to
+        go on with it."""
         self.closed = True
         await self._stop()
+        if self._begun and not self._goes_on:
+            letting_go = self._remote.dropblocks(self.path, self._upload)
+            with suppress(EmergeError, TimeoutError):  # it ends by itself in its time, and may be of an older release
+                await (letting_go if sync.drive is sync.run_straight else asyncio.wait_for(letting_go, DROP_SECONDS))
 
     # --- blocks
     async def add_block(self, block: bytes) -> None:

@@ -87,6 +87,11 @@ class PlainOperations(ClientOperations):
         keep them, which `placeblocks` has said; any node passes them on. "": who owns the path."""
         return await self.remote.putblocks(path, blocks, upload, maps, holder)
 
+    async def dropblocks(self, path: str, upload: str = "") -> None:
+        """Let go of what the caller sent in an upload for a file at a path, which is not to be made: what nothing else
+        keeps goes soon, here and where it is held."""
+        return await self.remote.dropblocks(path, upload)
+
     async def putfile(self, path: str, root: str, upload: str = "", version: int = 0, perms: str = "") -> PointerRow:
         """Make the file whose block map has this root, and whose blocks were sent in this upload; its new pointer.
         `version` as in `store`."""

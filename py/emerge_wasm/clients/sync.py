@@ -157,6 +157,11 @@ class SyncClient(SyncSession):
         keep them, which `placeblocks` has said; any node passes them on. "": who owns the path."""
         return self._wait(lambda client: client.putblocks(path, blocks, upload, maps, holder))
 
+    def dropblocks(self, path: str, upload: str = "") -> None:
+        """Let go of what the caller sent in an upload for a file at a path, which is not to be made: what nothing else
+        keeps goes soon, here and where it is held."""
+        return self._wait(lambda client: client.dropblocks(path, upload))
+
     def putfile(self, path: str, root: str, upload: str = "", version: int = 0, perms: str = "") -> PointerRow:
         """Make the file whose block map has this root, and whose blocks were sent in this upload; its new pointer.
         `version` as in `store`."""

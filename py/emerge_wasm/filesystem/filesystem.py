@@ -242,6 +242,7 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "placeblocks": upload.placeblocks,
     "putblocks": upload.putblocks,
     "putfile": upload.putfile,
+    "dropblocks": upload.dropblocks,
     "getblocks": download.getblocks,
     "findblocks": download.findblocks,
     "blocks": download.blocks,

@@ -138,7 +138,11 @@ class HeldBlocks:
                 remedy="let placeblocks say where they go; it holds for an hour",
             )
         await hold.hold(self._own.blocks, owner, named)
-        await self._volumes.ask(owner, "_block_confirm", [*asked, self._volumes.own, who])
+        try:
+            await self._volumes.ask(owner, "_block_confirm", [*asked, self._volumes.own, who])
+        except Conflict:  # the upload was dropped meanwhile
+            await self.review(owner, [*named])
+            raise
         return len(named)
 
     async def give(self, path: str, names: Names, version: int, as_of: str, who: Wire) -> BlockAnswer:

@@ -104,7 +104,7 @@ class Router:
             **{name: objects.follow(name, unopened=True) for name in FOLLOWED},
             **{
                 name: objects.place(name)
-                for name in ("store", "mkdir", "haveblocks", "placeblocks", "putfile", "scrub")
+                for name in ("store", "mkdir", "haveblocks", "placeblocks", "putfile", "dropblocks", "scrub")
             },
             "putblocks": either(held.route_put, objects.place("putblocks")),
             "getblocks": either(held.route_get, objects.follow("getblocks", unopened=True)),

@@ -61,7 +61,7 @@ class Blocks:
         self.files = files
         self.cipher = cipher
         self.on_claim: Callable[[], None] = lambda: None
-        """Called when something was claimed or put, which may never be referred to."""
+        """Called when something was claimed or put, which may never be referred to, and when a claim ends."""
 
     # --- encryption
     async def begin(self) -> None:
@@ -350,6 +350,7 @@ class Blocks:
 
     async def release(self, claimant: str) -> None:
         """End a claim: what nothing else holds or refers to may be collected."""
+        self.on_claim()
         key = key_of(CLAIM, claim_id(claimant))
 
         async def attempt() -> None:

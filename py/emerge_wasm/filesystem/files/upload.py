@@ -179,6 +179,11 @@ async def putfile(
     return pointer
 
 
+async def dropblocks(core: Core, context: Context, path: str, upload: str) -> None:
+    place = await _writable(core, context, path)
+    await core.blocks.release(_claimant(context, place, upload))
+
+
 async def keep_sent(core: Core, context: Context, path: str, trees: Mapping[bytes, int], upload: str) -> None:
     """Keep the trees of files that are about to be at a path, given their roots and sizes.
 
