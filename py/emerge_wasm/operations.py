@@ -404,6 +404,12 @@ class Operations(Protocol):
         {"event": "progress", "done", "failed", "total"} on a directory. Closing the stream ends the run."""
         ...
 
+    @operation("run", "x", changes=True)
+    def readobject(self, path: str) -> AsyncIterator[bytes]:
+        """What an object's method `read` gives, in parts of at most 64 KiB, as they are made: bytes, text, or an
+        iterable or generator of those. Closing the stream ends the run."""
+        ...
+
     @operation("run", "r")
     async def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
         """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",

@@ -4,11 +4,12 @@ More scenarios like those of `filesystem.py`, over the async `Client`, with noth
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from emerge_wasm import EmergeFile, ExecutionFailed, LimitExceeded, NotFound, PermissionDenied
+from emerge_wasm import EmergeFile, ExecutionFailed, Invalid, LimitExceeded, NotFound, PermissionDenied
 from emerge_wasm.clients import Client
 from emerge_wasm.codec import Reference
 from tests.contracts.filesystem import refused, scenario
@@ -26,6 +27,10 @@ class Tank(EmergeFile):
         self.litres += litres
         print(f"{self.litres} l")  # noqa: T201
         return self.litres
+
+    def read(self) -> Iterator[str]:
+        for litre in range(self.litres):
+            yield f"{litre + 1} l\n"
 
     async def fill_slowly(self) -> int:
         before = self.litres
@@ -92,6 +97,17 @@ async def a_run_tells_what_happens(client: Client) -> None:
         told = "".join(event["text"] for event in events if event["event"] == "output" and event["path"] == path)
         assert told == done["output"] == f"{done['result']} l\n"
         assert done["pointer"]["version"] == done["receipt"]["made"] == 2
+
+
+@scenario
+async def an_object_is_read_in_parts(client: Client) -> None:
+    await client.store(Tank(name="a", path="/tanks", litres=3))
+    async with aclosing(client.readobject("/tanks/a")) as parts:
+        assert b"".join([part async for part in parts]) == b"1 l\n2 l\n3 l\n"
+    async with await client.open("/tanks/a") as file:
+        assert await file.read() == b"1 l\n2 l\n3 l\n"
+    await refused(anext(aiter(client.readobject("/tanks"))), Invalid, "/tanks")
+    await refused(anext(aiter(client.readobject("/nowhere"))), NotFound, "/nowhere")
 
 
 @scenario

@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -46,6 +47,12 @@ class Agent(EmergeFile):
     def many_streams(self, fs: Any, path: str, count: int) -> int:
         streams = [fs.dir(path) for _ in range(count)]
         return len([next(stream) for stream in streams])
+
+    def read(self) -> Iterator[str]:
+        """Parts that take longer than one run may, each less."""
+        for number in range(self.count):
+            time.sleep(0.3)
+            yield f"{number} "
 
     def make(self, fs: Any, path: str, count: int) -> int:
         other = Agent(path=path.rpartition("/")[0], name=path.rpartition("/")[2], count=count)

@@ -167,3 +167,11 @@ async def test_output_arrives_while_it_runs(pool: Pool) -> None:
     assert "".join(text for _, text in told) == outcome.output == "line 0\nline 1\nline 2\nend"
     assert len(told) >= 3 and told[2][0] - told[0][0] > 0.2
     assert time.perf_counter() - told[-1][0] < 0.1
+
+
+async def test_limits_of_time_are_those_of_each_part_that_is_read(pool: Pool) -> None:
+    filesystem = await Filesystem.open(MemoryStore(), node="alpha", runner=pool, run_timeout=0.7)
+    async with Client(LocalTransport(filesystem, Context("ann", superuser=True))) as client:
+        await client.store(Agent(path="/read", name="a", count=4))
+        async with await client.open("/read/a") as file:
+            assert await file.read() == b"0 1 2 3 "

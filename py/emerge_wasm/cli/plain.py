@@ -21,6 +21,7 @@ MADE_BY = {
     "load": "import",
     "run": "call",
     "runstream": "call",
+    "readobject": "get",
     "count": "search",
     "classes": "code",
     "haveblocks": "put",

@@ -27,7 +27,7 @@ ROWS = 16
 async def download(reader: FileReader, target: str | os.PathLike[str], transfer: Transfer) -> int:
     """Write an opened file to one of this machine, which is there once it is whole; its size."""
     goal = _goal(target, reader.pointer.name)
-    transfer.total = reader.size
+    transfer.total = max(reader.size, 0)
     if _is_device(goal):
         with _created(goal) as file:
             return await copy(reader, file, transfer)

@@ -26,8 +26,16 @@ ROWS = 128
 """Rows of a map that are looked up together."""
 
 
+AT_HAND = 1 << 20
+"""Bytes up to which what an object gives is kept, so that one can seek in it."""
+
+EVER = 1 << 62
+"""More bytes than there are."""
+
+
 class ByteSource(Protocol):
-    """Where the bytes of a file come from. `root` stands for just these: of blocks it is the root of their map."""
+    """Where the bytes of a file come from. `root` stands for just these: of blocks it is the root of their map; b"" is
+    that of those that come once."""
 
     size: int
     root: bytes
@@ -52,6 +60,49 @@ class WholeSource:
 
     async def close(self) -> None:
         self.data = b""
+
+
+class StreamSource:
+    """Bytes that come once, in parts, of which nobody knows how many they are before the end: `size` is -1."""
+
+    size = -1
+    root = b""
+
+    def __init__(self, path: str, parts: AsyncGenerator[bytes, None], first: bytes) -> None:
+        self._path = path
+        self._parts = parts
+        self._last = 0, first
+
+    async def piece(self, offset: int) -> tuple[int, bytes]:
+        """Return the piece that has the byte at an offset, not before the last one; b"" at the end."""
+        begin, data = self._last
+        if offset < begin:
+            raise once(self._path)
+        while offset >= begin + len(data):
+            begin += len(data)
+            data = await anext(self._parts, b"")
+            self._last = begin, data
+            if not data:
+                break
+        return self._last
+
+    async def close(self) -> None:
+        self._last = 0, b""
+        await self._parts.aclose()
+
+
+async def open_parts(path: str, parts: AsyncGenerator[bytes, None]) -> ByteSource:
+    """Return a source of parts: one that can be sought where the first of them are all."""
+    begun = bytearray()
+    try:
+        async for part in parts:
+            begun += part
+            if len(begun) > AT_HAND:
+                return StreamSource(path, parts, bytes(begun))
+    except BaseException:
+        await parts.aclose()
+        raise
+    return WholeSource(bytes(begun))
 
 
 class MapLeaf(NamedTuple):
@@ -164,6 +215,11 @@ class FileReader:
         self._offset = 0
 
     @property
+    def seekable(self) -> bool:
+        """Whether it can be read from any place; else what it gives comes once, and `size` is -1 until it is read."""
+        return self.source.size >= 0
+
+    @property
     def given(self) -> Counter[str]:
         """Bytes by the holder that they came from, since the last place that was sought."""
         return self.source.given if isinstance(self.source, BlockSource) else Counter()
@@ -171,7 +227,7 @@ class FileReader:
     async def read(self, size: int = -1) -> bytes:
         """Read at most so many bytes (-1: all that is left); b"" at the end."""
         parts: list[bytes] = []
-        left = max(self.size - self._offset, 0) if size < 0 else size
+        left = EVER if size < 0 else size
         while left > 0 and (part := await self.read_some(left)):
             parts.append(part)
             left -= len(part)
@@ -180,9 +236,11 @@ class FileReader:
     async def read_some(self, size: int) -> bytes:
         """Read at most so many bytes, and no more than is at hand after at most one block was fetched."""
         self._check_open()
-        if self._offset >= self.size or size <= 0:
+        if 0 <= self.size <= self._offset or size <= 0:
             return b""
         begin, data = await self.source.piece(self._offset)
+        if not data:
+            self.size = self._offset
         start = self._offset - begin
         part = data if start == 0 and len(data) <= size else data[start : start + size]
         self._offset += len(part)
@@ -194,6 +252,8 @@ class FileReader:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._offset, io.SEEK_END: self.size}.get(whence)
         if base is None or base + offset < 0:
             raise Invalid(f"there is no place {offset} from {whence} in a file", path=self.pointer.full_path)
+        if not self.seekable and base + offset != self._offset:
+            raise once(self.pointer.full_path)
         self._offset = base + offset
         return self._offset
 
@@ -210,7 +270,7 @@ class FileReader:
             raise Invalid(f"{self.pointer.full_path} is closed", remedy="open it again")
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        while part := await self.read_some(self.size):
+        while part := await self.read_some(EVER):
             yield part
 
     async def __aenter__(self) -> Self:
@@ -218,6 +278,15 @@ class FileReader:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def once(path: str) -> Invalid:
+    """What says that a stream cannot be sought."""
+    return Invalid(
+        f"what {path} gives is made as it is read, once, from its beginning",
+        path=path,
+        remedy="read it on, or fetch it to a file and seek in that",
+    )
 
 
 def no_bytes(path: str) -> NotFound:

@@ -28,7 +28,7 @@ class RawInput(io.RawIOBase):
         return True
 
     def seekable(self) -> bool:
-        return True
+        return self._reader.seekable
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         view = memoryview(buffer).cast("B")
@@ -57,7 +57,7 @@ class RawInput(io.RawIOBase):
 
 
 class FileInput(io.BufferedReader):
-    """An opened file, of `size` bytes; `pointer` is that of the version that is read."""
+    """An opened file, of `size` bytes (-1: nobody knows yet); `pointer` is that of the version that is read."""
 
     def __init__(self, reader: FileReader) -> None:
         super().__init__(RawInput(reader), BLOCK_SIZE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +21,7 @@ from ..results import FileBlock, FileCheck, RepairedFile, RepairReport
 from .block_holder import FileHolders
 from .buffer import keep_buffers
 from .download import copy, download
-from .file_reader import BlockSource, ByteSource, FileReader, WholeSource, no_bytes
+from .file_reader import BlockSource, ByteSource, FileReader, WholeSource, no_bytes, open_parts
 from .file_writer import FileWriter
 from .operations import AsOf, moment_text
 from .reads import ReadOperations
@@ -282,21 +282,31 @@ class FileOperations(ReadOperations):
         elif (data := bytes_of(fields.get("data"))) is not None:
             source = WholeSource(data)
         else:
-            source = WholeSource(await self._read_object(pointer, path, version, as_of))
+            source = await self._read_object(pointer, path, version, as_of)
         return FileReader(source, pointer)
 
-    async def _read_object(self, pointer: Pointer, path: str, version: int, as_of: str) -> bytes:
-        """Run the method of an object that gives its bytes."""
+    async def _read_object(self, pointer: Pointer, path: str, version: int, as_of: str) -> ByteSource:
+        """Return what the method of an object gives, as it is made."""
         if not pointer.bundle or READER not in [each["name"] for each in await self.methods(path)]:
             raise no_bytes(path)
         if version or as_of:
             raise Invalid(f"what {path} gives is made by its method now", path=path, remedy="open it without a version")
-        data = bytes_of(await self.run(path, READER))
+        try:
+            return await open_parts(path, self._parts_of(path))
+        except Invalid as error:
+            if error.details.get("operation") != "readobject":
+                raise
+        data = bytes_of(await self.run(path, READER))  # a node of a release before parts
         if data is None:
             raise Invalid(
                 f"the method {READER} of {path} gives no bytes", path=path, remedy="let it give bytes or text"
             )
-        return data
+        return WholeSource(data)
+
+    async def _parts_of(self, path: str) -> AsyncGenerator[bytes, None]:
+        async with ending(self.remote.readobject(path)) as parts:
+            async for part in parts:
+                yield part
 
 
 def _layout_of(state: bytes, path: str) -> str:

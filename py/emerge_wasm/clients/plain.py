@@ -49,6 +49,13 @@ class PlainOperations(ClientOperations):
         at this path; not `known` is one that was not done, or longer ago than calls are remembered."""
         return await self.remote.recall(path, id)
 
+    async def readobject(self, path: str) -> AsyncIterator[bytes]:
+        """What an object's method `read` gives, in parts of at most 64 KiB, as they are made: bytes, text, or an
+        iterable or generator of those. Closing the stream ends the run."""
+        async with ending(self.remote.readobject(path)) as items:
+            async for item in items:
+                yield item
+
     async def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
         """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",
         "principal", "method", "version" (that it ran on), "bundle", "arguments", "result" (SHA-256 of their encoded

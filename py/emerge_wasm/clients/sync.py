@@ -119,6 +119,11 @@ class SyncClient(SyncSession):
         at this path; not `known` is one that was not done, or longer ago than calls are remembered."""
         return self._wait(lambda client: client.recall(path, id))
 
+    def readobject(self, path: str) -> Generator[bytes, None, None]:
+        """What an object's method `read` gives, in parts of at most 64 KiB, as they are made: bytes, text, or an
+        iterable or generator of those. Closing the stream ends the run."""
+        return self._iterate(lambda client: client.readobject(path))
+
     def receipts(self, path: str, before: str = "", limit: int = 100) -> RunReceipts:
         """The last runs of an object's methods, newest first (`before`: a receipt's id): {"id", "date", "node",
         "principal", "method", "version" (that it ran on), "bundle", "arguments", "result" (SHA-256 of their encoded

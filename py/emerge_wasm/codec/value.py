@@ -21,7 +21,8 @@ SIZE_LIMIT = 64 * 1024 * 1024
 
 def too_large(what: str, limit: int, name: str = "size") -> LimitExceeded:
     """Return the error of data above a limit, in bytes; `what` is the data and its size."""
-    return LimitExceeded(what, remedy=f"the limit is {limit} bytes: put larger data as a file (fs.put)", limit=name)
+    remedy = f"the limit is {limit} bytes: ask for or send less at once, or put larger data as a file (fs.put)"
+    return LimitExceeded(what, remedy=remedy, limit=name)
 
 
 Value = Any

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,9 +19,7 @@ class OtherRunners(Protocol):
     Both methods raise an Unavailable that says more than `refused`, the own runner's error, when no other can.
     """
 
-    async def run(
-        self, call: RunCall, context: Context, refused: Unavailable, tell: Callable[[str], None]
-    ) -> RunOutcome: ...
+    async def run(self, call: RunCall, context: Context, refused: Unavailable, host: Host) -> RunOutcome: ...
 
     async def evaluate(self, call: EvaluateCall, context: Context, refused: Unavailable) -> EvaluateOutcome: ...
 
@@ -50,7 +47,7 @@ class CodeExecution:
             if self.others is None or not is_lacking(error):
                 raise
             refused = error
-        return await self.others.run(call, context, refused, host.write)
+        return await self.others.run(call, context, refused, host)
 
     async def evaluate(self, runner: Runner, call: EvaluateCall, context: Context) -> EvaluateOutcome:
         """Evaluate an expression here, or where what is missing here is there."""

@@ -222,6 +222,7 @@ HANDLERS: dict[str, transaction.OperationHandler] = {
     "recall": call_record.recall,
     "run": operations.run,
     "runstream": operations.runstream,
+    "readobject": operations.readobject,
     "receipts": receipt.receipts,
     "query": operations.query,
     "diff": compare.diff,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ..context import Clock
 
@@ -16,10 +16,13 @@ MERGE = "merge:"
 KEEP = "keep:"
 """Prefix of a method's name: its return value is kept in the object's field `results`."""
 
+READ = "read:"
+"""Prefix of a method's name: its return value is bytes, which are given to the host in parts, as they are made."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunCall:
-    """One method call on one object. `method` is a name, with or without the prefix MERGE or KEEP.
+    """One method call on one object. `method` is a name, with or without the prefix MERGE, KEEP or READ.
 
     `pointer` is the wire map of its Pointer, `state` its encoded state, `bundles` every class bundle its class
     needs (hash: bytes), `args` and `kwargs` decoded plain data, `timeout` seconds of wall time. `principal` is the
@@ -41,12 +44,14 @@ class RunCall:
     @property
     def title(self) -> str:
         """The method's name for messages."""
-        return self.method.removeprefix(KEEP)
+        return self.method.removeprefix(KEEP).removeprefix(READ)
 
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
     """The outcome of a RunCall: the result as plain data, the new encoded state (None: unchanged), the output.
+
+    What was given in parts is no result.
 
     `node` is where it ran, "" for the node that has the object.
     """
@@ -94,6 +99,15 @@ class Host(Protocol):
 
     def write(self, text: str) -> None:
         """Pass on text that the method printed."""
+        ...
+
+
+@runtime_checkable
+class PartHost(Host, Protocol):
+    """A host that takes parts of what is read."""
+
+    async def give(self, part: bytes) -> None:
+        """Take a part. It waits while the reader does not take them."""
         ...
 
 

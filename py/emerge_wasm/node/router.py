@@ -120,7 +120,7 @@ class Router:
             "objects": objects.follow("objects", unopened=True),
             "dir": directories.dir,
             "tree": directories.tree,
-            **{name: objects.stream(name) for name in ("runstream", "blocks", "repair")},
+            **{name: objects.stream(name) for name in ("runstream", "readobject", "blocks", "repair")},
             "search": searches.search,
             "searchtext": searches.searchtext,
             "count": searches.count,

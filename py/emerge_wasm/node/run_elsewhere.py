@@ -7,7 +7,7 @@ node says in `hello` which packages its code may import; that does not change wh
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import aclosing
 
 from ..bundles.needed_python import version_of, version_text
@@ -15,7 +15,7 @@ from ..cluster.membership import Cluster
 from ..cluster.peer import Identity
 from ..errors import EmergeError, Unavailable
 from ..filesystem.execution import is_lacking
-from ..filesystem.runner import EvaluateCall, EvaluateOutcome, RunCall, RunOutcome
+from ..filesystem.runner import EvaluateCall, EvaluateOutcome, Host, PartHost, RunCall, RunOutcome
 from ..operations import Context
 from ..results import NodeInfo
 from .forward import Forwarder
@@ -31,9 +31,7 @@ class RunElsewhere:
         self._cluster = cluster
         self._known: dict[str, NodeInfo] = {}  # by the uuid of the node's process
 
-    async def run(
-        self, call: RunCall, context: Context, refused: Unavailable, tell: Callable[[str], None]
-    ) -> RunOutcome:
+    async def run(self, call: RunCall, context: Context, refused: Unavailable, host: Host) -> RunOutcome:
         """Run a call on the first node that can. Raises Unavailable when none can, or the call's own error."""
         if context.transaction:
             refused.remedy = f"run it outside the transaction, or {refused.remedy}"
@@ -44,19 +42,19 @@ class RunElsewhere:
         ]
         for node in await self._able(refused):
             try:
-                return await self._run(node, args, context, tell)
+                return await self._run(node, args, context, host)
             except Unavailable as error:
                 if not is_lacking(error):
                     raise
         raise await self._nobody(refused)
 
-    async def _run(
-        self, node: Identity, args: list[object], context: Context, tell: Callable[[str], None]
-    ) -> RunOutcome:
+    async def _run(self, node: Identity, args: list[object], context: Context, host: Host) -> RunOutcome:
         async with aclosing(self._forwarder.stream(node, "_run_part", args, context)) as events:
             async for event in events:
                 if event["event"] == "output":
-                    tell(event["text"])
+                    host.write(event["text"])
+                elif event["event"] == "part" and isinstance(host, PartHost):
+                    await host.give(event["part"])
                 else:
                     del event["event"]
                     return RunOutcome(**event, node=node.node)

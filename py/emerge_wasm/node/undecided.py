@@ -29,7 +29,18 @@ HOLDER_SECONDS = 0.3
 POLL_SECONDS = 0.05
 """Between looks at moves that another process of the same store makes."""
 
-SHOWING = SUBTREES | {"list", "dir", "objects", "references", "run", "runstream", "cp", "_copied", "_back"}
+SHOWING = SUBTREES | {
+    "list",
+    "dir",
+    "objects",
+    "references",
+    "run",
+    "runstream",
+    "readobject",
+    "cp",
+    "_copied",
+    "_back",
+}
 """What tells of all that is in a directory, or below it."""
 
 EXEMPT = frozenset({"watch", "changes", "classes", "_run_part", "_evaluate_part", "_way", "_history"})

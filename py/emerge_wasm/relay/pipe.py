@@ -13,6 +13,7 @@ import zmq
 
 from ..clients.transports.websocket import STATUS
 from ..clients.transports.zeromq import LINGER, DrainedSocket
+from ..codec.value import too_large
 from ..errors import EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable
 from ..operations import Wire
 from ..wire.event import (
@@ -92,7 +93,14 @@ class Pipe:
             return
         if len(payload) > self.limits.message:
             self._send(encode_end(self._ids, channel))
-            payload, name = encode_error(self._ids, channel, _too_long(len(payload), self.limits.message)), ERR
+            payload, name = (
+                encode_error(
+                    self._ids,
+                    channel,
+                    too_large(f"an answer of {len(payload)} bytes", self.limits.message, "event size"),
+                ),
+                ERR,
+            )
         if name in LAST:
             self._forget(channel)
         self._deliver(payload)
@@ -198,7 +206,3 @@ def _unavailable(message: str, remedy: str, node: LiveNode | None) -> Unavailabl
 
 def _too_much(what: str, limit: str) -> LimitExceeded:
     return LimitExceeded(f"{what} are under way already", remedy="wait for some to end", limit=limit)
-
-
-def _too_long(size: int, limit: int) -> LimitExceeded:
-    return LimitExceeded(f"an answer of {size} bytes", remedy=f"the limit is {limit}; ask for less", limit="event size")

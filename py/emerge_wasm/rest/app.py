@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..codec.value import too_large
 from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from ..operations import Context, Dispatch, Operation, find_operation
 from .exchange import ClientGone, Exchange
@@ -171,8 +172,7 @@ class RESTApp:
     def _check_size(self, exchange: Exchange, size: int) -> None:
         limit = self._limits.body
         if size > limit:
-            remedy = f"the limit is {limit}: put larger data as a file (fs.put)"
-            raise LimitExceeded(f"a body of {size} bytes", remedy=remedy, limit="body")
+            raise too_large(f"a body of {size} bytes", limit, "body")
         if size + sum(self._under_way.values()) - self._under_way[exchange] > self._limits.total:
             raise LimitExceeded(
                 "too much is being sent here", remedy="try again a little later", limit="request bytes under way"

@@ -74,6 +74,9 @@ async def _get(request: Request, exchange: Exchange, client: Client, path: str) 
             await exchange.finish(b"")
             return
         kind = media_type(reader.pointer.name)
+        if not reader.seekable:
+            await _stream(request, exchange, reader, kind, given)
+            return
         common["content-disposition"] = disposition(reader.pointer.name, "download" not in given)
         ranges = _ranges(request, reader.size, tag)
         if ranges is not None and not ranges:
@@ -85,6 +88,14 @@ async def _get(request: Request, exchange: Exchange, client: Client, path: str) 
         await exchange.begin(status, {**common, **headers, "content-length": str(length)})
         parts = _pieces(reader, [] if request.method == "HEAD" else frames)
         await exchange.pour(parts)
+
+
+async def _stream(request: Request, exchange: Exchange, reader: FileReader, kind: str, given: dict[str, str]) -> None:
+    """Answer with bytes that come once: their number is not known, so a body that is cut off has no end."""
+    headers = {"content-type": kind, "content-security-policy": SANDBOX, "accept-ranges": "none"}
+    headers["content-disposition"] = disposition(reader.pointer.name, "download" not in given)
+    await exchange.begin(200, headers)
+    await exchange.pour(_pieces(reader, []) if request.method == "HEAD" else aiter(reader))
 
 
 def _ranges(request: Request, size: int, tag: str) -> list[ByteRange] | None:

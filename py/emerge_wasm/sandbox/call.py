@@ -15,6 +15,9 @@ from .process import WorkerGone, WorkerProcess
 
 GRACE = 0.25
 """Seconds from the alarm inside a worker, which reports where the code was, to the kill."""
+RENEWED = 0.1
+"""Seconds after which limits are worth to be counted anew."""
+
 _LATE, _BUSY = "it did not end in time", "it worked for too long"
 _CORES = os.cpu_count() or 1
 
@@ -52,7 +55,8 @@ class WorkerCall:
         """
         self.peak = -1
         try:
-            with Deadline(process, self.wall, self.processor):
+            with Deadline(process, self.wall, self.processor) as deadline:
+                session.renew = deadline.renew
                 answer = read(await process.call(name, args, session))
         except LimitExceeded as error:
             raise self._named(error, session) from None
@@ -96,9 +100,18 @@ class Deadline:
     def __init__(self, process: WorkerProcess, wall: float, processor: float) -> None:
         self._process = process
         self._loop = asyncio.get_running_loop()
-        self._late = self._loop.time() + wall + GRACE
-        self._used_up = process.processor_time() + processor + GRACE
+        self._wall, self._processor = wall + GRACE, processor + GRACE
+        self._begin()
         self._soonest = (processor + GRACE) / _CORES  # seconds until it could have used its processor time on all cores
+
+    def _begin(self) -> None:
+        self._late = self._loop.time() + self._wall
+        self._used_up = self._process.processor_time() + self._processor
+
+    def renew(self) -> None:
+        """Count from now on, as far as some time has passed: to look at a clock of the process is dear."""
+        if self._loop.time() > self._late - self._wall + RENEWED:
+            self._begin()
 
     def __enter__(self) -> Deadline:
         self._wait()

@@ -7,10 +7,12 @@ from contextlib import aclosing
 from typing import Any
 
 from ..errors import LimitExceeded, Unavailable
-from ..filesystem.runner import Host
+from ..filesystem.runner import Host, PartHost
+from ..filesystem.runs.inside.parts import PART_BYTES
 from ..operations import Answer, find_operation
 from ..wire.server import ServerChannel, ServerRequest
 from .frame import BadFrame
+from .settings import GIVE
 
 STREAMS = 64
 """Streams that a method may have open at once."""
@@ -33,6 +35,8 @@ class HostSession:
         self._printed: list[str] = []
         self._call: ServerChannel | None = None
         self._streams = 0
+        self.renew: Callable[[], None] = lambda: None
+        """Called when a part was taken: the limits of time are those of the next one."""
 
     @property
     def output(self) -> str:
@@ -73,7 +77,7 @@ class HostSession:
             BadFrame: the worker did not wait for its last answer. Streams aside, it makes one request at a time, so
                 that it cannot fill its node's memory.
         """
-        if find_operation(request.name).streams:
+        if request.name != GIVE and find_operation(request.name).streams:
             if request.size > _ARGUMENTS:
                 raise LimitExceeded(f"a stream was asked for by more than {_ARGUMENTS} bytes", limit="arguments")
             return self._stream(request, drained)
@@ -84,7 +88,18 @@ class HostSession:
 
     async def _answer_once(self, request: ServerRequest, drained: Drained) -> Any:
         await drained()
+        if request.name == GIVE:
+            return await self._take_part(*request.args)
         return await self._reach().call(request.name, request.args, request.context)
+
+    async def _take_part(self, part: object = b"", *others: object) -> None:
+        host = self._reach()
+        if others or type(part) is not bytes or len(part) > PART_BYTES:
+            raise BadFrame("it gave something else than a part")
+        if not isinstance(host, PartHost):
+            raise Unavailable("nobody reads this object")
+        await host.give(part)
+        self.renew()
 
     async def _stream(self, request: ServerRequest, drained: Drained) -> AsyncGenerator[Any, None]:
         self._streams += 1

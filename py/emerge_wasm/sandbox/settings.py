@@ -38,6 +38,9 @@ LAYERS = (
 """The layers of a sandbox, in order; see `confine.py`."""
 BASIC = ("descriptors", "environment", "memory") + (("parent",) if sys.platform == "linux" else ())
 """The layers of an unconfined (`unsafe`) worker: those that its limits need."""
+GIVE = "_give"
+"""The request by which a worker gives a part of what is read; its answer asks for the next one."""
+
 THREADS = 64
 """The limit of threads for a worker with a user of its own."""
 

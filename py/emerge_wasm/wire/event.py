@@ -14,8 +14,9 @@ import msgpack
 
 from .. import codec
 from ..codec.msgpack_engine import engine
+from ..codec.value import too_large
 from ..context import Wire
-from ..errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, error_from_wire
+from ..errors import EmergeError, ExecutionFailed, Invalid, error_from_wire
 from .gather import EventFrames, decode_frames, encode_frames, total
 
 HEARTBEAT = "_zpc_hb"
@@ -227,11 +228,7 @@ def size_of(payload: Payload) -> int:
 def check_size(payload: Payload, limit: int) -> None:
     """Raise LimitExceeded if the event is longer than `limit` bytes."""
     if (size := size_of(payload)) > limit:
-        raise LimitExceeded(
-            f"an event of {size} bytes",
-            remedy=f"the limit is {limit} bytes: send it in parts, or put larger data as a file (fs.put)",
-            limit="event size",
-        )
+        raise too_large(f"an event of {size} bytes", limit, "event size")
 
 
 def channel_id(header: Header) -> Id | None:

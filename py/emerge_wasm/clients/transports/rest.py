@@ -15,6 +15,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from ...codec import decode, encode
+from ...codec.value import too_large
 from ...errors import EmergeError, Invalid, LimitExceeded, PermissionDenied, Unavailable, error_from_wire
 from ...operations import Values, Wire, find_operation
 from ...wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT
@@ -174,11 +175,7 @@ class RESTTransport:
         given = {parameter.name: value for parameter, value in zip(row.parameters, args, strict=False)}
         body = encode(given)
         if len(body) > SIZE_LIMIT:
-            raise LimitExceeded(
-                f"a request of {len(body)} bytes",
-                remedy=f"the limit is {SIZE_LIMIT} bytes: send it in parts, or put larger data as a file (fs.put)",
-                limit="body",
-            )
+            raise too_large(f"a request of {len(body)} bytes", SIZE_LIMIT, "body")
         headers = {**self._headers, "Emerge-Context": json.dumps(context)} if context else self._headers
         if self._http is None:
             self._http = _make_http(self._patience)
@@ -189,7 +186,7 @@ class RESTTransport:
         async for piece in answer.pieces:
             body += piece
             if len(body) > SIZE_LIMIT:
-                raise LimitExceeded("the answer is too long", remedy=f"the limit is {SIZE_LIMIT}", limit="event size")
+                raise too_large("the answer is too long", SIZE_LIMIT, "event size")
         return bytes(body)
 
     async def _items(self, answer: Response) -> AsyncGenerator[object, None]:
@@ -220,7 +217,7 @@ class RESTTransport:
             text = body[:200].decode("utf-8", "replace").strip()
             return PermissionDenied(f"{said}: {text}", remedy="show it a token that it knows")
         if status == 413:
-            return LimitExceeded(said, remedy="send less at once", limit="body")
+            return LimitExceeded(said, remedy="send less at once, or put larger data as a file (fs.put)", limit="body")
         if status >= 500:
             return Unavailable(said, remedy=UNKNOWN, unknown=True)
         return Unavailable(f"{said}, and not as Emerge does", remedy="check the address")

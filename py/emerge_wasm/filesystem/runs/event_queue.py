@@ -16,9 +16,10 @@ JOINED = 8192
 
 
 class Feed:
-    """A queue of the events of `runstream`."""
+    """A queue of the events of `runstream`, of which so many wait for a slow reader."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int = ROOM) -> None:
+        self._most = room
         self._events: deque[Wire] = deque()
         self._some = asyncio.Event()
         self._room = asyncio.Event()
@@ -33,7 +34,7 @@ class Feed:
         self._some.set()
 
     async def put(self, event: Wire) -> None:
-        while len(self._events) >= ROOM:
+        while len(self._events) >= self._most:
             self._room.clear()
             await self._room.wait()
         self._events.append(event)

@@ -19,6 +19,7 @@ from .capacity import Seat
 from .event_queue import Feed
 from .host import Caller, inside
 from .invoke import CAPACITY, runner_of
+from .operations import PARTS
 
 
 async def run_part(
@@ -40,13 +41,14 @@ async def run_part(
     if core.dispatch is None:
         raise Unavailable("this filesystem is not a node's", path=path)
     seat = Seat(CAPACITY.of(core), runner.size)
-    feed = Feed()
+    feed = Feed(PARTS)
     host = Caller(
         core.dispatch,
         inside(context, str(pointer.get("uuid", ""))),
         path,
         seat,
         lambda text: feed.write(path, text),
+        lambda part: feed.put({"event": "part", "part": part}),
     )
 
     async def work(feed: Feed) -> None:

@@ -16,6 +16,7 @@ from ...context import Context
 from ...errors import EmergeError, ExecutionFailed, Invalid, LimitExceeded, Unavailable
 from ...operations import Dispatch, Values, Wire, find_operation
 from .capacity import Seat
+from .inside.parts import Give
 
 CALLS = 10_000
 """Calls of the filesystem that one run may make; a stream counts as one."""
@@ -31,6 +32,7 @@ class Caller:
         path: str,
         seat: Seat,
         tell: Callable[[str], None] | None = None,
+        give: Give | None = None,
         limit: int = CALLS,
     ) -> None:
         self._dispatch = dispatch
@@ -38,6 +40,7 @@ class Caller:
         self._path = path
         self._seat = seat
         self._tell = tell
+        self._give = give
         self._left = limit
         self._limit = limit
         self._limited: LimitExceeded | None = None  # the last limit that a call met
@@ -69,6 +72,12 @@ class Caller:
     def write(self, text: str) -> None:
         if self._tell is not None and not self._over:
             self._tell(text)
+
+    async def give(self, part: bytes) -> None:
+        if self._give is None:
+            raise Invalid("nobody reads this object", path=self._path)
+        async with self._noted():
+            await self._give(part)
 
     def _begin(self, name: str, args: Values, wanted: Wire | None) -> Any:
         self._left -= 1

@@ -15,11 +15,12 @@ from ..execution import EXECUTION
 from ..layout.record import Entry
 from ..objects.read import load_bundles
 from ..objects.write import save_run
-from ..runner import KEEP, RunCall, Runner, RunOutcome
+from ..runner import KEEP, READ, RunCall, Runner, RunOutcome
 from ..tree.find import Found, find
 from ..tree.load import load_state
 from .capacity import Capacity, Seat
 from .host import Caller, inside
+from .inside.parts import Give
 from .object_lock import ObjectLocks
 from .receipt import digest, make_receipt
 
@@ -32,17 +33,21 @@ ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A method call to run. `operation` is that of the version it makes; a `query` keeps its results."""
+    """A method call to run. `operation` is that of the version it makes; a `query` keeps its results. `give` takes what
+    is read of the object in parts."""
 
     method: str
     args: list[object]
     kwargs: dict[str, object]
     arguments: str  # digest of args and kwargs
     operation: str = "run"
+    give: Give | None = None
 
     @property
     def call(self) -> str:
         """The method as a RunCall names it."""
+        if self.give is not None:
+            return READ + self.method
         return KEEP + self.method if self.operation == "query" else self.method
 
 
@@ -85,7 +90,7 @@ async def invoke(
             try:
                 return await _attempt(core, context, found, ask, tell)
             except Conflict as error:
-                if not left or not _may_repeat(error, found):
+                if not left or ask.give is not None or not _may_repeat(error, found):
                     raise
     raise AssertionError  # the last attempt returned or raised
 
@@ -148,7 +153,7 @@ async def _run(
     assert core.dispatch is not None
     runner = runner_of(core, path)
     seat = Seat(CAPACITY.of(core), runner.size)
-    host = Caller(core.dispatch, inside(context, entry.uuid.hex()), path, seat, tell)
+    host = Caller(core.dispatch, inside(context, entry.uuid.hex()), path, seat, tell, ask.give)
     try:
         outcome = await EXECUTION.of(core).run(runner, call, host, context, seat.held())
     except EmergeError as error:

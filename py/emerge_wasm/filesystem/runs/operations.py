@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 from ...errors import EmergeError
 from ...operations import Context, Values, Wire
@@ -17,6 +18,12 @@ from ..tree.find import Found, find
 from ..tree.load import children
 from .event_queue import Feed, together
 from .invoke import RunRequest, invoke, make_request, runner_of
+
+READER = "read"
+"""The method of an object that gives the bytes that it is read as."""
+
+PARTS = 16
+"""Parts of an object that wait for a slow reader."""
 
 UNBOUND = 8
 """Concurrent runs in a directory when the runner has no bound."""
@@ -61,6 +68,22 @@ async def runstream(
 async def query(core: Core, context: Context, path: str) -> object:
     ask = make_request(path, "query", [], {}, "query")
     return (await invoke(core, context, path, ask))["result"]
+
+
+async def readobject(core: Core, context: Context, path: str) -> AsyncGenerator[bytes, None]:
+    runner_of(core, path)
+    found = await find(core, context, path, "x")
+    feed = Feed(PARTS)
+
+    async def work(feed: Feed) -> None:
+        ask = replace(make_request(path, READER, [], {}), give=lambda part: feed.put({"part": part}))
+        whole = (await invoke(core, context, path, ask, found=found))["result"]
+        if whole:  # of a runner whose code cannot give parts
+            await feed.put({"part": whole})
+
+    async with aclosing(feed.read(work)) as events:
+        async for event in events:
+            yield event["part"]
 
 
 # --- streams of events

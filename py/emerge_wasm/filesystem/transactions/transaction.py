@@ -44,7 +44,7 @@ OUTSIDE = frozenset(
 )
 """Operations that never run inside a transaction; the calls that a GraphQL document makes do, each by itself."""
 
-WHOLE = frozenset(("runstream",))
+WHOLE = frozenset(("runstream", "readobject"))
 """Streams that also work between items, so that they need one turn until their end."""
 
 OperationHandler = Callable[..., Any]

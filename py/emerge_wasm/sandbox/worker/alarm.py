@@ -40,6 +40,12 @@ class Alarm:
         signal.setitimer(signal.ITIMER_PROF, processor)
         signal.setitimer(signal.ITIMER_REAL, wall)
 
+    def renew(self) -> None:
+        """Start the time limits of the call anew."""
+        self._end = self._last = time.monotonic() + self._wall
+        signal.setitimer(signal.ITIMER_PROF, self._processor)
+        self._set()
+
     def start_part(self, wall: float) -> None:
         """Start the time limit of the call's next part, in seconds; exceeding it raises a Stop of PART."""
         self._end = min(self._last, time.monotonic() + wall)

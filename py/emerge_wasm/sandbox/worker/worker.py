@@ -28,7 +28,7 @@ from ...wire.server import ServerRequest
 from ..confine.confine import Fence, confine
 from ..probe import attacks
 from ..probe.target import AttackTarget
-from ..settings import WorkerSettings
+from ..settings import GIVE, WorkerSettings
 from . import loop
 from .alarm import Alarm
 from .node_connection import NodeConnection, NodeGone, NodeTransport
@@ -129,11 +129,16 @@ class Worker:
         call = RunCall(path, pointer, state, self.learn(new, hashes), method, args, kwargs, timeout)
         try:
             self.alarm.start(timeout, processor)
-            done = execute_encoded(call, self.driver.run, self.limits, self.given, self.printer.write)
+            done = execute_encoded(call, self.driver.run, self.limits, self.given, self.printer.write, self.give)
         finally:
             self.alarm.stop()
             self.printer.flush()
         return [done.result, done.state, done.milliseconds]
+
+    async def give(self, part: bytes) -> None:
+        """Give the reader a part, and wait until it wants the next one. Coroutines block here."""
+        self.connection.call(GIVE, [part])
+        self.alarm.renew()
 
     def evaluate(
         self,

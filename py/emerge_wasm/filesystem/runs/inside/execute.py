@@ -26,10 +26,11 @@ from ....codec import decode, encode, native, pack_state, unpack_state
 from ....errors import CannotShip, EmergeError, Invalid, LimitExceeded
 from ....objects import BUILT_IN, METADATA, EmergeFile
 from ....sync import IN_PYODIDE
-from ...runner import KEEP, MERGE, RunCall, RunOutcome
+from ...runner import KEEP, MERGE, READ, RunCall, RunOutcome
 from .capture import Output, capture
 from .failure import fault, user_code
 from .method import Given, find_method, takes
+from .parts import Give, KeptParts, pour
 from .result import keep
 
 PASSED = (KeyboardInterrupt, asyncio.CancelledError)
@@ -95,12 +96,26 @@ class Execution:
         with user_code("its class cannot be loaded"):
             return load(bundle, self.call.bundles.get)
 
-    async def settle(self, value: Any) -> Any:
-        """Await an awaitable and collect an asynchronous iterator into a list."""
+    def must_settle(self, value: object) -> bool:
+        """Return whether `settle` must be awaited before `finish`."""
+        return self.call.method.startswith(READ) or inspect.isawaitable(value) or isinstance(value, AsyncIterator)
+
+    async def settle(self, value: Any, give: Give | None = None) -> Any:
+        """Await an awaitable and collect an asynchronous iterator into a list; give what is read in parts."""
         with user_code():
+            if self.call.method.startswith(READ):
+                return await self._read(value, give)
             if inspect.isawaitable(value):
                 value = await value
             return await self._collect(value) if isinstance(value, AsyncIterator) else value
+
+    async def _read(self, value: object, give: Give | None) -> bytes | None:
+        if give is not None:
+            await pour(value, give)
+            return None
+        collected = KeptParts(self.limits.result)
+        await pour(value, collected.give)
+        return bytes(collected.data)
 
     async def _collect(self, items: AsyncIterator[Any]) -> list[Any]:
         drain = _Drain(self.limits)
@@ -187,13 +202,10 @@ class _Drain:
 
 def _too_large(limits: RunLimits) -> LimitExceeded:
     return LimitExceeded(
-        f"the result is larger than {limits.result} bytes", limit="result", remedy="return less, or a part at a time"
+        f"the result is larger than {limits.result} bytes",
+        limit="result",
+        remedy="return less, or give it in parts by a method `read`, as files are read",
     )
-
-
-def needs_loop(value: Any) -> bool:
-    """Return whether `Execution.settle` must be awaited before `finish`."""
-    return inspect.isawaitable(value) or isinstance(value, AsyncIterator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,18 +224,19 @@ def execute_encoded(
     limits: RunLimits,
     given: Given | None = None,
     tell: Callable[[str], None] | None = None,
+    give: Give | None = None,
 ) -> Encoded:
     """Run a call without an event loop; `wait` runs one if the method is asynchronous.
 
-    `tell` gets each piece of text as it is printed.
+    `tell` gets each piece of text as it is printed, `give` each part of what is read.
     """
     execution = Execution(call, limits, given or {})
     started = time.perf_counter()
     with capture(limits.output, tell) as output:
         try:
             value = execution.start()
-            if needs_loop(value):
-                value = wait(execution.settle(value))
+            if execution.must_settle(value):
+                value = wait(execution.settle(value, give))
             return _outcome(execution, value, output, started)
         except BaseException as error:
             raise fault(error, call, output.text()) from None
@@ -234,6 +247,7 @@ async def execute(
     limits: RunLimits | None = None,
     given: Given | None = None,
     tell: Callable[[str], None] | None = None,
+    give: Give | None = None,
 ) -> RunOutcome:
     """Run a call in this event loop. Raises as `Runner.run` does; KeyboardInterrupt (Stop) passes.
 
@@ -242,13 +256,13 @@ async def execute(
     limits = limits or RunLimits()
     execution = Execution(call, limits, given or {})
     if not IN_PYODIDE and execution.wants_given():
-        return _decoded(await _in_thread(call, limits, given, tell))
+        return _decoded(await _in_thread(call, limits, given, tell, give))
     started = time.perf_counter()
     with capture(limits.output, tell) as output:
         try:
             value = execution.start()
-            if needs_loop(value):
-                value = await execution.settle(value)
+            if execution.must_settle(value):
+                value = await execution.settle(value, give)
             done = _outcome(execution, value, output, started)
         except PASSED:
             raise
@@ -270,12 +284,20 @@ def _decoded(done: Encoded) -> RunOutcome:
 
 
 async def _in_thread(
-    call: RunCall, limits: RunLimits, given: Given | None, tell: Callable[[str], None] | None
+    call: RunCall,
+    limits: RunLimits,
+    given: Given | None,
+    tell: Callable[[str], None] | None,
+    give: Give | None,
 ) -> Encoded:
     """Run a call in a new thread. The loop's own threads are few, and nested calls that wait for one would deadlock."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Encoded] = loop.create_future()
     told = None if tell is None else lambda text: _post(loop, lambda: tell(text))
+
+    async def hand(part: bytes) -> None:
+        assert give is not None
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_given(give, part), loop))
 
     def settle(result: Encoded | BaseException) -> None:
         if done.cancelled():
@@ -284,13 +306,19 @@ async def _in_thread(
 
     def work() -> None:
         try:
-            result: Encoded | BaseException = execute_encoded(call, asyncio.run, limits, given, told)
+            result: Encoded | BaseException = execute_encoded(
+                call, asyncio.run, limits, given, told, None if give is None else hand
+            )
         except BaseException as error:
             result = error
         _post(loop, lambda: settle(result))
 
     threading.Thread(target=copy_context().run, args=(work,), name="emerge-run", daemon=True).start()
     return await done
+
+
+async def _given(give: Give, part: bytes) -> None:
+    await give(part)
 
 
 def _post(loop: asyncio.AbstractEventLoop, work: Callable[[], Any]) -> None:

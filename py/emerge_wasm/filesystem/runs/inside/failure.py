@@ -17,6 +17,8 @@ from .capture import Stop
 
 _PACKAGE = str(PurePath(__file__).parents[3])
 _LONGEST = 20_000
+_BETWEEN = ("msgpack", "asyncio")
+"""What runs between parts of this package: msgpack, which is pure in Pyodide, and the loop that awaits a method."""
 
 
 class Raised(Exception):
@@ -84,7 +86,7 @@ def own_frames_only(error: BaseException) -> bool:
 def _is_framework(trace: TracebackType) -> bool:
     frame = trace.tb_frame
     name = str(frame.f_globals.get("__name__"))
-    return frame.f_code.co_filename.startswith(_PACKAGE) or name.partition(".")[0] == "msgpack"  # pure in Pyodide
+    return frame.f_code.co_filename.startswith(_PACKAGE) or name.partition(".")[0] in _BETWEEN
 
 
 def describe(error: BaseException) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ...runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
+from ...runner import EvaluateCall, EvaluateOutcome, Host, PartHost, RunCall, RunOutcome
 from .evaluate import evaluate_rows
 from .execute import RunLimits, execute
 from .method import Given
@@ -30,7 +30,8 @@ class Here:
         if host is None:
             return await execute(call, self.limits)
         given = self._given(host) if self._given is not None else None
-        return await execute(call, self.limits, given, host.write)
+        give = host.give if isinstance(host, PartHost) else None
+        return await execute(call, self.limits, given, host.write, give)
 
     async def evaluate(self, call: EvaluateCall) -> EvaluateOutcome:
         return evaluate_rows(call, self.limits)
