@@ -108,6 +108,9 @@ class HubBroadcast:
         if speaker is not None:
             asyncio.get_running_loop().call_soon(speaker._greet)
 
+    async def parted(self, seconds: float) -> None:
+        await asyncio.sleep(TRANSIT_SECONDS)
+
     def leave(self, endpoint: str) -> None:
         self._heard.pop(endpoint, None)
 

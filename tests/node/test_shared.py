@@ -62,6 +62,31 @@ async def with_third(start_node: StartNode) -> Cluster3:
     return one, other, third
 
 
+async def test_who_shares_the_store_is_in_the_cluster_that_another_founds(
+    same: tuple[Node, Node], start_node: StartNode, connect: Connect
+) -> None:
+    """Though it was there before; what is mounted then is at no time absent for it."""
+    one, other = same
+    await one.volumes.found()
+    assert other.volumes.table == one.volumes.table is not None
+    far = await start_node("far", (one.endpoint,))
+    await eventually(lambda: len(names(far.cluster)) == 2 and far.volumes.table is not None)
+    await connect(one.endpoint).call("mount", ["/far", "far"])
+    await connect(far.endpoint).call("store", ["/far/x", state(n=1)])
+    for node in (one, other, far):
+        assert await connect(node.endpoint).call("cat", ["/far/x"]) == {"n": 1}
+        assert (await connect(node.endpoint).call("count", ["/"]))["count"] == 1
+
+
+async def test_it_hears_of_that_later(same: tuple[Node, Node]) -> None:
+    """When it was not reached, or another process changed the store."""
+    one, other = same
+    one.cluster.peers = list  # type: ignore[method-assign,assignment]  # patched: nobody is told
+    await one.volumes.found()
+    assert other.volumes.table is None
+    await eventually(lambda: other.volumes.table == one.volumes.table)
+
+
 def chosen_by(third: Node, one: Node, other: Node) -> tuple[Node, Node]:
     """The node that a third asks for what both have, and the other one."""
     (chosen,) = third.cluster.others()

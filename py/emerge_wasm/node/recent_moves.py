@@ -15,6 +15,7 @@ from time import monotonic, time_ns
 from ..filesystem.core import Core
 from ..filesystem.handover.part import LAST
 from ..operations import Answer, Wire
+from ..store import prefix_end
 
 TOLD = 8
 """So many moves are told; who is told so many does not know of others."""
@@ -31,7 +32,7 @@ class RecentMoves:
     def __init__(self) -> None:
         self._began = monotonic()
         self._moves: dict[str, OrderedDict[bytes | int, tuple[float, str, str]]] = {}
-        self._marks: dict[str, bytes | None] = {}
+        self._marks: dict[str, list[tuple[bytes, bytes]]] = {}
         self._count = 0
 
     @contextmanager
@@ -51,17 +52,16 @@ class RecentMoves:
 
     async def review(self, core: Core) -> None:
         """Learn from a store that other processes move something, too."""
-        (mark,) = await core.store.get([LAST])
-        before = self._marks.get(core.uuid, b"")
-        self._marks[core.uuid] = mark
-        if mark is not None and mark != before and mark not in self._moves.get(core.uuid, ()):
-            with self.noted(core.uuid, ANYWHERE, ANYWHERE, mark):
-                pass
+        rows = await core.store.scan("meta", LAST, prefix_end(LAST))
+        marks = [row for row in rows if row[0] != LAST + core.node.encode()]
+        if marks != self._marks.get(core.uuid, []):
+            with self.noted(core.uuid, ANYWHERE, ANYWHERE):
+                self._marks[core.uuid] = marks
 
     def told(self, filesystem: str) -> list[tuple[float, str, str]]:
         """The last moves: [seconds ago, source, target]."""
         now = monotonic()
-        moves = [*reversed(self._moves.get(filesystem, {}).values())][:TOLD]
+        moves = sorted(self._moves.get(filesystem, {}).values(), reverse=True)[:TOLD]
         found = [(max(now - when, 0.0), source, target) for when, source, target in moves]
         return found if len(found) == TOLD else [*found, (now - self._began, ANYWHERE, ANYWHERE)]
 

@@ -138,6 +138,8 @@ class Volumes:
             raise Conflict(f"this node is in the cluster {self.table.cluster[:8]} already")
         table = MountTable.found(uuid4().hex, self.member())
         await self.save(table)
+        same = [each for each in self.cluster.peers() if each.filesystem == self.own]
+        await asyncio.gather(*(self.tell(each, table) for each in same))
         return table
 
     async def call(self, name: str, args: Sequence[object], context: Context = INTERNAL) -> object:
@@ -315,7 +317,8 @@ class Volumes:
         """A member announced the version of its table: ask for it, if it is newer."""
         if member.filesystem == self.own:
             self._joins = False  # this node shares a store with that one, and has entered with it
-        if self.table is not None and version > self.table.version and not self._refreshing:
+        known = self.table.version if self.table is not None else 0
+        if version > known and (known or member.filesystem == self.own) and not self._refreshing:
             self._refreshing = asyncio.get_running_loop().create_task(self._refresh_from(member))
 
     async def _refresh_from(self, member: Identity) -> None:
@@ -328,8 +331,8 @@ class Volumes:
 
     async def refresh(self, member: Identity | None = None) -> None:
         """Read the table anew: from the store that the registry's nodes share, else from a member or the registry."""
-        table = self.current()
         await self.load()
+        table = self.current()
         if self.is_registry and member is None:
             return
         asked = member or self.serving(table.registry)
@@ -352,6 +355,8 @@ class Volumes:
 
     async def offer(self, table: MountTable) -> None:
         """Take a table, if it is newer and of this cluster."""
+        if self.table is None:  # another node of this filesystem may have founded it, or entered
+            await self.load()
         own = self.current()
         if table.cluster != own.cluster or table.version <= own.version:
             return

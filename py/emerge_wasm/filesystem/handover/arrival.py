@@ -156,7 +156,7 @@ async def attach(core: Core, context: Context, id: bytes) -> PointerRow:
         pointer = entry.wire(place.directory, core.node)
         change.expect("meta", arrival.key, arrival.pack())
         change.put("meta", arrival.key, arrival._replace(state=TAKEN, pointer=pointer).pack())
-        change.put(*LAST, id)
+        change.put("meta", LAST + core.node.encode(), id)
         await commit(core, change)
         return pointer
 

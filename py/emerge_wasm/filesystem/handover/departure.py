@@ -202,7 +202,7 @@ async def give(core: Core, intent: Intent, target: str, date: str) -> Intent:
             _put_mount(change, intent.mount, place, entry, await there_since(core, place))
         change.expect("meta", intent.key, intent.pack())
         change.put("meta", intent.key, given.pack())
-        change.put(*LAST, intent.id)
+        change.put("meta", LAST + core.node.encode(), intent.id)
         await commit(core, change)
 
     await retry(intent.source, attempt)

@@ -32,8 +32,8 @@ ELSEWHERE = bytes(15) + b"\x02"
 TOP = bytes(15) + b"\x03"
 """The uuid that stands for the directory that holds the top, where the top stays at its path."""
 
-LAST = ("meta", b"handover/last")
-"""Which move into or out of a filesystem was the last."""
+LAST = b"handover/last/"
+"""The beginning of keys of `meta`: by each node of a filesystem, which move into or out of it was its last."""
 
 StoreRow = tuple[str, bytes, bytes]
 """(space, key, value)."""
