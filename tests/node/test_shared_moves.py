@@ -21,7 +21,7 @@ from tests.scale import SCALE
 from .conftest import Connect
 
 OBJECTS = 4
-PHASE = 6.0
+PHASE = 0.6 * SCALE
 """Seconds between deaths."""
 PREDICATE = wire_predicate("o.mark == 7")[0]
 
@@ -79,22 +79,6 @@ class Places:
                 for answer, number in ((counted, counted["count"]), (found, len(found["objects"]))):
                     if number != OBJECTS and not (answer.get("moved") or answer.get("missing")):
                         wrong.append(number)
-                        print(
-                            "WRONG",
-                            answer.keys(),
-                            number,
-                            [(r["pointer"]["path"]) for r in found["objects"]],
-                            flush=True,
-                        )
-                        for at in list(self.links):
-                            for n in range(OBJECTS):
-                                for path in (f"/d{n}/x", f"/far/d{n}/x"):
-                                    try:
-                                        r = await self.call("get", path, at=at)
-                                        print("  ", at, path, r["node"], r["version"], flush=True)
-                                    except Exception as error:
-                                        if not isinstance(error, NotFound):
-                                            print("  ", at, path, repr(error)[:150], flush=True)
             await asyncio.sleep(0.01)
         return wrong
 
@@ -124,7 +108,7 @@ async def test_what_moves_is_at_one_place_whoever_is_killed(
         ended = asyncio.Event()
         moving = [asyncio.create_task(places.moves(number, ended)) for number in range(OBJECTS)]
         looking = [asyncio.create_task(places.looks(ended)) for _ in range(3)]
-        for name in ("other", "one") * int(SCALE):
+        for name in ("other", "one"):
             await asyncio.sleep(PHASE)
             places.kill(name)
             await asyncio.sleep(0.4)
@@ -133,8 +117,7 @@ async def test_what_moves_is_at_one_place_whoever_is_killed(
         ended.set()
         await asyncio.gather(*moving)
         assert await asyncio.gather(*looking) == [[]] * len(looking)
-        print(places.moved, places.looked)
-        assert places.moved > OBJECTS and places.looked > OBJECTS, (places.moved, places.looked)
+        assert places.moved and places.looked, (places.moved, places.looked)
         for number, pointer in enumerate(made):
             here: list[str] = []
             for path in (f"/d{number}/x", f"/far/d{number}/x"):
