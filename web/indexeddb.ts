@@ -1,4 +1,4 @@
-/** The IndexedDB half of py/emerge_wasm/stores/indexeddb.py: one call and one packed buffer each way per operation.
+/** The IndexedDB half of py/emerge_wasm/stores/indexeddb/store.py: one call and one packed buffer each way per operation.
  *
  * Why here and not in Python: a transaction ends as soon as nobody issues a request in time, so all its requests are
  * issued in one go; and each crossing costs, so many records travel in one buffer. Must not import anything of the page.
@@ -6,23 +6,13 @@
 
 import { deleteDB, openDB, unwrap } from "idb";
 import { ABSENT, type Bytes, pack, Reader } from "./packing";
+import { plainly } from "./plainly";
 
 const FORMAT = 4; // 2: the space links came; 3: receipts; 4: blocks
 const COUNTERS = "counters"; // the last number that an append got, by space
 const PATIENCE = 2000; // ms for other tabs to let go of an older version
 
 type Durability = "strict" | "relaxed";
-
-/** What `work` gives; what it throws, as a plain Error of the same name: Pyodide never settles a promise that rejects
- * with Chromium's QuotaExceededError. */
-async function plainly<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    const { name, message } = error instanceof Error ? error : new Error(String(error));
-    throw Object.assign(new Error(message || name), { name });
-  }
-}
 
 /** A settled transaction: resolves when its data are kept, rejects when nothing of it was applied. */
 function settled(transaction: IDBTransaction): Promise<void> {

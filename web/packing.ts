@@ -2,7 +2,7 @@
  *
  * A buffer is: the number of 32-bit words of its head (this word included), the other words of the head, then all
  * bytes one after the other in the order in which the head gives their lengths. ABSENT stands for the length of None.
- * All words are little-endian. The Python half is in py/emerge_wasm/stores/indexeddb.py.
+ * All words are little-endian. The Python half is in py/emerge_wasm/stores/indexeddb/buffer.py.
  */
 
 export const ABSENT = 0xffffffff;

@@ -144,6 +144,13 @@ export interface Plan {
   suggestion: string;
 }
 
+/** A node that keeps blocks of a file, or parts of them. */
+export interface BlockHolderView {
+  node: string;
+  pieces: number;
+  away: boolean;
+}
+
 /** The blocks of a file: how many are whole, can be made whole, are lost; the first of those that lack something. */
 export interface FileBlocks {
   root: string;
@@ -151,7 +158,9 @@ export interface FileBlocks {
   here: number;
   repairable: number;
   lost: number;
+  repaired: number; // of those that are here: made again
   amiss: { offset: number; size: number; state: "repairable" | "lost" }[];
+  holders: BlockHolderView[]; // none: one node has all
 }
 
 /** A field that differs between two versions; null: that one has no such field. */
@@ -212,6 +221,8 @@ export interface Calls {
   piece: [{ where: Where; path: string; version: number; begin: number; size: number }, { size: number; data: string }];
   /** `verify`: each is read where it is. */
   blocks: [{ where: Where; path: string; version: number; verify: boolean; run: number }, FileBlocks];
+  /** Each is read, and what is lost or damaged is made again. */
+  repair: [{ where: Where; path: string; version: number; run: number }, FileBlocks];
   /** `place`: "here" in this browser, "there" where the object lives. `args` is Python argument text: `2, rate=0.1`.
    *  `run`, the page's own number for it, comes back with what it prints, and ends it in `cancel`. */
   run: [{ where: Where; path: string; method: string; args: string; place: "here" | "there"; run: number }, RunResult];
@@ -294,12 +305,14 @@ export type Reply = { id: number; result: unknown } | { id: number; failure: Fai
 
 export type Connection =
   | { state: "connecting" }
-  | { state: "connected"; node: string; durability: string }
-  | { state: "offline"; reason: string };
+  /** `cluster` tells it from others. */
+  | { state: "connected"; node: string; durability: string; principal: string; cluster: string }
+  /** `refused`: this browser is not signed in. */
+  | { state: "offline"; reason: string; refused: boolean };
 
 export type Event =
   | { event: "kernel"; state: "loading" | "ready" | "busy" | "idle" | "dead"; detail: string }
-  | { event: "features"; sync: boolean; interrupt: boolean; storage: "indexeddb" | "memory"; persisted: boolean }
+  | { event: "features"; sync: boolean; interrupt: boolean; storage: "indexeddb" | "memory" }
   | { event: "connection"; connection: Connection }
   | { event: "output"; cell: number; stream: "stdout" | "stderr"; text: string }
   /** What a cell displayed; `update`: it replaces what was displayed with this id. */

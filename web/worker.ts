@@ -4,6 +4,7 @@
 import type { PyodideAPI, PyodideConfig } from "pyodide";
 import * as guests from "./guests";
 import * as indexeddb from "./indexeddb";
+import * as opfs from "./opfs";
 import type { Event as KernelEvent, Line, Options, Request, Start, ToPage, ToWorker } from "./protocol";
 import * as transfer from "./transfer";
 import { adapted, type CreateCore, fetchLibraries, fetchSnapshot, unpackTar } from "./snapshot";
@@ -69,6 +70,7 @@ async function boot(start: Start): Promise<void> {
   Object.assign(py.loadedPackages, { msgpack: "default channel", "emerge-wasm": "default channel" });
   if (interrupt) py.setInterruptBuffer(interrupt);
   py.registerJsModule("emerge_indexeddb", indexeddb);
+  py.registerJsModule("emerge_opfs", opfs);
   guests.configure({ base: start.base, script: start.guest, line: askLine });
   py.registerJsModule("emerge_guests", guests);
   transfer.configure(send);

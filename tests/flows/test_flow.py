@@ -265,8 +265,12 @@ def test_a_flow_that_takes_another_way_is_told(fs: SyncClient) -> None:
 def test_what_is_no_flow_is_told(fs: SyncClient) -> None:
     with pytest.raises(Invalid, match="Till is no flow"):
         start(fs, Till(), "/flows/x")  # type: ignore[arg-type]
-    with pytest.raises(NotFound):
-        run_flow(fs, "/flows/x")
+    fs.mkdir("/empty")
+    for path in ("/flows/x", "/flows", "/empty", "/", "/till", "/till/x"):
+        for ask in (flow_status, cancel, resume, run_flow):
+            with pytest.raises((NotFound, Invalid), match=f"there is no flow at {path} ") as caught:
+                ask(fs, path)
+            assert caught.value.path == path and "emerge flow list" in str(caught.value.remedy)
     start(fs, Shopping(), "/flows/x")
     with pytest.raises(Conflict, match="/flows/x"):
         start(fs, Shopping(), "/flows/x")

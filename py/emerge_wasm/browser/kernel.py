@@ -68,7 +68,7 @@ LATE = (
     "emerge_wasm.browser.guests.worker",
     "emerge_wasm.query",
     "emerge_wasm.stores.memory",
-    "emerge_wasm.stores.indexeddb",
+    "emerge_wasm.stores.indexeddb.store",
     "emerge_wasm.clients.transports.websocket",
     "pyodide.code",
     "pyodide.ffi",

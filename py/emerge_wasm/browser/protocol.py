@@ -236,15 +236,26 @@ class BlockAmiss(TypedDict):
     state: Literal["repairable", "lost"]
 
 
+class BlockHolderView(TypedDict):
+    """A node that keeps blocks of a file, or parts of them: how many, and whether it is away."""
+
+    node: str
+    pieces: int
+    away: bool
+
+
 class FileBlocks(TypedDict):
-    """The blocks of a file: how many are whole, can be made whole, are lost; the first of those that lack something."""
+    """The blocks of a file: how many are whole, can be made whole, are lost; the first of those that lack something.
+    `repaired` of those that are whole were made again; `holders` is empty where one node has all."""
 
     root: str
     layout: str
     here: int
     repairable: int
     lost: int
+    repaired: int
     amiss: list[BlockAmiss]
+    holders: list[BlockHolderView]
 
 
 class ShownValue(TypedDict):
@@ -414,11 +425,14 @@ class Connected(TypedDict):
     state: Literal["connected"]
     node: str
     durability: str
+    principal: str
+    cluster: str
 
 
 class Offline(TypedDict):
     state: Literal["offline"]
     reason: str
+    refused: bool
 
 
 ConnectionState = Connecting | Connected | Offline
@@ -435,7 +449,6 @@ class FeaturesEvent(TypedDict):
     sync: bool
     interrupt: bool
     storage: Literal["indexeddb", "memory"]
-    persisted: bool
 
 
 class ConnectionEvent(TypedDict):

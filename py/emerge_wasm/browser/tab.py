@@ -104,7 +104,6 @@ class Tab:
                 "sync": self.options["sync"],
                 "interrupt": self.options["interrupt"],
                 "storage": engine,
-                "persisted": await _persisted(),
             }
         )
         await self.local.follow(partial(self._changed, self.local))
@@ -254,14 +253,3 @@ def _throw(error: BaseException) -> NoReturn:
 
 def _belongs(task: asyncio.Task[Any], running: asyncio.Task[Any]) -> bool:
     return bool(task.get_context().get(RUNNING) == running.get_context().get(RUNNING) != 0)  # type: ignore[attr-defined,unused-ignore]
-
-
-async def _persisted() -> bool:
-    """Return whether the browser keeps stored data until the user removes it."""
-    try:
-        from js import navigator  # type: ignore[import-not-found,unused-ignore]
-
-        return bool(await navigator.storage.persisted())
-    except Exception as error:  # browsers may lack this or refuse it
-        LOG.info("whether storage is persistent is unknown: %s", error)
-        return False

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TypedDict
 
 from ..clients.sync import SyncClient
-from ..errors import CannotShip, Conflict, EmergeError, Invalid, LimitExceeded
+from ..errors import CannotShip, Conflict, EmergeError, Invalid, LimitExceeded, NotFound
 from ..filesystem.runs.inside.method import fill_in
 from ..objects import EmergeFile
 from .flow import DONE, ENDED, FAILED, JOURNAL, RUNNING, WAITING, Flow, StepFailed, StepFunction, StepOptions
@@ -74,6 +74,17 @@ class _Broken(_Leave):
         self.error = error
 
 
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Have what is wrong with the object of a flow name the flow, as its user knows it."""
+    try:
+        yield
+    except (NotFound, Invalid) as error:
+        if error.path is None or not f"{path}/{FLOW}/".startswith(error.path.rstrip("/") + "/"):
+            raise
+        raise type(error)(f"there is no flow at {path}", path=path, remedy="see emerge flow list") from None
+
+
 def replay(fs: SyncClient, path: str, now: Now = utc_now) -> Flow:
     """Run the flow in a directory on until it ends or waits; return it as it is stored then.
 
@@ -84,7 +95,8 @@ def replay(fs: SyncClient, path: str, now: Now = utc_now) -> Flow:
     """
     conflicts = 0
     while True:
-        flow = fs.getobject(f"{path}/{FLOW}")
+        with naming(path):
+            flow = fs.getobject(f"{path}/{FLOW}")
         if not isinstance(flow, Flow):
             raise Invalid(f"{path} is no flow", path=path, remedy="start one: emerge_wasm.flows.start")
         if flow.status in ENDED or (flow.wake and datetime.fromisoformat(flow.wake) > now()):

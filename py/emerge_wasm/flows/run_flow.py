@@ -18,7 +18,7 @@ from ..errors import Conflict, EmergeError, ExecutionFailed, Invalid, NotFound, 
 from ..operations import Wire
 from ..sync import iterate
 from .flow import CANCELLED, DONE, ENDED, FAILED, READY, Flow
-from .replay import FLOW, Now, StepState, replay, steps_of, utc_now
+from .replay import FLOW, Now, StepState, naming, replay, steps_of, utc_now
 
 POLL = 1.0
 """Seconds between two looks for flows that are due."""
@@ -130,7 +130,8 @@ def list_flows(fs: SyncClient, root: str = "/flows") -> list[FlowStatus]:
 
 def flow_status(fs: SyncClient, path: str, *, steps: bool = True) -> FlowStatus:
     """Return where a flow is, with what its steps came to; no code is loaded."""
-    state = fs.cat(f"{path}/{FLOW}")
+    with naming(path):
+        state = fs.cat(f"{path}/{FLOW}")
     if not isinstance(state, dict) or "wake" not in state:
         raise Invalid(f"{path} is no flow", path=path, remedy="see emerge flow list")
     return {

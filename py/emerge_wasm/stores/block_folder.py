@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
-from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
+from ..errors import EmergeError, LimitExceeded, Unavailable
+from .check import BLOCK_FILE, check_block_file
 
-_NAME = re.compile(r"[0-9a-f]{8,}-[0-9a-f]+")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -57,8 +56,7 @@ class BlockFolder:
 
     def _place(self, name: str) -> tuple[str, str]:
         """Return the folder and the path of a file."""
-        if _NAME.fullmatch(name) is None:
-            raise Invalid(f"{name[:80]!r} is not the name of a block's file")
+        check_block_file(name)
         folder = os.path.join(self.path, name[:2])
         return folder, os.path.join(folder, name)
 
@@ -126,7 +124,7 @@ class BlockFolder:
                     if name.startswith(".") and not name.startswith(self._own):  # of a process that was killed
                         with suppress(FileNotFoundError):
                             os.unlink(os.path.join(self.path, folder, name))
-                    elif name > after and _NAME.fullmatch(name):
+                    elif name > after and BLOCK_FILE.fullmatch(name):
                         found.append(name)
                 if len(found) >= limit:
                     break

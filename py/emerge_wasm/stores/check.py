@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from ..errors import Conflict, Invalid, LimitExceeded, Unavailable
 from ..store import SPACES, Batch, Capabilities, Key
 
+BLOCK_FILE = re.compile(r"[0-9a-f]{8,}-[0-9a-f]+")
+"""The name of a block's file."""
+
 _SPACES = frozenset(SPACES)
+
+
+def check_block_file(name: str) -> None:
+    """Raise Invalid unless this is the name of a block's file: no path."""
+    if BLOCK_FILE.fullmatch(name) is None:
+        raise Invalid(f"{name[:80]!r} is not the name of a block's file")
 
 
 def check_key(space: object, key: object) -> None:

@@ -49,7 +49,7 @@ ENGINES: dict[str, Engine] = {
     "zodb": Engine(".zodb.store", "ZODBStore", "zodb:///file.fs", _pip("zodb")),
     "s3": Engine(".s3.store", "S3Store", "s3://bucket/prefix", _pip("s3")),
     "dynamodb": Engine(".dynamodb.store", "DynamoDBStore", "dynamodb://table", _pip("dynamodb")),
-    "indexeddb": Engine(".indexeddb", "IndexedDBStore", "indexeddb://name", "IndexedDB exists in a browser only"),
+    "indexeddb": Engine(".indexeddb.store", "IndexedDBStore", "indexeddb://name", "IndexedDB exists in a browser only"),
 }
 
 

@@ -23,7 +23,7 @@ from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.runs.inside.here import Here
 from emerge_wasm.operations import Context
 from emerge_wasm.stores import open_store
-from emerge_wasm.stores.indexeddb import IndexedDBStore
+from emerge_wasm.stores.indexeddb.store import IndexedDBStore
 from tests.contracts import filesystem as contract
 
 scenarios = {scenario.__name__: scenario for scenario in contract.SCENARIOS}

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from emerge_wasm.store import SPACES, Batch
-from emerge_wasm.stores.indexeddb import pack, pack_batch
+from emerge_wasm.stores.indexeddb.buffer import pack
+from emerge_wasm.stores.indexeddb.store import pack_batch
 from tests.contracts.store import SCENARIOS
 from tests.scale import examples
 
@@ -24,7 +25,7 @@ def name(selenium: Any) -> Iterator[str]:
     name = f"test-{uuid.uuid4().hex}"
     yield name
     selenium.run_async(
-        f"from emerge_wasm.stores.indexeddb import IndexedDBStore\nawait IndexedDBStore.destroy({name!r})"
+        f"from emerge_wasm.stores.indexeddb.store import IndexedDBStore\nawait IndexedDBStore.destroy({name!r})"
     )
 
 
@@ -97,7 +98,7 @@ for store in stores:
 
 def test_another_tab_deletes_it(selenium: Any, name: str) -> None:
     code = """
-from emerge_wasm.stores.indexeddb import IndexedDBStore
+from emerge_wasm.stores.indexeddb.store import IndexedDBStore
 store = await opened()
 await store.commit(puts((b"k", b"v")))
 await IndexedDBStore.destroy(store._name)  # is not blocked by the open store
@@ -169,7 +170,7 @@ def test_stubborn_tab_makes_unavailable(selenium: Any, name: str) -> None:
             request.onerror = reject;
         }});""")
     code = f"""
-from emerge_wasm.stores.indexeddb import IndexedDBStore
+from emerge_wasm.stores.indexeddb.store import IndexedDBStore
 result = str(await failure(IndexedDBStore.destroy({name!r}), Unavailable))
 """
     try:

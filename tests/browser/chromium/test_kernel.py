@@ -98,7 +98,6 @@ def test_it_starts_from_the_snapshot_with_everything_it_says(tab: Tab) -> None:
         "sync": True,
         "interrupt": True,
         "storage": "indexeddb",
-        "persisted": False,
     }
     assert not [text for text in tab.warnings if "snapshot" in text]
     kept = "caches.open('emerge-snapshot').then(c => c.keys()).then(k => k.length === 1)"  # once it has the time

@@ -19,6 +19,11 @@ export function outdated(moment: string, now: number): string {
   return `Not current: a copy answered, as it was ${formatAge(moment, now)}; its owner is away.`;
 }
 
+/** "Not current: as it was seen 3 min ago; the cluster is out of reach." */
+export function remembered(moment: string, now: number): string {
+  return `Not current: as it was seen ${formatAge(moment, now)}; the cluster is out of reach.`;
+}
+
 /** The earlier of two moments since which something may have changed; "" is none. */
 export function earlier(one: string, other: string): string {
   return one === "" || (other !== "" && other < one) ? other : one;

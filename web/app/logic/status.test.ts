@@ -29,16 +29,19 @@ test("the kernel", () => {
 });
 
 test("the connection never claims more than it has", () => {
-  const connected = { state: "connected", node: "n1", durability: "full" } as const;
+  const connected = { state: "connected", node: "n1", durability: "full", principal: "ann", cluster: "c" } as const;
   expect(connectionStatus(connected, "ready").text).toBe("Connected to n1");
   expect(connectionStatus(connected, "dead").state).toBe("unknown");
-  expect(connectionStatus({ state: "offline", reason: "no relay" }, "ready").text).toContain("no relay");
+  expect(connectionStatus({ state: "offline", reason: "no relay", refused: false }, "ready").text).toContain("no relay");
 });
 
 test("memory is no storage", () => {
-  const features = { event: "features", sync: true, interrupt: true, storage: "indexeddb", persisted: false } as const;
-  expect(storageStatus(null, "loading").state).toBe("unknown");
-  expect(storageStatus(features, "ready").level).toBe("idle");
-  expect(storageStatus({ ...features, persisted: true }, "ready").level).toBe("good");
-  expect(storageStatus({ ...features, storage: "memory" }, "ready")).toMatchObject({ level: "bad", state: "memory" });
+  const features = { event: "features", sync: true, interrupt: true, storage: "indexeddb" } as const;
+  const some = { persisted: false, usage: 1000, quota: 10_000 };
+  expect(storageStatus(null, "loading", some).state).toBe("unknown");
+  expect(storageStatus(features, "ready", some)).toMatchObject({ level: "idle", state: "best-effort", title: expect.stringContaining("1.0 kB of 10 kB") });
+  expect(storageStatus(features, "ready", { ...some, persisted: null }).state).toBe("best-effort");
+  expect(storageStatus(features, "ready", { ...some, persisted: true }).level).toBe("good");
+  expect(storageStatus(features, "ready", { ...some, persisted: true, usage: 9_500 })).toMatchObject({ level: "caution", state: "full" });
+  expect(storageStatus({ ...features, storage: "memory" }, "ready", some)).toMatchObject({ level: "bad", state: "memory" });
 });

@@ -3,7 +3,7 @@
 import type { Connection } from "../../protocol";
 import type { Features, KernelState } from "../port";
 import type { Save } from "../state/session.svelte";
-import { formatTime } from "./format";
+import { formatBytes, formatTime } from "./format";
 
 export interface Status {
   level: "idle" | "good" | "busy" | "caution" | "bad";
@@ -53,16 +53,30 @@ export function saveStatus(save: Save | null, edits: number): Status {
   return { level: "idle", state: "nothing", text: "Nothing to save", title: "" };
 }
 
-export function storageStatus(features: Features | null, kernel: KernelState): Status {
+/** What is known of this browser's storage. `persisted`: null where it does not tell. */
+export interface StorageState {
+  persisted: boolean | null;
+  usage: number;
+  quota: number;
+}
+
+const NEARLY_FULL = 0.9;
+
+export function storageStatus(features: Features | null, kernel: KernelState, { persisted, usage, quota }: StorageState): Status {
   if (features === null) {
     const text = kernel === "dead" ? "Storage: unknown" : "Storage: …";
     return { level: "idle", state: "unknown", text, title: "" };
   }
   if (features.storage === "memory") {
-    const title = "This browser offers no IndexedDB here: objects of this browser are lost when the page closes.";
+    const title = "This browser offers no storage here, as in some private windows: its objects are lost when the page closes.";
     return { level: "bad", state: "memory", text: "Memory only: lost on reload", title };
   }
-  if (features.persisted) return { level: "good", state: "persisted", text: "IndexedDB, persistent", title: "" };
-  const title = "The browser may clear this storage when it runs short of space, or when the page is not visited for long.";
-  return { level: "idle", state: "indexeddb", text: "IndexedDB", title };
+  const used = quota > 0 ? `${formatBytes(usage)} of ${formatBytes(quota)}` : "";
+  if (quota > 0 && usage > NEARLY_FULL * quota) {
+    const title = "Remove what you do not need here, or free disk space: what does not fit is refused, and nothing that is stored is lost.";
+    return { level: "caution", state: "full", text: `Storage nearly full: ${used}`, title };
+  }
+  if (persisted === true) return { level: "good", state: "persisted", text: "Storage kept", title: `${used} used; the browser keeps it until you remove it.` };
+  const title = `${used} used. The browser may clear it when it runs short of space, or when the page is not visited for long.`;
+  return { level: "idle", state: "best-effort", text: "Storage may be cleared", title };
 }

@@ -6,9 +6,11 @@ import { makeFailure, toFailure } from "../logic/failure";
 import { fullPath, isWithin, keyOf, nameOf, parentPath } from "../logic/path";
 import { followMove, type Change } from "../logic/tree";
 import type { Route } from "../logic/route";
+import type { Drafts } from "./drafts.svelte";
 import { noProblems, saveEdit, type Edit } from "./edit";
 import type { FileTree } from "./filetree.svelte";
 import type { Navigation } from "./navigation.svelte";
+import type { KeptDraft } from "./page-store";
 import type { Session } from "./session.svelte";
 
 type Trees = Record<Where, FileTree>;
@@ -24,11 +26,13 @@ export class Desk {
   #session: Session;
   #trees: Trees;
   #navigation: Navigation;
+  #drafts: Drafts;
   #turn = 0;
   /** Where the last move came from: its event comes before the one that says where it went. */
   #movedFrom: { where: Where; path: string } | null = null;
 
-  constructor(session: Session, trees: Trees, navigation: Navigation) {
+  constructor(session: Session, trees: Trees, navigation: Navigation, drafts: Drafts) {
+    this.#drafts = drafts;
     this.#session = session;
     this.#trees = trees;
     this.#navigation = navigation;
@@ -117,7 +121,18 @@ export class Desk {
   put(view: ObjectView, edit: Edit | null): void {
     const key = keyOf(view.where, fullPath(view.pointer));
     const { [key]: _, ...others } = this.edits;
-    this.edits = edit === null || noProblems(edit) ? others : { ...others, [key]: edit };
+    const kept = edit === null || noProblems(edit) ? null : edit;
+    this.edits = kept === null ? others : { ...others, [key]: kept };
+    this.#drafts.keep(key, kept);
+  }
+
+  /** Go on with edits that an ended tab left behind: over the version that they were made on. */
+  takeUp({ view, draft }: KeptDraft): void {
+    this.#drafts.discard(view.where, fullPath(view.pointer));
+    const current = this.view;
+    this.view = view;
+    this.put(view, { view, draft, problems: {}, failure: null, conflict: null, saving: false });
+    if (current !== null && current.pointer.version > view.pointer.version) this.newer = current.pointer;
   }
 
   #show(view: ObjectView, route: Route): void {

@@ -168,7 +168,7 @@ export class FileTree {
 
   async #list(path: string, cursor: string): Promise<ListPage> {
     const page = await this.#port.call("list", { where: this.where, path, cursor, limit: PAGE });
-    this.seen = new Date();
+    this.seen = page.stale === "" ? new Date() : new Date(page.stale);
     return page;
   }
 

@@ -121,6 +121,11 @@ export class Transfers {
     this.resume(transfer);
   }
 
+  /** Begin those that failed again. */
+  retry(): void {
+    for (const each of this.list) if (each.state === "failed") this.resume(each);
+  }
+
   remove(transfer: Transfer): void {
     this.#stop(transfer);
     this.list = this.list.filter((each) => each !== transfer);

@@ -6,10 +6,13 @@ import type { Port } from "../port";
 import { Consent } from "./consent.svelte";
 import { Console } from "./console.svelte";
 import { Desk } from "./desk.svelte";
+import { Drafts } from "./drafts.svelte";
 import { FileTree } from "./filetree.svelte";
 import { Kept } from "./kept";
 import { Navigation } from "./navigation.svelte";
 import { Notices } from "./notices.svelte";
+import { SeenPort } from "./seen";
+import { BrowserStorage } from "./storage.svelte";
 import { Runs } from "./runs.svelte";
 import { Search } from "./searches.svelte";
 import { Session } from "./session.svelte";
@@ -32,6 +35,8 @@ export class Workspace {
   readonly navigation = new Navigation();
   readonly trees: Record<Where, FileTree>;
   readonly desk: Desk;
+  readonly drafts = new Drafts();
+  readonly storage: BrowserStorage;
   readonly runs: Runs;
   readonly console: Console;
   readonly consent: Consent;
@@ -42,10 +47,12 @@ export class Workspace {
   /** The question whether to restart the kernel is open. */
   restarting = $state(false);
 
-  constructor(port: Port) {
+  constructor(kernel: Port) {
+    const port = new SeenPort(kernel);
+    this.storage = new BrowserStorage(port);
     this.session = new Session(port);
     this.trees = { local: new FileTree(port, "local"), cluster: new FileTree(port, "cluster") };
-    this.desk = new Desk(this.session, this.trees, this.navigation);
+    this.desk = new Desk(this.session, this.trees, this.navigation, this.drafts);
     this.runs = new Runs(this.session);
     this.console = new Console(this.session, this.notices);
     this.consent = new Consent(port);

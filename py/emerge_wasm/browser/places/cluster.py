@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from ...clients.transports.websocket import CONNECTING, NO_NODE, ONLINE, WebSocketTransport
+from ...clients.transports.websocket import CONNECTING, NO_NODE, ONLINE, REFUSED, WebSocketTransport
 from ...errors import EmergeError
+from ...results import NodeInfo, VolumeRows
 from ..protocol import ConnectionState
 from .place import TabPlace
 
@@ -42,20 +43,34 @@ class Connection:
         elif state == CONNECTING:
             self._tell({"state": "connecting"})
         else:
-            self._lose(detail or state)
+            self._lose(detail or state, refused=state == REFUSED)
 
     async def _greet(self) -> None:
         """Call `hello` until the node answers."""
         while True:
             try:
                 hello = await self.place.gain(self.transport, alone=False)
+                cluster = await self._cluster(hello)
             except EmergeError as error:
                 self._lose(error.message)
                 await asyncio.sleep(SETTLE)
             else:
-                self._tell({"state": "connected", "node": hello["node"], "durability": hello["durability"]})
+                self._tell(
+                    {
+                        "state": "connected",
+                        "node": hello["node"],
+                        "durability": hello["durability"],
+                        "principal": hello["principal"],
+                        "cluster": cluster,
+                    }
+                )
                 return
 
-    def _lose(self, reason: str) -> None:
+    async def _cluster(self, hello: NodeInfo) -> str:
+        """Return what tells this cluster from others: the filesystem that owns its `/`."""
+        volumes: VolumeRows = await self.place.call("volumes", [])
+        return next((each["filesystem"] for each in volumes if each["path"] == "/"), hello["uuid"])
+
+    def _lose(self, reason: str, *, refused: bool = False) -> None:
         self.place.lose(reason)
-        self._tell({"state": "offline", "reason": reason})
+        self._tell({"state": "offline", "reason": reason, "refused": refused})

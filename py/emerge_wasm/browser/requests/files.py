@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 
 from ...blocks.block import BLOCK_SIZE, block_name
+from ...clients.remote import ending
 from ...codec import BlockTree, decode
 from ...errors import Invalid, NotFound
 from ...objects import BLOB
-from ...results import PointerRow
-from ..protocol import CheckArgs, DownloadArgs, FileBlocks, FilePiece, FileTaken, PieceArgs, UploadArgs
+from ...results import FileBlock, MemberRows, PointerRow
+from ..places.place import TabPlace
+from ..protocol import (
+    BlockHolderView,
+    CheckArgs,
+    DownloadArgs,
+    FileBlocks,
+    FilePiece,
+    FileTaken,
+    PieceArgs,
+    UploadArgs,
+)
 from ..tab import Tab
 from ..transfer import PageTransfer
 
@@ -84,13 +96,24 @@ async def piece(tab: Tab, args: PieceArgs) -> FilePiece:
 
 
 async def blocks(tab: Tab, args: CheckArgs) -> FileBlocks:
-    """Tell which blocks of a file there are; `verify` reads them all where they are."""
-    return await tab.under_way(args["run"], _blocks(tab, args))
+    """Tell which blocks of a file there are, and who has them; `verify` has them all read where they are."""
+    remote = tab.find(args).reader.remote
+    return await _follow(tab, args, lambda version: remote.blocks(args["path"], args["verify"], version))
 
 
-async def _blocks(tab: Tab, args: CheckArgs) -> FileBlocks:
-    client, path, version = tab.find(args).reader, args["path"], args["version"]
-    row = await client.remote.getobject(path, version)
+async def repair(tab: Tab, args: DownloadArgs) -> FileBlocks:
+    """Read all blocks of a file, and make again those that are lost or damaged, from parity or copies."""
+    remote = tab.find(args).reader.remote
+    return await _follow(tab, args, lambda version: remote.repair(args["path"], version))
+
+
+async def _follow(tab: Tab, args: DownloadArgs, rows: Callable[[int], AsyncIterator[FileBlock]]) -> FileBlocks:
+    return await tab.under_way(args["run"], _blocks(tab, args, rows))
+
+
+async def _blocks(tab: Tab, args: DownloadArgs, rows: Callable[[int], AsyncIterator[FileBlock]]) -> FileBlocks:
+    path = args["path"]
+    row = await tab.find(args).reader.remote.getobject(path, args["version"])
     fields = decode(row["state"]) if row["state"] else {}
     content = fields.get("content")
     if not isinstance(content, BlockTree | bytes):
@@ -101,16 +124,34 @@ async def _blocks(tab: Tab, args: CheckArgs) -> FileBlocks:
         "here": 0,
         "repairable": 0,
         "lost": 0,
+        "repaired": 0,
         "amiss": [],
+        "holders": [],
     }
-    tell = _teller(tab, args["run"], row["pointer"]["size"])
-    async for each in client.blocks(path, args["verify"], row["pointer"]["version"]):
-        state = "here" if each["state"] == "repaired" else each["state"]
-        found[state] += 1
-        if state != "here" and len(found["amiss"]) < MOST_AMISS:
-            found["amiss"].append({"offset": each["offset"], "size": each["size"], "state": state})
-        tell(each["offset"] + each["size"])
+    tell, pieces = _teller(tab, args["run"], row["pointer"]["size"]), Counter[str]()
+    async with ending(rows(row["pointer"]["version"])) as each_row:
+        async for each in each_row:
+            _count(found, each)
+            pieces.update(node for nodes in each.get("holders", {}).values() for node in nodes)
+            tell(each["offset"] + each["size"])
+    found["holders"] = await _holders(tab.find(args), pieces)
     return found
+
+
+def _count(found: FileBlocks, block: FileBlock) -> None:
+    state = "here" if block["state"] == "repaired" else block["state"]
+    found[state] += 1
+    found["repaired"] += block["state"] == "repaired"
+    if state != "here" and len(found["amiss"]) < MOST_AMISS:
+        found["amiss"].append({"offset": block["offset"], "size": block["size"], "state": state})
+
+
+async def _holders(place: TabPlace, pieces: Counter[str]) -> list[BlockHolderView]:
+    if not pieces or place.name == "local":  # which has all of them itself
+        return []
+    members: MemberRows = await place.call("nodes", [])
+    away = {row["node"] for row in members if row["state"] in ("away", "unreachable")}
+    return [{"node": node, "pieces": count, "away": node in away} for node, count in sorted(pieces.items())]
 
 
 def _teller(tab: Tab, run: int, total: int) -> Callable[[int], None]:

@@ -20,6 +20,7 @@ HANDLERS: dict[str, PageHandler] = {
     "download": files.download,
     "piece": files.piece,
     "blocks": files.blocks,
+    "repair": files.repair,
     "run": run.run,
     "runall": run.run_all,
     "receipts": run.receipts,

@@ -6,36 +6,28 @@ Imports nothing of the browser before `open`, so that it can be imported anywher
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from itertools import accumulate, chain
-from typing import Protocol, TypeVar
+from itertools import chain
+from typing import Protocol
 
-from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
-from ..store import SPACES, Batch, Capabilities, Key
-from .check import changed, check_batch, check_keys, check_options, check_scan, closed
+from ...errors import Invalid
+from ...store import SPACES, Batch, Capabilities, Key
+from ..check import changed, check_batch, check_keys, check_options, check_scan, closed
+from .buffer import ABSENT, Buffer, cut, mapped, to_buffer, words_of
+from .opfs import OpfsFolder
 
-_ABSENT = 0xFFFFFFFF
 _INDEX = {space: index for index, space in enumerate(SPACES)}
 _DURABILITY = {"disk": "strict", "relaxed": "relaxed"}
-
-T = TypeVar("T")
-
-
-class _Buffer(Protocol):
-    """A JavaScript buffer."""
-
-    def to_bytes(self) -> bytes: ...
 
 
 class _JSDatabase(Protocol):
     """An opened database of web/indexeddb.ts; each call takes and gives one buffer."""
 
-    def get(self, buffer: object, /) -> Awaitable[_Buffer]: ...
+    def get(self, buffer: object, /) -> Awaitable[Buffer]: ...
 
-    def scan(self, buffer: object, /) -> Awaitable[_Buffer]: ...
+    def scan(self, buffer: object, /) -> Awaitable[Buffer]: ...
 
-    def commit(self, buffer: object, /) -> Awaitable[_Buffer]: ...
+    def commit(self, buffer: object, /) -> Awaitable[Buffer]: ...
 
     def close(self) -> Awaitable[object]: ...
 
@@ -43,7 +35,7 @@ class _JSDatabase(Protocol):
 class IndexedDBStore:
     """A store of URL `indexeddb://name`. Several tabs of one origin may open it and write to it."""
 
-    def __init__(self, name: str, durability: str, database: _JSDatabase) -> None:
+    def __init__(self, name: str, durability: str, database: _JSDatabase, files: OpfsFolder | None) -> None:
         self.capabilities = Capabilities(
             durability=durability,
             reopens=True,
@@ -55,6 +47,8 @@ class IndexedDBStore:
         self._name = name
         self._database = database
         self._closed = False
+        self.block_files = files
+        """Where blocks are put; None: into rows, as they were before and are still read."""
 
     @classmethod
     async def open(cls, location: str, options: Mapping[str, str]) -> IndexedDBStore:
@@ -77,14 +71,16 @@ class IndexedDBStore:
         from pyodide.ffi import to_js
 
         work = emerge_indexeddb.open(location, to_js(list(SPACES)), _DURABILITY[durability])
-        return cls(location, durability, await _mapped(location, work))
+        database = await mapped(location, work)
+        return cls(location, durability, database, await OpfsFolder.open(location, durability))
 
     @staticmethod
     async def destroy(location: str) -> None:
         """Delete the database of that name; other tabs that have it open lose it."""
         import emerge_indexeddb
 
-        await _mapped(location, emerge_indexeddb.destroy(location))
+        await mapped(location, emerge_indexeddb.destroy(location))
+        await OpfsFolder.destroy(location)
 
     async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
         self._check_open()
@@ -93,7 +89,7 @@ class IndexedDBStore:
             return []
         head = [len(keys), *chain.from_iterable((_INDEX[space], len(key)) for space, key in keys)]
         reply, lengths = await self._call(self._database.get, head, (key for _, key in keys))
-        return _cut(reply, lengths)
+        return cut(reply, lengths)
 
     async def scan(
         self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
@@ -102,9 +98,9 @@ class IndexedDBStore:
         check_scan(space, start, end, limit)
         if limit == 0 or (end is not None and start >= end):
             return []
-        head = [_INDEX[space], len(start), _length(end), min(limit, _ABSENT), int(reverse)]
+        head = [_INDEX[space], len(start), _length(end), min(limit, ABSENT), int(reverse)]
         reply, lengths = await self._call(self._database.scan, head, (start, end or b""))
-        parts = [part for part in _cut(reply, lengths) if part is not None]
+        parts = [part for part in cut(reply, lengths) if part is not None]
         return list(zip(parts[::2], parts[1::2], strict=True))
 
     async def commit(self, batch: Batch) -> list[int]:
@@ -112,7 +108,7 @@ class IndexedDBStore:
         check_batch(batch, self.capabilities)
         _, words = await self._call(self._database.commit, *pack_batch(batch))
         failed, *halves = words
-        if failed != _ABSENT:
+        if failed != ABSENT:
             checked = [(space, key) for space, key, _ in batch.expects]
             checked += [(space, start) for space, start, _, _ in batch.counts]
             raise changed(*checked[failed])
@@ -121,29 +117,18 @@ class IndexedDBStore:
     async def close(self) -> None:
         if not self._closed:
             self._closed = True
-            await _mapped(self._name, self._database.close())
+            await mapped(self._name, self._database.close())
 
     def _check_open(self) -> None:
         if self._closed:
             raise closed(f"indexeddb://{self._name}")
 
     async def _call(
-        self, method: Callable[[object], Awaitable[_Buffer]], head: list[int], parts: Iterable[bytes]
+        self, method: Callable[[object], Awaitable[Buffer]], head: list[int], parts: Iterable[bytes]
     ) -> tuple[bytes, list[int]]:
         """Call a method of the database; return (the whole reply, the words of its head)."""
-        from js import Uint8Array
-
-        packed = pack(head, parts)
-        buffer = Uint8Array.new(len(packed))
-        buffer.assign(packed)
-        reply = (await _mapped(self._name, method(buffer))).to_bytes()
-        words = array("I", reply[: 4 * int.from_bytes(reply[:4], "little")])
-        return reply, words.tolist()[1:]
-
-
-def pack(head: list[int], parts: Iterable[bytes]) -> bytes:
-    """Return one buffer as web/packing.ts reads it: the number of words, the words, the bytes."""
-    return array("I", [len(head) + 1, *head]).tobytes() + b"".join(parts)
+        reply = (await mapped(self._name, method(to_buffer(head, parts)))).to_bytes()
+        return reply, words_of(reply)
 
 
 def pack_batch(batch: Batch) -> tuple[list[int], list[bytes]]:
@@ -169,49 +154,4 @@ def pack_batch(batch: Batch) -> tuple[list[int], list[bytes]]:
 
 
 def _length(value: bytes | None) -> int:
-    return _ABSENT if value is None else len(value)
-
-
-def _cut(reply: bytes, lengths: list[int]) -> list[bytes | None]:
-    """Cut the parts of these lengths out of a reply, None for each that is absent."""
-    sizes = [0 if length == _ABSENT else length for length in lengths]
-    ends = list(accumulate(sizes, initial=4 * (len(lengths) + 1)))
-    return [
-        None if length == _ABSENT else reply[begin:end]
-        for length, begin, end in zip(lengths, ends, ends[1:], strict=False)
-    ]
-
-
-async def _mapped(name: str, promise: Awaitable[T]) -> T:
-    """Await a promise; raise what it throws as an EmergeError."""
-    from pyodide.ffi import JsException
-
-    try:
-        return await promise
-    except JsException as error:
-        raise _to_emerge_error(name, str(error.name), str(error.message)) from error
-
-
-def _to_emerge_error(name: str, kind: str, message: str) -> EmergeError:
-    """Return the EmergeError for a DOMException that IndexedDB threw."""
-    what = f"indexeddb://{name}"
-    match kind:
-        case "QuotaExceededError":
-            return LimitExceeded(
-                f"this browser gives {what} no more room",
-                remedy="delete what you do not need, or free disk space; nothing of this change was stored",
-                limit="storage quota",
-            )
-        case "VersionError":
-            return Invalid(f"{what} was written by a newer Emerge", remedy="reload the page to get that one")
-        case "NotFoundError":
-            return Invalid(f"{what} is not an Emerge store: {message}", remedy="choose another name")
-        case "BlockedError":
-            return Unavailable(
-                f"{what} is held by another tab", remedy="close the other tabs of this page, then reload"
-            )
-        case "InvalidStateError":
-            return Unavailable(f"{what} was closed by the browser or another tab", remedy="reload the page")
-        case "AbortError":
-            return Unavailable(f"{what} did not store the change", remedy="nothing of it was applied: try again")
-    return Unavailable(f"{what}: {kind}: {message}", remedy="allow this page to store data, then reload it")
+    return ABSENT if value is None else len(value)

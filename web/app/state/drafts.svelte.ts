@@ -1,0 +1,83 @@
+/** Unsaved edits, kept in this browser as they are typed: a reload, a crash of the tab or a lost connection loses none.
+ *  What a tab that has ended left behind is offered when its object is opened. */
+
+import type { Where } from "../../protocol";
+import { fullPath, keyOf } from "../logic/path";
+import type { Edit } from "./edit";
+import { type KeptDraft, withPageStore } from "./page-store";
+
+const LOCK = "emerge-tab-";
+
+export class Drafts {
+  /** Those of tabs that have ended, the newest first. */
+  left = $state.raw<{ key: string; draft: KeptDraft }[]>([]);
+  readonly #tab = crypto.randomUUID();
+  #pending = new Map<string, KeptDraft | null>();
+  #writing = false;
+
+  constructor() {
+    if ("locks" in navigator) void navigator.locks.request(LOCK + this.#tab, () => new Promise(() => undefined)); // until it ends
+    void this.#find();
+  }
+
+  /** The newest that was left behind of an object. */
+  of(where: Where, path: string): KeptDraft | null {
+    const target = keyOf(where, path);
+    return this.left.find(({ draft }) => targetOf(draft) === target)?.draft ?? null;
+  }
+
+  /** Keep what is typed now; null: nothing is unsaved any more. */
+  keep(key: string, edit: Edit | null): void {
+    const draft = edit && { tab: this.#tab, date: new Date().toISOString(), view: plain(edit.view), draft: plain(edit.draft) };
+    this.#pending.set(`${key}\n${this.#tab}`, draft);
+    void this.#write();
+  }
+
+  /** Forget what was left behind of an object: it was taken up, or is not wanted. */
+  discard(where: Where, path: string): void {
+    const target = keyOf(where, path);
+    for (const { key, draft } of this.left) if (targetOf(draft) === target) this.#pending.set(key, null);
+    this.left = this.left.filter(({ draft }) => targetOf(draft) !== target);
+    void this.#write();
+  }
+
+  async #find(): Promise<void> {
+    const living = await livingTabs();
+    const found = await withPageStore<{ key: string; draft: KeptDraft }[]>([], async (store) => {
+      const [keys, drafts] = await Promise.all([store.getAllKeys("drafts"), store.getAll("drafts")]);
+      return keys.map((key, index) => ({ key, draft: drafts[index] as KeptDraft }));
+    });
+    const left = found.filter(({ draft }) => !living.has(draft.tab) && draft.tab !== this.#tab);
+    this.left = left.sort((one, other) => other.draft.date.localeCompare(one.draft.date));
+  }
+
+  /** One write at a time: while it lasts, only the newest of each is remembered. */
+  async #write(): Promise<void> {
+    if (this.#writing) return;
+    this.#writing = true;
+    while (this.#pending.size > 0) {
+      const some = [...this.#pending];
+      this.#pending.clear();
+      await withPageStore(undefined, async (store) => {
+        const { store: drafts, done } = store.transaction("drafts", "readwrite");
+        for (const [key, draft] of some) void (draft === null ? drafts.delete(key) : drafts.put(draft, key));
+        await done;
+      });
+    }
+    this.#writing = false;
+  }
+}
+
+function targetOf({ view }: KeptDraft): string {
+  return keyOf(view.where, fullPath(view.pointer));
+}
+
+function plain<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T;
+}
+
+async function livingTabs(): Promise<Set<string>> {
+  if (!("locks" in navigator)) return new Set();
+  const { held = [] } = await navigator.locks.query();
+  return new Set(held.map(({ name = "" }) => name.slice(LOCK.length)));
+}
