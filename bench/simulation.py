@@ -18,7 +18,7 @@ from typing import Self
 from unittest.mock import patch
 
 from emerge_wasm import codec
-from emerge_wasm.cluster import membership
+from emerge_wasm.cluster import link, membership
 from emerge_wasm.cluster.membership import Cluster
 from emerge_wasm.errors import Unavailable
 from emerge_wasm.operations import Context, Dispatch, Values, Wire
@@ -185,7 +185,7 @@ async def simulate(count: int) -> list[Row]:
     hub = Hub()
     with (
         patch.object(membership, "Broadcast", hub.broadcast),
-        patch.object(membership, "ZeroMQTransport", hub.transport),
+        patch.object(link, "ZeroMQTransport", hub.transport),
     ):
         async with AsyncExitStack() as stack:
             nodes = []

@@ -90,6 +90,15 @@ async def fill(endpoint: str, path: str) -> None:
         await transport.call("chmod", [path, "a+rwx", True])
 
 
+async def copy_everywhere(endpoint: str, path: str) -> None:
+    """Make a copy of a volume on every other node, and wait until each is the same."""
+    async with ZeroMQTransport(endpoint) as transport:
+        report: Wire = await transport.call("replicate", [path, NODES - 1])
+        while not report["copies"] or not all(row["same"] for row in report["copies"]):
+            await asyncio.sleep(0.1)
+            report = await transport.call("replicate", [path])
+
+
 def requests(path: str, what: str, count: int) -> list[list[object]]:
     """The arguments of so many calls; stores go to paths that are new."""
     turn = next(ROUND)
@@ -148,6 +157,17 @@ def main() -> None:
                 (f"{what} ({caller})", what, Asked(other, "/v1", who), Asked(owner, "/v1", who), aim)
                 for what, aim in (("getobject", "≥ 0.4"), ("list", ""), ("store", ""))
                 for caller, who in callers
+            ],
+        )
+        asyncio.run(copy_everywhere(owner, "/v1"))
+        near = [(name, {**who, "max_age": 5.0}) for name, who in callers]
+        compare(
+            "A node with a copy of it, which may be 5 s old",
+            "its owner",
+            [
+                (f"{what} ({caller})", what, Asked(other, "/v1", who), Asked(owner, "/v1", who), "")
+                for what in ("getobject", "list")
+                for caller, who in near
             ],
         )
 

@@ -10,6 +10,7 @@ import msgpack
 import pytest
 import zmq
 
+from bench import simulation
 from bench.measure import Row, in_turn, print_rows
 from bench.wire import make_event, measure_rate, zeromq_rate
 
@@ -83,3 +84,9 @@ def test_a_rate_over_zeromq() -> None:
 def test_a_rate_over_zeromq_refuses_failing_calls() -> None:
     with answering(FAILURE, 1) as endpoint, pytest.raises(RuntimeError, match="the call failed"):
         zeromq_rate(endpoint, [make_event("get", ["/x"])], 1)
+
+
+def test_nodes_meet_in_the_simulation_and_miss_who_dies() -> None:
+    rows = {row.what: row.ours for row in simulation.run(4)}
+    assert 0 < rows["seconds until all know all"] < 5
+    assert 0 < rows["seconds until a death is known to all"] < 5
