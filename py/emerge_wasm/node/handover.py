@@ -183,7 +183,7 @@ class Handovers:
         taker = self.apart(intent.filesystem) or [""]
         await self._volumes.ask(intent.filesystem, "_handover_open", [*known, *taker, *since])
         above = await departure.directory_of(core, intent) if intent.mount else b""
-        async for rows in rows_of(core, top, above):
+        async for rows in rows_of(core, top, above, intent.source):
             states = [value for space, _, value in rows if space == "states"]
             await self._send_blocks(core, intent, set().union(*map(trees_in, states)))
             await self._ask(intent, "_handover_rows", [intent.id, rows])

@@ -35,6 +35,9 @@ TOP = bytes(15) + b"\x03"
 LAST = b"handover/last/"
 """The beginning of keys of `meta`: by each node of a filesystem, which move into or out of it was its last."""
 
+CALLS = "calls"
+"""The space under which records of calls with an id are sent: by digest, as `transactions/call_record.py` has them."""
+
 StoreRow = tuple[str, bytes, bytes]
 """(space, key, value)."""
 
@@ -60,6 +63,11 @@ class RowPart:
     def take(self) -> list[StoreRow]:
         rows, self.rows, self._bytes = self.rows, [], 0
         return rows
+
+    def add(self, row: StoreRow) -> None:
+        """Add a row that stands for itself."""
+        self.rows.append(row)
+        self._bytes += len(row[2])
 
     async def add_object(self, uuid: bytes, *, living: bool) -> AsyncIterator[None]:
         """Add all that belongs to a uuid; yield whenever enough has come together."""

@@ -11,17 +11,19 @@ from ..core import Core
 from ..layout.ancestry import REMOVED
 from ..layout.locality import PAGE_ROWS, get_entries
 from ..layout.record import Entry, is_directory
+from ..transactions.call_record import records_at
 from ..tree.links import newest_record
-from .part import RowPart, StoreRow
+from .part import CALLS, RowPart, StoreRow
 from .visitor import Inside, Visitors
 
 
-async def rows_of(core: Core, top: Entry, above: bytes) -> AsyncIterator[list[StoreRow]]:
+async def rows_of(core: Core, top: Entry, above: bytes, source: str = "") -> AsyncIterator[list[StoreRow]]:
     """Yield the rows of an object, or of a directory and all below it, removed objects too, in parts.
 
     A directory's names come before what they lead to, so what came of an unfinished handover can be found and removed.
     `above` is the directory whose uuid the other filesystem replaces by that of its own, where the path stays (b"": it
-    does not); then what was moved out of the subtree comes too, as far as it was there.
+    does not); then what was moved out of the subtree comes too, as far as it was there. So do the records of calls for
+    what is at the path `source`, which are repeated there (those of what moves elsewhere are repeated here).
     """
     part, inside = RowPart(core, top.uuid, above), Inside(core, top.uuid)
     visitors = Visitors(core, inside)
@@ -44,6 +46,11 @@ async def rows_of(core: Core, top: Entry, above: bytes) -> AsyncIterator[list[St
                 pending.append(child.uuid)
     async for _ in visitors.add_to(part):
         yield part.take()
+    if above and source:
+        async for digest, raw in records_at(core, source):
+            part.add((CALLS, digest, raw))
+            if part.is_full:
+                yield part.take()
     yield part.take()
 
 

@@ -38,12 +38,13 @@ from ..layout.record import (
     micros_of,
     version_key,
 )
+from ..transactions.call_record import is_record, put_record
 from ..tree.find import find_place
 from ..tree.links import newest_record
 from ..tree.load import load_state
 from .arrival import find_arrival
 from .fence import FencedStore
-from .part import ELSEWHERE, TOP, StoreRow
+from .part import CALLS, ELSEWHERE, TOP, StoreRow
 from .visitor import VISITOR, read_mark
 
 REPLACED = b"handover/old/"
@@ -95,6 +96,9 @@ async def take(core: Core, id: bytes, rows: Sequence[StoreRow]) -> None:
         if len(batch) >= most:
             await _commit(core, arrival, batch, logged)
             batch, logged = Batch(), []
+        if space == CALLS:
+            await put_record(core, batch, key, value)
+            continue
         batch.put(space, key, value)
         if space == "versions" and key not in replaced and key not in there:
             logged.append(key)
@@ -136,6 +140,8 @@ def _read(rows: Sequence[StoreRow]) -> dict[bytes, VersionRecord]:
                 fits = Entry.unpack(value).name == key[16:].decode()
             elif space == VISITOR:
                 fits = len(key) == 16 and len(value) == 16
+            elif space == CALLS:
+                fits = is_record(key, value)
             elif space == "bundles":
                 fits = parse_bundle(value, key.decode()) is not None
             else:

@@ -7,7 +7,7 @@ note]; EXPIRY + microseconds (8) + digest -> b"", by which what has expired is f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import NamedTuple, TypeVar
@@ -17,7 +17,7 @@ from ...codec.msgpack_engine import engine
 from ...context import Context
 from ...errors import Invalid, LimitExceeded
 from ...results import CallInfo
-from ...store import Batch
+from ...store import Batch, prefix_end
 from ..core import Core, Part
 from ..keyed_lock import KeyedLock
 from ..layout.record import micros_of
@@ -32,6 +32,8 @@ KEPT_SECONDS = 7 * 24 * 3600
 
 LARGEST_RESULT = 1 << 20
 """Bytes of an encoded result that is recorded."""
+
+_PAGE = 200
 
 _PRUNED = 8
 """Expired records that one call removes at most: more than it adds."""
@@ -100,6 +102,36 @@ class Call:
         batch.expect("meta", self.key, self.seen)
         batch.put("meta", self.key, engine.packb([until, self.operation, self.target, data, self.note]))
         batch.put("meta", EXPIRY + until.to_bytes(8, "big") + self.digest, b"")
+
+
+async def records_at(core: Core, path: str) -> AsyncIterator[tuple[bytes, bytes]]:
+    """Yield the records of calls for what is at or below a path, by their digests."""
+    start, end = CALL, prefix_end(CALL)
+    while True:
+        rows = await core.store.scan("meta", start, end, limit=_PAGE)
+        for key, raw in rows:
+            target = engine.unpackb(raw)[2]
+            if target.startswith(path) and target[len(path) : len(path) + 1] in ("", "/", " "):
+                yield key[len(CALL) :], raw
+        if len(rows) < _PAGE:
+            return
+        start = rows[-1][0] + b"\0"
+
+
+async def put_record(core: Core, batch: Batch, digest: bytes, raw: bytes) -> None:
+    """Add a record of another filesystem to a batch, unless there is one of that digest."""
+    (known,) = await core.store.get([("meta", CALL + digest)])
+    if known is None:
+        until = int(engine.unpackb(raw)[0])
+        batch.put("meta", CALL + digest, raw)
+        batch.put("meta", EXPIRY + until.to_bytes(8, "big") + digest, b"")
+
+
+def is_record(digest: bytes, raw: bytes) -> bool:
+    """Tell whether these are a digest and a record. Raises ValueError, TypeError or LookupError if not."""
+    until, operation, target, result, note = engine.unpackb(raw)
+    fits = isinstance(until, int) and isinstance(operation, str) and isinstance(target, str)
+    return len(digest) == 32 and fits and isinstance(result, bytes) and isinstance(note, bytes)
 
 
 class Recorded(NamedTuple):
