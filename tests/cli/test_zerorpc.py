@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -61,3 +62,48 @@ def test_a_real_zerorpc_client(place: Server) -> None:
         "True True ExecutionFailed",
         "directory 1",
     ], done.stderr
+
+
+REFUSALS = """
+import json, sys, zerorpc
+client = zerorpc.Client(sys.argv[1], timeout=20)
+state = bytes([0x81, 0xA1, 0x6E, 1])
+client.store("/told", state)
+for code, name, *args in json.loads(sys.argv[2]):
+    args = [state if each == "state" else b"junk" if each == "junk" else each for each in args]
+    try:
+        answer = getattr(client, name)(*args)
+        print(code, name, "answers", list(answer) if hasattr(answer, "__next__") else answer)
+    except zerorpc.RemoteError as error:
+        shown = str(error)
+        if error.name != code or not shown.startswith(code + ": ") or len(shown) < len(code) + 8:
+            print(code, name, error.name, repr(shown))
+print("end")
+"""
+
+REFUSED: list[list[object]] = [
+    ["NotFound", "get", "/no"],
+    ["NotFound", "dir", "/no"],
+    ["NotFound", "tree", "/no"],
+    ["NotFound", "cat", "/told.no"],
+    ["NotFound", "restore", "/told", 9],
+    ["Invalid", "get", "relative"],
+    ["Invalid", "get"],
+    ["Invalid", "get", "/told", 0, "", "more"],
+    ["Invalid", "nosuch"],
+    ["Invalid", "store", "/told", "junk"],
+    ["Invalid", "list", "/told"],
+    ["Invalid", "chmod", "/told", "zz"],
+    ["Invalid", "list", "/", "", 10**9],
+    ["PermissionDenied", "run", "/told", "__init__"],
+    ["NotFound", "commit", "none"],
+    ["Invalid", "mount", "/a", "nobody"],
+    ["Conflict", "update", "/told", "state", 99],
+    ["Invalid", "mkdir", "/told"],
+]
+
+
+def test_each_refusal_is_told_to_a_plain_client(place: Server) -> None:
+    command = [sys.executable, "-c", REFUSALS, place.found["node"], json.dumps(REFUSED)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.stdout.splitlines() == ["end"], done.stderr
