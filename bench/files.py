@@ -1,20 +1,26 @@
 """Files beside what moves the same bytes with nothing to it: a raw ZeroMQ stream, `cp`, and `tar` for many small ones.
 
-`python -m bench.files 1024` does it with a file of 1024 MB. Over one node and over three, by raid level; each round
-writes to the same disk, and all that Emerge acknowledges is durable. Peaks of memory are over those before, by /proc.
+`python -m bench.files 1024` does it with a file of 1024 MB, and `1024 10000` with so many small ones. Over one node and
+over three, by raid level; each round puts new bytes on the same disk, and all that Emerge acknowledges is durable.
+Beside it stands a stream whose blocks are hashed on both sides and written durably to a file each: what a put must do.
+Peaks of memory are over those before, by /proc.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import zmq
@@ -52,27 +58,47 @@ def make_new(path: Path) -> None:
 
 
 # --- peers
-def stream_rate(endpoint: str, source: Path) -> float:
+def stream_rate(endpoint: str, source: Path, *, hashed: bool = False) -> float:
     """MB a second of a file that is read and sent by messages of 1 MiB, until the other side has them all."""
     with zmq.Context() as context, context.socket(zmq.PAIR) as socket, source.open("rb") as file:
         socket.connect(endpoint)
         start = time.perf_counter()
         while part := file.read(MESSAGE):
+            if hashed:
+                sha256(part).digest()
             socket.send(part)
         socket.send(b"")
         socket.recv()
         return source.stat().st_size / MESSAGE / (time.perf_counter() - start)
 
 
-def sink() -> None:
-    """Take such streams, one after another."""
-    with zmq.Context() as context, context.socket(zmq.PAIR) as socket:
+def sink(folder: str = "") -> None:
+    """Take such streams, one after another; with a folder, hash each message and write it durably to a file there, as a
+    store of blocks does."""
+    with zmq.Context() as context, context.socket(zmq.PAIR) as socket, ThreadPoolExecutor(4) as threads:
         socket.bind("tcp://127.0.0.1:*")
         print(socket.getsockopt_string(zmq.LAST_ENDPOINT), flush=True)
-        while True:
-            while socket.recv():
-                pass
+        for count in itertools.count():
+            works: deque[Future[None]] = deque()
+            while part := socket.recv():
+                if folder:
+                    works.append(
+                        threads.submit(keep, part, Path(folder, f"{count}-{len(works)}-{time.monotonic_ns()}"))
+                    )
+                    if len(works) > 8:
+                        works.popleft().result()
+            for work in works:
+                work.result()
             socket.send(b"all")
+
+
+def keep(part: bytes, path: Path) -> None:
+    sha256(part).digest()
+    with path.open("wb") as file:
+        file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
 
 
 def copy_rate(source: Path, target: Path) -> float:
@@ -85,13 +111,13 @@ def copy_rate(source: Path, target: Path) -> float:
     return source.stat().st_size / MESSAGE / (time.perf_counter() - start)
 
 
-def tar_rate(source: Path, target: Path) -> float:
+def tar_rate(source: Path, target: Path, small: int) -> float:
     """Files a second by tar through a pipe, flushed to the disk as a whole."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     start = time.perf_counter()
     subprocess.run(f"tar cf - -C {source} . | tar xf - -C {target} && sync -f {target}", shell=True, check=True)
-    return SMALL / (time.perf_counter() - start)
+    return small / (time.perf_counter() - start)
 
 
 # --- Emerge
@@ -110,17 +136,17 @@ def get_rate(fs: SyncClient, target: Path) -> float:
     return size / MESSAGE / (time.perf_counter() - start)
 
 
-def puttree_rate(fs: SyncClient, source: Path) -> float:
+def puttree_rate(fs: SyncClient, source: Path, small: int) -> float:
     start = time.perf_counter()
     fs.puttree(source, "/small")
-    return SMALL / (time.perf_counter() - start)
+    return small / (time.perf_counter() - start)
 
 
-def fetchtree_rate(fs: SyncClient, target: Path) -> float:
+def fetchtree_rate(fs: SyncClient, target: Path, small: int) -> float:
     shutil.rmtree(target, ignore_errors=True)
     start = time.perf_counter()
     fs.fetchtree("/small", target)
-    return SMALL / (time.perf_counter() - start)
+    return small / (time.perf_counter() - start)
 
 
 # --- memory
@@ -142,19 +168,25 @@ def peaks(processes: dict[str, int], over: dict[str, float]) -> Iterator[None]:
 
 
 # --- the tables
-def large_rows(folder: Path, nodes: list[RunningNode], source: Path, stream: str, over: dict[str, float]) -> list[Row]:
+def large_rows(
+    folder: Path, nodes: list[RunningNode], source: Path, streams: tuple[str, str], over: dict[str, float]
+) -> list[Row]:
     rows = []
     processes = {"client": os.getpid()} | {f"node {number}": each.process.pid for number, each in enumerate(nodes)}
     where = "one node" if len(nodes) == 1 else f"{len(nodes)} nodes"
-    with connect(nodes[0].endpoint) as fs, peaks(processes, over):
+    with connect(nodes[0].endpoint) as fs:
         for raid in RAIDS:
             try:
-                put_rate(fs, source, raid)
+                with peaks(processes, over):
+                    put_rate(fs, source, raid)
             except Unavailable as error:
                 print(f"{where}, raid {raid}: {error.message}", flush=True)
                 continue
+            with peaks(processes, over):
+                get_rate(fs, folder / "got")
             peers: list[Callable[[], float]] = [
-                partial(stream_rate, stream, source),
+                partial(stream_rate, streams[0], source),
+                partial(stream_rate, streams[1], source, hashed=True),
                 partial(copy_rate, source, folder / "copy"),
             ]
             put, *by = in_turn(partial(put_rate, fs, source, raid), *peers, rounds=ROUNDS)
@@ -181,35 +213,41 @@ def longest_wait(nodes: list[RunningNode], source: Path) -> tuple[float, float]:
     return max(waits[:half]), max(waits[half:])
 
 
-def small_rows(folder: Path, endpoint: str) -> list[Row]:
+def small_rows(folder: Path, endpoint: str, small: int) -> list[Row]:
     source = folder / "small"
     source.mkdir()
-    for number in range(SMALL):
+    for number in range(small):
         (source / f"file{number:05}").write_bytes(os.urandom(SMALL_SIZE))
     with connect(endpoint) as fs:
         put, get, tar = in_turn(
-            partial(puttree_rate, fs, source),
-            partial(fetchtree_rate, fs, folder / "small-got"),
-            partial(tar_rate, source, folder / "tarred"),
+            partial(puttree_rate, fs, source, small),
+            partial(fetchtree_rate, fs, folder / "small-got", small),
+            partial(tar_rate, source, folder / "tarred", small),
             rounds=ROUNDS,
         )
     return [Row("put -r", put, [tar]), Row("get -r", get, [tar])]
 
 
-def main(megabytes: int = SIZE) -> None:
-    with tempfile.TemporaryDirectory() as name, started("bench.files", "sink") as stream:
-        folder = Path(name)
+def main(megabytes: int = SIZE, small_files: int = SMALL) -> None:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        started("bench.files", "sink") as stream,
+        started("bench.files", "sink", name) as keeping,
+    ):
+        folder, streams = Path(name), (stream, keeping)
         source = make_file(folder / "source", megabytes)
         over: dict[str, float] = {}
         with node(sqlite_file(folder, "alone"), "alone") as alone:
-            rows = large_rows(folder, [alone], source, stream, over)
-            small = small_rows(folder, alone.endpoint)
+            rows = large_rows(folder, [alone], source, streams, over)
+            small = small_rows(folder, alone.endpoint, small_files)
         with joined(folder, 3) as nodes:
             more: dict[str, float] = {}
-            rows += large_rows(folder, nodes, source, stream, more)
+            rows += large_rows(folder, nodes, source, streams, more)
             before, after = longest_wait(nodes, source)
-    print_rows(f"A file of {megabytes} MB", "MB a second", ["raw ZeroMQ stream", "cp and fsync"], rows)
-    print_rows(f"{SMALL} files of {SMALL_SIZE} bytes", "a second", ["tar through a pipe"], small)
+    print_rows(
+        f"A file of {megabytes} MB", "MB a second", ["raw ZeroMQ stream", "hashed and durable", "cp and fsync"], rows
+    )
+    print_rows(f"{small_files} files of {SMALL_SIZE} bytes", "a second", ["tar through a pipe"], small)
     print(f"A holder is killed: the next block took {after:.2f} s at most, {before:.2f} s before that  (aim ≤ 1)")
     for where, found in (("one node", over), ("three nodes", more)):
         shown = ", ".join(f"{name} {peak:.0f} MB" for name, peak in found.items())
@@ -217,4 +255,4 @@ def main(megabytes: int = SIZE) -> None:
 
 
 if __name__ == "__main__":
-    sink() if sys.argv[1:] == ["sink"] else main(*map(int, sys.argv[1:]))
+    sink(*sys.argv[2:]) if sys.argv[1:2] == ["sink"] else main(*map(int, sys.argv[1:]))

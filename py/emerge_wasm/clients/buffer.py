@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-KEPT = 31 << 20
+KEPT = 12 << 20
 """Bytes of the largest buffer whose memory is kept, less than the 32 MiB that glibc allows; twice as many in all."""
 
 
