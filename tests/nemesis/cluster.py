@@ -283,8 +283,8 @@ def _give_keys(folder: Path, own: str, pairs: dict[str, KeyPair]) -> None:
 
 
 def _mount(folder: Path, stack: ExitStack) -> None:
-    """Give a folder a disk of its own, whose content stays when that goes."""
-    words = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    """Give a folder a disk of its own, whose content stays when that goes; large enough to take blocks of others."""
+    words = ["mount", "-t", "tmpfs", "-o", "size=256m", "tmpfs", str(folder)]
     done = subprocess.run(words, capture_output=True, text=True)
     if done.returncode:
         raise CannotMake(done.stderr.strip())

@@ -35,7 +35,7 @@ from .history import Action, Recorder, Seen, read_history
 from .load import Plan, client_of, seen, words_of
 
 KEYS = ("a", "b")
-UNIT_SECONDS = 15
+UNIT_SECONDS = 40
 UNITS = 3
 SIZES = {
     0: 2,

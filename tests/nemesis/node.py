@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,7 @@ from random import random
 from emerge_wasm.cli.main import main
 from emerge_wasm.filesystem import filesystem
 from emerge_wasm.filesystem.blocks import blocks, collection
+from emerge_wasm.filesystem.files.fetch import Fetched
 from emerge_wasm.filesystem.repair import keeper
 from emerge_wasm.node import held_blocks
 from emerge_wasm.results import BlockAnswer
@@ -52,6 +54,18 @@ def may_lie(answer: BlockAnswer, name: str, data: bytes) -> None:
         del answer["blocks"][name]
 
 
+read = held_blocks.HeldBlocks._read  # private: what holders give to clients and to owners
+
+
+async def read_or_lie(self: held_blocks.HeldBlocks, names: Sequence[bytes]) -> Fetched:
+    found = await read(self, names)
+    answer: BlockAnswer = {"blocks": {name.hex(): data for name, data in found.blocks.items()}, "lost": {}}
+    for name, data in list(answer["blocks"].items()):
+        if random() < 0.9:
+            may_lie(answer, name, data)
+    return Fetched({bytes.fromhex(name): data for name, data in answer["blocks"].items()}, found.lost)
+
+
 def arm(*_: object) -> None:
     point, count, *about = Path("death").read_text().split()
     named = (tuple(each.encode() for each in about),) if about else ()
@@ -67,5 +81,6 @@ if __name__ == "__main__":
     keeper.LOOK_SECONDS = 1.0  # patched: as the line above
     keeper.EVERY_SECONDS = 10.0  # patched: as the line above
     filesystem.HANDLERS["getblocks"] = getblocks_or_lie  # type: ignore[assignment]  # patched: a holder that lies
+    held_blocks.HeldBlocks._read = read_or_lie  # type: ignore[method-assign]  # patched: as the line above
     signal.signal(signal.SIGUSR1, arm)
     main(sys.argv[2:])

@@ -131,9 +131,15 @@ class FileWriter:
         self.closed = True
         await self._stop()
         if self._begun and not self._goes_on:
-            letting_go = self._remote.dropblocks(self.path, self._upload)
             with suppress(EmergeError, TimeoutError):  # it ends by itself in its time, and may be of an older release
-                await (letting_go if sync.drive is sync.run_straight else asyncio.wait_for(letting_go, DROP_SECONDS))
+                await self._let_go()
+
+    async def _let_go(self) -> None:
+        if sync.drive is sync.run_straight:
+            await self._remote.dropblocks(self.path, self._upload)
+            return
+        async with asyncio.timeout(DROP_SECONDS):
+            await self._remote.dropblocks(self.path, self._upload)
 
     # --- blocks
     async def add_block(self, block: bytes) -> None:
