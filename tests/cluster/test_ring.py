@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -20,6 +21,8 @@ from emerge_wasm.clients.keys.known_keys import CLIENT, FILE_NAME, MEMBER, REVOK
 from emerge_wasm.clients.transports.zeromq import ZeroMQTransport
 from emerge_wasm.codec import encode
 from emerge_wasm.errors import EmergeError, Invalid, PermissionDenied, Unavailable
+from emerge_wasm.node.node import Node
+from emerge_wasm.operations import Context
 from tests.backends import Started
 from tests.node.conftest import eventually, names
 from tests.scale import examples
@@ -360,3 +363,34 @@ async def test_the_commands_ask_a_node_that_is_named(machines: Machines) -> None
         assert [e.role for e in a.ring.entries() if e.public == anna.pair.public] == [role]
     again = await asyncio.to_thread(emerge, "add", "anna", anna.pair.public)
     assert again.exit_code == 2 and "was revoked" in again.stderr
+
+
+async def test_a_key_that_is_replaced_on_its_machine_is_shown_when_the_others_know_it(machines: Machines) -> None:
+    """As `emerge keys rotate` does it, for each node in turn, also for who keeps the ring, however slow the others are."""
+    all_ = await three(machines)
+    for each in all_:
+        assert each.node is not None
+        slow(each.node)
+    for each in all_:
+        fresh = make_pair(each.name)
+        each.ring.add(RingEntry(MEMBER, each.name, fresh.public), another=True)
+        write_pair(each.credential.path, fresh)
+        for _ in range(200):
+            others = [other for other in all_ if other is not each]
+            shown = each.credential.pair == fresh
+            assert not shown or all(other.ring.find(fresh.public) for other in others)
+            if shown:
+                break
+            await asyncio.sleep(0.02)
+        assert shown
+        await eventually(lambda: all(other.node and len(names(other.node.cluster)) == 2 for other in all_), 10)
+
+
+def slow(node: Node) -> None:
+    """A node that takes its time to take a ring."""
+
+    async def later(name: str, args: list[Any], context: Context) -> object:
+        await asyncio.sleep(0.3)
+        return await node.ring._on_ring(name, args, context)  # private: what it does at once
+
+    node.server.register("_cluster_ring", later)

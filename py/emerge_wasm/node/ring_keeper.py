@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from ..clients.keys.known_keys import RingEntry, entry_row, make_entry, merge, with_key, without_key
 from ..clients.transports.zeromq import ZeroMQTransport
@@ -55,6 +56,7 @@ class RingKeeper:
         self._taken = 0  # how often it was written for the cluster
         self._turn = asyncio.Lock()
         self._catching_up = False
+        self._telling = 0  # others are being told: they must know a new key before it is shown to them
         self._failed = ""  # why, the last time
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -67,7 +69,7 @@ class RingKeeper:
         if self._keys is None:
             return
         self._keys.on_change(self._follow)
-        self._keys.is_ready = lambda: not self._is_shared or not self._edits()
+        self._keys.is_ready = lambda: not self._is_shared or not (self._telling or self._edits())
         if self._is_kept_here:
             await self._keep()
         elif self._is_shared:
@@ -106,10 +108,10 @@ class RingKeeper:
         """Give the ring to members that were away while this node's key was replaced: they know the one before."""
         while True:
             await asyncio.sleep(INTRODUCE_SECONDS)
-            table, failures = self._volumes.table, self._cluster.joiner.failures()
+            table, here = self._volumes.table, {self._volumes.own, *(peer.filesystem for peer in self._cluster.peers())}
             if table is None or self._keys is None or not self._is_kept_here:
                 continue
-            strangers = [each for each in table.members if each.rpc in failures]
+            strangers = [each for each in table.members if each.filesystem not in here]
             former = self._keys.credential.former() if strangers else None
             for member in strangers if former is not None else ():
                 sent = [self._known.version, write_entries(self._known.entries.values())]
@@ -139,8 +141,7 @@ class RingKeeper:
             return self._info([])
         log.info("%s by %s: %s", name, context.principal, args)
         if self._is_kept_here:
-            await self._keep(change=change)
-            return self._info(await self._tell())
+            return self._info(await self._keep_and_tell(change=change))
         await self.exchange()  # who asks may have been revoked since
         if context.via in (MEMBER_CALL, "key") and not keys.ring.named(context.principal):
             raise PermissionDenied(f"the key of {context.principal} is no longer let in", remedy="ask with another")
@@ -192,6 +193,23 @@ class RingKeeper:
             return ring is not before
         raise Conflict("the ring is being changed by too many at once", remedy="try again")
 
+    async def _keep_and_tell(
+        self, given: Iterable[RingEntry] = (), change: RingChange | None = None, but: str = ""
+    ) -> list[str]:
+        """Keep what is new, and have the others take it before a new key of one's own is shown; see `_tell`."""
+        with self._telling_others():
+            return await self._tell(but) if await self._keep(given, change) or change is not None else []
+
+    @contextmanager
+    def _telling_others(self) -> Iterator[None]:
+        self._telling += 1
+        try:
+            yield
+        finally:
+            self._telling -= 1
+            if self._keys is not None:
+                self._keys.look()
+
     async def _tell(self, but: str = "") -> list[str]:
         """Have the others take the ring; the names of the members that did not."""
         ring, table, peers = self._known, self._volumes.table, self._cluster.peers()
@@ -214,8 +232,7 @@ class RingKeeper:
             raise Invalid(f"node {self._filesystem.node} is in no cluster")
         self._check(context)
         if self._is_kept_here:
-            if await self._keep(read_entries(call.keys)):
-                await self._tell(context.principal)
+            await self._keep_and_tell(read_entries(call.keys), but=context.principal)
         elif call.version > self._known.version and context.principal in self._keepers():
             await self._take(KeyRing(call.version, merge(read_entries(call.keys))), proven=True)
         return self._known.to_wire()
@@ -227,7 +244,10 @@ class RingKeeper:
         Raises:
             Unavailable: the node that keeps it is away; the error names it.
         """
-        keeper = self._keeper()
+        with self._telling_others():  # who keeps it answers when it has told them
+            await self._exchange(self._keeper())
+
+    async def _exchange(self, keeper: Identity) -> None:
         for _ in range(ATTEMPTS):
             before = self._taken
             try:
@@ -326,8 +346,8 @@ class RingKeeper:
         try:
             if not self._is_kept_here:
                 await self.exchange()
-            elif await self._keep():
-                await self._tell()
+            else:
+                await self._keep_and_tell()
             self._failed = ""
         except EmergeError as error:
             if self._failed != error.message:  # once, not each period
