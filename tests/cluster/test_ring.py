@@ -366,7 +366,7 @@ async def test_the_commands_ask_a_node_that_is_named(machines: Machines) -> None
 
 
 async def test_a_key_that_is_replaced_on_its_machine_is_shown_when_the_others_know_it(machines: Machines) -> None:
-    """As `emerge keys rotate` does it, for each node in turn, also for who keeps the ring, however slow the others are."""
+    """As `emerge keys rotate` does it, for each node in turn, who keeps the ring too, however slow the others are."""
     all_ = await three(machines)
     for each in all_:
         assert each.node is not None
