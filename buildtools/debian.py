@@ -8,7 +8,15 @@ from pathlib import Path
 
 from .step import BuildError, run, say
 
-TESTS = {"ip": "iproute2", "nft": "nftables"}
+TESTS = {
+    "ip": "iproute2",
+    "nft": "nftables",
+    "firefox-esr": "firefox-esr",
+    "WebKitWebDriver": "webkit2gtk-driver",
+    "Xvfb": "xvfb",
+    "xauth": "xauth",
+    "dbus-run-session": "dbus",
+}
 """Programs that tests use where they are there, and skip without, by their packages."""
 
 

@@ -36,7 +36,7 @@ PLATFORM = (
 )
 
 
-def _fetch(requirements: str) -> list[Path]:
+def fetch(requirements: str) -> list[Path]:
     """The wheels of a lock, from the package index that pip knows, by hash."""
     lock = ROOT / "requirements" / f"{requirements}.txt"
     folder = WORK / "wheels" / requirements
@@ -116,7 +116,7 @@ def _pack_libraries(folder: Path, wheels: list[Path]) -> None:
 
 def _make() -> None:
     own, page = _own_wheel(), WORK / "pyodide"
-    wheels = [*_fetch("pyodide"), own]
+    wheels = [*fetch("pyodide"), own]
     libraries = [wheel for wheel in wheels if wheel.name.split("-")[0] in LIBRARY_NAMES]
     _assemble(page, [wheel for wheel in wheels if wheel not in libraries])
     _pack_libraries(page, libraries)
@@ -126,7 +126,7 @@ def _make() -> None:
     for old in DIST.glob("pyodide-*"):
         shutil.rmtree(old)
     page.rename(DIST / f"pyodide-{digest([page])[:16]}")
-    _assemble(TESTS, [*wheels, *_fetch("pyodide-test")])
+    _assemble(TESTS, [*wheels, *fetch("pyodide-test")])
 
 
 def make() -> None:

@@ -61,11 +61,16 @@ def once(name: str, inputs: Iterable[Path], outputs: Iterable[Path], action: Cal
     say(f"{name}: done in {time.perf_counter() - started:.1f} s")
 
 
-def run(*command: str | Path, env: Mapping[str, str] | None = None) -> str:
-    """Run a command in the checkout, quietly; what it said. BuildError with that when it fails."""
+def run(*command: str | Path, env: Mapping[str, str] | None = None, folder: Path = ROOT) -> str:
+    """Run a command in the checkout or another folder, quietly; what it said. BuildError with that when it fails."""
     parts = [str(part) for part in command]
     done = subprocess.run(
-        parts, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        parts,
+        cwd=folder,
+        env={**os.environ, **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     if done.returncode:
         raise BuildError(f"{' '.join(parts)}\n{done.stdout[-6000:]}\nfailed with exit code {done.returncode}")

@@ -33,4 +33,4 @@ def test_it_says_what_to_do_where_there_is_none() -> None:
 
 def test_the_entry_point_is_still_build_py() -> None:
     done = run("build.py", "--help")
-    assert done.returncode == 0 and "build | up | test | bench" in done.stdout
+    assert done.returncode == 0 and "build | up | test | bench | wheel" in done.stdout

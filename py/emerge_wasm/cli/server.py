@@ -27,6 +27,7 @@ from ..clients.transports.endpoint import is_loopback
 from ..errors import Invalid, NotFound, Unavailable
 from ..stores.block_key import OPTION as BLOCK_KEY
 from ..stores.engine import public_url, split_url
+from .page import find_page
 from .session import Session, pass_session
 from .show import print_json
 from .token import token
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from ..filesystem.runner import Runner
     from ..node.node import Node
     from ..relay.server import RelayServer
-
-BUILT_PAGE = Path(__file__).resolve().parents[3] / "dist"
-"""Where a checkout builds the page."""
 
 POLL_SECONDS = 0.25
 """How often those who watch look for changes that other nodes made in a store that several share."""
@@ -413,7 +411,7 @@ def relay() -> None:
 @click.option("-p", "--port", default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--bind", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("emerge-data"), show_default=True)
-@click.option("--dist", type=click.Path(path_type=Path), default=BUILT_PAGE, help="The built page.")
+@click.option("--dist", type=click.Path(path_type=Path), default=find_page, help="The built page.")
 @click.option(
     "--origin", "origins", multiple=True, metavar="URL", help="An address of a proxy in front; may be repeated."
 )
@@ -448,7 +446,7 @@ def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path
 @click.option("-p", "--port", default=8080, show_default=True, help="The page's port; 0 takes a free one.")
 @click.option("--node-port", default=DEFAULT_PORT, show_default=True, help="The node's port; 0 takes a free one.")
 @click.option("--dir", "folder", type=click.Path(path_type=Path), default=Path("emerge-data"), show_default=True)
-@click.option("--dist", type=click.Path(path_type=Path), default=BUILT_PAGE, help="The built page.")
+@click.option("--dist", type=click.Path(path_type=Path), default=find_page, help="The built page.")
 @click.option("--no-open", is_flag=True, help="Do not open the page in a browser.")
 @click.option(
     "--block-key",

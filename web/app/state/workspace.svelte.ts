@@ -3,12 +3,14 @@
 import { createContext } from "svelte";
 import type { Where } from "../../protocol";
 import type { Port } from "../port";
+import { Commands } from "./commands.svelte";
 import { Consent } from "./consent.svelte";
 import { Console } from "./console.svelte";
 import { Desk } from "./desk.svelte";
 import { Drafts } from "./drafts.svelte";
 import { FileTree } from "./filetree.svelte";
 import { Kept } from "./kept";
+import { Layout } from "./layout.svelte";
 import { Navigation } from "./navigation.svelte";
 import { Notices } from "./notices.svelte";
 import { SeenPort } from "./seen";
@@ -33,12 +35,14 @@ export class Workspace {
   readonly notices = new Notices();
   readonly theme = new Theme();
   readonly navigation = new Navigation();
+  readonly layout = new Layout();
   readonly trees: Record<Where, FileTree>;
   readonly desk: Desk;
   readonly drafts = new Drafts();
   readonly storage: BrowserStorage;
   readonly runs: Runs;
   readonly console: Console;
+  readonly commands: Commands;
   readonly consent: Consent;
   readonly searches: Kept<Search>;
   readonly sweeps: Kept<Sweep>;
@@ -55,6 +59,7 @@ export class Workspace {
     this.desk = new Desk(this.session, this.trees, this.navigation, this.drafts);
     this.runs = new Runs(this.session);
     this.console = new Console(this.session, this.notices);
+    this.commands = new Commands(this);
     this.consent = new Consent(port);
     this.searches = new Kept((where, path) => new Search(port, where, path));
     this.transfers = new Transfers(this.session);

@@ -23,6 +23,15 @@ EVENT_LIMIT = 16 << 20
 QUEUE_LIMIT = 64 << 20
 """Most bytes of one event, and of all events that wait to be sent."""
 
+ABNORMAL = 1006
+CLOSINGS = {
+    1000: "it closed the connection",
+    1001: "it went away",
+    ABNORMAL: "the connection broke",
+    1012: "it restarts",
+}
+"""What the protocol's numbers mean, where no reason came with them."""
+
 
 class RelayRefused(Exception):
     """The relay answered and refused the connection."""
@@ -110,7 +119,7 @@ class _ProgramSocket:
                     receive(data)
         except ConnectionClosed as closed:
             frame = closed.rcvd or closed.sent
-            return f"{frame.code} {frame.reason}".strip() if frame else "it went away"
+            return _closing(frame.code, frame.reason) if frame else _closing(ABNORMAL, "")
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
@@ -190,7 +199,7 @@ class _BrowserSocket:
         handlers: dict[str, Callable[[Any], None]] = {
             "onopen": self._on_open,
             "onmessage": lambda event: self._receive(event.data.to_bytes()),
-            "onclose": lambda event: self._on_close_reason(f"{event.code} {event.reason}".strip()),
+            "onclose": lambda event: self._on_close_reason(_closing(event.code, event.reason)),
         }
         for name, handler in handlers.items():
             proxy = create_proxy(handler)
@@ -206,6 +215,11 @@ class _BrowserSocket:
             self._opened.set_result(False)
         if not self._closed.done():
             self._closed.set_result(reason)
+
+
+def _closing(code: int, reason: str) -> str:
+    """Say why a connection ended: in the words of who closed it, or else in ours for the protocol's number."""
+    return reason or CLOSINGS.get(code, f"it closed the connection ({code})")
 
 
 async def _why_not(url: str) -> Exception:

@@ -149,7 +149,7 @@ class WebSocketTransport:
         beating = asyncio.ensure_future(self._listen(socket))
         self._socket = socket
         self._silent = 0
-        self._set(NO_NODE, "")
+        self._set(CONNECTING, "")  # until the relay has said whether its node is there
         self._tried.set()
         reason = ""
         try:
