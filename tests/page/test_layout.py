@@ -1,0 +1,104 @@
+"""How the page is divided, and what the keyboard does in it."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, expect
+
+from .conftest import VIEWPORT, Tab
+
+
+def width(place: Locator) -> float:
+    box = place.bounding_box()
+    assert box is not None
+    return box["width"]
+
+
+def height(place: Locator) -> float:
+    box = place.bounding_box()
+    assert box is not None
+    return box["height"]
+
+
+def test_what_is_empty_or_folded_takes_little_room_and_it_is_kept(tab: Tab) -> None:
+    tab.open("#/cluster/inventory/widget1")
+    local, cluster, console = (tab.find(name) for name in ("pane-local", "pane-cluster", "console"))
+    assert height(local) < height(cluster)  # there is nothing in it
+    assert width(local) <= 0.25 * VIEWPORT["width"]
+    tab.find("fold-local").click()
+    tab.find("fold-console").click()
+    expect(tab.find("tree-local")).to_be_hidden()
+    expect(tab.find("prompt")).to_be_hidden()
+    assert height(console) <= 50 and height(local) <= 50
+    border = tab.page.get_by_role("separator", name="Width of the trees")
+    border.press("ArrowRight")
+    wide = width(local)
+
+    tab.page.reload()
+    tab.ready()
+    expect(tab.find("tree-local")).to_be_hidden()
+    expect(tab.find("prompt")).to_be_hidden()
+    assert abs(width(local) - wide) < 2
+    border.press("ArrowLeft")
+    tab.find("fold-local").click()
+    tab.find("fold-console").click()
+    expect(tab.find("prompt")).to_be_visible()
+
+
+def test_fields_have_room_at_any_width(tab: Tab) -> None:
+    tab.open("#/cluster/inventory/widget1")
+    field = tab.page.locator('[data-field="unit_price"] input')
+    for size in (1440, 800, 390):
+        tab.page.set_viewport_size({"width": size, "height": 900})
+        expect(field).to_be_visible()
+        assert width(field) >= 150, size
+        assert tab.page.locator("h1:visible").count() == 1
+
+
+def test_the_tree_has_the_keyboard_after_a_click(tab: Tab) -> None:
+    tab.find("tree-cluster").locator('[data-path="/inventory"] [data-testid="toggle"]').click()
+    row = tab.find("tree-cluster").locator('[data-path="/inventory/widget1"]')
+    row.click()
+    tab.page.keyboard.press("F2")
+    expect(tab.find("dialog")).to_contain_text("Rename")
+    tab.page.keyboard.press("Escape")
+    tab.page.keyboard.press("Delete")
+    expect(tab.find("dialog")).to_contain_text("Remove")
+    tab.page.keyboard.press("Escape")
+    tab.page.keyboard.press("ArrowUp")
+    tab.page.keyboard.press("Enter")
+    expect(tab.find("object-name")).to_have_text("inventory")
+
+
+def test_commands_by_name_and_by_keys_of_ones_own(tab: Tab) -> None:
+    tab.page.keyboard.press("Control+k")
+    tab.find("palette-input").fill("/inventory/widget1")
+    tab.page.keyboard.press("ArrowDown")  # in this browser, then on the cluster
+    tab.page.keyboard.press("Enter")
+    expect(tab.find("object-name")).to_have_text("widget1")
+    tab.page.keyboard.press("Control+k")
+    tab.find("palette-input").fill("shortcuts")
+    tab.page.keyboard.press("Enter")
+    tab.find("keys-fold").click()
+    tab.page.keyboard.press("F8")
+    expect(tab.find("keys-fold")).to_have_text("F8")
+    tab.page.keyboard.press("Escape")
+    expect(tab.find("shortcuts")).to_be_hidden()
+    tab.page.keyboard.press("F8")
+    expect(tab.find("prompt")).to_be_hidden()
+    tab.page.keyboard.press("F8")
+    expect(tab.find("prompt")).to_be_visible()
+    tab.page.evaluate("localStorage.removeItem('emerge.keys')")
+    tab.spoilt = True  # the next test has the keys that the page comes with
+
+
+def test_back_leads_to_the_pane_before_on_a_phone(tab: Tab) -> None:
+    tab.page.set_viewport_size({"width": 390, "height": 844})
+    tab.find("show-cluster").click()
+    tab.find("tree-cluster").locator('[data-path="/inventory"]').click()
+    expect(tab.find("object-name")).to_have_text("inventory")
+    tab.find("show-console").click()
+    expect(tab.find("console")).to_be_visible()
+    tab.page.go_back()
+    expect(tab.find("object-name")).to_be_visible()
+    tab.page.go_back()
+    expect(tab.find("tree-cluster")).to_be_visible()
