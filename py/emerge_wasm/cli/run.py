@@ -37,8 +37,13 @@ def call(session: Session, path: str, method: str, arguments: tuple[str, ...], l
     fs = session.fs
     many = fs.get(path).is_directory
     events = _run_here(fs, path, method, args, kwargs) if local else fs.runstream(path, method, *args, **kwargs)
+    last: RunEvent | None = None
     for event in events:
         failed += _show_event(session, event, many, receipt)
+        last = event if event["event"] == "progress" else last
+    if last is not None and not session.json:  # several may say that all are done
+        ran = counted(last["total"], "object")
+        click.echo(f"{ran}, {last['failed']} failed" if last["failed"] else ran, err=True)
     if failed:
         sys.exit(1)
 
@@ -58,9 +63,6 @@ def _show_event(session: Session, event: RunEvent, many: bool, receipt: bool) ->
         click.echo(f"{event['path']}  {show(event['result'])}")
     elif kind == "result":
         _print_result(session, event["result"])
-    elif kind == "progress" and event["done"] == event["total"]:
-        ran = counted(event["total"], "object")
-        click.echo(f"{ran}, {event['failed']} failed" if event["failed"] else ran, err=True)
     if kind == "result" and receipt and not session.json:
         _print_receipt(event["receipt"])
     return bool(kind == "error")
