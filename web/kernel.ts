@@ -1,57 +1,64 @@
-/** The page's side of the kernel: starts the worker, asks it, hears its events, interrupts and restarts it. */
+/** The page's side of Python: two kernels, or one on a small device. The page's has both filesystems and answers all that
+ *  the page asks; that of the cells runs cells and reaches them through it, so that a cell which computes holds up
+ *  nothing else. */
 
 import guestScript from "./guest?worker&url";
 import { Frame } from "./frame";
-import type { Calls, Event as KernelEvent, Failure, Kind, Start, ToPage, ToWorker } from "./protocol";
+import { KernelWorker } from "./kernel_worker";
+import { createRing } from "./ring";
+import type { Calls, Event as KernelEvent, Kind, Passed, Peer, Start, StartCells, WantLine } from "./protocol";
 
-export type EventName = KernelEvent["event"];
-export type EventOf<N extends EventName> = Extract<KernelEvent, { event: N }>;
+export { KernelError } from "./kernel_worker";
+
+export type KernelState = Extract<KernelEvent, { event: "kernel" }>["state"];
+/** What the kernel of cells does; where there is one kernel, what that does. */
+export interface CellsEvent {
+  event: "cells";
+  state: KernelState;
+  detail: string;
+}
+type PageEvent = KernelEvent | CellsEvent;
+export type EventName = PageEvent["event"];
+export type EventOf<N extends EventName> = Extract<PageEvent, { event: N }>;
 type Listener<N extends EventName> = (event: EventOf<N>) => void;
-
-/** A call that failed, as the kernel said it. */
-export class KernelError extends Error {
-  readonly failure: Failure;
-
-  constructor(failure: Failure) {
-    super(failure.message);
-    this.name = "KernelError";
-    this.failure = failure;
-  }
-}
-
-interface Pending {
-  resolve(result: unknown): void;
-  reject(error: KernelError): void;
-}
-
-const BEAT = 3_000; // ms between heartbeats
-const MISSED = 4; // heartbeats without an answer before the kernel counts as stuck
 
 /** Where Pyodide is served; the build knows the folder's hash. */
 const BASE = new URL(`/${__PYODIDE__}/`, location.href).href;
 /** The closed-in document; named by the build, since browsers keep it for good. */
 const GUEST = `/guest?${__PYODIDE__}`;
 const RELAY = `${location.origin.replace(/^http/, "ws")}/ws`;
+/** Requests that the kernel of cells answers (py/emerge_wasm/browser/requests/handlers.py). */
+const CELL_KINDS: ReadonlySet<Kind> = new Set<Kind>(["cell", "select"]);
+/** Events of which a new listener gets the newest at once. */
+const KEPT: ReadonlySet<EventName> = new Set<EventName>(["kernel", "cells", "features", "connection"]);
+
+export interface Settings {
+  base?: string;
+  relay?: string;
+  /** The keys of code that the user has let run, asked for at each start. */
+  allowed?: () => string[];
+  /** Whether cells get a kernel of their own, which takes as much memory again. */
+  apart?: boolean;
+}
 
 export class Kernel {
   readonly base: string;
   readonly relay: string;
-  #worker: Worker | null = null;
-  #pending = new Map<number, Pending>();
-  #next = 1;
+  readonly apart: boolean;
+  #page = new KernelWorker("kernel", (message) => this.#hear(message));
+  #cells = new KernelWorker("cells", (message) => this.#hearCells(message));
   #listeners = new Map<EventName, Set<Listener<EventName>>>();
-  #latest = new Map<EventName, KernelEvent>();
+  #latest = new Map<EventName, PageEvent>();
   #passed = new Map<number, Blob>();
   #interrupt: Uint8Array | null = null;
-  #beat: ReturnType<typeof setInterval> | undefined;
-  #unanswered = 0;
   #frame = new Frame();
   #allowed: () => string[];
+  #isolated = globalThis.crossOriginIsolated && typeof SharedArrayBuffer !== "undefined";
 
-  /** `allowed`: the keys of code that the user has let run, asked for at each start. */
-  constructor({ base = BASE, relay = RELAY, allowed = () => [] }: { base?: string; relay?: string; allowed?: () => string[] } = {}) {
+  constructor({ base = BASE, relay = RELAY, allowed = () => [], apart = true }: Settings = {}) {
     this.base = base;
     this.relay = relay;
+    this.apart = apart;
     this.#allowed = allowed;
     this.#start();
   }
@@ -61,18 +68,15 @@ export class Kernel {
     return this.#interrupt !== null;
   }
 
-  /** Ask the kernel. Rejects with a KernelError; asked before the kernel is ready, it waits. */
+  /** Ask the kernel that it is for. Rejects with a KernelError; asked before the kernel is ready, it waits. */
   call<K extends Kind>(kind: K, args: Calls[K][0]): Promise<Calls[K][1]> {
-    const id = this.#next++;
-    return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve: (result) => resolve(result as Calls[K][1]), reject });
-      this.#post({ id, kind, args } as ToWorker);
-    });
+    const worker = this.apart && CELL_KINDS.has(kind) ? this.#cells : this.#page;
+    return worker.call(kind, args) as Promise<Calls[K][1]>;
   }
 
   /** Pass a file for a run, before it is asked for. */
   give(run: number, file: Blob): void {
-    this.#post({ run, file });
+    this.#page.post({ run, file });
   }
 
   /** The file that a run has made. */
@@ -82,8 +86,8 @@ export class Kernel {
     return file;
   }
 
-  /** Hear an event from now on; the newest `kernel`, `features` and `connection` comes at once, if there was one.
-   *  The returned function ends it. */
+  /** Hear an event from now on; the newest of `kernel`, `cells`, `features` and `connection` comes at once, if there was
+   *  one. The returned function ends it. */
   on<N extends EventName>(name: N, listener: Listener<N>): () => void {
     const heard = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, heard);
@@ -96,110 +100,96 @@ export class Kernel {
   /** Stop the running cell. False when this page can only stop one that waits, not a loop (offer `restart` too). */
   interrupt(): boolean {
     if (this.#interrupt) Atomics.store(this.#interrupt, 0, 2);
-    this.#post({ interrupt: true });
+    (this.apart ? this.#cells : this.#page).post({ interrupt: true });
     return this.interruptible;
   }
 
-  /** End the worker and start a new one. What waits for an answer fails; names defined in cells are lost. */
+  /** End the kernel of cells and start a new one: names defined in cells are lost, and nothing else is touched. The
+   *  page's is started anew as well if it has died, or if it is the only one. */
   restart(): void {
-    this.#stop("the kernel was restarted");
+    if (this.apart && this.#page.state !== "dead" && this.#page.state !== null) {
+      this.#stopCells();
+      this.#startCells();
+      return;
+    }
+    this.#stopAll("the kernel was restarted");
     this.#latest.clear();
     this.#start();
   }
 
+  /** A cell waits: start its kernel, even before the page's is there. */
+  hurry(): void {
+    if (this.apart && this.#cells.state === null) this.#startCells();
+  }
+
   #start(): void {
-    const isolated = globalThis.crossOriginIsolated && typeof SharedArrayBuffer !== "undefined";
-    this.#interrupt = isolated ? new Uint8Array(new SharedArrayBuffer(1)) : null;
-    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: "kernel" });
-    this.#worker.onmessage = ({ data }: MessageEvent<ToPage>) => this.#receive(data);
-    this.#worker.onerror = (error) => this.#die(error.message || "the worker could not be loaded");
-    this.#emit({ event: "kernel", state: "loading", detail: "" });
-    this.#unanswered = 0;
-    this.#beat = setInterval(() => this.#listen(), BEAT);
+    this.#interrupt = this.#isolated ? new Uint8Array(new SharedArrayBuffer(1)) : null;
     const guest = new URL(guestScript, location.href).href;
-    const start: Start = { start: true, relay: this.relay, base: this.base, interrupt: this.#interrupt, guest, allowed: this.#allowed() };
-    this.#post(start);
+    const { relay, base, apart } = this;
+    const shared = { relay, base, guest, allowed: this.#allowed(), apart };
+    const start: Start = { start: true, ...shared, interrupt: apart ? null : this.#interrupt, blocks: apart && this.#isolated };
+    this.#page.start(start);
   }
 
-  #stop(why: string): void {
-    clearInterval(this.#beat);
-    this.#worker?.terminate();
-    this.#worker = null;
+  #startCells(): void {
+    const { port1, port2 } = new MessageChannel();
+    this.#interrupt = this.#isolated ? new Uint8Array(new SharedArrayBuffer(1)) : null;
+    const shared = { ring: this.#isolated ? createRing() : null, interrupt: this.#interrupt };
+    const start: StartCells = { start: true, base: this.base, peer: { port: port2, ...shared } };
+    const peer: Peer = { port: port1, ...shared };
+    this.#page.post({ meet: peer }, [port1]);
+    this.#cells.start(start, [port2]);
+  }
+
+  #stopCells(): void {
+    this.#cells.stop("the kernel was restarted");
+    this.#page.post({ meet: null });
+  }
+
+  #stopAll(why: string): void {
+    this.#page.stop(why);
+    this.#cells.stop(why);
     this.#frame.close();
-    const failure: Failure = { code: "Unavailable", message: why, path: null, remedy: null, traceback: null };
-    for (const { reject } of this.#pending.values()) reject(new KernelError(failure));
-    this.#pending.clear();
   }
 
-  #die(detail: string): void {
-    this.#stop(`the kernel stopped: ${detail}`);
-    this.#emit({ event: "kernel", state: "dead", detail });
-  }
-
-  #post(message: ToWorker): void {
-    if (this.#worker) this.#worker.postMessage(message);
-    else if ("id" in message) this.#answer({ id: message.id, failure: GONE });
-  }
-
-  #receive(message: ToPage): void {
-    const silent = this.#unanswered > MISSED;
-    this.#unanswered = 0;
+  #hear(message: KernelEvent | WantLine | Passed): void {
     if ("file" in message) this.#passed.set(message.run, message.file);
-    else if ("line" in message) void this.#giveLine(this.#worker);
-    else if ("pong" in message) {
-      const kernel = this.#latest.get("kernel");
-      if (silent && kernel) this.#emit(kernel); // takes the warning back
-    } else if ("event" in message) {
-      if (message.event === "kernel" && message.state === "dead") this.#die(message.detail);
-      else this.#emit(message);
-    } else this.#answer(message);
+    else if ("line" in message) void this.#giveLine();
+    else {
+      if (message.event === "kernel") this.#follow(message);
+      this.#emit(message);
+    }
   }
 
-  async #giveLine(worker: Worker | null): Promise<void> {
+  /** The page's kernel has come, or gone. */
+  #follow({ state, detail }: EventOf<"kernel">): void {
+    if (!this.apart) this.#emit({ event: "cells", state, detail });
+    else if (state === "ready") this.hurry();
+    else if (state === "dead") {
+      this.#cells.stop("the page's kernel stopped"); // its link is gone
+      this.#emit({ event: "cells", state: "dead", detail });
+    }
+    if (state === "dead") this.#frame.close();
+  }
+
+  #hearCells(message: KernelEvent | WantLine | Passed): void {
+    if (!("event" in message)) return;
+    if (message.event !== "kernel") return this.#emit(message);
+    if (message.state === "dead") this.#page.post({ meet: null });
+    this.#emit({ ...message, event: "cells" });
+  }
+
+  async #giveLine(): Promise<void> {
     try {
       const line = await this.#frame.open(GUEST);
-      worker?.postMessage({ line, detail: "" }, [line]);
+      this.#page.post({ line, detail: "" }, [line]);
     } catch (error) {
-      worker?.postMessage({ line: null, detail: error instanceof Error ? error.message : String(error) });
+      this.#page.post({ line: null, detail: error instanceof Error ? error.message : String(error) });
     }
   }
 
-  #answer(reply: Extract<ToPage, { id: number }>): void {
-    const pending = this.#pending.get(reply.id);
-    this.#pending.delete(reply.id);
-    if ("failure" in reply) pending?.reject(new KernelError(reply.failure));
-    else pending?.resolve(reply.result);
-  }
-
-  #emit(event: KernelEvent): void {
-    if (event.event === "kernel" || event.event === "features" || event.event === "connection") {
-      this.#latest.set(event.event, event);
-    }
+  #emit(event: PageEvent): void {
+    if (KEPT.has(event.event)) this.#latest.set(event.event, event);
     for (const listener of this.#listeners.get(event.event) ?? []) listener(event);
   }
-
-  /** One heartbeat: Python itself must answer. Silent while a cell runs is told as such; silent otherwise is dead. */
-  #listen(): void {
-    const kernel = this.#latest.get("kernel") as EventOf<"kernel"> | undefined;
-    if (kernel?.state === "loading") return;
-    this.#post({ ping: true });
-    this.#unanswered += 1;
-    if (this.#unanswered <= MISSED) return;
-    if (kernel?.state !== "busy") this.#die("Python does not answer any more");
-    else if (this.#unanswered === MISSED + 1) this.#warn(kernel);
-  }
-
-  /** Not kept as the latest state: it holds until the next answer. */
-  #warn(kernel: EventOf<"kernel">): void {
-    const detail = "Python has not answered for 12 s: wait, stop it, or restart the kernel";
-    for (const listener of this.#listeners.get("kernel") ?? []) listener({ ...kernel, detail });
-  }
 }
-
-const GONE: Failure = {
-  code: "Unavailable",
-  message: "the kernel is not running",
-  path: null,
-  remedy: "restart it",
-  traceback: null,
-};

@@ -2,10 +2,14 @@
 
 import { mount } from "svelte";
 import App from "./app/App.svelte";
+import { wantsTwoKernels } from "./app/logic/kernels";
 import { allowed } from "./app/state/consent.svelte";
+import { recall } from "./app/state/memory";
 import { Kernel } from "./kernel";
 
-const kernel = new Kernel({ allowed });
+const { deviceMemory } = navigator as { deviceMemory?: number }; // Chromium alone tells it
+const wanted = new URLSearchParams(location.search).get("kernels") ?? recall("kernels");
+const kernel = new Kernel({ allowed, apart: wantsTwoKernels(wanted, deviceMemory) });
 const target = document.getElementById("app");
 if (target) mount(App, { target, props: { kernel } });
 

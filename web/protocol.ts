@@ -268,6 +268,29 @@ export interface Start {
   guest: string;
   /** What the user has let run before: keys of Questions. */
   allowed: string[];
+  /** Cells have a kernel of their own, which can block for this one (`blocks`) where memory is shared. */
+  apart?: boolean;
+  blocks?: boolean;
+}
+
+/** The line between the two kernels of a tab. */
+export interface Peer {
+  port: MessagePort;
+  /** Shared memory for what goes to the cells (ring.ts), and the byte to interrupt them with, when the page is isolated. */
+  ring: SharedArrayBuffer | null;
+  interrupt: Uint8Array | null;
+}
+
+/** Start a worker as the kernel of cells. */
+export interface StartCells {
+  start: true;
+  base: string;
+  peer: Peer;
+}
+
+/** Tell the page's kernel of a new cells' kernel; null: it is gone. */
+export interface Meet {
+  meet: Peer | null;
 }
 
 /** What the worker starts Python's side with (py/emerge_wasm/browser/kernel.py). */
@@ -282,6 +305,16 @@ export interface Options {
   /** Whether Python came out of a memory snapshot. */
   restored: boolean;
   allowed: string[];
+  /** Whether cells have a kernel of their own. */
+  apart: boolean;
+}
+
+/** What the kernel of cells starts with (py/emerge_wasm/browser/console/worker.py). */
+export interface ShellOptions {
+  recursion: number;
+  restored: boolean;
+  /** Whether it can block for the page's kernel, in shared memory. */
+  shared: boolean;
 }
 
 /** The kernel wants a line to a closed-in document for guest workers; the page answers with a Line. */
@@ -347,5 +380,5 @@ export interface Interrupt {
 }
 
 /** All that goes to the worker, and all that comes back. */
-export type ToWorker = Start | Request | Ping | Interrupt | Line | Passed;
+export type ToWorker = Start | StartCells | Meet | Request | Ping | Interrupt | Line | Passed;
 export type ToPage = Reply | Event | Pong | WantLine | Passed;

@@ -1,24 +1,22 @@
-/** The kernel worker: boots Pyodide from our own origin, from a memory snapshot when there is one, and carries
- *  messages between the page and `emerge_wasm.browser.kernel`. Only text crosses into Python and out of it. */
+/** A kernel worker: boots Pyodide and carries messages between the page and Python. Only text crosses into it and out.
+ *
+ *  There are two: the page's, with both filesystems and all that the page asks (`emerge_wasm.browser.kernel`), and that
+ *  of the cells (cells.ts). Where the page has only one, that does both. */
 
-import type { PyodideAPI, PyodideConfig } from "pyodide";
+import type { PyodideAPI } from "pyodide";
+import { boot, RECURSION, SYNC } from "./boot";
+import { startCells, type Entry } from "./cells";
 import * as guests from "./guests";
 import * as indexeddb from "./indexeddb";
 import * as opfs from "./opfs";
-import type { Event as KernelEvent, Line, Options, Request, Start, ToPage, ToWorker } from "./protocol";
+import { serve, type Server } from "./peer";
+import type { Event as KernelEvent, Line, Options, Peer, Request, Start, StartCells, ToPage, ToWorker } from "./protocol";
 import * as transfer from "./transfer";
-import { adapted, type CreateCore, fetchLibraries, fetchSnapshot, unpackTar } from "./snapshot";
 
-interface Entry {
-  submit(id: number, kind: string, args: string): void;
-  pulse(): void;
-  stop(): void;
-}
-
-const RECURSION = 350; // deeper recursion through C code ends the interpreter in some browsers before Python notices
-const sync = "Suspending" in WebAssembly && "promising" in WebAssembly;
 let interrupt: Uint8Array | null = null;
 let entry: Entry | null = null;
+let server: Server | null = null;
+let peer: Peer | null = null;
 const waiting: Request[] = [];
 let lined: ((line: Line) => void) | null = null;
 
@@ -42,33 +40,14 @@ function askLine(): Promise<MessagePort> {
   });
 }
 
-async function restore(base: string, config: PyodideConfig, load: Loader): Promise<PyodideAPI | null> {
-  const snapshot = await fetchSnapshot(base);
-  if (!snapshot) return null;
-  try {
-    const core = (await import(/* @vite-ignore */ `${base}pyodide.asm.mjs`)) as { default: CreateCore };
-    const createPyodideModule = adapted(core.default, snapshot);
-    return await load({ ...config, _loadSnapshot: snapshot, createPyodideModule } as unknown as PyodideConfig);
-  } catch (error) {
-    console.warn("the memory snapshot did not load, so Python starts the slow way:", error);
-    return null;
-  }
+async function begin(start: Start | StartCells): Promise<void> {
+  interrupt = "peer" in start ? start.peer.interrupt : start.interrupt;
+  const { py, restored } = await boot(start.base, interrupt, die);
+  entry = "peer" in start ? startCells(py, start, restored, send) : startPage(py, start, restored);
+  for (const request of waiting.splice(0)) submit(request);
 }
 
-type Loader = (config: PyodideConfig) => Promise<PyodideAPI>;
-
-async function boot(start: Start): Promise<void> {
-  interrupt = start.interrupt;
-  const libraries = fetchLibraries(start.base);
-  libraries.catch(() => undefined); // awaited below
-  const { loadPyodide } = (await import(/* @vite-ignore */ `${start.base}pyodide.mjs`)) as { loadPyodide: Loader };
-  const config = { indexURL: start.base, enableRunUntilComplete: sync } as PyodideConfig;
-  const restored = await restore(start.base, config, loadPyodide);
-  const py = restored || (await loadPyodide(config));
-  (py as unknown as { _api: { on_fatal: (error: unknown) => void } })._api.on_fatal = die;
-  unpackTar(await libraries, py.FS, py.runPython("import sys; sys.path[-1]") as string);
-  Object.assign(py.loadedPackages, { msgpack: "default channel", "emerge-wasm": "default channel" });
-  if (interrupt) py.setInterruptBuffer(interrupt);
+function startPage(py: PyodideAPI, start: Start, restored: boolean): Entry {
   py.registerJsModule("emerge_indexeddb", indexeddb);
   py.registerJsModule("emerge_opfs", opfs);
   guests.configure({ base: start.base, script: start.guest, line: askLine });
@@ -77,11 +56,18 @@ async function boot(start: Start): Promise<void> {
   py.registerJsModule("emerge_transfer", transfer);
   const kernel = py.pyimport("emerge_wasm.browser.kernel");
   const post = (text: string): void => send(JSON.parse(text) as ToPage);
-  const { relay, allowed } = start;
-  const options: Options = { relay, sync, interrupt: interrupt !== null, recursion: RECURSION, restored: Boolean(restored), allowed };
+  const { relay, allowed, apart = false, blocks = false } = start;
+  const sync = SYNC || blocks;
+  const options: Options = { relay, sync, interrupt: interrupt !== null, recursion: RECURSION, restored, allowed, apart };
   kernel.start(post, JSON.stringify(options));
-  entry = { submit: kernel.submit, pulse: kernel.pulse, stop: kernel.stop };
-  for (const request of waiting.splice(0)) submit(request);
+  server = { attach: kernel.attach, hear: kernel.hear, detach: kernel.detach };
+  if (peer) serve(peer, server);
+  return { submit: kernel.submit, pulse: kernel.pulse, stop: kernel.stop };
+}
+
+function meet(given: Peer | null): void {
+  peer = given;
+  if (server) serve(peer, server);
 }
 
 function submit({ id, kind, args }: Request): void {
@@ -108,11 +94,12 @@ function pulse(): void {
 }
 
 onmessage = ({ data }: MessageEvent<ToWorker>) => {
-  if ("start" in data) boot(data).catch(die);
+  if ("start" in data) begin(data).catch(die);
   else if ("ping" in data) pulse();
   else if ("interrupt" in data) stop();
   else if ("line" in data) lined?.(data);
   else if ("file" in data) transfer.give(data);
+  else if ("meet" in data) meet(data.meet);
   else if (entry) submit(data);
   else waiting.push(data);
 };

@@ -3,8 +3,9 @@
 import type { Event, Where } from "../protocol";
 import type { Kernel } from "../kernel";
 
-export type Port = Pick<Kernel, "call" | "give" | "take" | "on" | "interrupt" | "restart" | "interruptible">;
-export type KernelState = Extract<Event, { event: "kernel" }>["state"];
+export type { KernelState } from "../kernel";
+
+export type Port = Pick<Kernel, "call" | "give" | "take" | "on" | "interrupt" | "restart" | "hurry" | "interruptible" | "apart">;
 export type Features = Extract<Event, { event: "features" }>;
 
 /** Directories are listed in pages of this many entries. */

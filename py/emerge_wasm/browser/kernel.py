@@ -1,25 +1,24 @@
-"""The kernel of a tab: answers the page's requests (web/protocol.ts). Takes and sends JSON text, and leaves no proxies.
+"""The page's kernel: answers the page's requests (web/protocol.ts). Takes and sends JSON text, and leaves no proxies.
 
-Call `start` once, then `submit` for each request. Answers and events go out through the `post` given to `start`.
+Call `start` once, then `submit` for each request. Answers and events go out through the `post` given to `start`. The
+cells' kernel, if they have one, is `attach`ed; its events go in by `hear`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import json
-import random
-import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from .log import log_to_console
-from .native import use_native_msgpack
+from ..wire.frame import ITEM, write_frame
 from .protocol import Options
-from .requests.handlers import HANDLERS
+from .requests.handlers import CELL_HANDLERS, PAGE_HANDLERS
+from .start import begin_worker
 from .tab import Tab
 
-NATIVE_DELAY = 0.5
-"""Seconds until msgpack's native module is loaded: that takes as long as the start itself, so it comes later."""
+if TYPE_CHECKING:
+    from pyodide.ffi import JsBuffer
 
 _tab: Tab | None = None
 
@@ -28,13 +27,8 @@ def start(post: Callable[[str], object], options: str) -> None:
     """Start the kernel. `post` sends JSON to the page; `options` is the JSON of `protocol.Options`."""
     global _tab
     given: Options = json.loads(options)
-    log_to_console()
-    if given["restored"]:
-        random.seed()  # a snapshot repeats its random numbers
-        if given["sync"]:  # WebKit, which has no JSPI, links a module for longer than everything else takes together
-            asyncio.get_event_loop().call_later(NATIVE_DELAY, use_native_msgpack)
-    sys.setrecursionlimit(given["recursion"])
-    _tab = Tab(lambda message: post(json.dumps(message)), given, HANDLERS)
+    begin_worker(given["recursion"], given["restored"])
+    _tab = Tab(lambda message: post(json.dumps(message)), given, PAGE_HANDLERS, CELL_HANDLERS)
     _tab.begin()
 
 
@@ -52,6 +46,29 @@ def stop() -> None:
     _running().stop()
 
 
+def attach(post: Callable[[JsBuffer], object], framed: bool, interrupt: Callable[[int], object]) -> None:
+    """Begin to serve a cells' kernel. `post` sends it a Uint8Array, one event, which is `framed` where its end is not
+    kept; `interrupt` stops the run of a number there."""
+    from pyodide.ffi import to_js  # type: ignore[import-not-found,unused-ignore]  # there in a browser only
+
+    def send(data: bytes) -> None:
+        post(to_js(write_frame(ITEM, data) if framed else data))
+
+    _running().attach(send, interrupt)
+
+
+def hear(data: JsBuffer) -> None:
+    """Take one event of the cells' kernel, a Uint8Array."""
+    cells = _running().cells
+    if cells is not None:
+        cells.hear(data.to_bytes())
+
+
+def detach() -> None:
+    """Forget the cells' kernel, which is gone."""
+    _running().detach()
+
+
 def _running() -> Tab:
     assert _tab is not None, "start comes first"
     return _tab
@@ -65,6 +82,7 @@ def warm() -> None:
 
 LATE = (
     "emerge_wasm",
+    "emerge_wasm.browser.console.worker",
     "emerge_wasm.browser.guests.worker",
     "emerge_wasm.query",
     "emerge_wasm.stores.memory",

@@ -18,7 +18,8 @@ class Options(TypedDict):
 
     `relay` is the relay's WebSocket address ("" without one), `sync` whether Python can block for a result, `interrupt`
     whether a running loop can be stopped, `recursion` the recursion limit, `restored` whether Python was restored from
-    a memory snapshot, `allowed` the keys of code that the user has allowed to run.
+    a memory snapshot, `allowed` the keys of code that the user has allowed to run, `apart` whether cells have a kernel
+    of their own.
     """
 
     relay: str
@@ -27,6 +28,15 @@ class Options(TypedDict):
     recursion: int
     restored: bool
     allowed: list[str]
+    apart: bool
+
+
+class ShellOptions(TypedDict):
+    """The options of a cells' kernel; `shared`: it can block for the page's kernel in shared memory."""
+
+    recursion: int
+    restored: bool
+    shared: bool
 
 
 # --- views

@@ -108,10 +108,11 @@ class Answers:
 
     def _start(self, request: ServerRequest) -> None:
         """Answer in a task. From Python 3.12 on it starts eagerly, so a handler that never waits costs no loop turn."""
+        loop = asyncio.get_running_loop()  # a tab's cell may block in one of its own
         if sys.version_info >= (3, 12):
-            task = asyncio.Task(self._answer(request), loop=self._loop, eager_start=True)
+            task = asyncio.Task(self._answer(request), loop=loop, eager_start=True)
         else:
-            task = self._loop.create_task(self._answer(request))
+            task = loop.create_task(self._answer(request))
         if not task.done():
             self._tasks[request.channel] = task
         if self._timer is None and self.channels.heartbeat:

@@ -28,6 +28,18 @@ test("the kernel", () => {
   expect(kernelStatus("dead", "out of memory")).toMatchObject({ level: "bad", title: "out of memory" });
 });
 
+test("two kernels: what hinders is told, and what it does not hinder", () => {
+  const told = (page: "ready" | "loading" | "dead", cells: "loading" | "busy" | "idle" | "dead", detail = ""): string =>
+    kernelStatus(page, "", { state: cells, detail }).text;
+  expect(told("loading", "loading")).toBe("Python is starting…");
+  expect(told("dead", "idle")).toBe("Python stopped");
+  expect(told("ready", "loading")).toContain("Page ready");
+  expect(told("ready", "busy")).toBe("A cell is running; the page is free");
+  expect(told("ready", "busy", "has not answered")).toBe("has not answered");
+  expect(told("ready", "dead")).toContain("the page goes on");
+  expect(told("ready", "idle")).toBe("Python ready");
+});
+
 test("the connection never claims more than it has", () => {
   const connected = { state: "connected", node: "n1", durability: "full", principal: "ann", cluster: "c" } as const;
   expect(connectionStatus(connected, "ready").text).toBe("Connected to n1");

@@ -12,11 +12,24 @@ export interface Status {
   title: string;
 }
 
-export function kernelStatus(state: KernelState, detail: string): Status {
-  const title = detail;
+/** Both kernels in one: `cells` is that of the cells, null where they have none of their own. */
+export function kernelStatus(state: KernelState, detail: string, cells: { state: KernelState; detail: string } | null = null): Status {
+  if (cells !== null && state !== "dead" && state !== "loading") return cellsStatus(cells.state, cells.detail);
+  const title = detail || ONE;
   if (state === "dead") return { level: "bad", state, text: "Python stopped", title };
   if (state === "loading") return { level: "busy", state, text: "Python is starting…", title };
   if (state === "busy") return { level: detail ? "caution" : "busy", state, text: detail || "Python is busy", title };
+  return { level: "good", state, text: "Python ready", title };
+}
+
+const ONE = "Page and cells share one Python here, to save memory: while a cell computes, the page waits.";
+const TWO = "The page has a Python of its own: it goes on whatever cells do.";
+
+function cellsStatus(state: KernelState, detail: string): Status {
+  const title = detail || TWO;
+  if (state === "dead") return { level: "bad", state, text: "Python of the cells stopped; the page goes on", title };
+  if (state === "loading") return { level: "busy", state, text: "Page ready; Python of the cells is starting…", title };
+  if (state === "busy") return { level: detail ? "caution" : "busy", state, text: detail || "A cell is running; the page is free", title };
   return { level: "good", state, text: "Python ready", title };
 }
 

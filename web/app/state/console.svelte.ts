@@ -36,7 +36,7 @@ export class Console {
       if (shown === undefined) notices.report("In the background", failure);
       else shown.failure = failure;
     });
-    session.port.on("kernel", ({ state }) => {
+    session.port.on("cells", ({ state }) => {
       if (state === "loading" || state === "dead") this.#selected = null;
       else void this.#pump();
     });
@@ -68,7 +68,7 @@ export class Console {
 
   async select(where: Where): Promise<void> {
     this.where = where;
-    if (this.running === null && this.#session.running) await this.#select(where).catch((error) => this.#notices.report("Switching fs", error));
+    if (this.running === null && this.#session.ready) await this.#select(where).catch((error) => this.#notices.report("Switching fs", error));
   }
 
   /** Stop the running cell and drop those that wait. False when this page cannot interrupt Python. */
@@ -91,9 +91,9 @@ export class Console {
   }
 
   async #pump(): Promise<void> {
-    if (this.running !== null || !this.#session.running) return; // it goes on when Python is there
     const cell = this.cells.find((waiting) => waiting.state === "queued");
-    if (cell === undefined) return;
+    if (this.running !== null || cell === undefined) return;
+    if (!this.#session.ready) return this.#session.port.hurry(); // it goes on when Python is there
     cell.state = "running";
     cell.began = new Date();
     try {

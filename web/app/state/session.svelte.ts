@@ -12,6 +12,9 @@ export class Session {
   readonly port: Port;
   kernel = $state<KernelState>("loading");
   detail = $state("");
+  /** The kernel of cells; where there is one kernel for all, what that does. */
+  cells = $state<KernelState>("loading");
+  cellsDetail = $state("");
   features = $state.raw<Features | null>(null);
   connection = $state.raw<Connection>({ state: "connecting" });
   save = $state.raw<Save | null>(null);
@@ -26,6 +29,10 @@ export class Session {
       this.kernel = event.state;
       this.detail = event.detail;
     });
+    port.on("cells", ({ state, detail }) => {
+      this.cells = state;
+      this.cellsDetail = detail;
+    });
     port.on("features", (event) => (this.features = event));
     port.on("connection", ({ connection }) => {
       this.connection = connection;
@@ -33,8 +40,9 @@ export class Session {
     });
   }
 
-  get running(): boolean {
-    return this.kernel !== "loading" && this.kernel !== "dead";
+  /** Whether a cell can run now. */
+  get ready(): boolean {
+    return this.cells !== "loading" && this.cells !== "dead";
   }
 
   /** Whether a place can be used now: "soon" while it is being started or connected to. */

@@ -8,6 +8,6 @@ export function stopRun(port: Port, run: number, here: boolean, under: () => boo
   port.call("cancel", { run }).catch(() => undefined); // with the kernel gone it has ended
   if (!here) return;
   setTimeout(() => {
-    if (under()) port.interrupt();
+    if (under() && !port.apart) port.interrupt(); // a kernel of their own is interrupted by the page's
   }, PATIENCE);
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from ...bundles import parse, source_of
 from ...bundles.resolution import own_hashes
@@ -73,13 +73,20 @@ class Consent:
     def allows(self, hash: str, place: CodePlace) -> bool:
         return hash in self._known[place]
 
-    async def ask(self, pointer: Told, bundles: dict[str, bytes], place: CodePlace, where: PlaceName) -> None:
-        """Return when all these bundles may run.
+    async def ask(
+        self,
+        pointer: Told,
+        bundles: dict[str, bytes],
+        place: CodePlace,
+        where: PlaceName,
+        among: Iterable[str] | None = None,
+    ) -> None:
+        """Return when all these bundles may run, or those `among` them.
 
         Raises:
             PermissionDenied: the user said no.
         """
-        unknown = {hash for hash in bundles if not self.allows(hash, place)}
+        unknown = {hash for hash in (bundles if among is None else among) if not self.allows(hash, place)}
         if unknown:
             own = own_hashes(unknown, bundles.get)
             self.know(own)
@@ -154,10 +161,18 @@ def _path(pointer: Told) -> str:
     return f"{directory.rstrip('/')}/{name}" if name else directory
 
 
+class CodeConsent(Protocol):
+    """What `AskingClient` needs of the consent to run code: see `Consent`."""
+
+    def know(self, hashes: Iterable[str]) -> None: ...
+
+    async def ask(self, pointer: Told, bundles: dict[str, bytes], place: CodePlace, where: PlaceName) -> None: ...
+
+
 class AskingClient(Client):
     """A Client that asks the user before it loads a class into this tab. `reader` fetches bundles for it."""
 
-    def __init__(self, transport: Transport, consent: Consent, reader: Client, where: PlaceName) -> None:
+    def __init__(self, transport: Transport, consent: CodeConsent, reader: Client, where: PlaceName) -> None:
         super().__init__(transport)
         self._consent = consent
         self._reader = reader

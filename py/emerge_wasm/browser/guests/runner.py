@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from ...clients.transports.host import give_filesystem
 from ...filesystem.runner import EvaluateCall, EvaluateOutcome, Host, RunCall, RunOutcome
 from ...filesystem.runs.inside.here import Here
+from ..cells import CellsKernel
 from ..protocol import PlaceName
 from .consent import CLOSED, HERE, CodePlace, Consent
 from .pool import GuestPool
@@ -23,7 +24,16 @@ class TabRunner:
 
     kind = "browser"
 
-    def __init__(self, where: PlaceName, consent: Consent, guests: GuestPool, owns: Owns) -> None:
+    def __init__(
+        self,
+        where: PlaceName,
+        consent: Consent,
+        guests: GuestPool,
+        owns: Owns,
+        cells: Callable[[], CellsKernel | None] = lambda: None,
+    ) -> None:
+        """`cells` gives the tab's second kernel, in which the user's own code runs unless it computes; None: here."""
+        self._cells = cells
         self.size = guests.size
         self._where: PlaceName = where
         self._consent = consent
@@ -37,6 +47,10 @@ class TabRunner:
 
     async def run(self, call: RunCall, host: Host | None = None) -> RunOutcome:
         place = self.place(call.pointer, call.nested)
+        if place == HERE and (cells := self._cells()) is not None:
+            if cells.free:
+                return await cells.run(call, host, self._where)
+            place = CLOSED
         await self._consent.ask(call.pointer, call.bundles, place, self._where)
         return await (self._here if place == HERE else self._guests).run(call, host)
 
@@ -44,5 +58,9 @@ class TabRunner:
         """Evaluate an expression; over other users' objects it runs in a guest worker."""
         foreign = self._guests.busy or not all(self._owns(pointer) for pointer, _ in call.rows)
         about: Mapping[str, object] = next((pointer for pointer, _ in call.rows if pointer.get("bundle")), {})
+        if not foreign and (cells := self._cells()) is not None:
+            if cells.free:
+                return await cells.evaluate(call, self._where)
+            foreign = True
         await self._consent.ask(about, call.bundles, CLOSED if foreign else HERE, self._where)
         return await (self._guests if foreign else self._here).evaluate(call)

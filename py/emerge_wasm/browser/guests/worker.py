@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING
 
 from ...clients.transports.host import give_filesystem
 from ...context import Clock
@@ -19,30 +19,17 @@ from ...filesystem.runner import EvaluateCall, RunCall
 from ...filesystem.runs.inside.evaluate import evaluate_rows
 from ...filesystem.runs.inside.execute import execute
 from ...filesystem.runs.inside.failure import describe
-from ...operations import Answer, Values, Wire
+from ...operations import Answer, Values
 from ...wire.duplex import Duplex
 from ...wire.link import Link
 from ...wire.server import ServerRequest
 from ..log import log_to_console
 from ..native import use_native_msgpack
 from .channel import EVENT_LIMIT
+from .link_host import LinkHost
 
 if TYPE_CHECKING:
     from pyodide.ffi import JsBuffer
-
-
-class LinkHost:
-    """The Host of a call, which forwards requests to the kernel."""
-
-    def __init__(self, link: Link, write: Callable[[str], None]) -> None:
-        self._link = link
-        self.write = write
-
-    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
-        return await self._link.call(name, args, context=context)
-
-    def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[Any, None]:
-        return self._link.stream(name, args, context)
 
 
 class GuestSession:

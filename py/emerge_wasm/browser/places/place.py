@@ -1,6 +1,6 @@
-"""The two filesystems of a tab, called places: `local` (IndexedDB) and `cluster` (the relay), each with its clients.
+"""The two filesystems of a tab, called places: `local` (IndexedDB) and `cluster` (the relay).
 
-A place outlives its connection: its clients stay, and raise `Unavailable` while it is disconnected.
+A place outlives its connection, and raises `Unavailable` while it is disconnected.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from ...clients.client import Client
-from ...clients.sync import SyncClient
-from ...errors import EmergeError, Invalid, Unavailable
+from ...errors import EmergeError, Unavailable
 from ...operations import Transport, Values, Wire, find_operation
 from ...results import ChangePage, NodeInfo
-from ..guests.consent import AskingClient, Consent
 from ..protocol import PlaceName
 from .changes import EmitChange, watch_changes
 
@@ -28,11 +26,11 @@ PAUSE = 0.5
 class TabPlace:
     """A filesystem by its name in cells: a Transport over the current connection.
 
-    `client` is for cells, and asks before it loads a class. `reader` is for views, and loads none. `principal` is the
-    user's name there, None while it is unknown. `pythons` are the versions that its code can run under.
+    `reader` is for views, and loads no class. `principal` is the user's name there, None while it is unknown. `pythons`
+    are the versions that its code can run under.
     """
 
-    def __init__(self, name: PlaceName, remedy: str, consent: Consent) -> None:
+    def __init__(self, name: PlaceName, remedy: str) -> None:
         self.name: PlaceName = name
         self.remedy = remedy
         self.reason = "it is not opened yet"
@@ -42,14 +40,9 @@ class TabPlace:
         self.on_change: Callable[[], None] = lambda: None  # called after an operation that changes state
         self.principal: str | None = None
         self.reader = Client(self)
-        self.client: Client = AskingClient(self, consent, self.reader, name)
-        self.sync = SyncClient(self._open, name)
         self.pythons: list[str] = []
         self._since = -1  # the log position that every listing includes
         self._node = ""
-
-    async def _open(self) -> Client:
-        return self.client
 
     # --- the connection
     async def gain(self, transport: Transport, *, alone: bool) -> NodeInfo:
@@ -85,7 +78,7 @@ class TabPlace:
         while True:
             await self.online.wait()
             transport = self.behind
-            await watch_changes(self.client, emit, self._since, self._node)
+            await watch_changes(self.reader, emit, self._since, self._node)
             await asyncio.sleep(PAUSE)
             if self.behind is transport:  # otherwise everything is listed again after reconnecting
                 await self._list_again(emit)
@@ -131,52 +124,3 @@ async def _position(transport: Transport) -> int:
     """Return the newest position of a filesystem's log."""
     page: ChangePage = await transport.call("changes", [-1])
     return page["position"]
-
-
-class Switch:
-    """The place that `fs` refers to, as selected by the console's switch."""
-
-    def __init__(self, local: TabPlace, cluster: TabPlace) -> None:
-        self.places: dict[str, TabPlace] = {"local": local, "cluster": cluster}
-        self.where: PlaceName = "cluster"
-        self.sync = FollowingClient(self)
-
-    def find(self, where: str) -> TabPlace:
-        """Return the place of that name. Raises Invalid for an unknown name."""
-        if where not in self.places:
-            raise Invalid(f"there is no filesystem called {where!r}", remedy="local or cluster")
-        return self.places[where]
-
-    @property
-    def place(self) -> TabPlace:
-        return self.places[self.where]
-
-
-class FollowingClient(SyncClient):
-    """The `fs` of cells: the sync client of the selected place."""
-
-    def __init__(self, switch: Switch) -> None:
-        super().__init__(self._follow, "fs")
-        self._switch = switch
-
-    async def _follow(self) -> Client:
-        return self._switch.place.client
-
-    async def _ready(self) -> Client:
-        return self._switch.place.client
-
-    def __repr__(self) -> str:
-        return f"<fs: {self._switch.where}>"
-
-
-class FollowingAsync:
-    """The `afs` of cells: the async client of the selected place, for browsers where Python cannot block."""
-
-    def __init__(self, switch: Switch) -> None:
-        self._switch = switch
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._switch.place.client, name)
-
-    def __repr__(self) -> str:
-        return f"<afs: {self._switch.where}>"

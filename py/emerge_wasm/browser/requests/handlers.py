@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..tab import PageHandler
-from . import console, files, members, objects, run, search
+from ..responder import PageHandler
+from . import consent, console, files, members, objects, run, search
 
 HANDLERS: dict[str, PageHandler] = {
     "list": objects.list_directory,
@@ -29,8 +29,14 @@ HANDLERS: dict[str, PageHandler] = {
     "count": search.count,
     "explain": search.explain,
     "graphql": search.graphql,
+    "cancel": consent.cancel,
+    "answer": consent.answer,
     "cell": console.cell,
-    "cancel": console.cancel,
     "select": console.select,
-    "answer": console.answer,
 }
+
+CELL_KINDS = frozenset({"cell", "select"})
+"""The requests that the kernel of cells answers."""
+
+CELL_HANDLERS = {kind: HANDLERS[kind] for kind in CELL_KINDS}
+PAGE_HANDLERS = {kind: handler for kind, handler in HANDLERS.items() if kind not in CELL_KINDS}

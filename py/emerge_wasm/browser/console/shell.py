@@ -1,0 +1,131 @@
+"""The Python that cells run in: their names, their output, one cell at a time, and Stop.
+
+In a tab with two kernels it is the second one, and reaches both filesystems through the first (`page_link`); in a tab
+with one it is part of that. Imports no js.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from ...errors import Invalid
+from ...objects import EmergeFile, EmergeObject
+from ...operations import Transport
+from ..guests.consent import CodeConsent
+from ..protocol import PlaceName
+from ..responder import PageHandler, Responder, SendMessage, TabWork, guarded
+from .cell import RUNNING, Console
+from .display import CellScreen
+from .mime import MimeBundle
+from .names import prepare_names
+from .output import ConsoleOutput, StreamName, capture_streams
+from .place import FollowingAsync, ShellPlace, Switch
+
+FLUSH_DELAY = 0.05  # seconds until a cell's output is sent
+
+T = TypeVar("T")
+
+
+class Shell(Responder):
+    """Runs cells, and answers the page's requests about them. `filesystems` are those that cells reach, by name."""
+
+    def __init__(
+        self,
+        send: SendMessage,
+        handlers: Mapping[str, PageHandler],
+        filesystems: Mapping[PlaceName, Transport],
+        consent: CodeConsent,
+    ) -> None:
+        super().__init__(send, handlers)
+        self.switch = Switch({name: ShellPlace(name, filesystem, consent) for name, filesystem in filesystems.items()})
+        self.output = ConsoleOutput(self._print)
+        self.screen = CellScreen(self._display, self._wipe, self.output.flush)
+        self.console = Console(sys.modules["__main__"].__dict__)
+        self.on_busy: Callable[[bool], object] = lambda busy: None
+        self._turn = asyncio.Lock()  # cells run one at a time
+        self._running: asyncio.Task[Callable[[], object]] | None = None
+        self._flushing = False
+
+    def begin(self) -> None:
+        """Catch what cells print, and define their names. `from emerge_wasm import fs` imports the same object."""
+        import builtins
+
+        import emerge_wasm
+
+        self.output.soon = self._flush_soon
+        capture_streams(self.output)
+        builtins.input = _no_input
+        local, cluster = self.switch.find("local"), self.switch.find("cluster")
+        emerge_wasm.__dict__["fs"] = self.switch.sync
+        self.console.namespace.update(
+            fs=self.switch.sync,
+            local=local.sync,
+            cluster=cluster.sync,
+            afs=FollowingAsync(self.switch),
+            alocal=local.client,
+            acluster=cluster.client,
+            EmergeFile=EmergeFile,
+            EmergeObject=EmergeObject,
+            dataclass=emerge_wasm.dataclass,
+        )
+        prepare_names(self.console.namespace, self.screen)
+
+    async def run_alone(self, work: TabWork[T]) -> T:
+        """Run the user's code, one piece at a time, so that Stop can interrupt it."""
+        async with self._turn:
+            self.state("busy")
+            self.on_busy(True)
+            self._running = task = asyncio.create_task(guarded(work))
+            try:
+                outcome = await task
+            finally:
+                self._running = None
+                self.on_busy(False)
+                self.state("idle")
+        return outcome()
+
+    def stop(self) -> None:
+        """Cancel the running code where it waits: at an `await`, or inside a call that blocks for its result."""
+        running = self._running
+        if running is None or running.done():
+            return
+        inner = [task for task in asyncio.all_tasks() if task is not running and _belongs(task, running)]
+        if getattr(running, "_fut_waiter", None) is not None or not inner:
+            running.cancel()
+        else:
+            for task in inner:
+                task.cancel()
+
+    def before_reply(self) -> None:
+        self.output.flush()
+
+    def _print(self, cell: int, stream: StreamName, text: str) -> None:
+        self.send({"event": "output", "cell": cell, "stream": stream, "text": text})
+
+    def _display(self, bundle: MimeBundle, id: str, update: bool) -> None:
+        data, metadata = bundle.data, bundle.metadata
+        cell = self.output.cell
+        self.send({"event": "display", "cell": cell, "id": id, "update": update, "data": data, "metadata": metadata})
+
+    def _wipe(self, wait: bool) -> None:
+        self.send({"event": "clear", "cell": self.output.cell, "wait": wait})
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_event_loop().call_later(FLUSH_DELAY, self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        self.output.flush()
+
+
+def _no_input(prompt: object = "") -> str:
+    raise Invalid("a cell cannot ask for input", remedy="write the value into the cell")
+
+
+def _belongs(task: asyncio.Task[Any], running: asyncio.Task[Any]) -> bool:
+    return bool(task.get_context().get(RUNNING) == running.get_context().get(RUNNING) != 0)  # type: ignore[attr-defined,unused-ignore]

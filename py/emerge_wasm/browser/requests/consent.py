@@ -1,0 +1,16 @@
+"""Requests that answer consent questions, and end runs."""
+
+from __future__ import annotations
+
+from ..protocol import AnswerArgs, CancelArgs
+from ..tab import Tab
+
+
+async def answer(tab: Tab, args: AnswerArgs) -> None:
+    """Take the user's answer to a question whether code may run."""
+    tab.consent.answer(args["question"], args["run"])
+
+
+async def cancel(tab: Tab, args: CancelArgs) -> None:
+    """Cancel a run at the point where it waits."""
+    tab.cancel(args["run"])

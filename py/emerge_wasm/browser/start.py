@@ -1,0 +1,22 @@
+"""What every kernel of a tab does first."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+
+from .log import log_to_console
+from .native import use_native_msgpack
+
+NATIVE_DELAY = 0.5
+"""Seconds until msgpack's native module is loaded: that takes as long as the start itself, so it comes later."""
+
+
+def begin_worker(recursion: int, restored: bool) -> None:
+    """Set a worker's Python up. `restored`: it comes out of a memory snapshot."""
+    log_to_console()
+    if restored:
+        random.seed()  # a snapshot repeats its random numbers
+        asyncio.get_event_loop().call_later(NATIVE_DELAY, use_native_msgpack)
+    sys.setrecursionlimit(recursion)
