@@ -22,7 +22,7 @@ interface Pending {
 
 const BEAT = 3_000; // ms between heartbeats
 const MISSED = 4; // heartbeats without an answer before a kernel that runs a cell is told to be silent
-const LOST = 10; // and before one that runs none counts as gone: on a machine with much to do it may only be slow
+const LOST = 20; // and before one that runs none counts as gone: on a machine with much to do it is only slow
 
 export class KernelWorker {
   readonly name: string;

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 from playwright.sync_api import expect
 
@@ -13,13 +12,10 @@ LOOP = "for i in range(10**9): pass"
 
 
 def test_the_page_works_while_a_cell_computes(tab: Tab) -> None:
-    assert tab.run("fs.store(EmergeFile(name='kept', path='/k')).version").get_by_test_id("cell-value")
     tab.run(LOOP, wait="running")
     expect(tab.find("status-kernel")).to_have_attribute("data-state", "busy")
-    started = time.monotonic()
     tab.open("#/cluster/inventory/widget1")
-    expect(tab.find("object-title")).to_contain_text("widget1")
-    print("opened", time.monotonic() - started)
+    expect(tab.find("object-name")).to_contain_text("widget1")
     tab.find("stop").click()
     expect(tab.find("cell").last).to_contain_text("KeyboardInterrupt", timeout=SLOW)
     expect(tab.find("status-kernel")).to_have_attribute("data-state", re.compile("idle|ready"))

@@ -16,7 +16,7 @@ from .protocol import KernelReply, PageEvent
 LOG = logging.getLogger("emerge.browser")
 
 T = TypeVar("T")
-TabWork = Coroutine[Any, Any, T]
+TabWork = Coroutine[object, None, T]
 PageHandler = Callable[[Any, Any], Awaitable[object]]
 """Answers one kind of request: (the kernel that it is of, the request's TypedDict in `protocol`)."""
 SendMessage = Callable[[KernelReply | PageEvent], object]
@@ -54,7 +54,7 @@ class Responder:
     def before_reply(self) -> None:
         """Send what belongs before the reply to a request."""
 
-    def spawn(self, work: TabWork[Any]) -> None:
+    def spawn(self, work: TabWork[object]) -> None:
         """Run work in the background; the event loop reports its errors."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ...errors import Invalid
 from ...objects import EmergeFile, EmergeObject
@@ -127,5 +127,5 @@ def _no_input(prompt: object = "") -> str:
     raise Invalid("a cell cannot ask for input", remedy="write the value into the cell")
 
 
-def _belongs(task: asyncio.Task[Any], running: asyncio.Task[Any]) -> bool:
+def _belongs(task: asyncio.Task[object], running: asyncio.Task[object]) -> bool:
     return bool(task.get_context().get(RUNNING) == running.get_context().get(RUNNING) != 0)  # type: ignore[attr-defined,unused-ignore]

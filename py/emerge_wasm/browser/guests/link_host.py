@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
 
 from ...operations import Values, Wire
 from ...wire.link import Link
@@ -17,10 +16,10 @@ class LinkHost:
         self._prefix = prefix
         self.write = write
 
-    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> object:
         return await self._link.call(self._prefix + name, args, context=context)
 
-    def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[Any, None]:
+    def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[object, None]:
         return self._link.stream(self._prefix + name, args, context)
 
     async def close(self) -> None:
