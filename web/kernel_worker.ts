@@ -89,11 +89,12 @@ export class KernelWorker {
     this.#unanswered = 0;
     if ("pong" in message) {
       if (silent && this.#latest) this.#hear(this.#latest); // takes the warning back
+    } else if ("event" in message) {
+      if (message.event !== "kernel") this.#hear(message);
+      else if (message.state === "dead") this.die(message.detail);
+      else this.#tell(message);
     } else if ("id" in message) this.#answer(message);
-    else if (!("event" in message)) this.#hear(message);
-    else if (message.event !== "kernel") this.#hear(message);
-    else if (message.state === "dead") this.die(message.detail);
-    else this.#tell(message);
+    else this.#hear(message);
   }
 
   #answer(reply: Extract<ToPage, { id: number }>): void {
