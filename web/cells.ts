@@ -3,7 +3,7 @@
 
 import type { PyodideAPI } from "pyodide";
 import type { ShellOptions, StartCells, ToPage } from "./protocol";
-import { RECURSION } from "./boot";
+import { RECURSION, SYNC } from "./boot";
 import { RingReader } from "./ring";
 
 const SLICE = 50; // ms that a cell blocks until Stop is looked at
@@ -40,7 +40,7 @@ export function startCells(py: PyodideAPI, start: StartCells, restored: boolean,
   const hear = (data: Uint8Array): void => {
     if (data.length > 0) take(data, reader !== null);
   };
-  const options: ShellOptions = { recursion: RECURSION, restored, shared: reader !== null };
+  const options: ShellOptions = { recursion: RECURSION, restored, shared: reader !== null, jspi: SYNC };
   kernel.start((text: string) => send(JSON.parse(text) as ToPage), line, JSON.stringify(options));
   port.onmessage = ({ data }: MessageEvent<Uint8Array | "look">) => {
     if (reader) hear(reader.read());

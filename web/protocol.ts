@@ -307,6 +307,8 @@ export interface Options {
   allowed: string[];
   /** Whether cells have a kernel of their own. */
   apart: boolean;
+  /** Whether Python can wait for a promise. */
+  jspi: boolean;
 }
 
 /** What the kernel of cells starts with (py/emerge_wasm/browser/console/worker.py). */
@@ -315,6 +317,7 @@ export interface ShellOptions {
   restored: boolean;
   /** Whether it can block for the page's kernel, in shared memory. */
   shared: boolean;
+  jspi: boolean;
 }
 
 /** The kernel wants a line to a closed-in document for guest workers; the page answers with a Line. */

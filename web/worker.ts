@@ -58,7 +58,7 @@ function startPage(py: PyodideAPI, start: Start, restored: boolean): Entry {
   const post = (text: string): void => send(JSON.parse(text) as ToPage);
   const { relay, allowed, apart = false, blocks = false } = start;
   const sync = SYNC || blocks;
-  const options: Options = { relay, sync, interrupt: interrupt !== null, recursion: RECURSION, restored, allowed, apart };
+  const options: Options = { relay, sync, interrupt: interrupt !== null, recursion: RECURSION, restored, allowed, apart, jspi: SYNC };
   kernel.start(post, JSON.stringify(options));
   server = { attach: kernel.attach, hear: kernel.hear, detach: kernel.detach };
   if (peer) serve(peer, server);

@@ -27,7 +27,7 @@ def start(post: Callable[[str], object], options: str) -> None:
     """Start the kernel. `post` sends JSON to the page; `options` is the JSON of `protocol.Options`."""
     global _tab
     given: Options = json.loads(options)
-    begin_worker(given["recursion"], given["restored"])
+    begin_worker(given)
     _tab = Tab(lambda message: post(json.dumps(message)), given, PAGE_HANDLERS, CELL_HANDLERS)
     _tab.begin()
 

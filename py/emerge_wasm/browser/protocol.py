@@ -19,7 +19,7 @@ class Options(TypedDict):
     `relay` is the relay's WebSocket address ("" without one), `sync` whether Python can block for a result, `interrupt`
     whether a running loop can be stopped, `recursion` the recursion limit, `restored` whether Python was restored from
     a memory snapshot, `allowed` the keys of code that the user has allowed to run, `apart` whether cells have a kernel
-    of their own.
+    of their own, `jspi` whether Python can wait for a promise.
     """
 
     relay: str
@@ -29,6 +29,7 @@ class Options(TypedDict):
     restored: bool
     allowed: list[str]
     apart: bool
+    jspi: bool
 
 
 class ShellOptions(TypedDict):
@@ -37,6 +38,7 @@ class ShellOptions(TypedDict):
     recursion: int
     restored: bool
     shared: bool
+    jspi: bool
 
 
 # --- views

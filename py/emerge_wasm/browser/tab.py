@@ -147,4 +147,3 @@ class Tab(Responder):
 
     def _changed(self, place: TabPlace, operation: str, path: str, pointer: PointerRow | None) -> None:
         self.send({"event": "change", "where": place.name, "operation": operation, "path": path, "pointer": pointer})
-

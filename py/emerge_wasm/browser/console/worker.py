@@ -43,7 +43,7 @@ def start(post: Callable[[str], object], line: Line, options: str) -> None:
     from pyodide.ffi import to_js  # type: ignore[import-not-found,unused-ignore]  # there in a browser only
 
     given: ShellOptions = json.loads(options)
-    begin_worker(given["recursion"], given["restored"])
+    begin_worker(given)
     _link = link = PageLink(lambda data: line.post(to_js(data)), line.mark)
     _shell = shell = Shell(lambda message: post(json.dumps(message)), CELL_HANDLERS, link.filesystems, link.consent)
     link.shell = shell
