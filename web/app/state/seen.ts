@@ -29,11 +29,15 @@ export class SeenPort implements Port {
   get interruptible(): boolean {
     return this.#port.interruptible;
   }
+  get apart(): boolean {
+    return this.#port.apart;
+  }
   give: Port["give"] = (run, file) => this.#port.give(run, file);
   take: Port["take"] = (run) => this.#port.take(run);
   on: Port["on"] = (name, listener) => this.#port.on(name, listener);
   interrupt: Port["interrupt"] = () => this.#port.interrupt();
   restart: Port["restart"] = () => this.#port.restart();
+  hurry: Port["hurry"] = () => this.#port.hurry();
 
   async call<K extends Kind>(kind: K, args: Calls[K][0]): Promise<Calls[K][1]> {
     const key = keyOf(kind, args);
