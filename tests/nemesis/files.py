@@ -260,6 +260,7 @@ class FileWorker:
         """Read all files, each through some node, and insist on an answer."""
         until = time.monotonic() + LAST_SECONDS
         for path in paths:
+            until = max(until, time.monotonic() + LEAST_SECONDS)
             while not await self._fetch(self._note("fetch", path, self._folder / "got-last")):
                 if time.monotonic() > until:
                     number = self._recorder.call(path, "fetch", "", [])

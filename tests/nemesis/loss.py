@@ -120,9 +120,7 @@ class Reader:
 
     async def _look(self, client: Client) -> list[str]:
         faults: list[str] = []
-        self._known = {}
         try:
-            await client.repair("/")
             files = [
                 each async for each in client.tree("/") if each.type == BLOB and "/conflicts/" not in each.full_path
             ]
@@ -130,6 +128,7 @@ class Reader:
             return [f"not all is there: {error}"]
         for each in files:
             try:
+                await client.repair(each.full_path)
                 check = await client.verify(each.full_path)
                 if check["amiss"]:
                     faults.append(f"{each.full_path} {check['layout']} lacks {check['amiss'][0]}")
