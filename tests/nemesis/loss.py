@@ -39,7 +39,7 @@ SETTLE_SECONDS = 240.0
 READ_SECONDS = 40.0
 """Within which a file is read, or it is said why not."""
 
-BACK_SECONDS = 25.0
+BACK_SECONDS = 60.0
 """In which those that came back are seen, and told what is not wanted any more."""
 
 

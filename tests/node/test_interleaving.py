@@ -4,6 +4,7 @@ three nodes at once: nothing wanted goes, nothing else stays, and each block is 
 from __future__ import annotations
 
 import asyncio
+import io
 from contextlib import suppress
 
 import pytest
@@ -16,11 +17,12 @@ from emerge_wasm.filesystem.files.holders import holders_of
 from emerge_wasm.filesystem.repair.absence import Absences
 from emerge_wasm.filesystem.repair.scrub import ScrubPass, check_levels
 from emerge_wasm.node.node import Node
+from tests.contracts.files import content, pattern
 from tests.nemesis.remains import held_for_nothing, remains_of, unlevel
 from tests.scale import examples
 
 from .conftest import Connect, StartNode
-from .test_held_blocks import Worker, cluster, give_up
+from .test_held_blocks import Worker, cluster, copies, give_up
 
 
 async def no_wait(size: int) -> None: ...
@@ -101,3 +103,22 @@ async def test_each_block_is_where_its_level_wants_it(start_node: StartNode, con
         assert (await audit(node.filesystem.core.store)).faults == []
     for each in workers:
         assert (await each.client().repair("/"))["files"] == []
+
+
+@pytest.mark.parametrize("raid", [0, 1, 5])
+async def test_a_copy_too_many_at_the_owner_is_given_up(start_node: StartNode, connect: Connect, raid: int) -> None:
+    """It kept what nobody had while too few nodes were there."""
+    nodes = await cluster(start_node, 4)
+    client = Client(connect(nodes[0].endpoint))
+    data = pattern(200_000)
+    await client.put(io.BytesIO(data), "/f", raid=raid, block_size=20_000)
+    own, before = nodes[0].filesystem.core, await copies(nodes, client, "/f")
+    for node in nodes[1:]:
+        held = node.filesystem.core.blocks
+        for name in await held.has([bytes.fromhex(each) for each in before]):
+            await own.blocks.remake({name: (await held.read([name]))[0]})
+    assert await copies(nodes, client, "/f") != before
+    done = await look(nodes[0])
+    after = await copies(nodes, client, "/f")
+    assert done.given_up and {len(whom) for whom in after.values()} == {2 if raid == 1 else 1}
+    assert await content(client, "/f") == data and (await client.repair("/"))["files"] == []
