@@ -44,7 +44,7 @@ const parts: UserConfig = {
 
 function page(folder: string): UserConfig {
   return {
-    publicDir: false,
+    publicDir: "web/public",
     plugins: [svelte(), fileList(folder)],
     define: { __PYODIDE__: JSON.stringify(folder) },
     worker: { format: "es" },

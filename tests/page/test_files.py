@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import zlib
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -68,6 +70,26 @@ def test_many_files_are_put_looked_at_and_saved(site: Site, swept: Tab, tmp_path
     tab.find("file-verify").click()
     expect(tab.find("file-condition")).to_have_text("all read and verified", timeout=SLOW)
     assert save(tab) == files["big.bin"]
+
+
+def test_who_has_the_blocks_is_shown_and_a_damaged_one_repaired(site: Site, swept: Tab) -> None:
+    tab = swept
+    with connect(site.node.host) as fs:
+        before = {*site.folder.glob("n1.db.blocks/*/*")}
+        fs.put(BytesIO(pattern(4 * BLOCK_SIZE)), "/safe.bin", raid=5)
+        fragment = max({*site.folder.glob("n1.db.blocks/*/*")} - before, key=lambda path: path.stat().st_size)
+        data = bytearray(fragment.read_bytes())
+        data[len(data) // 2] ^= 1
+        fragment.write_bytes(data)
+    tab.open("#/cluster/safe.bin")
+    expect(tab.find("file-holders").locator("tbody tr")).to_have_text(re.compile("n1.*here"))
+    expect(tab.find("file-repair")).to_have_count(0)
+    tab.find("file-verify").click()
+    expect(tab.find("file-condition")).to_contain_text("to be repaired; all of it can be read", timeout=SLOW)
+    tab.find("file-repair").click()
+    expect(tab.find("file-condition")).to_have_text("all here, 1 block repaired", timeout=SLOW)
+    tab.find("file-verify").click()
+    expect(tab.find("file-condition")).to_have_text("all read and verified", timeout=SLOW)
 
 
 def test_an_object_is_not_replaced_by_a_file(site: Site, tab: Tab, tmp_path: Path) -> None:

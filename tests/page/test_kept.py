@@ -1,0 +1,132 @@
+"""What the page keeps by itself: unsaved edits, what was last seen of the cluster; and whether the browser will."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from urllib.request import urlopen
+
+from playwright.sync_api import expect
+
+from emerge_wasm import connect
+from tests.page.conftest import SLOW, Site, Tab
+
+NOTE = "from emerge_wasm import EmergeFile\nlocal.store(EmergeFile(name='note', path='/kept', data='first'))"
+
+
+def type_into(tab: Tab, field: str, text: str) -> None:
+    box = tab.page.locator(f'[data-field="{field}"] input')
+    box.fill(text)
+    expect(tab.find("status-save")).to_have_attribute("data-state", "unsaved")
+
+
+def test_unsaved_edits_outlive_their_tab(site: Site, tab: Tab, open_tab: Callable[[str], Tab]) -> None:
+    """It is closed without a word; another one offers what was typed, over the version that it was typed on."""
+    url = f"{site.relay.found['url']}/#/cluster/inventory/widget1"
+    first = open_tab(url)
+    first.ready()
+    type_into(first, "unit_price", "4.5")
+    tab.open("#/cluster/inventory/widget1")
+    expect(tab.page.locator('[data-field="unit_price"] input')).to_have_value("3.0", timeout=SLOW)
+    expect(tab.find("draft-banner")).to_have_count(0)  # that tab is alive
+    first.page.wait_for_timeout(200)
+    first.page.close(run_before_unload=False)
+    with connect(site.node.host) as fs:
+        fs.update("/inventory/widget1", quantity_on_hand=11)
+
+    second = open_tab(url)
+    second.ready()
+    expect(second.find("draft-banner")).to_contain_text("unit_price", timeout=SLOW)
+    expect(second.find("status-drafts")).to_have_text("1 draft")
+    expect(second.page.locator('[data-field="unit_price"] input')).to_have_value("3.0")
+    second.find("draft-take").click()
+    expect(second.page.locator('[data-field="unit_price"] input')).to_have_value("4.5")
+    expect(second.find("newer-banner")).to_be_visible()
+    second.find("save").click()
+    expect(second.find("status-save")).to_contain_text("Saved on the cluster")
+    with connect(site.node.host) as fs:
+        found = fs.cat("/inventory/widget1")
+        assert (found["unit_price"], found["quantity_on_hand"]) == (4.5, 11)
+
+    type_into(second, "unit_price", "5.5")
+    second.page.wait_for_timeout(200)
+    second.page.close(run_before_unload=False)
+    third = open_tab(url)
+    third.ready()
+    third.find("draft-discard").click()
+    expect(third.find("draft-banner")).to_have_count(0)
+    third.page.wait_for_timeout(200)
+    third.page.reload()
+    third.ready()
+    expect(third.page.locator('[data-field="unit_price"] input')).to_have_value("4.5", timeout=SLOW)
+    expect(third.find("draft-banner")).to_have_count(0)
+
+
+def test_the_cluster_is_read_as_it_was_last_seen(site: Site, tab: Tab, open_tab: Callable[[str], Tab]) -> None:
+    """Without the network, after a reload too, and marked as such; not by who is signed in no longer."""
+    url = f"{site.relay.found['url']}/#/cluster/inventory/widget1"
+    own = open_tab(url)
+    own.ready()
+    expect(own.page.locator('[data-field="unit_price"] input')).to_have_value("3.0", timeout=SLOW)
+    own.page.wait_for_function("() => navigator.serviceWorker.controller !== null", timeout=SLOW)
+    assert site.relay.stop() == 0
+    own.page.reload()
+    own.ready("offline")
+    expect(own.page.locator('[data-field="unit_price"] input')).to_have_value("3.0", timeout=SLOW)
+    expect(own.find("stale-banner")).to_contain_text("as seen")
+    expect(own.find("tree-cluster").locator('[data-path="/inventory/widget1"]')).to_have_count(1)
+    own.open("#/cluster/inventory")
+    expect(own.find("stale")).to_contain_text(re.compile("as it was seen .*; the cluster is out of reach"))
+    own.open("#/cluster/inventory/other")
+    expect(own.find("object")).to_contain_text("out of reach")
+
+    with connect(site.node.host) as fs:
+        fs.update("/inventory/widget1", unit_price=9.0)
+    site.restart()
+    own.open("#/cluster/inventory/widget1")
+    expect(own.find("status-connection")).to_have_attribute("data-state", "connected", timeout=SLOW)
+    expect(own.page.locator('[data-field="unit_price"] input')).to_have_value("9.0", timeout=SLOW)
+    expect(own.find("stale-banner")).to_have_count(0)
+
+    cookies = own.page.context.cookies()
+    own.page.context.clear_cookies()
+    try:
+        own.page.reload()
+        own.ready("offline")
+        expect(own.find("object")).to_contain_text("not signed in", timeout=SLOW)
+        assert own.page.evaluate(COUNT) == 0
+    finally:
+        own.page.context.add_cookies(cookies)  # type: ignore[arg-type]  # as it gave them
+
+
+COUNT = """() => new Promise((resolve, reject) => {
+    const opening = indexedDB.open("emerge-page");
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+        const counted = opening.result.transaction("seen").objectStore("seen").count();
+        counted.onsuccess = () => { opening.result.close(); resolve(counted.result); };
+    };
+})"""
+
+
+def test_the_browser_is_asked_to_keep_what_is_stored(site: Site, swept: Tab) -> None:
+    """This one never promises it: the status line says so, and what can be done."""
+    tab = swept
+    tab.run(NOTE)
+    storage = tab.find("status-storage")
+    expect(storage).to_have_attribute("data-state", "best-effort", timeout=SLOW)
+    expect(storage).to_have_attribute("title", re.compile(r"of .*B used"))
+    tab.find("status-persist").click()
+    expect(tab.find("notices")).to_contain_text("did not promise to keep")
+    tab.find("dismiss").click()
+
+
+def test_the_page_can_be_installed(site: Site) -> None:
+    with urlopen(f"{site.relay.found['url']}/manifest.webmanifest") as answer:
+        assert answer.headers["Content-Type"].startswith("application/manifest+json")
+        manifest = json.load(answer)
+    assert manifest["display"] == "standalone" and {each["type"] for each in manifest["icons"]} >= {"image/png"}
+    for icon in manifest["icons"]:
+        with urlopen(f"{site.relay.found['url']}{icon['src']}") as answer:
+            assert answer.headers["Content-Type"] == icon["type"] and answer.read(1)
