@@ -63,10 +63,10 @@ export class SeenPort implements Port {
     this.#scope = this.#scope.then(async (before) => {
       if (before === scope) return scope;
       await withPageStore(undefined, async (store) => {
-        const { done, objectStore } = store.transaction(["seen", "memory"], "readwrite");
-        void objectStore("seen").clear();
-        void objectStore("memory").put(scope, SCOPE);
-        await done;
+        const change = store.transaction(["seen", "memory"], "readwrite");
+        void change.objectStore("seen").clear();
+        void change.objectStore("memory").put(scope, SCOPE);
+        await change.done;
       });
       this.#sizes = Promise.resolve(new Map());
       return scope;

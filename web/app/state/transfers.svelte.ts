@@ -11,7 +11,8 @@ import { nextRun } from "../logic/running";
 import { recall, remember } from "./memory";
 import type { Session } from "./session.svelte";
 
-const AT_ONCE = 3;
+const AT_ONCE = 9; // in shares: three large files, or nine small ones, which mostly wait for answers
+const SMALL = 256 << 10; // bytes
 const AGAIN = 2_000; // ms until what failed for want of a connection is tried again
 const ATTEMPTS = 5;
 const MEMORY = "uploads";
@@ -138,11 +139,11 @@ export class Transfers {
 
   /** Begin what can be begun now. */
   next(): void {
-    let running = this.list.filter(({ state }) => state === "running").length;
+    let free = this.list.reduce((left, each) => (each.state === "running" ? left - share(each) : left), AT_ONCE);
     for (const each of this.list) {
-      if (running >= AT_ONCE) break;
+      if (free <= 0) break;
       if (each.state !== "waiting" || each.notBefore > Date.now() || this.#session.reach(each.where) !== "up") continue;
-      running += 1;
+      free -= share(each);
       void this.#start(each);
     }
     rememberUnfinished(this.list);
@@ -194,6 +195,10 @@ export class Transfers {
     transfer.run = -1;
     if (transfer.state === "running") this.#session.port.call("cancel", { run }).catch(() => undefined); // it has ended
   }
+}
+
+function share({ size }: Transfer): number {
+  return size <= SMALL ? 1 : 3;
 }
 
 /** Let the browser save a file, under its name and as mere bytes. */
