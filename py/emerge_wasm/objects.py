@@ -68,9 +68,6 @@ class EmergeDirectory(EmergeObject):
     type: str = field(default=DIRECTORY, repr=False)
 
 
-BUILT_IN: dict[str, type[EmergeObject]] = {kind.__name__: kind for kind in (EmergeObject, EmergeFile, EmergeBlob)}
-"""Classes whose objects need no bundle."""
-
 METADATA = tuple(f.name for f in fields(EmergeObject) if f.name != "id")
 """The attributes that travel in the pointer and are not part of the state. (`id` is the user's, so state.)"""
 

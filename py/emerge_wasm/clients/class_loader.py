@@ -11,6 +11,7 @@ from contextlib import suppress
 from operator import attrgetter
 from typing import TypeVar
 
+from ..built_in import BUILT_IN
 from ..bundles import Bundle, capture, current_class, load, parse
 from ..bundles.bundle import read_bundle
 from ..bundles.grammar import BASE_GRAMMAR
@@ -20,7 +21,7 @@ from ..codec import unpack_state
 from ..codec.attributes import state_of
 from ..codec.encoder import BundleOf
 from ..errors import Invalid, NotFound
-from ..objects import BUILT_IN, METADATA, EmergeFile, EmergeObject, Pointer
+from ..objects import METADATA, EmergeFile, EmergeObject, Pointer
 from ..operations import Transport, Wire
 from ..results import CodeInfo
 from .operations import ClientOperations, WhoseCode

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from ..built_in import BUILT_IN
 from ..codec import bundles_in, encode, pack_state
 from ..errors import Invalid, LimitExceeded
-from ..objects import BUILT_IN, DEFAULT_PERMS, EmergeDirectory, EmergeObject, Pointer, object_path
+from ..objects import DEFAULT_PERMS, EmergeDirectory, EmergeObject, Pointer, object_path
 from ..operations import Transport, Values, Wire, find_operation
 from ..results import PointerRow
 from .class_loader import (

@@ -7,9 +7,10 @@ the sandbox. Without a rule it is a conflict, even when both values are equal: t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ...built_in import MergeRule, merge_rules_of
 from ...bundles import merge_rules, parse
 from ...codec import decode, encode, shared_parts
 from ...context import Context, asker
@@ -56,7 +57,7 @@ async def merge(
     type, class_name, bundle = of_class
     merged = old._replace(type=type, class_name=class_name, bundle=bundle)
     if overlapping:
-        rules = await _rules(core, merged.bundle)
+        rules = await _rules(core, merged)
         apart = [name for name in overlapping if name not in rules]
         if apart:
             raise conflict(core, place, old, version, theirs, mine, base_state, apart)
@@ -131,7 +132,10 @@ def _same(one: object, other: object) -> bool:
     return one is other or encode(one) == encode(other)
 
 
-async def _rules(core: Core, bundle: str) -> dict[str, str]:
+async def _rules(core: Core, entry: Entry) -> Mapping[str, str | MergeRule]:
+    bundle = entry.bundle
+    if not bundle:
+        return merge_rules_of(entry.class_name)
     found = await load_bundles(core, bundle)
     return merge_rules(parse(found[bundle], bundle), found.get) if bundle in found else {}
 
@@ -143,11 +147,11 @@ async def _by_rule(
     entry: Entry,
     state: bytes,
     name: str,
-    rule: str,
+    rule: str | MergeRule,
     sides: Sides,
 ) -> object:
     base, theirs, mine = (None if side is _ABSENT else side for side in sides)
-    built_in = _RULES.get(rule)
+    built_in = _RULES.get(rule) if isinstance(rule, str) else rule
     if built_in is not None:
         try:
             return built_in(base, theirs, mine)

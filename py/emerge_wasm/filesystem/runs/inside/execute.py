@@ -19,12 +19,13 @@ from hashlib import sha256
 from io import IOBase
 from typing import Any
 
+from ....built_in import BUILT_IN
 from ....bundles import capture as capture_class
 from ....bundles import load
 from ....bundles.registry import is_class_of
 from ....codec import decode, encode, native, pack_state, unpack_state
 from ....errors import CannotShip, EmergeError, Invalid, LimitExceeded
-from ....objects import BUILT_IN, METADATA, EmergeFile
+from ....objects import METADATA, EmergeFile
 from ....sync import IN_PYODIDE
 from ...runner import KEEP, MERGE, READ, RunCall, RunOutcome
 from .capture import Output, capture
