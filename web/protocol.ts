@@ -204,6 +204,24 @@ export interface SaveConflict {
   pointer: Pointer;
 }
 
+/** A cell of a notebook (py/emerge_wasm/notebook.py); its outputs are as nbformat has them. */
+export interface NotebookCell {
+  id: string;
+  kind: "code" | "markdown" | "raw";
+  name: string;
+  source: string;
+  outputs: Record<string, unknown>[];
+  count: number; // of its last run; 0: none
+  folded: boolean;
+  metadata?: Record<string, unknown>;
+  attachments?: Record<string, unknown>;
+}
+export interface NotebookView {
+  pointer: Pointer;
+  cells: NotebookCell[];
+  requirements: string[];
+}
+
 /** kind -> [arguments, result] */
 export interface Calls {
   list: [{ where: Where; path: string; cursor: string; limit: number }, ListPage];
@@ -240,6 +258,16 @@ export interface Calls {
   count: [{ where: Where; path: string; text: string }, { count: number; scanned: number; errors: SearchErrors }];
   explain: [{ where: Where; path: string; text: string; order: string }, Plan];
   graphql: [{ where: Where; path: string; query: string; variables: string }, { text: string; failed: boolean; milliseconds: number }];
+  notebook: [{ where: Where; path: string; version: number }, NotebookView];
+  /** Store its cells; `view` is what was stored, where others had changed it since that version. */
+  keepnotebook: [
+    { where: Where; path: string; version: number; cells: NotebookCell[]; requirements: string[] },
+    { pointer: Pointer; view: NotebookView | null },
+  ];
+  /** In the directory `path`, under the first name that is free. */
+  makenotebook: [{ where: Where; path: string; name: string; cells: NotebookCell[]; requirements: string[] }, Pointer];
+  readipynb: [{ where: Where; path: string; name: string; text: string }, Pointer];
+  writeipynb: [{ where: Where; path: string; version: number }, { text: string }];
   versions: [{ where: Where; path: string; before: number }, { versions: Version[] }];
   diff: [{ where: Where; path: string; before: number; after: number }, { fields: Difference[] }];
   restore: [{ where: Where; path: string; version: number }, Pointer];

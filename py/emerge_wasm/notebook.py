@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from .objects import EmergeFile
 
@@ -25,11 +25,11 @@ class NotebookCell(TypedDict):
     kind: CellKind
     name: str
     source: str
-    outputs: list[dict[str, Any]]
+    outputs: list[dict[str, object]]
     count: int
     folded: bool
-    metadata: NotRequired[dict[str, Any]]
-    attachments: NotRequired[dict[str, Any]]
+    metadata: NotRequired[dict[str, object]]
+    attachments: NotRequired[dict[str, object]]
 
 
 Cells = list[NotebookCell]
@@ -102,7 +102,7 @@ class Notebook(EmergeFile):
 
     cells: Cells = field(default_factory=list, metadata={"merge": merge_cells})
     requirements: list[str] = field(default_factory=list, metadata={"merge": "union"})
-    metadata: dict[str, Any] = field(default_factory=dict, metadata={"merge": "last"})
+    metadata: dict[str, object] = field(default_factory=dict, metadata={"merge": "last"})
 
     def code(self) -> str:
         """The text of all cells of code, as a script."""

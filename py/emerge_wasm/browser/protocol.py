@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from ..notebook import NotebookCell
 from ..results import PointerRow, RunReceipt, SearchErrors, VersionRow
 
 PlaceName = Literal["local", "cluster"]
@@ -364,6 +365,45 @@ class SearchArgs(ExplainArgs):
 class GraphQLArgs(PathArgs):
     query: str
     variables: str  # JSON, or ""
+
+
+class NotebookView(TypedDict):
+    """A notebook's cells (`emerge_wasm.notebook`)."""
+
+    pointer: PointerRow
+    cells: list[NotebookCell]
+    requirements: list[str]
+
+
+class KeptNotebook(TypedDict):
+    """What was stored; `view` where that is not what was sent, since another had changed it."""
+
+    pointer: PointerRow
+    view: NotebookView | None
+
+
+class IpynbText(TypedDict):
+    text: str
+
+
+class KeepNotebookArgs(VersionArgs):
+    cells: list[NotebookCell]
+    requirements: list[str]
+
+
+class MakeNotebookArgs(PathArgs):
+    """`path` is the directory."""
+
+    name: str
+    cells: list[NotebookCell]
+    requirements: list[str]
+
+
+class ReadIpynbArgs(PathArgs):
+    """`path` is the directory."""
+
+    name: str
+    text: str
 
 
 class BeforeArgs(PathArgs):

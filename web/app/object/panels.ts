@@ -7,6 +7,7 @@ import EntriesTab from "./EntriesTab.svelte";
 import FileTab from "./FileTab.svelte";
 import GraphQLTab from "./GraphQLTab.svelte";
 import type { Listed } from "./listed";
+import NotebookTab from "./NotebookTab.svelte";
 import MethodsTab from "./MethodsTab.svelte";
 import NodesTab from "./NodesTab.svelte";
 import RunAllTab from "./RunAllTab.svelte";
@@ -45,11 +46,17 @@ export function isBlob({ view }: ObjectProps): boolean {
   return view.pointer.type === "blob";
 }
 
+/** Whether an object is a notebook of Emerge's own class. */
+export function isNotebook({ view }: ObjectProps): boolean {
+  return view.pointer.class_name === "Notebook" && view.pointer.bundle === "";
+}
+
 export const OBJECT_PANELS: Panels<ObjectProps> = [
+  { name: "notebook", label: "Notebook", component: NotebookTab, fits: isNotebook },
   { name: "file", label: "File", component: FileTab, fits: isBlob },
   { name: "state", label: "State", component: StateTab, count: ({ desk }) => Object.keys(desk.edit?.draft ?? {}).length, counted: "unsaved edits" },
-  { name: "methods", label: "Methods", component: MethodsTab, count: ({ runs }, { view }) => runs.of(view).filter((run) => run.milliseconds === null).length, counted: "running", fits: (props) => !isBlob(props) },
-  { name: "source", label: "Source", component: SourceTab, fits: (props) => !isBlob(props) },
+  { name: "methods", label: "Methods", component: MethodsTab, count: ({ runs }, { view }) => runs.of(view).filter((run) => run.milliseconds === null).length, counted: "running", fits: (props) => !isBlob(props) && !isNotebook(props) },
+  { name: "source", label: "Source", component: SourceTab, fits: (props) => !isBlob(props) && !isNotebook(props) },
   { name: "versions", label: "Versions", component: VersionsTab },
 ];
 

@@ -22,6 +22,8 @@ export class Cell {
   began = $state.raw<Date | null>(null);
   milliseconds = $state<number | null>(null);
   stopping = $state(false);
+  /** Called when a run of it has ended. */
+  onend: (() => void) | null = null;
   #made = new Outputs();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #drawn = 0;
@@ -40,6 +42,15 @@ export class Cell {
     this.failure = this.milliseconds = this.began = null;
     this.#made = new Outputs();
     this.#draw();
+  }
+
+  /** Show what came of a run in an earlier page. */
+  restore(outputs: readonly CellOutput[], failure: Failure | null, run: number): void {
+    this.state = "earlier";
+    this.outputs = outputs;
+    this.failure = failure;
+    this.run = run;
+    this.milliseconds = this.began = null;
   }
 
   print(stream: Stream, text: string): void {
@@ -69,6 +80,7 @@ export class Cell {
     this.milliseconds = milliseconds;
     this.stopping = false;
     this.#draw();
+    this.onend?.();
   }
 
   #drawSoon(): void {

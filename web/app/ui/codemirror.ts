@@ -8,16 +8,20 @@ import { EditorState, Prec } from "@codemirror/state";
 import { drawSelection, EditorView, keymap, lineNumbers, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
+export type Submit = "advance" | "stay" | "insert";
+
 export interface EditorOptions {
   parent: HTMLElement;
   text: string;
   label: string;
   testid: string;
   readOnly: boolean;
+  /** Text rather than Python. */
+  prose?: boolean;
   hint: string;
   onchange?(text: string): void;
-  /** Shift+Enter or Ctrl+Enter. */
-  onsubmit?(): void;
+  /** Shift+Enter ("advance"), Ctrl+Enter ("stay") or Alt+Enter ("insert"). */
+  onsubmit?(how: Submit): void;
   /** Arrow up in the first line (-1) or down in the last (1); true when it did something. */
   onleave?(direction: -1 | 1): boolean;
 }
@@ -52,7 +56,7 @@ export function createEditor(options: EditorOptions): EditorView {
   const attributes = { "aria-label": options.label, "data-testid": options.testid, spellcheck: "false", autocapitalize: "off" };
   const extensions = [
     Prec.high(keymap.of(ownKeys(options))),
-    python(),
+    options.prose ? [] : python(),
     indentUnit.of("    "),
     syntaxHighlighting(colours),
     look,
@@ -80,8 +84,8 @@ function writing({ hint, onchange }: EditorOptions): import("@codemirror/state")
 }
 
 function ownKeys({ onsubmit, onleave }: EditorOptions): import("@codemirror/view").KeyBinding[] {
-  const submit = (): boolean => {
-    onsubmit?.();
+  const submit = (how: Submit) => (): boolean => {
+    onsubmit?.(how);
     return onsubmit !== undefined;
   };
   const leave = (direction: -1 | 1) => (view: EditorView): boolean => {
@@ -91,9 +95,10 @@ function ownKeys({ onsubmit, onleave }: EditorOptions): import("@codemirror/view
     return onleave?.(direction) ?? false;
   };
   return [
-    { key: "Shift-Enter", run: submit },
-    { key: "Mod-Enter", run: submit },
-    { key: "Ctrl-Enter", run: submit },
+    { key: "Shift-Enter", run: submit("advance") },
+    { key: "Mod-Enter", run: submit("stay") },
+    { key: "Ctrl-Enter", run: submit("stay") },
+    { key: "Alt-Enter", run: submit("insert") },
     { key: "ArrowUp", run: leave(-1) },
     { key: "ArrowDown", run: leave(1) },
     { key: "Escape", run: (view) => (view.contentDOM.blur(), true) }, // Tab indents: this is the way out

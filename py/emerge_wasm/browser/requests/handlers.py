@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..responder import PageHandler
-from . import consent, console, files, members, objects, run, search
+from . import consent, console, files, members, notebook, objects, run, search
 
 HANDLERS: dict[str, PageHandler] = {
     "list": objects.list_directory,
@@ -16,6 +16,11 @@ HANDLERS: dict[str, PageHandler] = {
     "rm": objects.rm,
     "mv": objects.mv,
     "cp": objects.cp,
+    "notebook": notebook.notebook,
+    "keepnotebook": notebook.keep_notebook,
+    "makenotebook": notebook.make_notebook,
+    "readipynb": notebook.read_ipynb,
+    "writeipynb": notebook.write_ipynb,
     "upload": files.upload,
     "download": files.download,
     "piece": files.piece,

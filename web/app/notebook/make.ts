@@ -1,0 +1,34 @@
+/** New notebooks: empty, of the console's cells, or of an `.ipynb` file. They are kept where `fs` is. */
+
+import type { NotebookCell, Pointer } from "../../protocol";
+import { fullPath } from "../logic/path";
+import { toStored } from "../logic/stored";
+import type { Cell } from "../state/cell.svelte";
+import type { Workspace } from "../state/workspace.svelte";
+
+const DIRECTORY = "/notebooks";
+
+export async function makeNotebook(workspace: Workspace, cells: NotebookCell[]): Promise<void> {
+  const { console, session } = workspace;
+  const where = console.where;
+  open(workspace, await session.port.call("makenotebook", { where, path: DIRECTORY, name: "untitled", cells, requirements: [] }));
+}
+
+export async function importNotebook(workspace: Workspace, file: File): Promise<void> {
+  const { console, session } = workspace;
+  const name = file.name.replace(/\.ipynb$/i, "") || "untitled";
+  open(workspace, await session.port.call("readipynb", { where: console.where, path: DIRECTORY, name, text: await file.text() }));
+}
+
+/** The console's cells with their outputs; one empty cell where there are none. */
+export function cellsOf(cells: readonly Cell[]): NotebookCell[] {
+  const made = cells.map(({ code, outputs, failure, run, state }): NotebookCell => {
+    const ended = state === "done" || state === "failed";
+    return { id: crypto.randomUUID().slice(0, 8), kind: "code", name: "", source: code, outputs: ended ? toStored(outputs, failure, run) : [], count: ended ? run : 0, folded: false };
+  });
+  return made.length > 0 ? made : [{ id: crypto.randomUUID().slice(0, 8), kind: "code", name: "", source: "", outputs: [], count: 0, folded: false }];
+}
+
+function open({ console, navigation }: Workspace, pointer: Pointer): void {
+  navigation.open(console.where, fullPath(pointer), 0, "notebook");
+}
