@@ -65,6 +65,7 @@ export interface Version extends Pointer {
   author: string;
   operation: string;
   from: string; // what it was moved or copied from, or ""
+  cause?: string; // web/app/logic/cause.ts
 }
 
 export interface RunResult {
@@ -275,8 +276,8 @@ export interface Calls {
   rm: [{ where: Where; path: string; recursive: boolean }, { removed: number }];
   mv: [{ where: Where; path: string; target: string }, Pointer];
   cp: [{ where: Where; path: string; target: string }, Pointer];
-  /** Run a console cell; its output arrives as events that carry `cell`. */
-  cell: [{ cell: number; code: string }, CellResult];
+  /** Run a cell; its output arrives as events that carry `cell`. Versions that it makes keep `cause`, if it is not "". */
+  cell: [{ cell: number; code: string; cause: string }, CellResult];
   /** Whether the code that a question is about may run. */
   answer: [{ question: number; run: boolean }, null];
   /** Which filesystem `fs` is in cells. */

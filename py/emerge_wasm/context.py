@@ -10,7 +10,7 @@ from .errors import Invalid, PermissionDenied
 
 Wire = dict[str, Any]
 
-ASKED = ("umask", "transaction", "clock", "max_age", "call_id", "call_note")
+ASKED = ("umask", "transaction", "clock", "max_age", "call_id", "call_note", "cause")
 """What any caller may ask of a call."""
 
 UMASK = 0o027
@@ -41,6 +41,8 @@ class Context:
     a search (None: the answering process's). With a `max_age`, in seconds, a copy nearby may answer what only reads, if
     it was the same as its owner no longer ago.
 
+    `cause` says what made the caller make a change, such as a cell of a notebook; the versions that it makes keep it.
+
     A call that a running method makes is inside of runs: `runs` are the uuids of the objects that run, the outermost
     first, `held` the transactions that are held by one of them, once for each. A call may be a `part` of one that
     goes to several filesystems. No caller sets these.
@@ -58,6 +60,7 @@ class Context:
     max_age: float = 0.0
     call_id: str = ""
     call_note: bytes = b""
+    cause: str = ""
     part: bool = False
 
     def asked(self) -> Wire:
@@ -67,9 +70,9 @@ class Context:
         return wanted if self.clock is None else {**wanted, "clock": self.clock.wire()}
 
     def narrowed(self, wanted: Wire | None) -> Context:
-        """This context with what a call asks for: `umask`, `transaction`, `call_id`, `call_note`, `clock`, `max_age`,
-        and (only a superuser may) to be made `as` another principal, with its `groups`. Raises Invalid for anything
-        else, PermissionDenied for anybody else."""
+        """This context with what a call asks for: `umask`, `transaction`, `call_id`, `call_note`, `cause`, `clock`,
+        `max_age`, and (only a superuser may) to be made `as` another principal, with its `groups`. Raises Invalid
+        for anything else, PermissionDenied for anybody else."""
         if not wanted:
             return self
         context = replace(self, **_changes(wanted))
@@ -104,6 +107,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= 255
 
 
+def _is_cause(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 2_000
+
+
 def _is_clock(value: Any) -> bool:
     return (
         isinstance(value, (list, tuple))
@@ -120,10 +127,12 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "transaction": _is_text,
     "call_id": _is_text,
     "call_note": lambda value: isinstance(value, bytes),
+    "cause": _is_cause,
     "clock": _is_clock,
     "max_age": lambda value: type(value) in (int, float) and 0 <= value <= 86_400,
 }
 _CONTEXT = (
     "it is a map of as (text), groups (texts), umask (0 to 0o777), transaction (text), call_id (text), call_note"
-    " (bytes), max_age (seconds, a day at most) and clock (nanoseconds since 1970, and the name of a time zone)"
+    " (bytes), cause (text), max_age (seconds, a day at most) and clock (nanoseconds since 1970, and the name of a time"
+    " zone)"
 )

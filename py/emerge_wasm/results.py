@@ -43,6 +43,7 @@ class VersionRow(PointerRow, _Origin):
 
     author: str
     operation: str
+    cause: NotRequired[str]  # what made its author change it, as the call said: a cell of a notebook
 
 
 class ObjectRow(TypedDict):

@@ -448,6 +448,7 @@ class PieceArgs(VersionArgs):
 class CellArgs(TypedDict):
     cell: int
     code: str
+    cause: str  # what its writes are recorded with, or ""
 
 
 class AnswerArgs(TypedDict):

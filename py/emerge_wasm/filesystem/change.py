@@ -100,7 +100,15 @@ class Change(Batch):
             self.put("states", key, state)
             state = None
         row = VersionRecord(
-            stamped.pack(), parent, directory, self.context.principal, operation, entry.revision, origin, state
+            stamped.pack(),
+            parent,
+            directory,
+            self.context.principal,
+            operation,
+            entry.revision,
+            origin,
+            state,
+            self.context.cause,
         )
         self.put("versions", key, row.pack())
         self.log.append(key)

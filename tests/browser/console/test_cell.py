@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from emerge_wasm import EmergeFile, Invalid
+from emerge_wasm.browser.console.cause import CausedTransport
 from emerge_wasm.browser.console.cell import Console
 from emerge_wasm.browser.failure import failure_of
+from emerge_wasm.clients.client import Client
+from emerge_wasm.clients.transports.local import LocalTransport
+from emerge_wasm.context import Wire
+from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.operations import Values
+from emerge_wasm.stores import open_store
 
 
 async def test_console_keeps_names_and_gives_the_last_value() -> None:
@@ -35,3 +43,27 @@ async def test_cells_of_one_number_have_texts_of_their_own() -> None:
     assert 'File "<cell 2>", line 1' in trace
     assert "def first(): return 1 / 0" in trace
     assert '/cell.py"' not in trace
+
+
+async def test_what_a_cell_changes_is_recorded_with_its_cause() -> None:
+    """And a node of an earlier release, which knows no causes, gets the change all the same."""
+    filesystem = LocalTransport(await Filesystem.open(await open_store("memory:"), node="n1", url="memory:"))
+    fs = Client(CausedTransport(filesystem))
+    console = Console({"fs": fs, "EmergeFile": EmergeFile})
+    cause = "cell ab12 of cluster:/notebooks/x@3"
+    await console.run(1, "await fs.store(EmergeFile(name='a', path='/x', data=1))\nawait fs.mkdir('/y')", cause)
+    await console.run(2, "async with fs.transaction() as tx:\n    await tx.update('/x/a', data=2)", cause)
+    await console.run(3, "await fs.update('/x/a', data=3)")
+    await fs.update("/x/a", data=4)
+    assert [row.get("cause", "") for row in await fs.versions("/x/a")] == ["", "", cause, cause]
+    assert (await fs.versions("/y"))[0].get("cause") == cause
+
+    class Earlier(LocalTransport):
+        async def call(self, name: str, args: Values, context: Wire | None = None) -> object:
+            if context and "cause" in context:
+                raise Invalid("a call's context cannot have 'cause': 'cell'", remedy="it is a map")
+            return await super().call(name, args, context)
+
+    earlier = Client(CausedTransport(Earlier(filesystem.filesystem)))
+    await Console({"fs": earlier}).run(4, "await fs.update('/x/a', data=5)", cause)
+    assert (await fs.versions("/x/a"))[0].get("cause") is None

@@ -1,6 +1,7 @@
 /** A notebook that is open: its cells, saved as they are typed, merged with what others do to them. */
 
 import type { Failure, NotebookCell, NotebookView, Where } from "../../protocol";
+import { formatCause } from "../logic/cause";
 import { toFailure } from "../logic/failure";
 import { fullPath, nameOf, parentPath } from "../logic/path";
 import { fromStored, toStored, type Stored } from "../logic/stored";
@@ -54,7 +55,9 @@ export class NotebookItem {
 
 export class Notebook {
   readonly where: Where;
-  path: string;
+  readonly path: string;
+  /** The version that is shown; 0: the newest, which can be edited. */
+  readonly shown: number;
   items = $state.raw<NotebookItem[]>([]);
   requirements = $state.raw<string[]>([]);
   state = $state<"new" | "loading" | "ready">("new");
@@ -72,24 +75,26 @@ export class Notebook {
   #revision = "";
   #timer: ReturnType<typeof setTimeout> | undefined;
   #changes = 0;
+  #saved: Promise<void> | null = null;
 
-  constructor(session: Session, console: Console, where: Where, path: string) {
+  constructor(session: Session, console: Console, where: Where, path: string, shown: number) {
     this.#session = session;
     this.#console = console;
     this.where = where;
     this.path = path;
+    this.shown = shown;
+    this.readOnly = shown > 0;
   }
 
-  /** Show this version (0: the newest, which can be edited). */
-  async open(version: number, revision: string): Promise<void> {
-    if (this.state === "ready" && (revision === this.#revision || version > 0)) return;
-    if (this.saving) return; // the answer says what is there
+  /** Show what is stored; `revision` is the newest. */
+  async open(revision: string): Promise<void> {
+    if (this.state === "ready" && (revision === this.#revision || this.shown > 0)) return;
+    if (this.#saved !== null) return; // the answer says what is there
     if (this.dirty) return this.save(); // merges
     if (this.state === "new") this.state = "loading";
     try {
-      this.#take(await this.#session.port.call("notebook", { where: this.where, path: this.path, version }));
+      this.#take(await this.#session.port.call("notebook", { where: this.where, path: this.path, version: this.shown }));
       this.failure = null;
-      this.readOnly = version > 0;
     } catch (error) {
       this.failure = toFailure(error);
     }
@@ -107,7 +112,13 @@ export class Notebook {
   /** One version of all that was changed. Others' changes come with the answer. */
   async save(): Promise<void> {
     clearTimeout(this.#timer);
-    if (!this.dirty || this.saving || this.readOnly) return;
+    if (this.#saved !== null) await this.#saved;
+    if (!this.dirty || this.readOnly) return;
+    this.#saved ??= this.#save().finally(() => (this.#saved = null));
+    await this.#saved;
+  }
+
+  async #save(): Promise<void> {
     const changes = this.#changes;
     this.saving = true;
     try {
@@ -128,7 +139,13 @@ export class Notebook {
     this.saving = false;
   }
 
-  run(item: NotebookItem): void {
+  /** Run cells, whose text is saved before: what they write is recorded with its version. */
+  async run(...items: NotebookItem[]): Promise<void> {
+    if (this.dirty) await this.save();
+    for (const item of items) this.#run(item);
+  }
+
+  #run(item: NotebookItem): void {
     if (item.kind !== "code") {
       item.editing = false;
       return;
@@ -138,11 +155,12 @@ export class Notebook {
       this.changed();
       void this.save();
     };
+    item.cell.cause = formatCause({ where: this.where, path: this.path, cell: item.id, version: this.dirty ? 0 : this.version });
     this.#console.queue.run(item.cell, this.#console.where);
   }
 
   runAll(): void {
-    for (const item of this.items) this.run(item);
+    void this.run(...this.items);
   }
 
   /** A fresh Python, then all cells. */

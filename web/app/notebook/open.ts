@@ -1,4 +1,4 @@
-/** The notebooks that were opened in this page: what is unsaved or running in them goes on when others are looked at. */
+/** The notebooks and versions of them that were opened in this page: what is unsaved or running in them goes on when others are looked at. */
 
 import type { Where } from "../../protocol";
 import { Kept } from "../state/kept";
@@ -7,8 +7,11 @@ import { Notebook } from "./notebook.svelte";
 
 const opened = new WeakMap<Workspace, Kept<Notebook>>();
 
-export function notebookOf(workspace: Workspace, where: Where, path: string): Notebook {
-  const kept = opened.get(workspace) ?? new Kept((there, at) => new Notebook(workspace.session, workspace.console, there, at));
+export function notebookOf(workspace: Workspace, where: Where, path: string, version: number): Notebook {
+  const kept = opened.get(workspace) ?? new Kept((there, at) => {
+    const [version = "0", ...path] = at.split(":");
+    return new Notebook(workspace.session, workspace.console, there, path.join(":"), Number(version));
+  });
   opened.set(workspace, kept);
-  return kept.of(where, path);
+  return kept.of(where, `${version}:${path}`);
 }

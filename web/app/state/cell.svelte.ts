@@ -22,6 +22,8 @@ export class Cell {
   began = $state.raw<Date | null>(null);
   milliseconds = $state<number | null>(null);
   stopping = $state(false);
+  /** What its writes are recorded with; "": nothing. */
+  cause = "";
   /** Called when a run of it has ended. */
   onend: (() => void) | null = null;
   #made = new Outputs();

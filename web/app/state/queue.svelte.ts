@@ -75,7 +75,7 @@ export class CellQueue {
     cell.began = new Date();
     try {
       await this.#select(cell.where);
-      const { value, milliseconds } = await this.#session.port.call("cell", { cell: cell.run, code: cell.code });
+      const { value, milliseconds } = await this.#session.port.call("cell", { cell: cell.run, code: cell.code, cause: cell.cause });
       if (value !== null) cell.display(value, "", true);
       cell.end(cell.failure === null ? "done" : "failed", milliseconds);
     } catch (error) {

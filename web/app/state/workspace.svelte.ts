@@ -48,6 +48,8 @@ export class Workspace {
   readonly sweeps: Kept<Sweep>;
   readonly transfers: Transfers;
   ask = $state.raw<Ask | null>(null);
+  /** The id of a cell to bring into view in the notebook that opens; "": none. */
+  wantedCell = $state("");
   /** The question whether to restart the kernel is open. */
   restarting = $state(false);
 

@@ -15,6 +15,7 @@ from types import CodeType
 from typing import Any
 
 from ...bundles import keep_source
+from .cause import CAUSE
 from .display import display, shows_itself
 from .figure import show_figures
 from .mime import TEXT, MimeBundle, make_bundle
@@ -43,10 +44,11 @@ class Console:
         self.namespace = namespace
         self._used: set[str] = set()
 
-    async def run(self, cell: int, code: str) -> CellOutcome:
-        """Run a cell, in which top-level await is allowed. Its errors pass through."""
+    async def run(self, cell: int, code: str, cause: str = "") -> CellOutcome:
+        """Run a cell, in which top-level await is allowed. Its errors pass through. Its changes keep the `cause`."""
         filename = self._remember(cell, code)
         RUNNING.set(cell)
+        CAUSE.set(cause)
         started = time.perf_counter()
         value: Any = None
         try:

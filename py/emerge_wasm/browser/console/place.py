@@ -10,6 +10,7 @@ from ...errors import Invalid
 from ...operations import Transport
 from ..guests.consent import AskingClient, CodeConsent
 from ..protocol import PlaceName
+from .cause import CausedTransport
 
 
 class ShellPlace:
@@ -20,6 +21,7 @@ class ShellPlace:
 
     def __init__(self, name: PlaceName, filesystem: Transport, consent: CodeConsent) -> None:
         self.name: PlaceName = name
+        filesystem = CausedTransport(filesystem)
         self.client: Client = AskingClient(filesystem, consent, Client(filesystem), name)
         self.blocking: Client = AskingClient(filesystem, consent, Client(filesystem), name)
         self.sync = SyncClient(self._open, name)

@@ -14,7 +14,7 @@ async def cell(shell: Shell, args: CellArgs) -> CellResult:
         shell.output.begin(args["cell"])
         shell.screen.begin()
         await load_libraries(args["code"])
-        result = await shell.console.run(args["cell"], args["code"])
+        result = await shell.console.run(args["cell"], args["code"], args["cause"])
         value = result.value
         shown = None if value is None else ShownValue(data=value.data, metadata=value.metadata)
         return {"text": result.text, "value": shown, "milliseconds": result.milliseconds}

@@ -199,13 +199,14 @@ class VersionRecord(NamedTuple):
     parent_revision: str
     origin: str  # where a moved or copied object came from, else ""
     state: bytes | None  # None: it is in `states` or at the version `Entry.content`, or this is a directory
+    cause: str = ""  # as of the caller's context
 
     @property
     def entry(self) -> Entry:
         return Entry.unpack(self.raw)
 
     def pack(self) -> bytes:
-        return engine.packb(self)
+        return engine.packb(self if self.cause else self[:-1])  # an earlier release reads rows without one
 
     @classmethod
     def unpack(cls, raw: bytes) -> Self:

@@ -75,4 +75,13 @@ def wire_version(core: Core, record: VersionRecord) -> VersionRow:
     """Return a version as operations answer it: its pointer, author, operation and where it came from."""
     pointer = record.entry.wire(record.directory, core.node)
     origin = "" if record.operation == REMOVED else record.origin
-    return {**pointer, "author": record.author, "operation": record.operation, "from": origin}
+    made: VersionRow = {
+        **pointer,
+        "author": record.author,
+        "operation": record.operation,
+        "from": origin,
+        "cause": record.cause,
+    }
+    if not record.cause:
+        del made["cause"]
+    return made
