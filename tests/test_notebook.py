@@ -54,8 +54,9 @@ CODE = st.fixed_dictionaries(
         "outputs": st.lists(OUTPUT, max_size=3),
         "count": st.integers(0, 99),
         "folded": st.booleans(),
-    },
-    optional={"metadata": st.just({"tags": ["one"], "x": {"y": 1}})},
+        "metadata": st.sampled_from([{}, {"tags": ["one"], "x": {"y": 1}}]),
+        "attachments": st.just({}),
+    }
 )
 PROSE = st.fixed_dictionaries(
     {
@@ -66,8 +67,9 @@ PROSE = st.fixed_dictionaries(
         "outputs": st.just([]),
         "count": st.just(0),
         "folded": st.booleans(),
-    },
-    optional={"attachments": st.just({"a.png": {"image/png": "iVBORw0KGgo="}})},
+        "metadata": st.just({}),
+        "attachments": st.sampled_from([{}, {"a.png": {"image/png": "iVBORw0KGgo="}}]),
+    }
 )
 CELLS: st.SearchStrategy[list[Any]] = st.lists(CODE | PROSE, max_size=5, unique_by=lambda cell: cell["id"])
 

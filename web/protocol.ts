@@ -65,7 +65,6 @@ export interface Version extends Pointer {
   author: string;
   operation: string;
   from: string; // what it was moved or copied from, or ""
-  cause?: string; // web/app/logic/cause.ts
 }
 
 export interface RunResult {
@@ -214,8 +213,8 @@ export interface NotebookCell {
   outputs: Record<string, unknown>[];
   count: number; // of its last run; 0: none
   folded: boolean;
-  metadata?: Record<string, unknown>;
-  attachments?: Record<string, unknown>;
+  metadata: Record<string, unknown>; // with attachments, what an .ipynb file had beside
+  attachments: Record<string, unknown>;
 }
 export interface NotebookView {
   pointer: Pointer;
@@ -269,7 +268,7 @@ export interface Calls {
   makenotebook: [{ where: Where; path: string; name: string; cells: NotebookCell[]; requirements: string[] }, Pointer];
   readipynb: [{ where: Where; path: string; name: string; text: string }, Pointer];
   writeipynb: [{ where: Where; path: string; version: number }, { text: string }];
-  versions: [{ where: Where; path: string; before: number }, { versions: Version[] }];
+  versions: [{ where: Where; path: string; before: number }, { versions: Version[]; causes: string[] }];
   diff: [{ where: Where; path: string; before: number; after: number }, { fields: Difference[] }];
   restore: [{ where: Where; path: string; version: number }, Pointer];
   mkdir: [{ where: Where; path: string }, Pointer];

@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from .errors import Invalid
 from .notebook import CellKind, Notebook, NotebookCell
@@ -18,7 +17,7 @@ MINOR = 5
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _KINDS: dict[str, CellKind] = {"code": "code", "markdown": "markdown", "raw": "raw"}
 
-Json = dict[str, Any]
+Json = dict[str, object]
 
 
 def to_ipynb(notebook: Notebook) -> str:
@@ -57,7 +56,7 @@ def from_ipynb(text: str | bytes) -> Notebook:
 
 
 def _cell_out(cell: NotebookCell, used: set[str]) -> Json:
-    metadata = dict(cell.get("metadata", {}))
+    metadata = dict(cell["metadata"])
     if cell["name"]:
         metadata["name"] = cell["name"]
     if cell["folded"]:
@@ -67,8 +66,8 @@ def _cell_out(cell: NotebookCell, used: set[str]) -> Json:
     if cell["kind"] == "code":
         made["execution_count"] = cell["count"] or None
         made["outputs"] = [_output_out(output) for output in cell["outputs"]]
-    elif cell.get("attachments"):
-        made["attachments"] = cell.get("attachments")
+    elif cell["attachments"]:
+        made["attachments"] = cell["attachments"]
     return made
 
 
@@ -78,32 +77,32 @@ def _cell_in(cell: object, at: int, used: set[str]) -> NotebookCell:
     if kind is None:
         raise Invalid(f"cell {at + 1} of this .ipynb file is of no known type: {given.get('cell_type')!r}")
     metadata = dict(_map(given.get("metadata")))
-    name = metadata.pop("name", "") if isinstance(metadata.get("name", ""), str) else ""
-    folded = metadata.pop("collapsed", False) if isinstance(metadata.get("collapsed", False), bool) else False
+    name, folded = metadata.get("name"), metadata.get("collapsed")
+    if isinstance(name, str):
+        del metadata["name"]
+    if isinstance(folded, bool):
+        del metadata["collapsed"]
     count = given.get("execution_count")
     outputs = given.get("outputs") if kind == "code" else []
-    made: NotebookCell = {
+    return {
         "id": _fresh_id(str(given.get("id") or f"cell-{at + 1}"), used),
         "kind": kind,
-        "name": name,
+        "name": name if isinstance(name, str) else "",
         "source": _joined(given.get("source")),
         "outputs": [_output_in(output) for output in (outputs if isinstance(outputs, list) else [])],
         "count": count if isinstance(count, int) else 0,
-        "folded": folded,
+        "folded": folded is True,
+        "metadata": metadata,
+        "attachments": dict(_map(given.get("attachments"))),
     }
-    if metadata:
-        made["metadata"] = metadata
-    if given.get("attachments"):
-        made["attachments"] = dict(_map(given["attachments"]))
-    return made
 
 
-def _output_out(output: Mapping[str, Any]) -> Json:
+def _output_out(output: Mapping[str, object]) -> Json:
     made = dict(output)
     if "data" in made:
-        made["data"] = {mime: _data_out(mime, value) for mime, value in made["data"].items()}
+        made["data"] = {mime: _data_out(mime, value) for mime, value in _map(made["data"]).items()}
     if made.get("output_type") == "stream":
-        made["text"] = _lines(made["text"])
+        made["text"] = _lines(str(made["text"]))
     return made
 
 
@@ -150,5 +149,5 @@ def _joined(text: object) -> str:
     return "".join(map(str, text)) if isinstance(text, list) else "" if text is None else str(text)
 
 
-def _map(value: object) -> Mapping[str, Any]:
+def _map(value: object) -> Mapping[str, object]:
     return value if isinstance(value, dict) else {}

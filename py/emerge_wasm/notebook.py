@@ -6,9 +6,9 @@ Plain data: no I/O. Outputs have the form that nbformat gives them (`output_type
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, TypedDict
 
 from .objects import EmergeFile
 
@@ -28,14 +28,14 @@ class NotebookCell(TypedDict):
     outputs: list[dict[str, object]]
     count: int
     folded: bool
-    metadata: NotRequired[dict[str, object]]
-    attachments: NotRequired[dict[str, object]]
+    metadata: dict[str, object]
+    attachments: dict[str, object]
 
 
-Cells = list[NotebookCell]
+NotebookCells = list[NotebookCell]
 
 
-def merge_cells(base: Cells | None, theirs: Cells, mine: Cells) -> Cells:
+def merge_cells(base: NotebookCells | None, theirs: NotebookCells, mine: NotebookCells) -> NotebookCells:
     """Merge two edits of the cells of a notebook, by the cells' ids; nothing that was typed is lost.
 
     A cell that one side removed goes, unless the other changed its text. A text that both changed stays as theirs, and
@@ -100,7 +100,7 @@ class Notebook(EmergeFile):
     """Cells of code and Markdown with their outputs. `requirements` are the packages that they used, with versions;
     `metadata` is what an `.ipynb` file had beside its cells."""
 
-    cells: Cells = field(default_factory=list, metadata={"merge": merge_cells})
+    cells: NotebookCells = field(default_factory=list, metadata={"merge": merge_cells})
     requirements: list[str] = field(default_factory=list, metadata={"merge": "union"})
     metadata: dict[str, object] = field(default_factory=dict, metadata={"merge": "last"})
 
@@ -111,8 +111,14 @@ class Notebook(EmergeFile):
 
 def make_cell(id: str, source: str = "", kind: CellKind = "code") -> NotebookCell:
     """A cell that has not run."""
-    return {"id": id, "kind": kind, "name": "", "source": source, "outputs": [], "count": 0, "folded": False}
-
-
-def cell_ids(cells: Iterable[NotebookCell]) -> set[str]:
-    return {cell["id"] for cell in cells}
+    return {
+        "id": id,
+        "kind": kind,
+        "name": "",
+        "source": source,
+        "outputs": [],
+        "count": 0,
+        "folded": False,
+        "metadata": {},
+        "attachments": {},
+    }

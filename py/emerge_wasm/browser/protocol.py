@@ -216,7 +216,10 @@ class DifferenceList(TypedDict):
 
 
 class VersionList(TypedDict):
+    """`causes` are those of the versions, "" where a call named none."""
+
     versions: list[VersionRow]
+    causes: list[str]
 
 
 class ReceiptList(TypedDict):

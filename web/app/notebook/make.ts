@@ -3,6 +3,7 @@
 import type { NotebookCell, Pointer } from "../../protocol";
 import { fullPath } from "../logic/path";
 import { toStored } from "../logic/stored";
+import { EMPTY, freshId } from "./notebook.svelte";
 import type { Cell } from "../state/cell.svelte";
 import type { Workspace } from "../state/workspace.svelte";
 
@@ -24,9 +25,9 @@ export async function importNotebook(workspace: Workspace, file: File): Promise<
 export function cellsOf(cells: readonly Cell[]): NotebookCell[] {
   const made = cells.map(({ code, outputs, failure, run, state }): NotebookCell => {
     const ended = state === "done" || state === "failed";
-    return { id: crypto.randomUUID().slice(0, 8), kind: "code", name: "", source: code, outputs: ended ? toStored(outputs, failure, run) : [], count: ended ? run : 0, folded: false };
+    return { ...EMPTY, id: freshId(), source: code, outputs: ended ? toStored(outputs, failure, run) : [], count: ended ? run : 0 };
   });
-  return made.length > 0 ? made : [{ id: crypto.randomUUID().slice(0, 8), kind: "code", name: "", source: "", outputs: [], count: 0, folded: false }];
+  return made.length > 0 ? made : [{ ...EMPTY, id: freshId() }];
 }
 
 function open({ console, navigation }: Workspace, pointer: Pointer): void {

@@ -9,6 +9,7 @@ import { Cell } from "../state/cell.svelte";
 import type { Console } from "../state/console.svelte";
 import type { Session } from "../state/session.svelte";
 
+export const EMPTY: NotebookCell = { id: "", kind: "code", name: "", source: "", outputs: [], count: 0, folded: false, metadata: {}, attachments: {} };
 const PAUSE = 1_200; // ms without a key until what was typed is a version
 
 export class NotebookItem {
@@ -170,7 +171,7 @@ export class Notebook {
   }
 
   insert(at: number, kind: NotebookCell["kind"] = "code", source = ""): NotebookItem {
-    const item = new NotebookItem({ id: freshId(), kind, name: "", source, outputs: [], count: 0, folded: false });
+    const item = new NotebookItem({ ...EMPTY, id: freshId(), kind, source });
     item.editing = kind === "markdown";
     this.items = [...this.items.slice(0, at), item, ...this.items.slice(at)];
     this.changed();
@@ -240,6 +241,6 @@ export class Notebook {
   }
 }
 
-function freshId(): string {
+export function freshId(): string {
   return crypto.randomUUID().slice(0, 8);
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
-from typing import Any
 
 from ...context import Wire
 from ...errors import Invalid
@@ -23,7 +22,7 @@ class CausedTransport:
         self._behind = behind
         self._told = True
 
-    async def call(self, name: str, args: Values, context: Wire | None = None) -> Any:
+    async def call(self, name: str, args: Values, context: Wire | None = None) -> object:
         cause = CAUSE.get()
         if not (cause and self._told and find_operation(name).changes):
             return await self._behind.call(name, args, context)
@@ -35,7 +34,7 @@ class CausedTransport:
             self._told = False
             return await self._behind.call(name, args, context)
 
-    def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[Any]:
+    def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncIterator[object]:
         return self._behind.stream(name, args, context)
 
     async def close(self) -> None:

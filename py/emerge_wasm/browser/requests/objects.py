@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...bundles.description import FieldDescription
 from ...codec import decode, encode, show
 from ...errors import Conflict
-from ...results import EntryPage, FieldDifference, PointerRow, VersionDiff
+from ...results import EntryPage, FieldDifference, PointerRow, VersionDiff, VersionRow
 from ..protocol import (
     BeforeArgs,
     DiffArgs,
@@ -72,7 +72,8 @@ def _conflict(error: Conflict, declared: Sequence[FieldDescription], changes: di
 
 
 async def versions(tab: Tab, args: BeforeArgs) -> VersionList:
-    return {"versions": await tab.find(args).call("versions", [args["path"], args["before"]])}
+    rows: list[VersionRow] = await tab.find(args).call("versions", [args["path"], args["before"]])
+    return {"versions": rows, "causes": [row.get("cause", "") for row in rows]}
 
 
 async def diff(tab: Tab, args: DiffArgs) -> DifferenceList:
