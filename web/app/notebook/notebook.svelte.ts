@@ -93,8 +93,11 @@ export class Notebook {
     if (this.#saved !== null) return; // the answer says what is there
     if (this.dirty) return this.save(); // merges
     if (this.state === "new") this.state = "loading";
+    const changes = this.#changes;
     try {
-      this.#take(await this.#session.port.call("notebook", { where: this.where, path: this.path, version: this.shown }));
+      const view = await this.#session.port.call("notebook", { where: this.where, path: this.path, version: this.shown });
+      if (this.#changes > changes) return; // something was typed meanwhile: saving it merges
+      if (this.state !== "ready" || view.pointer.version > this.version) this.#take(view);
       this.failure = null;
     } catch (error) {
       this.failure = toFailure(error);
@@ -225,16 +228,23 @@ export class Notebook {
     return fullPath(await this.#session.port.call("makenotebook", { where: this.where, path: directory, name: nameOf(this.path), cells, requirements: this.requirements }));
   }
 
-  /** `sent`: the texts that were sent; what was typed since then stays. */
+  /** `sent`: the texts that were sent; what was typed, added and removed since then stays so. */
   #take(view: NotebookView, sent?: Map<string, string>): void {
     const known = new Map(this.items.map((item) => [item.id, item]));
-    this.items = view.cells.map((kept) => {
+    const gone = (id: string): boolean => sent !== undefined && sent.has(id) && !known.has(id);
+    const items = view.cells.filter(({ id }) => !gone(id)).map((kept) => {
       const item = known.get(kept.id);
       if (item === undefined) return new NotebookItem(kept);
       const typed = sent !== undefined && item.cell.code !== sent.get(kept.id) ? item.cell.code : kept.source;
       item.take({ ...kept, source: typed });
       return item;
     });
+    this.items.forEach((item, at) => {
+      if (sent === undefined || sent.has(item.id) || items.includes(item)) return;
+      const before = this.items[at - 1];
+      items.splice(before === undefined ? 0 : items.indexOf(before) + 1, 0, item);
+    });
+    this.items = items;
     this.requirements = view.requirements;
     this.version = view.pointer.version;
     this.#revision = view.pointer.revision;
