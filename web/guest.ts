@@ -2,7 +2,7 @@
  *  over the one channel it has: first the files of Pyodide, then messages of bytes (py/emerge_wasm/browser/guests/worker.py). */
 
 import type { PyodideAPI, PyodideConfig } from "pyodide";
-import { adapted, type CreateCore, unpackTar } from "./snapshot";
+import { adapted, type CreateCore, openSnapshot, unpackTar } from "./snapshot";
 
 /** By name, what the kernel worker fetched. */
 export interface Files {
@@ -40,7 +40,7 @@ function serve(files: Files): () => void {
 
 async function restore(files: Files, config: PyodideConfig, core: CreateCore, load: Loader): Promise<PyodideAPI | null> {
   if (!files["snapshot.bin"]) return null;
-  const snapshot = new Uint8Array(files["snapshot.bin"]);
+  const snapshot = openSnapshot(files["snapshot.bin"]);
   try {
     const createPyodideModule = adapted(core, snapshot);
     return await load({ ...config, _loadSnapshot: snapshot, createPyodideModule } as unknown as PyodideConfig);

@@ -15,11 +15,15 @@ export async function fetchSnapshot(base: string): Promise<Uint8Array | null> {
   try {
     const response = await fetchOnce(new URL(SNAPSHOT, base).href);
     if (!response.ok) return null;
-    const file = await response.arrayBuffer();
-    return new Uint8Array(file, 0, file.byteLength - WORD * (1 + lastWord(file)));
+    return openSnapshot(await response.arrayBuffer());
   } catch {
     return null;
   }
+}
+
+/** The snapshot in a file: all but the words behind it. */
+export function openSnapshot(file: ArrayBuffer): Uint8Array {
+  return new Uint8Array(file, 0, file.byteLength - WORD * (1 + lastWord(file)));
 }
 
 /** The last word of the file says how many there are before it. */

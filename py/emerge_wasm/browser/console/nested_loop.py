@@ -69,6 +69,11 @@ class NestedLoops:
         finally:
             self._depth -= 1
 
+    def close(self) -> None:
+        """Close the loops, in which nothing may wait."""
+        for loop in self._loops:
+            loop.close()
+
 
 def _run(loop: NestedLoop, work: AsyncWork[T]) -> T:
     task = loop.create_task(work)
