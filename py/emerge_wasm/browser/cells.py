@@ -67,6 +67,8 @@ class CellsKernel:
 
     def lose(self) -> None:
         """End all calls in both directions: the cells' kernel is gone."""
+        for task in self._ending:
+            task.cancel()
         self._link.lose(Unavailable("the cells' kernel ended", remedy="run it again"))
 
     # --- calls of cells

@@ -89,6 +89,7 @@ class PageSide:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
 
     def close(self) -> None:
+        self.loop.call_soon_threadsafe(self.cells.lose)
         self.run(self.filesystem.close())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
@@ -140,12 +141,13 @@ async def cells(monkeypatch: pytest.MonkeyPatch) -> Any:
     side.page.close()
 
 
+@pytest.mark.parametrize("blocks", [False, True], ids=["awaited", "blocking"])
 @pytest.mark.parametrize("scenario", sample(SCENARIOS, 6), ids=lambda scenario: scenario.__name__)
-async def test_every_operation_works_by_waiting_and_by_blocking(scenario: Scenario, cells: CellSide) -> None:
-    await scenario(cells.client)
-    for pointer in await cells.client.list("/"):
-        await cells.client.rm(pointer.full_path, recursive=True)
-    cells.drive(scenario(Client(cells.link.filesystems["local"])))
+async def test_every_operation_works_from_a_cell(scenario: Scenario, blocks: bool, cells: CellSide) -> None:
+    if blocks:
+        cells.drive(scenario(cells.client))
+    else:
+        await scenario(cells.client)
 
 
 async def test_page_and_cells_share_one_filesystem_and_one_order_of_writes(cells: CellSide) -> None:
