@@ -5,20 +5,18 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 import socket
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, Page
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
-
-from buildtools.browser import FLAGS
 
 PATIENCE = 120  # seconds: a busy machine starts Python slowly, and WebKit compiles it for longer than all others
 
@@ -45,29 +43,27 @@ def wait(engine: Engine, expression: str, wanted: Callable[[object], bool] = boo
 
 
 class _Chromium:
-    def __init__(self, page: object) -> None:
+    def __init__(self, page: Page) -> None:
         self._page = page
 
     def goto(self, url: str) -> None:
-        self._page.goto(url)  # type: ignore[attr-defined]
+        self._page.goto(url)
 
     def evaluate(self, expression: str) -> object:
-        return self._page.evaluate(expression)  # type: ignore[attr-defined]
+        found: object = self._page.evaluate(expression)
+        return found
 
     def click(self, selector: str) -> None:
-        self._page.locator(selector).first.click()  # type: ignore[attr-defined]
+        self._page.locator(selector).first.click()
 
     def type(self, text: str) -> None:
-        self._page.keyboard.type(text)  # type: ignore[attr-defined]
+        self._page.keyboard.type(text)
 
 
 @contextmanager
-def chromium(folder: Path) -> Iterator[Engine]:
-    path = os.environ.get("EMERGE_CHROMIUM") or shutil.which("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield _Chromium(browser.new_page())
-        browser.close()
+def chromium(folder: Path, browser: Browser) -> Iterator[Engine]:
+    with browser.new_context() as context:
+        yield _Chromium(context.new_page())
 
 
 class _Firefox:
@@ -125,7 +121,7 @@ class _Firefox:
 
 
 @contextmanager
-def firefox(folder: Path) -> Iterator[Engine]:
+def firefox(folder: Path, _: object) -> Iterator[Engine]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     profile = folder / "profile"
@@ -174,7 +170,7 @@ class _WebKit:
 
 
 @contextmanager
-def webkit(folder: Path) -> Iterator[Engine]:
+def webkit(folder: Path, _: object) -> Iterator[Engine]:
     from selenium import webdriver
     from selenium.webdriver.webkitgtk.service import Service
 
@@ -187,7 +183,9 @@ def webkit(folder: Path) -> Iterator[Engine]:
         options.add_argument("--automation")
         setting = {**os.environ, "DISPLAY": display, "HOME": str(folder)}
         service = Service(str(driver), env=setting, log_output=subprocess.DEVNULL)
-        browser = webdriver.WebKitGTK(options=options, service=service)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # selenium's, of itself
+            browser = webdriver.WebKitGTK(options=options, service=service)
         browser.set_script_timeout(PATIENCE)
         browser.set_page_load_timeout(PATIENCE)
         try:

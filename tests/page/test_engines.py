@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from emerge_wasm import connect
 from tests.conftest import start_server
@@ -22,13 +23,13 @@ def chosen() -> list[str]:
 
 
 @pytest.mark.parametrize("name", chosen())
-def test_a_first_visit(name: str, tmp_path: Path) -> None:
+def test_a_first_visit(name: str, tmp_path: Path, chromium: Browser) -> None:
     if absent := [program for program in NEEDED[name] if not shutil.which(program)]:
         pytest.skip(f"{name} takes {', '.join(absent)}")
     place = ("--no-open", "--port", "0", "--node-port", "0", "--dir", str(tmp_path / "data"))
     up = start_server("up", *place)
     try:
-        with ENGINES[name](tmp_path) as engine:
+        with ENGINES[name](tmp_path, chromium) as engine:
             engine.goto(up.found["page"])
             said: list[str] = []
 
