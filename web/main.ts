@@ -13,8 +13,8 @@ const kernel = new Kernel({ allowed, apart: wantsTwoKernels(wanted, deviceMemory
 const target = document.getElementById("app");
 if (target) mount(App, { target, props: { kernel } });
 
-/** Only when Python has started (or has failed to): what the service worker keeps is what the start just fetched. */
-const ended = kernel.on("kernel", ({ state }) => {
+/** Only when all of Python has started (or failed to): what the service worker keeps is what the start just fetched. */
+const ended = kernel.on("cells", ({ state }) => {
   if (state === "loading" || !import.meta.env.PROD || !("serviceWorker" in navigator)) return;
   queueMicrotask(() => ended());
   navigator.serviceWorker.register("/sw.js").catch((error: unknown) => {

@@ -39,14 +39,23 @@ export function fillIn(snapshot: Uint8Array, heap: Uint8Array, header: number): 
     snapshot.set(heap.subarray(offset(at) - header, offset(at + 1) - header), offset(at));
 }
 
-async function fetchOnce(url: string): Promise<Response> {
+/** One at a time: of two kernels that start together, the second takes what the first has kept. */
+function fetchOnce(url: string): Promise<Response> {
   if (!("caches" in globalThis)) return fetch(url);
+  return new Promise((resolve, reject) => {
+    navigator.locks.request(STORE, () => fetchAndKeep(url, resolve)).catch(reject);
+  });
+}
+
+/** `give` gets the answer before it is kept. */
+async function fetchAndKeep(url: string, give: (response: Response) => void): Promise<void> {
   const cache = await caches.open(STORE);
   const kept = await cache.match(url);
-  if (kept) return kept;
+  if (kept) return give(kept);
   const response = await fetch(url, { cache: "no-store" });
-  if (response.ok) keep(cache, url, response.clone()).catch(() => undefined);
-  return response;
+  const copy = response.clone();
+  give(response);
+  if (copy.ok) await keep(cache, url, copy).catch(() => undefined);
 }
 
 async function keep(cache: Cache, url: string, response: Response): Promise<void> {

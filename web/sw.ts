@@ -29,7 +29,7 @@ const CACHE = "emerge-page";
 const SHELL = "/";
 const PATIENCE = 3_000; // ms that the relay has to answer before the kept page is shown
 const skipped = /\/(snapshot\.bin|[^/]+\.map)$/;
-const late = /\/(?!graphql)[^/]+\.whl$/;
+const late = /\/((?!graphql)[^/]+\.whl|katex-[^/]+)$/;
 const kept = new Set(files.filter((path) => !skipped.test(path)));
 
 scope.addEventListener("install", (event) => event.waitUntil(install()));
