@@ -18,7 +18,7 @@ from tests.classes.conftest import find_python
 from tests.conftest import Server
 from tests.scale import SCALE, in_turn
 
-from .conftest import Tab
+from .conftest import SLOW, Tab
 
 PYTHONS = ("3.11", "3.12", "3.13")
 EXTRA = "page" if SCALE == 1 else "all"
@@ -74,7 +74,7 @@ def test_up_shows_the_page(installed: Server, chromium: Browser) -> None:
     with chromium.new_context() as context:
         tab = Tab(context.new_page())
         tab.page.goto(installed.found["page"])
-        tab.ready()
+        tab.ready(patience=3 * SLOW)
         cell = tab.run("len(local.list('/')), len(cluster.list('/'))")
         expect(cell).to_contain_text("(0, 0)")
         tab.check()
