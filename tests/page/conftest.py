@@ -113,7 +113,7 @@ class Tab:
         return self.page.get_by_test_id(testid)
 
     def ready(self, connection: str = "connected", patience: int = SLOW) -> None:
-        """Wait until Python and the cluster are there; a profile's first visit compiles two Pythons, and takes longer."""
+        """Wait for Python and the cluster; a profile's first visit compiles two Pythons, and takes longer."""
         expect(self.find("status-kernel")).to_have_attribute("data-state", re.compile("ready|idle"), timeout=patience)
         expect(self.find("status-connection")).to_have_attribute("data-state", connection, timeout=SLOW)
 
