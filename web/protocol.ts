@@ -123,18 +123,35 @@ export interface SearchErrors {
   count: number;
   first: { path: string; error: string }[];
 }
-export interface SearchRow {
+/** A row of a table: an entry, and the values of its fields as texts. `away`: the node that has it and is away. */
+export interface TableRow {
   pointer: Pointer;
-  fields: [name: string, text: string][];
+  cells: Record<string, string>;
+  away: string;
 }
-export interface SearchPage {
-  rows: SearchRow[];
+/** A class among the rows of a page, and its fields with their annotations. */
+export interface TableClass {
+  name: string;
+  fields: Record<string, string>;
+}
+export interface TablePage {
+  rows: TableRow[];
+  classes: TableClass[];
   cursor: string;
   scanned: number;
   errors: SearchErrors;
-  missing: string[]; // nodes that are away, and were not searched
+  missing: string[]; // nodes that are away, and whose part is left out
   stale: string; // as of an ObjectView
   milliseconds: number;
+}
+/** What a table shows: the entries of a directory (`inside`), or what an expression over `o` finds in it or below it. */
+export interface TableQuestion {
+  where: Where;
+  path: string;
+  inside: boolean;
+  text: string;
+  order: string; // a field, "" for the listing's own order
+  descending: boolean;
 }
 export interface Plan {
   text: string;
@@ -149,6 +166,25 @@ export interface BlockHolderView {
   node: string;
   pieces: number;
   away: boolean;
+}
+
+/** One change: what is to be done with what is at a path. `fields` are texts, `args` as in a call. */
+export interface Step {
+  change: "remove" | "move" | "copy" | "mkdir" | "set" | "restore" | "chmod" | "run";
+  path: string;
+  target?: string;
+  version?: number;
+  fields?: Record<string, string>;
+  perms?: string;
+  method?: string;
+  args?: string;
+}
+export interface ChangeReport {
+  done: number;
+  failed: number;
+  failures: { path: string; failure: Failure }[]; // the first ones
+  undo: Step[];
+  pointer: Pointer | null; // of what was changed last; null: it is gone
 }
 
 /** The blocks of a file: how many are whole, can be made whole, are lost; the first of those that lack something. */
@@ -250,12 +286,11 @@ export interface Calls {
   /** Tell which nodes the cluster has, as `members` events, until it is cancelled. */
   watchnodes: [{ run: number }, null];
   receipts: [{ where: Where; path: string; before: string }, { receipts: Receipt[] }];
-  /** `text` is a Python expression over `o`, "" for every object at or below the path. */
-  search: [
-    { where: Where; path: string; text: string; order: string; descending: boolean; cursor: string; limit: number },
-    SearchPage,
-  ];
-  count: [{ where: Where; path: string; text: string }, { count: number; scanned: number; errors: SearchErrors }];
+  rows: [TableQuestion & { cursor: string; limit: number; fields: string[] }, TablePage];
+  /** How many rows, and the cursor of each page; none where only the page before tells it. */
+  pages: [TableQuestion & { limit: number }, { count: number; cursors: string[]; scanned: number; errors: SearchErrors }];
+  /** The most frequent values of a field, with their counts. */
+  facets: [TableQuestion & { field: string }, { values: [text: string, count: number][]; distinct: number }];
   explain: [{ where: Where; path: string; text: string; order: string }, Plan];
   graphql: [{ where: Where; path: string; query: string; variables: string }, { text: string; failed: boolean; milliseconds: number }];
   notebook: [{ where: Where; path: string; version: number }, NotebookView];
@@ -270,11 +305,8 @@ export interface Calls {
   writeipynb: [{ where: Where; path: string; version: number }, { text: string }];
   versions: [{ where: Where; path: string; before: number }, { versions: Version[]; causes: string[] }];
   diff: [{ where: Where; path: string; before: number; after: number }, { fields: Difference[] }];
-  restore: [{ where: Where; path: string; version: number }, Pointer];
-  mkdir: [{ where: Where; path: string }, Pointer];
-  rm: [{ where: Where; path: string; recursive: boolean }, { removed: number }];
-  mv: [{ where: Where; path: string; target: string }, Pointer];
-  cp: [{ where: Where; path: string; target: string }, Pointer];
+  /** Make changes one after the other; what undoes those that were made comes back. */
+  change: [{ where: Where; steps: Step[]; run: number }, ChangeReport];
   /** Run a cell; its output arrives as events that carry `cell`. Versions that it makes keep `cause`, if it is not "". */
   cell: [{ cell: number; code: string; cause: string }, CellResult];
   /** Whether the code that a question is about may run. */

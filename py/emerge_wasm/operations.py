@@ -41,6 +41,7 @@ from .results import (
     NodeInfo,
     ObjectPage,
     ObjectRow,
+    PageTable,
     PlanInfo,
     PointerRow,
     PointerRows,
@@ -52,6 +53,7 @@ from .results import (
     ScrubReport,
     SearchCount,
     SearchPage,
+    SearchPages,
     TransactionInfo,
     VersionDiff,
     VersionRows,
@@ -295,6 +297,12 @@ class Operations(Protocol):
         ...
 
     @operation("directories", "r")
+    async def pages(self, path: str, limit: int = 1000, as_of: str = "") -> PageTable:
+        """{"count", "cursors"}: how many entries a directory has that the caller may see, and the cursor that `list`
+        takes for each page of so many: whoever shows a long list can jump anywhere in it."""
+        ...
+
+    @operation("directories", "r")
     def dir(self, path: str, as_of: str = "") -> AsyncIterator[PointerRow]:
         """A stream of every pointer in a directory, by name."""
         ...
@@ -450,6 +458,21 @@ class Operations(Protocol):
         self, path: str, predicate: Wire | None = None, as_of: str = "", bundles: dict[str, bytes] | None = None
     ) -> SearchCount:
         """{"count", "scanned", "errors"} of a search."""
+        ...
+
+    @operation("search", "r")
+    async def searchpages(
+        self,
+        path: str,
+        predicate: Wire | None = None,
+        order_by: str = "",
+        descending: bool = False,
+        limit: int = 1000,
+        as_of: str = "",
+        bundles: dict[str, bytes] | None = None,
+    ) -> SearchPages:
+        """{"count", "cursors", "scanned", "errors"} of a search: its count, and the cursor of each page of so many
+        objects. There are no cursors where several nodes have a part: such a search is read page after page."""
         ...
 
     @operation("search", "r")

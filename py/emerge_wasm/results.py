@@ -76,6 +76,13 @@ class EntryPage(TypedDict):
     stale: NotRequired[str]
 
 
+class PageTable(TypedDict):
+    """The pages of a directory: how many entries there are, and the cursor of each page ("" of the first)."""
+
+    count: int
+    cursors: list[str]
+
+
 class ObjectPage(TypedDict):
     """One page of a directory's objects with their states."""
 
@@ -356,6 +363,12 @@ class SearchCount(Searched):
     """How many objects a search found."""
 
     count: int
+
+
+class SearchPages(SearchCount):
+    """The pages of a search: how many objects it found, and the cursor of each page; no cursors: ask one by one."""
+
+    cursors: list[str]
 
 
 class ScoredRow(ObjectRow):

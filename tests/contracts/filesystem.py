@@ -194,6 +194,22 @@ async def lists_in_pages_without_a_cap(client: Client) -> None:
 
 
 @scenario
+async def any_page_of_a_listing_is_one_call(client: Client) -> None:
+    await client.storeall([EmergeFile(name=f"n{number:03}", path="/many") for number in range(60)])
+    names = [p.name for p in await client.list("/many")]
+    for limit in (1, 7, 30, 59, 60, 61):
+        pages = await client.pages("/many", limit)
+        assert pages["count"] == 60 and len(pages["cursors"]) == -(-60 // limit)
+        for number, cursor in enumerate(pages["cursors"]):
+            page = await client.list("/many", cursor, limit)
+            assert [p.name for p in page] == names[number * limit :][:limit]
+    await client.mkdir("/none")
+    assert await client.pages("/none") == {"count": 0, "cursors": [""]}
+    await refused(client.pages("/many", 0), Invalid, "limit")
+    await refused(client.pages("/nowhere"), NotFound, "/nowhere")
+
+
+@scenario
 async def stores_many_in_one_commit(client: Client) -> None:
     start = (await client.changes())["position"]
     widgets = [item(f"w{number:03}", f"/shelf/{number % 3}", quantity=number) for number in range(300)]

@@ -320,3 +320,26 @@ async def refuses_searches_that_are_none(client: Client) -> None:
     await refused(finder.page(None, "", False, 0), Invalid, "limit")
     await refused(finder.page(None, "", False, 10, "nonsense"), Invalid, "cursor")
     await refused(finder.call("search", "/", {"text": "import os"}), Invalid)
+
+
+@scenario
+async def any_page_of_a_search_is_one_call(client: Client) -> None:
+    random = Random(7)
+    parcels = [Parcel(name=f"p{n:02}", path=f"/land/{n % 3}", acres=float(random.randrange(9))) for n in range(40)]
+    await client.storeall([*parcels, item("odd", "/land")])
+    orders: list[tuple[str, bool]] = [("", False), ("acres", False), ("acres", True), ("name", True)]
+    for indexed in (False, True):
+        if indexed:
+            await Finder(client, "/land").index("acres")
+        for order_by, descending in orders:
+            asked = {"path": "/land", "order_by": order_by, "descending": descending}
+            whole = [o.name for o in await client.search(lambda o: o.acres < 7, **asked)]
+            for limit in (1, 6, len(whole), 100):
+                pages = await client.searchpages(lambda o: o.acres < 7, limit=limit, **asked)
+                assert pages["count"] == len(whole) and pages["errors"]["count"] == 1
+                assert len(pages["cursors"]) == -(-len(whole) // limit)
+                for number, cursor in enumerate(pages["cursors"]):
+                    page = await client.search(lambda o: o.acres < 7, limit=limit, cursor=cursor, **asked)
+                    assert [o.name for o in page] == whole[number * limit :][:limit]
+    pages = await client.searchpages(lambda o: o.acres > 100, "/land")
+    assert pages["count"] == 0 and pages["cursors"] == [""]

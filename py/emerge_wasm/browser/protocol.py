@@ -6,7 +6,7 @@ Declarations only; imports no js.
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from ..notebook import NotebookCell
 from ..results import PointerRow, RunReceipt, SearchErrors, VersionRow
@@ -158,17 +158,26 @@ class MemberView(TypedDict):
     error: str
 
 
-class FoundObject(TypedDict):
-    """An object that a search found; `fields` are pairs of name and text."""
+class TableRow(TypedDict):
+    """A row of a table: an entry, and the values of its fields as texts. `away`: the node that has it and is away."""
 
     pointer: PointerRow
-    fields: list[tuple[str, str]]
+    cells: dict[str, str]
+    away: str
 
 
-class FoundPage(TypedDict):
-    """A page of a search. `missing` names the nodes that are away and were not searched."""
+class TableClass(TypedDict):
+    """A class among the rows of a page, and its fields with their annotations."""
 
-    rows: list[FoundObject]
+    name: str
+    fields: dict[str, str]
+
+
+class TablePage(TypedDict):
+    """A page of a table. `missing` names the nodes that are away and whose part is left out."""
+
+    rows: list[TableRow]
+    classes: list[TableClass]
     cursor: str
     scanned: int
     errors: SearchErrors
@@ -177,12 +186,20 @@ class FoundPage(TypedDict):
     milliseconds: float
 
 
-class CountResult(TypedDict):
-    """The number of objects that a search finds."""
+class TablePages(TypedDict):
+    """How many rows a table has, and the cursor of each page; none where only the page before tells it."""
 
     count: int
+    cursors: list[str]
     scanned: int
     errors: SearchErrors
+
+
+class FacetList(TypedDict):
+    """The most frequent values of a field with their counts, and how many different ones there are."""
+
+    values: list[tuple[str, int]]
+    distinct: int
 
 
 class PlanView(TypedDict):
@@ -193,6 +210,34 @@ class PlanView(TypedDict):
     of: int
     code: bool
     suggestion: str
+
+
+class ChangeStep(TypedDict):
+    """One change: what is to be done with what is at a path. `fields` are texts, `args` as in a call."""
+
+    change: Literal["remove", "move", "copy", "mkdir", "set", "restore", "chmod", "run"]
+    path: str
+    target: NotRequired[str]
+    version: NotRequired[int]
+    fields: NotRequired[dict[str, str]]
+    perms: NotRequired[str]
+    method: NotRequired[str]
+    args: NotRequired[str]
+
+
+class StepFailure(TypedDict):
+    path: str
+    failure: FailureView
+
+
+class ChangeReport(TypedDict):
+    """What came of changes. `undo` are the changes that undo them, `pointer` that of what was changed last."""
+
+    done: int
+    failed: int
+    failures: list[StepFailure]
+    undo: list[ChangeStep]
+    pointer: PointerRow | None
 
 
 class GraphQLText(TypedDict):
@@ -224,10 +269,6 @@ class VersionList(TypedDict):
 
 class ReceiptList(TypedDict):
     receipts: list[RunReceipt]
-
-
-class Removed(TypedDict):
-    removed: int
 
 
 class FileTaken(TypedDict):
@@ -351,18 +392,27 @@ class ReceiptsArgs(PathArgs):
     before: str  # a receipt's id
 
 
-class CountArgs(PathArgs):
+class ExplainArgs(PathArgs):
     text: str  # an expression over `o`, "" for all objects
-
-
-class ExplainArgs(CountArgs):
     order: str
 
 
-class SearchArgs(ExplainArgs):
+class TableArgs(ExplainArgs):
+    inside: bool  # only what is in the directory itself
     descending: bool
-    cursor: str
+
+
+class PagesArgs(TableArgs):
     limit: int
+
+
+class RowsArgs(PagesArgs):
+    cursor: str
+    fields: list[str]
+
+
+class FacetArgs(TableArgs):
+    field: str
 
 
 class GraphQLArgs(PathArgs):
@@ -418,12 +468,9 @@ class DiffArgs(PathArgs):
     after: int
 
 
-class RemoveArgs(PathArgs):
-    recursive: bool
-
-
-class TargetArgs(PathArgs):
-    target: str
+class ChangeArgs(PlaceArgs):
+    steps: list[ChangeStep]
+    run: int
 
 
 class UploadArgs(PathArgs):

@@ -39,7 +39,11 @@ MADE_BY = {
 }
 """Operations that a command of another name makes."""
 
-WITHOUT = {"store": "an object with a class is made in Python; `import` stores plain ones from JSON or CSV"}
+WITHOUT = {
+    "store": "an object with a class is made in Python; `import` stores plain ones from JSON or CSV",
+    "pages": "`ls` prints all pages",
+    "searchpages": "`search` prints all pages",
+}
 """Operations without a command, and why."""
 
 TYPES: dict[str, type] = {"str": str, "int": int, "bool": bool, "float": float}

@@ -20,6 +20,7 @@ from ..results import (
     MemberEventRow,
     MemberRows,
     NodeInfo,
+    PageTable,
     PointerRow,
     PrincipalInfo,
     RingInfo,
@@ -37,6 +38,11 @@ class PlainOperations(ClientOperations):
     async def rm(self, path: str, recursive: bool = False) -> int:
         """Remove an object or a directory (recursive when not empty); how many entries went."""
         return await self.remote.rm(path, recursive)
+
+    async def pages(self, path: str, limit: int = 1000, as_of: str = "") -> PageTable:
+        """{"count", "cursors"}: how many entries a directory has that the caller may see, and the cursor that `list`
+        takes for each page of so many: whoever shows a long list can jump anywhere in it."""
+        return await self.remote.pages(path, limit, as_of)
 
     async def retain(self, path: str, keep: str | None = None) -> str:
         """Say which versions of the objects in a directory (and below, unless one there says otherwise) are kept:

@@ -10,7 +10,7 @@ from ..bundles.expression import capture_expression
 from ..codec import encode
 from ..errors import EmergeError, Invalid
 from ..operations import Operations, Wire
-from ..results import GraphQLAnswer, IndexRows, ObjectRow, ScoredPage, Searched, SearchErrors, SearchPage
+from ..results import GraphQLAnswer, IndexRows, ObjectRow, ScoredPage, Searched, SearchErrors, SearchPage, SearchPages
 from .class_loader import Bundles
 from .operations import PAGE, AsOf, WhoseCode, check_code, moment_text
 from .partial import add_missing, tell_moved
@@ -170,6 +170,26 @@ class SearchOperations(ReadOperations):
         count = ObjectCount(answer["count"])
         count.add_statistics(answer)
         return count
+
+    async def searchpages(
+        self,
+        predicate: SearchPredicate = None,
+        path: str = "/",
+        *,
+        order_by: str = "",
+        descending: bool = False,
+        limit: int = 1000,
+        as_of: AsOf = None,
+    ) -> SearchPages:
+        """How many objects a search finds, and the `cursor` of each page of so many for `search`, to jump anywhere.
+
+        There are no cursors where several nodes have a part.
+        """
+        wire, bundles = wire_predicate(predicate)
+        moment, remote = moment_text(as_of), self._timed()
+        return await self._send(
+            lambda fresh: remote.searchpages(path, wire, order_by, descending, limit, moment, fresh), bundles
+        )
 
     async def searchtext(
         self,

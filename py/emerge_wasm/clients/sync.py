@@ -31,6 +31,7 @@ from ..results import (
     MemberRows,
     MethodRows,
     NodeInfo,
+    PageTable,
     PointerRow,
     PrincipalInfo,
     RepairReport,
@@ -41,6 +42,7 @@ from ..results import (
     ScoredPage,
     ScrubReport,
     SearchPage,
+    SearchPages,
     TransactionInfo,
     TreeReport,
     VersionDiff,
@@ -107,6 +109,11 @@ class SyncClient(SyncSession):
     def rm(self, path: str, recursive: bool = False) -> int:
         """Remove an object or a directory (recursive when not empty); how many entries went."""
         return self._wait(lambda client: client.rm(path, recursive))
+
+    def pages(self, path: str, limit: int = 1000, as_of: str = "") -> PageTable:
+        """{"count", "cursors"}: how many entries a directory has that the caller may see, and the cursor that `list`
+        takes for each page of so many: whoever shows a long list can jump anywhere in it."""
+        return self._wait(lambda client: client.pages(path, limit, as_of))
 
     def retain(self, path: str, keep: str | None = None) -> str:
         """Say which versions of the objects in a directory (and below, unless one there says otherwise) are kept:
@@ -630,6 +637,26 @@ class SyncClient(SyncSession):
     def count(self, predicate: SearchPredicate = None, path: str = "/", *, as_of: AsOf = None) -> ObjectCount:
         """How many objects a search finds, without fetching them."""
         return self._wait(lambda client: client.count(predicate, path, as_of=as_of))
+
+    def searchpages(
+        self,
+        predicate: SearchPredicate = None,
+        path: str = "/",
+        *,
+        order_by: str = "",
+        descending: bool = False,
+        limit: int = 1000,
+        as_of: AsOf = None,
+    ) -> SearchPages:
+        """How many objects a search finds, and the `cursor` of each page of so many for `search`, to jump anywhere.
+
+        There are no cursors where several nodes have a part.
+        """
+        return self._wait(
+            lambda client: client.searchpages(
+                predicate, path, order_by=order_by, descending=descending, limit=limit, as_of=as_of
+            )
+        )
 
     def searchtext(
         self,

@@ -18,7 +18,9 @@ PATHS = frozenset({"path", "source", "target", "first", "second"})
 
 REGISTRY = "registry"
 
-SUBTREES = frozenset({"search", "searchtext", "count", "aggregate", "tree", "export", "_ordered", "_text", "_columns"})
+SUBTREES = frozenset(
+    {"search", "searchtext", "searchpages", "count", "aggregate", "tree", "export", "_ordered", "_text", "_columns"}
+)
 """What is asked of all who have a part of a subtree."""
 
 

@@ -31,6 +31,7 @@ from ..results import (
     Searched,
     SearchError,
     SearchPage,
+    SearchPages,
 )
 from .calls import CALLS
 from .gather import Answered, Gathered, gather, gather_parts, sort_out
@@ -197,6 +198,13 @@ class SearchRoutes:
         check.look(answer for _, answer in found.answers)
         total = sum(answer["count"] for _, answer in found.answers)
         return {"count": total, **_searched([answer for _, answer in found.answers], found.missing)}
+
+    async def searchpages(self, args: Arguments, context: Context) -> SearchPages:
+        if len(self._locator.parts(args.path)) == 1:
+            pages: SearchPages = await self._locator.ask(args.path, "searchpages", args, context)
+            return pages
+        asked = find_operation("count").bind([args.path, args.predicate, args.as_of, args.bundles])
+        return {"cursors": [], **await self.count(asked, context)}
 
     async def explain(self, args: Arguments, context: Context) -> PlanInfo:
         context, _ = continued(context, "")

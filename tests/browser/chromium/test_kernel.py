@@ -283,12 +283,17 @@ def test_a_bad_field_is_named_and_nothing_is_saved(tab: Tab, changes: dict[str, 
 
 def test_directories_are_made_listed_moved_copied_and_removed(tab: Tab) -> None:
     place = {"where": "local"}
-    tab.ask("mkdir", **place, path="/d/e")
-    tab.ask("cp", **place, path="/d", target="/f")
-    tab.ask("mv", **place, path="/d/e", target="/d/g")
+    made = [
+        {"change": "mkdir", "path": "/d/e"},
+        {"change": "copy", "path": "/d", "target": "/f"},
+        {"change": "move", "path": "/d/e", "target": "/d/g"},
+    ]
+    report = tab.ask("change", **place, steps=made, run=1)
+    assert (report["done"], report["failed"]) == (3, 0)
     listed = [tab.ask("list", **place, path=path, cursor="", limit=10)["entries"] for path in ("/d", "/f")]
     assert [[entry["name"] for entry in entries] for entries in listed] == [["g"], ["e"]]
-    assert tab.ask("rm", **place, path="/d", recursive=True) == {"removed": 2}
+    removed = tab.ask("change", **place, steps=[{"change": "remove", "path": "/d"}], run=2)
+    assert removed["done"] == 1
     assert tab.ask("list", **place, path="/d", cursor="", limit=10)["failure"]["code"] == "NotFound"
 
 

@@ -7,6 +7,7 @@ import { fullPath, isWithin, keyOf, nameOf, parentPath } from "../logic/path";
 import { followMove, type Change } from "../logic/tree";
 import type { Route } from "../logic/route";
 import type { Drafts } from "./drafts.svelte";
+import type { Changes } from "./changes.svelte";
 import { noProblems, saveEdit, type Edit } from "./edit";
 import type { FileTree } from "./filetree.svelte";
 import type { Navigation } from "./navigation.svelte";
@@ -27,12 +28,14 @@ export class Desk {
   #trees: Trees;
   #navigation: Navigation;
   #drafts: Drafts;
+  #changes: Changes;
   #turn = 0;
   /** Where the last move came from: its event comes before the one that says where it went. */
   #movedFrom: { where: Where; path: string } | null = null;
 
-  constructor(session: Session, trees: Trees, navigation: Navigation, drafts: Drafts) {
+  constructor(session: Session, trees: Trees, navigation: Navigation, drafts: Drafts, changes: Changes) {
     this.#drafts = drafts;
+    this.#changes = changes;
     this.#session = session;
     this.#trees = trees;
     this.#navigation = navigation;
@@ -102,6 +105,9 @@ export class Desk {
     const edit = this.edit;
     if (edit === null || edit.saving) return;
     const saved = await saveEdit(edit, this.#session, (next) => this.put(edit.view, next));
+    const { where, pointer } = edit.view;
+    const path = fullPath(pointer);
+    if (saved) this.#changes.note(`Saved ${pointer.name}`, where, [{ change: "restore", path, version: pointer.version }]);
     if (saved && this.#shows(edit.view.where, fullPath(edit.view.pointer))) await this.reload();
   }
 

@@ -3,6 +3,7 @@
 import { createContext } from "svelte";
 import type { Where } from "../../protocol";
 import type { Port } from "../port";
+import { Changes } from "./changes.svelte";
 import { Commands } from "./commands.svelte";
 import { Consent } from "./consent.svelte";
 import { Console } from "./console.svelte";
@@ -16,9 +17,9 @@ import { Notices } from "./notices.svelte";
 import { SeenPort } from "./seen";
 import { BrowserStorage } from "./storage.svelte";
 import { Runs } from "./runs.svelte";
-import { Search } from "./searches.svelte";
 import { Session } from "./session.svelte";
 import { Sweep } from "./sweeps.svelte";
+import { ObjectTable } from "./table.svelte";
 import { Theme } from "./theme.svelte";
 import { Transfers } from "./transfers.svelte";
 
@@ -37,6 +38,7 @@ export class Workspace {
   readonly navigation = new Navigation();
   readonly layout = new Layout();
   readonly trees: Record<Where, FileTree>;
+  readonly changes: Changes;
   readonly desk: Desk;
   readonly drafts = new Drafts();
   readonly storage: BrowserStorage;
@@ -44,7 +46,9 @@ export class Workspace {
   readonly console: Console;
   readonly commands: Commands;
   readonly consent: Consent;
-  readonly searches: Kept<Search>;
+  /** The entries of directories, and the searches at or below them. */
+  readonly tables: Kept<ObjectTable>;
+  readonly searches: Kept<ObjectTable>;
   readonly sweeps: Kept<Sweep>;
   readonly transfers: Transfers;
   ask = $state.raw<Ask | null>(null);
@@ -58,12 +62,14 @@ export class Workspace {
     this.storage = new BrowserStorage(port);
     this.session = new Session(port);
     this.trees = { local: new FileTree(port, "local"), cluster: new FileTree(port, "cluster") };
-    this.desk = new Desk(this.session, this.trees, this.navigation, this.drafts);
+    this.changes = new Changes(port);
+    this.desk = new Desk(this.session, this.trees, this.navigation, this.drafts, this.changes);
     this.runs = new Runs(this.session);
     this.console = new Console(this.session, this.notices);
     this.commands = new Commands(this);
     this.consent = new Consent(port);
-    this.searches = new Kept((where, path) => new Search(port, where, path));
+    this.tables = new Kept((where, path) => new ObjectTable(port, where, path, true));
+    this.searches = new Kept((where, path) => new ObjectTable(port, where, path, false));
     this.transfers = new Transfers(this.session);
     this.sweeps = new Kept((where, path) => new Sweep(port, where, path));
   }

@@ -33,8 +33,8 @@ export const WORDS: Record<Ask["kind"], Words> = {
     title: (directory) => (directory ? "Remove this directory and everything in it?" : "Remove this object?"),
     text: (directory) =>
       directory
-        ? "This is recursive: every object and directory below goes too. It cannot be undone here."
-        : "It disappears from its directory. It cannot be undone here.",
+        ? "This is recursive: every object and directory below goes too. Undo brings all of it back."
+        : "It disappears from its directory. Undo brings it back.",
     label: "",
     button: (directory) => (directory ? "Remove recursively" : "Remove"),
   },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..responder import PageHandler
-from . import consent, console, files, members, notebook, objects, run, search
+from . import change, consent, console, files, members, notebook, objects, run, search, table
 
 HANDLERS: dict[str, PageHandler] = {
     "list": objects.list_directory,
@@ -11,11 +11,7 @@ HANDLERS: dict[str, PageHandler] = {
     "save": objects.save,
     "versions": objects.versions,
     "diff": objects.diff,
-    "restore": objects.restore,
-    "mkdir": objects.mkdir,
-    "rm": objects.rm,
-    "mv": objects.mv,
-    "cp": objects.cp,
+    "change": change.change,
     "notebook": notebook.notebook,
     "keepnotebook": notebook.keep_notebook,
     "makenotebook": notebook.make_notebook,
@@ -30,8 +26,9 @@ HANDLERS: dict[str, PageHandler] = {
     "runall": run.run_all,
     "receipts": run.receipts,
     "watchnodes": members.watch_nodes,
-    "search": search.search,
-    "count": search.count,
+    "rows": table.rows,
+    "pages": table.pages,
+    "facets": table.facets,
     "explain": search.explain,
     "graphql": search.graphql,
     "cancel": consent.cancel,

@@ -1,4 +1,4 @@
-"""Requests about one path: list, open, save, compare, move. No shipped code runs for them."""
+"""Requests about one path: list, open, save, compare. No shipped code runs for them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,9 @@ from ..protocol import (
     ListArgs,
     ListedPage,
     ObjectView,
-    PathArgs,
-    RemoveArgs,
-    Removed,
     SaveArgs,
     SaveConflict,
     SaveResult,
-    TargetArgs,
     VersionArgs,
     VersionList,
 )
@@ -84,31 +80,3 @@ async def diff(tab: Tab, args: DiffArgs) -> DifferenceList:
 def _difference(row: FieldDifference) -> DifferenceRow:
     before = show(row["before"])[:SHOWN] if "before" in row else None
     return {"field": row["field"], "before": before, "after": show(row["after"])[:SHOWN] if "after" in row else None}
-
-
-async def restore(tab: Tab, args: VersionArgs) -> PointerRow:
-    """Make an older version the newest one."""
-    pointer: PointerRow = await tab.find(args).call("restore", [args["path"], args["version"]])
-    return pointer
-
-
-async def mkdir(tab: Tab, args: PathArgs) -> PointerRow:
-    pointer: PointerRow = await tab.find(args).call("mkdir", [args["path"]])
-    return pointer
-
-
-async def rm(tab: Tab, args: RemoveArgs) -> Removed:
-    return {"removed": await tab.find(args).call("rm", [args["path"], args["recursive"]])}
-
-
-async def mv(tab: Tab, args: TargetArgs) -> PointerRow:
-    pointer: PointerRow = await tab.find(args).call("mv", [args["path"], args["target"]])
-    return pointer
-
-
-async def cp(tab: Tab, args: TargetArgs) -> PointerRow:
-    """Copy an object, or a directory with all that is in it."""
-    place = tab.find(args)
-    source: PointerRow = await place.call("get", [args["path"]])
-    pointer: PointerRow = await place.call("cp", [args["path"], args["target"], source["type"] == "directory"])
-    return pointer

@@ -7,12 +7,12 @@ from contextlib import aclosing
 
 from ...context import Context
 from ...operations import Wire
-from ...results import ObjectRow, SearchCount, SearchPage
+from ...results import ObjectRow, SearchCount, Searched, SearchPage, SearchPages
 from ..core import Core
 from ..tree.load import PAGE_BYTES, check_limit
 from .candidate import Candidate
 from .cursor import continued, read_cursor, with_clock, write_cursor
-from .ordered import ordered_page
+from .ordered import ordered_cursors, ordered_page
 from .query import Search, open_search
 from .suggestion import note_search
 
@@ -73,6 +73,46 @@ def _continue(asked: Search, last: Candidate) -> str:
     """Return the cursor after a match."""
     asked.judge.stop_after(last)
     return write_cursor(asked.mark_of_plan(), asked.choices.made, list(last.mark))
+
+
+async def searchpages(
+    core: Core,
+    context: Context,
+    path: str,
+    predicate: Wire | None,
+    order_by: str,
+    descending: bool,
+    limit: int,
+    as_of: str,
+    bundles: dict[str, bytes] | None,
+) -> SearchPages:
+    """Count the matches, and note the cursor after each page of them."""
+    check_limit(limit)
+    began = time.perf_counter()
+    context, _ = continued(context, "")
+    asked = await open_search(core, context, path, predicate, as_of, bundles)
+    if order_by:
+        total, cursors = await ordered_cursors(asked, order_by, descending, limit)
+    else:
+        total, cursors = await _cursors(asked, limit)
+    note_search(asked, order_by, time.perf_counter() - began)
+    cursors = [with_clock(cursor, context) for cursor in cursors]
+    found: Searched = {"scanned": asked.judge.scanned, "errors": asked.judge.errors.wire()}
+    return {"count": total, "cursors": cursors, **found}
+
+
+async def _cursors(asked: Search, limit: int) -> tuple[int, list[str]]:
+    total, cursors, last = 0, [""], ""
+    mark = asked.mark_of_plan()
+    async with aclosing(asked.fitting(await asked.plan())) as pages:
+        async for page in pages:
+            for candidate in page:
+                if total and total % limit == 0:
+                    cursors.append(last)
+                total += 1
+                if total % limit == 0:
+                    last = write_cursor(mark, asked.choices.made, list(candidate.mark))
+    return total, cursors
 
 
 async def count(

@@ -8,7 +8,7 @@ from ...errors import Invalid, PermissionDenied
 from ...objects import DIRECTORY
 from ...operations import Context
 from ...paths import child_path, split_path
-from ...results import EntryPage, PointerRow
+from ...results import EntryPage, PageTable, PointerRow
 from ..change import Change
 from ..commit import commit, retry
 from ..core import Core
@@ -16,7 +16,7 @@ from ..layout import access
 from ..layout.locality import PAGE_ROWS
 from ..layout.record import Entry
 from .find import REGISTRY, find_directory, find_place, name
-from .load import page_of
+from .load import PAGE_LIMIT, check_limit, page_of, raws_of
 from .registry import list_registry
 
 
@@ -49,6 +49,27 @@ async def list_page(core: Core, context: Context, path: str, cursor: str, limit:
     page, more = await page_of(core, context, path, cursor, limit, as_of)
     entries = [child.wire(page.directory, core.node) for child in page.entries]
     return {"entries": entries, "cursor": page.last if more else ""}
+
+
+async def pages(core: Core, context: Context, path: str, limit: int, as_of: str) -> PageTable:
+    """Count the entries that the caller may see, and note the cursor after each page of them."""
+    check_limit(limit)
+    if split_path(path) == (REGISTRY,):
+        raise Invalid("the registry is not counted", path=path, remedy="list it page by page")
+    found = await find_directory(core, context, path, "r", as_of)
+    count, cursors, cursor, last = 0, [""], "", ""
+    while True:
+        raws = await raws_of(core, found, cursor, PAGE_LIMIT, as_of)
+        for raw in raws:
+            if access.may(context, raw, "r"):
+                if count and count % limit == 0:
+                    cursors.append(last)
+                count += 1
+                if count % limit == 0:
+                    last = Entry.unpack(raw).name
+        if len(raws) < PAGE_LIMIT:
+            return {"count": count, "cursors": cursors}
+        cursor = Entry.unpack(raws[-1]).name
 
 
 async def walk(core: Core, context: Context, path: str, as_of: str = "") -> AsyncIterator[tuple[Entry, str]]:

@@ -13,7 +13,7 @@ from ..layout.access import may
 from ..layout.locality import PAGE_ROWS
 from ..layout.moment import read_moment
 from ..layout.record import Entry, VersionRecord, entry_key, version_key
-from .find import REMOVED, find_directory
+from .find import REMOVED, Found, find_directory
 from .links import children_at
 
 PAGE_LIMIT = 10_000
@@ -41,17 +41,21 @@ async def children(core: Core, parent: bytes, after: str = "", limit: int = PAGE
     return [raw for _, raw in await core.store.scan("entries", start, prefix_end(parent), limit=limit)]
 
 
+async def raws_of(core: Core, found: Found, after: str, limit: int, as_of: str) -> list[bytes]:
+    """Return at most `limit` packed entries of a directory, now or at a moment, by name, after the name `after`."""
+    moment = read_moment(as_of)
+    if moment:
+        return await children_at(core, found.uuid, moment, after, limit)
+    return await children(core, found.uuid, after, limit)
+
+
 async def page_of(
     core: Core, context: Context, path: str, cursor: str, limit: int, as_of: str
 ) -> tuple[DirectoryPage, bool]:
     """Return a page of a directory, and whether there may be more."""
     check_limit(limit)
     found = await find_directory(core, context, path, "r", as_of)
-    moment = read_moment(as_of)
-    if moment:
-        raws = await children_at(core, found.uuid, moment, cursor, limit)
-    else:
-        raws = await children(core, found.uuid, cursor, limit)
+    raws = await raws_of(core, found, cursor, limit, as_of)
     seen = [Entry.unpack(raw) for raw in raws if may(context, raw, "r")]
     last = Entry.unpack(raws[-1]).name if raws else ""
     return DirectoryPage(found.path, seen, last), len(raws) == limit

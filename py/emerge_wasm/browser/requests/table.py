@@ -1,0 +1,174 @@
+"""Requests of the page's tables: rows by field, the cursors of their pages, and the values of a column with counts.
+
+A table shows the entries of a directory, or what a search finds in it or below it. No shipped code is loaded for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from ...bundles.description import FieldDescription
+from ...clients.searches import wire_predicate
+from ...codec import decode, show
+from ...errors import EmergeError
+from ...objects import DIRECTORY, METADATA
+from ...operations import Wire
+from ...results import EntryPage, GroupTable, ObjectPage, PageTable, PointerRow, SearchErrors, SearchPage, SearchPages
+from ..places.place import TabPlace
+from ..protocol import FacetArgs, FacetList, PagesArgs, RowsArgs, TableArgs, TableClass, TablePage, TablePages, TableRow
+from ..tab import Tab
+from .view import describe_class
+
+LONGEST = 120  # characters of a value in a cell
+WIDEST = 24  # fields of a row, beside those that are asked for
+LARGE = 200  # items of a container that is only counted
+FACETS = 100  # values of a column that are told, the most frequent first
+CLASSES = 1000  # classes whose fields are kept
+
+_FIELDS: dict[str, Sequence[FieldDescription]] = {}
+"""The fields of classes by bundle, which never change."""
+
+Found = tuple[PointerRow, bytes]
+"""A pointer and its encoded state, b"" for none."""
+
+
+async def rows(tab: Tab, args: RowsArgs) -> TablePage:
+    """Read a page of a table."""
+    place, started = tab.find(args), time.perf_counter()
+    page: SearchPage | EntryPage
+    errors: SearchErrors = {"count": 0, "first": []}
+    scanned = 0
+    if _is_listing(args):
+        page, found = await _listed(place, args)
+    else:
+        asked = [args["path"], _predicate(args), args["order"], args["descending"], args["limit"], args["cursor"]]
+        page = searched = await _search(place, asked)
+        found = [(row["pointer"], row["state"]) for row in searched["objects"]]
+        errors, scanned = searched["errors"], searched["scanned"]
+    states = [_read(state) for _, state in found]
+    return {
+        "rows": [_row(pointer, state, args["fields"]) for (pointer, _), state in zip(found, states, strict=True)],
+        "classes": await _classes(place, [pointer for pointer, _ in found], states),
+        "cursor": page["cursor"],
+        "scanned": scanned,
+        "errors": errors,
+        "missing": page.get("missing", []),
+        "stale": page.get("stale", ""),
+        "milliseconds": (time.perf_counter() - started) * 1000,
+    }
+
+
+async def pages(tab: Tab, args: PagesArgs) -> TablePages:
+    """Count the rows of a table, and tell the cursor of each page; none where only the one before tells it."""
+    place, limit = tab.find(args), args["limit"]
+    if _is_listing(args):
+        table: PageTable = await place.call("pages", [args["path"], limit])
+        return {**table, "scanned": 0, "errors": {"count": 0, "first": []}}
+    asked = [args["path"], _predicate(args), args["order"], args["descending"], limit]
+    found: SearchPages = await place.call("searchpages", asked)
+    return {key: found[key] for key in ("count", "cursors", "scanned", "errors")}  # type: ignore[return-value,literal-required]
+
+
+async def facets(tab: Tab, args: FacetArgs) -> FacetList:
+    """Count the values of a field in all rows of a table, the most frequent first."""
+    asked = [args["path"], {"count": ["count"]}, [args["field"]], _predicate(args)]
+    table: GroupTable = await tab.find(args).call("aggregate", asked)
+    groups = sorted(table["groups"], key=lambda group: -group["count"])
+    values = [(show(group[args["field"]]), group["count"]) for group in groups[:FACETS]]
+    return {"values": values, "distinct": len(groups)}
+
+
+def _is_listing(args: TableArgs) -> bool:
+    """Whether the entries themselves are asked for, by name, directories among them."""
+    return args["inside"] and not args["text"].strip() and not args["order"]
+
+
+def _predicate(args: TableArgs) -> Wire | None:
+    """Return what the objects of a table fulfil: the expression, and, for one of a directory, to be in it."""
+    text = args["text"].strip()
+    if "\n" in text or (text and args["inside"]):
+        text = f"(\n{text}\n)"
+    if args["inside"]:
+        text = f"o.path == {args['path']!r}" + (f" and {text}" if text else "")
+    return wire_predicate(text or None)[0]
+
+
+async def _search(place: TabPlace, asked: list[object]) -> SearchPage:
+    page: SearchPage = await place.call("search", asked)
+    return page
+
+
+async def _listed(place: TabPlace, args: RowsArgs) -> tuple[EntryPage, list[Found]]:
+    """Return a page of a directory, with the states of its objects."""
+    path, cursor, limit = args["path"], args["cursor"], args["limit"]
+    page: EntryPage = await place.call("list", [path, cursor, limit])
+    states: dict[str, bytes] = {}
+    last = page["entries"][-1]["name"] if page["entries"] else ""
+    while any(entry["type"] != DIRECTORY and entry["uuid"] not in states for entry in page["entries"]):
+        objects: ObjectPage = await place.call("objects", [path, cursor, limit])
+        states |= {row["pointer"]["uuid"]: row["state"] for row in objects["objects"]}
+        cursor = objects["cursor"]
+        if not cursor or cursor >= last:
+            break
+    return page, [(entry, states.get(entry["uuid"], b"")) for entry in page["entries"]]
+
+
+def _read(state: bytes) -> dict[str, object]:
+    """Decode a state; one that cannot be read shows no fields."""
+    try:
+        fields = decode(state) if state else {}
+    except EmergeError:
+        return {}
+    return {name: value for name, value in fields.items() if name not in METADATA} if isinstance(fields, dict) else {}
+
+
+def _row(pointer: PointerRow, state: dict[str, object], wanted: Sequence[str]) -> TableRow:
+    shown = dict.fromkeys([*(name for name in wanted if name in state), *list(state)[:WIDEST]])
+    return {
+        "pointer": pointer,
+        "cells": {name: _cell(state[name]) for name in shown},
+        "away": pointer.get("missing", ""),
+    }
+
+
+def _cell(value: object) -> str:
+    """Return a value as a cell shows it: a text as it is, all else as Python shows it, and nothing at length."""
+    if isinstance(value, bytes | bytearray):
+        return f"{len(value):,} bytes"
+    if isinstance(value, list | tuple | set | frozenset | dict) and len(value) > LARGE:
+        return f"{type(value).__name__} of {len(value):,}"
+    text = value if isinstance(value, str) else show(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+async def _classes(
+    place: TabPlace, pointers: Sequence[PointerRow], states: Sequence[dict[str, object]]
+) -> list[TableClass]:
+    """Tell the classes of a page's objects with their fields: as declared, then what else the objects have."""
+    known: dict[str, TableClass] = {}
+    for pointer, state in zip(pointers, states, strict=True):
+        if pointer["type"] == DIRECTORY:
+            continue
+        name = pointer["class_name"]
+        told = known.get(name)
+        if told is None or pointer["bundle"] not in _FIELDS:
+            declared = await _declared(place, pointer["bundle"])
+            fields = {field["name"]: field["annotation"] for field in declared if field["name"] not in METADATA}
+            told = known[name] = {"name": name, "fields": {**(told["fields"] if told else {}), **fields}}
+        for field, value in list(state.items())[:WIDEST]:
+            told["fields"].setdefault(field, type(value).__name__)
+    return list(known.values())
+
+
+async def _declared(place: TabPlace, bundle: str) -> Sequence[FieldDescription]:
+    """Return the fields of a class; none of one that is nowhere to be had."""
+    if bundle not in _FIELDS:
+        try:
+            fields = (await describe_class(place, bundle))["fields"]
+        except EmergeError:
+            return []
+        if len(_FIELDS) >= CLASSES:
+            _FIELDS.clear()
+        _FIELDS[bundle] = fields
+    return _FIELDS[bundle]

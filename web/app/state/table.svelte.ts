@@ -1,0 +1,246 @@
+/** The table of a directory, or of a search below it: its question, columns and rows, kept while the page is open. */
+
+import type { Plan, TableQuestion, TableRow, Where } from "../../protocol";
+import { toFailure } from "../logic/failure";
+import { isWithin, parentPath } from "../logic/path";
+import type { Change } from "../logic/tree";
+import type { Port } from "../port";
+import { allColumns, type FieldColumn } from "../table/fields";
+import { expressionOf, FilterProblem, joinExpressions, type Filter } from "../table/filter";
+import type { Sort } from "../table/column";
+import { Selection } from "../table/selection.svelte";
+import { RowSource } from "../table/source.svelte";
+import { recall, remember } from "./memory";
+
+const TYPED = 350; // ms from the last key to the question
+const SETTLE = 250; // ms: changes that come together are read together
+
+export class ObjectTable {
+  readonly where: Where;
+  readonly path: string;
+  /** Only what is in the directory itself. */
+  readonly inside: boolean;
+  readonly source: RowSource;
+  readonly selection: Selection<TableRow>;
+  /** The expression as it is typed. */
+  text = $state("");
+  /** Column: what is typed below its name. */
+  filters = $state.raw<Record<string, string>>({});
+  filtering = $state(false);
+  sort = $state.raw<Sort | null>(null);
+  sizes = $state.raw<Record<string, number>>({});
+  /** Column: whether the user shows it or hides it. */
+  chosen = $state.raw<Record<string, boolean>>({});
+  /** What is wrong with what is being typed, or what Enter would do. */
+  hint = $state("");
+  plan = $state.raw<Plan | null>(null);
+  /** Somebody looks at it. */
+  active = false;
+  #port: Port;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #settling: ReturnType<typeof setTimeout> | undefined;
+  #dirty = false;
+  #turn = 0;
+
+  constructor(port: Port, where: Where, path: string, inside: boolean) {
+    this.#port = port;
+    this.where = where;
+    this.path = path;
+    this.inside = inside;
+    this.source = new RowSource(port);
+    this.selection = new Selection((first, last) => this.source.between(first, last));
+    const kept = read(recall(this.#kept));
+    this.sizes = kept.sizes;
+    this.chosen = kept.chosen;
+    port.on("change", (change) => this.#follow(change));
+  }
+
+  get columns(): FieldColumn[] {
+    return allColumns(this.source.classes, Date.now(), !this.inside, this.sort === null ? "" : fieldOf(this.sort.id));
+  }
+
+  /** What a search is ordered by is shown, whatever was chosen. */
+  get hidden(): string[] {
+    return this.columns.filter(({ id, first }) => !(this.chosen[id] ?? first) && id !== this.sort?.id && id !== "name").map(({ id }) => id);
+  }
+
+  show(id: string, shown: boolean): void {
+    this.chosen = { ...this.chosen, [id]: shown };
+    this.#keep();
+  }
+
+  resize(sizes: Record<string, number>): void {
+    this.sizes = sizes;
+    this.#keep();
+  }
+
+  /** The filter of a column. */
+  filterOf(column: FieldColumn): Filter {
+    return { kind: column.filter ?? "text", field: column.field, text: this.filters[column.id] ?? "" };
+  }
+
+  /** Why what is typed below a column's name is no filter, or "". */
+  problemOf(column: FieldColumn): string {
+    try {
+      expressionOf(this.filterOf(column));
+      return "";
+    } catch (error) {
+      return error instanceof FilterProblem ? error.message : String(error);
+    }
+  }
+
+  /** The expression that is asked: what was typed, and the filters. Throws FilterProblem. */
+  get expression(): string {
+    return joinExpressions(this.text, this.columns.map((column) => this.filterOf(column)));
+  }
+
+  /** The same, or "" while a filter is not complete. */
+  get shownExpression(): string {
+    try {
+      return this.expression;
+    } catch {
+      return "";
+    }
+  }
+
+  get filtered(): boolean {
+    return Object.values(this.filters).some((text) => text.trim() !== "");
+  }
+
+  filter(id: string, text: string): void {
+    this.filters = { ...this.filters, [id]: text };
+    this.soon();
+  }
+
+  /** Make the filters a part of the expression. */
+  write(): void {
+    this.text = this.shownExpression;
+    this.filters = {};
+  }
+
+  /** Only objects with this value, as Python writes it. */
+  require(column: FieldColumn, literal: string): void {
+    const own = this.text.trim();
+    this.text = (own === "" ? "" : `(${own}) and `) + `o.${column.field} == ${literal}`;
+    void this.start();
+  }
+
+  order(sort: Sort | null): void {
+    this.sort = sort;
+    void this.start(true);
+  }
+
+  /** Ask when nothing more was typed for a moment. */
+  soon(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.#live(), TYPED);
+  }
+
+  /** Ask now. With `keep`, the rows stay until others are there. */
+  async start(keep = false): Promise<void> {
+    clearTimeout(this.#timer);
+    const turn = ++this.#turn;
+    this.hint = "";
+    this.plan = null;
+    this.#dirty = false;
+    this.selection.clear();
+    try {
+      await this.source.ask(this.#question(), keep && this.source.rows.length > 0);
+    } catch (error) {
+      if (turn === this.#turn) this.hint = error instanceof FilterProblem ? error.message : toFailure(error).message;
+    }
+  }
+
+  /** What was typed may not be complete yet, and what runs code waits for Enter. */
+  async #live(): Promise<void> {
+    const turn = ++this.#turn;
+    try {
+      const question = this.#question();
+      const { where, path, text, order } = question;
+      if (text !== "" && (await this.#port.call("explain", { where, path, text, order })).code) {
+        if (turn === this.#turn) this.hint = "This runs code of the objects' classes: press Enter to search.";
+        return;
+      }
+      if (turn !== this.#turn) return;
+      this.selection.clear();
+      const failure = await this.source.ask(question, true);
+      if (turn === this.#turn) this.hint = failure?.message ?? "";
+    } catch (error) {
+      if (turn === this.#turn) this.hint = error instanceof FilterProblem ? error.message : toFailure(error).message;
+    }
+  }
+
+  async explain(): Promise<void> {
+    const asked = this.source.asked;
+    if (asked === null) return;
+    try {
+      const { where, path, text, order } = asked;
+      this.plan = await this.#port.call("explain", { where, path, text, order });
+    } catch (error) {
+      this.source.failure = toFailure(error);
+    }
+  }
+
+  async facets(column: FieldColumn): Promise<{ values: [text: string, count: number][]; distinct: number }> {
+    return this.#port.call("facets", { ...this.#question(), field: column.field });
+  }
+
+  /** Read again what has changed while nobody looked. */
+  look(): void {
+    this.active = true;
+    if (this.#dirty) this.#settle();
+  }
+
+  leave(): void {
+    this.active = false;
+  }
+
+  #question(): TableQuestion {
+    const { where, path, inside, sort } = this;
+    return { where, path, inside, text: this.expression, order: sort === null ? "" : fieldOf(sort.id), descending: sort?.descending ?? false };
+  }
+
+  #follow(change: Change): void {
+    if (change.where !== this.where || this.source.asked === null) return;
+    const touches = change.operation === "many" ? isWithin(change.path, this.path) || isWithin(this.path, change.path) : this.inside ? parentPath(change.path) === this.path : isWithin(change.path, this.path);
+    if (!touches) return;
+    this.#dirty = true;
+    if (this.active) this.#settle();
+  }
+
+  #settle(): void {
+    if (this.#settling !== undefined) return;
+    this.#settling = setTimeout(() => {
+      const began = performance.now();
+      this.#dirty = false;
+      void this.source.refresh().finally(() => {
+        // a slow answer under a flood of changes must not take all the kernel's time
+        setTimeout(() => {
+          this.#settling = undefined;
+          if (this.#dirty && this.active) this.#settle();
+        }, 3 * (performance.now() - began));
+      });
+    }, SETTLE);
+  }
+
+  get #kept(): string {
+    return `table.${this.inside ? "" : "search."}${this.where}:${this.path}`;
+  }
+
+  #keep(): void {
+    remember(this.#kept, JSON.stringify({ sizes: this.sizes, chosen: this.chosen }));
+  }
+}
+
+function fieldOf(id: string): string {
+  return id.startsWith("field:") ? id.slice("field:".length) : id;
+}
+
+function read(text: string | null): { sizes: Record<string, number>; chosen: Record<string, boolean> } {
+  try {
+    const { sizes, chosen } = JSON.parse(text ?? "") as { sizes?: Record<string, number>; chosen?: Record<string, boolean> };
+    return { sizes: sizes ?? {}, chosen: chosen ?? {} };
+  } catch {
+    return { sizes: {}, chosen: {} };
+  }
+}

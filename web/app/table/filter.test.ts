@@ -1,0 +1,53 @@
+import { describe, expect, it } from "vitest";
+import { expressionOf, filterKind, FilterProblem, joinExpressions, quote, type Filter } from "./filter";
+
+const number = (text: string): string => expressionOf({ kind: "number", field: "n", text });
+const date = (text: string): string => expressionOf({ kind: "date", field: "date", text });
+
+describe("a filter", () => {
+  it("compares numbers as they were typed", () => {
+    expect(number("3")).toBe("o.n == 3");
+    expect(number("<3.5")).toBe("o.n < 3.5");
+    expect(number("!= -2e3")).toBe("o.n != -2e3");
+    expect(number("2..5")).toBe("2 <= o.n <= 5");
+    expect(number("  ")).toBe("");
+    for (const wrong of ["x", "<", "3 4", "1..", "__import__('os')"]) expect(() => number(wrong)).toThrow(FilterProblem);
+  });
+
+  it("takes a day, a month or a year as all that is within", () => {
+    expect(date("2026-05")).toBe('o.date.startswith("2026-05")');
+    const after = date(">2026-05");
+    expect(after).toBe('o.date > "2026-05~"');
+    expect(() => date("May")).toThrow(FilterProblem);
+  });
+
+  it("is chosen by the annotation", () => {
+    expect(["int", "float | None", "Optional[bool]", "datetime", "list[int]", ""].map(filterKind)).toEqual(["number", "number", "bool", "date", "text", "text"]);
+  });
+
+  it("never lets what is typed become code", () => {
+    const nasty = ['"', "'", "\\", '\\"', "\n", "\u2028", "é🙂", '") or True or ("', "{x}", "\u0000"];
+    const filters: Filter[] = nasty.flatMap((text) => ["", "=", "^", "!"].map((sign): Filter => ({ kind: "text", field: "f", text: `${sign}a${text}` })));
+    for (const filter of filters) {
+      const expression = expressionOf(filter);
+      const [literal = ""] = /"(?:[^"\\]|\\.)*"/.exec(expression) ?? [];
+      const typed = filter.text.trim();
+      expect([typed, typed.slice(1)]).toContain(JSON.parse(literal));
+      expect(["_ in str(o.f).lower()", "_ in str(o.f)", "_ not in str(o.f)", "o.f == _", "o.f.startswith(_)"]).toContain(expression.replace(literal, () => "_"));
+    }
+  });
+});
+
+describe("filters and an expression", () => {
+  it("hold together", () => {
+    const filters: Filter[] = [
+      { kind: "number", field: "n", text: ">1" },
+      { kind: "class", field: "class", text: "Widget" },
+      { kind: "text", field: "t", text: "" },
+    ];
+    expect(joinExpressions("", filters)).toBe('o.n > 1 and type(o).__name__ == "Widget"');
+    expect(joinExpressions("o.a or o.b", filters)).toBe('(o.a or o.b) and o.n > 1 and type(o).__name__ == "Widget"');
+    expect(joinExpressions("o.a < 2", [])).toBe("o.a < 2");
+    expect(quote('ü"')).toBe('"ü\\""');
+  });
+});

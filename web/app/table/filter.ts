@@ -1,0 +1,100 @@
+/** Filters that are typed below a column's name, and the Python expression that they mean together. */
+
+export type FilterKind = "text" | "number" | "bool" | "date" | "class";
+
+export interface Filter {
+  kind: FilterKind;
+  field: string;
+  text: string;
+}
+
+/** Thrown for what is no filter of its kind. */
+export class FilterProblem extends Error {}
+
+const NUMBER = String.raw`[+-]?(?:\d+(?:_?\d+)*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?`;
+const COMPARED = new RegExp(`^(<=|>=|==?|!=|<|>)?\\s*(${NUMBER})$`);
+const RANGE = new RegExp(`^(${NUMBER})\\s*(?:\\.\\.|…|–)\\s*(${NUMBER})$`);
+const MOMENT = String.raw`\d{4}(?:-\d{2}(?:-\d{2}(?:[T ]\d{2}(?::\d{2}(?::\d{2}(?:\.\d+)?)?)?)?)?)?`;
+const DATED = new RegExp(`^(<=|>=|<|>|=)?\\s*(${MOMENT})$`);
+const DATES = new RegExp(`^(${MOMENT})\\s*(?:\\.\\.|…|–)\\s*(${MOMENT})$`);
+
+/** What the input of a column suggests. */
+export const HINTS: Record<FilterKind, string> = {
+  text: "contains, =exactly, ^begins",
+  number: "3, <3.5, 2..5",
+  bool: "True or False",
+  date: "2026-05, >2026-05-01",
+  class: "name of a class",
+};
+
+/** The kind of filter that fits a field by its annotation. */
+export function filterKind(annotation: string): FilterKind {
+  const plain = annotation.replace(/^Optional\[(.*)\]$/, "$1").replace(/\s*\|\s*None$/, "");
+  if (plain === "bool") return "bool";
+  if (/^(int|float)$/.test(plain)) return "number";
+  if (/^(datetime\.)?(date|datetime)$/.test(plain)) return "date";
+  return "text";
+}
+
+/** A text as Python reads it: JSON's escapes are Python's too. */
+export const quote = (text: string): string => JSON.stringify(text);
+
+/** The expression of one filter; "" for an empty one. Throws FilterProblem. */
+export function expressionOf({ kind, field, text }: Filter): string {
+  const typed = text.trim();
+  if (typed === "") return "";
+  if (kind === "class") return `type(o).__name__ == ${quote(typed)}`;
+  const name = `o.${field}`;
+  if (/^(is )?none$/i.test(typed)) return `${name} is None`;
+  if (kind === "bool") return boolExpression(name, typed);
+  if (kind === "number") return numberExpression(name, typed);
+  if (kind === "date") return dateExpression(field === "date" ? name : `${name}.isoformat()`, typed);
+  return textExpression(name, typed);
+}
+
+function boolExpression(name: string, typed: string): string {
+  if (/^(true|yes|1)$/i.test(typed)) return `${name} is True`;
+  if (/^(false|no|0)$/i.test(typed)) return `${name} is False`;
+  throw new FilterProblem("Write True or False.");
+}
+
+function numberExpression(name: string, typed: string): string {
+  const range = RANGE.exec(typed);
+  if (range) return `${range[1]} <= ${name} <= ${range[2]}`;
+  const compared = COMPARED.exec(typed);
+  if (!compared) throw new FilterProblem("Write a number, a comparison such as <3.5, or a range such as 2..5.");
+  const [, sign = "==", number] = compared;
+  return `${name} ${sign === "=" ? "==" : sign} ${number}`;
+}
+
+/** Moments in ISO 8601 are in order as texts; one of few digits stands for all that begin so. */
+function dateExpression(name: string, typed: string): string {
+  const range = DATES.exec(typed);
+  const iso = (text: string): string => text.replace(" ", "T");
+  if (range) return `${quote(iso(range[1]!))} <= ${name} < ${quote(`${iso(range[2]!)}~`)}`;
+  const dated = DATED.exec(typed);
+  if (!dated) throw new FilterProblem("Write a day such as 2026-05-01, >2026-05, or 2026-01..2026-03.");
+  const [, sign = "", moment = ""] = dated;
+  const text = iso(moment);
+  if (sign === "" || sign === "=") return `${name}.startswith(${quote(text)})`;
+  // "after May" begins when May is over
+  return sign === ">" || sign === "<=" ? `${name} ${sign === ">" ? ">" : "<="} ${quote(`${text}~`)}` : `${name} ${sign} ${quote(text)}`;
+}
+
+/** Small letters find capitals too. */
+function textExpression(name: string, typed: string): string {
+  const first = typed.charAt(0);
+  const rest = typed.slice(1);
+  if (first === "=") return `${name} == ${quote(rest)}`;
+  if (first === "^" && rest !== "") return `${name}.startswith(${quote(rest)})`;
+  if (first === "!" && rest !== "") return `${quote(rest)} not in str(${name})`;
+  return typed === typed.toLowerCase() ? `${quote(typed)} in str(${name}).lower()` : `${quote(typed)} in str(${name})`;
+}
+
+/** The expression that an own one and the filters mean together. Throws FilterProblem. */
+export function joinExpressions(own: string, filters: readonly Filter[]): string {
+  const parts = filters.map(expressionOf).filter((part) => part !== "");
+  const mine = own.trim();
+  if (mine === "" || parts.length === 0) return [mine, ...parts].filter((part) => part !== "").join(" and ");
+  return [/\b(or|if|lambda|:=)\b/.test(mine) ? `(${mine})` : mine, ...parts].join(" and ");
+}
