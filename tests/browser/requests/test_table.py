@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date, datetime
 from random import Random
 from typing import Any, cast
 
@@ -116,10 +117,17 @@ def test_rows_have_the_fields_of_their_classes() -> None:
             fields = {each["name"]: each["fields"] for each in page["classes"]}
             assert fields["Crate"] | {"weight": "float", "tags": "list[str]"} == fields["Crate"]
             long = EmergeFile(name="long", path="/b", data=["x"] * 100_000)
+            when = EmergeFile(name="a", path="/b", data=datetime(2026, 5, 1, 9, 30))
+            day = EmergeFile(name="b", path="/b", data=date(2026, 5, 1))
             wide = EmergeFile(name="wide", path="/b", data=b"\0" * 5000)
-            await tab.place.reader.storeall([long, wide])
+            await tab.place.reader.storeall([when, day, long, wide])
             page = await tab.rows(path="/b")
-            assert [row["cells"]["data"] for row in page["rows"]] == ["list of 100,000", "5,000 bytes"]
+            assert [row["cells"]["data"] for row in page["rows"]] == [
+                "2026-05-01 09:30:00",
+                "2026-05-01",
+                "list of 100,000",
+                "5,000 bytes",
+            ]
             question = {"where": "local", "path": "/a", "inside": True, "text": "", "order": "", "descending": False}
             found = await facets(cast("Tab", tab), {**question, "field": "label"})  # type: ignore[typeddict-item]
             assert dict(found["values"]) == {"'L0'": 11, "'L1'": 11, "'L2'": 11, "None": 1}

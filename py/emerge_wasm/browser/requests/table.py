@@ -5,8 +5,9 @@ A table shows the entries of a directory, or what a search finds in it or below 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from datetime import date, datetime, time
+from time import perf_counter
 
 from ...bundles.description import FieldDescription
 from ...clients.searches import wire_predicate
@@ -35,7 +36,7 @@ Found = tuple[PointerRow, bytes]
 
 async def rows(tab: Tab, args: RowsArgs) -> TablePage:
     """Read a page of a table."""
-    place, started = tab.find(args), time.perf_counter()
+    place, started = tab.find(args), perf_counter()
     page: SearchPage | EntryPage
     errors: SearchErrors = {"count": 0, "first": []}
     scanned = 0
@@ -55,7 +56,7 @@ async def rows(tab: Tab, args: RowsArgs) -> TablePage:
         "errors": errors,
         "missing": page.get("missing", []),
         "stale": page.get("stale", ""),
-        "milliseconds": (time.perf_counter() - started) * 1000,
+        "milliseconds": (perf_counter() - started) * 1000,
     }
 
 
@@ -133,7 +134,9 @@ def _row(pointer: PointerRow, state: dict[str, object], wanted: Sequence[str]) -
 
 
 def _cell(value: object) -> str:
-    """Return a value as a cell shows it: a text as it is, all else as Python shows it, and nothing at length."""
+    """Return a value as a cell shows it: texts and days as they are, all else as Python shows it, nothing at length."""
+    if isinstance(value, date | time):
+        return value.isoformat(" ", "seconds") if isinstance(value, datetime) else value.isoformat()
     if isinstance(value, bytes | bytearray):
         return f"{len(value):,} bytes"
     if isinstance(value, list | tuple | set | frozenset | dict) and len(value) > LARGE:

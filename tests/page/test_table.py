@@ -1,0 +1,130 @@
+"""The table of a directory in the page: columns, filters, any row of thousands, and changes of many that are undone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import expect
+
+from emerge_wasm import EmergeFile, connect
+from tests.page.conftest import SLOW, Site, Tab
+
+MANY = 3000
+ROW = 26  # px
+
+
+@dataclass
+class Crate(EmergeFile):
+    weight: float = 0.0
+    colour: str = "red"
+
+    def empty(self) -> None:
+        self.weight = 0.0
+
+
+@pytest.fixture(scope="module")
+def stored(shared_site: Site, shared_tab: Tab) -> Tab:
+    """/yard/c0 … c9 beside a directory, and /many with thousands, on the cluster."""
+    shared_site.clear()
+    shared_tab.sweep()
+    with connect(shared_site.node.host) as fs:
+        colours = ("red", "blue")
+        fs.storeall([Crate(name=f"c{n}", path="/yard", weight=float(n), colour=colours[n % 2]) for n in range(10)])
+        fs.mkdir("/yard/shed")
+        fs.storeall([Crate(name=f"n{n:05}", path="/many", weight=float(n % 7)) for n in range(MANY)])
+    return shared_tab
+
+
+def test_a_directory_is_a_table_of_the_fields_of_its_objects(stored: Tab) -> None:
+    tab = stored
+    tab.open("#/cluster/yard")
+    expect(tab.find("listed")).to_have_count(11, timeout=SLOW)
+    expect(tab.find("listed").nth(3)).to_contain_text("3.0")
+    tab.find("sort-field:weight").click()
+    tab.find("sort-field:weight").click()
+    expect(tab.find("listed").first).to_contain_text("c9")
+    expect(tab.page.get_by_role("columnheader", name="weight")).to_have_attribute("aria-sort", "descending")
+    tab.find("filters").click()
+    tab.find("filter-field:weight").fill("2..6")
+    expect(tab.find("listed")).to_have_count(5)
+    expect(tab.find("asked")).to_have_text("2 <= o.weight <= 6")
+    tab.find("facets-field:colour").click()
+    expect(tab.find("facets")).to_contain_text("2 values")
+    tab.find("facets").get_by_role("button", name="'red'").click()
+    expect(tab.find("listed")).to_have_count(3)
+    tab.page.keyboard.press("Escape")
+    tab.find("filter-field:weight").fill("heavy")
+    expect(tab.find("table-hint")).to_contain_text("Write a number")
+    expect(tab.find("listed")).to_have_count(3)
+    tab.find("search-text").fill("")
+    tab.find("clear-filters").click()
+    tab.find("sort-field:weight").click()
+    expect(tab.find("listed")).to_have_count(11)
+    tab.find("columns").click()
+    tab.find("column-owner").click()
+    tab.find("column-field:colour").click()
+    tab.page.keyboard.press("Escape")
+    expect(tab.page.get_by_role("columnheader", name="Owner")).to_be_visible()
+    expect(tab.page.get_by_role("columnheader", name="colour")).to_have_count(0)
+    tab.find("resize-name").focus()
+    before = tab.page.get_by_role("columnheader", name="Name").bounding_box()
+    tab.page.keyboard.press("ArrowRight")
+    after = tab.page.get_by_role("columnheader", name="Name").bounding_box()
+    assert before is not None and after is not None and after["width"] == before["width"] + 16
+
+
+def test_any_row_of_thousands_is_in_reach(stored: Tab) -> None:
+    tab = stored
+    tab.open("#/cluster/many")
+    expect(tab.find("directory")).to_have_attribute("aria-rowcount", str(MANY + 1), timeout=SLOW)
+    for index in (1777, MANY - 1, 400):
+        tab.find("directory").evaluate("(table, top) => { table.scrollTop = top }", index * ROW)
+        expect(tab.page.locator(f'[data-index="{index}"]')).to_contain_text(f"n{index:05}")
+    tab.find("sort-name").click()
+    tab.find("sort-name").click()
+    tab.find("directory").evaluate("(table, top) => { table.scrollTop = top }", 2000 * ROW)
+    expect(tab.page.locator('[data-index="2000"]')).to_contain_text(f"n{MANY - 2001:05}")
+    tab.find("sort-name").click()
+    assert tab.page.evaluate("document.querySelectorAll('[data-testid=directory] *').length") < 2500
+
+
+def test_what_is_done_with_many_is_undone(stored: Tab, shared_site: Site) -> None:
+    tab = stored
+    tab.open("#/cluster/yard")
+    expect(tab.find("listed")).to_have_count(11, timeout=SLOW)
+    with connect(shared_site.node.host) as fs:
+        before = {path: fs.cat(f"/yard/{path}") for path in ("c2", "c3", "c4")}
+        tab.find("listed").nth(2).get_by_role("checkbox").click()
+        tab.find("listed").nth(4).get_by_role("checkbox").click(modifiers=["Shift"])
+        expect(tab.find("selected")).to_have_text("3 entries selected")
+        tab.find("bulk-set").click()
+        tab.find("bulk-first").fill("weight")
+        tab.find("bulk-second").fill("7.5")
+        expect(tab.find("bulk-preview")).to_contain_text("2.0 → 7.5")
+        tab.find("bulk-go").click()
+        expect(tab.find("made")).to_contain_text("Edited 3 entries")
+        assert [fs.cat(f"/yard/{path}.weight") for path in before] == [7.5, 7.5, 7.5]
+        expect(tab.find("listed").nth(3)).to_contain_text("7.5")
+        tab.find("undo").click()
+        expect(tab.find("made")).to_contain_text("Undone")
+        assert {path: fs.cat(f"/yard/{path}") for path in before} == before
+
+        tab.find("select-all").click()
+        expect(tab.find("selected")).to_have_text("11 entries selected")
+        tab.find("bulk-remove").click()
+        expect(tab.find("directory")).to_contain_text("Nothing is in it yet")
+        assert fs.list("/yard") == []
+        tab.find("undo").click()
+        expect(tab.find("listed")).to_have_count(11)
+        assert {path: fs.cat(f"/yard/{path}") for path in before} == before
+
+        tab.find("tree-cluster").locator('[data-path="/yard"]').click(button="right")
+        tab.find("menu-remove").click()
+        expect(tab.find("dialog")).to_contain_text("Undo brings all of it back")
+        tab.find("dialog-confirm").click()
+        expect(tab.find("made")).to_contain_text("Removed yard")
+        tab.find("undo").click()
+        expect(tab.find("tree-cluster").locator('[data-path="/yard"]')).to_be_visible()
+        assert len(fs.list("/yard")) == 11
+        tab.find("dismiss-made").click()
