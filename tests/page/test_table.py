@@ -83,6 +83,8 @@ def test_any_row_of_thousands_is_in_reach(stored: Tab) -> None:
         expect(tab.page.locator(f'[data-index="{index}"]')).to_contain_text(f"n{index:05}")
     tab.find("sort-name").click()
     tab.find("sort-name").click()
+    expect(tab.page.locator('[data-index="0"]')).to_contain_text(f"n{MANY - 1:05}", timeout=SLOW)
+    expect(tab.find("directory")).to_have_attribute("aria-rowcount", str(MANY + 1), timeout=SLOW)
     tab.find("directory").evaluate("(table, top) => { table.scrollTop = top }", 2000 * ROW)
     expect(tab.page.locator('[data-index="2000"]')).to_contain_text(f"n{MANY - 2001:05}")
     tab.find("sort-name").click()

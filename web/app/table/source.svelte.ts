@@ -51,7 +51,9 @@ export class RowSource {
     try {
       const first = await this.#page(question, "");
       if (turn !== this.#turn) return null;
+      const before = this.asked?.text === question.text && first.cursor !== "" ? this.count : 0;
       this.#clear();
+      this.count = before; // in another order they are about as many
       this.asked = question;
       this.#put(0, first);
       this.errors = first.errors;
@@ -76,7 +78,7 @@ export class RowSource {
 
   /** Read again what is shown, where something has changed. */
   async refresh(): Promise<void> {
-    if (this.asked === null) return;
+    if (this.asked === null || this.state === "busy") return; // what is being asked now is new
     const turn = ++this.#turn;
     const question = this.asked;
     try {

@@ -13,7 +13,7 @@ from ...paths import child_path
 from ...results import PointerRow, RunResult
 from ..failure import failure_of
 from ..places.place import TabPlace
-from ..protocol import ChangeArgs, ChangeReport, ChangeStep, StepFailure
+from ..protocol import ChangeArgs, ChangeReport, ChangeStep, ProgressEvent, StepFailure
 from ..tab import Tab
 from .run import read_arguments
 from .view import read_changes
@@ -46,8 +46,15 @@ async def _change(tab: Tab, args: ChangeArgs) -> ChangeReport:
             report["pointer"] = pointer
             undo[:0] = back
         if (number + 1) % 10 == 0 or number + 1 == len(steps):
-            told = {"done": number + 1, "failed": report["failed"], "total": len(steps)}
-            tab.send({"event": "progress", "run": args["run"], **told})  # type: ignore[typeddict-item]
+            done, failures = number + 1, report["failed"]
+            event: ProgressEvent = {
+                "event": "progress",
+                "run": args["run"],
+                "done": done,
+                "failed": failures,
+                "total": len(steps),
+            }
+            tab.send(event)
     return report
 
 

@@ -43,8 +43,7 @@ async def rows(tab: Tab, args: RowsArgs) -> TablePage:
     if _is_listing(args):
         page, found = await _listed(place, args)
     else:
-        asked = [args["path"], _predicate(args), args["order"], args["descending"], args["limit"], args["cursor"]]
-        page = searched = await _search(place, asked)
+        page = searched = await _search(place, args)
         found = [(row["pointer"], row["state"]) for row in searched["objects"]]
         errors, scanned = searched["errors"], searched["scanned"]
     states = [_read(state) for _, state in found]
@@ -68,7 +67,12 @@ async def pages(tab: Tab, args: PagesArgs) -> TablePages:
         return {**table, "scanned": 0, "errors": {"count": 0, "first": []}}
     asked = [args["path"], _predicate(args), args["order"], args["descending"], limit]
     found: SearchPages = await place.call("searchpages", asked)
-    return {key: found[key] for key in ("count", "cursors", "scanned", "errors")}  # type: ignore[return-value,literal-required]
+    return {
+        "count": found["count"],
+        "cursors": found["cursors"],
+        "scanned": found["scanned"],
+        "errors": found["errors"],
+    }
 
 
 async def facets(tab: Tab, args: FacetArgs) -> FacetList:
@@ -95,7 +99,8 @@ def _predicate(args: TableArgs) -> Wire | None:
     return wire_predicate(text or None)[0]
 
 
-async def _search(place: TabPlace, asked: list[object]) -> SearchPage:
+async def _search(place: TabPlace, args: RowsArgs) -> SearchPage:
+    asked = [args["path"], _predicate(args), args["order"], args["descending"], args["limit"], args["cursor"]]
     page: SearchPage = await place.call("search", asked)
     return page
 
