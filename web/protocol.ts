@@ -187,6 +187,17 @@ export interface ChangeReport {
   pointer: Pointer | null; // of what was changed last; null: it is gone
 }
 
+export interface PagesQuestion extends TableQuestion {
+  limit: number;
+}
+export interface RowsQuestion extends PagesQuestion {
+  cursor: string;
+  fields: string[]; // beyond the first ones, those that rows are to have
+}
+export interface FacetQuestion extends TableQuestion {
+  field: string;
+}
+
 /** The blocks of a file: how many are whole, can be made whole, are lost; the first of those that lack something. */
 export interface FileBlocks {
   root: string;
@@ -286,11 +297,11 @@ export interface Calls {
   /** Tell which nodes the cluster has, as `members` events, until it is cancelled. */
   watchnodes: [{ run: number }, null];
   receipts: [{ where: Where; path: string; before: string }, { receipts: Receipt[] }];
-  rows: [TableQuestion & { cursor: string; limit: number; fields: string[] }, TablePage];
+  rows: [RowsQuestion, TablePage];
   /** How many rows, and the cursor of each page; none where only the page before tells it. */
-  pages: [TableQuestion & { limit: number }, { count: number; cursors: string[]; scanned: number; errors: SearchErrors }];
+  pages: [PagesQuestion, { count: number; cursors: string[]; scanned: number; errors: SearchErrors }];
   /** The most frequent values of a field, with their counts. */
-  facets: [TableQuestion & { field: string }, { values: [text: string, count: number][]; distinct: number }];
+  facets: [FacetQuestion, { values: [text: string, count: number][]; distinct: number }];
   explain: [{ where: Where; path: string; text: string; order: string }, Plan];
   graphql: [{ where: Where; path: string; query: string; variables: string }, { text: string; failed: boolean; milliseconds: number }];
   notebook: [{ where: Where; path: string; version: number }, NotebookView];

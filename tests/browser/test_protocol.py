@@ -160,7 +160,7 @@ def _problems_of_events(page: dict[str, Spelt]) -> Iterator[str]:
 def read(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Spelt]]:
     """The protocol, and one with two mistakes."""
     file = tmp_path_factory.mktemp("mistaken") / "protocol.ts"
-    file.write_text(PROTOCOL.read_text().replace("; recursive: boolean }", " }").replace("  cp: [", "  copy: ["))
+    file.write_text(PROTOCOL.read_text().replace("; variables: string }", " }").replace("  diff: [", "  compare: ["))
     return read_typescript(PROTOCOL, file)
 
 
@@ -212,6 +212,6 @@ def test_every_field_that_is_removed_or_changed_is_noticed(types: dict[str, Spel
 
 def test_a_field_removed_from_the_file_is_named(read: list[dict[str, Spelt]]) -> None:
     found = list(problems(read[1]))
-    assert "rm.recursive is read and not always sent" in found
-    assert "request copy: the kernel does not know it" in found
-    assert "request cp: the page does not know it" in found
+    assert "graphql.variables is read and not always sent" in found
+    assert "request compare: the kernel does not know it" in found
+    assert "request diff: the page does not know it" in found

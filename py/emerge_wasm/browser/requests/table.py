@@ -30,7 +30,7 @@ CLASSES = 1000  # classes whose fields are kept
 _FIELDS: dict[str, Sequence[FieldDescription]] = {}
 """The fields of classes by bundle, which never change."""
 
-Found = tuple[PointerRow, bytes]
+Listed = tuple[PointerRow, bytes]
 """A pointer and its encoded state, b"" for none."""
 
 
@@ -105,7 +105,7 @@ async def _search(place: TabPlace, args: RowsArgs) -> SearchPage:
     return page
 
 
-async def _listed(place: TabPlace, args: RowsArgs) -> tuple[EntryPage, list[Found]]:
+async def _listed(place: TabPlace, args: RowsArgs) -> tuple[EntryPage, list[Listed]]:
     """Return a page of a directory, with the states of its objects."""
     path, cursor, limit = args["path"], args["cursor"], args["limit"]
     page: EntryPage = await place.call("list", [path, cursor, limit])
