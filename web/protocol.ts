@@ -168,17 +168,14 @@ export interface BlockHolderView {
   away: boolean;
 }
 
-/** One change: what is to be done with what is at a path. `fields` are texts, `args` as in a call. */
-export interface Step {
-  change: "remove" | "move" | "copy" | "mkdir" | "set" | "restore" | "chmod" | "run";
-  path: string;
-  target?: string;
-  version?: number;
-  fields?: Record<string, string>;
-  perms?: string;
-  method?: string;
-  args?: string;
-}
+/** One change of what is at a path. `fields` are texts, `args` as in a call; version 0: the newest, or what was removed. */
+export type Step =
+  | { change: "remove" | "mkdir"; path: string }
+  | { change: "move" | "copy"; path: string; target: string }
+  | { change: "restore"; path: string; version: number }
+  | { change: "set"; path: string; version: number; fields: Record<string, string> }
+  | { change: "chmod"; path: string; perms: string }
+  | { change: "run"; path: string; method: string; args: string };
 export interface ChangeReport {
   done: number;
   failed: number;

@@ -6,7 +6,7 @@ Declarations only; imports no js.
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, TypedDict
 
 from ..notebook import NotebookCell
 from ..results import PointerRow, RunReceipt, SearchErrors, VersionRow
@@ -212,17 +212,53 @@ class PlanView(TypedDict):
     suggestion: str
 
 
-class ChangeStep(TypedDict):
-    """One change: what is to be done with what is at a path. `fields` are texts, `args` as in a call."""
+class PathStep(TypedDict):
+    """A change of what is at a path: it is removed, or a directory is made there."""
 
-    change: Literal["remove", "move", "copy", "mkdir", "set", "restore", "chmod", "run"]
+    change: Literal["remove", "mkdir"]
     path: str
-    target: NotRequired[str]
-    version: NotRequired[int]
-    fields: NotRequired[dict[str, str]]
-    perms: NotRequired[str]
-    method: NotRequired[str]
-    args: NotRequired[str]
+
+
+class TargetStep(TypedDict):
+    change: Literal["move", "copy"]
+    path: str
+    target: str
+
+
+class RestoreStep(TypedDict):
+    """Make a version the newest one; 0 brings back what was removed."""
+
+    change: Literal["restore"]
+    path: str
+    version: int
+
+
+class FieldStep(TypedDict):
+    """Set fields from their texts, over a version (0: the newest)."""
+
+    change: Literal["set"]
+    path: str
+    version: int
+    fields: dict[str, str]
+
+
+class RightsStep(TypedDict):
+    change: Literal["chmod"]
+    path: str
+    perms: str
+
+
+class MethodStep(TypedDict):
+    """Run a method where the object lives; `args` as in a call."""
+
+    change: Literal["run"]
+    path: str
+    method: str
+    args: str
+
+
+ChangeStep = PathStep | TargetStep | RestoreStep | FieldStep | RightsStep | MethodStep
+"""One change of what is at a path."""
 
 
 class StepFailure(TypedDict):

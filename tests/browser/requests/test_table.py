@@ -158,7 +158,7 @@ def test_whatever_is_changed_can_be_undone_and_redone() -> None:
                         {"change": "remove", "path": path},
                         {"change": "move", "path": path, "target": f"/moved/{turn}{len(steps)}"},
                         {"change": "copy", "path": path, "target": f"/copied/{turn}{len(steps)}"},
-                        {"change": "set", "path": path, "fields": {"weight": "9.5", "label": "new"}},
+                        {"change": "set", "path": path, "version": 0, "fields": {"weight": "9.5", "label": "new"}},
                         {"change": "chmod", "path": path, "perms": "rwx------"},
                         {"change": "mkdir", "path": f"/made/{turn}/{len(steps)}"},
                     ]
@@ -186,10 +186,10 @@ def test_a_change_that_fails_is_told_and_the_others_are_made() -> None:
         async with one_tab() as tab:
             await fill(tab, Random(2))
             report = await tab.change(
-                {"change": "set", "path": "/a/c01", "fields": {"weight": "heavy"}},
+                {"change": "set", "path": "/a/c01", "version": 0, "fields": {"weight": "heavy"}},
                 {"change": "remove", "path": "/a/nothing"},
-                {"change": "move", "path": "/a/c02"},
-                {"change": "set", "path": "/a/c03", "fields": {"weight": "3"}},
+                {"change": "move", "path": "/a/c02", "target": ""},
+                {"change": "set", "path": "/a/c03", "version": 0, "fields": {"weight": "3"}},
             )
             assert (report["done"], report["failed"]) == (1, 3)
             assert [each["path"] for each in report["failures"]] == ["/a/c01", "/a/nothing", "/a/c02"]

@@ -2,7 +2,7 @@
  *  A browser that keeps nothing, or a store that is lost, is no failure: then nothing is found. */
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
-import type { ListPage, ObjectView } from "../../protocol";
+import type { ListPage, ObjectView, TablePage } from "../../protocol";
 import type { Draft } from "../logic/draft";
 
 export interface KeptDraft {
@@ -14,12 +14,15 @@ export interface KeptDraft {
   draft: Draft;
 }
 
+/** What may be kept of what was seen. */
+export type Seen = ListPage | ObjectView | TablePage;
+
 export interface Sighting {
   /** Whose it is, and of which cluster. */
   scope: string;
   date: string; // ISO 8601, UTC
   size: number;
-  value: ListPage | ObjectView;
+  value: Seen;
 }
 
 interface Schema extends DBSchema {

@@ -3,10 +3,10 @@
  *  It belongs to a principal on a cluster: whoever is another, or signed in no longer, finds nothing of it. It is bounded;
  *  what was seen longest ago goes first. */
 
-import type { Calls, Connection, Kind, ListPage, ObjectView, Where } from "../../protocol";
+import type { Calls, Connection, Kind, Where } from "../../protocol";
 import { KernelError } from "../../kernel";
 import type { Port } from "../port";
-import { type Sighting, withPageStore } from "./page-store";
+import { type Seen, type Sighting, withPageStore } from "./page-store";
 
 const MOST = 500;
 const MOST_BYTES = 16 << 20;
@@ -44,7 +44,7 @@ export class SeenPort implements Port {
     if (key === null) return this.#port.call(kind, args);
     try {
       const result = await this.#port.call(kind, args);
-      void this.#remember(key, result as ListPage | ObjectView);
+      void this.#remember(key, result as Seen);
       return result;
     } catch (error) {
       const seen = error instanceof KernelError && error.failure.code === "Unavailable" ? await this.#recall(key) : null;
@@ -73,7 +73,7 @@ export class SeenPort implements Port {
     });
   }
 
-  async #remember(key: string, value: ListPage | ObjectView): Promise<void> {
+  async #remember(key: string, value: Seen): Promise<void> {
     const scope = await this.#scope;
     if (scope === "" || value.stale !== "") return;
     const size = JSON.stringify(value).length;
@@ -102,8 +102,15 @@ export class SeenPort implements Port {
 /** The name under which an answer is kept; null: it is not. */
 export function keyOf<K extends Kind>(kind: K, args: Calls[K][0]): string | null {
   const { where, path, cursor = "", version = 0 } = args as { where?: Where; path?: string; cursor?: string; version?: number };
-  if (where !== "cluster" || version !== 0 || (kind !== "list" && kind !== "open")) return null;
+  if (where !== "cluster" || version !== 0 || !(kind === "list" || kind === "open" || isListing(kind, args))) return null;
   return `${kind} ${path}\n${cursor}`;
+}
+
+/** A table of a directory's entries as they are; what was searched is not kept. */
+function isListing<K extends Kind>(kind: K, args: Calls[K][0]): boolean {
+  if (kind !== "rows") return false;
+  const { inside, text, order } = args as Calls["rows"][0];
+  return inside && text === "" && order === "";
 }
 
 /** What must go, those seen longest ago first, so that the rest is within the bounds. */

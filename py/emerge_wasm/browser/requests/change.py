@@ -5,8 +5,6 @@ What undoes a change is a change, too: versions make it so. So the page can undo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from ...codec import encode
 from ...errors import EmergeError, Invalid, NotFound
 from ...paths import child_path
@@ -36,7 +34,7 @@ async def _change(tab: Tab, args: ChangeArgs) -> ChangeReport:
     report: ChangeReport = {"done": 0, "failed": 0, "failures": failed, "undo": undo, "pointer": None}
     for number, step in enumerate(steps):
         try:
-            pointer, back = await _STEPS[step["change"]](place, step)
+            pointer, back = await _make_change(place, step)
         except EmergeError as error:
             report["failed"] += 1
             if len(failed) < TOLD:
@@ -62,77 +60,55 @@ Done = tuple[PointerRow | None, Undo]
 """The pointer of what was changed, None when it is gone, and what undoes the change."""
 
 
-async def _remove(place: TabPlace, step: ChangeStep) -> Done:
-    await place.call("rm", [step["path"], True])
-    return None, [{"change": "restore", "path": step["path"]}]
+async def _make_change(place: TabPlace, step: ChangeStep) -> Done:
+    path = step["path"]
+    if step["change"] == "remove":
+        await place.call("rm", [path, True])
+        return None, [{"change": "restore", "path": path, "version": 0}]
+    if step["change"] == "mkdir":
+        return await _make(place, path)
+    if step["change"] == "move":
+        moved: PointerRow = await place.call("mv", [path, _given(path, "target", step["target"])])
+        return moved, [{"change": "move", "path": _path(moved), "target": path}]
+    if step["change"] == "copy":
+        return await _copy(place, path, _given(path, "target", step["target"]))
+    if step["change"] == "restore":
+        return await _restore(place, path, step["version"])
+    before = await _get(place, path)
+    if step["change"] == "set":
+        version = step["version"] or before["version"]
+        _, values = await read_changes(place, path, version, step["fields"])
+        edited: PointerRow = await place.call("update", [path, encode(values), version])
+        edited.pop("merged", None)
+        return edited, _back(path, before, edited)
+    if step["change"] == "chmod":
+        pointer: PointerRow = await place.call("chmod", [path, _given(path, "perms", step["perms"])])
+        return pointer, [{"change": "chmod", "path": path, "perms": before["perms"]}]
+    asked = [path, _given(path, "method", step["method"]), *read_arguments(step["args"]), True]
+    done: RunResult = await place.call("run", asked)
+    return done["pointer"], [] if done["pointer"] is None else _back(path, before, done["pointer"])
 
 
-async def _move(place: TabPlace, step: ChangeStep) -> Done:
-    pointer: PointerRow = await place.call("mv", [step["path"], _given(step, "target")])
-    return pointer, [{"change": "move", "path": _path(pointer), "target": step["path"]}]
-
-
-async def _copy(place: TabPlace, step: ChangeStep) -> Done:
+async def _copy(place: TabPlace, path: str, target: str) -> Done:
     """Copy an object, or a directory with all that is in it."""
-    source = await _get(place, step["path"])
-    recursive = source["type"] == "directory"
-    pointer: PointerRow = await place.call("cp", [step["path"], _given(step, "target"), recursive])
-    return pointer, [{"change": "remove", "path": _path(pointer)}]
+    source = await _get(place, path)
+    copied: PointerRow = await place.call("cp", [path, target, source["type"] == "directory"])
+    return copied, [{"change": "remove", "path": _path(copied)}]
 
 
-async def _make(place: TabPlace, step: ChangeStep) -> Done:
-    """Make a directory, and undo that unless it was there."""
-    top = step["path"]
-    missing = None
+async def _make(place: TabPlace, path: str) -> Done:
+    """Make a directory; undone, those above it that were made with it go, too."""
+    top, missing = path, ""
     while top != "/" and await _is_absent(place, top):
         missing, top = top, top.rpartition("/")[0] or "/"
-    pointer: PointerRow = await place.call("mkdir", [step["path"]])
-    return pointer, [] if missing is None else [{"change": "remove", "path": missing}]
+    made: PointerRow = await place.call("mkdir", [path])
+    return made, [{"change": "remove", "path": missing}] if missing else []
 
 
-async def _set_fields(place: TabPlace, step: ChangeStep) -> Done:
-    """Set fields of an object from their texts."""
-    path, before = step["path"], await _get(place, step["path"])
-    version = step.get("version", 0) or before["version"]
-    _, values = await read_changes(place, path, version, step.get("fields", {}))
-    pointer: PointerRow = await place.call("update", [path, encode(values), version])
-    pointer.pop("merged", None)
-    return pointer, _back(path, before, pointer)
-
-
-async def _restore(place: TabPlace, step: ChangeStep) -> Done:
-    path = step["path"]
+async def _restore(place: TabPlace, path: str, version: int) -> Done:
     before = None if await _is_absent(place, path) else await _get(place, path)
-    pointer: PointerRow = await place.call("restore", [path, step.get("version", 0)])
-    return pointer, [{"change": "remove", "path": path}] if before is None else _back(path, before, pointer)
-
-
-async def _set_rights(place: TabPlace, step: ChangeStep) -> Done:
-    before = await _get(place, step["path"])
-    pointer: PointerRow = await place.call("chmod", [step["path"], _given(step, "perms")])
-    return pointer, [{"change": "chmod", "path": step["path"], "perms": before["perms"]}]
-
-
-async def _run(place: TabPlace, step: ChangeStep) -> Done:
-    """Run a method where the object lives."""
-    path, before = step["path"], await _get(place, step["path"])
-    done: RunResult = await place.call(
-        "run", [path, _given(step, "method"), *read_arguments(step.get("args", "")), True]
-    )
-    pointer = done["pointer"]
-    return pointer, [] if pointer is None else _back(path, before, pointer)
-
-
-_STEPS: dict[str, Callable[[TabPlace, ChangeStep], Awaitable[Done]]] = {
-    "remove": _remove,
-    "move": _move,
-    "copy": _copy,
-    "mkdir": _make,
-    "set": _set_fields,
-    "restore": _restore,
-    "chmod": _set_rights,
-    "run": _run,
-}
+    restored: PointerRow = await place.call("restore", [path, version])
+    return restored, [{"change": "remove", "path": path}] if before is None else _back(path, before, restored)
 
 
 def _back(path: str, before: PointerRow, after: PointerRow) -> Undo:
@@ -142,10 +118,9 @@ def _back(path: str, before: PointerRow, after: PointerRow) -> Undo:
     return [{"change": "restore", "path": path, "version": before["version"]}]
 
 
-def _given(step: ChangeStep, name: str) -> str:
-    value = step.get(name)
-    if not isinstance(value, str) or not value:
-        raise Invalid(f"to {step['change']} {step['path']}, {name} is needed", path=step["path"])
+def _given(path: str, name: str, value: str) -> str:
+    if not value:
+        raise Invalid(f"the {name} for {path} is missing", path=path)
     return value
 
 
