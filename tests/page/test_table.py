@@ -80,13 +80,13 @@ def test_any_row_of_thousands_is_in_reach(stored: Tab) -> None:
     expect(tab.find("directory")).to_have_attribute("aria-rowcount", str(MANY + 1), timeout=SLOW)
     for index in (1777, MANY - 1, 400):
         tab.find("directory").evaluate("(table, top) => { table.scrollTop = top }", index * ROW)
-        expect(tab.page.locator(f'[data-index="{index}"]')).to_contain_text(f"n{index:05}")
+        expect(tab.find("directory").locator(f'[data-index="{index}"]')).to_contain_text(f"n{index:05}")
     tab.find("sort-name").click()
     tab.find("sort-name").click()
-    expect(tab.page.locator('[data-index="0"]')).to_contain_text(f"n{MANY - 1:05}", timeout=SLOW)
+    expect(tab.find("directory").locator('[data-index="0"]')).to_contain_text(f"n{MANY - 1:05}", timeout=SLOW)
     expect(tab.find("directory")).to_have_attribute("aria-rowcount", str(MANY + 1), timeout=SLOW)
     tab.find("directory").evaluate("(table, top) => { table.scrollTop = top }", 2000 * ROW)
-    expect(tab.page.locator('[data-index="2000"]')).to_contain_text(f"n{MANY - 2001:05}")
+    expect(tab.find("directory").locator('[data-index="2000"]')).to_contain_text(f"n{MANY - 2001:05}")
     tab.find("sort-name").click()
     assert tab.page.evaluate("document.querySelectorAll('[data-testid=directory] *').length") < 2500
 
