@@ -43,7 +43,7 @@ CALLS, UNKNOWN = 60, 6
 PATIENCE = 6.0
 """Seconds after which a client gives a call up, and goes to another node."""
 
-LAST_PATIENCE = 60.0
+LAST_PATIENCE = 180.0
 """Seconds within which everything must be readable again once the faults are over."""
 
 
