@@ -8,7 +8,6 @@ import { KernelWorker } from "./kernel_worker";
 import { createRing } from "./ring";
 import type { Calls, Event as KernelEvent, Kind, Passed, Peer, Start, StartCells, WantLine } from "./protocol";
 
-export { KernelError } from "./kernel_worker";
 
 export type KernelState = Extract<KernelEvent, { event: "kernel" }>["state"];
 /** What the kernel of cells does; where there is one kernel, what that does. */

@@ -4,7 +4,7 @@
  *  what was seen longest ago goes first. */
 
 import type { Calls, Connection, Kind, Where } from "../../protocol";
-import { KernelError } from "../../kernel";
+import { KernelError } from "../../kernel_worker";
 import type { Port } from "../port";
 import { type Seen, type Sighting, withPageStore } from "./page-store";
 
