@@ -24,6 +24,7 @@ ASKING = st.fixed_dictionaries(
         "max_age": st.floats(0, 86_400),
         "call_id": TEXTS,
         "call_note": st.binary(max_size=20),
+        "cause": TEXTS,
     }
 )
 
@@ -31,7 +32,7 @@ ASKING = st.fixed_dictionaries(
 def test_all_that_a_caller_may_ask_is_known() -> None:
     assert set(ASKED) == {each.name for each in fields(Context)} - {
         *("principal", "groups", "superuser", "via"),
-        *("runs", "held"),
+        *("runs", "held", "part"),
     }
 
 
