@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from emerge_wasm.bundles import keep_source
+from emerge_wasm.bundles.body import parse_expression
 from emerge_wasm.bundles.expression import Expression, capture_expression
 from emerge_wasm.bundles.load_expression import load_expression
 from emerge_wasm.errors import CannotShip, EmergeError, Invalid
@@ -210,6 +211,13 @@ def test_what_an_expression_may_not_be() -> None:
     assert "awaits" in refused(later)
     assert "nests deeper" in refused(eval_lambda("lambda o: " + "(" * 0 + "not " * 60 + "o.x"))
     assert "characters" in refused(eval_lambda(f"lambda o: {'x' * 17000!r}"))
+
+
+@pytest.mark.parametrize("path", ["/", "/sensors", "/a b/c"])
+def test_a_path_where_an_expression_belongs(path: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse_expression(path)
+    assert caught.value.remedy == "give a path as path="
 
 
 def eval_lambda(source: str) -> Any:
