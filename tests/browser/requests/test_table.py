@@ -11,7 +11,6 @@ from random import Random
 from typing import Any, cast
 
 from emerge_wasm import EmergeFile
-from emerge_wasm.browser.guests.consent import Consent
 from emerge_wasm.browser.places.place import TabPlace
 from emerge_wasm.browser.protocol import ChangeReport, ChangeStep, RowsArgs, TablePage
 from emerge_wasm.browser.requests.change import change
@@ -67,8 +66,7 @@ class OneTab:
 @asynccontextmanager
 async def one_tab() -> AsyncIterator[OneTab]:
     filesystem = await Filesystem.open(await open_store("memory:"))
-    consent = Consent(lambda event: None, [])
-    place = TabPlace("local", "", consent)
+    place = TabPlace("local", "")
     await place.gain(LocalTransport(filesystem), alone=True)
     yield OneTab(place)
     await filesystem.close()
