@@ -14,6 +14,8 @@ from importlib import resources
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from .closed_document import closed_headers
+
 TEXT = resources.files(__package__).joinpath("guest.html").read_text("utf-8")
 
 
@@ -23,23 +25,7 @@ def _script_hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()
 
 
-POLICY = "; ".join(
-    [
-        "sandbox allow-scripts",
-        "default-src 'none'",
-        f"script-src 'sha256-{_script_hash(TEXT)}' blob: 'wasm-unsafe-eval'",
-        "worker-src data:",
-        "connect-src 'none'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'self'",
-    ]
-)
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), serial=(), hid=()",
-    "Cache-Control": "public, max-age=31536000, immutable",  # the page names the build in the query
-}
+HEADERS = closed_headers(f"script-src 'sha256-{_script_hash(TEXT)}' blob: 'wasm-unsafe-eval'", "worker-src data:")
 
 
 async def guest(request: Request) -> Response:

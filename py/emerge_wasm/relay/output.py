@@ -10,28 +10,17 @@ from importlib import resources
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from .closed_document import closed_headers
+
 TEXT = resources.files(__package__).joinpath("output.html").read_text("utf-8")
 
-POLICY = "; ".join(
-    [
-        "sandbox allow-scripts",
-        "default-src 'none'",
-        "script-src 'unsafe-inline'",
-        "style-src 'unsafe-inline'",
-        "img-src data: blob:",
-        "font-src data:",
-        "media-src data: blob:",
-        "connect-src 'none'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'self'",
-    ]
+HEADERS = closed_headers(
+    "script-src 'unsafe-inline'",
+    "style-src 'unsafe-inline'",
+    "img-src data: blob:",
+    "font-src data:",
+    "media-src data: blob:",
 )
-HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), serial=(), hid=()",
-    "Cache-Control": "public, max-age=31536000, immutable",  # the page names the build in the query
-}
 
 
 async def output(request: Request) -> Response:
