@@ -61,6 +61,7 @@ def test_the_tree_has_the_keyboard_after_a_click(tab: Tab) -> None:
     tab.page.keyboard.press("F2")
     expect(tab.find("dialog")).to_contain_text("Rename")
     tab.page.keyboard.press("Escape")
+    expect(tab.find("dialog")).to_have_count(0)
     tab.page.keyboard.press("Delete")
     expect(tab.find("dialog")).to_contain_text("Remove")
     tab.page.keyboard.press("Escape")

@@ -342,7 +342,7 @@ def test_without_jspi_waiting_is_refused_and_await_works(other: Tab) -> None:
 def test_a_python_that_dies_is_told(other: Tab) -> None:
     other.value("1")
     other.page.evaluate(
-        "code => void ask('cell', { cell: 9, code })",
+        "code => void ask('cell', { cell: 9, code, cause: '' })",
         "import js, pyodide_js\npyodide_js._api.fatal_error(js.Error.new('broken'))",
     )
     other.await_event("e.event === 'kernel' && e.state === 'dead' && e.detail === 'broken'")
