@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import random
+from typing import TypeVar
 
 import pytest
 
@@ -135,18 +136,29 @@ async def names_in(node: Node) -> set[bytes]:
     return {name for name, _ in await node.filesystem.core.blocks.page(limit=10_000)}
 
 
-@pytest.mark.parametrize("seed", range(examples(2)))
-async def test_nothing_wanted_goes_and_nothing_unwanted_stays(
-    start_node: StartNode, connect: Connect, seed: int
-) -> None:
+W = TypeVar("W", bound=Worker)
+
+
+async def work_together(
+    kind: type[W], steps: int, start_node: StartNode, connect: Connect, seed: int
+) -> tuple[list[Node], list[W]]:
+    """Three workers have done so many steps at once, on three nodes, of which two have a volume."""
     nodes = await cluster(start_node, 3)
     clients = [Client(connect(node.endpoint)) for node in nodes]
     await clients[0].mount("/v", "n1")
     await clients[0].mkdir("/d")
     for top in ("/d", "/v"):
         await clients[0].retain(top, "1")
-    workers = [Worker(name, nodes, clients, seed) for name in "abc"]
-    await asyncio.gather(*(each.work(15) for each in workers))
+    workers = [kind(name, nodes, clients, seed) for name in "abc"]
+    await asyncio.gather(*(each.work(steps) for each in workers))
+    return nodes, workers
+
+
+@pytest.mark.parametrize("seed", range(examples(2)))
+async def test_nothing_wanted_goes_and_nothing_unwanted_stays(
+    start_node: StartNode, connect: Connect, seed: int
+) -> None:
+    nodes, workers = await work_together(Worker, 15, start_node, connect, seed)
     for _ in range(2):  # what one gives up frees what another holds
         for node in nodes:
             await give_up(node, now=1 << 62)

@@ -3,7 +3,6 @@ three nodes at once: nothing wanted goes, nothing else stays, and each block is 
 
 from __future__ import annotations
 
-import asyncio
 import io
 from contextlib import suppress
 
@@ -22,7 +21,7 @@ from tests.nemesis.remains import held_for_nothing, remains_of, unlevel
 from tests.scale import examples
 
 from .conftest import Connect, StartNode
-from .test_held_blocks import Worker, cluster, copies, give_up
+from .test_held_blocks import Worker, cluster, copies, give_up, work_together
 
 
 async def no_wait(size: int) -> None: ...
@@ -81,14 +80,7 @@ class Mender(Worker):
 
 @pytest.mark.parametrize("seed", range(examples(2)))
 async def test_each_block_is_where_its_level_wants_it(start_node: StartNode, connect: Connect, seed: int) -> None:
-    nodes = await cluster(start_node, 3)
-    clients = [Client(connect(node.endpoint)) for node in nodes]
-    await clients[0].mount("/v", "n1")
-    await clients[0].mkdir("/d")
-    for top in ("/d", "/v"):
-        await clients[0].retain(top, "1")
-    workers = [Mender(name, nodes, clients, seed) for name in "abc"]
-    await asyncio.gather(*(each.work(20) for each in workers))
+    nodes, workers = await work_together(Mender, 20, start_node, connect, seed)
     for _ in range(2):  # what one gives up frees what another holds
         for node in nodes:
             await give_up(node, now=1 << 62)

@@ -41,7 +41,7 @@ class DisplayHandle:
         self.display_id = display_id or f"display-{next(_numbers)}"
 
     def display(self, obj: object, **options: object) -> None:
-        display(obj, display_id=self.display_id, **options)  # type: ignore[arg-type]
+        display(obj, display_id=self.display_id, **options)  # type: ignore[arg-type]  # passed on as they came
 
     def update(self, obj: object, **options: object) -> None:
         update_display(obj, display_id=self.display_id, **options)
@@ -72,7 +72,7 @@ def display(
         clear_output(wait=True)
     for obj in objs:
         if not raw and shows_itself(obj):
-            obj._ipython_display_()  # type: ignore[attr-defined]
+            obj._ipython_display_()  # type: ignore[attr-defined]  # the caller found it
             continue
         bundle = raw_bundle(obj, metadata) if raw and isinstance(obj, Mapping) else make_bundle(obj)
         _filter(bundle, include, exclude)
@@ -87,7 +87,7 @@ def shows_itself(obj: object) -> bool:
 
 def update_display(obj: object, *, display_id: str, **options: object) -> None:
     """Replace what was displayed with this id, wherever that was."""
-    display(obj, display_id=display_id, update=True, **options)  # type: ignore[arg-type]
+    display(obj, display_id=display_id, update=True, **options)  # type: ignore[arg-type]  # passed on as they came
 
 
 def clear_output(wait: bool = False) -> None:

@@ -120,7 +120,7 @@ def _add_single(bundle: MimeBundle, mime: str, value: object, name: str) -> None
 
 
 def _add_many(bundle: MimeBundle, value: object) -> None:
-    found = value._repr_mimebundle_(include=None, exclude=None)  # type: ignore[attr-defined]
+    found = value._repr_mimebundle_(include=None, exclude=None)  # type: ignore[attr-defined]  # the caller found it
     data, metadata = found if isinstance(found, tuple) else (found, {})
     if data is None:
         return
@@ -151,7 +151,7 @@ def _draw(value: object) -> bytes | None:
     if type(value).__name__ != "Figure" or not type(value).__module__.startswith("matplotlib."):
         return None
     file = io.BytesIO()
-    value.savefig(file, format="png", bbox_inches="tight")  # type: ignore[attr-defined]
+    value.savefig(file, format="png", bbox_inches="tight")  # type: ignore[attr-defined]  # the caller found it
     return file.getvalue()
 
 

@@ -91,7 +91,7 @@ class Code(DisplayObject):
     """Source text, shown as it is."""
 
     def __init__(self, data: object = None, language: str | None = None, **options: object) -> None:
-        super().__init__(data, **options)  # type: ignore[arg-type]
+        super().__init__(data, **options)  # type: ignore[arg-type]  # passed on as they came
         self.language = language or ""
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, object]:
@@ -108,7 +108,7 @@ class JSON(DisplayObject):
     mime = "application/json"
 
     def __init__(self, data: object = None, expanded: bool = False, root: str = "root", **options: object) -> None:
-        super().__init__(json.loads(data) if isinstance(data, (str, bytes)) else data, **options)  # type: ignore[arg-type]
+        super().__init__(json.loads(data) if isinstance(data, (str, bytes)) else data, **options)  # type: ignore[arg-type]  # passed on as they came
         self.expanded = expanded
         self.root = root
 

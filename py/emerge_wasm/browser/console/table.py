@@ -62,8 +62,8 @@ def _is_frame(value: object) -> bool:
 
 
 def _of_frame(frame: object) -> RowTable:
-    total = len(frame)  # type: ignore[arg-type]
-    head = frame.head(ROWS)  # type: ignore[attr-defined]
+    total = len(frame)  # type: ignore[arg-type]  # known by its methods
+    head = frame.head(ROWS)  # type: ignore[attr-defined]  # known by its methods
     if hasattr(type(frame), "to_dicts"):
         return _of_rows(head.to_dicts(), total, columns=list(map(str, head.columns)))
     split = head.to_dict("split")
@@ -105,7 +105,7 @@ def _of_pointer(pointer: Pointer) -> dict[str, object]:
 
 def _of_instance(row: object) -> dict[str, object]:
     """The fields; of an object its name and path first, and no other metadata."""
-    names = [field.name for field in dataclasses.fields(row) if field.repr or not isinstance(row, EmergeObject)]  # type: ignore[arg-type]
+    names = [field.name for field in dataclasses.fields(row) if field.repr or not isinstance(row, EmergeObject)]  # type: ignore[arg-type]  # an instance of a dataclass
     if not isinstance(row, EmergeObject):
         return {name: getattr(row, name, None) for name in names}
     own = [name for name in names if name not in BASE] + (["data"] if getattr(row, "data", None) is not None else [])
