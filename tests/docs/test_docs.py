@@ -20,6 +20,7 @@ import pytest
 import emerge_wasm
 from emerge_wasm import codec
 from emerge_wasm.browser.console.cell import compile_cell
+from emerge_wasm.browser.console.magic import prepare
 from emerge_wasm.bundles import body, expression
 from emerge_wasm.cli.main import EXIT_CODES, main
 from emerge_wasm.cli.server import start_node, start_runner
@@ -140,7 +141,7 @@ def test_what_is_not_run_says_so(block: Block) -> None:
     assert block.tag in {"console", "python", *SHOWN}, block.tag
     if block.mark:
         assert (block.tag, block.mark) == ("python", CELL)
-        compile_cell(block.text, "<cell>")
+        compile_cell(prepare(block.text, "<cell>"), "<cell>")
     if block.tag in SHOWN:
         for words in (line.split() for line in block.text.split("\n") if line.startswith("$ emerge")):
             assert any(words[2 : 2 + len(server)] == server for server in SERVERS), words

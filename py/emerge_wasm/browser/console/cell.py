@@ -9,6 +9,7 @@ import ast
 import inspect
 import re
 import time
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import CodeType
@@ -18,7 +19,9 @@ from ...bundles import keep_source
 from .cause import CAUSE
 from .display import display, shows_itself
 from .figure import show_figures
+from .magic import TOOLS, Prepared, prepare
 from .mime import TEXT, MimeBundle, make_bundle
+from .tools import Tools
 
 RUNNING: ContextVar[int] = ContextVar("cell", default=0)
 """The number of the cell that a task belongs to (0: none)."""
@@ -43,19 +46,29 @@ class Console:
     def __init__(self, namespace: dict[str, object]) -> None:
         self.namespace = namespace
         self._used: set[str] = set()
+        namespace[TOOLS] = self._tools = Tools(namespace)
+
+    def prepare(self, cell: int, code: str) -> tuple[Prepared, str]:
+        """Return a cell as Python, and the name of the file that it is. Raises SyntaxError, and Invalid for a magic."""
+        filename = self._remember(cell, code)
+        return prepare(code, filename), filename
 
     async def run(self, cell: int, code: str, cause: str = "") -> CellOutcome:
         """Run a cell, in which top-level await is allowed. Its errors pass through. Its changes keep the `cause`."""
-        filename = self._remember(cell, code)
+        return await self.run_prepared(cell, *self.prepare(cell, code), cause)
+
+    async def run_prepared(self, cell: int, prepared: Prepared, filename: str, cause: str = "") -> CellOutcome:
         RUNNING.set(cell)
         CAUSE.set(cause)
+        parts = compile_cell(prepared, filename)
         started = time.perf_counter()
         value: Any = None
         try:
-            for part in compile_cell(code, filename):
-                value = eval(part, self.namespace)  # the user's own code, run at the user's request
-                if part.co_flags & inspect.CO_COROUTINE:
-                    value = await value
+            with self._tools.timing() if prepared.timed else nullcontext():
+                for part in parts:
+                    value = eval(part, self.namespace)  # the user's own code, run at the user's request
+                    if part.co_flags & inspect.CO_COROUTINE:
+                        value = await value
         finally:
             show_figures()
         return CellOutcome(self._show(value), (time.perf_counter() - started) * 1000)
@@ -80,11 +93,11 @@ class Console:
         return filename
 
 
-def compile_cell(code: str, filename: str) -> list[CodeType]:
+def compile_cell(prepared: Prepared, filename: str) -> list[CodeType]:
     """Compile the statements, and separately the last expression, which is the cell's value (unless `;` ends it)."""
-    tree = ast.parse(code, filename)
+    tree = ast.Module([*prepared.tree.body], [])
     last = None
-    if tree.body and isinstance(tree.body[-1], ast.Expr) and not _ends_silent(code):
+    if tree.body and isinstance(tree.body[-1], ast.Expr) and not _ends_silent(prepared.code):
         last = ast.Expression(tree.body.pop().value)  # type: ignore[attr-defined]  # it is the Expr just looked at
     parts: list[tuple[Any, str]] = [(tree, "exec")] if tree.body else []
     if last is not None:

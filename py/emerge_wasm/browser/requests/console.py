@@ -13,8 +13,9 @@ async def cell(shell: Shell, args: CellArgs) -> CellResult:
     async def work() -> CellResult:
         shell.output.begin(args["cell"])
         shell.screen.begin()
-        await load_libraries(args["code"])
-        result = await shell.console.run(args["cell"], args["code"], args["cause"])
+        prepared, filename = shell.console.prepare(args["cell"], args["code"])
+        await load_libraries(prepared.code)
+        result = await shell.console.run_prepared(args["cell"], prepared, filename, args["cause"])
         value = result.value
         shown = None if value is None else ShownValue(data=value.data, metadata=value.metadata)
         return {"text": result.text, "value": shown, "milliseconds": result.milliseconds}
