@@ -25,7 +25,7 @@ EXTRA |= {"within", "as_user", "with_umask", "transaction", "reference", "record
 EXTRA |= {"code_of", "run_with_receipt", "search_pages", "text_pages"}
 EXTRA |= {"put", "fetch", "open", "verify", "reshape", "puttree", "fetchtree"}
 EXTRA |= {"once", "numbered", "map"}
-EXTRA |= {"load_records", "export_json", "export_csv", "load_json", "load_csv"}
+EXTRA |= {"load_records", "export_json", "export_csv", "load_json", "load_csv", "export_fields", "load_fields"}
 """What a Client does beside the table; `fetch_bundles` stands for the operation `classes`."""
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import click
 
+from ..clients.exchange import Format
 from ..errors import Invalid
 from .session import Session, pass_session
 from .show import counted, print_json
 
-FORMATS = ("emerge", "json", "csv")
+FORMATS = ("emerge", "json", "jsonl", "csv")
 
 
 @click.command()
@@ -18,16 +21,23 @@ FORMATS = ("emerge", "json", "csv")
 @click.option("--newest", is_flag=True, help="Leave older versions out of an archive.")
 @pass_session
 def export(session: Session, path: str, file: str, format: str | None, newest: bool) -> None:
-    """Write all at or below PATH to an archive, with versions, classes and permissions; or fields as JSON or CSV."""
+    """Write all at or below PATH to an archive, with versions, classes and permissions; or fields as JSON, JSON lines
+    or CSV, which says what of which field is lost."""
     fs, format = session.fs, format or format_of(file)
     if newest and format != "emerge":
         raise Invalid(f"{format} holds no versions", remedy="leave --newest out")
     if format == "emerge":
-        count = fs.export(path, file, not newest)["records"]
+        count, lost = fs.export(path, file, not newest)["records"], {}
     else:
-        count = fs.export_json(path, file) if format == "json" else fs.export_csv(path, file)
+        report = fs.export_fields(path, file, cast("Format", format))
+        count, lost = report.count, report.told()
     what = counted(count, "record" if format == "emerge" else "object")
-    print_json({"exported": count, "file": file}) if session.json else click.echo(f"{what} to {file}")
+    if session.json:
+        print_json({"exported": count, "file": file, **({"lost": lost} if lost else {})})
+        return
+    click.echo(f"{what} to {file}")
+    for field, said in lost.items():
+        click.echo(f"not exact: {field}: {said}", err=True)
 
 
 @click.command("import")
@@ -38,15 +48,14 @@ def export(session: Session, path: str, file: str, format: str | None, newest: b
 def import_command(session: Session, file: str, path: str, format: str | None) -> None:
     """Store what a file of `export` holds below PATH."""
     fs, format = session.fs, format or format_of(file)
-    loaders = {"emerge": fs.load, "json": fs.load_json, "csv": fs.load_csv}
-    count = loaders[format](file, path)
+    count = fs.load(file, path) if format == "emerge" else fs.load_fields(file, path, cast("Format", format))
     what = counted(count, "entry", "entries")
     print_json({"imported": count}) if session.json else click.echo(f"{what} to {path}")
 
 
 def format_of(file: str) -> str:
     """The format that a file's name says."""
-    ending = file.rpartition(".")[2].lower()
+    ending = file.rpartition(".")[2].lower().replace("ndjson", "jsonl")
     return ending if ending in FORMATS else "emerge"
 
 

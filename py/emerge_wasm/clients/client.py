@@ -111,21 +111,33 @@ class Client(SearchOperations, WriteOperations, FolderOperations, PlainOperation
         """Make a tree again below a directory, from an archive, verified before anything is stored; how many."""
         return await archive.read(self, self._holders(), file, path)
 
+    async def export_fields(
+        self, path: str, file: exchange.TextFile, format: exchange.Format = "json"
+    ) -> exchange.ExportReport:
+        """Write the fields of the objects at or below a path for other programs, as "json", "jsonl" or "csv"; how many,
+        and what of which field is lost: `report.count`, `report.told()`."""
+        return await exchange.export_fields(self, path, file, format)
+
+    async def load_fields(self, file: exchange.TextFile, path: str = "/", format: exchange.Format = "json") -> int:
+        """Store an EmergeFile for each row of a file that `export_fields` could have written; `name` is needed. How
+        many."""
+        return await exchange.load_fields(self, file, path, format)
+
     async def export_json(self, path: str, file: exchange.TextFile) -> int:
         """Write the objects at or below a path as a JSON list of their fields, for other programs; how many."""
-        return await exchange.export_json(self, path, file)
+        return (await self.export_fields(path, file, "json")).count
 
     async def export_csv(self, path: str, file: exchange.TextFile) -> int:
         """Write the objects at or below a path as CSV, a field a column; how many."""
-        return await exchange.export_csv(self, path, file)
+        return (await self.export_fields(path, file, "csv")).count
 
     async def load_json(self, file: exchange.TextFile, path: str = "/") -> int:
         """Store an EmergeFile for each map of a JSON list, with its fields; `name` is needed. How many."""
-        return await exchange.load_json(self, file, path)
+        return await self.load_fields(file, path, "json")
 
     async def load_csv(self, file: exchange.TextFile, path: str = "/") -> int:
         """Store an EmergeFile for each row of a CSV file, its columns as fields; `name` is needed. How many."""
-        return await exchange.load_csv(self, file, path)
+        return await self.load_fields(file, path, "csv")
 
     # --- cluster
 

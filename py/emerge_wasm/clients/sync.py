@@ -783,6 +783,18 @@ class SyncClient(SyncSession):
         """Make a tree again below a directory, from an archive, verified before anything is stored; how many."""
         return self._wait(lambda client: client.load(file, path))
 
+    def export_fields(
+        self, path: str, file: exchange.TextFile, format: exchange.Format = "json"
+    ) -> exchange.ExportReport:
+        """Write the fields of the objects at or below a path for other programs, as "json", "jsonl" or "csv"; how many,
+        and what of which field is lost: `report.count`, `report.told()`."""
+        return self._wait(lambda client: client.export_fields(path, file, format))
+
+    def load_fields(self, file: exchange.TextFile, path: str = "/", format: exchange.Format = "json") -> int:
+        """Store an EmergeFile for each row of a file that `export_fields` could have written; `name` is needed. How
+        many."""
+        return self._wait(lambda client: client.load_fields(file, path, format))
+
     def export_json(self, path: str, file: exchange.TextFile) -> int:
         """Write the objects at or below a path as a JSON list of their fields, for other programs; how many."""
         return self._wait(lambda client: client.export_json(path, file))

@@ -124,15 +124,7 @@ class WriteOperations(ClassLoader):
     async def _store_batch(
         self, batch: list[EmergeObject], rows: list[PackedObject], bundles: Bundles
     ) -> list[Pointer]:
-        lists = [_STORE.without_defaults(row.arguments()) for row in rows]
-        try:
-            stored = await self._send(lambda fresh: self.remote.storeall(lists, fresh), bundles)
-        except LimitExceeded as error:  # a store of smaller commits
-            if error.details.get("limit") != "largest_batch" or len(batch) == 1:
-                raise
-            half = len(batch) // 2
-            first = await self._store_batch(batch[:half], rows[:half], bundles)
-            return first + await self._store_batch(batch[half:], rows[half:], bundles)
+        stored = await store_packed(self, rows, bundles)
         return [await self._stored(obj, row) for obj, row in zip(batch, stored, strict=True)]
 
     async def load_records(self, path: str, records: Values, bundles: Bundles, upload: str = "") -> int:
@@ -194,6 +186,21 @@ class WriteOperations(ClassLoader):
     async def chown(self, path: str, owner: str = "", group: str | None = None, recursive: bool = False) -> Pointer:
         """Set the owner ("": leave it) and the group (None: leave it)."""
         return Pointer.from_wire(await self.remote.chown(path, owner, group, recursive))
+
+
+async def store_packed(
+    client: WriteOperations, rows: list[PackedObject], bundles: Bundles | None = None
+) -> list[PointerRow]:
+    """Store what is packed, in one commit where the store's are large enough; the new pointers."""
+    lists = [_STORE.without_defaults(row.arguments()) for row in rows]
+    try:
+        return await client._send(lambda fresh: client.remote.storeall(lists, fresh), bundles or {})
+    except LimitExceeded as error:  # a store of smaller commits
+        if error.details.get("limit") != "largest_batch" or len(rows) == 1:
+            raise
+        half = len(rows) // 2
+        first = await store_packed(client, rows[:half], bundles)
+        return first + await store_packed(client, rows[half:], bundles)
 
 
 def _pack(obj: EmergeObject, bundles: Bundles) -> PackedObject:

@@ -1,0 +1,168 @@
+"""What the cells of a column are: guessed from them, or from the annotation of a field, and read so. Pure functions."""
+
+from __future__ import annotations
+
+import binascii
+import json
+import re
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal, InvalidOperation
+from uuid import UUID
+
+from ...codec import read_literal
+from ...errors import EmergeError, Invalid
+from .cell import MOMENT, json_text, read_json
+
+Kind = str
+"""One of KINDS."""
+
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
+_PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|nan|[+-]?inf", re.IGNORECASE)
+_BOOLS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        found = read_json(value) if value.startswith('"') else value
+        return found if isinstance(found, str) else value
+    return json_text(value)
+
+
+def _number(value: object) -> int | float:
+    found = read_json(value) if isinstance(value, str) else value
+    if isinstance(found, str) and _NUMBER.fullmatch(found.strip()):
+        found = float(found)
+    if isinstance(found, bool) or not isinstance(found, int | float):
+        raise ValueError("a number")
+    return found
+
+
+def _int(value: object) -> int:
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?(?:\d+|0[xX][\da-fA-F]+)\s*", value):
+        return int(value, 16 if "x" in value.lower() else 10)
+    found = _number(value)
+    if isinstance(found, float) and not found.is_integer():
+        raise ValueError("a whole number")
+    return int(found)
+
+
+def _bool(value: object) -> bool:
+    found = value if isinstance(value, bool) else _BOOLS.get(str(value).strip().lower())
+    if found is None:
+        raise ValueError("true or false")
+    return found
+
+
+def _by(read: Callable[[str], object]) -> Callable[[object], object]:
+    """Read a text; a value that is none, such as a number for a Decimal, is written out before."""
+    return lambda value: read(value.strip() if isinstance(value, str) else json_text(value))
+
+
+def _items(value: object) -> list[object]:
+    found = read_json(value) if isinstance(value, str) else value
+    if not isinstance(found, list):
+        raise ValueError("a list")
+    return found
+
+
+def _list(value: object) -> object:
+    return _items(value)
+
+
+def _map(value: object) -> object:
+    found = read_json(value) if isinstance(value, str) else value
+    if not isinstance(found, dict):
+        raise ValueError("a map")
+    return found
+
+
+def _value(value: object) -> object:
+    return read_json(value) if isinstance(value, str) else value
+
+
+_READ: Mapping[Kind, tuple[Callable[[object], object], str]] = {
+    "value": (_value, "JSON or a text"),
+    "text": (_text, "a text"),
+    "text or null": (_text, "a text"),
+    "int": (_int, "a whole number, such as 12"),
+    "float": (lambda value: float(_number(value)), "a number, such as 3.5"),
+    "number": (_number, "a number"),
+    "bool": (_bool, "true or false"),
+    "date": (_by(date.fromisoformat), "a day, such as 2026-05-01"),
+    "datetime": (_by(datetime.fromisoformat), "a moment, such as 2026-05-01 12:30"),
+    "time": (_by(time.fromisoformat), "a time, such as 12:30"),
+    "decimal": (_by(Decimal), "a decimal number"),
+    "uuid": (_by(UUID), "a UUID"),
+    "bytes": (_by(lambda text: b64decode(text, validate=True)), "bytes in base64"),
+    "list": (_list, "a list in JSON: [1, 2]"),
+    "map": (_map, 'a map in JSON: {"a": 1}'),
+    "tuple": (lambda value: tuple(_items(value)), "a list in JSON: [1, 2]"),
+    "set": (lambda value: set(_items(value)), "a list in JSON: [1, 2]"),
+    "python": (_by(read_literal), "a value as Python writes it"),
+}
+KINDS = tuple(_READ)
+_TEXTS = ("text", "text or null")
+
+_ANNOTATIONS: Mapping[str, Kind] = {
+    **{name: name for name in ("int", "float", "bool", "bytes", "date", "datetime", "time", "list", "tuple", "set")},
+    **{"str": "text", "Decimal": "decimal", "UUID": "uuid", "dict": "map"},
+}
+_ERRORS = (ValueError, TypeError, OverflowError, InvalidOperation, binascii.Error, RecursionError, EmergeError)
+
+
+def kind_of(annotation: str) -> Kind:
+    """Return the kind that fits the annotation of a field; "value" where none does."""
+    bare = re.sub(r"^(?:typing\.)?Optional\[(.*)\]$", r"\1", annotation.strip())
+    bare = re.sub(r"\s*\|\s*None$|^None\s*\|\s*", "", bare)
+    name = bare.partition("[")[0].rpartition(".")[2] if "|" not in bare else ""
+    kind = _ANNOTATIONS.get(name, "value")
+    return "text or null" if kind == "text" and bare != annotation.strip() else kind
+
+
+def read_as(kind: Kind, value: object, *, cell: bool) -> object:
+    """Read a cell of CSV (`cell`), or a value of JSON, as a kind; null is None, but in a column of text.
+
+    Raises:
+        Invalid: it is none of that kind.
+    """
+    if kind not in _READ:
+        raise Invalid(f"there is no kind {kind[:40]!r} of columns", remedy=f"the kinds are {', '.join(KINDS)}")
+    read, wanted = _READ[kind]
+    if value is None or (cell and value == "null" and kind != "text"):
+        return None
+    if not cell and (kind == "value" or (isinstance(value, str) and kind in _TEXTS)):
+        return value
+    try:
+        return read(value)
+    except _ERRORS:
+        shown = value if isinstance(value, str) else json.dumps(value, default=str)
+        raise Invalid(f"{shown[:60]!r} is not {wanted}", remedy="correct it, or read the column as text") from None
+
+
+def guess_kind(cells: Iterable[str]) -> Kind:
+    """Guess what the cells of a column of CSV are. Those that our own export wrote are read as what they were."""
+    kind = ""
+    for cell in cells:
+        if cell in ("", "null"):
+            continue
+        found = _guess(cell)
+        if kind and found != kind:
+            return "value"
+        kind = found
+    return kind or "value"
+
+
+def _guess(cell: str) -> Kind:
+    if _PLAIN_NUMBER.fullmatch(cell):
+        return "number"
+    if cell.lower() in ("true", "false"):
+        return "bool"
+    if MOMENT.fullmatch(cell):
+        try:
+            datetime.fromisoformat(cell)
+        except ValueError:
+            return "value"
+        return "date" if len(cell) == 10 else "datetime"
+    return "value"

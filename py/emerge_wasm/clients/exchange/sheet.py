@@ -1,0 +1,150 @@
+"""Rows of JSON, JSON lines and CSV, read from text with what they are called there. Pure functions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ...errors import Invalid
+from .cell import JSONRow
+from .kind import Kind, guess_kind, read_as
+
+Format = Literal["json", "jsonl", "csv"]
+FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv")
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+LONGEST_CELL = 2**31 - 1
+_LOOKED_AT = 20  # lines that the delimiter is guessed from
+_REMEDY = "give a list of maps, a map a line, or one map"
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The rows of a file: `places` says where each is ("line 3"), `kinds` what each column seems to be."""
+
+    format: Format
+    columns: Sequence[str]
+    rows: Sequence[JSONRow]
+    places: Sequence[str]
+    kinds: Mapping[str, Kind]
+    delimiter: str = ""
+
+    def read(self, kind: Kind, value: object) -> object:
+        """Read a cell as a kind. Raises Invalid."""
+        return read_as(kind, value, cell=self.format == "csv")
+
+
+def read_sheet(
+    text: str, format: Format | Literal[""] = "", *, delimiter: str = "", header: bool = True, shown: str = "the file"
+) -> Sheet:
+    """Read the rows of a file. What is "" is guessed: the format, and what separates the cells of CSV.
+
+    Raises:
+        Invalid: it is nothing of that format; the error says where.
+    """
+    text = text.removeprefix("\ufeff")
+    found = format or guess_format(text)
+    if found == "csv":
+        return _read_csv(text, delimiter, header, shown)
+    if found not in FORMATS:
+        raise Invalid(f"there is no format {found!r}", remedy=f"it is one of {', '.join(FORMATS)}")
+    rows = list(_json_lines(text, shown) if found == "jsonl" else _json_rows(text, shown))
+    columns = dict.fromkeys(name for _, row in rows for name in row)
+    return Sheet(
+        found, list(columns), [row for _, row in rows], [at for at, _ in rows], dict.fromkeys(columns, "value")
+    )
+
+
+def guess_format(text: str) -> Format:
+    """Tell by its beginning what a text is: JSON, maps line by line, or else CSV."""
+    begin = text.lstrip()
+    if begin.startswith("["):
+        return "json"
+    if not begin.startswith("{"):
+        return "csv"
+    first, _, rest = begin.partition("\n")
+    return "jsonl" if _is_json(first) and rest.strip() else "json"
+
+
+def guess_delimiter(text: str) -> str:
+    """Tell what separates the cells of CSV: that by which the first lines have the same number of cells, and most."""
+    best, most = ",", 1
+    for each in DELIMITERS:
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=each)
+        try:
+            counts = [len(row) for row, _ in zip(rows, range(_LOOKED_AT), strict=False) if row]
+        except csv.Error:
+            continue
+        if counts and counts[0] > most and counts.count(counts[0]) == len(counts):
+            best, most = each, counts[0]
+    return best
+
+
+def _json_rows(text: str, shown: str) -> Iterator[tuple[str, JSONRow]]:
+    found = _load(text, lambda error: f"{shown} is not JSON: {error}")
+    if found and isinstance(found, dict):
+        found = [found]
+    if not isinstance(found, list):
+        raise Invalid(f"{shown} holds a {type(found).__name__}", remedy=_REMEDY)
+    for number, row in enumerate(found, 1):
+        yield f"row {number}", _map(row, f"row {number}")
+
+
+def _json_lines(text: str, shown: str) -> Iterator[tuple[str, JSONRow]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            at = f"line {number}"
+            yield at, _map(_load(line, lambda error, at=at: f"{at} of {shown} is not JSON: {error}"), at)  # type: ignore[misc]
+
+
+def _load(text: str, said: Callable[[Exception], str]) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Invalid(said(error), remedy=_REMEDY) from None
+
+
+def _map(row: object, at: str) -> JSONRow:
+    if not isinstance(row, dict):
+        raise Invalid(f"{at} is a {type(row).__name__}", remedy="each row is a map of field to value")
+    return row
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _read_csv(text: str, delimiter: str, header: bool, shown: str) -> Sheet:
+    delimiter = delimiter or guess_delimiter(text)
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise Invalid(f"{delimiter!r} cannot separate cells", remedy="give one character, such as ; or a tab")
+    limit = csv.field_size_limit(LONGEST_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter)
+    try:
+        lines = [(reader.line_num, cells) for cells in reader if cells]
+    except csv.Error as error:
+        raise Invalid(f"line {reader.line_num} of {shown} is not CSV: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
+    names = (
+        lines.pop(0)[1] if header and lines else [f"column {n + 1}" for n in range(len(lines[0][1]) if lines else 0)]
+    )
+    if len(set(names)) < len(names):
+        raise Invalid(f"{shown} has two columns of one name", remedy=f"its columns: {names[:50]}")
+    for number, cells in lines:
+        if len(cells) != len(names):
+            raise Invalid(f"line {number} of {shown} has {len(cells)} cells", remedy=f"there are {len(names)} columns")
+    rows: list[JSONRow] = [{name: cell for name, cell in zip(names, cells, strict=True) if cell} for _, cells in lines]
+    kinds = {name: guess_kind(_texts(rows, name)) for name in names}
+    return Sheet("csv", names, rows, [f"line {number}" for number, _ in lines], kinds, delimiter)
+
+
+def _texts(rows: Iterable[JSONRow], name: str) -> Iterator[str]:
+    return (str(row[name]) for row in rows if name in row)
