@@ -220,8 +220,11 @@ async def start_relay(
     port: int,
     origins: tuple[str, ...] = (),
     credential: Credential | None = None,
+    wheels: tuple[Path, ...] = (),
+    packages: tuple[str, ...] = (),
 ) -> RelayServer:
     try:
+        from ..relay.packages.settings import PackageSettings
         from ..relay.server import RelayServer
         from ..relay.settings import RelaySettings
     except ImportError as error:
@@ -235,6 +238,7 @@ async def start_relay(
         token=program_token(folder),
         origins=origins,
         credential=credential,
+        packages=PackageSettings(wheels, packages),
     )
     return await stack.enter_async_context(RelayServer(settings))
 
@@ -270,6 +274,20 @@ python_option = click.option(
     multiple=True,
     metavar="NAME",
     help="Another Python here, for code of newer grammar than this one's: python3.13, or its path; may be repeated.",
+)
+
+wheels_option = click.option(
+    "--wheels",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    metavar="DIR",
+    help="Wheels that cells may import; looked at again when it changes; may be repeated.",
+)
+packages_option = click.option(
+    "--packages",
+    multiple=True,
+    metavar="pypi|URL",
+    help="Fetch more packages for cells: pypi (and Pyodide's own), an index, a pyodide-lock.json; may be repeated.",
 )
 
 
@@ -415,8 +433,19 @@ def relay() -> None:
 @click.option(
     "--origin", "origins", multiple=True, metavar="URL", help="An address of a proxy in front; may be repeated."
 )
+@wheels_option
+@packages_option
 @pass_session
-def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path, origins: tuple[str, ...]) -> None:
+def relay_start(
+    session: Session,
+    port: int,
+    bind: str,
+    folder: Path,
+    dist: Path,
+    origins: tuple[str, ...],
+    wheels: tuple[Path, ...],
+    packages: tuple[str, ...],
+) -> None:
     """Start a relay to the nodes that --host names; Ctrl-C stops it."""
     from ..clients.transports.address import find_endpoint, find_key
 
@@ -436,6 +465,8 @@ def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path
             port=port,
             origins=origins,
             credential=credential,
+            wheels=wheels,
+            packages=packages,
         )
         return {"node": endpoint, "url": server.url, "page": server.invite(), "token": program_token(folder)}
 
@@ -454,6 +485,8 @@ def relay_start(session: Session, port: int, bind: str, folder: Path, dist: Path
     metavar="FILE",
     help="Encrypt blocks with the keys in FILE (emerge keys blocks FILE).",
 )
+@wheels_option
+@packages_option
 @run_timeout_option
 @unsafe_run_option
 @preload_option
@@ -467,6 +500,8 @@ def up(
     dist: Path,
     no_open: bool,
     block_key: Path | None,
+    wheels: tuple[Path, ...],
+    packages: tuple[str, ...],
     run_timeout: float,
     unsafe_run: bool,
     preload: str,
@@ -487,7 +522,14 @@ def up(
             stack, name=default_name(), bind=bind, store=store, runner=runner, run_timeout=run_timeout
         )
         server = await start_relay(
-            stack, nodes=(started.endpoint,), folder=folder, dist=dist, host="127.0.0.1", port=port
+            stack,
+            nodes=(started.endpoint,),
+            folder=folder,
+            dist=dist,
+            host="127.0.0.1",
+            port=port,
+            wheels=wheels,
+            packages=packages,
         )
         page = server.invite()
         if not no_open:

@@ -25,6 +25,8 @@ from .gate import WebSocketRefused, admit, cookie_name
 from .guest import guest
 from .header import SecurityHeaders
 from .output import output
+from .packages.repository import Repository
+from .packages.routes import PackageRoutes
 from .rest import RESTRelay
 from .session import Sessions
 from .settings import RelaySettings
@@ -44,6 +46,8 @@ class Relay:
         self.browsers: set[Browser] = set()
         self.rest = RESTRelay(settings, self.sessions, self.uplink)
         self.graphql = GraphQLApp(self.rest.dispatch, self.rest.admit, self.rest.limits)
+        bundled = next(settings.dist.glob("pyodide-*/"), None) if settings.dist else None
+        self.packages = Repository(settings.packages, settings.data / "packages", bundled)
         self.page: StaticPage | None = StaticPage(settings.dist, settings.immutable) if settings.dist else None
 
     @asynccontextmanager
@@ -62,6 +66,7 @@ class Relay:
                 browser.end(RESTART, "the relay stops")
             self.graphql.stop()
             await self.rest.close()
+            await self.packages.close()
             await self.uplink.close()
 
     def _members_changed(self, how: str, identity: Identity) -> None:
@@ -147,6 +152,7 @@ def make_app(settings: RelaySettings) -> Starlette:
         WebSocketRoute("/ws", relay.socket),
         Mount(PREFIX, relay.rest.app),
         *GraphQLApp.routes(relay.graphql),
+        *PackageRoutes(relay.packages, relay.rest.admit, settings.host, settings.origins).routes(),
     ]
     if relay.page is not None:
         page: ASGIApp = relay.page

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..clients.keys.credential import Credential
+from .packages.settings import PackageSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +49,4 @@ class RelaySettings:
     beat: float = 1.0
     credential: Credential | None = None
     limits: BrowserLimits = field(default_factory=BrowserLimits)
+    packages: PackageSettings = field(default_factory=PackageSettings)

@@ -1,0 +1,119 @@
+"""A folder of wheels, looked at again whenever it is asked: what was not changed since is not read again."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import logging
+import os
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from .package_file import PackageFile
+from .wheel import BrowserPython, WheelContents, WheelName, parse_wheel, read_wheel
+
+log = logging.getLogger("emerge.relay.packages")
+
+LOCK = "pyodide-lock.json"
+PACKED = ".gz"
+"""The form that the wheels of an installed page have."""
+
+Stamp = tuple[int, ...]
+
+
+class FolderWheel(NamedTuple):
+    """A wheel that is in a folder."""
+
+    path: Path
+    parsed: WheelName
+    file: PackageFile
+    contents: WheelContents
+
+
+class WheelFolder:
+    """The wheels of one folder that a browser can use."""
+
+    def __init__(self, path: Path, python: BrowserPython) -> None:
+        self.path = path
+        self._tags = python.tags()
+        self._seen: dict[str, tuple[Stamp, FolderWheel | None]] = {}
+
+    def wheels(self) -> list[FolderWheel]:
+        """All of them, newest version first. Blocks: the folder is read, and what is new in it."""
+        found: dict[str, tuple[Stamp, FolderWheel | None]] = {}
+        try:
+            entries = list(os.scandir(self.path))
+        except OSError as error:
+            log.warning("the wheels in %s cannot be read: %s", self.path, error)
+            return []
+        for entry in entries:
+            name = entry.name.removesuffix(PACKED)
+            if not name.endswith(".whl"):
+                continue
+            try:
+                stamp = _stamp(entry.stat())
+                known = self._seen.get(entry.name)
+                found[entry.name] = known if known and known[0] == stamp else (stamp, self._read(name, Path(entry)))
+            except OSError as error:  # it is being moved or written
+                log.warning("%s cannot be read: %s", entry.path, error)
+        self._seen = found
+        unique = {wheel.file.sha256: wheel for _, wheel in found.values() if wheel is not None}
+        return sorted(unique.values(), key=lambda wheel: wheel.parsed.version, reverse=True)
+
+    def read(self, wheel: FolderWheel) -> bytes | None:
+        """The bytes of a wheel; None when it is not what it was."""
+        try:
+            with open_packed(wheel.path) as file:
+                data = file.read()
+        except OSError:
+            return None
+        return data if hashlib.sha256(data).hexdigest() == wheel.file.sha256 else None
+
+    def _read(self, name: str, path: Path) -> FolderWheel | None:
+        """Look into a file; None, and a line in the log, when no browser can use it."""
+        parsed = parse_wheel(name)
+        if parsed is None or not parsed.tags & self._tags:
+            why = "its name is not that of a wheel" if parsed is None else "it is for another Python or machine"
+            log.warning("%s is left out: %s", path, why)
+            return None
+        with open_packed(path) as file:
+            data = file.read()
+        try:
+            contents = read_wheel(io.BytesIO(data))
+        except ValueError as error:
+            log.warning("%s is left out: %s", path, error)
+            return None
+        file_info = PackageFile(
+            filename=name,
+            sha256=hashlib.sha256(data).hexdigest(),
+            size=len(data),
+            requires_python=contents.requires_python,
+            metadata=hashlib.sha256(contents.metadata).hexdigest(),
+        )
+        return FolderWheel(path, parsed, file_info, contents)
+
+
+def open_packed(path: Path) -> BinaryIO:
+    """Open a file, or what is packed in it."""
+    return gzip.open(path) if path.suffix == PACKED else path.open("rb")  # type: ignore[return-value]  # as a binary file
+
+
+def read_lock(folder: Path) -> dict[str, object] | None:
+    """The lock file of a Pyodide in a folder; None without one."""
+    for name in (LOCK, LOCK + PACKED):
+        try:
+            with open_packed(folder / name) as file:
+                found = json.load(file)
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            log.warning("%s cannot be read: %s", folder / name, error)
+            continue
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
