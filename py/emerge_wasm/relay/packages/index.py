@@ -23,7 +23,7 @@ from .wheel import BrowserPython, parse_wheel
 
 JSON_TYPES = ("application/vnd.pypi.simple.v1+json", "application/json")
 ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
-FileRow = dict[str, object]
+AnchorRow = dict[str, object]
 
 
 class ProjectPage(NamedTuple):
@@ -102,7 +102,7 @@ class PackageIndex:
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise Unavailable(f"{self.shown} answers no index page of {name}: {error}"[:300]) from None
 
-    def _page(self, url: str, rows: list[FileRow]) -> ProjectPage:
+    def _page(self, url: str, rows: list[AnchorRow]) -> ProjectPage:
         files = []
         for row in rows:
             parsed = parse_wheel(str(row["filename"]))
@@ -131,7 +131,7 @@ class PackageIndex:
         self._pages.write(key, json.dumps({"asked": self._now(), "page": row}).encode())
 
 
-def _package_file(row: FileRow, sha256: str, url: str) -> PackageFile:
+def _package_file(row: AnchorRow, sha256: str, url: str) -> PackageFile:
     metadata = row.get("core-metadata") or row.get("dist-info-metadata")
     given = str(metadata.get("sha256", "")).lower() if isinstance(metadata, dict) else ""
     yanked, size = row.get("yanked", False), row.get("size")
@@ -146,14 +146,14 @@ def _package_file(row: FileRow, sha256: str, url: str) -> PackageFile:
     )
 
 
-def _json_rows(data: bytes) -> list[FileRow]:
+def _json_rows(data: bytes) -> list[AnchorRow]:
     rows = json.loads(data)["files"]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("its files are no list of maps")
     return rows
 
 
-def _html_rows(text: str) -> list[FileRow]:
+def _html_rows(text: str) -> list[AnchorRow]:
     parser = _Anchors()
     parser.feed(text)
     return parser.rows
@@ -164,7 +164,7 @@ class _Anchors(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows: list[FileRow] = []
+        self.rows: list[AnchorRow] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}

@@ -19,7 +19,7 @@ from ...errors import EmergeError, Invalid, NotFound
 from .cache import FileCache
 from .folder import LOCK, FolderWheel, WheelFolder, read_lock
 from .index import PackageIndex
-from .locked import LockEntry, LockedPackages
+from .locked import LockedPackages, LockEntry
 from .package_file import PackageFile
 from .settings import PackageSettings
 from .wheel import BrowserPython, is_name, parse_wheel
