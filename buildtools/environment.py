@@ -65,10 +65,20 @@ def make_python() -> None:
     once("python packages", inputs, [PYTHON, SCRIPTS / "emerge"], _make_venv, sys.version)
 
 
+def refuse_shared(modules: Path) -> None:
+    """BuildError when node_modules is a link: npm would empty the folder that it leads to."""
+    if modules.is_symlink():
+        raise BuildError(
+            f"{modules} leads to {modules.resolve()}, and the package lock here has changed: installing would empty"
+            f" that folder. Remove the link, or copy the folder in its place, and build again"
+        )
+
+
 def make_node() -> None:
     """node_modules, exactly as in the package lock."""
 
     def install() -> None:
+        refuse_shared(ROOT / "node_modules")
         run(npm(), "ci", "--no-audit", "--no-fund", "--loglevel=error")
 
     inputs = [ROOT / "package.json", ROOT / "package-lock.json", ROOT / ".npmrc"]

@@ -119,6 +119,24 @@ export interface Member {
   error: string; // why it is unjoined
 }
 
+/** A copy of a volume. `behind`: by so many commits (-1: not known), at `as_of` if it is away. */
+export interface CopyView {
+  node: string;
+  away: boolean;
+  behind: number;
+  as_of: string; // ISO 8601, UTC
+  same: boolean; // as its owner's
+}
+/** A subtree, the node that owns it, and the copies that others have; `notes` say in words what is amiss. */
+export interface VolumeView {
+  path: string;
+  node: string;
+  away: boolean;
+  wanted: number; // of copies
+  copies: CopyView[];
+  notes: string[];
+}
+
 export interface SearchErrors {
   count: number;
   first: { path: string; error: string }[];
@@ -293,6 +311,8 @@ export interface Calls {
   cancel: [{ run: number }, null];
   /** Tell which nodes the cluster has, as `members` events, until it is cancelled. */
   watchnodes: [{ run: number }, null];
+  /** What the nodes have of each volume. */
+  copies: [{ where: Where }, { volumes: VolumeView[] }];
   receipts: [{ where: Where; path: string; before: string }, { receipts: Receipt[] }];
   rows: [RowsQuestion, TablePage];
   /** How many rows, and the cursor of each page; none where only the page before tells it. */
@@ -301,6 +321,8 @@ export interface Calls {
   facets: [FacetQuestion, { values: [text: string, count: number][]; distinct: number }];
   explain: [{ where: Where; path: string; text: string; order: string }, Plan];
   graphql: [{ where: Where; path: string; query: string; variables: string }, { text: string; failed: boolean; milliseconds: number }];
+  /** The GraphQL schema of the objects at or below a path: what introspection gives, as JSON. */
+  schema: [{ where: Where; path: string }, { text: string }];
   notebook: [{ where: Where; path: string; version: number }, NotebookView];
   /** Store its cells; `view` is what was stored, where others had changed it since that version. */
   keepnotebook: [
@@ -435,7 +457,7 @@ export type Event =
   /** Code that was written in this tab: it needs no question. */
   | { event: "known"; bundles: string[] }
   /** Something changed at or below this path; the page lists it again if it shows it. */
-  | { event: "change"; where: Where; operation: string; path: string; pointer: Pointer | null };
+  | { event: "change"; where: Where; operation: string; path: string; pointer: Pointer | null; author: string };
 
 /** A heartbeat: Python itself answers it, so silence means that it is busy or gone. */
 export interface Ping {

@@ -124,13 +124,30 @@ def test_a_run_over_a_directory(shelf: Tab) -> None:
     expect(shelf.find("sweep-results")).to_contain_text("1.25")
 
 
-def test_graphql(shelf: Tab) -> None:
+def test_graphql_begins_with_rows_completes_and_shows_its_schema(shelf: Tab) -> None:
     shelf.open(f"#/{shelf.where}/shelf?tab=graphql")
-    shelf.find("graphql-query").fill("{ __schema { queryType { fields { name } } } }")
+    document = shelf.page.locator('.cm-content[data-testid="graphql-query"]')
+    expect(document).to_contain_text("widgets(limit: 10)", timeout=SLOW)
+    expect(document).to_contain_text("unit_price")
     shelf.find("graphql-run").click()
     answer = json.loads(shelf.find("graphql-answer").inner_text(timeout=SLOW))
-    assert not answer.get("errors")
-    assert "idget" in json.dumps(answer["data"])
+    assert answer["data"]["widgets"]["count"] == 10 and "unit_price" in answer["data"]["widgets"]["objects"][0]
+    shelf.find("graphql-show-schema").click()
+    fields = shelf.page.locator('[data-testid="schema-node"][data-name="widgets"]')
+    fields.get_by_label("What widgets has").click()
+    expect(fields).to_contain_text("WidgetFilter")
+    document.fill("{ wid")
+    shelf.page.keyboard.press("Control+Space")
+    offered = shelf.page.locator(".cm-tooltip-autocomplete li")
+    expect(offered.filter(has_text=re.compile("^widgets"))).to_have_count(1)
+    shelf.page.keyboard.press("Escape")
+    document.fill("{ nosuchfield }")
+    expect(shelf.page.locator(".cm-lintRange-error")).to_have_count(1)
+    document.fill("{ objects { count } }")  # in progress: another visit goes on with it
+    shelf.open(f"#/{shelf.where}/shelf?tab=entries")
+    shelf.open(f"#/{shelf.where}/shelf?tab=graphql")
+    expect(document).to_have_text("{ objects { count } }")
+    shelf.find("graphql-first").click()
 
 
 def test_versions_are_compared_and_restored(shared_site: Site, shared_tab: Tab) -> None:
@@ -188,6 +205,19 @@ def test_what_is_away_is_told(shared_site: Site, shared_tab: Tab, tmp_path: Path
         expect(listed).to_have_attribute("data-state", "here")
         expect(listed).to_contain_text("/tools")
         expect(tab.find("node-count")).to_have_text("2 nodes")
+        fs.replicate("/tools", 1)
+        copies = tab.find("volume").and_(tab.page.locator('[data-path="/tools"]')).get_by_test_id("copy")
+        expect(copies).to_have_text(["n1 the same"], timeout=SLOW)
+        fs.with_umask(0).mkdir("/open")
+        fs.as_user("ann").store(Widget(name="by", path="/open"))
+        feed = tab.find("feed-row").first
+        expect(feed).to_contain_text(re.compile(r"stored\s+/open/by\s+version 1.*by ann on n1"))
+        tab.find("feed-pause").click()
+        fs.rm("/open/by")
+        expect(tab.find("feed-waiting")).to_have_text("1 more since")
+        tab.find("feed-pause").click()
+        expect(feed).to_contain_text("removed")
+        fs.replicate("/tools", 0)
         assert node.stop() == 0
         expect(listed).to_have_attribute("data-state", "away")
         expect(tab.find("node-count")).to_have_text("2 nodes, 1 away")

@@ -158,6 +158,31 @@ class MemberView(TypedDict):
     error: str
 
 
+class CopyView(TypedDict):
+    """A copy of a volume; `behind` by so many commits, at `as_of` if it is away (-1: that is not known)."""
+
+    node: str
+    away: bool
+    behind: int
+    as_of: str
+    same: bool
+
+
+class VolumeView(TypedDict):
+    """A volume, its owner, and the copies of it: see CopyReport."""
+
+    path: str
+    node: str
+    away: bool
+    wanted: int
+    copies: list[CopyView]
+    notes: list[str]
+
+
+class VolumeList(TypedDict):
+    volumes: list[VolumeView]
+
+
 class TableRow(TypedDict):
     """A row of a table: an entry, and the values of its fields as texts. `away`: the node that has it and is away."""
 
@@ -282,6 +307,12 @@ class GraphQLText(TypedDict):
     text: str
     failed: bool
     milliseconds: float
+
+
+class SchemaText(TypedDict):
+    """What introspection tells of a GraphQL schema, as JSON."""
+
+    text: str
 
 
 class DifferenceRow(TypedDict):
@@ -687,6 +718,7 @@ class ChangeEvent(TypedDict):
     operation: str
     path: str
     pointer: PointerRow | None
+    author: str  # who changed it, "" if that is not known or they are several
 
 
 PageEvent = (

@@ -145,5 +145,14 @@ class Tab(Responder):
 
         return write
 
-    def _changed(self, place: TabPlace, operation: str, path: str, pointer: PointerRow | None) -> None:
-        self.send({"event": "change", "where": place.name, "operation": operation, "path": path, "pointer": pointer})
+    def _changed(self, place: TabPlace, operation: str, path: str, pointer: PointerRow | None, author: str) -> None:
+        self.send(
+            {
+                "event": "change",
+                "where": place.name,
+                "operation": operation,
+                "path": path,
+                "pointer": pointer,
+                "author": author,
+            }
+        )

@@ -24,7 +24,17 @@ def change(path: str, operation: str = "store", origin: str = "", position: int 
 def test_changes_are_summarized() -> None:
     assert [event[:2] for event in summarize([change("/a/x"), change("/a/x", "rm")])] == [("rm", "/a/x")]
     assert [event[1] for event in summarize([change("/b", "mv", "/a")])] == ["/a", "/b"]
-    assert summarize([change(f"/a/{i}/x") for i in range(1000)]) == [("many", "/a", None)]
+    assert summarize([change(f"/a/{i}/x") for i in range(1000)]) == [("many", "/a", None, "")]
+
+
+def test_who_made_changes_is_told_unless_they_are_several() -> None:
+    rows = [change(f"/a/{i}") for i in range(60)]
+    for row in rows:
+        row["pointer"]["author"] = "ann"
+    assert {event[3] for event in summarize(rows[:3])} == {"ann"}
+    assert summarize(rows) == [("many", "/a", None, "ann")]
+    rows[0]["pointer"]["author"] = "bob"
+    assert summarize(rows) == [("many", "/a", None, "")]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +121,7 @@ class World:
             yield await self._arrived["one" if since >= 0 else "all"].get()
 
     # the page's side
-    def emit(self, operation: str, path: str, pointer: Any) -> None:
+    def emit(self, operation: str, path: str, pointer: Any, author: str) -> None:
         if self.shown is not None:
             self._apply(self.shown, operation, path, pointer["version"])
 
@@ -153,6 +163,6 @@ async def test_a_watch_that_ends_is_noted_and_keeps_what_it_has(caplog: pytest.L
 
     heard: list[str] = []
     with caplog.at_level(logging.WARNING, "emerge.browser"):
-        await watch_changes(Ending(), lambda operation, path, pointer: heard.append(path), 0, gather=60)
+        await watch_changes(Ending(), lambda operation, path, pointer, author: heard.append(path), 0, gather=60)
     assert heard == ["/a"]
     assert "the connection was lost" in caplog.text

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Member } from "../../protocol";
-import { counted, levelOf, software, standing } from "./member";
+import { counted, levelOf, software, standing, standingOf } from "./member";
 
 const desk: Member = { node: "desk", rpc: "tcp://h:1", self: true, state: "here", volumes: ["/"], since: "2026-11-29T20:00:00Z", version: "0.1.0", python: "3.11.7", error: "" };
 const away: Member = { ...desk, node: "shed", self: false, state: "away", version: "", python: "" };
@@ -26,4 +26,15 @@ test("what is not known of a node is left out", () => {
 test("nodes are counted, and those that are not here by what they are", () => {
   expect(counted([desk])).toBe("1 node");
   expect(counted([desk, away, { ...away, state: "unjoined" }])).toBe("2 nodes, 1 away, 1 unjoined");
+});
+
+test.each([
+  [{ away: false, behind: 0, same: true }, "the same"],
+  [{ away: false, behind: 1, same: false }, "1 commit behind"],
+  [{ away: false, behind: 2500, same: false }, "2,500 commits behind"],
+  [{ away: true, behind: 3, same: false }, "away, heard last 2 min ago, 3 commits behind"],
+  [{ away: true, behind: -1, same: false }, "away, heard last 2 min ago"],
+  [{ away: false, behind: -1, same: false }, "not known"],
+])("a copy stands so: %o", (copy, words) => {
+  expect(standingOf({ node: "n", as_of: "", ...copy }, copy.away ? "2 min ago" : "")).toBe(words);
 });

@@ -1,6 +1,6 @@
 /** What the page says of a node of the cluster, in words. */
 
-import type { Member } from "../../protocol";
+import type { CopyView, Member } from "../../protocol";
 
 /** How good that is, as in the status line. */
 export type Level = "good" | "caution" | "bad";
@@ -31,4 +31,11 @@ export function counted(members: Member[]): string {
     if (count > 0) parts.push(`${count} ${state}`);
   }
   return parts.join(", ");
+}
+
+/** How good a copy is: "the same", "3 commits behind", "away since …, then 3 commits behind". `age` is of its `as_of`. */
+export function standingOf({ away, behind, same }: CopyView, age: string): string {
+  const late = behind < 0 ? "" : behind === 0 ? "up to date" : `${behind.toLocaleString("en")} ${behind === 1 ? "commit" : "commits"} behind`;
+  if (away) return ["away", age && `heard last ${age}`, behind > 0 ? late : ""].filter(Boolean).join(", ");
+  return same && behind <= 0 ? "the same" : late || "not known";
 }

@@ -4,7 +4,7 @@ import type { Event, Failure, ListPage, Pointer } from "../../protocol";
 import { earlier } from "./away";
 import { childPath, fullPath, isWithin, parentPath, splitPath } from "./path";
 
-export type Change = Extract<Event, { event: "change" }>;
+export type Change = Omit<Extract<Event, { event: "change" }>, "author">;
 
 /** One known entry. `children` is null until it was listed; `cursor` is "" when all of them are here. */
 export interface Branch {

@@ -65,5 +65,5 @@ export const DIRECTORY_PANELS: Panels<DirectoryProps> = [
   { name: "search", label: "Search", component: SearchTab },
   { name: "run", label: "Run on all", component: RunAllTab },
   { name: "graphql", label: "GraphQL", component: GraphQLTab },
-  { name: "nodes", label: "Nodes", component: NodesTab, fits: ({ where, path }) => where === "cluster" && path === "/" },
+  { name: "nodes", label: "Cluster", component: NodesTab, fits: ({ where, path }) => where === "cluster" && path === "/" },
 ];

@@ -25,6 +25,7 @@ export class Commands {
     const { navigation, layout, theme, trees } = workspace;
     const show = (pane: "local" | "cluster"): void => {
       layout.fold(pane, false);
+      layout.hideTrees(false);
       navigation.pane = pane;
       setTimeout(() => trees[pane].element?.focus());
     };
@@ -35,6 +36,8 @@ export class Commands {
       { id: "cluster", title: "Go to the cluster’s tree", keys: "Alt+2", run: () => show("cluster") },
       { id: "console", title: "Go to the console", keys: "Alt+3", run: () => this.#prompt(workspace) },
       { id: "fold", title: "Fold or unfold the console", keys: "Ctrl+J", run: () => layout.fold("console") },
+      { id: "dock", title: "Put the console below or to the right", keys: "", run: () => layout.move() },
+      { id: "trees", title: "Hide or show the trees", keys: "Ctrl+B", run: () => layout.hideTrees() },
       { id: "open-local", title: "Open this browser", keys: "", run: () => navigation.open("local", "/") },
       { id: "open-cluster", title: "Open the cluster", keys: "", run: () => navigation.open("cluster", "/") },
       { id: "nodes", title: "Show the nodes of the cluster", keys: "", run: () => navigation.open("cluster", "/", 0, "nodes") },

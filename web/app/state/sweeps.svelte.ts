@@ -5,6 +5,7 @@ import { toFailure } from "../logic/failure";
 import { nextRun } from "../logic/running";
 import type { Port } from "../port";
 import { stopRun } from "./stopping";
+import { Typed } from "./typed.svelte";
 
 export interface Ran {
   path: string;
@@ -14,8 +15,8 @@ export interface Ran {
 
 /** One directory's run: the last one that was started. */
 export class Sweep {
-  method = $state("");
-  args = $state("");
+  #method: Typed;
+  #args: Typed;
   state = $state<"new" | "running" | "done" | "stopped">("new");
   done = $state(0);
   failed = $state(0);
@@ -33,12 +34,30 @@ export class Sweep {
     this.#port = port;
     this.#where = where;
     this.#path = path;
+    this.#method = new Typed(`sweep ${where} ${path}`);
+    this.#args = new Typed(`sweep arguments ${where} ${path}`);
     port.on("progress", ({ run, done, failed, total }) => {
       if (run === this.#id) [this.done, this.failed, this.total] = [done, failed, total];
     });
     port.on("ran", ({ run, path, text, failure }) => {
       if (run === this.#id) this.rows = failure === null ? [...this.rows, { path, text, failure }] : [{ path, text, failure }, ...this.rows];
     });
+  }
+
+  get method(): string {
+    return this.#method.text;
+  }
+
+  set method(text: string) {
+    this.#method.text = text;
+  }
+
+  get args(): string {
+    return this.#args.text;
+  }
+
+  set args(text: string) {
+    this.#args.text = text;
   }
 
   async start(): Promise<void> {

@@ -11,6 +11,7 @@ import type { Sort } from "../table/column";
 import { Selection } from "../table/selection.svelte";
 import { RowSource } from "../table/source.svelte";
 import { recall, remember } from "./memory";
+import { Typed } from "./typed.svelte";
 
 const TYPED = 350; // ms from the last key to the question
 const SETTLE = 250; // ms: changes that come together are read together
@@ -22,8 +23,7 @@ export class ObjectTable {
   readonly inside: boolean;
   readonly source: RowSource;
   readonly selection: Selection<TableRow>;
-  /** The expression as it is typed. */
-  text = $state("");
+  #typed: Typed;
   /** Column: what is typed below its name. */
   filters = $state.raw<Record<string, string>>({});
   filtering = $state(false);
@@ -49,10 +49,20 @@ export class ObjectTable {
     this.inside = inside;
     this.source = new RowSource(port);
     this.selection = new Selection((first, last) => this.source.between(first, last));
+    this.#typed = new Typed(this.#kept, "", !inside); // a directory is shown as it is, whatever was asked of it before
     const kept = read(recall(this.#kept));
     this.sizes = kept.sizes;
     this.chosen = kept.chosen;
     port.on("change", (change) => this.#follow(change));
+  }
+
+  /** The expression as it is typed. */
+  get text(): string {
+    return this.#typed.text;
+  }
+
+  set text(text: string) {
+    this.#typed.text = text;
   }
 
   get columns(): FieldColumn[] {

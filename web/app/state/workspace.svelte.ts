@@ -9,6 +9,7 @@ import { Consent } from "./consent.svelte";
 import { Console } from "./console.svelte";
 import { Desk } from "./desk.svelte";
 import { Drafts } from "./drafts.svelte";
+import { Feed } from "./feed.svelte";
 import { FileTree } from "./filetree.svelte";
 import { Kept } from "./kept";
 import { Layout } from "./layout.svelte";
@@ -39,6 +40,7 @@ export class Workspace {
   readonly layout = new Layout();
   readonly trees: Record<Where, FileTree>;
   readonly changes: Changes;
+  readonly feed: Feed;
   readonly desk: Desk;
   readonly drafts = new Drafts();
   readonly storage: BrowserStorage;
@@ -63,6 +65,7 @@ export class Workspace {
     this.session = new Session(port);
     this.trees = { local: new FileTree(port, "local"), cluster: new FileTree(port, "cluster") };
     this.changes = new Changes(port);
+    this.feed = new Feed(port, "cluster");
     this.desk = new Desk(this.session, this.trees, this.navigation, this.drafts, this.changes);
     this.runs = new Runs(this.session);
     this.console = new Console(this.session, this.notices);

@@ -21,9 +21,9 @@ GATHER = 0.1  # seconds
 MANY = 50
 """More changes than this in one batch are sent as one, for their common directory."""
 
-ChangeEntry = tuple[str, str, PointerRow | None]
-"""(operation, path, pointer)"""
-EmitChange = Callable[[str, str, PointerRow | None], None]
+ChangeEntry = tuple[str, str, PointerRow | None, str]
+"""(operation, path, pointer, author)"""
+EmitChange = Callable[[str, str, PointerRow | None, str], None]
 
 
 class Watcher(Protocol):
@@ -140,12 +140,15 @@ def summarize(changes: list[ChangeRow]) -> list[ChangeEntry]:
     """Reduce a batch to events: the newest change of each path (and of a move's source), or one event for all."""
     newest: dict[str, ChangeEntry] = {}
     for change in changes:
+        pointer = change["pointer"]
+        author = pointer.get("author", "")
         if change.get("from"):
-            newest[change["from"]] = (change["operation"], change["from"], None)
-        newest[change["path"]] = (change["operation"], change["path"], change["pointer"])
+            newest[change["from"]] = (change["operation"], change["from"], None, author)
+        newest[change["path"]] = (change["operation"], change["path"], pointer, author)
     if len(newest) <= MANY:
         return list(newest.values())
-    return [("many", common_directory(list(newest)), None)]
+    authors = {author for *_, author in newest.values()}
+    return [("many", common_directory(list(newest)), None, authors.pop() if len(authors) == 1 else "")]
 
 
 def common_directory(paths: list[str]) -> str:

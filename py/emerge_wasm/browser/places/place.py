@@ -90,7 +90,7 @@ class TabPlace:
         except EmergeError as error:
             LOG.warning("%s does not tell what changes: %s", self.name, error)
         else:
-            emit("many", "/", None)
+            emit("many", "/", None, "")
 
     # --- Transport
     def now(self) -> Transport:

@@ -8,10 +8,22 @@ import time
 from ...clients.searches import wire_predicate
 from ...errors import Invalid
 from ...results import GraphQLAnswer, PlanInfo
-from ..protocol import ExplainArgs, GraphQLArgs, GraphQLText, PlanView
+from ..protocol import ExplainArgs, GraphQLArgs, GraphQLText, PathArgs, PlanView, SchemaText
 from ..tab import Tab
 
 TEXT_LIMIT = 1_000_000  # characters of a GraphQL answer
+
+_TYPE = "kind name " + "ofType { kind name " * 6 + "}" * 6
+_INPUT = f"name description defaultValue type {{ {_TYPE} }}"
+INTROSPECTION = f"""{{ __schema {{
+  queryType {{ name }} mutationType {{ name }} subscriptionType {{ name }}
+  types {{
+    kind name description interfaces {{ {_TYPE} }} possibleTypes {{ {_TYPE} }} inputFields {{ {_INPUT} }}
+    enumValues {{ name description }} fields {{ name description args {{ {_INPUT} }} type {{ {_TYPE} }} }}
+  }}
+  directives {{ name description locations args {{ {_INPUT} }} }}
+}} }}"""
+"""All that clients build a schema from. graphql-core would write it, too: it is not loaded for the cluster's."""
 
 
 async def explain(tab: Tab, args: ExplainArgs) -> PlanView:
@@ -39,3 +51,10 @@ async def graphql(tab: Tab, args: GraphQLArgs) -> GraphQLText:
         "failed": bool(answer.get("errors")),
         "milliseconds": (time.perf_counter() - started) * 1000,
     }
+
+
+async def schema(tab: Tab, args: PathArgs) -> SchemaText:
+    answer: GraphQLAnswer = await tab.find(args).call("graphql", [args["path"], INTROSPECTION, {}, ""])
+    if errors := answer.get("errors"):
+        raise Invalid(f"the schema cannot be read: {errors[0]['message']}", path=args["path"])
+    return {"text": json.dumps(answer["data"], ensure_ascii=False)}
