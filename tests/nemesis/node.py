@@ -27,6 +27,9 @@ COLLECT_SECONDS = 0.5
 CLAIM_SECONDS = 40
 """How long an upload that does not go on is kept: longer than any that goes on makes a pause."""
 
+LIVE_SECONDS = 40
+"""How long one is kept whose writer says every 15 s that it goes on."""
+
 REVIEW_SECONDS = 5.0
 LIES = Path("lies")
 """It has a line for each block that was wrong or not given."""
@@ -77,6 +80,7 @@ if __name__ == "__main__":
     blocks.CLAIM_SECONDS = collection.CLAIM_SECONDS = (
         CLAIM_SECONDS  # patched: so that what died is cleared away in time
     )
+    blocks.LIVE_SECONDS = LIVE_SECONDS  # patched: as the line above
     held_blocks.REVIEW_SECONDS = REVIEW_SECONDS  # patched: as the line above
     keeper.LOOK_SECONDS = 1.0  # patched: as the line above
     keeper.EVERY_SECONDS = 10.0  # patched: as the line above

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import random
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from emerge_wasm.blocks.block import block_name
 from emerge_wasm.blocks.layout import make_layout
-from emerge_wasm.clients import Client, file_writer
+from emerge_wasm.clients import Client, file_writer, upload_beat
+from emerge_wasm.clients.file_writer import FileWriter
 from emerge_wasm.errors import Conflict, Invalid, LimitExceeded, NotFound, PermissionDenied, Unavailable
+from emerge_wasm.filesystem.blocks.blocks import now_micros
 from emerge_wasm.filesystem.blocks.collector import collect, keepers
 from emerge_wasm.filesystem.blocks.hold import holds, owners
+from emerge_wasm.filesystem.blocks.row import ClaimRow
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.files.placement import check_level
 from emerge_wasm.node.node import Node
@@ -286,3 +291,73 @@ async def test_what_an_upload_sent_that_was_dropped_goes_at_once(
             await give_up(node, now=None)
         left.append(sum([len(await names_in(node)) for node in nodes]))
     assert left[0] == 0 < left[1], left
+
+
+async def blocks_after(nodes: list[Node], seconds: float) -> int:
+    """How many blocks the nodes have in so many seconds, when nobody says anything meanwhile."""
+    for _ in range(2):  # what one gives up frees what another holds
+        for node in nodes:
+            await give_up(node, now_micros() + int(seconds * 1_000_000))
+            await node.held_blocks.review_all()
+    return sum([len(await names_in(node)) for node in nodes])
+
+
+async def begin(client: Client, path: str, raid: int, seed: int = 3) -> FileWriter:
+    """A file of which a window was sent, and more is there."""
+    file = await client.open(path, "wb", raid=raid, block_size=PART)
+    for number in range(4):
+        await file.write(pattern(PART, number + seed))
+    return file
+
+
+@pytest.mark.parametrize("raid", [0, 5])
+async def test_what_a_writer_sent_goes_soon_after_it_was_heard_of_last(
+    start_node: StartNode, connect: Connect, raid: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that a later call cannot go on with, at every holder; what such a call finds, and what is open, stay."""
+    nodes = await cluster(start_node, 3)
+    client = Client(connect(nodes[1].endpoint))
+    source = tmp_path / "source"
+    source.write_bytes(b"".join(pattern(PART, number + 50) for number in range(4)))
+    monkeypatch.setattr(file_writer, "WINDOW", PART)  # patched: else it says nothing of the first 8 MiB
+
+    def cut(done: int) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await client.put(source, "/put", raid=raid, block_size=PART, progress=cut)
+    put = await blocks_after(nodes, 0)
+    silent = await begin(client, "/silent", raid)
+    await asyncio.sleep(0.05)
+    both = await blocks_after(nodes, 60)
+    assert put and both > put
+    assert await blocks_after(nodes, 76) == put
+    with pytest.raises(Conflict, match="put the file again"):
+        await silent.close()
+
+    monkeypatch.setattr(upload_beat, "BEAT_SECONDS", 0.02)  # patched: else it says so each 15 s
+    writer = await begin(client, "/open", raid, 5)
+    await prolonged(nodes)
+    await writer.close()
+    assert await content(client, "/open") == b"".join(pattern(PART, number + 5) for number in range(4))
+    writer = await begin(client, "/forgotten", raid)
+    await prolonged(nodes)
+    del writer
+    gc.collect()
+    with pytest.raises(TimeoutError):
+        while True:
+            await prolonged(nodes, 0.3)
+
+
+async def prolonged(nodes: list[Node], patience: float = 10.0) -> None:
+    """Wait until some claim is prolonged while nothing is sent."""
+
+    async def claims() -> set[int]:
+        found = [await node.filesystem.core.blocks.claims() for node in nodes]
+        return {ClaimRow.unpack(raw).until for rows in found for _, raw in rows}
+
+    before, until = await claims(), asyncio.get_running_loop().time() + patience
+    while not await claims() - before:
+        await asyncio.sleep(0.02)
+        if asyncio.get_running_loop().time() > until:
+            raise TimeoutError

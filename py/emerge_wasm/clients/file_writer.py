@@ -1,7 +1,7 @@
 """Writing a file: what comes is cut into blocks, which are sent while more comes; at the end the file is there at once.
 
-Until then nothing is to be seen of it. What was sent is kept for an hour, so that one that goes on with the same upload
-sends only what is not there. What is in memory is bounded.
+Until then nothing is to be seen of it. What was sent in an upload that has a name is kept for an hour, so that one that
+goes on with it sends only what is not there; else it is kept while the writer lives. What is in memory is bounded.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
-from uuid import uuid4
 
 from .. import sync
 from ..blocks.block import INLINE_SIZE, block_name
 from ..blocks.block_map import BlockRow, MapBuilder
 from ..blocks.chunker import Chunker, make_chunker
 from ..blocks.layout import INLINE, Layout, make_layout, split
+from ..blocks.upload import is_live, new_upload
 from ..codec import encode
 from ..errors import EmergeError, Invalid, LimitExceeded, Unavailable
 from ..objects import BLOB, EmergeBlob, Pointer
@@ -26,6 +26,7 @@ from ..results import BlockPlaces
 from .block_sender import BlockSender
 from .node_links import HolderCalls
 from .transfer import TransferProgress, transfer_of
+from .upload_beat import UploadBeat
 
 WINDOW = 8 << 20
 """Bytes of blocks that are sent together, while as many are read."""
@@ -68,7 +69,7 @@ class FileWriter:
         self._calls = calls
         self._remote = calls.remote
         self._layout = layout
-        self._upload = upload or uuid4().hex
+        self._upload = upload or new_upload(live=not (sync.IN_PYODIDE or sync.drive is sync.run_straight))
         self._goes_on = bool(upload)
         self._stored_as = version, perms
         self._transfer = transfer_of(progress)
@@ -78,6 +79,7 @@ class FileWriter:
         self._map = MapBuilder(layout)
         self._sender = BlockSender(self._put)
         self._sending: asyncio.Task[None] | None = None
+        self._beat: UploadBeat | None = None
         self._begun = self._fits = self._is_older = False
         self._avoid: list[str] = []
         self._given: Counter[str] = Counter()
@@ -179,6 +181,8 @@ class FileWriter:
             await sending
 
     async def _stop(self) -> None:
+        if self._beat is not None:
+            self._beat.end()
         sending, self._sending = self._sending, None
         if sending is not None:
             sending.cancel()
@@ -187,6 +191,8 @@ class FileWriter:
 
     async def _send(self, blocks: list[bytes]) -> None:
         """Send blocks, less those that are there already, and the nodes of the map that they complete."""
+        if self._beat is None and is_live(self._upload):
+            self._beat = UploadBeat(self._remote, self.path, self._upload)
         if not self._fits:
             await self._fit()
         kept: dict[str, bytes] = {}

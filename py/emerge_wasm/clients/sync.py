@@ -149,7 +149,8 @@ class SyncClient(SyncSession):
     def haveblocks(self, path: str, names: Names, upload: str = "") -> Names:
         """Those of these blocks, by name (SHA-256 in hexadecimal), that need not be sent for a file at a path: the
         caller sent them in this upload within the hour, or they are in the file that is there. `upload` is a name of
-        the caller's. They are kept for an hour from now."""
+        the caller's. They are kept for an hour from now; in an upload whose name begins with "live-" for 75 seconds,
+        unless it is said to go on: without names, all of its blocks are kept from now on."""
         return self._wait(lambda client: client.haveblocks(path, names, upload))
 
     def placeblocks(

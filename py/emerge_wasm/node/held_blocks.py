@@ -133,9 +133,9 @@ class HeldBlocks:
         vouched = await self._volumes.ask(owner, "_block_vouch", [*asked, who])
         if not blocks.keys() <= set(cast(Names, vouched)):
             raise Conflict(
-                f"these blocks are of no upload to {path} that its owner knows",
+                f"these blocks are of no upload to {path} that its owner knows, or not any more",
                 path=path,
-                remedy="let placeblocks say where they go; it holds for an hour",
+                remedy="put the file again: placeblocks says where they go",
             )
         await hold.hold(self._own.blocks, owner, named)
         try:

@@ -1,6 +1,7 @@
 """Keep blocks, each once, for those who refer to them or claim them. Awaits a store, and perhaps files beside it.
 
-A claim holds blocks until a reference does: claim, put, refer, release. One that is not used for `CLAIM_SECONDS` ends.
+A claim holds blocks until a reference does: claim, put, refer, release. One that is not used for `CLAIM_SECONDS` ends;
+that of who says again and again that it goes on (`LIVE`), after `LIVE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ...block_files import BlockFiles
 from ...blocks.block import block_name, names_in_map, short_name
 from ...blocks.cipher import BlockCipher
 from ...blocks.frame import from_frame, is_current, to_frame
+from ...blocks.upload import LIVE_SECONDS
 from ...errors import Conflict, EmergeError, Invalid, NotFound, Unavailable
 from ...results import BlockFault
 from ...store import Batch, Store, prefix_end
@@ -42,6 +44,9 @@ R = TypeVar("R")
 _log = logging.getLogger("emerge.filesystem")
 
 CLAIM_SECONDS = 3600
+LIVE = "live "
+"""What the names of those claimants begin with."""
+
 ATTEMPTS = 50
 PAGE = 500
 COMMIT_BYTES = 16 << 20
@@ -50,6 +55,11 @@ COMMIT_BYTES = 16 << 20
 
 def now_micros() -> int:
     return int(datetime.now(UTC).timestamp() * 1_000_000)
+
+
+def claim_seconds(claimant: str) -> int:
+    """Return how long a claim holds that is not used."""
+    return LIVE_SECONDS if claimant.startswith(LIVE) else CLAIM_SECONDS
 
 
 class Blocks:
@@ -300,7 +310,7 @@ class Blocks:
             name = min(unclaimed)
             raise Conflict(
                 f"a map names the block {short_name(name)}, which is not claimed for it",
-                remedy="claim or put it, then put the map again",
+                remedy="put the file again: the upload had ended",
                 block=name.hex(),
             )
 
@@ -337,8 +347,9 @@ class Blocks:
         key = key_of(CLAIM, claim)
         (raw,) = await self.store.get([key])
         batch.expect(*key, raw)
-        until = now_micros() + CLAIM_SECONDS * 1_000_000
-        if raw is None or ClaimRow.unpack(raw).until < until - CLAIM_SECONDS * 500_000:
+        seconds = claim_seconds(claimant)
+        until = now_micros() + seconds * 1_000_000
+        if raw is None or ClaimRow.unpack(raw).until < until - seconds * 500_000:
             batch.put(*key, ClaimRow.fresh(until).pack())
         batch.puts += [(*claimed_key(claim, name, kind), b"") for name in names]
 
@@ -347,6 +358,20 @@ class Blocks:
         claim, wanted = claim_id(claimant), list(names)
         raws = await self.store.get([claimed_key(claim, name, kind) for name in wanted]) if wanted else []
         return {name for name, raw in zip(wanted, raws, strict=True) if raw is not None}
+
+    async def prolong(self, claimant: str) -> None:
+        """Let a claim, if there is one, hold from now on as long as a new one."""
+        key = key_of(CLAIM, claim_id(claimant))
+
+        async def attempt() -> None:
+            (raw,) = await self.store.get([key])
+            if raw is not None:
+                batch = Batch()
+                batch.expect(*key, raw)
+                batch.put(*key, ClaimRow.fresh(now_micros() + claim_seconds(claimant) * 1_000_000).pack())
+                await self.store.commit(batch)
+
+        await again(attempt)
 
     async def release(self, claimant: str) -> None:
         """End a claim: what nothing else holds or refers to may be collected."""

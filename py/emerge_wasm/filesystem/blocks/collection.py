@@ -7,11 +7,14 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from ...errors import EmergeError
-from .blocks import CLAIM_SECONDS, Blocks
+from .blocks import CLAIM_SECONDS, Blocks, now_micros
 from .collector import collect
 
 PAUSE = 60.0
 """Seconds from the first of some changes to the collection."""
+
+AFTER = 10.0
+"""Seconds from the end of a claim to the collection, at most."""
 
 _log = logging.getLogger("emerge.filesystem")
 
@@ -58,7 +61,8 @@ class Collection:
             done = await collect(self._blocks)
             await self.after()
             if done.holding:
-                self._wake(CLAIM_SECONDS + self.pause)
+                ends = (done.until - now_micros()) / 1_000_000
+                self._wake(min(max(ends, 0), CLAIM_SECONDS) + min(self.pause, AFTER))
         except EmergeError as error:  # nothing was removed that is kept; there is a next time
             _log.warning("blocks are not collected: %s", error)
             self.wake()

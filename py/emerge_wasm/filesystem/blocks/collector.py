@@ -27,7 +27,8 @@ PAGE = 20
 
 @dataclass(slots=True)
 class Collected:
-    """What a collection removed, how many blocks stay, and how many claims hold (`holding`)."""
+    """What a collection removed, how many blocks stay, how many claims hold (`holding`), and when the next one may end
+    (`until`, microseconds since 1970)."""
 
     blocks: int = 0
     size: int = 0
@@ -35,6 +36,7 @@ class Collected:
     files: int = 0
     kept: int = 0
     holding: int = 0
+    until: int = 1 << 62
 
 
 async def collect(blocks: Blocks, now: int | None = None) -> Collected:
@@ -50,7 +52,8 @@ async def collect(blocks: Blocks, now: int | None = None) -> Collected:
 
 async def _end_claims(blocks: Blocks, now: int, done: Collected) -> None:
     for claim, raw in await blocks.claims():
-        if ClaimRow.unpack(raw).until <= now:
+        until = ClaimRow.unpack(raw).until
+        if until <= now:
             try:
                 await blocks.end_claim(claim, raw)
                 done.claims += 1
@@ -58,6 +61,7 @@ async def _end_claims(blocks: Blocks, now: int, done: Collected) -> None:
             except Conflict:  # prolonged
                 pass
         done.holding += 1
+        done.until = min(done.until, max(until, now))
 
 
 async def _pass(blocks: Blocks, done: Collected) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from ...blocks.block import NAME_SIZE
 from ...blocks.block_map import BlockMap
 from ...blocks.layout import Layout
+from ...blocks.upload import is_live
 from ...codec import BlockTree, encode
 from ...context import Context
 from ...errors import Conflict, Invalid, LimitExceeded, Unavailable
@@ -19,7 +20,7 @@ from ...objects import BLOB, EmergeBlob
 from ...operations import Names
 from ...results import BlockNode, BlockPlaces, PointerRow
 from ..blocks import elsewhere
-from ..blocks.blocks import check_blocks
+from ..blocks.blocks import LIVE, check_blocks
 from ..core import Core
 from ..layout import access
 from ..layout.place import Place
@@ -42,6 +43,9 @@ async def haveblocks(core: Core, context: Context, path: str, names: Names, uplo
     place = await _writable(core, context, path)
     wanted = {read_name(each) for each in names}
     claimant = _claimant(context, place, upload)
+    if not wanted:
+        await core.blocks.prolong(claimant)
+        return []
     there = await core.blocks.claimed(wanted, claimant)
     there |= wanted & await _readable_there(core, context, place)
     there -= (await core.blocks.unsound(await core.blocks.has(there))).keys()  # they would be acknowledged
@@ -261,7 +265,10 @@ async def _readable_there(core: Core, context: Context, place: Place) -> frozens
 
 
 def _claimant(context: Context, place: Place, upload: str) -> str:
-    return f"{context.principal}@{upload[:UPLOAD_LIMIT]}@{place.path}"
+    """Name an upload; that of a writer who says that it goes on, by which its claim soon ends when it is gone. In a
+    transaction it is written long before it is committed."""
+    live = LIVE if is_live(upload) and not context.transaction else ""
+    return f"{live}{context.principal}@{upload[:UPLOAD_LIMIT]}@{place.path}"
 
 
 def read_blocks(blocks: dict[str, bytes], path: str) -> dict[bytes, bytes]:
