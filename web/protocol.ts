@@ -253,6 +253,27 @@ export interface ShownValue {
   metadata: Record<string, unknown>;
 }
 
+/** What could be written, or what a name stands for, where the cursor is. */
+export interface CompletionItem {
+  text: string;
+  kind: "function" | "class" | "module" | "property" | "value" | "keyword" | "parameter" | "path" | "directory" | "key";
+  detail: string;
+}
+export interface Described {
+  name: string;
+  parameters: string[] | null; // null: it cannot be called
+  active: number; // which of them is being written; -1: none
+  kind: string;
+  doc: string;
+}
+export interface AssistView {
+  typed: string; // what an item takes the place of
+  items: CompletionItem[];
+  whole: boolean; // there are no more than these
+  about: Described | null;
+}
+export type AssistAsk = "complete" | "name" | "call";
+
 export interface CellResult {
   text: string | null; // the last expression's repr, or null
   value: ShownValue | null;
@@ -343,6 +364,10 @@ export interface Calls {
   answer: [{ question: number; run: boolean }, null];
   /** Which filesystem `fs` is in cells. */
   select: [{ where: Where }, null];
+  /** What could stand between these texts, what the name is that the first ends with, or what the call takes there. */
+  assist: [{ before: string; after: string; ask: AssistAsk }, AssistView];
+  /** The same by the text alone; with a path by the classes of what is below it, for a search. */
+  sketch: [{ before: string; after: string; ask: AssistAsk; where: Where; path: string }, AssistView];
 }
 export type Kind = keyof Calls;
 

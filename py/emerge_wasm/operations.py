@@ -66,6 +66,9 @@ Names = list[str]
 Right = Literal["", "r", "w", "x"]
 F = TypeVar("F", bound=Callable[..., object])
 
+PATHS = frozenset({"path", "source", "target", "first", "second"})
+"""The names of parameters that are paths."""
+
 Answer = Awaitable[Any] | AsyncIterator[Any]
 """What an operation gives: its one result, to be awaited, or the items of a stream."""
 

@@ -42,6 +42,11 @@ class ShellOptions(TypedDict):
     jspi: bool
 
 
+CompletionKind = Literal[
+    "function", "class", "module", "property", "value", "keyword", "parameter", "path", "directory", "key"
+]
+
+
 # --- views
 class FailureView(TypedDict):
     """An error. `traceback` is None if it would add nothing."""
@@ -397,6 +402,34 @@ class CellResult(TypedDict):
     milliseconds: float
 
 
+class CompletionItem(TypedDict):
+    """What could be written; `detail` tells more in few words."""
+
+    text: str
+    kind: CompletionKind
+    detail: str
+
+
+class Described(TypedDict):
+    """A name: its parameters as they are written (None: it cannot be called), what it is, and its documentation.
+    `active` is the place of the parameter that is being written, -1 for none."""
+
+    name: str
+    parameters: list[str] | None
+    active: int
+    kind: str
+    doc: str
+
+
+class AssistView(TypedDict):
+    """What can stand in place of `typed`, which is there already; or what a name stands for. `whole`: that is all."""
+
+    typed: str
+    items: list[CompletionItem]
+    whole: bool
+    about: Described | None
+
+
 class ConsentQuestion(TypedDict):
     """The question whether code may run that this browser has not run before.
 
@@ -566,6 +599,18 @@ class CellArgs(TypedDict):
     cell: int
     code: str
     cause: str  # what its writes are recorded with, or ""
+
+
+class AssistArgs(TypedDict):
+    """The text before the cursor and behind it. `ask`: what could stand there, what the name is, or what is called."""
+
+    before: str
+    after: str
+    ask: Literal["complete", "name", "call"]
+
+
+class SketchArgs(AssistArgs, PathArgs):
+    """The same of the page's kernel: `where` is what `fs` is; with a `path`, of a search below it."""
 
 
 class AnswerArgs(TypedDict):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from ..codec import native
 from ..errors import Invalid
-from ..operations import TABLE, Operation, Operations, Transport, Wire
+from ..operations import PATHS, TABLE, Operation, Operations, Transport, Wire
 from ..paths import split_path, split_properties
 from .fork import renew_in_child
 from .partial import VALUES as MARKED_VALUES
@@ -29,8 +29,6 @@ _VALUES = frozenset({"aggregate", "cat", "diff", "query", "run", "runstream"})
 
 _MAPS = frozenset({"aggregate", "diff"})
 """Those of them whose results are maps with keys that the operation knows."""
-
-_PATHS = frozenset({"path", "source", "target", "first", "second"})
 
 
 class Turns:
@@ -129,5 +127,5 @@ def _check_paths(row: Operation, args: tuple[Any, ...]) -> None:
     The transport's error names only a position in the message.
     """
     for parameter, value in zip(row.parameters, args, strict=False):
-        if parameter.name in _PATHS:
+        if parameter.name in PATHS:
             split_properties(value) if row.name == "cat" else split_path(value)

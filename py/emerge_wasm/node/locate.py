@@ -11,12 +11,12 @@ from ..cluster.peer import Identity
 from ..cluster.volume import MountTable, Replica, Volume
 from ..errors import EmergeError, Invalid, NotFound, PermissionDenied, Unavailable
 from ..filesystem import Filesystem
-from ..operations import Arguments, Context, find_operation
+from ..operations import PATHS, Arguments, Context, find_operation
 from ..paths import child_path, join_path, split_path
 from ..results import PointerRow
 from .forward import Forwarder, Holder
 from .near import NearReads
-from .paths import PATHS, REGISTRY, held, in_registry, normal
+from .paths import REGISTRY, held, in_registry, normal
 from .stale import reads
 from .volumes import INTERNAL, Volumes
 from .way_lease import WayLeases

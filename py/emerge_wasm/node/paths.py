@@ -8,13 +8,9 @@ from ..errors import Invalid, NotFound
 from ..filesystem import Filesystem
 from ..filesystem.searches.node_part import PARTS
 from ..filesystem.tree.find import find_place, find_places, locate, name
-from ..operations import Arguments, find_operation
+from ..operations import PATHS, Arguments, find_operation
 from ..paths import child_path, join_path, split_path, split_properties
 from .calls import CALLS
-
-PATHS = frozenset({"path", "source", "target", "first", "second"})
-"""The names of parameters that are paths."""
-
 
 REGISTRY = "registry"
 

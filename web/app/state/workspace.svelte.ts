@@ -3,6 +3,7 @@
 import { createContext } from "svelte";
 import type { Where } from "../../protocol";
 import type { Port } from "../port";
+import { Assistant } from "./assist";
 import { Changes } from "./changes.svelte";
 import { Commands } from "./commands.svelte";
 import { Consent } from "./consent.svelte";
@@ -46,6 +47,7 @@ export class Workspace {
   readonly storage: BrowserStorage;
   readonly runs: Runs;
   readonly console: Console;
+  readonly assistant: Assistant;
   readonly commands: Commands;
   readonly consent: Consent;
   /** The entries of directories, and the searches at or below them. */
@@ -69,6 +71,7 @@ export class Workspace {
     this.desk = new Desk(this.session, this.trees, this.navigation, this.drafts, this.changes);
     this.runs = new Runs(this.session);
     this.console = new Console(this.session, this.notices);
+    this.assistant = new Assistant(this.session, () => this.console.where, () => this.console.cells.map(({ code }) => code));
     this.commands = new Commands(this);
     this.consent = new Consent(port);
     this.tables = new Kept((where, path) => new ObjectTable(port, where, path, true));

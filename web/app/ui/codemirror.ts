@@ -8,6 +8,9 @@ import { EditorState, Prec } from "@codemirror/state";
 import { drawSelection, EditorView, keymap, lineNumbers, placeholder } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 
+import type { Assist } from "../state/assist";
+import { assistance } from "./assist";
+
 export type Submit = "advance" | "stay" | "insert";
 
 export interface EditorOptions {
@@ -19,6 +22,8 @@ export interface EditorOptions {
   /** Text rather than Python. */
   prose?: boolean;
   hint: string;
+  /** Answers what completes and explains the text. */
+  assist?: Assist | undefined;
   onchange?(text: string): void;
   /** Shift+Enter ("advance"), Ctrl+Enter ("stay") or Alt+Enter ("insert"). */
   onsubmit?(how: Submit): void;
@@ -68,8 +73,9 @@ export function createEditor(options: EditorOptions): EditorView {
   return new EditorView({ parent, state: EditorState.create({ doc: text, extensions, selection: { anchor: text.length } }) });
 }
 
-function writing({ hint, onchange }: EditorOptions): import("@codemirror/state").Extension {
+function writing({ hint, assist, onchange }: EditorOptions): import("@codemirror/state").Extension {
   return [
+    assist ? assistance(assist) : [],
     history(),
     bracketMatching(),
     closeBrackets(),

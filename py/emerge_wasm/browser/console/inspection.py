@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import ast
 import builtins
-import inspect
-import linecache
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
-
-Kind = Literal["function", "class", "module", "property", "value", "keyword", "parameter", "path", "key"]
+from typing import Final
 
 
 class _Missing:
@@ -36,7 +32,8 @@ class InstanceOf:
 
 _MRO = type.__dict__["__mro__"]
 _CLASS_DICT = type.__dict__["__dict__"]
-_SAFE = (
+_CLASS_NAME = type.__dict__["__name__"]
+CALLABLES = (
     types.FunctionType,
     types.BuiltinFunctionType,
     types.MethodType,
@@ -49,7 +46,21 @@ _SAFE = (
 
 def is_a(value: object, kind: type) -> bool:
     """`isinstance`, which would ask the value for its `__class__`."""
-    return kind in mro_of(type(value))
+    return has_base(type(value), kind)
+
+
+def has_base(cls: type, base: type) -> bool:
+    """`issubclass`, which would ask a metaclass; so would `in`, by `==`."""
+    return any(each is base for each in mro_of(cls))
+
+
+def is_one(value: object, *kinds: type) -> bool:
+    """Whether a value is of just one of these classes."""
+    return any(type(value) is kind for kind in kinds)
+
+
+def class_name(cls: type) -> str:
+    return str(_CLASS_NAME.__get__(cls))
 
 
 def mro_of(cls: type) -> tuple[type, ...]:
@@ -70,7 +81,7 @@ def own_dict(value: object) -> dict[str, object]:
         entry = class_dict(cls).get("__dict__")
         if entry is None:
             continue
-        if type(entry) in (types.GetSetDescriptorType, types.MemberDescriptorType):
+        if is_one(entry, types.GetSetDescriptorType, types.MemberDescriptorType):
             found = entry.__get__(value)  # type: ignore[attr-defined]  # C code
             return found if is_a(found, dict) else {}
         return {}
@@ -80,9 +91,9 @@ def own_dict(value: object) -> dict[str, object]:
 def names_of(value: object) -> dict[str, object]:
     """The attributes of a value by name, as they are stored: those of its classes may be descriptors."""
     if type(value) is InstanceOf:
-        return _class_names(value.kind)
+        return class_names(value.kind)
     if is_a(value, type):
-        found = _class_names(value)  # type: ignore[arg-type]  # it is a class
+        found = class_names(value)  # type: ignore[arg-type]  # it is a class
         for cls in mro_of(type(value)):
             if cls is not type and cls is not object:
                 for name, entry in class_dict(cls).items():
@@ -90,10 +101,10 @@ def names_of(value: object) -> dict[str, object]:
         return found
     if is_a(value, types.ModuleType):
         return _texts(own_dict(value))
-    return {**_class_names(type(value)), **_native_names(value), **_texts(own_dict(value))}
+    return {**class_names(type(value)), **_native_names(value), **_texts(own_dict(value))}
 
 
-def _class_names(cls: type) -> dict[str, object]:
+def class_names(cls: type) -> dict[str, object]:
     found: dict[str, object] = {}
     for each in mro_of(cls):
         for name, entry in class_dict(each).items():
@@ -117,7 +128,8 @@ def _native_names(value: object) -> dict[str, object]:
         entry = class_dict(cls).get("__dir__")
         if entry is None or cls is object:
             continue
-        if type(entry) in (types.MethodDescriptorType, types.WrapperDescriptorType) and cls.__module__ == "pyodide.ffi":
+        native = is_one(entry, types.MethodDescriptorType, types.WrapperDescriptorType)
+        if native and class_dict(cls).get("__module__") == "pyodide.ffi":
             return dict.fromkeys(entry.__get__(value)(), UNKNOWN)  # type: ignore[attr-defined]
         return {}
     return {}
@@ -136,7 +148,7 @@ def find_attribute(value: object, name: str) -> object:
         return UNKNOWN
     entry = names[name]
     if type(value) is InstanceOf:
-        return _bound(entry, None, value.kind)
+        return _bound(entry, value, value.kind)
     if is_a(value, types.ModuleType) or name in own_dict(value):
         return entry
     if is_a(value, type):
@@ -154,11 +166,13 @@ def _bound(entry: object, instance: object | None, owner: type) -> object:
     if kind is types.FunctionType:
         return entry if instance is None else types.MethodType(entry, instance)  # type: ignore[arg-type]
     if kind is types.MemberDescriptorType:
+        if instance is None or type(instance) is InstanceOf:
+            return UNKNOWN
         try:
-            return UNKNOWN if instance is None else entry.__get__(instance)  # type: ignore[attr-defined]  # a slot
+            return entry.__get__(instance)  # type: ignore[attr-defined]  # a slot
         except AttributeError:
             return UNKNOWN
-    if kind in _SAFE or kind is type or not _is_descriptor(entry):
+    if is_one(entry, type, *CALLABLES) or not _is_descriptor(entry):
         return entry
     return UNKNOWN
 
@@ -205,10 +219,10 @@ def _find(node: ast.expr, namespace: Mapping[str, object]) -> object:
 
 
 def _item(container: object, key: object) -> object:
-    if type(container) in (list, tuple) and type(key) is int:
+    if is_one(container, list, tuple) and type(key) is int:
         return container[key] if -len(container) <= key < len(container) else UNKNOWN  # type: ignore[index,arg-type]
-    if type(container) is dict and type(key) in (str, int):
-        return container.get(key, UNKNOWN) if all(type(each) in (str, int) for each in container) else UNKNOWN
+    if type(container) is dict and is_one(key, str, int):
+        return container.get(key, UNKNOWN) if all(is_one(each, str, int) for each in container) else UNKNOWN
     return UNKNOWN
 
 
@@ -219,105 +233,12 @@ def _result(called: object) -> object:
     function = getattr(called, "__func__", called) if type(called) is types.MethodType else called
     if type(function) is not types.FunctionType:
         return UNKNOWN
-    written = _annotations(function).get("return")
+    written = annotations_of(function).get("return")
     found = find_value(written, function.__globals__) if written else UNKNOWN
     return InstanceOf(found) if is_a(found, type) else UNKNOWN  # type: ignore[arg-type]
 
 
-# --- what they are
-def kind_of(value: object) -> Kind:
-    """What to call a value, in one word."""
-    if value is UNKNOWN or type(value) is InstanceOf:
-        return "value"
-    if is_a(value, type):
-        return "class"
-    if is_a(value, types.ModuleType):
-        return "module"
-    if type(value) in (property, types.GetSetDescriptorType) or type(value).__name__ == "cached_property":
-        return "property"
-    if type(value) in _SAFE or type(value) in (staticmethod, classmethod):
-        return "function"
-    return "value"
-
-
-def signature_of(value: object, name: str = "") -> list[str] | None:
-    """The parameters of a function or class, each as it is written; None if it cannot be called, or is not known."""
-    if is_a(value, type):
-        found = _class_names(value)  # type: ignore[arg-type]
-        made = found.get("__init__")
-        if type(made) is not types.FunctionType:
-            made = _unwrapped(found.get("__new__"))
-        if type(made) is types.FunctionType:
-            return _parameters(made)[1:]
-        return _text_parameters(value)
-    value = _unwrapped(value)
-    if type(value) is types.MethodType:
-        function = value.__func__
-        return _parameters(function)[1:] if type(function) is types.FunctionType else _text_parameters(value)
-    if type(value) is types.FunctionType:
-        return _parameters(value)
-    if type(value) in _SAFE:
-        return _text_parameters(value)
-    if value is UNKNOWN or type(value) is InstanceOf:
-        return None
-    called = _class_names(type(value)).get("__call__")
-    return _parameters(called)[1:] if type(called) is types.FunctionType else None
-
-
-def _unwrapped(value: object) -> object:
-    return value.__func__ if type(value) in (staticmethod, classmethod) else value  # type: ignore[attr-defined]
-
-
-def _text_parameters(value: object) -> list[str] | None:
-    """The parameters of what is written in C."""
-    if type(value) not in _SAFE and type(value) is not type:
-        return None
-    try:
-        found = inspect.signature(value)  # type: ignore[arg-type]  # reads its __text_signature__
-    except (ValueError, TypeError):
-        return None
-    made = [str(parameter) for parameter in found.parameters.values()]
-    kinds = [parameter.kind for parameter in found.parameters.values()]
-    only = kinds.count(inspect.Parameter.POSITIONAL_ONLY)
-    if inspect.Parameter.KEYWORD_ONLY in kinds and inspect.Parameter.VAR_POSITIONAL not in kinds:
-        made.insert(kinds.index(inspect.Parameter.KEYWORD_ONLY), "*")
-    return [*made[:only], "/", *made[only:]] if only else made
-
-
-def _parameters(function: types.FunctionType) -> list[str]:
-    """The parameters of a function, by its code; the names of those that take the rest with their stars."""
-    code = function.__code__
-    names, count, only = code.co_varnames, code.co_argcount, code.co_kwonlyargcount
-    notes = _annotations(function)
-    defaults = function.__defaults__ or ()
-    made = []
-    for at, name in enumerate(names[:count]):
-        default = at - (count - len(defaults))
-        made.append(_parameter(name, notes, defaults[default] if default >= 0 else UNKNOWN))
-        if at + 1 == code.co_posonlyargcount:
-            made.append("/")
-    rest = count + only
-    if code.co_flags & inspect.CO_VARARGS:
-        made.append(_parameter(names[rest], notes, UNKNOWN, "*"))
-        rest += 1
-    elif only:
-        made.append("*")
-    given = function.__kwdefaults__ or {}
-    made.extend(_parameter(name, notes, given.get(name, UNKNOWN)) for name in names[count : count + only])
-    if code.co_flags & inspect.CO_VARKEYWORDS:
-        made.append(_parameter(names[rest], notes, UNKNOWN, "**"))
-    return made
-
-
-def _parameter(name: str, notes: Mapping[str, str], default: object, stars: str = "") -> str:
-    note = notes.get(name, "")
-    shown = f"{stars}{name}" + (f": {note}" if note else "")
-    if default is UNKNOWN:
-        return shown
-    return f"{shown} = {show_plain(default)}" if note else f"{shown}={show_plain(default)}"
-
-
-def _annotations(function: types.FunctionType) -> dict[str, str]:
+def annotations_of(function: types.FunctionType) -> dict[str, str]:
     """The annotations of a function as they are written. On Python 3.14 they are not evaluated for it."""
     try:
         import annotationlib  # type: ignore[import-not-found,unused-ignore]  # of Python 3.14
@@ -334,87 +255,7 @@ def _annotation(note: object) -> str:
     if type(note) is str:
         return note
     if is_a(note, type) and type(note) is not types.GenericAlias:
-        return str(type.__dict__["__name__"].__get__(note))
+        return class_name(note)  # type: ignore[arg-type]
     if note is None:
         return "None"
     return ""
-
-
-def show_plain(value: object) -> str:
-    """A value as text if that runs no code of its class, else `…`."""
-    if type(value) in (int, float, complex, bool, type(None), bytes, str):
-        text = repr(value)
-        return text if len(text) <= 60 else f"{text[:57]}…"
-    if type(value) in (tuple, list) and len(value) <= 6:  # type: ignore[arg-type]
-        inner = ", ".join(map(show_plain, value))  # type: ignore[call-overload]
-        return f"({inner}{',' * (len(value) == 1)})" if type(value) is tuple else f"[{inner}]"
-    if type(value) is dict and not value:
-        return "{}"
-    if is_a(value, type):
-        return str(type.__dict__["__name__"].__get__(value))
-    return "…"
-
-
-def doc_of(value: object) -> str:
-    """The documentation of a function, class, module or instance of a class, its indentation taken away."""
-    value = _unwrapped(value)
-    if type(value) is types.MethodType:
-        value = value.__func__
-    if type(value) is types.FunctionType or type(value) in _SAFE or type(value) is property:
-        found: object = value.__doc__
-    elif type(value) is InstanceOf or is_a(value, type):
-        found = _class_doc(value.kind if type(value) is InstanceOf else value)  # type: ignore[arg-type]
-    elif is_a(value, types.ModuleType):
-        found = own_dict(value).get("__doc__")
-    elif value is UNKNOWN:
-        return ""
-    else:
-        found = _class_doc(type(value))
-    return inspect.cleandoc(found) if type(found) is str else ""
-
-
-def _class_doc(cls: type) -> object:
-    entry = class_dict(cls).get("__doc__")
-    if type(entry) is str or type(cls) is not type:
-        return entry
-    return cls.__doc__ if type(entry) is types.GetSetDescriptorType else entry  # of a class in C
-
-
-def source_of(value: object) -> str:
-    """The source of a function or class, "" where there is none."""
-    value = _unwrapped(value)
-    if type(value) is types.MethodType:
-        value = value.__func__
-    if type(value) is types.FunctionType:
-        lines = linecache.getlines(value.__code__.co_filename)
-        first = value.__code__.co_firstlineno - 1
-        return "".join(inspect.getblock(lines[first:])) if 0 <= first < len(lines) else ""
-    if type(value) is type:
-        functions = [entry for entry in class_dict(value).values() if type(entry) is types.FunctionType]
-        for name in {function.__code__.co_filename for function in functions}:
-            found = _class_source(name, type.__dict__["__qualname__"].__get__(value))
-            if found:
-                return found
-    return ""
-
-
-def _class_source(filename: str, qualname: str) -> str:
-    text = "".join(linecache.getlines(filename))
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return ""
-    for node, name in _classes(tree, ""):
-        if name == qualname:
-            first = min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1
-            return "\n".join(text.split("\n")[first : node.end_lineno])
-    return ""
-
-
-def _classes(tree: ast.AST, prefix: str) -> Iterator[tuple[ast.ClassDef, str]]:
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.ClassDef):
-            yield node, f"{prefix}{node.name}"
-            yield from _classes(node, f"{prefix}{node.name}.")
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield from _classes(node, f"{prefix}{node.name}.<locals>.")

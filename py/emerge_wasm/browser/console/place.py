@@ -21,7 +21,7 @@ class ShellPlace:
 
     def __init__(self, name: PlaceName, filesystem: Transport, consent: CodeConsent) -> None:
         self.name: PlaceName = name
-        filesystem = CausedTransport(filesystem)
+        self.filesystem = filesystem = CausedTransport(filesystem)
         self.client: Client = AskingClient(filesystem, consent, Client(filesystem), name)
         self.blocking: Client = AskingClient(filesystem, consent, Client(filesystem), name)
         self.sync = SyncClient(self._open, name)
@@ -37,6 +37,13 @@ class Switch:
         self.places: dict[str, ShellPlace] = dict(places.items())
         self.where: PlaceName = "cluster"
         self.sync = FollowingClient(self)
+
+    def place_of(self, client: object, name: str) -> ShellPlace:
+        """Return the place of a client, or, where that is not known, of this name in cells."""
+        for place in self.places.values():
+            if client is place.sync or client is place.client or client is place.blocking:
+                return place
+        return self.places.get(name.removeprefix("a"), self.place)
 
     def find(self, where: str) -> ShellPlace:
         """Return the place of that name. Raises Invalid for an unknown name."""

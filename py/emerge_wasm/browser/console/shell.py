@@ -11,14 +11,18 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from ...clients.client import Client
 from ...errors import Invalid
 from ...objects import EmergeFile, EmergeObject
 from ...operations import Transport
+from ...results import EntryPage
 from ..guests.consent import CodeConsent
 from ..protocol import PlaceName
 from ..responder import PageHandler, Responder, SendMessage, TabWork, guarded
 from .cell import RUNNING, Console
+from .completion import Completer
 from .display import CellScreen
+from .inspection import InstanceOf
 from .mime import MimeBundle
 from .names import prepare_names
 from .output import ConsoleOutput, StreamName, capture_streams
@@ -44,6 +48,7 @@ class Shell(Responder):
         self.output = ConsoleOutput(self._print)
         self.screen = CellScreen(self._display, self._wipe, self.output.flush)
         self.console = Console(sys.modules["__main__"].__dict__)
+        self.completer = Completer(self.console.namespace, self._list, {"afs": InstanceOf(Client)})
         self.on_busy: Callable[[bool], object] = lambda busy: None
         self._turn = asyncio.Lock()  # cells run one at a time
         self._running: asyncio.Task[Callable[[], object]] | None = None
@@ -98,6 +103,11 @@ class Shell(Responder):
         else:
             for task in inner:
                 task.cancel()
+
+    async def _list(self, client: object, root: str, path: str, cursor: str, limit: int) -> EntryPage:
+        filesystem = self.switch.place_of(client, root).filesystem
+        page: EntryPage = await filesystem.call("list", [path, cursor, limit])  # type: ignore[assignment]
+        return page
 
     def before_reply(self) -> None:
         self.output.flush()

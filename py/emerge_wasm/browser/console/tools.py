@@ -6,8 +6,9 @@ import sys
 
 from ...errors import NotFound
 from .display import display
-from .inspection import UNKNOWN, InstanceOf, doc_of, find_value, kind_of, names_of, show_plain, signature_of, source_of
+from .inspection import UNKNOWN, InstanceOf, class_name, find_value, names_of
 from .magic import MAGICS, known_magics
+from .signature import doc_of, kind_of, show_plain, signature_of, source_of
 from .stopwatch import Stopwatch, TimeitResult, time_statement, timing
 
 
@@ -59,7 +60,7 @@ def describe_value(name: str, value: object, *, full: bool = False) -> str:
     if parameters is not None:
         parts.append(f"{name}({', '.join(parameters)})")
     kind = value.kind if type(value) is InstanceOf else type(value)
-    parts.append(f"{kind_of(value)} of type {type.__dict__['__name__'].__get__(kind)}")
+    parts.append(f"{kind_of(value)} of type {class_name(kind)}")
     if parameters is None and (shown := show_plain(value)) != "…":
         parts.append(f"Value: {shown}")
     if doc := doc_of(value):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..responder import PageHandler
-from . import change, consent, console, files, members, notebook, objects, run, search, table
+from . import assist, change, consent, console, files, members, notebook, objects, run, search, table
 
 HANDLERS: dict[str, PageHandler] = {
     "list": objects.list_directory,
@@ -37,9 +37,11 @@ HANDLERS: dict[str, PageHandler] = {
     "answer": consent.answer,
     "cell": console.cell,
     "select": console.select,
+    "assist": assist.assist,
+    "sketch": assist.sketch,
 }
 
-CELL_KINDS = frozenset({"cell", "select"})
+CELL_KINDS = frozenset({"cell", "select", "assist"})
 """The requests that the kernel of cells answers."""
 
 CELL_HANDLERS = {kind: HANDLERS[kind] for kind in CELL_KINDS}
