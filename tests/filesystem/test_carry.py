@@ -11,6 +11,7 @@ from emerge_wasm.blocks.block import block_name
 from emerge_wasm.blocks.block_map import BlockRow, MapBuilder
 from emerge_wasm.blocks.layout import make_layout, split
 from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.blocks.collector import collect
 from emerge_wasm.filesystem.files.carry import Carrier, carry
 from emerge_wasm.filesystem.files.tree import names_below
 from emerge_wasm.stores import open_store
@@ -58,6 +59,33 @@ async def test_all_comes_once(raid: int, files: list[list[bytes]], fanout: int, 
         assert await filesystem.core.blocks.read(list(blocks)) == list(blocks.values())
     assert await carrier.missing(roots) == []
     await carrier.end()
+    await filesystem.close()
+
+
+@settings(max_examples=examples(25), deadline=None)
+@given(st.sampled_from([0, 5]), st.lists(PARTS, min_size=1, max_size=3), st.integers(2, 5), st.data())
+async def test_all_comes_though_the_claim_ends_on_the_way(
+    raid: int, files: list[list[bytes]], fanout: int, data: st.DataObject
+) -> None:
+    """As when who has it is away for longer than a claim lasts, and what has come is collected meanwhile."""
+    filesystem = await Filesystem.open(await open_store("memory:"))
+    trees = [tree(raid, parts, fanout) for parts in files]
+    there = {name: block for _, blocks in trees for name, block in blocks.items()}
+    pauses = data.draw(st.integers(1, 3))
+
+    async def fetch(names: list[bytes]) -> dict[bytes, bytes]:
+        nonlocal pauses
+        if pauses and data.draw(st.booleans()):
+            pauses -= 1
+            await collect(filesystem.core.blocks, 1 << 62)
+        return {name: there[name] for name in names[: data.draw(st.integers(1, len(names)))]}
+
+    carrier = Carrier(filesystem.core)
+    await carry(carrier, [root for root, _ in trees], fetch)
+    await collect(filesystem.core.blocks)
+    for root, blocks in trees:
+        assert await names_below(filesystem.core, root) == set(blocks)
+        assert await filesystem.core.blocks.read(list(blocks)) == list(blocks.values())
     await filesystem.close()
 
 

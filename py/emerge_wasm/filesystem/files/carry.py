@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from ...blocks.block import block_name, short_name
 from ...blocks.block_map import BlockMap
-from ...errors import Invalid, Unavailable
+from ...errors import Conflict, Invalid, Unavailable
 from ..core import Core
 from .holders import holders_of
 from .spread import places_for, put_spread
@@ -25,14 +25,18 @@ FetchBlocks = Callable[[list[bytes]], Awaitable[Mapping[bytes, bytes]]]
 class Carrier:
     """The trees that are on their way to one filesystem, claimed until they are referred to.
 
-    It keeps all of their blocks itself, or `spreads` them over its holders as their raid levels want it.
+    It keeps all of their blocks itself, or `spreads` them over its holders as their raid levels want it. When its claim
+    ended, since who has them was away, it looks anew what is here.
     """
 
     def __init__(self, core: Core, claimant: str = "", *, spreads: bool = False) -> None:
         self._core = core
         self._spreads = spreads
-        self._places: dict[bytes, list[str]] = {}
         self._claimant = claimant or f"carried {uuid4().hex}"
+        self._forget()
+
+    def _forget(self) -> None:
+        self._places: dict[bytes, list[str]] = {}
         self._nodes: dict[bytes, bytes | None] = {}  # those that lack something; None: they have not come
         self._left: dict[bytes, dict[bytes, None]] = {}  # what each node that came may lack
         self._asked: set[bytes] = set()
@@ -40,6 +44,17 @@ class Carrier:
 
     async def missing(self, roots: Collection[bytes]) -> list[bytes]:
         """Return blocks that the trees with these roots lack, to be asked for next; none when they are whole."""
+        try:
+            found = await self._missing(roots)
+            if found or await self._core.blocks.claimed(roots, self._claimant) == set(roots):
+                return found
+        except Conflict as error:
+            if "block" not in error.details:
+                raise
+        self._forget()
+        return await self._missing(roots)
+
+    async def _missing(self, roots: Collection[bytes]) -> list[bytes]:
         found: list[bytes] = []
         for root in roots:
             found += await self._settle(root)
@@ -50,7 +65,12 @@ class Carrier:
         return found
 
     async def keep(self, blocks: Mapping[bytes, bytes]) -> None:
-        """Keep those of these blocks that were missing. Raises Invalid for one that was damaged on its way."""
+        """Keep those of these blocks that were missing.
+
+        Raises:
+            Invalid: one was damaged on its way.
+            Conflict: the claim ended meanwhile; ask again what is missing.
+        """
         data: dict[bytes, bytes] = {}
         for name in self._asked & blocks.keys():
             if block_name(blocks[name]) != name:
@@ -59,8 +79,12 @@ class Carrier:
                 await self._begin(name, blocks[name])
             else:
                 data[name] = blocks[name]
-        if data:
-            await put_spread(self._core, data, self._places, self._claimant)
+        try:
+            if data:
+                await put_spread(self._core, data, self._places, self._claimant)
+        except Conflict:
+            self._forget()
+            raise
         self._asked.difference_update(blocks)
         for left in self._left.values():
             for name in data:
