@@ -219,7 +219,7 @@ async def test_who_comes_late_ends_no_other_attempt() -> None:
     first, _ = await departure.begin(source.core, ALL, "/d/x0", target.uuid, "/v/x0")
     asked = await departure.ask(source.core, first)
     assert not await departure.thaw(source.core, first)  # it knows of copying only: the other side may have decided
-    assert await departure.is_known(source.core, first)
+    assert await departure.current(source.core, first) == asked
     assert await departure.thaw(source.core, asked)
     await departure.forget(source.core, asked)
     second, _ = await departure.begin(source.core, ALL, "/d/x0", target.uuid, "/v/x0")

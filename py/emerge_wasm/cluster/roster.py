@@ -159,6 +159,11 @@ class Roster:
         return False
 
 
+async def is_listed(store: Store, uuid: str) -> bool:
+    """Tell whether the node with this uuid is among those on a store: else it has left, died or been cut off."""
+    return any(held.holder == uuid for held in await read_leases(store, _PREFIX))
+
+
 def host_id() -> str:
     """Return what tells this machine from others, and one network namespace on it from another."""
     found = [socket.gethostname()]

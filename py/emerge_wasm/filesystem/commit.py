@@ -55,7 +55,7 @@ async def commit(core: Core, change: Change) -> None:
         except DirectoryGone as error:
             raise Stale from error
         except Frozen as error:
-            await _thaw(core)
+            await until_thawed(core)
             raise Stale from error
         except Taken as error:
             raise await taken_by(core, change.context, error) from None
@@ -99,13 +99,13 @@ def _above(catalogue: bytes) -> frozenset[bytes]:
     return frozenset().union(*parse(catalogue).mounts.values())
 
 
-async def _thaw(core: Core) -> None:
-    """Wait until something is frozen no more.
+async def until_thawed(core: Core, uuid: bytes = b"") -> None:
+    """Wait until something is frozen no more; with a `uuid`, until that is not.
 
     Raises:
         Unavailable: that takes too long.
     """
-    frozen = parse(core.catalogue).frozen.keys()
+    frozen = {uuid} if uuid else parse(core.catalogue).frozen.keys()
     loop = asyncio.get_running_loop()
     until = loop.time() + THAW_SECONDS
     while frozen <= parse(await read_catalogue(core)).frozen.keys():

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from ..cluster.membership import Register
+from ..cluster.roster import is_listed
 from ..codec import trees_in
 from ..errors import Conflict, EmergeError, NotFound, Unavailable
 from ..filesystem.core import Core
@@ -24,7 +25,7 @@ from ..filesystem.handover.row import rows_of
 from ..filesystem.layout.arrival import OPEN, TAKEN
 from ..filesystem.layout.locality import fresh_uuid
 from ..filesystem.layout.record import Entry
-from ..filesystem.lease import Lease, drop_lease
+from ..filesystem.lease import Lease, LeaseRecord, drop_lease
 from ..filesystem.tree import owner
 from ..filesystem.tree.mount import is_closed
 from ..filesystem.versions.log import newest_position
@@ -54,6 +55,7 @@ class Handovers:
         self._synchrony = synchrony
         self._given_at: dict[bytes, int] = {}
         self._active: set[bytes] = set()
+        self._leases: dict[bytes, Lease] = {}
         self._tasks: set[asyncio.Task[PointerRow]] = set()
         self._carriers: dict[bytes, Carrier] = {}
         self._sweeping: asyncio.Task[None] | None = None
@@ -221,7 +223,7 @@ class Handovers:
             if await departure.thaw(core, intent):
                 self._undecided.end(core.uuid, intent.id)
                 await departure.forget(core, intent)
-            elif await departure.is_known(core, intent):
+            elif await departure.current(core, intent) is not None:
                 raise Unavailable(
                     f"the move of {intent.source} has gone on meanwhile",
                     path=intent.source,
@@ -326,14 +328,25 @@ class Handovers:
             if not core.store.capabilities.many_writers:
                 yield
                 return
-            lease = Lease(core.store, f"handover/{intent.id.hex()}", self._volumes.cluster.identity.uuid)
-            if not await lease.take():
+            lease = self._leases.get(intent.id)  # that counts for how long its holder has been silent
+            if lease is None:
+                name, holder = f"handover/{intent.id.hex()}", self._volumes.cluster.identity.uuid
+                lease = self._leases[intent.id] = Lease(core.store, name, holder)
+            if not await lease.take(await self._left(core, lease)):
                 raise Conflict(f"another node moves {intent.source}")
+            self._leases.pop(intent.id, None)
             async with lease.kept():
                 yield
             await drop_lease(core.store, await lease.read())
         finally:
             self._active.discard(intent.id)
+
+    async def _left(self, core: Core, lease: Lease) -> LeaseRecord | None:
+        """The lease as it was read, if a node of this store held it that is dead."""
+        if core is not self._volumes.filesystem.core:
+            return None
+        held = await lease.read()
+        return held if held.holder and not await is_listed(core.store, held.holder) else None
 
     async def give(self, path: str, filesystem: str, version: int, giver: str = "") -> bool:
         """Hand a volume, or what is to be one, over to another filesystem, unless that was done before.
@@ -369,18 +382,23 @@ class Handovers:
 
     async def sweep(self) -> None:
         """Finish or undo what nobody drives any more."""
+        known: set[bytes] = set()
         for filesystem in (self._volumes.filesystem, *self._volumes.hosted.values()):
-            await self._sweep(filesystem.core)
+            known |= await self._sweep(filesystem.core)
+        self._leases = {id: lease for id, lease in self._leases.items() if id in known}
 
-    async def _sweep(self, core: Core) -> None:
+    async def _sweep(self, core: Core) -> set[bytes]:
+        """Finish what a filesystem gives or takes; the ids of what it gives."""
         await self._undecided.review(core, self._active)
         await self._volumes.moves.review(core)
-        for intent in await departure.intents(core):
+        found = await departure.intents(core)
+        for intent in found:
             if intent.id in self._active or (intent.state == KEPT and await self._lags(core, intent)):
                 continue
             try:
                 async with self._driven(core, intent):
-                    await self._resume(core, intent)
+                    if (now := await departure.current(core, intent)) is not None:  # others go on with it, too
+                        await self._resume(core, now)
             except EmergeError as error:
                 log.info("the move of %s waits: %s", intent.source, error.message)
         for each in await arrival.arrivals(core):
@@ -395,6 +413,7 @@ class Handovers:
                 if await stage.give_up(core, each.id):
                     await stage.end(core, each)
                 await self._review_taken()
+        return {intent.id for intent in found}
 
     async def _resume(self, core: Core, intent: Intent) -> None:
         pointer = None

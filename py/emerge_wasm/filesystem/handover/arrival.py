@@ -14,7 +14,7 @@ from ...paths import child_path, join_path, split_path
 from ...results import PointerRow
 from ...store import Batch, prefix_end
 from ..change import Change
-from ..commit import Stale, commit, retry
+from ..commit import Stale, commit, retry, until_thawed
 from ..core import Core
 from ..indexes.definitions import add_definitions, read_catalogue
 from ..layout import access
@@ -63,9 +63,13 @@ async def open_arrival(
 ) -> str:
     """Begin to take something, which the caller may put at a path or into a directory; the path that it will have.
 
+    What comes back waits until all is noted of how it went: what is noted later would be noted of what has come.
+
     Raises:
         Conflict: something is there.
+        Unavailable: it is on its way from here still.
     """
+    await until_thawed(core, uuid)
     names = await name(core, target)
     place = await (find_place(core, names) if stays else landing(core, source.rpartition("/")[2], names))
     if not stays:

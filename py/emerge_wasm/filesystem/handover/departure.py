@@ -226,6 +226,9 @@ async def clear(core: Core, intent: Intent) -> None:
     """Note of all that was below the top that another filesystem has it, children first. It can be interrupted.
 
     It is in its directory still, wherever that is: no link says that it left.
+
+    Raises:
+        Conflict: the handover has gone on since, or is over: the same may be back.
     """
     top = (intent.uuid, intent.source)
     way = [top]
@@ -237,6 +240,7 @@ async def clear(core: Core, intent: Intent) -> None:
             continue
         change = _change(core, intent)
         change.brought = True
+        change.expect("meta", intent.key, intent.pack())
         above = _nowhere(core, *(each for each, _ in way))
         for _, raw in page:
             entry = Entry.unpack(raw)
@@ -251,6 +255,7 @@ async def clear(core: Core, intent: Intent) -> None:
             try:
                 await commit(core, change)
             except Stale:  # an index came or went
+                await _check(core, intent)
                 way = [top]
     await _drop_indexes(core, intent)
 
@@ -263,7 +268,9 @@ async def _drop_indexes(core: Core, intent: Intent) -> None:
             return
         record = await newest_record(core, intent.uuid)
         assert record is not None
+        await _check(core, intent)
         change = _change(core, intent)
+        change.expect("meta", intent.key, intent.pack())
         change.touched[intent.uuid] = Touched((record.raw, _nowhere(core)))
         await commit(core, change)
 
@@ -278,8 +285,7 @@ async def thaw(core: Core, intent: Intent) -> bool:
 
     async def attempt() -> bool:
         raw = await read_catalogue(core)
-        (known,) = await core.store.get([("meta", intent.key)])
-        if known is None or Intent.unpack(known) != intent:
+        if await current(core, intent) != intent:
             return False
         catalogue = parse(raw)
         above = catalogue.frozen.get(intent.uuid)
@@ -287,7 +293,7 @@ async def thaw(core: Core, intent: Intent) -> bool:
             return True
         frozen = {uuid: each for uuid, each in catalogue.frozen.items() if uuid not in (intent.uuid, intent.mount)}
         mounts, batch = catalogue.mounts, Batch()
-        batch.expect("meta", intent.key, known)
+        batch.expect("meta", intent.key, intent.pack())
         if intent.mount and intent.state == GIVEN:
             mounts = {**mounts, intent.mount: above}
             batch.put(*mount_version(intent.mount, intent.version))
@@ -312,10 +318,15 @@ async def is_mounted(core: Core, intent: Intent) -> bool:
     return intent.state == GIVEN and place.raw is not None and place.raw[:16] == intent.mount
 
 
-async def is_known(core: Core, intent: Intent) -> bool:
-    """Tell whether a handover is not over."""
+async def current(core: Core, intent: Intent) -> Intent | None:
+    """Read how far a handover is; None when it is over."""
     (known,) = await core.store.get([("meta", intent.key)])
-    return known is not None
+    return None if known is None else Intent.unpack(known)
+
+
+async def _check(core: Core, intent: Intent) -> None:
+    if await current(core, intent) != intent:
+        raise Conflict(f"the move of {intent.source} has gone on meanwhile", path=intent.source)
 
 
 async def forget(core: Core, intent: Intent) -> None:
