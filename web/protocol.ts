@@ -358,8 +358,9 @@ export interface Calls {
   diff: [{ where: Where; path: string; before: number; after: number }, { fields: Difference[] }];
   /** Make changes one after the other; what undoes those that were made comes back. */
   change: [{ where: Where; steps: Step[]; run: number }, ChangeReport];
-  /** Run a cell; its output arrives as events that carry `cell`. Versions that it makes keep `cause`, if it is not "". */
-  cell: [{ cell: number; code: string; cause: string }, CellResult];
+  /** Run a cell; its output arrives as events that carry `cell`. Versions that it makes keep `cause`, if it is not "".
+   *  `requirements` are its notebook's: packages that it imports are loaded as these lines say. */
+  cell: [{ cell: number; code: string; cause: string; requirements: string[] }, CellResult];
   /** Whether the code that a question is about may run. */
   answer: [{ question: number; run: boolean }, null];
   /** Which filesystem `fs` is in cells. */
@@ -470,6 +471,8 @@ export type Event =
   | { event: "display"; cell: number; id: string; update: boolean; data: Record<string, unknown>; metadata: Record<string, unknown> }
   /** A cell's outputs are cleared, or (`wait`) will be when the next one comes. */
   | { event: "clear"; cell: number; wait: boolean }
+  /** The packages that a cell has used, each as a requirement line with the hash of its file. */
+  | { event: "packages"; cell: number; packages: string[] }
   | { event: "failure"; cell: number; failure: Failure }
   /** What a run printed, how far a directory's is, and what came of one of its objects. */
   | { event: "printed"; run: number; text: string }

@@ -9,6 +9,7 @@ import { startCells, type Entry } from "./cells";
 import * as guests from "./guests";
 import * as indexeddb from "./indexeddb";
 import * as opfs from "./opfs";
+import { keepPackages } from "./packages";
 import { serve, type Server } from "./peer";
 import type { Event as KernelEvent, Line, Options, Peer, Request, Start, StartCells, ToPage, ToWorker } from "./protocol";
 import * as transfer from "./transfer";
@@ -41,6 +42,7 @@ function askLine(): Promise<MessagePort> {
 }
 
 async function begin(start: Start | StartCells): Promise<void> {
+  keepPackages(self);
   interrupt = "peer" in start ? start.peer.interrupt : start.interrupt;
   const { py, restored } = await boot(start.base, interrupt, die);
   entry = "peer" in start ? startCells(py, start, restored, send) : startPage(py, start, restored);

@@ -24,7 +24,9 @@ def failure_of(error: BaseException, *, traced: bool = False) -> FailureView:
     if isinstance(error, SyntaxError) and (error.filename or "").startswith("<cell"):
         lines = traceback.format_exception_only(error)  # found before anything ran: there are no frames
         return _failure("Error", f"{type(error).__name__}: {error.msg}", traceback="".join(lines))
-    return _failure("Error", describe(error), traceback=format_trace(error))
+    remedy = getattr(error, "remedy", None)  # of a package that is missing
+    told = remedy if isinstance(remedy, str) else None
+    return _failure("Error", describe(error), remedy=told, traceback=format_trace(error))
 
 
 def _failure(

@@ -599,6 +599,7 @@ class CellArgs(TypedDict):
     cell: int
     code: str
     cause: str  # what its writes are recorded with, or ""
+    requirements: list[str]  # of its notebook
 
 
 class AssistArgs(TypedDict):
@@ -697,6 +698,14 @@ class ClearEvent(TypedDict):
     wait: bool
 
 
+class PackagesEvent(TypedDict):
+    """The packages that a cell has used, each as a requirement line with the hash of its file."""
+
+    event: Literal["packages"]
+    cell: int
+    packages: list[str]
+
+
 class FailureEvent(TypedDict):
     """The error of a cell's task that was never awaited."""
 
@@ -773,6 +782,7 @@ PageEvent = (
     | OutputEvent
     | DisplayEvent
     | ClearEvent
+    | PackagesEvent
     | FailureEvent
     | PrintedEvent
     | ProgressEvent

@@ -4,6 +4,7 @@ import type { Failure, NotebookCell, NotebookView, Where } from "../../protocol"
 import { formatCause } from "../logic/cause";
 import { toFailure } from "../logic/failure";
 import { fullPath, nameOf, parentPath } from "../logic/path";
+import { mergeRequirements } from "../logic/requirement";
 import { fromStored, toStored, type Stored } from "../logic/stored";
 import { Cell } from "../state/cell.svelte";
 import type { Console } from "../state/console.svelte";
@@ -158,6 +159,13 @@ export class Notebook {
     item.cell.onend = () => {
       this.changed();
       void this.save();
+    };
+    item.cell.requirements = this.requirements;
+    item.cell.onpackages = (lines) => {
+      const merged = mergeRequirements(this.requirements, lines);
+      if (merged.join() === this.requirements.join()) return;
+      this.requirements = merged;
+      this.changed();
     };
     item.cell.cause = formatCause({ where: this.where, path: this.path, cell: item.id, version: this.dirty ? 0 : this.version });
     this.#console.queue.run(item.cell, this.#console.where);

@@ -24,6 +24,10 @@ export class Cell {
   stopping = $state(false);
   /** What its writes are recorded with; "": nothing. */
   cause = "";
+  /** The packages that its notebook has used, as lines of pip's. */
+  requirements: readonly string[] = [];
+  /** Called with the packages that a run of it has used. */
+  onpackages: ((lines: readonly string[]) => void) | null = null;
   /** Called when a run of it has ended. */
   onend: (() => void) | null = null;
   #made = new Outputs();

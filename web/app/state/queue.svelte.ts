@@ -24,6 +24,7 @@ export class CellQueue {
       if (!update) this.#byRun.get(cell)?.display(value, id);
       else for (const each of new Set(this.#byRun.values())) each.replace(id, value);
     });
+    session.port.on("packages", ({ cell, packages }) => this.#byRun.get(cell)?.onpackages?.(packages));
     session.port.on("clear", ({ cell, wait }) => this.#byRun.get(cell)?.clear(wait));
     session.port.on("failure", ({ cell, failure }) => {
       const shown = this.#byRun.get(cell);
@@ -75,7 +76,7 @@ export class CellQueue {
     cell.began = new Date();
     try {
       await this.#select(cell.where);
-      const { value, milliseconds } = await this.#session.port.call("cell", { cell: cell.run, code: cell.code, cause: cell.cause });
+      const { value, milliseconds } = await this.#session.port.call("cell", { cell: cell.run, code: cell.code, cause: cell.cause, requirements: [...cell.requirements] });
       if (value !== null) cell.display(value, "", true);
       cell.end(cell.failure === null ? "done" : "failed", milliseconds);
     } catch (error) {

@@ -46,7 +46,7 @@ class Console:
     def __init__(self, namespace: dict[str, object]) -> None:
         self.namespace = namespace
         self._used: set[str] = set()
-        namespace[TOOLS] = self._tools = Tools(namespace)
+        namespace[TOOLS] = self.tools = Tools(namespace)
 
     def prepare(self, cell: int, code: str) -> tuple[Prepared, str]:
         """Return a cell as Python, and the name of the file that it is. Raises SyntaxError, and Invalid for a magic."""
@@ -64,7 +64,7 @@ class Console:
         started = time.perf_counter()
         value: Any = None
         try:
-            with self._tools.timing() if prepared.timed else nullcontext():
+            with self.tools.timing() if prepared.timed else nullcontext():
                 for part in parts:
                     value = eval(part, self.namespace)  # the user's own code, run at the user's request
                     if part.co_flags & inspect.CO_COROUTINE:

@@ -52,6 +52,7 @@ _LINE = re.compile(r"(?P<before>\s*(?:[^\s%!?#'\"()=][^%!?#'\"()=]*=\s*)?)%(?P<n
 _HELP = re.compile(
     r"(?P<before>\s*)(?:(?P<mark>\?\??)\s*(?P<after>%{0,2}[\w.]+)|(?P<name>%{0,2}[\w.]+)\s*(?P<marks>\?\??))\s*;?\s*"
 )
+_PIP = re.compile(r"(?P<before>\s*)!\s*(?:python3? -m )?pip3?\s+(?P<rest>.*)")
 _SHELL = re.compile(r"\s*(?:[\w, ]+=\s*)?!")
 
 
@@ -116,6 +117,9 @@ def _rewrite(work: _Rewriting, at: int) -> bool:
             raise Invalid(f"%{match['name']} is for a whole cell", remedy=f"write %%{match['name']} as its first line")
         work.found[name] = (magic.line(match["rest"].strip()), at + 1)
         work.lines[at] = f"{match['before']}{name}"
+        return True
+    if match := _PIP.fullmatch(line):
+        work.lines[at] = f"{match['before']}%pip {match['rest']}"
         return True
     if _SHELL.match(line):
         raise Invalid("there is no shell here for !", remedy="%pip installs packages; Python does the rest")
@@ -221,6 +225,10 @@ MAGICS: dict[str, Magic] = {
         lambda rest, body: [_call("timeit", rest, body)],
     ),
     "live": Magic("Runs the cell again whenever the objects that it read change.", _live),
+    "pip": Magic(
+        "Installs packages from the relay: install NAME…, list, freeze, show, uninstall.",
+        lambda rest: [_call("pip", rest, awaited=True)],
+    ),
     "matplotlib": Magic("Does nothing: figures show by themselves.", _nothing),
     "lsmagic": Magic("Tells which magics there are.", lambda rest: [_call("magics")]),
     "html": Magic("Shows the cell as HTML.", None, _show("text/html")),

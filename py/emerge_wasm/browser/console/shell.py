@@ -17,6 +17,9 @@ from ...objects import EmergeFile, EmergeObject
 from ...operations import Transport
 from ...results import EntryPage
 from ..guests.consent import CodeConsent
+from ..packages.finder import PackageFinder
+from ..packages.loader import PackageLoader
+from ..packages.pip import Pip
 from ..protocol import PlaceName
 from ..responder import PageHandler, Responder, SendMessage, TabWork, guarded
 from .cell import RUNNING, Console
@@ -49,6 +52,7 @@ class Shell(Responder):
         self.screen = CellScreen(self._display, self._wipe, self.output.flush)
         self.console = Console(sys.modules["__main__"].__dict__)
         self.completer = Completer(self.console.namespace, self._list, {"afs": InstanceOf(Client)})
+        self.packages = PackageLoader(self._say)
         self.on_busy: Callable[[bool], object] = lambda busy: None
         self._turn = asyncio.Lock()  # cells run one at a time
         self._running: asyncio.Task[Callable[[], object]] | None = None
@@ -77,6 +81,8 @@ class Shell(Responder):
             dataclass=emerge_wasm.dataclass,
         )
         prepare_names(self.console.namespace, self.screen)
+        self.console.tools.pip = Pip(self.packages, self._say).run
+        PackageFinder(self.packages, lambda: RUNNING.get() != 0).install()
 
     async def run_alone(self, work: TabWork[T]) -> T:
         """Run the user's code, one piece at a time, so that Stop can interrupt it."""
@@ -109,8 +115,17 @@ class Shell(Responder):
         page: EntryPage = await filesystem.call("list", [path, cursor, limit])  # type: ignore[assignment]
         return page
 
+    def tell_packages(self, cell: int, code: str) -> None:
+        """Tell the page which packages this code has used, for its notebook to keep."""
+        used = self.packages.used(code)
+        if used:
+            self.send({"event": "packages", "cell": cell, "packages": used})
+
     def before_reply(self) -> None:
         self.output.flush()
+
+    def _say(self, text: str) -> None:
+        self.output.write("stdout", text)
 
     def _print(self, cell: int, stream: StreamName, text: str) -> None:
         self.send({"event": "output", "cell": cell, "stream": stream, "text": text})

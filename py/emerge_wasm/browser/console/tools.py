@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
 
-from ...errors import NotFound
+from ...errors import NotFound, Unavailable
 from .display import display
 from .inspection import UNKNOWN, InstanceOf, class_name, find_value, names_of
 from .magic import MAGICS, known_magics
@@ -19,6 +20,7 @@ class Tools:
         self._namespace = namespace
         watch = Stopwatch()
         self.begin, self.end, self.timing = watch.begin, watch.end, timing
+        self.pip: Callable[[str], Awaitable[None]] = _no_packages
 
     def timeit(self, rest: str, body: str | None = None) -> TimeitResult | None:
         return time_statement(self._namespace, rest, body)
@@ -68,3 +70,7 @@ def describe_value(name: str, value: object, *, full: bool = False) -> str:
     if full and (source := source_of(value)):
         parts.append(f"\n{source.rstrip()}")
     return "\n".join(parts)
+
+
+async def _no_packages(text: str) -> None:
+    raise Unavailable("%pip is for the page: here Python has the packages of its environment", remedy=f"pip {text}")

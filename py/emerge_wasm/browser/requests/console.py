@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..console.shell import Shell
-from ..library import load_libraries
 from ..protocol import CellArgs, CellResult, PlaceArgs, ShownValue
 
 
@@ -14,8 +13,14 @@ async def cell(shell: Shell, args: CellArgs) -> CellResult:
         shell.output.begin(args["cell"])
         shell.screen.begin()
         prepared, filename = shell.console.prepare(args["cell"], args["code"])
-        await load_libraries(prepared.code)
-        result = await shell.console.run_prepared(args["cell"], prepared, filename, args["cause"])
+        try:
+            await shell.packages.prepare(prepared.code, args["requirements"])
+            result = await shell.console.run_prepared(args["cell"], prepared, filename, args["cause"])
+        except Exception as error:
+            await shell.packages.explain(error)
+            raise
+        finally:
+            shell.tell_packages(args["cell"], prepared.code)
         value = result.value
         shown = None if value is None else ShownValue(data=value.data, metadata=value.metadata)
         return {"text": result.text, "value": shown, "milliseconds": result.milliseconds}

@@ -96,18 +96,10 @@ class Repository:
         mine = await asyncio.to_thread(self._here, self._folders, name)
         if mine:
             return PackageListing(name, [wheel.file for wheel in mine])
-        here = await asyncio.to_thread(self._here, self._bundled, name)
-        files = {wheel.file.sha256: wheel.file for wheel in here}
-        told = ""
-        try:
-            found, told = await self._ask(name)
-            files |= {file.sha256: file for file in found}
-        except EmergeError:
-            if not files:
-                raise
+        files, told = await self._ask(name)
         if not files:
             raise self._missing(name, told)
-        return PackageListing(name, list(files.values()))
+        return PackageListing(name, files)
 
     async def locate(self, sha256: str, filename: str) -> LocatedFile:
         """Find a file by its hash.
@@ -116,7 +108,7 @@ class Repository:
             NotFound: no source names one of that hash and name.
             Unavailable: a source that may do so is away.
         """
-        for folder in (*self._folders, *self._bundled):
+        for folder in self._folders:
             for wheel in await asyncio.to_thread(folder.wheels):
                 if wheel.file.sha256 == sha256 and wheel.file.filename == filename:
                     return self._of_folder(folder, wheel)
@@ -203,7 +195,7 @@ class Repository:
     def _missing(self, name: str, told: str) -> NotFound:
         platform = f"cp{self.python.major}{self.python.minor} and pyemscripten_{self.python.abi}_wasm32"
         wheel = f"a wheel of it for browsers (py3-none-any, or {platform}) in a folder that --wheels names"
-        allow = "" if self._indexes else " or let the relay fetch packages: emerge up --packages pypi"
+        allow = "" if self._indexes else ", or let the relay fetch packages: emerge up --packages pypi"
         why = told or "no package index may be asked, and no folder has it"
         return NotFound(f"there is no {name} for browsers: {why}", remedy=f"the operator can put {wheel}{allow}")
 

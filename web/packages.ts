@@ -1,0 +1,63 @@
+/** What the relay has served of packages stays in this browser, so that it loads again without the network.
+ *
+ *  It is done here and not by the service worker, which does not control the page's first visit. A file's address has its
+ *  hash: it is kept for good, once its bytes are what the hash says. Of anything else the newest answer is kept, for when
+ *  the relay is away. */
+
+const STORE = "emerge-packages";
+const PREFIX = "/packages/";
+const FILES = "/packages/file/";
+const GATEWAY = 502; // what is answered for a relay that is away, by a proxy in front of it, and from there on
+
+interface Fetching {
+  fetch: typeof fetch;
+}
+
+/** Have a worker's `fetch` keep packages. */
+export function keepPackages(worker: Fetching): void {
+  if (!("caches" in globalThis)) return;
+  const plain = worker.fetch.bind(worker);
+  worker.fetch = async (input, init) => {
+    const request = new Request(input, init);
+    const { origin, pathname } = new URL(request.url);
+    if (request.method !== "GET" || origin !== location.origin || !pathname.startsWith(PREFIX)) return plain(input, init);
+    const cache = await caches.open(STORE).catch(() => null);
+    if (cache === null) return plain(input, init);
+    return pathname.startsWith(FILES) ? file(cache, request, plain) : latest(cache, request, plain);
+  };
+}
+
+async function file(cache: Cache, request: Request, plain: typeof fetch): Promise<Response> {
+  const kept = await cache.match(request.url);
+  if (kept) return kept;
+  const response = await plain(request);
+  if (!response.ok) return response;
+  const data = await response.arrayBuffer();
+  const copy = (): Response => new Response(data.slice(0), { headers: { "content-type": response.headers.get("content-type") ?? "" } });
+  if (await isWhole(request.url, data)) await cache.put(request.url, copy()).catch(() => undefined); // no room: it is not kept
+  return copy();
+}
+
+/** Metadata beside a file has no hash in its address; whoever asks for it checks it. */
+async function isWhole(url: string, data: ArrayBuffer): Promise<boolean> {
+  const [hash, name] = new URL(url).pathname.slice(FILES.length).split("/");
+  if (name === undefined || name.endsWith(".metadata")) return true;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("") === hash;
+}
+
+async function latest(cache: Cache, request: Request, plain: typeof fetch): Promise<Response> {
+  let response: Response | null = null;
+  try {
+    response = await plain(request);
+    if (response.status < GATEWAY) {
+      if (response.ok) await cache.put(request.url, response.clone()).catch(() => undefined);
+      return response;
+    }
+  } catch (error) {
+    const kept = await cache.match(request.url);
+    if (kept) return kept;
+    throw error;
+  }
+  return (await cache.match(request.url)) ?? response;
+}
