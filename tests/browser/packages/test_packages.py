@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from emerge_wasm.browser.console.magic import prepare
 from emerge_wasm.browser.failure import failure_of
 from emerge_wasm.browser.library import imported_modules, is_importable
-from emerge_wasm.browser.packages.catalogue import Catalogue
+from emerge_wasm.browser.packages.catalogue import CellCatalogue
 from emerge_wasm.browser.packages.installed import pins_of
 from emerge_wasm.browser.packages.pin import Pin, name_of, normalise, order, parse_pin
 from emerge_wasm.browser.packages.pip import parse_pip
@@ -64,12 +64,12 @@ def test_pip_in_a_cell_is_awaited_where_it_stands() -> None:
 
 
 def test_what_to_do_about_a_module() -> None:
-    assert "--wheels" in Catalogue().advice("numpy") and "--packages pypi" in Catalogue().advice("numpy")
-    assert "%pip install" in Catalogue(indexes=["pypi.org"]).advice("numpy")
-    assert "away" in Catalogue(indexes=["pypi.org"], failed=["it is away"]).advice("numpy")
+    assert "--wheels" in CellCatalogue().advice("numpy") and "--packages pypi" in CellCatalogue().advice("numpy")
+    assert "%pip install" in CellCatalogue(indexes=["pypi.org"]).advice("numpy")
+    assert "away" in CellCatalogue(indexes=["pypi.org"], failed=["it is away"]).advice("numpy")
     error = ModuleNotFoundError("No module named 'numpy'", name="numpy")
-    error.remedy = Catalogue().advice("numpy")  # type: ignore[attr-defined]  # as the loader does
-    assert failure_of(error)["remedy"] == Catalogue().advice("numpy")
+    error.remedy = CellCatalogue().advice("numpy")  # type: ignore[attr-defined]  # as the loader does
+    assert failure_of(error)["remedy"] == CellCatalogue().advice("numpy")
     assert is_importable("json") and not is_importable("no_such_module") and not is_importable("__main__.x")
 
 

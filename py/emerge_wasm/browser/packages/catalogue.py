@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PREFIX = "/packages"
-LockEntry = dict[str, object]
+LockedPackage = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class CellCatalogue:
     """`imports` are the packages to load for a module, `locked` those of Pyodide's distribution by name, `indexes` the
     hosts that the relay asks for others, `failed` what is wrong with one just now."""
 
     imports: dict[str, list[str]] = field(default_factory=dict)
-    locked: dict[str, LockEntry] = field(default_factory=dict)
+    locked: dict[str, LockedPackage] = field(default_factory=dict)
     indexes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
@@ -73,13 +73,13 @@ async def ask(path: str) -> Mapping[str, object]:
     raise error_from_wire(body)
 
 
-async def fetch_catalogue() -> Catalogue:
+async def fetch_catalogue() -> CellCatalogue:
     """Ask for the catalogue; an empty one, which says why, when it cannot be had."""
     try:
         found = await ask("/catalogue")
     except EmergeError as error:
-        return Catalogue(failed=[str(error)])
-    return Catalogue(**found)  # type: ignore[arg-type]  # the relay's repository.PackageCatalogue
+        return CellCatalogue(failed=[str(error)])
+    return CellCatalogue(**found)  # type: ignore[arg-type]  # the relay's repository.PackageCatalogue
 
 
 async def find_file(name: str, sha256: str) -> str | None:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import Distribution, distributions
 from urllib.parse import urlsplit
 
-from .catalogue import LockEntry
+from .catalogue import LockedPackage
 from .pin import Pin, name_of, normalise
 
 FILES = "/packages/file/"
 
 
-def pins_of(modules: Iterable[str], also: Iterable[str], locked: Mapping[str, LockEntry]) -> list[Pin]:
+def pins_of(modules: Iterable[str], also: Iterable[str], locked: Mapping[str, LockedPackage]) -> list[Pin]:
     """The files of the relay from which these modules and packages come, with all that they need. `locked` are those of
     Pyodide's distribution, which notes no address."""
     wanted = set(modules)
@@ -47,7 +47,7 @@ def loaded() -> dict[str, str]:
     return {normalise(found.name): found.version for found in distributions()}
 
 
-def _pin_of(name: str, found: Distribution, locked: Mapping[str, LockEntry]) -> Pin | None:
+def _pin_of(name: str, found: Distribution, locked: Mapping[str, LockedPackage]) -> Pin | None:
     """Of a file that the relay serves by its hash."""
     url = urlsplit((found.read_text("PYODIDE_URL") or "").strip()).path
     if not url and found.read_text("PYODIDE_SOURCE") == "pyodide" and name in locked:

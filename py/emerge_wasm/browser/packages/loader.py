@@ -16,7 +16,7 @@ from typing import Literal
 
 from ...errors import EmergeError, NotFound, Unavailable
 from ..library import imported_modules, is_importable, load_libraries
-from .catalogue import PREFIX, Catalogue, ask, fetch_catalogue, find_file, origin
+from .catalogue import PREFIX, CellCatalogue, ask, fetch_catalogue, find_file, origin
 from .installed import loaded, pins_of
 from .pin import Pin, name_of, normalise, order, parse_pin
 
@@ -27,16 +27,16 @@ _NAMED = re.compile(r"(?:metadata for|wheel for:?) '([A-Za-z0-9._-]+)")
 _FAQ = re.compile(r"\s*See: https?://\S+\s*")
 
 Tell = Literal["line", "steps", "nothing"]
-Write = Callable[[str], object]
+WriteLine = Callable[[str], object]
 """Prints into the cell."""
 
 
 class PackageLoader:
     """The packages of one Python. `write` tells a cell what goes on."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: WriteLine) -> None:
         self._write = write
-        self._catalogue = Catalogue()
+        self._catalogue = CellCatalogue()
         self._asked = -FRESH
         self._loaded = False
         self._named: set[str] = set()  # packages that `%pip` or a notebook asked for
@@ -80,7 +80,7 @@ class PackageLoader:
             error.remedy = str(told)  # type: ignore[attr-defined]  # shown
 
     # --- what can be loaded
-    async def catalogue(self) -> Catalogue:
+    async def catalogue(self) -> CellCatalogue:
         """What the relay has; asked again after a while."""
         if time.monotonic() - self._asked > FRESH:
             found = await fetch_catalogue()
@@ -218,7 +218,7 @@ class PackageLoader:
         versions = ", ".join(dict.fromkeys(str(file["filename"]).split("-")[1] for file in files))
         return NotFound(f"{_FAQ.sub('', str(error))} There are {name} {versions or 'in no version'}.")
 
-    def _lock(self, catalogue: Catalogue) -> None:
+    def _lock(self, catalogue: CellCatalogue) -> None:
         """Let Pyodide know the packages of its distribution that the relay has."""
         if not catalogue.locked:
             return
