@@ -216,8 +216,11 @@ class _Loading:
         if known is None or (known.operation == REMOVED and access.owns(self.context, known.raw)):
             return known
         if known.operation == LEFT:
+            where = f", as {known.origin}" if known.origin else ""
             raise Conflict(
-                f"{place.path} is on another node, as {known.origin}", path=place.path, remedy="copy it there"
+                f"{place.path} is on another node{where}: it went there from here",
+                path=place.path,
+                remedy="copy it there, or load it below a volume that never had it",
             )
         where = f"as {child_path(known.directory, known.entry.name)}"
         seen = known.operation != REMOVED and await may_see(self.core, self.context, known)
