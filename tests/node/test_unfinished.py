@@ -20,13 +20,15 @@ from tests.scale import examples
 
 from .conftest import OPERATOR, StartNode, eventually, names
 
+AWAY = 0.02
+"""The part of commits that fail, before they are made or after that."""
 THINGS = 4
 TIMES = 2
 """Each thing goes there and back twice so often."""
 
 
 class UnevenStore(MemoryStore):
-    """A store whose answers take a while, a different one each. Several nodes may open it."""
+    """A store whose answers take a while, and that is away at times. Several nodes may open it."""
 
     def __init__(self, dice: Random) -> None:
         super().__init__()
@@ -47,9 +49,15 @@ class UnevenStore(MemoryStore):
 
     async def commit(self, batch: Batch) -> list[int]:
         await self._wait()
+        self._fail(unknown=False)
         numbers = await super().commit(batch)
         await self._wait()
+        self._fail(unknown=True)
         return numbers
+
+    def _fail(self, *, unknown: bool) -> None:
+        if self.uneven and self._dice.random() < AWAY:
+            raise Unavailable("the store is away", **({"unknown": True} if unknown else {}))
 
 
 async def call(node: Node, name: str, *args: object) -> Any:
@@ -68,7 +76,8 @@ async def go_back_and_forth(nodes: Sequence[Node], number: int) -> None:
 
 async def sweep(node: Node, ended: asyncio.Event) -> None:
     while not ended.is_set():
-        await node.handovers.sweep()
+        with suppress(Unavailable):
+            await node.handovers.sweep()
         await asyncio.sleep(0)
 
 
@@ -76,6 +85,15 @@ async def paths(node: Node) -> list[str]:
     """The paths of all objects, as if all were in /."""
     found = [f"{row['path'].rstrip('/')}/{row['name']}" for row in await call(node, "tree", "/")]
     return sorted(path.removeprefix("/b") for path in found if path != "/b")
+
+
+async def settled(nodes: Sequence[Node]) -> list[str]:
+    """The paths of all objects when no move is undecided any more."""
+    while True:
+        for node in nodes:
+            await node.handovers.sweep()
+        with suppress(Unavailable):
+            return await paths(nodes[0])
 
 
 @pytest.mark.parametrize("number", range(examples(1)))
@@ -114,6 +132,4 @@ async def test_what_is_finished_once_is_not_finished_again(start_node: StartNode
             await asyncio.gather(*sweeping)
             for store in stores:
                 store.uneven = False
-        for node in nodes:
-            await node.handovers.sweep()
-        assert await paths(a) == before, seed
+        assert await settled(nodes) == before, seed

@@ -20,7 +20,7 @@ from ..filesystem.core import Core
 from ..filesystem.files.carry import Carrier
 from ..filesystem.files.fetch import fetch_block
 from ..filesystem.handover import arrival, departure, stage
-from ..filesystem.handover.departure import ASKED, COPYING, GIVEN, KEPT, Intent
+from ..filesystem.handover.departure import ASKED, CLEARED, COPYING, GIVEN, KEPT, Intent
 from ..filesystem.handover.row import rows_of
 from ..filesystem.layout.arrival import OPEN, TAKEN
 from ..filesystem.layout.locality import fresh_uuid
@@ -87,7 +87,7 @@ class Handovers:
         """Learn what was handed over before the mount table could say so."""
         for filesystem in (self._volumes.filesystem, *self._volumes.hosted.values()):
             for intent in await departure.intents(filesystem.core):
-                if intent.mount and intent.state == GIVEN:
+                if intent.mount and intent.state in (GIVEN, CLEARED):
                     self._volumes.given[intent.source] = intent.filesystem, intent.version
                 if intent.state == ASKED:
                     self._undecided.note(filesystem.uuid, intent)
@@ -265,11 +265,13 @@ class Handovers:
             with self._volumes.moves.noted(core.uuid, intent.source, path, intent.id):
                 intent = await departure.give(core, intent, path, pointer["date"])
             self._undecided.end(core.uuid, intent.id)
-        if intent.state != KEPT:
+        if intent.state == GIVEN:
             await departure.clear(core, intent)
-            await departure.thaw(core, intent)
-            if await self._waits(core, intent):
+            if not await departure.thaw(core, intent):  # another one has, and goes on
                 return
+            intent = intent._replace(state=CLEARED)
+        if intent.state == CLEARED and await self._waits(core, intent):
+            return
         if await self._lags(core, intent):
             if intent.state != KEPT:
                 await departure.keep(core, intent)
@@ -420,14 +422,14 @@ class Handovers:
         if intent.state == KEPT:
             await self._finish(core, intent, None)
             return
-        if intent.state != GIVEN:
+        if intent.state in (COPYING, ASKED):
             try:
                 pointer = await self._settle(core, intent, Conflict("it was not decided"))
             except Conflict:
                 return
         if await self._waits(core, intent):
             await self._volumes.change("_cluster_mount", intent.source, intent.filesystem, True)
-        if intent.state == GIVEN or pointer is not None:
+        if intent.state in (GIVEN, CLEARED) or pointer is not None:
             await self._finish(core, intent, pointer)
 
     # --- the steps, for other nodes and this one

@@ -3,7 +3,8 @@
 The intent is a row of the store, and what is frozen is in the index catalogue, which every commit expects; so no writer
 in any process changes the subtree, and whoever opens the store after a crash knows what was under way. As long as the
 other filesystem was not asked to decide ("copying"), nothing has happened; once it was ("asked"), it knows the outcome.
-What is removed here ("given", then "kept") is remembered as long as a copy of this filesystem may have it.
+What is removed here ("given") may come back once that is noted of all of it ("cleared"), and is remembered as long as
+a copy of this filesystem may have it ("kept").
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from .part import ELSEWHERE, LAST
 
 INTENT = b"handover/out/"
 
-COPYING, ASKED, GIVEN, KEPT = "copying", "asked", "given", "kept"
+COPYING, ASKED, GIVEN, CLEARED, KEPT = "copying", "asked", "given", "cleared", "kept"
 
 
 class Intent(NamedTuple):
@@ -225,11 +226,13 @@ def _put_mount(change: Change, uuid: bytes, place: Place, entry: Entry, since: s
 async def clear(core: Core, intent: Intent) -> None:
     """Note of all that was below the top that another filesystem has it, children first. It can be interrupted.
 
-    It is in its directory still, wherever that is: no link says that it left.
+    It is in its directory still, wherever that is: no link says that it left. What is thawed was cleared before.
 
     Raises:
         Conflict: the handover has gone on since, or is over: the same may be back.
     """
+    if intent.uuid not in parse(await read_catalogue(core)).frozen:
+        return
     top = (intent.uuid, intent.source)
     way = [top]
     while way:
@@ -280,6 +283,7 @@ async def _drop_indexes(core: Core, intent: Intent) -> None:
 async def thaw(core: Core, intent: Intent) -> bool:
     """Let others write again: what came back is as it was, and what is gone is a mount point, where its path stays.
 
+    What was given is cleared then.
     Return False, with nothing done, where the handover has gone on since, or is over: the same may be on its way anew.
     """
 
@@ -289,12 +293,14 @@ async def thaw(core: Core, intent: Intent) -> bool:
             return False
         catalogue = parse(raw)
         above = catalogue.frozen.get(intent.uuid)
-        if above is None:
+        if above is None and intent.state != GIVEN:
             return True
         frozen = {uuid: each for uuid, each in catalogue.frozen.items() if uuid not in (intent.uuid, intent.mount)}
         mounts, batch = catalogue.mounts, Batch()
         batch.expect("meta", intent.key, intent.pack())
-        if intent.mount and intent.state == GIVEN:
+        if intent.state == GIVEN:
+            batch.put("meta", intent.key, intent._replace(state=CLEARED).pack())
+        if intent.mount and intent.state == GIVEN and above is not None:
             mounts = {**mounts, intent.mount: above}
             batch.put(*mount_version(intent.mount, intent.version))
         await _save(core, batch, raw, replace(catalogue, frozen=frozen, mounts=mounts))
@@ -315,7 +321,7 @@ async def keep(core: Core, intent: Intent) -> Intent:
 async def is_mounted(core: Core, intent: Intent) -> bool:
     """Tell whether the mount point that took the place of what was given is still there."""
     place = await find_place(core, split_path(intent.source))
-    return intent.state == GIVEN and place.raw is not None and place.raw[:16] == intent.mount
+    return intent.state in (GIVEN, CLEARED) and place.raw is not None and place.raw[:16] == intent.mount
 
 
 async def current(core: Core, intent: Intent) -> Intent | None:
