@@ -39,6 +39,21 @@ export interface Field {
   annotation: string; // as written in the class; "" for an attribute that is not a field
   kind: "bool" | "int" | "float" | "str" | "text" | "date" | "datetime" | "literal" | "fixed"; // "fixed" is shown, not edited
   text: string; // Python literal text of the value; for "str"/"text" the string itself
+  form: string; // the key of what its annotation allows, "": anything
+  type: string; // of its value
+  size: number; // characters of the whole text: `text` has only the first of a long one
+  reason: string; // why a "fixed" one cannot be text
+}
+
+/** What an annotation allows (py/emerge_wasm/bundles/form.py); `of` and the forms of fields are keys of further ones. */
+export interface Form {
+  kind: string; // any, leaf, choice, union, list, tuple, set, frozenset, deque, dict, record
+  label: string; // the annotation
+  of: string[];
+  fixed: boolean; // a tuple with a form for each of its items
+  choices: string[]; // texts of values
+  name: string; // of a leaf's type, of a class
+  fields: { name: string; form: string; default: string }[]; // `default` "": it must be given
 }
 
 export interface Method {
@@ -54,12 +69,17 @@ export interface ObjectView {
   pointer: Pointer;
   doc: string;
   fields: Field[];
+  forms: Record<string, Form>;
   methods: Method[];
   source: string;
   runs: "anywhere" | "node" | "nowhere"; // where its bundle can run; "nowhere": no class came with it
   newer: string; // why its place cannot run it: Python is older there; "" if it can
+  display: string; // the method by which it shows itself: "_repr_html_"; "": none
+  lacking: string; // what of its class is missing or broken; "": nothing
   stale: string; // a copy answered, since its owner is away: it may have changed since then (ISO 8601, UTC); "": its owner did
 }
+
+export type StateFormat = "python" | "json";
 
 export interface Version extends Pointer {
   author: string;
@@ -193,6 +213,7 @@ export type Step =
   | { change: "restore"; path: string; version: number }
   | { change: "set"; path: string; version: number; fields: Record<string, string> }
   | { change: "chmod"; path: string; perms: string }
+  | { change: "chown"; path: string; owner: string; group: string } // "": as it is
   | { change: "run"; path: string; method: string; args: string };
 export interface ChangeReport {
   done: number;
@@ -354,6 +375,22 @@ export interface Calls {
   makenotebook: [{ where: Where; path: string; name: string; cells: NotebookCell[]; requirements: string[] }, Pointer];
   readipynb: [{ where: Where; path: string; name: string; text: string }, Pointer];
   writeipynb: [{ where: Where; path: string; version: number }, { text: string }];
+  /** What is at a path (of an object also `/registry/UUID`); null: nothing. */
+  lookup: [{ where: Where; path: string }, { pointer: Pointer | null }];
+  /** The objects that refer to this one. */
+  referrers: [{ where: Where; path: string; cursor: string; limit: number }, { entries: Pointer[]; cursor: string }];
+  /** The whole text of a field; `reason`: why it cannot be edited. */
+  fieldtext: [{ where: Where; path: string; version: number; field: string }, { text: string; reason: string }];
+  /** A piece of a field's bytes in base64; `size` that of all. */
+  fieldpiece: [{ where: Where; path: string; version: number; field: string; begin: number; size: number }, { size: number; data: string }];
+  /** The state as one text, with `changes` (texts of fields) in it; `left`: fields that cannot be text, and why. */
+  writestate: [{ where: Where; path: string; version: number; changes: Record<string, string>; format: StateFormat }, { text: string; left: Record<string, string> }];
+  /** The texts of the fields that such a text has otherwise than that version. */
+  readstate: [{ where: Where; path: string; version: number; format: StateFormat; text: string }, { changes: Record<string, string> }];
+  /** How an object shows itself, by a method of its class, which runs as a method run here does. */
+  show: [{ where: Where; path: string; version: number; method: string; run: number }, ShownValue];
+  /** Who the user is there, and whether they may change the rights; `why` not. */
+  rights: [{ where: Where; path: string }, { principal: string; groups: string[]; superuser: boolean; may: boolean; why: string }];
   versions: [{ where: Where; path: string; before: number }, { versions: Version[]; causes: string[] }];
   diff: [{ where: Where; path: string; before: number; after: number }, { fields: Difference[] }];
   /** Make changes one after the other; what undoes those that were made comes back. */

@@ -63,12 +63,40 @@ EditKind = Literal["bool", "int", "float", "str", "text", "date", "datetime", "l
 
 
 class FieldView(TypedDict):
-    """One field of an object. `text` is the Python literal of its value; of "str" and "text" the string itself."""
+    """One field of an object. `text` is the Python literal of its value; of "str" and "text" the string itself.
+
+    `form` is the key of what its annotation allows ("": anything), `type` that of its value. `size` are the characters
+    of the whole text, of which a long one has only the first. `reason` says why a "fixed" one cannot be text.
+    """
 
     name: str
     annotation: str
     kind: EditKind
     text: str
+    form: str
+    type: str
+    size: int
+    reason: str
+
+
+class FormFieldView(TypedDict):
+    """A field of a record's form; `default` is the text of its default, "" if it must be given."""
+
+    name: str
+    form: str
+    default: str
+
+
+class FormView(TypedDict):
+    """What an annotation allows: see bundles/form.py."""
+
+    kind: str
+    label: str
+    of: list[str]
+    fixed: bool
+    choices: list[str]
+    name: str
+    fields: list[FormFieldView]
 
 
 class MethodView(TypedDict):
@@ -83,6 +111,8 @@ class MethodView(TypedDict):
 class ObjectView(TypedDict):
     """Everything that the page shows of an object. `newer` says why its place cannot run it: its Python is older.
 
+    `forms` are what annotations allow, by keys. `display` is the method by which it shows itself, `lacking` says what
+    of its class is missing or broken; or "".
     `stale`, here and below: since when it may have changed, where a copy answered in place of its owner; or "".
     """
 
@@ -90,11 +120,67 @@ class ObjectView(TypedDict):
     pointer: PointerRow
     doc: str
     fields: list[FieldView]
+    forms: dict[str, FormView]
     methods: list[MethodView]
     source: str
     runs: Literal["anywhere", "node", "nowhere"]
     newer: str
+    display: str
+    lacking: str
     stale: str
+
+
+class FoundPointer(TypedDict):
+    """What is at a path; None: nothing."""
+
+    pointer: PointerRow | None
+
+
+class ReferrerPage(TypedDict):
+    """A page of the objects that refer to one."""
+
+    entries: list[PointerRow]
+    cursor: str
+
+
+class FieldText(TypedDict):
+    """The whole text of a field; `reason` says why it cannot be edited."""
+
+    text: str
+    reason: str
+
+
+class FieldPiece(TypedDict):
+    """A piece of a field's bytes, in base64; `size` is that of all."""
+
+    size: int
+    data: str
+
+
+StateFormat = Literal["python", "json"]
+
+
+class StateText(TypedDict):
+    """A state as one text. `left` are the fields that cannot be text, and why."""
+
+    text: str
+    left: dict[str, str]
+
+
+class ReadState(TypedDict):
+    """The texts of the fields that an edited text of a state has changed."""
+
+    changes: dict[str, str]
+
+
+class Rights(TypedDict):
+    """Who the user is where an object lives, and whether they may change its rights; if not, why."""
+
+    principal: str
+    groups: list[str]
+    superuser: bool
+    may: bool
+    why: str
 
 
 class SaveConflict(TypedDict):
@@ -272,6 +358,15 @@ class FieldStep(TypedDict):
     fields: dict[str, str]
 
 
+class OwnerStep(TypedDict):
+    """Give to an owner and a group; "" leaves that as it is."""
+
+    change: Literal["chown"]
+    path: str
+    owner: str
+    group: str
+
+
 class RightsStep(TypedDict):
     change: Literal["chmod"]
     path: str
@@ -287,7 +382,7 @@ class MethodStep(TypedDict):
     args: str
 
 
-ChangeStep = PathStep | TargetStep | RestoreStep | FieldStep | RightsStep | MethodStep
+ChangeStep = PathStep | TargetStep | RestoreStep | FieldStep | OwnerStep | RightsStep | MethodStep
 """One change of what is at a path."""
 
 
@@ -472,6 +567,38 @@ class VersionArgs(PathArgs):
 
 class SaveArgs(VersionArgs):
     changes: dict[str, str]  # field: its text
+
+
+class ReferencesArgs(PathArgs):
+    cursor: str
+    limit: int
+
+
+class FieldTextArgs(VersionArgs):
+    field: str
+
+
+class FieldPieceArgs(FieldTextArgs):
+    begin: int
+    size: int
+
+
+class WriteStateArgs(SaveArgs):
+    """`changes` are edits to show in the text."""
+
+    format: StateFormat
+
+
+class ReadStateArgs(VersionArgs):
+    format: StateFormat
+    text: str
+
+
+class ShowArgs(VersionArgs):
+    """`method` is the one by which the object shows itself."""
+
+    method: str
+    run: int
 
 
 class RunAllArgs(PathArgs):

@@ -8,7 +8,7 @@ parsing and describing never do. Nothing is shipped as bytecode. Where to begin 
   `origin` what a name means, `provenance` whether a value may travel, `live_value` and `effect` what later lines
   made of it, `part_order` in which order all runs, `watch` whether it is still so.
 - Loading: `home` and `resolution` find the reader's own class, `needed_python` says what this Python cannot run.
-- Showing: `description`, `bundle_text`.
+- Showing: `description`, `form` (what fields are meant to have), `bundle_text`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from __future__ import annotations
 from .bundle import Bundle, parse
 from .bundle_text import bundle_text
 from .capture_class import capture
-from .description import describe, help_of, merge_rules, source_of
+from .description import describe, display_method, help_of, merge_rules, source_of
+from .form import ClassForms, FieldForm, forms_of
 from .load_class import load
 from .mixin import mix
 from .resolution import current_class
@@ -24,10 +25,14 @@ from .source import keep_source
 
 __all__ = [
     "Bundle",
+    "ClassForms",
+    "FieldForm",
     "bundle_text",
     "capture",
     "current_class",
     "describe",
+    "display_method",
+    "forms_of",
     "help_of",
     "keep_source",
     "load",

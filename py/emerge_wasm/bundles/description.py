@@ -50,6 +50,16 @@ def describe(bundle: Bundle, find: Find) -> ClassDescription:
     return {"doc": doc, "fields": list(fields.values()), "methods": list(methods.values())}
 
 
+def display_method(bundle: Bundle, find: Find) -> str:
+    """Return the method by which instances show themselves, the richest first; "" if they have none."""
+    nodes = [node for _, node in lineage(bundle, find)]
+    names = {item.name for node in nodes for item in node.body if isinstance(item, FunctionNode)}
+    return next((f"_repr_{kind}_" for kind in DISPLAYS if f"_repr_{kind}_" in names), "")
+
+
+DISPLAYS = ("mimebundle", "html", "svg", "png", "jpeg", "markdown", "latex", "json")
+
+
 def merge_rules(bundle: Bundle, find: Find) -> dict[str, str]:
     """Return how concurrent changes of a field are merged, by field: the rule in its `field(metadata={"merge": …})`.
 

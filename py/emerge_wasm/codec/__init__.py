@@ -9,7 +9,7 @@ from __future__ import annotations
 from .decode import decode
 from .encode import encode
 from .graph import shared_parts
-from .literal import read_literal
+from .literal import RecordClass, read_literal
 from .native import native
 from .projection import plain
 from .record_maker import RecordMaker
@@ -23,6 +23,7 @@ __all__ = [
     "SIZE_LIMIT",
     "BlockTree",
     "Record",
+    "RecordClass",
     "RecordMaker",
     "Reference",
     "bundles_in",

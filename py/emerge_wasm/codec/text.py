@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
@@ -25,19 +25,21 @@ SHOWN_ITEMS = 10
 """Items of an array that are shown."""
 
 
-def show(value: object) -> str:
+def show(value: object, enums: Container[tuple[str, str]] = ()) -> str:
     """Show a value as Python text that `read_literal` reads back, except records and instances: `Name(…)`.
 
-    A value within itself is shown as `...`, and so is what is shared, after many times.
+    A value within itself is shown as `...`, and so is what is shared, after many times. `enums` are the names and
+    bundles of the classes whose records are members of enumerations: `Color.RED`.
     """
-    return _Text().show(value)
+    return _Text(enums).show(value)
 
 
 class _Text:
     """The text of one value."""
 
-    def __init__(self) -> None:
+    def __init__(self, enums: Container[tuple[str, str]] = ()) -> None:
         self.expansion = Expansion()
+        self.enums = enums
 
     def show(self, value: object) -> str:
         kind = type(value)
@@ -84,6 +86,8 @@ class _Text:
     def record(self, value: Record) -> str:
         if is_foreign_name(value.class_name, value.bundle):
             return self._of_package(value.class_name, value.fields)
+        if (value.class_name, value.bundle) in self.enums and [*value.fields] == ["name"]:
+            return f"{value.class_name}.{value.fields['name']}"
         return self._call(value.class_name, shown_fields(value.fields))
 
     def _call(self, name: str, fields: dict[str, object]) -> str:

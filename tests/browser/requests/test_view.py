@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from emerge_wasm.browser.requests.class_view import ClassView
 from emerge_wasm.browser.requests.view import make_fields
+from emerge_wasm.bundles import ClassForms, FieldForm
 from emerge_wasm.bundles.description import FieldDescription
 
 
@@ -11,8 +13,12 @@ def test_fields_say_how_they_are_edited() -> None:
         {"name": name, "annotation": annotation, "default": "", "class": "Item"}
         for name, annotation in (("price", "float"), ("new", "int"))
     ]
+    known = {name: FieldForm("leaf", name, name=name) for name in ("float", "int")}
+    forms = ClassForms({"price": "float", "new": "int"}, known, {})
     state = {"id": "a", "price": 3, "extra": (1, 2), "note": "two\nlines", "flag": True, "name": "hidden"}
-    rows = {row["name"]: (row["kind"], row["text"]) for row in make_fields(declared, state)}
+    rows = {
+        row["name"]: (row["kind"], row["text"]) for row in make_fields(ClassView(fields=declared, forms=forms), state)
+    }
     assert rows == {
         "price": ("float", "3"),
         "new": ("literal", "None"),

@@ -7,6 +7,10 @@ const field = (name: string, text: string, kind: Field["kind"] = "float"): Field
   text,
   kind,
   annotation: kind,
+  form: "",
+  type: kind,
+  size: text.length,
+  reason: "",
 });
 const base = [field("price", "3.0"), field("count", "10", "int"), field("note", "old", "str")];
 

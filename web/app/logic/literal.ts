@@ -1,11 +1,10 @@
 /** What may be typed into a field, checked before it is sent. The kernel parses it and has the last word. */
 
 import type { Field } from "../../protocol";
+import { endOfString, FLOAT, INT, isMissing, parseValue } from "./value";
 
 type Kind = Field["kind"];
 
-const INT = /^[+-]?(0|[1-9](_?\d)*|0[xX](_?[\da-fA-F])+|0[oO](_?[0-7])+|0[bB](_?[01])+|0(_?0)*)$/;
-const FLOAT = /^[+-]?(\d(_?\d)*\.?(\d(_?\d)*)?|\.\d(_?\d)*)([eE][+-]?\d(_?\d)*)?$|^[+-]?(inf|nan)$/;
 const CLOSERS: Record<string, string> = { "(": ")", "[": "]", "{": "}" };
 
 /** Why this text cannot be a value of that kind, or null. */
@@ -16,8 +15,13 @@ export function checkText(kind: Kind, text: string): string | null {
   if (kind === "float") return FLOAT.test(value) ? null : "A number, such as 3.5 or 1e-3.";
   if (kind === "bool") return value === "True" || value === "False" ? null : "True or False.";
   if (kind === "date" || kind === "datetime") return value === "" ? "Choose a date." : checkLiteral(value);
-  if (kind === "literal") return checkLiteral(value);
+  if (kind === "literal") return checkLiteral(value) ?? checkMissing(value);
   return null;
+}
+
+function checkMissing(text: string): string | null {
+  const value = text.includes("...") ? parseValue(text) : null;
+  return value !== null && isMissing(value) ? "Something is still to be chosen or written." : null;
 }
 
 /** Brackets that pair and strings that end: what goes wrong most while typing. */
@@ -39,15 +43,4 @@ export function checkLiteral(text: string): string | null {
     }
   }
   return open.length > 0 ? `A closing ${open.at(-1)} is missing.` : null;
-}
-
-function endOfString(text: string, start: number): number {
-  const quote = text[start] as string;
-  const mark = text.startsWith(quote.repeat(3), start) ? quote.repeat(3) : quote;
-  for (let at = start + mark.length; at < text.length; at += 1) {
-    if (text[at] === "\\") at += 1;
-    else if (text.startsWith(mark, at)) return at + mark.length - 1;
-    else if (text[at] === "\n" && mark.length === 1) return -1;
-  }
-  return -1;
 }

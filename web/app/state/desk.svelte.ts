@@ -1,6 +1,6 @@
 /** The object (or directory) that lies open, and the unsaved edits of every object that has some. */
 
-import type { Failure, Field, ObjectView, Pointer, Where } from "../../protocol";
+import type { Failure, Field, ObjectView, Pointer, StateFormat, Where } from "../../protocol";
 import { editDraft, rebaseDraft } from "../logic/draft";
 import { makeFailure, toFailure } from "../logic/failure";
 import { fullPath, isWithin, keyOf, nameOf, parentPath } from "../logic/path";
@@ -95,6 +95,47 @@ export class Desk {
     this.put(base, { view: base, draft, problems, failure: null, conflict: this.edit?.conflict ?? null, saving: false });
   }
 
+  /** An edited text of the whole state: kept as it is until it can be read. */
+  write(format: StateFormat, text: string): void {
+    const view = this.view;
+    if (view === null || this.readOnly) return;
+    const base = this.edit?.view ?? view;
+    this.put(base, { ...this.#fresh(base), raw: { format, text, problem: this.edit?.raw?.problem ?? "" } });
+  }
+
+  /** Read that text: what it changes becomes the draft. False when it cannot be read. */
+  async readRaw(): Promise<boolean> {
+    const edit = this.edit;
+    const raw = edit?.raw;
+    if (edit == null || raw == null) return true;
+    const { where, pointer } = edit.view;
+    const args = { where, path: fullPath(pointer), version: pointer.version, format: raw.format, text: raw.text };
+    let draft: Record<string, string> | null = null;
+    let problem = "";
+    try {
+      draft = (await this.#session.port.call("readstate", args)).changes;
+    } catch (error) {
+      const { message, remedy } = toFailure(error);
+      problem = [message, remedy].filter((part) => part !== null).join(": ");
+    }
+    const now = this.edits[keyOf(where, fullPath(pointer))];
+    if (now?.raw?.text !== raw.text) return false; // written on meanwhile
+    this.put(edit.view, draft === null ? { ...now, raw: { ...raw, problem } } : { ...now, draft, problems: {}, raw: null });
+    return draft !== null;
+  }
+
+  /** Leave out a field that an edited text has added. */
+  drop(name: string): void {
+    const edit = this.edit;
+    if (edit === null) return;
+    const { [name]: _, ...draft } = edit.draft;
+    this.put(edit.view, { ...edit, draft });
+  }
+
+  #fresh(view: ObjectView): Edit {
+    return this.edit ?? { view, draft: {}, problems: {}, failure: null, conflict: null, saving: false };
+  }
+
   /** Forget the edits of the open object and show it as it is stored now. */
   async revert(): Promise<void> {
     if (this.view !== null) this.put(this.view, null);
@@ -102,8 +143,9 @@ export class Desk {
   }
 
   async save(): Promise<void> {
+    if (!(await this.readRaw())) return;
     const edit = this.edit;
-    if (edit === null || edit.saving) return;
+    if (edit === null || edit.saving || noProblems(edit)) return;
     const saved = await saveEdit(edit, this.#session, (next) => this.put(edit.view, next));
     const { where, pointer } = edit.view;
     const path = fullPath(pointer);
@@ -116,7 +158,8 @@ export class Desk {
     const edit = this.edit;
     if (edit === null || edit.conflict === null) return;
     const view = { ...edit.view, pointer: edit.conflict.pointer, fields: merge(edit.view.fields, edit.conflict.theirs) };
-    const draft = rebaseDraft(changes, view.fields);
+    const added = Object.entries(changes).filter(([name]) => !view.fields.some((field) => field.name === name));
+    const draft = { ...rebaseDraft(changes, view.fields), ...Object.fromEntries(added) };
     this.view = view;
     this.newer = null;
     this.put(view, { view, draft, problems: {}, failure: null, conflict: null, saving: false });
@@ -133,11 +176,11 @@ export class Desk {
   }
 
   /** Go on with edits that an ended tab left behind: over the version that they were made on. */
-  takeUp({ view, draft }: KeptDraft): void {
+  takeUp({ view, draft, raw = null }: KeptDraft): void {
     this.#drafts.discard(view.where, fullPath(view.pointer));
     const current = this.view;
     this.view = view;
-    this.put(view, { view, draft, problems: {}, failure: null, conflict: null, saving: false });
+    this.put(view, { view, draft, raw, problems: {}, failure: null, conflict: null, saving: false });
     if (current !== null && current.pointer.version > view.pointer.version) this.newer = current.pointer;
   }
 

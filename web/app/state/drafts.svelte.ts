@@ -3,6 +3,7 @@
 
 import type { Where } from "../../protocol";
 import { fullPath, keyOf } from "../logic/path";
+import { completeView } from "../logic/view";
 import type { Edit } from "./edit";
 import { type KeptDraft, withPageStore } from "./page-store";
 
@@ -28,7 +29,7 @@ export class Drafts {
 
   /** Keep what is typed now; null: nothing is unsaved any more. */
   keep(key: string, edit: Edit | null): void {
-    const draft = edit && { tab: this.#tab, date: new Date().toISOString(), view: plain(edit.view), draft: plain(edit.draft) };
+    const draft = edit && { tab: this.#tab, date: new Date().toISOString(), view: plain(edit.view), draft: plain(edit.draft), raw: plain(edit.raw ?? null) };
     this.#pending.set(`${key}\n${this.#tab}`, draft);
     void this.#write();
   }
@@ -45,7 +46,7 @@ export class Drafts {
     const living = await livingTabs();
     const found = await withPageStore<{ key: string; draft: KeptDraft }[]>([], async (store) => {
       const [keys, drafts] = await Promise.all([store.getAllKeys("drafts"), store.getAll("drafts")]);
-      return keys.map((key, index) => ({ key, draft: drafts[index] as KeptDraft }));
+      return keys.map((key, index) => ({ key, draft: completed(drafts[index] as KeptDraft) }));
     });
     const left = found.filter(({ draft }) => !living.has(draft.tab) && draft.tab !== this.#tab);
     this.left = left.sort((one, other) => other.draft.date.localeCompare(one.draft.date));
@@ -70,6 +71,11 @@ export class Drafts {
 
 function targetOf({ view }: KeptDraft): string {
   return keyOf(view.where, fullPath(view.pointer));
+}
+
+/** What a page of an earlier version of Emerge kept has not all of what is known of an object now. */
+function completed(kept: KeptDraft): KeptDraft {
+  return { ...kept, view: completeView(kept.view) };
 }
 
 function plain<T>(value: T): T {

@@ -1,10 +1,17 @@
 /** Unsaved edits of one object, and saving them. */
 
-import type { Failure, ObjectView, SaveConflict } from "../../protocol";
+import type { Failure, ObjectView, SaveConflict, StateFormat } from "../../protocol";
 import { checkDraft, type Draft } from "../logic/draft";
 import { fieldOf, makeFailure, toFailure } from "../logic/failure";
 import { fullPath } from "../logic/path";
 import type { Session } from "./session.svelte";
+
+/** An edited text of the whole state that was not read yet, or cannot be: then `problem` says why. */
+export interface RawText {
+  format: StateFormat;
+  text: string;
+  problem: string;
+}
 
 export interface Edit {
   /** What was read when the editing began: the version that a save is over. */
@@ -16,10 +23,11 @@ export interface Edit {
   failure: Failure | null;
   conflict: SaveConflict | null;
   saving: boolean;
+  raw?: RawText | null;
 }
 
 export function noProblems(edit: Edit): boolean {
-  return Object.keys(edit.draft).length === 0 && edit.conflict === null;
+  return Object.keys(edit.draft).length === 0 && edit.conflict === null && edit.raw == null;
 }
 
 /** Save; `put` is told each next state (null: nothing is unsaved any more). True when it was saved. */

@@ -4,6 +4,7 @@
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import type { ListPage, ObjectView, TablePage } from "../../protocol";
 import type { Draft } from "../logic/draft";
+import type { RawText } from "./edit";
 
 export interface KeptDraft {
   /** The tab that it was typed in. */
@@ -12,6 +13,7 @@ export interface KeptDraft {
   /** What was read when the editing began. */
   view: ObjectView;
   draft: Draft;
+  raw?: RawText | null;
 }
 
 /** What may be kept of what was seen. */

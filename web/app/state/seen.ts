@@ -5,6 +5,7 @@
 
 import type { Calls, Connection, Kind, Where } from "../../protocol";
 import { KernelError } from "../../kernel_worker";
+import { completeView } from "../logic/view";
 import type { Port } from "../port";
 import { type Seen, type Sighting, withPageStore } from "./page-store";
 
@@ -49,7 +50,8 @@ export class SeenPort implements Port {
     } catch (error) {
       const seen = error instanceof KernelError && error.failure.code === "Unavailable" ? await this.#recall(key) : null;
       if (seen === null) throw error;
-      return { ...seen.value, stale: seen.value.stale || seen.date } as Calls[K][1];
+      const value = "methods" in seen.value ? completeView(seen.value) : seen.value;
+      return { ...value, stale: value.stale || seen.date } as Calls[K][1];
     }
   }
 

@@ -5,7 +5,6 @@ What undoes a change is a change, too: versions make it so. So the page can undo
 
 from __future__ import annotations
 
-from ...codec import encode
 from ...errors import EmergeError, Invalid, NotFound
 from ...paths import child_path
 from ...results import PointerRow, RunResult
@@ -13,8 +12,8 @@ from ..failure import failure_of
 from ..places.place import TabPlace
 from ..protocol import ChangeArgs, ChangeReport, ChangeStep, ProgressEvent, StepFailure
 from ..tab import Tab
+from .edit import read_changes, store_changes
 from .run import read_arguments
-from .view import read_changes
 
 TOLD = 100
 """Failures that are told one by one."""
@@ -77,10 +76,11 @@ async def _make_change(place: TabPlace, step: ChangeStep) -> Done:
     before = await _get(place, path)
     if step["change"] == "set":
         version = step["version"] or before["version"]
-        _, values = await read_changes(place, path, version, step["fields"])
-        edited: PointerRow = await place.call("update", [path, encode(values), version])
-        edited.pop("merged", None)
+        edited = await store_changes(place, path, version, await read_changes(place, path, version, step["fields"]))
         return edited, _back(path, before, edited)
+    if step["change"] == "chown":
+        given: PointerRow = await place.call("chown", [path, step["owner"], step["group"] or None])
+        return given, [{"change": "chown", "path": path, "owner": before["owner"], "group": before["group"]}]
     if step["change"] == "chmod":
         pointer: PointerRow = await place.call("chmod", [path, _given(path, "perms", step["perms"])])
         return pointer, [{"change": "chmod", "path": path, "perms": before["perms"]}]

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from ..responder import PageHandler
-from . import assist, change, consent, console, files, members, notebook, objects, run, search, table
+from . import (
+    assist,
+    change,
+    consent,
+    console,
+    display,
+    files,
+    members,
+    notebook,
+    objects,
+    reference,
+    right,
+    run,
+    search,
+    state,
+    table,
+    whole,
+)
 
 HANDLERS: dict[str, PageHandler] = {
     "list": objects.list_directory,
     "open": objects.open_object,
     "save": objects.save,
+    "lookup": reference.lookup,
+    "referrers": reference.referrers,
+    "fieldtext": whole.field_text,
+    "fieldpiece": whole.field_piece,
+    "writestate": state.write_state,
+    "readstate": state.read_state,
+    "show": display.show_object,
+    "rights": right.rights,
     "versions": objects.versions,
     "diff": objects.diff,
     "change": change.change,

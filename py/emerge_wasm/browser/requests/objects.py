@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ...bundles.description import FieldDescription
-from ...codec import decode, encode, show
+from ...codec import decode, show
 from ...errors import Conflict
-from ...results import EntryPage, FieldDifference, PointerRow, VersionDiff, VersionRow
+from ...results import EntryPage, FieldDifference, VersionDiff, VersionRow
 from ..protocol import (
     BeforeArgs,
     DiffArgs,
@@ -23,7 +20,8 @@ from ..protocol import (
     VersionList,
 )
 from ..tab import Tab
-from .view import make_fields, make_view, read_changes
+from .edit import ReadChanges, read_changes, store_changes
+from .view import make_fields, make_view
 
 SHOWN = 10_000  # most characters of a value in a difference
 
@@ -47,22 +45,21 @@ async def save(tab: Tab, args: SaveArgs) -> SaveResult:
     """Set fields from their texts. A conflict is returned with both states, not raised."""
     place = tab.find(args)
     path, version = args["path"], args["version"]
-    declared, state = await read_changes(place, path, version, args["changes"])
+    changes = await read_changes(place, path, version, args["changes"])
     try:
-        pointer: PointerRow = await place.call("update", [path, encode(state), version])
+        pointer = await store_changes(place, path, version, changes)
     except Conflict as error:
-        return {"pointer": None, "conflict": _conflict(error, declared, state)}
-    pointer.pop("merged", None)  # the page reads the object again
+        return {"pointer": None, "conflict": _conflict(error, changes)}
     return {"pointer": pointer, "conflict": None}
 
 
-def _conflict(error: Conflict, declared: Sequence[FieldDescription], changes: dict[str, object]) -> SaveConflict:
+def _conflict(error: Conflict, changes: ReadChanges) -> SaveConflict:
     if not error.details.get("pointer"):
         raise error
     theirs = decode(error.details["theirs"])
     return {
-        "theirs": make_fields(declared, theirs),
-        "mine": make_fields(declared, {**theirs, **changes}),
+        "theirs": make_fields(changes.described, theirs),
+        "mine": make_fields(changes.described, {**theirs, **changes.values}),
         "pointer": error.details["pointer"],
     }
 

@@ -19,7 +19,7 @@ from ...results import EntryPage, GroupTable, ObjectPage, PageTable, PointerRow,
 from ..places.place import TabPlace
 from ..protocol import FacetArgs, FacetList, PagesArgs, RowsArgs, TableArgs, TableClass, TablePage, TablePages, TableRow
 from ..tab import Tab
-from .view import describe_class
+from .class_view import describe_class
 
 LONGEST = 120  # characters of a value in a cell
 WIDEST = 24  # fields of a row, beside those that are asked for
@@ -173,10 +173,12 @@ async def _declared(place: TabPlace, bundle: str) -> Sequence[FieldDescription]:
     """Return the fields of a class; none of one that is nowhere to be had."""
     if bundle not in _FIELDS:
         try:
-            fields = (await describe_class(place, bundle))["fields"]
+            described = await describe_class(place, bundle)
         except EmergeError:
             return []
+        if described.lacking:  # it may be there later
+            return described.fields
         if len(_FIELDS) >= CLASSES:
             _FIELDS.clear()
-        _FIELDS[bundle] = fields
+        _FIELDS[bundle] = described.fields
     return _FIELDS[bundle]
