@@ -54,10 +54,13 @@ def display_method(bundle: Bundle, find: Find) -> str:
     """Return the method by which instances show themselves, the richest first; "" if they have none."""
     nodes = [node for _, node in lineage(bundle, find)]
     names = {item.name for node in nodes for item in node.body if isinstance(item, FunctionNode)}
-    return next((f"_repr_{kind}_" for kind in DISPLAYS if f"_repr_{kind}_" in names), "")
+    return next((method for method in DISPLAYS if method in names), "")
 
 
-DISPLAYS = ("mimebundle", "html", "svg", "png", "jpeg", "markdown", "latex", "json")
+DISPLAYS = {
+    f"_repr_{kind}_": kind for kind in ("mimebundle", "html", "svg", "png", "jpeg", "markdown", "latex", "json")
+}
+"""Methods by which values show themselves, as notebooks know them, the richest first; and what each gives."""
 
 
 def merge_rules(bundle: Bundle, find: Find) -> dict[str, str]:

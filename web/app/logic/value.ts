@@ -286,6 +286,14 @@ export function alternativesOf(value: Value, form: Form | undefined, forms: Form
   return { choices, chosen: chosen?.[0] ?? "" };
 }
 
+/** How many plain values are in it. */
+export function partsOf(value: Value): number {
+  if (value.kind === "leaf") return 1;
+  if (value.kind === "dict") return value.pairs.reduce((sum, [key, item]) => sum + partsOf(key) + partsOf(item), 0);
+  if (value.kind === "record") return value.fields.reduce((sum, [, item]) => sum + partsOf(item), 0);
+  return value.items.reduce((sum, item) => sum + partsOf(item), 0);
+}
+
 /** Whether something in it is still to be chosen. */
 export function isMissing(value: Value): boolean {
   if (value.kind === "leaf") return value.text === MISSING;

@@ -18,7 +18,7 @@ from ..console.shell import Shell
 from ..places.place import TabPlace
 from ..protocol import AssistArgs, AssistView, CompletionItem, CompletionKind, MethodView, SketchArgs
 from ..tab import Tab
-from .view import describe_class
+from .class_view import describe_class
 
 SEEN = 50  # objects whose classes a search's completions come from
 TYPES: dict[str, type] = {kind.__name__: kind for kind in (str, int, float, bool, bytes, list, dict)}
@@ -83,10 +83,10 @@ async def _stored(place: TabPlace, path: str) -> dict[str, CompletionItem]:
     described = [await describe_class(place, bundle) for bundle in bundles]
     found: dict[str, CompletionItem] = {}
     for each in described:
-        for field in each["fields"]:
+        for field in each.fields:
             found.setdefault(field["name"], {"text": field["name"], "kind": "value", "detail": field["annotation"]})
     for each in described:
-        for method in each["methods"]:
+        for method in each.methods:
             if not method["name"].startswith("_"):
                 found.setdefault(method["name"], _member(method))
     for name in sorted(names_of(InstanceOf(EmergeFile))):

@@ -33,8 +33,8 @@ async def show_object(tab: Tab, args: ShowArgs) -> ShownValue:
     Raises:
         Invalid: it is no such method, or returns what cannot be shown.
     """
-    kind = args["method"].removeprefix("_repr_").removesuffix("_")
-    if kind not in DISPLAYS:
+    kind = DISPLAYS.get(args["method"])
+    if kind is None:
         raise Invalid(f"{args['method'][:80]!r} is no method by which an object shows itself")
     return await tab.under_way(args["run"], tab.run_alone(_show(tab, tab.find(args), args, kind)))
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from ....bundles.description import DISPLAYS
 from ....errors import Invalid, NotFound, PermissionDenied
 from .failure import own_frames_only
 
@@ -126,10 +127,10 @@ def find_method(cls: type, name: str, path: str) -> Method:
     """Return the method or property of that name.
 
     Raises:
-        PermissionDenied: the name is private.
+        PermissionDenied: the name is private, and none by which values show themselves.
         NotFound: there is none; the error names the public ones.
     """
-    if name.startswith("_"):
+    if name.startswith("_") and name not in DISPLAYS:
         raise PermissionDenied(f"{name} is private", path=path, remedy=_public(cls))
     if name in _fields(cls):
         raise NotFound(f"{name} is a field of {cls.__name__}, not a method", path=path, remedy=f"cat {path}.{name}")
