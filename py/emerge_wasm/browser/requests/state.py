@@ -121,7 +121,7 @@ def _python_fields(text: str) -> Iterator[tuple[str, str]]:
         node = ast.parse(text.strip(), mode="eval").body
     except (tokenize.TokenError, SyntaxError, ValueError, RecursionError) as error:
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        reason = error.msg if isinstance(error, SyntaxError) else str(error.args[0] if error.args else error)
+        reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise Invalid(f"this is no Python{line}: {reason}") from None
     if not isinstance(node, ast.Dict):
         raise Invalid("a state is written as a dict: {'field': value, …}")
