@@ -2,7 +2,8 @@
 
 `python -m bench.files 1024` does it with a file of 1024 MB, and `1024 10000` with so many small ones. Over one node and
 over three, by raid level; each round puts new bytes on the same disk, and all that Emerge acknowledges is durable.
-Beside it stands a stream whose blocks are hashed on both sides and written durably to a file each: what a put must do.
+Beside it stand the bare limits, in the same turns: a stream whose blocks are hashed on both sides, which a get must do,
+and one that also writes each durably to a file, which a put must do.
 Peaks of memory are over those before, by /proc.
 """
 
@@ -40,6 +41,10 @@ SMALL = 2000
 SMALL_SIZE = 4096
 MESSAGE = 1 << 20
 RAIDS = (0, 1, 5, 6)
+PEERS = ["raw ZeroMQ stream", "hashed", "hashed and durable", "cp and fsync"]
+
+Streams = tuple[str, str, str]
+"""Endpoints of bare streams: as they come, hashed, and hashed and durable."""
 
 
 def make_file(path: Path, megabytes: int) -> Path:
@@ -72,16 +77,18 @@ def stream_rate(endpoint: str, source: Path, *, hashed: bool = False) -> float:
         return source.stat().st_size / MESSAGE / (time.perf_counter() - start)
 
 
-def sink(folder: str = "") -> None:
-    """Take such streams, one after another; with a folder, hash each message and write it durably to a file there, as a
-    store of blocks does."""
+def sink(hashed: str = "", folder: str = "") -> None:
+    """Take such streams, one after another; `hashed`: hash each message, and with a folder write it durably to a file
+    there, as a store of blocks does."""
     with zmq.Context() as context, context.socket(zmq.PAIR) as socket, ThreadPoolExecutor(4) as threads:
         socket.bind("tcp://127.0.0.1:*")
         print(socket.getsockopt_string(zmq.LAST_ENDPOINT), flush=True)
         for count in itertools.count():
             works: deque[Future[None]] = deque()
             while part := socket.recv():
-                if folder:
+                if hashed and not folder:
+                    sha256(part).digest()
+                elif folder:
                     works.append(
                         threads.submit(keep, part, Path(folder, f"{count}-{len(works)}-{time.monotonic_ns()}"))
                     )
@@ -169,7 +176,7 @@ def peaks(processes: dict[str, int], over: dict[str, float]) -> Iterator[None]:
 
 # --- the tables
 def large_rows(
-    folder: Path, nodes: list[RunningNode], source: Path, streams: tuple[str, str], over: dict[str, float]
+    folder: Path, nodes: list[RunningNode], source: Path, streams: Streams, over: dict[str, float]
 ) -> list[Row]:
     rows = []
     processes = {"client": os.getpid()} | {f"node {number}": each.process.pid for number, each in enumerate(nodes)}
@@ -187,6 +194,7 @@ def large_rows(
             peers: list[Callable[[], float]] = [
                 partial(stream_rate, streams[0], source),
                 partial(stream_rate, streams[1], source, hashed=True),
+                partial(stream_rate, streams[2], source, hashed=True),
                 partial(copy_rate, source, folder / "copy"),
             ]
             put, *by = in_turn(partial(put_rate, fs, source, raid), *peers, rounds=ROUNDS)
@@ -232,9 +240,10 @@ def main(megabytes: int = SIZE, small_files: int = SMALL) -> None:
     with (
         tempfile.TemporaryDirectory() as name,
         started("bench.files", "sink") as stream,
-        started("bench.files", "sink", name) as keeping,
+        started("bench.files", "sink", "hashed") as hashing,
+        started("bench.files", "sink", "hashed", name) as keeping,
     ):
-        folder, streams = Path(name), (stream, keeping)
+        folder, streams = Path(name), (stream, hashing, keeping)
         source = make_file(folder / "source", megabytes)
         over: dict[str, float] = {}
         with node(sqlite_file(folder, "alone"), "alone") as alone:
@@ -244,9 +253,7 @@ def main(megabytes: int = SIZE, small_files: int = SMALL) -> None:
             more: dict[str, float] = {}
             rows += large_rows(folder, nodes, source, streams, more)
             before, after = longest_wait(nodes, source)
-    print_rows(
-        f"A file of {megabytes} MB", "MB a second", ["raw ZeroMQ stream", "hashed and durable", "cp and fsync"], rows
-    )
+    print_rows(f"A file of {megabytes} MB", "MB a second", PEERS, rows)
     print_rows(f"{small_files} files of {SMALL_SIZE} bytes", "a second", ["tar through a pipe"], small)
     print(f"A holder is killed: the next block took {after:.2f} s at most, {before:.2f} s before that  (aim ≤ 1)")
     for where, found in (("one node", over), ("three nodes", more)):
