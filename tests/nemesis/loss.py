@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -39,8 +40,9 @@ SETTLE_SECONDS = 240.0
 READ_SECONDS = 40.0
 """Within which a file is read, or it is said why not."""
 
-BACK_SECONDS = 60.0
-"""In which those that came back are seen, and told what is not wanted any more."""
+BACK_SECONDS, LONGEST_BACK = 60.0, 300.0
+"""In which those that came back are seen, and told what is not wanted any more, where processes have not to wait for a
+processor; and on the busiest machine."""
 
 
 class Known(NamedTuple):
@@ -64,7 +66,7 @@ def lose_holders(cluster: Deployment, plan: Path, folder: Path, dice: Random) ->
     for name in lost:
         cluster.member(name).start()
         cluster.member(name).wait(60)
-    time.sleep(BACK_SECONDS)
+    time.sleep(min(BACK_SECONDS * max(os.getloadavg()[0] / (os.cpu_count() or 1), 1), LONGEST_BACK))
     cluster.whole = True
     return faults
 
