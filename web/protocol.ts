@@ -213,7 +213,7 @@ export type Step =
   | { change: "restore"; path: string; version: number }
   | { change: "set"; path: string; version: number; fields: Record<string, string> }
   | { change: "chmod"; path: string; perms: string }
-  | { change: "chown"; path: string; owner: string; group: string } // "": as it is
+  | { change: "chown"; path: string; owner: string; group: string } // owner "": who it is; group "": none
   | { change: "run"; path: string; method: string; args: string };
 export interface ChangeReport {
   done: number;

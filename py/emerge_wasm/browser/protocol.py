@@ -359,7 +359,7 @@ class FieldStep(TypedDict):
 
 
 class OwnerStep(TypedDict):
-    """Give to an owner and a group; "" leaves that as it is."""
+    """Give to an owner ("": who it is) and a group ("": none)."""
 
     change: Literal["chown"]
     path: str

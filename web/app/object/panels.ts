@@ -10,6 +10,7 @@ import type { Listed } from "./listed";
 import NotebookTab from "./NotebookTab.svelte";
 import MethodsTab from "./MethodsTab.svelte";
 import NodesTab from "./NodesTab.svelte";
+import RightsTab from "./RightsTab.svelte";
 import RunAllTab from "./RunAllTab.svelte";
 import SearchTab from "./SearchTab.svelte";
 import SourceTab from "./SourceTab.svelte";
@@ -58,6 +59,7 @@ export const OBJECT_PANELS: Panels<ObjectProps> = [
   { name: "methods", label: "Methods", component: MethodsTab, count: ({ runs }, { view }) => runs.of(view).filter((run) => run.milliseconds === null).length, counted: "running", fits: (props) => !isBlob(props) && !isNotebook(props) },
   { name: "source", label: "Source", component: SourceTab, fits: (props) => !isBlob(props) && !isNotebook(props) },
   { name: "versions", label: "Versions", component: VersionsTab },
+  { name: "rights", label: "Rights", component: RightsTab },
 ];
 
 export const DIRECTORY_PANELS: Panels<DirectoryProps> = [

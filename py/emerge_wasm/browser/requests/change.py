@@ -79,7 +79,7 @@ async def _make_change(place: TabPlace, step: ChangeStep) -> Done:
         edited = await store_changes(place, path, version, await read_changes(place, path, version, step["fields"]))
         return edited, _back(path, before, edited)
     if step["change"] == "chown":
-        given: PointerRow = await place.call("chown", [path, step["owner"], step["group"] or None])
+        given: PointerRow = await place.call("chown", [path, step["owner"], step["group"]])
         return given, [{"change": "chown", "path": path, "owner": before["owner"], "group": before["group"]}]
     if step["change"] == "chmod":
         pointer: PointerRow = await place.call("chmod", [path, _given(path, "perms", step["perms"])])
