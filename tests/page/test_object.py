@@ -116,7 +116,7 @@ def test_an_object_is_edited_by_its_annotations(site: Site, swept: Tab, tmp_path
     expect(tab.find("state-form")).to_be_disabled()
     page.keyboard.press("Backspace")
     expect(tab.find("state-form")).to_be_enabled()
-    expect(tab.find("edit-status")).to_have_text("No unsaved changes")
+    expect(tab.find("edit-status")).to_have_text("Version 2 is stored on n1")
     tab.find("state-drawn").click()
     tab.find("draw").click()
     tab.find("consent-run").click()

@@ -18,8 +18,10 @@ from uuid import UUID
 
 import pytest
 
+from emerge_wasm import EmergeFile
 from emerge_wasm.browser.protocol import FieldView, ObjectView
 from emerge_wasm.browser.requests.objects import open_object, save
+from emerge_wasm.browser.requests.right import rights
 from emerge_wasm.browser.requests.state import read_state, write_state
 from emerge_wasm.browser.tab import Tab
 from emerge_wasm.codec import Reference, show
@@ -328,6 +330,26 @@ def test_an_object_whose_class_is_nowhere_is_shown_and_edited_whole(tmp_path: Pa
                 tab.place.reader = tab.place.reader.whole  # type: ignore[attr-defined]
                 read = await tab.place.reader.getobject("/a/o")
                 assert (read.first, read.count) == (values.Order.Line("b"), len(gone) + 7)
+
+    asyncio.run(run())
+
+
+def test_rights_are_told_and_their_change_is_undone() -> None:
+    async def run() -> None:
+        async with one_tab() as tab:
+            await tab.place.reader.store(EmergeFile(name="o", path="/a"))
+            told = await rights(cast("Tab", tab), {"where": "local", "path": "/a/o"})
+            assert told["may"] == (not told["why"]) and told["may"]
+            before = (await look(tab, "/a/o"))["pointer"]
+            done = await tab.change(
+                {"change": "chmod", "path": "/a/o", "perms": "rwxrwxr--"},
+                {"change": "chown", "path": "/a/o", "owner": "", "group": "shop"},
+            )
+            after = (await look(tab, "/a/o"))["pointer"]
+            assert (after["perms"], after["group"], after["owner"]) == ("rwxrwxr--", "shop", before["owner"])
+            await tab.change(*done["undo"])
+            back = (await look(tab, "/a/o"))["pointer"]
+            assert (back["perms"], back["group"], back["owner"]) == (before["perms"], before["group"], before["owner"])
 
     asyncio.run(run())
 
