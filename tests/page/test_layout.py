@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from playwright.sync_api import Locator, expect
 
-from .conftest import VIEWPORT, Tab
+from emerge_wasm import EmergeFile, connect
+
+from .conftest import SLOW, VIEWPORT, Site, Tab
 
 
 def width(place: Locator) -> float:
@@ -103,3 +105,49 @@ def test_back_leads_to_the_pane_before_on_a_phone(tab: Tab) -> None:
     expect(tab.find("object-name")).to_be_visible()
     tab.page.go_back()
     expect(tab.find("tree-cluster")).to_be_visible()
+
+
+def test_a_deep_link_reveals_its_row_wherever_it_is_in_a_directory(site: Site, tab: Tab) -> None:
+    """Not by listing all that is before it: that comes when it is scrolled to."""
+    with connect(site.node.host) as fs:
+        fs.storeall([EmergeFile(name=f"o{number:04}", path="/many") for number in range(2_300)])
+    tab.open("#/cluster/many/o2100")
+    tree = tab.find("tree-cluster")
+    row = tree.locator('[data-path="/many/o2100"]')
+    expect(row).to_be_visible(timeout=SLOW)
+    expect(row).to_have_attribute("aria-selected", "true")
+    expect(tab.find("object-name")).to_have_text("o2100")
+    before = tree.locator('[data-path="/many/o2099"]')
+    tree.evaluate("tree => tree.scrollBy(0, -200)")
+    expect(before).to_be_attached(timeout=SLOW)
+    expect(row).to_be_attached()  # what came above did not push it away
+    for name in ("o0003", "none"):
+        tab.open(f"#/cluster/many/{name}")
+        found = tree.locator('[data-path="/many/o0003"]') if name == "o0003" else tab.find("failure")
+        expect(found.first).to_be_visible(timeout=SLOW)
+
+
+def test_the_console_docks_and_the_trees_hide_and_both_are_kept(tab: Tab) -> None:
+    tab.open("#/cluster/inventory/widget1")
+    main, console = tab.find("object"), tab.find("console")
+    tab.find("dock-console").click()
+    tab.find("hide-trees").click()
+    border = tab.page.get_by_role("separator", name="Width of the console")
+    border.press("ArrowLeft")
+    for again in (False, True):
+        expect(tab.find("tree-cluster")).to_be_hidden()
+        left, right = main.bounding_box(), console.bounding_box()
+        assert left is not None and right is not None
+        assert left["x"] < 20 and right["x"] >= left["x"] + left["width"] and abs(left["y"] - right["y"]) < 5
+        if not again:
+            wide = right["width"]
+            tab.page.reload()
+            tab.ready()
+    assert abs(width(console) - wide) < 2
+    tab.page.set_viewport_size({"width": 800, "height": 900})  # no room for both beside each other
+    assert height(console) < 500 and width(console) > 700
+    tab.page.set_viewport_size(VIEWPORT)
+    tab.find("dock-console").click()
+    tab.page.keyboard.press("Control+b")
+    expect(tab.find("tree-cluster")).to_be_visible()
+    tab.spoilt = True

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser
 
 from tests.conftest import ROOT, start_server
+from tests.scale import in_turn
 
 from .conftest import SLOW, Site, Tab
 from .wire import CountedLine
@@ -23,6 +25,7 @@ OFFLINE = (
 )
 
 
+@pytest.mark.skipif(not in_turn(1, 2), reason="takes turns with an installed page; all by EMERGE_TEST_SCALE=large")
 def test_a_visit_is_small_and_the_next_one_takes_nothing(chromium: Browser, site: Site, tmp_path: Path) -> None:
     line = CountedLine()
     place = ("--port", "0", "--dir", str(tmp_path))

@@ -40,7 +40,7 @@ export function createDocumentEditor({ parent, text, label, testid, onchange, on
     syntaxHighlighting(more),
     look,
     EditorView.lineWrapping,
-    EditorView.contentAttributes.of({ "aria-label": label, "data-testid": testid, spellcheck: "false", autocapitalize: "off" }),
+    EditorView.contentAttributes.of({ "aria-label": label, "data-testid": testid, tabindex: "0", spellcheck: "false", autocapitalize: "off" }),
     keymap.of([...completionKeymap, ...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab, { key: "Escape", run: (view) => (view.contentDOM.blur(), true) }]),
     EditorView.updateListener.of((update) => {
       if (update.docChanged) onchange(update.state.doc.toString());

@@ -33,6 +33,7 @@ type Described = Pick<GraphQLField<unknown, unknown> | GraphQLArgument | GraphQL
 
 const FIRST = 10; // rows
 const SHOWN = 6; // fields
+const FREE = new Set(["id", "data"]); // every class has them, and few use them
 
 export function readSchema(text: string): GraphQLSchema {
   return buildClientSchema(JSON.parse(text) as IntrospectionQuery);
@@ -63,7 +64,7 @@ function ownFields(field: GraphQLField<unknown, unknown>, schema: GraphQLSchema)
   const common = schema.getType("Object");
   const shared = new Set(isInterfaceType(common) && row !== common ? Object.keys(common.getFields()) : []);
   const leaves = Object.values(row.getFields()).filter(({ name, type, args }) => name !== "name" && args.length === 0 && isLeafType(getNamedType(type)));
-  const own = leaves.filter(({ name, type }) => !shared.has(name) && !isListType(isNonNullType(type) ? type.ofType : type));
+  const own = leaves.filter(({ name, type }) => !shared.has(name) && !FREE.has(name) && !isListType(isNonNullType(type) ? type.ofType : type));
   return (row === common ? leaves.filter(({ name }) => name === "className" || name === "fullPath") : own).slice(0, SHOWN).map(({ name }) => name);
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Pointer } from "../../protocol";
-import { findTyped, followMove, parentRow, Tree, type Change } from "./tree";
+import { comesBefore, cursorBefore, findTyped, followMove, parentRow, Tree, type Change } from "./tree";
 
 const pointer = (path: string, name: string, type = "file"): Pointer => ({
   uuid: `${path}/${name}`,
@@ -278,5 +278,29 @@ describe("nodes that are away", () => {
     tree.append("/", [pointer("/", "w", "directory")], "", { missing: ["shed", "barn"], away: { w: "barn" } });
     expect(tree.find("/")?.missing).toEqual(["shed", "barn"]);
     expect([tree.find("/shelf")?.away, tree.find("/w")?.away]).toEqual(["shed", "barn"]);
+  });
+});
+
+describe("a part of a directory far from its first entry", () => {
+  test("says that there are more before it, and takes them above", () => {
+    const tree = sample();
+    tree.jump("/a", "l", [pointer("/a", "m"), pointer("/a", "n")], "n");
+    expect(names(tree)).toEqual(["/", "/a", "more", "/a/m", "/a/n", "more", "/b", "/c"]);
+    expect(tree.find("/a/x")).toBeUndefined();
+    expect(tree.prepend("/a", "", [pointer("/a", "k"), pointer("/a", "m")])).toBe(1);
+    expect(names(tree)).toEqual(["/", "/a", "/a/k", "/a/m", "/a/n", "more", "/b", "/c"]);
+  });
+
+  test("a cursor before a name has nothing between them, whatever they are written in", () => {
+    const letters = ["a", "b", "0", "~", "é", "中", "\uD7FF", "\uE000", "\uFFFD", "😀", "\u{10FFFE}", " ", "\u0001"];
+    const all = letters.flatMap((one) => ["", ...letters].map((other) => one + other)).sort((one, other) => (comesBefore(one, other) ? -1 : one === other ? 0 : 1));
+    for (const [at, name] of all.entries()) {
+      const cursor = cursorBefore(name);
+      expect(comesBefore(cursor, name)).toBe(true);
+      const between = all.slice(0, at).filter((other) => comesBefore(cursor, other));
+      expect(between).toEqual([]);
+    }
+    const bytes = all.map((name) => [...new TextEncoder().encode(name)].map((byte) => byte.toString(16).padStart(2, "0")).join(""));
+    expect(bytes).toEqual([...bytes].sort()); // as stores have them
   });
 });

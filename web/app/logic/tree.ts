@@ -14,6 +14,8 @@ export interface Branch {
   expanded: boolean;
   children: Branch[] | null;
   cursor: string;
+  /** What was listed begins after this cursor; "": with the first entry. */
+  start: string;
   failure: Failure | null;
   /** The node that it is on and that is away; "": none. */
   away: string;
@@ -46,6 +48,8 @@ export interface MoreRow extends RowBase {
   kind: "more";
   directory: string;
   failure: Failure | null;
+  /** They come before those that are here. */
+  back: boolean;
 }
 export interface EmptyRow extends RowBase {
   kind: "empty";
@@ -110,11 +114,33 @@ export class Tree {
     return turned.filter((child) => child.children !== null).map((child) => child.path);
   }
 
+  /** Show only what a directory holds after a cursor: a part of it far from the first entry. */
+  jump(directory: string, start: string, entries: Pointer[], cursor: string, lack = NOTHING): string[] {
+    const turned = this.replace(directory, entries, cursor, lack);
+    const branch = this.find(directory);
+    if (branch !== undefined) branch.start = start;
+    return turned;
+  }
+
+  /** Add entries before the first that is here; those from `start` on. How many rows that makes. */
+  prepend(directory: string, start: string, entries: Pointer[], lack = NOTHING): number {
+    const branch = this.find(directory);
+    if (branch === undefined || branch.children === null) return 0;
+    const seen = new Set(branch.children.map((child) => child.path));
+    const fresh = entries.map((pointer) => this.#adopt(pointer)).filter((child) => !seen.has(child.path));
+    for (const child of fresh) mark(child, lack);
+    branch.children = [...fresh, ...branch.children];
+    branch.start = start;
+    branch.missing = [...new Set([...branch.missing, ...lack.missing])];
+    branch.stale = earlier(branch.stale, lack.stale ?? "");
+    return fresh.length;
+  }
+
   /** Forget everything that was listed (the filesystem is another one now). */
   clear(): void {
     for (const child of this.root.children ?? []) this.#forget(child);
     this.root.children = null;
-    this.root.cursor = "";
+    this.root.cursor = this.root.start = "";
     this.root.missing = [];
     this.root.stale = "";
   }
@@ -223,7 +249,7 @@ export function isDirectory(pointer: Pointer): boolean {
 }
 
 function makeBranch(path: string, pointer: Pointer | null, directory: boolean): Branch {
-  return { path, pointer, directory, expanded: false, children: null, cursor: "", failure: null, away: "", missing: [], stale: "" };
+  return { path, pointer, directory, expanded: false, children: null, cursor: "", start: "", failure: null, away: "", missing: [], stale: "" };
 }
 
 function push(rows: Row[], branch: Branch, level: number, position: number, size: number): void {
@@ -234,14 +260,15 @@ function push(rows: Row[], branch: Branch, level: number, position: number, size
   const inner = level + 1;
   const children = branch.children;
   if (children === null || branch.failure !== null) {
-    rows.push({ kind: "more", key: `${path}\n`, directory: path, level: inner, failure: branch.failure });
+    rows.push({ kind: "more", key: `${path}\n`, directory: path, level: inner, failure: branch.failure, back: false });
     if (children === null) return;
   }
-  const count = branch.cursor === "" ? children.length : -1;
+  const count = branch.cursor === "" && branch.start === "" ? children.length : -1;
+  if (branch.start !== "") rows.push({ kind: "more", key: `${path}\n\n`, directory: path, level: inner, failure: null, back: true });
   children.forEach((child, index) => push(rows, child, inner, index + 1, count));
   if (branch.failure !== null) return;
   if (children.length === 0) rows.push({ kind: "empty", key: `${path}\n`, directory: path, level: inner });
-  else if (branch.cursor !== "") rows.push({ kind: "more", key: `${path}\n`, directory: path, level: inner, failure: null });
+  else if (branch.cursor !== "") rows.push({ kind: "more", key: `${path}\n`, directory: path, level: inner, failure: null, back: false });
 }
 
 /** Where a row's parent is, or -1. */
@@ -266,4 +293,26 @@ export function findTyped(rows: Row[], start: number, typed: string): number {
 export function followMove(selected: string, from: string, to: string): string | null {
   if (!isWithin(selected, from)) return null;
   return selected === from ? to : childPath(to, selected.slice(from.length + 1));
+}
+
+const LAST = "\u{10FFFF}".repeat(4);
+
+/** A cursor right before a name, so that a page after it begins with that. Names are in the order of their code points. */
+export function cursorBefore(name: string): string {
+  const last = [...name].at(-1) ?? "";
+  const rest = name.slice(0, name.length - last.length);
+  const code = last.codePointAt(0) ?? 0;
+  if (code === 0) return rest;
+  const before = code === 0xe000 ? 0xd7ff : code - 1; // there is none of the surrogates
+  return rest + String.fromCodePoint(before) + LAST;
+}
+
+/** Whether a text comes before another in the order of listings. */
+export function comesBefore(one: string, other: string): boolean {
+  const [ones, others] = [[...one], [...other]];
+  for (let at = 0; at < ones.length && at < others.length; at += 1) {
+    const difference = (ones[at]?.codePointAt(0) ?? 0) - (others[at]?.codePointAt(0) ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return ones.length < others.length;
 }

@@ -23,7 +23,7 @@ export function readBranch(branch: Branch | undefined): Listed {
     listed,
     failure: branch?.failure ?? null,
     entries: branch?.children ?? [],
-    more: !listed || branch.cursor !== "",
+    more: !listed || branch.cursor !== "" || branch.start !== "",
     missing: branch?.missing ?? [],
     stale: branch?.stale ?? "",
   };

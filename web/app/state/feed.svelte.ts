@@ -44,7 +44,7 @@ export class Feed {
   }
 
   #add({ operation, path, pointer, author }: Extract<Event, { event: "change" }>): void {
-    const happened: Happened = { id: this.#next++, at: Date.now(), operation, path, gone: pointer === null && operation !== "many", version: pointer?.version ?? 0, author, node: pointer?.node ?? "" };
+    const happened: Happened = { id: this.#next++, at: Date.now(), operation, path, gone: operation === "rm" || (pointer === null && operation !== "many"), version: pointer?.version ?? 0, author, node: pointer?.node ?? "" };
     this.#all = [happened, ...this.#all.slice(0, MOST - 1)];
     if (this.paused) this.waiting += 1;
     else if (!this.#drawing) {

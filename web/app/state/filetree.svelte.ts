@@ -4,9 +4,10 @@ import type { ListPage, Pointer, Where } from "../../protocol";
 import { PAGE, type Port } from "../port";
 import { earlier } from "../logic/away";
 import { toFailure } from "../logic/failure";
-import { ancestors, parentPath } from "../logic/path";
-import { Tree, type Branch, type Change, type Lack, type Row } from "../logic/tree";
+import { ancestors, childPath, nameOf, parentPath } from "../logic/path";
+import { comesBefore, cursorBefore, Tree, type Branch, type Change, type Lack, type Row } from "../logic/tree";
 
+const REGISTRY = "/registry"; // is listed in another order than that of names
 const SETTLE = 120; // ms: changes that come together are listed together
 
 export class FileTree {
@@ -16,6 +17,8 @@ export class FileTree {
   focus = $state("/");
   /** Asks the pane to bring a path into view; a new object each time. */
   wanted = $state.raw<{ path: string } | null>(null);
+  /** So many rows came above this path: what is in view is to stay there. A new object each time. */
+  grown = $state.raw<{ path: string; count: number } | null>(null);
   seen = $state.raw<Date | null>(null);
   /** The directory that files would be dropped on. */
   dropping = $state<string | null>(null);
@@ -107,6 +110,32 @@ export class FileTree {
     return this.#tree.find(path);
   }
 
+  /** The entries before those that are shown, as many as a page has. */
+  earlier(directory: string): Promise<void> {
+    return this.#alone(directory, async (branch) => {
+      const first = branch.children?.[0]?.pointer?.name;
+      if (branch.start === "" || first === undefined) return;
+      const question = { where: this.where, path: directory, inside: true, text: "", order: "", descending: false, limit: PAGE };
+      const { cursors } = await this.#port.call("pages", question);
+      const start = cursors.findLast((cursor) => comesBefore(cursor, branch.start)) ?? "";
+      const page = await this.#list(directory, start);
+      const entries = page.entries.filter(({ name }) => comesBefore(name, first));
+      const count = this.#tree.prepend(directory, start, entries, page);
+      this.grown = { path: childPath(directory, first), count: start === "" ? count - 1 : count };
+    });
+  }
+
+  /** List the part of a directory that has an entry, however far from the first that is; false: it is not there. */
+  async #jump(directory: string, path: string): Promise<boolean> {
+    await this.#alone(directory, async () => {
+      const start = cursorBefore(nameOf(path));
+      const page = await this.#list(directory, start);
+      if (!page.entries.some(({ name }) => name === nameOf(path))) return;
+      this.#relistSoon(this.#tree.jump(directory, start, page.entries, page.cursor, page));
+    });
+    return this.#tree.find(path) !== undefined;
+  }
+
   async #find(directory: string, path: string): Promise<boolean> {
     for (let again = true; ; ) {
       if (this.#tree.find(path) !== undefined) return true;
@@ -119,6 +148,7 @@ export class FileTree {
         await this.#relist(directory);
         continue;
       }
+      if (listed >= 0 && directory !== REGISTRY) return this.#jump(directory, path);
       await this.more(directory);
       if (branch.failure !== null || (branch.children?.length ?? -1) === listed) return false;
     }
@@ -153,7 +183,7 @@ export class FileTree {
       const wanted = Math.max(branch.children?.length ?? 0, 1);
       const entries: Pointer[] = [];
       const lack: Lack = { missing: [], away: {} };
-      let cursor = "";
+      let cursor = branch.start;
       do {
         const page = await this.#list(directory, cursor);
         entries.push(...page.entries);

@@ -8,7 +8,7 @@ const rows: Row[] = [
   entry("/", 1, true, true),
   entry("/a", 2, true, true),
   entry("/a/new york", 3),
-  { kind: "more", key: "m", level: 3, directory: "/a", failure: null },
+  { kind: "more", key: "m", level: 3, directory: "/a", failure: null, back: false },
   entry("/b", 2, true),
   entry("/bar", 2),
 ];

@@ -1,0 +1,32 @@
+"""axe-core in the page: what it finds of a screen, in words."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from playwright.sync_api import Page
+
+from tests.conftest import ROOT
+
+CONTRAST = ["color-contrast"]
+RUN = """async ([rules]) => {
+    await Promise.allSettled(document.getAnimations().map(({ finished, effect }) =>
+        effect.getComputedTiming().iterations === Infinity ? null : finished));  // colours on their way
+    const only = rules.length > 0 ? { runOnly: { type: "rule", values: rules } } : {};
+    const { violations } = await axe.run(document, { ...only, resultTypes: ["violations"], iframes: false });
+    const where = (nodes) => nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ");
+    return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${where(nodes)}`);
+}"""
+
+
+@cache
+def _source() -> str:
+    return (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+def problems(page: Page, rules: list[str] | None = None) -> list[str]:
+    """What axe finds amiss in what is shown now; by these rules only, if some are given."""
+    if not page.evaluate("'axe' in globalThis"):
+        page.evaluate(f"() => {{ {_source()} }}")
+    found: list[str] = page.evaluate(RUN, [rules or []])
+    return found

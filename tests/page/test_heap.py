@@ -1,0 +1,93 @@
+"""Use does not grow the page's memory: some rounds in each run, an hour of them by EMERGE_TEST_SCALE=large."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from playwright.sync_api import CDPSession, expect
+
+from tests.scale import SCALE, in_turn
+
+from .conftest import SLOW, Tab
+
+HOUR = 3600  # seconds
+ROUNDS = 4
+WARM = 3
+CELL = """import gc, pyodide_js
+def used():
+    gc.collect()
+    return f'held {len(gc.get_objects())} {pyodide_js._module.HEAPU8.length}'
+cluster.getobject('/inventory/widget1').total_cost()
+used()"""
+PAGE, PYTHON, NODES, LISTENERS = 120_000, 60, 60, 30
+"""What a round may leave: bytes of JavaScript and objects of Python (caches fill, compiled code counts), nodes and
+listeners of the document. A leak of a panel, of a proxy or of what an answer held is a multiple of it."""
+
+
+def use(tab: Tab, number: int) -> tuple[int, int]:
+    """Open, edit, search, run and close once; Python's objects in the cells' kernel, and its memory."""
+    tab.open("#/cluster/inventory/widget1?tab=state")
+    expect(tab.find("object-name")).to_have_text("widget1")
+    field = tab.page.locator('[data-field="unit_price"] input')
+    field.fill(str(number + 0.5))
+    field.press("Control+s")
+    expect(tab.find("status-save")).to_have_attribute("data-state", "saved", timeout=SLOW)
+    for name in ("methods", "source", "versions"):
+        tab.find(f"tab-{name}").click()
+        expect(tab.find(f"panel-{name}")).to_be_visible()
+    tab.open("#/cluster/inventory?tab=search")
+    tab.find("search-text").fill(f"o.unit_price < {number + 100}")
+    tab.find("search-start").click()
+    expect(tab.find("search-row")).to_have_count(1, timeout=SLOW)
+    tab.open("#/cluster/inventory?tab=graphql")
+    tab.find("graphql-run").click()
+    expect(tab.find("graphql-answer")).to_contain_text("widget1", timeout=SLOW)
+    tab.page.keyboard.press("Control+k")
+    expect(tab.find("palette-input")).to_be_visible()
+    tab.page.keyboard.press("Escape")
+    found = tab.run(CELL).get_by_test_id("cell-value").inner_text(timeout=SLOW).strip("'").split()
+    tab.find("clear-console").click()
+    return int(found[1]), int(found[2])
+
+
+def measure(session: CDPSession) -> dict[str, float]:
+    """JavaScript's heap, and what the document holds, once all that can go is gone."""
+    for _ in range(2):
+        session.send("HeapProfiler.collectGarbage")
+    counters = session.send("Memory.getDOMCounters")
+    heap = session.send("Runtime.getHeapUsage")["usedSize"]
+    return {"heap": heap, "nodes": counters["nodes"], "listeners": counters["jsEventListeners"]}
+
+
+@pytest.mark.skipif(not in_turn(0, 2), reason="takes turns with failures; all by EMERGE_TEST_SCALE=large")
+@pytest.mark.timeout(HOUR + 600 if SCALE > 1 else 300)
+def test_use_does_not_grow_what_is_held(tab: Tab) -> None:
+    cell = tab.run("cluster.getobject('/inventory/widget1');", wait="running")
+    tab.find("consent-run").click()
+    expect(cell).to_have_attribute("data-state", "done", timeout=SLOW)
+    session = tab.page.context.new_cdp_session(tab.page)
+    for number in range(WARM):
+        python = use(tab, number)
+    before, began, rounds = measure(session), time.monotonic(), 0
+    while rounds < ROUNDS or (SCALE > 1 and time.monotonic() < began + HOUR):
+        now = use(tab, WARM + rounds)
+        rounds += 1
+    after = measure(session)
+    session.detach()
+    grown = {name: (after[name] - before[name]) / rounds for name in before} | {"python": (now[0] - python[0]) / rounds}
+    limit = {"heap": PAGE, "nodes": NODES, "listeners": LISTENERS, "python": PYTHON}
+    assert all(grown[name] <= limit[name] for name in limit), (grown, rounds)
+    assert now[1] == python[1], "the memory of the cells' Python has grown"
+
+
+def test_a_leak_is_noticed(tab: Tab) -> None:
+    """What a listener that nobody removes holds is counted."""
+    session = tab.page.context.new_cdp_session(tab.page)
+    before = measure(session)
+    tab.page.evaluate("() => { globalThis.held = Array.from({length: 200}, () => document.createElement('p')); }")
+    tab.page.evaluate("() => held.forEach((each) => each.addEventListener('click', () => each))")
+    after = measure(session)
+    assert after["nodes"] - before["nodes"] > NODES and after["listeners"] - before["listeners"] > LISTENERS
+    tab.page.evaluate("() => { delete globalThis.held; }")
+    session.detach()
