@@ -9,9 +9,11 @@ from playwright.sync_api import Page
 from tests.conftest import ROOT
 
 CONTRAST = ["color-contrast"]
-RUN = """async ([rules]) => {
+RUN = """async ([rules, scheme]) => {
+    document.documentElement.style.colorScheme = scheme;
+    void getComputedStyle(document.body).color;  // from here on all have the new colours, or are on their way
     await Promise.allSettled(document.getAnimations().map(({ finished, effect }) =>
-        effect.getComputedTiming().iterations === Infinity ? null : finished));  // colours on their way
+        effect.getComputedTiming().iterations === Infinity ? null : finished));
     const only = rules.length > 0 ? { runOnly: { type: "rule", values: rules } } : {};
     const { violations } = await axe.run(document, { ...only, resultTypes: ["violations"], iframes: false });
     const where = (nodes) => nodes.slice(0, 3).map((node) => node.html.slice(0, 160)).join(" | ");
@@ -24,9 +26,9 @@ def _source() -> str:
     return (ROOT / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
-def problems(page: Page, rules: list[str] | None = None) -> list[str]:
-    """What axe finds amiss in what is shown now; by these rules only, if some are given."""
+def problems(page: Page, scheme: str = "light", rules: list[str] | None = None) -> list[str]:
+    """What axe finds amiss in what is shown now, in one of the themes; by these rules only, if some are given."""
     if not page.evaluate("'axe' in globalThis"):
         page.evaluate(f"() => {{ {_source()} }}")
-    found: list[str] = page.evaluate(RUN, [rules or []])
+    found: list[str] = page.evaluate(RUN, [rules or [], scheme])
     return found
