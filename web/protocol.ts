@@ -214,13 +214,82 @@ export type Step =
   | { change: "set"; path: string; version: number; fields: Record<string, string> }
   | { change: "chmod"; path: string; perms: string }
   | { change: "chown"; path: string; owner: string; group: string } // owner "": who it is; group "": none
-  | { change: "run"; path: string; method: string; args: string };
+  | { change: "run"; path: string; method: string; args: string }
+  /** To the other filesystem; "uncarry" takes it back. */
+  | { change: "carry" | "uncarry"; path: string; target: string; to: Where; move: boolean }
+  /** A new object of a stored class, or a plain one (`bundle` ""), of the fields that are given. */
+  | { change: "create"; path: string; class_name: string; bundle: string; type: string; fields: Record<string, string>; kinds: Record<string, Field["kind"]> };
 export interface ChangeReport {
   done: number;
   failed: number;
   failures: { path: string; failure: Failure }[]; // the first ones
   undo: Step[];
   pointer: Pointer | null; // of what was changed last; null: it is gone
+}
+
+/** A class of stored objects; `here`: how many are in the directory that was asked. */
+export interface ClassChoice {
+  class_name: string;
+  bundle: string;
+  type: string;
+  here: number;
+  count: number;
+}
+/** What a new object has where nobody says. `required` fields must be filled in; `made`: by the class's own code, its text. */
+export interface Blank {
+  doc: string;
+  fields: Field[];
+  required: string[];
+  made: Record<string, string>;
+}
+export type ExportFormat = "json" | "jsonl" | "csv" | "emerge";
+/** A column of a file, the field that it becomes ("": none), and the kind that its cells are read as. */
+export interface ColumnPlan {
+  column: string;
+  field: string;
+  kind: string;
+}
+/** A file that is given for this run, to be loaded below the directory `path`; "" is guessed. */
+export interface SheetQuestion {
+  where: Where;
+  path: string;
+  run: number;
+  size: number;
+  format: ExportFormat | "";
+  delimiter: string;
+  header: boolean;
+}
+export interface SheetPreview {
+  format: ExportFormat;
+  delimiter: string;
+  columns: ColumnPlan[];
+  kinds: string[];
+  rows: string[][];
+  count: number;
+}
+/** `check`: nothing is stored. `numbered`: rows without a name get their number. */
+export interface LoadQuestion extends SheetQuestion {
+  columns: ColumnPlan[];
+  class_name: string;
+  bundle: string;
+  type: string;
+  numbered: boolean;
+  taken: "replace" | "keep" | "both";
+  check: boolean;
+}
+export interface LoadReport {
+  made: number;
+  replaced: number;
+  kept: number;
+  refused: number;
+  refusals: { at: string; message: string }[]; // the first ones
+  undo: Step[];
+}
+/** What a table shows, or (`paths`) what of it is marked. */
+export interface ExportQuestion extends TableQuestion {
+  paths: string[];
+  format: ExportFormat;
+  run: number;
 }
 
 export interface PagesQuestion extends TableQuestion {
@@ -395,6 +464,13 @@ export interface Calls {
   diff: [{ where: Where; path: string; before: number; after: number }, { fields: Difference[] }];
   /** Make changes one after the other; what undoes those that were made comes back. */
   change: [{ where: Where; steps: Step[]; run: number }, ChangeReport];
+  /** The classes of stored objects, those of a directory first; `more`: not all were looked at. */
+  classes: [{ where: Where; path: string }, { classes: ClassChoice[]; more: boolean }];
+  blank: [{ where: Where; bundle: string }, Blank];
+  readsheet: [SheetQuestion, SheetPreview];
+  loadsheet: [LoadQuestion, LoadReport];
+  /** The file is passed to the page. `lost` tells of fields what the format does not tell exactly. */
+  exportrows: [ExportQuestion, { name: string; count: number; lost: Record<string, string> }];
   /** Run a cell; its output arrives as events that carry `cell`. Versions that it makes keep `cause`, if it is not "".
    *  `requirements` are its notebook's: packages that it imports are loaded as these lines say. */
   cell: [{ cell: number; code: string; cause: string; requirements: string[] }, CellResult];

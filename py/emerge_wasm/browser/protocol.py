@@ -382,7 +382,29 @@ class MethodStep(TypedDict):
     args: str
 
 
-ChangeStep = PathStep | TargetStep | RestoreStep | FieldStep | OwnerStep | RightsStep | MethodStep
+class CarryStep(TypedDict):
+    """Copy, or (`move`) move, what is at a path to a path of the filesystem `to`; "uncarry" takes that back."""
+
+    change: Literal["carry", "uncarry"]
+    path: str
+    target: str
+    to: PlaceName
+    move: bool
+
+
+class CreateStep(TypedDict):
+    """Make an object of a stored class, or a plain one (no `bundle`); of the fields that are given by their texts."""
+
+    change: Literal["create"]
+    path: str
+    class_name: str
+    bundle: str
+    type: str
+    fields: dict[str, str]
+    kinds: dict[str, EditKind]
+
+
+ChangeStep = PathStep | TargetStep | RestoreStep | FieldStep | OwnerStep | RightsStep | MethodStep | CarryStep | CreateStep
 """One change of what is at a path."""
 
 
@@ -399,6 +421,78 @@ class ChangeReport(TypedDict):
     failures: list[StepFailure]
     undo: list[ChangeStep]
     pointer: PointerRow | None
+
+
+class ClassChoice(TypedDict):
+    """A class of stored objects, as its newest object has it. `here`: how many are in the directory that was asked."""
+
+    class_name: str
+    bundle: str
+    type: str
+    here: int
+    count: int
+
+
+class ClassList(TypedDict):
+    """`more`: not all objects were looked at."""
+
+    classes: list[ClassChoice]
+    more: bool
+
+
+class BlankObject(TypedDict):
+    """What a new object of a class has where nobody says. `required` fields must be filled in; those that are `made` by
+    the class's own code have its text, and are left to it unless they are filled in."""
+
+    doc: str
+    fields: list[FieldView]
+    required: list[str]
+    made: dict[str, str]
+
+
+class ColumnView(TypedDict):
+    """A column of a file: what it becomes, and what it seems to be."""
+
+    column: str
+    field: str
+    kind: str
+
+
+class SheetView(TypedDict):
+    """What is in a file, and its first rows as texts."""
+
+    format: Literal["json", "jsonl", "csv", "emerge"]
+    delimiter: str
+    columns: list[ColumnView]
+    kinds: list[str]
+    rows: list[list[str]]
+    count: int
+
+
+class Refusal(TypedDict):
+    """A row that is not loaded, and why."""
+
+    at: str
+    message: str
+
+
+class LoadReport(TypedDict):
+    """What came of loading a file."""
+
+    made: int
+    replaced: int
+    kept: int
+    refused: int
+    refusals: list[Refusal]
+    undo: list[ChangeStep]
+
+
+class ExportView(TypedDict):
+    """What was exported to the file that was passed to the page; `lost` tells of fields what is not exact."""
+
+    name: str
+    count: int
+    lost: dict[str, str]
 
 
 class GraphQLText(TypedDict):
@@ -697,6 +791,40 @@ class DiffArgs(PathArgs):
 
 class ChangeArgs(PlaceArgs):
     steps: list[ChangeStep]
+    run: int
+
+
+class BlankArgs(PlaceArgs):
+    bundle: str
+
+
+class SheetArgs(PathArgs):
+    """A file that the page gave for this run; "" is guessed. The path is of the directory that it is for."""
+
+    run: int
+    size: int
+    format: Literal["", "json", "jsonl", "csv", "emerge"]
+    delimiter: str
+    header: bool
+
+
+class LoadArgs(SheetArgs):
+    """`check`: nothing is stored."""
+
+    columns: list[ColumnView]
+    class_name: str
+    bundle: str
+    type: str
+    numbered: bool
+    taken: Literal["replace", "keep", "both"]
+    check: bool
+
+
+class ExportArgs(TableArgs):
+    """What a table shows, or (`paths`) some of it, with all that is in directories."""
+
+    paths: list[str]
+    format: Literal["json", "jsonl", "csv", "emerge"]
     run: int
 
 

@@ -8,6 +8,7 @@ import type { Dropped } from "../logic/dropped";
 import { makeFailure, toFailure } from "../logic/failure";
 import { childPath, fullPath, keyOf, nameOf, splitPath } from "../logic/path";
 import { nextRun } from "../logic/running";
+import { saveAs } from "../logic/save";
 import { recall, remember } from "./memory";
 import type { Session } from "./session.svelte";
 
@@ -199,15 +200,6 @@ export class Transfers {
 
 function share({ size }: Transfer): number {
   return size <= SMALL ? 1 : 3;
-}
-
-/** Let the browser save a file, under its name and as mere bytes. */
-function saveAs(file: Blob, name: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 function rememberUnfinished(list: Transfer[]): void {

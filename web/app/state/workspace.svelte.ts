@@ -10,6 +10,7 @@ import { Consent } from "./consent.svelte";
 import { Console } from "./console.svelte";
 import { Desk } from "./desk.svelte";
 import { Drafts } from "./drafts.svelte";
+import { Exchange } from "./exchange.svelte";
 import { Feed } from "./feed.svelte";
 import { FileTree } from "./filetree.svelte";
 import { Kept } from "./kept";
@@ -31,6 +32,9 @@ export interface Ask {
   where: Where;
   path: string;
   directory: boolean;
+  /** Of a move or a copy: where to, when that is the other filesystem. */
+  to?: Where;
+  target?: string;
 }
 
 export class Workspace {
@@ -55,6 +59,7 @@ export class Workspace {
   readonly searches: Kept<ObjectTable>;
   readonly sweeps: Kept<Sweep>;
   readonly transfers: Transfers;
+  readonly exchange: Exchange;
   ask = $state.raw<Ask | null>(null);
   /** The id of a cell to bring into view in the notebook that opens; "": none. */
   wantedCell = $state("");
@@ -77,6 +82,7 @@ export class Workspace {
     this.tables = new Kept((where, path) => new ObjectTable(port, where, path, true));
     this.searches = new Kept((where, path) => new ObjectTable(port, where, path, false));
     this.transfers = new Transfers(this.session);
+    this.exchange = new Exchange(port);
     this.sweeps = new Kept((where, path) => new Sweep(port, where, path));
   }
 }

@@ -9,6 +9,8 @@ import { filterKind, type FilterKind } from "./filter";
 export interface FieldColumn extends Column<TableRow> {
   /** The field of the object, or what its pointer calls it: what a search may order by. */
   field: string;
+  /** A field of the object; the others are of its entry. */
+  own: boolean;
   /** Of the class; "" for what every entry has. */
   annotation: string;
   filter: FilterKind | null;
@@ -23,7 +25,7 @@ const BASE = new Set(["id", "data"]);
 /** `below`: the rows are of several directories. */
 export function entryColumns(now: number, below: boolean): FieldColumn[] {
   const column = (id: string, label: string, text: (row: TableRow) => string, more: Partial<FieldColumn> = {}): FieldColumn => ({
-    id, label, text, field: id, annotation: "", filter: "text", first: true, size: 110, ...more,
+    id, label, text, field: id, own: false, annotation: "", filter: "text", first: true, size: 110, ...more,
   });
   const unless = (row: TableRow, text: string): string => (row.pointer.type === "directory" ? "" : text);
   return [
@@ -57,7 +59,7 @@ function fieldColumn(name: string, annotation: string, first: boolean): FieldCol
   const number = /^(int|float|complex|Decimal)\b/.test(annotation);
   const kind = number ? "number" : annotation === "str" || annotation === "" ? "text" : "code";
   return {
-    id: OWN + name, label: name, field: name, annotation, first, kind, filter: filterKind(annotation),
+    id: OWN + name, label: name, field: name, own: true, annotation, first, kind, filter: filterKind(annotation),
     title: annotation === "" ? name : `${name}: ${annotation}`,
     text: (row) => row.cells[name] ?? "",
     size: number ? 100 : 150,

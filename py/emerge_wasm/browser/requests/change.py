@@ -12,6 +12,8 @@ from ..failure import failure_of
 from ..places.place import TabPlace
 from ..protocol import ChangeArgs, ChangeReport, ChangeStep, ProgressEvent, StepFailure
 from ..tab import Tab
+from .carry import carry
+from .create import create
 from .edit import read_changes, store_changes
 from .run import read_arguments
 
@@ -33,7 +35,7 @@ async def _change(tab: Tab, args: ChangeArgs) -> ChangeReport:
     report: ChangeReport = {"done": 0, "failed": 0, "failures": failed, "undo": undo, "pointer": None}
     for number, step in enumerate(steps):
         try:
-            pointer, back = await _make_change(place, step)
+            pointer, back = await _make_change(tab, place, step)
         except EmergeError as error:
             report["failed"] += 1
             if len(failed) < TOLD:
@@ -59,8 +61,13 @@ Done = tuple[PointerRow | None, Undo]
 """The pointer of what was changed, None when it is gone, and what undoes the change."""
 
 
-async def _make_change(place: TabPlace, step: ChangeStep) -> Done:
+async def _make_change(tab: Tab, place: TabPlace, step: ChangeStep) -> Done:
     path = step["path"]
+    if step["change"] == "carry" or step["change"] == "uncarry":
+        return await carry(place, tab.find({"where": step["to"]}), step)
+    if step["change"] == "create":
+        made = await create(place, step)
+        return made, [{"change": "remove", "path": path}]
     if step["change"] == "remove":
         await place.call("rm", [path, True])
         return None, [{"change": "restore", "path": path, "version": 0}]

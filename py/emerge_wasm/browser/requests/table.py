@@ -40,7 +40,7 @@ async def rows(tab: Tab, args: RowsArgs) -> TablePage:
     page: SearchPage | EntryPage
     errors: SearchErrors = {"count": 0, "first": []}
     scanned = 0
-    if _is_listing(args):
+    if is_listing(args):
         page, found = await _listed(place, args)
     else:
         page = searched = await _search(place, args)
@@ -62,10 +62,10 @@ async def rows(tab: Tab, args: RowsArgs) -> TablePage:
 async def pages(tab: Tab, args: PagesArgs) -> TablePages:
     """Count the rows of a table, and tell the cursor of each page; none where only the one before tells it."""
     place, limit = tab.find(args), args["limit"]
-    if _is_listing(args):
+    if is_listing(args):
         table: PageTable = await place.call("pages", [args["path"], limit])
         return {**table, "scanned": 0, "errors": {"count": 0, "first": []}}
-    asked = [args["path"], _predicate(args), args["order"], args["descending"], limit]
+    asked = [args["path"], predicate_of(args), args["order"], args["descending"], limit]
     found: SearchPages = await place.call("searchpages", asked)
     return {
         "count": found["count"],
@@ -77,19 +77,19 @@ async def pages(tab: Tab, args: PagesArgs) -> TablePages:
 
 async def facets(tab: Tab, args: FacetArgs) -> FacetList:
     """Count the values of a field in all rows of a table, the most frequent first."""
-    asked = [args["path"], {"count": ["count"]}, [args["field"]], _predicate(args)]
+    asked = [args["path"], {"count": ["count"]}, [args["field"]], predicate_of(args)]
     table: GroupTable = await tab.find(args).call("aggregate", asked)
     groups = sorted(table["groups"], key=lambda group: -group["count"])
     values = [(show(group[args["field"]]), group["count"]) for group in groups[:FACETS]]
     return {"values": values, "distinct": len(groups)}
 
 
-def _is_listing(args: TableArgs) -> bool:
+def is_listing(args: TableArgs) -> bool:
     """Whether the entries themselves are asked for, by name, directories among them."""
     return args["inside"] and not args["text"].strip() and not args["order"]
 
 
-def _predicate(args: TableArgs) -> Wire | None:
+def predicate_of(args: TableArgs) -> Wire | None:
     """Return what the objects of a table fulfil: the expression, and, for one of a directory, to be in it."""
     text = args["text"].strip()
     if "\n" in text or (text and args["inside"]):
@@ -100,7 +100,7 @@ def _predicate(args: TableArgs) -> Wire | None:
 
 
 async def _search(place: TabPlace, args: RowsArgs) -> SearchPage:
-    asked = [args["path"], _predicate(args), args["order"], args["descending"], args["limit"], args["cursor"]]
+    asked = [args["path"], predicate_of(args), args["order"], args["descending"], args["limit"], args["cursor"]]
     page: SearchPage = await place.call("search", asked)
     return page
 

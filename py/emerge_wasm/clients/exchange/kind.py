@@ -15,7 +15,7 @@ from ...codec import read_literal
 from ...errors import EmergeError, Invalid
 from .cell import MOMENT, json_text, read_json
 
-Kind = str
+ColumnKind = str
 """One of KINDS."""
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
@@ -82,7 +82,7 @@ def _value(value: object) -> object:
     return read_json(value) if isinstance(value, str) else value
 
 
-_READ: Mapping[Kind, tuple[Callable[[object], object], str]] = {
+_READ: Mapping[ColumnKind, tuple[Callable[[object], object], str]] = {
     "value": (_value, "JSON or a text"),
     "text": (_text, "a text"),
     "text or null": (_text, "a text"),
@@ -105,14 +105,14 @@ _READ: Mapping[Kind, tuple[Callable[[object], object], str]] = {
 KINDS = tuple(_READ)
 _TEXTS = ("text", "text or null")
 
-_ANNOTATIONS: Mapping[str, Kind] = {
+_ANNOTATIONS: Mapping[str, ColumnKind] = {
     **{name: name for name in ("int", "float", "bool", "bytes", "date", "datetime", "time", "list", "tuple", "set")},
     **{"str": "text", "Decimal": "decimal", "UUID": "uuid", "dict": "map"},
 }
 _ERRORS = (ValueError, TypeError, OverflowError, InvalidOperation, binascii.Error, RecursionError, EmergeError)
 
 
-def kind_of(annotation: str) -> Kind:
+def kind_of(annotation: str) -> ColumnKind:
     """Return the kind that fits the annotation of a field; "value" where none does."""
     bare = re.sub(r"^(?:typing\.)?Optional\[(.*)\]$", r"\1", annotation.strip())
     bare = re.sub(r"\s*\|\s*None$|^None\s*\|\s*", "", bare)
@@ -121,7 +121,7 @@ def kind_of(annotation: str) -> Kind:
     return "text or null" if kind == "text" and bare != annotation.strip() else kind
 
 
-def read_as(kind: Kind, value: object, *, cell: bool) -> object:
+def read_as(kind: ColumnKind, value: object, *, cell: bool) -> object:
     """Read a cell of CSV (`cell`), or a value of JSON, as a kind; null is None, but in a column of text.
 
     Raises:
@@ -141,7 +141,7 @@ def read_as(kind: Kind, value: object, *, cell: bool) -> object:
         raise Invalid(f"{shown[:60]!r} is not {wanted}", remedy="correct it, or read the column as text") from None
 
 
-def guess_kind(cells: Iterable[str]) -> Kind:
+def guess_kind(cells: Iterable[str]) -> ColumnKind:
     """Guess what the cells of a column of CSV are. Those that our own export wrote are read as what they were."""
     kind = ""
     for cell in cells:
@@ -154,7 +154,7 @@ def guess_kind(cells: Iterable[str]) -> Kind:
     return kind or "value"
 
 
-def _guess(cell: str) -> Kind:
+def _guess(cell: str) -> ColumnKind:
     if _PLAIN_NUMBER.fullmatch(cell):
         return "number"
     if cell.lower() in ("true", "false"):

@@ -12,7 +12,7 @@ from ...objects import EmergeFile
 from ...paths import check_name, child_path, split_path
 from ..writes import BATCH, BATCH_BYTES, PackedObject, WriteOperations, store_packed
 from .cell import JSONRow
-from .kind import Kind
+from .kind import ColumnKind
 from .sheet import Sheet
 
 NAME = "name"
@@ -32,7 +32,7 @@ class ColumnPlan:
 
     column: str
     field: str
-    kind: Kind
+    kind: ColumnKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ OnLoaded = Callable[[int], None]
 
 def plan_import(sheet: Sheet) -> ImportPlan:
     """Every column becomes a field of its name in plain objects, read as what it seems to be."""
-    kinds: dict[str, Kind] = {**sheet.kinds, **({NAME: "text", PLACE: "text"} if sheet.format == "csv" else {})}
+    kinds: dict[str, ColumnKind] = {**sheet.kinds, **({NAME: "text", PLACE: "text"} if sheet.format == "csv" else {})}
     return ImportPlan([ColumnPlan(column, column, kinds[column]) for column in sheet.columns])
 
 
@@ -173,7 +173,7 @@ async def store_objects(
     size = 0
     for done, new in enumerate(objects, 1):
         if new.directory not in there:
-            there[new.directory] = await _versions_in(client, new.directory)
+            there[new.directory] = await versions_in(client, new.directory)
         names, name = there[new.directory], new.name
         if name in names and plan.taken == "keep":
             loaded.kept += 1
@@ -205,7 +205,7 @@ async def _store_batch(
     batch.clear()
 
 
-async def _versions_in(client: WriteOperations, directory: str) -> dict[str, int]:
+async def versions_in(client: WriteOperations, directory: str) -> dict[str, int]:
     """Return what is in a directory, by name, with the newest versions; nothing of one that is not there."""
     found: dict[str, int] = {}
     cursor = ""

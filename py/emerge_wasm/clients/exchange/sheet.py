@@ -11,7 +11,7 @@ from typing import Literal
 
 from ...errors import Invalid
 from .cell import JSONRow
-from .kind import Kind, guess_kind, read_as
+from .kind import ColumnKind, guess_kind, read_as
 
 Format = Literal["json", "jsonl", "csv"]
 FORMATS: tuple[Format, ...] = ("json", "jsonl", "csv")
@@ -29,10 +29,10 @@ class Sheet:
     columns: Sequence[str]
     rows: Sequence[JSONRow]
     places: Sequence[str]
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, ColumnKind]
     delimiter: str = ""
 
-    def read(self, kind: Kind, value: object) -> object:
+    def read(self, kind: ColumnKind, value: object) -> object:
         """Read a cell as a kind. Raises Invalid."""
         return read_as(kind, value, cell=self.format == "csv")
 

@@ -1,0 +1,95 @@
+"""Requests about new objects: of which classes, with which fields, and making one as state. No shipped code is run."""
+
+from __future__ import annotations
+
+from ...bundles.default import default_of, plain_defaults, required_fields
+from ...clients.remote import ending
+from ...codec import encode
+from ...errors import Conflict, Invalid, NotFound
+from ...objects import BLOB, DIRECTORY, METADATA, EmergeFile
+from ...results import PointerRow
+from ..places.place import TabPlace
+from ..protocol import BlankArgs, BlankObject, ClassChoice, ClassList, CreateStep, PathArgs
+from ..tab import Tab
+from .view import KINDS, describe_class, make_fields, read_text
+
+HERE = 2000  # entries of the directory that are looked at
+ANYWHERE = 20_000  # and of the whole filesystem
+PLAIN = {"id": "", "data": None}
+"""What an object without a class of its own has."""
+
+
+async def classes(tab: Tab, args: PathArgs) -> ClassList:
+    """Tell the classes of stored objects, those of a directory first, each as its newest object has it."""
+    place = tab.find(args)
+    found: dict[str, ClassChoice] = {}
+    dates: dict[str, str] = {}
+    seen, path = 0, args["path"]
+    inside = f"{path.rstrip('/')}/"
+    tops = [path] if path == "/" else [path, "/"]
+    for top, most in zip(tops, (HERE, ANYWHERE) if len(tops) > 1 else (ANYWHERE,), strict=True):
+        seen = 0
+        async with ending(place.reader.remote.tree(top)) as rows:
+            async for row in rows:
+                seen += 1
+                if top == "/" and len(tops) > 1 and f"{row['path']}/".startswith(inside):
+                    continue
+                _count(found, dates, row, row["path"] == path)
+                if seen == most:
+                    break
+    listed = sorted(found.values(), key=lambda each: (-each["here"], each["class_name"].lower()))
+    return {"classes": listed, "more": seen == ANYWHERE}
+
+
+def _count(found: dict[str, ClassChoice], dates: dict[str, str], row: PointerRow, here: bool) -> None:
+    if row["type"] in (DIRECTORY, BLOB) or not row["bundle"]:
+        return
+    name = row["class_name"]
+    each = found.setdefault(
+        name, {"class_name": name, "bundle": row["bundle"], "type": row["type"], "here": 0, "count": 0}
+    )
+    each["count"] += 1
+    each["here"] += here
+    if row["date"] >= dates.get(name, ""):
+        dates[name], each["bundle"], each["type"] = row["date"], row["bundle"], row["type"]
+
+
+async def blank(tab: Tab, args: BlankArgs) -> BlankObject:
+    """Describe a new object of a class: its fields with their defaults, read off the source."""
+    described = await describe_class(tab.find(args), args["bundle"])
+    fields = [field for field in described["fields"] if field["name"] not in METADATA]
+    required = required_fields(fields)
+    made = {field["name"]: field["default"] for field in fields if default_of(field).kind == "made"}
+    views = make_fields(fields, {**plain_defaults(fields), **PLAIN})
+    for view in views:
+        if view["name"] in required or view["name"] in made:
+            view["kind"], view["text"] = KINDS.get(view["annotation"], "literal"), ""
+    return {"doc": described["doc"], "fields": views, "required": required, "made": made}
+
+
+async def create(place: TabPlace, step: CreateStep) -> PointerRow:
+    """Store a new object, of the defaults of its class and the fields that are given.
+
+    Raises:
+        Conflict: something is there.
+        Invalid: a text does not fit its field, or a field lacks one.
+    """
+    path, bundle = step["path"], step["bundle"]
+    try:
+        await place.call("get", [path])
+    except NotFound:
+        pass
+    else:
+        raise Conflict(f"{path} is there already", path=path, remedy="choose another name")
+    fields = [each for each in (await describe_class(place, bundle))["fields"] if each["name"] not in METADATA]
+    given = {name: read_text(step["kinds"].get(name, "literal"), name, text) for name, text in step["fields"].items()}
+    for name in given:
+        if not name.isidentifier() or name.startswith("_") or name in METADATA:
+            raise Invalid(f"no field can be called {name[:40]!r}", path=path, remedy="rename it")
+    lacking = [name for name in required_fields(fields) if name not in given]
+    if lacking:
+        raise Invalid(f"{lacking[0]} is required", path=path, remedy="fill it in", field=lacking[0])
+    state = encode({**PLAIN, **plain_defaults(fields), **given})
+    asked = [path, state, step["class_name"] or EmergeFile.__name__, bundle, 0, step["type"] or "file"]
+    pointer: PointerRow = await place.call("store", asked)
+    return pointer

@@ -1,0 +1,169 @@
+"""Objects from forms and files, files from objects, cells that are edited, and copies to the other filesystem."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from emerge_wasm import EmergeFile, connect
+from tests.page.conftest import SLOW, Site, Tab
+
+
+@dataclass
+class Lamp(EmergeFile):
+    """Something that shines."""
+
+    watts: float = 60.0
+    label: str = ""
+    made: date = date(2026, 1, 1)
+    tags: list[str] = field(default_factory=list)
+
+    def double(self) -> float:
+        return 2 * self.watts
+
+
+@pytest.fixture(scope="module")
+def stored(shared_site: Site, shared_tab: Tab) -> Tab:
+    shared_site.clear()
+    shared_tab.sweep()
+    with connect(shared_site.node.host) as fs:
+        fs.storeall([Lamp(name=f"l{n}", path="/lamps", watts=10.0 * n, label=f"no {n}") for n in range(4)])
+    return shared_tab
+
+
+def choose_file(tab: Tab, name: str, text: str) -> None:
+    tab.find("choose-import").set_input_files([{"name": name, "mimeType": "text/plain", "buffer": text.encode()}])
+    expect(tab.find("import-preview")).to_be_visible(timeout=SLOW)
+
+
+def test_a_new_object_is_made_from_a_form(stored: Tab, shared_site: Site) -> None:
+    tab = stored
+    tab.open("#/cluster/lamps")
+    tab.find("create-object").click()
+    expect(tab.find("class-Lamp")).to_be_checked(timeout=SLOW)
+    tab.find("new-path").fill("/lamps/bright")
+    tab.find("field-watts").fill("much")
+    tab.find("new-create").click()
+    expect(tab.find("problem-watts")).to_contain_text("A number")
+    tab.find("field-watts").fill("100")
+    tab.find("field-label").fill('it\'s "new"')
+    tab.find("new-create").click()
+    expect(tab.find("object-name")).to_have_text("bright")
+    with connect(shared_site.node.host) as fs:
+        lamp = fs.getobject("/lamps/bright")
+        assert lamp == Lamp(name="bright", path="/lamps", watts=100.0, label='it\'s "new"')
+        tab.find("undo").click()
+        expect(tab.find("made")).to_contain_text("Undone")
+        assert [pointer.name for pointer in fs.list("/lamps")] == ["l0", "l1", "l2", "l3"]
+        tab.open("#/cluster/")
+        tab.find("create-object").click()
+        tab.find("new-path").fill("/plain")
+        tab.find("own-name").fill("amount")
+        tab.find("own-kind").select_option("int")
+        tab.find("own-text").fill("7")
+        tab.find("new-create").click()
+        expect(tab.find("object-name")).to_have_text("plain")
+        assert fs.cat("/plain.amount") == 7
+        fs.rm("/plain")
+
+
+def test_a_table_comes_in_is_undone_and_goes_out(stored: Tab, shared_site: Site) -> None:
+    tab = stored
+    with connect(shared_site.node.host) as fs:
+        tab.open("#/cluster/lamps")
+        choose_file(
+            tab, "more.csv", "name;Watts;made;odd\nl0;1;2026-05-01;x\nnew;2.5;2026-05-02;y\nbad;many;2026-05-03;z\n"
+        )
+        tab.find("class-Lamp").click()
+        expect(tab.find("field-of-Watts")).to_have_value("watts")
+        expect(tab.find("field-of-odd")).to_have_value("")
+        expect(tab.find("import-refused")).to_contain_text("line 4: Watts: 'many' is not a number")
+        tab.find("import-taken").select_option("both")
+        tab.find("import-go").click()
+        expect(tab.find("made")).to_contain_text("Imported 2 objects, 1 row left out")
+        assert [pointer.name for pointer in fs.list("/lamps")] == ["l0", "l0 2", "l1", "l2", "l3", "new"]
+        new = fs.getobject("/lamps/new")
+        assert new == Lamp(name="new", path="/lamps", watts=2.5, made=date(2026, 5, 2)) and new.double() == 5.0
+        tab.find("undo").click()
+        expect(tab.find("made")).to_contain_text("Undone")
+        assert [pointer.name for pointer in fs.list("/lamps")] == ["l0", "l1", "l2", "l3"]
+
+        before = {pointer.name: fs.cat(pointer.full_path) for pointer in fs.list("/lamps")}
+        files: dict[str, bytes] = {}
+        for format in ("csv", "jsonl", "emerge"):
+            tab.find("export").click()
+            with tab.page.expect_download() as download:
+                tab.find(f"export-{format}").click()
+            files[format] = Path(download.value.path()).read_bytes()
+            expect(tab.find("exported")).to_contain_text(f"to lamps.{format}")
+        assert len(list(csv.DictReader(io.StringIO(files["csv"].decode())))) == 4
+        assert json.loads(files["jsonl"].splitlines()[1])["watts"] == 10.0
+        tab.find("dismiss-export").click()
+        fs.rm("/lamps", recursive=True)
+        fs.mkdir("/lamps")
+        tab.find("choose-import").set_input_files(
+            [{"name": "lamps.emerge", "mimeType": "application/zip", "buffer": files["emerge"]}]
+        )
+        tab.find("import-go").click()
+        expect(tab.find("made")).to_contain_text("Imported 4 objects")
+        assert {pointer.name: fs.cat(pointer.full_path) for pointer in fs.list("/lamps")} == before
+        tab.find("dismiss-made").click()
+
+
+def test_a_cell_is_edited_where_it_stands(stored: Tab, shared_site: Site) -> None:
+    tab = stored
+    with connect(shared_site.node.host) as fs:
+        tab.open("#/cluster/lamps")
+        expect(tab.find("listed")).to_have_count(4, timeout=SLOW)
+        cell = tab.find("listed").nth(1).locator('[data-column="field:watts"]')
+        cell.dblclick()
+        tab.find("cell-input").fill("x")
+        tab.page.keyboard.press("Enter")
+        expect(tab.find("cell-problem")).to_contain_text("A number")
+        tab.find("cell-input").fill("11.5")
+        tab.page.keyboard.press("Tab")
+        expect(
+            tab.find("listed").nth(1).locator('[data-column="field:label"]').get_by_test_id("cell-input")
+        ).to_be_focused()
+        assert fs.cat("/lamps/l1.watts") == 11.5
+        tab.find("cell-input").fill("mine")
+        fs.update("/lamps/l1", label="theirs")
+        tab.page.keyboard.press("Enter")
+        expect(tab.find("cell-problem")).to_contain_text("it is theirs now")
+        tab.page.keyboard.press("Enter")
+        expect(tab.find("cell-editor")).to_have_count(0)
+        assert fs.cat("/lamps/l1.label") == "mine"
+        tab.find("undo").click()
+        expect(tab.find("made")).to_contain_text("Undone")
+        assert fs.cat("/lamps/l1.label") == "theirs"
+        tab.find("listed").nth(2).get_by_role("button").first.focus()
+        tab.page.keyboard.press("F2")
+        tab.page.keyboard.press("Escape")
+        expect(tab.find("cell-editor")).to_have_count(0)
+        tab.find("dismiss-made").click()
+
+
+def test_what_is_copied_to_this_browser_is_the_same_there(stored: Tab) -> None:
+    tab = stored
+    row = tab.find("tree-cluster").locator('[data-path="/lamps"]')
+    row.drag_to(tab.find("tree-local").locator('[data-path="/"]'))
+    expect(tab.find("dialog-path")).to_have_value("/lamps")
+    expect(tab.find("to-local")).to_be_checked()
+    tab.find("dialog-confirm").click()
+    expect(tab.find("made")).to_contain_text("Copied lamps to this browser", timeout=SLOW)
+    cell = tab.run(
+        "a, b = local.getobject('/lamps/l2'), cluster.getobject('/lamps/l2')\n(a == b, a.double(), a.uuid == b.uuid)"
+    )
+    expect(cell).to_contain_text("(True, 40.0, False)")
+    tab.run("a.name = 'again'; cluster.store(a)")
+    tab.find("undo").click()
+    expect(tab.find("made")).to_contain_text("Undone")
+    expect(tab.find("tree-local").locator('[data-path="/lamps"]')).to_have_count(0)
+    tab.find("dismiss-made").click()
