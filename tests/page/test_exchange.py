@@ -29,12 +29,13 @@ class Lamp(EmergeFile):
         return 2 * self.watts
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def stored(shared_site: Site, shared_tab: Tab) -> Tab:
-    shared_site.clear()
-    shared_tab.sweep()
+    """/lamps with l0 … l3, on the cluster."""
     with connect(shared_site.node.host) as fs:
+        shared_site.clear()
         fs.storeall([Lamp(name=f"l{n}", path="/lamps", watts=10.0 * n, label=f"no {n}") for n in range(4)])
+    shared_tab.open("#/cluster/")
     return shared_tab
 
 
