@@ -20,6 +20,7 @@ LAYERS = [
         "notebook",
         "ipynb",
         "built_in",
+        "saved_query",
         "store",
         "context",
         "shipment",

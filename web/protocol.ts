@@ -227,6 +227,18 @@ export interface ChangeReport {
   pointer: Pointer | null; // of what was changed last; null: it is gone
 }
 
+/** What was removed, by whom (its pointer says when), and how many entries went with it. */
+export interface RemovedRow {
+  pointer: Pointer;
+  author: string;
+  with_it: number;
+}
+/** An entry of a moment, and the version that it has now; 0: it is not in the directory any more. */
+export interface EarlierRow {
+  pointer: Pointer;
+  now: number;
+  away: string;
+}
 /** A class of stored objects; `here`: how many are in the directory that was asked. */
 export interface ClassChoice {
   class_name: string;
@@ -464,6 +476,10 @@ export interface Calls {
   diff: [{ where: Where; path: string; before: number; after: number }, { fields: Difference[] }];
   /** Make changes one after the other; what undoes those that were made comes back. */
   change: [{ where: Where; steps: Step[]; run: number }, ChangeReport];
+  /** What was removed at or below a path and is not there now; `cursor`: there may be more. */
+  removed: [{ where: Where; path: string; cursor: string }, { rows: RemovedRow[]; cursor: string; missing: string[] }];
+  /** What a directory held at a moment. */
+  earlier: [{ where: Where; path: string; cursor: string; as_of: string }, { rows: EarlierRow[]; cursor: string; missing: string[] }];
   /** The classes of stored objects, those of a directory first; `more`: not all were looked at. */
   classes: [{ where: Where; path: string }, { classes: ClassChoice[]; more: boolean }];
   blank: [{ where: Where; bundle: string }, Blank];

@@ -7,9 +7,10 @@ from dataclasses import fields
 
 from .notebook import Notebook
 from .objects import EmergeBlob, EmergeFile, EmergeObject
+from .saved_query import SavedQuery
 
 BUILT_IN: dict[str, type[EmergeObject]] = {
-    kind.__name__: kind for kind in (EmergeObject, EmergeFile, EmergeBlob, Notebook)
+    kind.__name__: kind for kind in (EmergeObject, EmergeFile, EmergeBlob, Notebook, SavedQuery)
 }
 
 

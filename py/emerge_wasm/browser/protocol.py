@@ -469,6 +469,34 @@ class SheetView(TypedDict):
     count: int
 
 
+class RemovedRow(TypedDict):
+    """What was removed, by whom (its pointer says when), and how many entries went with it."""
+
+    pointer: PointerRow
+    author: str
+    with_it: int
+
+
+class RemovedPage(TypedDict):
+    rows: list[RemovedRow]
+    cursor: str
+    missing: list[str]
+
+
+class EarlierRow(TypedDict):
+    """An entry of a moment, and the version that it has now; 0: it is not in the directory any more."""
+
+    pointer: PointerRow
+    now: int
+    away: str
+
+
+class EarlierPage(TypedDict):
+    rows: list[EarlierRow]
+    cursor: str
+    missing: list[str]
+
+
 class Refusal(TypedDict):
     """A row that is not loaded, and why."""
 
@@ -792,6 +820,14 @@ class DiffArgs(PathArgs):
 class ChangeArgs(PlaceArgs):
     steps: list[ChangeStep]
     run: int
+
+
+class RemovedArgs(PathArgs):
+    cursor: str
+
+
+class EarlierArgs(RemovedArgs):
+    as_of: str  # ISO 8601
 
 
 class BlankArgs(PlaceArgs):

@@ -3,6 +3,7 @@
 import type { Component } from "svelte";
 import type { ObjectView, Where } from "../../protocol";
 import type { Workspace } from "../state/workspace.svelte";
+import EarlierTab from "./EarlierTab.svelte";
 import EntriesTab from "./EntriesTab.svelte";
 import FileTab from "./FileTab.svelte";
 import GraphQLTab from "./GraphQLTab.svelte";
@@ -10,6 +11,7 @@ import type { Listed } from "./listed";
 import NotebookTab from "./NotebookTab.svelte";
 import MethodsTab from "./MethodsTab.svelte";
 import NodesTab from "./NodesTab.svelte";
+import QueryTab from "./QueryTab.svelte";
 import RightsTab from "./RightsTab.svelte";
 import RunAllTab from "./RunAllTab.svelte";
 import SearchTab from "./SearchTab.svelte";
@@ -52,7 +54,13 @@ export function isNotebook({ view }: ObjectProps): boolean {
   return view.pointer.class_name === "Notebook" && view.pointer.bundle === "";
 }
 
+/** Whether an object is a saved query. */
+export function isQuery({ view }: ObjectProps): boolean {
+  return view.pointer.class_name === "SavedQuery" && view.pointer.bundle === "";
+}
+
 export const OBJECT_PANELS: Panels<ObjectProps> = [
+  { name: "results", label: "Results", component: QueryTab, fits: isQuery },
   { name: "notebook", label: "Notebook", component: NotebookTab, fits: isNotebook },
   { name: "file", label: "File", component: FileTab, fits: isBlob },
   { name: "state", label: "State", component: StateTab, count: ({ desk }) => Object.keys(desk.edit?.draft ?? {}).length, counted: "unsaved edits" },
@@ -67,5 +75,6 @@ export const DIRECTORY_PANELS: Panels<DirectoryProps> = [
   { name: "search", label: "Search", component: SearchTab },
   { name: "run", label: "Run on all", component: RunAllTab },
   { name: "graphql", label: "GraphQL", component: GraphQLTab },
+  { name: "earlier", label: "Earlier", component: EarlierTab },
   { name: "nodes", label: "Cluster", component: NodesTab, fits: ({ where, path }) => where === "cluster" && path === "/" },
 ];

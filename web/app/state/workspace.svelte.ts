@@ -57,6 +57,8 @@ export class Workspace {
   /** The entries of directories, and the searches at or below them. */
   readonly tables: Kept<ObjectTable>;
   readonly searches: Kept<ObjectTable>;
+  /** Of saved queries, by their own paths. */
+  readonly queries = new Map<string, ObjectTable>();
   readonly sweeps: Kept<Sweep>;
   readonly transfers: Transfers;
   readonly exchange: Exchange;
