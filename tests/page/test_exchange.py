@@ -168,3 +168,41 @@ def test_what_is_copied_to_this_browser_is_the_same_there(stored: Tab) -> None:
     expect(tab.find("made")).to_contain_text("Undone")
     expect(tab.find("tree-local").locator('[data-path="/lamps"]')).to_have_count(0)
     tab.find("dismiss-made").click()
+
+
+def test_a_search_is_saved_and_what_was_removed_comes_back(stored: Tab, shared_site: Site) -> None:
+    tab = stored
+    with connect(shared_site.node.host) as fs:
+        tab.open("#/cluster/lamps")
+        expect(tab.find("listed")).to_have_count(4, timeout=SLOW)
+        tab.find("filters").click()
+        tab.find("filter-field:watts").fill("15..35")
+        expect(tab.find("listed")).to_have_count(2)
+        tab.find("sort-field:watts").click()
+        tab.find("sort-field:watts").click()
+        tab.find("save-query").click()
+        tab.find("query-path").fill("/queries/bright")
+        tab.find("query-make").click()
+        expect(tab.find("object-name")).to_have_text("bright")
+        expect(tab.find("query-row")).to_have_count(2, timeout=SLOW)
+        expect(tab.find("query-row").first).to_contain_text("l3")
+        fs.store(Lamp(name="l4", path="/lamps", watts=34.0))
+        expect(tab.find("query-row")).to_have_count(3)
+        expect(tab.find("query-save")).to_have_count(0)
+        assert fs.getobject("/queries/bright").query(fs) == ["/lamps/l4", "/lamps/l3", "/lamps/l2"]
+        assert fs.query("/queries/bright") == ["/lamps/l4", "/lamps/l3", "/lamps/l2"]
+
+        before = fs.cat("/lamps/l1")
+        fs.rm("/lamps/l1")
+        fs.rm("/queries", recursive=True)
+        tab.open("#/cluster/?tab=earlier")
+        tab.find("tab-earlier").click()
+        expect(tab.find("removed-row")).to_have_count(2, timeout=SLOW)
+        expect(tab.find("removed-row").first).to_contain_text("directory with 1 entry")
+        tab.find("removed-row").nth(1).get_by_test_id("bring-back").click()
+        expect(tab.find("removed-row")).to_have_count(1)
+        assert fs.cat("/lamps/l1") == before
+        tab.find("removed-row").first.get_by_test_id("bring-back").click()
+        expect(tab.find("earlier")).to_contain_text("Nothing that was removed")
+        assert fs.getobject("/queries/bright").below == "/lamps"
+        tab.find("dismiss-made").click()

@@ -14,6 +14,7 @@ from emerge_wasm.browser.places.place import TabPlace
 from emerge_wasm.browser.protocol import ChangeReport, ChangeStep
 from emerge_wasm.browser.requests.change import change
 from emerge_wasm.browser.requests.create import blank, classes
+from emerge_wasm.browser.requests.earlier import earlier, removed
 from emerge_wasm.browser.tab import Tab
 from emerge_wasm.clients.client import Client
 from emerge_wasm.clients.transports.local import LocalTransport
@@ -205,6 +206,40 @@ def test_a_new_object_is_made_of_its_class_without_its_code() -> None:
             fields = {"n": "[1, {2}]", "t": "a\nb"}
             await tab.change("local", cast("ChangeStep", {**plain, "fields": fields, "kinds": {"t": "text"}}))
             assert await client.cat("/plain") == {"id": "", "data": None, "n": [1, {2}], "t": "a\nb"}
+
+    asyncio.run(run())
+
+
+def test_what_was_removed_and_what_was_then_is_told() -> None:
+    async def run() -> None:
+        async with two_places() as tab:
+            client = tab.client("local")
+            for path in ("/a", "/a/in", "/b"):
+                await client.storeall([EmergeFile(name=f"x{n}", path=path, data=n) for n in range(3)])
+            moment = (await client.get("/b/x2")).date
+            await client.update("/b/x0", data="later")
+            await client.rm("/b/x1")
+            await client.rm("/a/x1")
+            await client.rm("/a", recursive=True)
+            await client.rm("/b/x2")
+            await client.store(EmergeFile(name="x2", path="/b", data="another"))
+
+            async def gone(path: str) -> list[tuple[str, int]]:
+                page = await removed(cast("Tab", tab), {"where": "local", "path": path, "cursor": ""})
+                assert page["cursor"] == ""
+                return [(f"{row['pointer']['path']}/{row['pointer']['name']}", row["with_it"]) for row in page["rows"]]
+
+            assert await gone("/") == [("//a", 7), ("/a/x1", 0), ("/b/x1", 0)] or await gone("/") == [
+                ("//a", 7),
+                ("/b/x1", 0),
+            ]
+            assert await gone("/b") == [("/b/x1", 0)]
+            args = {"where": "local", "path": "/b", "cursor": "", "as_of": moment}
+            page = await earlier(cast("Tab", tab), cast("Any", args))
+            assert [(row["pointer"]["name"], row["now"]) for row in page["rows"]] == [("x0", 2), ("x1", 0), ("x2", 0)]
+            back = await tab.change("local", {"change": "restore", "path": "/a", "version": 0})
+            assert back["failures"] == [] and await client.cat("/a/in/x2.data") == 2
+            assert [path for path, _ in await gone("/")] == ["/a/x1", "/b/x1"]
 
     asyncio.run(run())
 
