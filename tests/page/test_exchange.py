@@ -159,11 +159,9 @@ def test_what_is_copied_to_this_browser_is_the_same_there(stored: Tab) -> None:
     expect(tab.find("to-local")).to_be_checked()
     tab.find("dialog-confirm").click()
     expect(tab.find("made")).to_contain_text("Copied lamps to this browser", timeout=SLOW)
-    cell = tab.run(
-        "a, b = local.getobject('/lamps/l2'), cluster.getobject('/lamps/l2')\n(a == b, a.double(), a.uuid == b.uuid)"
-    )
-    expect(cell).to_contain_text("(True, 40.0, False)")
-    tab.run("a.name = 'again'; cluster.store(a)")
+    tab.run("a, b = local.get('/lamps/l2'), cluster.get('/lamps/l2')")
+    cell = tab.run("(local.cat('/lamps/l2') == cluster.cat('/lamps/l2'), a.bundle == b.bundle, a.uuid == b.uuid)")
+    expect(cell).to_contain_text("(True, True, False)")
     tab.find("undo").click()
     expect(tab.find("made")).to_contain_text("Undone")
     expect(tab.find("tree-local").locator('[data-path="/lamps"]')).to_have_count(0)
@@ -198,7 +196,7 @@ def test_a_search_is_saved_and_what_was_removed_comes_back(stored: Tab, shared_s
         tab.open("#/cluster/?tab=earlier")
         tab.find("tab-earlier").click()
         expect(tab.find("removed-row")).to_have_count(2, timeout=SLOW)
-        expect(tab.find("removed-row").first).to_contain_text("directory with 1 entry")
+        expect(tab.find("removed-row").first).to_contain_text("directory with what was in it")
         tab.find("removed-row").nth(1).get_by_test_id("bring-back").click()
         expect(tab.find("removed-row")).to_have_count(1)
         assert fs.cat("/lamps/l1") == before
