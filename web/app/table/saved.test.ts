@@ -9,7 +9,7 @@ describe("a table that is saved as a query", () => {
       const table = { text: "o.a < 2", filters, chosen: { owner: true, "field:x": false }, sort, shownExpression: "e" };
       const texts = { ...describeTable(table), below: "/a b", inside: "True" };
       const fields = Object.entries(texts).map(([name, text]) => ({ name, text, annotation: "", kind: "literal" as const }));
-      expect(readTable(fields)).toEqual({ below: "/a b", inside: true, text: "o.a < 2", filters, columns: table.chosen, sort });
+      expect(readTable(fields)).toEqual({ below: "/a b", inside: true, text: "o.a < 2", expression: "e", filters, columns: table.chosen, sort });
     }
   });
 });

@@ -7,6 +7,7 @@ export interface SavedTable {
   below: string;
   inside: boolean;
   text: string;
+  expression: string;
   filters: Record<string, string>;
   columns: Record<string, boolean>;
   sort: Sort | null;
@@ -46,6 +47,7 @@ export function readTable(fields: readonly Field[]): SavedTable {
     below: text("below") || "/",
     inside: text("inside") === "True",
     text: text("text"),
+    expression: text("expression"),
     filters, columns,
     sort: order === "" ? null : { id: own ? OWN + order : order, descending: text("descending") === "True" },
   };
