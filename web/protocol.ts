@@ -251,6 +251,7 @@ export interface ClassChoice {
 export interface Blank {
   doc: string;
   fields: Field[];
+  forms: Record<string, Form>;
   required: string[];
   made: Record<string, string>;
 }

@@ -404,7 +404,9 @@ class CreateStep(TypedDict):
     kinds: dict[str, EditKind]
 
 
-ChangeStep = PathStep | TargetStep | RestoreStep | FieldStep | OwnerStep | RightsStep | MethodStep | CarryStep | CreateStep
+ChangeStep = (
+    PathStep | TargetStep | RestoreStep | FieldStep | OwnerStep | RightsStep | MethodStep | CarryStep | CreateStep
+)
 """One change of what is at a path."""
 
 
@@ -446,6 +448,7 @@ class BlankObject(TypedDict):
 
     doc: str
     fields: list[FieldView]
+    forms: dict[str, FormView]
     required: list[str]
     made: dict[str, str]
 

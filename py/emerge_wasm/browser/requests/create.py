@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from ...bundles.default import default_of, plain_defaults, required_fields
 from ...clients.remote import ending
-from ...codec import encode
+from ...codec import bundles_in, encode
 from ...errors import Conflict, Invalid, NotFound
 from ...objects import BLOB, DIRECTORY, METADATA, EmergeFile
 from ...results import PointerRow
 from ..places.place import TabPlace
 from ..protocol import BlankArgs, BlankObject, ClassChoice, ClassList, CreateStep, PathArgs
 from ..tab import Tab
-from .view import KINDS, describe_class, make_fields, read_text
+from .class_view import describe_class
+from .edit import read_fields
+from .view import KINDS, make_fields
 
 HERE = 2000  # entries of the directory that are looked at
 ANYWHERE = 20_000  # and of the whole filesystem
@@ -57,14 +59,16 @@ def _count(found: dict[str, ClassChoice], dates: dict[str, str], row: PointerRow
 async def blank(tab: Tab, args: BlankArgs) -> BlankObject:
     """Describe a new object of a class: its fields with their defaults, read off the source."""
     described = await describe_class(tab.find(args), args["bundle"])
-    fields = [field for field in described["fields"] if field["name"] not in METADATA]
+    fields = [field for field in described.fields if field["name"] not in METADATA]
     required = required_fields(fields)
     made = {field["name"]: field["default"] for field in fields if default_of(field).kind == "made"}
-    views = make_fields(fields, {**plain_defaults(fields), **PLAIN})
+    views = make_fields(described, {**plain_defaults(fields), **PLAIN})
     for view in views:
         if view["name"] in required or view["name"] in made:
             view["kind"], view["text"] = KINDS.get(view["annotation"], "literal"), ""
-    return {"doc": described["doc"], "fields": views, "required": required, "made": made}
+            view["size"], view["reason"] = 0, ""
+    forms = described.form_views({view["form"] for view in views if view["form"]})
+    return {"doc": described.doc, "fields": views, "forms": forms, "required": required, "made": made}
 
 
 async def create(place: TabPlace, step: CreateStep) -> PointerRow:
@@ -81,8 +85,9 @@ async def create(place: TabPlace, step: CreateStep) -> PointerRow:
         pass
     else:
         raise Conflict(f"{path} is there already", path=path, remedy="choose another name")
-    fields = [each for each in (await describe_class(place, bundle))["fields"] if each["name"] not in METADATA]
-    given = {name: read_text(step["kinds"].get(name, "literal"), name, text) for name, text in step["fields"].items()}
+    described = await describe_class(place, bundle)
+    fields = [each for each in described.fields if each["name"] not in METADATA]
+    given = read_fields(described, step["fields"], step["kinds"])
     for name in given:
         if not name.isidentifier() or name.startswith("_") or name in METADATA:
             raise Invalid(f"no field can be called {name[:40]!r}", path=path, remedy="rename it")
@@ -90,6 +95,7 @@ async def create(place: TabPlace, step: CreateStep) -> PointerRow:
     if lacking:
         raise Invalid(f"{lacking[0]} is required", path=path, remedy="fill it in", field=lacking[0])
     state = encode({**PLAIN, **plain_defaults(fields), **given})
-    asked = [path, state, step["class_name"] or EmergeFile.__name__, bundle, 0, step["type"] or "file"]
+    inner = {hash: data for hash, data in described.forms.bundles.items() if hash in bundles_in(state)}
+    asked = [path, state, step["class_name"] or EmergeFile.__name__, bundle, 0, step["type"] or "file", "", inner]
     pointer: PointerRow = await place.call("store", asked)
     return pointer

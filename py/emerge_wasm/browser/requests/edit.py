@@ -61,6 +61,31 @@ def _read(reader: ValueText, described: ClassView, name: str, before: object, te
     return float(value) if kind == "float" and type(value) is int else value
 
 
+def read_fields(described: ClassView, texts: Mapping[str, str], kinds: Mapping[str, EditKind]) -> dict[str, object]:
+    """Parse the texts of a new object's fields into values, each of the kind that its input was of.
+
+    Raises:
+        Invalid: a text does not fit its field, which is named.
+    """
+    reader = ValueText(described.forms, {})
+    values: dict[str, object] = {}
+    for name, text in texts.items():
+        kind = kinds.get(name, "literal")
+        values[name] = text if kind in ("str", "text") else _read_kind(reader, kind, name, text)
+    return values
+
+
+def _read_kind(reader: ValueText, kind: EditKind, name: str, text: str) -> object:
+    try:
+        value = reader.read(text)
+    except Invalid as error:
+        raise shorten(error, name) from None
+    wanted = TYPES.get(kind)
+    if wanted is not None and value is not None and type(value).__name__ not in wanted:
+        raise Invalid(f"{name} is {kind}, not {type(value).__name__}", remedy=f"write a {kind}")
+    return float(value) if kind == "float" and type(value) is int else value
+
+
 async def store_changes(place: TabPlace, path: str, version: int, changes: ReadChanges) -> PointerRow:
     """Set the fields of the version that they were read for.
 

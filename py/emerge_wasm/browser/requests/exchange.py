@@ -37,9 +37,9 @@ from ..places.place import TabPlace
 from ..protocol import ChangeStep, ColumnView, ExportArgs, ExportView, LoadArgs, LoadReport, SheetArgs, SheetView
 from ..tab import Tab
 from ..transfer import PageTransfer
+from .class_view import describe_class
 from .create import PLAIN
 from .table import is_listing, predicate_of
-from .view import describe_class
 
 LARGEST = 256 << 20  # bytes of a file that is read in this tab
 PIECE = 4 << 20
@@ -117,7 +117,7 @@ def _refuse(report: LoadReport, at: str, message: str) -> None:
 
 
 async def _plan(place: TabPlace, args: LoadArgs) -> ImportPlan:
-    described = (await describe_class(place, args["bundle"]))["fields"]
+    described = (await describe_class(place, args["bundle"])).fields
     fields = [field for field in described if field["name"] not in METADATA]
     return ImportPlan(
         [ColumnPlan(each["column"], each["field"], each["kind"]) for each in args["columns"]],
