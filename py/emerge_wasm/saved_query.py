@@ -13,7 +13,7 @@ class Searches(Protocol):
     """What a saved query needs of a filesystem, as the caller sees it."""
 
     def search(
-        self, path: str, predicate: str | None = None, *, order_by: str = "", descending: bool = False
+        self, predicate: str | None = None, path: str = "/", *, order_by: str = "", descending: bool = False
     ) -> Iterable[object]: ...
 
 
@@ -39,7 +39,7 @@ class SavedQuery(EmergeFile):
         """The paths of what it finds now."""
         text = f"o.path == {self.below!r}" if self.inside else ""
         text = f"({text}) and ({self.expression})" if text and self.expression else text or self.expression
-        found = fs.search(self.below, text or None, order_by=self.order, descending=self.descending)
+        found = fs.search(text or None, self.below, order_by=self.order, descending=self.descending)
         self.results = [_path(each) for each in found]
         return self.results
 
