@@ -30,12 +30,18 @@ export function keepPackages(worker: Fetching): void {
 async function file(cache: Cache, request: Request, plain: typeof fetch): Promise<Response> {
   const kept = await cache.match(request.url);
   if (kept) return kept;
-  const response = await plain(request);
-  if (!response.ok) return response;
+  const response = await plain(request).catch(() => null);
+  if (!response?.ok) throw new Error(await refusal(response));
   const data = await response.arrayBuffer();
   const copy = (): Response => new Response(data.slice(0), { headers: { "content-type": response.headers.get("content-type") ?? "" } });
   if (await isWhole(request.url, data)) await cache.put(request.url, copy()).catch(() => undefined); // no room: it is not kept
   return copy();
+}
+
+/** Why there is no file, for Python to find in the error (loader.py): whoever installs it would take any answer for one. */
+async function refusal(response: Response | null): Promise<string> {
+  const told = (await response?.json().catch(() => null)) as { message?: string } | null | undefined;
+  return `the relay says: ${told?.message ?? (response ? `status ${response.status}` : "nothing, it is out of reach")}`;
 }
 
 /** Metadata beside a file has no hash in its address; whoever asks for it checks it. */

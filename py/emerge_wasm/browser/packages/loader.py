@@ -24,6 +24,7 @@ LOG = logging.getLogger("emerge.browser.packages")
 
 FRESH = 20.0  # seconds that the catalogue holds
 _NAMED = re.compile(r"(?:metadata for|wheel for:?) '([A-Za-z0-9._-]+)")
+_SAYS = re.compile(r"the relay says: ([^\n]*)")
 _FAQ = re.compile(r"\s*See: https?://\S+\s*")
 
 Tell = Literal["line", "steps", "nothing"]
@@ -76,8 +77,10 @@ class PackageLoader:
                 catalogue = await self.catalogue()
                 error.remedy = self._why.get(module) or catalogue.advice(module)  # type: ignore[attr-defined]  # shown
         elif isinstance(error, ValueError) and (match := _NAMED.search(str(error))):
-            told = await self._reason(match[1], error)
-            error.remedy = str(told)  # type: ignore[attr-defined]  # shown
+            told = str(await self._reason(match[1], error))
+            error.remedy = told  # type: ignore[attr-defined]  # shown
+        elif refused := _refusal(error):
+            error.remedy = refused  # type: ignore[attr-defined]  # shown
 
     # --- what can be loaded
     async def catalogue(self) -> CellCatalogue:
@@ -183,6 +186,8 @@ class PackageLoader:
         locked = [name for name in names if not upgrade and _is_locked(name)]
         if locked:
             await _load_locked(locked)
+            if verbose:
+                self._write(f"{', '.join(locked)} loaded\n")
         rest = [name for name in names if name not in locked]
         if rest:
             micropip = await self.micropip()
@@ -200,6 +205,9 @@ class PackageLoader:
         return found  # type: ignore[return-value]  # a module with these functions
 
     async def _failure(self, error: Exception) -> Exception:
+        refused = _refusal(error)
+        if refused:
+            return Unavailable(refused, remedy="try again later, or take another version")
         match = _NAMED.search(str(error))
         if match is not None:
             return await self._reason(match[1], error)
@@ -252,6 +260,17 @@ class Micropip:
     async def install(self, requirements: Sequence[str], *, reinstall: bool, pre: bool, verbose: bool) -> None: ...
 
     def uninstall(self, packages: Sequence[str]) -> None: ...
+
+
+def _refusal(error: BaseException | None) -> str:
+    """What the relay said of a file that could not be fetched (web/packages.ts), somewhere in what led to an error."""
+    for _ in range(10):
+        if error is None:
+            break
+        if match := _SAYS.search(str(error)):
+            return f"the relay says: {match[1]}"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _is_locked(name: str) -> bool:
