@@ -75,7 +75,9 @@ class PackageLoader:
             module = error.name.partition(".")[0]
             if not is_importable(module):
                 catalogue = await self.catalogue()
-                error.remedy = self._why.get(module) or catalogue.advice(module)  # type: ignore[attr-defined]  # shown
+                here = f"write import {module} in a cell: this browser cannot load packages from inside other code"
+                advice = here if module in catalogue.imports else catalogue.advice(module)
+                error.remedy = self._why.get(module) or advice  # type: ignore[attr-defined]  # shown
         elif isinstance(error, ValueError) and (match := _NAMED.search(str(error))):
             told = str(await self._reason(match[1], error))
             error.remedy = told  # type: ignore[attr-defined]  # shown
