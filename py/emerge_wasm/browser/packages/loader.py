@@ -153,9 +153,11 @@ class PackageLoader:
 
     # --- loading
     async def install(
-        self, names: Sequence[str], *, upgrade: bool = False, pre: bool = False, tell: Tell = "line"
+        self, names: Sequence[str], *, replace: bool = False, pre: bool = False, tell: Tell = "line"
     ) -> None:
-        """Load packages by requirement, or by the address of a file. `tell` one line, micropip's steps, or nothing.
+        """Load packages by requirement, or by the address of a file; `replace`: also in place of other versions.
+
+        It tells one line, each of micropip's steps, or nothing.
 
         Raises:
             NotFound: there is none that a browser can use; it says what the operator can do.
@@ -168,7 +170,7 @@ class PackageLoader:
             if tell == "line":
                 self._write(f"Loading {', '.join(_shown(name) for name in names)} …")
             try:
-                await self._install(names, upgrade, pre, tell == "steps")
+                await self._install(names, replace, pre, tell == "steps")
             except EmergeError:
                 raise
             except Exception as error:
@@ -180,12 +182,17 @@ class PackageLoader:
                 if tell == "line":
                     took = f"{time.monotonic() - began:.1f} s"
                     self._write(f"\r{', '.join(fresh)} loaded in {took}\n" if fresh else "\r")
+            old = [name for name, version in before.items() if there.get(name, version) != version]
+            if old:
+                self._write(
+                    f"where {', '.join(old)} was imported already, it stays as it was: restart Python for the new one\n"
+                )
             self._named |= {name_of(name) for name in names if "/" not in name}
 
-    async def _install(self, names: Sequence[str], upgrade: bool, pre: bool, verbose: bool) -> None:
+    async def _install(self, names: Sequence[str], replace: bool, pre: bool, verbose: bool) -> None:
         await self.catalogue()
         self._loaded = True
-        locked = [name for name in names if not upgrade and _is_locked(name)]
+        locked = [name for name in names if _is_locked(name)]
         if locked:
             await _load_locked(locked)
             if verbose:
@@ -193,7 +200,7 @@ class PackageLoader:
         rest = [name for name in names if name not in locked]
         if rest:
             micropip = await self.micropip()
-            await micropip.install(rest, reinstall=upgrade, pre=pre, verbose=verbose)
+            await micropip.install(rest, reinstall=replace, pre=pre, verbose=verbose)
 
     async def micropip(self) -> Micropip:
         """micropip, which asks the relay and nobody else."""
