@@ -44,8 +44,10 @@ def make_wheel(
     path = folder / f"{plain}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for file, text in files.items():
-            archive.writestr(file, text)
-        archive.writestr(f"{info}/RECORD", "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"]))
+            archive.writestr(zipfile.ZipInfo(file), text)  # the same bytes each time
+        archive.writestr(
+            zipfile.ZipInfo(f"{info}/RECORD"), "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
+        )
     return path
 
 
