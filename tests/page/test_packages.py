@@ -71,7 +71,7 @@ def test_packages_are_loaded_kept_and_pinned(shop: Shop, site: Site, chromium: B
         shop.upstream.down = True
         tab.page.reload()
         tab.ready("offline", 3 * SLOW)
-        cell = tab.run("import numpy, deep, one\nnumpy.arange(4), one.version")
+        cell = tab.run("%pip install one -q\nimport numpy, deep, one\nnumpy.arange(4), one.version")
         expect(cell).to_contain_text("([0, 1, 2, 3], '1.0')")
         cell = tab.run("%pip install two")
         expect(cell).to_contain_text("two-1.0")
