@@ -197,6 +197,7 @@ export class Notebook {
     const at = this.items.indexOf(item);
     if (at < 0) return;
     this.items = this.items.filter((other) => other !== item);
+    this.#console.queue.live.stop(item.cell);
     this.removed = [...this.removed, { item, at }];
     this.changed();
   }
