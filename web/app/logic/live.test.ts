@@ -9,7 +9,7 @@ const trace: Trace = {
 };
 
 function changed(path: string, revision: string | null = "r9", where: "cluster" | "local" = "cluster") {
-  return { event: "change" as const, where, operation: "store", path, pointer: revision === null ? null : ({ revision } as never) };
+  return { event: "change" as const, where, operation: "store", path, author: "ada", pointer: revision === null ? null : ({ revision } as never) };
 }
 
 test.each([

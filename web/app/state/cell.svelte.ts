@@ -29,6 +29,10 @@ export class Cell {
   began = $state.raw<Date | null>(null);
   milliseconds = $state<number | null>(null);
   stopping = $state(false);
+  /** It was told to stop a while ago, and runs. */
+  stubborn = $state(false);
+  /** The text that ran last. */
+  ran = "";
   asked = $state.raw<Asked | null>(null);
   /** What its writes are recorded with; "": nothing. */
   cause = "";
@@ -53,6 +57,7 @@ export class Cell {
    *  flickers. */
   begin(run: number, quietly = false): void {
     this.run = run;
+    this.ran = this.code;
     this.state = "queued";
     this.failure = this.milliseconds = this.began = null;
     if (quietly) this.#made.clear(true);
@@ -94,7 +99,7 @@ export class Cell {
   end(state: CellState, milliseconds: number | null): void {
     this.state = state;
     this.milliseconds = milliseconds;
-    this.stopping = false;
+    this.stopping = this.stubborn = false;
     this.asked = null;
     this.#made.settle();
     this.#draw();

@@ -7,6 +7,7 @@ import { LiveCells } from "./live.svelte";
 import type { Notices } from "./notices.svelte";
 import type { Session } from "./session.svelte";
 
+const STUBBORN = 3_000; // ms that a cell has to stop
 const KNOWN = 400; // runs whose late output still finds its cell
 
 export class CellQueue {
@@ -66,6 +67,12 @@ export class CellQueue {
     void this.#pump();
   }
 
+  /** The cell of a run, if that is its newest. */
+  find(run: number): Cell | null {
+    const cell = this.#byRun.get(run);
+    return cell?.run === run ? cell : null;
+  }
+
   async select(where: Where): Promise<void> {
     if (this.running === null && this.#session.ready) await this.#select(where);
   }
@@ -76,6 +83,12 @@ export class CellQueue {
     const running = this.running;
     if (running === null) return true;
     running.stopping = this.#session.port.interrupt();
+    const { run } = running;
+    setTimeout(() => {
+      if (this.running !== running || running.run !== run) return;
+      running.stopping = false;
+      running.stubborn = true;
+    }, STUBBORN);
     return running.stopping;
   }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import secrets
 from collections.abc import Awaitable, Callable
 
 from ...errors import Invalid, NotFound
@@ -24,7 +25,7 @@ class LiveValue:
         self.number = number
         self.cell = cell
         self._function = function
-        self._handle = DisplayHandle(f"live-{number}")
+        self._handle = DisplayHandle(f"live-{secrets.token_hex(6)}")  # no display of an earlier Python has it
         self._shown = False
 
     def show(self, value: object) -> None:

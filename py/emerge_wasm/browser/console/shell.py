@@ -10,7 +10,6 @@ import asyncio
 import getpass
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TypeVar
 
 from ... import sync
@@ -74,8 +73,8 @@ class Shell(Responder):
 
         self.output.soon = self._flush_soon
         capture_streams(self.output)
-        builtins.input = partial(self._input, secret=False)
-        getpass.getpass = partial(self._input, secret=True)
+        builtins.input = self._input
+        getpass.getpass = self._getpass
         local, cluster = self.switch.find("local"), self.switch.find("cluster")
         emerge_wasm.__dict__["fs"] = self.switch.sync
         self.console.namespace.update(
@@ -132,8 +131,14 @@ class Shell(Responder):
         if used:
             self.send({"event": "packages", "cell": cell, "packages": used})
 
-    def _input(self, prompt: object = "", stream: object = None, *, secret: bool) -> str:
+    def _input(self, prompt: object = "") -> str:
         """What `input` is in cells: the cell waits for what is typed into a field of its output."""
+        return self._wait_for_input(prompt, secret=False)
+
+    def _getpass(self, prompt: object = "Password: ", stream: object = None) -> str:
+        return self._wait_for_input(prompt, secret=True)
+
+    def _wait_for_input(self, prompt: object, *, secret: bool) -> str:
         try:
             return sync.wait(self._ainput(prompt, secret=secret))
         except Unavailable as error:
