@@ -157,6 +157,7 @@ export class Notebook {
     }
     if (item.cell.code.trim() === "" || item.cell.state === "queued" || item.cell.state === "running") return;
     item.cell.onend = () => {
+      if (item.cell.byItself) return; // kept with the next change: as a version of its own it might set the cell going again
       this.changed();
       void this.save();
     };

@@ -31,6 +31,8 @@ export class Cell {
   stopping = $state(false);
   /** It was told to stop a while ago, and runs. */
   stubborn = $state(false);
+  /** Its last run was not asked for: it is live. */
+  byItself = false;
   /** The text that ran last. */
   ran = "";
   asked = $state.raw<Asked | null>(null);
@@ -57,6 +59,7 @@ export class Cell {
    *  flickers. */
   begin(run: number, quietly = false): void {
     this.run = run;
+    this.byItself = quietly;
     this.ran = this.code;
     this.state = "queued";
     this.failure = this.milliseconds = this.began = null;
