@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -40,8 +44,10 @@ def make_wheel(
     path = folder / f"{plain}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for file, text in files.items():
-            archive.writestr(file, text)
-        archive.writestr(f"{info}/RECORD", "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"]))
+            archive.writestr(zipfile.ZipInfo(file), text)  # the same bytes each time
+        archive.writestr(
+            zipfile.ZipInfo(f"{info}/RECORD"), "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
+        )
     return path
 
 
@@ -125,3 +131,19 @@ class Upstream:
 
     async def _lock(self, request: Request) -> Response:
         return self._begin(request) or Response(json.dumps(self.lock), media_type="application/json")
+
+
+@contextmanager
+def serve_index(upstream: Upstream) -> Iterator[str]:
+    """Serve an index in a thread, for a test that has no event loop; its origin."""
+    config = uvicorn.Config(upstream.app(), port=0, log_level="error", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()

@@ -27,7 +27,7 @@ const BASE = new URL(`/${__PYODIDE__}/`, location.href).href;
 const GUEST = `/guest?${__PYODIDE__}`;
 const RELAY = `${location.origin.replace(/^http/, "ws")}/ws`;
 /** Requests that the kernel of cells answers (py/emerge_wasm/browser/requests/handlers.py). */
-const CELL_KINDS: ReadonlySet<Kind> = new Set<Kind>(["cell", "select", "assist"]);
+const CELL_KINDS: ReadonlySet<Kind> = new Set<Kind>(["cell", "select", "assist", "relive"]);
 /** Events of which a new listener gets the newest at once. */
 const KEPT: ReadonlySet<EventName> = new Set<EventName>(["kernel", "cells", "features", "connection"]);
 

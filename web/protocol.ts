@@ -381,6 +381,14 @@ export interface CellResult {
   text: string | null; // the last expression's repr, or null
   value: ShownValue | null;
   milliseconds: number;
+  live: Trace | null; // what it read, if it is to run again when that changes
+}
+
+/** What a run read and wrote, and the revisions that it made. */
+export interface Trace {
+  reads: { where: Where; path: string }[];
+  writes: { where: Where; path: string }[];
+  made: string[];
 }
 
 /** A save that came too late: both states, and what is there now. */
@@ -495,6 +503,10 @@ export interface Calls {
   answer: [{ question: number; run: boolean }, null];
   /** Which filesystem `fs` is in cells. */
   select: [{ where: Where }, null];
+  /** Make a live value again; what it read. */
+  relive: [{ live: number }, Trace];
+  /** What was typed into a cell's field; null: there is no more input. */
+  input: [{ input: number; text: string | null }, null];
   /** What could stand between these texts, what the name is that the first ends with, or what the call takes there. */
   assist: [{ before: string; after: string; ask: AssistAsk }, AssistView];
   /** The same by the text alone; with a path by the classes of what is below it, for a search. */
@@ -609,6 +621,10 @@ export type Event =
   | { event: "progress"; run: number; done: number; failed: number; total: number }
   | { event: "ran"; run: number; path: string; text: string | null; failure: Failure | null }
   | { event: "members"; run: number; members: Member[] }
+  /** A cell asks for input, or (not `open`) does not any more. */
+  | { event: "input"; cell: number; input: number; prompt: string; secret: boolean; open: boolean }
+  /** A cell shows a value that is made again when what it read changes. */
+  | { event: "live"; cell: number; live: number; trace: Trace }
   | { event: "question"; question: Question }
   /** Nobody waits for the answer any more. */
   | { event: "answered"; question: number }

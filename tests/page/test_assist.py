@@ -84,3 +84,25 @@ def test_what_is_written_is_completed_and_explained(tab: Tab) -> None:
     tab.find("stop").click()
     expect(tab.find("cell").last).to_contain_text("KeyboardInterrupt", timeout=SLOW)
     prompt.fill("")
+
+
+def test_a_search_completes_the_fields_of_what_is_there(tab: Tab) -> None:
+    page = tab.page
+    tab.open("#/cluster/inventory?tab=search")
+    field = tab.find("search-text").last
+    field.press_sequentially("o.unit")
+    options = tab.find("suggestions").locator("li:visible")
+    expect(options).to_contain_text(["unit_price"], timeout=SLOW)
+    page.keyboard.press("Tab")
+    expect(field).to_have_value("o.unit_price")
+    field.press_sequentially(" < 4 and o.na")
+    expect(options.first).to_contain_text("name")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    field.press_sequentially(".upp")
+    expect(options.first).to_contain_text("upper")
+    page.keyboard.press("Escape")
+    expect(options).to_have_count(0)
+    field.press_sequentially("er() == 'WIDGET1'")
+    page.keyboard.press("Enter")
+    expect(tab.find("search-row")).to_have_count(1, timeout=SLOW)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from tests.page.conftest import SLOW, Tab
+from tests.page.conftest import SLOW, VIEWPORT, Site, Tab
 
 LOOP = "for i in range(10**9): pass"
 
@@ -19,3 +19,18 @@ def test_the_page_works_while_a_cell_computes(tab: Tab) -> None:
     tab.find("stop").click()
     expect(tab.find("cell").last).to_contain_text("KeyboardInterrupt", timeout=SLOW)
     expect(tab.find("status-kernel")).to_have_attribute("data-state", re.compile("idle|ready"))
+
+
+def test_cells_work_without_shared_memory(chromium: Browser, shared_site: Site) -> None:
+    """The two kernels then pass messages, and Python waits by JSPI."""
+    with chromium.new_context(viewport=VIEWPORT, reduced_motion="reduce") as context:
+        context.add_init_script("delete globalThis.SharedArrayBuffer")
+        tab = Tab(context.new_page())
+        tab.page.goto(shared_site.relay.found["url"])
+        tab.use("local")
+        expect(tab.run("local.mkdir('/y')\nlen(local.list('/'))").get_by_test_id("cell-value")).to_have_text("1")
+        cell = tab.run("await alocal.rm('/y')\ninput('q? ')", wait="running")
+        cell.get_by_test_id("input").get_by_role("textbox").fill("abc")
+        tab.page.keyboard.press("Enter")
+        expect(cell.get_by_test_id("cell-value")).to_have_text("'abc'", timeout=SLOW)
+        tab.check()

@@ -20,6 +20,7 @@ from ..wire.event import LARGEST
 from ..wire.link import Link
 from ..wire.server import ServerRequest
 from .console.page_link import NESTED
+from .console.prompt import AskInput
 from .guests.consent import HERE, Consent
 from .protocol import PlaceName
 
@@ -43,7 +44,9 @@ class CellsKernel:
         places: Mapping[str, Transport],
         consent: Consent,
         interrupt: Callable[[int], object],
+        ask: AskInput,
     ) -> None:
+        self._ask_input = ask
         self.busy = False
         self._places = places
         self._consent = consent
@@ -76,6 +79,8 @@ class CellsKernel:
         match request.name, request.args:
             case "ask", [dict() as pointer, dict() as bundles, list() as unknown, ("local" | "cluster") as where]:
                 return self._ask(pointer, bundles, unknown, where)
+            case "input", [int() as cell, str() as prompt, bool() as secret]:
+                return self._ask_input(cell, prompt, secret)
             case "know", [list() as hashes]:
                 return self._know(hashes)
             case "busy", [bool() as busy]:

@@ -614,12 +614,27 @@ class ShownValue(TypedDict):
     metadata: dict[str, object]
 
 
+class TracePath(TypedDict):
+    where: PlaceName
+    path: str
+
+
+class TraceView(TypedDict):
+    """What a run read and wrote, and the revisions that it made."""
+
+    reads: list[TracePath]
+    writes: list[TracePath]
+    made: list[str]
+
+
 class CellResult(TypedDict):
-    """A cell's outcome. `text` is its last expression's repr, `value` all that it is shown as; None without one."""
+    """A cell's outcome. `text` is its last expression's repr, `value` all that it is shown as; None without one. `live`
+    is what it read, if it is to run again when that changes."""
 
     text: str | None
     value: ShownValue | None
     milliseconds: float
+    live: TraceView | None
 
 
 class CompletionItem(TypedDict):
@@ -908,6 +923,17 @@ class SketchArgs(AssistArgs, PathArgs):
     """The same of the page's kernel: `where` is what `fs` is; with a `path`, of a search below it."""
 
 
+class LiveArgs(TypedDict):
+    live: int
+
+
+class InputArgs(TypedDict):
+    """What was typed into a field; None: there is no more input."""
+
+    input: int
+    text: str | None
+
+
 class AnswerArgs(TypedDict):
     question: int
     run: bool
@@ -1044,6 +1070,26 @@ class QuestionEvent(TypedDict):
     question: ConsentQuestion
 
 
+class InputEvent(TypedDict):
+    """A cell asks for input (`open`), or does not any more. `secret`: what is typed is not to be shown."""
+
+    event: Literal["input"]
+    cell: int
+    input: int
+    prompt: str
+    secret: bool
+    open: bool
+
+
+class LiveEvent(TypedDict):
+    """A cell shows a value that is to be made again when what it read changes."""
+
+    event: Literal["live"]
+    cell: int
+    live: int
+    trace: TraceView
+
+
 class AnsweredEvent(TypedDict):
     """No call waits for the answer to a question any more."""
 
@@ -1084,6 +1130,8 @@ PageEvent = (
     | MembersEvent
     | QuestionEvent
     | AnsweredEvent
+    | InputEvent
+    | LiveEvent
     | KnownEvent
     | ChangeEvent
 )

@@ -47,7 +47,7 @@ class Responder:
                 raise Invalid(f"the page asked for {kind!r}, which this kernel does not know", remedy="reload the page")
             reply = {"id": id, "result": await handler(self, args)}
         except BaseException as error:  # SystemExit and Stop too: the page must get an answer
-            reply = {"id": id, "failure": failure_of(error, traced=kind == "cell")}
+            reply = {"id": id, "failure": failure_of(error, traced=kind in ("cell", "relive"))}
         self.before_reply()
         self.send(reply)
 

@@ -11,6 +11,7 @@ from ..errors import Invalid
 from ..operations import Transport
 from ..results import PointerRow
 from .cells import CellsKernel
+from .console.prompt import InputPrompts
 from .console.shell import Shell
 from .guests.channel import open_guest
 from .guests.consent import Consent
@@ -48,7 +49,10 @@ class Tab(Responder):
             for place in self.places.values()
         }
         filesystems: dict[PlaceName, Transport] = {"local": self.local, "cluster": self.cluster}
-        self.shell = None if options["apart"] else Shell(send, cell_handlers, filesystems, self.consent)
+        self.inputs = InputPrompts(send)
+        self.shell = (
+            None if options["apart"] else Shell(send, cell_handlers, filesystems, self.consent, self.inputs.ask)
+        )
         self._cancel: dict[int, Callable[[], object]] = {}  # by the page's number of the work under way
 
     # --- start
@@ -87,7 +91,7 @@ class Tab(Responder):
     def attach(self, post: Callable[[bytes], None], interrupt: Callable[[int], object]) -> None:
         """Begin to serve a cells' kernel, in place of an earlier one."""
         self.detach()
-        self.cells = CellsKernel(post, self.places, self.consent, interrupt)
+        self.cells = CellsKernel(post, self.places, self.consent, interrupt, self.inputs.ask)
 
     def detach(self) -> None:
         """End all that a cells' kernel, which is gone, has under way here."""

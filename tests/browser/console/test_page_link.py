@@ -20,7 +20,9 @@ from emerge_wasm import EmergeFile, sync
 from emerge_wasm.browser.cells import CellsKernel
 from emerge_wasm.browser.console.nested_loop import NestedLoops
 from emerge_wasm.browser.console.page_link import PageLink
+from emerge_wasm.browser.console.prompt import InputPrompts
 from emerge_wasm.browser.console.shell import Shell
+from emerge_wasm.browser.console.trace import traced
 from emerge_wasm.browser.guests.consent import Consent
 from emerge_wasm.browser.guests.pool import GuestPool
 from emerge_wasm.browser.guests.runner import TabRunner
@@ -68,6 +70,7 @@ class PageSide:
 
     async def _open(self, send: Callable[[bytes], None]) -> Filesystem:
         consent = Consent(self._hear)
+        self.inputs = InputPrompts(self._hear)
         self.consent = consent
 
         async def refuse(*_: object) -> Any:
@@ -76,7 +79,7 @@ class PageSide:
         runner = TabRunner("local", consent, GuestPool(refuse), lambda pointer: True, lambda: self.cells)
         filesystem = await Filesystem.open(await open_store("memory:"), node="page", url="memory:", runner=runner)
         self.direct = LocalTransport(filesystem, Context("tester", superuser=True))
-        self.cells = CellsKernel(send, {"local": self.direct}, consent, lambda number: None)
+        self.cells = CellsKernel(send, {"local": self.direct}, consent, lambda number: None, self.inputs.ask)
         return filesystem
 
     def _hear(self, event: Any) -> None:
@@ -84,6 +87,8 @@ class PageSide:
         self.events.append(event)
         if event["event"] == "question":
             self.loop.call_soon(self.consent.answer, event["question"]["id"], True)
+        if event["event"] == "input" and event["open"] and event["prompt"]:
+            self.loop.call_soon(self.inputs.answer, event["input"], None if "end" in event["prompt"] else "typed")
 
     def run(self, work: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
@@ -106,7 +111,7 @@ class CellSide:
         self.page = PageSide(self._arrive)
         self.link = PageLink(lambda data: self.page.loop.call_soon_threadsafe(self.page.cells.hear, data))
         self.loops: NestedLoops = self.link.nested_loops(self._wait, lambda: None)
-        self.shell = Shell(lambda message: None, {}, self.link.filesystems, self.link.consent)
+        self.shell = Shell(lambda message: None, {}, self.link.filesystems, self.link.consent, self.link.ask_input)
         self.link.shell = self.shell
         self.client = Client(self.link.filesystems["local"])
 
@@ -271,3 +276,42 @@ async def test_a_sync_client_blocks_by_it(cells: CellSide) -> None:
         tx.store(Counter(name="two"))
     assert [pointer.name for pointer in fs.dir("/")] == ["big", "one", "two"]
     assert sorted(obj.name for obj in fs.search(lambda o: o.count == 0, path="/")) == ["one", "two"]
+
+
+async def test_a_cell_asks_for_input_and_waits_for_it(cells: CellSide) -> None:
+    """Blocking and awaited; Stop ends the wait, and the page's field goes with it."""
+    assert await cells.link.ask_input(3, "name? ", False) == "typed"
+    assert cells.drive(cells.link.ask_input(3, "name? ", True)) == "typed"
+    assert cells.drive(cells.link.ask_input(3, "the end", True)) is None
+    asyncio.get_running_loop().call_later(0.1, setattr, cells, "stopped", True)
+    threading.Timer(0.2, setattr, (cells, "stopped", True)).start()
+    with pytest.raises(KeyboardInterrupt):
+        cells.drive(cells.link.ask_input(4, "", False))
+    shown = [
+        (event["cell"], event["secret"], event["open"]) for event in cells.page.events if event["event"] == "input"
+    ]
+    assert shown[:2] == [(3, False, True), (3, False, False)]
+    assert shown[-1] == (4, False, False)
+
+
+async def test_a_run_tells_what_it_read_and_wrote(cells: CellSide) -> None:
+    """By any way of reading; what was at an older version does not change."""
+    place = cells.shell.switch.find("local")
+    cells.drive(place.blocking.store(Counter(name="a", path="/x")))
+    cells.drive(place.blocking.mkdir("/y"))
+
+    async def read() -> None:
+        await place.client.cat("/x/a.count")
+        [pointer async for pointer in place.client.dir("/y")]
+        await place.client.count("/x", "o.count == 0")
+        await place.client.cat("/x/a", 1)
+
+    with traced() as trace:
+        await read()
+        cells.drive(place.blocking.update("/x/a", count=5))
+        place.sync.list("/")
+    view = trace.view()
+    assert {each["path"] for each in view["reads"]} >= {"/x/a.count", "/y", "/x", "/"}
+    assert "/x/a" not in {each["path"] for each in view["reads"]}
+    assert {each["path"] for each in view["writes"]} == {"/x/a"}
+    assert view["made"] == [(await cells.client.get("/x/a")).revision]

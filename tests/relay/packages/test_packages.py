@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -281,6 +282,29 @@ async def test_the_distribution_of_a_pyodide(start: Start, serve: Serve, folder:
     async with signed_in(relay) as http:
         catalogue = (await http.get("/packages/catalogue")).json()
     assert not catalogue["locked"] and "for Python 3.13.2 (2025_0); the page has 3.14" in catalogue["failed"][0]
+
+
+async def test_a_folder_with_a_distribution(start: Start, folder: Path) -> None:
+    numpy, other = make_wheel(folder, "numpy", "2.4.3", NATIVE), make_wheel(folder, "other")
+    library = folder / "libblas-1.0.zip"
+    library.write_bytes(b"a shared library")
+    packages = {
+        "numpy": _entry("numpy", numpy, ["numpy"], ["libblas"]),
+        "libblas": _entry("libblas", library, [], []),
+        "absent": {**_entry("absent", other, ["absent"], []), "file_name": "absent-1.0-py3-none-any.whl"},
+    }
+    info = {"arch": "wasm32", "abi_version": "2026_0", "python": "3.14.2", "platform": "emscripten_5_0_3"}
+    (folder / "pyodide-lock.json").write_text(json.dumps({"info": info, "packages": packages}))
+    relay = await start(packages=PackageSettings((folder,)))
+    async with signed_in(relay) as http:
+        catalogue = (await http.get("/packages/catalogue")).json()
+        assert catalogue["imports"] == {"numpy": ["numpy"], "other": ["other"]}
+        assert catalogue["locked"].keys() == {"numpy", "libblas"}  # with what its METADATA cannot say
+        for name, path in (("numpy", numpy), ("libblas", library)):
+            assert (await http.get(catalogue["locked"][name]["file_name"])).content == path.read_bytes()
+        assert (await http.get("/packages/simple/numpy/")).status_code == 404 and await listed(http, "other")
+        library.write_bytes(b"another one")
+        assert (await http.get(catalogue["locked"]["libblas"]["file_name"])).status_code == 404
 
 
 def _entry(name: str, path: Path, imports: list[str], depends: list[str]) -> dict[str, object]:

@@ -49,6 +49,11 @@ export class Outputs {
     if (!wait) this.#entries = [];
   }
 
+  /** Nothing more comes: what was to be cleared by the next output goes. */
+  settle(): void {
+    this.#begin();
+  }
+
   /** A copy to draw. */
   list(): CellOutput[] {
     return this.#entries.map((entry) => ("buffer" in entry ? { id: entry.id, kind: "stream", shown: entry.buffer.show() } : { id: entry.id, kind: "value", value: entry.value, result: entry.result }));

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseTraceback } from "./traceback";
+import { parseTracebacks } from "./traceback";
 
 const TEXT = `Traceback (most recent call last):
   File "<cell 3>", line 4, in <module>
@@ -11,7 +11,7 @@ ZeroDivisionError: division by zero
 `;
 
 test("frames, their lines and the message", () => {
-  const parsed = parseTraceback(TEXT);
+  const [parsed] = parseTracebacks(TEXT);
   expect(parsed?.message).toBe("ZeroDivisionError: division by zero");
   expect(parsed?.frames.map((frame) => [frame.file, frame.line, frame.name, frame.own])).toEqual([
     ["<cell 3>", 4, "<module>", true],
@@ -21,7 +21,7 @@ test("frames, their lines and the message", () => {
 });
 
 test("a syntax error has a frame without a function", () => {
-  const parsed = parseTraceback(`Traceback (most recent call last):
+  const [parsed] = parseTracebacks(`Traceback (most recent call last):
   File "<cell 1>", line 1
     1 +
        ^
@@ -30,7 +30,19 @@ SyntaxError: invalid syntax`);
   expect(parsed?.message).toBe("SyntaxError: invalid syntax");
 });
 
-test("chained tracebacks and other texts are left whole", () => {
-  expect(parseTraceback(TEXT + "\nDuring handling of the above exception…\n\n" + TEXT)).toBeNull();
-  expect(parseTraceback("no traceback at all")).toBeNull();
+test("chained tracebacks come one after the other, with how they are chained", () => {
+  const chained = parseTracebacks(`${TEXT}\nDuring handling of the above exception, another exception occurred:\n\n${TEXT.replace("ZeroDivisionError", "KeyError")}`);
+  expect(chained.map(({ lead, message, frames }) => [lead.slice(0, 6), message.split(":")[0], frames.length])).toEqual([
+    ["", "ZeroDivisionError", 2],
+    ["During", "KeyError", 2],
+  ]);
+});
+
+test("a message of several lines stays whole", () => {
+  const [parsed] = parseTracebacks(`${TEXT.trim()}\n\nsecond line\n  third`);
+  expect(parsed?.message).toBe("ZeroDivisionError: division by zero\n\nsecond line\n  third");
+});
+
+test.each(["no traceback at all", `  + Exception Group ${TEXT}`, `first\n${TEXT}`, ""])("%j is left whole", (text) => {
+  expect(parseTracebacks(text)).toEqual([]);
 });

@@ -157,6 +157,7 @@ export class Notebook {
     }
     if (item.cell.code.trim() === "" || item.cell.state === "queued" || item.cell.state === "running") return;
     item.cell.onend = () => {
+      if (item.cell.byItself) return; // kept with the next change: as a version of its own it might set the cell going again
       this.changed();
       void this.save();
     };
@@ -197,6 +198,7 @@ export class Notebook {
     const at = this.items.indexOf(item);
     if (at < 0) return;
     this.items = this.items.filter((other) => other !== item);
+    this.#console.queue.live.stop(item.cell);
     this.removed = [...this.removed, { item, at }];
     this.changed();
   }

@@ -8,6 +8,13 @@ export type CellState = "earlier" | "queued" | "running" | "done" | "failed" | "
 
 const DRAW_EVERY = 120; // ms between redraws while output floods in
 
+/** A field that a cell waits for. */
+export interface Asked {
+  input: number;
+  prompt: string;
+  secret: boolean;
+}
+
 export class Cell {
   /** Its number on the page, for good; negative before it has run. */
   readonly id: number;
@@ -22,6 +29,13 @@ export class Cell {
   began = $state.raw<Date | null>(null);
   milliseconds = $state<number | null>(null);
   stopping = $state(false);
+  /** It was told to stop a while ago, and runs. */
+  stubborn = $state(false);
+  /** Its last run was not asked for: it is live. */
+  byItself = false;
+  /** The text that ran last. */
+  ran = "";
+  asked = $state.raw<Asked | null>(null);
   /** What its writes are recorded with; "": nothing. */
   cause = "";
   /** The packages that its notebook has used, as lines of pip's. */
@@ -41,12 +55,16 @@ export class Cell {
     this.state = state;
   }
 
-  /** Forget what came of an earlier run, and wait for the next. */
-  begin(run: number): void {
+  /** Forget what came of an earlier run, and wait for the next; `quietly`: when that gives something, so that nothing
+   *  flickers. */
+  begin(run: number, quietly = false): void {
     this.run = run;
+    this.byItself = quietly;
+    this.ran = this.code;
     this.state = "queued";
     this.failure = this.milliseconds = this.began = null;
-    this.#made = new Outputs();
+    if (quietly) this.#made.clear(true);
+    else this.#made = new Outputs();
     this.#draw();
   }
 
@@ -84,7 +102,9 @@ export class Cell {
   end(state: CellState, milliseconds: number | null): void {
     this.state = state;
     this.milliseconds = milliseconds;
-    this.stopping = false;
+    this.stopping = this.stubborn = false;
+    this.asked = null;
+    this.#made.settle();
     this.#draw();
     this.onend?.();
   }

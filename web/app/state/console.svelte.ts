@@ -67,6 +67,7 @@ export class Console {
   }
 
   clear(): void {
+    for (const cell of this.cells) if (cell.state !== "running" && cell.state !== "queued") this.queue.live.stop(cell);
     this.cells = this.cells.filter((cell) => cell.state === "running" || cell.state === "queued");
     this.#remember();
   }

@@ -3,13 +3,16 @@
 import type { Where } from "../../protocol";
 import { makeFailure, toFailure } from "../logic/failure";
 import type { Cell } from "./cell.svelte";
+import { LiveCells } from "./live.svelte";
 import type { Notices } from "./notices.svelte";
 import type { Session } from "./session.svelte";
 
+const STUBBORN = 3_000; // ms that a cell has to stop
 const KNOWN = 400; // runs whose late output still finds its cell
 
 export class CellQueue {
   running = $state.raw<Cell | null>(null);
+  readonly live: LiveCells;
   #waiting: Cell[] = [];
   #byRun = new Map<number, Cell>();
   #session: Session;
@@ -18,6 +21,16 @@ export class CellQueue {
 
   constructor(session: Session, notices: Notices) {
     this.#session = session;
+    this.live = new LiveCells(session, (cell) => this.#enqueue(cell, cell.where, true));
+    session.port.on("input", ({ cell, input, prompt, secret, open }) => {
+      const asking = this.#byRun.get(cell);
+      if (asking && open) asking.asked = { input, prompt, secret };
+      else if (asking?.asked?.input === input) asking.asked = null;
+    });
+    session.port.on("live", ({ cell, live, trace }) => {
+      const shown = this.#byRun.get(cell);
+      if (shown) this.live.watch(shown, live, trace, 0);
+    });
     session.port.on("output", ({ cell, stream, text }) => this.#byRun.get(cell)?.print(stream, text));
     session.port.on("display", ({ cell, id, update, data, metadata }) => {
       const value = { data, metadata };
@@ -39,13 +52,25 @@ export class CellQueue {
 
   /** Run a cell when those before it have ended. `where`: what `fs` is in it. */
   run(cell: Cell, where: Where): void {
+    this.#enqueue(cell, where, false);
+  }
+
+  /** `byItself`: it is live. */
+  #enqueue(cell: Cell, where: Where, byItself: boolean): void {
     const run = this.#next++;
     cell.where = where;
-    cell.begin(run);
+    this.live.begin(cell, byItself);
+    cell.begin(run, byItself);
     this.#byRun.set(run, cell);
     for (const old of [...this.#byRun.keys()].slice(0, -KNOWN)) this.#byRun.delete(old);
     this.#waiting.push(cell);
     void this.#pump();
+  }
+
+  /** The cell of a run, if that is its newest. */
+  find(run: number): Cell | null {
+    const cell = this.#byRun.get(run);
+    return cell?.run === run ? cell : null;
   }
 
   async select(where: Where): Promise<void> {
@@ -58,6 +83,12 @@ export class CellQueue {
     const running = this.running;
     if (running === null) return true;
     running.stopping = this.#session.port.interrupt();
+    const { run } = running;
+    setTimeout(() => {
+      if (this.running !== running || running.run !== run) return;
+      running.stopping = false;
+      running.stubborn = true;
+    }, STUBBORN);
     return running.stopping;
   }
 
@@ -76,9 +107,10 @@ export class CellQueue {
     cell.began = new Date();
     try {
       await this.#select(cell.where);
-      const { value, milliseconds } = await this.#session.port.call("cell", { cell: cell.run, code: cell.code, cause: cell.cause, requirements: [...cell.requirements] });
+      const { value, milliseconds, live } = await this.#session.port.call("cell", { cell: cell.run, code: cell.code, cause: cell.cause, requirements: [...cell.requirements] });
       if (value !== null) cell.display(value, "", true);
       cell.end(cell.failure === null ? "done" : "failed", milliseconds);
+      if (live !== null) this.live.watch(cell, 0, live, milliseconds);
     } catch (error) {
       cell.failure ??= toFailure(error);
       cell.end("failed", Date.now() - cell.began.getTime());

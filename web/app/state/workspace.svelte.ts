@@ -15,6 +15,7 @@ import { Feed } from "./feed.svelte";
 import { FileTree } from "./filetree.svelte";
 import { Kept } from "./kept";
 import { Layout } from "./layout.svelte";
+import type { LiveCells } from "./live.svelte";
 import { Navigation } from "./navigation.svelte";
 import { Notices } from "./notices.svelte";
 import { SeenPort } from "./seen";
@@ -51,6 +52,7 @@ export class Workspace {
   readonly storage: BrowserStorage;
   readonly runs: Runs;
   readonly console: Console;
+  readonly live: LiveCells;
   readonly assistant: Assistant;
   readonly commands: Commands;
   readonly consent: Consent;
@@ -78,6 +80,7 @@ export class Workspace {
     this.desk = new Desk(this.session, this.trees, this.navigation, this.drafts, this.changes);
     this.runs = new Runs(this.session);
     this.console = new Console(this.session, this.notices);
+    this.live = this.console.queue.live;
     this.assistant = new Assistant(this.session, () => this.console.where, () => this.console.cells.map(({ code }) => code));
     this.commands = new Commands(this);
     this.consent = new Consent(port);

@@ -32,7 +32,7 @@ const ICONS: Record<CompletionItem["kind"], string> = {
 
 export function assistance(assist: Assist): Extension {
   return [
-    autocompletion({ override: [(context) => complete(assist, context)], selectOnOpen: false, defaultKeymap: false, maxRenderedOptions: 100 }),
+    autocompletion({ override: [(context) => complete(assist, context)], selectOnOpen: false, interactionDelay: 0, defaultKeymap: false, maxRenderedOptions: 100 }),
     Prec.highest(keymap.of(KEYS)),
     keymap.of(helpKeys(assist)),
     hoverTooltip(async (view, pos) => hover(assist, view, pos), { hoverTime: 400 }),
@@ -64,7 +64,7 @@ const KEYS: readonly KeyBinding[] = [
       return acceptCompletion(view);
     },
   },
-  { key: "Escape", stopPropagation: true, run: (view) => closeCompletion(view) || closeHelp(view) },
+  { key: "Escape", stopPropagation: true, run: (view) => [closeCompletion(view), closeHelp(view)].includes(true) },
 ];
 
 // --- completion

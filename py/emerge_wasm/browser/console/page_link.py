@@ -69,6 +69,11 @@ class PageLink:
         self._told.add(told)
         told.add_done_callback(self._told.discard)
 
+    async def ask_input(self, cell: int, prompt: str, secret: bool) -> str | None:
+        """Ask the user for a text."""
+        text = await self.call("input", [cell, prompt, secret])
+        return None if text is None else str(text)
+
     # --- what comes in
     def hear(self, payload: bytes) -> None:
         """Take one event in the worker's own loop."""

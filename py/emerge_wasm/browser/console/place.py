@@ -11,6 +11,7 @@ from ...operations import Transport
 from ..guests.consent import AskingClient, CodeConsent
 from ..protocol import PlaceName
 from .cause import CausedTransport
+from .trace import TracedTransport
 
 
 class ShellPlace:
@@ -21,7 +22,7 @@ class ShellPlace:
 
     def __init__(self, name: PlaceName, filesystem: Transport, consent: CodeConsent) -> None:
         self.name: PlaceName = name
-        self.filesystem = filesystem = CausedTransport(filesystem)
+        self.filesystem = filesystem = TracedTransport(name, CausedTransport(filesystem))
         self.client: Client = AskingClient(filesystem, consent, Client(filesystem), name)
         self.blocking: Client = AskingClient(filesystem, consent, Client(filesystem), name)
         self.sync = SyncClient(self._open, name)

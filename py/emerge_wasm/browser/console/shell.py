@@ -7,12 +7,14 @@ with one it is part of that. Imports no js.
 from __future__ import annotations
 
 import asyncio
+import getpass
 import sys
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from ... import sync
 from ...clients.client import Client
-from ...errors import Invalid
+from ...errors import Unavailable
 from ...objects import EmergeFile, EmergeObject
 from ...operations import Transport
 from ...results import EntryPage
@@ -26,10 +28,12 @@ from .cell import RUNNING, Console
 from .completion import Completer
 from .display import CellScreen
 from .inspection import InstanceOf
+from .live import LiveValues
 from .mime import MimeBundle
 from .names import prepare_names
 from .output import ConsoleOutput, StreamName, capture_streams
 from .place import FollowingAsync, ShellPlace, Switch
+from .prompt import AskInput
 
 FLUSH_DELAY = 0.05  # seconds until a cell's output is sent
 
@@ -45,6 +49,7 @@ class Shell(Responder):
         handlers: Mapping[str, PageHandler],
         filesystems: Mapping[PlaceName, Transport],
         consent: CodeConsent,
+        ask: AskInput,
     ) -> None:
         super().__init__(send, handlers)
         self.switch = Switch({name: ShellPlace(name, filesystem, consent) for name, filesystem in filesystems.items()})
@@ -53,6 +58,8 @@ class Shell(Responder):
         self.console = Console(sys.modules["__main__"].__dict__)
         self.completer = Completer(self.console.namespace, self._list, {"afs": InstanceOf(Client)})
         self.packages = PackageLoader(self._say)
+        self.lives = LiveValues(send, lambda: self.output.cell)
+        self._ask = ask
         self.on_busy: Callable[[bool], object] = lambda busy: None
         self._turn = asyncio.Lock()  # cells run one at a time
         self._running: asyncio.Task[Callable[[], object]] | None = None
@@ -66,7 +73,8 @@ class Shell(Responder):
 
         self.output.soon = self._flush_soon
         capture_streams(self.output)
-        builtins.input = _no_input
+        builtins.input = self._input
+        getpass.getpass = self._getpass
         local, cluster = self.switch.find("local"), self.switch.find("cluster")
         emerge_wasm.__dict__["fs"] = self.switch.sync
         self.console.namespace.update(
@@ -79,6 +87,8 @@ class Shell(Responder):
             EmergeFile=EmergeFile,
             EmergeObject=EmergeObject,
             dataclass=emerge_wasm.dataclass,
+            live=self.lives.live,
+            ainput=self._ainput,
         )
         prepare_names(self.console.namespace, self.screen)
         self.console.tools.pip = Pip(self.packages, self._say).run
@@ -121,6 +131,29 @@ class Shell(Responder):
         if used:
             self.send({"event": "packages", "cell": cell, "packages": used})
 
+    def _input(self, prompt: object = "") -> str:
+        """What `input` is in cells: the cell waits for what is typed into a field of its output."""
+        return self._wait_for_input(prompt, secret=False)
+
+    def _getpass(self, prompt: object = "Password: ", stream: object = None) -> str:
+        return self._wait_for_input(prompt, secret=True)
+
+    def _wait_for_input(self, prompt: object, *, secret: bool) -> str:
+        try:
+            return sync.wait(self._ainput(prompt, secret=secret))
+        except Unavailable as error:
+            raise Unavailable(error.message, remedy="write `await ainput(…)` instead of `input(…)`") from None
+
+    async def _ainput(self, prompt: object = "", *, secret: bool = False) -> str:
+        """Ask the user, and return what is typed. Raises EOFError when nothing is."""
+        self.output.flush()
+        text = await self._ask(self.output.cell, str(prompt), secret)
+        shown = "" if text is None else "·" * len(text) if secret else text
+        self.output.write("stdout", f"{prompt}{shown}\n")
+        if text is None:
+            raise EOFError("no more input")
+        return text
+
     def before_reply(self) -> None:
         self.output.flush()
 
@@ -146,10 +179,6 @@ class Shell(Responder):
     def _flush(self) -> None:
         self._flushing = False
         self.output.flush()
-
-
-def _no_input(prompt: object = "") -> str:
-    raise Invalid("a cell cannot ask for input", remedy="write the value into the cell")
 
 
 def _belongs(task: asyncio.Task[object], running: asyncio.Task[object]) -> bool:

@@ -45,7 +45,9 @@ def start(post: Callable[[str], object], line: Line, options: str) -> None:
     given: ShellOptions = json.loads(options)
     begin_worker(given)
     _link = link = PageLink(lambda data: line.post(to_js(data)), line.mark)
-    _shell = shell = Shell(lambda message: post(json.dumps(message)), CELL_HANDLERS, link.filesystems, link.consent)
+    _shell = shell = Shell(
+        lambda message: post(json.dumps(message)), CELL_HANDLERS, link.filesystems, link.consent, link.ask_input
+    )
     link.shell = shell
     shell.on_busy = lambda busy: link.tell("busy", [busy])
     if given["shared"]:

@@ -24,6 +24,7 @@ LOG = logging.getLogger("emerge.browser.packages")
 
 FRESH = 20.0  # seconds that the catalogue holds
 _NAMED = re.compile(r"(?:metadata for|wheel for:?) '([A-Za-z0-9._-]+)")
+_SAYS = re.compile(r"the relay says: ([^\n]*)")
 _FAQ = re.compile(r"\s*See: https?://\S+\s*")
 
 Tell = Literal["line", "steps", "nothing"]
@@ -74,10 +75,14 @@ class PackageLoader:
             module = error.name.partition(".")[0]
             if not is_importable(module):
                 catalogue = await self.catalogue()
-                error.remedy = self._why.get(module) or catalogue.advice(module)  # type: ignore[attr-defined]  # shown
+                here = f"write import {module} in a cell: this browser cannot load packages from inside other code"
+                advice = here if module in catalogue.imports else catalogue.advice(module)
+                error.remedy = self._why.get(module) or advice  # type: ignore[attr-defined]  # shown
         elif isinstance(error, ValueError) and (match := _NAMED.search(str(error))):
-            told = await self._reason(match[1], error)
-            error.remedy = str(told)  # type: ignore[attr-defined]  # shown
+            told = str(await self._reason(match[1], error))
+            error.remedy = told  # type: ignore[attr-defined]  # shown
+        elif refused := _refusal(error):
+            error.remedy = refused  # type: ignore[attr-defined]  # shown
 
     # --- what can be loaded
     async def catalogue(self) -> CellCatalogue:
@@ -148,9 +153,11 @@ class PackageLoader:
 
     # --- loading
     async def install(
-        self, names: Sequence[str], *, upgrade: bool = False, pre: bool = False, tell: Tell = "line"
+        self, names: Sequence[str], *, replace: bool = False, pre: bool = False, tell: Tell = "line"
     ) -> None:
-        """Load packages by requirement, or by the address of a file. `tell` one line, micropip's steps, or nothing.
+        """Load packages by requirement, or by the address of a file; `replace`: also in place of other versions.
+
+        It tells one line, each of micropip's steps, or nothing.
 
         Raises:
             NotFound: there is none that a browser can use; it says what the operator can do.
@@ -163,7 +170,7 @@ class PackageLoader:
             if tell == "line":
                 self._write(f"Loading {', '.join(_shown(name) for name in names)} …")
             try:
-                await self._install(names, upgrade, pre, tell == "steps")
+                await self._install(names, replace, pre, tell == "steps")
             except EmergeError:
                 raise
             except Exception as error:
@@ -175,18 +182,25 @@ class PackageLoader:
                 if tell == "line":
                     took = f"{time.monotonic() - began:.1f} s"
                     self._write(f"\r{', '.join(fresh)} loaded in {took}\n" if fresh else "\r")
+            old = [name for name, version in before.items() if there.get(name, version) != version]
+            if old:
+                self._write(
+                    f"where {', '.join(old)} was imported already, it stays as it was: restart Python for the new one\n"
+                )
             self._named |= {name_of(name) for name in names if "/" not in name}
 
-    async def _install(self, names: Sequence[str], upgrade: bool, pre: bool, verbose: bool) -> None:
+    async def _install(self, names: Sequence[str], replace: bool, pre: bool, verbose: bool) -> None:
         await self.catalogue()
         self._loaded = True
-        locked = [name for name in names if not upgrade and _is_locked(name)]
+        locked = [name for name in names if _is_locked(name)]
         if locked:
             await _load_locked(locked)
+            if verbose:
+                self._write(f"{', '.join(locked)} loaded\n")
         rest = [name for name in names if name not in locked]
         if rest:
             micropip = await self.micropip()
-            await micropip.install(rest, reinstall=upgrade, pre=pre, verbose=verbose)
+            await micropip.install(rest, reinstall=replace, pre=pre, verbose=verbose)
 
     async def micropip(self) -> Micropip:
         """micropip, which asks the relay and nobody else."""
@@ -200,6 +214,9 @@ class PackageLoader:
         return found  # type: ignore[return-value]  # a module with these functions
 
     async def _failure(self, error: Exception) -> Exception:
+        refused = _refusal(error)
+        if refused:
+            return Unavailable(refused, remedy="try again later, or take another version")
         match = _NAMED.search(str(error))
         if match is not None:
             return await self._reason(match[1], error)
@@ -252,6 +269,17 @@ class Micropip:
     async def install(self, requirements: Sequence[str], *, reinstall: bool, pre: bool, verbose: bool) -> None: ...
 
     def uninstall(self, packages: Sequence[str]) -> None: ...
+
+
+def _refusal(error: BaseException | None) -> str:
+    """What the relay said of a file that could not be fetched (web/packages.ts), somewhere in what led to an error."""
+    for _ in range(10):
+        if error is None:
+            break
+        if match := _SAYS.search(str(error)):
+            return f"the relay says: {match[1]}"
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _is_locked(name: str) -> bool:

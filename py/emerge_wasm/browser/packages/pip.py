@@ -76,11 +76,22 @@ class Pip:
         command = parse_pip(text)
         if command.action == "install":
             tell: Tell = "nothing" if command.quiet else "steps"
-            await self._loader.install(command.names, upgrade=command.upgrade, pre=command.pre, tell=tell)
+            there = loaded()
+            newer = [name for name in command.names if command.upgrade and normalise(name) in there]
+            rest = [name for name in command.names if name not in newer]
+            await self._loader.install(rest, replace=True, pre=command.pre, tell=tell)
+            for name in newer:
+                await self._upgrade(name, there[normalise(name)], command.pre, tell)
         elif command.action == "uninstall":
             await self._uninstall(command)
         else:
             self._list(command)
+
+    async def _upgrade(self, name: str, version: str, pre: bool, tell: Tell) -> None:
+        try:
+            await self._loader.install([f"{name}>{version}"], replace=True, pre=pre, tell=tell)
+        except NotFound:
+            self._write(f"{name} {version} is the newest that there is here\n")
 
     async def _uninstall(self, command: PipCommand) -> None:
         there = loaded()

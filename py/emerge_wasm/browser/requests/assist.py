@@ -13,7 +13,7 @@ from ...objects import EmergeFile, EmergeObject
 from ...results import EntryPage, SearchPage
 from ..console.caret import read_caret
 from ..console.completion import Completer
-from ..console.inspection import InstanceOf, names_of
+from ..console.inspection import InstanceOf, is_one, names_of
 from ..console.shell import Shell
 from ..places.place import TabPlace
 from ..protocol import AssistArgs, AssistView, CompletionItem, CompletionKind, MethodView, SketchArgs
@@ -89,9 +89,10 @@ async def _stored(place: TabPlace, path: str) -> dict[str, CompletionItem]:
         for method in each.methods:
             if not method["name"].startswith("_"):
                 found.setdefault(method["name"], _member(method))
-    for name in sorted(names_of(InstanceOf(EmergeFile))):
+    for name, value in sorted(names_of(EmergeFile(name="o", path="/")).items()):
         if not name.startswith("_"):
-            found.setdefault(name, {"text": name, "kind": "value", "detail": ""})
+            detail = type(value).__name__ if is_one(value, *TYPES.values()) else ""
+            found.setdefault(name, {"text": name, "kind": "value", "detail": detail})
     return found
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ..console.cell import RUNNING
 from ..console.shell import Shell
-from ..protocol import CellArgs, CellResult, PlaceArgs, ShownValue
+from ..console.trace import traced
+from ..protocol import CellArgs, CellResult, LiveArgs, PlaceArgs, ShownValue, TraceView
 
 
 async def cell(shell: Shell, args: CellArgs) -> CellResult:
@@ -15,7 +17,8 @@ async def cell(shell: Shell, args: CellArgs) -> CellResult:
         prepared, filename = shell.console.prepare(args["cell"], args["code"])
         try:
             await shell.packages.prepare(prepared.code, args["requirements"])
-            result = await shell.console.run_prepared(args["cell"], prepared, filename, args["cause"])
+            with traced() as trace:
+                result = await shell.console.run_prepared(args["cell"], prepared, filename, args["cause"])
         except Exception as error:
             await shell.packages.explain(error)
             raise
@@ -23,7 +26,20 @@ async def cell(shell: Shell, args: CellArgs) -> CellResult:
             shell.tell_packages(args["cell"], prepared.code)
         value = result.value
         shown = None if value is None else ShownValue(data=value.data, metadata=value.metadata)
-        return {"text": result.text, "value": shown, "milliseconds": result.milliseconds}
+        live = trace.view() if prepared.live else None
+        return {"text": result.text, "value": shown, "milliseconds": result.milliseconds, "live": live}
+
+    return await shell.run_alone(work())
+
+
+async def relive(shell: Shell, args: LiveArgs) -> TraceView:
+    """Make a live value again; what it read."""
+    value = shell.lives.find(args["live"])
+
+    async def work() -> TraceView:
+        shell.output.begin(value.cell)
+        RUNNING.set(value.cell)
+        return await shell.lives.again(args["live"])
 
     return await shell.run_alone(work())
 

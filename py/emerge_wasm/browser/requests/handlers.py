@@ -72,11 +72,13 @@ HANDLERS: dict[str, PageHandler] = {
     "answer": consent.answer,
     "cell": console.cell,
     "select": console.select,
+    "relive": console.relive,
+    "input": consent.give_input,
     "assist": assist.assist,
     "sketch": assist.sketch,
 }
 
-CELL_KINDS = frozenset({"cell", "select", "assist"})
+CELL_KINDS = frozenset({"cell", "select", "assist", "relive"})
 """The requests that the kernel of cells answers."""
 
 CELL_HANDLERS = {kind: HANDLERS[kind] for kind in CELL_KINDS}

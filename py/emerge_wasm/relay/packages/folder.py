@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from ...errors import Unavailable
+from .locked import LockEntry, file_name, lock_entries
 from .package_file import PackageFile
 from .wheel import BrowserPython, WheelContents, WheelName, parse_wheel, read_wheel
 
@@ -37,11 +39,22 @@ class WheelFolder:
 
     def __init__(self, path: Path, python: BrowserPython) -> None:
         self.path = path
+        self._python = python
         self._tags = python.tags()
         self._seen: dict[str, tuple[Stamp, FolderWheel | None]] = {}
 
+    def locked(self) -> dict[str, LockEntry]:
+        """The packages of a Pyodide's distribution, if its lock file is there, whose files are there too. Blocks.
+
+        Raises:
+            Unavailable: it is of another Pyodide.
+        """
+        lock = read_lock(self.path)
+        entries = lock_entries(lock, self._python) if lock is not None else {}
+        return {name: entry for name, entry in entries.items() if (self.path / file_name(entry)).is_file()}
+
     def wheels(self) -> list[FolderWheel]:
-        """All of them, newest version first. Blocks: the folder is read, and what is new in it."""
+        """All others, newest version first. Blocks: the folder is read, and what is new in it."""
         found: dict[str, tuple[Stamp, FolderWheel | None]] = {}
         try:
             entries = list(os.scandir(self.path))
@@ -60,16 +73,21 @@ class WheelFolder:
                 log.warning("%s cannot be read: %s", entry.path, error)
         self._seen = found
         unique = {wheel.file.sha256: wheel for _, wheel in found.values() if wheel is not None}
+        try:
+            locked = {str(entry["sha256"]) for entry in self.locked().values()}
+        except Unavailable:
+            locked = set()
+        unique = {sha256: wheel for sha256, wheel in unique.items() if sha256 not in locked}
         return sorted(unique.values(), key=lambda wheel: wheel.parsed.version, reverse=True)
 
-    def read(self, wheel: FolderWheel) -> bytes | None:
-        """The bytes of a wheel; None when it is not what it was."""
+    def read(self, path: Path, sha256: str) -> bytes | None:
+        """The bytes of a file; None when it is not what it was."""
         try:
-            with open_packed(wheel.path) as file:
+            with open_packed(path) as file:
                 data = file.read()
         except OSError:
             return None
-        return data if hashlib.sha256(data).hexdigest() == wheel.file.sha256 else None
+        return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
     def _read(self, name: str, path: Path) -> FolderWheel | None:
         """Look into a file; None, and a line in the log, when no browser can use it."""

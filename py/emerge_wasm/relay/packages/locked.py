@@ -65,9 +65,8 @@ class LockedPackages:
 
     def file(self, entry: LockEntry) -> PackageFile:
         """The file of one of its packages."""
-        name = str(entry["file_name"])
-        url = urljoin(str(self.upstream.url), name)
-        return PackageFile(name.rpartition("/")[2], str(entry["sha256"]), url=url)
+        url = urljoin(str(self.upstream.url), str(entry["file_name"]))
+        return PackageFile(file_name(entry), str(entry["sha256"]), url=url)
 
     async def download(self, file: PackageFile, files: FileCache) -> None:
         """Put a file of it into the cache."""
@@ -122,6 +121,11 @@ def lock_entries(lock: Mapping[str, object] | None, python: BrowserPython) -> di
             if len(entry) == len(USED):
                 found[canonicalize_name(str(row["name"]))] = entry
     return found
+
+
+def file_name(entry: LockEntry) -> str:
+    """The name of a package's file, without the folder or address that it is at."""
+    return str(entry["file_name"]).rpartition("/")[2]
 
 
 def _parse(data: bytes) -> Mapping[str, object] | None:

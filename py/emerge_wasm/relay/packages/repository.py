@@ -19,7 +19,7 @@ from ...errors import EmergeError, Invalid, NotFound
 from .cache import FileCache
 from .folder import LOCK, FolderWheel, WheelFolder, read_lock
 from .index import PackageIndex
-from .locked import LockedPackages, LockEntry
+from .locked import LockedPackages, LockEntry, file_name
 from .package_file import PackageFile
 from .settings import PackageSettings
 from .wheel import BrowserPython, is_name, parse_wheel
@@ -112,6 +112,9 @@ class Repository:
             for wheel in await asyncio.to_thread(folder.wheels):
                 if wheel.file.sha256 == sha256 and wheel.file.filename == filename:
                     return self._of_folder(folder, wheel)
+            found = await self._of_lock(folder, sha256, filename)
+            if found is not None:
+                return found
         failed: EmergeError | None = None
         parsed = parse_wheel(filename)
         for index in self._indexes if parsed else ():
@@ -165,6 +168,14 @@ class Repository:
         """The packages of distributions, each with the path of its file here; and what is wrong."""
         found: dict[str, LockEntry] = {}
         failed = []
+        for folder in self._folders:
+            try:
+                here = await asyncio.to_thread(folder.locked)
+            except EmergeError as error:
+                failed.append(f"{folder.path.name}: {error}")
+                continue
+            for name, entry in here.items():
+                found.setdefault(name, _with_path(entry))
         for distribution in self._distributions:
             try:
                 entries = await distribution.entries()
@@ -172,8 +183,7 @@ class Repository:
                 failed.append(str(error))
                 continue
             for name, entry in entries.items():
-                file = distribution.file(entry)
-                found.setdefault(name, {**entry, "file_name": f"/packages/file/{file.sha256}/{file.filename}"})
+                found.setdefault(name, _with_path(entry))
         return found, failed
 
     async def _ask(self, name: str) -> tuple[list[PackageFile], str]:
@@ -204,8 +214,21 @@ class Repository:
 
     def _of_folder(self, folder: WheelFolder, wheel: FolderWheel) -> LocatedFile:
         return LocatedFile(
-            wheel.file, lambda: asyncio.to_thread(folder.read, wheel), lambda: _is(wheel.contents.metadata)
+            wheel.file,
+            lambda: asyncio.to_thread(folder.read, wheel.path, wheel.file.sha256),
+            lambda: _is(wheel.contents.metadata),
         )
+
+    async def _of_lock(self, folder: WheelFolder, sha256: str, filename: str) -> LocatedFile | None:
+        try:
+            entries = await asyncio.to_thread(folder.locked)
+        except EmergeError:
+            return None
+        if not any(entry["sha256"] == sha256 and file_name(entry) == filename for entry in entries.values()):
+            return None
+        path = folder.path / filename
+        file = PackageFile(filename, sha256)
+        return LocatedFile(file, lambda: asyncio.to_thread(folder.read, path, sha256), lambda: _is(None))
 
     def _of_index(self, index: PackageIndex, file: PackageFile) -> LocatedFile:
         async def metadata() -> Path | None:
@@ -269,6 +292,11 @@ def _urls(sources: tuple[str, ...], lock: Mapping[str, object] | None) -> list[s
             )
         found.append(source)
     return list(dict.fromkeys(found))
+
+
+def _with_path(entry: LockEntry) -> LockEntry:
+    """The entry with the path of its file at the relay."""
+    return {**entry, "file_name": f"/packages/file/{entry['sha256']}/{file_name(entry)}"}
 
 
 def _checked(name: str) -> str:
