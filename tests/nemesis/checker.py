@@ -230,9 +230,9 @@ def apply(state: State, actions: Sequence[Action]) -> State | None:
             after[key] = (action["value"], uuid, version + 1)
         elif action["do"] == "drop" and held:
             after[key] = None
-        elif action["do"] == "move" and held and after.get(action["to"]) in (None, LOST):
+        elif action["do"] in ("move", "carry") and held and after.get(action["to"]) in (None, LOST):
             target = action["to"]
-            after[key], after[target] = None, (held[0], held[1], held[2] + 1)
+            after[key], after[target] = None, (held[0], held[1], held[2] + (action["do"] == "move"))
         elif action["do"] != "see":
             return None
         if "seen" in action:

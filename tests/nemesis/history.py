@@ -7,6 +7,7 @@ An operation is a tuple of actions that take place at one moment, all or none, b
     change {"key", "value", "seen"}  the same, where there is something
     drop   {"key"}                   what is there is removed
     move   {"key", "to", "seen"}     what is there is moved to a key where nothing is
+    carry  {"key", "to"}             the same, with the directory that it is in
     lose   {"key"}                   the key holds we do not know what: a copy took the place of its lost owner
 
 Values are unique: no two writes of a history write the same.

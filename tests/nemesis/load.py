@@ -89,10 +89,14 @@ def seen(pointer: Pointer, value: str | None = None) -> Seen:
 
 @dataclass
 class Unit:
-    """A few paths. Its number is in their names."""
+    """A few paths. Its number is in their names.
+
+    `carries`: each is in a directory of its own, the same in several volumes, which is moved and removed with it.
+    """
 
     name: str
     paths: tuple[str, ...]
+    carries: bool = False
     calls: int = 0
     unknown: int = 0
     present: set[str] = field(default_factory=set)
@@ -109,9 +113,9 @@ class Unit:
 
     def learn(self, actions: list[Action]) -> None:
         for action in actions:
-            if action["do"] == "move":
+            if action["do"] in ("move", "carry"):
                 self.present.add(action["to"])
-            gone = action["do"] in ("drop", "move") or ("seen" in action and action["seen"] is None)
+            gone = action["do"] in ("drop", "move", "carry") or ("seen" in action and action["seen"] is None)
             (self.present.discard if gone else self.present.add)(action["key"])
 
     @property
@@ -155,11 +159,17 @@ class Load:
         places = [*self.plan.volumes, "/"] if self.plan.volumes else ["/"]
         age = int(time.monotonic() - self._began) // MOUNT_SECONDS
         chosen = [self.dice.choice([*places, f"/m{age}"]).rstrip("/") for _ in KEYS]
+        places = sorted(set(self.way or places))
+        if len(places) > 1 and self.dice.random() < 0.3:
+            tops = [place.rstrip("/") for place in self.dice.sample(places, min(len(places), len(KEYS)))]
+            return self._add(Unit(name, tuple(f"{top}/{name}/x" for top in tops), carries=True))
         if self.way:
             chosen = [self.way[number % 2].rstrip("/") for number in range(len(KEYS))]
         elif self.dice.random() < 0.5:
             chosen = [chosen[0]] * len(KEYS)  # in one place: moves and transactions are served there
-        unit = Unit(name, tuple(f"{place}/{name}/{key}" for place, key in zip(chosen, KEYS, strict=True)))
+        return self._add(Unit(name, tuple(f"{place}/{name}/{key}" for place, key in zip(chosen, KEYS, strict=True))))
+
+    def _add(self, unit: Unit) -> Unit:
         self.units.append(unit)
         return unit
 
@@ -266,6 +276,9 @@ class Worker:
                 lambda: self.transact(path, other, value),
             ),
         }
+        if unit.carries:
+            plans["rm"] = [{"do": "drop", "key": path}], lambda: self.rm_around(path)
+            plans["mv"] = [{"do": "carry", "key": path, "to": other}], lambda: self.carry(path, other)
         if name == "transact" and (owner := self.load.owner(path)):
             self._choose(owner)
         actions, call = plans[name]
@@ -398,6 +411,17 @@ class Worker:
     async def mv(self, path: str, other: str) -> Told:
         pointer = await self._client.mv(path, other)
         return [{"do": "move", "key": path, "to": other, "seen": seen(pointer)}], []
+
+    async def rm_around(self, path: str) -> Told:
+        """Remove the directory that a path is in."""
+        await self._client.rm(path.rpartition("/")[0], recursive=True)
+        return [{"do": "drop", "key": path}], []
+
+    async def carry(self, path: str, other: str) -> Told:
+        """Move the directory that a path is in to where another one would be in the same."""
+        source, target = path.rpartition("/")[0], other.rpartition("/")[0]
+        await self._client.mv(source, target.rpartition("/")[0] or "/")
+        return [{"do": "carry", "key": path, "to": other}], []
 
     async def transact(self, path: str, other: str, value: str) -> Told:
         """Read one path and change it, and store another, at once."""

@@ -73,6 +73,7 @@ class Maker:
             [{"do": "see", "key": key}],
             [{"do": "drop", "key": key}],
             [{"do": "move", "key": key, "to": other}],
+            [{"do": "carry", "key": key, "to": other}],
             [{"do": "see", "key": key}, {"do": "put", "key": other, "value": value}],
         ]
         return self.dice.choice(kinds)
