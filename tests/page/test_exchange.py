@@ -188,6 +188,12 @@ def test_a_search_is_saved_and_what_was_removed_comes_back(stored: Tab, shared_s
         expect(tab.find("query-row")).to_have_count(3)
         expect(tab.find("query-save")).to_have_count(0)
         assert fs.getobject("/queries/bright").query(fs) == ["/lamps/l4", "/lamps/l3", "/lamps/l2"]
+        tab.find("tab-methods").click()
+        tab.find("run-query").click()  # a query object is queried where it lives, and keeps what it found
+        expect(tab.find("runs")).to_contain_text("/lamps/l4")
+        assert fs.cat("/queries/bright")["results"] == ["/lamps/l4", "/lamps/l3", "/lamps/l2"]
+        tab.find("tab-state").click()
+        expect(tab.find("object-version")).to_have_text("2")
         assert fs.query("/queries/bright") == ["/lamps/l4", "/lamps/l3", "/lamps/l2"]
 
         before = fs.cat("/lamps/l1")

@@ -33,6 +33,8 @@ async def run(tab: Tab, args: RunArgs) -> RunView:
     """Run a method of one object."""
     place, number = tab.find(args), args["run"]
     asked = [args["path"], args["method"], *read_arguments(args["args"])]
+    if args["method"] == "query" and not args["args"].strip() and (place is tab.local or args["place"] == "there"):
+        return await tab.under_way(number, _query(place, args["path"]))
     if place is tab.local:
         return await tab.under_way(number, tab.run_alone(_run_in_place(place, asked)))
     if args["place"] == "there":
@@ -49,6 +51,15 @@ async def _run_in_place(place: TabPlace, asked: Values) -> RunView:
         "pointer": done["pointer"],
         "receipt": done["receipt"],
     }
+
+
+async def _query(place: TabPlace, path: str) -> RunView:
+    """Query a query object where it lives, which keeps what it found."""
+    started = time.perf_counter()
+    found = await place.call("query", [path])
+    spent = (time.perf_counter() - started) * 1000
+    pointer: PointerRow = await place.call("get", [path])
+    return {"text": _text(found), "output": "", "milliseconds": spent, "pointer": pointer, "receipt": None}
 
 
 async def _run_there(place: TabPlace, asked: Values, write: Callable[[str], None]) -> RunView:
