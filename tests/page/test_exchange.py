@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -27,6 +28,16 @@ class Lamp(EmergeFile):
 
     def double(self) -> float:
         return 2 * self.watts
+
+
+@dataclass
+class Bright(EmergeFile):
+    """A query object."""
+
+    results: list[str] = field(default_factory=list)
+
+    def query(self, fs: Any) -> list[str]:
+        return [lamp.name for lamp in fs.search("o.watts > 15", "/lamps", order_by="watts")]
 
 
 @pytest.fixture
@@ -188,13 +199,14 @@ def test_a_search_is_saved_and_what_was_removed_comes_back(stored: Tab, shared_s
         expect(tab.find("query-row")).to_have_count(3)
         expect(tab.find("query-save")).to_have_count(0)
         assert fs.getobject("/queries/bright").query(fs) == ["/lamps/l4", "/lamps/l3", "/lamps/l2"]
-        tab.find("tab-methods").click()
-        tab.find("run-query").click()  # a query object is queried where it lives, and keeps what it found
-        expect(tab.find("runs")).to_contain_text("/lamps/l4")
-        assert fs.cat("/queries/bright")["results"] == ["/lamps/l4", "/lamps/l3", "/lamps/l2"]
-        tab.find("tab-state").click()
-        expect(tab.find("object-version")).to_have_text("2")
         assert fs.query("/queries/bright") == ["/lamps/l4", "/lamps/l3", "/lamps/l2"]
+
+        fs.store(Bright(name="own", path="/queries"))
+        tab.open("#/cluster/queries/own?tab=methods")
+        tab.find("run-query").click()  # where it lives, and it keeps what it found
+        expect(tab.find("object-version")).to_have_text("2")
+        expect(tab.find("runs")).to_contain_text("['l2', 'l3', 'l4']")
+        assert fs.cat("/queries/own")["results"] == ["l2", "l3", "l4"]
 
         before = fs.cat("/lamps/l1")
         fs.rm("/lamps/l1")

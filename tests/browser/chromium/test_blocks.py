@@ -127,7 +127,7 @@ def test_blocks_in_private_files(context: BrowserContext, binary: str | None, ad
     assert tab.value(MADE_ROOM) == "[True, 10]"
 
     tab.cells += 1
-    page.evaluate("([cell, code]) => void ask('cell', { cell, code, cause: '' })", [tab.cells, WRITE])
+    page.evaluate("([cell, code]) => void ask('cell', { cell, code, cause: '', requirements: [] })", [tab.cells, WRITE])
     page.wait_for_function(
         "cell => events.filter(e => e.event === 'output' && e.cell === cell).length > 2", arg=tab.cells
     )

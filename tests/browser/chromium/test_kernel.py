@@ -58,7 +58,7 @@ class Tab:
         self.cells += 1
         if stop_after is not None:
             self.page.evaluate("ms => { setTimeout(stop, ms) }", stop_after * 1000)
-        return self.ask("cell", cell=self.cells, code=code, cause="")
+        return self.ask("cell", cell=self.cells, code=code, cause="", requirements=[])
 
     def value(self, code: str) -> Any:
         result = self.cell(code)
@@ -341,7 +341,7 @@ def test_without_jspi_waiting_is_refused_and_await_works(other: Tab) -> None:
 def test_a_python_that_dies_is_told(other: Tab) -> None:
     other.value("1")
     other.page.evaluate(
-        "code => void ask('cell', { cell: 9, code, cause: '' })",
+        "code => void ask('cell', { cell: 9, code, cause: '', requirements: [] })",
         "import js, pyodide_js\npyodide_js._api.fatal_error(js.Error.new('broken'))",
     )
     other.await_event("e.event === 'kernel' && e.state === 'dead' && e.detail === 'broken'")

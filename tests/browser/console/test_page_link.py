@@ -287,9 +287,12 @@ async def test_a_cell_asks_for_input_and_waits_for_it(cells: CellSide) -> None:
     threading.Timer(0.2, setattr, (cells, "stopped", True)).start()
     with pytest.raises(KeyboardInterrupt):
         cells.drive(cells.link.ask_input(4, "", False))
-    shown = [
-        (event["cell"], event["secret"], event["open"]) for event in cells.page.events if event["event"] == "input"
-    ]
+    shown: list[tuple[int, bool, bool]] = []
+    async with asyncio.timeout(5):
+        while (4, False, False) not in shown:  # the page hears of the stop by itself
+            await asyncio.sleep(0.01)
+            asked = [event for event in cells.page.events if event["event"] == "input"]
+            shown = [(event["cell"], event["secret"], event["open"]) for event in asked]
     assert shown[:2] == [(3, False, True), (3, False, False)]
     assert shown[-1] == (4, False, False)
 
@@ -303,7 +306,7 @@ async def test_a_run_tells_what_it_read_and_wrote(cells: CellSide) -> None:
     async def read() -> None:
         await place.client.cat("/x/a.count")
         [pointer async for pointer in place.client.dir("/y")]
-        await place.client.count("/x", "o.count == 0")
+        await place.client.count("o.count == 0", "/x")
         await place.client.cat("/x/a", 1)
 
     with traced() as trace:
