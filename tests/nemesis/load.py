@@ -258,6 +258,8 @@ class Worker:
         name = self.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         if self.load.way and self.dice.random() < 0.5:
             unit, name = self.load.unit(0), self.dice.choice(["mv", "mv", "store"])
+        if unit.carries and self.dice.random() < 0.3:
+            name = "mv"
         path, other = unit.pick(self.dice, name)
         value = self.load.value()
         plans: dict[str, tuple[list[Action], Callable[[], Answer]]] = {
