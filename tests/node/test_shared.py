@@ -166,7 +166,7 @@ async def test_a_volume_is_away_when_the_last_that_serves_it_is(with_third: Clus
             with pytest.raises(Unavailable, match="away"):
                 await to_third.call(name, [path, *args])
     counted = await to_third.call("count", ["/"])
-    assert counted["count"] == 0 and counted["missing"] == ["one"]
+    assert counted["count"] == 0 and counted["missing"] in (["one"], ["other"])  # both served it
 
 
 async def test_each_change_is_watched_once_wherever_it_was_made(with_third: Cluster3, connect: Connect) -> None:

@@ -38,6 +38,7 @@ def _press(keys: str, shown: str) -> Callable[[Tab], None]:
 
 def _graphql(tab: Tab) -> None:
     _open("#/cluster/inventory?tab=graphql", "schema-node")(tab)
+    tab.find("graphql-first").click()  # another story may have typed something there
     tab.find("graphql-run").click()
     expect(tab.find("graphql-answer")).to_contain_text("widget1", timeout=SLOW)
 

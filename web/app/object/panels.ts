@@ -1,23 +1,10 @@
-/** The panels of an object and of a directory, in the order of their tabs. A new one is a component and its line here. */
+/** The panels of an object and of a directory, in the order of their tabs. A new one is a component, which is
+ *  loaded when it is first shown, and its line here. */
 
 import type { Component } from "svelte";
 import type { ObjectView, Where } from "../../protocol";
 import type { Workspace } from "../state/workspace.svelte";
-import EarlierTab from "./EarlierTab.svelte";
-import EntriesTab from "./EntriesTab.svelte";
-import FileTab from "./FileTab.svelte";
-import GraphQLTab from "./GraphQLTab.svelte";
 import type { Listed } from "./listed";
-import NotebookTab from "./NotebookTab.svelte";
-import MethodsTab from "./MethodsTab.svelte";
-import NodesTab from "./NodesTab.svelte";
-import QueryTab from "./QueryTab.svelte";
-import RightsTab from "./RightsTab.svelte";
-import RunAllTab from "./RunAllTab.svelte";
-import SearchTab from "./SearchTab.svelte";
-import SourceTab from "./SourceTab.svelte";
-import StateTab from "./StateTab.svelte";
-import VersionsTab from "./VersionsTab.svelte";
 
 type Props = Record<string, any>;
 
@@ -25,7 +12,7 @@ export interface Panel<P extends Props> {
   /** In the address, and in the test ids `tab-NAME` and `panel-NAME`. */
   name: string;
   label: string;
-  component: Component<P>;
+  load: () => Promise<{ default: Component<P> }>;
   /** A number beside the label (0 shows none), and what it counts. */
   count?: (workspace: Workspace, props: P) => number;
   counted?: string;
@@ -60,21 +47,21 @@ export function isQuery({ view }: ObjectProps): boolean {
 }
 
 export const OBJECT_PANELS: Panels<ObjectProps> = [
-  { name: "results", label: "Results", component: QueryTab, fits: isQuery },
-  { name: "notebook", label: "Notebook", component: NotebookTab, fits: isNotebook },
-  { name: "file", label: "File", component: FileTab, fits: isBlob },
-  { name: "state", label: "State", component: StateTab, count: ({ desk }) => Object.keys(desk.edit?.draft ?? {}).length, counted: "unsaved edits" },
-  { name: "methods", label: "Methods", component: MethodsTab, count: ({ runs }, { view }) => runs.of(view).filter((run) => run.milliseconds === null).length, counted: "running", fits: (props) => !isBlob(props) && !isNotebook(props) },
-  { name: "source", label: "Source", component: SourceTab, fits: (props) => !isBlob(props) && !isNotebook(props) },
-  { name: "versions", label: "Versions", component: VersionsTab },
-  { name: "rights", label: "Rights", component: RightsTab },
+  { name: "results", label: "Results", load: () => import("./QueryTab.svelte"), fits: isQuery },
+  { name: "notebook", label: "Notebook", load: () => import("./NotebookTab.svelte"), fits: isNotebook },
+  { name: "file", label: "File", load: () => import("./FileTab.svelte"), fits: isBlob },
+  { name: "state", label: "State", load: () => import("./StateTab.svelte"), count: ({ desk }) => Object.keys(desk.edit?.draft ?? {}).length, counted: "unsaved edits" },
+  { name: "methods", label: "Methods", load: () => import("./MethodsTab.svelte"), count: ({ runs }, { view }) => runs.of(view).filter((run) => run.milliseconds === null).length, counted: "running", fits: (props) => !isBlob(props) && !isNotebook(props) },
+  { name: "source", label: "Source", load: () => import("./SourceTab.svelte"), fits: (props) => !isBlob(props) && !isNotebook(props) },
+  { name: "versions", label: "Versions", load: () => import("./VersionsTab.svelte") },
+  { name: "rights", label: "Rights", load: () => import("./RightsTab.svelte") },
 ];
 
 export const DIRECTORY_PANELS: Panels<DirectoryProps> = [
-  { name: "entries", label: "Entries", component: EntriesTab },
-  { name: "search", label: "Search", component: SearchTab },
-  { name: "run", label: "Run on all", component: RunAllTab },
-  { name: "graphql", label: "GraphQL", component: GraphQLTab },
-  { name: "earlier", label: "Earlier", component: EarlierTab },
-  { name: "nodes", label: "Cluster", component: NodesTab, fits: ({ where, path }) => where === "cluster" && path === "/" },
+  { name: "entries", label: "Entries", load: () => import("./EntriesTab.svelte") },
+  { name: "search", label: "Search", load: () => import("./SearchTab.svelte") },
+  { name: "run", label: "Run on all", load: () => import("./RunAllTab.svelte") },
+  { name: "graphql", label: "GraphQL", load: () => import("./GraphQLTab.svelte") },
+  { name: "earlier", label: "Earlier", load: () => import("./EarlierTab.svelte") },
+  { name: "nodes", label: "Cluster", load: () => import("./NodesTab.svelte"), fits: ({ where, path }) => where === "cluster" && path === "/" },
 ];
