@@ -25,7 +25,7 @@ from ..filesystem.handover.row import rows_of
 from ..filesystem.layout.arrival import OPEN, TAKEN
 from ..filesystem.layout.locality import fresh_uuid
 from ..filesystem.layout.record import Entry
-from ..filesystem.lease import Lease, LeaseRecord, drop_lease
+from ..filesystem.lease import Lease, drop_lease
 from ..filesystem.tree import owner
 from ..filesystem.tree.mount import is_closed
 from ..filesystem.versions.log import newest_position
@@ -334,7 +334,7 @@ class Handovers:
             if lease is None:
                 name, holder = f"handover/{intent.id.hex()}", self._volumes.cluster.identity.uuid
                 lease = self._leases[intent.id] = Lease(core.store, name, holder)
-            if not await lease.take(await self._left(core, lease)):
+            if not await lease.take() and not await self._take_over(core, lease):
                 raise Conflict(f"another node moves {intent.source}")
             self._leases.pop(intent.id, None)
             async with lease.kept():
@@ -343,12 +343,12 @@ class Handovers:
         finally:
             self._active.discard(intent.id)
 
-    async def _left(self, core: Core, lease: Lease) -> LeaseRecord | None:
-        """The lease as it was read, if a node of this store held it that is dead."""
+    async def _take_over(self, core: Core, lease: Lease) -> bool:
+        """Take a lease at once from a node of this store that is dead."""
         if core is not self._volumes.filesystem.core:
-            return None
+            return False
         held = await lease.read()
-        return held if held.holder and not await is_listed(core.store, held.holder) else None
+        return not await is_listed(core.store, held.holder) and await lease.take(held)
 
     async def give(self, path: str, filesystem: str, version: int, giver: str = "") -> bool:
         """Hand a volume, or what is to be one, over to another filesystem, unless that was done before.
@@ -429,8 +429,7 @@ class Handovers:
                 return
         if await self._waits(core, intent):
             await self._volumes.change("_cluster_mount", intent.source, intent.filesystem, True)
-        if intent.state in (GIVEN, CLEARED) or pointer is not None:
-            await self._finish(core, intent, pointer)
+        await self._finish(core, intent, pointer)
 
     # --- the steps, for other nodes and this one
     async def _on_move(self, name: str, args: Values, context: Context) -> PointerRow:

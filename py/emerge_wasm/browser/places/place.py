@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from ...clients.client import Client
-from ...errors import EmergeError, Unavailable
+from ...errors import EmergeError, NotFound, Unavailable
 from ...operations import Transport, Values, Wire, find_operation
 from ...results import ChangePage, NodeInfo
 from ..protocol import PlaceName
@@ -105,6 +105,14 @@ class TabPlace:
         if find_operation(name).changes:
             self.on_change()
         return result
+
+    async def has(self, path: str) -> bool:
+        """Tell whether something is at a path that the user may see."""
+        try:
+            await self.call("get", [path])
+        except NotFound:
+            return False
+        return True
 
     async def stream(self, name: str, args: Values, context: Wire | None = None) -> AsyncGenerator[Any, None]:
         await self.opened.wait()

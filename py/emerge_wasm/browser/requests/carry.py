@@ -9,7 +9,7 @@ from ...clients.class_loader import Bundles
 from ...clients.remote import ending
 from ...clients.writes import BATCH, BATCH_BYTES, PackedObject, store_packed
 from ...codec import bundles_in
-from ...errors import Conflict, Invalid, NotFound
+from ...errors import Conflict, Invalid
 from ...objects import BLOB, DIRECTORY
 from ...paths import child_path
 from ...results import ObjectRow, PointerRow
@@ -26,7 +26,7 @@ async def carry(source: TabPlace, to: TabPlace, step: CarryStep) -> tuple[Pointe
             await source.call("restore", [path, 0])
         await to.call("rm", [target, True])
         return None, [back]
-    if await _is_there(to, target):
+    if await to.has(target):
         raise Conflict(f"{target} is there already", path=target, remedy="choose another name, or move what is there")
     pointer: PointerRow = await source.call("get", [path])
     carrier = _Carrier(source, to)
@@ -35,20 +35,12 @@ async def carry(source: TabPlace, to: TabPlace, step: CarryStep) -> tuple[Pointe
         if move:
             await source.call("rm", [path, True])
     except BaseException:
-        if await _is_there(to, target):
+        if await to.has(target):
             await to.call("rm", [target, True])
         raise
     made: PointerRow = await to.call("get", [target])
     back["change"] = "uncarry"
     return made, [back]
-
-
-async def _is_there(place: TabPlace, path: str) -> bool:
-    try:
-        await place.call("get", [path])
-    except NotFound:
-        return False
-    return True
 
 
 class _Carrier:

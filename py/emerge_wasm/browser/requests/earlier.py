@@ -30,7 +30,7 @@ async def removed(tab: Tab, args: RemovedArgs) -> RemovedPage:
         cursor = page["cursor"]
         if not cursor:
             break
-    gone = [row for at, row in found.items() if not _goes_with(row, found) and not await _is_there(place, at)]
+    gone = [row for at, row in found.items() if not _goes_with(row, found) and not await place.has(at)]
     rows: list[RemovedRow] = [
         {"pointer": row, "author": row["author"], "with_it": _count(found, child_path(row["path"], row["name"]))}
         for row in sorted(gone, key=lambda row: row["date"], reverse=True)
@@ -50,14 +50,6 @@ def _goes_with(row: VersionRow, found: dict[str, VersionRow]) -> bool:
 
 def _count(found: dict[str, VersionRow], path: str) -> int:
     return sum(_is_below(at, path) for at in found)
-
-
-async def _is_there(place: TabPlace, path: str) -> bool:
-    try:
-        await place.call("get", [path])
-    except NotFound:
-        return False
-    return True
 
 
 async def earlier(tab: Tab, args: EarlierArgs) -> EarlierPage:

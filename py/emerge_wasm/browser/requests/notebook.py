@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...codec import decode, encode
-from ...errors import Invalid, NotFound
+from ...errors import Invalid
 from ...ipynb import from_ipynb, to_ipynb
 from ...notebook import Notebook, NotebookCell
 from ...objects import METADATA, Pointer
@@ -74,16 +74,8 @@ def _view(pointer: PointerRow, found: Notebook) -> NotebookView:
 async def _store(place: TabPlace, directory: str, name: str, made: Notebook) -> PointerRow:
     made.path, number = directory, 1
     made.name = name
-    while await _is_taken(place, child_path(directory, made.name)):
+    while await place.has(child_path(directory, made.name)):
         number += 1
         made.name = f"{name} {number}"
     pointer: Pointer = await place.reader.store(made)
     return pointer.to_wire()
-
-
-async def _is_taken(place: TabPlace, path: str) -> bool:
-    try:
-        await place.call("get", [path])
-    except NotFound:
-        return False
-    return True

@@ -300,9 +300,9 @@ async def thaw(core: Core, intent: Intent) -> bool:
         batch.expect("meta", intent.key, intent.pack())
         if intent.state == GIVEN:
             batch.put("meta", intent.key, intent._replace(state=CLEARED).pack())
-        if intent.mount and intent.state == GIVEN and above is not None:
-            mounts = {**mounts, intent.mount: above}
-            batch.put(*mount_version(intent.mount, intent.version))
+            if intent.mount and above is not None:
+                mounts = {**mounts, intent.mount: above}
+                batch.put(*mount_version(intent.mount, intent.version))
         await _save(core, batch, raw, replace(catalogue, frozen=frozen, mounts=mounts))
         return True
 
