@@ -252,6 +252,8 @@ async def test_whoever_is_away_is_named_and_nothing_is_changed(start_node: Start
     for path in ("/w", "/b/w"):
         await call(a, "store", path, STATE)
     await b.stop()
+    gone = b.cluster.identity
+    await eventually(lambda: not any(node.cluster.link(gone).connected for node in (a, c)))  # else it goes under way
     for number, (name, *args) in enumerate(NEEDS_B):
         with pytest.raises(Unavailable if name != "promote" else Invalid) as error:
             await call((a, c)[number % 2], str(name), *args)

@@ -74,7 +74,7 @@ class Repository:
                 self._distributions.append(LockedPackages(url, self.python, self._pages, limits))
             else:
                 self._indexes.append(PackageIndex(url, self.python, self._pages, limits))
-        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._under_way: dict[str, asyncio.Task[Path | None]] = {}
         self._files.sweep()
         self._pages.sweep()
 
@@ -247,15 +247,18 @@ class Repository:
 
     async def _fetched(self, sha256: str, fetch: Callable[[], Awaitable[None]]) -> Path | None:
         """A file of the cache, fetched once however many ask for it at the same time."""
-        kept = await asyncio.to_thread(self._files.find, sha256)
-        if kept is not None:
-            return kept
         task = self._under_way.get(sha256)
         if task is None:
-            task = self._under_way[sha256] = asyncio.ensure_future(_run(fetch))
+            task = self._under_way[sha256] = asyncio.ensure_future(self._find_or_fetch(sha256, fetch))
             task.add_done_callback(lambda _: self._under_way.pop(sha256, None))
-        await asyncio.shield(task)
-        return await asyncio.to_thread(self._files.find, sha256)
+        return await asyncio.shield(task)
+
+    async def _find_or_fetch(self, sha256: str, fetch: Callable[[], Awaitable[None]]) -> Path | None:
+        kept = await asyncio.to_thread(self._files.find, sha256)
+        if kept is None:
+            await fetch()
+            kept = await asyncio.to_thread(self._files.find, sha256)
+        return kept
 
 
 def browser_python(lock: Mapping[str, object] | None) -> BrowserPython:
@@ -320,10 +323,6 @@ def _chosen(module: str, names: list[str]) -> list[str]:
     """The packages to load for an import that several have: that of its name, or (of a namespace) all of them."""
     same = canonicalize_name(module)
     return [same] if same in names else names
-
-
-async def _run(fetch: Callable[[], Awaitable[None]]) -> None:
-    await fetch()
 
 
 async def _is(value: Path | bytes | None) -> Path | bytes | None:
