@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from random import Random
@@ -13,6 +13,7 @@ import pytest
 
 from emerge_wasm import codec
 from emerge_wasm.errors import Conflict, NotFound, Unavailable
+from emerge_wasm.filesystem.handover import departure
 from emerge_wasm.node.node import Node
 from emerge_wasm.store import Batch, Key
 from emerge_wasm.stores.memory import MemoryStore
@@ -133,3 +134,62 @@ async def test_what_is_finished_once_is_not_finished_again(start_node: StartNode
             for store in stores:
                 store.uneven = False
         assert await settled(nodes) == before, seed
+
+
+class LookedAtStore(MemoryStore):
+    """A store at which somebody looks after each commit, before who made it goes on. Several nodes may open it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.capabilities = replace(self.capabilities, many_writers=True)
+        self.looks, self.looking = 0, False
+        self.look: Callable[[], Awaitable[None]] | None = None
+
+    async def commit(self, batch: Batch) -> list[int]:
+        numbers = await super().commit(batch)
+        if self.look is not None and not self.looking:  # what is committed by a look is not looked at
+            self.looking, self.looks = True, self.looks + 1
+            try:
+                await self.look()
+            finally:
+                self.looking = False
+        return numbers
+
+
+async def test_who_looks_at_any_commit_of_a_move_leaves_it_to_who_makes_it(start_node: StartNode) -> None:
+    """The node itself, and another one of its store, at every commit of moves, mounts and unmounts."""
+    shared = LookedAtStore()
+    a = await start_node("a", store=shared)
+    await a.volumes.found()
+    b, c = await start_node("b", (a.endpoint,)), await start_node("c", (a.endpoint,), store=shared)
+    await eventually(lambda: all(len(names(node.cluster)) == 2 for node in (a, b, c)))
+    await call(a, "mount", "/b", "b")
+    await call(a, "store", "/d/in/x", codec.encode({"mark": 1}))
+
+    async def look() -> None:
+        for node in (c, a):
+            await node.handovers.sweep()
+
+    async def left() -> list[object]:
+        """What is remembered of moves."""
+        leases = await shared.scan("meta", b"lease\0handover/", b"lease\0handover0")
+        intents = [each for node in (a, b) for each in await departure.intents(node.filesystem.core)]
+        return [*leases, *intents, *(each for node in (a, b, c) for each in node.volumes.given)]
+
+    for asked in (a, b, c):
+        looks, shared.look = shared.looks, look
+        await call(asked, "mv", "/d", "/b/d")
+        await call(asked, "mv", "/b/d", "/d")
+        await call(a, "store", "/b/full", codec.encode({}))
+        with pytest.raises(Conflict, match="full"):
+            await call(asked, "mv", "/d", "/b/full")
+        await call(a, "rm", "/b/full")
+        await call(asked, "mount", "/d", "b")
+        await call(asked, "unmount", "/d")
+        shared.look = None
+        assert shared.looks - looks > 20
+        async with asyncio.timeout(10):
+            while await left():
+                await look()
+                await asyncio.sleep(0.01)
+        assert await paths(a) == ["/d", "/d/in", "/d/in/x"]

@@ -120,10 +120,8 @@ class Lease:
             return True
         if held.holder and held != dead and not self._patience.is_over(held):
             return False
-        batch = _expect(held)
-        row = _pack(self.holder, held.epoch + 1, self._data)
-        batch.put(*self._owner, row)
-        batch.put(*self._beat, self._next_beat())
+        batch = Batch()
+        row = self._take_in(batch, held)
         try:
             await self._store.commit(batch)
         except Conflict:
@@ -132,6 +130,17 @@ class Lease:
             _log.warning("the lease %s is taken from %s, which is silent", self.name, held.holder)
         self._row = row
         return True
+
+    def take_new_in(self, batch: Batch) -> None:
+        """Take the lease with a batch, of a name that is new: what the batch adds is never seen without its holder."""
+        self._row = self._take_in(batch, LeaseRecord(self.name, "", 0, b"", (None, None)))
+
+    def _take_in(self, batch: Batch, held: LeaseRecord) -> bytes:
+        _expect(held, batch)
+        row = _pack(self.holder, held.epoch + 1, self._data)
+        batch.put(*self._owner, row)
+        batch.put(*self._beat, self._next_beat())
+        return row
 
     async def renew(self) -> bool:
         """Show that this process lives; whether it still holds the lease."""
@@ -204,8 +213,8 @@ async def read_leases(store: Store, prefix: str) -> list[LeaseRecord]:
 
 async def drop_lease(store: Store, held: LeaseRecord) -> None:
     """Remove a lease with its epoch, unless it has changed since it was read."""
-    batch = _expect(held)
-    batch.deletes += lease_keys(held.name)
+    batch = Batch(deletes=[*lease_keys(held.name)])
+    _expect(held, batch)
     try:
         await store.commit(batch)
     except Conflict:
@@ -217,9 +226,9 @@ def lease_keys(name: str) -> tuple[Key, Key]:
     return (_SPACE, _PREFIX + name.encode() + _OWNER), (_SPACE, _PREFIX + name.encode() + _BEAT)
 
 
-def _expect(held: LeaseRecord) -> Batch:
-    keys = lease_keys(held.name)
-    return Batch(expects=[(*key, row) for key, row in zip(keys, held.rows, strict=True)])
+def _expect(held: LeaseRecord, batch: Batch) -> None:
+    for key, row in zip(lease_keys(held.name), held.rows, strict=True):
+        batch.expect(*key, row)
 
 
 def _pack(holder: str, epoch: int, data: bytes) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import cast
 
 from ..cluster.membership import Register
@@ -127,10 +127,9 @@ class Handovers:
     async def _move(
         self, core: Core, source: str, target: str, filesystem: str, context: Context, version: int
     ) -> PointerRow:
-        id = fresh_uuid()
-        self._active.add(id)  # nobody takes it for unfinished before it is driven
-        try:
-            intent, top = await self._begin(core, source, filesystem, target, context, version, id)
+        if not version:  # what was given away with a volume is not missed here, as that has it
+            self._volumes.check_given([source])
+        async with self.begun(core, context, source, filesystem, target, version) as (intent, top):
 
             async def prepare(intent: Intent) -> None:
                 await self._send(core, intent, top, context)
@@ -142,21 +141,26 @@ class Handovers:
                 return cast(PointerRow, answer)
 
             return await self.drive(core, intent, prepare, decide)
+
+    @asynccontextmanager
+    async def begun(
+        self, core: Core, context: Context, source: str, filesystem: str, target: str, version: int = 0
+    ) -> AsyncIterator[tuple[Intent, Entry]]:
+        """Begin a move, and be the one who drives it before anybody sees that it has begun."""
+        id = fresh_uuid()
+        self._active.add(id)
+        try:
+            lease = self._lease(core, id) if core.store.capabilities.many_writers else None
+            try:
+                begun = await departure.begin(core, context, source, filesystem, target, version, id, lease)
+            except NotFound:
+                if not version:
+                    self._volumes.check_given([source])
+                raise
+            async with _kept(core, lease):
+                yield begun
         finally:
             self._active.discard(id)
-
-    async def _begin(
-        self, core: Core, source: str, filesystem: str, target: str, context: Context, version: int, id: bytes
-    ) -> tuple[Intent, Entry]:
-        """Begin; what was given away with a volume is not missed here, as that has it."""
-        if not version:
-            self._volumes.check_given([source])
-        try:
-            return await departure.begin(core, context, source, filesystem, target, version, id)
-        except NotFound:
-            if not version:
-                self._volumes.check_given([source])
-            raise
 
     async def drive(
         self,
@@ -165,16 +169,15 @@ class Handovers:
         prepare: Callable[[Intent], Awaitable[None]],
         decide: Callable[[Intent], Awaitable[PointerRow]],
     ) -> PointerRow:
-        """Carry out what was begun: `prepare` can be undone, `decide` asks the other filesystem; its pointer there."""
-        async with self._driven(core, intent):
-            try:
-                await prepare(intent)
-                self._undecided.note(core.uuid, intent)
-                intent = await departure.ask(core, intent)
-                pointer = await decide(intent)
-            except Exception as error:
-                pointer = await self._settle(core, intent, error)
-            await self._finish_soon(core, intent, pointer)
+        """Carry out what is `begun`: `prepare` can be undone, `decide` asks the other filesystem; its pointer there."""
+        try:
+            await prepare(intent)
+            self._undecided.note(core.uuid, intent)
+            intent = await departure.ask(core, intent)
+            pointer = await decide(intent)
+        except Exception as error:
+            pointer = await self._settle(core, intent, error)
+        await self._finish_soon(core, intent, pointer)
         return pointer
 
     async def _send(self, core: Core, intent: Intent, top: Entry, context: Context) -> None:
@@ -318,28 +321,27 @@ class Handovers:
             raise Unavailable("another node serves this filesystem now", remedy="try again", mounted=True)
         return local.core
 
+    def _lease(self, core: Core, id: bytes) -> Lease:
+        return Lease(core.store, f"handover/{id.hex()}", self._volumes.cluster.identity.uuid)
+
     @asynccontextmanager
     async def _driven(self, core: Core, intent: Intent) -> AsyncIterator[None]:
-        """Be the one who drives a move: the only process of those over this store.
+        """Go on with a move that nobody drives: the only process of those over this store.
 
         Raises:
-            Conflict: another one is.
+            Conflict: another one does.
         """
         self._active.add(intent.id)
         try:
-            if not core.store.capabilities.many_writers:
+            lease = None
+            if core.store.capabilities.many_writers:
+                lease = self._leases.get(intent.id)  # that counts for how long its holder has been silent
+                lease = lease or self._leases.setdefault(intent.id, self._lease(core, intent.id))
+                if not await lease.take() and not await self._take_over(core, lease):
+                    raise Conflict(f"another node moves {intent.source}")
+                self._leases.pop(intent.id, None)
+            async with _kept(core, lease):
                 yield
-                return
-            lease = self._leases.get(intent.id)  # that counts for how long its holder has been silent
-            if lease is None:
-                name, holder = f"handover/{intent.id.hex()}", self._volumes.cluster.identity.uuid
-                lease = self._leases[intent.id] = Lease(core.store, name, holder)
-            if not await lease.take() and not await self._take_over(core, lease):
-                raise Conflict(f"another node moves {intent.source}")
-            self._leases.pop(intent.id, None)
-            async with lease.kept():
-                yield
-            await drop_lease(core.store, await lease.read())
         finally:
             self._active.discard(intent.id)
 
@@ -384,13 +386,17 @@ class Handovers:
 
     async def sweep(self) -> None:
         """Finish or undo what nobody drives any more."""
-        known: set[bytes] = set()
+        given, found = dict(self._volumes.given), list[Intent]()
         for filesystem in (self._volumes.filesystem, *self._volumes.hosted.values()):
-            known |= await self._sweep(filesystem.core)
+            found += await self._sweep(filesystem.core)
+        known = {intent.id for intent in found}
         self._leases = {id: lease for id, lease in self._leases.items() if id in known}
+        over = given.items() - {(each.source, (each.filesystem, each.version)) for each in found}
+        for path, _ in over & self._volumes.given.items():  # another process of the store has finished it
+            del self._volumes.given[path]
 
-    async def _sweep(self, core: Core) -> set[bytes]:
-        """Finish what a filesystem gives or takes; the ids of what it gives."""
+    async def _sweep(self, core: Core) -> list[Intent]:
+        """Finish what a filesystem gives or takes; return what it gave when this began."""
         await self._undecided.review(core, self._active)
         await self._volumes.moves.review(core)
         found = await departure.intents(core)
@@ -415,7 +421,7 @@ class Handovers:
                 if await stage.give_up(core, each.id):
                     await stage.end(core, each)
                 await self._review_taken()
-        return {intent.id for intent in found}
+        return found
 
     async def _resume(self, core: Core, intent: Intent) -> None:
         pointer = None
@@ -525,3 +531,19 @@ class Handovers:
 
     async def _known(self, ids: Values, giver: str = "") -> Values:
         return [each.id for each in await departure.intents(self._core_of(giver)) if each.id in ids]
+
+
+@asynccontextmanager
+async def _kept(core: Core, lease: Lease | None) -> AsyncIterator[None]:
+    """Keep the lease of a move that is driven, where the store has more than one process, and remove it at the end."""
+    if lease is None:
+        yield
+        return
+    try:
+        async with lease.kept():
+            yield
+    finally:
+        with suppress(EmergeError):
+            left = await lease.read()
+            if not left.holder:  # else somebody goes on with it
+                await drop_lease(core.store, left)

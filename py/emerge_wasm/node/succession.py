@@ -226,8 +226,8 @@ class Succession:
         async def decide(intent: Intent) -> PointerRow:
             return await self._adopt(core, intent, id, source)
 
-        intent, _ = await departure.begin(core, INTERNAL, path, filesystem, target)
-        await self._handovers.drive(core, intent, prepare, decide)
+        async with self._handovers.begun(core, INTERNAL, path, filesystem, target) as (intent, _):
+            await self._handovers.drive(core, intent, prepare, decide)
         log.warning("%s is at %s: it was moved there before a copy of what it was in was promoted", path, target)
 
     async def _adopt(self, core: Core, intent: Intent, id: bytes, source: str) -> PointerRow:

@@ -30,6 +30,7 @@ from ..layout.locality import PAGE_ROWS, fresh_uuid
 from ..layout.place import Above, Place
 from ..layout.record import ROOT, Entry, link_key, link_value
 from ..layout.touched import Touched
+from ..lease import Lease
 from ..tree.find import find_place, name, not_found
 from ..tree.links import newest_record, there_since
 from ..tree.mount import mount_version
@@ -76,11 +77,18 @@ async def intents(core: Core) -> list[Intent]:
 
 
 async def begin(
-    core: Core, context: Context, source: str, filesystem: str, target: str, version: int = 0, id: bytes = b""
+    core: Core,
+    context: Context,
+    source: str,
+    filesystem: str,
+    target: str,
+    version: int = 0,
+    id: bytes = b"",
+    lease: Lease | None = None,
 ) -> tuple[Intent, Entry]:
     """Freeze what is at a path that the caller may move away; its path stays, where a mount table's version says so.
 
-    `id`: what the handover is called, where the caller is to know it before anybody can.
+    `id`: what the handover is called, where the caller is to know it before anybody can. `lease` is taken with it.
 
     Raises:
         NotFound: nothing is there.
@@ -108,6 +116,8 @@ async def begin(
         batch = Batch()
         batch.expect("entries", place.key, place.raw)
         batch.put("meta", intent.key, intent.pack())
+        if lease is not None:
+            lease.take_new_in(batch)
         await _save(core, batch, raw, replace(catalogue, frozen={**catalogue.frozen, **frozen}))
         return intent, place.entry
 
