@@ -9,6 +9,8 @@ import random
 import pytest
 
 from emerge_wasm.clients import Client
+from emerge_wasm.filesystem.blocks import elsewhere
+from emerge_wasm.filesystem.files.holders import holders_of
 from emerge_wasm.node.node import Node
 from emerge_wasm.results import ScrubInfo
 from tests.contracts.files import content, pattern
@@ -16,10 +18,14 @@ from tests.filesystem.repair.damaged import spoil
 from tests.scale import examples
 
 from .conftest import Connect, StartNode, eventually
-from .test_held_blocks import cluster
+from .test_held_blocks import cluster, copies
 
 SIZE = 300_000
 HOW = ["flip", "cut", "gone", "forgotten"]
+
+
+def nodes_by_name(nodes: list[Node]) -> dict[str, Node]:
+    return {node.filesystem.node: node for node in nodes}
 
 
 async def sound(nodes: list[Node], client: Client, path: str) -> list[dict[str, set[str]]]:
@@ -71,7 +77,7 @@ async def scrubbed(node: Node) -> ScrubInfo:
 
 async def spoil_some(nodes: list[Node], client: Client, source: random.Random) -> None:
     """Spoil one piece of each block of the files of level 1 and 5, at a holder of it."""
-    by_name = {node.filesystem.node: node for node in nodes}
+    by_name = nodes_by_name(nodes)
     for raid in (1, 5):
         for whole in await sound(nodes, client, f"/r{raid}"):
             name = source.choice(sorted(whole))
@@ -149,3 +155,47 @@ async def test_what_a_node_had_that_is_gone_is_made_elsewhere(start_node: StartN
     for raid in (1, 5):
         assert met(raid, await sound(left, client, f"/r{raid}"))
         assert await content(client, f"/r{raid}") == files[raid]
+
+
+@pytest.mark.parametrize("seed", range(examples(1)))
+async def test_copies_too_many_go_soon_whatever_was_in_the_way(
+    start_node: StartNode, connect: Connect, seed: int
+) -> None:
+    """An upload counts on one at the first look, or who gave it up at the owner died before the holder was told."""
+    dice = random.Random(seed)
+    nodes = await cluster(start_node, 4)
+    for node in nodes:
+        node.filesystem.collection.pause = 0.05
+    client, own = Client(connect(nodes[0].endpoint)), nodes[0].filesystem.core
+    data = pattern(SIZE)
+    await client.put(io.BytesIO(data), "/r1", raid=1, block_size=8192)
+    where = await copies(nodes, client, "/r1")
+    claimed: set[str] = set()
+    for name, whom in where.items():
+        (block,) = await nodes_by_name(nodes)[min(whom)].filesystem.core.blocks.read([bytes.fromhex(name)])
+        extra = dice.choice([node for node in nodes[1:] if node.filesystem.node not in whom])
+        holder, named = extra.filesystem.uuid, [bytes.fromhex(name)]
+        await elsewhere.note(own.blocks, named, holder)
+        await holders_of(own).put(holder, {named[0]: block})
+        in_the_way = dice.choice(["nothing", "claim", "untold"])
+        if in_the_way == "claim":
+            await elsewhere.promise(own.blocks, named, "upload")
+            claimed.add(name)
+        elif in_the_way == "untold":
+            stamps = await elsewhere.where_stamps(own.blocks, named)
+            await elsewhere.give_back(own.blocks, holder, {named[0]: stamps[named[0]][holder]})
+    levels = nodes[0].filesystem.levels
+    levels.look_seconds = 0.05
+    levels.start(60.0)
+
+    async def until(wanted: dict[str, int]) -> None:
+        async with asyncio.timeout(20):
+            found: dict[str, int] = {}
+            while found != wanted:
+                await asyncio.sleep(0.02)
+                found = {name: len(whom) for name, whom in (await copies(nodes, client, "/r1")).items()}
+
+    await until({name: 3 if name in claimed else 2 for name in where})
+    await own.blocks.release("upload")
+    await until(dict.fromkeys(where, 2))
+    assert await content(client, "/r1") == data and (await client.repair("/"))["files"] == []

@@ -83,22 +83,22 @@ class BlockFolder:
                     with suppress(OSError):
                         os.unlink(fresh)
                 raise
-            self._flush(_flush, folders)
+            self._each(_flush, folders)
 
     def _write(self, work: list[tuple[str, str, bytes]]) -> None:
         """Write files under their first names, and flush them together."""
         with ExitStack() as stack:
             files = [stack.enter_context(_written(fresh, data)) for fresh, _, data in work]
-            self._flush(os.fsync, [file.fileno() for file in files])
+            self._each(os.fsync, [file.fileno() for file in files])
 
-    def _flush(self, flush: Callable[[T], None], things: Collection[T]) -> None:
-        """Flush several at once, which a journal makes one of: each by itself waits for the disk as long as all."""
+    def _each(self, work: Callable[[T], None], things: Collection[T]) -> None:
+        """Flush or remove several at once, which a journal makes one of: each waits for the disk as long as all."""
         if len(things) > 1:
-            for _ in self._flushers.map(flush, things):
+            for _ in self._flushers.map(work, things):
                 pass
             return
         for each in things:
-            flush(each)
+            work(each)
 
     def _make(self, folders: Collection[str]) -> None:
         missing = [folder for folder in folders if not os.path.isdir(folder)]
@@ -133,9 +133,7 @@ class BlockFolder:
 
     def _delete(self, names: list[str]) -> None:
         with self._mapped():
-            for name in names:
-                with suppress(FileNotFoundError):
-                    os.unlink(self._place(name)[1])
+            self._each(_unlink, [self._place(name)[1] for name in names])
 
     def _page(self, after: str, limit: int) -> list[str]:
         found: list[str] = []
@@ -189,6 +187,11 @@ def _written(path: str, data: bytes) -> Iterator[FileIO]:
         if hasattr(os, "posix_fadvise"):  # begins to write it, where several are flushed
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         yield file
+
+
+def _unlink(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _flush(folder: str) -> None:

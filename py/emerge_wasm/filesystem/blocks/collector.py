@@ -7,19 +7,23 @@ keep anything.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from ...blocks.block import names_in_map
 from ...errors import Conflict, NotFound
 from ...store import Batch, Store, keys_of, prefix_end
-from .blocks import Blocks, now_micros, scan_all
+from .blocks import Blocks, groups, now_micros, scan_all
 from .hold import held_for_others
 from .large_state import STATES, recipe_of
 from .row import DITTO, FRAME, LEDGER, MAP, RECIPE, SPACE, ClaimRow, LedgerRow, key_of
 
 PART = 100_000
 """Blocks that are looked at in one pass."""
+
+REMOVED_AT_ONCE = 500
+"""Blocks that are removed in one commit."""
 
 PAGE = 20
 """States that are read at a time: what is left of one without its large values is usually small."""
@@ -78,9 +82,7 @@ async def _pass(blocks: Blocks, done: Collected) -> bool:
         kept = await keepers(blocks, set(found))
         kept |= await held_for_others(blocks, found.keys() - kept)
         done.kept += len(kept)
-        for name, raw in found.items():
-            if name not in kept:
-                maps_went |= await remove(blocks, name, raw, done)
+        maps_went |= await remove(blocks, {name: raw for name, raw in found.items() if name not in kept}, done)
     return maps_went
 
 
@@ -156,22 +158,34 @@ async def _names_kept(blocks: Blocks, name: bytes) -> set[bytes]:
     return set(names_in_map(data))
 
 
-async def remove(blocks: Blocks, name: bytes, raw: bytes, done: Collected) -> bool:
-    """Remove a block whose row is still as it was; tell whether a map went."""
-    (is_map,) = await blocks.store.get([key_of(MAP, name)])
-    batch = Batch(deletes=[key_of(kind, name) for kind in (LEDGER, FRAME, MAP, DITTO)])
-    batch.expect(*key_of(LEDGER, name), raw)
+async def remove(blocks: Blocks, rows: Mapping[bytes, bytes], done: Collected) -> bool:
+    """Remove those of these blocks whose rows are still as they were read; tell whether a map went."""
+    maps_went = False
+    for names in groups(rows, max(min(blocks.store.capabilities.largest_batch // 4, REMOVED_AT_ONCE), 1)):
+        maps_went |= await _remove(blocks, [(name, rows[name]) for name in names], done)
+    return maps_went
+
+
+async def _remove(blocks: Blocks, rows: list[tuple[bytes, bytes]], done: Collected) -> bool:
+    marks = await blocks.store.get([key_of(MAP, name) for name, _ in rows])
+    batch = Batch(deletes=[key_of(kind, name) for name, _ in rows for kind in (LEDGER, FRAME, MAP, DITTO)])
+    for name, raw in rows:
+        batch.expect(*key_of(LEDGER, name), raw)
     try:
         await blocks.store.commit(batch)
-    except Conflict:  # referred to again
-        done.kept += 1
-        return False
-    row = LedgerRow.unpack(raw)
-    done.blocks += 1
-    done.size += row.size
-    if row.generation and blocks.files is not None:
-        await blocks.files.delete([row.file(name)])
-    return is_map is not None
+    except Conflict:  # one is referred to again
+        if len(rows) == 1:
+            done.kept += 1
+            return False
+        half = len(rows) // 2
+        first = await _remove(blocks, rows[:half], done)
+        return await _remove(blocks, rows[half:], done) or first
+    known = [(name, LedgerRow.unpack(raw)) for name, raw in rows]
+    done.blocks += len(known)
+    done.size += sum(row.size for _, row in known)
+    if blocks.files is not None:
+        await blocks.files.delete([row.file(name) for name, row in known if row.generation])
+    return any(mark is not None for mark in marks)
 
 
 async def _sweep(blocks: Blocks, done: Collected) -> None:

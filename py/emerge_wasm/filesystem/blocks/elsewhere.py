@@ -8,7 +8,6 @@ before is a hint.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import suppress
 
 from ...errors import Conflict
 from ...store import Batch, prefix_end
@@ -159,16 +158,28 @@ async def forget(blocks: Blocks, holder: str, given_up: Mapping[bytes, bytes]) -
 
 
 # --- what a holder has beyond a level
-async def give_back(blocks: Blocks, name: bytes, holder: str, stamp: bytes) -> bool:
-    """Note that a holder is to give up a block, though a map keeps it: others have it (see `repair.surplus`); tell
-    whether it was not given it anew since `stamp` was read."""
-    batch = Batch(deletes=[where_key(name, holder)])
-    batch.expect(*where_key(name, holder), stamp)
-    batch.put(*surplus_key(name, holder), b"")
-    with suppress(Conflict):
+async def give_back(blocks: Blocks, holder: str, stamps: Mapping[bytes, bytes]) -> set[bytes]:
+    """Note that a holder is to give up blocks, though a map keeps them: others have them (see `repair.surplus`); return
+    those that it was not given anew since the stamps of their rows were read."""
+    done: set[bytes] = set()
+    for names in groups(stamps, _most(blocks)):
+        done |= await _give_back(blocks, holder, [(name, stamps[name]) for name in names])
+    return done
+
+
+async def _give_back(blocks: Blocks, holder: str, rows: list[tuple[bytes, bytes]]) -> set[bytes]:
+    batch = Batch(deletes=[where_key(name, holder) for name, _ in rows])
+    for name, stamp in rows:
+        batch.expect(*where_key(name, holder), stamp)
+        batch.put(*surplus_key(name, holder), b"")
+    try:
         await blocks.store.commit(batch)
-        return True
-    return False
+    except Conflict:  # one was given to it anew
+        if len(rows) == 1:
+            return set()
+        half = len(rows) // 2
+        return await _give_back(blocks, holder, rows[:half]) | await _give_back(blocks, holder, rows[half:])
+    return {name for name, _ in rows}
 
 
 async def given_back(blocks: Blocks, names: Collection[bytes], holder: str) -> set[bytes]:

@@ -1,7 +1,8 @@
 """Keep the raid levels of files in the background: what a holder had that is gone for too long is made again on others.
 
 It looks when nodes come or go, when somebody has been away for as long as is waited for, and now and then. Only what
-lacks is made, at the rate of a scrub.
+lacks is made, at the rate of a scrub. What of copies too many cannot be decided, or told to who has them, is tried
+again soon.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ..core import Core
 from ..files.holders import holders_of
 from .absence import Absences
 from .scrub import Pace, ScrubPass, check_levels
+from .surplus import give_up_surplus, hand_back
 
 log = logging.getLogger("emerge.filesystem")
 
@@ -34,6 +36,8 @@ class LevelKeeper:
         self._pace = pace
         self._here: frozenset[str] | None = None
         self._due = 0.0
+        self._undecided: set[bytes] = set()
+        self._again = self._pause = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self, rebuild_after: float) -> None:
@@ -61,9 +65,15 @@ class LevelKeeper:
         around, loop = holders_of(self._core), asyncio.get_running_loop()
         if around.alone() or not around.leads():
             return
-        here = frozenset(each.filesystem for each in await around.others())
-        if here == self._here and loop.time() < self._due:
+        here, now = frozenset(each.filesystem for each in await around.others()), loop.time()
+        if here != self._here or now >= self._due:
+            self._undecided = await check_levels(self._core, ScrubPass(), self.absences, self._pace)
+            self._here, self._pause = here, self.look_seconds
+            self._due = loop.time() + (self.absences.patience if self.absences.any() else EVERY_SECONDS)
+        elif now >= self._again:
+            self._undecided = (await give_up_surplus(self._core, self._undecided)).undecided
+            await hand_back(self._core)
+            self._pause *= 2
+        else:
             return
-        await check_levels(self._core, ScrubPass(), self.absences, self._pace)
-        self._here = here
-        self._due = loop.time() + (self.absences.patience if self.absences.any() else EVERY_SECONDS)
+        self._again = loop.time() + self._pause

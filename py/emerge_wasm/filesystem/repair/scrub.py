@@ -34,8 +34,8 @@ PAGE = 64
 LOST_LIMIT = 100
 """Names of lost blocks that are remembered."""
 
-SURPLUS_LIMIT = 10_000
-"""Names of blocks of which there may be too many copies that are remembered."""
+SURPLUS_AT_ONCE = 10_000
+"""Blocks of which there may be too many copies; it is decided then, which takes a look at all maps."""
 
 Pace = Callable[[int], Awaitable[None]]
 """Waits as long as reading so many bytes is to take."""
@@ -91,9 +91,20 @@ async def run_pass(core: Core, done: ScrubPass, pace: Pace, save: Save) -> None:
         await settle(core, {name: "lost" for name in names if name not in here}, done)
 
 
-async def check_levels(core: Core, done: ScrubPass, absences: Absences, pace: Pace) -> None:
-    """Look where each block of the files here is kept, make what lacks, and give up what is beyond their levels."""
+async def check_levels(core: Core, done: ScrubPass, absences: Absences, pace: Pace) -> set[bytes]:
+    """Look where each block of the files here is kept, make what lacks, and give up what is beyond their levels.
+
+    Return the blocks of which that is to be decided later.
+    """
     surplus: set[bytes] = set()
+    undecided: set[bytes] = set()
+
+    async def give_up() -> None:
+        given = await give_up_surplus(core, surplus)
+        done.given_up += given.copies
+        undecided.update(given.undecided)
+        surplus.clear()
+
     async for node in leaves(core):
         for begin in range(0, len(node.rows), PAGE):
             rows = node.rows[begin : begin + PAGE]
@@ -104,9 +115,12 @@ async def check_levels(core: Core, done: ScrubPass, absences: Absences, pace: Pa
                 _note(mended, done)
                 if mended.made:
                     await pace(row.size)
-                if not mended.left and len(surplus) < SURPLUS_LIMIT:  # the next look finds the others
+                if not mended.left:
                     surplus |= may_have_surplus(node.layout, row.kept, kept)
-    done.given_up += await give_up_surplus(core, surplus)
+            if len(surplus) > SURPLUS_AT_ONCE:
+                await give_up()
+    await give_up()
+    return undecided
 
 
 async def settle(core: Core, suspects: Mapping[bytes, BlockFault], done: ScrubPass) -> None:

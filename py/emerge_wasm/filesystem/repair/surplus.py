@@ -11,6 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
+from typing import NamedTuple
 
 from ...blocks.layout import Layout
 from ...blocks.rendezvous import ranked
@@ -30,6 +31,15 @@ log = logging.getLogger("emerge.filesystem")
 GIVEN_UP: Part[Counter[str]] = Part(Counter)
 """How many copies were given up since the filesystem was opened."""
 
+
+class GivenUp(NamedTuple):
+    """How many copies were given up, and the blocks of which it is to be decided later: an upload counts on one, who
+    has one does not answer, or it was given anew meanwhile."""
+
+    copies: int
+    undecided: set[bytes]
+
+
 _LOCK: Part[asyncio.Lock] = Part(asyncio.Lock)
 
 BlockGroup = tuple[Layout, tuple[bytes, ...]]
@@ -42,16 +52,16 @@ def may_have_surplus(layout: Layout, kept: Collection[bytes], by: KeptBy) -> set
     return {name for name in kept if sum(fault is None for fault in by[name].values()) > wanted}
 
 
-async def give_up_surplus(core: Core, names: Collection[bytes]) -> int:
-    """Give up what of these blocks is on more nodes than their levels want; how many copies that were."""
+async def give_up_surplus(core: Core, names: Collection[bytes]) -> GivenUp:
+    """Give up what of these blocks is on more nodes than their levels want."""
     around = holders_of(core)
     if not names or around.alone() or not around.leads():
-        return 0
+        return GivenUp(0, set())
     async with _LOCK.of(core):  # each decides by what the one before has left
         given = await _decide(core, set(names))
-    GIVEN_UP.of(core)["copies"] += given
-    if given:
-        log.info("%d copies are beyond the raid levels of their files, and are given up", given)
+    GIVEN_UP.of(core)["copies"] += given.copies
+    if given.copies:
+        log.info("%d copies are beyond the raid levels of their files, and are given up", given.copies)
         await hand_back(core)
     return given
 
@@ -64,31 +74,37 @@ async def hand_back(core: Core) -> None:
             await elsewhere.is_given_back(core.blocks, names - held, holder)
 
 
-async def _decide(core: Core, suspects: set[bytes]) -> int:
+async def _decide(core: Core, suspects: set[bytes]) -> GivenUp:
     own = await core.blocks.ledger(suspects)  # these two as they were before it is found out what counts on them
     given_to = await elsewhere.where_stamps(core.blocks, suspects)
-    suspects -= await claimed_of(core.blocks, suspects)
-    groups = [group async for group in _groups(core, suspects)]
+    claimed = await claimed_of(core.blocks, suspects)
+    groups = [group async for group in _groups(core, suspects - claimed)]
+    suspects = set().union(*(names for _, names in groups)) & (suspects - claimed)
+    away = _away(await look(core, suspects, verify=False))
+    groups = [group for group in groups if not (suspects - away).isdisjoint(group[1])]
     kept = await look(core, {name for _, names in groups for name in names}, verify=True)
+    away |= _away(kept) & suspects
     good = {name: {who for who, fault in whom.items() if fault is None} for name, whom in kept.items()}
     hosts = await _hosts(core)
     stays = await _to_be_here(core, own.keys())
-    given = 0
-    for name in sorted(suspects & kept.keys()):
-        if "away" in kept[name].values():
-            continue
+    given: dict[str, dict[bytes, bytes]] = {}
+    for name in sorted(suspects - away):
         concerned = [group for group in groups if name in group[1]]
         for holder in _dispensable(name, good[name], hosts):
             if holder == core.uuid and name in stays:
                 continue
             good[name].discard(holder)
-            if all(_is_met(layout, names, good) for layout, names in concerned) and await _give_up(
-                core, name, holder, own.get(name, b"") if holder == core.uuid else given_to[name].get(holder, b"")
-            ):
-                given += 1
+            if all(_is_met(layout, names, good) for layout, names in concerned):
+                row = own.get(name) if holder == core.uuid else given_to[name].get(holder)
+                given.setdefault(holder, {})[name] = row or b""
             else:
                 good[name].add(holder)
-    return given
+    copies, late = await _give_up(core, given)
+    return GivenUp(copies, claimed | away | late)
+
+
+def _away(kept: KeptBy) -> set[bytes]:
+    return {name for name, whom in kept.items() if "away" in whom.values()}
 
 
 async def _groups(core: Core, suspects: set[bytes]) -> AsyncIterator[BlockGroup]:
@@ -127,10 +143,16 @@ def _is_met(layout: Layout, names: tuple[bytes, ...], good: Mapping[bytes, Colle
     return len(good[names[0]]) >= nodes_needed(layout)
 
 
-async def _give_up(core: Core, name: bytes, holder: str, row: bytes) -> bool:
-    """Give up a copy whose row is still what it was; tell whether it is."""
-    if holder != core.uuid:
-        return await elsewhere.give_back(core.blocks, name, holder, row)
-    done = Collected()
-    await remove(core.blocks, name, row, done)
-    return bool(done.blocks)
+async def _give_up(core: Core, given: Mapping[str, Mapping[bytes, bytes]]) -> tuple[int, set[bytes]]:
+    """Give up copies, by holder, whose rows are still what they were; how many were, and of which one was not."""
+    copies, late = 0, set[bytes]()
+    for holder, rows in given.items():
+        if holder == core.uuid:
+            done = Collected()
+            await remove(core.blocks, rows, done)
+            left = await core.blocks.has(rows) if done.kept else set[bytes]()
+        else:
+            left = rows.keys() - await elsewhere.give_back(core.blocks, holder, rows)
+        copies += len(rows) - len(left)
+        late |= left
+    return copies, late
