@@ -218,9 +218,9 @@ class _Loading:
         if known.operation == LEFT:
             where = f", as {known.origin}" if known.origin else ""
             raise Conflict(
-                f"{place.path} is on another node{where}: it went there from here",
+                f"{place.path} is on another node{where}, or was removed there: it went there from here",
                 path=place.path,
-                remedy="copy it there, or load it below a volume that never had it",
+                remedy="copy it there; what was removed there comes back when you load it there, and can be moved",
             )
         where = f"as {child_path(known.directory, known.entry.name)}"
         seen = known.operation != REMOVED and await may_see(self.core, self.context, known)
