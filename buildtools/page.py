@@ -27,7 +27,7 @@ def make() -> None:
     """The page, and parts of its worker by themselves for tests inside Pyodide."""
     once("page", [WEB, *CONFIG, LOCK], [DIST / "index.html", DIST / "sw.js"], _build_page, page_folder())
     inputs = [*WEB.glob("*.ts"), ROOT / "vite.config.ts", LOCK]
-    once("parts", inputs, [TESTS / f"emerge_{name}.mjs" for name in ("indexeddb", "snapshot")], _build_parts)
+    once("parts", inputs, [TESTS / f"emerge_{name}.mjs" for name in ("indexeddb", "boot")], _build_parts)
 
 
 def _build_parts() -> None:

@@ -22,7 +22,7 @@ WebAssembly.Suspending ??= function (imported) {
 WebAssembly.promising ??= (exported) => exported;
 
 const { loadPyodide } = await import(pathToFileURL(`${base}pyodide.mjs`).href);
-/** Put the kernel's libraries where the worker will put them, so that modules know their files. */
+/** Put the kernel's libraries where the worker will put them (web/snapshot.ts), so that modules know their files. */
 function unpack(py) {
   const extractDir = py.runPython("import sys; sys.path[-1]");
   py.unpackArchive(new Uint8Array(readFileSync(base + libraries)), "tar", { extractDir });
@@ -31,10 +31,31 @@ function unpack(py) {
 
 async function make() {
   const py = await loadPyodide({ indexURL: base, _makeSnapshot: true });
-  const folder = `${unpack(py)}/msgpack`;
+  const site = unpack(py);
+  py.runPython(`import sys; sys.path[-1:-1] = [f"${site}/{name}.zip" for name in ("libraries", "tzdata")]`);
+  const folder = `${site}/msgpack`;
   for (const file of py.FS.readdir(folder).filter((file) => file.endsWith(".so"))) py.FS.unlink(`${folder}/${file}`);
-  py.runPython("import emerge_wasm.browser.kernel as kernel; kernel.warm(); del kernel; import gc; gc.collect()");
-  return py.makeMemorySnapshot();
+  py.runPython("import emerge_wasm.browser.kernel as kernel; kernel.warm(); del kernel");
+  py.runPython(readFileSync(new URL("shorten.py", import.meta.url), "utf8"), { globals: py.toPy({ __name__: "__main__" }) });
+  const snapshot = new Uint8Array(py.makeMemorySnapshot());
+  clearFree(snapshot, py._module.___heap_base);
+  return snapshot;
+}
+
+/** Zero what the allocator (dlmalloc) has free: old bytes there take a twentieth of the compressed file. Each chunk begins
+ *  with the size of the one before, if that is free, and its own, whose lowest bit says whether the one before is used.
+ *  A free one has up to 32 bytes of the allocator's own. */
+function clearFree(snapshot, begin) {
+  const heap = snapshot.subarray(header(snapshot));
+  const words = new DataView(heap.buffer, heap.byteOffset, heap.byteLength);
+  const size = (at) => words.getUint32(at + 4, true) & ~7;
+  let count = 0;
+  for (let at = begin; size(at) > 0; at += size(at), count++) {
+    const next = at + size(at);
+    if (next + 8 > heap.length) throw new Error("the heap is not as this allocator leaves it");
+    if (!(words.getUint32(next + 4, true) & 1)) heap.fill(0, Math.min(at + 32, next), next);
+  }
+  if (count < 10_000) throw new Error(`the heap has ${count} pieces only`);
 }
 
 /** Restore it as the page does (web/snapshot.ts): a new heap is smaller than that of the snapshot. `meet` sees that
@@ -84,7 +105,7 @@ async function check(snapshot, constants) {
 }
 
 try {
-  const snapshot = new Uint8Array(await make());
+  const snapshot = await make();
   let constants = [];
   await restore(snapshot.slice(), (heap) => (constants = findConstants(snapshot, heap)));
   for (let at = 0; at < constants.length; at += 2) snapshot.fill(0, constants[at], constants[at + 1]);

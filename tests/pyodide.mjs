@@ -14,7 +14,9 @@ export async function runIn(folder, sources, work) {
   let status = 0;
   try {
     const py = sources === "" ? await restore(base) : await (await load(base))({ indexURL: base });
-    py.mountNodeFS(py.runPython("import sys; sys.path[-1]"), libraries);
+    const folder = py.runPython("import sys; sys.path[-1]");
+    py.mountNodeFS(folder, libraries);
+    if (sources !== "") py.runPython(`sys.path[-1:-1] = ["${folder}/libraries.zip", "${folder}/tzdata.zip"]`); // the snapshot has them
     if (sources !== "") mount(py, "/sources", sources);
     py.runPython("import emerge_wasm.browser.native as native; assert native.use_native_msgpack(); del native");
     await work(py, (name) => unpack(py, base, name));

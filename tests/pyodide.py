@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import tarfile
 from pathlib import Path
 
 import pytest
 
-from buildtools.distribution import LIBRARIES, is_for_browsers
+from buildtools.distribution import is_for_browsers, read_libraries
 
 ROOT = Path(__file__).parents[1]
 
 
 def changed(folder: Path) -> str | None:
     """A source of ours that is not, or not as it is now, among the libraries of a folder of the build."""
-    with tarfile.open(folder / LIBRARIES) as archive:
-        held = {member.name: file.read() for member in archive if (file := archive.extractfile(member))}
+    held = read_libraries(folder)
     sources = sorted((ROOT / "py" / "emerge_wasm").rglob("*.py"))
     names = {source.relative_to(ROOT / "py").as_posix(): source for source in sources}
     needed = [name for name in names if is_for_browsers(name)]

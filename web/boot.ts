@@ -1,38 +1,69 @@
-/** Boots Pyodide in a worker from our own origin, from a memory snapshot when there is one. */
+/** Starts Pyodide in a worker from our own origin, from a memory snapshot when there is one. */
 
 import type { PyodideAPI, PyodideConfig } from "pyodide";
-import { adapted, type CreateCore, fetchLibraries, fetchSnapshot, unpackTar } from "./snapshot";
+import type { Parts } from "./protocol";
+import { addLibraries, type CreateCore, fetchSnapshot, type LoadPyodide, restore } from "./snapshot";
 
 export const RECURSION = 350; // deeper recursion through C code ends the interpreter in some browsers before Python notices
 /** Whether Python can wait for a promise (JSPI). */
 export const SYNC = "Suspending" in WebAssembly && "promising" in WebAssembly;
+const WASM = "pyodide.asm.wasm";
+const STDLIB = "python_stdlib.zip";
 
-type Loader = (config: PyodideConfig) => Promise<PyodideAPI>;
-
-/** A Python with emerge_wasm in it; `restored` when it came out of the snapshot. */
-export async function boot(base: string, interrupt: Uint8Array | null, die: (error: unknown) => void): Promise<{ py: PyodideAPI; restored: boolean }> {
-  const libraries = fetchLibraries(base);
-  libraries.catch(() => undefined); // awaited below
-  const { loadPyodide } = (await import(/* @vite-ignore */ `${base}pyodide.mjs`)) as { loadPyodide: Loader };
-  const config = { indexURL: base, enableRunUntilComplete: SYNC } as PyodideConfig;
-  const restored = await restore(base, config, loadPyodide);
-  const py = restored || (await loadPyodide(config));
-  (py as unknown as { _api: { on_fatal: (error: unknown) => void } })._api.on_fatal = die;
-  unpackTar(await libraries, py.FS, py.runPython("import sys; sys.path[-1]") as string);
-  Object.assign(py.loadedPackages, { msgpack: "default channel", "emerge-wasm": "default channel" });
-  if (interrupt) py.setInterruptBuffer(interrupt);
-  return { py, restored: Boolean(restored) };
+export interface Python {
+  py: PyodideAPI;
+  /** Whether it came out of the snapshot. */
+  restored: boolean;
 }
 
-async function restore(base: string, config: PyodideConfig, load: Loader): Promise<PyodideAPI | null> {
-  const snapshot = await fetchSnapshot(base);
-  if (!snapshot) return null;
+/** A Python with emerge_wasm in it, and what it was made from. All that is not `given` is fetched, at the same time. */
+export async function boot(base: string, given: Partial<Parts>): Promise<Python & { parts: Parts }> {
+  const scripts = Promise.all([import(/* @vite-ignore */ `${base}pyodide.mjs`), import(/* @vite-ignore */ `${base}pyodide.asm.mjs`)]);
+  const [parts, [{ loadPyodide }, { default: create }]] = await Promise.all([
+    gather(base, given),
+    scripts as Promise<[{ loadPyodide: LoadPyodide }, { default: CreateCore }]>,
+  ]);
+  const handed = handOver(base, parts);
   try {
-    const core = (await import(/* @vite-ignore */ `${base}pyodide.asm.mjs`)) as { default: CreateCore };
-    const createPyodideModule = adapted(core.default, snapshot);
-    return await load({ ...config, _loadSnapshot: snapshot, createPyodideModule } as unknown as PyodideConfig);
-  } catch (error) {
-    console.warn("the memory snapshot did not load, so Python starts the slow way:", error);
-    return null;
+    const config = { indexURL: base, enableRunUntilComplete: SYNC } as PyodideConfig;
+    const restored = parts.snapshot && (await restore(config, parts.snapshot, create, loadPyodide));
+    const py = restored || (await loadPyodide(config));
+    addLibraries(parts.libraries, py, Boolean(restored));
+    Object.assign(py.loadedPackages, { msgpack: "default channel", "emerge-wasm": "default channel" });
+    return { py, restored: Boolean(restored), parts };
+  } finally {
+    handed();
   }
+}
+
+async function gather(base: string, given: Partial<Parts>): Promise<Parts> {
+  const [module, stdlib, libraries, snapshot] = await Promise.all([
+    given.module ?? WebAssembly.compileStreaming(fetch(base + WASM)),
+    given.stdlib ?? fetchBytes(base + STDLIB),
+    given.libraries ?? fetchBytes(`${base}libraries.tar`),
+    given.snapshot ?? fetchSnapshot(base),
+  ]);
+  return { module, stdlib, libraries, snapshot };
+}
+
+/** Pyodide would fetch and compile these by itself, after the snapshot and each time. The returned function ends it. */
+function handOver(base: string, { module, stdlib }: Parts): () => void {
+  const { fetch } = globalThis;
+  const { instantiateStreaming } = WebAssembly;
+  const there = new Map<string, BodyInit | null>([[base + WASM, null], [base + STDLIB, stdlib]]);
+  globalThis.fetch = async (input, init) => {
+    const body = there.get(String(input));
+    return body === undefined ? fetch(input, init) : new Response(body);
+  };
+  WebAssembly.instantiateStreaming = async (_, imports) => ({ module, instance: await WebAssembly.instantiate(module, imports) });
+  return () => {
+    globalThis.fetch = fetch;
+    WebAssembly.instantiateStreaming = instantiateStreaming;
+  };
+}
+
+async function fetchBytes(url: string): Promise<ArrayBuffer> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  return response.arrayBuffer();
 }

@@ -1,9 +1,8 @@
 /** The cells' kernel in its worker: its line to the page's kernel. Events go there as messages; those that come back are
  *  messages too, or bytes in shared memory, for which a cell can block. */
 
-import type { PyodideAPI } from "pyodide";
 import type { ShellOptions, StartCells, ToPage } from "./protocol";
-import { RECURSION, SYNC } from "./boot";
+import { type Python, RECURSION, SYNC } from "./boot";
 import { RingReader } from "./ring";
 
 const SLICE = 50; // ms that a cell blocks until Stop is looked at
@@ -15,8 +14,8 @@ export interface Entry {
   stop(): void;
 }
 
-export function startCells(py: PyodideAPI, start: StartCells, restored: boolean, send: (message: ToPage) => void): Entry {
-  const { port, ring, interrupt } = start.peer;
+export function startCells({ py, restored }: Python, { peer }: StartCells, send: (message: ToPage) => void): Entry {
+  const { port, ring, interrupt } = peer;
   const kernel = py.pyimport("emerge_wasm.browser.console.worker");
   const reader = ring && new RingReader(ring, () => port.postMessage("room"));
   let beat = 0;

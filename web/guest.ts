@@ -1,8 +1,8 @@
 /** A guest worker: Python for code of others, in a document of no origin that reaches no network. All it needs comes
  *  over the one channel it has: first the files of Pyodide, then messages of bytes (py/emerge_wasm/browser/guests/worker.py). */
 
-import type { PyodideAPI, PyodideConfig } from "pyodide";
-import { adapted, type CreateCore, openSnapshot, unpackTar } from "./snapshot";
+import type { PyodideConfig } from "pyodide";
+import { addLibraries, type CreateCore, type LoadPyodide, restore } from "./snapshot";
 
 /** By name, what the kernel worker fetched. */
 export interface Files {
@@ -14,8 +14,6 @@ export interface Files {
   "libraries.tar": ArrayBuffer;
   "snapshot.bin": ArrayBuffer | null;
 }
-
-type Loader = (config: PyodideConfig) => Promise<PyodideAPI>;
 
 const BASE = "https://guest.invalid/";
 const RECURSION = 350; // as in the kernel
@@ -38,29 +36,18 @@ function serve(files: Files): () => void {
   return () => void (globalThis.fetch = own);
 }
 
-async function restore(files: Files, config: PyodideConfig, core: CreateCore, load: Loader): Promise<PyodideAPI | null> {
-  if (!files["snapshot.bin"]) return null;
-  const snapshot = openSnapshot(files["snapshot.bin"]);
-  try {
-    const createPyodideModule = adapted(core, snapshot);
-    return await load({ ...config, _loadSnapshot: snapshot, createPyodideModule } as unknown as PyodideConfig);
-  } catch (error) {
-    console.warn("the memory snapshot did not load, so this Python starts the slow way:", error);
-    return null;
-  }
-}
-
 async function boot(files: Files, port: MessagePort): Promise<void> {
   const served = serve(files);
-  const { loadPyodide } = await importText<{ loadPyodide: Loader }>(files["pyodide.mjs"]);
+  const { loadPyodide } = await importText<{ loadPyodide: LoadPyodide }>(files["pyodide.mjs"]);
   const core = await importText<{ default: CreateCore }>(files["pyodide.asm.mjs"]);
   const sync = "Suspending" in WebAssembly && "promising" in WebAssembly;
   const config = { indexURL: BASE, enableRunUntilComplete: sync } as PyodideConfig;
-  const restored = await restore(files, config, core.default, loadPyodide);
+  const snapshot = files["snapshot.bin"];
+  const restored = snapshot && (await restore(config, snapshot, core.default, loadPyodide));
   const slow = { ...config, createPyodideModule: core.default } as unknown as PyodideConfig;
   const py = restored || (await loadPyodide(slow));
   served();
-  unpackTar(new Uint8Array(files["libraries.tar"]), py.FS, py.runPython("import sys; sys.path[-1]") as string);
+  addLibraries(files["libraries.tar"], py, Boolean(restored));
   const guest = py.pyimport("emerge_wasm.browser.guests.worker");
   const post = (data: Uint8Array): void => port.postMessage(data);
   guest.start(post, RECURSION, Boolean(restored));

@@ -86,5 +86,5 @@ async function fetchFiles(base: string): Promise<Files> {
   };
   const [snapshot, ...found] = await Promise.all([fetchSnapshot(base), ...NAMES.map(load)]);
   const named = Object.fromEntries(NAMES.map((name, index) => [name, found[index]]));
-  return { ...named, "snapshot.bin": snapshot === null ? null : snapshot.buffer } as Files;
+  return { ...named, "snapshot.bin": snapshot } as Files;
 }

@@ -4,9 +4,9 @@
 
 import guestScript from "./guest?worker&url";
 import { Frame } from "./frame";
-import { KernelWorker } from "./kernel_worker";
+import { type Heard, KernelWorker } from "./kernel_worker";
 import { createRing } from "./ring";
-import type { Calls, Event as KernelEvent, Kind, Passed, Peer, Start, StartCells, WantLine } from "./protocol";
+import type { Calls, Event as KernelEvent, Kind, Parts, Peer, Start, StartCells } from "./protocol";
 
 
 export type KernelState = Extract<KernelEvent, { event: "kernel" }>["state"];
@@ -50,6 +50,8 @@ export class Kernel {
   #latest = new Map<EventName, PageEvent>();
   #passed = new Map<number, Blob>();
   #interrupt: Uint8Array | null = null;
+  #hurried = false;
+  #module: WebAssembly.Module | undefined;
   #frame = new Frame();
   #allowed: () => string[];
   #isolated = globalThis.crossOriginIsolated && typeof SharedArrayBuffer !== "undefined";
@@ -108,7 +110,7 @@ export class Kernel {
   restart(): void {
     if (this.apart && this.#page.state !== "dead" && this.#page.state !== null) {
       this.#stopCells();
-      this.#startCells();
+      this.#cells.boot(this.base, { module: this.#module });
       return;
     }
     this.#stopAll("the kernel was restarted");
@@ -116,13 +118,32 @@ export class Kernel {
     this.#start();
   }
 
-  /** A cell waits: start its kernel, even before the page's is there. */
+  /** A cell waits: if no Python is there yet, the first one is for cells. */
   hurry(): void {
-    if (this.apart && this.#cells.state === null) this.#startCells();
+    this.#hurried = true;
   }
 
   #start(): void {
-    this.#interrupt = this.#isolated ? new Uint8Array(new SharedArrayBuffer(1)) : null;
+    this.#hurried = false;
+    this.#page.boot(this.base, { module: this.#module });
+  }
+
+  /** The page's worker has booted. Of two, only then does the other begin: side by side both would take twice as long. */
+  #booted(parts: Parts): void {
+    this.#module = parts.module;
+    if (!this.apart || this.#cells.state !== null) return this.#startPage();
+    if (this.#hurried) {
+      this.#page.pass(this.#cells);
+      this.#startCells();
+      this.#page.boot(this.base, parts);
+    } else {
+      this.#startPage();
+      this.#cells.boot(this.base, parts);
+    }
+  }
+
+  #startPage(): void {
+    if (!this.apart) this.#interrupt = this.#makeInterrupt();
     const guest = new URL(guestScript, location.href).href;
     const { relay, base, apart } = this;
     const shared = { relay, base, guest, allowed: this.#allowed(), apart };
@@ -132,12 +153,16 @@ export class Kernel {
 
   #startCells(): void {
     const { port1, port2 } = new MessageChannel();
-    this.#interrupt = this.#isolated ? new Uint8Array(new SharedArrayBuffer(1)) : null;
+    this.#interrupt = this.#makeInterrupt();
     const shared = { ring: this.#isolated ? createRing() : null, interrupt: this.#interrupt };
-    const start: StartCells = { start: true, base: this.base, peer: { port: port2, ...shared } };
+    const start: StartCells = { start: true, peer: { port: port2, ...shared } };
     const peer: Peer = { port: port1, ...shared };
     this.#page.post({ meet: peer }, [port1]);
     this.#cells.start(start, [port2]);
+  }
+
+  #makeInterrupt(): Uint8Array | null {
+    return this.#isolated ? new Uint8Array(new SharedArrayBuffer(1)) : null;
   }
 
   #stopCells(): void {
@@ -151,8 +176,9 @@ export class Kernel {
     this.#frame.close();
   }
 
-  #hear(message: KernelEvent | WantLine | Passed): void {
-    if ("file" in message) this.#passed.set(message.run, message.file);
+  #hear(message: Heard): void {
+    if ("booted" in message) this.#booted(message.booted);
+    else if ("file" in message) this.#passed.set(message.run, message.file);
     else if ("line" in message) void this.#giveLine();
     else {
       if (message.event === "kernel") this.#follow(message);
@@ -163,7 +189,6 @@ export class Kernel {
   /** The page's kernel has come, or gone. */
   #follow({ state, detail }: EventOf<"kernel">): void {
     if (!this.apart) this.#emit({ event: "cells", state, detail });
-    else if (state === "ready") this.hurry();
     else if (state === "dead") {
       this.#cells.stop("the page's kernel stopped"); // its link is gone
       this.#emit({ event: "cells", state: "dead", detail });
@@ -171,7 +196,8 @@ export class Kernel {
     if (state === "dead") this.#frame.close();
   }
 
-  #hearCells(message: KernelEvent | WantLine | Passed): void {
+  #hearCells(message: Heard): void {
+    if ("booted" in message) this.#startCells();
     if (!("event" in message)) return;
     if (message.event !== "kernel") return this.#emit(message);
     if (message.state === "dead") this.#page.post({ meet: null });

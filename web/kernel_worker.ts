@@ -1,7 +1,9 @@
 /** One kernel worker as the page has it: asks it, hears its heartbeat, and notices when it is gone. */
 
-import type { Event as KernelEvent, Failure, Kind, Passed, ToPage, ToWorker, WantLine } from "./protocol";
+import type { Booted, Event as KernelEvent, Failure, Kind, Parts, Passed, Start, StartCells, ToPage, ToWorker, WantLine } from "./protocol";
 
+/** What comes from a worker besides answers. */
+export type Heard = KernelEvent | WantLine | Passed | Booted;
 type StateEvent = Extract<KernelEvent, { event: "kernel" }>;
 
 /** A call that failed, as the kernel said it. */
@@ -26,8 +28,10 @@ const LOST = 20; // and before one that runs none counts as gone: on a machine w
 
 export class KernelWorker {
   readonly name: string;
-  #hear: (message: KernelEvent | WantLine | Passed) => void;
+  #hear: (message: Heard) => void;
   #worker: Worker | null = null;
+  /** What waits until the worker knows which kernel it is. */
+  #held: [ToWorker, Transferable[]][] | null = null;
   #pending = new Map<number, Pending>();
   #next = 1;
   #latest: StateEvent | null = null;
@@ -35,7 +39,7 @@ export class KernelWorker {
   #unanswered = 0;
 
   /** `hear` is given all that comes and answers no call. */
-  constructor(name: string, hear: (message: KernelEvent | WantLine | Passed) => void) {
+  constructor(name: string, hear: (message: Heard) => void) {
     this.name = name;
     this.#hear = hear;
   }
@@ -54,18 +58,33 @@ export class KernelWorker {
   }
 
   post(message: ToWorker, transfer: Transferable[] = []): void {
-    if (this.#worker) this.#worker.postMessage(message, transfer);
+    if (this.#held) this.#held.push([message, transfer]);
+    else if (this.#worker) this.#worker.postMessage(message, transfer);
     else if ("id" in message) this.#answer({ id: message.id, failure: GONE });
   }
 
-  start(message: ToWorker, transfer: Transferable[] = []): void {
-    this.#worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: this.name });
-    this.#worker.onmessage = ({ data }: MessageEvent<ToPage>) => this.#receive(data);
-    this.#worker.onerror = (error) => this.die(error.message || "the worker could not be loaded");
-    this.#tell({ event: "kernel", state: "loading", detail: "" });
+  /** Start Python in a worker; when it is there, `booted` is heard. */
+  boot(base: string, parts: Partial<Parts>): void {
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module", name: this.name });
+    this.#take(worker);
+    const { stdlib, libraries, snapshot } = parts;
+    worker.postMessage({ boot: base, parts } satisfies ToWorker, [stdlib, libraries, snapshot].filter((part) => part != null));
+  }
+
+  /** Give the worker, which has booted, to the other kernel. */
+  pass(other: KernelWorker): void {
+    if (this.#worker) other.#take(this.#worker);
+    this.#worker = null;
+  }
+
+  /** Say which kernel the worker is, now that it has booted. */
+  start(message: Start | StartCells, transfer: Transferable[] = []): void {
+    this.#worker?.postMessage(message, transfer);
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const [waiting, given] of held) this.post(waiting, given);
     this.#unanswered = 0;
     this.#beat = setInterval(() => this.#listen(), BEAT);
-    this.post(message, transfer);
   }
 
   /** End it. What waits for an answer fails. */
@@ -73,6 +92,7 @@ export class KernelWorker {
     clearInterval(this.#beat);
     this.#worker?.terminate();
     this.#worker = null;
+    this.#held = null;
     this.#latest = null;
     const failure: Failure = { code: "Unavailable", message: why, path: null, remedy: null, traceback: null };
     for (const { reject } of this.#pending.values()) reject(new KernelError(failure));
@@ -82,6 +102,16 @@ export class KernelWorker {
   die(detail: string): void {
     this.stop(`the kernel stopped: ${detail}`);
     this.#tell({ event: "kernel", state: "dead", detail });
+  }
+
+  #take(worker: Worker): void {
+    this.#worker = worker;
+    this.#held ??= [];
+    worker.onmessage = ({ data }: MessageEvent<ToPage>) => {
+      if (this.#worker === worker) this.#receive(data);
+    };
+    worker.onerror = (error) => this.die(error.message || "the worker could not be loaded");
+    this.#tell({ event: "kernel", state: "loading", detail: "" });
   }
 
   #receive(message: ToPage): void {

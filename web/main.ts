@@ -1,17 +1,16 @@
-/** The page's entry: starts the kernel at once (it takes longest), then shows the app. */
+/** The page's entry: starts Python at once (it takes longest), and loads the app meanwhile. */
 
-import { mount } from "svelte";
-import App from "./app/App.svelte";
 import { wantsTwoKernels } from "./app/logic/kernels";
-import { allowed } from "./app/state/consent.svelte";
+import { allowed } from "./app/state/allowed";
 import { recall } from "./app/state/memory";
 import { Kernel } from "./kernel";
 
 const { deviceMemory } = navigator as { deviceMemory?: number }; // Chromium alone tells it
 const wanted = new URLSearchParams(location.search).get("kernels") ?? recall("kernels");
 const kernel = new Kernel({ allowed, apart: wantsTwoKernels(wanted, deviceMemory) });
-const target = document.getElementById("app");
-if (target) mount(App, { target, props: { kernel } });
+import("./app/show").then(({ show }) => show(kernel)).catch((error: unknown) => {
+  document.body.textContent = `The page could not be loaded: ${String(error)}. Reload it when the relay is there.`;
+});
 
 /** Only when all of Python has started (or failed to): what the service worker keeps is what the start just fetched. */
 const ended = kernel.on("cells", ({ state }) => {

@@ -514,6 +514,25 @@ export interface Calls {
 }
 export type Kind = keyof Calls;
 
+/** What Python starts from, besides scripts. A page's second kernel is given that of the first. */
+export interface Parts {
+  module: WebAssembly.Module;
+  stdlib: ArrayBuffer;
+  libraries: ArrayBuffer;
+  snapshot: ArrayBuffer | null;
+}
+
+/** Start Python, before it is known which kernel it will be. What the parts lack is fetched from the base. */
+export interface Boot {
+  boot: string;
+  parts: Partial<Parts>;
+}
+/** Python is there. */
+export interface Booted {
+  booted: Parts;
+}
+
+/** Be the page's kernel. */
 export interface Start {
   start: true;
   /** ws(s)://…/ws of the relay this page came from. */
@@ -539,10 +558,9 @@ export interface Peer {
   interrupt: Uint8Array | null;
 }
 
-/** Start a worker as the kernel of cells. */
+/** Be the kernel of cells. */
 export interface StartCells {
   start: true;
-  base: string;
   peer: Peer;
 }
 
@@ -647,5 +665,5 @@ export interface Interrupt {
 }
 
 /** All that goes to the worker, and all that comes back. */
-export type ToWorker = Start | StartCells | Meet | Request | Ping | Interrupt | Line | Passed;
-export type ToPage = Reply | Event | Pong | WantLine | Passed;
+export type ToWorker = Boot | Start | StartCells | Meet | Request | Ping | Interrupt | Line | Passed;
+export type ToPage = Booted | Reply | Event | Pong | WantLine | Passed;

@@ -1,24 +1,23 @@
 /** A kernel worker: boots Pyodide and carries messages between the page and Python. Only text crosses into it and out.
  *
- *  There are two: the page's, with both filesystems and all that the page asks (`emerge_wasm.browser.kernel`), and that
+ *  There are two, alike until the page says which is which: the page's, with both filesystems and all that the page asks (`emerge_wasm.browser.kernel`), and that
  *  of the cells (cells.ts). Where the page has only one, that does both. */
 
-import type { PyodideAPI } from "pyodide";
-import { boot, RECURSION, SYNC } from "./boot";
+import { boot, type Python, RECURSION, SYNC } from "./boot";
 import { startCells, type Entry } from "./cells";
 import * as guests from "./guests";
 import * as indexeddb from "./indexeddb";
 import * as opfs from "./opfs";
 import { keepPackages } from "./packages";
 import { serve, type Server } from "./peer";
-import type { Event as KernelEvent, Line, Options, Peer, Request, Start, StartCells, ToPage, ToWorker } from "./protocol";
+import type { Boot, Event as KernelEvent, Line, Options, Peer, Request, Start, StartCells, ToPage, ToWorker } from "./protocol";
 import * as transfer from "./transfer";
 
+let python: Python | null = null;
 let interrupt: Uint8Array | null = null;
 let entry: Entry | null = null;
 let server: Server | null = null;
 let peer: Peer | null = null;
-const waiting: Request[] = [];
 let lined: ((line: Line) => void) | null = null;
 
 function send(message: ToPage): void {
@@ -41,15 +40,23 @@ function askLine(): Promise<MessagePort> {
   });
 }
 
-async function begin(start: Start | StartCells): Promise<void> {
+async function begin({ boot: base, parts }: Boot): Promise<void> {
   keepPackages(self);
-  interrupt = "peer" in start ? start.peer.interrupt : start.interrupt;
-  const { py, restored } = await boot(start.base, interrupt, die);
-  entry = "peer" in start ? startCells(py, start, restored, send) : startPage(py, start, restored);
-  for (const request of waiting.splice(0)) submit(request);
+  const { py, restored, parts: made } = await boot(base, parts);
+  (py as unknown as { _api: { on_fatal: (error: unknown) => void } })._api.on_fatal = die;
+  python = { py, restored };
+  const { stdlib, libraries, snapshot } = made;
+  postMessage({ booted: made } satisfies ToPage, { transfer: [stdlib, libraries, ...(snapshot ? [snapshot] : [])] });
 }
 
-function startPage(py: PyodideAPI, start: Start, restored: boolean): Entry {
+function start(what: Start | StartCells): void {
+  if (python === null) throw new Error("Python is not there yet");
+  interrupt = "peer" in what ? what.peer.interrupt : what.interrupt;
+  if (interrupt) python.py.setInterruptBuffer(interrupt);
+  entry = "peer" in what ? startCells(python, what, send) : startPage(python, what);
+}
+
+function startPage({ py, restored }: Python, start: Start): Entry {
   py.registerJsModule("emerge_indexeddb", indexeddb);
   py.registerJsModule("emerge_opfs", opfs);
   guests.configure({ base: start.base, script: start.guest, line: askLine });
@@ -96,12 +103,12 @@ function pulse(): void {
 }
 
 onmessage = ({ data }: MessageEvent<ToWorker>) => {
-  if ("start" in data) begin(data).catch(die);
+  if ("boot" in data) begin(data).catch(die);
+  else if ("start" in data) start(data);
   else if ("ping" in data) pulse();
   else if ("interrupt" in data) stop();
   else if ("line" in data) lined?.(data);
   else if ("file" in data) transfer.give(data);
   else if ("meet" in data) meet(data.meet);
-  else if (entry) submit(data);
-  else waiting.push(data);
+  else submit(data);
 };

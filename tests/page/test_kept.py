@@ -65,9 +65,10 @@ def test_unsaved_edits_outlive_their_tab(site: Site, tab: Tab, open_tab: Callabl
 
 def test_the_cluster_is_read_as_it_was_last_seen(site: Site, tab: Tab, open_tab: Callable[[str], Tab]) -> None:
     """Without the network, after a reload too, and marked as such; not by who is signed in no longer."""
-    url = f"{site.relay.found['url']}/#/cluster/inventory/widget1"
-    own = open_tab(url)
+    own = open_tab(f"{site.relay.found['url']}/#/cluster/inventory")
     own.ready()
+    expect(own.find("object")).to_contain_text("widget1", timeout=SLOW)
+    own.open("#/cluster/inventory/widget1")
     expect(own.page.locator('[data-field="unit_price"] input')).to_have_value("3.0", timeout=SLOW)
     own.page.wait_for_function("() => navigator.serviceWorker.controller !== null", timeout=SLOW)
     assert site.relay.stop() == 0

@@ -6,6 +6,7 @@ Imports msgpack and the codec's engine, nothing else of this package.
 from __future__ import annotations
 
 import importlib
+import sys
 
 import msgpack
 
@@ -14,7 +15,8 @@ from ..codec.msgpack_engine import engine
 
 def use_native_msgpack() -> bool:
     """Use the native module, in Emerge and in code that imports msgpack itself; False where it cannot be loaded."""
-    importlib.invalidate_caches()
+    for folder in msgpack.__path__:  # it came after the snapshot; other finders need not look again
+        sys.path_importer_cache.pop(folder, None)
     try:
         native = importlib.import_module("msgpack._cmsgpack")
     except ImportError:

@@ -27,13 +27,8 @@ from tests.pyodide import changed
 DIST = ROOT / "dist"
 START = """
 const base = new URL("/FOLDER/", location.href).href;
-const { loadPyodide } = await import(`${base}pyodide.mjs`);
-const { default: create } = await import(`${base}pyodide.asm.mjs`);
-const { adapted, fetchLibraries, fetchSnapshot, unpackTar } = await import("/pyodide/emerge_snapshot.mjs");
-const snapshot = await fetchSnapshot(base);
-const restored = { _loadSnapshot: snapshot, createPyodideModule: adapted(create, snapshot) };
-const pyodide = await loadPyodide({ indexURL: base, jsglobals: self, ...restored });
-unpackTar(await fetchLibraries(base), pyodide.FS, pyodide.runPython("import sys; sys.path[-1]"));
+const { boot } = await import("/pyodide/emerge_boot.mjs");
+const { py: pyodide } = await boot(base, {});
 pyodide.registerJsModule("emerge_indexeddb", await import("/pyodide/emerge_indexeddb.mjs"));
 pyodide.runPython("import emerge_wasm.browser.native as native; assert native.use_native_msgpack(); del native");
 """
@@ -85,7 +80,7 @@ class Handler(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="package")
 def address() -> Iterator[str]:
     """Where dist/ is served, on loopback only."""
-    modules = [DIST / "pyodide" / f"emerge_{name}.mjs" for name in ("indexeddb", "snapshot")]
+    modules = [DIST / "pyodide" / f"emerge_{name}.mjs" for name in ("indexeddb", "boot")]
     folder = next(DIST.glob("pyodide-*"), None)
     if folder is None or not all(path.exists() for path in [*modules, DIST / "assets"]):
         pytest.fail("dist/ is not complete: run python3 build.py build", pytrace=False)

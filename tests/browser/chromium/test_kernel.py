@@ -16,17 +16,20 @@ from tests.scale import in_turn, sample
 
 DRIVER = """() => {
 window.events = []; window.waiting = {}; let next = 0;
-window.begin = (worker, base) => {
+window.begin = (worker, base) => new Promise((resolve) => {
   window.flag = new Uint8Array(new SharedArrayBuffer(1));
   window.worker = new Worker(worker, { type: "module" });
   window.worker.onmessage = ({ data }) => {
     if ("id" in data) window.waiting[data.id](data);
-    else window.events.push(data);
+    else if ("booted" in data) {
+      window.worker.postMessage({ start: true, relay: "", base, interrupt: window.flag, guest: "", allowed: [] });
+      resolve();
+    } else window.events.push(data);
     if (data.event === "question") window.ask("answer", { question: data.question.id, run: true });
   };
   base = new URL(base, location.href).href;
-  window.worker.postMessage({ start: true, relay: "", base, interrupt: window.flag, guest: "", allowed: [] });
-};
+  window.worker.postMessage({ boot: base, parts: {} });
+});
 window.ask = (kind, args) => new Promise((resolve) => {
   const id = ++next;
   window.waiting[id] = resolve;

@@ -2,19 +2,8 @@
 
 import type { Question } from "../../protocol";
 import type { Port } from "../port";
-import { addKeys, covers, readKeys } from "../logic/consent";
-import { recall, remember } from "./memory";
-
-const NAME = "allowed";
-
-/** The keys of code that the user has let run here, or has written here. */
-export function allowed(): string[] {
-  return readKeys(recall(NAME));
-}
-
-function keep(keys: string[]): void {
-  remember(NAME, JSON.stringify(addKeys(allowed(), keys)));
-}
+import { covers } from "../logic/consent";
+import { allow, allowed } from "./allowed";
 
 export class Consent {
   questions = $state.raw<Question[]>([]);
@@ -27,7 +16,7 @@ export class Consent {
       else this.questions = [...this.questions, question];
     });
     port.on("answered", ({ question }) => this.#drop(question));
-    port.on("known", ({ bundles }) => keep(bundles));
+    port.on("known", ({ bundles }) => allow(bundles));
     port.on("kernel", ({ state }) => {
       if (state === "loading" || state === "dead") this.questions = [];
     });
@@ -39,7 +28,7 @@ export class Consent {
 
   answer(question: Question, run: boolean, always: boolean): void {
     this.#drop(question.id);
-    if (run && always) keep(question.keys);
+    if (run && always) allow(question.keys);
     this.#tell(question, run);
   }
 
