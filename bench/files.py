@@ -85,18 +85,20 @@ def sink(hashed: str = "", folder: str = "") -> None:
         print(socket.getsockopt_string(zmq.LAST_ENDPOINT), flush=True)
         for count in itertools.count():
             works: deque[Future[None]] = deque()
+            kept: list[Path] = []
             while part := socket.recv():
                 if hashed and not folder:
                     sha256(part).digest()
                 elif folder:
-                    works.append(
-                        threads.submit(keep, part, Path(folder, f"{count}-{len(works)}-{time.monotonic_ns()}"))
-                    )
+                    kept.append(Path(folder, f"{count}-{len(kept)}"))
+                    works.append(threads.submit(keep, part, kept[-1]))
                     if len(works) > 8:
                         works.popleft().result()
             for work in works:
                 work.result()
             socket.send(b"all")
+            for path in kept:  # not before: a file takes the memory of one that has gone, which a store has to get anew
+                path.unlink()
 
 
 def keep(part: bytes, path: Path) -> None:
@@ -105,7 +107,6 @@ def keep(part: bytes, path: Path) -> None:
         file.write(part)
         file.flush()
         os.fsync(file.fileno())
-    path.unlink()
 
 
 def copy_rate(source: Path, target: Path) -> float:

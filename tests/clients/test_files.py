@@ -192,7 +192,7 @@ async def test_one_who_reads_keeps_what_was_opened(client: Client) -> None:
 
 
 async def test_memory_is_bounded(tmp_path: Path) -> None:
-    """That of client and store together, in which two windows of blocks may be at a time."""
+    """That of client and store together, in which some windows of blocks may be at a time."""
     filesystem = await Filesystem.open(await open_store(f"sqlite:///{tmp_path}/s.db"))
     blocks = 40 * SCALE
     with (tmp_path / "big").open("wb") as file:

@@ -23,6 +23,8 @@ from emerge_wasm.filesystem.blocks.row import ClaimRow
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.files.placement import check_level
 from emerge_wasm.node.node import Node
+from emerge_wasm.store import Batch
+from emerge_wasm.stores.memory import MemoryStore
 from tests.contracts.files import content, pattern
 from tests.scale import examples
 
@@ -270,9 +272,10 @@ async def test_a_transaction_puts_files_on_several_nodes(start_node: StartNode, 
 
 @pytest.mark.parametrize("raid", [0, 1, 5])
 async def test_what_an_upload_sent_that_was_dropped_goes_at_once(
-    start_node: StartNode, connect: Connect, raid: int
+    start_node: StartNode, connect: Connect, raid: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not in an hour; unless an upload is to go on with it."""
+    monkeypatch.setattr(file_writer, "WINDOW", 1 << 16)  # patched: many windows of a small file
     nodes = await cluster(start_node, 3)
     client = Client(connect(nodes[1].endpoint))
     left = []
@@ -281,8 +284,8 @@ async def test_what_an_upload_sent_that_was_dropped_goes_at_once(
             async with await client.open("/never", "wb", raid=raid, block_size=4096) as file:
                 if goes_on:
                     file.go_on("later")
-                for number in range(5):  # the second window waits for the first
-                    await file.write(pattern(1 << 20, number + 3))
+                for number in range(file_writer.WINDOWS + 1):  # the last waits for the first
+                    await file.write(pattern(1 << 16, number + 3))
                 raise ZeroDivisionError
         for node in nodes:  # what is under way as it is dropped is found unwanted
             await give_up(node, now=None)
@@ -310,6 +313,46 @@ async def begin(client: Client, path: str, raid: int, seed: int = 3) -> FileWrit
     return file
 
 
+class HeldStore(MemoryStore):
+    """A store whose commits wait for a gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def commit(self, batch: Batch) -> list[int]:
+        await self.gate.wait()
+        return await super().commit(batch)
+
+
+async def test_a_writer_goes_on_while_blocks_are_on_their_way_and_only_so_far(
+    start_node: StartNode, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the next blocks while several windows of them are under way, and waits when nothing is kept."""
+    monkeypatch.setattr(file_writer, "WINDOW", 2 * PART)  # patched: many windows of a small file
+    store, most = HeldStore(), 2 * (file_writer.WINDOWS + 1)
+    node = await start_node("n0", store=store)
+    client = Client(connect(node.endpoint))
+    data = pattern(40 * PART)
+    written = 0
+
+    async def write(writer: FileWriter) -> None:
+        nonlocal written
+        for at in range(0, len(data), PART):
+            await writer.write(data[at : at + PART])
+            written += 1
+            assert written - await node.filesystem.core.blocks.count() < most
+
+    async with await client.open("/f", "wb", block_size=PART) as writer:
+        store.gate.clear()
+        writing = asyncio.create_task(write(writer))
+        await eventually(lambda: written == most - 1 or writing.done(), 10)
+        store.gate.set()
+        await writing
+    assert written == 40 and await content(client, "/f") == data
+
+
 @pytest.mark.parametrize("raid", [0, 5])
 async def test_what_a_writer_sent_goes_soon_after_it_was_heard_of_last(
     start_node: StartNode, connect: Connect, raid: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -319,7 +362,8 @@ async def test_what_a_writer_sent_goes_soon_after_it_was_heard_of_last(
     client = Client(connect(nodes[1].endpoint))
     source = tmp_path / "source"
     source.write_bytes(b"".join(pattern(PART, number + 50) for number in range(4)))
-    monkeypatch.setattr(file_writer, "WINDOW", PART)  # patched: else it says nothing of the first 8 MiB
+    monkeypatch.setattr(file_writer, "WINDOW", PART)  # patched: else it says nothing of the first 4 MiB
+    monkeypatch.setattr(file_writer, "WINDOWS", 1)  # patched: else some come after it was cut off
 
     def cut(done: int) -> None:
         raise ZeroDivisionError

@@ -28,8 +28,11 @@ from .node_links import HolderCalls
 from .transfer import TransferProgress, transfer_of
 from .upload_beat import UploadBeat
 
-WINDOW = 8 << 20
-"""Bytes of blocks that are sent together, while as many are read."""
+WINDOW = 4 << 20
+"""Bytes of blocks that are sent together."""
+
+WINDOWS = 2
+"""How many such are on their way at once, while the next one is read."""
 
 WINDOW_BLOCKS = 512
 """Blocks that are sent together at most."""
@@ -74,11 +77,11 @@ class FileWriter:
         self._stored_as = version, perms
         self._transfer = transfer_of(progress)
         self._chunker = chunker or make_chunker()
-        self._blocks: list[bytes] = []
+        self._blocks: list[tuple[bytes, bytes]] = []  # with their names
         self._waiting = 0  # bytes in them
         self._map = MapBuilder(layout)
         self._sender = BlockSender(self._put)
-        self._sending: asyncio.Task[None] | None = None
+        self._sending: list[asyncio.Task[None]] = []
         self._beat: UploadBeat | None = None
         self._begun = self._fits = self._is_older = False
         self._avoid: list[str] = []
@@ -117,7 +120,8 @@ class FileWriter:
             for block in self._chunker.end():
                 await self.add_block(block)
             if self._is_small():
-                row = await self._remote.store(*inline_file(self.path, b"".join(self._blocks), *self._stored_as))
+                data = b"".join(block for _, block in self._blocks)
+                row = await self._remote.store(*inline_file(self.path, data, *self._stored_as))
                 await self._transfer.add(self._waiting)
                 self.pointer = Pointer.from_wire(row)
                 return
@@ -146,15 +150,18 @@ class FileWriter:
     # --- blocks
     async def add_block(self, block: bytes) -> None:
         """Add a block as it is."""
-        self._blocks.append(block)
+        self._blocks.append((block_name(block), block))
         self._waiting += len(block)
         if self._waiting >= WINDOW or len(self._blocks) == WINDOW_BLOCKS:
+            self._begun = True
             await self._send_window()
+        elif self._sending:
+            await asyncio.sleep(0)  # else nothing is sent while the next blocks are read
 
     async def finish(self) -> bytes:
         """Send what is left of the blocks that were added, and their map, without making the file; the map's root."""
+        await self._send_window()
         await self._sent_so_far()
-        await self._send(self._take())
         nodes = self._map.end()
         await self._put_nodes(nodes)
         return block_name(nodes[-1])
@@ -162,51 +169,53 @@ class FileWriter:
     def _is_small(self) -> bool:
         return not self._begun and self._waiting <= INLINE_SIZE and self._layout == make_layout()
 
-    def _take(self) -> list[bytes]:
-        blocks, self._blocks, self._waiting = self._blocks, [], 0
-        return blocks
-
     async def _send_window(self) -> None:
-        self._begun = True
-        await self._sent_so_far()
-        work = self._send(self._take())
-        if sync.drive is sync.run_straight:
-            await work
-        else:
-            self._sending = asyncio.ensure_future(work)
-
-    async def _sent_so_far(self) -> None:
-        sending, self._sending = self._sending, None
-        if sending is not None:
-            await sending
-
-    async def _stop(self) -> None:
-        if self._beat is not None:
-            self._beat.end()
-        sending, self._sending = self._sending, None
-        if sending is not None:
-            sending.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await sending
-
-    async def _send(self, blocks: list[bytes]) -> None:
-        """Send blocks, less those that are there already, and the nodes of the map that they complete."""
+        """Begin to send the blocks that were added, and the nodes of the map that they complete."""
         if self._beat is None and is_live(self._upload):
             self._beat = UploadBeat(self._remote, self.path, self._upload)
         if not self._fits:
             await self._fit()
+        blocks, self._blocks, self._waiting = self._blocks, [], 0
         kept: dict[str, bytes] = {}
-        for block in blocks:
+        size = 0
+        for name, block in blocks:
             fragments = split(self._layout, block)
-            row = BlockRow(block_name(block), len(block), tuple(map(block_name, fragments)))
-            kept |= zip([name.hex() for name in row.kept], fragments or [block], strict=True)
-            nodes = self._map.add(row)
-            if nodes:  # what they name goes first
-                await self._put_blocks(kept)
+            row = BlockRow(name, len(block), tuple(map(block_name, fragments)))
+            kept |= zip([each.hex() for each in row.kept], fragments or [block], strict=True)
+            size += len(block)
+            if nodes := self._map.add(row):  # what they name goes first
+                await self._begin_to_send(kept, size)
+                await self._sent_so_far()
                 await self._put_nodes(nodes)
-                kept = {}
+                kept, size = {}, 0
+        await self._begin_to_send(kept, size)
+
+    async def _begin_to_send(self, kept: dict[str, bytes], size: int) -> None:
+        if sync.drive is sync.run_straight:
+            await self._send(kept, size)
+            return
+        await self._sent_so_far(WINDOWS - 1)
+        self._sending.append(asyncio.ensure_future(self._send(kept, size)))
+        await asyncio.sleep(0)
+
+    async def _sent_so_far(self, under_way: int = 0) -> None:
+        """Wait until no more than so many windows are under way."""
+        while len(self._sending) > under_way:
+            await self._sending.pop(0)
+
+    async def _stop(self) -> None:
+        if self._beat is not None:
+            self._beat.end()
+        sending, self._sending = self._sending, []
+        for task in sending:
+            task.cancel()
+        if sending:
+            await asyncio.gather(*sending, return_exceptions=True)
+
+    async def _send(self, kept: dict[str, bytes], size: int) -> None:
+        """Send blocks, less those that are there already; they are so many bytes of the file."""
         await self._put_blocks(kept)
-        self._sent += sum(map(len, blocks))
+        self._sent += size
         await self._transfer.add(self._sent, self._given)
 
     async def _fit(self) -> None:
