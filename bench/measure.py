@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import os
+import platform
 import statistics
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypedDict
 
 ROUNDS = 5
+
+
+class Result(TypedDict):
+    """A row as it is written to a file; the first of the peers is the one that is aimed at."""
+
+    title: str
+    unit: str
+    what: str
+    emerge: float
+    peers: dict[str, float]
+    aim: str
+
+
+_taken: list[Result] = []
 
 
 @dataclass(frozen=True)
@@ -30,5 +51,35 @@ def print_rows(title: str, unit: str, peers: list[str], rows: list[Row]) -> None
     print(f"\n{title} ({unit})")
     print(f"{'':34}{'emerge':>11}" + "".join(f"{peer:>20}{'ratio':>8}" for peer in peers) + "  aim")
     for row in rows:
+        beside = dict(zip(peers, row.peers, strict=True))
+        _taken.append(Result(title=title, unit=unit, what=row.what, emerge=row.ours, peers=beside, aim=row.aim))
         cells = "".join(f"{peer:>20,.1f}{row.ours / peer:>8.2f}" for peer in row.peers)
         print(f"{row.what:34}{row.ours:>11,.1f}{cells}  {row.aim}", flush=True)
+
+
+def write_results(path: Path) -> None:
+    """Write all that was printed so far, with the machine and the moment, as JSON."""
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+    }
+    made = {
+        "machine": machine,
+        "python": sys.version.split()[0],
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    path.write_text(json.dumps({**made, "results": _taken}, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read_results(path: Path) -> list[Result]:
+    """The rows of a file.
+
+    Raises:
+        SystemExit: it is none of these files.
+    """
+    try:
+        found: list[Result] = json.loads(path.read_text("utf-8"))["results"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise SystemExit(f"{path} has no measurements ({error}): write it by build.py bench --json FILE") from None
+    return found

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgpack
 import pytest
 import zmq
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bench import simulation
-from bench.measure import Row, in_turn, print_rows
+from bench import compare, simulation
+from bench.measure import Result, Row, in_turn, print_rows, read_results, write_results
 from bench.wire import make_event, measure_rate, zeromq_rate
 
 ANSWER = msgpack.packb([{"message_id": "a", "v": 3}, "OK", [None]])
@@ -36,6 +40,37 @@ def test_rows_show_each_peer_with_our_ratio_to_it(capsys: pytest.CaptureFixture[
     assert title == "Reading (a second)"
     assert head.split() == ["emerge", "bare", "ratio", "other", "ratio", "aim"]
     assert row.split() == ["one", "at", "a", "time", "1,500.0", "3,000.0", "0.50", "500.0", "3.00", "≥", "0.3"]
+
+
+@given(
+    figure=st.floats(0.1, 1e6), times=st.floats(0.2, 5), unit=st.sampled_from(["a second", "µs"]), peers=st.booleans()
+)
+def test_what_became_slower_is_told_from_one_run_to_the_next(
+    figure: float, times: float, unit: str, peers: bool
+) -> None:
+    """Also when the machine itself was slower: beside a peer only the ratio counts."""
+    machine = 3.0 if peers else 1.0
+    slower = times if unit == "µs" else 1 / times
+    before = Result(title="t", unit=unit, what="w", emerge=figure, peers={"bare": 2.0} if peers else {}, aim="")
+    after = Result(**{**before, "emerge": figure * slower * machine, "peers": dict.fromkeys(before["peers"], 6.0)})  # type: ignore[typeddict-item]
+    ((found, *_),) = compare.compare([before], [after])
+    assert found == pytest.approx(times)
+
+
+def test_figures_are_written_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = tmp_path / "one.json", tmp_path / "other.json"
+    print_rows("Walking", "a second", ["bare"], [Row("up", 100.0, [200.0], "≥ 0.3"), Row("down", 100.0, [200.0])])
+    write_results(one)
+    mine = [row for row in read_results(one) if row["title"] == "Walking"]
+    assert [row["peers"] for row in mine] == [{"bare": 200.0}] * 2
+    assert compare.main([str(one), str(one)]) == 0
+    capsys.readouterr()
+    other.write_text(json.dumps({"results": [{**mine[0], "emerge": 50.0}, mine[1]]}))
+    assert compare.main([str(one), str(other)]) == 1
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split()[:2] == ["slower", "2.00x"] and first.endswith("Walking: up") and second.startswith("as before")
+    with pytest.raises(SystemExit, match="bench --json"):
+        compare.main([str(tmp_path / "absent"), str(one)])
 
 
 def test_a_rate_counts_every_event_and_keeps_so_many_in_flight() -> None:
