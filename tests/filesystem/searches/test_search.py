@@ -57,6 +57,8 @@ def comparisons(draw: st.DrawFn) -> str:
                 f"'x' in o.{field}",
                 f"len(o.{field}) > 1",
                 f"o.name {operator} 'n0{len(other)}'",
+                f"o.path {operator} '/s/deep'",
+                "o.path == '/s/deep/er'",
             ]
         )
     )
@@ -122,6 +124,13 @@ def test_finds_what_a_loop_finds(
             ordered = [path_of(row) for row in in_order(rows, order_by, descending) if path_of(row) in set(expected)]
             assert await there.names("/s", text, order_by=order_by, descending=descending) == ordered
             assert await there.names("/s", text, order_by=order_by, descending=descending, limit=limit) == ordered
+            asked = ("/s", predicate(text), order_by, descending, limit)
+            for _ in range(2):  # the first page notes where the others begin
+                pages = await there.call("searchpages", *asked)
+                assert pages["count"] == len(ordered) and len(pages["cursors"]) == max(1, -(-len(ordered) // limit))
+                first = await there.call("search", *asked)
+                if not indexes:
+                    assert (pages["scanned"], pages["errors"]) == (first["scanned"], first["errors"])
 
     asyncio.run(work())
 
@@ -277,11 +286,12 @@ async def test_pages_of_an_order_do_not_look_at_everything_each_time() -> None:
         pages = [await page("")]
         while pages[-1]["cursor"]:
             pages.append(await page(pages[-1]["cursor"]))
-        assert [each["scanned"] for each in pages] == [60, 60, 0, 0, 0, 0]
+        assert [each["scanned"] for each in pages] == [60, 0, 0, 0, 0, 0]
         assert await page(pages[2]["cursor"]) == pages[3]
         assert (await page(pages[0]["cursor"]))["objects"] == pages[1]["objects"]
         await there.call("update", "/inventory/d0/item000", encode({"price": 1000.0}))
         await there.call("rm", "/inventory/d0/item009")
+        assert (await there.call("searchpages", "/inventory", None, "price", True, 10))["count"] == 59
         again = await page(pages[2]["cursor"])
         assert again["scanned"] == 59 and len(again["objects"]) == 10
         with pytest.raises(PermissionDenied):
@@ -494,6 +504,16 @@ async def test_indexes_are_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
         assert await suggestions(core, context, "/") == []
         assert (await there.call("explain", "/inventory", predicate("o.kind == 'a'")))["suggestion"] == ""
         assert (await there.call("explain", "/inventory", None, "left"))["suggestion"] == "index /inventory left"
+        inside = await there.call("explain", "/inventory", predicate("o.path == '/inventory'"), "left")
+        assert inside["suggestion"] == "index /inventory left"  # of where things are there is no index
+
+
+async def test_the_objects_of_a_directory_are_found_without_those_below() -> None:
+    async with searched() as there:
+        await there.put({f"/s/n{number}": {"a": number} for number in range(3)})
+        await there.put({f"/s/deep/{number}/n": {"a": number} for number in range(20)})
+        page = await there.call("search", "/s", predicate("o.path == '/s' and o.a > 0"), "a")
+        assert [*map(path_of, page["objects"])] == ["/s/n1", "/s/n2"] and page["scanned"] == 3
 
 
 async def test_explain_counts_only_what_the_caller_may_read() -> None:

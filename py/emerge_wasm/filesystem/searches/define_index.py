@@ -19,14 +19,12 @@ from ..layout.place import ROOT_KEY, ROOT_RAW, Place
 from ..layout.record import BROUGHT
 from ..tree.find import Found, find_directory, find_place, name
 from ..tree.load import children
-from .suggestion import suggestions
+from .suggestion import NEVER, suggestions
 
 FIELDS_LIMIT = 4
 FIELD_LENGTH = 200
 INDEXES_LIMIT = 200
 """Most indexes of one filesystem: every change of an object goes through their definitions."""
-
-_NEVER = ("path", "node")
 
 
 async def index(
@@ -51,7 +49,7 @@ def _check_fields(fields: Names, unique: bool, text: bool) -> tuple[str, ...]:
     for each in fields:
         if not isinstance(each, str) or len(each) > FIELD_LENGTH or not all(each.split(".")):
             raise Invalid(f"{str(each)[:40]!r} is not a field", remedy="name one, or what is in one: address.city")
-        if each.split(".")[0] in _NEVER:
+        if each.split(".")[0] in NEVER:
             raise Invalid(f"{each} is not kept in an index", remedy="search at or below a path instead")
     if len(set(fields)) < len(fields) or len(fields) > FIELDS_LIMIT:
         raise Invalid(f"an index is over 1 to {FIELDS_LIMIT} different fields")

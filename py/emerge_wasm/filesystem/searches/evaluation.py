@@ -32,6 +32,7 @@ class Evaluation:
         """Parse the bundles. Raises Invalid for one that does not match its hash."""
         self._core = core
         self._context = context
+        self.ran = False  # whether code was asked for
         self._held: dict[str, Bundle | None] = {hash: parse(data, hash) for hash, data in (sent or {}).items() if data}
 
     async def values(self, expression: Wire, rows: Sequence[Candidate], why: str) -> EvaluateOutcome:
@@ -40,6 +41,7 @@ class Evaluation:
         Raises:
             Unavailable: this filesystem runs no code; the message says `why` it is needed.
         """
+        self.ran = True
         execution = EXECUTION.of(self._core)
         if execution.runner is None:
             raise Unavailable(

@@ -66,6 +66,9 @@ class Errors:
         self.count = mark[0]
         del self.first[mark[1] :]
 
+    def copy(self) -> Errors:
+        return Errors(self.count, [*self.first])
+
     def wire(self) -> SearchErrors:
         return {"count": self.count, "first": self.first}
 

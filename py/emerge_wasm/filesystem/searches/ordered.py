@@ -7,10 +7,12 @@ descending. A cursor holds the last object's key and uuid, so it stays valid whe
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
 from ...query.order import sort_key
 from ...store import prefix_end
@@ -21,6 +23,7 @@ from ..versions.log import newest_position
 from .candidate import Candidate, Candidates, load_states
 from .column import Columns, check_field
 from .cursor import read_cursor, write_cursor
+from .judge import Errors
 from .plan import Branch, Span, Way
 from .query import Search
 from .seek import Keys
@@ -35,11 +38,41 @@ FEW = 512
 KEPT = 20_000
 """Objects of one search that are kept for its next pages."""
 
+FOLLOWING = 2_000
+"""Those that are kept after its first page, which most searches end with."""
+
+COUNTED = 1_000_000
+"""Most objects whose pages are noted while the first one is made."""
+
 ORDERS = 4
 """Searches whose next pages are kept."""
 
-_NEXT_PAGES = Part(dict[tuple[object, ...], tuple[int, tuple[bytes, bytes], list[Placed], bool]])
-"""By search and caller: the log position, the position before the objects, the objects, and whether these are all."""
+OrderPlace = tuple[bytes, bytes]
+"""A sort key and a uuid."""
+
+
+class NextPages(NamedTuple):
+    """The objects that follow a page, at a position of the log; `begun` is where they begin (None: with the first)."""
+
+    position: int
+    begun: OrderPlace | None
+    placed: list[Placed]
+    ended: bool  # these are all
+
+
+class Pages(NamedTuple):
+    """Where the pages of a search begin, at a position of the log, and what it had looked at then."""
+
+    position: int
+    limit: int
+    total: int
+    cursors: list[str]
+    scanned: int
+    errors: Errors
+
+
+_NEXT_PAGES = Part(dict[tuple[object, ...], NextPages])
+_PAGES = Part(dict[tuple[object, ...], Pages])
 
 
 @dataclass(slots=True)
@@ -48,13 +81,19 @@ class Best:
 
     limit: int
     descending: bool
-    after: tuple[bytes, bytes] | None
+    after: OrderPlace | None
+    order: list[OrderPlace] | None = None
+    """Where all objects are to be noted: the places of those added."""
     _placed: list[Placed] = field(default_factory=list)
     _last: list[Placed] = field(default_factory=list)
 
     def add(self, key: bytes, candidate: Candidate) -> None:
         if not self.is_after(key, candidate.entry.uuid):
             return
+        if self.order is not None:
+            self.order.append((key, candidate.entry.uuid))
+            if len(self.order) > COUNTED:
+                self.order = None
         held = self._placed if key else self._last
         held.append((key, candidate.entry.uuid, candidate._replace(state=None)))
         if len(held) > 2 * self.limit + 1000:
@@ -96,7 +135,7 @@ async def ordered_page(
 ) -> tuple[list[Candidate], str]:
     """Return the next objects in the order of a field, and the cursor after them."""
     fingerprint = asked.mark(check_field(order_by), descending)
-    after: tuple[bytes, bytes] | None = None
+    after: OrderPlace | None = None
     if cursor:
         key, uuid = read_cursor(cursor, fingerprint, bytes, bytes)
         after = key, uuid
@@ -115,11 +154,22 @@ async def ordered_page(
 async def ordered_cursors(asked: Search, order_by: str, descending: bool, limit: int) -> tuple[int, list[str]]:
     """Return how many objects there are, and the cursor of each page of them in the order of a field."""
     fingerprint = asked.mark(check_field(order_by), descending)
+    position = await newest_position(asked.core)
+    for key in _keys(asked, fingerprint):
+        held = _PAGES.of(asked.core).get(key)
+        if held is not None and (held.position, held.limit) == (position, limit) and not asked.context.transaction:
+            asked.judge.scanned, asked.judge.errors = held.scanned, held.errors
+            return held.total, held.cursors
     best = Best(sys.maxsize, descending, None)
     await _add_all(asked, asked.fitting(await asked.plan()), order_by, best)
     placed = best.first()
-    lasts = range(limit - 1, len(placed) - 1, limit)
-    return len(placed), ["", *(write_cursor(fingerprint, *placed[last][:2]) for last in lasts)]
+    return len(placed), _cursors([each[:2] for each in placed], limit, fingerprint)
+
+
+def _cursors(order: Sequence[OrderPlace], limit: int, fingerprint: bytes) -> list[str]:
+    """Return the cursors of all pages of objects in this order."""
+    lasts = range(limit - 1, len(order) - 1, limit)
+    return ["", *(write_cursor(fingerprint, *order[last]) for last in lasts)]
 
 
 async def plan_order(asked: Search, order_by: str) -> tuple[Way | None, Path | None]:
@@ -214,32 +264,65 @@ async def _remembered(
 
     Otherwise each page of an order without an index would read everything again.
     """
-    context, kept = asked.context, _NEXT_PAGES.of(asked.core)
-    if context.transaction:
+    kept = _NEXT_PAGES.of(asked.core)
+    if asked.context.transaction:
         return await _best_of(asked, way, order_by, best)
     position = await newest_position(asked.core)
-    key = fingerprint, context.clock, context.principal, context.groups, context.superuser
-    held = kept.pop(key, None)
-    if held is not None and held[0] == position and best.after is not None:
-        _, begun, placed, ended = held
-        left = [each for each in placed if best.is_after(each[0], each[1])]
-        if _goes_on(best, begun) and (ended or len(left) > best.limit):
-            kept[key] = held
-            return left[: best.limit], len(left) > best.limit
     if best.after is None:
-        return await _best_of(asked, way, order_by, best)
-    many = replace(best, limit=max(best.limit, KEPT))
-    placed, more = await _best_of(asked, way, order_by, many)
+        return await _first_of(asked, way, order_by, fingerprint, best, position)
+    for key in _keys(asked, fingerprint):
+        held = kept.pop(key, None)
+        if held is not None and held.position == position:
+            left = [each for each in held.placed if best.is_after(each[0], each[1])]
+            if _goes_on(best, held.begun) and (held.ended or len(left) > best.limit):
+                kept[key] = held
+                return left[: best.limit], len(left) > best.limit
+    placed, more = await _best_of(asked, way, order_by, replace(best, limit=max(best.limit, KEPT)))
     if len(placed) > best.limit:
-        kept[key] = position, best.after, placed, not more
-        while len(kept) > ORDERS:
-            del kept[next(iter(kept))]
+        _keep(kept, _keys(asked, fingerprint)[asked.evaluation.ran], NextPages(position, best.after, placed, not more))
     return placed[: best.limit], more or len(placed) > best.limit
 
 
-def _goes_on(best: Best, begun: tuple[bytes, bytes]) -> bool:
+async def _first_of(
+    asked: Search, way: Way | None, order_by: str, fingerprint: bytes, best: Best, position: int
+) -> tuple[list[Placed], bool]:
+    """Sort all matches for the first page, and keep what else is asked then: the objects after it, and its pages."""
+    many = replace(best, limit=max(best.limit, FOLLOWING), order=[])
+    placed, more = await _best_of(asked, way, order_by, many)
+    key = _keys(asked, fingerprint)[asked.evaluation.ran]
+    if len(placed) > best.limit:
+        _keep(_NEXT_PAGES.of(asked.core), key, NextPages(position, None, placed, not more))
+        if many.order is not None:
+            last = sorted(each for each in many.order if not each[0])
+            order = sorted((each for each in many.order if each[0]), reverse=best.descending) + last
+            cursors, errors = _cursors(order, best.limit, fingerprint), asked.judge.errors.copy()
+            pages = Pages(position, best.limit, len(order), cursors, asked.judge.scanned, errors)
+            _keep(_PAGES.of(asked.core), key, pages)
+    return placed[: best.limit], len(placed) > best.limit or (more and len(placed) == best.limit)
+
+
+def _keys(asked: Search, fingerprint: bytes) -> tuple[tuple[object, ...], tuple[object, ...]]:
+    """Return what the answers of a search are kept under: without and with what time it is, of which code may ask."""
+    context, timed = asked.context, asked.predicate.timed
+    caller = (context.principal, context.groups, context.superuser)
+    return (fingerprint, context.clock if timed else None, *caller), (fingerprint, context.clock, *caller)
+
+
+T = TypeVar("T")
+
+
+def _keep(kept: dict[tuple[object, ...], T], key: tuple[object, ...], answer: T) -> None:
+    kept.pop(key, None)
+    kept[key] = answer
+    while len(kept) > ORDERS:
+        del kept[next(iter(kept))]
+
+
+def _goes_on(best: Best, begun: OrderPlace | None) -> bool:
     """Whether the objects kept after `begun` include all those after `best.after`."""
-    return best.after == begun or (best.after is not None and replace(best, after=begun).is_after(*best.after))
+    if begun is None or best.after == begun:
+        return True
+    return best.after is not None and replace(best, after=begun).is_after(*best.after)
 
 
 async def _best_of(asked: Search, way: Way | None, order_by: str, best: Best) -> tuple[list[Placed], bool]:

@@ -258,6 +258,17 @@ def spans_of(want: RangeSet) -> dict[str, tuple[Span, str]]:
     return join_spans(part for part in parts if isinstance(part, Range))
 
 
+def directory_of(want: RangeSet) -> str:
+    """Return the directory that `want` requires of every object; "" if it requires none.
+
+    Paths are texts, which can be compared with a text: no comparison raises on those of other directories.
+    """
+    for part in flatten(want) if isinstance(want, Both) else [want]:
+        if isinstance(part, Range) and part.field == "path" and part.low is not ABSENT and part.low == part.high:
+            return part.low if type(part.low) is type(part.high) is str else ""
+    return ""
+
+
 def join_spans(ranges: Iterable[Range]) -> dict[str, tuple[Span, str]]:
     """Map each field to the intersection of its ranges, and its text.
 

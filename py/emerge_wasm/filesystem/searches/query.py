@@ -20,7 +20,7 @@ from .candidate import Candidates
 from .cursor import fingerprint
 from .evaluation import Evaluation
 from .judge import Judge
-from .plan import Choices, Planner, Span, Way, spans_of
+from .plan import Choices, Planner, Span, Way, directory_of, spans_of
 from .scan import Scanner
 from .seek import Keys
 
@@ -139,6 +139,6 @@ async def open_search(
             top = await find(core, context, path, "rx", as_of=as_of)
         if not moment:
             indexes = await indexes_over(core, top.place.chain)
-    scanner = Scanner(core, context, top, moment)
+    scanner = Scanner(core, context, top, moment, directory_of(read.ranges()))
     judge = Judge(core, read, predicate or {}, evaluation)
     return Search(core, context, top, moment, read, predicate, indexes, evaluation, scanner, judge)

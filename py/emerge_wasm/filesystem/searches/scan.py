@@ -95,6 +95,7 @@ class Scanner:
     context: Context
     top: Found
     moment: str = ""
+    only: str = ""  # the path of the one directory in which a match must be
 
     async def scan(
         self,
@@ -164,14 +165,14 @@ class Scanner:
 
     async def walk(self, mark: object = None, first: int = PAGE_ROWS) -> Candidates:
         names = _read_names(mark) if mark is not None else ()
-        spots = walk_objects(self.core, self.context, self.top, self.moment, names)
+        spots = walk_objects(self.core, self.context, self.top, self.moment, names, self.only)
         async for page in with_states(self.core, spots, first):
             yield page
 
     async def count(self, most: int | None = None) -> int:
         """Count the objects of a walk, up to `most`."""
         total = 0
-        async with aclosing(walk_objects(self.core, self.context, self.top, self.moment)) as pages:
+        async with aclosing(walk_objects(self.core, self.context, self.top, self.moment, (), self.only)) as pages:
             async for page in pages:
                 total += len(page)
                 if most is not None and total >= most:

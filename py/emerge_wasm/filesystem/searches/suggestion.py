@@ -17,6 +17,9 @@ from .plan import flatten
 if TYPE_CHECKING:
     from .query import Search
 
+NEVER = ("path", "node")
+"""Fields that are in no index: where an object is comes from its directory."""
+
 SLOW = 0.1
 """Seconds from which a search counts as slow."""
 
@@ -48,7 +51,7 @@ def suggest(asked: Search, order_by: str = "") -> str:
         return ""
     there = {index.fields[0] for index in asked.indexes if not index.text and index.state != FAILED}
     best = help_for(asked.predicate.ranges(), there)
-    if not best.rank and order_by and order_by not in there and "." not in order_by:
+    if not best.rank and order_by and order_by not in there and "." not in order_by and order_by not in NEVER:
         return order_by
     return "" if best.served else best.field
 
@@ -56,6 +59,8 @@ def suggest(asked: Search, order_by: str = "") -> str:
 def help_for(want: RangeSet, there: Collection[str]) -> Help:
     """Find the comparison that an index would help most; `there` are the fields that have one."""
     if isinstance(want, Range):
+        if want.field.split(".")[0] in NEVER:
+            return _NONE
         ends = (want.low is not ABSENT) + (want.high is not ABSENT)
         rank = 3 if ends == 2 and want.low == want.high else ends
         return Help(rank, want.field in there, want.field)

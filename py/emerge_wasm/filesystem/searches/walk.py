@@ -34,10 +34,13 @@ class _WalkedDirectory:
     more: bool = True
 
 
-async def walk_objects(core: Core, context: Context, top: Found, moment: str = "", after: PathNames = ()) -> Spots:
+async def walk_objects(
+    core: Core, context: Context, top: Found, moment: str = "", after: PathNames = (), only: str = ""
+) -> Spots:
     """Yield the objects at or below `top` that the caller may read, in pages.
 
-    A spot's mark is the list of names from `top` to it. `after`: the names at which an earlier walk stopped.
+    A spot's mark is the list of names from `top` to it. `after`: the names at which an earlier walk stopped. `only`:
+    the path of the one directory whose objects are wanted.
     """
     if not top.entry.is_directory:
         if not after:
@@ -53,6 +56,8 @@ async def walk_objects(core: Core, context: Context, top: Found, moment: str = "
                 continue
             entry = Entry.unpack(raw)
             names = (*level.names, entry.name)
+            if only and not _leads(level.path, entry, only):
+                continue
             if not entry.is_directory:
                 spots.append(Spot(entry, level.path, list(names)))
             elif may(context, raw, "x"):
@@ -68,6 +73,14 @@ async def walk_objects(core: Core, context: Context, top: Found, moment: str = "
                 levels.pop()
     if spots:
         yield spots
+
+
+def _leads(path: str, entry: Entry, only: str) -> bool:
+    """Whether an entry is one of the wanted directory's objects, or a directory on the way to it."""
+    if not entry.is_directory:
+        return path == only
+    below = child_path(path, entry.name)
+    return only == below or only.startswith(f"{below}/")
 
 
 async def _next_page(core: Core, level: _WalkedDirectory, moment: str) -> None:
