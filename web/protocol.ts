@@ -37,12 +37,13 @@ export interface Failure {
 export interface Field {
   name: string;
   annotation: string; // as written in the class; "" for an attribute that is not a field
-  kind: "bool" | "int" | "float" | "str" | "text" | "date" | "datetime" | "literal" | "fixed"; // "fixed" is shown, not edited
+  kind: "bool" | "int" | "float" | "str" | "text" | "date" | "datetime" | "time" | "literal" | "fixed"; // "fixed" is shown, not edited
   text: string; // Python literal text of the value; for "str"/"text" the string itself
   form: string; // the key of what its annotation allows, "": anything
   type: string; // of its value
   size: number; // characters of the whole text: `text` has only the first of a long one
   reason: string; // why a "fixed" one cannot be text
+  spark: number[]; // the points of a small curve, of a series of numbers
 }
 
 /** What an annotation allows (py/emerge_wasm/bundles/form.py); `of` and the forms of fields are keys of further ones. */
@@ -165,6 +166,7 @@ export interface SearchErrors {
 export interface TableRow {
   pointer: Pointer;
   cells: Record<string, string>;
+  series: Record<string, number[]>; // the points of small curves
   away: string;
 }
 /** A class among the rows of a page, and its fields with their annotations. */
@@ -225,6 +227,32 @@ export interface ChangeReport {
   failures: { path: string; failure: Failure }[]; // the first ones
   undo: Step[];
   pointer: Pointer | null; // of what was changed last; null: it is gone
+}
+
+export interface Rights {
+  principal: string;
+  groups: string[];
+  superuser: boolean;
+  may: boolean;
+  why: string;
+  pointer: Pointer;
+}
+/** What would become of the entries below a directory: `rows` are the first ones, `refused` belong to others. */
+export interface RightsBelow {
+  count: number;
+  changes: number;
+  refused: number;
+  rows: { path: string; before: string; after: string; may: boolean }[];
+  steps: Step[];
+  missing: string[];
+}
+/** The index over a field ("": none), how far it is built, and whether the user may make one. */
+export interface FieldIndex {
+  state: "" | "building" | "ready" | "failed";
+  done: number;
+  total: number;
+  error: string;
+  may: boolean;
 }
 
 /** What was removed, by whom (its pointer says when), and how many entries went with it. */
@@ -451,6 +479,8 @@ export interface Calls {
   pages: [PagesQuestion, { count: number; cursors: string[]; scanned: number; errors: SearchErrors }];
   /** The most frequent values of a field, with their counts. */
   facets: [FacetQuestion, { values: [text: string, count: number][]; distinct: number }];
+  /** The index over a field; with `make` it is made. */
+  index: [{ where: Where; path: string; field: string; make: boolean }, FieldIndex];
   explain: [{ where: Where; path: string; text: string; order: string }, Plan];
   graphql: [{ where: Where; path: string; query: string; variables: string }, { text: string; failed: boolean; milliseconds: number }];
   /** The GraphQL schema of the objects at or below a path: what introspection gives, as JSON. */
@@ -480,7 +510,9 @@ export interface Calls {
   /** How an object shows itself, by a method of its class, which runs as a method run here does. */
   show: [{ where: Where; path: string; version: number; method: string; run: number }, ShownValue];
   /** Who the user is there, and whether they may change the rights; `why` not. */
-  rights: [{ where: Where; path: string }, { principal: string; groups: string[]; superuser: boolean; may: boolean; why: string }];
+  rights: [{ where: Where; path: string }, Rights];
+  /** What a change of the rights of all that is below would do. */
+  rightsbelow: [{ where: Where; path: string; perms: string; owner: string; group: string | null }, RightsBelow];
   versions: [{ where: Where; path: string; before: number }, { versions: Version[]; causes: string[] }];
   diff: [{ where: Where; path: string; before: number; after: number }, { fields: Difference[] }];
   /** Make changes one after the other; what undoes those that were made comes back. */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ ORDER = '''"""Orders."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time
 from enum import Enum
 
 from emerge_wasm import EmergeFile
@@ -47,6 +48,8 @@ class Order(EmergeFile):
     lines: list[Line] = field(default_factory=list)
     seller: Reference | None = None
     number: int = 0
+    stamp: datetime = datetime(2026, 1, 31, 10, 20)
+    begins: time = time(8)
     curve: list[float] = field(default_factory=list)
     picture: bytes = b""
     note: str = ""
@@ -65,6 +68,7 @@ def test_an_object_is_edited_by_its_annotations(site: Site, swept: Tab, tmp_path
         anna, ben = (fs.store(EmergeFile(name=name, path="/people")) for name in ("anna", "بن 🙂"))
         order = made.Order(name="o", path="/orders", customer="Zoë", lines=[made.Line("a"), made.Line("b", 2)])
         order.seller, order.number, order.note = Reference(anna.uuid), "three", "# Title\n\n" + "x" * 150_000
+        order.stamp = datetime(2026, 1, 31, 10, 20, 30, 123456, timezone(timedelta(hours=5, minutes=30)))
         order.curve, order.picture = [math.sin(n) for n in range(40)], GIF
         fs.store(order)
         wide = EmergeFile(name="wide", path="/orders")
@@ -82,6 +86,11 @@ def test_an_object_is_edited_by_its_annotations(site: Site, swept: Tab, tmp_path
     label("colour").select_option("Colour.DARK_BLUE")
     label("Type of placed").select_option("date")
     label("placed").fill("2026-03-01")
+    page.locator("#field-stamp").fill("2026-03-01T23:05:07")
+    expect(tab.find("field-stamp-micro")).to_have_value("123456")
+    expect(tab.find("field-stamp-zone").locator("option:checked")).to_have_text("UTC+05:30")
+    page.locator("#field-begins").fill("09:45")
+    expect(tab.find("object-header").get_by_test_id("sparkline")).to_have_count(1)
     label("Move lines[0] down").click()
     label("Add to lines").click()
     label("lines[2].sku").fill("it's")
@@ -106,6 +115,7 @@ def test_an_object_is_edited_by_its_annotations(site: Site, swept: Tab, tmp_path
         read = fs.getobject("/orders/o")
         assert read.lines == [made.Line("b", 2), made.Line("it's", 1, made.Colour.DARK_BLUE)]
         assert (read.number, read.colour, read.seller) == (3, made.Colour.DARK_BLUE, Reference(ben.uuid))
+        assert read.stamp.isoformat() == "2026-03-01T23:05:07.123456+05:30" and read.begins.isoformat() == "09:45:00"
         assert read.placed.isoformat() == "2026-03-01" and read.note == "New # Title\n\n" + "x" * 150_000
 
     tab.find("state-python").click()

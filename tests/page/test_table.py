@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from playwright.sync_api import expect
@@ -18,6 +18,7 @@ ROW = 26  # px
 class Crate(EmergeFile):
     weight: float = 0.0
     colour: str = "red"
+    readings: list[float] = field(default_factory=list)
 
     def empty(self) -> None:
         self.weight = 0.0
@@ -30,7 +31,11 @@ def stored(shared_site: Site, shared_tab: Tab) -> Tab:
     shared_tab.sweep()
     with connect(shared_site.node.host) as fs:
         colours = ("red", "blue")
-        fs.storeall([Crate(name=f"c{n}", path="/yard", weight=float(n), colour=colours[n % 2]) for n in range(10)])
+        curves = [[], [1.0, 5.0, 2.0]]
+        crates = [Crate(name=f"c{n}", path="/yard", weight=float(n), colour=colours[n % 2]) for n in range(10)]
+        for n, crate in enumerate(crates):
+            crate.readings = curves[n % 2]
+        fs.storeall(crates)
         fs.mkdir("/yard/shed")
         fs.storeall([Crate(name=f"n{n:05}", path="/many", weight=float(n % 7)) for n in range(MANY)])
     return shared_tab
@@ -41,6 +46,7 @@ def test_a_directory_is_a_table_of_the_fields_of_its_objects(stored: Tab) -> Non
     tab.open("#/cluster/yard")
     expect(tab.find("listed")).to_have_count(11, timeout=SLOW)
     expect(tab.find("listed").nth(3)).to_contain_text("3.0")
+    expect(tab.find("directory").get_by_test_id("sparkline")).to_have_count(5)
     tab.find("sort-field:weight").click()
     tab.find("sort-field:weight").click()
     expect(tab.find("listed").first).to_contain_text("c9")
@@ -74,7 +80,7 @@ def test_a_directory_is_a_table_of_the_fields_of_its_objects(stored: Tab) -> Non
     assert before is not None and after is not None and after["width"] == before["width"] + 16
 
 
-def test_any_row_of_thousands_is_in_reach(stored: Tab) -> None:
+def test_any_row_of_thousands_is_in_reach(stored: Tab, shared_site: Site) -> None:
     tab = stored
     tab.open("#/cluster/many")
     expect(tab.find("directory")).to_have_attribute("aria-rowcount", str(MANY + 1), timeout=SLOW)
@@ -87,7 +93,15 @@ def test_any_row_of_thousands_is_in_reach(stored: Tab) -> None:
     expect(tab.find("directory")).to_have_attribute("aria-rowcount", str(MANY + 1), timeout=SLOW)
     tab.find("directory").evaluate("(table, top) => { table.scrollTop = top }", 2000 * ROW)
     expect(tab.find("directory").locator('[data-index="2000"]')).to_contain_text(f"n{MANY - 2001:05}")
-    tab.find("sort-name").click()
+    tab.find("sort-field:weight").click()
+    expect(tab.find("index-note")).to_contain_text(f"No index over weight: all {MANY:,}", timeout=SLOW)
+    tab.find("make-index").click()
+    expect(tab.find("index-note")).to_have_count(0, timeout=SLOW)
+    with connect(shared_site.node.host) as fs:
+        assert (["weight"], "ready") in [(row["fields"], row["state"]) for row in fs.index("/many")]
+    tab.find("sort-field:weight").click()
+    expect(tab.find("directory").locator('[data-index="0"]')).to_contain_text("6.0")
+    tab.find("sort-field:weight").click()
     assert tab.page.evaluate("document.querySelectorAll('[data-testid=directory] *').length") < 2500
 
 
@@ -129,4 +143,62 @@ def test_what_is_done_with_many_is_undone(stored: Tab, shared_site: Site) -> Non
         tab.find("undo").click()
         expect(tab.find("tree-cluster").locator('[data-path="/yard"]')).to_be_visible()
         assert len(fs.list("/yard")) == 11
+        tab.find("dismiss-made").click()
+
+
+def test_rights_of_a_directory_and_of_all_below_it(stored: Tab, shared_site: Site) -> None:
+    tab = stored
+    tab.open("#/cluster/yard?tab=rights")
+    expect(tab.find("rights-said")).to_contain_text("pass through", timeout=SLOW)
+    with connect(shared_site.node.host) as fs:
+
+        def perms() -> set[str]:
+            return {pointer.perms for pointer in [fs.get("/yard"), *fs.list("/yard")]}
+
+        before = perms()
+        tab.find("may-2r").check()
+        tab.find("below-same").check()
+        expect(tab.find("below")).to_contain_text("11 entries of 11 below would change")
+        expect(tab.find("below")).to_contain_text("/yard/c3")
+        tab.find("rights-save").click()
+        expect(tab.find("made")).to_contain_text("Changed the rights of yard and 11 entries below")
+        assert all(each[6] == "r" for each in perms())
+        tab.find("undo").click()
+        expect(tab.find("made")).to_contain_text("Undone")
+        assert perms() == before
+        tab.find("dismiss-made").click()
+
+
+def test_rows_are_dragged_to_directories_and_to_the_other_filesystem(stored: Tab, shared_site: Site) -> None:
+    tab = stored
+    tab.open("#/cluster/yard")
+    expect(tab.find("listed")).to_have_count(11, timeout=SLOW)
+    tree = tab.find("tree-cluster")
+    shed = tree.locator('[data-path="/yard/shed"]')
+    if not shed.is_visible():
+        tree.locator('[data-path="/yard"]').get_by_test_id("toggle").click()
+    with connect(shared_site.node.host) as fs:
+        tab.find("listed").nth(5).locator(".named").drag_to(shed)
+        expect(tab.find("dialog-path")).to_have_value("/yard/shed/c5")
+        tab.find("dialog-cancel").click()
+        for row in (1, 2, 3):
+            tab.find("listed").nth(row).get_by_role("checkbox").click()
+        tab.find("listed").nth(2).locator(".named").drag_to(shed)
+        expect(tab.find("dialog")).to_contain_text("Move 3 entries")
+        tab.find("dialog-confirm").click()
+        expect(tab.find("made")).to_contain_text("Moved 3 entries to /yard/shed")
+        assert [pointer.name for pointer in fs.list("/yard/shed")] == ["c1", "c2", "c3"]
+        tab.find("undo").click()
+        expect(tab.find("made")).to_contain_text("Undone")
+        assert fs.list("/yard/shed") == []
+        expect(tab.find("listed")).to_have_count(11)
+        for row in (4, 6):
+            tab.find("listed").nth(row).get_by_role("checkbox").click()
+        tab.find("listed").nth(6).locator(".named").drag_to(tab.find("tree-local").locator('[data-path="/"]'))
+        expect(tab.find("dialog")).to_contain_text("Copy 2 entries")
+        tab.find("dialog-confirm").click()
+        expect(tab.find("tree-local").locator('[data-path="/c6"]')).to_be_visible(timeout=SLOW)
+        assert len(fs.list("/yard")) == 11
+        tab.find("undo").click()
+        expect(tab.find("tree-local").locator('[data-path="/c6"]')).to_have_count(0)
         tab.find("dismiss-made").click()

@@ -58,7 +58,7 @@ class FailureView(TypedDict):
     traceback: str | None
 
 
-EditKind = Literal["bool", "int", "float", "str", "text", "date", "datetime", "literal", "fixed"]
+EditKind = Literal["bool", "int", "float", "str", "text", "date", "datetime", "time", "literal", "fixed"]
 """How a value is edited; a "fixed" one is not."""
 
 
@@ -66,7 +66,8 @@ class FieldView(TypedDict):
     """One field of an object. `text` is the Python literal of its value; of "str" and "text" the string itself.
 
     `form` is the key of what its annotation allows ("": anything), `type` that of its value. `size` are the characters
-    of the whole text, of which a long one has only the first. `reason` says why a "fixed" one cannot be text.
+    of the whole text, of which a long one has only the first. `reason` says why a "fixed" one cannot be text. `spark`
+    are the points of a small curve, where it is a series of numbers.
     """
 
     name: str
@@ -77,6 +78,7 @@ class FieldView(TypedDict):
     type: str
     size: int
     reason: str
+    spark: list[float]
 
 
 class FormFieldView(TypedDict):
@@ -174,13 +176,37 @@ class ReadState(TypedDict):
 
 
 class Rights(TypedDict):
-    """Who the user is where an object lives, and whether they may change its rights; if not, why."""
+    """Who the user is where something lives, and whether they may change its rights; if not, why."""
 
     principal: str
     groups: list[str]
     superuser: bool
     may: bool
     why: str
+    pointer: PointerRow
+
+
+class BelowChange(TypedDict):
+    """What becomes of the rights of an entry below a directory, and whether the user may do that."""
+
+    path: str
+    before: str
+    after: str
+    may: bool
+
+
+class BelowView(TypedDict):
+    """What a change of the rights below a directory would do: to how many of how many entries, and to the first ones.
+
+    `refused` belong to others. `steps` make it, `missing` are nodes that are away.
+    """
+
+    count: int
+    changes: int
+    refused: int
+    rows: list[BelowChange]
+    steps: list[ChangeStep]
+    missing: list[str]
 
 
 class SaveConflict(TypedDict):
@@ -275,10 +301,12 @@ class VolumeList(TypedDict):
 
 
 class TableRow(TypedDict):
-    """A row of a table: an entry, and the values of its fields as texts. `away`: the node that has it and is away."""
+    """A row of a table: an entry, and the values of its fields as texts; of series of numbers the points of a small
+    curve, too. `away`: the node that has it and is away."""
 
     pointer: PointerRow
     cells: dict[str, str]
+    series: dict[str, list[float]]
     away: str
 
 
@@ -696,6 +724,14 @@ class PathArgs(PlaceArgs):
     path: str
 
 
+class BelowArgs(PathArgs):
+    """A change of rights ("g+w", "rwxr-x---"; "": none), owner ("": none) and group (None: none) of what is below."""
+
+    perms: str
+    owner: str
+    group: str | None
+
+
 class ListArgs(PathArgs):
     cursor: str
     limit: int
@@ -780,6 +816,23 @@ class RowsArgs(PagesArgs):
 
 class FacetArgs(TableArgs):
     field: str
+
+
+class IndexArgs(PathArgs):
+    """A question about the index over a field of the objects at or below a path; with `make` it is made."""
+
+    field: str
+    make: bool
+
+
+class IndexView(TypedDict):
+    """The index over a field, "" for none; how far it is being built; and whether the user may make one."""
+
+    state: Literal["", "building", "ready", "failed"]
+    done: int
+    total: int
+    error: str
+    may: bool
 
 
 class GraphQLArgs(PathArgs):

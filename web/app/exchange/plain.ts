@@ -13,5 +13,5 @@ export const PLAIN_KINDS: Partial<Record<Field["kind"], string>> = {
 /** A field of a kind; what was typed stays where it fits. */
 export function makePlainField(name: string, kind: Field["kind"], text = ""): Field {
   const shown = kind === "bool" && text !== "False" ? "True" : kind === "literal" && text === "" ? "None" : text;
-  return { name, annotation: "", kind, text: shown, form: "", type: "", size: shown.length, reason: "" };
+  return { name, annotation: "", kind, text: shown, form: "", type: "", size: shown.length, reason: "", spark: [] };
 }

@@ -11,6 +11,7 @@ const field = (name: string, text: string, kind: Field["kind"] = "float"): Field
   type: kind,
   size: text.length,
   reason: "",
+  spark: [],
 });
 const base = [field("price", "3.0"), field("count", "10", "int"), field("note", "old", "str")];
 

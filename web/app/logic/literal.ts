@@ -14,7 +14,7 @@ export function checkText(kind: Kind, text: string): string | null {
   if (kind === "int") return INT.test(value) ? null : "A whole number, such as 12 or 1_000.";
   if (kind === "float") return FLOAT.test(value) ? null : "A number, such as 3.5 or 1e-3.";
   if (kind === "bool") return value === "True" || value === "False" ? null : "True or False.";
-  if (kind === "date" || kind === "datetime") return value === "" ? "Choose a date." : checkLiteral(value);
+  if (kind === "date" || kind === "datetime" || kind === "time") return value === "" ? `Choose a ${kind === "time" ? "time" : "date"}.` : checkLiteral(value);
   if (kind === "literal") return checkLiteral(value) ?? checkMissing(value);
   return null;
 }

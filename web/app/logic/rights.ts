@@ -16,6 +16,18 @@ export function writeRights(may: boolean[]): string {
   return may.map((yes, at) => (yes ? (MAY[at % 3]?.[0] ?? "-") : "-")).join("");
 }
 
+/** What makes one text of rights of another, as `g+w,o-r`; "" where they are the same. */
+export function changeOfRights(before: string, after: string): string {
+  const [had, have] = [readRights(before), readRights(after)];
+  const parts = ["u", "g", "o"].flatMap((who, row) =>
+    (["+", "-"] as const).map((sign) => {
+      const letters = MAY.filter((_, column) => have[row * 3 + column] !== had[row * 3 + column] && have[row * 3 + column] === (sign === "+"));
+      return letters.length > 0 ? who + sign + letters.map(([letter]) => letter).join("") : "";
+    }),
+  );
+  return parts.filter((part) => part !== "").join(",");
+}
+
 /** In a sentence: "The owner may read and write; the group may read; everybody else may do nothing." */
 export function sayRights(perms: string, directory: boolean): string {
   const may = readRights(perms);

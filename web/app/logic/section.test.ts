@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Field } from "../../protocol";
 import { findFields, isUnused, sectionsOf } from "./section";
 
-const field = (name: string, more: Partial<Field> = {}): Field => ({ name, annotation: "", kind: "str", text: "", form: "", type: "str", size: 0, reason: "", ...more });
+const field = (name: string, more: Partial<Field> = {}): Field => ({ name, annotation: "", kind: "str", text: "", form: "", type: "str", size: 0, reason: "", spark: [], ...more });
 
 test("each field is in one section, in order", () => {
   for (const count of [0, 1, 50, 51, 5000]) {

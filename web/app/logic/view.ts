@@ -3,10 +3,10 @@
 import type { Field, ObjectView } from "../../protocol";
 
 type Known<T, Lacked extends keyof T> = Omit<T, Lacked> & Partial<Pick<T, Lacked>>;
-type KeptField = Known<Field, "form" | "type" | "size" | "reason">;
+type KeptField = Known<Field, "form" | "type" | "size" | "reason" | "spark">;
 type KeptView = Known<Omit<ObjectView, "fields">, "forms" | "display" | "lacking"> & { fields: KeptField[] };
 
 export function completeView(view: KeptView): ObjectView {
-  const fields = view.fields.map((field) => ({ form: "", type: "", size: field.text.length, reason: "", ...field }));
+  const fields = view.fields.map((field) => ({ form: "", type: "", size: field.text.length, reason: "", spark: [], ...field }));
   return { forms: {}, display: "", lacking: "", ...view, fields };
 }

@@ -62,6 +62,7 @@ export const DIRECTORY_PANELS: Panels<DirectoryProps> = [
   { name: "search", label: "Search", load: () => import("./SearchTab.svelte") },
   { name: "run", label: "Run on all", load: () => import("./RunAllTab.svelte") },
   { name: "graphql", label: "GraphQL", load: () => import("./GraphQLTab.svelte") },
+  { name: "rights", label: "Rights", load: () => import("./RightsTab.svelte") },
   { name: "earlier", label: "Earlier", load: () => import("./EarlierTab.svelte") },
   { name: "nodes", label: "Cluster", load: () => import("./NodesTab.svelte"), fits: ({ where, path }) => where === "cluster" && path === "/" },
 ];

@@ -1,6 +1,6 @@
 /** The table of a directory, or of a search below it: its question, columns and rows, kept while the page is open. */
 
-import type { Plan, TableQuestion, TableRow, Where } from "../../protocol";
+import type { FieldIndex, Plan, TableQuestion, TableRow, Where } from "../../protocol";
 import { toFailure } from "../logic/failure";
 import { isWithin, parentPath } from "../logic/path";
 import type { Change } from "../logic/tree";
@@ -14,6 +14,8 @@ import { recall, remember } from "./memory";
 import { Typed } from "./typed.svelte";
 
 const TYPED = 350; // ms from the last key to the question
+const FEW = 1000; // entries, which are put in order at once
+const BUILD = 500; // ms from one look at an index that is being made to the next
 const SETTLE = 250; // ms: changes that come together are read together
 
 export class ObjectTable {
@@ -34,6 +36,9 @@ export class ObjectTable {
   /** What is wrong with what is being typed, or what Enter would do. */
   hint = $state("");
   plan = $state.raw<Plan | null>(null);
+  /** Of the field by which many are ordered; null: it is not asked for. */
+  index = $state.raw<FieldIndex | null>(null);
+  indexProblem = $state("");
   /** Somebody looks at it. */
   active = false;
   #port: Port;
@@ -136,6 +141,7 @@ export class ObjectTable {
   }
 
   order(sort: Sort | null): void {
+    if (sort?.id !== this.sort?.id) this.index = null;
     this.sort = sort;
     void this.start(true);
   }
@@ -156,6 +162,7 @@ export class ObjectTable {
     this.selection.clear();
     try {
       await this.source.ask(this.#question(), keep && this.source.rows.length > 0);
+      void this.#askIndex(false);
     } catch (error) {
       if (turn === this.#turn) this.hint = error instanceof FilterProblem ? error.message : toFailure(error).message;
     }
@@ -188,6 +195,28 @@ export class ObjectTable {
       this.plan = await this.#port.call("explain", { where, path, text, order });
     } catch (error) {
       this.source.failure = toFailure(error);
+    }
+  }
+
+  makeIndex(): Promise<void> {
+    return this.#askIndex(true);
+  }
+
+  /** Is there an index in the order that is shown? While one is being made, look again. */
+  async #askIndex(make: boolean): Promise<void> {
+    const { where, path, source } = this;
+    const asked = source.asked;
+    this.indexProblem = "";
+    if (asked === null || asked.order === "" || source.count < FEW) return void (this.index = null);
+    try {
+      const built = this.index?.state === "building";
+      const index = await this.#port.call("index", { where, path, field: asked.order, make });
+      if (source.asked?.order !== asked.order) return;
+      this.index = index;
+      if (index.state === "building") setTimeout(() => void this.#askIndex(false), BUILD);
+      else if (index.state === "ready" && (built || make)) void source.refresh();
+    } catch (error) {
+      if (make) this.indexProblem = toFailure(error).message;
     }
   }
 

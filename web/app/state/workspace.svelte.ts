@@ -36,6 +36,8 @@ export interface Ask {
   /** Of a move or a copy: where to, when that is the other filesystem. */
   to?: Where;
   target?: string;
+  /** Several that go to the directory `target`. */
+  paths?: string[];
 }
 
 export class Workspace {

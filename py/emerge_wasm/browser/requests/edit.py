@@ -20,6 +20,7 @@ TYPES: dict[EditKind, tuple[str, ...]] = {
     "float": ("float", "int"),
     "date": ("date",),
     "datetime": ("datetime",),
+    "time": ("time",),
 }
 
 

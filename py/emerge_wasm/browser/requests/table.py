@@ -15,11 +15,36 @@ from ...codec import decode, show
 from ...errors import EmergeError
 from ...objects import DIRECTORY, METADATA
 from ...operations import Wire
-from ...results import EntryPage, GroupTable, ObjectPage, PageTable, PointerRow, SearchErrors, SearchPage, SearchPages
+from ...results import (
+    EntryPage,
+    GroupTable,
+    IndexRows,
+    ObjectPage,
+    PageTable,
+    PointerRow,
+    PrincipalInfo,
+    SearchErrors,
+    SearchPage,
+    SearchPages,
+)
 from ..places.place import TabPlace
-from ..protocol import FacetArgs, FacetList, PagesArgs, RowsArgs, TableArgs, TableClass, TablePage, TablePages, TableRow
+from ..protocol import (
+    FacetArgs,
+    FacetList,
+    IndexArgs,
+    IndexView,
+    PagesArgs,
+    RowsArgs,
+    TableArgs,
+    TableClass,
+    TablePage,
+    TablePages,
+    TableRow,
+)
 from ..tab import Tab
 from .class_view import describe_class
+from .right import may_write
+from .sparkline import sparkline
 
 LONGEST = 120  # characters of a value in a cell
 WIDEST = 24  # fields of a row, beside those that are asked for
@@ -84,6 +109,29 @@ async def facets(tab: Tab, args: FacetArgs) -> FacetList:
     return {"values": values, "distinct": len(groups)}
 
 
+async def index(tab: Tab, args: IndexArgs) -> IndexView:
+    """Tell of the index that an order by a field walks, and whether the user may have one made; make it, if asked."""
+    place, path, field = tab.find(args), args["path"], args["field"]
+    defined: IndexRows = await place.call("index", [path, [field] if args["make"] else None])
+    who: PrincipalInfo = await place.call("whoami", [])
+    may = may_write(who, await place.call("get", [path]))
+    for row in defined:
+        if (
+            row["fields"] == [field]
+            and not row["text"]
+            and row["state"] != "suggested"
+            and f"{path.rstrip('/')}/".startswith(f"{row['path'].rstrip('/')}/")
+        ):
+            return {
+                "state": row["state"],
+                "done": row["done"],
+                "total": row["total"],
+                "error": row["error"],
+                "may": may,
+            }
+    return {"state": "", "done": 0, "total": 0, "error": "", "may": may}
+
+
 def is_listing(args: TableArgs) -> bool:
     """Whether the entries themselves are asked for, by name, directories among them."""
     return args["inside"] and not args["text"].strip() and not args["order"]
@@ -134,6 +182,7 @@ def _row(pointer: PointerRow, state: dict[str, object], wanted: Sequence[str]) -
     return {
         "pointer": pointer,
         "cells": {name: _cell(state[name]) for name in shown},
+        "series": {name: points for name in shown if (points := sparkline(state[name]))},
         "away": pointer.get("missing", ""),
     }
 

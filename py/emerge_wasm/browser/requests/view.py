@@ -11,6 +11,7 @@ from ...results import ObjectRow
 from ..places.place import TabPlace
 from ..protocol import EditKind, FieldView, ObjectView
 from .class_view import ClassView, describe_class
+from .sparkline import sparkline
 from .value_text import ValueText
 
 TEXT_LONG = 60  # characters above which a text is edited on several lines
@@ -22,6 +23,7 @@ KINDS: dict[str, EditKind] = {
     "str": "str",
     "date": "date",
     "datetime": "datetime",
+    "time": "time",
 }
 """Types of values whose text is edited in an input of their own."""
 
@@ -89,6 +91,7 @@ def make_field(name: str, annotation: str, forms: ClassForms, texts: ValueText, 
         "type": value.class_name if isinstance(value, Record) else type(value).__name__,
         "size": size,
         "reason": reason,
+        "spark": sparkline(value),
     }
 
 
