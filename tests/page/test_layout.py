@@ -32,7 +32,9 @@ def test_what_is_empty_or_folded_takes_little_room_and_it_is_kept(tab: Tab) -> N
     expect(tab.find("prompt")).to_be_hidden()
     assert height(console) <= 50 and height(local) <= 50
     border = tab.page.get_by_role("separator", name="Width of the trees")
+    narrow = width(local)
     border.press("ArrowRight")
+    expect(local).not_to_have_css("width", f"{narrow:g}px")
     wide = width(local)
 
     tab.page.reload()
