@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import gc
 import io
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 from emerge_wasm import EmergeFile, Invalid, NotFound, Unavailable, dataclass
 from emerge_wasm.blocks.block import BLOCK_SIZE
 from emerge_wasm.clients import Client, SyncClient
+from emerge_wasm.clients.block_holder import ASKED, HeldPieces
+from emerge_wasm.clients.file_reader import BlockSource
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.blocks.row import FRAME, key_of
@@ -35,8 +38,11 @@ class Wiretap(LocalTransport):
         self.sent = 0
         self.fail_after = 1 << 60
         self.flip = False
+        self.slow = False
 
     async def call(self, name: str, args: Values, context: Wire | None = None) -> object:
+        if self.slow:
+            await asyncio.sleep(0)  # others call meanwhile
         if name == "putblocks" and not (len(args) > 3 and args[3]):
             if self.sent >= self.fail_after:
                 raise Unavailable("the line is cut")
@@ -189,6 +195,28 @@ async def test_one_who_reads_keeps_what_was_opened(client: Client) -> None:
         assert await file.read() == data[10:]
     with pytest.raises(Invalid, match="closed"):
         await file.read(1)
+
+
+@given(asked=st.integers(1, 5), finds=st.integers(0, 3))
+@settings(deadline=None, max_examples=examples(10))
+async def test_many_blocks_are_asked_for_as_it_is_moved(asked: int, finds: int) -> None:
+    """Each of those who ask at the same time finds that nothing is at the path any more."""
+    filesystem = await Filesystem.open(await open_store("memory:"))
+    tap = Wiretap(filesystem)
+    client, data = Client(tap), pattern(5 * BLOCK_SIZE)
+    await client.put(io.BytesIO(data), "/a")
+    async with await client.open("/a") as file:
+        assert isinstance(file.source, BlockSource)
+        holders = file.source.holders
+        names = [each.row.name async for rows in file.source.rows() for each in rows]
+        await client.mv("/a", "/b")
+        tap.slow = True
+        found = await asyncio.gather(
+            *(holders.get(ASKED, [name]) for name in names[:asked]), *(holders.find(names) for _ in range(finds))
+        )
+        for name, pieces in zip(names[:asked], found, strict=False):
+            assert isinstance(pieces, HeldPieces) and name in pieces.found
+    await filesystem.close()
 
 
 async def test_memory_is_bounded(tmp_path: Path) -> None:

@@ -305,7 +305,7 @@ def main(plan: Plan, folder: Path) -> None:
     dice, lives = Random(plan.seed), Counter[int]()
 
     def begin(slot: int) -> BaseProcess:
-        made = start(target=program, args=(plan, folder, slot, lives[slot], ends, held))
+        made = start(target=program, args=(plan, folder, slot, lives[slot], ends, held), daemon=True)
         made.start()
         return made
 

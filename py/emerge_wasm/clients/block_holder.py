@@ -90,5 +90,5 @@ class FileHolders:
         for way in self._ways[:-1]:
             with suppress(NotFound):
                 return await ask(way)
-            self._ways = self._ways[1:]
+            self._ways = [each for each in self._ways if each != way]  # others ask at the same time
         return await ask(self._ways[-1])
