@@ -78,6 +78,8 @@ export class Notebook {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #changes = 0;
   #saved: Promise<void> | null = null;
+  /** What was asked for before the cells were there. */
+  #wanted = $state.raw<(() => void) | null>(null);
 
   constructor(session: Session, console: Console, where: Where, path: string, shown: number) {
     this.#session = session;
@@ -104,6 +106,9 @@ export class Notebook {
       this.failure = toFailure(error);
     }
     this.state = this.failure === null ? "ready" : "new";
+    const wanted = this.#wanted;
+    this.#wanted = null;
+    if (this.state === "ready") wanted?.();
   }
 
   changed(): void {
@@ -172,8 +177,15 @@ export class Notebook {
     this.#console.queue.run(item.cell, this.#console.where);
   }
 
+  /** All are to run as soon as they are there. */
+  get waits(): boolean {
+    return this.#wanted !== null;
+  }
+
+  /** Asked for while the notebook is being opened, it runs then. */
   runAll(): void {
-    void this.run(...this.items);
+    if (this.state === "ready") void this.run(...this.items);
+    else this.#wanted = () => this.runAll();
   }
 
   /** A fresh Python, then all cells. */
