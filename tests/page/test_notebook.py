@@ -110,3 +110,62 @@ def test_a_notebook_is_written_run_kept_and_shared(site: Site, tab: Tab, tmp_pat
     tab.ready()
     expect(tab.find("fs-switch")).to_have_attribute("data-where", "local")
     assert tab.run("fs").get_by_test_id("cell-value").inner_text() == "<fs: local>"
+
+
+def test_the_console_is_a_notebook_of_this_browser(site: Site, tab: Tab) -> None:
+    page, cells = tab.page, tab.find("cell")
+    tab.run("n = 1\nn")
+    second = tab.run("n + 1")
+    cells.first.get_by_test_id("cell-source").click()  # an earlier cell is written and run again where it is
+    write(tab, "n = 5\nn")
+    page.keyboard.press("Shift+Enter")
+    expect(cells.first.get_by_test_id("cell-value")).to_have_text("5", timeout=SLOW)
+    expect(cells.nth(1)).to_be_focused()
+    page.keyboard.press("Shift+Enter")
+    expect(second.get_by_test_id("cell-value")).to_have_text("6", timeout=SLOW)
+    expect(page.locator('.cm-content[data-testid="prompt"]')).to_be_focused()
+    expect(cells).to_have_count(2)
+
+    tab.find("console").get_by_test_id("add-markdown").click()
+    write(tab, "# Sums")
+    page.keyboard.press("Control+Enter")
+    expect(cells.nth(2).locator("h1")).to_have_text("Sums")
+    for _ in range(2):
+        page.keyboard.press("Alt+ArrowUp")
+    expect(cells.first.locator("h1")).to_have_text("Sums")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("o")
+    expect(cells.nth(1).get_by_test_id("unfold-output")).to_be_visible()
+    page.keyboard.press("c")
+    expect(cells).to_have_count(4)
+    page.keyboard.press("x")
+    expect(cells).to_have_count(3)
+    page.keyboard.press("z")
+    expect(cells).to_have_count(4)
+    page.keyboard.press("x")
+    cells.nth(2).hover()
+    cells.nth(2).get_by_test_id("name").click()
+    cells.nth(2).get_by_test_id("cell-name").fill("the sum")
+
+    def shown() -> list[list[str]]:
+        kept = "all => all.map(each => [each.dataset.kind, each.querySelector('input')?.value ?? ''])"
+        found: list[list[str]] = cells.evaluate_all(kept)
+        return found
+
+    before = shown()
+    assert before == [["markdown", ""], ["code", ""], ["code", "the sum"]]
+    page.reload()
+    tab.ready()
+    expect(cells).to_have_count(3, timeout=SLOW)
+    expect(cells.first.locator("h1")).to_have_text("Sums")
+    assert shown() == before
+    tab.find("run-console").click()
+    expect(cells.nth(2).get_by_test_id("cell-value")).to_have_text("6", timeout=SLOW)
+    tab.find("new-notebook").click()
+    expect(tab.find("notebook-cell")).to_have_count(3, timeout=SLOW)
+    with connect(site.node.host) as fs:
+        kept = fs.getobject("/notebooks/untitled")
+        assert isinstance(kept, Notebook)
+        found = [(cell["kind"], cell["name"], cell["source"]) for cell in kept.cells]
+        assert found == [("markdown", "", "# Sums"), ("code", "", "n = 5\nn"), ("code", "the sum", "n + 1")]
+        assert kept.cells[2]["outputs"][0]["data"]["text/plain"] == "6"  # type: ignore[index]

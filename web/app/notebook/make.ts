@@ -2,9 +2,7 @@
 
 import type { NotebookCell, Pointer } from "../../protocol";
 import { fullPath } from "../logic/path";
-import { toStored } from "../logic/stored";
-import { EMPTY, freshId } from "./notebook.svelte";
-import type { Cell } from "../state/cell.svelte";
+import { EMPTY, freshId, type CellItem } from "../state/cells.svelte";
 import type { Workspace } from "../state/workspace.svelte";
 
 const DIRECTORY = "/notebooks";
@@ -22,12 +20,8 @@ export async function importNotebook(workspace: Workspace, file: File): Promise<
 }
 
 /** The console's cells with their outputs; one empty cell where there are none. */
-export function cellsOf(cells: readonly Cell[]): NotebookCell[] {
-  const made = cells.map(({ code, outputs, failure, run, state }): NotebookCell => {
-    const ended = state === "done" || state === "failed";
-    return { ...EMPTY, id: freshId(), source: code, outputs: ended ? toStored(outputs, failure, run) : [], count: ended ? run : 0 };
-  });
-  return made.length > 0 ? made : [{ ...EMPTY, id: freshId() }];
+export function cellsOf(items: readonly CellItem[]): NotebookCell[] {
+  return items.length > 0 ? items.map((item) => ({ ...item.keep(), id: freshId() })) : [{ ...EMPTY, id: freshId() }];
 }
 
 function open({ console, navigation }: Workspace, pointer: Pointer): void {

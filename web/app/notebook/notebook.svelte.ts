@@ -1,66 +1,22 @@
 /** A notebook that is open: its cells, saved as they are typed, merged with what others do to them. */
 
-import type { Failure, NotebookCell, NotebookView, Where } from "../../protocol";
+import type { Failure, NotebookView, Where } from "../../protocol";
 import { formatCause } from "../logic/cause";
 import { toFailure } from "../logic/failure";
 import { fullPath, nameOf, parentPath } from "../logic/path";
 import { mergeRequirements } from "../logic/requirement";
-import { fromStored, toStored, type Stored } from "../logic/stored";
-import { Cell } from "../state/cell.svelte";
+import { CellItem, Cells } from "../state/cells.svelte";
 import type { Console } from "../state/console.svelte";
 import type { Session } from "../state/session.svelte";
 
-export const EMPTY: NotebookCell = { id: "", kind: "code", name: "", source: "", outputs: [], count: 0, folded: false, metadata: {}, attachments: {} };
 const PAUSE = 1_200; // ms without a key until what was typed is a version
 
-export class NotebookItem {
-  readonly id: string;
-  kind = $state<NotebookCell["kind"]>("code");
-  name = $state("");
-  folded = $state(false);
-  /** What Python makes of it; its text is the cell's. */
-  readonly cell: Cell;
-  /** Of Markdown: its text is being written. */
-  editing = $state(false);
-  #kept: NotebookCell;
-
-  constructor(kept: NotebookCell) {
-    this.id = kept.id;
-    this.#kept = kept;
-    this.cell = new Cell(-1, kept.source, "cluster", "earlier");
-    this.take(kept);
-  }
-
-  /** Show what is kept, unless it runs. */
-  take(kept: NotebookCell): void {
-    const same = JSON.stringify(kept.outputs) === JSON.stringify(this.#kept.outputs) && this.cell.run > 0;
-    this.#kept = kept;
-    this.kind = kept.kind;
-    this.name = kept.name;
-    this.folded = kept.folded;
-    this.cell.code = kept.source;
-    if (same || this.cell.state === "running" || this.cell.state === "queued") return;
-    const { outputs, failure } = fromStored(kept.outputs);
-    this.cell.restore(outputs, failure, kept.count);
-  }
-
-  /** What is to be kept now. */
-  keep(): NotebookCell {
-    const { cell } = this;
-    const going = cell.state === "queued" || cell.state === "running" || cell.state === "earlier";
-    const outputs: Stored[] = this.kind !== "code" ? [] : going ? this.#kept.outputs : toStored(cell.outputs, cell.failure, cell.run);
-    const count = going ? this.#kept.count : cell.run;
-    this.#kept = { ...this.#kept, id: this.id, kind: this.kind, name: this.name, source: cell.code, outputs, count: this.kind === "code" ? count : 0, folded: this.folded };
-    return this.#kept;
-  }
-}
-
-export class Notebook {
+export class Notebook extends Cells {
+  readonly of = "notebook";
   readonly where: Where;
   readonly path: string;
   /** The version that is shown; 0: the newest, which can be edited. */
   readonly shown: number;
-  items = $state.raw<NotebookItem[]>([]);
   requirements = $state.raw<string[]>([]);
   state = $state<"new" | "loading" | "ready">("new");
   failure = $state.raw<Failure | null>(null);
@@ -69,9 +25,6 @@ export class Notebook {
   dirty = $state(false);
   saving = $state(false);
   version = $state(0);
-  /** An older version, or one that this user may only read. */
-  readOnly = $state(false);
-  removed = $state.raw<{ item: NotebookItem; at: number }[]>([]);
   #session: Session;
   #console: Console;
   #revision = "";
@@ -82,12 +35,13 @@ export class Notebook {
   #wanted = $state.raw<(() => void) | null>(null);
 
   constructor(session: Session, console: Console, where: Where, path: string, shown: number) {
+    super(console.queue);
     this.#session = session;
     this.#console = console;
     this.where = where;
     this.path = path;
     this.shown = shown;
-    this.readOnly = shown > 0;
+    this.readOnly = shown > 0; // or when this user may only read it
   }
 
   /** Show what is stored; `revision` is the newest. */
@@ -149,18 +103,17 @@ export class Notebook {
     this.saving = false;
   }
 
-  /** Run cells, whose text is saved before: what they write is recorded with its version. */
-  async run(...items: NotebookItem[]): Promise<void> {
-    if (this.dirty) await this.save();
-    for (const item of items) this.#run(item);
+  protected get selected(): Where {
+    return this.#console.where;
   }
 
-  #run(item: NotebookItem): void {
-    if (item.kind !== "code") {
-      item.editing = false;
-      return;
-    }
-    if (item.cell.code.trim() === "" || item.cell.state === "queued" || item.cell.state === "running") return;
+  /** Run cells, whose text is saved before: what they write is recorded with its version. */
+  override async run(...items: CellItem[]): Promise<void> {
+    if (this.dirty) await this.save();
+    await super.run(...items);
+  }
+
+  protected override prepare(item: CellItem): void {
     item.cell.onend = () => {
       if (item.cell.byItself) return; // kept with the next change: as a version of its own it might set the cell going again
       this.changed();
@@ -174,7 +127,6 @@ export class Notebook {
       this.changed();
     };
     item.cell.cause = formatCause({ where: this.where, path: this.path, cell: item.id, version: this.dirty ? 0 : this.version });
-    this.#console.queue.run(item.cell, this.#console.where);
   }
 
   /** All are to run as soon as they are there. */
@@ -183,8 +135,8 @@ export class Notebook {
   }
 
   /** Asked for while the notebook is being opened, it runs then. */
-  runAll(): void {
-    if (this.state === "ready") void this.run(...this.items);
+  override runAll(): void {
+    if (this.state === "ready") super.runAll();
     else this.#wanted = () => this.runAll();
   }
 
@@ -192,50 +144,6 @@ export class Notebook {
   restartAndRunAll(): void {
     this.#console.restart();
     this.runAll();
-  }
-
-  insert(at: number, kind: NotebookCell["kind"] = "code", source = ""): NotebookItem {
-    const item = new NotebookItem({ ...EMPTY, id: freshId(), kind, source });
-    item.editing = kind === "markdown";
-    this.items = [...this.items.slice(0, at), item, ...this.items.slice(at)];
-    this.changed();
-    return item;
-  }
-
-  duplicate(item: NotebookItem): NotebookItem {
-    return this.insert(this.items.indexOf(item) + 1, item.kind, item.cell.code);
-  }
-
-  remove(item: NotebookItem): void {
-    const at = this.items.indexOf(item);
-    if (at < 0) return;
-    this.items = this.items.filter((other) => other !== item);
-    this.#console.queue.live.stop(item.cell);
-    this.removed = [...this.removed, { item, at }];
-    this.changed();
-  }
-
-  undoRemove(): NotebookItem | null {
-    const last = this.removed.at(-1);
-    if (last === undefined) return null;
-    this.removed = this.removed.slice(0, -1);
-    this.items = [...this.items.slice(0, last.at), last.item, ...this.items.slice(last.at)];
-    this.changed();
-    return last.item;
-  }
-
-  /** Put a cell to a place among the others. */
-  move(item: NotebookItem, at: number): void {
-    const others = this.items.filter((other) => other !== item);
-    const place = Math.min(Math.max(at, 0), others.length);
-    if (this.items[place] === item) return;
-    this.items = [...others.slice(0, place), item, ...others.slice(place)];
-    this.changed();
-  }
-
-  set(item: NotebookItem, change: Partial<Pick<NotebookItem, "kind" | "name" | "folded">>): void {
-    Object.assign(item, change);
-    this.changed();
   }
 
   async exportText(): Promise<string> {
@@ -256,7 +164,7 @@ export class Notebook {
     const gone = (id: string): boolean => sent !== undefined && sent.has(id) && !known.has(id);
     const items = view.cells.filter(({ id }) => !gone(id)).map((kept) => {
       const item = known.get(kept.id);
-      if (item === undefined) return new NotebookItem(kept);
+      if (item === undefined) return new CellItem(kept);
       const typed = sent !== undefined && item.cell.code !== sent.get(kept.id) ? item.cell.code : kept.source;
       item.take({ ...kept, source: typed });
       return item;
@@ -271,8 +179,4 @@ export class Notebook {
     this.version = view.pointer.version;
     this.#revision = view.pointer.revision;
   }
-}
-
-export function freshId(): string {
-  return crypto.randomUUID().slice(0, 8);
 }

@@ -3,7 +3,8 @@ import type { NotebookView } from "../../protocol";
 import { Console } from "../state/console.svelte";
 import { Notices } from "../state/notices.svelte";
 import { Session } from "../state/session.svelte";
-import { EMPTY, Notebook } from "./notebook.svelte";
+import { EMPTY } from "../state/cells.svelte";
+import { Notebook } from "./notebook.svelte";
 
 /** A notebook whose answer comes when the test says so. */
 function made(): { notebook: Notebook; ran: string[]; answer: (cells: string[] | Error) => void } {

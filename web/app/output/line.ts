@@ -21,7 +21,8 @@ export async function showLine(workspace: Workspace, cell: Cell, line: number): 
     workspace.wantedCell = cause.cell;
     workspace.navigation.open(cause.where, cause.path, 0, "notebook");
   }
-  const place = cause === null ? `[data-testid=cell][data-cell="${cell.id}"]` : `[data-testid=notebook-cell][data-cell="${CSS.escape(cause.cell)}"]`;
+  const id = cause === null ? workspace.console.items.find((item) => item.cell === cell)?.id ?? "" : cause.cell;
+  const place = `[data-testid=${cause === null ? "cell" : "notebook-cell"}][data-cell="${CSS.escape(id)}"]`;
   const text = await appeared(`${place} [data-testid=cell-code]`);
   if (text !== null) selectLine(text, line);
 }

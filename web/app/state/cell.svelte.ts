@@ -16,14 +16,12 @@ export interface Asked {
 }
 
 export class Cell {
-  /** Its number on the page, for good; negative before it has run. */
-  readonly id: number;
   code = $state("");
-  /** Which filesystem `fs` is in it. */
-  where: Where;
+  /** Which filesystem `fs` was in it when it ran last; null before that. */
+  where = $state<Where | null>(null);
   /** By which the kernel knows its last run; 0 before that. */
   run = $state(0);
-  state = $state<CellState>("queued");
+  state = $state<CellState>("earlier");
   outputs = $state.raw<readonly CellOutput[]>([]);
   failure = $state.raw<Failure | null>(null);
   began = $state.raw<Date | null>(null);
@@ -48,11 +46,14 @@ export class Cell {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #drawn = 0;
 
-  constructor(id: number, code: string, where: Where, state: CellState = "queued") {
-    this.id = id;
+  constructor(code: string, where: Where | null = null) {
     this.code = code;
     this.where = where;
-    this.state = state;
+  }
+
+  /** Whether it runs, or is about to. */
+  get waits(): boolean {
+    return this.state === "queued" || this.state === "running";
   }
 
   /** Forget what came of an earlier run, and wait for the next; `quietly`: when that gives something, so that nothing

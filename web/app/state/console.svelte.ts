@@ -1,8 +1,9 @@
-/** The console: cells in order; their texts survive a reload, and what `fs` is in them. */
+/** The console: cells as a notebook has them, kept in this browser instead of an object; new ones come from the prompt. */
 
 import type { Where } from "../../protocol";
 import { makeFailure } from "../logic/failure";
-import { Cell } from "./cell.svelte";
+import type { Cell } from "./cell.svelte";
+import { CellItem, Cells, EMPTY, freshId } from "./cells.svelte";
 import { recall, remember } from "./memory";
 import type { Notices } from "./notices.svelte";
 import { CellQueue } from "./queue.svelte";
@@ -11,19 +12,22 @@ import type { Session } from "./session.svelte";
 const KEPT = 100; // cells whose texts are remembered
 const SHOWN = 300; // cells kept on the page
 
-export class Console {
-  cells = $state.raw<Cell[]>(readCells());
+export class Console extends Cells {
+  readonly of = "console";
   /** Which filesystem `fs` is for the next cell, here and in notebooks. */
   where = $state<Where>(recall("fs") === "local" ? "local" : "cluster");
   /** Set to put a text into the editor; a new object each time. */
   offered = $state.raw<{ code: string } | null>(null);
-  readonly queue: CellQueue;
   #notices: Notices;
-  #next = 1;
 
   constructor(session: Session, notices: Notices) {
-    this.queue = new CellQueue(session, notices);
+    super(new CellQueue(session, notices));
     this.#notices = notices;
+    this.items = readItems();
+  }
+
+  protected get selected(): Where {
+    return this.where;
   }
 
   get running(): Cell | null {
@@ -32,7 +36,12 @@ export class Console {
 
   /** Texts run before, the oldest first, each once. */
   get history(): string[] {
-    return [...new Set(this.cells.map((cell) => cell.code).reverse())].reverse();
+    return [...new Set(this.texts.reverse())].reverse();
+  }
+
+  /** The texts of the cells of code. */
+  get texts(): string[] {
+    return this.items.filter(({ kind }) => kind === "code").map(({ cell }) => cell.code);
   }
 
   get draft(): string {
@@ -43,12 +52,13 @@ export class Console {
     remember("draft", text);
   }
 
-  run(code: string): void {
+  /** Run a text in a new cell at the end. */
+  enter(code: string): void {
     if (code.trim() === "") return;
-    const cell = new Cell(this.#next++, code, this.where);
-    this.cells = [...this.cells, cell].slice(-SHOWN);
-    this.#remember();
-    this.queue.run(cell, this.where);
+    const item = new CellItem({ ...EMPTY, id: freshId(), source: code });
+    this.items = [...this.items, item].slice(-SHOWN);
+    void this.run(item);
+    this.changed();
   }
 
   async select(where: Where): Promise<void> {
@@ -67,27 +77,29 @@ export class Console {
   }
 
   clear(): void {
-    for (const cell of this.cells) if (cell.state !== "running" && cell.state !== "queued") this.queue.live.stop(cell);
-    this.cells = this.cells.filter((cell) => cell.state === "running" || cell.state === "queued");
-    this.#remember();
+    for (const { cell } of this.items) if (!cell.waits) this.queue.live.stop(cell);
+    this.items = this.items.filter(({ cell }) => cell.waits);
+    this.removed = [];
+    this.changed();
   }
 
-  #remember(): void {
-    const texts = this.cells.slice(-KEPT).map(({ code, where }) => ({ code, where }));
-    if (!remember("cells", JSON.stringify(texts)))
+  changed(): void {
+    const kept = this.items.slice(-KEPT).map(({ kind, name, folded, cell: { code, where } }) => ({ code, where, kind, name, folded }));
+    if (!remember("cells", JSON.stringify(kept)))
       this.#notices.report("Console", makeFailure("LimitExceeded", "This browser keeps no more cell texts", "Clear the console."));
   }
 }
 
-function readCells(): Cell[] {
-  const cells: Cell[] = [];
-  let id = 0;
-  for (const item of parse(recall("cells"))) {
-    if (typeof item !== "object" || item === null) continue;
-    const { code, where } = item as Record<string, unknown>;
-    if (typeof code === "string") cells.push(new Cell(--id, code, where === "local" ? "local" : "cluster", "earlier"));
+function readItems(): CellItem[] {
+  const items: CellItem[] = [];
+  for (const each of parse(recall("cells"))) {
+    if (typeof each !== "object" || each === null) continue;
+    const { code, where, kind, name, folded } = each as Record<string, unknown>;
+    if (typeof code !== "string") continue;
+    const kept = { ...EMPTY, id: freshId(), source: code, name: typeof name === "string" ? name : "", folded: folded === true };
+    items.push(new CellItem({ ...kept, kind: kind === "markdown" ? kind : "code" }, where === "local" || where === "cluster" ? where : null));
   }
-  return cells;
+  return items;
 }
 
 function parse(text: string | null): unknown[] {

@@ -99,7 +99,7 @@ export class LiveCells {
   async #run(each: Watched): Promise<void> {
     const { cell } = each;
     if (cell.code !== each.code || (each.live > 0 && cell.run !== each.run)) return this.stop(cell); // it was edited
-    if (cell.state === "running" || cell.state === "queued") return this.#schedule(each);
+    if (cell.waits) return this.#schedule(each);
     if (each.next > DEEPEST) {
       this.stop(cell);
       cell.failure = makeFailure("LimitExceeded", "Not live any more: live cells change what the others read, in a circle", "Let each of them write elsewhere than the others read, then run them again.");

@@ -21,7 +21,7 @@ export class CellQueue {
 
   constructor(session: Session, notices: Notices) {
     this.#session = session;
-    this.live = new LiveCells(session, (cell) => this.#enqueue(cell, cell.where, true));
+    this.live = new LiveCells(session, (cell) => this.#enqueue(cell, cell.where ?? "cluster", true));
     session.port.on("input", ({ cell, input, prompt, secret, open }) => {
       const asking = this.#byRun.get(cell);
       if (asking && open) asking.asked = { input, prompt, secret };
@@ -106,7 +106,7 @@ export class CellQueue {
     cell.state = "running";
     cell.began = new Date();
     try {
-      await this.#select(cell.where);
+      await this.#select(cell.where ?? "cluster");
       const { value, milliseconds, live } = await this.#session.port.call("cell", { cell: cell.run, code: cell.code, cause: cell.cause, requirements: [...cell.requirements] });
       if (value !== null) cell.display(value, "", true);
       cell.end(cell.failure === null ? "done" : "failed", milliseconds);

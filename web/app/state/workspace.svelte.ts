@@ -83,7 +83,7 @@ export class Workspace {
     this.runs = new Runs(this.session);
     this.console = new Console(this.session, this.notices);
     this.live = this.console.queue.live;
-    this.assistant = new Assistant(this.session, () => this.console.where, () => this.console.cells.map(({ code }) => code));
+    this.assistant = new Assistant(this.session, () => this.console.where, () => this.console.texts);
     this.commands = new Commands(this);
     this.consent = new Consent(port);
     this.tables = new Kept((where, path) => new ObjectTable(port, where, path, true));
