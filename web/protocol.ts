@@ -661,6 +661,8 @@ export type Event =
   | { event: "output"; cell: number; stream: "stdout" | "stderr"; text: string }
   /** What a cell displayed; `update`: it replaces what was displayed with this id. */
   | { event: "display"; cell: number; id: string; update: boolean; data: Record<string, unknown>; metadata: Record<string, unknown> }
+  /** The script that draws the charts of a package, from that package; told before its first chart. */
+  | { event: "script"; name: string; text: string }
   /** A cell's outputs are cleared, or (`wait`) will be when the next one comes. */
   | { event: "clear"; cell: number; wait: boolean }
   /** The packages that a cell has used, each as a requirement line with the hash of its file. */

@@ -57,11 +57,26 @@ def test_live_cells_follow_the_objects_that_they_read(site: Site, tab: Tab) -> N
         expect(cell.get_by_test_id("failure")).to_be_visible(timeout=SLOW)
         fs.restore("/inventory/widget1")
         expect(cell.get_by_test_id("failure")).to_have_count(0, timeout=SLOW)
+        # one pauses, or all do, and they go on with what has changed meanwhile
+        cell.get_by_test_id("pause-live").click()
+        fs.store(EmergeFile(name="yak", path="/inventory"))
+        fs.update("/inventory/widget1", quantity_on_hand=79)
+        expect(value).to_contain_text("yak", timeout=SLOW)
+        expect(cell.get_by_test_id("live")).to_contain_text("what it reads has changed", timeout=SLOW)
+        expect(cell.get_by_test_id("cell-value")).to_have_text("77")
+        cell.get_by_test_id("pause-live").click()
+        expect(cell.get_by_test_id("cell-value")).to_have_text("79", timeout=SLOW)
+        tab.find("pause-all").click()
+        fs.rm("/inventory/yak")
+        expect(value.get_by_test_id("live")).to_contain_text("what it reads has changed", timeout=SLOW)
+        expect(value).to_contain_text("yak")
+        tab.find("pause-all").click()
+        expect(value).not_to_contain_text("yak", timeout=SLOW)
         cell.get_by_test_id("stop-live").click()
         fs.update("/inventory/widget1", quantity_on_hand=78)
         fs.rm("/inventory/zebra")
         expect(value).not_to_contain_text("zebra", timeout=SLOW)
-        expect(cell.get_by_test_id("cell-value")).to_have_text("77")
+        expect(cell.get_by_test_id("cell-value")).to_have_text("79")
 
 
 def test_an_error_leads_to_its_line_and_a_loop_that_does_not_stop_is_told(tab: Tab) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from emerge_wasm import connect
 from emerge_wasm.notebook import Notebook, make_cell
@@ -21,6 +21,44 @@ from tests.wheels import PURE, Upstream, make_wheel, serve_index, sha256
 from .conftest import SLOW, VIEWPORT, Site, Tab
 
 NUMPY = "version = {!r}\n\ndef arange(count):\n    return list(range(count))\n"
+
+PLOTLY = "application/vnd.plotly.v1+json"
+# In the likeness of plotly 7.1: what a figure and its `show` are made of, and the script that its package has.
+DRAWER = {
+    "plotly/__init__.py": "",
+    "plotly/basedatatypes.py": """
+class BaseFigure:
+    def __init__(self, data):
+        self.data = data
+
+    def to_json(self):
+        import json
+        return json.dumps({"data": self.data})
+
+    def show(self):
+        import plotly.io
+        plotly.io.show({"data": self.data})
+
+    def _repr_html_(self):
+        return "<script src='https://cdn.plot.ly/plotly.js'></script>"
+""",
+    "plotly/io/__init__.py": "from ._renderers import show\n",
+    "plotly/io/base_renderers.py": "class ExternalRenderer: pass\n",
+    "plotly/io/json.py": "def to_json_plotly(figure):\n    import json\n    return json.dumps(figure)\n",
+    "plotly/io/_renderers.py": """
+class Renderers(dict):
+    default = "browser"
+
+renderers = Renderers()
+
+def show(figure):
+    renderers[renderers.default].render(figure)
+""",
+    "plotly/package_data/plotly.min.js": """
+window.Plotly = { newPlot: async (place, data) => { place.textContent = `drawn ${data}`; } }; // </script>
+""",
+}
+STORED = {"output_type": "display_data", "data": {PLOTLY: {"data": [7, 8]}}, "metadata": {}}
 
 
 @dataclass
@@ -46,6 +84,7 @@ def shop(site: Site, tmp_path: Path) -> Iterator[Shop]:
     make_numpy(wheels, "2.4.3")
     make_wheel(wheels, "helper")
     make_wheel(wheels, "deep")
+    make_wheel(wheels, "plotly", modules=DRAWER)
     for name in ("one", "two", "wrong", "three"):
         make_wheel(index, name)
     (index / "sources-1.0.tar.gz").write_bytes(b"sdist")
@@ -65,6 +104,7 @@ def test_packages_are_loaded_kept_and_pinned(shop: Shop, site: Site, chromium: B
         tab.page.goto(shop.relay.found["page"])
         tab.ready(patience=3 * SLOW)
         _load(tab)
+        _draw(tab)
         _pin(tab, shop, site)
         # all that was used loads without the relay
         shop.relay.stop()
@@ -76,6 +116,8 @@ def test_packages_are_loaded_kept_and_pinned(shop: Shop, site: Site, chromium: B
         cell = tab.run("%pip install two")
         expect(cell).to_contain_text("two-1.0")
         expect(tab.run("%pip install three", wait="failed")).to_contain_text("out of reach")
+        tab.open("#/local/notebooks/drawn")
+        expect(_frame(tab, "notebook")).to_have_text("drawn 7,8", timeout=SLOW)
         tab.check()
 
 
@@ -103,6 +145,23 @@ def _load(tab: Tab) -> None:
         expect(tab.run(code, wait="failed")).to_contain_text(told)
     cell = tab.run("try:\n    import absent_module\nexcept ImportError:\n    print('went on')")
     expect(cell).to_contain_text("went on")
+
+
+def _draw(tab: Tab) -> None:
+    """Figures of plotly are drawn by its package's script, those of a notebook too, once this browser has it."""
+    notebook = f"Notebook(name='drawn', path='/notebooks', cells=[{{**make_cell('a', 'f'), 'outputs': [{STORED}]}}])"
+    tab.run(f"from emerge_wasm.notebook import Notebook, make_cell\nlocal.store({notebook})")
+    tab.open("#/local/notebooks/drawn")
+    expect(tab.find("chart-note")).to_contain_text("run the cell again", timeout=SLOW)
+    cell = tab.run("from plotly.basedatatypes import BaseFigure\nBaseFigure([1, '</script>'])")
+    expect(cell.frame_locator("iframe").locator("#chart")).to_have_text("drawn 1,</script>", timeout=SLOW)
+    cell = tab.run("BaseFigure([2]).show()\nprint('after')")
+    expect(cell.frame_locator("iframe").locator("#chart")).to_have_text("drawn 2", timeout=SLOW)
+    expect(_frame(tab, "notebook")).to_have_text("drawn 7,8", timeout=SLOW)
+
+
+def _frame(tab: Tab, testid: str) -> Locator:
+    return tab.find(testid).frame_locator("iframe").locator("#chart")
 
 
 def _pin(tab: Tab, shop: Shop, site: Site) -> None:

@@ -1063,6 +1063,14 @@ class DisplayEvent(TypedDict):
     metadata: dict[str, object]
 
 
+class ScriptEvent(TypedDict):
+    """The script that draws the charts of a package, from that package; told before its first chart."""
+
+    event: Literal["script"]
+    name: str
+    text: str
+
+
 class ClearEvent(TypedDict):
     """A cell's outputs are cleared, or (`wait`) will be when the next one comes."""
 
@@ -1174,6 +1182,7 @@ PageEvent = (
     | ConnectionEvent
     | OutputEvent
     | DisplayEvent
+    | ScriptEvent
     | ClearEvent
     | PackagesEvent
     | FailureEvent

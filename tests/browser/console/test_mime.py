@@ -16,7 +16,7 @@ from emerge_wasm import EmergeFile
 from emerge_wasm.browser.console.cell import Console
 from emerge_wasm.browser.console.display import CellScreen, clear_output, display, update_display, use_screen
 from emerge_wasm.browser.console.figure import show_figures
-from emerge_wasm.browser.console.mime import ERRORS, METHODS, TEXT, MimeBundle, make_bundle
+from emerge_wasm.browser.console.mime import ERRORS, METHODS, PLOTLY, TEXT, MimeBundle, make_bundle
 from emerge_wasm.browser.console.rich import HTML, JSON, SVG, Image, Markdown, Math
 from emerge_wasm.browser.console.table import ROWS, TABLE
 from emerge_wasm.browser.console.tree import TREE
@@ -275,3 +275,31 @@ def test_open_figures_show_by_themselves(sent: Sent, monkeypatch: pytest.MonkeyP
     show_figures()
     show_figures()
     assert [base64.b64decode(row[0].data["image/png"]) for row in sent] == [b"\x89PNG figure"] * 2  # type: ignore[attr-defined]
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
+def test_charts_are_their_data_and_no_page_that_fetches_scripts(data: object) -> None:
+    """By classes in the likeness of plotly's and altair's, which are not here."""
+    fetches = "<script src='https://cdn.example/chart.js'></script>"
+    page = {"_repr_html_": lambda self: fetches, "_ipython_display_": lambda self: display(HTML(fetches))}
+    base = type("BaseFigure", (), {"__module__": "plotly.basedatatypes", **page})
+    figure = type("Figure", (base,), {"to_json": lambda self: json.dumps({"data": data})})()
+    shown: list[MimeBundle] = []
+    use_screen(CellScreen(lambda bundle, id, update: shown.append(bundle), lambda wait: None, lambda: None))
+    display(figure)
+    use_screen(None)
+    assert [set(bundle.data) for bundle in shown] == [{TEXT, PLOTLY}]
+    assert shown[0].data[PLOTLY] == {"data": data}
+    for schema, mime in (("v6.1.0", "v6"), ("v5.20.1", "v5"), (None, "v5")):
+        told = {"$schema": f"https://vega.github.io/schema/vega-lite/{schema}.json"} if schema else {}
+        chart = {"mark": data, **told}
+        mixin = type("TopLevelMixin", (), {"__module__": "altair.vegalite.v6.api", **page})
+        made = make_bundle(type("Chart", (mixin,), {"to_dict": lambda self, chart=chart: chart})())
+        assert made.data.keys() == {TEXT, f"application/vnd.vegalite.{mime}+json"}
+        assert made.data[f"application/vnd.vegalite.{mime}+json"] == chart
+    broken = type("Figure", (base,), {"to_json": lambda self: 1 / 0})()
+    assert "ZeroDivisionError" in str(make_bundle(broken).data[ERRORS])

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isActive, pictureOf, treeOf, viewsOf } from "./rich";
+import { isActive, pictureOf, plotlyPage, treeOf, viewsOf } from "./rich";
 
 const shown = (...mimes: string[]) => ({ data: Object.fromEntries(mimes.map((mime) => [mime, "x"])), metadata: {} });
 
@@ -24,4 +24,19 @@ test("markup is told from what is active", () => {
 test("JSON becomes a tree with an end", () => {
   expect(treeOf({ a: [1, "x"] })).toEqual({ key: "", kind: "object", count: 1, children: [{ key: '"a"', kind: "array", count: 2, children: [{ key: "0", text: "1" }, { key: "1", text: '"x"' }] }] });
   expect(treeOf(Array.from({ length: 9_000 }, () => 0)).children?.length).toBeLessThan(3_001);
+});
+
+test("nothing in a figure's data ends the script that draws it", () => {
+  for (const text of ["</script><script>alert(1)</script>", "<!--<script>", "\u2028", "`${x}`", "\\"]) {
+    const page = plotlyPage({ data: [text], layout: { [text]: text } });
+    const script = /<script>([\s\S]*?)<\/script>/.exec(page)?.[1] ?? "";
+    expect(page).toBe(`<div id="chart"></div><script>${script}</script>`);
+    const drawn: unknown[] = [];
+    const Plotly = { newPlot: (...given: unknown[]) => (drawn.push(...given.slice(1, 3)), Promise.resolve()) };
+    Object.assign(globalThis, { Plotly, document: { getElementById: () => null } });
+    for (let time = 1; time <= 2; time += 1) {
+      (0, eval)(script); // as a script of a document, whose names stay
+      expect(drawn.splice(0)).toEqual([[text], { [text]: text }]);
+    }
+  }
 });

@@ -2,7 +2,7 @@
 
 import type { ShownValue } from "../../protocol";
 
-export type View = "table" | "tree" | "html" | "image" | "markdown" | "latex" | "text";
+export type View = "chart" | "table" | "tree" | "html" | "image" | "markdown" | "latex" | "text";
 
 export const TABLE = "application/vnd.emerge.table+json";
 export const TREE = "application/vnd.emerge.tree+json";
@@ -40,6 +40,7 @@ export interface Shown {
 }
 
 const ORDER: [mime: RegExp, view: View, label: string][] = [
+  [/^application\/vnd\.(plotly\.v1|vegalite\.v\d+|vega\.v\d+)\+json$/, "chart", "Chart"],
   [/^application\/vnd\.emerge\.table\+json$/, "table", "Table"],
   [/^text\/html$/, "html", "HTML"],
   [/^text\/markdown$/, "markdown", "Markdown"],
@@ -81,6 +82,21 @@ export function pictureOf(value: ShownValue, mime: string): string {
 /** Whether HTML counts on more than markup: scripts, styles of its own, frames. */
 export function isActive(html: string): boolean {
   return /<(script|style|iframe|link|object|embed|form|input|canvas)\b|\s(on\w+|style)\s*=/i.test(html);
+}
+
+/** The package whose script draws a chart. */
+export function drawerOf(mime: string): string {
+  return mime.includes("plotly") ? "plotly" : "vega";
+}
+
+/** A document that draws a figure of plotly, once its script has run; again in place of another one, too. */
+export function plotlyPage(figure: unknown): string {
+  const text = JSON.stringify(figure).replace(/</g, "\\u003c"); // no end of a script in it
+  return `<div id="chart"></div><script>{
+    const { data = [], layout = {}, config = {}, frames } = ${text};
+    const chart = document.getElementById("chart");
+    Plotly.newPlot(chart, data, layout, { ...config, responsive: true, displaylogo: false }).then(() => frames?.length && Plotly.addFrames(chart, frames));
+  }</script>`;
 }
 
 const LIMIT = 3_000;

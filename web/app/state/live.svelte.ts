@@ -1,6 +1,6 @@
 /** Cells and values that run again when the objects that they read change. */
 
-import { SvelteMap } from "svelte/reactivity";
+import { SvelteMap, SvelteSet } from "svelte/reactivity";
 import type { Event as KernelEvent, Trace } from "../../protocol";
 import { makeFailure, toFailure } from "../logic/failure";
 import { concerns, DEEPEST, Generations } from "../logic/live";
@@ -31,6 +31,12 @@ interface Watched {
 export class LiveCells {
   /** When each live cell was made last. */
   updated = new SvelteMap<Cell, Date>();
+  /** All stand still. */
+  still = $state(false);
+  /** Those that stand still by themselves. */
+  #paused = new SvelteSet<Cell>();
+  /** Those that stand still, and whose data have changed. */
+  #late = new SvelteSet<Cell>();
   #watched = new Map<string, Watched>();
   #generations = new Generations();
   #session: Session;
@@ -63,8 +69,26 @@ export class LiveCells {
     return this.updated.has(cell);
   }
 
+  isPaused(cell: Cell): boolean {
+    return this.still || this.#paused.has(cell);
+  }
+
+  /** Whether a cell that stands still would have run again. */
+  isLate(cell: Cell): boolean {
+    return this.#late.has(cell);
+  }
+
+  /** Let a cell stand still, or go on with what has changed meanwhile; null: all of them. */
+  pause(cell: Cell | null, still: boolean): void {
+    if (cell === null) this.still = still;
+    else if (still) this.#paused.add(cell);
+    else this.#paused.delete(cell);
+    for (const each of this.#watched.values()) if (each.due && !each.running) this.#schedule(each);
+  }
+
   /** Leave a cell as it is from now on. */
   stop(cell: Cell): void {
+    this.#wake(cell);
     for (const each of [...this.#watched.values()]) if (each.cell === cell) this.#forget(each);
     this.updated.delete(cell);
   }
@@ -72,7 +96,14 @@ export class LiveCells {
   /** A cell runs again by hand: what was live in it is not any more; `live`: nor is the cell, unless it says so again. */
   begin(cell: Cell, byItself: boolean): void {
     for (const each of [...this.#watched.values()]) if (each.cell === cell && !(byItself && each.live === 0)) this.#forget(each);
-    if (!byItself) this.updated.delete(cell);
+    if (byItself) return;
+    this.updated.delete(cell);
+    this.#wake(cell);
+  }
+
+  #wake(cell: Cell): void {
+    this.#paused.delete(cell);
+    this.#late.delete(cell);
   }
 
   #forget(each: Watched): void {
@@ -90,6 +121,8 @@ export class LiveCells {
   }
 
   #schedule(each: Watched): void {
+    if (this.isPaused(each.cell)) return void this.#late.add(each.cell);
+    this.#late.delete(each.cell);
     each.timer ??= setTimeout(() => {
       each.timer = undefined;
       void this.#run(each);
@@ -99,7 +132,7 @@ export class LiveCells {
   async #run(each: Watched): Promise<void> {
     const { cell } = each;
     if (cell.code !== each.code || (each.live > 0 && cell.run !== each.run)) return this.stop(cell); // it was edited
-    if (cell.waits) return this.#schedule(each);
+    if (cell.waits || this.isPaused(cell)) return this.#schedule(each);
     if (each.next > DEEPEST) {
       this.stop(cell);
       cell.failure = makeFailure("LimitExceeded", "Not live any more: live cells change what the others read, in a circle", "Let each of them write elsewhere than the others read, then run them again.");

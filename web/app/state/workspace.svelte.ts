@@ -19,6 +19,7 @@ import type { LiveCells } from "./live.svelte";
 import { Navigation } from "./navigation.svelte";
 import { Notices } from "./notices.svelte";
 import { SeenPort } from "./seen";
+import { Scripts } from "./scripts.svelte";
 import { BrowserStorage } from "./storage.svelte";
 import { Runs } from "./runs.svelte";
 import { Session } from "./session.svelte";
@@ -55,6 +56,7 @@ export class Workspace {
   readonly runs: Runs;
   readonly console: Console;
   readonly live: LiveCells;
+  readonly scripts: Scripts;
   readonly assistant: Assistant;
   readonly commands: Commands;
   readonly consent: Consent;
@@ -83,6 +85,7 @@ export class Workspace {
     this.runs = new Runs(this.session);
     this.console = new Console(this.session, this.notices);
     this.live = this.console.queue.live;
+    this.scripts = new Scripts(port);
     this.assistant = new Assistant(this.session, () => this.console.where, () => this.console.texts);
     this.commands = new Commands(this);
     this.consent = new Consent(port);

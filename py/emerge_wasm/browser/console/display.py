@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from .mime import ERRORS, TEXT, MimeBundle, make_bundle, raw_bundle
+from .mime import ERRORS, TEXT, MimeBundle, chart_of, make_bundle, raw_bundle
 
 MOST = 1_000  # displays of one cell
 VOLUME = 30_000_000  # characters of the displays of one cell
@@ -82,7 +82,9 @@ def display(
 
 def shows_itself(obj: object) -> bool:
     """Whether a value calls `display` itself, in its `_ipython_display_`."""
-    return not isinstance(obj, type) and callable(getattr(type(obj), "_ipython_display_", None))
+    if isinstance(obj, type) or chart_of(obj) is not None:
+        return False
+    return callable(getattr(type(obj), "_ipython_display_", None))
 
 
 def update_display(obj: object, *, display_id: str, **options: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from .table import TABLE, make_table
 from .tree import TREE, make_tree
 
 TEXT = "text/plain"
+PLOTLY = "application/vnd.plotly.v1+json"
+VEGA_LITE = "application/vnd.vegalite.v{}+json"
 ERRORS = "application/vnd.emerge.errors+json"
 """Representations that failed: a list of {"name", "message", "traceback"}."""
 
@@ -75,14 +78,17 @@ def make_bundle(value: object) -> MimeBundle:
     _attempt(bundle, "repr", lambda: bundle.add(TEXT, show(value)))
     if TEXT not in bundle.data:
         bundle.add(TEXT, f"<{type(value).__qualname__}, whose repr failed>")
-    if not isinstance(value, type):
+    if (chart := chart_of(value)) is not None:
+        _attempt(bundle, "the chart", lambda: bundle.add(*chart()))
+    elif not isinstance(value, type):
         for name, mime in METHODS.items():
             if callable(getattr(type(value), name, None)):
                 _attempt(bundle, name, partial(_add_single, bundle, mime, value, name))
         if callable(getattr(type(value), "_repr_mimebundle_", None)):
             _attempt(bundle, "_repr_mimebundle_", lambda: _add_many(bundle, value))
         _attempt(bundle, "a figure", lambda: bundle.add("image/png", _draw(value)))
-    if not bundle.data.keys() & {*METHODS.values()} or hasattr(type(value), "to_dict"):
+    shown = bundle.data.keys() & {*METHODS.values()} and not hasattr(type(value), "to_dict")
+    if chart is None and not shown:
         _attempt(bundle, "a table", lambda: bundle.add(TABLE, make_table(value)))
         if TABLE not in bundle.data:
             _attempt(bundle, "a tree", lambda: bundle.add(TREE, make_tree(value, str(bundle.data[TEXT]))))
@@ -95,6 +101,17 @@ def raw_bundle(data: Mapping[str, object], metadata: Mapping[str, object] | None
     for mime, value in data.items():
         _attempt(bundle, mime, partial(bundle.add, mime, value, (metadata or {}).get(mime)))
     return bundle.finish()
+
+
+def chart_of(value: object) -> Callable[[], tuple[str, object]] | None:
+    """What makes the data of a chart of plotly or altair, which as HTML fetch their scripts from other hosts."""
+    for base in type(value).__mro__:
+        package = base.__module__.partition(".")[0]
+        if package == "plotly" and base.__name__ == "BaseFigure":
+            return lambda: (PLOTLY, json.loads(value.to_json()))  # type: ignore[attr-defined]  # the line above looked
+        if package == "altair" and base.__name__ == "TopLevelMixin":
+            return lambda: _vega_lite(value.to_dict())  # type: ignore[attr-defined]
+    return None
 
 
 def show(value: object) -> str:
@@ -144,6 +161,11 @@ def _as_json(mime: str, value: object) -> object:
     if len(text) > LARGEST:
         raise ValueError(f"{mime} has {len(text):,} characters; {LARGEST:,} are shown at most")
     return value if isinstance(value, str) else json.loads(text)
+
+
+def _vega_lite(chart: dict[str, object]) -> tuple[str, object]:
+    version = re.search(r"/vega-lite/v(\d+)", str(chart.get("$schema")))
+    return VEGA_LITE.format(version[1] if version else 5), chart
 
 
 def _draw(value: object) -> bytes | None:

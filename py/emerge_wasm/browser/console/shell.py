@@ -25,6 +25,7 @@ from ..packages.pip import Pip
 from ..protocol import PlaceName
 from ..responder import PageHandler, Responder, SendMessage, TabWork, guarded
 from .cell import RUNNING, Console
+from .chart import ChartFinder, ChartScript
 from .completion import Completer
 from .display import CellScreen
 from .inspection import InstanceOf
@@ -58,6 +59,7 @@ class Shell(Responder):
         self.console = Console(sys.modules["__main__"].__dict__)
         self.completer = Completer(self.console.namespace, self._list, {"afs": InstanceOf(Client)})
         self.packages = PackageLoader(self._say)
+        self.charts = ChartScript(lambda name, text: send({"event": "script", "name": name, "text": text}))
         self.lives = LiveValues(send, lambda: self.output.cell)
         self._ask = ask
         self.on_busy: Callable[[bool], object] = lambda busy: None
@@ -93,6 +95,7 @@ class Shell(Responder):
         prepare_names(self.console.namespace, self.screen)
         self.console.tools.pip = Pip(self.packages, self._say).run
         PackageFinder(self.packages, lambda: RUNNING.get() != 0).install()
+        ChartFinder().install()
 
     async def run_alone(self, work: TabWork[T]) -> T:
         """Run the user's code, one piece at a time, so that Stop can interrupt it."""
@@ -166,6 +169,7 @@ class Shell(Responder):
     def _display(self, bundle: MimeBundle, id: str, update: bool) -> None:
         data, metadata = bundle.data, bundle.metadata
         cell = self.output.cell
+        self.charts.tell(bundle)
         self.send({"event": "display", "cell": cell, "id": id, "update": update, "data": data, "metadata": metadata})
 
     def _wipe(self, wait: bool) -> None:

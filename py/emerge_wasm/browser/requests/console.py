@@ -25,6 +25,8 @@ async def cell(shell: Shell, args: CellArgs) -> CellResult:
         finally:
             shell.tell_packages(args["cell"], prepared.code)
         value = result.value
+        if value is not None:
+            shell.charts.tell(value)
         shown = None if value is None else ShownValue(data=value.data, metadata=value.metadata)
         live = trace.view() if prepared.live else None
         return {"text": result.text, "value": shown, "milliseconds": result.milliseconds, "live": live}
