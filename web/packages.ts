@@ -1,14 +1,22 @@
 /** What the relay has served of packages stays in this browser, so that it loads again without the network.
  *
  *  It is done here and not by the service worker, which does not control the page's first visit. A file's address has its
- *  hash: it is kept for good, once its bytes are what the hash says. Of anything else the newest answer is kept, for when
- *  the relay is away. */
+ *  hash: it is kept once its bytes are what the hash says, until there is too much and it was used longest ago. Of anything
+ *  else the newest answer is kept, for when the relay is away. */
 
 const STORE = "emerge-packages";
 const PREFIX = "/packages/";
 const FILES = "/packages/file/";
 const LISTINGS = "/packages/simple/";
 const GATEWAY = 502; // what is answered for a relay that is away, by a proxy in front of it, and from there on
+
+const MOST = 512 << 20; // bytes of files that are kept
+const SHARE = 0.2; // of what the browser gives, at most
+const DAY = 86_400_000; // ms until a file that is used again counts as used later
+const SIZE = "x-size";
+const USED = "x-used";
+/** Told on the worker itself while a file comes: its name, the bytes that are here, and all of them (0: not known). */
+const BYTES = "packagebytes";
 
 interface Fetching {
   fetch: typeof fetch;
@@ -30,13 +38,60 @@ export function keepPackages(worker: Fetching): void {
 
 async function file(cache: Cache, request: Request, plain: typeof fetch): Promise<Response> {
   const kept = await cache.match(request.url);
-  if (kept) return kept;
+  if (kept) {
+    if (Date.now() - Number(kept.headers.get(USED)) > DAY) await put(cache, request.url, await kept.clone().arrayBuffer(), kept);
+    return kept;
+  }
   const response = await plain(request).catch(() => null);
   if (!response?.ok) throw new Error(await refusal(response));
-  const data = await response.arrayBuffer();
-  const copy = (): Response => new Response(data.slice(0), { headers: { "content-type": response.headers.get("content-type") ?? "" } });
-  if (await isWhole(request.url, data)) await cache.put(request.url, copy()).catch(() => undefined); // no room: it is not kept
-  return copy();
+  const data = await readAll(response, (done, total) => tell(request.url, done, total));
+  if (await isWhole(request.url, data)) await put(cache, request.url, data, response);
+  return copyOf(data, response);
+}
+
+/** The body of an answer, piece by piece: `hear` is given the bytes that are here, and how many there will be. */
+export async function readAll(response: Response, hear: (done: number, total: number) => void): Promise<ArrayBuffer> {
+  const total = Number(response.headers.get("content-length") ?? 0);
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  let done = 0;
+  for (const reader = response.body?.getReader(); ; ) {
+    const piece = await reader?.read();
+    if (piece === undefined || piece.done) break;
+    parts.push(piece.value);
+    hear((done += piece.value.length), total);
+  }
+  return new Blob(parts).arrayBuffer();
+}
+
+function tell(url: string, done: number, total: number): void {
+  dispatchEvent(new CustomEvent(BYTES, { detail: [decodeURIComponent(url.split("/").at(-1) ?? ""), done, total] }));
+}
+
+function copyOf(data: ArrayBuffer, { headers }: Response): Response {
+  const own = { [SIZE]: String(data.byteLength), [USED]: String(Date.now()) };
+  return new Response(data.slice(0), { headers: { "content-type": headers.get("content-type") ?? "", ...own } });
+}
+
+/** Keep a file as the one used last; those used longest ago make room. Where there is none it is not kept. */
+async function put(cache: Cache, url: string, data: ArrayBuffer, response: Response): Promise<void> {
+  try {
+    await cache.put(url, copyOf(data, response));
+    const { quota = Infinity } = (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
+    await bound(cache, Math.min(MOST, quota * SHARE));
+  } catch {
+    // no room at all
+  }
+}
+
+/** Remove the files that were kept or used longest ago, down to so many bytes; never the last one. */
+export async function bound(cache: Cache, most: number): Promise<void> {
+  const files = (await cache.keys()).filter(({ url }) => new URL(url).pathname.startsWith(FILES)); // in the order of `put`
+  const sizes = await Promise.all(files.map(async (each) => Number((await cache.match(each))?.headers.get(SIZE) ?? 0)));
+  let left = sizes.reduce((sum, size) => sum + size, 0);
+  for (const [at, each] of files.slice(0, -1).entries()) {
+    if (left <= most) return;
+    if (await cache.delete(each)) left -= sizes[at] ?? 0;
+  }
 }
 
 /** Why there is no file, for Python to find in the error (loader.py): whoever installs it would take any answer for one. */

@@ -5,6 +5,7 @@ numpy's builds for browsers are on no index that a test reaches: a made-up wheel
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,6 +59,12 @@ def show(figure):
 window.Plotly = { newPlot: async (place, data) => { place.textContent = `drawn ${data}`; } }; // </script>
 """,
 }
+HEAR = """
+from pyodide.ffi import create_proxy
+import js
+told = []
+js.addEventListener("packagebytes", create_proxy(lambda event: told.append(event.detail.to_py())))
+"""
 STORED = {"output_type": "display_data", "data": {PLOTLY: {"data": [7, 8]}}, "metadata": {}}
 
 
@@ -84,6 +91,8 @@ def shop(site: Site, tmp_path: Path) -> Iterator[Shop]:
     make_numpy(wheels, "2.4.3")
     make_wheel(wheels, "helper")
     make_wheel(wheels, "deep")
+    noise = random.Random(1).randbytes(1_500_000).hex()
+    make_wheel(wheels, "large", modules={"large.py": f"version = '1.0'\nnoise = '{noise}'\n"})
     make_wheel(wheels, "plotly", modules=DRAWER)
     for name in ("one", "two", "wrong", "three"):
         make_wheel(index, name)
@@ -126,6 +135,10 @@ def _load(tab: Tab) -> None:
     cell = tab.run("import numpy\nnumpy.arange(3)")
     expect(cell).to_contain_text("helper 1.0, numpy 2.4.3 loaded")
     expect(cell).to_contain_text("[0, 1, 2]")
+    cell = tab.run(HEAR)
+    cell = tab.run("%pip install large\nimport large\ntold[-1], len(told) > 1, large.version")
+    expect(cell).to_contain_text(re.compile(r"\(\['large-1.0-py3-none-any.whl', (\d+), \1\], True, '1.0'\)"))
+    expect(cell).not_to_contain_text(" MB")  # told while it comes
     cell = tab.run("def f(name):\n    return __import__(name).version\n\nf('deep')")
     expect(cell).to_contain_text("'1.0'")
     cell = tab.run("%pip install one two -q\nimport one, two\none.version, two.version")

@@ -15,6 +15,7 @@ from emerge_wasm.browser.console.magic import prepare
 from emerge_wasm.browser.failure import failure_of
 from emerge_wasm.browser.library import imported_modules, is_importable
 from emerge_wasm.browser.packages.catalogue import CellCatalogue
+from emerge_wasm.browser.packages.download import LARGE, Download
 from emerge_wasm.browser.packages.installed import pins_of
 from emerge_wasm.browser.packages.pin import Pin, name_of, normalise, order, parse_pin
 from emerge_wasm.browser.packages.pip import parse_pip
@@ -103,3 +104,14 @@ def _install(wheels: Sequence[Path], site: Path) -> None:
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)
+
+
+@given(st.lists(st.tuples(st.integers(1, 5 * LARGE), st.integers(1, 9), st.booleans()), min_size=1, max_size=4))
+def test_bytes_that_have_come_are_told_and_in_the_end_all_of_them(files: list[tuple[int, int, bool]]) -> None:
+    lines: list[str] = []
+    download = Download(lines.append)
+    for at, (size, pieces, known) in enumerate(files):
+        for piece in range(1, pieces + 1):
+            download.hear(f"{at}.whl", size * piece // pieces, size if known else 0)
+    large = sum(size for size, _, _ in files if size >= LARGE)
+    assert lines[-1:] == ([f"{large / 1e6:.1f} of {large / 1e6:.1f} MB"] if large else [])

@@ -17,6 +17,7 @@ from typing import Literal
 from ...errors import EmergeError, NotFound, Unavailable
 from ..library import imported_modules, is_importable, load_libraries
 from .catalogue import PREFIX, CellCatalogue, ask, fetch_catalogue, find_file, origin
+from .download import Download, listening
 from .installed import loaded, pins_of
 from .pin import Pin, name_of, normalise, order, parse_pin
 
@@ -167,10 +168,13 @@ class PackageLoader:
             return
         async with self._turn:
             began, before = time.monotonic(), loaded()
+            line = f"Loading {', '.join(_shown(name) for name in names)} …"
             if tell == "line":
-                self._write(f"Loading {', '.join(_shown(name) for name in names)} …")
+                self._write(line)
+            download = Download(lambda come: tell == "nothing" or self._write(f"\r{line} {come}"))
             try:
-                await self._install(names, replace, pre, tell == "steps")
+                with listening(download):
+                    await self._install(names, replace, pre, tell == "steps")
             except EmergeError:
                 raise
             except Exception as error:
@@ -182,6 +186,8 @@ class PackageLoader:
                 if tell == "line":
                     took = f"{time.monotonic() - began:.1f} s"
                     self._write(f"\r{', '.join(fresh)} loaded in {took}\n" if fresh else "\r")
+                elif tell == "steps":
+                    self._write("\r")
             old = [name for name, version in before.items() if there.get(name, version) != version]
             if old:
                 self._write(
