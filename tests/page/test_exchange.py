@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import expect
 
 from emerge_wasm import EmergeFile, connect
-from tests.page.conftest import SLOW, Site, Tab
+from tests.page.accessible import CONTRAST, problems
+from tests.page.conftest import SLOW, VIEWPORT, Site, Tab
 
 
 @dataclass
@@ -55,6 +56,16 @@ def choose_file(tab: Tab, name: str, text: str) -> None:
     expect(tab.find("import-preview")).to_be_visible(timeout=SLOW)
 
 
+def looked_at(tab: Tab) -> list[str]:
+    """What axe finds amiss, by night and by day; and whether all of it is within a phone's width."""
+    found = problems(tab.page, "dark", CONTRAST) + problems(tab.page)
+    tab.page.set_viewport_size({"width": 390, "height": 800})
+    cut_off = tab.page.locator(".dialog").evaluate("dialog => dialog.scrollWidth - dialog.clientWidth")
+    found += [f"{cut_off} px are cut off"] if cut_off > 0 else []
+    tab.page.set_viewport_size(VIEWPORT)
+    return found
+
+
 def test_a_new_object_is_made_from_a_form(stored: Tab, shared_site: Site) -> None:
     tab = stored
     tab.open("#/cluster/lamps")
@@ -64,6 +75,7 @@ def test_a_new_object_is_made_from_a_form(stored: Tab, shared_site: Site) -> Non
     tab.find("field-watts").fill("much")
     tab.find("new-create").click()
     expect(tab.find("problem-watts")).to_contain_text("A number")
+    assert looked_at(tab) == []
     tab.find("field-watts").fill("100")
     tab.find("field-label").fill('it\'s "new"')
     tab.find("new-create").click()
@@ -97,6 +109,7 @@ def test_a_table_comes_in_is_undone_and_goes_out(stored: Tab, shared_site: Site)
         expect(tab.find("field-of-Watts")).to_have_value("watts")
         expect(tab.find("field-of-odd")).to_have_value("")
         expect(tab.find("import-refused")).to_contain_text("line 4: Watts: 'many' is not a number")
+        assert looked_at(tab) == []
         tab.find("import-taken").select_option("both")
         tab.find("import-go").click()
         expect(tab.find("made")).to_contain_text("Imported 2 objects, 1 row left out")
