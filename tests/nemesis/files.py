@@ -27,12 +27,12 @@ from random import Random
 from typing import TypedDict
 
 from emerge_wasm.clients import Client
-from emerge_wasm.errors import EmergeError, NotFound
+from emerge_wasm.errors import EmergeError, NotFound, PartialAnswer, StaleAnswer
 
 from .checker import keys_of
 from .content import HEAD, parts_of, read_head, slice_of, value_of
 from .history import Action, Recorder, Seen, read_history
-from .load import Plan, client_of, seen, words_of
+from .load import Plan, client_of, raise_warnings, seen, words_of
 
 KEYS = ("a", "b")
 UNIT_SECONDS = 40
@@ -244,7 +244,7 @@ class FileWorker:
         except Aborted:
             self._recorder.end(number, "ok", [])
             return True
-        except (EmergeError, TimeoutError) as error:
+        except (EmergeError, TimeoutError, PartialAnswer, StaleAnswer) as error:
             outcome, told = judge(error, actions, reads)
             self._recorder.end(number, outcome, told, error=words_of(error))
             return bool(told)
@@ -335,4 +335,5 @@ def main(plan: Plan, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    raise_warnings()
     main(Plan(**json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2]))

@@ -496,6 +496,12 @@ async def main(plan: Plan, file: Path) -> None:
         await load.run()
 
 
+def raise_warnings() -> None:
+    """Make errors of answers that are not whole, or of a copy: what they say is not checked."""
+    for kind in (PartialAnswer, StaleAnswer):
+        warnings.simplefilter("error", kind)
+
+
 def to_json(plan: Plan) -> str:
     return json.dumps(asdict(plan))
 
@@ -503,6 +509,5 @@ def to_json(plan: Plan) -> str:
 if __name__ == "__main__":
     from tests.nemesis import load as module  # its class is to be that of an importable module
 
-    for kind in (PartialAnswer, StaleAnswer):  # what such an answer says is not checked
-        warnings.simplefilter("error", kind)
+    raise_warnings()
     asyncio.run(module.main(module.Plan(**json.loads(Path(sys.argv[1]).read_text())), Path(sys.argv[2])))
