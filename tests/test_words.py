@@ -12,7 +12,14 @@ from tests.imports import modules, tree_of
 MIRRORS = {"browser.protocol", "classic.core.client", "classic.core.objects"}
 """Modules whose names are those of another language's, web/protocol.ts, or of the older project."""
 
-SYNTAX = {"bundles.body", "bundles.description", "bundles.provenance", "query.call", "query.predicate"}
+SYNTAX = {
+    "browser.console.written",
+    "bundles.body",
+    "bundles.description",
+    "bundles.provenance",
+    "query.call",
+    "query.predicate",
+}
 """Modules whose `args` are those of a function's syntax tree."""
 
 ANY_AT_MOST = 450

@@ -334,3 +334,42 @@ def test_tokens_of_a_cell_that_is_not_finished() -> None:
     call = read_caret("a.b(1, c=[2, 3], d=").call
     assert call is not None
     assert (call.callee, call.index, call.keyword, call.given) == ("a.b", 2, "d", ("c", "d"))
+
+
+class Wheel:
+    size = 3
+
+    def turn(self) -> int:
+        return self.size
+
+
+WRITTEN = {
+    "import json as j\nj.": "dumps",
+    "import collections.abc\ncollections.": "OrderedDict",
+    "from json import decoder as d\nd.": "JSONDecoder",
+    "class New:\n    kind: int\n    def go(self): pass\nNew.": "kind",
+    "class New:\n    def go(self): pass\nn = New()\nn.": "go",
+    "class New(Wheel):\n    def go(self):\n        self.": "turn",
+    "class New:\n    def __init__(self):\n        self.zed = 1\n    def go(self):\n        if self.": "zed",
+    "def f(a: Wheel, *, b: str):\n    a.": "turn",
+    "def f(a: Wheel, *, b: str):\n    c = a.turn()\n    b.": "upper",
+    "async def f(a: Wheel):\n    x = await a.": "turn",
+    "for each in wheels:\n    each.": "turn",
+    "try:\n    pass\nexcept ValueError as error:\n    error.": "args",
+}
+
+
+@pytest.mark.parametrize(("before", "name"), WRITTEN.items())
+async def test_names_of_a_text_that_has_not_run(before: str, name: str) -> None:
+    assert name in await texts({"Wheel": Wheel, "wheels": [Wheel()]}, before)
+
+
+@given(hostile())
+async def test_a_class_that_is_written_runs_no_code_of_its_bases(made: tuple[object, set[str]]) -> None:
+    value, public = made
+    RAN.clear()
+    names: dict[str, object] = {"Base": type(value), "many": [value]}
+    for text in ("class New(Base):\n    def go(self):\n        self.", "def f(a: Base):\n    a."):
+        assert {*await texts(names, text)} - {*dir(object)}
+    assert public <= {*await texts(names, "for a in many:\n    a.")}
+    assert RAN == []

@@ -25,6 +25,7 @@ from ..protocol import CompletionItem, CompletionKind, Described
 from .caret import Caret, OpenCall, read_caret
 from .inspection import UNKNOWN, InstanceOf, class_name, find_value, has_base, is_a, names_of
 from .signature import doc_of, kind_of, show_plain, signature_of
+from .written import written_names
 
 MOST = 300  # completions of one request
 PAGE = 200  # entries of a directory that are looked at
@@ -99,6 +100,8 @@ class Completer:
     def _names(self, caret: Caret) -> dict[str, object]:
         """All names, also those that the text itself defines, by what is known of them."""
         names = {**self._namespace, **self._extra}
+        text = "".join(token.text for token in caret.tokens)
+        names = {**written_names(text, names), **names}
         written = _assigned(caret)
         for name, expression in written.items():
             if name not in names:

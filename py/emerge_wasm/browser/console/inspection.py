@@ -187,15 +187,16 @@ def find_value(text: str, namespace: Mapping[str, object]) -> object:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return UNKNOWN
-    return _find(tree.body, namespace)
+    return find_node(tree.body, namespace)
 
 
-def _find(node: ast.expr, namespace: Mapping[str, object]) -> object:
+def find_node(node: ast.expr, namespace: Mapping[str, object]) -> object:
+    """The same of an expression that is parsed."""
     match node:
         case ast.Name(id=name):
             return namespace[name] if name in namespace else vars(builtins).get(name, UNKNOWN)
         case ast.Attribute(value=inner, attr=name):
-            found = _find(inner, namespace)
+            found = find_node(inner, namespace)
             return UNKNOWN if found is UNKNOWN else find_attribute(found, name)
         case ast.Constant(value=value):
             return value
@@ -210,11 +211,11 @@ def _find(node: ast.expr, namespace: Mapping[str, object]) -> object:
         case ast.Tuple():
             return InstanceOf(tuple)
         case ast.Await(value=inner):
-            return _find(inner, namespace)
+            return find_node(inner, namespace)
         case ast.Call(func=called):
-            return _result(_find(called, namespace))
+            return _result(find_node(called, namespace))
         case ast.Subscript(value=inner, slice=ast.Constant(value=key)):
-            return _item(_find(inner, namespace), key)
+            return _item(find_node(inner, namespace), key)
     return UNKNOWN
 
 
