@@ -186,7 +186,14 @@ def _pin(tab: Tab, shop: Shop, site: Site) -> None:
         fs.store(Notebook(name="sums", path="/notebooks", cells=cells))
         tab.open("#/cluster/notebooks/sums")
         _run_all(tab, "done", "'2.4.3'")
-        expect(tab.find("notebook-packages")).to_contain_text("2 packages", timeout=SLOW)
+        packages = tab.find("notebook-packages")
+        expect(packages).to_contain_text("2 packages", timeout=SLOW)
+        tab.page.set_viewport_size({"width": 390, "height": 800})
+        packages.locator("summary").click()
+        box = packages.locator(".list").bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390
+        packages.locator("summary").click()
+        tab.page.set_viewport_size(VIEWPORT)
         expect(tab.find("notebook-state")).to_contain_text("is saved", timeout=SLOW)
         stored = fs.getobject("/notebooks/sums")
         assert isinstance(stored, Notebook) and [line.split("==")[0] for line in stored.requirements] == [
