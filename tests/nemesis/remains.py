@@ -75,7 +75,8 @@ def gone(some: Iterable[Remains], all: Iterable[Remains]) -> Iterator[str]:
 def unlevel(stores: Mapping[str, Remains], owners: Collection[str]) -> Iterator[str]:
     """Yield what is on fewer or more nodes than its level wants, of files of these owners; `stores` by filesystem.
 
-    A name that several blocks have may be where each of them wants it.
+    A name that several blocks have may be where each of them wants it; and a node that owns one may have what it holds
+    for another owner.
     """
     for owner in owners:
         having: dict[bytes, set[str]] = defaultdict(set)
@@ -92,8 +93,9 @@ def unlevel(stores: Mapping[str, Remains], owners: Collection[str]) -> Iterator[
                 yield f"{short_name(kept[0])} of {layout.pack()} at {owner[:8]} is on {met} nodes"
             for name in kept:
                 most[name] = most[name] + 1 if layout.fragments else max(most[name], needed)
+        for_others = set().union(*stores[owner].holds.values())
         for name, number in most.items():
-            if len(having[name]) > number:
+            if len(having[name] - ({owner} if name in for_others else set())) > number:
                 yield f"{short_name(name)} of {owner[:8]} is on {len(having[name])} nodes, and is to be on {number}"
 
 

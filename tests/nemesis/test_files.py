@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from emerge_wasm.blocks.layout import make_layout
 from emerge_wasm.clients import Client
 from emerge_wasm.clients.transports.local import LocalTransport
 from emerge_wasm.errors import NotFound, Unavailable
@@ -20,7 +21,7 @@ from tests.scale import examples
 from .content import HEAD, PART, parts_of, slice_of, value_of
 from .files import judge
 from .history import Action
-from .remains import gone, remains_of
+from .remains import Group, Remains, gone, remains_of, unlevel
 from .stores import opened
 
 SIZES = [0, 1, HEAD - 1, HEAD, HEAD + 1, 5000, PART, PART + 1, 2 * PART + 3]
@@ -73,3 +74,18 @@ async def test_what_is_left_or_gone_is_told(raid: int, tmp_path: Path) -> None:
 
 def client_of(filesystem: Filesystem) -> Client:
     return Client(LocalTransport(filesystem, Context("anna", superuser=True)))
+
+
+def test_a_copy_that_another_owner_has_there_is_none_too_many() -> None:
+    """The owner of a file may hold a fragment for another one, as after `cp`, that its own level wants elsewhere."""
+    names = tuple(bytes([number]) * 32 for number in range(3))
+    group = Group(make_layout(5, 2), names)
+
+    def laid(for_others: set[bytes]) -> list[str]:
+        own = Remains({names[0], names[1]}, set(names), [], {group}, {"c": for_others})
+        b = Remains({names[1]}, set(), [], set(), {"a": {names[1]}})
+        c = Remains({names[2]}, set(), [], set(), {"a": {names[2]}})
+        return [*unlevel({"a": own, "b": b, "c": c}, ["a"])]
+
+    assert laid({names[1]}) == []
+    assert [text.split(" of ")[1] for text in laid(set())] == ["a is on 2 nodes, and is to be on 1"]
