@@ -148,7 +148,7 @@ def test_a_cell_is_edited_where_it_stands(stored: Tab, shared_site: Site) -> Non
         tab.open("#/cluster/lamps")
         expect(tab.find("listed")).to_have_count(4, timeout=SLOW)
         cell = tab.find("listed").nth(1).locator('[data-column="field:watts"]')
-        cell.dblclick()
+        tab.double_click(cell)
         tab.find("cell-input").fill("x")
         tab.page.keyboard.press("Enter")
         expect(tab.find("cell-problem")).to_contain_text("A number")
@@ -175,6 +175,7 @@ def test_a_cell_is_edited_where_it_stands(stored: Tab, shared_site: Site) -> Non
         tab.find("dismiss-made").click()
 
 
+@pytest.mark.only_chromium(reason="Firefox's driver does not drag")
 def test_what_is_copied_to_this_browser_is_the_same_there(stored: Tab) -> None:
     tab = stored
     row = tab.find("tree-cluster").locator('[data-path="/lamps"]')

@@ -11,6 +11,7 @@ from tests.scale import SCALE
 
 from .conftest import SLOW, Tab
 
+pytestmark = pytest.mark.only_chromium(reason="its developer tools count what is held")
 HOUR = 3600  # seconds
 ROUNDS = 4
 WARM = 3

@@ -71,8 +71,8 @@ def installed(request: pytest.FixtureRequest, tmp_path: Path, wheels: dict[str, 
 
 
 @pytest.mark.skipif(not in_turn(0, 2), reason="takes turns with what a visit transfers; all by EMERGE_TEST_SCALE=large")
-def test_up_shows_the_page(installed: Server, chromium: Browser) -> None:
-    with chromium.new_context() as context:
+def test_up_shows_the_page(installed: Server, browser: Browser) -> None:
+    with browser.new_context() as context:
         tab = Tab(context.new_page())
         tab.page.goto(installed.found["page"])
         tab.ready(patience=3 * SLOW)

@@ -21,9 +21,9 @@ def test_the_page_works_while_a_cell_computes(tab: Tab) -> None:
     expect(tab.find("status-kernel")).to_have_attribute("data-state", re.compile("idle|ready"))
 
 
-def test_cells_work_without_shared_memory(chromium: Browser, shared_site: Site) -> None:
+def test_cells_work_without_shared_memory(browser: Browser, shared_site: Site) -> None:
     """The two kernels then pass messages, and Python waits by JSPI."""
-    with chromium.new_context(viewport=VIEWPORT, reduced_motion="reduce") as context:
+    with browser.new_context(viewport=VIEWPORT, reduced_motion="reduce") as context:
         context.add_init_script("delete globalThis.SharedArrayBuffer")
         tab = Tab(context.new_page())
         tab.page.goto(shared_site.relay.found["url"])

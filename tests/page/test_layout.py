@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from emerge_wasm import EmergeFile, connect
@@ -59,6 +60,32 @@ def test_fields_have_room_at_any_width(tab: Tab) -> None:
         expect(field).to_be_visible()
         assert width(field) >= 150, size
         assert tab.page.locator("h1:visible").count() == 1
+
+
+COVERED = """() => {
+    const {left, right, top, bottom} = document.activeElement.getBoundingClientRect();
+    const found = [top + 2, bottom - 2].map((y) => document.elementFromPoint((left + right) / 2, y));
+    return found.some((over) => !document.activeElement.contains(over));
+}"""
+
+
+@pytest.mark.parametrize("key", ["Tab", "Shift+Tab"])
+def test_what_the_keyboard_comes_to_is_in_sight(site: Site, tab: Tab, key: str) -> None:
+    """Not under the bar with Save, whichever way it comes, in a window that does not hold all."""
+    with connect(site.node.host) as fs:
+        long = EmergeFile(name="long", path="/")
+        vars(long).update({f"field_{number:02}": number for number in range(20)})
+        fs.store(long)
+    tab.open("#/cluster/long")
+    tab.page.set_viewport_size({"width": 1440, "height": 700})
+    first = "field_00" if key == "Tab" else "field_19"
+    tab.page.locator(f'[data-field="{first}"] input').focus()
+    seen = set()
+    for _ in range(20):
+        assert not tab.page.evaluate(COVERED), tab.page.evaluate("document.activeElement.outerHTML")
+        seen.add(tab.page.evaluate("document.activeElement.id"))
+        tab.page.keyboard.press(key)
+    assert seen >= {f"field-field_{number:02}" for number in range(20)}
 
 
 def test_the_tree_has_the_keyboard_after_a_click(tab: Tab) -> None:
@@ -126,6 +153,45 @@ def test_a_deep_link_reveals_its_row_wherever_it_is_in_a_directory(site: Site, t
         tab.open(f"#/cluster/many/{name}")
         found = tree.locator('[data-path="/many/o0003"]') if name == "o0003" else tab.find("failure")
         expect(found.first).to_be_visible(timeout=SLOW)
+
+
+PLACE = """(tree, path) => {
+    const row = tree.querySelector(`[data-path="${path}"]`)?.getBoundingClientRect();
+    return row && Math.round(row.top - tree.getBoundingClientRect().top);
+}"""
+
+
+def test_what_is_in_view_of_a_tree_stays_there(site: Site, tab: Tab) -> None:
+    """Whatever comes above it: what is before a deep link's row, and what others store and remove."""
+    tree = tab.find("tree-cluster")
+
+    def place(path: str) -> int:
+        found: int = tree.evaluate(PLACE, path)
+        return found
+
+    with connect(site.node.host) as fs:
+        fs.storeall([EmergeFile(name=f"o{number:04}", path="/many") for number in range(1_200)])
+        tab.open("#/cluster/many/o0900")
+        expect(tree.locator('[data-path="/many/o0900"]')).to_be_visible(timeout=SLOW)
+        expect(tree.locator('[data-path="/many/o0890"]')).to_be_attached(
+            timeout=SLOW
+        )  # listed when its place is in view
+        assert 0 <= place("/many/o0900") < tree.evaluate("tree => tree.clientHeight")
+
+        before = place("/many/o0900")
+        fs.mkdir("/above")
+        expect(tree.locator('[data-path="/many/o0900"]')).to_have_attribute("aria-level", "3")
+        top = tree.evaluate("tree => tree.scrollTop")
+        fs.mkdir("/before")
+        tab.page.wait_for_function("([tree, top]) => tree.scrollTop > top", arg=[tree.element_handle(), top])
+        assert place("/many/o0900") == before
+
+        tree.evaluate("tree => { tree.scrollTop = 0 }")
+        expect(tree.locator('[data-path="/"]')).to_be_visible()
+        assert place("/") == 0
+        fs.mkdir("/another")
+        expect(tree.locator('[data-path="/another"]')).to_be_visible(timeout=SLOW)
+        assert place("/") == 0
 
 
 def test_the_console_docks_and_the_trees_hide_and_both_are_kept(tab: Tab) -> None:

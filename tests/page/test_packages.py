@@ -107,8 +107,8 @@ def shop(site: Site, tmp_path: Path) -> Iterator[Shop]:
             relay.stop()
 
 
-def test_packages_are_loaded_kept_and_pinned(shop: Shop, site: Site, chromium: Browser) -> None:
-    with chromium.new_context(viewport=VIEWPORT, reduced_motion="reduce") as context:
+def test_packages_are_loaded_kept_and_pinned(shop: Shop, site: Site, browser: Browser) -> None:
+    with browser.new_context(viewport=VIEWPORT, reduced_motion="reduce") as context:
         tab = Tab(context.new_page())
         tab.page.goto(shop.relay.found["page"])
         tab.ready(patience=3 * SLOW)

@@ -278,13 +278,13 @@ def test_nothing_is_cut_off(tab: Tab, width: int) -> None:
         assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_its_link_signs_one_browser_in(chromium: Browser, site: Site, tab: Tab) -> None:
+def test_its_link_signs_one_browser_in(browser: Browser, site: Site, tab: Tab) -> None:
     """The next that opens it is a stranger, who sees no data."""
     assert site.relay.stop() == 0
     site.restart()  # with a new link
     url, link = site.relay.found["url"], site.relay.found["page"]
     # without a service worker, which would fetch all that the page ever needs
-    with chromium.new_context() as first, chromium.new_context(service_workers="block") as context:
+    with browser.new_context() as first, browser.new_context(service_workers="block") as context:
         first.request.get(link)
         assert first.request.get(f"{url}/session").status == 204
         stranger = Tab(context.new_page())

@@ -26,13 +26,13 @@ OFFLINE = (
 
 
 @pytest.mark.skipif(not in_turn(1, 2), reason="takes turns with an installed page; all by EMERGE_TEST_SCALE=large")
-def test_a_visit_is_small_and_the_next_one_takes_nothing(chromium: Browser, site: Site, tmp_path: Path) -> None:
+def test_a_visit_is_small_and_the_next_one_takes_nothing(browser: Browser, site: Site, tmp_path: Path) -> None:
     line = CountedLine()
     place = ("--port", "0", "--dir", str(tmp_path))
     relay = start_server("-h", site.node.host, "relay", "start", *place, "--origin", line.origin)
     page = line.lead_to(relay.found["page"])
     try:
-        with chromium.new_context() as context:
+        with browser.new_context() as context:
             tab = Tab(context.new_page())
             tab.page.goto(page)
             tab.ready(patience=3 * SLOW)

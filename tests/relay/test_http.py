@@ -56,6 +56,16 @@ async def test_isolation_headers_are_on_every_answer(relay: RelayServer) -> None
         assert "default-src 'self'" in answer.headers["content-security-policy"]
 
 
+async def test_closed_documents_are_in_reach_of_themselves(relay: RelayServer) -> None:
+    """They have no origin, and Firefox asks in their name."""
+    async with client(relay) as http:
+        answers = [await http.get(path) for path in ("/output", "/guest")]
+    for answer in answers:
+        assert answer.status_code == 200 and answer.headers["cross-origin-resource-policy"] == "cross-origin"
+        assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
+        assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+
+
 async def test_etag_answers_304(relay: RelayServer) -> None:
     async with client(relay) as http:
         tag = (await http.get("/sw.js")).headers["etag"]

@@ -16,6 +16,8 @@ def closed_headers(*own: str) -> dict[str, str]:
     ]
     return {
         "Content-Security-Policy": "; ".join(policy),
+        # Firefox asks as the frame itself, which has no origin; who may frame it, the policy says
+        "Cross-Origin-Resource-Policy": "cross-origin",
         "Permissions-Policy": "camera=(), microphone=(), geolocation=(), usb=(), serial=(), hid=()",
         "Cache-Control": "public, max-age=31536000, immutable",  # the page names the build in the query
     }
