@@ -29,7 +29,8 @@ from tests.scale import in_turn
 SLOW = 30_000  # milliseconds: a busy machine boots Python slowly
 VIEWPORT: ViewportSize = {"width": 1440, "height": 900}
 EXAMPLE = (ROOT / "examples" / "inventory.py").read_text()
-SAID = re.compile("Firefox can.t establish|The page.s settings blocked")  # which Firefox counts as errors of the page
+SAID = re.compile("Firefox can.t establish|The page.s settings blocked|undefined$")
+"""What Firefox counts as errors of the page: what was refused, and the end of a worker."""
 SWEEP = "for pointer in local.list('/'): local.rm(pointer.full_path, recursive=True)"
 
 
@@ -127,7 +128,7 @@ def browser(
             channel="moz-firefox",
             executable_path=folder / "program",
             env={**os.environ, "HOME": str(folder)},
-            firefox_user_prefs={"ui.prefersReducedMotion": 1},
+            firefox_user_prefs={"ui.prefersReducedMotion": 1, "focusmanager.testmode": True},
         )
     yield browser
     browser.close()
@@ -176,6 +177,7 @@ class Tab:
     def sweep(self) -> None:
         """Leave nothing on the page and in this browser's filesystem, but what cells have defined."""
         if self.spoilt:
+            self.page.evaluate("sessionStorage.clear()")  # or a dialog is open again
             self.page.reload()
             self.spoilt = False
         self.ready()

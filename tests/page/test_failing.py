@@ -1,10 +1,12 @@
-"""Relay or node fail in the middle of an action: the page says what happened, keeps what was typed,
-and goes on with it afterwards. Every action by every failure; in each run one failure."""
+"""Relay, node, network or Python fail before or in the middle of an action: the page says what happened, keeps what was
+typed, and goes on with it afterwards. Every action by every failure; in each run some of them."""
 
 from __future__ import annotations
 
 import random
 import re
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +14,8 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from emerge_wasm import connect
-from tests.scale import SCALE, TURN, in_turn
+from emerge_wasm.clients.sync import SyncClient
+from tests.scale import SCALE, TURN, in_turn, pairs, sample
 
 from .conftest import SLOW, Site, Tab
 
@@ -135,3 +138,194 @@ def test_a_failure_is_told_and_nothing_typed_is_lost(
         expect(own.find(action.done)).to_contain_text(action.shown, timeout=SLOW)
     with connect(site.node.host) as fs:
         assert fs.cat("/inventory/widget1.unit_price") == 4.5
+
+
+@dataclass
+class Deed:
+    """What a user does with what is typed, and where the page tells of it. What it shall have done is exact: once."""
+
+    name: str
+    begin: Callable[[Tab], None]
+    go: Callable[[Tab], None]
+    told: Callable[[Tab], Locator]
+    typed: Callable[[Tab], None]
+    done: Callable[[SyncClient], bool]
+
+
+def click(testid: str) -> Callable[[Tab], None]:
+    return lambda tab: tab.find(testid).click()
+
+
+def has(testid: str, text: str) -> Callable[[Tab], None]:
+    return lambda tab: expect(tab.find(testid)).to_have_value(text)
+
+
+def failure_in(testid: str) -> Callable[[Tab], Locator]:
+    return lambda tab: tab.find(testid).get_by_test_id("failure")
+
+
+def edit(tab: Tab) -> None:
+    tab.open(f"{WIDGET}?tab=state")
+    tab.page.locator(PRICE).fill("4.5")
+
+
+def ask(kind: str, path: str = "/inventory/widget1") -> Callable[[Tab], None]:
+    """Open the dialog of a row of the tree."""
+
+    def begin(tab: Tab) -> None:
+        tab.open(WIDGET)
+        tab.find("tree-cluster").locator(f'[data-path="{path}"]').click(button="right")
+        tab.find(f"menu-{kind}").click()
+        if kind != "remove":
+            tab.find("dialog-path").fill("/inventory/other")
+
+    return begin
+
+
+def create(tab: Tab) -> None:
+    tab.open("#/cluster/")
+    tab.find("create-object").click()
+    tab.find("new-path").fill("/inventory/made")
+    tab.find("own-name").fill("amount")
+    tab.find("own-kind").select_option("int")
+    tab.find("own-text").fill("7")
+
+
+def load(tab: Tab) -> None:
+    tab.open("#/cluster/inventory")
+    rows = b"name,amount\nr1,1\nr2,2\n"
+    tab.find("choose-import").set_input_files([{"name": "rows.csv", "mimeType": "text/plain", "buffer": rows}])
+    expect(tab.find("import-preview")).to_be_visible(timeout=SLOW)
+    tab.find("import-taken").select_option("replace")
+    expect(tab.find("import-go")).to_be_enabled(timeout=SLOW)
+
+
+def write(tab: Tab) -> None:
+    tab.find("new-notebook").click()
+    cell = tab.find("notebook-cell")
+    expect(cell).to_have_count(1, timeout=SLOW)
+    expect(tab.find("notebook-state")).to_contain_text("is saved", timeout=SLOW)
+    cell.first.press("Enter")
+    expect(tab.page.locator(EDITOR)).to_be_focused(timeout=SLOW)
+
+
+def names(fs: SyncClient) -> list[str]:
+    return [pointer.name for pointer in fs.list("/inventory")]
+
+
+PRICE = '[data-field="unit_price"] input'
+EDITOR = '.cm-content[data-testid="cell-editor"]'
+SOURCE = "total = 6 * 7"
+DEEDS = [
+    Deed(
+        "save",
+        edit,
+        click("save"),
+        lambda tab: tab.find("status-save").filter(has_text="Not saved"),
+        lambda tab: expect(tab.page.locator(PRICE)).to_have_value("4.5"),
+        lambda fs: fs.cat("/inventory/widget1.unit_price") == 4.5,
+    ),
+    Deed(
+        "rename",
+        ask("rename"),
+        click("dialog-confirm"),
+        failure_in("dialog"),
+        has("dialog-path", "/inventory/other"),
+        lambda fs: names(fs) == ["other"],
+    ),
+    Deed(
+        "copy",
+        ask("copy"),
+        click("dialog-confirm"),
+        failure_in("dialog"),
+        has("dialog-path", "/inventory/other"),
+        lambda fs: names(fs) == ["other", "widget1"],
+    ),
+    Deed(
+        "remove",
+        ask("remove"),
+        click("dialog-confirm"),
+        failure_in("dialog"),
+        lambda tab: expect(tab.find("dialog")).to_contain_text("widget1"),
+        lambda fs: names(fs) == [],
+    ),
+    Deed(
+        "create",
+        create,
+        click("new-create"),
+        failure_in("new-object"),
+        has("own-text", "7"),
+        lambda fs: names(fs) == ["made", "widget1"] and fs.cat("/inventory/made.amount") == 7,
+    ),
+    Deed(
+        "import",
+        load,
+        click("import-go"),
+        failure_in("import"),
+        has("import-taken", "replace"),
+        lambda fs: names(fs) == ["r1", "r2", "widget1"] and fs.get("/inventory/r1").version == 1,
+    ),
+    Deed(
+        "notebook",
+        write,
+        lambda tab: tab.write(tab.page.locator(EDITOR), SOURCE),
+        lambda tab: tab.find("notebook-state").filter(has_text="Not saved"),
+        lambda tab: expect(tab.find("notebook-cell")).to_contain_text(SOURCE),
+        lambda fs: [cell["source"] for cell in fs.getobject("/notebooks/untitled").cells] == [SOURCE],
+    ),
+]
+
+
+def lose_node(site: Site, tab: Tab) -> None:
+    """It has got the request, and dies."""
+    site.node.kill()
+
+
+def lose_answer(site: Site, tab: Tab) -> None:
+    """The request is done, and nobody hears of it: the line is cut in between."""
+    site.relay.kill()
+    site.node.process.send_signal(signal.SIGCONT)
+
+
+def lose_python(site: Site, tab: Tab) -> None:
+    """The kernel with the filesystems dies while it waits for the answer, as where there is no memory left."""
+    worker = next(worker for worker in tab.page.workers if worker.evaluate("self.name") == "kernel")
+    worker.evaluate("void setTimeout(() => { throw new RangeError('out of memory') })")
+    site.node.process.send_signal(signal.SIGCONT)
+
+
+LOSSES: list[Callable[[Site, Tab], None]] = [lose_node, lose_answer, lose_python]
+
+
+@pytest.mark.skipif(not in_turn(0, 2), reason="every other run; all by EMERGE_TEST_SCALE=large")
+@pytest.mark.parametrize(
+    ("deed", "lose"),
+    sample(pairs(DEEDS, LOSSES), 3),
+    ids=lambda each: each.name if isinstance(each, Deed) else each.__name__,
+)
+def test_what_is_cut_off_in_the_middle_is_told_and_goes_on(
+    site: Site, tab: Tab, deed: Deed, lose: Callable[[Site, Tab], None]
+) -> None:
+    deed.begin(tab)
+    site.node.process.send_signal(signal.SIGSTOP)  # the request is on its way, and not answered
+    deed.go(tab)
+    tab.page.wait_for_timeout(300)  # whether it has arrived or not: what follows holds either way
+    lose(site, tab)
+    expect(deed.told(tab)).to_be_visible(timeout=SLOW)
+    deed.typed(tab)
+    tab.spoilt = True  # whatever is open now
+
+    site.restart()
+    if lose is lose_python:
+        tab.errors.clear()  # it is ours
+        offered = [tab.find(name) for name in ("failure-restart", "status-restart")]
+        next(button for button in offered if button.count()).first.click()
+    tab.ready()
+    deed.typed(tab)
+    with connect(site.node.host) as fs:
+        if not deed.done(fs):
+            deed.go(tab)
+        until = time.monotonic() + SLOW / 1000
+        while not deed.done(fs):
+            assert time.monotonic() < until, f"{deed.name} is not done"
+            time.sleep(0.05)

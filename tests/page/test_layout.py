@@ -159,6 +159,7 @@ PLACE = """(tree, path) => {
     const row = tree.querySelector(`[data-path="${path}"]`)?.getBoundingClientRect();
     return row && Math.round(row.top - tree.getBoundingClientRect().top);
 }"""
+GROWN = "([tree, high]) => tree.scrollHeight > high"
 
 
 def test_what_is_in_view_of_a_tree_stays_there(site: Site, tab: Tab) -> None:
@@ -179,12 +180,11 @@ def test_what_is_in_view_of_a_tree_stays_there(site: Site, tab: Tab) -> None:
         assert 0 <= place("/many/o0900") < tree.evaluate("tree => tree.clientHeight")
 
         before = place("/many/o0900")
-        fs.mkdir("/above")
-        expect(tree.locator('[data-path="/many/o0900"]')).to_have_attribute("aria-level", "3")
-        top = tree.evaluate("tree => tree.scrollTop")
-        fs.mkdir("/before")
-        tab.page.wait_for_function("([tree, top]) => tree.scrollTop > top", arg=[tree.element_handle(), top])
-        assert place("/many/o0900") == before
+        for name in ("/above", "/before"):
+            high = tree.evaluate("tree => tree.scrollHeight")
+            fs.mkdir(name)
+            tab.page.wait_for_function(GROWN, arg=[tree.element_handle(), high], timeout=SLOW)
+            assert place("/many/o0900") == before
 
         tree.evaluate("tree => { tree.scrollTop = 0 }")
         expect(tree.locator('[data-path="/"]')).to_be_visible()

@@ -46,8 +46,9 @@ export class Notebook extends Cells {
 
   /** Show what is stored; `revision` is the newest. */
   async open(revision: string): Promise<void> {
-    if (this.state === "ready" && (revision === this.#revision || this.shown > 0)) return;
     if (this.#saved !== null) return; // the answer says what is there
+    if (this.dirty && this.unsaved !== null) return this.save(); // its place is back
+    if (this.state === "ready" && (revision === this.#revision || this.shown > 0)) return;
     if (this.dirty) return this.save(); // merges
     if (this.state === "new") this.state = "loading";
     const changes = this.#changes;
