@@ -41,7 +41,6 @@ class Site:
     folder: Path
     node: Server
     relay: Server
-    used: str = ""  # the link that somebody has signed in with
 
     @classmethod
     def start(cls, folder: Path) -> Site:
@@ -62,14 +61,6 @@ class Site:
             self.node = self.start_node(self.folder, self.node.host.rpartition(":")[2])
         if self.relay.process.poll() is not None:
             self.relay = self.start_relay(self.folder, self.node, self.relay.found["url"].rpartition(":")[2])
-
-    def sign_in(self) -> str:
-        """A link that nobody has used yet: a relay gives one, when it starts."""
-        if self.relay.found["page"] == self.used:
-            self.relay.stop()
-            self.restart()
-        self.used = self.relay.found["page"]
-        return self.used
 
     def clear(self) -> None:
         with connect(self.node.host) as fs:
@@ -135,7 +126,8 @@ def browser(
 
 
 @pytest.fixture(scope="package")
-def shared_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def shared_site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One for each browser, which signs in by its link."""
     assert (ROOT / "dist" / "index.html").exists(), "the page is not built: run python3 build.py build"
     site = Site.start(tmp_path_factory.mktemp("site"))
     try:
@@ -236,7 +228,7 @@ def shared_tab(browser: Browser, shared_site: Site) -> Iterator[Tab]:
     with browser.new_context(viewport=VIEWPORT, reduced_motion="reduce") as context:
         context.set_default_timeout(10_000)
         tab = Tab(context.new_page())
-        tab.page.goto(shared_site.sign_in())
+        tab.page.goto(shared_site.relay.found["page"])
         tab.ready()
         yield tab
 
