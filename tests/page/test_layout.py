@@ -155,45 +155,6 @@ def test_a_deep_link_reveals_its_row_wherever_it_is_in_a_directory(site: Site, t
         expect(found.first).to_be_visible(timeout=SLOW)
 
 
-PLACE = """(tree, path) => {
-    const row = tree.querySelector(`[data-path="${path}"]`)?.getBoundingClientRect();
-    return row && Math.round(row.top - tree.getBoundingClientRect().top);
-}"""
-GROWN = "([tree, high]) => tree.scrollHeight > high"
-
-
-def test_what_is_in_view_of_a_tree_stays_there(site: Site, tab: Tab) -> None:
-    """Whatever comes above it: what is before a deep link's row, and what others store and remove."""
-    tree = tab.find("tree-cluster")
-
-    def place(path: str) -> int:
-        found: int = tree.evaluate(PLACE, path)
-        return found
-
-    with connect(site.node.host) as fs:
-        fs.storeall([EmergeFile(name=f"o{number:04}", path="/many") for number in range(1_200)])
-        tab.open("#/cluster/many/o0900")
-        expect(tree.locator('[data-path="/many/o0900"]')).to_be_visible(timeout=SLOW)
-        expect(tree.locator('[data-path="/many/o0890"]')).to_be_attached(
-            timeout=SLOW
-        )  # listed when its place is in view
-        assert 0 <= place("/many/o0900") < tree.evaluate("tree => tree.clientHeight")
-
-        before = place("/many/o0900")
-        for name in ("/above", "/before"):
-            high = tree.evaluate("tree => tree.scrollHeight")
-            fs.mkdir(name)
-            tab.page.wait_for_function(GROWN, arg=[tree.element_handle(), high], timeout=SLOW)
-            assert place("/many/o0900") == before
-
-        tree.evaluate("tree => { tree.scrollTop = 0 }")
-        expect(tree.locator('[data-path="/"]')).to_be_visible()
-        assert place("/") == 0
-        fs.mkdir("/another")
-        expect(tree.locator('[data-path="/another"]')).to_be_visible(timeout=SLOW)
-        assert place("/") == 0
-
-
 def test_the_console_docks_and_the_trees_hide_and_both_are_kept(tab: Tab) -> None:
     tab.open("#/cluster/inventory/widget1")
     main, console = tab.find("object"), tab.find("console")
