@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Locator, Page, Playwright, ViewportSize
 from buildtools.browser import FLAGS
 from emerge_wasm import EmergeFile, connect
 from tests.conftest import ROOT, Server, start_server
-from tests.scale import in_turn
+from tests.scale import SCALE, in_turn
 
 SLOW = 30_000  # milliseconds: a busy machine boots Python slowly
 VIEWPORT: ViewportSize = {"width": 1440, "height": 900}
@@ -73,6 +73,8 @@ class Site:
 
 
 FIREFOX = "firefox-esr"
+STEADY = ("assist", "closed", "files", "kernels", "kept", "layout", "live", "output", "page", "search")
+"""Of these modules; in the others a content process of Firefox ESR dies at times, which is not understood yet."""
 SHARE = 12  # one in so many of the tests is tried in Firefox, too
 
 
@@ -88,6 +90,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     number = zlib.crc32(metafunc.function.__qualname__.encode()) % SHARE
     either = metafunc.definition.get_closest_marker("only_chromium") is None
+    either = either and (SCALE > 1 or metafunc.module.__name__.rpartition("_")[2] in STEADY)
     engines = ["chromium", "firefox"] if either and in_turn(number, SHARE) else ["chromium"]
     if asked := os.environ.get("EMERGE_TEST_ENGINE"):
         engines = [asked] if either or asked == "chromium" else []
