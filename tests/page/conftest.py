@@ -73,7 +73,7 @@ class Site:
 
 
 FIREFOX = "firefox-esr"
-STEADY = ("assist", "closed", "files", "kernels", "kept", "layout", "live", "output", "page", "search")
+STEADY = ("assist", "closed", "kernels", "kept", "layout", "live", "output", "page", "search")
 """Of these modules; in the others a content process of Firefox ESR dies at times, which is not understood yet."""
 SHARE = 12  # one in so many of the tests is tried in Firefox, too
 
