@@ -90,8 +90,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     number = zlib.crc32(metafunc.function.__qualname__.encode()) % SHARE
     either = metafunc.definition.get_closest_marker("only_chromium") is None
-    either = either and (SCALE > 1 or metafunc.module.__name__.rpartition("_")[2] in STEADY)
-    engines = ["chromium", "firefox"] if either and in_turn(number, SHARE) else ["chromium"]
+    steady = SCALE > 1 or metafunc.module.__name__.rpartition("_")[2] in STEADY
+    engines = ["chromium", "firefox"] if either and steady and in_turn(number, SHARE) else ["chromium"]
     if asked := os.environ.get("EMERGE_TEST_ENGINE"):
         engines = [asked] if either or asked == "chromium" else []
     absent = pytest.mark.skipif(shutil.which(FIREFOX) is None, reason=f"takes {FIREFOX}")
