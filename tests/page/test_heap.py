@@ -42,7 +42,7 @@ def use(tab: Tab, number: int) -> tuple[int, int]:
     tab.find("search-start").click()
     expect(tab.find("search-row")).to_have_count(1, timeout=SLOW)
     tab.open("#/cluster/inventory?tab=graphql")
-    expect(tab.page.locator('.cm-content[data-testid="graphql-query"]')).to_contain_text("widget", ignore_case=True)
+    expect(tab.page.locator('.cm-content[data-testid="graphql-query"]')).to_contain_text("inventoryItems")
     tab.find("graphql-run").click()
     expect(tab.find("graphql-answer")).to_contain_text("widget1", timeout=SLOW)
     tab.page.keyboard.press("Control+k")
