@@ -15,7 +15,7 @@ from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.remote.webdriver import WebDriver
 
 PATIENCE = 120  # seconds: it compiles Python for longer than all others, and a busy machine for longer still
-NEEDED = ("WebKitWebDriver", "Xvfb", "dbus-run-session", "dpkg")
+NEEDED = ("WebKitWebDriver", "Xvfb", "dbus-run-session", "setpriv", "dpkg")
 """The programs that it takes."""
 
 
@@ -67,7 +67,7 @@ def start_webkit(folder: Path) -> Iterator[WebKit]:
 
     with _display() as display:
         driver = folder / "driver"
-        driver.write_text('#!/bin/sh\nexec dbus-run-session -- WebKitWebDriver "$@"\n')
+        driver.write_text('#!/bin/sh\nexec dbus-run-session -- setpriv --pdeathsig TERM WebKitWebDriver "$@"\n')
         driver.chmod(0o700)
         options = webdriver.WebKitGTKOptions()
         options.binary_location = _mini_browser()
