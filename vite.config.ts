@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
-import { defineConfig, type HtmlTagDescriptor, type Plugin, type UserConfig } from "vite";
+import { defineConfig, type Plugin, type UserConfig } from "vite";
 
 const ROOT = import.meta.dirname;
 
@@ -28,32 +28,6 @@ function fileList(folder: string): Plugin {
   };
 }
 
-/** Lets the browser fetch the app beside the entry, which imports it only when Python has begun. */
-function appEarly(): Plugin {
-  return {
-    name: "emerge-app-early",
-    apply: "build",
-    transformIndexHtml: {
-      order: "post",
-      handler(_, { bundle = {}, chunk }) {
-        const scripts = new Set<string>();
-        const styles = new Set<string>();
-        const visit = (name: string): void => {
-          const found = bundle[name];
-          if (found?.type !== "chunk" || scripts.has(name)) return;
-          scripts.add(name);
-          found.viteMetadata?.importedCss.forEach((style) => styles.add(style));
-          found.imports.forEach(visit);
-        };
-        chunk?.dynamicImports.forEach(visit);
-        const link = (rel: string, name: string): HtmlTagDescriptor =>
-          ({ tag: "link", attrs: { rel, href: `/${name}`, crossorigin: true }, injectTo: "head" });
-        return [...[...styles].map((name) => link("stylesheet", name)), ...[...scripts].map((name) => link("modulepreload", name))];
-      },
-    },
-  };
-}
-
 const parts: UserConfig = {
   publicDir: false,
   build: {
@@ -71,7 +45,7 @@ const parts: UserConfig = {
 function page(folder: string): UserConfig {
   return {
     publicDir: "web/public",
-    plugins: [svelte(), fileList(folder), appEarly()],
+    plugins: [svelte(), fileList(folder)],
     define: { __PYODIDE__: JSON.stringify(folder) },
     worker: { format: "es" },
     build: {

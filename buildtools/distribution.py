@@ -163,7 +163,7 @@ def make() -> None:
         Path(__file__),
     ]
     outputs = [TESTS / "pyodide-lock.json", *([] if _current() else [TESTS / "absent"])]
-    parts = [ROOT / "buildtools" / name for name in ("snapshot.mjs", "shorten.py")]
+    parts = [ROOT / name for name in ("buildtools/snapshot.mjs", "buildtools/shorten.py", "web/heap.mjs")]
     once("pyodide files", [*inputs, *parts], outputs, _make)
 
 

@@ -3,16 +3,15 @@
  *  `emerge_wasm.browser.native` puts the native one in its place after each restore.
  *
  *  A fifth of the compressed memory are constants of the interpreter, which a browser has already: they are in the
- *  WebAssembly file. They are left out (zeros), and the file ends with where they were: pairs of 32-bit offsets, begin
- *  and end, as web/snapshot.ts reads them. */
+ *  WebAssembly file. The file has them not, nor zeros (web/heap.mjs). */
 
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { headerLength, packSnapshot, withSnapshot } from "../web/heap.mjs";
 
 const [folder, name, libraries] = process.argv.slice(2);
 const base = `${resolve(folder)}/`;
-const PIECE = 256; // bytes that are compared at a time
 
 // Python notes at its start whether stacks can be switched (JSPI), and the snapshot keeps that. Node before 24 cannot,
 // but nothing is switched while it is made; a browser that cannot either says so when a cell waits (`sync.wait`).
@@ -46,7 +45,7 @@ async function make() {
  *  with the size of the one before, if that is free, and its own, whose lowest bit says whether the one before is used.
  *  A free one has up to 32 bytes of the allocator's own. */
 function clearFree(snapshot, begin) {
-  const heap = snapshot.subarray(header(snapshot));
+  const heap = snapshot.subarray(headerLength(snapshot));
   const words = new DataView(heap.buffer, heap.byteOffset, heap.byteLength);
   const size = (at) => words.getUint32(at + 4, true) & ~7;
   let count = 0;
@@ -58,45 +57,24 @@ function clearFree(snapshot, begin) {
   if (count < 10_000) throw new Error(`the heap has ${count} pieces only`);
 }
 
-/** Restore it as the page does (web/snapshot.ts): a new heap is smaller than that of the snapshot. `meet` sees that
- *  heap before. */
-async function restore(snapshot, meet) {
+/** The heap of an interpreter that has not begun. */
+async function freshHeap(snapshot) {
+  let heap = new Uint8Array();
   const { default: createCore } = await import(pathToFileURL(`${base}pyodide.asm.mjs`).href);
   const createPyodideModule = async (settings) => {
     const core = await createCore(settings);
-    meet(new Uint8Array(core.HEAP8.buffer));
-    const heap = snapshot.length - header(snapshot);
-    if (core.HEAP8.length < heap && !core._emscripten_resize_heap(heap)) throw new Error(`no ${heap} bytes of memory`);
+    heap = new Uint8Array(core.HEAP8).slice();
+    core._emscripten_resize_heap(snapshot.length - headerLength(snapshot));
     return core;
   };
-  return loadPyodide({ indexURL: base, _loadSnapshot: snapshot, createPyodideModule });
+  await loadPyodide({ indexURL: base, _loadSnapshot: snapshot, createPyodideModule });
+  return heap;
 }
 
-/** The bytes before the heap. */
-function header(snapshot) {
-  return new DataView(snapshot.buffer).getUint32(4, true);
-}
-
-/** Where the snapshot has what a new heap holds too: pairs of offsets into the snapshot. */
-function findConstants(snapshot, heap) {
-  const first = header(snapshot);
-  const pairs = [];
-  for (let at = 0; at + PIECE <= heap.length; at += PIECE) {
-    const piece = heap.subarray(at, at + PIECE);
-    const begin = first + at;
-    if (!piece.every((byte, index) => byte === snapshot[begin + index]) || piece.every((byte) => byte === 0)) continue;
-    if (pairs.at(-1) === begin) pairs[pairs.length - 1] = begin + PIECE;
-    else pairs.push(begin, begin + PIECE);
-  }
-  return pairs;
-}
-
-async function check(snapshot, constants) {
-  const py = await restore(snapshot, (heap) => {
-    const first = header(snapshot);
-    for (let at = 0; at < constants.length; at += 2)
-      snapshot.set(heap.subarray(constants[at] - first, constants[at + 1] - first), constants[at]);
-  });
+/** Restore it as the page does. */
+async function check(file) {
+  const { default: createCore } = await import(pathToFileURL(`${base}pyodide.asm.mjs`).href);
+  const py = await loadPyodide({ indexURL: base, ...withSnapshot(file, createCore) });
   unpack(py);
   const found = py.runPython(
     "from emerge_wasm.browser import native; native.use_native_msgpack(); import msgpack; msgpack.Packer.__module__",
@@ -106,11 +84,9 @@ async function check(snapshot, constants) {
 
 try {
   const snapshot = await make();
-  let constants = [];
-  await restore(snapshot.slice(), (heap) => (constants = findConstants(snapshot, heap)));
-  for (let at = 0; at < constants.length; at += 2) snapshot.fill(0, constants[at], constants[at + 1]);
-  await check(snapshot.slice(), constants);
-  writeFileSync(base + name, Buffer.concat([snapshot, new Uint8Array(Uint32Array.from([...constants, constants.length]).buffer)]));
+  const file = packSnapshot(snapshot, await freshHeap(snapshot));
+  await check(file);
+  writeFileSync(base + name, file);
 } catch (error) {
   // the page then starts Python the slow way; a build must not fail for want of a private API
   rmSync(base + name, { force: true });

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { withSnapshot } from "../web/heap.mjs";
 
 /** Run `work` in the Python of a folder of the build, and end the process. `sources`: "", or where the newer ones are. */
 export async function runIn(folder, sources, work) {
@@ -45,23 +46,9 @@ async function restore(base) {
     return imported;
   };
   WebAssembly.promising ??= (exported) => exported;
-  const file = readFileSync(`${base}snapshot.bin`);
-  const constants = file.readUInt32LE(file.length - 4);
-  const end = file.length - 4 * (1 + constants);
-  const snapshot = new Uint8Array(file.subarray(0, end));
   const { default: createCore } = await import(pathToFileURL(`${base}pyodide.asm.mjs`).href);
-  const createPyodideModule = async (settings) => {
-    const core = await createCore(settings);
-    const header = new DataView(snapshot.buffer).getUint32(4, true);
-    const heap = snapshot.length - header;
-    for (let at = end; at < file.length - 4; at += 8) {
-      const [begin, stop] = [file.readUInt32LE(at), file.readUInt32LE(at + 4)];
-      snapshot.set(new Uint8Array(core.HEAP8.buffer).subarray(begin - header, stop - header), begin);
-    }
-    if (core.HEAP8.length < heap && !core._emscripten_resize_heap(heap)) throw new Error(`no ${heap} bytes of memory`);
-    return core;
-  };
-  return (await load(base))({ indexURL: base, _loadSnapshot: snapshot, createPyodideModule });
+  const file = new Uint8Array(readFileSync(`${base}snapshot.bin`));
+  return (await load(base))({ indexURL: base, ...withSnapshot(file, createCore) });
 }
 
 function unpack(py, base, name) {

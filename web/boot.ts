@@ -2,7 +2,8 @@
 
 import type { PyodideAPI, PyodideConfig } from "pyodide";
 import type { Parts } from "./protocol";
-import { addLibraries, type CreateCore, fetchSnapshot, type LoadPyodide, restore } from "./snapshot";
+import type { CreateCore } from "./heap.mjs";
+import { addLibraries, fetchSnapshot, type LoadPyodide, restore } from "./snapshot";
 
 export const RECURSION = 350; // deeper recursion through C code ends the interpreter in some browsers before Python notices
 /** Whether Python can wait for a promise (JSPI). */
@@ -25,7 +26,7 @@ export async function boot(base: string, given: Partial<Parts>): Promise<Python 
   ]);
   const handed = handOver(base, parts);
   try {
-    const config = { indexURL: base, enableRunUntilComplete: SYNC } as PyodideConfig;
+    const config = { indexURL: base, packageBaseUrl: base, lockFileContents: parts.lock, enableRunUntilComplete: SYNC } as PyodideConfig;
     const restored = parts.snapshot && (await restore(config, parts.snapshot, create, loadPyodide));
     const py = restored || (await loadPyodide(config));
     addLibraries(parts.libraries, py, Boolean(restored));
@@ -37,13 +38,14 @@ export async function boot(base: string, given: Partial<Parts>): Promise<Python 
 }
 
 async function gather(base: string, given: Partial<Parts>): Promise<Parts> {
-  const [module, stdlib, libraries, snapshot] = await Promise.all([
+  const [module, stdlib, libraries, lock, snapshot] = await Promise.all([
     given.module ?? WebAssembly.compileStreaming(fetch(base + WASM)),
     given.stdlib ?? fetchBytes(base + STDLIB),
     given.libraries ?? fetchBytes(`${base}libraries.tar`),
+    given.lock ?? fetchBytes(`${base}pyodide-lock.json`).then((bytes) => new TextDecoder().decode(bytes)),
     given.snapshot ?? fetchSnapshot(base),
   ]);
-  return { module, stdlib, libraries, snapshot };
+  return { module, stdlib, libraries, lock, snapshot };
 }
 
 /** Pyodide would fetch and compile these by itself, after the snapshot and each time. The returned function ends it. */

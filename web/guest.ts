@@ -2,7 +2,8 @@
  *  over the one channel it has: first the files of Pyodide, then messages of bytes (py/emerge_wasm/browser/guests/worker.py). */
 
 import type { PyodideConfig } from "pyodide";
-import { addLibraries, type CreateCore, type LoadPyodide, restore } from "./snapshot";
+import type { CreateCore } from "./heap.mjs";
+import { addLibraries, type LoadPyodide, restore } from "./snapshot";
 
 /** By name, what the kernel worker fetched. */
 export interface Files {

@@ -51,6 +51,8 @@ export class Kernel {
   #passed = new Map<number, Blob>();
   #interrupt: Uint8Array | null = null;
   #hurried = false;
+  /** For the kernel that begins when the first one can be used. */
+  #parts: Parts | null = null;
   #module: WebAssembly.Module | undefined;
   #frame = new Frame();
   #allowed: () => string[];
@@ -125,21 +127,28 @@ export class Kernel {
 
   #start(): void {
     this.#hurried = false;
+    this.#parts = null;
     this.#page.boot(this.base, { module: this.#module });
   }
 
-  /** The page's worker has booted. Of two, only then does the other begin: side by side both would take twice as long. */
+  /** The page's worker has booted. Of two, the first one serves who waits. */
   #booted(parts: Parts): void {
     this.#module = parts.module;
     if (!this.apart || this.#cells.state !== null) return this.#startPage();
+    this.#parts = parts;
     if (this.#hurried) {
       this.#page.pass(this.#cells);
       this.#startCells();
-      this.#page.boot(this.base, parts);
-    } else {
-      this.#startPage();
-      this.#cells.boot(this.base, parts);
-    }
+    } else this.#startPage();
+  }
+
+  /** One kernel can be used; start the other. Side by side both would take twice as long. */
+  #bootOther(): void {
+    const parts = this.#parts;
+    this.#parts = null;
+    if (parts === null) return;
+    if (this.#cells.state === null) this.#cells.boot(this.base, parts);
+    else this.#page.boot(this.base, parts);
   }
 
   #startPage(): void {
@@ -189,6 +198,7 @@ export class Kernel {
   /** The page's kernel has come, or gone. */
   #follow({ state, detail }: EventOf<"kernel">): void {
     if (!this.apart) this.#emit({ event: "cells", state, detail });
+    else if (state === "ready") this.#bootOther();
     else if (state === "dead") {
       this.#cells.stop("the page's kernel stopped"); // its link is gone
       this.#emit({ event: "cells", state: "dead", detail });
@@ -201,6 +211,7 @@ export class Kernel {
     if (!("event" in message)) return;
     if (message.event !== "kernel") return this.#emit(message);
     if (message.state === "dead") this.#page.post({ meet: null });
+    if (message.state !== "loading") this.#bootOther();
     this.#emit({ ...message, event: "cells" });
   }
 

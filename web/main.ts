@@ -1,4 +1,5 @@
-/** The page's entry: starts Python at once (it takes longest), and loads the app meanwhile. */
+/** The page's entry: starts Python at once (it takes longest), and only then asks for the app's files: a browser fetches
+ *  few at a time. */
 
 import { wantsTwoKernels } from "./app/logic/kernels";
 import { allowed } from "./app/state/allowed";

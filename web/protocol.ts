@@ -551,6 +551,8 @@ export interface Parts {
   module: WebAssembly.Module;
   stdlib: ArrayBuffer;
   libraries: ArrayBuffer;
+  /** The packages of this Pyodide, as JSON. */
+  lock: string;
   snapshot: ArrayBuffer | null;
 }
 
