@@ -362,3 +362,15 @@ async def test_a_real_client_killed_within_a_stream_is_cleaned_up(server: RpcSer
     process.kill()
     await process.communicate()
     await eventually(lambda: service.cancelled == 1 and len(server.channels) == 0, 2.0)
+
+
+async def test_what_is_connected_is_not_waited_for(start_node: StartNode) -> None:
+    """Also when several ask at once, some before and some after the connection is there."""
+    node = await start_node("a")
+    transport = ZeroMQTransport(node.endpoint, patience=60)
+    try:
+        async with asyncio.timeout(30):
+            await asyncio.gather(transport.connect(), transport.connect())
+            await asyncio.gather(transport.connect(), transport.connect())
+    finally:
+        await transport.close()

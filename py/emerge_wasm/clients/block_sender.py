@@ -1,7 +1,8 @@
 """Sends blocks of an upload to the nodes that are to hold them, several at once.
 
 A holder that does not answer in the time that answers take is not waited for: it counts as one that did not take its
-blocks, and others are to have them. What it did take after all is given up later, where that is more than is wanted.
+blocks, of whatever calls are under way to it then, and others are to have them. What it did take after all is given up
+later, where that is more than is wanted.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class BlockSender:
         self._send = send
         self._usual = self._deviation = 0.0  # seconds that an answer takes
         self._least = LEAST_LATE
+        self._late: dict[str, float] = {}  # when it was last found of a holder
 
     async def send(self, calls: Sequence[HolderCall], patient: str = "") -> set[str]:
         """Send blocks to holders; return the holders that did not take theirs in time. `patient`: one that is waited
@@ -84,17 +86,23 @@ class BlockSender:
     async def _wait(self, this: _Round, tasks: dict[asyncio.Task[None], str], patient: str) -> None:
         """Wait until each call has ended or is late."""
         while tasks:
-            done, _ = await asyncio.wait(tasks, timeout=self._least / 4, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, timeout=LEAST_LATE / 4, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 del tasks[task]
                 task.result()
-            late = {tasks[task] for task in tasks if self._is_late(this, task)} - {patient}
+            found = {tasks[task] for task in tasks if self._is_late(this, task)} - {patient}
+            late = found | {holder for task, holder in tasks.items() if self._was_late(this, task, holder)} - {patient}
             this.failed |= late
             for task in [task for task, holder in tasks.items() if holder in late]:
                 del tasks[task]
                 task.cancel()
-            if late:
+            if found:
+                self._late |= dict.fromkeys(found, monotonic())
                 self._least = min(2 * self._least, MOST_LATE)
+
+    def _was_late(self, this: _Round, task: asyncio.Task[None], holder: str) -> bool:
+        """Whether another call to the holder was found to be late, since this one is under way."""
+        return task in this.began and self._late.get(holder, 0.0) > this.began[task]
 
     def _is_late(self, this: _Round, task: asyncio.Task[None]) -> bool:
         """Whether a call takes longer than others do; where no other was answered meanwhile, much longer."""

@@ -253,12 +253,14 @@ class ZeroMQTransport:
         return self._beside[endpoint]
 
     async def connect(self) -> None:
-        """Wait until the node is connected; nothing was sent when that fails.
+        """Wait until the node is connected, if it is not; nothing was sent when that fails.
 
         Raises:
             Unavailable: none answers, or none with a key that is known.
             PermissionDenied: the node does not know the key of this side, or wants one.
         """
+        if self._connected:
+            return
         if self._socket is None:
             self._keys.restart()
             self._open_sockets()
