@@ -105,7 +105,7 @@ class Place:
         while True:  # ZeroMQ closes the socket a little later; that of a process that is killed is closed
             try:
                 _, writer = await asyncio.open_connection(host, int(port))
-            except ConnectionRefusedError:
+            except (ConnectionRefusedError, ConnectionResetError):
                 return
             writer.close()
             await asyncio.sleep(0.01)
