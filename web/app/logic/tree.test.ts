@@ -230,6 +230,17 @@ describe("nodes that are away", () => {
   const shelf = pointer("/", "shelf", "directory");
   const lack = { missing: ["shed"], away: { shelf: "shed" } };
 
+  test("what was last seen of a directory does not take its mark away, what it holds now does", () => {
+    const tree = sample();
+    tree.replace("/", [pointer("/", "shelf", "directory")], "", lack);
+    for (const list of [tree.append.bind(tree), tree.replace.bind(tree)]) {
+      list("/shelf", [pointer("/shelf", "w")], "", { missing: [], away: {}, stale: "2026-11-30T12:00:00Z" });
+      expect(tree.find("/shelf")?.away).toBe("shed");
+    }
+    tree.replace("/shelf", [pointer("/shelf", "w")], "");
+    expect(tree.find("/shelf")?.away).toBe("");
+  });
+
   test("an entry on one is marked until its directory is listed without it", () => {
     const tree = new Tree();
     tree.append("/", [pointer("/", "a"), shelf], "", lack);

@@ -92,7 +92,7 @@ export class Tree {
     branch.children = [...known, ...fresh];
     branch.cursor = cursor;
     branch.failure = null;
-    branch.away = "";
+    if (!lack.stale) branch.away = ""; // what was last seen of it tells nothing of its node
     branch.missing = [...new Set([...branch.missing, ...lack.missing])];
     branch.stale = earlier(branch.stale, lack.stale ?? "");
   }
@@ -108,7 +108,7 @@ export class Tree {
     const turned = children.filter((child) => mark(child, lack));
     branch.cursor = cursor;
     branch.failure = null;
-    branch.away = "";
+    if (!lack.stale) branch.away = ""; // what was last seen of it tells nothing of its node
     branch.missing = lack.missing;
     branch.stale = lack.stale ?? "";
     return turned.filter((child) => child.children !== null).map((child) => child.path);
