@@ -23,7 +23,16 @@ from .step import ROOT
 CLIENTS = ROOT / "py" / "emerge_wasm" / "clients"
 PLAIN, SYNC = CLIENTS / "plain.py", CLIENTS / "sync.py"
 
-BY_HAND = ("operations.py", "class_loader.py", "reads.py", "writes.py", "searches.py", "files.py", "client.py")
+BY_HAND = (
+    "operations.py",
+    "class_loader.py",
+    "pointer_reads.py",
+    "reads.py",
+    "writes.py",
+    "searches.py",
+    "files.py",
+    "client.py",
+)
 """Modules whose classes have the operations that do more than call."""
 
 OTHERWISE = {"classes"}

@@ -6,9 +6,10 @@ Every layer raises these, so this imports nothing of ours but the types of resul
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from .results import ErrorRow
+if TYPE_CHECKING:
+    from .results import ErrorRow
 
 __all__ = [
     "CannotShip",

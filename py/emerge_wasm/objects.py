@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from .paths import child_path
-from .results import PointerRow
+
+if TYPE_CHECKING:
+    from .results import PointerRow
 
 DIRECTORY = "directory"
 BLOB = "blob"
@@ -114,7 +116,7 @@ class Pointer:
         wire = asdict(self)
         if not self.removed:
             del wire["removed"]
-        return cast(PointerRow, wire)
+        return cast("PointerRow", wire)
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any]) -> Self:

@@ -1,7 +1,8 @@
 """The sync face of async code: the one switch between CPython and Pyodide.
 
 On CPython an event loop in a background thread runs what is handed to it; in Pyodide `run_sync` (JSPI) suspends
-the Python stack; in a sandbox's worker, whose transport blocks, it simply runs. Imports nothing of ours but the errors.
+the Python stack; in a sandbox's worker, whose transport blocks, it simply runs. Of ours it imports the errors and
+`straight.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from typing import Any, Protocol, TypeVar
 
 from .errors import Invalid, Unavailable
+from .straight import run_straight as run_straight
 
 T = TypeVar("T")
 
@@ -30,17 +32,6 @@ def wait(work: AsyncWork[T]) -> T:
         Unavailable: this browser cannot wait.
     """
     return drive(work)
-
-
-def run_straight(work: AsyncWork[T]) -> T:
-    """Run a coroutine that never suspends. Raises RuntimeError when it does."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        value: T = done.value
-        return value
-    work.close()
-    raise RuntimeError("it waits for something else than the filesystem: use afs, and await it")
 
 
 def iterate(items: AsyncIterator[T]) -> Generator[T, None, None]:

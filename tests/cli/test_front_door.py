@@ -94,7 +94,7 @@ def test_each_transport_names_its_own(bare: Path, address: str, said: str) -> No
 
 
 def test_a_command_without_the_transport(with_cli: Path) -> None:
-    done = run(with_cli, emerge(), "ls")
+    done = run(with_cli, emerge(), "-h", "127.0.0.1:9", "ls")
     assert (done.returncode, done.stdout) == (7, "")
     assert done.stderr == "error: the package zmq is not installed\n  pip install 'emerge-wasm[node]'\n"
 

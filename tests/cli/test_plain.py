@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+from click import Context
 from click.testing import CliRunner
 
-from emerge_wasm.cli.main import main
+from emerge_wasm.cli.main import MODULES, main
 from emerge_wasm.cli.plain import plain_commands
 from emerge_wasm.cli.session import Session
 from emerge_wasm.clients import Client, SyncClient
@@ -20,11 +21,14 @@ async def open_client() -> Client:
 
 
 def test_every_operation_has_a_command_already() -> None:
-    assert list(plain_commands(main.commands)) == []
+    known = main.list_commands(Context(main))
+    assert list(plain_commands(known)) == [] and {*known} > {*MODULES}
+    assert all(main.get_command(Context(main), name) for name in known)
 
 
 def test_arguments_options_and_streams() -> None:
-    commands = {command.name: command for command in plain_commands(set(main.commands) - {"retain", "mkdir", "tree"})}
+    known = set(main.list_commands(Context(main)))
+    commands = {command.name: command for command in plain_commands(known - {"retain", "mkdir", "tree"})}
     assert set(commands) == {"retain", "mkdir", "tree"}
     session = Session(None, json=True, debug=False)
     with SyncClient(open_client) as fs:

@@ -16,6 +16,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from click import Context
 
 import emerge_wasm
 from emerge_wasm import codec
@@ -254,7 +255,7 @@ def test_numbers_and_names_are_the_code_s(page: str, fact: str) -> None:
 
 def test_every_command_and_every_error_is_told() -> None:
     shown = "\n".join(block.text for block in BLOCKS["cli.md"])
-    assert [name for name in main.commands if f" {name}" not in shown] == []
+    assert [name for name in main.list_commands(Context(main)) if f" {name}" not in shown] == []
     errors = (ROOT / "docs" / "client.md").read_text(encoding="utf-8")
     kinds = [name for name in emerge_wasm.errors.__all__ if name not in ("EmergeError", "error_from_wire")]
     assert [name for name in kinds if f"| `{name}` |" not in errors] == []

@@ -4,36 +4,50 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterable
+from importlib import import_module
 
 import click
 
 from ..errors import EmergeError, InconsistentAnswer, PartialAnswer, StaleAnswer, WrongBytes
-from . import (
-    access,
-    archive,
-    changes,
-    check,
-    cluster,
-    code,
-    files,
-    flow,
-    keys,
-    objects,
-    run,
-    search,
-    server,
-    transaction,
-    versions,
-)
-from .plain import plain_commands
 from .session import Session
-from .show import print_json
+
+COMMANDS = {
+    "access": "chmod chown whoami",
+    "archive": "export import",
+    "changes": "changes watch",
+    "check": "check",
+    "cluster": "cluster hello holdings mount nodes promote replicate unmount volumes whohas",
+    "code": "code help methods",
+    "files": "blocks get put repair reshape scrub verify",
+    "flow": "flow",
+    "keys": "keys",
+    "objects": "add cat cp init ls mixin mkdir mv references rm tree update",
+    "run": "call query receipts",
+    "search": "aggregate explain graphql index search searchtext subscribe",
+    "server": "node relay token up",
+    "transaction": "begin commit rollback",
+    "versions": "diff restore retain versions",
+}
+"""The modules beside this one, and the commands of each: only that of the command which is run is imported."""
+
+MODULES = {command: module for module, commands in COMMANDS.items() for command in commands.split()}
 
 EXIT_CODES = {"NotFound": 4, "Conflict": 5, "PermissionDenied": 6, "Invalid": 2, "Unavailable": 7}
 
 
 class EmergeGroup(click.Group):
-    """A group that shows Emerge's own errors as one line with the remedy, and exits with a code for each kind."""
+    """A group that shows Emerge's own errors as one line with the remedy, and exits with a code for each kind.
+
+    Imports a command's module when it is asked for.
+    """
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return sorted({*MODULES, *(str(command.name) for command in _plain())})
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        known = import_module(f".{MODULES[name]}", __package__).COMMANDS if name in MODULES else _plain()
+        return next((command for command in known if command.name == name), None)
 
     def invoke(self, context: click.Context) -> object:
         try:
@@ -50,6 +64,12 @@ class EmergeGroup(click.Group):
             sys.exit(EXIT_CODES.get(error.code, 1))
 
 
+def _plain() -> Iterable[click.Command]:
+    from .plain import plain_commands
+
+    return plain_commands(MODULES)
+
+
 def show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Show a warning as one line."""
     click.secho(f"warning: {message}", fg="yellow", err=True)
@@ -59,6 +79,8 @@ def show_error(error: EmergeError, *, as_json: bool) -> None:
     if as_json:
         wire = error.to_wire()
         wire["details"] = {name: error.details[name] for name in ("limit", "traceback") if name in error.details}
+        from .show import print_json
+
         print_json({"error": wire}, err=True)
         return
     click.secho(f"error: {error.message}", fg="red", err=True)
@@ -101,26 +123,3 @@ def main(
 ) -> None:
     """An object filesystem for Python: store objects at paths, read them, run their methods."""
     context.obj = Session(host, as_json, debug, transaction, user, groups, umask, key, max_age)
-
-
-for _module in (
-    objects,
-    code,
-    run,
-    search,
-    versions,
-    access,
-    archive,
-    files,
-    flow,
-    transaction,
-    changes,
-    cluster,
-    keys,
-    server,
-    check,
-):
-    for _command in _module.COMMANDS:
-        main.add_command(_command)
-for _command in plain_commands(list(main.commands)):
-    main.add_command(_command)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from ..clients.transports.address import DEFAULT_HOST, FILE_NAME, write_settings
 from ..errors import Invalid, NotFound
-from ..objects import Pointer
-from .code import read_word
 from .session import Session, as_of_option, pass_session, version_option
 from .show import path_text, pointer_row, print_fields, print_json, print_table, print_value
+
+if TYPE_CHECKING:
+    from ..objects import Pointer
 
 
 @click.command()
@@ -25,9 +25,9 @@ from .show import path_text, pointer_row, print_fields, print_json, print_table,
 def ls(session: Session, path: str, long: bool, directory: bool, as_of: str | None) -> None:
     """List what is in a directory (or one object); /registry lists by uuid, what was removed too."""
     registry = path.rstrip("/") == "/registry"
-    pointers: list[Pointer] = [] if registry else [session.fs.get(path, as_of=as_of)]
+    pointers: list[Pointer] = [] if registry else [session.pointers.get(path, as_of=as_of)]
     if registry or (pointers[0].is_directory and not directory):
-        pointers = session.fs.list(path, as_of=as_of)
+        pointers = session.pointers.list(path, as_of=as_of)
     if session.json:
         print_json([p.to_wire() for p in pointers])
         return
@@ -145,6 +145,8 @@ def _read_added(session: Session, text: str) -> object:
 
 
 def _read_value(session: Session, text: str) -> object:
+    from .code import read_word
+
     return session.fs.reference(text[1:]) if text.startswith("@/") else read_word(text)
 
 
@@ -195,6 +197,10 @@ def _print_paths(session: Session, pointers: Iterable[Pointer]) -> None:
 @pass_session
 def init(session: Session, force: bool, host: str, port: str) -> None:
     """Write an emerge.ini here that names the node to talk to."""
+    from pathlib import Path
+
+    from ..clients.transports.address import DEFAULT_HOST, FILE_NAME, write_settings
+
     path = Path(FILE_NAME)
     if path.exists() and not force:
         raise Invalid(f"{FILE_NAME} is there already", path=FILE_NAME, remedy="replace it with --force")

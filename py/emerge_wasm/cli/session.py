@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import click
 
-from ..clients import SyncClient
+if TYPE_CHECKING:
+    from ..clients import SyncClient
+    from ..clients.quick import PointerLookup
 
 
 class Session:
@@ -49,6 +52,21 @@ class Session:
         if self.transaction:
             fs = fs.within(transaction=self.transaction)
         return fs
+
+    @cached_property
+    def pointers(self) -> SyncClient | PointerLookup:
+        """The same where a command only looks up pointers; for that the client need not be imported."""
+        if "fs" not in vars(self) and not (self.user or self.umask or self.transaction or self.max_age is not None):
+            from ..clients.transports.address import find_address, find_key
+
+            address = find_address(self.host)
+            if address.startswith("tcp://") and not {",", "?"} & {*address} and find_key(self.key) is None:
+                from ..clients.quick import PointerLookup
+
+                lookup = PointerLookup(address, lambda: self.fs)
+                click.get_current_context().find_root().call_on_close(lookup.close)
+                return lookup
+        return self.fs
 
 
 pass_session = click.make_pass_decorator(Session)

@@ -5,27 +5,32 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from ..codec import plain, show
-from ..objects import Pointer
+if TYPE_CHECKING:
+    from ..objects import Pointer
 
 UNITS = "BKMGTP"
 
 
 def print_json(value: object, *, err: bool = False) -> None:
     """One line of JSON; what JSON has no word for is written as `codec.plain` says."""
+    from ..codec import plain
+
     click.echo(json.dumps(plain(value), ensure_ascii=False), err=err)
 
 
 def print_value(value: object) -> None:
     """A result as Python would show it; text as it is."""
-    click.echo(value if isinstance(value, str) else show(value))
+    click.echo(value if isinstance(value, str) else show_value(value))
 
 
 def show_value(value: object) -> str:
     """A value as Python would write it, on one line."""
+    from ..codec import show  # as long as all else that a command needs which only lists
+
     return show(value)
 
 
@@ -34,7 +39,7 @@ def print_fields(fields: Mapping[str, object]) -> None:
     width = max(map(len, fields), default=0)
     for name, value in fields.items():
         text = (
-            show(value)
+            show_value(value)
             if not isinstance(value, str) or "\n" not in value
             else value.replace("\n", "\n" + " " * (width + 2))
         )

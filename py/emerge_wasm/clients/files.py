@@ -23,7 +23,7 @@ from .buffer import keep_buffers
 from .download import copy, download
 from .file_reader import BlockSource, ByteSource, FileReader, WholeSource, no_bytes, open_parts
 from .file_writer import FileWriter
-from .operations import AsOf, moment_text
+from .pointer_reads import AsOf, moment_text
 from .reads import ReadOperations
 from .remote import ending
 from .transfer import OnProgress, TransferProgress, transfer_of

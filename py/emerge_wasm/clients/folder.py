@@ -24,7 +24,7 @@ from ..paths import check_name, child_path, join_path, split_path
 from ..results import ObjectPage, ObjectRow, TreeReport
 from .file_writer import InlineFile, inline_file
 from .files import FileOperations, LocalPath, bytes_of
-from .operations import PAGE, AsOf, moment_text
+from .pointer_reads import PAGE, AsOf, moment_text
 from .remote import ending
 from .transfer import OnProgress
 from .writes import BATCH, BATCH_BYTES

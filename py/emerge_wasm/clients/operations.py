@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from copy import copy
-from datetime import datetime
 from typing import Any, Literal, Self
 
 from ..codec import encode
@@ -16,14 +15,9 @@ from ..objects import Pointer
 from ..operations import Transport, Wire
 from ..results import CommitInfo, RunEvent, RunResult, TransactionInfo
 from .node_links import HolderCalls, NodeLinks
+from .pointer_reads import AsOf, moment_text
 from .remote import Turns, ending, remote_operations
 from .transports.address import Reach
-
-PAGE = 1000
-"""Entries or objects per request."""
-
-AsOf = datetime | str | None
-"""A moment: a datetime with its timezone, or ISO 8601 text (UTC by default); None is now."""
 
 WhoseCode = Literal["stored", "mine"]
 """The code of objects that are read: that which they were stored with, or that of the class as it is here now."""
@@ -117,17 +111,3 @@ def check_code(code: str) -> None:
             f"code cannot be {code!r:.40}",
             remedy='"stored" is the class as it was stored, "mine" the class as it is here now',
         )
-
-
-def moment_text(as_of: AsOf) -> str:
-    """Return `as_of` in the form that operations take. Raises Invalid for a datetime without a timezone."""
-    if as_of is None or isinstance(as_of, str):
-        return as_of or ""
-    if not isinstance(as_of, datetime):
-        raise Invalid(f"as_of cannot be {type(as_of).__name__}", remedy="give a datetime, or ISO 8601 text")
-    if as_of.utcoffset() is None:
-        raise Invalid(
-            f"{as_of.isoformat()} does not say of which timezone it is",
-            remedy="give it a timezone: datetime.now(UTC), or .astimezone() for local time",
-        )
-    return as_of.isoformat()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import InconsistentAnswer, PartialAnswer, StaleAnswer
-from ..operations import Wire
+
+if TYPE_CHECKING:
+    from ..context import Wire
 
 
 def add_missing(known: list[str], names: Sequence[str]) -> None:

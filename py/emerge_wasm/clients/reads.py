@@ -14,7 +14,6 @@ from ..results import (
     ChangePage,
     ChangeRow,
     CodeInfo,
-    EntryPage,
     MethodRows,
     ObjectRow,
     PointerRow,
@@ -24,8 +23,9 @@ from ..results import (
     VersionRows,
 )
 from .class_loader import ClassLoader, code_of, metadata_of, set_metadata
-from .operations import PAGE, AsOf, WhoseCode, check_code, moment_text
+from .operations import WhoseCode, check_code
 from .partial import add_missing
+from .pointer_reads import PAGE, AsOf, Listing, PointerReads, moment_text
 from .remote import ending
 
 UNLOADABLE = (ExecutionFailed, Invalid, LimitExceeded, NotFound)
@@ -36,24 +36,6 @@ def unloaded(row: ObjectRow, error: EmergeError) -> SearchError:
     """Say of an object that its class cannot be loaded, and why."""
     path = child_path(row["pointer"]["path"], row["pointer"]["name"])
     return {"path": path, "error": f"{error.code}: {error.message}"}
-
-
-class Listing(list[Pointer]):
-    """Pointers of a directory, by name. `cursor` continues a limited listing; "" means that it is complete.
-
-    `missing` names the nodes that are away, and whose part is left out; a `PartialAnswer` warns of it.
-    """
-
-    def __init__(self, pointers: list[Pointer], cursor: str = "") -> None:
-        super().__init__(pointers)
-        self.cursor = cursor
-        self.missing: list[str] = []
-
-    def add(self, page: EntryPage) -> None:
-        """Add a page."""
-        self.extend(Pointer.from_wire(entry) for entry in page["entries"])
-        self.cursor = page["cursor"]
-        add_missing(self.missing, page.get("missing", ()))
 
 
 class VersionHistory(list[VersionRow]):
@@ -70,7 +52,7 @@ class VersionHistory(list[VersionRow]):
         self.gone = rows[-1]["version"] - 1 if rows and not cut else 0
 
 
-class ReadOperations(ClassLoader):
+class ReadOperations(ClassLoader, PointerReads):
     """The operations that read and change nothing. They take `version` (0: the newest) or `as_of`.
 
     Objects are typed `Any`: they have the class that they were stored with, which no type checker can know. This is the
@@ -156,10 +138,6 @@ class ReadOperations(ClassLoader):
         set_metadata(obj, metadata_of(pointer))
         return obj
 
-    async def get(self, path: str, version: int = 0, as_of: AsOf = None) -> Pointer:
-        """The pointer at a path; of an older version, or a moment, when one is given."""
-        return Pointer.from_wire(await self.remote.get(path, version, moment_text(as_of)))
-
     async def reference(self, target: str | EmergeObject | Pointer | Reference) -> Reference:
         """A reference to a stored object (or what is at a path), to be kept in fields of others; it survives moves."""
         if isinstance(target, Reference):
@@ -184,19 +162,6 @@ class ReadOperations(ClassLoader):
                 return pointers
 
     # --- directories
-    async def list(self, path: str = "/", cursor: str = "", limit: int | None = None, as_of: AsOf = None) -> Listing:
-        """What is in a directory, by name: all of it, or with `limit` one page, continued from its `cursor`.
-
-        What may not be read is left out. `/registry` lists every object by uuid, removed ones too.
-        """
-        pointers: Listing = Listing([], cursor)
-        moment = moment_text(as_of)
-        while True:
-            page = await self.remote.list(path, pointers.cursor, PAGE if limit is None else limit, moment)
-            pointers.add(page)
-            if limit is not None or not pointers.cursor:
-                return pointers
-
     async def dir(self, path: str = "/", as_of: AsOf = None) -> AsyncIterator[Pointer]:
         """Every pointer in a directory, as a stream."""
         async for pointer in _pointers(self.remote.dir(path, moment_text(as_of))):

@@ -12,8 +12,9 @@ from ..errors import EmergeError, Invalid
 from ..operations import Operations, Wire
 from ..results import GraphQLAnswer, IndexRows, ObjectRow, ScoredPage, Searched, SearchErrors, SearchPage, SearchPages
 from .class_loader import Bundles
-from .operations import PAGE, AsOf, WhoseCode, check_code, moment_text
+from .operations import WhoseCode, check_code
 from .partial import add_missing, tell_moved
+from .pointer_reads import PAGE, AsOf, moment_text
 from .reads import UNLOADABLE, ReadOperations, unloaded
 from .remote import ending, remote_operations
 

@@ -52,10 +52,11 @@ from . import archive, exchange
 from .class_loader import Bundles
 from .file_stream import FileInput, FileOutput, open_stream
 from .files import FileSource, LocalPath, OnRepair
-from .operations import AsOf, WhoseCode
+from .operations import WhoseCode
+from .pointer_reads import AsOf, Listing
 from .progress import OnRunProgress
 from .proxy import SyncProxy, open_proxy
-from .reads import Listing, VersionHistory
+from .reads import VersionHistory
 from .searches import Aggregation, Explanation, FieldNames, GroupRows, ObjectCount, SearchPredicate, SearchResult
 from .sync_session import SyncSession, SyncTransaction
 from .transfer import OnProgress, TransferProgress
@@ -63,6 +64,17 @@ from .transfer import OnProgress, TransferProgress
 
 class SyncClient(SyncSession):
     """The methods of `Client`, waiting for their results; streams become plain generators."""
+
+    def get(self, path: str, version: int = 0, as_of: AsOf = None) -> Pointer:
+        """The pointer at a path; of an older version, or a moment, when one is given."""
+        return self._wait(lambda client: client.get(path, version, as_of))
+
+    def list(self, path: str = "/", cursor: str = "", limit: int | None = None, as_of: AsOf = None) -> Listing:
+        """What is in a directory, by name: all of it, or with `limit` one page, continued from its `cursor`.
+
+        What may not be read is left out. `/registry` lists every object by uuid, removed ones too.
+        """
+        return self._wait(lambda client: client.list(path, cursor, limit, as_of))
 
     def within(self, **context: object) -> SyncClient:
         """A client of the same transport whose calls have this context too (see `context.Context.narrowed`)."""
@@ -318,10 +330,6 @@ class SyncClient(SyncSession):
         """The name and the encoded state of every object in a directory; no code is loaded."""
         return self._iterate(lambda client: client.states(path))
 
-    def get(self, path: str, version: int = 0, as_of: AsOf = None) -> Pointer:
-        """The pointer at a path; of an older version, or a moment, when one is given."""
-        return self._wait(lambda client: client.get(path, version, as_of))
-
     def reference(self, target: str | EmergeObject | Pointer | Reference) -> Reference:
         """A reference to a stored object (or what is at a path), to be kept in fields of others; it survives moves."""
         return self._wait(lambda client: client.reference(target))
@@ -333,13 +341,6 @@ class SyncClient(SyncSession):
     def references(self, path: str, back: bool = False) -> Listing:
         """The objects that this one refers to, or (`back`) that refer to this one."""
         return self._wait(lambda client: client.references(path, back))
-
-    def list(self, path: str = "/", cursor: str = "", limit: int | None = None, as_of: AsOf = None) -> Listing:
-        """What is in a directory, by name: all of it, or with `limit` one page, continued from its `cursor`.
-
-        What may not be read is left out. `/registry` lists every object by uuid, removed ones too.
-        """
-        return self._wait(lambda client: client.list(path, cursor, limit, as_of))
 
     def dir(self, path: str = "/", as_of: AsOf = None) -> Generator[Pointer, None, None]:
         """Every pointer in a directory, as a stream."""

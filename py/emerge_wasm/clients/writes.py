@@ -20,8 +20,7 @@ from .class_loader import (
     set_metadata,
     set_state,
 )
-from .operations import AsOf, moment_text
-from .reads import Listing
+from .pointer_reads import AsOf, Listing, moment_text
 from .skew import is_of_earlier_release
 
 

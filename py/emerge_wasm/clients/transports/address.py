@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import Invalid
 from .registry import NODE, TRANSPORTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEFAULT_PORT = 5558
 DEFAULT_HOST = f"127.0.0.1:{DEFAULT_PORT}"
@@ -73,10 +74,10 @@ def endpoint_of(host: str, source: str = "") -> str:
     return f"tcp://{found['name']}:{port}{found['key'] or ''}"
 
 
-def setting_files() -> list[Path]:
+def setting_files() -> list[str]:
     """Return the paths where emerge.ini may be, nearest first."""
-    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return [Path(FILE_NAME), Path(config) / "emerge" / FILE_NAME]
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    return [FILE_NAME, os.path.join(config, "emerge", FILE_NAME)]
 
 
 def _read_setting(name: str) -> str | None:
@@ -86,18 +87,22 @@ def _read_setting(name: str) -> str | None:
 
 def _read_endpoint() -> str | None:
     """Return the endpoint in the nearest emerge.ini that names one."""
-    return next((endpoints_of(host, str(path)) for path, host in _read_settings("host")), None)
+    return next((endpoints_of(host, path) for path, host in _read_settings("host")), None)
 
 
-def _read_settings(name: str) -> Iterator[tuple[Path, str]]:
+def _read_settings(name: str) -> Iterator[tuple[str, str]]:
     for path in setting_files():
+        if not os.path.exists(path):
+            continue
+        import configparser  # a tenth of what a short command takes, and mostly there is no such file
+
         parser = configparser.ConfigParser()
         try:
             parser.read(path, encoding="utf-8")
             value = parser.get("emerge", name, fallback=None)
             port = parser.get("emerge", "port", fallback="") if name == "host" else ""
         except (configparser.Error, UnicodeDecodeError, OSError) as error:
-            raise Invalid(f"{path} cannot be read: {error}", path=str(path), remedy="run emerge init --force") from None
+            raise Invalid(f"{path} cannot be read: {error}", path=path, remedy="run emerge init --force") from None
         if value is not None:
             hosts = [each.strip() for each in value.split(",")]
             yield path, ",".join(f"{each}:{port}" if port and _has_no_port(each) else each for each in hosts)
@@ -115,6 +120,8 @@ def find_key(key: str | None = None) -> str | None:
 
 def write_settings(path: Path, host: str) -> None:
     """Write an emerge.ini that names a node, or several."""
+    import configparser
+
     path.parent.mkdir(parents=True, exist_ok=True)
     parser = configparser.ConfigParser()
     parser["emerge"] = {"host": endpoints_of(host).replace("tcp://", "")}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ...errors import Invalid
-from ...operations import Transport
-from ..keys.credential import find_credential
+
+if TYPE_CHECKING:
+    from ...operations import Transport
 
 
-@dataclass(frozen=True, slots=True)
-class TransportEntry:
+class TransportEntry(NamedTuple):
     """Where a transport lives: `name` in `module` is its class.
 
     It is called with the address (and `token=` or `credential=`, whichever it takes), and connects at the first call.
@@ -52,6 +51,8 @@ def open_transport(address: str, token: str | None = None, key: str | None = Non
         raise Invalid(f"{address} takes no token", remedy="leave it out, or call a relay")
     shown: dict[str, object] = {"token": token} if token else {}
     if key and entry.takes == "credential":
+        from ..keys.credential import find_credential
+
         shown["credential"] = find_credential(key)
     kind: Any = getattr(import_module(entry.module), entry.name)
     transport: Transport = kind(address, **shown)
