@@ -26,6 +26,7 @@ class Capabilities:
     isolation: str  # of commits with what they expect: "serializable", the only level so far
     largest_batch: int  # puts + deletes + appends of one commit
     largest_value: int  # bytes
+    reads_wait: bool = True  # False: what is read is there at once, from this process
 
 
 @dataclass(slots=True)

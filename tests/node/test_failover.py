@@ -71,7 +71,7 @@ def delay(node: Node, calls: list[str]) -> asyncio.Event:
 
         return answer()
 
-    node.server._dispatch = late
+    node.server._dispatch, node.server._read_at_once = late, None
     return goes
 
 

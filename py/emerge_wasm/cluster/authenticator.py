@@ -41,10 +41,8 @@ WAITING = 1000  # strangers that wait at once; more are hung up on without
 class KeyedSocket(DrainedSocket):
     """A socket that tells by whose key each message came: `key` is that of the one being received."""
 
-    def _receive_first(self) -> bytes:
-        frame = self.socket.recv(self._last, copy=False)  # the first frame of a ROUTER has the connection's properties
-        self.key = str(frame.get("User-Id"))
-        return frame.bytes
+    def _take(self, first: zmq.Frame) -> None:
+        self.key = str(first.get("User-Id"))  # the first frame of a ROUTER has the connection's properties
 
 
 class Authenticator:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from uuid import uuid4
 
 from .. import graphql
 from ..errors import Conflict, Invalid
-from ..operations import Answer, Context, Wire, find_operation
+from ..operations import Answer, Arguments, Context, Wire, find_operation
 from ..results import GraphQLAnswer, NodeInfo
 from ..store import Batch, Store
 from ..version import package_version
@@ -119,6 +119,11 @@ class Filesystem:
             return transaction.call_inside(self.core, context, handler, bound, whole=name in transaction.WHOLE)
         answer: Answer = handler(self.core, context, *bound)
         return telling(answer) if find_operation(name).changes and isinstance(answer, Awaitable) else answer
+
+    def read(self, name: str, bound: Arguments, context: Context) -> Coroutine[object, None, object]:
+        """Answer an operation that only reads, once, with its arguments as `bind` names them, in no transaction."""
+        answer: Coroutine[object, None, object] = HANDLERS[name](self.core, context, *bound)
+        return answer
 
     async def close(self) -> None:
         await receipt.RECEIPT_WRITER.of(self.core).close(self.core.store)

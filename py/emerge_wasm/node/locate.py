@@ -29,6 +29,16 @@ class VolumePart(NamedTuple):
     filesystem: str
 
 
+class BorderWay(NamedTuple):
+    """The way of a caller to a border through the volume above, and down to which depth they must be able to list."""
+
+    border: Volume
+    above: Volume
+    down_to: int
+    principal: str
+    groups: tuple[str, ...]
+
+
 class Locator:
     """Finds the owners of paths, and asks them."""
 
@@ -296,6 +306,22 @@ class Locator:
             PermissionDenied: they may not.
             Unavailable: that cannot be known now.
         """
+        for lease in self._ways(path, context, top):
+            if self.leases.holds(lease):
+                continue
+            border, above, down_to, *_ = lease
+            asked = [border.path, down_to, self.cluster.identity.uuid]
+            ask = partial(self._ask, above.path, above.filesystem, "_way", asked, context)
+            if above.filesystem == self.volumes.own:
+                await ask()
+            else:
+                await self.leases.take(lease, ask)
+
+    def may_pass(self, path: str, context: Context) -> bool:
+        """Tell whether `check_way` is known to pass, without asking anybody."""
+        return all(map(self.leases.holds, self._ways(path, context)))
+
+    def _ways(self, path: str, context: Context, top: str = "") -> Iterator[BorderWay]:
         table = self.volumes.table
         if context.superuser or table is None:
             return
@@ -303,16 +329,7 @@ class Locator:
         for border in table.borders_above(normal(path)):
             above = table.above(border)
             assert above is not None
-            down_to = min(depth, border.path.count("/"))
-            lease = (border, above, down_to, context.principal, context.groups)
-            if self.leases.holds(lease):
-                continue
-            asked = [border.path, down_to, self.cluster.identity.uuid]
-            ask = partial(self._ask, above.path, above.filesystem, "_way", asked, context)
-            if above.filesystem == self.volumes.own:
-                await ask()
-            else:
-                await self.leases.take(lease, ask)
+            yield BorderWay(border, above, min(depth, border.path.count("/")), context.principal, context.groups)
 
     async def held(self, paths: list[str], uuids: list[str]) -> tuple[list[str], list[str]]:
         """Those of the paths and uuids (32 hex digits) that are here now; a path only where this filesystem owns it.

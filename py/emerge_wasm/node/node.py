@@ -110,6 +110,7 @@ class Node:
             heartbeat=heartbeat,
             context=context,
             keys=keys,
+            read=router.read,
             **(limits or {}),
         )
         self.admission = Admission(self.volumes)

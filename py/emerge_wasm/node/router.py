@@ -17,6 +17,7 @@ from ..filesystem.execution import EXECUTION
 from ..filesystem.transactions.once import EVERY_TIME
 from ..operations import Answer, Arguments, Context, Values, find_operation
 from ..wire.event import Unopened
+from .at_once import ReadsAtOnce
 from .copies import Copies
 from .cp import CopyRoutes
 from .directory import DirectoryRoutes
@@ -78,6 +79,7 @@ class Router:
         objects = ObjectRoutes(locator, directories, handovers, self._cp)
         searches = SearchRoutes(locator)
         self.nodes = nodes = NodeRoutes(locator)
+        self.read = ReadsAtOnce(locator).read
         members = MemberRoutes(locator, objects.get, nodes)
         mounts = VolumeRoutes(volumes, replication)
         self._transactions = TransactionRoutes(locator)

@@ -18,9 +18,10 @@ from ..clients.transports.zeromq import DrainedSocket
 from ..cluster.authenticator import Authenticator, KeyChange, KeyedSocket
 from ..errors import Invalid, PermissionDenied, Unavailable
 from ..operations import TABLE, Answer, Context, Dispatch, Operation, Values, find_operation
-from ..wire.answer import Answers
+from ..wire.answer import Answers, AtOnce
 from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT, Payload
 from ..wire.server import ServerChannels, ServerRequest
+from .at_once import AT_ONCE
 from .caller import MEMBER_CALL, KeyedPeer, caller_of, revoked
 
 log = logging.getLogger("emerge.node")
@@ -41,6 +42,9 @@ MOVE_SECONDS = 3.0
 FLUSH_SECONDS = 0.05
 """For ZeroMQ's thread to send the last answers."""
 
+ReadAtOnce = Callable[[str, Values, Context], AtOnce | None]
+"""The answer to an operation of `AT_ONCE`, where it is there at once."""
+
 
 class RpcServer:
     """Serve a dispatch over ZeroMQ.
@@ -48,7 +52,8 @@ class RpcServer:
     `bind` is an endpoint; port 0 or * takes a free one (see `endpoint` after `start`). `limit` is the largest
     event in bytes (a longer one closes its sender's connection); `per_client` and `total` bound the requests
     under way. `heartbeat` is in seconds. `context` says who the clients are; a call may narrow it. With `keys` other
-    machines may connect too, and each caller is who the ring says, looked up for every message.
+    machines may connect too, and each caller is who the ring says, looked up for every message. `read` answers what
+    needs no waiting, or gives None.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class RpcServer:
         total: int = 8192,
         context: Context | None = None,
         keys: Authenticator | None = None,
+        read: ReadAtOnce | None = None,
     ) -> None:
         self.name = name
         self.endpoint = ""
@@ -70,8 +76,10 @@ class RpcServer:
         self._bind = check_endpoint(bind, keys=keys is not None)
         self._keys = keys
         self._dispatch = dispatch
+        self._read_at_once = read
         self._context = context or Context(via="zeromq")
         self._inner: dict[str, Dispatch] = {}
+        self._ready: list[tuple[Hashable, Payload]] = []
         self._held: dict[Hashable, deque[Payload]] = {}
         self._socket: DrainedSocket | None = None
         self._answers: Answers | None = None
@@ -102,7 +110,7 @@ class RpcServer:
         for option, value in options.items():
             socket.setsockopt(option, value)
         self.endpoint = bind_socket(socket, self._bind)
-        self._answers = Answers(self._handle, self._send, self.channels, self._send)
+        self._answers = Answers(self._handle, self._send_soon, self.channels, self._send_soon, self._read)
         self._socket = (KeyedSocket if keys else DrainedSocket)(socket, self._receive)
         return self.endpoint
 
@@ -113,6 +121,7 @@ class RpcServer:
             await asyncio.wait([self._move])
         if self._answers is not None:
             await self._answers.close()
+            self._send_ready()
             self._answers = None
         if self._socket is not None:
             self._socket.close()
@@ -129,20 +138,29 @@ class RpcServer:
         self._answers.receive(peer, payload)
 
     def _handle(self, request: ServerRequest) -> Answer:
-        name, args, wanted = request.name, request.args, request.context
-        if self._move is not None and not self._move.done():
-            raise Unavailable(f"node {self.name} is about to show a new key", remedy="connect again", moved=True)
-        caller = caller_of(self._keys, request.channel.peer) if self._keys is not None else self._context
+        name, args = request.name, request.args
+        caller = self._caller(request)
         if name[:1] != "_":
-            return self._dispatch(name, args, caller.narrowed(wanted) if wanted else caller)
+            return self._dispatch(name, args, caller.narrowed(request.context))
         inner = self._inner.get(name)
         if inner is not None:
             if self._keys is not None and caller.via != MEMBER_CALL:
                 raise PermissionDenied(f"{name[:80]!r} is called by members of the cluster only", remedy=ASK)
-            return inner(name, args, caller.narrowed(wanted) if wanted else caller)
+            return inner(name, args, caller.narrowed(request.context))
         if name.startswith("_zerorpc_"):
             return _at_once(answer_builtin(self.name, name, args))
         raise Invalid(f"{name[:80]!r} cannot be called", remedy="names that begin with _ are the node's own")
+
+    def _read(self, request: ServerRequest) -> AtOnce | None:
+        """The answer to a request where nothing has to be waited for; None where `_handle` answers."""
+        if self._read_at_once is None or request.name not in AT_ONCE:
+            return None
+        return self._read_at_once(request.name, request.args, self._caller(request).narrowed(request.context))
+
+    def _caller(self, request: ServerRequest) -> Context:
+        if self._move is not None and not self._move.done():
+            raise Unavailable(f"node {self.name} is about to show a new key", remedy="connect again", moved=True)
+        return self._context if self._keys is None else caller_of(self._keys, request.channel.peer)
 
     def _follow_keys(self, change: KeyChange) -> None:
         """End what those receive who are let in no longer; show a new key, which ends all connections."""
@@ -163,6 +181,17 @@ class RpcServer:
         self._keys.show(self._socket.socket)
         bind_again(self._socket.socket, self.endpoint)
         self._socket.drain_soon()
+
+    def _send_soon(self, peer: Hashable, payload: Payload) -> None:
+        """Send with all that is answered in this turn of the loop: one by one, each would wake ZeroMQ's thread."""
+        if not self._ready:
+            asyncio.get_running_loop().call_soon(self._send_ready)
+        self._ready.append((peer, payload))
+
+    def _send_ready(self) -> None:
+        ready, self._ready = self._ready, []
+        for peer, payload in ready:
+            self._send(peer, payload)
 
     def _send(self, peer: Hashable, payload: Payload) -> None:
         if peer in self._held:

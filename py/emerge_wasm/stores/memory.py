@@ -55,6 +55,7 @@ class MemoryStore:
             isolation="serializable",
             largest_batch=100_000,
             largest_value=64 << 20,
+            reads_wait=False,
         )
         self._spaces = {space: _Space() for space in SPACES}
         self._closed = False

@@ -1,4 +1,4 @@
-"""Answers requests in asyncio: one task per request and one heartbeat task for all, over any kind of connection.
+"""Answers requests in asyncio: at once where nothing is waited for, else in a task each; one heartbeat task for all.
 
 Connects the state machine of `wire.server` to a socket, of which it knows only a send function.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
 
 from ..errors import EmergeError, Unavailable
 from ..operations import Answer
@@ -29,10 +29,17 @@ log = logging.getLogger("emerge.node")
 RequestHandler = Callable[[ServerRequest], Answer]
 """Returns an awaitable for one result, or an asynchronous iterator for a stream. May raise at once."""
 
+AtOnce = Coroutine[object, None, object]
+"""The answer to a request that only reads, and most likely without waiting. It is given up where it does wait."""
+
 
 class Answers:
     """The requests under way. `send(peer, payload)` hands one event to the connection without waiting; `send_frames`
-    one in several frames, where the connection can."""
+    one in several frames, where the connection can.
+
+    `read` makes the answer to a request at once, or gives None where `handle` is to. What it makes is the same, only
+    without a task. A peer's requests are begun in the order in which they came all the same.
+    """
 
     def __init__(
         self,
@@ -40,9 +47,12 @@ class Answers:
         send: Callable[[Hashable, bytes], None],
         channels: ServerChannels,
         send_frames: Callable[[Hashable, EventFrames], None] | None = None,
+        read: Callable[[ServerRequest], AtOnce | None] = lambda request: None,
     ) -> None:
         self.channels = channels
         self.channels.frames = send_frames is not None
+        self._read = read
+        self._unbegun: dict[Hashable, int] = {}  # tasks by peer
         self._send_frames = send_frames
         self._handle = handle
         self._send = send
@@ -107,37 +117,73 @@ class Answers:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     def _start(self, request: ServerRequest) -> None:
-        """Answer in a task. From Python 3.12 on it starts eagerly, so a handler that never waits costs no loop turn."""
+        """Answer at once or in a task. From Python 3.12 on that starts eagerly, so a handler that never waits costs no
+        loop turn."""
+        channel = request.channel
+        if channel.peer not in self._unbegun and self._answer_at_once(request):
+            return
         loop = asyncio.get_running_loop()  # a tab's cell may block in one of its own
+        self._unbegun[channel.peer] = self._unbegun.get(channel.peer, 0) + 1
         if sys.version_info >= (3, 12):
             task = asyncio.Task(self._answer(request), loop=loop, eager_start=True)
         else:
             task = loop.create_task(self._answer(request))
         if not task.done():
-            self._tasks[request.channel] = task
+            self._tasks[channel] = task
         if self._timer is None and self.channels.heartbeat:
             self._arm()
 
+    def _answer_at_once(self, request: ServerRequest) -> bool:
+        """Answer now, if nothing has to be waited for; tell whether that was so."""
+        try:
+            answer = self._read(request)
+            if answer is None:
+                return False
+            try:
+                answer.send(None)
+            except StopIteration as done:
+                payload: Payload | None = self.channels.ok(request.channel, done.value)
+            else:
+                answer.close()
+                return False
+        except Exception as error:
+            payload = self._failed(request, error)
+        self._post(request.channel, payload)
+        return True
+
     async def _answer(self, request: ServerRequest) -> None:
         channel = request.channel
+        self._begun(channel)
+        payload: Payload | None
         try:
-            payload: Payload
             answer = self._handle(request)
             if isinstance(answer, AsyncIterator):
                 payload = await self._stream(channel, answer)
             else:
                 payload = self.channels.ok(channel, await answer)
         except Exception as error:
-            if not isinstance(error, EmergeError):
-                log.exception("%s failed", request.name[:80])
-            if not channel.open:
-                return
-            payload = self.channels.error(channel, error)
+            payload = self._failed(request, error)
         finally:
             self._tasks.pop(channel, None)
+        self._post(channel, payload)
+
+    def _begun(self, channel: ServerChannel) -> None:
+        """Note that a request's task has begun, or never will."""
+        channel.begun = True
+        left = self._unbegun.pop(channel.peer) - 1
+        if left:
+            self._unbegun[channel.peer] = left
+
+    def _failed(self, request: ServerRequest, error: Exception) -> Payload | None:
+        """Encode the error of a request that was not given up meanwhile."""
+        if not isinstance(error, EmergeError):
+            log.error("%s failed", request.name[:80], exc_info=error)
+        return self.channels.error(request.channel, error) if request.channel.open else None
+
+    def _post(self, channel: ServerChannel, payload: Payload | None) -> None:
         if isinstance(payload, bytes):
             self._send(channel.peer, payload)
-        elif self._send_frames is not None:
+        elif payload is not None and self._send_frames is not None:
             self._send_frames(channel.peer, payload)
 
     async def _stream(self, channel: ServerChannel, items: AsyncIterator[object]) -> bytes:
@@ -168,6 +214,9 @@ class Answers:
         task = self._tasks.get(channel)
         if task is not None and task is not asyncio.current_task():
             task.cancel()
+            if not channel.begun:  # nothing of it will run
+                self._begun(channel)
+                del self._tasks[channel]
 
     def _arm(self) -> None:
         self._timer = self._loop.call_later(self.channels.heartbeat / 2, self._tick)

@@ -23,6 +23,7 @@ DEPTH, MOST_ROWS, MOST_KEYS = 6, 16, 64
 
 _TOKEN = os.urandom(16)  # stands for large bytes while the rest is encoded or decoded; nobody else knows it
 _MARK = b"\xc4\x10" + _TOKEN
+_LOOKED_AT = frozenset({bytes, dict, list})
 _HEAD = 5  # bytes before a large value: the type and the length
 
 
@@ -95,6 +96,8 @@ class _Exchange:
         if type(value) is bytes:
             return self._change(value)
         if depth and type(value) is dict and len(value) <= MOST_KEYS:
+            if _LOOKED_AT.isdisjoint(map(type, value.values())):
+                return value
             return self._once(value, lambda: _rebuilt(value, [self.of(each, depth - 1) for each in value.values()]))
         if depth and type(value) is list and len(value) <= MOST_ROWS:
             return self._once(value, lambda: _rebuilt(value, [self.of(each, depth - 1) for each in value]))

@@ -30,6 +30,7 @@ class ServerChannel:
     credit: int
     frames: bool = False  # the client takes answers in several frames
     open: bool = True
+    begun: bool = False  # whoever answers has noted so
 
 
 class ServerRequest(NamedTuple):

@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from ...errors import EmergeError, Invalid, Unavailable
 from ...operations import Values, Wire
@@ -60,9 +60,9 @@ class DrainedSocket:
 
         self.socket = socket
         self._again = zmq.Again
-        # pyzmq's own multipart methods spend more on flags that are Enum members than on the message
+        # pyzmq's own multipart methods spend more on flags and options that are Enum members than on the message
         self._last, self._more = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
-        self._has_more = int(zmq.RCVMORE)
+        self._send_frame = cast(Callable[[bytes, int, bool], object], super(zmq.Socket, socket).send)
         self._receive = receive
         self._loop = asyncio.get_running_loop()
         self._fd: int = socket.FD
@@ -73,7 +73,7 @@ class DrainedSocket:
 
     def send(self, frames: list[bytes]) -> None:
         """Send without waiting. Raises zmq.Again when no peer can take it now, zmq.ZMQError when the peer is gone."""
-        send, more = self.socket.send, self._more
+        send, more = self._send_frame, self._more
         try:
             for frame in frames[:-1]:
                 send(frame, more, len(frame) < UNCOPIED)
@@ -94,24 +94,26 @@ class DrainedSocket:
             self._loop.remove_reader(self._fd)
             self.socket.close(linger)
 
-    def _receive_first(self) -> bytes:
-        return self.socket.recv(self._last)
+    def _take(self, first: zmq.Frame) -> None:
+        """Look at the first frame of a message before it is received."""
 
     def _drain(self) -> None:
         self._scheduled = False
-        socket, receive, last, has_more = self.socket, self._receive, self._last, self._has_more
-        first = self._receive_first
+        receive_frame, receive, last = self.socket.recv, self._receive, self._last
         for count in range(BATCH):
             if self.closed:
                 return
             try:
-                frames = [first()]
+                frame = receive_frame(last, False)  # not its bytes: the frame knows whether there are more
             except self._again:
                 if not count:
                     return
                 break
-            while socket.get(has_more):
-                frames.append(socket.recv(last))
+            self._take(frame)
+            frames = [frame.bytes]
+            while frame.more:
+                frame = receive_frame(last, False)
+                frames.append(frame.bytes)
             receive(frames)
         self.drain_soon()  # after the callbacks that these messages scheduled, in the same turn of the loop
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ...objects import DIRECTORY
 from ...paths import join_path
 from .catalogue import NONE
-from .record import ROOT, Entry, entry_key
+from .record import ROOT, Entry, entry_key, read_entry
 
 PathNames = tuple[str, ...]
 
@@ -45,13 +45,15 @@ class Place:
     @property
     def raw(self) -> bytes | None:
         """The packed entry at the path, None when nothing is there."""
-        return self.chain[-1] if len(self.raws) == len(self.names) else None
+        if not self.names:
+            return self.root
+        return self.raws[-1] if len(self.raws) == len(self.names) else None
 
     @property
     def entry(self) -> Entry | None:
         """The entry at the path, None when nothing is there."""
         raw = self.raw
-        return None if raw is None else Entry.unpack(raw)
+        return None if raw is None else read_entry(raw)
 
     @property
     def chain(self) -> list[bytes]:

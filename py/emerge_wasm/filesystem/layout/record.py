@@ -15,6 +15,7 @@ spaces   entries    parent uuid + name  -> entry (uuid, kind, pointer fields)
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 from ...blocks.block import INLINE_SIZE
@@ -174,6 +175,9 @@ class Entry(NamedTuple):
         }
 
 
+read_entry = lru_cache(4096)(Entry.unpack)
+"""`Entry.unpack`, where the same entries are likely to be read again."""
+
 _PLAIN = Entry._fields.index("refs")
 _PLAIN_MARK = engine.packb([None] * (_PLAIN - 1))[:1]
 
@@ -211,3 +215,12 @@ class VersionRecord(NamedTuple):
     @classmethod
     def unpack(cls, raw: bytes) -> Self:
         return cls(*engine.unpackb(raw))
+
+    @staticmethod
+    def state_in(raw: bytes) -> bytes | None:
+        """Return the state alone."""
+        state: bytes | None = engine.unpackb(raw)[_STATE]
+        return state
+
+
+_STATE = VersionRecord._fields.index("state")

@@ -42,7 +42,7 @@ async def objects(core: Core, context: Context, path: str, cursor: str, limit: i
     more = more or len(fitting) < len(page.entries)
     files = [entry for entry in fitting if not entry.is_directory]
     raws = await get_versions(core.store, [version_key(entry.uuid, entry.content) for entry in files])
-    states = [VersionRecord.unpack(raw).state if raw is not None else None for raw in raws]
+    states = [VersionRecord.state_in(raw) if raw is not None else None for raw in raws]
     rows: list[ObjectRow] = [
         {
             "pointer": entry.wire(page.directory, core.node),

@@ -32,16 +32,11 @@ async def find_place(core: Core, names: PathNames) -> Place:
 
     Cached uuids are only hints for which keys to read; the values show whether they still hold.
     """
-    place = await _find_by_hint(core, names)
-    return place if place is not None else await _find_by_name(core, names)
-
-
-async def _find_by_hint(core: Core, names: PathNames) -> Place | None:
     parents = [ROOT]
     for depth in range(1, len(names)):
         hint = core.directories.get(names[:depth])
         if hint is None:
-            return None
+            return await _find_by_name(core, names)
         parents.append(hint)
     keys = [("entries", entry_key(parent, name)) for parent, name in zip(parents, names, strict=False)]
     catalogue = core.catalogue
@@ -49,7 +44,7 @@ async def _find_by_hint(core: Core, names: PathNames) -> Place | None:
     for parent, raw in zip(parents[1:], raws, strict=False):
         if raw is None or raw[:16] != parent:
             core.directories.clear()
-            return None
+            return await _find_by_name(core, names)
     return Place(names, [raw for raw in raws if raw is not None], root or ROOT_RAW, catalogue)
 
 
@@ -117,7 +112,7 @@ async def find(core: Core, context: Context, path: str, rights: str = "r", versi
         NotFound: nothing is there.
         PermissionDenied: the caller lacks one of the rights.
     """
-    moment = read_moment(as_of)
+    moment = read_moment(as_of) if as_of else ""
     names = await name(core, path, moment)
     place = await (find_at(core, names, moment) if moment else find_place(core, names))
     entry = place.entry

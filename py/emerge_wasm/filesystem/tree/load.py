@@ -67,7 +67,7 @@ async def load_state(core: Core, entry: Entry, path: str) -> bytes:
         raise Invalid(f"{path} is a directory and has no state", path=path, remedy="list it, or name an object in it")
     key = version_key(entry.uuid, entry.content)
     raw = (await core.store.get([("versions", key)]))[0]
-    state = VersionRecord.unpack(raw).state if raw is not None else None
+    state = VersionRecord.state_in(raw) if raw is not None else None
     if state is None:
         state = (await core.store.get([("states", key)]))[0]
     if state is None:

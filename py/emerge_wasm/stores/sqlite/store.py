@@ -19,9 +19,11 @@ from ..block_folder import BlockFolder
 from ..check import check_batch, check_keys, check_options, check_scan, closed
 from ..group_commit import CommitResult, resolve
 from .file import SQLiteFile, mapped_errors, open_file, to_emerge_error
+from .row_cache import RowCache
 from .write import SQLiteWriter
 
 _SYNCHRONOUS = {"disk": "FULL", "relaxed": "NORMAL"}
+_KEPT = 16 << 20  # bytes of rows, beside SQLite's own pages
 _ONE = "SELECT value FROM rows WHERE space = ? AND key = ?"
 _FEW = ["SELECT " + ", ".join([f"({_ONE})"] * count) for count in range(9)]  # so many keys in one statement
 _SIZES = (16, 32, 64, 128, 256, 512)  # keys of one space in one statement: half the time of one after the other
@@ -43,12 +45,14 @@ class SQLiteStore:
             isolation="serializable",
             largest_batch=100_000,
             largest_value=64 << 20,
+            reads_wait=False,
         )
         self.file = file
         self.block_files = BlockFolder(f"{file.path}.blocks")
         self._select = file.reader.execute
         self._executor = executor
         self._writer = SQLiteWriter(file)
+        self._cache = RowCache(_KEPT)
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[Batch, asyncio.Future[list[int]]]] = []
         self._writing: list[tuple[Batch, asyncio.Future[list[int]]]] = []
@@ -81,13 +85,24 @@ class SQLiteStore:
     async def get(self, keys: Sequence[Key]) -> list[bytes | None]:
         self._check_open()
         check_keys(keys)
+        kept = self._cache.rows
+        try:
+            return [kept[key] for key in keys]
+        except KeyError:
+            pass
+        wanted = [key for key in keys if key not in kept]
         try:
             self._look()
-            if len(keys) < len(_FEW):
-                return self._get_few(keys) if keys else []
-            return self._get_many(keys)
+            values = self._get_few(wanted) if len(wanted) < len(_FEW) else self._get_many(wanted)
         except sqlite3.Error as error:
             raise to_emerge_error(error, self.file.path) from error
+        if len(wanted) == len(keys):
+            found = values
+        else:
+            read = dict(zip(wanted, values, strict=True))
+            found = [read[key] if key in read else kept[key] for key in keys]
+        self._cache.keep(wanted, values)
+        return found
 
     async def scan(
         self, space: str, start: bytes = b"", end: bytes | None = None, *, limit: int = 1000, reverse: bool = False
@@ -158,6 +173,7 @@ class SQLiteStore:
         self._waiting = []
         if self._writing:
             group = [batch for batch, _ in self._writing]
+            self._cache.begin(group)
             answers = self._writer.apply(group)
             if answers is None:
                 work = self._executor.submit(self._writer.write, group)
@@ -172,6 +188,7 @@ class SQLiteStore:
     def _written(self, work: Future[list[CommitResult]]) -> None:
         group, self._writing = self._writing, []
         self._look_away()  # whoever reads from now on sees these commits
+        self._cache.end()
         failure = work.exception()
         answers: list[CommitResult] = [failure] * len(group) if failure else work.result()
         resolve([waiter for _, waiter in group], answers)
