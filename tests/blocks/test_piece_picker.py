@@ -20,10 +20,13 @@ SIZE = 100
 
 @dataclass
 class Holder:
-    """A simulated holder. `speed`: seconds of an answer; it `dies` or `stops` (answering) at a moment; the first
-    `fails` requests to it fail; it sends wrong bytes of the pieces in `lies`, and `lacks` some that it should have."""
+    """A simulated holder. `speed`: seconds of an answer, each for itself, or one after the other where its `link` is
+    the limit; it `dies` or `stops` (answering) at a moment; the first `fails` requests to it fail; it sends wrong bytes
+    of the pieces in `lies`, and `lacks` some that it should have."""
 
     speed: float = 0.01
+    link: bool = False
+    free: float = 0.0  # the link, from this moment on
     dies: float = float("inf")
     stops: float = float("inf")
     fails: int = 0
@@ -70,11 +73,11 @@ class Reader:
         while wanted or self.picker.waiting:
             turns += 1
             assert turns < 20_000, "it does not end"
+            while (done := self.picker.take()) is not None:
+                taken.append(done)
             while wanted and self.picker.has_room(wanted[0].size):
                 block = wanted.pop(0)
                 self.picker.want(block, {name: said.get(name, []) for name in block.pieces})
-            while (done := self.picker.take()) is not None:
-                taken.append(done)
             self._turn(late)
         return taken
 
@@ -104,7 +107,8 @@ class Reader:
         assert self.requests < 100_000, "it does not end"
         holder = self.holders[request.holder]
         holder.asked.append([NAMES[name] for name in request.names])
-        done = self.now + holder.speed * len(request.names)
+        done = (max(self.now, holder.free) if holder.link else self.now) + holder.speed * len(request.names)
+        holder.free = done
         if holder.stops < done:
             done = min(float("inf"), holder.dies)
         heapq.heappush(self.events, (min(done, max(holder.dies, self.now)), next(self.order), request))
@@ -196,6 +200,23 @@ def test_the_faster_gives_more_and_all_give_some() -> None:
     shares = [len(holders[name].asked) for name in ("fast", "middle", "slow")]
     assert shares == sorted(shares, reverse=True) and shares[-1] > 0
     assert reader.now < 200 * 0.01 / 3
+
+
+@settings(max_examples=examples(40), deadline=None)
+@given(
+    st.lists(st.floats(0.02, 3.0), min_size=1, max_size=4),
+    st.floats(1.0, 3.0),
+)
+def test_what_waits_for_a_full_link_is_not_asked_for_twice(speeds: list[float], ratio: float) -> None:
+    speeds = [min(speeds) * ratio**n for n in range(len(speeds))]
+    holders = {f"h{n}": Holder(speed=speed, link=True) for n, speed in enumerate(speeds)}
+    blocks = [WantedBlock(n * SIZE, REQUEST_BYTES // 2, (PIECES[n],)) for n in range(200)]
+    reader = Reader(holders, PiecePicker())
+    taken = reader.read(blocks, {name: [*holders] for name in NAMES}, {})
+    assert all(each.found for each in taken)
+    assert reader.requests <= 200 + 2 * REQUESTS * len(holders)
+    alone, together = 200 * min(speeds), 200 / sum(1 / speed for speed in speeds)
+    assert reader.now < (1.4 * together if ratio < 1.5 else 1.2 * alone) + 2 * REQUESTS * max(speeds)
 
 
 def test_one_that_stands_still_costs_one_delay_and_one_that_lies_is_left_out() -> None:

@@ -29,6 +29,9 @@ have it; a larger piece alone."""
 AT_ONCE = 24
 """Requests under way, less those that are late."""
 
+SLOWER = 1.5
+"""A holder that is expected to take so many times longer than another one is not asked: the other is waited for."""
+
 _HEALTHY, _TROUBLED, _LIAR = range(3)
 
 
@@ -290,7 +293,9 @@ class PiecePicker:
             for piece in block.pieces:
                 if short > 0 and piece.data is None and not self._is_coming(piece, now):
                     able = [each for each in self._able(piece) if self._trust(piece, each, now) == trust]
-                    free = [each for each in able if _takes(each, fresh, piece.size) and not each.is_resting(now)]
+                    awake = [each for each in able if not each.is_resting(now)]
+                    soon = SLOWER * min((each.expected(now) for each in awake if each.service), default=float("inf"))
+                    free = [each for each in awake if _takes(each, fresh, piece.size) and each.expected(now) <= soon]
                     if free:
                         yield piece, min(free, key=lambda each: each.expected(now))
                     short -= bool(free) or (trust == _HEALTHY and bool(able))  # a busy one is waited for

@@ -35,7 +35,8 @@ class HolderDirectory(Protocol):
         ...
 
     async def find(self, names: Sequence[bytes], *, ask: bool = False) -> Mapping[bytes, Sequence[str]]:
-        """Return who is said to have these pieces, the most likely first; with `ask` everybody is asked."""
+        """Return who is said to have these pieces, the most likely first; with `ask` everybody is asked, and each way
+        to them is named, also those that lead over one connection."""
         ...
 
     async def get(self, holder: str, names: Sequence[bytes]) -> HeldPieces:
@@ -62,7 +63,9 @@ class FileHolders:
             wanted = [name.hex() for name in names[at : at + FIND_AT_ONCE]]
             for name, holders in (await self._find(wanted, ask)).items():
                 found[bytes.fromhex(name)] += holders
-        return {name: (*holders, ASKED) for name, holders in found.items()}
+        if ask:
+            return {name: (*holders, ASKED) for name, holders in found.items()}
+        return {name: [each or ASKED for each in self._calls.apart(holders)] for name, holders in found.items()}
 
     async def _find(self, wanted: Names, ask: bool) -> Mapping[str, Names]:
         try:

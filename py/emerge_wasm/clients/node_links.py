@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, cast, runtime_checkable
 
 from .. import sync
@@ -45,6 +45,17 @@ class NodeLinks:
         self._away: dict[str, float] = {}  # endpoint -> until when it is not tried
         self._principal: str | None = None  # as the node that the client talks to knows it
 
+    def is_nearest(self, endpoint: str) -> bool:
+        """Whether it is that of the node that the client talks to, and others are reached beside it."""
+        return isinstance(self._transport, Branching) and endpoint == self._transport.endpoint
+
+    def leads_to(self, endpoint: str) -> bool:
+        """Whether a node may be reached by a connection of its own."""
+        if not endpoint or sync.drive is sync.run_straight or not isinstance(self._transport, Branching):
+            return False
+        # a loopback address means another machine than this one
+        return not is_loopback(host_of(endpoint)) or is_loopback(host_of(self._transport.endpoint))
+
     async def to(self, node: str, endpoint: str) -> Transport | None:
         """Return a connected transport to a node; None when it cannot be reached from here, or is not to be.
 
@@ -52,12 +63,10 @@ class NodeLinks:
             Unavailable: it was reached before, and is not there now.
         """
         transport = self._transport
-        if not endpoint or sync.drive is sync.run_straight or not isinstance(transport, Branching):
-            return None
-        if endpoint == transport.endpoint:
+        if self.is_nearest(endpoint):
             return transport
-        if is_loopback(host_of(endpoint)) and not is_loopback(host_of(transport.endpoint)):
-            return None  # it means another machine than this one
+        if not isinstance(transport, Branching) or not self.leads_to(endpoint):
+            return None
         link = transport.beside(endpoint, node)
         met = link.connected and endpoint in self._met
         return link if met or await self._connect(link, node) else None
@@ -109,6 +118,13 @@ class HolderCalls:
     def learn(self, nodes: Mapping[str, BlockNode]) -> None:
         """Learn where nodes are called."""
         self._nodes.update((name, node["rpc"]) for name, node in nodes.items())
+
+    def apart(self, nodes: Sequence[str]) -> list[str]:
+        """Return those that are asked by a connection of their own; and "" for the node that the client talks to, which
+        passes on what is meant for others, unless it is among them."""
+        endpoints = {node: self._nodes.get(node, "") for node in nodes}
+        own = [node for node in nodes if self._links.leads_to(endpoints[node])]
+        return own if any(self._links.is_nearest(endpoints[node]) for node in own) else [*own, ""]
 
     async def of(self, node: str) -> Operations:
         """Return the operations of a node, as directly as can be."""
