@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import random
+from pathlib import Path
 
 import pytest
 
 from emerge_wasm.clients import Client
+from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.blocks import elsewhere
 from emerge_wasm.filesystem.files.holders import holders_of
 from emerge_wasm.node.node import Node
@@ -18,6 +20,8 @@ from tests.filesystem.repair.damaged import spoil
 from tests.scale import examples
 
 from .conftest import Connect, StartNode, eventually
+from .test_copies import call, is_copied
+from .test_copies import cluster as copied_cluster
 from .test_held_blocks import cluster, copies
 
 SIZE = 300_000
@@ -35,10 +39,11 @@ async def sound(nodes: list[Node], client: Client, path: str) -> list[dict[str, 
         names = [bytes.fromhex(name) for name in row["fragments"] or [row["name"]]]
         whole: dict[str, set[str]] = {name.hex(): set() for name in names}
         for node in nodes:
-            blocks = node.filesystem.core.blocks
-            amiss = await blocks.unsound(names)
-            for name in await blocks.has(names) - amiss.keys():
-                whole[name.hex()].add(node.filesystem.node)
+            for filesystem in (node.filesystem, *node.volumes.hosted.values()):
+                blocks = filesystem.core.blocks
+                amiss = await blocks.unsound(names)
+                for name in await blocks.has(names) - amiss.keys():
+                    whole[name.hex()].add(node.filesystem.node)
         found.append(whole)
     return found
 
@@ -62,9 +67,9 @@ async def put_all(client: Client) -> dict[int, bytes]:
     return files
 
 
-async def scrubbed(node: Node) -> ScrubInfo:
-    """A whole pass of one node."""
-    scrubber = node.filesystem.scrubber
+async def scrubbed(filesystem: Filesystem) -> ScrubInfo:
+    """A whole pass of one filesystem."""
+    scrubber = filesystem.scrubber
     before = (await scrubber.report())["last"]
     scrubber.ask()
     for _ in range(500):
@@ -98,13 +103,58 @@ async def test_what_holders_lose_is_made_again(start_node: StartNode, connect: C
             assert report["readable"] and [len(each["lost"]) for each in report["files"]] == [0, 0]
         else:
             for node in [*nodes, nodes[0]]:  # those who hold, then the owner
-                assert (await scrubbed(node))["losses"] == 0 or node is not nodes[0]
+                assert (await scrubbed(node.filesystem))["losses"] == 0 or node is not nodes[0]
         for raid, data in files.items():
             assert met(raid, await sound(nodes, client, f"/r{raid}")), raid
             assert await content(client, f"/r{raid}") == data
     before = [await node.filesystem.core.blocks.count() for node in nodes]
     assert (await client.repair("/"))["files"] == []
     assert [await node.filesystem.core.blocks.count() for node in nodes] == before
+
+
+@pytest.mark.parametrize("seed", range(examples(1)))
+async def test_two_stores_of_one_node_are_one_holder(
+    start_node: StartNode, connect: Connect, tmp_path: Path, seed: int
+) -> None:
+    """A copy takes the place of an owner whose blocks the store of the copy's own node holds; and files come to it
+    from each node, also from its own."""
+    dice = random.Random(seed)
+    nodes = await copied_cluster(
+        start_node, *(f"n{number}" for number in range(1, dice.randrange(6, 8))), copies=tmp_path
+    )
+    client = Client(connect(nodes[0].endpoint))
+    await call(nodes[0], "mount", "/v", "n1")
+    files = {raid: pattern(dice.randrange(SIZE), raid + 1) for raid in (0, 1, 5)}
+    for raid, data in files.items():
+        await client.put(io.BytesIO(data), f"/v/r{raid}", raid=raid, block_size=65_536)
+    await call(nodes[0], "replicate", "/v", 1)
+    await is_copied(nodes[0], "/v")
+    await nodes.pop(1).stop()
+    await eventually(lambda: all(len(node.cluster.peers()) == len(nodes) - 1 for node in nodes), 10)
+    await call(nodes[0], "promote", "/v")
+    files[1] += pattern(SIZE, 9)
+    await client.put(io.BytesIO(files[1]), "/v/r1", raid=1, block_size=65_536)
+    assert met(1, await sound(nodes, client, "/v/r1")), "it is acknowledged"
+    paths = {f"/v/r{raid}": raid for raid in files}
+    for node in nodes:
+        name = node.filesystem.node
+        await call(node, "mkdir", f"/{name}")
+        if node is not nodes[0]:
+            await call(nodes[0], "mount", f"/{name}", name)
+        for raid in files:
+            await client.put(io.BytesIO(files[raid]), f"/{name}/r{raid}", raid=raid, block_size=65_536)
+            way = dice.choice([client.mv, client.cp])
+            await way(f"/{name}/r{raid}", f"/v/{name}{raid}")
+            paths[f"/v/{name}{raid}"] = raid
+    for _ in range(2):
+        await client.repair("/v")
+        for path, raid in paths.items():
+            assert met(raid, await sound(nodes, client, path)), path
+            assert (await client.verify(path))["amiss"] == []
+            assert await content(client, path) == files[raid]
+        for node in nodes:
+            for filesystem in (node.filesystem, *node.volumes.hosted.values()):
+                await scrubbed(filesystem)
 
 
 async def test_who_is_away_is_waited_for(start_node: StartNode, connect: Connect) -> None:
@@ -199,3 +249,27 @@ async def test_copies_too_many_go_soon_whatever_was_in_the_way(
     await own.blocks.release("upload")
     await until(dict.fromkeys(where, 2))
     assert await content(client, "/r1") == data and (await client.repair("/"))["files"] == []
+
+
+async def test_a_copy_says_which_block_its_owner_lacks_whoever_asks(
+    start_node: StartNode, connect: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    a, b = await copied_cluster(start_node, "b", copies=tmp_path)
+    client = Client(connect(a.endpoint))
+    await call(a, "mount", "/v", "b")
+    data = pattern(SIZE, 3)
+    await client.put(io.BytesIO(data), "/v/f", block_size=65_536)
+    name = bytes.fromhex([row async for row in client.blocks("/v/f")][2]["name"])
+    (holder,) = [node for node in (a, b) if await node.filesystem.core.blocks.has([name])]
+    (kept,) = await holder.filesystem.core.blocks.read([name])
+    await spoil(holder.filesystem.core.blocks, name, "gone", random.Random(0))
+    caplog.set_level("INFO", "emerge.node")
+    for _ in range(5):  # beside the task that keeps the copy up to date
+        report = await call(a, "replicate", "/v", 1)
+        await asyncio.sleep(0.01)
+    assert not report["copies"][0]["same"]
+    said = [text for record in caplog.records if "a copy of /v " in (text := record.getMessage())]
+    assert len(said) > 5 and all(name.hex()[:16] in each for each in said), said
+    await holder.filesystem.core.blocks.remake({name: kept})
+    await is_copied(a, "/v")
+    assert await content(client, "/v/f") == data

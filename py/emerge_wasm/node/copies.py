@@ -63,6 +63,8 @@ class HostedCopy:
     inode: int = 0
     same: float = 0.0
     """When it was last the same as its owner, by this process's clock; 0: never since it was opened."""
+    ended: bool = True
+    """Whether taking an answer ended before its end: what is stored tells then where to go on."""
     task: asyncio.Task[None] | None = None
 
     def has_file(self) -> bool:
@@ -309,20 +311,14 @@ class Copies:
                 log.info("the copy of %s that this node has lost is not replaced yet: %s", path, error)
 
     async def _keep(self, copy: HostedCopy) -> None:
-        said, ended = "", True  # another task may have ended as it committed
+        said = ""
         while True:
             try:
-                if ended:
-                    async with copy.lock:
-                        await copy.follower.renew()
-                ended = False
                 await self._pull(copy, WAIT_SECONDS)
                 said = ""
             except Diverged as error:
-                ended = True
                 await self._retire(copy, str(error))
             except (EmergeError, TimeoutError) as error:
-                ended = True
                 if said != str(error):  # once, not at every attempt
                     said = str(error)
                     log.warning("a copy of %s is not kept up to date now: %s", copy.follower.progress.path, error)
@@ -360,6 +356,9 @@ class Copies:
         table = self._volumes.current()
         owner = self._owner(table, copy)
         async with copy.lock:
+            if copy.ended:
+                await copy.follower.renew()
+                copy.ended = False
             asked, since = utc_now(), monotonic()
             request = copy.follower.request()
         if owner == copy.filesystem.uuid:
@@ -372,9 +371,11 @@ class Copies:
             if self._owner(self._volumes.current(), copy) != owner:
                 copy.follower.forget()
                 return True
+            copy.ended = True  # unless it comes to its end, in whichever task
             if copy.follower.changes_leader(owner):
                 await self._check_ahead(copy, owner)
             more = await copy.follower.take(answer, asked)  # type: ignore[arg-type]
+            copy.ended = False
             if copy.follower.as_of == asked:
                 copy.same = since
             return more

@@ -6,7 +6,7 @@ more than one copy, or does not, and no node could keep a second one any better.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from ...results import BlockFault
@@ -127,6 +127,13 @@ _HOLDERS = Part[Holders | None](lambda: None)
 def holders_of(core: Core) -> Holders:
     """Return the holders around a filesystem."""
     return _HOLDERS.of(core) or NoHolders(core.uuid, core.node)
+
+
+def by_node(core: Core, filesystems: Iterable[str]) -> set[str]:
+    """Return who of these keep something apart: another filesystem of this node counts as the owner's own, since both
+    are lost together."""
+    named = holders_of(core).named
+    return {core.uuid if named(each).node == core.node else each for each in filesystems}
 
 
 def set_holders(core: Core, holders: Holders) -> None:

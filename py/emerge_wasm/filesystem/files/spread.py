@@ -9,7 +9,7 @@ from ...blocks.layout import Layout
 from ...errors import EmergeError, Unavailable
 from ..blocks import elsewhere
 from ..core import Core
-from .holders import holders_of
+from .holders import by_node, holders_of
 from .placement import assign
 
 HOLD_SECONDS = 3.0
@@ -51,8 +51,9 @@ async def places_for(
     there = await hold_on(core, where, claimant)
     for name in here:
         there.setdefault(name, set()).add(core.uuid)
+    apart = {name: by_node(core, whom) for name, whom in there.items()}
     try:
-        places = assign(layout, names, there, [await around.own(), *await around.others()])
+        places = assign(layout, names, apart, [await around.own(), *await around.others()])
     except Unavailable:
         return {name: [core.uuid] for name in names if name not in there}
     await elsewhere.promise(core.blocks, [name for name, whom in places.items() if whom != [core.uuid]], claimant)

@@ -27,7 +27,7 @@ from ..layout.place import Place
 from ..layout.record import Entry
 from ..objects.write import Write, change_objects
 from ..tree.find import find_place, name
-from .holders import BlockHolder, holders_of
+from .holders import BlockHolder, by_node, holders_of
 from .placement import assign, check_level, fit_layout, nodes_needed, too_few
 from .spread import hold_on
 from .tree import file_content, names_below
@@ -70,7 +70,7 @@ async def placeblocks(
     if alone:
         sent = {name: [own.filesystem] for name in wanted if own.filesystem not in there.get(name, ())}
     else:
-        sent = assign(fits, wanted, there, [own, *others])
+        sent = assign(fits, wanted, {name: by_node(core, whom) for name, whom in there.items()}, [own, *others])
     await elsewhere.promise(core.blocks, [name for name, whom in sent.items() if whom != [own.filesystem]], claimant)
     nodes = {each.filesystem: each for each in (own, *others)}
     return {
@@ -239,7 +239,7 @@ async def _check_level(core: Core, node: BlockMap, claimant: str, path: str) -> 
     for each in await core.blocks.claim(names, claimant):
         having[each].add(core.uuid)
     for row in node.rows:
-        check_level(node.layout, row.kept, {each: having[each] for each in row.kept}, path)
+        check_level(node.layout, row.kept, {each: by_node(core, having[each]) for each in row.kept}, path)
 
 
 async def _writable(core: Core, context: Context, path: str) -> Place:

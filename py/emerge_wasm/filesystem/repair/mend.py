@@ -17,7 +17,7 @@ from ...results import BlockFault
 from ..blocks import elsewhere
 from ..core import Core
 from ..files.fetch import from_others
-from ..files.holders import holders_of
+from ..files.holders import by_node, holders_of
 from ..files.kept import KeptBy
 from ..files.placement import assign
 
@@ -49,7 +49,8 @@ async def mend_row(core: Core, layout: Layout, row: BlockRow, kept: KeptBy, gone
     good = {name: {who for who, fault in kept[name].items() if fault is None} for name in row.kept}
     sends = {name: _to_mend(core, kept[name], good[name]) for name in row.kept}
     counted = {
-        name: {who for who, fault in kept[name].items() if fault != "away" or not gone(who)} | sends[name]
+        name: by_node(core, (who for who, fault in kept[name].items() if fault != "away" or not gone(who)))
+        | sends[name]
         for name in row.kept
     }
     await _add_lacking(core, layout, row, counted, sends)

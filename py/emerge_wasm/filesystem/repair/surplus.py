@@ -21,7 +21,7 @@ from ..blocks.collector import Collected, claimed_of, referred_by_states, remove
 from ..blocks.hold import held_for_others
 from ..blocks.row import MAP, key_of
 from ..core import Core, Part
-from ..files.holders import holders_of
+from ..files.holders import by_node, holders_of
 from ..files.kept import KeptBy, look
 from ..files.placement import match, nodes_needed
 from .leaves import leaves
@@ -90,11 +90,11 @@ async def _decide(core: Core, suspects: set[bytes]) -> GivenUp:
     given: dict[str, dict[bytes, bytes]] = {}
     for name in sorted(suspects - away):
         concerned = [group for group in groups if name in group[1]]
-        for holder in _dispensable(name, good[name], hosts):
+        for holder in _dispensable(core, name, good[name], hosts):
             if holder == core.uuid and name in stays:
                 continue
             good[name].discard(holder)
-            if all(_is_met(layout, names, good) for layout, names in concerned):
+            if all(_is_met(core, layout, names, good) for layout, names in concerned):
                 row = own.get(name) if holder == core.uuid else given_to[name].get(holder)
                 given.setdefault(holder, {})[name] = row or b""
             else:
@@ -130,17 +130,20 @@ async def _to_be_here(core: Core, names: Collection[bytes]) -> set[bytes]:
     return maps | await referred_by_states(core.blocks, set(names)) | await held_for_others(core.blocks, names)
 
 
-def _dispensable(name: bytes, holders: Collection[str], hosts: Mapping[str, str]) -> list[str]:
-    """Return holders, the first to be given up before: those that share a machine, then those that come last for it."""
+def _dispensable(core: Core, name: bytes, holders: Collection[str], hosts: Mapping[str, str]) -> list[str]:
+    """Return holders, the first to be given up before: a second one on the owner's node, then those that share a
+    machine, then those that come last for it."""
+    here = {each for each in holders if by_node(core, [each]) == {core.uuid}}
+    twice = here - {core.uuid} if core.uuid in here else set()
     there = Counter(hosts.get(each, each) for each in holders)
     order = ranked(name, holders)
-    return sorted(holders, key=lambda each: (there[hosts.get(each, each)] == 1, -order.index(each)))
+    return sorted(holders, key=lambda each: (each not in twice, there[hosts.get(each, each)] == 1, -order.index(each)))
 
 
-def _is_met(layout: Layout, names: tuple[bytes, ...], good: Mapping[bytes, Collection[str]]) -> bool:
+def _is_met(core: Core, layout: Layout, names: tuple[bytes, ...], good: Mapping[bytes, Collection[str]]) -> bool:
     if layout.fragments:
-        return len(match({name: good[name] for name in names})) == layout.fragments
-    return len(good[names[0]]) >= nodes_needed(layout)
+        return len(match({name: by_node(core, good[name]) for name in names})) == layout.fragments
+    return len(by_node(core, good[names[0]])) >= nodes_needed(layout)
 
 
 async def _give_up(core: Core, given: Mapping[str, Mapping[bytes, bytes]]) -> tuple[int, set[bytes]]:
