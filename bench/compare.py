@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .measure import Result, read_results
+from .measure import Result, read_run
 
 TOLERANCE = 1.15
 """Ratios differ by as much from run to run."""
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("before", type=Path)
     parser.add_argument("after", type=Path)
     given = parser.parse_args(arguments)
-    rows = compare(read_results(given.before), read_results(given.after))
+    rows = compare(read_run(given.before)["results"], read_run(given.after)["results"])
     if not rows:
         sys.stdout.write("the two files have no measurement in common\n")
         return 2

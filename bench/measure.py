@@ -8,16 +8,17 @@ import platform
 import statistics
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 ROUNDS = 5
 
 
 class Result(TypedDict):
-    """A row as it is written to a file; the first of the peers is the one that is aimed at."""
+    """A row as it is written to a file; the first of the peers is the one that is aimed at. `bench` made it."""
 
     title: str
     unit: str
@@ -25,14 +26,26 @@ class Result(TypedDict):
     emerge: float
     peers: dict[str, float]
     aim: str
+    bench: NotRequired[str]
+
+
+class Run(TypedDict):
+    """A file of measurements: where and when they were made; `load` is that of the machine before and after them."""
+
+    machine: dict[str, str | int]
+    python: str
+    date: str
+    load: list[float]
+    results: list[Result]
 
 
 _taken: list[Result] = []
+_load_before = os.getloadavg()[0]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement: what, our median and those of the peers, and the ratio to the first that is aimed at."""
+    """One measurement: what, our median and those of the peers, and what is aimed at (see `aim.py`)."""
 
     what: str
     ours: float
@@ -57,29 +70,39 @@ def print_rows(title: str, unit: str, peers: list[str], rows: list[Row]) -> None
         print(f"{row.what:34}{row.ours:>11,.1f}{cells}  {row.aim}", flush=True)
 
 
-def write_results(path: Path) -> None:
-    """Write all that was printed so far, with the machine and the moment, as JSON."""
-    machine = {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "system": platform.platform(),
-    }
-    made = {
-        "machine": machine,
-        "python": sys.version.split()[0],
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    path.write_text(json.dumps({**made, "results": _taken}, indent=1, ensure_ascii=False) + "\n", "utf-8")
+def write_results(path: Path, bench: str = "") -> None:
+    """Write all that was printed so far, with the machine and the moment, as JSON; what is new was made by `bench`."""
+    for row in _taken:
+        row.setdefault("bench", bench)
+    made = Run(
+        machine={"processor": _processor(), "cores": os.cpu_count() or 1, "system": platform.platform()},
+        python=sys.version.split()[0],
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        load=[round(_load_before, 1), round(os.getloadavg()[0], 1)],
+        results=_taken,
+    )
+    path.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def read_results(path: Path) -> list[Result]:
-    """The rows of a file.
+def _processor() -> str:
+    """The processor's name; `platform` knows it only on some systems."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        if names:
+            return names[0]
+    return platform.processor() or platform.machine()
+
+
+def read_run(path: Path) -> Run:
+    """A file of measurements.
 
     Raises:
         SystemExit: it is none of these files.
     """
     try:
-        found: list[Result] = json.loads(path.read_text("utf-8"))["results"]
+        found: Run = json.loads(path.read_text("utf-8"))
+        _ = found["results"][:]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise SystemExit(f"{path} has no measurements ({error}): write it by build.py bench --json FILE") from None
     return found

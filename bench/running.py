@@ -91,7 +91,7 @@ def sandboxed(runner: asyncio.Runner, pool: Pool) -> list[Row]:
             partial(each_us, runner, partial(Here().run, call)),
             rounds=ROUNDS,
         )
-        rows.append(Row(f"{what}: {there - here:.0f} µs more", there, [here], "≤ 200 µs more"))
+        rows.append(Row(f"{what}: {there - here:.0f} µs more", there, [here], "≤ 250 µs more"))
     return rows
 
 

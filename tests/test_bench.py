@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import compare, simulation
-from bench.measure import Result, Row, in_turn, print_rows, read_results, write_results
+from bench import aim, compare, simulation, table
+from bench.measure import Result, Row, in_turn, print_rows, read_run, write_results
 from bench.wire import make_event, measure_rate, zeromq_rate
 
 ANSWER = msgpack.packb([{"message_id": "a", "v": 3}, "OK", [None]])
@@ -61,7 +62,7 @@ def test_figures_are_written_and_compared(tmp_path: Path, capsys: pytest.Capture
     one, other = tmp_path / "one.json", tmp_path / "other.json"
     print_rows("Walking", "a second", ["bare"], [Row("up", 100.0, [200.0], "≥ 0.3"), Row("down", 100.0, [200.0])])
     write_results(one)
-    mine = [row for row in read_results(one) if row["title"] == "Walking"]
+    mine = [row for row in read_run(one)["results"] if row["title"] == "Walking"]
     assert [row["peers"] for row in mine] == [{"bare": 200.0}] * 2
     assert compare.main([str(one), str(one)]) == 0
     capsys.readouterr()
@@ -71,6 +72,59 @@ def test_figures_are_written_and_compared(tmp_path: Path, capsys: pytest.Capture
     assert first.split()[:2] == ["slower", "2.00x"] and first.endswith("Walking: up") and second.startswith("as before")
     with pytest.raises(SystemExit, match="bench --json"):
         compare.main([str(tmp_path / "absent"), str(one)])
+
+
+@given(
+    figure=st.floats(1, 1e6),
+    peer=st.floats(1, 1e6),
+    limit=st.integers(1, 50),
+    sign=st.sampled_from("≥≤"),
+    form=st.integers(0, 2),
+)
+def test_an_aim_is_on_the_ratio_the_figure_or_the_difference(
+    figure: float, peer: float, limit: int, sign: str, form: int
+) -> None:
+    text = (f"{sign} {limit}", f"{sign} {limit} µs", f"{sign} {limit} µs more")[form]
+    meant = (figure / peer, figure, figure - peer)[form]
+    row = Result(title="t", unit="µs", what="w", emerge=figure, peers={"bare": peer, "other": 1e9}, aim=text)
+    kept = meant >= limit if sign == "≥" else meant <= limit
+    assert aim.is_kept(row) == kept
+    assert aim.is_kept({**row, "aim": f"{text}, ≤ 999999999 µs"}) == kept
+    assert aim.is_kept({**row, "aim": ""}) is None
+    with pytest.raises(ValueError, match="no aim of ms"):
+        aim.is_kept({**row, "unit": "ms", "aim": f"{sign} {limit} µs"})
+
+
+def test_the_page_of_figures_is_made_from_its_file() -> None:
+    """Whoever writes a figure there by hand, or measures and forgets the page, is found out."""
+    run = read_run(table.FIGURES)
+    assert table.PAGE.read_text("utf-8") == table.page_text(run)
+
+
+def test_a_missed_aim_is_said() -> None:
+    rows = [
+        Result(title="Running", unit="ms", what="up", emerge=30.0, peers={"a|b": 10.0}, aim="≤ 2", bench="node"),
+        Result(title="Running", unit="ms", what="down", emerge=15.0, peers={"a|b": 10.0}, aim="≤ 2", bench="node"),
+        Result(title="Running", unit="ms", what="on", emerge=5.0, peers={}, aim="", bench="node"),
+    ]
+    machine: dict[str, str | int] = {"processor": "Z80", "cores": 1, "system": "CP/M"}
+    text = table.page_text(
+        {"machine": machine, "python": "3.11", "date": "2026-11-30T00:00:00", "load": [0.5, 2.0], "results": rows}
+    )
+    said = " ".join(text.split())
+    assert "Z80, 1 cores, CP/M" in said and "1 of 2 aims are kept" in said and "build.py bench node" in said
+    assert text.splitlines()[-3:] == [
+        "| up | 30.0 | 10.0 | 3.00 | ≤ 2 | **missed** |",
+        "| down | 15.0 | 10.0 | 1.50 | ≤ 2 | kept |",
+        "| on | 5.0 |  |  |  |  |",
+    ]
+
+
+def test_every_aim_of_the_measurements_can_be_read() -> None:
+    """Those that stand in their modules as they are, without running them."""
+    texts = "\n".join(path.read_text("utf-8") for path in Path(compare.__file__).parent.glob("*.py"))
+    found = set(re.findall(r'"([≥≤] [^"{]*)"', texts))
+    assert found and not [text for text in found for each in text.split(", ") if not aim.CONDITION.fullmatch(each)]
 
 
 def test_a_rate_counts_every_event_and_keeps_so_many_in_flight() -> None:
