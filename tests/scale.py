@@ -33,6 +33,11 @@ def in_turn(number: int, of: int) -> bool:
     return SCALE > 1 or random.Random(TURN).randrange(of) == number
 
 
+def tossed(name: str) -> bool:
+    """Toss a coin for what goes by this name: it falls otherwise in another run."""
+    return random.Random(f"{TURN} {name}").random() < 0.5
+
+
 def rotated(rows: Sequence[R]) -> list[R]:
     """The rows, beginning with another one in each run."""
     start = random.Random(TURN).randrange(len(rows))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from emerge_wasm.clients.transports.endpoint import leave_here
 from emerge_wasm.clients.transports.websocket import STATUS, SUBPROTOCOL
 from emerge_wasm.errors import NotFound
 from emerge_wasm.node.server import RpcServer
@@ -20,6 +21,7 @@ from emerge_wasm.operations import Context
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.settings import BrowserLimits, RelaySettings
 from emerge_wasm.wire.event import Event, decode, encode
+from tests.scale import tossed
 
 TOKEN = "a-token-for-programs"
 
@@ -70,9 +72,12 @@ async def service() -> Service:
 
 
 @pytest.fixture
-async def node(service: Service) -> AsyncIterator[RpcServer]:
+async def node(service: Service, request: pytest.FixtureRequest) -> AsyncIterator[RpcServer]:
+    """A node that the relay reaches in this process; in half of the tests, others in each run, by a connection."""
     server = RpcServer(service.dispatch, "tcp://127.0.0.1:*", name="alpha", context=Context("operator", superuser=True))
     await server.start()
+    if tossed(request.node.nodeid):
+        leave_here(server.endpoint)
     yield server
     await server.stop()
 

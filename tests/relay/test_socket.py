@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import msgpack
 import pytest
+import zmq
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -18,6 +19,7 @@ from emerge_wasm.errors import error_from_wire
 from emerge_wasm.node.server import RpcServer
 from emerge_wasm.relay.server import RelayServer
 from emerge_wasm.relay.settings import BrowserLimits
+from emerge_wasm.relay.uplink import LiveNode, Uplink
 from emerge_wasm.wire.event import END, MORE, Event, encode
 
 from .conftest import TOKEN, Service, Start, Wire, connected, kill, node_is, until, ws_url
@@ -114,6 +116,16 @@ async def test_64_in_flight(relay: RelayServer) -> None:
     assert {event.header["response_to"]: event.args[0]["n"] for event in answers} == {
         b"%d" % number: number for number in range(64)
     }
+
+
+async def test_a_node_of_the_same_process_is_reached_without_a_connection() -> None:
+    """While it serves: afterwards another one may listen there."""
+    node, uplink = RpcServer(Service().dispatch, "tcp://127.0.0.1:*"), Uplink([], 1.0)
+    alpha = LiveNode("alpha", await node.start())
+    for address in ("inproc://", "tcp://"):
+        with uplink.open_dealer(alpha) as dealer:
+            assert dealer.getsockopt_string(zmq.LAST_ENDPOINT).startswith(address)
+        await node.stop()
 
 
 async def test_error_crosses_whole(relay: RelayServer) -> None:

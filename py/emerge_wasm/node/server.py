@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable
 
 import zmq
 
-from ..clients.transports.endpoint import bind_again, bind_socket, check_endpoint
+from ..clients.transports.endpoint import bind_again, bind_here, bind_socket, check_endpoint, leave_here
 from ..clients.transports.zeromq import DrainedSocket
 from ..cluster.authenticator import Authenticator, KeyChange, KeyedSocket
 from ..errors import Invalid, PermissionDenied, Unavailable
@@ -110,6 +110,8 @@ class RpcServer:
         for option, value in options.items():
             socket.setsockopt(option, value)
         self.endpoint = bind_socket(socket, self._bind)
+        if keys is None:
+            bind_here(socket, self.endpoint)
         self._answers = Answers(self._handle, self._send_soon, self.channels, self._send_soon, self._read)
         self._socket = (KeyedSocket if keys else DrainedSocket)(socket, self._receive)
         return self.endpoint
@@ -124,6 +126,7 @@ class RpcServer:
             self._send_ready()
             self._answers = None
         if self._socket is not None:
+            leave_here(self.endpoint)
             self._socket.close()
 
     def _receive(self, frames: list[bytes]) -> None:

@@ -15,6 +15,7 @@ import zmq
 
 from ..clients.keys.credential import Credential, split_key
 from ..clients.keys.handshake import KeyChoice
+from ..clients.transports.endpoint import endpoint_here
 from ..clients.transports.zeromq import DrainedSocket
 from ..cluster.ring_state import read_ring
 from ..errors import EmergeError, Unavailable
@@ -222,7 +223,7 @@ class Uplink:
         socket = make_dealer()
         if self._credential is not None:
             self._credential.protect(socket, node.key)
-        socket.connect(split_key(node.endpoint)[0])
+        socket.connect(endpoint_here(split_key(node.endpoint)[0]))
         return socket
 
     def missing(self) -> str:

@@ -114,6 +114,32 @@ def bind_socket(socket: zmq.Socket[bytes], endpoint: str) -> str:
     return socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
 
 
+_here: set[str] = set()
+
+
+def bind_here(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    """Let this process reach a socket that is bound to an endpoint without a connection, by `endpoint_here`.
+
+    The socket must be of ZeroMQ's common context, and ask for no keys, of which no account is taken then.
+    """
+    socket.bind(_inproc(endpoint))
+    _here.add(endpoint)
+
+
+def leave_here(endpoint: str) -> None:
+    """Have an endpoint reached by a connection: its socket is about to be closed."""
+    _here.discard(endpoint)
+
+
+def endpoint_here(endpoint: str) -> str:
+    """Return where this process connects to reach an endpoint: in its own memory, where it bound that itself."""
+    return _inproc(endpoint) if endpoint in _here else endpoint
+
+
+def _inproc(endpoint: str) -> str:
+    return f"inproc://emerge/{endpoint}"
+
+
 def bind_again(socket: zmq.Socket[bytes], endpoint: str) -> None:
     """End all connections of a bound socket, and bind it anew with its options as they are now.
 
