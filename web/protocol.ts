@@ -522,7 +522,8 @@ export interface Calls {
   /** What a directory held at a moment. */
   earlier: [{ where: Where; path: string; cursor: string; as_of: string }, { rows: EarlierRow[]; cursor: string; missing: string[] }];
   /** The classes of stored objects, those of a directory first; `more`: not all were looked at. */
-  classes: [{ where: Where; path: string }, { classes: ClassChoice[]; more: boolean }];
+  /** `inside`: those of the directory alone, which takes no time. */
+  classes: [{ where: Where; path: string; inside: boolean }, { classes: ClassChoice[]; more: boolean }];
   blank: [{ where: Where; bundle: string }, Blank];
   readsheet: [SheetQuestion, SheetPreview];
   loadsheet: [LoadQuestion, LoadReport];

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 CONTRAST = ["color-contrast"]
 RUN = """async ([rules, scheme]) => {
-    document.documentElement.dataset.theme = scheme;  // as the page's own switch does: `color-scheme` alone changes nothing
+    document.documentElement.dataset.theme = scheme;  // as its switch does: color-scheme changes nothing
     void getComputedStyle(document.body).color;  // from here on all have the new colours, or are on their way
     for (const each of document.getAnimations())  // a busy browser draws none for long, so their end is not waited for
         if (each.effect.getComputedTiming().iterations !== Infinity) each.finish();

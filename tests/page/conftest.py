@@ -212,6 +212,15 @@ class Tab:
         editor.press("Control+a")
         self.page.keyboard.insert_text(text)
 
+    def fill_record(self, path: str, name: str, kind: str, value: str) -> None:
+        """Ask for a new record, and fill its form with one field."""
+        self.open("#/cluster/")
+        self.find("create-object").click()
+        self.find("new-path").fill(path)
+        self.find("own-name").fill(name)
+        self.find("own-kind").select_option(kind)
+        self.find("own-text").fill(value)
+
     def run(self, code: str, *, wait: str = "done") -> Locator:
         """Run a console cell; its article, when it has reached that state."""
         count = self.find("cell").count()

@@ -86,12 +86,7 @@ def test_a_new_object_is_made_from_a_form(stored: Tab, shared_site: Site) -> Non
         tab.find("undo").click()
         expect(tab.find("made")).to_contain_text("Undone")
         assert [pointer.name for pointer in fs.list("/lamps")] == ["l0", "l1", "l2", "l3"]
-        tab.open("#/cluster/")
-        tab.find("create-object").click()
-        tab.find("new-path").fill("/plain")
-        tab.find("own-name").fill("amount")
-        tab.find("own-kind").select_option("int")
-        tab.find("own-text").fill("7")
+        tab.fill_record("/plain", "amount", "int", "7")
         tab.find("new-create").click()
         expect(tab.find("object-name")).to_have_text("plain")
         assert fs.cat("/plain.amount") == 7
@@ -122,6 +117,10 @@ def test_a_table_comes_in_is_undone_and_goes_out(stored: Tab, shared_site: Site)
 
         before = {pointer.name: fs.cat(pointer.full_path) for pointer in fs.list("/lamps")}
         files: dict[str, bytes] = {}
+        tab.find("export").click()
+        expect(tab.find("export-csv")).to_be_visible()
+        assert problems(tab.page, "light", ["region", "color-contrast"]) == []
+        tab.page.keyboard.press("Escape")
         for format in ("csv", "jsonl", "emerge"):
             tab.find("export").click()
             with tab.page.expect_download() as download:
@@ -140,6 +139,26 @@ def test_a_table_comes_in_is_undone_and_goes_out(stored: Tab, shared_site: Site)
         expect(tab.find("made")).to_contain_text("Imported 4 objects")
         assert {pointer.name: fs.cat(pointer.full_path) for pointer in fs.list("/lamps")} == before
         tab.find("dismiss-made").click()
+
+
+def test_a_table_is_imported_from_the_start_into_a_directory_of_its_own(stored: Tab, shared_site: Site) -> None:
+    tab = stored
+    tab.open("#/")
+    rows = {"name": "bulbs.csv", "mimeType": "text/plain", "buffer": b"name,watts\nb1,1\nb2,2\n"}
+    tab.find("start-import").set_input_files([rows])
+    expect(tab.find("import-into")).to_have_value("/bulbs")
+    tab.find("import-into").fill("/house/bulbs")
+    expect(tab.find("import-go")).to_have_text("Import 2 objects", timeout=SLOW)
+    tab.find("import-go").click()
+    expect(tab.find("object-path")).to_have_attribute("data-path", "/house/bulbs")
+    expect(tab.find("listed")).to_have_count(2, timeout=SLOW)
+    with connect(shared_site.node.host) as fs:
+        assert [pointer.full_path for pointer in fs.tree("/house")] == [
+            "/house/bulbs",
+            "/house/bulbs/b1",
+            "/house/bulbs/b2",
+        ]
+    tab.find("dismiss-made").click()
 
 
 def test_a_cell_is_edited_where_it_stands(stored: Tab, shared_site: Site) -> None:

@@ -182,15 +182,6 @@ def ask(kind: str, path: str = "/inventory/widget1") -> Callable[[Tab], None]:
     return begin
 
 
-def create(tab: Tab) -> None:
-    tab.open("#/cluster/")
-    tab.find("create-object").click()
-    tab.find("new-path").fill("/inventory/made")
-    tab.find("own-name").fill("amount")
-    tab.find("own-kind").select_option("int")
-    tab.find("own-text").fill("7")
-
-
 def load(tab: Tab) -> None:
     tab.open("#/cluster/inventory")
     rows = b"name,amount\nr1,1\nr2,2\n"
@@ -251,7 +242,7 @@ DEEDS = [
     ),
     Deed(
         "create",
-        create,
+        lambda tab: tab.fill_record("/inventory/made", "amount", "int", "7"),
         click("new-create"),
         failure_in("new-object"),
         has("own-text", "7"),

@@ -96,6 +96,9 @@ def test_the_cluster_is_read_as_it_was_last_seen(site: Site, tab: Tab, open_tab:
         own.page.reload()
         own.ready("offline")
         expect(own.find("object")).to_contain_text("not signed in", timeout=SLOW)
+        expect(own.find("status-connection")).to_have_text("Cluster: not signed in")
+        own.open("#/")
+        expect(own.find("empty-desk")).to_contain_text("Open the link that the relay printed")
         assert own.page.evaluate(COUNT) == 0
     finally:
         own.page.context.add_cookies(cookies)  # type: ignore[arg-type]  # as it gave them

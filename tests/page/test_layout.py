@@ -149,10 +149,14 @@ def test_a_deep_link_reveals_its_row_wherever_it_is_in_a_directory(site: Site, t
     expect(row).to_be_visible(timeout=SLOW)
     expect(row).to_have_attribute("aria-selected", "true")
     expect(tab.find("object-name")).to_have_text("o2100")
+    tab.open("#/cluster/many")
+    expect(tab.find("directory-count")).to_have_text("2,300 entries", timeout=SLOW)
     for name in ("o0003", "none"):
         tab.open(f"#/cluster/many/{name}")
         found = tree.locator('[data-path="/many/o0003"]') if name == "o0003" else tab.find("failure")
         expect(found.first).to_be_visible(timeout=SLOW)
+    tab.find("look-earlier").click()
+    expect(tab.find("earlier")).to_contain_text("Nothing that was removed", timeout=SLOW)
 
 
 def test_the_console_docks_and_the_trees_hide_and_both_are_kept(tab: Tab) -> None:

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 from emerge_wasm import EmergeFile, connect
 from tests.conftest import start_server
-from tests.page.conftest import SLOW, Site, Tab
+from tests.page.conftest import SLOW, VIEWPORT, Site, Tab
 
 
 @dataclass
@@ -178,6 +178,11 @@ def test_versions_are_compared_and_restored(shared_site: Site, shared_tab: Tab) 
         tab.find("restore-1").click()
         expect(tab.find("version")).to_have_count(4)
         assert fs.cat("/restored/w.unit_price") == 1.0
+        tab.find("version").locator("button.version").nth(2).click()
+        expect(tab.find("version-banner")).to_contain_text("Version 2 of 4, read only")
+        tab.find("restore-shown").click()
+        expect(tab.find("version-banner")).to_have_count(0)
+        assert fs.cat("/restored/w.unit_price") == 2.0
 
 
 def test_a_run_leaves_a_receipt(shared_site: Site, shared_tab: Tab) -> None:
@@ -185,8 +190,11 @@ def test_a_run_leaves_a_receipt(shared_site: Site, shared_tab: Tab) -> None:
     with connect(shared_site.node.host) as fs:
         fs.store(Widget(name="w", path="/run", unit_price=1.0))
     tab.open("#/cluster/run/w?tab=methods")
+    tab.page.set_viewport_size({"width": 390, "height": 500})
     tab.find("run-there-double").click()
     expect(tab.find("run-result")).to_have_text("2.0")
+    expect(tab.find("run-result")).to_be_in_viewport()  # though it is below the methods
+    tab.page.set_viewport_size(VIEWPORT)
     expect(tab.find("run-version")).to_contain_text("Ran on version 1")
     tab.find("run-receipt").locator("summary").click()
     expect(tab.find("receipt").first).to_contain_text("1 → 2")

@@ -732,6 +732,10 @@ class BelowArgs(PathArgs):
     group: str | None
 
 
+class ClassesArgs(PathArgs):
+    inside: bool  # those of the directory alone, which takes no time
+
+
 class ListArgs(PathArgs):
     cursor: str
     limit: int

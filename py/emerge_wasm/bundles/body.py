@@ -46,7 +46,8 @@ def parse_expression(text: str) -> ast.Lambda:
             construct = next(one for one in constructs(text) if one.grammar == need)
             reason = f"Python {need[0]}.{need[1]} is needed for {construct.name}, and this is {have[0]}.{have[1]}"
         is_path = text.startswith("/")
-        raise _invalid(reason, "give a path as path=" if is_path else "write a shorter one, in Python") from None
+        remedy = "write it in Python" if isinstance(error, SyntaxError) else "write a shorter one, in Python"
+        raise _invalid(reason, "give a path as path=" if is_path else remedy) from None
     if not isinstance(tree.body, ast.Lambda):
         raise _invalid("it is no lambda", "write it as lambda o: ...")
     check_body(tree.body)

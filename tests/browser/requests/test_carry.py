@@ -168,8 +168,9 @@ def test_a_new_object_is_made_of_its_class_without_its_code() -> None:
             client = tab.client("local")
             await client.store(Bike(name="b", path="/bikes", price=1.0, key="k"))
             await client.store(EmergeFile(name="p", path="/other"))
-            found = await classes(cast("Tab", tab), {"where": "local", "path": "/bikes"})
-            (choice,) = found["classes"]
+            for inside in (True, False):
+                found = await classes(cast("Tab", tab), {"where": "local", "path": "/bikes", "inside": inside})
+                (choice,) = found["classes"]
             assert (choice["class_name"], choice["here"], choice["count"]) == ("Bike", 1, 1)
             shown = await blank(cast("Tab", tab), {"where": "local", "bundle": choice["bundle"]})
             assert shown["required"] == ["price"] and shown["made"] == {

@@ -114,6 +114,10 @@ def test_rows_have_the_fields_of_their_classes() -> None:
             assert cells["c01"]["label"] == "L1" and cells["plain"]["data"] == "{'x': 1}" and cells["sub"] == {}
             fields = {each["name"]: each["fields"] for each in page["classes"]}
             assert fields["Crate"] | {"weight": "float", "tags": "list[str]"} == fields["Crate"]
+            await tab.place.reader.storeall(
+                [EmergeFile(name="a", path="/c"), Crate(name="b", path="/c"), Crate(name="c", path="/c")]
+            )
+            assert [each["name"] for each in (await tab.rows(path="/c"))["classes"]] == ["Crate", "EmergeFile"]
             long = EmergeFile(name="long", path="/b", data=["x"] * 100_000)
             when = EmergeFile(name="a", path="/b", data=datetime(2026, 5, 1, 9, 30))
             day = EmergeFile(name="b", path="/b", data=date(2026, 5, 1))

@@ -45,6 +45,7 @@ test("the connection never claims more than it has", () => {
   expect(connectionStatus(connected, "ready").text).toBe("Connected to n1");
   expect(connectionStatus(connected, "dead").state).toBe("unknown");
   expect(connectionStatus({ state: "offline", reason: "no relay", refused: false }, "ready").text).toContain("no relay");
+  expect(connectionStatus({ state: "offline", reason: "who are you", refused: true }, "ready")).toMatchObject({ text: "Cluster: not signed in", title: "who are you" });
 });
 
 test("memory is no storage", () => {

@@ -41,6 +41,7 @@ export function connectionStatus(connection: Connection, kernel: KernelState): S
       return { level: "good", state: "connected", text: `Connected to ${connection.node}`, title };
     }
     case "offline":
+      if (connection.refused) return { level: "caution", state: "offline", text: "Cluster: not signed in", title: connection.reason };
       return { level: "caution", state: "offline", text: `Cluster offline: ${connection.reason}`, title: connection.reason };
     case "connecting":
       return { level: "busy", state: "connecting", text: "Cluster: connecting…", title: "" };

@@ -58,7 +58,13 @@ export class Session {
     if (this.reach(where) === "up") return null;
     if (this.kernel === "dead") return "Python has stopped: restart the kernel.";
     if (this.kernel === "loading") return "Python is starting.";
+    if (this.refused) return "Open the link that the relay printed when it was started.";
     return this.connection.state === "offline" ? this.connection.reason : "Connecting to the cluster.";
+  }
+
+  /** The relay is there, and this browser is not signed in. */
+  get refused(): boolean {
+    return this.connection.state === "offline" && this.connection.refused;
   }
 
   placeName(where: Where): string {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { TableClass } from "../../protocol";
-import { allColumns, fieldColumns } from "./fields";
+import { allColumns, exampleOf, fieldColumns } from "./fields";
 
 const classes: TableClass[] = [
   { name: "Widget", fields: { id: "str", data: "object", price: "float", name_: "str" } },
@@ -17,6 +17,11 @@ describe("the columns of a table", () => {
   it("have the one that the rows are ordered by, even where no class declares it", () => {
     expect(fieldColumns(classes, "address.city").map(({ field }) => field)).toContain("address.city");
     expect(fieldColumns(classes, "date").map(({ field }) => field)).not.toContain("date");
+  });
+
+  it("give an example of a search, by fields that are there", () => {
+    expect(exampleOf(allColumns(classes, 0, true, ""))).toBe('o.price < 3.5 and "x" in o.name_');
+    expect(exampleOf(allColumns([{ name: "Odd", fields: { "1st": "int", made: "date" } }], 0, true, ""))).toBe('"x" in o.name');
   });
 
   it("differ in their ids, whatever fields are called", () => {

@@ -52,6 +52,14 @@ export function fieldColumns(classes: readonly TableClass[], ordered: string): F
   return names.map((name, at) => fieldColumn(name, known.get(name) ?? "", at < FIRST_FIELDS && !BASE.has(name)));
 }
 
+/** An expression over the first fields that it can be written for, to begin with. */
+export function exampleOf(columns: readonly FieldColumn[]): string {
+  const own = columns.filter((column) => column.own && column.first && /^[^\W\d]\w*$/.test(column.field));
+  const number = own.find(({ filter }) => filter === "number")?.field;
+  const text = own.find(({ annotation }) => annotation === "str")?.field ?? "name";
+  return number === undefined ? `"x" in o.${text}` : `o.${number} < 3.5 and "x" in o.${text}`;
+}
+
 /** What a search may order by without its being a field of a class. */
 const ENTRY_FIELDS = new Set(["name", "path", "version", "date", "owner", "group", "perms", "uuid", "node", "type"]);
 

@@ -20,11 +20,20 @@ const DATES = new RegExp(`^(${MOMENT})\\s*(?:\\.\\.|…|–)\\s*(${MOMENT})$`);
 
 /** What the input of a column suggests. */
 export const HINTS: Record<FilterKind, string> = {
-  text: "contains, =exactly, ^begins",
-  number: "3, <3.5, 2..5",
+  text: "contains",
+  number: "<3.5",
+  bool: "True",
+  date: ">2026-05",
+  class: "class",
+};
+
+/** All that can be typed there. */
+export const WAYS: Record<FilterKind, string> = {
+  text: "text for what contains it, =text for what is it, ^text for what begins with it, !text for what has it not",
+  number: "3, <3.5, or 2..5",
   bool: "True or False",
-  date: "2026-05, >2026-05-01",
-  class: "name of a class",
+  date: "2026-05, >2026-05-01, or 2026-01..2026-03",
+  class: "The name of a class",
 };
 
 /** The kind of filter that fits a field by its annotation. */

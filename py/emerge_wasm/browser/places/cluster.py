@@ -43,7 +43,7 @@ class Connection:
         elif state == CONNECTING:
             self._tell({"state": "connecting"})
         else:
-            self._lose(detail or state, refused=state == REFUSED)
+            self._lose(detail or state)
 
     async def _greet(self) -> None:
         """Call `hello` until the node answers."""
@@ -71,6 +71,6 @@ class Connection:
         volumes: VolumeRows = await self.place.call("volumes", [])
         return next((each["filesystem"] for each in volumes if each["path"] == "/"), hello["uuid"])
 
-    def _lose(self, reason: str, *, refused: bool = False) -> None:
+    def _lose(self, reason: str) -> None:
         self.place.lose(reason)
-        self._tell({"state": "offline", "reason": reason, "refused": refused})
+        self._tell({"state": "offline", "reason": reason, "refused": self.transport.state == REFUSED})

@@ -9,7 +9,7 @@ from ...errors import Conflict, Invalid, NotFound
 from ...objects import BLOB, DIRECTORY, METADATA, EmergeFile
 from ...results import PointerRow
 from ..places.place import TabPlace
-from ..protocol import BlankArgs, BlankObject, ClassChoice, ClassList, CreateStep, PathArgs
+from ..protocol import BlankArgs, BlankObject, ClassChoice, ClassesArgs, ClassList, CreateStep
 from ..tab import Tab
 from .class_view import describe_class
 from .edit import read_fields
@@ -21,20 +21,20 @@ PLAIN = {"id": "", "data": None}
 """What an object without a class of its own has."""
 
 
-async def classes(tab: Tab, args: PathArgs) -> ClassList:
+async def classes(tab: Tab, args: ClassesArgs) -> ClassList:
     """Tell the classes of stored objects, those of a directory first, each as its newest object has it."""
     place = tab.find(args)
     found: dict[str, ClassChoice] = {}
     dates: dict[str, str] = {}
     seen, path = 0, args["path"]
     inside = f"{path.rstrip('/')}/"
-    tops = [path] if path == "/" else [path, "/"]
-    for top, most in zip(tops, (HERE, ANYWHERE) if len(tops) > 1 else (ANYWHERE,), strict=True):
+    steps = [(path, HERE)] if args["inside"] else [("/", ANYWHERE)] if path == "/" else [(path, HERE), ("/", ANYWHERE)]
+    for top, most in steps:
         seen = 0
         async with ending(place.reader.remote.tree(top)) as rows:
             async for row in rows:
                 seen += 1
-                if top == "/" and len(tops) > 1 and f"{row['path']}/".startswith(inside):
+                if top == "/" and len(steps) > 1 and f"{row['path']}/".startswith(inside):
                     continue
                 _count(found, dates, row, row["path"] == path)
                 if seen == most:

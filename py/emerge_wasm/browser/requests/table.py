@@ -5,6 +5,7 @@ A table shows the entries of a directory, or what a search finds in it or below 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from time import perf_counter
@@ -202,8 +203,10 @@ def _cell(value: object) -> str:
 async def _classes(
     place: TabPlace, pointers: Sequence[PointerRow], states: Sequence[dict[str, object]]
 ) -> list[TableClass]:
-    """Tell the classes of a page's objects with their fields: as declared, then what else the objects have."""
+    """Tell the classes of a page's objects, the most frequent first, with their fields: as declared, then what else the
+    objects have."""
     known: dict[str, TableClass] = {}
+    count = Counter(pointer["class_name"] for pointer in pointers)
     for pointer, state in zip(pointers, states, strict=True):
         if pointer["type"] == DIRECTORY:
             continue
@@ -215,7 +218,7 @@ async def _classes(
             told = known[name] = {"name": name, "fields": {**(told["fields"] if told else {}), **fields}}
         for field, value in list(state.items())[:WIDEST]:
             told["fields"].setdefault(field, type(value).__name__)
-    return list(known.values())
+    return sorted(known.values(), key=lambda told: -count[told["name"]])
 
 
 async def _declared(place: TabPlace, bundle: str) -> Sequence[FieldDescription]:
