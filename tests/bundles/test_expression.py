@@ -15,12 +15,15 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from emerge_wasm.bundles import keep_source
+from emerge_wasm.bundles import expression, keep_source
 from emerge_wasm.bundles.body import parse_expression
 from emerge_wasm.bundles.expression import Expression, capture_expression
 from emerge_wasm.bundles.load_expression import load_expression
 from emerge_wasm.errors import CannotShip, EmergeError, Invalid
+from tests.scale import examples
 
 from .conftest import forget
 from .test_bundle_repl import converse
@@ -56,10 +59,10 @@ def text(function: Any) -> str:
 
 def again(function: Any) -> Callable[[Any], Any]:
     """The function as another process gets it."""
-    expression = capture_expression(function)
-    wire = expression.to_wire()
+    captured = capture_expression(function)
+    wire = captured.to_wire()
     forget()
-    return load_expression(wire, expression.bundles.get)
+    return load_expression(wire, captured.bundles.get)
 
 
 def passed(*functions: Any, **more: Any) -> tuple[Any, ...]:
@@ -299,3 +302,79 @@ def test_lambdas_typed_at_the_prompt() -> None:
     )
     assert "first lambda o: o.x < n lambda o: o.y" in said, said
     assert "second lambda o: o.x > n {'n': 3}" in said, said
+
+
+def test_a_module_s_name_that_means_something_else_around_the_lambda(module: Make) -> None:
+    one = module("from math import floor\nmath = 3\nfound = lambda o: floor(o.x) == math")
+    assert again(one.found)(Thing(x=3.5)) and not again(one.found)(Thing(x=4.5))
+    other = module("from math import floor\nmath = 3\nfound = lambda o: floor(o.x) == 3")
+    assert again(other.found)(Thing(x=3.5)) and not again(other.found)(Thing(x=4.5))
+
+
+# --- what is remembered of a lambda
+BODIES = [
+    "o.x < limit",
+    "o.x in names and len(o.y) > limit",
+    "max(o.x, limit) == names",
+    "o.x < config.limit",
+    "names.count(o.x) + offset",
+    "math.floor(o.x) < limit",
+    "date(2024, 1, 1) < o.x < limit",
+    "[x for x in names if x < o.x][:limit]",
+]
+MEANINGS: list[Any] = [
+    3, 2.5, "text", b"raw", None, True, [1, 2], ("a", 2), {1, 2}, [[1], [2]], {"a": 1}, math, math.pi, math.floor, date,
+    dt, len, max, Color.RED, Color, Setting(), Thing(limit=1), Setting, timedelta(1), re, 1 << 70, float("nan"),
+]  # fmt: skip
+NAMES = ["limit", "names", "config", "offset", "len", "max", "math", "date"]
+WHERE = ["global", "closure", "default", "nowhere"]
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(
+    st.sampled_from(BODIES),
+    st.lists(
+        st.dictionaries(st.sampled_from(NAMES), st.tuples(st.sampled_from(WHERE), st.sampled_from(MEANINGS))),
+        min_size=2,
+        max_size=6,
+    ),
+)
+def test_what_is_remembered_of_a_lambda_changes_nothing(body: str, rounds: list[dict[str, tuple[str, Any]]]) -> None:
+    """The same line, run again with other meanings of its names, is captured as if it had not been seen before."""
+    where = {name: kind for each in reversed(rounds) for name, (kind, _) in each.items()}
+    closed = [name for name, kind in where.items() if kind == "closure"]
+    given_ = ", ".join(f"{name}={name}" for name, kind in where.items() if kind == "default")
+    head = f"def make({', '.join(closed)}):\n    return lambda o{', ' + given_ if given_ else ''}: {body}\n"
+    filename = f"<remembered {head!r}>"
+    keep_source(filename, head)
+    names: dict[str, Any] = {"__name__": "remembered"}
+    exec(compile(head, filename, "exec"), names)
+    make = names["make"]
+    for meanings in rounds:
+        for name in NAMES:
+            names.pop(name, None)
+        names |= {name: meanings[name][1] for name, kind in where.items() if kind == "default" and name in meanings}
+        names |= {name: 1 for name, kind in where.items() if kind == "default" and name not in meanings}
+        values = [meanings.get(name, ("", 7))[1] for name in closed]
+        function = make(*values)
+        for name, kind in where.items():
+            names.pop(name, None)
+            if kind == "global" and name in meanings:
+                names[name] = meanings[name][1]
+        found = _captured(function)
+        expression._KNOWN.clear()  # private: as if it were the first time
+        assert _captured(function) == found
+
+
+def _captured(function: Any) -> object:
+    try:
+        found = capture_expression(function)
+        return found.text, repr(found.values), found.bundle, found.to_wire()
+    except EmergeError as error:
+        return error.code, error.message
+
+
+def test_a_line_that_is_run_again_is_remembered() -> None:
+    expression._KNOWN.clear()  # private: nothing is known
+    seen = [capture_expression(lambda o, limit=limit: o.x < limit).values for limit in range(3)]
+    assert seen == [{"limit": 0}, {"limit": 1}, {"limit": 2}] and len(expression._KNOWN) == 1

@@ -9,10 +9,11 @@ import ast
 import builtins
 import copy
 import inspect
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, EnumType
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType, NoneType
 from typing import Any
 
 from ..codec import encode
@@ -27,7 +28,7 @@ from .locate_lambda import find_lambda
 from .name import free_names
 from .origin import is_builtin
 from .quote import requote
-from .scope import ABSENT, Scope, function_scope
+from .scope import ABSENT, Cells, Scope, function_scope
 from .source import Unit
 
 OWN = "_Expression"
@@ -69,6 +70,8 @@ def capture_expression(function: Callable[[Any], object]) -> Expression:
             f"a {type(function).__name__} cannot be used as an expression: {function!r:.80}",
             remedy="write a lambda that calls it: lambda o: ...",
         )
+    if (known := _Known.of(function)) is not None and (again := known.expression(function)) is not None:
+        return again
     _check_kind(function)
     unit, node = find_lambda(function) if function.__name__ == "<lambda>" else _as_lambda(function)
     if node is None:
@@ -78,7 +81,63 @@ def capture_expression(function: Callable[[Any], object]) -> Expression:
         check_body(node)
         scope = function_scope(function, unit, Scope(unit, function.__globals__))
         scope.inner.insert(0, _defaults(function))
-    return _Capture(scope, function, node).expression()
+    expression = _Capture(scope, function, node).expression()
+    _Known.keep(function, expression)
+    return expression
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """How a lambda was captured that uses nothing but plain values and functions of Python's own: with other plain
+    values it is the same text. A program searches by the same line again and again."""
+
+    text: str
+    values: list[str]
+    builtins: dict[str, object]
+
+    @staticmethod
+    def of(function: FunctionType) -> _Known | None:
+        return _KNOWN.get((function.__code__.co_filename, function.__code__))
+
+    @staticmethod
+    def keep(function: FunctionType, expression: Expression) -> None:
+        """Remember a capture, if it is of that kind."""
+        if function.__name__ != "<lambda>" or expression.bundle:
+            return
+        names, own = _names_of(function), vars(builtins)
+        others = _free(expression.text) - expression.values.keys()
+        plain = all(name in names and names[name] is value for name, value in expression.values.items())
+        if not plain or not all(name in own and name not in names for name in others):
+            return
+        if len(_KNOWN) >= _KEPT:
+            _KNOWN.clear()
+        known = _Known(expression.text, list(expression.values), {name: own[name] for name in others})
+        if known.expression(function) is not None:
+            _KNOWN[function.__code__.co_filename, function.__code__] = known
+
+    def expression(self, function: FunctionType) -> Expression | None:
+        """Return what a capture would give; None: that has to be seen."""
+        names, own = _names_of(function), vars(builtins)
+        if not all(name not in names and own.get(name) is value for name, value in self.builtins.items()):
+            return None
+        values = {name: names.get(name, ABSENT) for name in self.values}
+        return Expression(self.text, values) if all(map(_is_plain, values.values())) else None
+
+
+_KEPT = 1024
+_KNOWN: dict[tuple[str, CodeType], _Known] = {}
+_PLAIN = frozenset({NoneType, bool, int, float, str, bytes})
+
+
+def _names_of(function: FunctionType) -> Mapping[str, object]:
+    """Return what the names in a function mean."""
+    return ChainMap(_defaults(function), Cells(function), function.__globals__)
+
+
+def _is_plain(value: object) -> bool:
+    if type(value) in (list, tuple, set, frozenset):
+        return all(type(each) in _PLAIN for each in value)  # type: ignore[attr-defined]
+    return type(value) in _PLAIN
 
 
 def _check_kind(function: FunctionType) -> None:
@@ -148,7 +207,7 @@ class _Capture:
         self.node.args = ast.arguments([], [ast.arg(argument)], None, [], [], None, [])
         rewriter = _Rewriter(self.scope, self.node, self.values, self.collector.held)
         text = requote(ast.unparse(ast.fix_missing_locations(rewriter.visit(self.node))))
-        for name in sorted(_free(text) - set(self.values)):
+        for name in sorted(_free(text) - set(self.values) - rewriter.written):
             self._place(name)
         parse_expression(text)
         if self.collector.is_empty:
@@ -203,6 +262,7 @@ class _Rewriter(ast.NodeTransformer):
     def __init__(self, scope: Scope, node: ast.Lambda, values: dict[str, object], held: set[type]) -> None:
         self.scope, self.values, self.held = scope, values, held
         self.free = _free(ast.unparse(ast.fix_missing_locations(node)))
+        self.written: set[str] = set()  # modules that it did not name itself, which may mean something else around it
         self.bound = {child.arg for child in ast.walk(node) if isinstance(child, ast.arg)}
         self.bound |= {
             child.id for child in ast.walk(node) if isinstance(child, ast.Name) and not isinstance(child.ctx, ast.Load)
@@ -229,7 +289,11 @@ class _Rewriter(ast.NodeTransformer):
         written = builtin_name(value)
         root = written.partition(".")[0]
         taken = root in self.bound or (root in self.free and not builtin_name(self.scope.find(root)))
-        return ast.parse(written, mode="eval").body if written and not taken else None
+        if not written or taken:
+            return None
+        if root not in self.free:
+            self.written.add(root)
+        return ast.parse(written, mode="eval").body
 
     def _value(self, name: str, value: object) -> ast.expr | None:
         held: set[type] = set()

@@ -71,13 +71,24 @@ class ClassLoader(ClientOperations):
 
     async def unpack(self, state: bytes, pointer: Pointer, code: WhoseCode = "stored") -> EmergeObject:
         """An instance with this state, its classes (nested ones too) fetched and loaded as needed; see `getobject`."""
-        cls = await self.load_class(pointer, code)
+        return await self._unpack(state, pointer, code, {})
+
+    async def _unpack(self, state: bytes, pointer: Pointer, code: WhoseCode, known: dict[str, type]) -> EmergeObject:
+        """The same, where the classes in `known`, by their bundles, are not looked for again; others are added."""
+        cls = known.get(pointer.bundle) if pointer.bundle else None
+        if cls is None:
+            cls = await self.load_class(pointer, code)
+            if pointer.bundle:
+                known[pointer.bundle] = cls
         missing: list[str] = []
 
         def class_of(bundle: str, class_name: str) -> type:
-            if bundle not in self._bundles:
-                missing.append(bundle)
-            return self._class_of(bundle, code)
+            found = known.get(bundle)
+            if found is None:
+                if bundle not in self._bundles:
+                    missing.append(bundle)
+                found = known[bundle] = self._class_of(bundle, code)
+            return found
 
         while True:
             try:

@@ -132,9 +132,14 @@ class ReadOperations(ClassLoader, PointerReads):
             if not cursor:
                 return
 
-    async def _instance(self, row: ObjectRow, code: WhoseCode) -> EmergeObject:
+    async def _instance(self, row: ObjectRow, code: WhoseCode, known: dict[str, type] | None = None) -> EmergeObject:
+        """An instance of a row, with its metadata; `known` are the classes that rows of the same page were found to
+        have, by their bundles: to see that none was defined anew takes longer than all else."""
         pointer = Pointer.from_wire(row["pointer"])
-        obj = EmergeDirectory() if pointer.is_directory else await self.unpack(row["state"], pointer, code)
+        if pointer.is_directory:
+            obj: EmergeObject = EmergeDirectory()
+        else:
+            obj = await self._unpack(row["state"], pointer, code, {} if known is None else known)
         set_metadata(obj, metadata_of(pointer))
         return obj
 

@@ -155,9 +155,10 @@ class SearchOperations(ReadOperations):
     async def _append(self, found: SearchResult, rows: Sequence[ObjectRow], cursor: str, code: WhoseCode) -> None:
         """Add the objects of one page."""
         found.cursor = cursor
+        known: dict[str, type] = {}
         for row in rows:
             try:
-                found.append(await self._instance(row, code))
+                found.append(await self._instance(row, code, known))
             except UNLOADABLE as error:
                 if code == "mine":
                     raise

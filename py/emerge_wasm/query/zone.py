@@ -13,6 +13,7 @@ import struct
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -75,14 +76,24 @@ def _candidates() -> Iterator[str]:
         yield from (name, f"{name},{_USUAL_RULE}")
         return
     try:
-        target = os.path.realpath(LOCALTIME)
-        if _FOLDER in target:
-            yield target.rpartition(_FOLDER)[2]
-        with open(LOCALTIME, "rb") as file:
-            yield file.read().rstrip(b"\n").rpartition(b"\n")[2].decode("ascii")
-    except (OSError, ValueError):
+        link = os.lstat(LOCALTIME)
+        yield from _file_names(LOCALTIME, link.st_ino, link.st_mtime_ns)
+    except OSError:
         pass
     yield "UTC"
+
+
+@lru_cache(maxsize=1)
+def _file_names(path: str, inode: int, changed: int) -> list[str]:
+    """Return what the file (or link) of the system's zone says, as long as it is the same one."""
+    found: list[str] = []
+    with suppress(OSError, ValueError):
+        target = os.path.realpath(path)
+        if _FOLDER in target:
+            found.append(target.rpartition(_FOLDER)[2])
+        with open(path, "rb") as file:
+            found.append(file.read().rstrip(b"\n").rpartition(b"\n")[2].decode("ascii"))
+    return found
 
 
 def _agrees(name: str, now: int) -> bool:
