@@ -14,7 +14,7 @@ from pathlib import Path
 from . import compare, table
 from .measure import write_results
 
-NAMES = ("classes", "cluster", "command", "files", "node", "running", "search", "page", "storage", "stores")
+NAMES = ("browsers", "classes", "cluster", "command", "files", "node", "running", "search", "page", "storage", "stores")
 
 
 def main(arguments: list[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -40,9 +41,21 @@ def echo(*kind: str) -> Iterator[str]:
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[dict[str, str]]:
-    """`emerge up` in an empty folder: {"node": endpoint, "url": of the relay, "token": for programs, "page": url}."""
+def cluster(folder: Path, *options: str) -> Iterator[dict[str, str]]:
+    """`emerge up` in an empty folder: {"node": endpoint, "url": of the relay, "token": for programs, "page": url,
+    "pid"}."""
     command = ("emerge_wasm.cli", "--json", "up", "--no-open", "--dir", str(folder), "--port", "0", "--node-port", "0")
-    with started(*command) as line:
+    with spawned(*command, *options) as (process, line):
         found: dict[str, str] = json.loads(line)
-        yield found
+        yield {**found, "pid": str(process.pid)}
+
+
+def processor_seconds(pid: int | str) -> float:
+    """Processor time that a process has used until now, by itself and its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pid: int | str) -> int:
+    """Memory that a process has in use."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -105,7 +105,8 @@ async def test_too_many_browsers(start: Start) -> None:
         with pytest.raises(InvalidStatus) as caught:
             async with connected(server):
                 pass
-    assert caught.value.response.status_code == 503
+    response = caught.value.response
+    assert response.status_code == 503 and b"--browsers" in (response.body or b"")
 
 
 async def test_64_in_flight(relay: RelayServer) -> None:

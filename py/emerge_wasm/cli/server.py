@@ -222,11 +222,12 @@ async def start_relay(
     credential: Credential | None = None,
     wheels: tuple[Path, ...] = (),
     packages: tuple[str, ...] = (),
+    browsers: int,
 ) -> RelayServer:
     try:
         from ..relay.packages.settings import PackageSettings
         from ..relay.server import RelayServer
-        from ..relay.settings import RelaySettings
+        from ..relay.settings import BrowserLimits, RelaySettings
     except ImportError as error:
         raise _missing(error, "relay") from None
     settings = RelaySettings(
@@ -238,6 +239,7 @@ async def start_relay(
         token=program_token(folder),
         origins=origins,
         credential=credential,
+        limits=BrowserLimits(browsers=browsers),
         packages=PackageSettings(wheels, packages),
     )
     return await stack.enter_async_context(RelayServer(settings))
@@ -288,6 +290,12 @@ packages_option = click.option(
     multiple=True,
     metavar="pypi|URL",
     help="Fetch more packages for cells: pypi (and Pyodide's own), an index, a pyodide-lock.json; may be repeated.",
+)
+browsers_option = click.option(
+    "--browsers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="So many at once at most (else as many as there is memory for, a MiB each).",
 )
 
 
@@ -435,6 +443,7 @@ def relay() -> None:
 )
 @wheels_option
 @packages_option
+@browsers_option
 @pass_session
 def relay_start(
     session: Session,
@@ -445,9 +454,11 @@ def relay_start(
     origins: tuple[str, ...],
     wheels: tuple[Path, ...],
     packages: tuple[str, ...],
+    browsers: int | None,
 ) -> None:
     """Start a relay to the nodes that --host names; Ctrl-C stops it."""
     from ..clients.transports.address import find_endpoint, find_key
+    from ..relay.capacity import make_room
 
     key = find_key(session.key)
     credential = find_credential(key) if key else None
@@ -455,6 +466,7 @@ def relay_start(
         credential.pair  # noqa: B018  # the file is read, so that what is wrong with it is said at once
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
+        room = make_room(browsers)
         endpoint = find_endpoint(session.host)
         server = await start_relay(
             stack,
@@ -467,6 +479,7 @@ def relay_start(
             credential=credential,
             wheels=wheels,
             packages=packages,
+            browsers=room,
         )
         return {"node": endpoint, "url": server.url, "page": server.invite(), "token": program_token(folder)}
 
@@ -487,6 +500,7 @@ def relay_start(
 )
 @wheels_option
 @packages_option
+@browsers_option
 @run_timeout_option
 @unsafe_run_option
 @preload_option
@@ -502,6 +516,7 @@ def up(
     block_key: Path | None,
     wheels: tuple[Path, ...],
     packages: tuple[str, ...],
+    browsers: int | None,
     run_timeout: float,
     unsafe_run: bool,
     preload: str,
@@ -511,11 +526,14 @@ def up(
     if folder.exists() and not folder.is_dir():
         raise Invalid(f"{folder} is not a directory", path=str(folder), remedy="name another with --dir")
 
+    from ..relay.capacity import make_room
+
     store = f"sqlite:///{folder.resolve() / 'emerge.db'}"
     if block_key is not None:
         store += f"?{BLOCK_KEY}={quote_plus(str(block_key.resolve()))}"
 
     async def serve(stack: AsyncExitStack) -> dict[str, str]:
+        room = make_room(browsers)
         bind = f"tcp://127.0.0.1:{node_port}"
         runner, sandbox = await start_runner(stack, unsafe=unsafe_run, preload=preload, pythons=pythons)
         started = await start_node(
@@ -530,6 +548,7 @@ def up(
             port=port,
             wheels=wheels,
             packages=packages,
+            browsers=room,
         )
         page = server.invite()
         if not no_open:

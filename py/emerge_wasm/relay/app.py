@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -33,6 +34,9 @@ from .settings import RelaySettings
 from .static import StaticPage
 from .uplink import Uplink
 
+BEAT_PARTS = 20
+"""Parts of a beat, so that two thousand browsers are no burst for which others would wait."""
+
 
 class Relay:
     """What the routes share: settings, sessions, the uplink to the node, the connected browsers."""
@@ -43,7 +47,8 @@ class Relay:
         self.uplink = Uplink(settings.nodes, settings.beat, settings.credential)
         self.cluster = Cluster(join=settings.nodes, observer=True, credential=settings.credential)
         self.cluster.on_change(self._members_changed)
-        self.browsers: set[Browser] = set()
+        self.browsers: dict[Browser, int] = {}  # in which part of a beat each has its turn
+        self._turns = itertools.cycle(range(BEAT_PARTS))
         self.rest = RESTRelay(settings, self.sessions, self.uplink)
         self.graphql = GraphQLApp(self.rest.dispatch, self.rest.admit, self.rest.limits)
         bundled = next(settings.dist.glob("pyodide-*/"), None) if settings.dist else None
@@ -74,10 +79,12 @@ class Relay:
         self.uplink.look_at([*self.settings.nodes, *(member.rpc for member in self.cluster.peers())])
 
     async def _beat(self) -> None:
+        """Beat each browser once in BEAT seconds, a part of them at a time: calls of others come in between."""
         while True:
-            await asyncio.sleep(BEAT)
-            for browser in list(self.browsers):
-                browser.beat()
+            for part in range(BEAT_PARTS):
+                await asyncio.sleep(BEAT / BEAT_PARTS)
+                for browser in [each for each, turn in self.browsers.items() if turn == part]:
+                    browser.beat()
 
     async def socket(self, websocket: WebSocket) -> None:
         """`/ws`: admit a WebSocket, or refuse it before it is accepted."""
@@ -88,14 +95,15 @@ class Relay:
             await websocket.send_denial_response(PlainTextResponse(f"{refused}\n", 403))
             return
         if len(self.browsers) >= settings.limits.browsers:
-            await websocket.send_denial_response(PlainTextResponse("too many browsers are connected\n", 503))
+            why = f"{len(self.browsers)} browsers are connected, as many as this relay takes (--browsers)\n"
+            await websocket.send_denial_response(PlainTextResponse(why, 503))
             return
         browser = Browser(websocket, self.uplink, settings.limits, lambda: self.sessions.renew(caller))
-        self.browsers.add(browser)
+        self.browsers[browser] = next(self._turns)
         try:
             await browser.serve()
         finally:
-            self.browsers.discard(browser)
+            self.browsers.pop(browser, None)
 
     async def index(self, request: Request) -> Response:
         """`/`: the page, or with `?token=` a new session: the operator's, or a principal's."""
