@@ -5,22 +5,23 @@ Must not import `core.py`: a change needs only the dates and the caller.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 
 from ..codec import references_in
+from ..codec.msgpack_engine import engine
 from ..context import Context
 from ..errors import Invalid
 from ..objects import DIRECTORY
 from ..paths import join_path
 from ..store import Batch
 from .layout.access import new_perms
-from .layout.locality import fresh_uuid
+from .layout.locality import fresh_revisions, fresh_uuid
 from .layout.moment import Dates
 from .layout.place import ROOT_KEY, ROOT_RAW, Above, PathNames, Place
 from .layout.record import (
     ROOT,
     Entry,
+    Pack,
     VersionRecord,
     entry_key,
     is_apart,
@@ -40,7 +41,8 @@ class Change(Batch):
 
     `touched` holds entries before and after the change; `commit` derives the rows of references and indexes from it.
     `states` holds the new states by version key. `own` is what is frozen for this change alone.
-    `brought`: its versions say nothing to those who watch.
+    `brought`: its versions say nothing to those who watch. `several`: it is changes of several calls, each with its own
+    entry of the log.
     """
 
     dates: Dates
@@ -54,6 +56,7 @@ class Change(Batch):
     date: str = ""
     own: frozenset[bytes] = frozenset()
     brought: bool = False
+    several: bool = False
 
     def touch(self, above: Above, old: bytes | None, new: bytes | None) -> None:
         """Record an entry before and after the change; a move calls this twice."""
@@ -85,39 +88,50 @@ class Change(Batch):
     ) -> Entry:
         """Add the next version of an entry, not the entry itself; return the entry at that version."""
         version = entry.version + 1
-        key = version_key(entry.uuid, version)
         if state is not None:
-            self.states[key] = state
             entry = entry if (refs := len(references_in(state))) == entry.refs else entry._replace(refs=refs)
         content, size = entry.content, entry.size
         if state is not None:
             content, size = version, size_of(entry.type, state, directory, entry.name)
-        revision = os.urandom(16).hex()
         self.date = self.date or self.dates.next()
         date = max(self.date, entry.date)  # clocks of several machines may differ
+        (revision,) = fresh_revisions(1)
         stamped = entry._replace(version=version, revision=revision, date=date, content=content, size=size)
-        if state is not None and is_apart(state):
-            self.put("states", key, state)
-            state = None
-        row = VersionRecord(
-            stamped.pack(),
-            parent,
-            directory,
-            self.context.principal,
-            operation,
-            entry.revision,
-            origin,
-            state,
-            self.context.cause,
+        before = entry.revision
+        self.log.append(
+            self.put_version(stamped, stamped.pack(), parent, directory, operation, before, state, origin=origin)
         )
-        self.put("versions", key, row.pack())
-        self.log.append(key)
         return stamped
 
-    def link(self, above: Above, entry: Entry, old: bytes | None) -> None:
-        """Put an entry into a directory, on the condition that `old` is still there."""
+    def put_version(
+        self,
+        entry: Entry,
+        raw: bytes,
+        parent: bytes,
+        directory: str,
+        operation: str,
+        before: str,
+        state: bytes | None,
+        *,
+        origin: str = "",
+        pack: Pack = engine.packb,
+    ) -> bytes:
+        """Add the row of a version, by its entry and that one packed; return its key. `before`: the revision before."""
+        context = self.context
+        key = version_key(entry.uuid, entry.version)
+        if state is not None:
+            self.states[key] = state
+            if is_apart(state):
+                self.put("states", key, state)
+                state = None
+        row = VersionRecord(raw, parent, directory, context.principal, operation, before, origin, state, context.cause)
+        self.put("versions", key, row.pack(pack))
+        return key
+
+    def link(self, above: Above, entry: Entry, old: bytes | None, raw: bytes = b"") -> None:
+        """Put an entry into a directory, on the condition that `old` is still there. `raw`: the entry, if packed."""
         key = entry_key(above.parent, entry.name)
-        raw = entry.pack()
+        raw = raw or entry.pack()
         self.expect("entries", key, old)
         self.put("entries", key, raw)
         if old is None:

@@ -37,6 +37,11 @@ _made: ContextVar[list[bool]] = ContextVar("made")
 """Has an item for each commit of the operation that is under way."""
 
 
+def is_inside() -> bool:
+    """Whether this is called by an operation that changes something."""
+    return _made.get(None) is not None
+
+
 class Stale(Exception):
     """The data that a change is based on has changed; the change can be made again (see `retry`)."""
 

@@ -16,7 +16,7 @@ from ..version import package_version
 from .archives import export_load
 from .blocks.collection import Collection
 from .blocks.large_state import with_blocks
-from .commit import telling
+from .commit import is_inside, telling
 from .core import Core
 from .execution import EXECUTION, CodeExecution, packages_of, pythons_of
 from .files import download, upload
@@ -24,6 +24,7 @@ from .indexes.build import builder
 from .layout.migration import migrate
 from .layout.moment import Dates, utc_now
 from .objects import code, compose, copy, read, reference, retention, write
+from .objects.store_queue import StoreQueue
 from .repair import file, keeper, scrubber
 from .repair.schedule import ScrubSchedule
 from .runner import Runner
@@ -42,6 +43,7 @@ class Filesystem:
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        self.stores = StoreQueue(core)
         self.builder = builder.Builder(core)
         self.collection = Collection(core.blocks)
         self.scrubber = scrubber.Scrubber(core)
@@ -117,6 +119,8 @@ class Filesystem:
             return once.call_once(self.core, context, name, handler, bound)
         if context.transaction and name not in transaction.OUTSIDE:
             return transaction.call_inside(self.core, context, handler, bound, whole=name in transaction.WHOLE)
+        if name == "store" and not is_inside():
+            return self.stores.add(context, bound)
         answer: Answer = handler(self.core, context, *bound)
         return telling(answer) if find_operation(name).changes and isinstance(answer, Awaitable) else answer
 
@@ -126,6 +130,7 @@ class Filesystem:
         return answer
 
     async def close(self) -> None:
+        await self.stores.close()
         await receipt.RECEIPT_WRITER.of(self.core).close(self.core.store)
         transaction.TRANSACTIONS.of(self.core).close()
         await self.builder.close()

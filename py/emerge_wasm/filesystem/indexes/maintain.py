@@ -87,16 +87,16 @@ async def finish(core: Core, change: Change) -> Batch:
     if change.touched:  # the first condition, so that a commit fails by it first
         batch.expects = [(*CATALOGUE, (now if following is None else following.catalogue) or None), *change.expects]
     if following is not None:
-        await _add_following(core, batch, following)
+        await _add_following(core, batch, following, change.several)
     return batch
 
 
-async def _add_following(core: Core, batch: Batch, following: Following) -> None:
+async def _add_following(core: Core, batch: Batch, following: Following, several: bool) -> None:
     for key in following.deletes:
         batch.delete("indexes", key)
     for key, value in following.puts.items():
         batch.put("indexes", key, value)
-    await _add_unique(core, batch, following)
+    await _add_unique(core, batch, following, several)
     if following.defined is not None:
         add_definitions(batch, following.defined, following.dropped)
 
@@ -222,15 +222,19 @@ async def load_states(store: Store, wanted: list[bytes]) -> dict[bytes, bytes | 
 
 
 # --- unique indexes
-async def _add_unique(core: Core, batch: Batch, following: Following) -> None:
-    """Release values that the objects held and take free ones, on the condition that the holders stay the same."""
+async def _add_unique(core: Core, batch: Batch, following: Following, several: bool) -> None:
+    """Release values that the objects held and take free ones, on the condition that the holders stay the same.
+
+    One object may take what another one leaves, but not where these are `several` changes.
+    """
     keys = list({**following.left, **following.taken})
     if not keys:
         return
     holders = dict(zip(keys, await core.store.get(keys_of("indexes", keys)), strict=True))
+    left = {} if several else following.left
     for key, value in following.taken.items():
         holder = holders[key]
-        if holder is not None and holder[:16] not in (value[:16], following.left.get(key, b"")[:16]):
+        if holder is not None and holder[:16] not in (value[:16], left.get(key, b"")[:16]):
             raise Taken(key, holder)
         batch.expect("indexes", key, holder)
         batch.put("indexes", key, value)

@@ -22,10 +22,25 @@ PARENT = 16  # bytes of an entry's key that name its directory
 MINUTE = 4  # bytes of a version's key that say, to about a minute, when its object was made
 
 
+def fresh_uuids(count: int) -> list[bytes]:
+    """Make uuids of version 7 (RFC 9562): 48 bits of milliseconds, then random bits."""
+    moment, random = (time.time_ns() // 1_000_000).to_bytes(6, "big"), os.urandom(10 * count)
+    return [
+        b"%b%c%c%c%b"
+        % (moment, 0x70 | random[at] & 15, random[at + 1], 0x80 | random[at + 2] & 63, random[at + 3 : at + 10])
+        for at in range(0, 10 * count, 10)
+    ]
+
+
 def fresh_uuid() -> bytes:
-    """Make a uuid of version 7 (RFC 9562): 48 bits of milliseconds, then random bits."""
-    number = int.from_bytes(os.urandom(10), "big") & ~(0xF << 76 | 0x3 << 62) | 0x7 << 76 | 0x2 << 62
-    return (time.time_ns() // 1_000_000 << 80 | number).to_bytes(16, "big")
+    """Make one (see `fresh_uuids`)."""
+    return fresh_uuids(1)[0]
+
+
+def fresh_revisions(count: int) -> list[str]:
+    """Make the stamps of so many changes: 32 random hexadecimal digits each."""
+    random = os.urandom(16 * count).hex()
+    return [random[at : at + 32] for at in range(0, 32 * count, 32)]
 
 
 async def get_entries(store: Store, keys: Sequence[bytes]) -> list[bytes | None]:

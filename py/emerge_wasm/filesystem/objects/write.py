@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from ...blocks.layout import INLINE
@@ -26,6 +27,9 @@ from .merge import Edit, merge
 from .retention import prune, rule_of
 
 Puts = list[tuple[str, bytes, bytes]]
+KINDS = ("file", "object")
+"""The types of objects that anybody may store."""
+
 MAY_REFER = ("put", "restore")
 """Operations whose states may refer to blocks that the object's newest one does not."""
 
@@ -66,10 +70,12 @@ async def store(
     bundles: dict[str, bytes] | None,
     uuid: str = "",
     node: str = "",
+    *,
+    held: bool = False,
 ) -> PointerRow:
     write = await _store_write(core, path, state, class_name, bundle, version, type, perms, uuid, node)
     puts = await check_bundles(core, {bundle}, bundles or {}, path)
-    return (await change_objects(core, context, [write], "store", puts))[0]
+    return (await change_objects(core, context, [write], "store", puts, held=held))[0]
 
 
 async def storeall(core: Core, context: Context, objects: Values, bundles: dict[str, bytes] | None) -> PointerRows:
@@ -106,7 +112,7 @@ async def _store_write(
     names = await name(core, path)
     if not names:
         raise Invalid("/ cannot hold a state", path="/", remedy="give the object a name")
-    if type not in ("file", "object", BLOB):
+    if type not in (*KINDS, BLOB):
         raise Invalid(f"{type!r} is not a type of object", path=path, remedy="file or object")
     fields = _check_state(state, path)
     if type == BLOB and (fields.get("layout") != INLINE or (class_name, bundle) != (EmergeBlob.__name__, "")):
@@ -190,9 +196,18 @@ async def check_bundles(core: Core, needed: set[str], sent: dict[str, bytes], pa
 
 
 async def change_objects(
-    core: Core, context: Context, writes: list[Write], operation: str, puts: Sequence[tuple[str, bytes, bytes]] = ()
+    core: Core,
+    context: Context,
+    writes: list[Write],
+    operation: str,
+    puts: Sequence[tuple[str, bytes, bytes]] = (),
+    *,
+    held: bool = False,
 ) -> PointerRows:
-    """Read, edit and write objects in one commit, and again when another commit came between."""
+    """Read, edit and write objects in one commit, and again when another commit came between.
+
+    `held`: who calls has the lock of the path already.
+    """
 
     async def attempt() -> PointerRows:
         change = Change(puts=list(puts), dates=core.dates, context=context)
@@ -205,7 +220,8 @@ async def change_objects(
         core.known_bundles.update(key.decode() for _, key, _ in puts)
         return rows
 
-    async with core.writers.hold(writes[0].names if len(writes) == 1 else ()):
+    lock = nullcontext() if held else core.writers.hold(writes[0].names if len(writes) == 1 else ())
+    async with lock:
         return await retry(join_path(*writes[0].names), attempt)
 
 

@@ -1,0 +1,335 @@
+"""Stores that are asked for at the same moment are planned together and made durable by one commit.
+
+Planned here is what only has to be written as it comes: a new object, or a newer version of one, in a directory that is
+there, by a caller who may. Each is a change of its own in the log, with its own date. Whatever asks for more (a merge,
+a class that is new here, a directory to be made, an error to be told) is done by itself, by `write.store`, and so is
+each of those whose common commit is refused. So there is no rule here of its own: the rows are those of `write.store`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import NamedTuple
+
+from ...codec import decode, references_in
+from ...codec.msgpack_engine import engine
+from ...context import Context
+from ...errors import EmergeError
+from ...operations import Arguments
+from ...paths import NAME_LIMIT, split_path
+from ...results import PointerRow
+from ..change import Change
+from ..commit import commit, telling
+from ..core import Core
+from ..layout import access
+from ..layout.locality import fresh_revisions, fresh_uuids
+from ..layout.place import Above, PathNames, Place
+from ..layout.record import Entry, entry_key, is_apart, is_directory
+from ..tree.find import REGISTRY, find_place
+from .retention import ALL, rule_of
+from .write import KINDS, store
+
+ENOUGH = 16
+"""Stores that are planned while others are still being committed; fewer wait for the end of that."""
+
+LARGEST_GROUP = 256
+
+ROWS = 10
+"""Rows of a commit for each store of a group, at most: they are four, and those of indexes."""
+
+
+class QueuedStore(NamedTuple):
+    """A store that was asked for; `names`: the path whose lock it has."""
+
+    context: Context
+    args: Arguments
+    answer: asyncio.Future[PointerRow]
+    names: PathNames = ()
+
+
+class StoreTarget(NamedTuple):
+    """What all stores into one directory by one caller have in common."""
+
+    directory: str
+    above: Above
+    may_make: bool
+    may_pass: bool
+    keeps_all: bool
+
+
+class StoreQueue:
+    """The stores that wait for one filesystem."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._waiting: list[QueuedStore] = []
+        self._begun = False  # a group is about to take those that wait
+        self._groups = 0  # under way
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._made: dict[PathNames, list[QueuedStore]] = {}  # who waits for a directory that another one makes
+        self._largest = max(min(LARGEST_GROUP, core.store.capabilities.largest_batch // ROWS), 1)
+
+    def add(self, context: Context, args: Arguments) -> asyncio.Future[PointerRow]:
+        """Store an object by the arguments of the operation `store`; return its pointer to come."""
+        answer: asyncio.Future[PointerRow] = asyncio.get_running_loop().create_future()
+        self._put([QueuedStore(context, args, answer)])
+        return answer
+
+    async def close(self) -> None:
+        """Wait until all are stored."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _put(self, more: list[QueuedStore]) -> None:
+        self._waiting += more
+        if not self._begun and (not self._groups or len(self._waiting) >= ENOUGH):
+            self._begin()
+
+    def _begin(self) -> None:
+        self._begun = True
+        self._groups += 1
+        task = asyncio.get_running_loop().create_task(self._work())
+        self._tasks.add(task)
+        task.add_done_callback(self._end)
+
+    def _end(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        self._groups -= 1
+        if self._waiting and not self._begun:
+            self._begin()
+
+    async def _work(self) -> None:
+        group, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
+        self._begun = False
+        ready = self._take(group)
+        if len(self._waiting) >= ENOUGH:
+            self._begin()
+        if ready:
+            await self._write(ready)
+
+    def _take(self, group: list[QueuedStore]) -> list[QueuedStore]:
+        """Return those that can be planned here, with the locks of their paths; begin all others."""
+        ready: list[QueuedStore] = []
+        before: set[str] = set()  # who comes later for the same path is behind
+        for each in group:
+            path = each.args.path
+            names = each.names or (None if path in before else self._names(each.args))
+            if each.answer.done():  # it was cancelled
+                if each.names:
+                    self._core.writers.release(each.names)
+            elif each.names:
+                ready.append(each)
+            elif names is not None and self._core.writers.take(names):
+                ready.append(each._replace(names=names))
+            else:
+                before.add(path)
+                self._alone(each)
+        return ready
+
+    def _names(self, args: Arguments) -> PathNames | None:
+        """Return the names of the path of a store with nothing unusual about its arguments; None for any other."""
+        path, state, _, bundle, version, type, _, sent, uuid, node = args
+        known = self._core.known_bundles
+        try:
+            names = split_path(path)
+            plain = bool(names) and names[0] != REGISTRY and isinstance(decode(state), dict) and not is_apart(state)
+        except EmergeError:
+            return None
+        if version and uuid:
+            plain = plain and len(node) <= NAME_LIMIT and node.isprintable()
+        plain = plain and type in KINDS and (not bundle or bundle in known) and (not sent or known.issuperset(sent))
+        return names if plain else None
+
+    def _alone(self, each: QueuedStore) -> None:
+        """Do a store by itself. If it has the lock of its path, that is released afterwards."""
+        core, names = self._core, each.names
+        work = telling(store(core, each.context, *each.args, held=bool(names)))
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        if names:
+            task.add_done_callback(lambda _: core.writers.release(names))
+        task.add_done_callback(partial(_pass_on, each.answer))
+        each.answer.add_done_callback(lambda _: task.cancel())
+
+    async def _write(self, ready: list[QueuedStore]) -> None:
+        """Write these in one commit, or by itself whichever asks for more."""
+        change = Change(dates=self._core.dates, context=ready[0].context, several=len(ready) > 1)
+        try:
+            places, raws = await self._find(ready)
+            pointers = self._plan(change, ready, places, raws)
+        except Exception:  # each meets it by itself, and tells it
+            for each in ready:
+                self._alone(each)
+            return
+        done: list[tuple[QueuedStore, PointerRow]] = []
+        for each, pointer in zip(ready, pointers, strict=True):
+            if pointer is not None:
+                done.append((each, pointer))
+            elif len(places[each.names[:-1]].raws) < len(each.names) - 1:
+                self._make(each)
+            else:
+                self._alone(each)
+        if done:
+            await self._commit(change, done)
+
+    async def _find(self, ready: list[QueuedStore]) -> tuple[dict[PathNames, Place], dict[PathNames, bytes | None]]:
+        """Return a place in each directory, and the packed entry at each path."""
+        core = self._core
+        places: dict[PathNames, Place] = {}
+        others: list[PathNames] = []
+        for each in ready:
+            directory = each.names[:-1]
+            if directory not in places:
+                places[directory] = await find_place(core, each.names)
+            elif len(places[directory].raws) >= len(directory):
+                others.append(each.names)
+        raws = {place.names: place.raw for place in places.values()}
+        if others:
+            keys = [("entries", entry_key(places[names[:-1]].parent, names[-1])) for names in others]
+            raws.update(zip(others, await core.store.get(keys), strict=True))
+        return places, raws
+
+    def _plan(
+        self,
+        change: Change,
+        ready: list[QueuedStore],
+        places: dict[PathNames, Place],
+        raws: dict[PathNames, bytes | None],
+    ) -> list[PointerRow | None]:
+        """Add to a change what each store makes; return the pointers, None for what is to be done by itself."""
+        count, node, pack = len(ready), self._core.node, engine.Packer().pack
+        targets: dict[tuple[PathNames, int], StoreTarget | None] = {}
+        pointers: list[PointerRow | None] = []
+        stamps = zip(self._core.dates.many(count), fresh_uuids(count), fresh_revisions(count), strict=True)
+        for (context, args, _, names), stamp in zip(ready, stamps, strict=True):
+            where = names[:-1], id(context)
+            if where not in targets:
+                targets[where] = _target(change, context, places[where[0]])
+            target, raw = targets[where], raws.get(names)
+            entry = None if target is None else _next_entry(context, target, names[-1], args, raw, stamp)
+            if target is None or entry is None:
+                pointers.append(None)
+                continue
+            change.context = context
+            packed = entry.pack(pack)
+            before = "" if raw is None else Entry.unpack(raw).revision
+            key = change.put_version(
+                entry, packed, target.above.parent, target.directory, "store", before, args.state, pack=pack
+            )
+            change.link(target.above, entry, raw, packed)
+            change.append("log", key)
+            pointers.append(entry.wire(target.directory, node))
+        return pointers
+
+    async def _commit(self, change: Change, done: list[tuple[QueuedStore, PointerRow]]) -> None:
+        try:
+            await telling(commit(self._core, change))
+        except Exception as error:
+            if isinstance(error, EmergeError) and (len(done) == 1 or error.details.get("unknown")):
+                self._finish(done, error)
+            else:
+                for each, _ in done:
+                    self._alone(each)
+        else:
+            self._finish(done)
+
+    def _finish(self, done: list[tuple[QueuedStore, PointerRow]], error: EmergeError | None = None) -> None:
+        for (_, _, answer, names), pointer in done:
+            self._core.writers.release(names)
+            if answer.done():
+                continue
+            if error is None:
+                answer.set_result(pointer)
+            else:
+                answer.set_exception(error)
+
+    def _make(self, each: QueuedStore) -> None:
+        """Let one store make the directories above it; whoever else is to be in the same directory waits for it."""
+        directory = each.names[:-1]
+        if directory in self._made:
+            self._made[directory].append(each)
+            return
+        self._made[directory] = []
+        self._alone(each)
+        each.answer.add_done_callback(lambda answer: self._go_on(directory, answer))
+
+    def _go_on(self, directory: PathNames, answer: asyncio.Future[PointerRow]) -> None:
+        behind = self._made.pop(directory)
+        if not answer.cancelled() and answer.exception() is None:
+            self._put(behind)
+            return
+        for each in behind:
+            self._alone(each)
+
+
+def _target(change: Change, context: Context, place: Place) -> StoreTarget | None:
+    """Return the directory of a place for a caller, on the condition that it stays; None if it is not there."""
+    held = place.chain[: len(place.names)]
+    if len(held) < len(place.names) or not is_directory(held[-1]):
+        return None
+    change.make_directories(place)
+    passes = all(access.may(context, raw, "x") for raw in held)
+    makes = passes and access.may(context, held[-1], "w")
+    kept = rule_of(Place(place.names[:-1], held[1:], held[0]))
+    return StoreTarget(place.directory, place.above, makes, passes, kept == ALL)
+
+
+def _next_entry(
+    context: Context,
+    target: StoreTarget,
+    name: str,
+    args: Arguments,
+    raw: bytes | None,
+    stamp: tuple[str, bytes, str],
+) -> Entry | None:
+    """Return the entry that a store makes of the one that is there; None if that asks for more."""
+    _, state, class_name, bundle, version, type, perms, _, known, _ = args
+    date, uuid, revision = stamp
+    refs, size = len(references_in(state)), len(state)
+    if raw is None:
+        if version or not target.may_make:
+            return None
+        given = access.new_perms(context, perms)
+        return Entry(
+            uuid, name, type, class_name, bundle, given, context.principal, "", size, 1, revision, date, 1, refs
+        )
+    old = Entry.unpack(raw)
+    newer = old.version + 1
+    if (
+        old.is_directory
+        or version not in (0, old.version)
+        or perms not in ("", old.perms)
+        or (version and known not in ("", old.uuid.hex()))
+        or not (target.may_pass and target.keeps_all and access.may(context, raw, "w"))
+    ):
+        return None
+    date = max(date, old.date)  # clocks of several machines may differ
+    return Entry(
+        *old[:2],
+        type,
+        class_name,
+        bundle,
+        *old[5:8],
+        size,
+        newer,
+        revision,
+        date,
+        newer,
+        refs,
+        old.keep,
+    )
+
+
+def _pass_on(answer: asyncio.Future[PointerRow], task: asyncio.Task[PointerRow]) -> None:
+    """Give an answer what a task came to."""
+    error = None if task.cancelled() else task.exception()
+    if answer.done():
+        return
+    if task.cancelled():
+        answer.cancel()
+    elif error is not None:
+        answer.set_exception(error)
+    else:
+        answer.set_result(task.result())
