@@ -15,7 +15,7 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import aim, compare, simulation, table
+from bench import aim, compare, scale, simulation, table
 from bench.measure import Result, Row, in_turn, print_rows, read_run, write_results
 from bench.wire import make_event, measure_rate, zeromq_rate
 
@@ -179,3 +179,11 @@ def test_nodes_meet_in_the_simulation_and_miss_who_dies() -> None:
     rows = {row.what: row.ours for row in simulation.run(4)}
     assert 0 < rows["seconds until all know all"] < 5
     assert 0 < rows["seconds until a death is known to all"] < 5
+
+
+@pytest.mark.parametrize("shape", scale.SHAPES)
+async def test_scale_is_measured(shape: str, tmp_path: Path) -> None:
+    """What is asked in each shape can be asked; nothing is said of how long it takes."""
+    costs = await scale.measure(shape, tmp_path, 120)
+    assert {"store", "update"} & {what.partition(",")[0] for what in costs.found}
+    assert len(costs.found) > 5 and all(figure >= 0 for figure in costs.found.values())
