@@ -12,6 +12,7 @@ import pytest
 from emerge_wasm.clients import Client
 from emerge_wasm.filesystem import Filesystem
 from emerge_wasm.filesystem.blocks import elsewhere
+from emerge_wasm.filesystem.blocks.hold import drop, holds
 from emerge_wasm.filesystem.files.holders import holders_of
 from emerge_wasm.node.node import Node
 from emerge_wasm.results import ScrubInfo
@@ -22,7 +23,7 @@ from tests.scale import examples
 from .conftest import Connect, StartNode, eventually
 from .test_copies import call, is_copied
 from .test_copies import cluster as copied_cluster
-from .test_held_blocks import cluster, copies
+from .test_held_blocks import cluster, copies, give_up
 
 SIZE = 300_000
 HOW = ["flip", "cut", "gone", "forgotten"]
@@ -273,3 +274,38 @@ async def test_a_copy_says_which_block_its_owner_lacks_whoever_asks(
     await holder.filesystem.core.blocks.remake({name: kept})
     await is_copied(a, "/v")
     assert await content(client, "/v/f") == data
+
+
+@pytest.mark.parametrize("seed", range(examples(2)))
+async def test_what_a_holder_has_for_others_alone_is_held_for_who_counts_on_it(
+    start_node: StartNode, connect: Connect, seed: int
+) -> None:
+    """The owner notes that a holder has a block before that one holds it for the owner: the holder may die between."""
+    dice = random.Random(seed)
+    nodes = await cluster(start_node, 3)
+    client = Client(connect(nodes[0].endpoint))
+    for number in (1, 2):
+        await client.mount(f"/v{number}", f"n{number}")
+    raid, data = dice.choice([0, 1, 5]), pattern(SIZE, seed + 5)
+    tops = ["/d", "/v1", "/v2"]
+    await client.mkdir("/d")
+    for top in tops:
+        await client.retain(top, "1")
+        await client.put(io.BytesIO(data), f"{top}/f", raid=raid, block_size=65_536)
+    left = dice.choice(tops)
+    (owner,) = [node for node, top in zip(nodes, tops, strict=True) if top == left]
+    for node in nodes:
+        held = await holds(node.filesystem.core.blocks, owner.filesystem.uuid, limit=10_000)
+        lost = dice.sample(sorted(held), len(held) // 2)
+        await drop(node.filesystem.core.blocks, owner.filesystem.uuid, {name: held[name] for name in lost})
+    await client.repair(f"{left}/f")
+    for top in tops:
+        if top != left:
+            await client.put(io.BytesIO(b"else"), f"{top}/f")
+    for _ in range(2):
+        for node in nodes:
+            await give_up(node, now=1 << 62)
+            await node.held_blocks.review_all()
+    assert await content(client, f"{left}/f") == data
+    assert met(raid, await sound(nodes, client, f"{left}/f"))
+    assert (await client.verify(f"{left}/f"))["amiss"] == []

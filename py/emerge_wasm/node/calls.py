@@ -203,8 +203,9 @@ class NodeCalls(Protocol):
         ...
 
     @operation("node")
-    async def _block_check(self, names: Values, verify: bool) -> Values:
-        """[name, "lost" or "damaged"] of these blocks that the asked node has not; with `verify` it reads them."""
+    async def _block_check(self, names: Values, verify: bool, owner: str = "") -> Values:
+        """[name, "lost" or "damaged"] of these blocks that the asked node has not; with `verify` it reads them. Those
+        that it has are held for the `owner` from now on."""
         ...
 
     @operation("node")

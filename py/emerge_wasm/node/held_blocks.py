@@ -197,8 +197,11 @@ class HeldBlocks:
     async def get(self, names: list[bytes]) -> list[tuple[bytes, bytes]]:
         return list((await self._read(names)).blocks.items())
 
-    async def check(self, names: list[bytes], verify: bool) -> list[tuple[bytes, str]]:
+    async def check(self, names: list[bytes], verify: bool, owner: str = "") -> list[tuple[bytes, str]]:
         blocks = self._own.blocks
+        if owner:  # it may have been given others alone: an owner notes a holder before it gives it anything
+            loose = await blocks.has(names) - (await hold.stamps(blocks, owner, names)).keys()
+            await hold.hold_again(blocks, owner, loose)
         if verify:
             return list((await blocks.unsound(names)).items())
         here = await blocks.has(names)

@@ -138,7 +138,7 @@ class NodeHolders:
     async def check(self, holder: str, names: Collection[bytes], verify: bool) -> dict[bytes, BlockFault]:
         found: dict[bytes, BlockFault] = {}
         try:
-            answer = await self._ask(holder, "_block_check", [list(names), verify])
+            answer = await self._ask(holder, "_block_check", [list(names), verify, self._core.uuid])
         except EmergeError:
             return dict.fromkeys(names, "away")
         for name, fault in cast(list[tuple[bytes, BlockFault]], answer):

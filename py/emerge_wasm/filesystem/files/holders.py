@@ -65,7 +65,8 @@ class Holders(Protocol):
         ...
 
     async def check(self, holder: str, names: Collection[bytes], verify: bool) -> dict[bytes, BlockFault]:
-        """Return what is amiss with these blocks at a holder: nothing, lost, or (`verify`: each is read) damaged."""
+        """Return what is amiss with these blocks at a holder: nothing, lost, or (`verify`: each is read) damaged. What
+        it has is held for this filesystem from now on."""
         ...
 
     async def review(self, holder: str, names: Collection[bytes]) -> set[bytes]:
