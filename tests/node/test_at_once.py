@@ -9,19 +9,17 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import zmq
 
 from emerge_wasm import codec
-from emerge_wasm.clients.transports.zeromq import DrainedSocket
 from emerge_wasm.context import Wire
 from emerge_wasm.errors import EmergeError
 from emerge_wasm.node.at_once import AT_ONCE
 from emerge_wasm.node.node import Node
 from emerge_wasm.stores import open_store
 from emerge_wasm.wire import event
-from emerge_wasm.wire.answer import Answers
+from emerge_wasm.wire.answer import Answers, AtOnce
 from emerge_wasm.wire.event import Payload, encode_request, encode_request_frames
-from emerge_wasm.wire.server import ServerChannels
+from emerge_wasm.wire.server import ServerChannels, ServerRequest
 from tests.scale import examples
 
 from .conftest import OPERATOR, StartNode, eventually, two
@@ -150,7 +148,7 @@ async def test_the_same_answers_at_once_as_by_the_route(
     await world.plant()
     for _ in range(40):
         await world.change()
-    for _ in range(25):
+    for _ in range(15):
         for _ in range(world.dice.randrange(4)):
             await world.change()
         for _ in range(40):
@@ -161,44 +159,46 @@ async def test_the_same_answers_at_once_as_by_the_route(
     assert at_once > asked / (10 if kind == "cluster" else 2)
 
 
-@pytest.mark.parametrize("seed", range(examples(2)))
-async def test_no_call_of_a_client_overtakes_another(start_node: StartNode, seed: int) -> None:
-    """Without waiting for any answer: each reads what was stored before it, where the store does not wait either."""
-    node, dice = await start_node("a"), Random(seed)
-    answers: dict[bytes, object] = {}
+@pytest.mark.parametrize("seed", range(examples(20)))
+async def test_no_call_of_a_client_overtakes_another(seed: int) -> None:
+    """Whether it is answered at once, by its route, or is given up for that, each is begun when all before it were."""
+    dice = Random(seed)
+    begun: dict[object, list[int]] = {}
+    answered: set[Hashable] = set()
 
-    def receive(frames: list[bytes]) -> None:
-        answer = event.decode(frames[-1])
+    async def by_route(request: ServerRequest) -> object:
+        begun.setdefault(request.channel.peer, []).append(request.args[0])
+        for _ in range(request.args[1]):
+            await asyncio.sleep(0)
+        return request.args[0]
+
+    async def at_once(request: ServerRequest) -> object:
+        if request.args[1]:
+            await asyncio.sleep(0)  # it is given up here
+        begun.setdefault(request.channel.peer, []).append(request.args[0])
+        return request.args[0]
+
+    def send(peer: Hashable, payload: Payload) -> None:
+        answer = event.decode(payload)
         assert answer.name == "OK", answer
-        channel = answer.header["response_to"]
-        assert isinstance(channel, bytes) and isinstance(answer.args, list)
-        answers[channel] = answer.args[0]
+        answered.add((peer, answer.header["response_to"], answer.args[0]))  # type: ignore[index]
 
-    dealer = DrainedSocket(zmq.Context.instance().socket(zmq.DEALER), receive)
-    dealer.socket.connect(node.endpoint)
-    expected: dict[bytes, object] = {}
-    newest = {"/x": 0, "/y": 0}
-    for path in newest:
-        newest[path] = 1
-        dealer.send([encode_request(path.encode(), "store", [path, codec.encode({"n": 1})])])
-    await eventually(lambda: len(answers) == 2)
+    def read(request: ServerRequest) -> AtOnce | None:
+        return at_once(request) if request.name == "read" else None
+
+    answers = Answers(by_route, send, ServerChannels(heartbeat=0), send, read)
+    expected: set[Hashable] = set()
     for number in range(200):
-        path, channel = dice.choice(sorted(newest)), b"%d" % number
-        if dice.random() < 0.3:
-            newest[path] += 1
-            payload = encode_request(channel, "store", [path, codec.encode({"n": newest[path]})])
-        else:
-            payload = encode_request(channel, dice.choice(["get", "getobject"]), [path])
-        expected[channel] = newest[path]
-        dealer.send([payload])
-    await eventually(lambda: len(answers) == 202, 20)
-
-    def version(answer: object) -> object:
-        assert isinstance(answer, dict)
-        return answer.get("pointer", answer)["version"]
-
-    assert {channel: version(answers[channel]) for channel in expected} == expected
-    dealer.close()
+        peer, channel = dice.choice(["one", "two"]), b"%d" % number
+        answers.receive(
+            peer, encode_request(channel, dice.choice(["read", "store"]), [number, dice.choice([0, 0, 1, 3])])
+        )
+        expected.add((peer, channel, number))
+        for _ in range(dice.choice([0, 0, 0, 1, 2])):
+            await asyncio.sleep(0)
+    await eventually(lambda: len(answered) == 200)
+    assert answered == expected
+    assert all(numbers == sorted(numbers) for numbers in begun.values())
 
 
 async def test_a_request_that_is_given_up_before_it_began_leaves_nothing(start_node: StartNode) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import lru_cache
 
 from ..errors import ExecutionFailed
 from .bundle import Bundle
@@ -65,6 +66,7 @@ def stored_on_older(bundle: Bundle, have: Grammar) -> str:
     )
 
 
+@lru_cache
 def version_of(text: str) -> Grammar:
     """Return the grammar of a Python version such as "3.11.7", the oldest for none."""
     found = re.match(r"(\d+)\.(\d+)", text)

@@ -239,6 +239,8 @@ def check_depth(value: object, data: bytes, shared: Set[int] = frozenset()) -> N
 
 def _holds_more(most: int, data: bytes, others: bytes) -> bool:
     """Whether there are more than so many bytes besides these others; of large binary data, a sample tells."""
+    if len(data) <= most:
+        return False
     begin = len(data) // 2
     middle = data[begin : begin + _SAMPLE] if len(data) > 16 * _SAMPLE else b""
     return len(middle.translate(None, others)) > most or len(data.translate(None, others)) > most

@@ -132,7 +132,9 @@ class Encoder:
     def items(self, values: Collection[object], depth: int) -> list[object]:
         if not self.careful and PLAIN.issuperset(map(type, values)):
             return list(values)
-        return [self.inside(item, depth, index) for index, item in enumerate(values)]
+        if self.careful:
+            return [self.inside(item, depth, index) for index, item in enumerate(values)]
+        return [item if type(item) in PLAIN else self.inside(item, depth, index) for index, item in enumerate(values)]
 
     def map(self, value: dict[Value, object], depth: int) -> object:
         if not _STR.issuperset(map(type, value)):
@@ -148,7 +150,14 @@ class Encoder:
     def fields(self, value: dict[str, object], depth: int) -> dict[object, object] | dict[str, object]:
         if not self.careful and PLAIN.issuperset(map(type, value.values())):
             return value
-        return {self.inside(key, depth, None): self.inside(item, depth, key) for key, item in value.items()}
+        if self.careful:
+            return {self.inside(key, depth, None): self.inside(item, depth, key) for key, item in value.items()}
+        return {
+            key if type(key) in PLAIN else self.inside(key, depth, None): item
+            if type(item) in PLAIN
+            else self.inside(item, depth, key)
+            for key, item in value.items()
+        }
 
     def unordered(self, value: Collection[object], depth: int) -> list[object]:
         return sorted((self.inside(item, depth, None) for item in value), key=engine.packb)

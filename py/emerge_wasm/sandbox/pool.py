@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from hashlib import sha256
 from typing import Any, Self
 
@@ -198,12 +198,14 @@ class Pool:
     def _call(self, what: str, path: str | None, wall: float) -> WorkerCall:
         return WorkerCall(what, path, wall, wall + GRACE if self.processor is None else self.processor)
 
-    @asynccontextmanager
-    async def _place(self, path: str | None, turn: asyncio.Semaphore, *, nested: bool = False) -> AsyncIterator[None]:
+    def _place(
+        self, path: str | None, turn: asyncio.Semaphore, *, nested: bool = False
+    ) -> AbstractAsyncContextManager[None]:
         """Take one of `size` places. A nested call needs none: it would deadlock with the call that waits for it."""
-        if nested:
-            yield
-            return
+        return nullcontext() if nested else self._queue(path, turn)
+
+    @asynccontextmanager
+    async def _queue(self, path: str | None, turn: asyncio.Semaphore) -> AsyncIterator[None]:
         if self._queued >= self.size + self.waiting:
             raise LimitExceeded(f"{self._queued} calls are waiting to run", path=path, limit="waiting calls")
         self._queued += 1

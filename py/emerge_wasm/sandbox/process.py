@@ -59,6 +59,7 @@ class WorkerProcess(asyncio.Protocol):
         self.calls = 0
         self.base = 0  # bytes of memory at its start
         self.peak = 0  # peak memory in bytes
+        self.spent = 0.0  # seconds of processor time when that was last looked at, which is dear
         self.used = time.monotonic()
         self._handle = handle
         self._splitter = Splitter(frame_limit)
@@ -151,7 +152,8 @@ class WorkerProcess(asyncio.Protocol):
         if sys.platform != "linux":
             return 0.0
         with suppress(OSError):
-            return time.clock_gettime((~self.pid << 3) | 2)  # the kernel's id of a process's CPU clock
+            self.spent = time.clock_gettime((~self.pid << 3) | 2)  # the kernel's id of a process's CPU clock
+            return self.spent
         return 0.0
 
     def kill(self, fault: str = "") -> None:

@@ -81,7 +81,7 @@ class WorkerPool:
         process.calls += 1
         process.used = time.monotonic()
         worn = process.calls >= self._lifetime.calls or peak - process.base > self._lifetime.growth
-        old = process.processor_time() > self._forkserver.settings.life / 2
+        old = process.spent > self._forkserver.settings.life / 2
         if peak < 0 or worn or old or not process.alive:
             self.dismiss(process)
             return

@@ -227,7 +227,7 @@ def size_of(payload: Payload) -> int:
 
 def check_size(payload: Payload, limit: int) -> None:
     """Raise LimitExceeded if the event is longer than `limit` bytes."""
-    if (size := size_of(payload)) > limit:
+    if (size := len(payload) if type(payload) is bytes else size_of(payload)) > limit:
         raise too_large(f"an event of {size} bytes", limit, "event size")
 
 

@@ -101,13 +101,13 @@ async def test_who_comes_back_goes_first() -> None:
     places, order = Capacity(), []
 
     async def begin(name: str) -> None:
-        async with Seat(places, 1).held():
+        async with Seat(places, 1):
             await asyncio.sleep(0)
             order.append(name)
 
     async def wait_inside() -> None:
         seat = Seat(places, 1)
-        async with seat.held():
+        async with seat:
             async with seat.lent():
                 others.append(asyncio.ensure_future(begin("first")))
                 others.append(asyncio.ensure_future(begin("second")))
@@ -139,7 +139,7 @@ async def test_those_that_wait_are_not_without_bound(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(capacity, "LENT", 1)  # patched: 64 seats may be lent
     places = Capacity()
     first, second = Seat(places, 2), Seat(places, 2)
-    async with first.held(), second.held():
+    async with first, second:
         async with first.lent(), second.lent():
             assert places.taken == 1, "the second one keeps its seat"
         assert (places.taken, places.lent) == (2, 0)

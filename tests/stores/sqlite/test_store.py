@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -59,13 +60,17 @@ async def test_waiting_commits_share_a_transaction(path: Path) -> None:
 async def test_reads_do_not_wait_for_a_writer(path: Path) -> None:
     """While a big commit is under way, reads answer with what was there before it."""
     store = await opened(path)
+    assert isinstance(store, SQLiteStore)
     await store.commit(puts((b"k", b"old")))
+    goes_on = threading.Event()
+    store._executor.submit(goes_on.wait)  # private: the thread that writes stands still, however busy the machine is
     big = Batch(puts=[("states", b"%06d" % number, b"x" * 300) for number in range(50_000)])
     big.put("states", b"k", b"new")
     writing = asyncio.ensure_future(store.commit(big))
     await asyncio.sleep(0.01)
-    assert not writing.done()
     assert await store.get([("states", b"k")]) == [b"old"]
+    assert not writing.done()
+    goes_on.set()
     await writing
     assert await store.get([("states", b"k")]) == [b"new"]
     await store.close()

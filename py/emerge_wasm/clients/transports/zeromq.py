@@ -63,6 +63,7 @@ class DrainedSocket:
         # pyzmq's own multipart methods spend more on flags and options that are Enum members than on the message
         self._last, self._more = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
         self._events, self._readable = int(zmq.EVENTS), int(zmq.POLLIN)
+        self._look = cast(Callable[[int], int], socket.get)
         self._send_frame = cast(Callable[[bytes, int, bool], object], super(zmq.Socket, socket).send)
         self._receive = receive
         self._loop = asyncio.get_running_loop()
@@ -101,12 +102,11 @@ class DrainedSocket:
     def _drain(self) -> None:
         self._scheduled = False
         receive_frame, receive, last = self.socket.recv, self._receive, self._last
-        look = cast(Callable[[int], int], self.socket.get)
         for count in range(BATCH):
             if self.closed:
                 return
             # an exception is twice as dear as to look first, for one message or none; for many, once is cheaper
-            if count < 2 and not look(self._events) & self._readable:
+            if count < 2 and not self._look(self._events) & self._readable:
                 break
             try:
                 frame = receive_frame(last, False)  # not its bytes: the frame knows whether there are more

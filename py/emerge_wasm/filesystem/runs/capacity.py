@@ -64,7 +64,7 @@ class Capacity:
 
 
 class Seat:
-    """The seat of one run."""
+    """The seat of one run, held by `async with`."""
 
     def __init__(self, capacity: Capacity, size: int) -> None:
         self._capacity = capacity
@@ -73,14 +73,12 @@ class Seat:
         self._waits = 0  # how many things the run waits for at once
         self._lent = False
 
-    @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
+    async def __aenter__(self) -> None:
         """Hold the seat for the run."""
         await self._take()
-        try:
-            yield
-        finally:
-            self._leave()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:

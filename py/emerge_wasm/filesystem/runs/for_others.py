@@ -53,7 +53,7 @@ async def run_part(
 
     async def work(feed: Feed) -> None:
         try:
-            async with seat.held():
+            async with seat:
                 done = await runner.run(call, host)
         except EmergeError as error:
             raise host.meaning(error) from None

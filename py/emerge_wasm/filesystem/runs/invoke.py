@@ -155,7 +155,7 @@ async def _run(
     seat = Seat(CAPACITY.of(core), runner.size)
     host = Caller(core.dispatch, inside(context, entry.uuid.hex()), path, seat, tell, ask.give)
     try:
-        outcome = await EXECUTION.of(core).run(runner, call, host, context, seat.held())
+        outcome = await EXECUTION.of(core).run(runner, call, host, context, seat)
     except EmergeError as error:
         raise host.meaning(error) from None
     finally:

@@ -23,7 +23,7 @@ from .row_cache import RowCache
 from .write import SQLiteWriter
 
 _SYNCHRONOUS = {"disk": "FULL", "relaxed": "NORMAL"}
-_KEPT = 16 << 20  # bytes of rows, beside SQLite's own pages
+_KEPT = 8 << 20  # bytes of rows, beside SQLite's own pages
 _ONE = "SELECT value FROM rows WHERE space = ? AND key = ?"
 _FEW = ["SELECT " + ", ".join([f"({_ONE})"] * count) for count in range(9)]  # so many keys in one statement
 _SIZES = (16, 32, 64, 128, 256, 512)  # keys of one space in one statement: half the time of one after the other
