@@ -76,6 +76,8 @@ def read_state(raw: bytes | None) -> dict[str, object]:
 
 def value_of(entry: Entry, state: dict[str, object], field: str) -> object:
     """Return an object's value at `price` or, in plain nested data, at `address.city`; ABSENT if there is none."""
+    if "." not in field and field in state and field not in _HIDDEN:  # as most are
+        return state[field]
     first, *rest = field.split(".")
     if first in _HIDDEN or (first not in state and not rest):
         value = entry.uuid.hex() if first == "uuid" else getattr(entry, first) if first in METADATA else ABSENT

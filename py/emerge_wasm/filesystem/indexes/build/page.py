@@ -45,7 +45,8 @@ async def fill_page(core: Core, definition: Definition, found: list[WalkedEntry]
     held = await _holders(core, rows)
     batch, done = Batch(), 0
     for each, of_one in zip(found, rows, strict=True):
-        if batch and len(batch) + len(of_one) > room:
+        room -= len(of_one)
+        if done and room < 0:
             break
         condition = ("entries", entry_key(each.parent, each.name), each.raw)
         for key, value in of_one.items():

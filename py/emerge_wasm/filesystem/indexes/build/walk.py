@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ....store import Store, prefix_end
 from ...layout.locality import PAGE_ROWS
-from ...layout.record import Entry, entry_key, is_directory
+from ...layout.record import entry_key, is_directory
 from ..progress import Cursor
 
 
@@ -22,11 +22,11 @@ class WalkedEntry(NamedTuple):
 
 @dataclass(slots=True)
 class _Level:
-    """A directory being walked: the last name done in it, and the entries read after that."""
+    """A directory being walked: the last name done in it, and the entries read after that, with their names."""
 
     uuid: bytes
     after: str = ""
-    read: deque[bytes] = field(default_factory=deque)
+    read: deque[tuple[bytes, bytes]] = field(default_factory=deque)
     whole: bool = False  # no entries follow those read
 
 
@@ -47,8 +47,8 @@ class Walk:
         while self._levels and len(found) < limit:
             level = self._levels[-1]
             if level.read:
-                raw = level.read.popleft()
-                level.after = Entry.unpack(raw).name
+                name, raw = level.read.popleft()
+                level.after = name.decode()
                 if is_directory(raw):
                     self._levels.append(_Level(raw[:16]))
                 else:
@@ -58,7 +58,7 @@ class Walk:
             else:
                 start = entry_key(level.uuid, level.after) + b"\0" if level.after else level.uuid
                 page = await self._store.scan("entries", start, prefix_end(level.uuid), limit=PAGE_ROWS)
-                level.read.extend(raw for _, raw in page)
+                level.read.extend([(key[len(level.uuid) :], raw) for key, raw in page])
                 level.whole = len(page) < PAGE_ROWS
         return found if found or self._levels else None
 
