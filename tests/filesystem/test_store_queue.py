@@ -287,6 +287,21 @@ async def test_what_is_given_up_before_it_is_planned_is_not_stored() -> None:
     assert not filesystem.core.writers
 
 
+@pytest.mark.parametrize("turns", range(4))
+async def test_who_gives_up_at_any_turn_of_the_loop_leaves_the_path_to_others(turns: int) -> None:
+    _, filesystem = await fresh()
+    many = [replace(thing(0), type=kind) for kind in ("file", "other", "object", "file")]
+    asked = [asyncio.ensure_future(ask(filesystem, each)) for each in many]
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    for each in asked[:3]:
+        each.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+    assert not failed(asked[3].result())
+    await filesystem.stores.close()
+    assert not filesystem.core.writers
+
+
 @pytest.mark.parametrize("unknown", [True, False])
 async def test_when_a_common_commit_fails_each_is_tried_by_itself_unless_it_may_be_made(unknown: bool) -> None:
     store, filesystem = await fresh()
@@ -316,3 +331,14 @@ async def test_stores_of_one_path_follow_each_other_in_the_order_in_which_they_c
     some = [each for pair in zip(many, map(thing, range(1, 21)), strict=True) for each in pair]
     answers = cast(list[PointerRow], await asyncio.gather(*(ask(filesystem, each) for each in some)))
     assert [answer["version"] for answer in answers[::2]] == list(range(1, 21))
+
+
+async def test_a_unique_value_that_one_leaves_is_not_there_for_who_came_before_it() -> None:
+    filesystem = await opened(deepcopy(BASE.store))
+    taker = replace(thing(0), path="/unique/b")
+    answers = await asyncio.gather(
+        ask(filesystem, taker), ask(filesystem, replace(taker, path="/unique/a", state=encode({"k": 3})))
+    )
+    assert list(map(failed, answers)) == [True, False]
+    assert not failed(await ask(filesystem, taker))
+    await filesystem.close()

@@ -20,15 +20,18 @@ class KeyedLock(Generic[K]):
     def __len__(self) -> int:
         return len(self._held)
 
-    def take(self, key: K) -> bool:
-        """Take the lock of a key, to be released, if nobody has it; tell whether that was so."""
-        if key in self._held:
-            return False
-        self._held[key] = None
-        return True
+    def take(self, key: K) -> asyncio.Future[None] | None:
+        """Take the lock of a key, to be released; return what to await first, if somebody else has it."""
+        if key not in self._held:
+            self._held[key] = None
+            return None
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._held[key] = self._held[key] or deque()
+        waiting.append(turn)
+        return turn
 
     def release(self, key: K) -> None:
-        """Hand a lock that was taken to whoever waits for it first."""
+        """Hand a lock to whoever waits for it first."""
         waiting = self._held[key]
         while waiting:
             turn = waiting.popleft()
@@ -40,21 +43,17 @@ class KeyedLock(Generic[K]):
     @asynccontextmanager
     async def hold(self, key: K) -> AsyncIterator[bool]:
         """Hold the lock of a key; yield whether somebody else had it."""
-        waited = not self.take(key)
-        if waited:
-            await self._wait(key)
+        turn = self.take(key)
         try:
-            yield waited
+            if turn is not None:
+                await turn
+            yield turn is not None
         finally:
-            self.release(key)
+            self.leave(key, turn)
 
-    async def _wait(self, key: K) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiting = self._held[key] = self._held[key] or deque()
-        waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():  # it was this one's turn already
-                self.release(key)
-            raise
+    def leave(self, key: K, turn: asyncio.Future[None] | None) -> None:
+        """Release a lock, or wait for it no longer: `turn` is what `take` returned."""
+        if turn is not None and not turn.done():
+            turn.cancel()
+        elif turn is None or not turn.cancelled():
+            self.release(key)

@@ -40,12 +40,12 @@ ROWS = 10
 
 
 class QueuedStore(NamedTuple):
-    """A store that was asked for; `names`: the path whose lock it has."""
+    """A store that was asked for; `names`: the path whose lock it has, or waits for."""
 
     context: Context
     args: Arguments
     answer: asyncio.Future[PointerRow]
-    names: PathNames = ()
+    names: PathNames
 
 
 class StoreTarget(NamedTuple):
@@ -71,9 +71,18 @@ class StoreQueue:
         self._largest = max(min(LARGEST_GROUP, core.store.capabilities.largest_batch // ROWS), 1)
 
     def add(self, context: Context, args: Arguments) -> asyncio.Future[PointerRow]:
-        """Store an object by the arguments of the operation `store`; return its pointer to come."""
+        """Store an object by the arguments of the operation `store`; return its pointer to come.
+
+        The lock of its path is asked for now, so changes of one path come in the order in which they were asked for.
+        """
         answer: asyncio.Future[PointerRow] = asyncio.get_running_loop().create_future()
-        self._put([QueuedStore(context, args, answer)])
+        names = _lockable(args.path)
+        each = QueuedStore(context, args, answer, names)
+        turn = self._core.writers.take(names) if names else None
+        if names and turn is None and self._is_plain(args):
+            self._put([each])
+        else:
+            self._alone(each, turn)
         return answer
 
     async def close(self) -> None:
@@ -102,56 +111,44 @@ class StoreQueue:
     async def _work(self) -> None:
         group, self._waiting = self._waiting[: self._largest], self._waiting[self._largest :]
         self._begun = False
-        ready = self._take(group)
         if len(self._waiting) >= ENOUGH:
             self._begin()
+        ready: list[QueuedStore] = []
+        for each in group:
+            if each.answer.done():  # it was given up
+                self._core.writers.release(each.names)
+            else:
+                ready.append(each)
         if ready:
             await self._write(ready)
 
-    def _take(self, group: list[QueuedStore]) -> list[QueuedStore]:
-        """Return those that can be planned here, with the locks of their paths; begin all others."""
-        ready: list[QueuedStore] = []
-        before: set[str] = set()  # who comes later for the same path is behind
-        for each in group:
-            path = each.args.path
-            names = each.names or (None if path in before else self._names(each.args))
-            if each.answer.done():  # it was cancelled
-                if each.names:
-                    self._core.writers.release(each.names)
-            elif each.names:
-                ready.append(each)
-            elif names is not None and self._core.writers.take(names):
-                ready.append(each._replace(names=names))
-            else:
-                before.add(path)
-                self._alone(each)
-        return ready
-
-    def _names(self, args: Arguments) -> PathNames | None:
-        """Return the names of the path of a store with nothing unusual about its arguments; None for any other."""
-        path, state, _, bundle, version, type, _, sent, uuid, node = args
+    def _is_plain(self, args: Arguments) -> bool:
+        """Whether there is nothing unusual about the arguments of a store."""
+        _, state, _, bundle, version, type, _, sent, uuid, node = args
         known = self._core.known_bundles
+        if type not in KINDS or (bundle and bundle not in known) or (sent and not known.issuperset(sent)):
+            return False
+        if version and uuid and (len(node) > NAME_LIMIT or not node.isprintable()):
+            return False
         try:
-            names = split_path(path)
-            plain = bool(names) and names[0] != REGISTRY and isinstance(decode(state), dict) and not is_apart(state)
+            return isinstance(decode(state), dict) and not is_apart(state)
         except EmergeError:
-            return None
-        if version and uuid:
-            plain = plain and len(node) <= NAME_LIMIT and node.isprintable()
-        plain = plain and type in KINDS and (not bundle or bundle in known) and (not sent or known.issuperset(sent))
-        return names if plain else None
+            return False
 
-    def _alone(self, each: QueuedStore) -> None:
-        """Do a store by itself. If it has the lock of its path, that is released afterwards."""
-        core, names = self._core, each.names
-        work = telling(store(core, each.context, *each.args, held=bool(names)))
-        task = asyncio.get_running_loop().create_task(work)
+    def _alone(self, each: QueuedStore, turn: asyncio.Future[None] | None = None) -> None:
+        """Do a store by itself, with the lock of its path, which is released afterwards."""
+        task = asyncio.get_running_loop().create_task(self._store(each, turn))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        if names:
-            task.add_done_callback(lambda _: core.writers.release(names))
+        if each.names:
+            task.add_done_callback(lambda _: self._core.writers.leave(each.names, turn))
         task.add_done_callback(partial(_pass_on, each.answer))
         each.answer.add_done_callback(lambda _: task.cancel())
+
+    async def _store(self, each: QueuedStore, turn: asyncio.Future[None] | None) -> PointerRow:
+        if turn is not None:
+            await turn
+        return await telling(store(self._core, each.context, *each.args, held=bool(each.names)))
 
     async def _write(self, ready: list[QueuedStore]) -> None:
         """Write these in one commit, or by itself whichever asks for more."""
@@ -262,6 +259,15 @@ class StoreQueue:
             return
         for each in behind:
             self._alone(each)
+
+
+def _lockable(path: str) -> PathNames:
+    """Return the names of a path whose object is there and nowhere else; none of any other, or a wrong one."""
+    try:
+        names = split_path(path)
+    except EmergeError:
+        return ()
+    return names if names and names[0] != REGISTRY else ()
 
 
 def _target(change: Change, context: Context, place: Place) -> StoreTarget | None:
