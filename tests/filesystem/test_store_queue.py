@@ -67,10 +67,11 @@ class Asked:
 
 
 class Recorded(MemoryStore):
-    """One that counts its commits, and keeps each version, whatever is pruned later."""
+    """One that counts its commits, as if they were worth sharing, and keeps each version, whatever is pruned later."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.capabilities = replace(self.capabilities, durability="process")
         self.commits = 0
         self.versions: dict[bytes, bytes] = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import LimitExceeded
-from .encoder import BundleOf, Encoder, MetTwice, Refusal
+from .encoder import PLAIN, BundleOf, Encoder, MetTwice, Refusal
 from .graph import lower_graph
 from .msgpack_engine import engine
 from .value import SIZE_LIMIT, too_large
@@ -23,7 +23,7 @@ def encode(value: object, *, bundle_of: BundleOf | None = None, limit: int = SIZ
     """
     try:
         try:
-            data = engine.packb(_lower(value, Encoder(bundle_of, root=root)))
+            data = engine.packb(value if _is_flat(value) else _lower(value, Encoder(bundle_of, root=root)))
         except _NO_PACK:
             data = engine.packb(_lower(value, Encoder(bundle_of, careful=True, root=root)))
     except Refusal as refusal:
@@ -33,6 +33,11 @@ def encode(value: object, *, bundle_of: BundleOf | None = None, limit: int = SIZ
     if len(data) > limit:
         raise too_large(f"the value has {len(data)} bytes", limit)
     return data
+
+
+def _is_flat(value: object) -> bool:
+    """Whether this is a map of names to plain values, which msgpack writes as it is."""
+    return type(value) is dict and {str}.issuperset(map(type, value)) and PLAIN.issuperset(map(type, value.values()))
 
 
 def _lower(value: object, encoder: Encoder) -> object:

@@ -119,7 +119,7 @@ class Filesystem:
             return once.call_once(self.core, context, name, handler, bound)
         if context.transaction and name not in transaction.OUTSIDE:
             return transaction.call_inside(self.core, context, handler, bound, whole=name in transaction.WHOLE)
-        if name == "store" and not is_inside():
+        if name == "store" and self.stores.groups and not is_inside():
             return self.stores.add(context, bound)
         answer: Answer = handler(self.core, context, *bound)
         return telling(answer) if find_operation(name).changes and isinstance(answer, Awaitable) else answer

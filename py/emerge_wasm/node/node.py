@@ -111,6 +111,7 @@ class Node:
             context=context,
             keys=keys,
             read=router.read,
+            store=router.store,
             **(limits or {}),
         )
         self.admission = Admission(self.volumes)

@@ -145,6 +145,13 @@ class Router:
         """Answer as `dispatch` does, to be sent on at once: what another node answered may be `Unopened`."""
         return self.dispatch(name, args, context, unopened=True)
 
+    def store(self, args: Values, context: Context) -> asyncio.Future[object] | None:
+        """Store an object in the own filesystem, whose answer needs no task; None where `dispatch` answers."""
+        routed = self._volumes.table is not None or self._volumes.pending
+        if routed or context.transaction or context.call_id or not self._filesystem.stores.groups:
+            return None
+        return self._filesystem.stores.add(context, find_operation("store").bind(args))
+
     def dispatch(self, name: str, args: Values, context: Context, *, unopened: bool = False) -> Answer:
         """Answer an operation, wherever in the cluster its path is."""
         route = self._always.get(name)

@@ -18,7 +18,7 @@ from ..clients.transports.zeromq import DrainedSocket
 from ..cluster.authenticator import Authenticator, KeyChange, KeyedSocket
 from ..errors import Invalid, PermissionDenied, Unavailable
 from ..operations import TABLE, Answer, Context, Dispatch, Operation, Values, find_operation
-from ..wire.answer import Answers, AtOnce
+from ..wire.answer import Answers, AtOnce, PromptAnswer
 from ..wire.event import HEARTBEAT_SECONDS, SIZE_LIMIT, Payload
 from ..wire.server import ServerChannels, ServerRequest
 from .at_once import AT_ONCE
@@ -45,6 +45,9 @@ FLUSH_SECONDS = 0.05
 ReadAtOnce = Callable[[str, Values, Context], AtOnce | None]
 """The answer to an operation of `AT_ONCE`, where it is there at once."""
 
+PromptStore = Callable[[Values, Context], asyncio.Future[object] | None]
+"""The answer to `store` that is to come, where no route makes it."""
+
 
 class RpcServer:
     """Serve a dispatch over ZeroMQ.
@@ -52,8 +55,8 @@ class RpcServer:
     `bind` is an endpoint; port 0 or * takes a free one (see `endpoint` after `start`). `limit` is the largest
     event in bytes (a longer one closes its sender's connection); `per_client` and `total` bound the requests
     under way. `heartbeat` is in seconds. `context` says who the clients are; a call may narrow it. With `keys` other
-    machines may connect too, and each caller is who the ring says, looked up for every message. `read` answers what
-    needs no waiting, or gives None.
+    machines may connect too, and each caller is who the ring says, looked up for every message. `read` and `store`
+    answer what needs no task, or give None.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class RpcServer:
         context: Context | None = None,
         keys: Authenticator | None = None,
         read: ReadAtOnce | None = None,
+        store: PromptStore | None = None,
     ) -> None:
         self.name = name
         self.endpoint = ""
@@ -77,6 +81,7 @@ class RpcServer:
         self._keys = keys
         self._dispatch = dispatch
         self._read_at_once = read
+        self._store_promptly = store
         self._context = context or Context(via="zeromq")
         self._inner: dict[str, Dispatch] = {}
         self._ready: list[tuple[Hashable, Payload]] = []
@@ -154,8 +159,10 @@ class RpcServer:
             return _at_once(answer_builtin(self.name, name, args))
         raise Invalid(f"{name[:80]!r} cannot be called", remedy="names that begin with _ are the node's own")
 
-    def _read(self, request: ServerRequest) -> AtOnce | None:
-        """The answer to a request where nothing has to be waited for; None where `_handle` answers."""
+    def _read(self, request: ServerRequest) -> PromptAnswer | None:
+        """The answer to a request that needs no task; None where `_handle` answers."""
+        if request.name == "store" and self._store_promptly is not None:
+            return self._store_promptly(request.args, self._caller(request).narrowed(request.context))
         if self._read_at_once is None or request.name not in AT_ONCE:
             return None
         return self._read_at_once(request.name, request.args, self._caller(request).narrowed(request.context))

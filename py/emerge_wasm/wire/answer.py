@@ -9,6 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Hashable
+from functools import partial
 
 from ..errors import EmergeError, Unavailable
 from ..operations import Answer
@@ -32,13 +33,16 @@ RequestHandler = Callable[[ServerRequest], Answer]
 AtOnce = Coroutine[object, None, object]
 """The answer to a request that only reads, and most likely without waiting. It is given up where it does wait."""
 
+PromptAnswer = AtOnce | asyncio.Future[object]
+"""An answer that needs no task: one that is there at once, or one that comes by itself."""
+
 
 class Answers:
     """The requests under way. `send(peer, payload)` hands one event to the connection without waiting; `send_frames`
     one in several frames, where the connection can.
 
-    `read` makes the answer to a request at once, or gives None where `handle` is to. What it makes is the same, only
-    without a task. A peer's requests are begun in the order in which they came all the same.
+    `read` makes the answer to a request without a task, or gives None where `handle` is to; it is the same answer. A
+    peer's requests are begun in the order in which they came all the same.
     """
 
     def __init__(
@@ -47,7 +51,7 @@ class Answers:
         send: Callable[[Hashable, bytes], None],
         channels: ServerChannels,
         send_frames: Callable[[Hashable, EventFrames], None] | None = None,
-        read: Callable[[ServerRequest], AtOnce | None] = lambda request: None,
+        read: Callable[[ServerRequest], PromptAnswer | None] = lambda request: None,
     ) -> None:
         self.channels = channels
         self.channels.frames = send_frames is not None
@@ -57,7 +61,7 @@ class Answers:
         self._handle = handle
         self._send = send
         self._loop = asyncio.get_running_loop()
-        self._tasks: dict[ServerChannel, asyncio.Task[None]] = {}
+        self._tasks: dict[ServerChannel, asyncio.Future[None] | asyncio.Future[object]] = {}
         self._credit: dict[ServerChannel, asyncio.Event] = {}
         self._streams: set[ServerChannel] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -120,7 +124,7 @@ class Answers:
         """Answer at once or in a task. From Python 3.12 on that starts eagerly, so a handler that never waits costs no
         loop turn."""
         channel = request.channel
-        if channel.peer not in self._unbegun and self._answer_at_once(request):
+        if channel.peer not in self._unbegun and self._answer_promptly(request):
             return
         loop = asyncio.get_running_loop()  # a tab's cell may block in one of its own
         self._unbegun[channel.peer] = self._unbegun.get(channel.peer, 0) + 1
@@ -129,16 +133,24 @@ class Answers:
         else:
             task = loop.create_task(self._answer(request))
         if not task.done():
-            self._tasks[channel] = task
+            self._note(channel, task)
+
+    def _note(self, channel: ServerChannel, task: asyncio.Future[None] | asyncio.Future[object]) -> None:
+        self._tasks[channel] = task
         if self._timer is None and self.channels.heartbeat:
             self._arm()
 
-    def _answer_at_once(self, request: ServerRequest) -> bool:
-        """Answer now, if nothing has to be waited for; tell whether that was so."""
+    def _answer_promptly(self, request: ServerRequest) -> bool:
+        """Answer without a task, if that can be; tell whether that was so."""
         try:
             answer = self._read(request)
             if answer is None:
                 return False
+            if isinstance(answer, asyncio.Future):
+                request.channel.begun = True
+                self._note(request.channel, answer)
+                answer.add_done_callback(partial(self._came, request))
+                return True
             try:
                 answer.send(None)
             except StopIteration as done:
@@ -150,6 +162,18 @@ class Answers:
             payload = self._failed(request, error)
         self._post(request.channel, payload)
         return True
+
+    def _came(self, request: ServerRequest, answer: asyncio.Future[object]) -> None:
+        """Send the answer that came by itself, unless it was given up."""
+        channel = request.channel
+        self._tasks.pop(channel, None)
+        if answer.cancelled() or not channel.open:
+            return
+        error = answer.exception()
+        if error is None:
+            self._post(channel, self.channels.ok(channel, answer.result()))
+        elif isinstance(error, Exception):
+            self._post(channel, self._failed(request, error))
 
     async def _answer(self, request: ServerRequest) -> None:
         channel = request.channel

@@ -30,7 +30,7 @@ from ..tree.find import REGISTRY, find_place
 from .retention import ALL, rule_of
 from .write import KINDS, store
 
-ENOUGH = 16
+ENOUGH = 32
 """Stores that are planned while others are still being committed; fewer wait for the end of that."""
 
 LARGEST_GROUP = 256
@@ -44,7 +44,7 @@ class QueuedStore(NamedTuple):
 
     context: Context
     args: Arguments
-    answer: asyncio.Future[PointerRow]
+    answer: asyncio.Future[object]
     names: PathNames
 
 
@@ -68,14 +68,16 @@ class StoreQueue:
         self._groups = 0  # under way
         self._tasks: set[asyncio.Task[object]] = set()
         self._made: dict[PathNames, list[QueuedStore]] = {}  # who waits for a directory that another one makes
+        self.groups = core.store.capabilities.durability != "none"
+        """Whether there is anything to share: else a store is made as soon as it is asked for."""
         self._largest = max(min(LARGEST_GROUP, core.store.capabilities.largest_batch // ROWS), 1)
 
-    def add(self, context: Context, args: Arguments) -> asyncio.Future[PointerRow]:
+    def add(self, context: Context, args: Arguments) -> asyncio.Future[object]:
         """Store an object by the arguments of the operation `store`; return its pointer to come.
 
         The lock of its path is asked for now, so changes of one path come in the order in which they were asked for.
         """
-        answer: asyncio.Future[PointerRow] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         names = _lockable(args.path)
         each = QueuedStore(context, args, answer, names)
         turn = self._core.writers.take(names) if names else None
@@ -252,7 +254,7 @@ class StoreQueue:
         self._alone(each)
         each.answer.add_done_callback(lambda answer: self._go_on(directory, answer))
 
-    def _go_on(self, directory: PathNames, answer: asyncio.Future[PointerRow]) -> None:
+    def _go_on(self, directory: PathNames, answer: asyncio.Future[object]) -> None:
         behind = self._made.pop(directory)
         if not answer.cancelled() and answer.exception() is None:
             self._put(behind)
@@ -328,7 +330,7 @@ def _next_entry(
     )
 
 
-def _pass_on(answer: asyncio.Future[PointerRow], task: asyncio.Task[PointerRow]) -> None:
+def _pass_on(answer: asyncio.Future[object], task: asyncio.Task[PointerRow]) -> None:
     """Give an answer what a task came to."""
     error = None if task.cancelled() else task.exception()
     if answer.done():
