@@ -16,6 +16,7 @@ from emerge_wasm.codec import Record, decode, encode
 from emerge_wasm.context import Context
 from emerge_wasm.errors import EmergeError
 from emerge_wasm.filesystem import Filesystem
+from emerge_wasm.filesystem.change import Change
 from emerge_wasm.filesystem.check.audit import audit
 from emerge_wasm.filesystem.indexes.index import (
     Hit,
@@ -30,6 +31,7 @@ from emerge_wasm.filesystem.indexes.index_row import count_words
 from emerge_wasm.filesystem.layout.catalogue import CATALOGUE
 from emerge_wasm.filesystem.layout.record import version_key
 from emerge_wasm.filesystem.searches import define_index as defining
+from emerge_wasm.filesystem.tree import move
 from emerge_wasm.filesystem.tree.find import find_place
 from emerge_wasm.query.order import family_range, sort_key
 from emerge_wasm.store import Batch, prefix_end
@@ -519,3 +521,37 @@ async def test_the_audit_finds_rows_that_do_not_agree(fault: str) -> None:
             undo.deletes = [("indexes", put[1]) for put in changed.puts]
             await store.commit(undo)
             assert (await audit(store)).faults == []
+
+
+class Counted(dict[bytes, Any]):
+    """Counts how often one of its items is looked at in turn."""
+
+    steps = 0
+
+    def _counted(self, items: Any) -> Any:
+        for item in items:
+            Counted.steps += 1
+            yield item
+
+    def __iter__(self) -> Any:
+        return self._counted(super().__iter__())
+
+    def __reversed__(self) -> Any:
+        return self._counted(super().__reversed__())
+
+    def items(self) -> Any:
+        return self._counted(super().items())
+
+
+async def test_a_large_change_looks_at_each_object_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each object it is asked whether it is full: that must not look at all that came before."""
+    async with opened("memory:") as filesystem:
+        hands = Hands(filesystem)
+        await hands.put_all("/many", {f"o{number:04}": {"price": number} for number in range(300)})
+        await hands("index", "/many", ["price"])
+        await hands.settle()
+        monkeypatch.setattr(Counted, "steps", 0)
+        monkeypatch.setattr(move, "Change", lambda **given: Change(**given, touched=Counted()))
+        assert await hands("rm", "/many", True) == 301
+        assert 0 < Counted.steps < 301 * 6
+        assert not await rows_there(filesystem)

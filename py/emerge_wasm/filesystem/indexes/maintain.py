@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 
 from ...codec import references_in
 from ...errors import NotFound
@@ -55,7 +56,9 @@ async def follow(core: Core, change: Change) -> int:
     following = change.following
     if following is None or following.catalogue != now:
         following = change.following = Following(now)
-    some = {uuid: touched for uuid, touched in change.touched.items() if uuid not in following.seen}
+    # they are in the order in which they were touched, so those that were not seen yet come last
+    fresh = list(takewhile(lambda uuid: uuid not in following.seen, reversed(change.touched)))
+    some = {uuid: change.touched[uuid] for uuid in reversed(fresh)}
     if catalogue.definitions:
         for touched in some.values():
             await _look_again(core, change, touched, now)
