@@ -294,7 +294,7 @@ class Fresh:
     mark: str = field(default_factory=lambda: f"fresh{next(_numbers)}")
 
     def __post_init__(self) -> None:
-        self.text = re.sub(r'(\(EmergeFile\):\n    """)', rf"\1{self.mark} ", self.text)
+        self.text = re.sub(r'(\(EmergeFile\):\n    """[^"\n]*)', rf"\1\n\n    {self.mark}\n    ", self.text)
         file = self.folder / f"{self.mark}.py"
         file.write_text(self.text)
         spec = importlib.util.spec_from_file_location(self.mark, file)

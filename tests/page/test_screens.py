@@ -69,9 +69,9 @@ def _mkdir(tab: Tab) -> None:
 
 
 def _console(tab: Tab) -> None:
-    tab.run("import sys\nprint('out')\nprint('err', file=sys.stderr)\nfs.list('/inventory')")
     tab.run("1 / 0", wait="failed")
-    tab.run("display({'rows': [1, 2], 'more': {'deep': True}})\n[1, 2, 3]")
+    tab.run("import sys\nprint('err', file=sys.stderr)\ndisplay({'rows': [1, 2], 'more': {'deep': True}})\n[1, 2, 3]")
+    tab.run("print(fs.run('/inventory/widget1', 'total_cost'))\nfs.list('/inventory')")
 
 
 SCREENS: dict[str, Callable[[Tab], None]] = {

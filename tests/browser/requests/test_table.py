@@ -118,6 +118,12 @@ def test_rows_have_the_fields_of_their_classes() -> None:
                 [EmergeFile(name="a", path="/c"), Crate(name="b", path="/c"), Crate(name="c", path="/c")]
             )
             assert [each["name"] for each in (await tab.rows(path="/c"))["classes"]] == ["Crate", "EmergeFile"]
+            rows = [EmergeFile(name=f"r{n}", path="/mixed") for n in range(3)]
+            for row, value in zip(rows, ("abc", 1.5, 2.5), strict=True):
+                vars(row)["price"] = value
+            await tab.place.reader.storeall(rows)
+            (told,) = (await tab.rows(path="/mixed"))["classes"]
+            assert told["fields"]["price"] == "float | str"  # whichever came first
             long = EmergeFile(name="long", path="/b", data=["x"] * 100_000)
             when = EmergeFile(name="a", path="/b", data=datetime(2026, 5, 1, 9, 30))
             day = EmergeFile(name="b", path="/b", data=date(2026, 5, 1))

@@ -42,7 +42,7 @@ export async function fromLatex(text: string): Promise<string> {
   const source = text.trim().replace(/^(\${1,2}|\\\[|\\\()([\s\S]*?)(\${1,2}|\\\]|\\\))$/, "$2");
   const displayMode = /^(\$\$|\\\[|\\begin)/.test(text.trim());
   try {
-    return DOMPurify.sanitize(katex.renderToString(source, { output: "mathml", displayMode, throwOnError: true, trust: false, maxExpand: 500 }), { USE_PROFILES: { mathMl: true }, ADD_TAGS: ["semantics", "annotation"], FORBID_TAGS: ["annotation"] });
+    return DOMPurify.sanitize(katex.renderToString(source, { output: "mathml", displayMode, throwOnError: true, trust: false, maxExpand: 500 }).replace(/<annotation[^]*?<\/annotation>/g, ""), { USE_PROFILES: { mathMl: true }, ADD_TAGS: ["semantics"] });
   } catch {
     return `<code>${text.replace(/[&<>]/g, (sign) => `&#${sign.charCodeAt(0)};`)}</code>`;
   }

@@ -25,6 +25,15 @@ describe("a filter", () => {
     expect(["int", "float | None", "Optional[bool]", "datetime", "list[int]", ""].map(filterKind)).toEqual(["number", "number", "bool", "date", "text", "text"]);
   });
 
+  it("takes numbers among texts for numbers where they are compared", () => {
+    const mixed = (text: string): string => expressionOf({ kind: "mixed", field: "n", text });
+    expect(["float | str", "str | int | None", "str | None"].map(filterKind)).toEqual(["mixed", "mixed", "text"]);
+    expect(mixed(">20")).toBe("o.n > 20");
+    expect(mixed("2..5")).toBe("2 <= o.n <= 5");
+    expect(mixed("20")).toBe('"20" in str(o.n).lower()');
+    expect(mixed("=abc")).toBe('o.n == "abc"');
+  });
+
   it("never lets what is typed become code", () => {
     const nasty = ['"', "'", "\\", '\\"', "\n", "\u2028", "é🙂", '") or True or ("', "{x}", "\u0000"];
     const filters: Filter[] = nasty.flatMap((text) => ["", "=", "^", "!"].map((sign): Filter => ({ kind: "text", field: "f", text: `${sign}a${text}` })));

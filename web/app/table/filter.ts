@@ -1,6 +1,6 @@
 /** Filters that are typed below a column's name, and the Python expression that they mean together. */
 
-export type FilterKind = "text" | "number" | "bool" | "date" | "class";
+export type FilterKind = "text" | "number" | "mixed" | "bool" | "date" | "class";
 
 export interface Filter {
   kind: FilterKind;
@@ -22,6 +22,7 @@ const DATES = new RegExp(`^(${MOMENT})\\s*(?:\\.\\.|…|–)\\s*(${MOMENT})$`);
 export const HINTS: Record<FilterKind, string> = {
   text: "contains",
   number: "<3.5",
+  mixed: "<3.5, text",
   bool: "True",
   date: ">2026-05",
   class: "class",
@@ -31,6 +32,7 @@ export const HINTS: Record<FilterKind, string> = {
 export const WAYS: Record<FilterKind, string> = {
   text: "text for what contains it, =text for what is it, ^text for what begins with it, !text for what has it not",
   number: "3, <3.5, or 2..5",
+  mixed: "<3.5 or 2..5 for numbers, text for what contains it, =text for what is it",
   bool: "True or False",
   date: "2026-05, >2026-05-01, or 2026-01..2026-03",
   class: "The name of a class",
@@ -42,7 +44,8 @@ export function filterKind(annotation: string): FilterKind {
   if (plain === "bool") return "bool";
   if (/^(int|float)$/.test(plain)) return "number";
   if (/^(datetime\.)?(date|datetime)$/.test(plain)) return "date";
-  return "text";
+  // texts among numbers: of what was imported, say
+  return plain.split(/\s*\|\s*/).some((part) => /^(int|float)$/.test(part)) && /\bstr\b/.test(plain) ? "mixed" : "text";
 }
 
 /** A text as Python reads it: JSON's escapes are Python's too. */
@@ -56,7 +59,7 @@ export function expressionOf({ kind, field, text }: Filter): string {
   const name = `o.${field}`;
   if (/^(is )?none$/i.test(typed)) return `${name} is None`;
   if (kind === "bool") return boolExpression(name, typed);
-  if (kind === "number") return numberExpression(name, typed);
+  if (kind === "number" || (kind === "mixed" && (RANGE.test(typed) || (/^[<>!]/.test(typed) && COMPARED.test(typed))))) return numberExpression(name, typed);
   if (kind === "date") return dateExpression(field === "date" ? name : `${name}.isoformat()`, typed);
   return textExpression(name, typed);
 }

@@ -207,6 +207,7 @@ async def _classes(
     objects have."""
     known: dict[str, TableClass] = {}
     count = Counter(pointer["class_name"] for pointer in pointers)
+    types: dict[tuple[str, str], list[str]] = {}
     for pointer, state in zip(pointers, states, strict=True):
         if pointer["type"] == DIRECTORY:
             continue
@@ -217,7 +218,11 @@ async def _classes(
             fields = {field["name"]: field["annotation"] for field in declared if field["name"] not in METADATA}
             told = known[name] = {"name": name, "fields": {**(told["fields"] if told else {}), **fields}}
         for field, value in list(state.items())[:WIDEST]:
-            told["fields"].setdefault(field, type(value).__name__)
+            if field not in told["fields"]:
+                types[name, field] = []
+            if (found := types.get((name, field))) is not None and type(value).__name__ not in found:
+                found.append(type(value).__name__)  # nobody has declared it
+                told["fields"][field] = " | ".join(sorted(found))
     return sorted(known.values(), key=lambda told: -count[told["name"]])
 
 
