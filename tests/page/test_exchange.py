@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import FilePayload, expect
 
 from emerge_wasm import EmergeFile, connect
 from tests.page.accessible import CONTRAST, problems
@@ -144,7 +144,7 @@ def test_a_table_comes_in_is_undone_and_goes_out(stored: Tab, shared_site: Site)
 def test_a_table_is_imported_from_the_start_into_a_directory_of_its_own(stored: Tab, shared_site: Site) -> None:
     tab = stored
     tab.open("#/")
-    rows = {"name": "bulbs.csv", "mimeType": "text/plain", "buffer": b"name,watts\nb1,1\nb2,2\n"}
+    rows: FilePayload = {"name": "bulbs.csv", "mimeType": "text/plain", "buffer": b"name,watts\nb1,1\nb2,2\n"}
     tab.find("start-import").set_input_files([rows])
     expect(tab.find("import-into")).to_have_value("/bulbs")
     tab.find("import-into").fill("/house/bulbs")
